@@ -1,0 +1,314 @@
+"""The words of the program as frozen values: Study, Series, SequenceKind, Volume, Region, Measurement, Finding, Decision, Assessment.
+
+Frame everywhere: DICOM patient coordinates, LPS+ millimetres. Arrays are indexed ``(k, j, i)``; affines map ``(i, j, k, 1)`` to LPS mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, time
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Voxels = npt.NDArray[np.float32]  # (k, j, i)
+Mask = npt.NDArray[np.bool_]  # (k, j, i)
+Labels = npt.NDArray[np.uint8]  # (k, j, i)
+Affine = npt.NDArray[np.float64]  # (4, 4), voxel index (i, j, k, 1) -> LPS mm
+
+
+class SequenceKind(StrEnum):
+    """What a series shows, decided from its headers."""
+
+    FLAIR = "flair"
+    T1 = "t1"
+    T1_GD = "t1_gd"
+    T2 = "t2"
+    T2_STAR = "t2_star"
+    SWI = "swi"
+    DWI = "dwi"
+    ADC = "adc"
+    PD = "pd"
+    PERFUSION = "perfusion"
+    ANGIOGRAPHY = "angiography"
+    LOCALIZER = "localizer"
+    DERIVED = "derived"  # FA, colour maps, projections, subtractions: never measured
+    NOT_IMAGE = "not_image"  # SR, SEG, presentation states, documents
+    UNKNOWN = "unknown"
+
+
+class Presence(StrEnum):
+    PRESENT = "present"
+    ABSENT = "absent"
+    INDETERMINATE = "indeterminate"
+
+
+class Strength(StrEnum):
+    POSSIBLE = "possible"
+    SUSPECTED = "suspected"
+    STRONG = "strong"
+
+
+class Category(StrEnum):
+    NEUROTOXICITY_SUSPECTED = "neurotoxicity_suspected"
+    POSSIBLE = "possible"
+    NO_PATTERN = "no_pattern"
+    NOT_ASSESSABLE = "not_assessable"
+
+
+class Priority(StrEnum):
+    """P1 is the most urgent. ``unchanged`` leaves whatever the worklist already has: the program never lowers a priority."""
+
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    UNCHANGED = "unchanged"
+
+
+class Stage(StrEnum):
+    """How far an assessment went: FLAIR alone within seconds, or everything."""
+
+    FIRST_LOOK = "first_look"
+    FULL = "full"
+
+
+class ProtocolMatch(StrEnum):
+    """Whether two FLAIR series were acquired alike; sets which limits apply."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scalar image.
+
+    voxels: shape (k, j, i), float32 (labels: uint8 is allowed).
+    affine: (4, 4), voxel index (i, j, k, 1) -> LPS mm; columns orthogonal, no shear.
+    """
+
+    voxels: npt.NDArray[Any]
+    affine: Affine
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 3:
+            raise ValueError(f"voxels must have 3 axes (k, j, i), got shape {self.voxels.shape}")
+        if self.affine.shape != (4, 4):
+            raise ValueError(f"affine must be (4, 4), got {self.affine.shape}")
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel spacing (i, j, k) in mm."""
+        s = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(s[0]), float(s[1]), float(s[2])
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+
+@dataclass(frozen=True)
+class SeriesHeader:
+    """The header facts one series is recognised by. Times in ms, b-values in s/mm2, lengths in mm. ``None``: the header does not say."""
+
+    series_instance_uid: str
+    sop_class_uid: str = ""
+    modality: str = ""
+    manufacturer: str = ""
+    model_name: str = ""
+    station_name: str = ""
+    software_versions: str = ""
+    magnetic_field_strength_t: float | None = None
+    series_number: int | None = None
+    series_description: str = ""
+    protocol_name: str = ""
+    sequence_name: str = ""  # SequenceName or PulseSequenceName
+    scanning_sequence: tuple[str, ...] = ()
+    sequence_variant: tuple[str, ...] = ()
+    scan_options: tuple[str, ...] = ()
+    image_type: tuple[str, ...] = ()
+    acquisition_contrast: str = ""  # (0008,9209), enhanced objects
+    mr_acquisition_type: str = ""  # 2D | 3D
+    repetition_time_ms: float | None = None
+    echo_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+    flip_angle_deg: float | None = None
+    echo_train_length: int | None = None
+    b_values: tuple[float, ...] = ()
+    contrast_agent: str = ""
+    slice_thickness_mm: float | None = None
+    rows: int | None = None
+    columns: int | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+    instance_count: int = 0
+    frame_count: int = 0
+    acquisition_time: time | None = None
+    orientation: str = ""  # axial | coronal | sagittal | oblique | mixed
+    vendor: Mapping[str, str] = field(default_factory=dict)  # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What a series is, how sure, and why.
+
+    confidence: 0..1, a rank for choosing between candidates of one kind, not a probability.
+    """
+
+    kind: SequenceKind
+    confidence: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Identity as the headers state it. Never logged."""
+
+    patient_id: str
+    issuer: str = ""
+    birth_date: date | None = None
+    sex: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    header: SeriesHeader
+    identification: Identification
+
+
+@dataclass(frozen=True)
+class Study:
+    """One imaging session of one patient."""
+
+    study_instance_uid: str
+    patient: Patient
+    study_date: date | None
+    study_time: time | None
+    series: tuple[Series, ...] = ()
+    accession_number: str = ""
+    study_description: str = ""
+
+
+@dataclass(frozen=True)
+class SkippedSeries:
+    """A series that could not become a volume, with the reason code and a sentence."""
+
+    series_instance_uid: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class StudyImages:
+    """A study with the volumes chosen from it.
+
+    volumes: one volume per kind (DWI: the highest b-value); used: kind -> series UID it came from.
+    """
+
+    study: Study
+    volumes: Mapping[SequenceKind, Volume]
+    used: Mapping[SequenceKind, str]
+    skipped: tuple[SkippedSeries, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """The atlas on one grid in MNI152 2009a symmetric space (LPS mm). All volumes share shape and affine.
+
+    labels: uint8, 0 = outside; label_names maps label -> region name. grey, white: probability 0..255.
+    """
+
+    template_t1: Volume
+    template_flair: Volume
+    grey: Volume
+    white: Volume
+    brain_mask: Volume
+    labels: Volume
+    label_names: Mapping[int, str]
+    version: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure of one region. ``value`` is None exactly when ``assessable`` is False; then ``reason`` says why.
+
+    uncertainty: one standard deviation in ``unit``, None when unknown.
+    """
+
+    region: str
+    quantity: str
+    value: float | None
+    unit: str
+    uncertainty: float | None = None
+    baseline_value: float | None = None
+    assessable: bool = True
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.assessable == (self.value is None):
+            raise ValueError(f"{self.region}/{self.quantity}: value {self.value} contradicts assessable={self.assessable}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one pattern detector says. strength is None unless present."""
+
+    pattern: str
+    presence: Presence
+    strength: Strength | None
+    explanation: str
+    evidence: tuple[str, ...] = ()  # "region/quantity=value unit" lines that carried the call
+
+
+@dataclass(frozen=True)
+class Decision:
+    category: Category
+    priority: Priority
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RejectedBaseline:
+    study_instance_uid: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BaselineChoice:
+    """Which earlier study is the baseline and why; every rejected candidate with its reason."""
+
+    study_instance_uid: str | None
+    study_date: date | None
+    reason: str
+    rejected: tuple[RejectedBaseline, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RegistrationResult:
+    """followup_to_baseline: (4, 4) matrix, follow-up LPS mm -> baseline LPS mm (a point transform). quality: named figures, mm or ratios."""
+
+    accepted: bool
+    reason: str | None
+    quality: Mapping[str, float]
+    followup_to_baseline: Affine
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything said about one study; becomes the JSON document of the contract."""
+
+    study: Study
+    days_after_infusion: int | None
+    baseline: BaselineChoice | None
+    used_as: Mapping[str, str]  # series UID -> what it was used as, e.g. "follow-up FLAIR"
+    skipped: tuple[SkippedSeries, ...]
+    registration: RegistrationResult | None
+    measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
+    decision: Decision
+    stage: Stage
+    notices: tuple[str, ...]  # e.g. "no infusion date is known"; shown with every output
+    timings_s: Mapping[str, float]
+    versions: Mapping[str, str]

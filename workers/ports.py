@@ -1,0 +1,165 @@
+"""What the use cases need from the outside, as Protocols. One fake per port stands in tests/fakes.py.
+
+The index row is the task; the queue is only a bell. A study's ``revision`` grows by one whenever a new instance of it arrives after the
+study was already marked ready; an assessment is keyed by (study_instance_uid, revision, stage).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class StudyState(StrEnum):
+    """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human (attempts used up)."""
+
+    RECEIVING = "receiving"
+    READY = "ready"
+    ASSESSED = "assessed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class InstanceRow:
+    """One stored SOP instance, as the index knows it. path is relative to the store folder; received_at is UTC."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    path: str
+    size_bytes: int
+    received_at: datetime
+    calling_ae: str = ""
+    patient_id: str = ""
+    issuer: str = ""
+    birth_date: date | None = None
+    sex: str = ""
+    study_date: date | None = None
+    study_time: str = ""
+    accession_number: str = ""
+    modality: str = ""
+    series_description: str = ""
+    series_number: int | None = None
+    images_in_acquisition: int | None = None
+    frame_count: int = 1
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """One study of the index. Times are UTC. lease_until None: nobody works on it."""
+
+    study_instance_uid: str
+    patient_id: str
+    issuer: str
+    birth_date: date | None
+    sex: str
+    study_date: date | None
+    study_time: str
+    accession_number: str
+    state: StudyState
+    revision: int
+    instance_count: int
+    series_count: int
+    first_received_at: datetime
+    last_received_at: datetime
+    ready_at: datetime | None
+    due_at: datetime | None  # READY: not before this time (retry delay)
+    attempts: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    failure: str | None
+    decided_revision: int | None  # newest revision that has a stored decision
+    category: str | None
+    priority: str | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A lease on one revision of one study, held by ``owner`` until ``until`` (UTC)."""
+
+    study_instance_uid: str
+    revision: int
+    owner: str
+    until: datetime
+    attempt: int
+
+
+class StudyIndex(Protocol):
+    """The index of what is stored and what was decided. Every method is one transaction and may raise errors.Transient."""
+
+    def record_instances(self, rows: Sequence[InstanceRow]) -> None:
+        """Insert (idempotent on sop_instance_uid); a new instance of a READY/ASSESSED/FAILED study raises its revision and reopens it."""
+
+    def receiving(self) -> list[StudyRow]:
+        """Studies in RECEIVING state."""
+
+    def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
+        """RECEIVING -> READY. False if it was not RECEIVING any more."""
+
+    def due(self, *, now: datetime) -> list[StudyRow]:
+        """READY, due_at passed, no live lease; earliest ready_at first."""
+
+    def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
+        """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else has it, or nothing to do."""
+
+    def renew(self, claim: Claim, *, now: datetime, lease_s: float) -> Claim | None:
+        """Prolong; None when the lease was lost (then stop working on it)."""
+
+    def save_assessment(self, claim: Claim, *, stage: str, document: Mapping[str, Any], now: datetime) -> bool:
+        """Store the document for (study, revision, stage); False (and nothing stored) when the lease was lost. Stored priority never falls
+        between versions: the caller asks decision policy; the index only stores. Older versions stay, marked superseded."""
+
+    def complete(self, claim: Claim, *, now: datetime) -> bool:
+        """READY -> ASSESSED and drop the lease, if the revision is still the claimed one; otherwise only drop the lease."""
+
+    def fail(self, claim: Claim, *, reason: str, retry_at: datetime | None, now: datetime) -> None:
+        """Drop the lease; retry_at None: FAILED, needs a human."""
+
+    def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
+        """`icansee replay`: READY again with attempts 0 and a new revision. False: unknown study."""
+
+    def study(self, study_instance_uid: str) -> StudyRow | None: ...
+
+    def studies(self, *, limit: int = 500) -> list[StudyRow]:
+        """Newest first by last_received_at."""
+
+    def instances(self, study_instance_uid: str) -> list[InstanceRow]: ...
+
+    def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]: ...
+
+    def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
+        """The newest document that is not superseded."""
+
+    def assessments(self, study_instance_uid: str) -> list[dict[str, Any]]:
+        """All versions, oldest first: {"revision", "stage", "created_at", "superseded", "document"}."""
+
+    def infusion_date(self, patient_id: str) -> date | None: ...
+
+    def set_infusion_date(self, patient_id: str, infusion_date: date) -> None: ...
+
+    def infusions(self) -> dict[str, date]: ...
+
+
+class InstanceFiles(Protocol):
+    """The durable files; the record of truth. Paths returned are absolute."""
+
+    def path(self, row: InstanceRow) -> Path: ...
+
+    def all_files(self) -> Iterable[Path]: ...
+
+
+class Bell(Protocol):
+    """Rings workers: 'look at this study now'. Losing a ring costs seconds, never a study."""
+
+    def ring(self, study_instance_uid: str, *, urgent: bool = False) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Current time, UTC, timezone-aware."""

@@ -1,0 +1,162 @@
+"""config.yaml in, one validated, frozen Settings out; unknown or wrong keys are refused with the key and the accepted values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from triage.assessment import TriageSettings
+from triage.errors import Misconfigured
+
+AeTitle = Annotated[str, Field(pattern=r"^[\x21-\x5B\x5D-\x7E](?:[\x20-\x5B\x5D-\x7E]{0,14}[\x21-\x5B\x5D-\x7E])?$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Peer(Section):
+    """One sender that may talk to the node. Outside loopback only listed peers are answered."""
+
+    ae_title: AeTitle
+    hosts: tuple[str, ...] = Field(default=(), description="addresses or networks, e.g. 10.1.2.3 or 10.1.0.0/16; empty: any address")
+
+
+class ListenerSettings(Section):
+    ae_title: AeTitle = "ICANSEE"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    max_pdu_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    max_associations: Annotated[int, Field(ge=1)] = 100
+    max_object_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    idle_timeout_s: Positive = 60.0
+    acse_timeout_s: Positive = 15.0
+    peers: tuple[Peer, ...] = ()
+    extra_storage_classes: tuple[str, ...] = ()
+    receive_path: Literal["stream", "stock"] = "stream"
+    durable: bool = True
+
+
+class StoreSettings(Section):
+    state_dir: Path = Path("state")
+    min_free_bytes: Annotated[int, Field(ge=0)] = 2 << 30
+
+
+class IndexSettings(Section):
+    url: str | None = Field(default=None, description="SQLAlchemy URL; empty: SQLite (WAL) in the state folder")
+
+
+class QueueSettings(Section):
+    url: str | None = Field(default=None, description="redis:// URL; empty: the node starts its own server on a loopback socket")
+    lease_s: Positive = 30.0
+    sweep_every_s: Positive = 5.0
+    max_attempts: Annotated[int, Field(ge=1)] = 4
+    retry_delay_s: Positive = 10.0
+    task_time_limit_s: Positive = 600.0
+    worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
+
+
+class ArrivalSettings(Section):
+    quiet_period_s: Positive = 30.0
+    flair_settle_s: Annotated[float, Field(ge=0)] = 1.0
+
+
+class BaselineSettings(Section):
+    latest_days_before_infusion: Annotated[int, Field(ge=1)] = 365
+    prepare_ahead: bool = True
+
+
+class WebSettings(Section):
+    host: str = "127.0.0.1"
+    port: Port = 8042
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "json"
+
+
+class Settings(Section):
+    """The whole of config.yaml."""
+
+    listener: ListenerSettings = ListenerSettings()
+    store: StoreSettings = StoreSettings()
+    index: IndexSettings = IndexSettings()
+    queue: QueueSettings = QueueSettings()
+    arrival: ArrivalSettings = ArrivalSettings()
+    baseline: BaselineSettings = BaselineSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    triage: TriageSettings = Field(default_factory=TriageSettings)
+
+    @field_validator("triage", mode="before")
+    @classmethod
+    def _triage(cls, value: object) -> object:
+        return {} if value is None else value
+
+    def sha256(self) -> str:
+        """Digest of everything that can change a result (the ``triage`` section)."""
+        text = json.dumps(TypeAdapter(TriageSettings).dump_python(self.triage, mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def index_url(self) -> str:
+        return self.index.url or f"sqlite:///{self.store.state_dir.absolute() / 'index.db'}"
+
+
+def load(path: Path) -> Settings:
+    """Read and validate config.yaml.
+
+    Raises:
+        Misconfigured: the file is missing, not YAML, or a key is unknown or wrong; the message names the key and what is accepted.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path}: not valid YAML ({error})") from error
+    return parse({} if raw is None else raw, source=str(path))
+
+
+def parse(raw: object, *, source: str = "config") -> Settings:
+    """Validate an already parsed mapping; see :func:`load`."""
+    if not isinstance(raw, dict):
+        raise Misconfigured(f"{source}: expected a mapping of sections, got {type(raw).__name__}")
+    try:
+        return Settings.model_validate({key: {} if value is None else value for key, value in raw.items()})
+    except ValidationError as error:
+        raise Misconfigured("\n".join(f"{source}: {_explain(e)}" for e in error.errors())) from error
+
+
+def _explain(error: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{key}: unknown key; accepted here: {', '.join(accepted_keys(error['loc'][:-1]))}"
+    return f"{key}: {error['msg']} (got {error['input']!r})"
+
+
+def accepted_keys(where: tuple[int | str, ...]) -> list[str]:
+    """Keys that config.yaml accepts under ``where``, e.g. ``("listener",)``."""
+    schema = Settings.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in where:
+        node = _resolve(node, schema)
+        node = node["items"] if isinstance(part, int) else node["properties"][part]
+    return sorted(_resolve(node, schema).get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node or "allOf" in node:
+        ref = node["$ref"] if "$ref" in node else node["allOf"][0]["$ref"]
+        node = schema["$defs"][ref.rsplit("/", 1)[-1]]
+    return node

@@ -1,0 +1,219 @@
+"""The tables of the index and their engine: a URL in, a ready SQLAlchemy engine out. SQLite (WAL) and PostgreSQL.
+
+The instance files are the record. SQLite therefore runs with ``synchronous=NORMAL``: a power cut may cost the last
+rows, never a file, and the scan at start writes the rows again.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
+
+from triage.errors import Misconfigured
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
+SCHEMA_LOCK = 0x1CA5EE  # key of the PostgreSQL advisory lock held while tables are created
+WRITES = "icansee_writes"  # execution option: this transaction will write
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """Timezone-aware in Python, UTC in the database (SQLite has no time zones of its own)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a time zone cannot be stored: {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData()
+
+schema_version = sa.Table(
+    "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False)
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("sop_class_uid", sa.String(64), nullable=False),
+    sa.Column("transfer_syntax_uid", sa.String(64), nullable=False),
+    sa.Column("series_instance_uid", sa.String(64), nullable=False),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("path", sa.Text, nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("calling_ae", sa.Text, nullable=False, default=""),
+    sa.Column("patient_id", sa.Text, nullable=False, default=""),
+    sa.Column("issuer", sa.Text, nullable=False, default=""),
+    sa.Column("birth_date", sa.Date),
+    sa.Column("sex", sa.Text, nullable=False, default=""),
+    sa.Column("study_date", sa.Date),
+    sa.Column("study_time", sa.Text, nullable=False, default=""),
+    sa.Column("accession_number", sa.Text, nullable=False, default=""),
+    sa.Column("modality", sa.Text, nullable=False, default=""),
+    sa.Column("series_description", sa.Text, nullable=False, default=""),
+    sa.Column("series_number", sa.Integer),
+    sa.Column("images_in_acquisition", sa.Integer),
+    sa.Column("frame_count", sa.Integer, nullable=False, default=1),
+)
+
+# one row per series of a study: what series_count counts
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("series_instance_uid", sa.String(64), primary_key=True),
+)
+
+studies = sa.Table(
+    "studies",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("patient_id", sa.Text, nullable=False),
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("birth_date", sa.Date),
+    sa.Column("sex", sa.Text, nullable=False),
+    sa.Column("study_date", sa.Date),
+    sa.Column("study_time", sa.Text, nullable=False),
+    sa.Column("accession_number", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("instance_count", sa.Integer, nullable=False),
+    sa.Column("series_count", sa.Integer, nullable=False),
+    sa.Column("first_received_at", UtcDateTime, nullable=False),
+    sa.Column("last_received_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("ready_at", UtcDateTime),
+    sa.Column("ready_reason", sa.Text),
+    sa.Column("due_at", UtcDateTime),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    # which claim holds the lease: an owner may come back for a later revision or attempt
+    sa.Column("lease_revision", sa.Integer),
+    sa.Column("lease_attempt", sa.Integer),
+    sa.Column("settled_at", UtcDateTime),  # last time an attempt ended: assessed, to be retried or given up
+    sa.Column("failure", sa.Text),
+    sa.Column("decided_revision", sa.Integer),
+    sa.Column("category", sa.Text),
+    sa.Column("priority", sa.Text),
+    sa.Index("studies_by_state", "state"),
+    sa.Index("studies_by_patient", "patient_id", "issuer"),
+)
+
+assessments = sa.Table(
+    "assessments",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stage", sa.String(32), primary_key=True),
+    sa.Column("stage_rank", sa.Integer, nullable=False),  # within a revision the higher rank is the newer word
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("superseded", sa.Boolean, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+)
+
+infusions = sa.Table(
+    "infusions",
+    metadata,
+    sa.Column("patient_id", sa.Text, primary_key=True),
+    sa.Column("infusion_date", sa.Date, nullable=False),
+)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine with the tables in place. Any number of processes may do this at once.
+
+    Raises:
+        Misconfigured: the URL is not one of SQLite or PostgreSQL, or the tables were written by a newer program.
+        sqlalchemy.exc.DBAPIError: the database cannot be reached.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = _sqlite_engine(parsed)
+    else:
+        engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=4, max_overflow=16)
+    _forget_connections_after_fork(engine)
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        _create(connection)
+    return engine
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        # the text of the error would repeat the URL, which may hold a password
+        raise Misconfigured(
+            "index.url: not a database URL; accepted: sqlite:///FILE, postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise Misconfigured(f"index.url: {backend} is not supported; accepted: sqlite, postgresql")
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+    sa.event.listen(engine, "connect", _sqlite_pragmas)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin by itself: _sqlite_begin decides how
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once with SQLITE_BUSY when another one wrote in between
+    # (busy_timeout does not help there), so writers take the write lock before they read.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _forget_connections_after_fork(engine: Engine) -> None:
+    """A forked child (Celery's pool) must not use its parent's connections: two processes would talk on one socket."""
+    reference = weakref.ref(engine)
+
+    def forget() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)
+
+
+def _create(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # CREATE TABLE IF NOT EXISTS still collides when two sessions run it at the same moment
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+    metadata.create_all(connection)
+    found = connection.execute(sa.select(sa.func.max(schema_version.c.version))).scalar()
+    if found is None:
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+    elif found > SCHEMA_VERSION:
+        raise Misconfigured(
+            f"index.url: the index has schema version {found}, this program knows {SCHEMA_VERSION}; update the program"
+        )

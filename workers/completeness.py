@@ -1,0 +1,121 @@
+"""What has arrived of a study in, whether it is ready for its first look out, with the rule that said so. Pure: time
+comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from triage.model import SequenceKind
+from workers.config import ArrivalSettings
+
+# A brain needs about 130 mm; fewer than this and a sender that paused in the middle would look finished.
+LEAST_COVERAGE_MM = 100.0
+# Steps between neighbouring slices may differ by this share (rounded positions); a missing slice doubles the step.
+STEP_TOLERANCE = 0.5
+
+
+@dataclass(frozen=True)
+class SeriesFacts:
+    """What is known of one arriving series. Times are UTC.
+
+    kind: None while no header of it could be read.
+    expected: (0020,1002) ImagesInAcquisition when all its instances agree on one number, else None.
+    gap_free: slices lie at even steps; None when not measured. coverage_mm: distance of the outermost slices.
+    """
+
+    series_instance_uid: str
+    kind: SequenceKind | None
+    instances: int
+    first_received_at: datetime
+    last_received_at: datetime
+    expected: int | None = None
+    gap_free: bool | None = None
+    coverage_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the node already went with the study.
+
+    seen: series UID -> number of its images when the study was last marked ready.
+    taken_up: some decision is stored, or a worker holds a live lease.
+    """
+
+    seen: Mapping[str, int] = field(default_factory=dict)
+    taken_up: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    ready: bool
+    rule: str
+    reason: str
+
+
+def decide(series: Sequence[SeriesFacts], *, progress: Progress, now: datetime, settings: ArrivalSettings) -> Verdict:
+    """Ready when a FLAIR series is complete that no worker has looked at, or when nothing came for the quiet period."""
+    if not series:
+        return Verdict(False, "empty", "no instance is stored")
+    quiet_s = (now - max(facts.last_received_at for facts in series)).total_seconds()
+    if quiet_s >= settings.quiet_period_s:
+        return Verdict(True, "quiet_period", f"no new image for {settings.quiet_period_s:g} s")
+    flairs = [facts for facts in series if facts.kind is SequenceKind.FLAIR]
+    verdicts = [_flair(facts, series, now, settings) for facts in flairs if not _already_seen(facts, progress)]
+    waiting = Verdict(False, "waiting", "no unseen FLAIR series; waiting for the quiet period")
+    return next((verdict for verdict in verdicts if verdict.ready), verdicts[0] if verdicts else waiting)
+
+
+def _already_seen(flair: SeriesFacts, progress: Progress) -> bool:
+    """Marked ready with all these images, and taken up: then what arrives since (T1, DWI) waits until it is all
+    there."""
+    return progress.taken_up and progress.seen.get(flair.series_instance_uid) == flair.instances
+
+
+def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], now: datetime, settings: ArrivalSettings) -> Verdict:
+    if flair.expected is not None and flair.instances <= flair.expected:
+        # A number that was announced and not reached means more is coming: pauses of the sender do not count then.
+        ready = flair.instances == flair.expected
+        return Verdict(
+            ready, "flair_count" if ready else "waiting", f"{flair.instances} of {flair.expected} FLAIR images"
+        )
+    if not flair.gap_free:
+        return Verdict(
+            False, "waiting", "FLAIR slices have gaps" if flair.gap_free is False else "FLAIR geometry unknown"
+        )
+    if (flair.coverage_mm or 0.0) < LEAST_COVERAGE_MM:
+        return Verdict(
+            False, "waiting", f"FLAIR covers {flair.coverage_mm or 0.0:.0f} mm of at least {LEAST_COVERAGE_MM:.0f} mm"
+        )
+    settle = timedelta(seconds=settings.flair_settle_s)
+    since_last = now - flair.last_received_at
+    if since_last >= settle:
+        return Verdict(True, "flair_settled", f"gap-free FLAIR and none for {settings.flair_settle_s:g} s")
+    # Half the time is enough when the sender went on to another series. Not none: associations may run side by side.
+    if since_last >= settle / 2 and _followed(flair, series):
+        return Verdict(True, "flair_followed", "gap-free FLAIR and a later series has begun")
+    return Verdict(False, "waiting", "FLAIR gap-free; more may come")
+
+
+def _followed(flair: SeriesFacts, series: Sequence[SeriesFacts]) -> bool:
+    return any(
+        other.first_received_at >= flair.last_received_at
+        for other in series
+        if other.series_instance_uid != flair.series_instance_uid
+    )
+
+
+def gap_free(positions_mm: Sequence[float]) -> bool | None:
+    """Whether slices at these positions along their normal lie at even steps. None: fewer than three places, nothing
+    to compare.
+
+    Two images at one place (two echoes, a repeated slice) count once.
+    """
+    places = sorted(positions_mm)
+    steps = [b - a for a, b in pairwise(places) if b - a > 1e-3]
+    if len(steps) < 2:
+        return None
+    typical = sorted(steps)[len(steps) // 2]
+    return all(abs(step - typical) <= STEP_TOLERANCE * typical for step in steps)

@@ -1,0 +1,78 @@
+"""Log events as key=value or JSON lines on stderr; stdout belongs to results. No PHI: study UIDs appear only as short
+hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from typing import Any, cast
+
+import structlog
+from structlog.typing import Processor
+
+from workers.config import LogSettings
+
+# These print arguments, data set contents or one line per message at INFO.
+NOISY = (
+    "pynetdicom",
+    "pydicom",
+    "celery",
+    "kombu",
+    "amqp",
+    "billiard",
+    "httpx",
+    "httpcore",
+    "uvicorn.access",
+    "matplotlib",
+    "PIL",
+)
+
+
+def configure(settings: LogSettings, *, process: str) -> None:
+    """Set up logging of this process once; ``process`` names it in every line (listener, worker, beat, web, cli)."""
+    structlog.contextvars.bind_contextvars(process=process)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    return cast(structlog.stdlib.BoundLogger, structlog.get_logger(name))
+
+
+def study_hash(study_instance_uid: str) -> str:
+    """The name of a study in log lines: the first 12 hexadecimal digits of the SHA-256 of its UID."""
+    return hashlib.sha256(study_instance_uid.encode()).hexdigest()[:12]
+
+
+def bind(**values: Any) -> Any:
+    """``with bind(task=..., study=...):`` puts the values into every line logged inside, also by library code."""
+    return structlog.contextvars.bound_contextvars(**values)
+
+
+def _renderers(settings: LogSettings) -> list[Processor]:
+    if settings.format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=False)]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]

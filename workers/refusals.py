@@ -1,0 +1,70 @@
+"""A reason why a study could not be measured in, the Outcome that says so out: a visible ``not_assessable`` like any
+other result."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from typing import TYPE_CHECKING
+
+from triage.model import Assessment, Category, Decision, Patient, Priority, Stage, Study
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from triage.assessment import Outcome
+    from workers.ports import StudyRow
+
+
+def outcome(
+    row: StudyRow, *, code: str, message: str, infusion_date: date | None, versions: Mapping[str, str]
+) -> Outcome:
+    """Nothing measured, nothing compared, priority left as it was.
+
+    Args:
+        code: stable reason code of the contract, e.g. ``processing_failed``.
+        message: a sentence for the reader.
+    """
+    from triage.assessment import Outcome
+
+    assessment = Assessment(
+        study=_study(row),
+        days_after_infusion=days_after(row.study_date, infusion_date),
+        baseline=None,
+        used_as={},
+        skipped=(),
+        registration=None,
+        measurements=(),
+        findings=(),
+        decision=Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (f"{code}: {message}",)),
+        stage=Stage.FULL,
+        notices=(),
+        timings_s={},
+        versions=versions,
+    )
+    return Outcome(assessment=assessment, evidence=None)
+
+
+def days_after(study_date: date | None, infusion_date: date | None) -> int | None:
+    """Whole days from the infusion to the study; negative before it."""
+    if study_date is None or infusion_date is None:
+        return None
+    return (study_date - infusion_date).days
+
+
+def dicom_time(text: str) -> time | None:
+    """A DICOM TM value, e.g. ``093015.25``; None when empty or malformed."""
+    digits = text.replace(":", "").split(".")[0]
+    try:
+        return time(int(digits[0:2]), int(digits[2:4] or 0), int(digits[4:6] or 0))
+    except ValueError:
+        return None
+
+
+def _study(row: StudyRow) -> Study:
+    return Study(
+        study_instance_uid=row.study_instance_uid,
+        patient=Patient(row.patient_id, row.issuer, row.birth_date, row.sex),
+        study_date=row.study_date,
+        study_time=dicom_time(row.study_time),
+        accession_number=row.accession_number,
+    )

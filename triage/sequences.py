@@ -36,17 +36,16 @@ def identify_study(headers: Sequence[SeriesHeader]) -> tuple[Identification, ...
     """What every series of one study shows, in the order given.
 
     Adds what only the study tells: a T1 without an agent that was acquired after a series with one is T1_GD; an agent that stands in
-    the very first series (set at registration) proves nothing about any single series; a FLAIR after contrast says so.
+    every series (entered at registration) proves nothing about any single one; a FLAIR after contrast says so.
     """
     found = [identify(header) for header in headers]
     order = sorted((i for i in range(len(headers)) if _is_acquired(found[i])), key=lambda i: _when(headers[i]))
-    first_agent = next((n for n, i in enumerate(order) if words.contrast_agent(headers[i])), None)
-    first_named_pre = {i for i in order if words.says_pre_contrast(headers[i])}
-    for n, i in enumerate(order):
-        if first_agent == 0 and len(order) > 1:
-            found[i] = _agent_at_registration(found[i], headers[i])
-        elif first_agent is not None and n > first_agent and i not in first_named_pre:
-            found[i] = _after_agent(found[i], headers[i], headers[order[first_agent]])
+    with_agent = [i for i in order if words.contrast_agent(headers[i])]
+    if len(with_agent) == len(order) > 1:
+        return tuple(_agent_at_registration(f, header) for f, header in zip(found, headers, strict=True))
+    for i in order[order.index(with_agent[0]) + 1 :] if with_agent else ():
+        if not words.says_pre_contrast(headers[i]):
+            found[i] = _after_agent(found[i], headers[i], headers[with_agent[0]])
     return tuple(found)
 
 
@@ -80,10 +79,10 @@ def _with_contrast(found: Identification, header: SeriesHeader) -> Identificatio
 
 
 def _agent_at_registration(found: Identification, header: SeriesHeader) -> Identification:
-    """Every series may carry the agent: only the description tells before from after."""
+    """All series carry the agent: only the description tells before from after."""
     if found.kind is not SequenceKind.T1_GD or words.says_post_contrast(header):
         return found
-    reason = "the agent stands in the study's first series already, so it may have been entered before it was given"
+    reason = "every series of the study states the agent, so it may have been entered before it was given"
     return replace(found, confidence=found.confidence * 0.6, reasons=(*found.reasons, reason))
 
 

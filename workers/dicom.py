@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from triage.errors import Misconfigured, NotAssessable
 from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences import identify_study, rank
 from workers.dicom_frames import Frame, frames_of, patient_of, series_header, study_of
+from workers.dicom_pixels import PixelData, open_header
 from workers.dicom_volume import volume_of
 
 MEASURED: tuple[SequenceKind, ...] = (
@@ -40,14 +40,7 @@ def read_header(path: Path) -> Dataset:
     Raises:
         NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read.
     """
-    try:
-        with warnings.catch_warnings():  # pydicom's warnings quote element values
-            warnings.simplefilter("ignore")
-            return dcmread(path, stop_before_pixels=True)
-    except (InvalidDicomError, OSError, EOFError):
-        raise NotAssessable("not_dicom", "a file is not a DICOM object") from None
-    except Exception as error:  # a broken header can raise anything; its message may quote the header
-        raise NotAssessable("not_dicom", f"a file's header cannot be read ({type(error).__name__})") from None
+    return open_header(path)[0]
 
 
 def read_folder(folder: Path) -> dict[str, list[Path]]:
@@ -92,6 +85,7 @@ def _has_magic(path: Path) -> bool:
 class _File:
     path: Path
     header: Any
+    pixels: PixelData
 
 
 def read_study(
@@ -143,12 +137,12 @@ def _read_headers(
     problems: Counter[tuple[str, str]] = Counter()
     for path in paths:
         try:
-            header = read_header(path)
+            header, pixels = open_header(path)
         except NotAssessable as error:
             problems[error.code, error.message] += 1
         else:
             if all(header.get(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")):
-                files.append(_File(path, header))
+                files.append(_File(path, header, pixels))
             else:
                 problems["incomplete_header", "a study, series or instance UID is missing"] += 1
         if on_file is not None:
@@ -213,7 +207,7 @@ def _richest(files: Sequence[_File]) -> Any:
 
 
 def _frames(group: Sequence[_File]) -> list[Frame]:
-    return [frame for f in group if f.header.get("Rows") is not None for frame in frames_of(f.header, f.path)]
+    return [frame for f in group if f.header.get("Rows") is not None for frame in frames_of(f.header, f.pixels)]
 
 
 def _load(

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom import Dataset
 
 from triage.model import Patient, SeriesHeader, Study
+from workers.dicom_pixels import PixelData
 
 Vector = tuple[float, ...]
 
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
-ENHANCED = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.3", "1.2.840.10008.5.1.4.1.1.4.4"})
 
 
 @dataclass(frozen=True)
@@ -30,19 +29,14 @@ class Frame:
     spacing: (between rows, between columns).
     """
 
-    path: Path
+    pixels: PixelData
     number: int  # 0-based index in its file
-    rows: int
-    columns: int
-    bytes_per_voxel: int
     position: Vector | None
     orientation: Vector | None
     spacing: Vector | None
     thickness_mm: float | None
     slope: float
     intercept: float
-    padding: float | None
-    inverted: bool  # MONOCHROME1
     b_value: float | None
     direction: str  # "isotropic" | "directional" | ""
     gradient: Vector | None
@@ -50,8 +44,7 @@ class Frame:
     time_key: tuple[int, ...]  # temporal position, acquisition number: only used to tell repeats apart
     image_type: tuple[str, ...]
     component: str  # MAGNITUDE | PHASE | ...
-    units: str  # UCUM code of the real world value mapping, "" when none
-    tokens: tuple[str, ...] = ()
+    units: str  # UCUM code of the real world value mapping when its slope was used, else ""
 
 
 def text(ds: Any, keyword: str) -> str:
@@ -100,21 +93,6 @@ def numbers(value: Any, count: int) -> Vector | None:
     return None if any(v is None for v in found) else tuple(v for v in found if v is not None)
 
 
-def private(ds: Any, group: int, creator: str, element: int) -> Any:
-    """The value of a private element by its creator's name, or None."""
-    for block in range(0x10, 0x100):
-        name = ds.get((group, block))
-        if name is None:
-            if block > 0x1F:
-                return None
-            continue
-        if str(name.value).strip().upper() == creator.upper():
-            found = ds.get((group, (block << 8) | element))
-            if found is not None:
-                return found.value
-    return None
-
-
 def parse_date(value: str) -> date | None:
     try:
         return date(int(value[:4]), int(value[4:6]), int(value[6:8])) if len(value) >= 8 else None
@@ -159,18 +137,38 @@ def study_of(ds: Any) -> Study:
 # --- functional groups ---------------------------------------------------------------------------------------------------------------
 
 
+class Private:
+    """One dataset with its private blocks looked up once: creator name -> block."""
+
+    def __init__(self, ds: Any) -> None:
+        self._ds = ds
+        self._blocks = {
+            (tag.group, str(ds[tag].value).strip().upper()): tag.element
+            for tag in ds.keys()  # noqa: SIM118 - iterating the dataset would convert every element
+            if tag.group % 2 and 0x10 <= tag.element <= 0xFF
+        }
+
+    def get(self, group: int, creator: str, element: int) -> Any:
+        """The value, or None."""
+        block = self._blocks.get((group, creator.upper()))
+        found = None if block is None else self._ds.get((group, (block << 8) | element))
+        return None if found is None else found.value
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+
 class Groups:
     """Looks a macro up in the frame's own functional groups, then the shared ones, then the top level of the object."""
 
-    def __init__(self, ds: Any, frame: int) -> None:
-        per_frame = ds.get("PerFrameFunctionalGroupsSequence") or ()
-        shared = ds.get("SharedFunctionalGroupsSequence") or ()
-        self._places: list[Any] = [*per_frame[frame : frame + 1], *shared[:1]]
-        self._top = ds
+    def __init__(self, top: Any, places: Sequence[Any] = (), private: Sequence[Private] = ()) -> None:
+        self._top = top
+        self._places = places
+        self.private_places = private
 
     def get(self, macro: str, keyword: str) -> Any:
         for place in self._places:
-            items = place.get(macro)
+            items = place.get(macro) if macro else None
             if items and items[0].get(keyword) is not None:
                 return items[0].get(keyword)
         return self._top.get(keyword)
@@ -182,47 +180,58 @@ class Groups:
                 return items[0]
         return None
 
-    def datasets(self) -> list[Any]:
-        """Where private elements may stand: the object, its groups, and one sequence level below (Siemens XA)."""
-        nested = [e.value[0] for place in self._places for e in place if e.VR == "SQ" and e.tag.is_private and e.value]
-        frame_types = [
-            place.get("MRImageFrameTypeSequence")[0] for place in self._places if place.get("MRImageFrameTypeSequence")
-        ]
-        return [self._top, *self._places, *nested, *frame_types]
+    def private(self, group: int, creator: str, element: int) -> Any:
+        """A private value from the object, its groups, or one sequence level below (Siemens XA)."""
+        for place in self.private_places:
+            found = place.get(group, creator, element)
+            if found is not None and found != "":
+                return found
+        return None
 
 
-def frames_of(ds: Any, path: Path) -> list[Frame]:
-    """Every frame of one object."""
+def groups_of(ds: Any) -> list[Groups]:
+    """One lookup per frame; what the frames share is prepared once."""
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or ()
+    shared = (ds.get("SharedFunctionalGroupsSequence") or ())[:1]
+    common = [p for p in (Private(ds), *(q for place in shared for q in _private_below(place))) if p]
     count = int(number(ds.get("NumberOfFrames")) or 1)
-    return [_frame(ds, path, n) for n in range(count)]
+    found = []
+    for n in range(count):
+        own = per_frame[n : n + 1]
+        found.append(Groups(ds, [*own, *shared], [*common, *(p for place in own for p in _private_below(place) if p)]))
+    return found
 
 
-def _frame(ds: Any, path: Path, n: int) -> Frame:
-    groups = Groups(ds, n)
+def _private_below(place: Any) -> list[Private]:
+    tags = [t for t in place.keys() if t.group % 2 and t.element > 0xFF]  # noqa: SIM118 - as in Private
+    nested = [place[t].value[0] for t in tags if place[t].VR == "SQ" and place[t].value]
+    return [Private(ds) for ds in (place, *nested, *place.get("MRImageFrameTypeSequence", ())[:1])]
+
+
+def frames_of(ds: Any, pixels: PixelData) -> list[Frame]:
+    """Every frame of one object."""
+    return [_frame(groups, pixels, n) for n, groups in enumerate(groups_of(ds))]
+
+
+def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
     transform, units = _value_mapping(groups)
-    b_value, direction, gradient = diffusion_of(ds, groups)
-    frame_type = groups.get("MRImageFrameTypeSequence", "FrameType") or ds.get("ImageType") or ()
+    b_value, direction, gradient = diffusion_of(groups)
+    frame_type = groups.get("MRImageFrameTypeSequence", "FrameType") or groups.get("", "ImageType") or ()
     return Frame(
-        path=path,
+        pixels=pixels,
         number=n,
-        rows=int(number(ds.get("Rows")) or 0),
-        columns=int(number(ds.get("Columns")) or 0),
-        bytes_per_voxel=max(int(number(ds.get("BitsAllocated")) or 16) // 8, 1)
-        * int(number(ds.get("SamplesPerPixel")) or 1),
         position=numbers(groups.get("PlanePositionSequence", "ImagePositionPatient"), 3),
         orientation=numbers(groups.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
         spacing=numbers(groups.get("PixelMeasuresSequence", "PixelSpacing"), 2),
         thickness_mm=number(groups.get("PixelMeasuresSequence", "SliceThickness")),
         slope=transform[0],
         intercept=transform[1],
-        padding=number(ds.get("PixelPaddingValue")),
-        inverted=text(ds, "PhotometricInterpretation") == "MONOCHROME1",
         b_value=b_value,
         direction=direction,
         gradient=gradient,
         echo_time_ms=_echo_time(groups),
         time_key=_time_key(groups),
-        image_type=tuple(str(t) for t in frame_type),
+        image_type=(frame_type,) if isinstance(frame_type, str) else tuple(str(t) for t in frame_type),
         component=str(groups.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
         units=units,
     )
@@ -262,46 +271,41 @@ def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
 # --- diffusion -----------------------------------------------------------------------------------------------------------------------
 
 
-def diffusion_of(ds: Any, groups: Groups) -> tuple[float | None, str, Vector | None]:
+def diffusion_of(groups: Groups) -> tuple[float | None, str, Vector | None]:
     """(b-value in s/mm2, directionality, gradient) from the standard elements, else the vendor's private ones."""
     b_value = number(groups.get("MRDiffusionSequence", "DiffusionBValue"))
     if b_value is None:
-        b_value = _private_b_value(ds, groups)
+        b_value = _private_b_value(groups)
     stated = str(groups.get("MRDiffusionSequence", "DiffusionDirectionality") or "")
-    philips = private(ds, 0x2001, "Philips Imaging DD 001", 0x04)
-    gradient = _gradient(groups)
-    if stated == "ISOTROPIC" or str(philips or "").strip().upper() == "I":
+    philips = str(groups.private(0x2001, "Philips Imaging DD 001", 0x04) or "").strip().upper()
+    if stated == "ISOTROPIC" or philips == "I":
         return b_value, "isotropic", None
-    if stated in ("DIRECTIONAL", "BMATRIX") or gradient is not None:
-        return b_value, "directional", gradient
-    return b_value, "", None
+    gradient = _gradient(groups)
+    return b_value, "directional" if stated in ("DIRECTIONAL", "BMATRIX") or gradient else "", gradient
 
 
 def _gradient(groups: Groups) -> Vector | None:
     nested = groups.get("MRDiffusionSequence", "DiffusionGradientDirectionSequence")
     found = numbers(nested[0].get("DiffusionGradientOrientation"), 3) if nested else None
     found = found or numbers(groups.get("", "DiffusionGradientOrientation"), 3)
-    for where in groups.datasets() if found is None else ():
-        found = numbers(private(where, 0x0019, "SIEMENS MR HEADER", 0x0E), 3)
-        if found:
-            break
+    found = found or numbers(groups.private(0x0019, "SIEMENS MR HEADER", 0x0E), 3)
     return tuple(round(v, 3) for v in found) if found and any(found) else None
 
 
-def _private_b_value(ds: Any, groups: Groups) -> float | None:
-    for where in groups.datasets():
-        for group, creator, element in (
-            (0x0019, "SIEMENS MR HEADER", 0x0C),
-            (0x2001, "Philips Imaging DD 001", 0x03),
-            (0x0065, "Image Private Header", 0x09),  # UIH: b-value as played out
-        ):
-            found = number(private(where, group, creator, element))
-            if found is not None:
-                return found
-    ge = number(private(ds, 0x0043, "GEMS_PARM_01", 0x39))
-    if ge is None:
-        return None
-    return float(int(ge) % GE_B_VALUE_BIAS) if ge >= GE_B_VALUE_BIAS else ge
+_B_VALUE_PLACES = (
+    (0x0019, "SIEMENS MR HEADER", 0x0C),
+    (0x2001, "Philips Imaging DD 001", 0x03),
+    (0x0065, "Image Private Header", 0x09),  # UIH: b-value as played out (dcm2niix UIH notes)
+    (0x0043, "GEMS_PARM_01", 0x39),
+)
+
+
+def _private_b_value(groups: Groups) -> float | None:
+    for place in _B_VALUE_PLACES if groups.private_places else ():
+        found = number(groups.private(*place))
+        if found is not None:
+            return float(int(found) % GE_B_VALUE_BIAS) if found >= GE_B_VALUE_BIAS else found
+    return None
 
 
 # --- the series' header --------------------------------------------------------------------------------------------------------------
@@ -316,7 +320,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
     """
     first = datasets[0]
     listed = list(frames) if frames is not None else [f for ds in datasets for f in _frames_if_image(ds)]
-    groups = Groups(first, 0)
+    groups = groups_of(first)[0]
     echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     spacing = listed[0].spacing if listed else None
@@ -354,12 +358,12 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         frame_count=len(listed),
         acquisition_time=min((t for t in map(_acquisition_time, datasets) if t), default=None),
         orientation=orientation_name([f.orientation for f in listed if f.orientation]),
-        vendor=_vendor_facts(first, groups, listed),
+        vendor=_vendor_facts(groups, listed),
     )
 
 
 def _frames_if_image(ds: Any) -> list[Frame]:
-    return frames_of(ds, Path()) if ds.get("Rows") is not None else []
+    return frames_of(ds, PixelData(Path())) if ds.get("Rows") is not None else []
 
 
 def _integer(value: Any) -> int | None:
@@ -400,25 +404,23 @@ def _acquisition_time(ds: Any) -> time | None:
     return parse_time(text(ds, "AcquisitionTime")) or (parse_time(stamp[8:14]) if len(stamp) >= 10 else None)
 
 
-def _vendor_facts(ds: Any, groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
+def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
     facts = {
-        "ge_pulse_sequence": private(ds, 0x0019, "GEMS_ACQU_01", 0x9C),
-        "ge_internal_sequence": private(ds, 0x0019, "GEMS_ACQU_01", 0x9E),
-        "philips_technique": private(ds, 0x2001, "Philips Imaging DD 001", 0x20),
-        "siemens_sequence": _first(private(d, 0x0021, "SIEMENS MR SDI 02", 0x77) for d in groups.datasets()),
-        "mosaic_images": private(ds, 0x0019, "SIEMENS MR HEADER", 0x0A) if "MOSAIC" in texts(ds, "ImageType") else None,
-        "angio_flag": ds.get("AngioFlag"),
-        "time_of_flight": ds.get("TimeOfFlightContrast"),
-        "phase_contrast": ds.get("PhaseContrast"),
+        "ge_pulse_sequence": groups.private(0x0019, "GEMS_ACQU_01", 0x9C),
+        "ge_internal_sequence": groups.private(0x0019, "GEMS_ACQU_01", 0x9E),
+        "philips_technique": groups.private(0x2001, "Philips Imaging DD 001", 0x20),
+        "siemens_sequence": groups.private(0x0021, "SIEMENS MR SDI 02", 0x77),
+        "mosaic_images": groups.private(0x0019, "SIEMENS MR HEADER", 0x0A)
+        if "MOSAIC" in (groups.get("", "ImageType") or ())
+        else None,
+        "angio_flag": groups.get("", "AngioFlag"),
+        "time_of_flight": groups.get("", "TimeOfFlightContrast"),
+        "phase_contrast": groups.get("", "PhaseContrast"),
         "complex_component": groups.get("MRImageFrameTypeSequence", "ComplexImageComponent"),
         "volume_calculation": groups.get("MRImageFrameTypeSequence", "VolumeBasedCalculationTechnique"),
         "isotropic": "YES" if any(f.direction == "isotropic" for f in frames) else None,
     }
     return {name: _as_text(value) for name, value in facts.items() if value not in (None, "", b"")}
-
-
-def _first(values: Iterable[Any]) -> Any:
-    return next((v for v in values if v not in (None, "")), None)
 
 
 def _as_text(value: Any) -> str:
@@ -435,6 +437,3 @@ def orientation_name(orientations: Sequence[Vector]) -> str:
     mean = np.abs(normals[0])
     names = ("sagittal", "coronal", "axial")
     return names[int(np.argmax(mean))] if mean.max() >= 0.75 else "oblique"
-
-
-__all__ = ["Dataset", "Frame", "frames_of", "patient_of", "series_header", "study_of"]

@@ -1,0 +1,174 @@
+"""Where a file keeps its pixels in, decoded planes out. Uncompressed pixels are read straight from their place in the file."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels import iter_pixels
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from triage.errors import NotAssessable
+from triage.model import Voxels
+
+MAX_SERIES_BYTES = 1 << 30  # decoded; checked before decoding, so that a small file cannot unpack into all memory
+_NATIVE = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+)  # deflated files have no place to seek to
+_PIXEL_DATA = (0x7FE0, 0x0010)
+
+Plane = npt.NDArray[Any]  # (rows, columns), stored values
+
+
+@dataclass(frozen=True)
+class PixelData:
+    """Where and how one file stores its pixels. offset: of the Pixel Data element when uncompressed, else None."""
+
+    path: Path
+    offset: int | None = None
+    explicit: bool = True
+    dtype: str = "<u2"
+    rows: int = 0
+    columns: int = 0
+    frames: int = 1
+    bits_stored: int = 16
+    bytes_per_pixel: int = 2
+    inverted: bool = False  # MONOCHROME1: low values are shown bright
+    padding: float | None = None
+
+
+def open_header(path: Path) -> tuple[Dataset, PixelData]:
+    """One file's header without its pixels, and where those are.
+
+    Raises:
+        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read.
+    """
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")  # pydicom's warnings quote element values
+            ds = dcmread(file, stop_before_pixels=True)
+            return ds, _pixel_data(ds, path, file.tell())
+    except (InvalidDicomError, OSError, EOFError):
+        raise NotAssessable("not_dicom", "not a DICOM object") from None
+    except Exception as error:  # a broken header can raise anything; its message may quote the header
+        raise NotAssessable("not_dicom", f"the header cannot be read ({type(error).__name__})") from None
+
+
+def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
+    if ds.get("Rows") is None or ds.get("Columns") is None:
+        return PixelData(path)
+    bits = int(ds.get("BitsAllocated") or 16)
+    syntax = ds.file_meta.get("TransferSyntaxUID")
+    native = syntax in _NATIVE and bits in (8, 16, 32) and int(ds.get("SamplesPerPixel") or 1) == 1
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    return PixelData(
+        path=path,
+        offset=offset if native else None,
+        explicit=syntax != ImplicitVRLittleEndian,
+        dtype=f"{order}{'i' if ds.get('PixelRepresentation') else 'u'}{max(bits // 8, 1)}",
+        rows=int(ds.Rows),
+        columns=int(ds.Columns),
+        frames=int(ds.get("NumberOfFrames") or 1),
+        bits_stored=int(ds.get("BitsStored") or bits),
+        bytes_per_pixel=max(bits // 8, 1) * int(ds.get("SamplesPerPixel") or 1),
+        inverted=ds.get("PhotometricInterpretation") == "MONOCHROME1",
+        padding=_padding(ds.get("PixelPaddingValue")),
+    )
+
+
+def _padding(value: Any) -> float | None:
+    return float(value) if isinstance(value, int) else None
+
+
+def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
+    """Stored values of (file, frame number) pairs, in order: shape (k, j, i), float32, MONOCHROME1 turned so that bright means high.
+    Padding becomes NaN.
+
+    Raises:
+        NotAssessable: too_large, undecodable.
+    """
+    size = sum(pixels.rows * pixels.columns * pixels.bytes_per_pixel for pixels, _ in wanted)
+    whole = sum(p.rows * p.columns * p.bytes_per_pixel * p.frames for p in {p.path: p for p, _ in wanted}.values())
+    if max(size, whole) > MAX_SERIES_BYTES:
+        raise NotAssessable(
+            "too_large", f"{max(size, whole) >> 20} MiB decoded; at most {MAX_SERIES_BYTES >> 20} MiB are read"
+        )
+    first = wanted[0][0]
+    voxels = np.empty((len(wanted), first.rows, first.columns), np.float32)
+    by_file: dict[PixelData, list[tuple[int, int]]] = defaultdict(list)
+    for k, (pixels, number) in enumerate(wanted):
+        by_file[pixels].append((number, k))
+    for pixels, places in by_file.items():
+        places.sort()
+        planes = _decoded(pixels, [number for number, _ in places])
+        for (_, k), plane in zip(places, planes, strict=True):
+            if plane.shape != voxels.shape[1:]:
+                raise NotAssessable(
+                    "undecodable", f"an image decodes to {plane.shape}, its header says {voxels.shape[1:]}"
+                )
+            voxels[k] = _bright_is_high(plane, pixels)
+    return voxels
+
+
+def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
+    try:
+        if pixels.offset is not None:
+            return _native(pixels, pixels.offset, numbers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return [np.asarray(plane) for plane in iter_pixels(pixels.path, indices=list(numbers))]
+    except NotAssessable:
+        raise
+    except Exception as error:  # decoders raise anything, and may quote the header: only the type is told
+        raise NotAssessable("undecodable", f"an image cannot be decoded ({type(error).__name__})") from None
+
+
+def _native(pixels: PixelData, offset: int, numbers: Sequence[int]) -> list[Plane]:
+    """Planes read from their place in the file, without parsing it again."""
+    count = pixels.rows * pixels.columns
+    dtype = np.dtype(pixels.dtype)
+    plane_bytes = count * dtype.itemsize
+    with pixels.path.open("rb") as file:
+        file.seek(offset)
+        start = offset + _element_header(file.read(12), pixels)
+        planes = []
+        for number in numbers:
+            file.seek(start + number * plane_bytes)
+            raw = file.read(plane_bytes)
+            if len(raw) < plane_bytes:
+                raise NotAssessable("undecodable", f"an image holds {len(raw)} of its {plane_bytes} bytes: truncated")
+            planes.append(np.frombuffer(raw, dtype, count).reshape(pixels.rows, pixels.columns))
+        return planes
+
+
+def _element_header(raw: bytes, pixels: PixelData) -> int:
+    """Bytes before the pixels; PS3.5 7.1: tag, then VR with a 4-byte length (explicit), or a 4-byte length (implicit)."""
+    order = pixels.dtype[0]
+    if len(raw) < 12 or struct.unpack(f"{order}HH", raw[:4]) != _PIXEL_DATA:
+        raise NotAssessable("undecodable", "an image holds no pixel data")
+    length = struct.unpack(f"{order}I", raw[8:12] if pixels.explicit else raw[4:8])[0]
+    stated = pixels.rows * pixels.columns * np.dtype(pixels.dtype).itemsize * pixels.frames
+    if length < stated:
+        raise NotAssessable("undecodable", f"an image holds {length} of its {stated} bytes")
+    return 12 if pixels.explicit else 8
+
+
+def _bright_is_high(plane: Plane, pixels: PixelData) -> Voxels:
+    values = plane.astype(np.float32)
+    if pixels.inverted:  # mirrored within the range of stored values, PS3.3 C.7.6.3.1.2
+        signed = np.dtype(pixels.dtype).kind == "i"
+        values = np.float32(-1.0 if signed else 2.0**pixels.bits_stored - 1.0) - values
+    if pixels.padding is not None:
+        values[plane == pixels.padding] = np.nan
+    return values

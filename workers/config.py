@@ -78,6 +78,9 @@ class BaselineSettings(Section):
 class WebSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8042
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="names a browser may use; empty: loopback names when bound to loopback, else any"
+    )
 
 
 class LogSettings(Section):

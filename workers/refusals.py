@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def outcome(
-    row: StudyRow, *, code: str, message: str, infusion_date: date | None, versions: Mapping[str, str]
+    study: Study, *, code: str, message: str, infusion_date: date | None, versions: Mapping[str, str]
 ) -> Outcome:
     """Nothing measured, nothing compared, priority left as it was.
 
@@ -27,8 +27,8 @@ def outcome(
     from triage.assessment import Outcome
 
     assessment = Assessment(
-        study=_study(row),
-        days_after_infusion=days_after(row.study_date, infusion_date),
+        study=study,
+        days_after_infusion=days_after(study.study_date, infusion_date),
         baseline=None,
         used_as={},
         skipped=(),
@@ -60,7 +60,8 @@ def dicom_time(text: str) -> time | None:
         return None
 
 
-def _study(row: StudyRow) -> Study:
+def study_of(row: StudyRow) -> Study:
+    """The study as the index knows it, for when its files cannot be read."""
     return Study(
         study_instance_uid=row.study_instance_uid,
         patient=Patient(row.patient_id, row.issuer, row.birth_date, row.sex),

@@ -291,7 +291,9 @@ def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessab
 
 def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Outcome:
     infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
-    return refusals.outcome(row, code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions)
+    return refusals.outcome(
+        refusals.study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions
+    )
 
 
 def _finish(lease: Lease, deps: Deps) -> Result:

@@ -1,0 +1,142 @@
+"""Commands without a node: assess (DICOM folders in, result out) and simulate (synthetic patients out)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from listener.cli_common import (
+    NOT_ASSESSABLE,
+    ConfigOption,
+    err,
+    iso_date,
+    load_settings,
+    print_json,
+    progress_bar,
+    quiet_logging,
+)
+from listener.cli_studies import print_document
+from triage.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from triage.assessment import Outcome
+
+# The operator named the baseline; an age limit is for choosing automatically.
+ANY_AGE_DAYS = 100 * 365
+
+
+def assess(  # noqa: PLR0917 - the options of the command
+    followup: Annotated[
+        Path, typer.Option("--followup", metavar="DIR", help="folder with the DICOM files of one study")
+    ],
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="DIR", help="folder with one or more earlier studies")
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="where the document goes; - for stdout")
+    ] = None,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", metavar="DIR", help="where pictures and maps go")
+    ] = None,
+    infusion_date: Annotated[str | None, typer.Option("--infusion-date", metavar="YYYY-MM-DD")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Assess one study without a node. Exit code 3: not assessable (the result is written all the same)."""
+    quiet_logging()
+    outcome = _assess(followup, baseline, iso_date(infusion_date, field="--infusion-date"), config)
+    from triage.document import to_document
+
+    document = to_document(outcome.assessment)
+    _write(document, json_file)
+    if evidence is not None:
+        _write_evidence(evidence, outcome)
+    if json_file != "-":
+        print_document(document)
+    if document["decision"]["category"] == "not_assessable":
+        raise typer.Exit(NOT_ASSESSABLE)
+
+
+def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: Path | None) -> Outcome:
+    from workers import dicom
+    from workers.container import DicomReader, TriageEngine
+    from workers.folders import STEPS, assess_folders
+
+    settings = load_settings(config)
+    relaxed = settings.baseline.model_copy(update={"latest_days_before_infusion": ANY_AGE_DAYS})
+    settings = settings.model_copy(update={"baseline": relaxed})
+    with progress_bar() as bar:
+        task = bar.add_task(STEPS[0], total=len(STEPS))
+
+        def on_step(step: str) -> None:
+            bar.update(task, description=step, completed=STEPS.index(step))
+
+        return assess_folders(
+            followup,
+            baseline,
+            infusion_date=infusion_date,
+            read_folder=dicom.read_folder,
+            reader=DicomReader(),
+            engine=TriageEngine(settings),
+            on_step=on_step,
+        )
+
+
+def _write(document: dict[str, Any], target: str | None) -> None:
+    if target is None:
+        return
+    if target == "-":
+        print_json(document)
+        return
+    try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        Path(target).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"--json: {target} cannot be written ({error.strerror})") from error
+
+
+def _write_evidence(folder: Path, outcome: Outcome) -> None:
+    if outcome.evidence is None:
+        err().print("no evidence: nothing was measured")
+        return
+    from workers.outputs.evidence import write_evidence
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"--evidence: {folder} cannot be written ({error.strerror})") from error
+    for path in write_evidence(folder, outcome):
+        err().print(f"wrote {path}", soft_wrap=True)
+
+
+def simulate(  # noqa: PLR0917 - the options of the command
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for the DICOM files; new or empty")],
+    pattern: Annotated[str, typer.Option("--pattern", help="none, A, B, C, D")] = "none",
+    strength: Annotated[
+        float | None, typer.Option("--strength", help="of the pattern, as a fraction: 0.25 is +25 %")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="anatomy and noise")] = 0,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="2d or 3d")] = None,
+    vendor: Annotated[str | None, typer.Option("--vendor", help="whose headers are written")] = None,
+) -> None:
+    """Write a synthetic patient: a baseline and a follow-up study as DICOM files."""
+    quiet_logging()
+    from simulation.patient import simulate as write_patient
+
+    given = {"strength": strength, "protocol": protocol, "vendor": vendor}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    with progress_bar() as bar:
+        task = bar.add_task("simulating", total=None)
+
+        def on_progress(*state: Any) -> None:
+            done, total = state[-2:]
+            bar.update(task, completed=done, total=total)
+
+        try:
+            patient = write_patient(out_dir, pattern=pattern, seed=seed, on_progress=on_progress, **options)
+        except ValueError as error:
+            raise Misconfigured(str(error)) from error
+    print_json(dataclasses.asdict(patient))

@@ -1,0 +1,85 @@
+"""What every command shares: the --config option, settings with their source, consoles, the UID argument."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from triage.errors import Misconfigured
+from workers import config, log
+from workers.config import LogSettings, Settings
+
+DEFAULT_CONFIG = Path("config.yaml")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="settings of the site; default: config.yaml in this folder, if there is one"),
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="pure JSON on stdout")]
+
+ASSESSABLE, WRONG_REQUEST, NOT_ASSESSABLE, BUG = 0, 2, 3, 1
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Settings of ``path``; without it config.yaml of the current folder, else the built-in defaults (said on stderr).
+
+    Raises:
+        Misconfigured: the file is missing or wrong.
+    """
+    if path is None and not DEFAULT_CONFIG.exists():
+        print(f"no {DEFAULT_CONFIG} here: built-in defaults are used", file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        return Settings()
+    return config.load(path or DEFAULT_CONFIG)
+
+
+def quiet_logging() -> None:
+    """For commands that answer a person: only warnings, on stderr."""
+    log.configure(LogSettings(level="warning", format="console"), process="cli")
+
+
+def out() -> Console:
+    """Results. No colour and no wrapping when piped."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def err() -> Console:
+    """Progress and remarks."""
+    return Console(stderr=True, highlight=False)
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err(),
+        transient=True,
+    )
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def iso_date(text: str | None, *, field: str) -> Any:
+    """A date written YYYY-MM-DD; None stays None.
+
+    Raises:
+        Misconfigured: anything else; the message names ``field``.
+    """
+    from datetime import date
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise Misconfigured(f"{field}: {text!r} is not a date written YYYY-MM-DD") from error

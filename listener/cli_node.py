@@ -1,0 +1,134 @@
+"""Commands that run the node: serve (everything), or one process each: listener, worker, beat, web."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from listener.cli_common import ConfigOption, load_settings
+from listener.running import announce, ready_file, withdraw
+from workers import log
+from workers.config import Settings
+
+ParentOption = Annotated[int | None, typer.Option("--parent", hidden=True)]
+ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written (JSON) once everything runs")]
+
+# After its parent died a process may end its work; then it ends for certain. An idle Celery worker needs less.
+ORPHAN_GRACE_S = 30.0
+
+
+def serve(config: ConfigOption = None, ready: ReadyOption = None) -> None:
+    """Run the whole node in the foreground: broker (unless queue.url names one), listener, worker, beat, web."""
+    settings = load_settings(config)
+    log.configure(settings.log, process="serve")
+    from listener.supervisor import Supervisor
+
+    stop = stop_on_signals()
+    Supervisor(settings, config_path=config, ready_file=ready).run(stop)
+
+
+def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Receive DICOM objects (C-STORE, C-ECHO)."""
+    settings = _begin(config, "listener", parent)
+
+    def ready(port: int) -> None:
+        announce(ready_file(settings, "listener"), port=port, host=settings.listener.host)
+
+    _run(settings, "listener", lambda stop: _receive(settings, stop, ready))
+
+
+def _receive(settings: Settings, stop: threading.Event, ready: Callable[[int], None]) -> None:
+    from listener import scp
+
+    scp.run(settings, stop=stop, on_stored=lambda *_: None, ready=ready)
+
+
+def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Assess studies that are due."""
+    settings = _begin(config, "worker", parent)
+    from celery import signals
+
+    from workers.app import CeleryBell, make_app, make_worker_app, run_worker
+    from workers.broker import broker_url
+    from workers.container import open_deps
+
+    url = broker_url(settings)
+    bell = CeleryBell(make_app(url, settings))
+    app = make_worker_app(url, settings, lambda: open_deps(settings, bell))
+    path = ready_file(settings, "worker")
+
+    def ready(**_: object) -> None:
+        announce(path)
+
+    signals.worker_ready.connect(ready, weak=False)
+    try:
+        run_worker(app, settings)
+    finally:
+        withdraw(path)
+
+
+def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Notice complete studies and ring for what is due."""
+    settings = _begin(config, "beat", parent)
+    from workers import sweeper
+
+    def run(stop: threading.Event) -> None:
+        announce(ready_file(settings, "beat"))
+        sweeper.run(settings, stop)
+
+    _run(settings, "beat", run)
+
+
+def web(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Worklist page and HTTP API."""
+    settings = _begin(config, "web", parent)
+    from listener import web as site
+
+    def ready(port: int) -> None:
+        announce(ready_file(settings, "web"), port=port, host=settings.web.host)
+
+    _run(settings, "web", lambda stop: site.run(settings, stop=stop, ready=ready))
+
+
+def _begin(config: Path | None, name: str, parent: int | None) -> Settings:
+    settings = load_settings(config)
+    log.configure(settings.log, process=name)
+    if parent is not None:
+        end_with_parent(parent)
+    return settings
+
+
+def _run(settings: Settings, name: str, body: Callable[[threading.Event], None]) -> None:
+    try:
+        body(stop_on_signals())
+    finally:
+        withdraw(ready_file(settings, name))
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process when the supervisor that started it was killed: a second node must find ports and state folder
+    free."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_GRACE_S)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

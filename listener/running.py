@@ -1,0 +1,45 @@
+"""What runs where: each process of the node writes ``run/<name>.json`` (pid, port) in the state folder once it is
+ready."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from workers.config import Settings
+
+
+def ready_file(settings: Settings, name: str) -> Path:
+    return settings.store.state_dir.absolute() / "run" / f"{name}.json"
+
+
+def announce(path: Path, **facts: Any) -> None:
+    """Write that this process is ready; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps({"pid": os.getpid(), **facts}), encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_ready(path: Path) -> dict[str, Any] | None:
+    """What a process announced; None when it did not, or is gone."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        os.kill(int(facts["pid"]), 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dict(facts)
+
+
+def running_port(settings: Settings, name: str) -> int | None:
+    """The port the process listens on now; differs from the settings when those say 0."""
+    facts = read_ready(ready_file(settings, name))
+    return int(facts["port"]) if facts and "port" in facts else None
+
+
+def withdraw(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

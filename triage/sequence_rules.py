@@ -124,7 +124,7 @@ def localizer(h: SeriesHeader) -> Identification | None:
         return known(SequenceKind.LOCALIZER, 0.95, "ImageType LOCALIZER")
     if words.says(words.LOCALIZER, h):
         return known(SequenceKind.LOCALIZER, 0.9, "the description says localizer")
-    if h.orientation == "mixed" and 0 < h.frame_count <= 30:
+    if h.orientation == "mixed" and 0 < h.frame_count <= 30 and not is_inversion_recovery(h):
         return known(SequenceKind.LOCALIZER, 0.7, f"{h.frame_count} slices in several orientations")
     return None
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import iter_pixels
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from triage.errors import NotAssessable
 from triage.model import Voxels
@@ -46,23 +52,44 @@ class PixelData:
     bytes_per_pixel: int = 2
     inverted: bool = False  # MONOCHROME1: low values are shown bright
     padding: float | None = None
+    deflated: bool = False
 
 
 def open_header(path: Path) -> tuple[Dataset, PixelData]:
     """One file's header without its pixels, and where those are.
 
     Raises:
-        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read.
+        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read; too_large when it unpacks to
+            more than ``MAX_SERIES_BYTES``.
     """
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # pydicom's warnings quote element values
+            _check_deflated(file)
             ds = dcmread(file, stop_before_pixels=True)
             return ds, _pixel_data(ds, path, file.tell())
+    except NotAssessable:
+        raise
     except (InvalidDicomError, OSError, EOFError):
         raise NotAssessable("not_dicom", "not a DICOM object") from None
     except Exception as error:  # a broken header can raise anything; its message may quote the header
         raise NotAssessable("not_dicom", f"the header cannot be read ({type(error).__name__})") from None
+
+
+def _check_deflated(file: BinaryIO) -> None:
+    """Refuse a deflated file that unpacks beyond the cap: the whole data set is unpacked before its header can be read."""
+    start = file.read(144)  # preamble, "DICM", (0002,0000) UL length; PS3.10 7.1
+    length = int.from_bytes(start[140:144], "little") if start[132:136] == b"\x02\x00\x00\x00" else 1 << 16
+    meta = file.read(min(length, 1 << 20))
+    if DeflatedExplicitVRLittleEndian.encode() in meta:
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        unpacked, raw = 0, file.read()
+        while raw and not inflate.eof:
+            unpacked += len(inflate.decompress(raw, 1 << 24))
+            raw = inflate.unconsumed_tail
+            if unpacked > MAX_SERIES_BYTES:
+                raise NotAssessable("too_large", f"a deflated file unpacks to more than {MAX_SERIES_BYTES >> 20} MiB")
+    file.seek(0)
 
 
 def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
@@ -84,6 +111,7 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
         bytes_per_pixel=max(bits // 8, 1) * int(ds.get("SamplesPerPixel") or 1),
         inverted=ds.get("PhotometricInterpretation") == "MONOCHROME1",
         padding=_padding(ds.get("PixelPaddingValue")),
+        deflated=syntax == DeflatedExplicitVRLittleEndian,
     )
 
 
@@ -127,7 +155,9 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             return _native(pixels, pixels.offset, numbers)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return [np.asarray(plane) for plane in iter_pixels(pixels.path, indices=list(numbers))]
+            # pydicom 3.0 does not inflate when it reads pixels from a path
+            source = dcmread(pixels.path) if pixels.deflated else pixels.path
+            return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
     except NotAssessable:
         raise
     except Exception as error:  # decoders raise anything, and may quote the header: only the type is told

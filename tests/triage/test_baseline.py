@@ -20,14 +20,18 @@ def a_study(uid: str, when: date | None, at: time | None = time(10), patient: Pa
     return Study(uid, patient, when, at)
 
 
-def a_candidate(uid: str, when: date | None, at: time | None = time(10), *, problem: str | None = None, patient: Patient = PATIENT) -> Candidate:
+def a_candidate(
+    uid: str, when: date | None, at: time | None = time(10), *, problem: str | None = None, patient: Patient = PATIENT
+) -> Candidate:
     return Candidate(a_study(uid, when, at, patient), problem is None, problem)
 
 
 FOLLOWUP = a_study("followup", INFUSION + 9 * DAY)
 
 
-def chosen(*candidates: Candidate, study: Study = FOLLOWUP, infusion: date | None = INFUSION, days: int = 365) -> BaselineChoice:
+def chosen(
+    *candidates: Candidate, study: Study = FOLLOWUP, infusion: date | None = INFUSION, days: int = 365
+) -> BaselineChoice:
     return choose_baseline(study, candidates, infusion_date=infusion, latest_days_before_infusion=days)
 
 
@@ -61,17 +65,27 @@ def test_choose_baseline(candidates: list[Candidate], infusion: date | None, uid
 
 REJECTED = [
     pytest.param(a_candidate("x", INFUSION - DAY, problem="no FLAIR"), "not assessable: no FLAIR", id="not-assessable"),
-    pytest.param(a_candidate("x", INFUSION - 400 * DAY), "400 days before the infusion, more than the 365 allowed", id="too-old"),
+    pytest.param(
+        a_candidate("x", INFUSION - 400 * DAY), "400 days before the infusion, more than the 365 allowed", id="too-old"
+    ),
     pytest.param(a_candidate("x", INFUSION + 30 * DAY), "not earlier than the follow-up", id="later"),
     pytest.param(a_candidate("x", INFUSION + 9 * DAY, time(11)), "not earlier than the follow-up", id="same-day-later"),
-    pytest.param(a_candidate("x", INFUSION + 9 * DAY, None), "not earlier than the follow-up", id="same-day-order-unknown"),
+    pytest.param(
+        a_candidate("x", INFUSION + 9 * DAY, None), "not earlier than the follow-up", id="same-day-order-unknown"
+    ),
     pytest.param(a_candidate("followup", INFUSION - DAY), "the follow-up itself", id="itself"),
     pytest.param(a_candidate("x", None), "its study date is unknown", id="no-date"),
-    pytest.param(a_candidate("x", INFUSION - DAY, patient=Patient("P1", birth_date=date(1971, 1, 2))), "another birth date", id="birth-date"),
+    pytest.param(
+        a_candidate("x", INFUSION - DAY, patient=Patient("P1", birth_date=date(1971, 1, 2))),
+        "another birth date",
+        id="birth-date",
+    ),
     pytest.param(a_candidate("x", INFUSION - DAY, patient=Patient("P1", sex="M")), "another sex", id="sex"),
     pytest.param(a_candidate("x", INFUSION - DAY, patient=Patient("P2")), "another patient ID", id="patient-id"),
     pytest.param(a_candidate("x", INFUSION + 2 * DAY), "after the infusion of 2024-03-10", id="after-infusion"),
-    pytest.param(a_candidate("x", INFUSION - 30 * DAY), "a later study is closer to the infusion: 2024-03-07", id="superseded"),
+    pytest.param(
+        a_candidate("x", INFUSION - 30 * DAY), "a later study is closer to the infusion: 2024-03-07", id="superseded"
+    ),
 ]
 
 
@@ -89,7 +103,9 @@ def test_same_day_earlier_study_is_used() -> None:
 
 def test_followup_before_the_infusion_needs_no_baseline() -> None:
     choice = chosen(study=a_study("pre", INFUSION - 4 * DAY))
-    assert choice == BaselineChoice(None, None, "study precedes the infusion: 2024-03-06 is before 2024-03-10; it can itself serve as baseline")
+    assert choice == BaselineChoice(
+        None, None, "study precedes the infusion: 2024-03-06 is before 2024-03-10; it can itself serve as baseline"
+    )
 
 
 def test_followup_before_the_infusion_still_compares_with_an_earlier_study() -> None:
@@ -126,18 +142,27 @@ def test_reasons_state_no_identity() -> None:
 
 
 patients = st.builds(
-    Patient, st.sampled_from(["P1", "P2"]), birth_date=st.sampled_from([None, date(1970, 1, 2), date(1971, 1, 2)]), sex=st.sampled_from(["", "F", "M"])
+    Patient,
+    st.sampled_from(["P1", "P2"]),
+    birth_date=st.sampled_from([None, date(1970, 1, 2), date(1971, 1, 2)]),
+    sex=st.sampled_from(["", "F", "M"]),
 )
 dates = st.none() | st.dates(INFUSION - 500 * DAY, INFUSION + 60 * DAY)
 times = st.none() | st.sampled_from([time(8), time(10), time(12)])
 studies = st.builds(Study, st.sampled_from(["a", "b", "c", "d", "followup"]), patients, dates, times)
-candidates_of_any_kind = st.lists(st.builds(lambda s, ok: Candidate(s, ok, None if ok else "no FLAIR"), studies, st.booleans()), max_size=8)
+candidates_of_any_kind = st.lists(
+    st.builds(lambda s, ok: Candidate(s, ok, None if ok else "no FLAIR"), studies, st.booleans()), max_size=8
+)
 
 
-@given(study=studies, candidates=candidates_of_any_kind, infusion=st.none() | st.just(INFUSION), days=st.integers(1, 600))
+@given(
+    study=studies, candidates=candidates_of_any_kind, infusion=st.none() | st.just(INFUSION), days=st.integers(1, 600)
+)
 def test_any_set_of_candidates(study: Study, candidates: list[Candidate], infusion: date | None, days: int) -> None:
     choice = choose_baseline(study, candidates, infusion_date=infusion, latest_days_before_infusion=days)
-    accounted = [r.study_instance_uid for r in choice.rejected] + ([choice.study_instance_uid] if choice.study_instance_uid else [])
+    accounted = [r.study_instance_uid for r in choice.rejected] + (
+        [choice.study_instance_uid] if choice.study_instance_uid else []
+    )
     assert sorted(accounted) == sorted(c.study.study_instance_uid for c in candidates)
     assert choice.reason
     assert all(r.reason for r in choice.rejected)
@@ -147,5 +172,9 @@ def test_any_set_of_candidates(study: Study, candidates: list[Candidate], infusi
     assert choice.study_date is not None
     assert study.study_date is not None
     assert choice.study_date <= study.study_date
-    of_that_uid = [c for c in candidates if c.study.study_instance_uid == choice.study_instance_uid and c.study.study_date == choice.study_date]
+    of_that_uid = [
+        c
+        for c in candidates
+        if c.study.study_instance_uid == choice.study_instance_uid and c.study.study_date == choice.study_date
+    ]
     assert any(c.assessable and identity_mismatch(study.patient, c.study.patient) is None for c in of_that_uid)

@@ -53,27 +53,75 @@ def ge(name: str) -> dict[str, dict[str, str]]:
 
 TABLE = [
     # FLAIR
-    pytest.param(K.FLAIR, h("SE\\IR", 9000, 93, 2500, "tirm_tra_dark-fluid", sequence_name="*tir2d1rr16", image_type=M), id="siemens-skyra-2d-tirm"),
-    pytest.param(K.FLAIR, h("SE\\IR", 5000, 388, 1800, "t2_space_dark-fluid_sag_p2_iso", sequence_name="*spcir_282ns", mr_acquisition_type="3D"), id="siemens-3d-space"),
+    pytest.param(
+        K.FLAIR,
+        h("SE\\IR", 9000, 93, 2500, "tirm_tra_dark-fluid", sequence_name="*tir2d1rr16", image_type=M),
+        id="siemens-skyra-2d-tirm",
+    ),
+    pytest.param(
+        K.FLAIR,
+        h(
+            "SE\\IR",
+            5000,
+            388,
+            1800,
+            "t2_space_dark-fluid_sag_p2_iso",
+            sequence_name="*spcir_282ns",
+            mr_acquisition_type="3D",
+        ),
+        id="siemens-3d-space",
+    ),
     pytest.param(K.FLAIR, h("SE\\IR", 9000, 81, 2500, "unnamed"), id="siemens-2d-without-a-word"),
-    pytest.param(K.FLAIR, h("SE", 9000, 93, None, "serie 4", sequence_name="*tir2d1_16"), id="siemens-tir2d-without-ti-or-word"),
+    pytest.param(
+        K.FLAIR, h("SE", 9000, 93, None, "serie 4", sequence_name="*tir2d1_16"), id="siemens-tir2d-without-ti-or-word"
+    ),
     pytest.param(K.FLAIR, h("SE", 8800, 120, None, "Ax T2 FLAIR", image_type=GE), id="ge-2d-no-ti"),
     pytest.param(K.FLAIR, h("SE\\IR", 8802, 120, 2250, "Ax T2 FLAIR FS PROPELLER", image_type=GE), id="ge-propeller"),
-    pytest.param(K.FLAIR, h("SE", 6002, 128, None, "Sag 3D", mr_acquisition_type="3D", image_type=GE, **ge("CubeT2flair")), id="ge-cube-no-ti-no-word"),
-    pytest.param(K.FLAIR, h("SE\\IR", 11000, 125, 2800, "FLAIR_LongTR", image_type=PHILIPS_IR), id="philips-flair-longtr"),
-    pytest.param(K.FLAIR, h("SE\\IR", 4800, 276, 1650, "VISTA FLAIR", image_type=PHILIPS_IR, mr_acquisition_type="3D"), id="philips-3d-vista"),
-    pytest.param(K.FLAIR, h("SE", 4800, 340, 1650, "BRAINVIEW_FLAIR", image_type=PHILIPS_IR, mr_acquisition_type="3D"), id="philips-brainview"),
-    pytest.param(K.FLAIR, h("SE", 10000, 105, 2700, "AX FLAIR", sequence_name="FSE+12_ipl_flair"), id="canon-fse-flair"),
+    pytest.param(
+        K.FLAIR,
+        h("SE", 6002, 128, None, "Sag 3D", mr_acquisition_type="3D", image_type=GE, **ge("CubeT2flair")),
+        id="ge-cube-no-ti-no-word",
+    ),
+    pytest.param(
+        K.FLAIR, h("SE\\IR", 11000, 125, 2800, "FLAIR_LongTR", image_type=PHILIPS_IR), id="philips-flair-longtr"
+    ),
+    pytest.param(
+        K.FLAIR,
+        h("SE\\IR", 4800, 276, 1650, "VISTA FLAIR", image_type=PHILIPS_IR, mr_acquisition_type="3D"),
+        id="philips-3d-vista",
+    ),
+    pytest.param(
+        K.FLAIR,
+        h("SE", 4800, 340, 1650, "BRAINVIEW_FLAIR", image_type=PHILIPS_IR, mr_acquisition_type="3D"),
+        id="philips-brainview",
+    ),
+    pytest.param(
+        K.FLAIR, h("SE", 10000, 105, 2700, "AX FLAIR", sequence_name="FSE+12_ipl_flair"), id="canon-fse-flair"
+    ),
     pytest.param(K.FLAIR, h("SE\\IR", 9000, 110, 2300, "FLAIR Ax", sequence_name="FIR"), id="hitachi-fir"),
     pytest.param(K.FLAIR, h("SE", 8500, 95, 2400, "t2_fse_flair_tra", sequence_name="fse_ir"), id="uih-2d"),
-    pytest.param(K.FLAIR, h("SE", 5000, 410, None, "t2_mx3d_flair_sag", sequence_name="fse_mx_3d_ir"), id="uih-mx3d-no-ti"),
+    pytest.param(
+        K.FLAIR, h("SE", 5000, 410, None, "t2_mx3d_flair_sag", sequence_name="fse_mx_3d_ir"), id="uih-mx3d-no-ti"
+    ),
     pytest.param(K.FLAIR, enhanced("FLUID_ATTENUATED", "SE\\IR", 4800, 300, 1650, "3D FLAIR"), id="philips-enhanced"),
     pytest.param(K.FLAIR, enhanced("FLUID_ATTENUATED", description="eins"), id="enhanced-contrast-alone"),
-    pytest.param(K.FLAIR, enhanced("UNKNOWN", "SE\\IR", 5000, 386, 1800, "t2_spc_da-fl"), id="siemens-xa-enhanced-unknown-contrast"),
+    pytest.param(
+        K.FLAIR,
+        enhanced("UNKNOWN", "SE\\IR", 5000, 386, 1800, "t2_spc_da-fl"),
+        id="siemens-xa-enhanced-unknown-contrast",
+    ),
     pytest.param(K.FLAIR, enhanced("T2", "SE\\IR", 9000, 120, 2500, "serie"), id="enhanced-says-t2-timing-says-flair"),
-    pytest.param(K.FLAIR, h("SE\\IR", 4000, 166, 1400, "FLAIR axial", magnetic_field_strength_t=0.064), id="low-field-doubtful-ti-with-word"),
+    pytest.param(
+        K.FLAIR,
+        h("SE\\IR", 4000, 166, 1400, "FLAIR axial", magnetic_field_strength_t=0.064),
+        id="low-field-doubtful-ti-with-word",
+    ),
     pytest.param(K.FLAIR, h(description="FLAIR"), id="no-timing-description-alone"),
-    pytest.param(K.FLAIR, h("SE\\IR", 9000, 81, 2500, "T2 FLAIR AX MPR", image_type=("DERIVED", "SECONDARY", "MPR")), id="reformat-keeps-its-kind"),
+    pytest.param(
+        K.FLAIR,
+        h("SE\\IR", 9000, 81, 2500, "T2 FLAIR AX MPR", image_type=("DERIVED", "SECONDARY", "MPR")),
+        id="reformat-keeps-its-kind",
+    ),
     # near misses of FLAIR
     pytest.param(K.T1, h("SE\\IR", 2000, 9, 860, "T1 FLAIR tra", sequence_name="*tir2d1_8"), id="siemens-t1-flair"),
     pytest.param(K.T1, h("SE\\IR", 2500, 24, 920, "Ax T1 FLAIR", **ge("T1FLAIR")), id="ge-t1-flair"),
@@ -81,13 +129,31 @@ TABLE = [
     pytest.param(K.UNKNOWN, h("SE\\IR", 4500, 60, 150, "t2_tirm_cor_stir FLAIR"), id="stir-called-flair"),
     pytest.param(K.UNKNOWN, h("SE\\IR", 5000, 70, 220, "tirm_cor"), id="siemens-tirm-that-is-stir"),
     pytest.param(K.UNKNOWN, h("SE\\IR", 4000, 166, 1400, "serie 7"), id="doubtful-ti-without-word"),
-    pytest.param(K.UNKNOWN, h("SE\\IR", 7500, 320, 3000, "t2_space_dir_sag", sequence_name="*spcir_242ns"), id="siemens-dir"),
-    pytest.param(K.UNKNOWN, h("GR\\IR", 5000, 2.98, 2500, "t1_mp2rage_sag_INV2", sequence_name="*tfl3d1_16ns"), id="mp2rage-inv2"),
+    pytest.param(
+        K.UNKNOWN, h("SE\\IR", 7500, 320, 3000, "t2_space_dir_sag", sequence_name="*spcir_242ns"), id="siemens-dir"
+    ),
+    pytest.param(
+        K.UNKNOWN, h("GR\\IR", 5000, 2.98, 2500, "t1_mp2rage_sag_INV2", sequence_name="*tfl3d1_16ns"), id="mp2rage-inv2"
+    ),
     pytest.param(K.T2, h("SE", 5500, 100, None, "t2_tse_tra", sequence_name="*tse2d1_16"), id="siemens-t2-tse"),
     pytest.param(K.T1, h("SE", 500, 12, None, "FLAIR"), id="t1-misnamed-flair"),
-    pytest.param(K.UNKNOWN, enhanced("FLUID_ATTENUATED", "SE\\IR", 2000, 90, 860, "FLAIR"), id="enhanced-flair-contradicted"),
+    pytest.param(
+        K.UNKNOWN, enhanced("FLUID_ATTENUATED", "SE\\IR", 2000, 90, 860, "FLAIR"), id="enhanced-flair-contradicted"
+    ),
     # T1 and contrast
-    pytest.param(K.T1, h("GR\\IR", 2300, 2.98, 900, "t1_mprage_sag_p2_iso", sequence_name="*tfl3d1_16ns", sequence_variant=("SK", "SP", "MP")), id="siemens-mprage"),
+    pytest.param(
+        K.T1,
+        h(
+            "GR\\IR",
+            2300,
+            2.98,
+            900,
+            "t1_mprage_sag_p2_iso",
+            sequence_name="*tfl3d1_16ns",
+            sequence_variant=("SK", "SP", "MP"),
+        ),
+        id="siemens-mprage",
+    ),
     pytest.param(K.T1, h("GR", 8.2, 3.2, 450, "Sag BRAVO", **ge("BRAVO")), id="ge-bravo"),
     pytest.param(K.T1, h("GR", 8.1, 3.7, None, "sT1W_3D_TFE", image_type=PHILIPS_FFE), id="philips-3d-tfe"),
     pytest.param(K.T1, h("SE", 600, 10, None, "t1_se_tra ohne KM"), id="siemens-t1-ohne-km"),
@@ -106,39 +172,133 @@ TABLE = [
     pytest.param(K.T1, h("SE", 600, 10, None, "AX T1 W/O"), id="without"),
     pytest.param(K.T1, h("SE", 600, 10, None, "T1 C-"), id="c-minus"),
     pytest.param(K.T1, h("SE", 600, 10, None, "T1 posterior fossa"), id="posterior-is-not-post"),
-    pytest.param(K.T1, h("SE", 600, 10, None, "AX T1", protocol_name="BRAIN W CONTRAST", manufacturer="GE MEDICAL SYSTEMS"), id="ge-protocol-name-is-the-examination"),
+    pytest.param(
+        K.T1,
+        h("SE", 600, 10, None, "AX T1", protocol_name="BRAIN W CONTRAST", manufacturer="GE MEDICAL SYSTEMS"),
+        id="ge-protocol-name-is-the-examination",
+    ),
     # others
-    pytest.param(K.T2, h("SE", 3200, 408, None, "t2_spc_sag", sequence_name="*spc_314ns", mr_acquisition_type="3D"), id="siemens-3d-t2-space"),
+    pytest.param(
+        K.T2,
+        h("SE", 3200, 408, None, "t2_spc_sag", sequence_name="*spc_314ns", mr_acquisition_type="3D"),
+        id="siemens-3d-t2-space",
+    ),
     pytest.param(K.PD, h("SE", 3000, 15, None, "PD tra"), id="pd"),
-    pytest.param(K.T2_STAR, h("GR", 650, 20, None, "t2_fl2d_tra_hemo", sequence_name="*fl2d1", flip_angle_deg=20.0), id="siemens-t2-star"),
-    pytest.param(K.SWI, h("GR", 28, 20, None, "Mag_Images", sequence_name="*swi3d1r", image_type=("ORIGINAL", "PRIMARY", "M", "NORM")), id="siemens-swi-magnitude"),
-    pytest.param(K.SWI, h("GR", 28, 20, None, "Pha_Images", sequence_name="*swi3d1r", image_type=("ORIGINAL", "PRIMARY", "P", "ND")), id="siemens-swi-phase"),
-    pytest.param(K.SWI, h("GR", 28, 20, None, "mIP_Images(SW)", sequence_name="*swi3d1r", image_type=("DERIVED", "PRIMARY", "M", "SWI", "MNIP")), id="siemens-swi-mip"),
+    pytest.param(
+        K.T2_STAR,
+        h("GR", 650, 20, None, "t2_fl2d_tra_hemo", sequence_name="*fl2d1", flip_angle_deg=20.0),
+        id="siemens-t2-star",
+    ),
+    pytest.param(
+        K.SWI,
+        h("GR", 28, 20, None, "Mag_Images", sequence_name="*swi3d1r", image_type=("ORIGINAL", "PRIMARY", "M", "NORM")),
+        id="siemens-swi-magnitude",
+    ),
+    pytest.param(
+        K.SWI,
+        h("GR", 28, 20, None, "Pha_Images", sequence_name="*swi3d1r", image_type=("ORIGINAL", "PRIMARY", "P", "ND")),
+        id="siemens-swi-phase",
+    ),
+    pytest.param(
+        K.SWI,
+        h(
+            "GR",
+            28,
+            20,
+            None,
+            "mIP_Images(SW)",
+            sequence_name="*swi3d1r",
+            image_type=("DERIVED", "PRIMARY", "M", "SWI", "MNIP"),
+        ),
+        id="siemens-swi-mip",
+    ),
     pytest.param(K.SWI, h("GR", 40, 24, None, "Ax SWAN", image_type=GE, **ge("SWAN")), id="ge-swan"),
-    pytest.param(K.DWI, h("EP\\SE", 5400, 90, None, "ep2d_diff_3scan_trace_TRACEW", b_values=(0.0, 1000.0), image_type=("DERIVED", "PRIMARY", "DIFFUSION", "TRACEW")), id="siemens-trace"),
-    pytest.param(K.DWI, h("EP\\SE", 5400, 90, None, "resolve", sequence_name="re_b1000t"), id="siemens-resolve-name-only"),
+    pytest.param(
+        K.DWI,
+        h(
+            "EP\\SE",
+            5400,
+            90,
+            None,
+            "ep2d_diff_3scan_trace_TRACEW",
+            b_values=(0.0, 1000.0),
+            image_type=("DERIVED", "PRIMARY", "DIFFUSION", "TRACEW"),
+        ),
+        id="siemens-trace",
+    ),
+    pytest.param(
+        K.DWI, h("EP\\SE", 5400, 90, None, "resolve", sequence_name="re_b1000t"), id="siemens-resolve-name-only"
+    ),
     pytest.param(K.DWI, h("EP\\SE", 8000, 80, None, "Ax DWI", image_type=GE), id="ge-dwi-without-b"),
-    pytest.param(K.ADC, h("EP\\SE", 5400, 90, None, "ep2d_diff_ADC", image_type=("DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND")), id="siemens-adc"),
-    pytest.param(K.ADC, h("EP\\SE", 8000, 80, None, "Apparent Diffusion Coefficient (mm2/s)", b_values=(1000.0,), image_type=("DERIVED", "PRIMARY", "COMBINED")), id="ge-adc-by-description"),
-    pytest.param(K.ADC, h("SE", 4000, 80, None, "dADC", image_type=("DERIVED", "PRIMARY", "ADC", "ADC", "UNSPECIFIED")), id="philips-adc"),
-    pytest.param(K.DERIVED, h("EP\\SE", 8000, 80, None, "eADC", image_type=("DERIVED", "PRIMARY", "EADC")), id="exponential-adc"),
-    pytest.param(K.DERIVED, h("EP\\SE", 8000, 80, None, "dti_ColFA", image_type=("DERIVED", "PRIMARY", "DIFFUSION", "FA"), b_values=(1000.0,)), id="fa"),
+    pytest.param(
+        K.ADC,
+        h("EP\\SE", 5400, 90, None, "ep2d_diff_ADC", image_type=("DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND")),
+        id="siemens-adc",
+    ),
+    pytest.param(
+        K.ADC,
+        h(
+            "EP\\SE",
+            8000,
+            80,
+            None,
+            "Apparent Diffusion Coefficient (mm2/s)",
+            b_values=(1000.0,),
+            image_type=("DERIVED", "PRIMARY", "COMBINED"),
+        ),
+        id="ge-adc-by-description",
+    ),
+    pytest.param(
+        K.ADC,
+        h("SE", 4000, 80, None, "dADC", image_type=("DERIVED", "PRIMARY", "ADC", "ADC", "UNSPECIFIED")),
+        id="philips-adc",
+    ),
+    pytest.param(
+        K.DERIVED, h("EP\\SE", 8000, 80, None, "eADC", image_type=("DERIVED", "PRIMARY", "EADC")), id="exponential-adc"
+    ),
+    pytest.param(
+        K.DERIVED,
+        h(
+            "EP\\SE",
+            8000,
+            80,
+            None,
+            "dti_ColFA",
+            image_type=("DERIVED", "PRIMARY", "DIFFUSION", "FA"),
+            b_values=(1000.0,),
+        ),
+        id="fa",
+    ),
     pytest.param(K.UNKNOWN, h("EP\\SE", 8000, 80, None, "dti_b0", b_values=(0.0,)), id="b0-is-neither-dwi-nor-t2"),
     pytest.param(K.T2, h("SE", 5500, 100, None, "T2 tra", b_values=(0.0,)), id="b-zero-written-into-a-t2"),
-    pytest.param(K.ANGIOGRAPHY, h("GR", 22, 3.4, None, "TOF_3D_multi-slab", sequence_name="*fl3d1r_t70", mr_acquisition_type="3D"), id="siemens-tof"),
+    pytest.param(
+        K.ANGIOGRAPHY,
+        h("GR", 22, 3.4, None, "TOF_3D_multi-slab", sequence_name="*fl3d1r_t70", mr_acquisition_type="3D"),
+        id="siemens-tof",
+    ),
     pytest.param(K.ANGIOGRAPHY, h("GR", 24, 2.7, None, "3D TOF MRA COW", mr_acquisition_type="3D"), id="ge-tof"),
     pytest.param(K.ANGIOGRAPHY, enhanced("TOF", "GR", 24, 3.4), id="enhanced-tof"),
     pytest.param(K.PERFUSION, h("EP\\GR", 1500, 30, None, "ep2d_perf", contrast_agent="Dotarem"), id="dsc-perfusion"),
     pytest.param(K.PERFUSION, h("EP\\GR", 1500, 30, None, "serie", contrast_agent="Dotarem"), id="dsc-by-agent"),
     pytest.param(K.UNKNOWN, h("EP\\GR", 2000, 30, None, "ep2d_bold_rest"), id="bold"),
     pytest.param(K.LOCALIZER, h("GR", 8, 3, None, "AAHead_Scout"), id="siemens-scout"),
-    pytest.param(K.LOCALIZER, h("GR", 5, 1.5, None, "x", image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), id="image-type-localizer"),
+    pytest.param(
+        K.LOCALIZER,
+        h("GR", 5, 1.5, None, "x", image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")),
+        id="image-type-localizer",
+    ),
     pytest.param(K.LOCALIZER, h("GR", 5, 1.5, None, "3-pl", orientation="mixed", frame_count=15), id="three-planes"),
     pytest.param(K.UNKNOWN, h("GR", 5.2, 2.3, None, "t2_ciss3d_tra", sequence_name="*ci3d1"), id="ciss"),
-    pytest.param(K.DERIVED, h("GR", 22, 3.4, None, "TOF MIP", image_type=("DERIVED", "SECONDARY", "PROJECTION IMAGE")), id="mip"),
-    pytest.param(K.DERIVED, h("SE", 600, 10, None, "T1 SUB", image_type=("DERIVED", "PRIMARY", "M", "SUB")), id="subtraction"),
+    pytest.param(
+        K.DERIVED, h("GR", 22, 3.4, None, "TOF MIP", image_type=("DERIVED", "SECONDARY", "PROJECTION IMAGE")), id="mip"
+    ),
+    pytest.param(
+        K.DERIVED, h("SE", 600, 10, None, "T1 SUB", image_type=("DERIVED", "PRIMARY", "M", "SUB")), id="subtraction"
+    ),
     pytest.param(K.NOT_IMAGE, a_header(modality="SR", sop_class_uid=SR, series_description="FLAIR report"), id="sr"),
-    pytest.param(K.NOT_IMAGE, a_header(sop_class_uid=SC, series_description="FLAIR key image"), id="secondary-capture-as-mr"),
+    pytest.param(
+        K.NOT_IMAGE, a_header(sop_class_uid=SC, series_description="FLAIR key image"), id="secondary-capture-as-mr"
+    ),
     pytest.param(K.NOT_IMAGE, a_header(modality="SEG", sop_class_uid=""), id="seg"),
     pytest.param(K.NOT_IMAGE, a_header(modality="PR", sop_class_uid=""), id="presentation-state"),
     pytest.param(K.NOT_IMAGE, a_header(modality="KO", sop_class_uid=""), id="key-object"),
@@ -162,7 +322,9 @@ def test_reason_quotes_the_figures() -> None:
 
 
 @pytest.mark.parametrize("description", ["FLAIR", "Ax T2 FLAIR", "dark-fluid", "tirm", "CubeT2flair"])
-@pytest.mark.parametrize(("tr", "te", "ti"), [(2000, 9, 860), (3000, 60, 150), (600, 10, None), (9000, 12, None), (4000, 90, 1000)])
+@pytest.mark.parametrize(
+    ("tr", "te", "ti"), [(2000, 9, 860), (3000, 60, 150), (600, 10, None), (9000, 12, None), (4000, 90, 1000)]
+)
 def test_no_word_makes_flair_of_contradicting_physics(description: str, tr: float, te: float, ti: float | None) -> None:
     assert identify(h("SE\\IR", tr, te, ti, description)).kind is not K.FLAIR
     assert identify(h("SE", tr, te, ti, description, **ge("CubeT2flair"))).kind is not K.FLAIR
@@ -170,14 +332,26 @@ def test_no_word_makes_flair_of_contradicting_physics(description: str, tr: floa
 
 def test_a_reformat_is_less_sure_than_its_source() -> None:
     source = h("SE\\IR", 9000, 125, 2500, image_type=M)
-    assert identify(replace(source, image_type=("DERIVED", "SECONDARY", "MPR"))).confidence < identify(source).confidence
+    assert (
+        identify(replace(source, image_type=("DERIVED", "SECONDARY", "MPR"))).confidence < identify(source).confidence
+    )
 
 
 # --- study level -----------------------------------------------------------------------------------------------------------------
 
 
 def t1(number: int, description: str = "AX T1", agent: str = "", **more: Any) -> SeriesHeader:
-    return h("SE", 600, 10, None, description, series_number=number, contrast_agent=agent, series_instance_uid=f"1.{number}", **more)
+    return h(
+        "SE",
+        600,
+        10,
+        None,
+        description,
+        series_number=number,
+        contrast_agent=agent,
+        series_instance_uid=f"1.{number}",
+        **more,
+    )
 
 
 def flair(number: int, **more: Any) -> SeriesHeader:
@@ -220,22 +394,50 @@ def test_flair_after_contrast_says_so() -> None:
 # --- choosing --------------------------------------------------------------------------------------------------------------------
 
 
-def a_series(uid: str, *, kind: SequenceKind = K.FLAIR, confidence: float = 0.95, reasons: tuple[str, ...] = ("r",), **header: Any) -> Series:
+def a_series(
+    uid: str,
+    *,
+    kind: SequenceKind = K.FLAIR,
+    confidence: float = 0.95,
+    reasons: tuple[str, ...] = ("r",),
+    **header: Any,
+) -> Series:
     values = {"frame_count": 40, "slice_thickness_mm": 4.0, "orientation": "axial", **header}
     return Series(a_header(series_instance_uid=uid, **values), Identification(kind, confidence, reasons))
 
 
 CHOICES = [
-    pytest.param({"frame_count": 15}, {"frame_count": 40, "series_number": 1}, "whole brain", id="whole-brain-over-slab"),
-    pytest.param({"image_type": ("DERIVED", "SECONDARY", "MPR"), "frame_count": 60}, {}, "original", id="original-over-reformat"),
-    pytest.param({"reasons": ("acquired after series 2, which states a contrast agent",)}, {}, "before contrast", id="before-contrast"),
+    pytest.param(
+        {"frame_count": 15}, {"frame_count": 40, "series_number": 1}, "whole brain", id="whole-brain-over-slab"
+    ),
+    pytest.param(
+        {"image_type": ("DERIVED", "SECONDARY", "MPR"), "frame_count": 60}, {}, "original", id="original-over-reformat"
+    ),
+    pytest.param(
+        {"reasons": ("acquired after series 2, which states a contrast agent",)},
+        {},
+        "before contrast",
+        id="before-contrast",
+    ),
     pytest.param({"orientation": "coronal"}, {}, "axial", id="axial-over-coronal"),
-    pytest.param({"orientation": "coronal"}, {"orientation": "sagittal", "mr_acquisition_type": "3D"}, "3-D", id="3d-sagittal-over-coronal"),
+    pytest.param(
+        {"orientation": "coronal"},
+        {"orientation": "sagittal", "mr_acquisition_type": "3D"},
+        "3-D",
+        id="3d-sagittal-over-coronal",
+    ),
     pytest.param({"frame_count": 30}, {"frame_count": 40}, "more slices", id="more-slices"),
     pytest.param({"series_number": 3}, {"series_number": 4}, "later repeat", id="later-repeat"),
-    pytest.param({"acquisition_time": time(9)}, {"acquisition_time": time(9, 5)}, "later repeat", id="later-repeat-by-time"),
+    pytest.param(
+        {"acquisition_time": time(9)}, {"acquisition_time": time(9, 5)}, "later repeat", id="later-repeat-by-time"
+    ),
     pytest.param({"confidence": 0.6}, {"confidence": 0.95}, "surer", id="surer"),
-    pytest.param({"image_type": ("ORIGINAL", "PRIMARY", "M", "ND")}, {"image_type": ("ORIGINAL", "PRIMARY", "M", "NORM")}, "normalised", id="normalised"),
+    pytest.param(
+        {"image_type": ("ORIGINAL", "PRIMARY", "M", "ND")},
+        {"image_type": ("ORIGINAL", "PRIMARY", "M", "NORM")},
+        "normalised",
+        id="normalised",
+    ),
 ]
 
 
@@ -253,7 +455,11 @@ def test_choose(worse: dict[str, Any], better: dict[str, Any], reason: str, turn
 
 DWI_CHOICES = [
     pytest.param({"b_values": (0.0, 3000.0)}, {"b_values": (0.0, 1000.0)}, id="b1000-over-b3000"),
-    pytest.param({"b_values": (0.0, 1000.0), "frame_count": 200}, {"b_values": (1000.0,), "image_type": ("DERIVED", "PRIMARY", "DIFFUSION", "TRACEW")}, id="trace-over-directions"),
+    pytest.param(
+        {"b_values": (0.0, 1000.0), "frame_count": 200},
+        {"b_values": (1000.0,), "image_type": ("DERIVED", "PRIMARY", "DIFFUSION", "TRACEW")},
+        id="trace-over-directions",
+    ),
 ]
 
 

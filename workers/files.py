@@ -27,6 +27,7 @@ from pathlib import Path
 
 from triage.errors import Rejected
 from workers import part10
+from workers.config import Settings
 from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, read_head
 from workers.part10 import Announced
 from workers.ports import InstanceRow
@@ -76,6 +77,16 @@ def valid_uid(text: str) -> bool:
 def relative_path(sop_instance_uid: str) -> str:
     """Where an instance lies under the store folder; hashing spreads instances evenly over 256 folders."""
     return f"{hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:2]}/{sop_instance_uid}.dcm"
+
+
+def open_files(settings: Settings) -> FileStore:
+    """The instance files of this node."""
+    return FileStore(
+        settings.store.state_dir,
+        min_free_bytes=settings.store.min_free_bytes,
+        max_object_bytes=settings.listener.max_object_bytes,
+        durable=settings.listener.durable,
+    )
 
 
 class FileStore:

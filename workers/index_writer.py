@@ -1,0 +1,120 @@
+"""Rows of acknowledged objects in, batches into the index out: one thread, one transaction per batch, behind the answer.
+
+The file is the record. A row that is lost here (crash, index away for too long) is written again by reconcile.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from triage.errors import Transient
+from workers.log import get_logger
+from workers.ports import InstanceRow
+
+log = get_logger(__name__)
+
+BATCH_ROWS = 64
+BATCH_WAIT_S = 0.05  # at most this much later than its answer an object is in the index
+WAITING_ROWS = 100_000  # about 100 MB; at the highest rates the index may be away for a minute before rows are dropped
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+
+class IndexWriter:
+    """The only writer of instance rows in a listener.
+
+    Args:
+        record: writes rows, idempotent; may raise Transient, which is tried again.
+        on_recorded: called with each batch once it is in the index, in the writer's thread.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[Sequence[InstanceRow]], object],
+        *,
+        on_recorded: Callable[[Sequence[InstanceRow]], object] | None = None,
+        waiting_rows: int = WAITING_ROWS,
+    ) -> None:
+        self._record, self._on_recorded = record, on_recorded
+        self._queue: queue.Queue[InstanceRow | None] = queue.Queue(waiting_rows)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="index-writer", daemon=True)
+        self.incomplete = threading.Event()  # rows were dropped: the index needs a scan
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, row: InstanceRow) -> None:
+        """Never blocks: the sender's answer must not wait for the index."""
+        try:
+            self._queue.put_nowait(row)
+        except queue.Full:
+            self._drop(1, "the queue is full")
+
+    @property
+    def waiting(self) -> int:
+        """Rows not in the index yet."""
+        return self._queue.qsize()
+
+    def close(self, *, timeout_s: float) -> bool:
+        """Write what is waiting and end. False: not all could be written in time (the next scan will)."""
+        deadline = time.monotonic() + timeout_s
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            try:
+                self._queue.put(None, timeout=0.05)
+                break
+            except queue.Full:
+                continue
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._closing.set()  # from now on a batch that fails is not tried again
+        return not self._thread.is_alive() and not self.incomplete.is_set()
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            batch, more = self._next_batch()
+            if batch:
+                self._write(batch)
+
+    def _next_batch(self) -> tuple[list[InstanceRow], bool]:
+        """(rows, False when this was the last batch)."""
+        batch: list[InstanceRow] = []
+        deadline = None
+        while len(batch) < BATCH_ROWS:
+            try:
+                row = self._queue.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if row is None:
+                return batch, False
+            batch.append(row)
+            deadline = deadline or time.monotonic() + BATCH_WAIT_S
+        return batch, True
+
+    def _write(self, batch: list[InstanceRow]) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                self._record(batch)
+                break
+            except Transient as error:
+                log.warning("index.away", error=str(error), waiting=self.waiting + len(batch))
+                if self._closing.wait(pause_s):
+                    return self._drop(len(batch), "the index is away")
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            except Exception:
+                log.exception("index.write_failed", rows=len(batch))
+                return self._drop(len(batch), "the index refused them")
+        if self._on_recorded is not None:
+            try:
+                self._on_recorded(batch)
+            except Exception:  # whoever listens must not stop the writer
+                log.exception("index.listener_failed")
+        return None
+
+    def _drop(self, rows: int, why: str) -> None:
+        if not self.incomplete.is_set():
+            log.error("index.rows_dropped", rows=rows, reason=why, remedy="the next scan writes them")
+        self.incomplete.set()

@@ -1,0 +1,135 @@
+"""The scan that makes index and files agree: files without a row are read again, rows without a file are reported.
+
+Runs beside a working listener. The rows of a folder are read before its files, and a file always precedes its row, so an
+object that arrives in between can only look like a file without a row, and recording it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from triage.errors import Rejected
+from workers import part10
+from workers.files import FileStore, folders, read_row
+from workers.log import get_logger
+from workers.ports import InstanceRow
+
+log = get_logger(__name__)
+
+BATCH_ROWS = 500
+
+
+class ScannedIndex(Protocol):
+    """What the scan needs of the index; workers.store.SqlIndex has it."""
+
+    def paths_under(self, prefix: str) -> dict[str, int]: ...
+
+    def record_instances(self, rows: Sequence[InstanceRow]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a scan found. Numbers of files or rows.
+
+    added: files that had no row and have one now. missing: rows whose file is gone. changed: files of another size than
+    their row says. incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
+    files that are no objects of this store, left where they are. finished: False when the scan was stopped early.
+    """
+
+    files: int = 0
+    added: int = 0
+    missing: int = 0
+    changed: int = 0
+    incomplete: int = 0
+    unreadable: int = 0
+    finished: bool = True
+
+    @property
+    def clean(self) -> bool:
+        return self.finished and not (self.added or self.missing or self.changed or self.incomplete or self.unreadable)
+
+
+def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | None = None) -> Report:
+    """Scan the whole store once.
+
+    Raises:
+        Transient: the index is away; scanning again later continues where rows are still wanting.
+    """
+    report = Report()
+    for folder in folders():
+        if stop is not None and stop.is_set():
+            report = replace(report, finished=False)
+            break
+        report = _scan_folder(store, index, folder, report)
+    log.info("store.reconciled", **{name: value for name, value in vars(report).items() if value or name == "files"})
+    return report
+
+
+def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Report) -> Report:
+    known = index.paths_under(f"{folder}/")
+    on_disk = {f"{folder}/{path.name}": path for path in store.files_in(folder)}
+    missing = [path for path in known if path not in on_disk and not (store.root / path).exists()]
+    for path in missing:
+        log.error("store.file_missing", instance=_name(path))
+    changed = [path for path in known if path in on_disk and _size(on_disk[path]) not in (known[path], None)]
+    for path in changed:
+        log.error("store.file_changed", instance=_name(path))
+    rows: list[InstanceRow] = []
+    added = incomplete = unreadable = 0
+    for relative in sorted(on_disk.keys() - known.keys()):
+        try:
+            rows.append(read_row(store, on_disk[relative]))
+            added += 1
+        except Rejected as error:
+            moved = error.reason == "incomplete" and _quarantine(store, on_disk[relative])
+            incomplete, unreadable = incomplete + moved, unreadable + (not moved)
+            log.warning("store.file_not_readable", instance=_name(relative), reason=error.reason, quarantined=moved)
+        except OSError as error:
+            unreadable += 1
+            log.error("store.file_not_readable", instance=_name(relative), reason=str(error.strerror))
+        if len(rows) >= BATCH_ROWS:
+            index.record_instances(rows)
+            rows = []
+    index.record_instances(rows)
+    return replace(
+        report,
+        files=report.files + len(on_disk),
+        added=report.added + added,
+        missing=report.missing + len(missing),
+        changed=report.changed + len(changed),
+        incomplete=report.incomplete + incomplete,
+        unreadable=report.unreadable + unreadable,
+    )
+
+
+def _quarantine(store: FileStore, path: Path) -> bool:
+    """Take a cut-short file out of sight. False: it was replaced by a whole one at this very moment, and stays."""
+    aside = store.root.parent / "quarantine" / path.name
+    aside.parent.mkdir(exist_ok=True)
+    path.replace(aside)
+    with aside.open("rb") as file:
+        if not part10.is_complete(file.fileno()):
+            return True
+    with contextlib.suppress(FileExistsError):
+        os.link(aside, path)
+    aside.unlink()
+    return False
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _name(relative: str) -> str:
+    """How an instance is called in the log: a hash of its UID."""
+    return hashlib.sha256(Path(relative).stem.encode()).hexdigest()[:12]

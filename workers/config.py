@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +28,16 @@ class Peer(Section):
     """One sender that may talk to the node. Outside loopback only listed peers are answered."""
 
     ae_title: AeTitle
-    hosts: tuple[str, ...] = Field(default=(), description="addresses or networks, e.g. 10.1.2.3 or 10.1.0.0/16; empty: any address")
+    hosts: tuple[str, ...] = Field(
+        default=(), description="addresses or networks, e.g. 10.1.2.3 or 10.1.0.0/16; empty: any address"
+    )
+
+    @field_validator("hosts")
+    @classmethod
+    def _networks(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            ipaddress.ip_network(host, strict=False)  # its ValueError names the text and what is wrong with it
+        return hosts
 
 
 class ListenerSettings(Section):
@@ -37,9 +47,14 @@ class ListenerSettings(Section):
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     max_pdu_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
     max_associations: Annotated[int, Field(ge=1)] = 100
+    max_associations_per_address: Annotated[int, Field(ge=1)] = 50
     max_object_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     idle_timeout_s: Positive = 60.0
     acse_timeout_s: Positive = 15.0
+    pdu_timeout_s: Positive = Field(default=60.0, description="a PDU that was begun must be whole after this long")
+    stop_grace_s: Annotated[float, Field(ge=0)] = Field(
+        default=10.0, description="how long open associations may go on when the listener is stopped"
+    )
     peers: tuple[Peer, ...] = ()
     extra_storage_classes: tuple[str, ...] = ()
     receive_path: Literal["stream", "stock"] = "stream"

@@ -1,4 +1,4 @@
-"""Rows of acknowledged objects in, batches into the index out: one thread, one transaction per batch, behind the answer.
+"""Rows of acknowledged objects in, batches into the index out: one thread, one transaction per batch.
 
 The file is the record. A row that is lost here (crash, index away for too long) is written again by reconcile.
 """

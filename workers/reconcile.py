@@ -1,6 +1,6 @@
 """The scan that makes index and files agree: files without a row are read again, rows without a file are reported.
 
-Runs beside a working listener. The rows of a folder are read before its files, and a file always precedes its row, so an
+Runs beside a working listener. The rows of a folder are read before its files, and a file always precedes its row: an
 object that arrives in between can only look like a file without a row, and recording it twice changes nothing.
 """
 

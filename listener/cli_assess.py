@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +11,11 @@ import typer
 from listener.cli_common import (
     NOT_ASSESSABLE,
     ConfigOption,
+    JsonFlag,
     err,
     iso_date,
     load_settings,
+    out,
     print_json,
     progress_bar,
     quiet_logging,
@@ -113,30 +114,49 @@ def _write_evidence(folder: Path, outcome: Outcome) -> None:
 
 
 def simulate(  # noqa: PLR0917 - the options of the command
-    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for the DICOM files; new or empty")],
-    pattern: Annotated[str, typer.Option("--pattern", help="none, A, B, C, D")] = "none",
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="the patient gets a folder of its own in it")],
+    pattern: Annotated[str, typer.Option("--pattern", help="none, A, B, C, D or several as in A+D")] = "none",
     strength: Annotated[
-        float | None, typer.Option("--strength", help="of the pattern, as a fraction: 0.25 is +25 %")
+        float | None, typer.Option("--strength", help="FLAIR change of the main regions; 0.25 is +25 %")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="anatomy and noise")] = 0,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="2d or 3d")] = None,
-    vendor: Annotated[str | None, typer.Option("--vendor", help="whose headers are written")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="anatomy and noise, 0 to 999999")] = 0,
+    protocol: Annotated[str, typer.Option("--protocol", help="2d or 3d")] = "2d",
+    followup_protocol: Annotated[str | None, typer.Option("--followup-protocol", help="if it differs")] = None,
+    vendor: Annotated[str, typer.Option("--vendor", help="siemens, ge or philips")] = "siemens",
+    followup_vendor: Annotated[str | None, typer.Option("--followup-vendor", help="if it differs")] = None,
+    followup_days: Annotated[int, typer.Option("--followup-days", help="days from the infusion to the follow-up")] = 7,
+    sequences: Annotated[str | None, typer.Option("--sequences", help="e.g. flair,t1; default: all")] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write a synthetic patient: a baseline and a follow-up study as DICOM files."""
     quiet_logging()
     from simulation.patient import simulate as write_patient
 
-    given = {"strength": strength, "protocol": protocol, "vendor": vendor}
-    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    with progress_bar() as bar:
-        task = bar.add_task("simulating", total=None)
-
-        def on_progress(*state: Any) -> None:
-            done, total = state[-2:]
-            bar.update(task, completed=done, total=total)
-
-        try:
-            patient = write_patient(out_dir, pattern=pattern, seed=seed, on_progress=on_progress, **options)
-        except ValueError as error:
-            raise Misconfigured(str(error)) from error
-    print_json(dataclasses.asdict(patient))
+    options: dict[str, Any] = {} if sequences is None else {"sequences": tuple(sequences.lower().split(","))}
+    with progress_bar(percent=True) as bar:
+        task = bar.add_task("simulating", total=1.0)
+        patient = write_patient(
+            out_dir,
+            pattern=pattern,
+            strength=strength,
+            seed=seed,
+            protocol=protocol,
+            followup_protocol=followup_protocol,
+            vendor=vendor,
+            followup_vendor=followup_vendor,
+            followup_days=followup_days,
+            on_progress=lambda share, what: bar.update(task, completed=share, description=what),
+            **options,
+        )
+    facts = {
+        "patient_id": patient.patient_id,
+        "infusion_date": patient.infusion_date.isoformat(),
+        "baseline_dir": str(patient.baseline_dir),
+        "followup_dir": str(patient.followup_dir),
+        "baseline_study_uid": patient.baseline_study_uid,
+        "followup_study_uid": patient.followup_study_uid,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        out().print("\n".join(f"{name.replace('_', ' '):20}{value}" for name, value in facts.items()), markup=False)

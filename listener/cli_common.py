@@ -9,11 +9,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from triage.errors import Misconfigured
 from workers import config, log
 from workers.config import LogSettings, Settings
+from workers.ports import StudyIndex
 
 DEFAULT_CONFIG = Path("config.yaml")
 
@@ -38,6 +47,20 @@ def load_settings(path: Path | None) -> Settings:
     return config.load(path or DEFAULT_CONFIG)
 
 
+def existing_index(settings: Settings) -> StudyIndex:
+    """The index of a node that ran here before.
+
+    Raises:
+        Misconfigured: none did; a question must not create an empty node.
+        Transient: the database is away.
+    """
+    if settings.index.url is None and not (settings.store.state_dir / "index.db").exists():
+        raise Misconfigured(f"store.state_dir: no node has run on {settings.store.state_dir.absolute()}")
+    from workers.container import open_index
+
+    return open_index(settings)
+
+
 def quiet_logging() -> None:
     """For commands that answer a person: only warnings, on stderr."""
     log.configure(LogSettings(level="warning", format="console"), process="cli")
@@ -53,12 +76,13 @@ def err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def progress_bar() -> Progress:
+def progress_bar(*, percent: bool = False) -> Progress:
+    """A bar on stderr, gone when done. percent: the total is 1.0, otherwise it counts things."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn() if percent else MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=err(),
         transient=True,

@@ -12,7 +12,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from listener.cli_common import ConfigOption, JsonFlag, err, iso_date, load_settings, out, print_json, quiet_logging
+from listener.cli_common import (
+    ConfigOption,
+    JsonFlag,
+    err,
+    existing_index,
+    iso_date,
+    load_settings,
+    out,
+    print_json,
+    quiet_logging,
+)
 from listener.worklist import worklist
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
@@ -28,7 +38,7 @@ ROSTER_COLUMNS = ("patient_id", "infusion_date")
 def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """The worklist: most urgent first, then longest waiting."""
     quiet_logging()
-    entries = worklist(_index(load_settings(config)).studies(), now=datetime.now(UTC))
+    entries = worklist(existing_index(load_settings(config)).studies(), now=datetime.now(UTC))
     if as_json:
         print_json(entries)
         return
@@ -43,7 +53,7 @@ def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
 def show(study_uid: UidArgument, config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """The newest decision about one study."""
     quiet_logging()
-    index = _index(load_settings(config))
+    index = existing_index(load_settings(config))
     row = index.study(study_uid)
     if row is None:
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here")
@@ -60,7 +70,7 @@ def replay(study_uid: UidArgument, config: ConfigOption = None) -> None:
     """Assess a stored study again, with the settings and dates of now."""
     quiet_logging()
     settings = load_settings(config)
-    if not _index(settings).requeue(study_uid, now=datetime.now(UTC)):
+    if not existing_index(settings).requeue(study_uid, now=datetime.now(UTC)):
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here")
     try:
         _ring(settings, study_uid)

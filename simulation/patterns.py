@@ -1,0 +1,265 @@
+"""The imaging patterns of CAR-T neurotoxicity applied to a phantom: name and strength in, tissue alteration, swelling
+and truth out. Pure.
+
+Strength is the relative FLAIR change at the plateau of the pattern's main regions (0.25 = +25 %). Definitions follow
+the published description (thalami, pons, medulla with swelling and symmetric white matter; focal white matter; cortical
+diffusion restriction; global oedema). Frame: the phantom's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from simulation.contrast import Alteration
+from simulation.deformation import Displacement, Field, Grid, exponential, potential_flow, resample_field, rng_for
+from simulation.phantom import Phantom, blobs
+
+DEFAULT_STRENGTH: Mapping[str, float] = {"none": 0.0, "A": 0.25, "B": 0.45, "C": 0.15, "D": 0.20}
+EDGE_MM = 1.2  # Gaussian edge of a raised region
+SWELLING_PER_STRENGTH = 0.25  # thalamic log-volume change per unit strength: +25 % signal goes with about +6 % volume
+SWELLING_SPACING_MM = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What a pattern does to a phantom between baseline and follow-up.
+
+    alteration: on Phantom.inside, None when tissue is unchanged. swelling: pull field follow-up head -> baseline head,
+    None when nothing moves. phantom: the follow-up's phantom (same grid; fractions change only where sulci are
+    effaced). details: for the truth file.
+    """
+
+    phantom: Phantom
+    alteration: Alteration | None = None
+    swelling: Displacement | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+def apply_pattern(phantom: Phantom, pattern: str, strength: float, seed: int) -> Change:
+    """The follow-up of ``phantom`` under a pattern: "none" or letters of A, B, C, D, several joined by "+" (e.g.
+    "A+D")."""
+    if strength < 0 or strength > 1.0:
+        raise ValueError(f"strength must lie in 0..1 (relative FLAIR change), got {strength}")
+    change = Change(phantom)
+    for name in pattern.split("+"):
+        if name == "none":
+            continue
+        if name not in _PATTERNS:
+            raise ValueError(f"pattern must be none, A, B, C, D or a combination such as A+D, got {pattern!r}")
+        change = _combined(change, _PATTERNS[name](change.phantom, strength, seed))
+    return change
+
+
+def _combined(first: Change, second: Change) -> Change:
+    """Both changes; the stronger signal gain wins per voxel, one swelling at most is kept (the second's when both
+    swell)."""
+    if first.alteration is None or second.alteration is None:
+        alteration = first.alteration or second.alteration
+    else:
+        a, b = first.alteration, second.alteration
+        alteration = Alteration(
+            flair_gain=np.maximum(a.flair_gain, b.flair_gain),
+            t1=a.t1 * b.t1,
+            adc=a.adc * b.adc,
+            gd_mm=a.gd_mm + b.gd_mm,
+        )
+    swelling = second.swelling if second.swelling is not None else first.swelling
+    return Change(second.phantom, alteration, swelling, {**first.details, **second.details})
+
+
+def _alteration(
+    phantom: Phantom, gain: Field, *, t1_per_gain: float = 0.4, adc: Field | None = None, gd_mm: Field | None = None
+) -> Alteration:
+    """Oedema-like change: longer T1 (``t1_per_gain`` per unit of FLAIR gain) and, unless given, slightly raised ADC.
+    Fields (k, j, i)."""
+    g = gain.ravel()[phantom.inside]
+    zero = np.zeros_like(g)
+    return Alteration(
+        flair_gain=g,
+        t1=np.asarray(1.0 + t1_per_gain * g, dtype=np.float32),
+        adc=np.asarray(1.0 + 0.4 * g if adc is None else adc.ravel()[phantom.inside], dtype=np.float32),
+        gd_mm=zero if gd_mm is None else gd_mm.ravel()[phantom.inside],
+    )
+
+
+def _soft(mask: npt.NDArray[np.bool_], sigma_mm: float = EDGE_MM) -> Field:
+    """Membership 0..1 with Gaussian edges whose plateau is exactly 1 inside (the mask is grown by one sigma first)."""
+    grown = ndimage.binary_dilation(mask, iterations=max(1, round(sigma_mm)))
+    return np.asarray(
+        np.clip(1.15 * ndimage.gaussian_filter(grown.astype(np.float32), sigma_mm), 0, 1), dtype=np.float32
+    )
+
+
+# -- A: both thalami, brain stem, capsules, symmetric white matter, thalamic swelling --------------
+
+
+def bithalamic(phantom: Phantom, strength: float, seed: int) -> Change:
+    """Pattern A."""
+    rng = rng_for(seed, "pattern A")
+    white = _subcortical_white(phantom)
+    parts = (
+        (phantom.region("thalamus"), 1.0),
+        (phantom.region("pons"), 0.9),
+        (phantom.region("medulla"), 0.8),
+        (phantom.region("midbrain"), 0.9),
+        (phantom.region("external_extreme_capsule"), 0.8),
+        (white, 0.35),
+    )
+    gain = np.zeros(phantom.grid.shape, dtype=np.float32)
+    factors: list[float] = []
+    for mask, factor in parts:
+        f = 1.0 if factor == 1.0 else factor * float(rng.uniform(0.9, 1.1))
+        factors.append(f)
+        np.maximum(gain, np.float32(strength * f) * _soft(mask), out=gain)
+    swelling = thalamic_swelling(phantom, strength)
+    details = {
+        "A_factors": dict(zip(("thalamus", "pons", "medulla", "midbrain", "capsules", "white"), factors, strict=True))
+    }
+    return Change(phantom, _alteration(phantom, gain), swelling, details)
+
+
+def _subcortical_white(phantom: Phantom) -> npt.NDArray[np.bool_]:
+    """Cerebral white matter within about 4-9 mm of the cortex, both sides alike."""
+    cortex = phantom.region("cortex").astype(np.float32)
+    near = ndimage.gaussian_filter(cortex, 4.0)
+    return phantom.region("white_matter") & (near > 0.12) & (near < 0.35)
+
+
+def thalamic_swelling(phantom: Phantom, strength: float) -> Displacement:
+    """Thalami grow by strength/4 in log volume, the brain stem by a third of that; third ventricle and near CSF give
+    way."""
+    grid = phantom.grid.coarser(SWELLING_SPACING_MM)
+
+    def coarse(f: Field) -> Field:
+        return resample_field(ndimage.gaussian_filter(f, 0.8), phantom.grid, grid)
+
+    grow = SWELLING_PER_STRENGTH * strength
+    source = grow * coarse(phantom.region("thalamus").astype(np.float32))
+    source += grow / 3 * coarse(phantom.region("midbrain", "pons").astype(np.float32))
+    third = coarse(phantom.csf * phantom.region("third_ventricle"))
+    fluid = coarse(phantom.csf * (phantom.region("lateral_ventricle", "fourth_ventricle", "sulcal_csf")))
+    near = ndimage.gaussian_filter(source, 12.0)
+    fluid *= near / near.max()
+    third_loss = min(0.5 * float(source.sum()), 0.7 * float(third.sum()))
+    sink = third * (third_loss / max(float(third.sum()), 1e-6))
+    rest = float(source.sum()) - third_loss
+    sink += fluid * min(0.5, rest / max(float(fluid.sum()), 1e-6))
+    return _swollen(source - sink, grid, phantom)
+
+
+def _swollen(log_growth: Field, grid: Grid, phantom: Phantom) -> Displacement:
+    """Pull field whose inverse grows tissue by ``log_growth``; it fades out over the skull."""
+    body = ndimage.gaussian_filter((phantom.parenchyma + phantom.csf > 0.5).astype(np.float32), 4.0)
+    window = np.clip(resample_field(body, phantom.grid, grid) * 2.0, 0, 1)
+    # pulling from a smaller place enlarges: the pull velocity converges where tissue grows
+    velocity = -potential_flow(log_growth, grid) * window
+    return exponential(velocity.astype(np.float32), grid)
+
+
+# -- B: focal white matter, asymmetric, some enhancing ---------------------------------------------
+
+
+def focal_white_matter(phantom: Phantom, strength: float, seed: int) -> Change:
+    """Pattern B: four to eight lesions of 3-7 mm radius, three quarters of them on one side, about half enhancing."""
+    rng = rng_for(seed, "pattern B")
+    white = ndimage.binary_erosion(phantom.region("white_matter"), iterations=2)
+    x = phantom.grid.axes_mm()[0]
+    main_side = white & ((x > 0) if rng.random() < 0.5 else (x <= 0))
+    number = int(rng.integers(4, 9))
+    here = max(1, round(0.75 * number))
+    radius = (3.0, 7.0)
+    enhancing = blobs(main_side, phantom.grid, max(1, here // 2), radius, rng)
+    plain = (
+        blobs(main_side, phantom.grid, here - max(1, here // 2), radius, rng) if here > 1 else np.zeros_like(enhancing)
+    )
+    other = (
+        blobs(white & ~main_side, phantom.grid, number - here, radius, rng)
+        if number > here
+        else np.zeros_like(enhancing)
+    )
+    everything = np.maximum(np.maximum(enhancing, plain), other)
+    gd = np.float32(0.35) * np.clip(enhancing * 2.0 - 1.0, 0, 1)  # the core enhances, the oedema around it does not
+    details = {
+        "B_lesions": number,
+        "B_volume_ml": float((everything > 0.5).sum()) * phantom.grid.spacing_mm**3 / 1000.0,
+    }
+    return Change(phantom, _alteration(phantom, np.float32(strength) * everything, gd_mm=gd), None, details)
+
+
+# -- C: cortical diffusion restriction -------------------------------------------------------------
+
+
+def cortical_diffusion(phantom: Phantom, strength: float, seed: int) -> Change:
+    """Pattern C: occipital cortex, right more than left, ADC down to 0.65; FLAIR rises by ``strength``."""
+    rng = rng_for(seed, "pattern C")
+    x, y, _ = phantom.grid.axes_mm()
+    occipital = phantom.region("cortex_occipital")
+    if not occipital.any():
+        occipital = phantom.region("cortex") & (y > 70.0)
+    share = np.where(x < 0, 1.0, 0.35 + 0.2 * rng.random()).astype(np.float32)  # LPS: right is negative x
+    weight = _soft(occipital, 0.8) * share
+    adc = np.asarray(1.0 - 0.35 * weight, dtype=np.float32)
+    volume_ml = (
+        float((occipital & (np.broadcast_to(x, occipital.shape) < 0)).sum()) * phantom.grid.spacing_mm**3 / 1000.0
+    )
+    gain = np.asarray(strength * weight, dtype=np.float32)
+    return Change(phantom, _alteration(phantom, gain, t1_per_gain=0.2, adc=adc), None, {"C_right_volume_ml": volume_ml})
+
+
+# -- D: global oedema ------------------------------------------------------------------------------
+
+
+def global_oedema(phantom: Phantom, strength: float, seed: int) -> Change:
+    """Pattern D: effaced sulci (fluid replaced by swollen cortex), smaller ventricles, diffuse mild signal rise,
+    bithalamic change."""
+    keep = float(np.clip(1.0 - 2.5 * strength, 0.2, 1.0))
+    brain_fluid = phantom.csf * (phantom.region("sulcal_csf", "cortex", "cerebellum"))
+    swollen = _effaced(phantom, brain_fluid * np.float32(1.0 - keep))
+    thalami = bithalamic(swollen, strength, seed)
+    diffuse = np.asarray(0.2 * strength * (swollen.parenchyma > 0.5), dtype=np.float32)
+    gain = np.zeros(swollen.grid.shape, dtype=np.float32)
+    if thalami.alteration is not None:
+        gain.ravel()[swollen.inside] = thalami.alteration.flair_gain
+    gain = np.maximum(gain, diffuse)
+    grid = swollen.grid.coarser(SWELLING_SPACING_MM)
+    ventricles = swollen.csf * swollen.region("lateral_ventricle", "third_ventricle", "fourth_ventricle")
+    shrink = resample_field(ndimage.gaussian_filter(ventricles, 0.8), swollen.grid, grid) * np.float32(2.0 * strength)
+    tissue = resample_field(swollen.parenchyma, swollen.grid, grid)
+    growth = tissue * (float(shrink.sum()) / float(tissue.sum())) - shrink
+    swelling = _swollen(np.asarray(growth, dtype=np.float32), grid, swollen)
+    return Change(swollen, _alteration(swollen, gain, adc=np.ones_like(gain)), swelling, {"D_sulcal_fluid_kept": keep})
+
+
+def _effaced(phantom: Phantom, lost_fluid: Field) -> Phantom:
+    """Fluid handed over to parenchyma. Voxels that held fluid only become cortex."""
+    from simulation.phantom import TISSUES
+
+    csf = phantom.csf - lost_fluid
+    parenchyma = phantom.parenchyma + lost_fluid
+    inside = np.flatnonzero(parenchyma > 0.01)
+    position = np.full(parenchyma.size, -1, dtype=np.int64)
+    position[phantom.inside] = np.arange(len(phantom.inside))
+    old = position[inside]
+    known = old >= 0
+    weights = np.zeros((len(TISSUES), len(inside)), dtype=np.float32)
+    weights[TISSUES.index("cortex")] = 1.0
+    weights[:, known] = phantom.weights[:, old[known]]
+    t2 = np.ones(len(inside), dtype=np.float32)
+    pd = np.ones(len(inside), dtype=np.float32)
+    t2[known], pd[known] = phantom.t2_texture[old[known]], phantom.pd_texture[old[known]]
+    return replace(
+        phantom, csf=csf, parenchyma=parenchyma, inside=inside, weights=weights, t2_texture=t2, pd_texture=pd
+    )
+
+
+_PATTERNS: Mapping[str, Callable[[Phantom, float, int], Change]] = {
+    "A": bithalamic,
+    "B": focal_white_matter,
+    "C": cortical_diffusion,
+    "D": global_oedema,
+}

@@ -1,0 +1,192 @@
+"""Connected sockets in, served associations out: pynetdicom as a server without a listening socket of its own.
+
+The accept loop (listener.scp) owns the port; here each socket becomes an association that is checked, served and, when
+its thread has ended, logged in one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from listener import admission, contexts
+from listener.admission import Address
+from listener.reception import Tally
+from workers.config import ListenerSettings
+from workers.log import get_logger
+from workers.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+log = get_logger(__name__)
+
+ABORT_WAIT_S = 2.0
+
+
+@dataclass
+class OpenAssociation:
+    """One association from its connection to the end of its thread."""
+
+    address: Address
+    association: Any
+    since: float = field(default_factory=time.monotonic)
+    calling_ae: str = ""
+    refusal: str = ""
+    tally: Tally = field(default_factory=Tally)
+
+
+class Receiver:
+    """Serves associations on sockets that are handed to it.
+
+    Args:
+        settings: AE title, limits and timeouts.
+        handlers: pairs (event, handler) for the services, given the function association -> tally.
+        request_handler: pynetdicom's connection handler, or a faster one.
+    """
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        handlers: Callable[[Callable[[Any], Tally]], list[tuple[Any, Any]]],
+        request_handler: type[RequestHandler] = RequestHandler,
+    ) -> None:
+        silence_library()
+        self._settings = settings
+        self._classes = contexts.storage_classes(settings)
+        self._open: dict[Any, OpenAssociation] = {}
+        self._lock = threading.Lock()
+        contexts.register_extra_classes(settings)
+        own = [(evt.EVT_CONN_OPEN, self._on_open), (evt.EVT_REQUESTED, self._on_request)]
+        self._server = _make_server(settings, [*own, *handlers(self._tally)], request_handler)
+
+    def take(self, connection: socket.socket, address: Address) -> None:
+        """Serve a connection; returns at once, the association has its own threads. Takes over the socket."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each answer waits 40 ms for an ACK
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.settimeout(self._settings.pdu_timeout_s)
+        try:
+            self._server.finish_request(connection, connection.getpeername())
+        except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on
+            log.warning("connection.failed", address=str(address), error=repr(error))
+            connection.close()
+
+    def open_addresses(self) -> list[Address]:
+        """Where the open associations come from."""
+        self.reap()
+        with self._lock:
+            return [entry.address for entry in self._open.values()]
+
+    def reap(self) -> None:
+        """Forget associations whose threads have ended, with one log line each."""
+        with self._lock:
+            ended = [entry for entry in self._open.values() if _has_ended(entry.association)]
+            for entry in ended:
+                del self._open[entry.association]
+        for entry in ended:
+            _log_end(entry)
+
+    def close(self, *, grace_s: float) -> None:
+        """Let open associations finish for ``grace_s``, then abort them."""
+        deadline = time.monotonic() + grace_s
+        while self.open_addresses() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with self._lock:
+            rest = [entry.association for entry in self._open.values()]
+        for association in rest:
+            threading.Thread(target=association.abort, daemon=True).start()
+        deadline = time.monotonic() + ABORT_WAIT_S
+        while self.open_addresses() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _tally(self, association: Any) -> Tally:
+        return self._open[association].tally
+
+    def _on_open(self, event: Any) -> None:
+        """Remember the association; its thread starts after this."""
+        address = admission.parse_address(event.address[0])
+        with self._lock:
+            self._open[event.assoc] = OpenAssociation(address, event.assoc)
+
+    def _on_request(self, event: Any) -> None:
+        """Admit or refuse, and offer exactly the contexts that are asked for."""
+        association = event.assoc
+        request = association.requestor.primitive
+        entry = self._open[association]
+        entry.calling_ae = request.calling_ae_title.strip()
+        called_ae = request.called_ae_title.strip()
+        refusal = admission.check(
+            self._settings, address=entry.address, calling_ae=entry.calling_ae, called_ae=called_ae
+        )
+        if refusal is not None:
+            entry.refusal = refusal.reason
+            association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
+            association.kill()
+            return
+        proposed = [
+            (str(c.abstract_syntax), [str(t) for t in c.transfer_syntax])
+            for c in request.presentation_context_definition_list
+        ]
+        accepted = contexts.accepted_syntaxes(proposed, self._classes)
+        association.acceptor.supported_contexts = contexts.supported_contexts(accepted)
+
+
+def silence_library() -> None:
+    """Keep pynetdicom from logging by itself: its lines show data of patients at DEBUG, and tracebacks for garbage."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+def _make_server(
+    settings: ListenerSettings, handlers: list[tuple[Any, Any]], request_handler: type[RequestHandler]
+) -> Any:
+    ae = AE(ae_title=settings.ae_title)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.maximum_pdu_size = settings.max_pdu_bytes
+    ae.maximum_associations = 1 << 30  # counted where connections are accepted
+    ae.acse_timeout = settings.acse_timeout_s
+    ae.network_timeout = settings.idle_timeout_s
+    ae.dimse_timeout = settings.idle_timeout_s
+    ae.add_supported_context(contexts.VERIFICATION)
+    # the port is the accept loop's, here the address is only what associations report as their own
+    return ae.make_server(
+        ("127.0.0.1", 0), server_class=_Unbound, evt_handlers=handlers, request_handler=request_handler
+    )
+
+
+class _Unbound(ThreadedAssociationServer):  # type: ignore[misc] # pynetdicom has no types
+    """A server that is given its connections."""
+
+    def server_bind(self) -> None:
+        self.socket.close()
+
+    def server_activate(self) -> None:
+        pass
+
+
+def _has_ended(association: Any) -> bool:
+    return association.ident is not None and not association.is_alive()
+
+
+def _log_end(entry: OpenAssociation) -> None:
+    association = entry.association
+    facts = {"address": str(entry.address), "calling_ae": entry.calling_ae}
+    if entry.refusal:
+        log.warning("association.refused", reason=entry.refusal, **facts)
+        return
+    outcome = "released" if association.is_released else "aborted" if association.is_aborted else "broken off"
+    log.info(
+        "association.closed",
+        outcome=outcome,
+        seconds=round(time.monotonic() - entry.since, 3),
+        **facts,
+        **vars(entry.tally),
+    )

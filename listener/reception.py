@@ -1,0 +1,81 @@
+"""What happens to one C-STORE request, whichever way its bytes come in: a request in, a DICOM status out.
+
+0x0000 is answered only when the object is durable. Everything that is refused is logged with a reason, without PHI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from triage.errors import Rejected
+from workers.files import FileStore, Outcome, Spool
+from workers.log import get_logger, study_hash
+from workers.part10 import Announced
+from workers.ports import InstanceRow
+
+log = get_logger(__name__)
+
+SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 Annex C.5.6 and section 9.1.1.1.9
+PROCESSING_FAILURE = 0x0110  # PS3.7 Annex C.5.3
+
+
+@dataclass
+class Tally:
+    """What one association brought; changed only by its own thread."""
+
+    instances: int = 0
+    bytes: int = 0
+    refused: int = 0
+
+
+class Reception:
+    """Takes objects into the store and their rows to the index.
+
+    Args:
+        store: where the objects go.
+        record: takes the row of a durable object; must not block.
+    """
+
+    def __init__(self, store: FileStore, record: Callable[[InstanceRow], None]) -> None:
+        self._store, self._record = store, record
+
+    def begin(self, announced: Announced, context_class_uid: str) -> Spool:
+        """Open a place for the object that was announced under a presentation context.
+
+        Raises:
+            Rejected: it is refused before its data came.
+        """
+        if announced.sop_class_uid != context_class_uid:
+            message = "the SOP class is not the one of the presentation context"
+            raise Rejected(SOP_CLASS_NOT_SUPPORTED, "class_not_negotiated", message)
+        return self._store.spool(announced)
+
+    def finish(self, spool: Spool, tally: Tally) -> int:
+        """Make a completely received object durable; the status to answer with.
+
+        Raises:
+            Rejected: nothing was kept.
+        """
+        stored = spool.finish()
+        tally.instances += 1
+        tally.bytes += stored.row.size_bytes
+        if stored.outcome is Outcome.CONFLICT:
+            log.error(
+                "instance.conflict",
+                study=study_hash(stored.row.study_instance_uid),
+                kept_aside=stored.path.parent.name,
+                calling_ae=stored.row.calling_ae,
+            )
+        else:
+            self._record(stored.row)  # also a repeated one: its row may have been lost
+        return stored.status
+
+    def refused(self, error: Exception, tally: Tally, *, calling_ae: str) -> int:
+        """Log a refusal; the status to answer with."""
+        tally.refused += 1
+        if isinstance(error, Rejected):
+            log.warning("instance.refused", reason=error.reason, message=error.message, calling_ae=calling_ae)
+            return error.dicom_status
+        log.error("instance.failed", error=type(error).__name__, exc_info=error)
+        return PROCESSING_FAILURE

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from atlas.grid import Array, Float, check_mirror_grid, coordinates, read_lps, to_image
+from atlas.grid import Array, Float, Mask, check_mirror_grid, coordinates, read_lps, smooth, to_image
 from atlas.head import register_colin, synthetic_flair, whole_head
 from atlas.parcellation import Sources, build_labels, label_numbers
 
@@ -74,6 +74,12 @@ def coarser(probability: Float) -> Array:
     return np.asarray(np.clip(np.round(probability * 51) * 5, 0, 255), dtype=np.uint8)
 
 
+def coarser_head(head: Float, brain_mask: Mask) -> Array:
+    """Head 0..255 in steps of 2 inside the brain and 8 outside (smoothed 0.7 mm there): half the file size."""
+    outside = np.round(smooth(head, 0.7) / 8) * 8
+    return np.asarray(np.clip(np.where(brain_mask, np.round(head / 2) * 2, outside), 0, 255), dtype=np.uint8)
+
+
 def checks(labels: Array) -> dict[str, Any]:
     """Volume in mL of every region (1 mm voxels)."""
     counts = np.bincount(labels.ravel(), minlength=256)
@@ -120,8 +126,8 @@ def build(out: Path, mricron: Path, samseg_env: Path | None, samseg_seg: Path | 
     flair = synthetic_flair(head, grey, white, brain_mask, deep)
 
     out.mkdir(parents=True, exist_ok=True)
-    write(out, "template_t1", np.round(head), t1)
-    write(out, "template_flair", np.round(flair), t1)
+    write(out, "template_t1", coarser_head(head, brain_mask), t1)
+    write(out, "template_flair", coarser_head(flair, brain_mask), t1)
     write(out, "grey", coarser(grey), t1)
     write(out, "white", coarser(white), t1)
     write(out, "brain_mask", brain_mask, t1)

@@ -87,10 +87,13 @@ class Plane:
 PONTOMESENCEPHALIC = Plane(ventral=(15.5, -21.5), dorsal=(38.5, -15.0))
 # inferior pontine sulcus (foramen caecum) -> floor of the fourth ventricle at the lateral recess (stria medullares)
 PONTOMEDULLARY = Plane(ventral=(29.0, -49.5), dorsal=(43.0, -42.0))
-# posterior edge of the mamillary bodies -> posterior commissure: the roof of the midbrain
-DIENCEPHALIC = Plane(ventral=(10.0, -13.0), dorsal=(27.0, -1.5))
+# posterior edge of the mamillary bodies -> underside of the thalamus above the rostral pole of the red nucleus: the roof of the midbrain.
+# The classical line to the posterior commissure, (27.0, -1.5), would cut red nucleus and substantia nigra, which are midbrain.
+DIENCEPHALIC = Plane(ventral=(10.0, -13.0), dorsal=(20.0, -2.0))
 # Lateral and medial geniculate bodies: metathalamus, the part of SAMSEG's ventral diencephalon beside and behind the midbrain
 GENICULATE_MEDIAL_MM, GENICULATE_ANTERIOR_MM, GENICULATE_LOWER_MM = 13.0, 20.0, -10.0  # |x|, y, z
+CRUS_LATERAL_MM = 18.0  # |x| of the lateral edge of the cerebral crura, where the optic tract crosses
+COLLICULI_BACK_MM = 40.0  # y of the back of the inferior colliculi
 TRIGEMINAL_ENTRY_MM = 20.0  # |x| of the trigeminal root entry: lateral end of the pons, middle cerebellar peduncle beyond
 FOURTH_VENTRICLE_FRONT_MM = 37.0  # y of the floor of the fourth ventricle at mid pons
 FORAMEN_MAGNUM_MM = -70.0  # lower end of the medulla, z; below it the template's field of view ends
@@ -181,8 +184,9 @@ def brain_stem_parts(structures: dict[str, Mask], sources: Sources) -> dict[str,
     stem = structures["brain_stem"]
     core = (stem | diencephalon) & ~geniculate
     above_pons = z > PONTOMESENCEPHALIC.height(y)
-    rim = structures["csf"] & (distance_mm(core) <= 3.0) & (x <= 22) & (y >= 8) & above_pons
-    core = (core | rim) & tissue
+    fluid = (structures["csf"] & above_pons & (y <= COLLICULI_BACK_MM)) | structures["fourth_ventricle"]
+    core = (core | (fluid & (distance_mm(core) <= 3.0))) & tissue
+    core &= ~above_pons | (x <= CRUS_LATERAL_MM)
     below_pons = z < PONTOMEDULLARY.height(y)
     cerebellum = structures["cerebellum"] | mirrored(structures["cerebellum"])
     peduncle = cerebellum & (x <= TRIGEMINAL_ENTRY_MM) & (y <= FOURTH_VENTRICLE_FRONT_MM) & (sources.white > 0.5)
@@ -191,7 +195,8 @@ def brain_stem_parts(structures: dict[str, Mask], sources: Sources) -> dict[str,
         "pons": ((core & ~diencephalon) | peduncle) & ~above_pons & ~below_pons,
         "medulla": core & ~diencephalon & below_pons & (z >= FORAMEN_MAGNUM_MM),
     }
-    return {**{name: largest_component(mask) for name, mask in parts.items()}, "geniculate": geniculate}
+    rounded = {name: largest_component(np.asarray(smooth(mask, 0.8) > 0.5, dtype=np.bool_)) for name, mask in parts.items()}
+    return {**rounded, "geniculate": geniculate}
 
 
 def capsule(structures: dict[str, Mask], insula: Mask, sources: Sources) -> Mask:

@@ -1,7 +1,10 @@
 """The anatomical atlas in MNI152 2009a symmetric space: files in ``atlas/data``, read once by :func:`load`.
 
-Nothing is computed here; ``atlas.build`` makes the files and ``atlas.check`` compares them with an independent reference.
+Nothing is computed here; ``atlas.build`` makes the files, ``atlas.check`` compares them with an independent reference.
 """
+
+# mypy: disable-error-code="no-untyped-call"
+# SimpleITK ships stubs without argument types
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ __all__ = ["load"]
 
 def _volume(name: str, dtype: type[np.generic]) -> Volume:
     """One NIfTI of the package as a Volume (k, j, i) with its affine to LPS mm."""
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 
     with resources.as_file(resources.files(__name__) / "data" / f"{name}.nii.gz") as path:
         image = sitk.ReadImage(str(path))
@@ -34,7 +37,8 @@ def _volume(name: str, dtype: type[np.generic]) -> Volume:
 @lru_cache(maxsize=1)
 def load() -> Atlas:
     """The atlas; labels and brain mask uint8 (mask 0 or 1), grey and white float32 0..255, templates float32 0..255."""
-    document: dict[str, Any] = json.loads((resources.files(__name__) / "data" / "labels.json").read_text(encoding="utf-8"))
+    text = (resources.files(__name__) / "data" / "labels.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
     return Atlas(
         template_t1=_volume("template_t1", np.float32),
         template_flair=_volume("template_flair", np.float32),

@@ -1,12 +1,17 @@
 """Make the atlas: nilearn's MNI152 2009a template + SAMSEG + JHU + AAL -> NIfTI files and ``labels.json``.
 
-    uv run --group atlas python -m atlas.build --out atlas/data --samseg-env DIR      # runs SAMSEG, 8-12 minutes
-    uv run --group atlas python -m atlas.build --out atlas/data --samseg-seg FILE     # takes an earlier seg.mgz / seg.nii.gz
+    uv run --group atlas python -m atlas.build --out atlas/data --samseg-env DIR   # runs SAMSEG, 8-12 minutes
+    uv run --group atlas python -m atlas.build --out atlas/data --samseg-seg FILE  # takes an earlier result
 
-``DIR`` is a Python 3.11 environment made with ``uv venv DIR && VIRTUAL_ENV=DIR uv pip install samseg==0.4a0 'numpy<2'``; the program is
-run as a separate process. JHU and AAL come from the Debian package ``mricron-data`` (``--mricron``). Where each thing comes from and
-under which terms is written in ``PROVENANCE.md``.
+``DIR`` is a Python 3.11 environment (``uv venv DIR && VIRTUAL_ENV=DIR uv pip install samseg==0.4a0 'numpy<2'``);
+SAMSEG is
+run as a separate process. JHU, AAL and Colin 27 come from the Debian package ``mricron-data`` (``--mricron``). Where
+each
+thing comes from and under which terms is written in ``PROVENANCE.md``.
 """
+
+# mypy: disable-error-code="no-untyped-call"
+# SimpleITK ships stubs without argument types
 
 from __future__ import annotations
 
@@ -20,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 
 from atlas.grid import Array, Float, Mask, check_mirror_grid, coordinates, read_lps, smooth, to_image
 from atlas.head import register_colin, synthetic_flair, whole_head
@@ -30,8 +35,9 @@ VERSION = "1.0.0"
 MRICRON_TEMPLATES = "/usr/share/mricron/templates"  # where Debian's mricron-data puts them
 NILEARN_FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 DEEP_GREY = ("thalamus_left", "thalamus_right", "pallidum_left", "pallidum_right", "midbrain", "pons", "medulla")
-# mricron's copy of JHU has the midplane at LPS x = +1 mm and "R" at the patient's left: the voxels are in FSL's radiological order under a
-# neurological header. The shift centres it; the sides are made by mirroring, so the swapped names do no harm.
+# mricron's copy of JHU has its midplane at LPS x = +1 mm and "R" at the patient's left: voxels in FSL's radiological
+# order
+# under a neurological header. The shift centres it; the sides are made by mirroring, so the swapped names do no harm.
 JHU_SHIFT = sitk.TranslationTransform(3, (1.0, 0.0, 0.0))
 SOURCES = (
     "MNI152 2009a nonlinear symmetric T1, grey and white matter probability (nilearn wheel)",
@@ -56,7 +62,7 @@ def run_samseg(environment: Path, t1: Path, work: Path, threads: int) -> Path:
     command = [environment / "bin" / "run_samseg", "--input", t1, "--output", out, "--threads", str(threads)]
     subprocess.run([str(c) for c in command], check=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
     # SimpleITK reads no MGH files: SAMSEG's environment has nibabel
-    convert = "import sys, nibabel; nibabel.save(nibabel.Nifti1Image.from_image(nibabel.load(sys.argv[1])), sys.argv[2])"
+    convert = "import sys, nibabel as n; n.save(n.Nifti1Image.from_image(n.load(sys.argv[1])), sys.argv[2])"
     nifti = work / "seg.nii.gz"
     subprocess.run([str(environment / "bin" / "python"), "-c", convert, str(out / "seg.mgz"), str(nifti)], check=True)
     return nifti
@@ -67,6 +73,12 @@ def on_grid(path: Path, grid: sitk.Image, transform: sitk.Transform | None = Non
     image = read_lps(str(path))
     placed = sitk.Resample(image, grid, transform or sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkInt16)
     return np.asarray(sitk.GetArrayFromImage(placed))
+
+
+def probability(path: Path) -> Float:
+    """A tissue map stored as 0..255 -> 0..1."""
+    stored = np.asarray(sitk.GetArrayFromImage(read_lps(str(path))), dtype=np.float32)
+    return np.asarray(stored / 255, dtype=np.float32)
 
 
 def coarser(probability: Float) -> Array:
@@ -87,7 +99,9 @@ def checks(labels: Array) -> dict[str, Any]:
 
 
 def write(folder: Path, name: str, array: Array, grid: sitk.Image) -> None:
-    sitk.WriteImage(to_image(np.ascontiguousarray(array.astype(np.uint8)), grid), str(folder / f"{name}.nii.gz"), True, 9)
+    """One file, uint8, on the grid."""
+    image = to_image(np.ascontiguousarray(array.astype(np.uint8)), grid)
+    sitk.WriteImage(image, str(folder / f"{name}.nii.gz"), True, 9)
 
 
 def build(out: Path, mricron: Path, samseg_env: Path | None, samseg_seg: Path | None, threads: int) -> None:
@@ -96,9 +110,7 @@ def build(out: Path, mricron: Path, samseg_env: Path | None, samseg_seg: Path | 
     t1_file = data / NILEARN_FILE.format("t1")
     t1 = read_lps(str(t1_file))
     check_mirror_grid(t1)
-    grey, white = (
-        sitk.GetArrayFromImage(read_lps(str(data / NILEARN_FILE.format(kind)))).astype(np.float32) / 255 for kind in ("gm", "wm")
-    )
+    grey, white = (probability(data / NILEARN_FILE.format(kind)) for kind in ("gm", "wm"))
     brain_mask = sitk.GetArrayViewFromImage(t1) > 0  # the template is brain-extracted
     with tempfile.TemporaryDirectory() as work:
         if samseg_seg is None:

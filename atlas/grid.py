@@ -1,12 +1,15 @@
 """Small geometry on the atlas grid: arrays (k, j, i), LPS millimetres, identity direction, mirror plane x = 0."""
 
+# mypy: disable-error-code="no-untyped-call"
+# SimpleITK ships stubs without argument types
+
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 from scipy import ndimage
 
 Array = npt.NDArray[Any]
@@ -16,7 +19,8 @@ Float = npt.NDArray[np.float32]
 
 def read_lps(path: str) -> sitk.Image:
     """Read an image and reorder its axes so that index i, j, k run along +L, +P, +S."""
-    return sitk.DICOMOrient(sitk.ReadImage(path), "LPS")
+    image: sitk.Image = sitk.DICOMOrient(sitk.ReadImage(path), "LPS")
+    return image
 
 
 def to_image(array: Array, like: sitk.Image) -> sitk.Image:
@@ -31,7 +35,9 @@ def check_mirror_grid(image: sitk.Image) -> None:
     size, origin, spacing = image.GetSize(), image.GetOrigin(), image.GetSpacing()
     last = origin[0] + spacing[0] * (size[0] - 1)
     if abs(origin[0] + last) > 1e-3 or image.GetDirection() != (1, 0, 0, 0, 1, 0, 0, 0, 1):
-        raise ValueError(f"the grid must be LPS and symmetric about x = 0, got x {origin[0]}..{last}, {image.GetDirection()}")
+        raise ValueError(
+            f"the grid must be LPS and symmetric about x = 0, got x {origin[0]}..{last}, {image.GetDirection()}"
+        )
 
 
 def coordinates(image: sitk.Image) -> tuple[Float, Float, Float]:

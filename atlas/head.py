@@ -1,13 +1,18 @@
-"""A whole symmetric head around the MNI152 brain: Colin 27 (mricron ``ch2``) warped on, its brain replaced by the template's.
+"""A whole symmetric head around the MNI152 brain: Colin 27 (mricron ``ch2``) warped on, its brain replaced by the
+template's.
 
-In: the MNI152 2009a T1 brain and the Colin 27 head, both T1-weighted. Out: head on the template grid, and the warp, which also
+In: the MNI152 2009a T1 brain and the Colin 27 head, both T1-weighted. Out: head on the template grid, and the warp,
+which also
 carries the AAL map (drawn on Colin 27) onto the template.
 """
+
+# mypy: disable-error-code="no-untyped-call"
+# SimpleITK ships stubs without argument types
 
 from __future__ import annotations
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 from scipy import ndimage
 
 from atlas.grid import Array, Float, Mask, distance_mm, mirrored, smooth
@@ -26,7 +31,8 @@ def _affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     method.SetShrinkFactorsPerLevel([4, 2])
     method.SetSmoothingSigmasPerLevel([3, 1])
     method.SetInitialTransform(sitk.AffineTransform(3))
-    return method.Execute(fixed, moving)
+    transform: sitk.Transform = method.Execute(fixed, moving)
+    return transform
 
 
 def _demons(fixed: sitk.Image, moving: sitk.Image) -> sitk.Image:
@@ -69,13 +75,16 @@ def register_colin(template: sitk.Image, colin_brain: sitk.Image) -> sitk.Transf
 
 
 def whole_head(template: sitk.Image, colin: sitk.Image, warp: sitk.Transform, brain_mask: Mask) -> Float:
-    """Symmetric head T1, 0..255: the template inside the brain mask, warped Colin 27 (averaged with its mirror image) outside.
+    """Symmetric head T1, 0..255: the template inside the brain mask, warped Colin 27 (averaged with its mirror image)
+    outside.
 
     The seam is blended over about 2 mm outside the mask so that the template's brain stays untouched.
     """
-    brain = sitk.GetArrayFromImage(template).astype(np.float32)
-    brain = (brain + mirrored(brain)) / 2
-    warped = sitk.GetArrayFromImage(sitk.Resample(sitk.Cast(colin, sitk.sitkFloat32), template, warp, sitk.sitkLinear, 0.0))
+    stored = np.asarray(sitk.GetArrayFromImage(template), dtype=np.float32)
+    brain: Array = (stored + mirrored(stored)) / 2
+    warped = sitk.GetArrayFromImage(
+        sitk.Resample(sitk.Cast(colin, sitk.sitkFloat32), template, warp, sitk.sitkLinear, 0.0)
+    )
     warped *= np.percentile(brain[brain_mask], BRAIN_PERCENTILE) / np.percentile(warped[brain_mask], BRAIN_PERCENTILE)
     warped = (warped + mirrored(warped)) / 2
     weight = np.clip(1 - distance_mm(brain_mask) / 2.0, 0, 1)
@@ -91,7 +100,8 @@ def whole_head(template: sitk.Image, colin: sitk.Image, warp: sitk.Transform, br
 def synthetic_flair(head_t1: Float, grey: Array, white: Array, brain_mask: Mask, deep_grey: Mask) -> Float:
     """FLAIR-like head, 0..255: CSF 25, white matter 100, cortex 118, deep grey 108; outside the brain a remapped T1.
 
-    grey, white: probability 0..1. deep_grey: nuclei and brain stem tissue whose grey is only slightly above white matter.
+    grey, white: probability 0..1. deep_grey: nuclei and brain stem tissue whose grey is only slightly above white
+    matter.
     """
     total = np.clip(grey + white, 1e-3, None)
     scale = np.minimum(1.0, 1.0 / total)

@@ -1,6 +1,7 @@
 """SAMSEG labels, JHU tracts, AAL lobes and tissue probabilities -> one exclusive, mirror-symmetric label map.
 
-All inputs lie on the atlas grid (LPS, 1 mm, mirror plane x = 0). Plane landmarks are MNI152 2009a LPS millimetres (x, y, z).
+All inputs lie on the atlas grid (LPS, 1 mm, mirror plane x = 0). Plane landmarks are MNI152 2009a LPS millimetres (x,
+y, z).
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from scipy import ndimage
 from atlas.grid import Array, Float, Mask, distance_mm, largest_component, mirrored, nearest_label, smooth
 
 # Order = label number. Paired regions take two numbers, left first.
-SINGLE = ("midbrain", "pons", "medulla", "cerebellum", "third_ventricle", "fourth_ventricle", "sulcal_csf", "corpus_callosum")
+SINGLE = (
+    "midbrain",
+    "pons",
+    "medulla",
+    "cerebellum",
+    "third_ventricle",
+    "fourth_ventricle",
+    "sulcal_csf",
+    "corpus_callosum",
+)
 PAIRED = (
     "thalamus",
     "external_extreme_capsule",
@@ -81,20 +91,26 @@ class Plane:
         return np.asarray(z0 + (y - y0) * (z1 - z0) / (y1 - y0), dtype=np.float32)
 
 
-# Landmarks were read off the midsagittal T1 template (not off any label map); definitions: Naidich et al., Duvernoy's Atlas of the
-# Human Brain Stem and Cerebellum (Springer 2009), ch. 2; the same landmarks as Iglesias et al., NeuroImage 2015;113:184.
+# Landmarks were read off the T1 template (midsagittal, x = 6 and z = -10 mm views), not off a label map. The sulci
+# and colliculi
+# as borders: Naidich et al., Duvernoy's Atlas of the Human Brain Stem and Cerebellum (Springer 2009).
 # superior pontine sulcus (below the interpeduncular fossa) -> lower edge of the inferior colliculi
 PONTOMESENCEPHALIC = Plane(ventral=(15.5, -21.5), dorsal=(38.5, -15.0))
 # inferior pontine sulcus (foramen caecum) -> floor of the fourth ventricle at the lateral recess (stria medullares)
 PONTOMEDULLARY = Plane(ventral=(29.0, -49.5), dorsal=(43.0, -42.0))
-# posterior edge of the mamillary bodies -> underside of the thalamus above the rostral pole of the red nucleus: the roof of the midbrain.
-# The classical line to the posterior commissure, (27.0, -1.5), would cut red nucleus and substantia nigra, which are midbrain.
+# posterior edge of the mamillary bodies -> underside of the thalamus above the rostral pole of the red nucleus: the
+# midbrain's roof.
+# The classical line to the posterior commissure, (27.0, -1.5), would cut red nucleus and substantia nigra, which are
+# midbrain.
 DIENCEPHALIC = Plane(ventral=(10.0, -13.0), dorsal=(20.0, -2.0))
-# Lateral and medial geniculate bodies: metathalamus, the part of SAMSEG's ventral diencephalon beside and behind the midbrain
+# Lateral and medial geniculate bodies: metathalamus, the part of SAMSEG's ventral diencephalon beside and behind the
+# midbrain
 GENICULATE_MEDIAL_MM, GENICULATE_ANTERIOR_MM, GENICULATE_LOWER_MM = 13.0, 20.0, -10.0  # |x|, y, z
 CRUS_LATERAL_MM = 18.0  # |x| of the lateral edge of the cerebral crura, where the optic tract crosses
 COLLICULI_BACK_MM = 40.0  # y of the back of the inferior colliculi
-TRIGEMINAL_ENTRY_MM = 20.0  # |x| of the trigeminal root entry: lateral end of the pons, middle cerebellar peduncle beyond
+TRIGEMINAL_ENTRY_MM = (
+    20.0  # |x| of the trigeminal root entry: lateral end of the pons, middle cerebellar peduncle beyond
+)
 FOURTH_VENTRICLE_FRONT_MM = 37.0  # y of the floor of the fourth ventricle at mid pons
 FORAMEN_MAGNUM_MM = -70.0  # lower end of the medulla, z; below it the template's field of view ends
 
@@ -125,14 +141,15 @@ def label_numbers() -> dict[str, int]:
 def symmetric_half(samseg: Array) -> dict[str, Mask]:
     """SAMSEG structures averaged with their mirror images, as left-or-central masks on the whole grid.
 
-    Occupancies of a structure and of its mirrored partner are averaged, smoothed (sigma 0.6 mm) and the likeliest structure wins; a
+    Occupancies of a structure and of its mirrored partner are averaged and smoothed (sigma 0.6 mm); the likeliest
+    wins. A
     paired structure is returned as its left copy, whose mirror image is the right one.
     """
     names: list[str] = []
     best = np.full(samseg.shape, 0.0, dtype=np.float32)
     winner = np.full(samseg.shape, -1, dtype=np.int16)
 
-    def compete(name: str, occupancy: Float) -> None:
+    def compete(name: str, occupancy: Array) -> None:
         nonlocal best
         score = smooth(occupancy, 0.6)
         better = score > best
@@ -149,11 +166,14 @@ def symmetric_half(samseg: Array) -> dict[str, Mask]:
         compete(name, (here + mirrored(here)) / 2)
     outside = np.isin(samseg, (0, 165, 258, 259)).astype(np.float32)
     compete("outside", (outside + mirrored(outside)) / 2)
-    return {name: np.asarray(winner == i, dtype=np.bool_) for i, name in enumerate(names) if not name.endswith(":right")}
+    return {
+        name: np.asarray(winner == i, dtype=np.bool_) for i, name in enumerate(names) if not name.endswith(":right")
+    }
 
 
 def _symmetric(labels: Array, numbers: Sequence[int]) -> Mask:
-    """A tract of both sides averaged with its mirror image and smoothed slightly; does not trust the file's own side names."""
+    """A tract of both sides averaged with its mirror image and smoothed slightly; the file's side names are not
+    trusted."""
     here = np.isin(labels, numbers).astype(np.float32)
     occupancy = (here + mirrored(here)) / 2
     return np.asarray(smooth(occupancy, 0.7) >= 0.4, dtype=np.bool_)
@@ -172,10 +192,12 @@ def lobes(sources: Sources, cortex: Mask) -> dict[str, Mask]:
 
 
 def brain_stem_parts(structures: dict[str, Mask], sources: Sources) -> dict[str, Mask]:
-    """Brain stem and the midbrain's share of the ventral diencephalon -> midbrain, pons, medulla; geniculate bodies apart.
+    """Brain stem and ventral diencephalon -> midbrain, pons, medulla, and the geniculate bodies apart.
 
-    SAMSEG's CSF takes the blurred rim of the stem (colliculi, crura): around the midbrain, tissue within 3 mm is given back. SAMSEG's cerebellum
-    reaches into the pons: its white matter in front of the fourth ventricle and medial to the trigeminal root entry is given back.
+    SAMSEG's CSF takes the blurred rim of the midbrain (colliculi, crura): tissue within 3 mm is given back. SAMSEG's
+    cerebellum
+    reaches into the pons: its white matter before the fourth ventricle and medial to the trigeminal root entry is
+    given back.
     """
     x, y, z = np.abs(sources.x), sources.y, sources.z
     tissue = sources.grey + sources.white > 0.5
@@ -195,14 +217,17 @@ def brain_stem_parts(structures: dict[str, Mask], sources: Sources) -> dict[str,
         "pons": ((core & ~diencephalon) | peduncle) & ~above_pons & ~below_pons,
         "medulla": core & ~diencephalon & below_pons & (z >= FORAMEN_MAGNUM_MM),
     }
-    rounded = {name: largest_component(np.asarray(smooth(mask, 0.8) > 0.5, dtype=np.bool_)) for name, mask in parts.items()}
+    rounded = {
+        name: largest_component(np.asarray(smooth(mask, 0.8) > 0.5, dtype=np.bool_)) for name, mask in parts.items()
+    }
     return {**rounded, "geniculate": geniculate}
 
 
 def capsule(structures: dict[str, Mask], insula: Mask, sources: Sources) -> Mask:
     """Left external + extreme capsule with the claustrum between them.
 
-    The strip lateral to the putamen whose distances to the putamen and to the insular cortex together stay below 9 mm, or that the JHU
+    The strip lateral to the putamen whose distances to the putamen and to the insular cortex together stay below 9
+    mm, or that the JHU
     external capsule (dilated 1 mm) covers.
     """
     putamen = structures["putamen"]
@@ -217,7 +242,9 @@ def capsule(structures: dict[str, Mask], insula: Mask, sources: Sources) -> Mask
     filled = ndimage.grey_dilation(filled, size=(5, 5))  # rows just beyond the putamen take their neighbour's edge
     lateral = sources.x > np.where(np.isfinite(filled), filled, np.inf)[:, :, None] - 1.0
     allowed = structures["white_matter"] | (structures["cortex"] & ~insula)
-    return np.asarray((strip | jhu) & lateral & allowed & rows[:, :, None] & (sources.white + sources.grey > 0.7), dtype=np.bool_)
+    return np.asarray(
+        (strip | jhu) & lateral & allowed & rows[:, :, None] & (sources.white + sources.grey > 0.7), dtype=np.bool_
+    )
 
 
 def build_labels(sources: Sources) -> Array:
@@ -253,7 +280,7 @@ def build_labels(sources: Sources) -> Array:
 
     white = s["white_matter"] | (s["white_matter_lesion"] & left_side)
     callosum = _symmetric(sources.jhu, JHU_CORPUS_CALLOSUM)
-    near = np.asarray(ndimage.binary_dilation(callosum, ), dtype=np.bool_) & (np.abs(sources.x) <= 16)
+    near = np.asarray(ndimage.binary_dilation(callosum), dtype=np.bool_) & (np.abs(sources.x) <= 16)
     both_white = white | mirrored(white)
     put("corpus_callosum", near & both_white & (sources.white > 0.5))
     put("external_extreme_capsule", capsule(s, lobe["cortex_insula"] & (sources.grey > 0.4), sources))

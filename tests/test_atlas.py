@@ -1,4 +1,4 @@
-"""The committed atlas: one grid, every region, both sides alike, plausible volumes, and agreement with an independent reference."""
+"""The committed atlas: one grid, every region, both sides alike, plausible volumes, agreement with a reference."""
 
 from __future__ import annotations
 

@@ -107,13 +107,15 @@ def sampling(
     geometry: Geometry,
     affine: Affine,
     pose: Pose,
+    *,
     grid: Grid,
     occupied: npt.NDArray[np.bool_],
-    swelling: Displacement | None,
+    moved: Displacement | None,
 ) -> Sampling:
-    """Trace every voxel (and sub-slice) back through pose and swelling to the phantom.
+    """Trace every voxel (and sub-slice) back through pose and swelling to the phantom on ``grid``.
 
     occupied: (k, j, i) where the phantom holds tissue; voxels looking elsewhere are skipped (they hold noise only).
+    moved: pull field this session's head -> phantom.
     """
     shape = stack_shape(geometry)
     to_index = np.linalg.inv(grid.affine) @ np.linalg.inv(pose.head_to_scanner()) @ affine
@@ -124,8 +126,8 @@ def sampling(
         index = _indices(to_index, shape, offset * geometry.thickness_mm / geometry.spacing_mm)
         near = np.flatnonzero(sample(coarse.astype(np.uint8), index / np.float32(4.0), order=0) > 0)
         index = np.ascontiguousarray(index[:, near])
-        if swelling is not None:
-            index += _swelling_index(index, grid, swelling)
+        if moved is not None:
+            index += _swelling_index(index, grid, moved)
         passes.append((weight, near, index))
     return Sampling(shape, tuple(passes))
 
@@ -172,13 +174,13 @@ def bias_coefficients(seed: int, session: str, *, drift: float) -> npt.NDArray[n
     common[3:6] -= (
         0.08  # bright centre (dielectric) or bright rim (surface coils), normalised images keep a little of either
     )
-    return common + rng_for(seed, f"coil {session}").normal(0, 1, 10) * size * drift
+    return np.asarray(common + rng_for(seed, f"coil {session}").normal(0, 1, 10) * size * drift)
 
 
 def bias_field(coefficients: npt.NDArray[np.float64], affine: Affine, shape: tuple[int, int, int]) -> Field:
     """exp of the polynomial at every voxel; the field is fixed to the scanner. (k, j, i)."""
     k, j, i = (np.arange(0, n + 7, 8, dtype=np.float64) for n in shape)
-    grid = np.stack(np.meshgrid(i, j, k, indexing="ij"))[:, :, :, :].transpose(0, 3, 2, 1)
+    grid = np.stack(np.meshgrid(i, j, k, indexing="ij")).transpose(0, 3, 2, 1)
     position = np.tensordot(affine[:3, :3], grid, axes=1) + affine[:3, 3][:, None, None, None]
     x, y, z = (position - HEAD_CENTRE_MM[:, None, None, None]) / BIAS_SCALE_MM
     terms: Sequence[npt.NDArray[np.float64]] = (x, y, z, x * x, y * y, z * z, x * y, x * z, y * z, z**3)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from simulation.deformation import Field
 from simulation.phantom import TISSUES, Phantom
 
-FloatOrField = float | npt.NDArray[np.float32]
+FloatOrField = float | npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ PARAMETERS: Mapping[float, Mapping[str, Tissue]] = {
     },
 }
 GD_RELAXIVITY = 4.5e-3  # 1/(mM ms), gadobutrol-like in plasma
-GD_CONCENTRATION_MM = {"vessel": 2.5, "muscle": 0.25, "fat": 0.05}  # mM a few minutes after a standard dose
+GD_CONCENTRATION_MM = {"vessel": 2.5, "muscle": 0.06, "fat": 0.0}  # mM a few minutes after a standard dose
 
 
 @dataclass(frozen=True)

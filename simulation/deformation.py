@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -142,14 +142,16 @@ def log_jacobian(displacement: Displacement) -> Field:
         return np.where(det > 0, np.log(det), -np.inf).astype(np.float32)
 
 
-def sample(array: npt.NDArray[Any], index: Field, *, order: int = 1) -> Field:
-    """``array`` (k, j, i) at fractional voxel indices ``index`` (3, N) in (k, j, i) order; zero outside. (N,), two
-    threads."""
+def sample(array: npt.NDArray[Any], index: Field, *, order: Literal[0, 1] = 1, outside: float = 0.0) -> Field:
+    """``array`` (k, j, i) at fractional voxel indices ``index`` (3, N) in (k, j, i) order. (N,), two threads.
+
+    outside: the value beyond the array.
+    """
     out = np.empty(index.shape[1], dtype=np.float32)
     middle = index.shape[1] // 2
 
     def run(span: slice) -> None:
-        ndimage.map_coordinates(array, index[:, span], output=out[span], order=order, mode="constant", cval=0.0)
+        ndimage.map_coordinates(array, index[:, span], out[span], order, mode="constant", cval=outside)
 
     with ThreadPoolExecutor(THREADS) as pool:  # scipy releases the interpreter lock while it interpolates
         list(pool.map(run, (slice(0, middle), slice(middle, None))))

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulation.protocols import SCANNERS, Private, Scanner, protocol
+from simulation.protocols import Private, Scanner
+from simulation.vendors import SCANNERS, protocol
 from triage.errors import Misconfigured
 from triage.model import Affine, SequenceKind, Volume
 
@@ -96,14 +97,19 @@ def write_series(
     """Write every slice of every stack into ``out``; returns the files in instance order."""
     out.mkdir(parents=True, exist_ok=True)
     total = sum(s.voxels.shape[0] for s in stacks)
-    base = _base(stacks[0], affine, total, patient, study, plan, scanner)
+    base = _identified(patient=patient, study=study, plan=plan, scanner=scanner)
+    _set(base, _pixel_header(stacks[0].voxels, affine, total, plan))
+    _set(base, plan.header)
+    _set_private(base, plan.private)
     files: list[Path] = []
     for stack in stacks:
         _set(base, {**stack.extra, **({"SequenceName": stack.sequence_name} if stack.sequence_name else {})})
         _set_private(base, _diffusion(scanner.vendor, stack.b))
         for k in range(stack.voxels.shape[0]):
             number = len(files) + 1
-            _set_instance(base, stack.voxels[k], affine, k, number, plan, plan.seconds * (number - 1) / max(total, 1))
+            taken = plan.started + timedelta(seconds=plan.seconds * (number - 1) / total)
+            _set_instance(base, uid(plan.series_instance_uid, number), number, taken)
+            _set_slice(base, stack.voxels[k], affine, k)
             path = out / f"IM{number:05d}.dcm"
             base.save_as(path, enforce_file_format=True)
             files.append(path)
@@ -175,70 +181,102 @@ def _check_orthogonal(affine: Affine) -> None:
 # -- the dataset -----------------------------------------------------------------------------------
 
 
-def _base(
-    stack: Stack,
-    affine: Affine,
-    total: int,
-    patient: PatientIdentity,
-    study: StudyIdentity,
-    plan: SeriesPlan,
-    scanner: Scanner,
-) -> Any:
-    """Everything that is the same in every instance of the series."""
+def _identified(*, patient: PatientIdentity, study: StudyIdentity, plan: SeriesPlan, scanner: Scanner) -> Any:
+    """A dataset with everything above the image: patient, study, series, equipment."""
     from pydicom.dataset import Dataset, FileMetaDataset
 
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    thickness = plan.thickness_mm if plan.thickness_mm is not None else float(spacing[2])
-    rows, columns = stack.voxels.shape[1:]
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = MR_IMAGE_STORAGE
     ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE_ENDIAN
     ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     ds.file_meta.ImplementationVersionName = "ICANSEE_SIM"
-    identity: dict[str, object] = {
-        "SpecificCharacterSet": "ISO_IR 100", "SOPClassUID": MR_IMAGE_STORAGE, "Modality": "MR", "BurnedInAnnotation": "NO",
-        "PatientName": patient.name, "PatientID": patient.patient_id, "PatientSex": patient.sex,
+    who: dict[str, object] = {
+        "SpecificCharacterSet": "ISO_IR 100",
+        "PatientName": patient.name,
+        "PatientID": patient.patient_id,
+        "PatientSex": patient.sex,
         "PatientBirthDate": "" if patient.birth_date is None else f"{patient.birth_date:%Y%m%d}",
-        "StudyInstanceUID": study.study_instance_uid, "StudyDate": f"{study.started:%Y%m%d}", "StudyTime": f"{study.started:%H%M%S}",
-        "StudyID": study.study_id, "AccessionNumber": study.accession_number, "StudyDescription": study.description,
-        "ReferringPhysicianName": "", "FrameOfReferenceUID": study.frame_of_reference_uid, "PositionReferenceIndicator": "",
-        "SeriesInstanceUID": plan.series_instance_uid, "SeriesNumber": plan.number, "AcquisitionNumber": 1,
-        "SeriesDate": f"{plan.started:%Y%m%d}", "SeriesTime": f"{plan.started:%H%M%S}", "PatientPosition": "HFS",
-        "BodyPartExamined": "HEAD", "InstanceCreationDate": f"{plan.started:%Y%m%d}",
-        "Manufacturer": scanner.manufacturer, "ManufacturerModelName": scanner.model_name, "StationName": scanner.station_name,
-        "SoftwareVersions": list(scanner.software_versions), "DeviceSerialNumber": scanner.device_serial_number,
-        "InstitutionName": scanner.institution, "ReceiveCoilName": scanner.coil, "MagneticFieldStrength": _ds(scanner.field_t),
-        "ImagingFrequency": _ds(42.577478 * scanner.field_t), "ImagedNucleus": "1H", "NumberOfAverages": 1,
-    }  # fmt: skip
+        "StudyInstanceUID": study.study_instance_uid,
+        "StudyDate": f"{study.started:%Y%m%d}",
+        "StudyTime": f"{study.started:%H%M%S}",
+        "StudyID": study.study_id,
+        "AccessionNumber": study.accession_number,
+        "StudyDescription": study.description,
+        "ReferringPhysicianName": "",
+        "FrameOfReferenceUID": study.frame_of_reference_uid,
+        "PositionReferenceIndicator": "",
+    }
     if patient.weight_kg is not None:
-        identity["PatientWeight"] = _ds(patient.weight_kg)
-    i, j = (affine[:3, c] / spacing[c] for c in (0, 1))
-    pixels: dict[str, object] = {
-        "ImageOrientationPatient": [_ds(v) for v in (*i, *j)], "PixelSpacing": [_ds(spacing[1]), _ds(spacing[0])],
-        "SliceThickness": _ds(thickness), "SpacingBetweenSlices": _ds(spacing[2]), "ImagesInAcquisition": total,
-        "AcquisitionMatrix": [0, columns, rows, 0], "InPlanePhaseEncodingDirection": "COL", "PercentSampling": "100",
-        "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "Rows": rows, "Columns": columns, "BitsAllocated": 16,
-        "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 0,
-    }  # fmt: skip
-    top = float(np.percentile(stack.voxels, 99.5)) * (plan.slope or 1.0) + plan.intercept
-    pixels |= {"WindowCenter": _ds(round(top / 2, 3)), "WindowWidth": _ds(round(max(top, 1.0), 3))}
-    if plan.slope is not None:
-        pixels |= {"RescaleSlope": _ds(plan.slope), "RescaleIntercept": _ds(plan.intercept), "RescaleType": "US"}
-    _set(ds, identity)
-    _set(ds, pixels)
-    _set(ds, plan.header)
-    _set_private(ds, plan.private)
+        who["PatientWeight"] = patient.weight_kg
+    what: dict[str, object] = {
+        "SOPClassUID": MR_IMAGE_STORAGE,
+        "Modality": "MR",
+        "BurnedInAnnotation": "NO",
+        "SeriesInstanceUID": plan.series_instance_uid,
+        "SeriesNumber": plan.number,
+        "AcquisitionNumber": 1,
+        "SeriesDate": f"{plan.started:%Y%m%d}",
+        "SeriesTime": f"{plan.started:%H%M%S}",
+        "InstanceCreationDate": f"{plan.started:%Y%m%d}",
+        "PatientPosition": "HFS",
+        "BodyPartExamined": "HEAD",
+        "Manufacturer": scanner.manufacturer,
+        "ManufacturerModelName": scanner.model_name,
+        "StationName": scanner.station_name,
+        "SoftwareVersions": scanner.software_versions,
+        "DeviceSerialNumber": scanner.device_serial_number,
+        "InstitutionName": scanner.institution,
+        "ReceiveCoilName": scanner.coil,
+        "MagneticFieldStrength": scanner.field_t,
+        "ImagingFrequency": 42.577478 * scanner.field_t,
+        "ImagedNucleus": "1H",
+        "NumberOfAverages": 1,
+    }
+    _set(ds, who)
+    _set(ds, what)
     return ds
 
 
+def _pixel_header(voxels: Stored, affine: Affine, total: int, plan: SeriesPlan) -> dict[str, object]:
+    """Geometry, pixel format and display window of a stack (k, j, i) of a series with ``total`` instances."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    rows, columns = voxels.shape[1:]
+    axes = affine[:3, :2] / spacing[:2]
+    top = float(np.percentile(voxels, 99.5)) * (plan.slope or 1.0) + plan.intercept
+    header: dict[str, object] = {
+        "ImageOrientationPatient": tuple(float(v) for v in axes.T.ravel()),
+        "PixelSpacing": (float(spacing[1]), float(spacing[0])),
+        "SliceThickness": float(spacing[2]) if plan.thickness_mm is None else plan.thickness_mm,
+        "SpacingBetweenSlices": float(spacing[2]),
+        "ImagesInAcquisition": total,
+        "AcquisitionMatrix": [0, columns, rows, 0],
+        "InPlanePhaseEncodingDirection": "COL",
+        "PercentSampling": 100.0,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": rows,
+        "Columns": columns,
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 0,
+        "WindowCenter": round(top / 2, 3),
+        "WindowWidth": round(max(top, 1.0), 3),
+    }
+    if plan.slope is not None:
+        header |= {"RescaleSlope": plan.slope, "RescaleIntercept": plan.intercept, "RescaleType": "US"}
+    return header
+
+
 def _set(ds: Any, values: Mapping[str, object]) -> None:
+    """Assign by keyword; floats become decimal strings of at most 16 characters, tuples become multiple values."""
     for keyword, value in values.items():
-        if isinstance(value, tuple):
-            value = list(value)  # noqa: PLW2901 - pydicom wants lists
-        elif isinstance(value, float):
-            value = _ds(value)  # noqa: PLW2901
-        setattr(ds, keyword, value)
+        setattr(ds, keyword, [_plain(v) for v in value] if isinstance(value, tuple) else _plain(value))
+
+
+def _plain(value: object) -> object:
+    return _ds(value) if isinstance(value, float) else value
 
 
 def _set_private(ds: Any, elements: Sequence[Private]) -> None:
@@ -267,26 +305,22 @@ def _diffusion(vendor: str, b: float | None) -> tuple[Private, ...]:
     )
 
 
-def _set_instance(
-    ds: Any, pixels: npt.NDArray[np.uint16], affine: Affine, k: int, number: int, plan: SeriesPlan, after_s: float
-) -> None:
-    """What differs from instance to instance: UID, number, position, time, pixels."""
-    sop = uid(plan.series_instance_uid, number)
+def _set_instance(ds: Any, sop_instance_uid: str, number: int, taken: datetime) -> None:
+    """UID, number and time of one instance."""
+    ds.file_meta.MediaStorageSOPInstanceUID = sop_instance_uid
+    ds.SOPInstanceUID = sop_instance_uid
+    ds.InstanceNumber = number
+    ds.AcquisitionDate = ds.ContentDate = f"{taken:%Y%m%d}"
+    ds.AcquisitionTime = ds.ContentTime = ds.InstanceCreationTime = f"{taken:%H%M%S}.{taken.microsecond:06d}"
+
+
+def _set_slice(ds: Any, pixels: npt.NDArray[np.uint16], affine: Affine, k: int) -> None:
+    """Position and pixels (rows, columns) of slice ``k``."""
     position = affine[:3, 3] + k * affine[:3, 2]
     normal = np.cross(affine[:3, 0], affine[:3, 1])
-    normal /= np.linalg.norm(normal)
-    taken = plan.started + timedelta(seconds=after_s)
-    ds.file_meta.MediaStorageSOPInstanceUID = sop
-    ds.SOPInstanceUID = sop
-    ds.InstanceNumber = number
     ds.ImagePositionPatient = [_ds(v) for v in position]
-    ds.SliceLocation = _ds(float(normal @ position))
-    ds.AcquisitionDate = ds.ContentDate = f"{taken:%Y%m%d}"
-    ds.AcquisitionTime = f"{taken:%H%M%S}.{taken.microsecond:06d}"
-    ds.ContentTime = ds.AcquisitionTime
-    ds.InstanceCreationTime = ds.AcquisitionTime
-    largest = int(pixels.max())
-    ds.SmallestImagePixelValue, ds.LargestImagePixelValue = int(pixels.min()), largest
+    ds.SliceLocation = _ds(float(normal @ position / np.linalg.norm(normal)))
+    ds.SmallestImagePixelValue, ds.LargestImagePixelValue = int(pixels.min()), int(pixels.max())
     ds.PixelData = np.ascontiguousarray(pixels, dtype="<u2").tobytes()
     ds["PixelData"].VR = "OW"
 

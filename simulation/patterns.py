@@ -17,9 +17,10 @@ from scipy import ndimage
 
 from simulation.contrast import Alteration
 from simulation.deformation import Displacement, Field, Grid, exponential, potential_flow, resample_field, rng_for
-from simulation.phantom import Phantom, blobs
+from simulation.phantom import TISSUES, Phantom, blobs, box_around
+from triage.errors import Misconfigured
 
-DEFAULT_STRENGTH: Mapping[str, float] = {"none": 0.0, "A": 0.25, "B": 0.45, "C": 0.15, "D": 0.20}
+DEFAULT_STRENGTH: Mapping[str, float] = {"A": 0.25, "B": 0.45, "C": 0.15, "D": 0.20}
 EDGE_MM = 1.2  # Gaussian edge of a raised region
 SWELLING_PER_STRENGTH = 0.25  # thalamic log-volume change per unit strength: +25 % signal goes with about +6 % volume
 SWELLING_SPACING_MM = 2.0
@@ -40,17 +41,28 @@ class Change:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
+def names_of(pattern: str) -> tuple[str, ...]:
+    """The letters of a pattern: "none" -> (), "A" -> ("A",), "A+D" -> ("A", "D")."""
+    if pattern == "none":
+        return ()
+    names = tuple(pattern.split("+"))
+    if set(names) - set(_PATTERNS):
+        raise Misconfigured(
+            f"pattern must be none, {', '.join(_PATTERNS)} or a combination such as A+D, got {pattern!r}"
+        )
+    return names
+
+
+def usual_strength(pattern: str) -> float:
+    return max((DEFAULT_STRENGTH[name] for name in names_of(pattern)), default=0.0)
+
+
 def apply_pattern(phantom: Phantom, pattern: str, strength: float, seed: int) -> Change:
-    """The follow-up of ``phantom`` under a pattern: "none" or letters of A, B, C, D, several joined by "+" (e.g.
-    "A+D")."""
-    if strength < 0 or strength > 1.0:
-        raise ValueError(f"strength must lie in 0..1 (relative FLAIR change), got {strength}")
+    """The follow-up of ``phantom`` under a pattern: "none" or letters of A, B, C, D, several joined by "+"."""
+    if not 0 <= strength <= 1.0:
+        raise Misconfigured(f"strength must lie in 0..1 (relative FLAIR change), got {strength}")
     change = Change(phantom)
-    for name in pattern.split("+"):
-        if name == "none":
-            continue
-        if name not in _PATTERNS:
-            raise ValueError(f"pattern must be none, A, B, C, D or a combination such as A+D, got {pattern!r}")
+    for name in names_of(pattern):
         change = _combined(change, _PATTERNS[name](change.phantom, strength, seed))
     return change
 
@@ -89,10 +101,12 @@ def _alteration(
 
 def _soft(mask: npt.NDArray[np.bool_], sigma_mm: float = EDGE_MM) -> Field:
     """Membership 0..1 with Gaussian edges whose plateau is exactly 1 inside (the mask is grown by one sigma first)."""
-    grown = ndimage.binary_dilation(mask, iterations=max(1, round(sigma_mm)))
-    return np.asarray(
-        np.clip(1.15 * ndimage.gaussian_filter(grown.astype(np.float32), sigma_mm), 0, 1), dtype=np.float32
-    )
+    out = np.zeros(mask.shape, dtype=np.float32)
+    if mask.any():
+        box = box_around(mask, 8)
+        grown = ndimage.binary_dilation(mask[box], iterations=max(1, round(sigma_mm))).astype(np.float32)
+        out[box] = np.clip(1.15 * ndimage.gaussian_filter(grown, sigma_mm), 0, 1)
+    return out
 
 
 # -- A: both thalami, brain stem, capsules, symmetric white matter, thalamic swelling --------------
@@ -125,8 +139,9 @@ def bithalamic(phantom: Phantom, strength: float, seed: int) -> Change:
 
 def _subcortical_white(phantom: Phantom) -> npt.NDArray[np.bool_]:
     """Cerebral white matter within about 4-9 mm of the cortex, both sides alike."""
-    cortex = phantom.region("cortex").astype(np.float32)
-    near = ndimage.gaussian_filter(cortex, 4.0)
+    grid = phantom.grid.coarser(2.0)
+    cortex = resample_field(phantom.region("cortex").astype(np.float32), phantom.grid, grid)
+    near = resample_field(ndimage.gaussian_filter(cortex, 4.0 / grid.spacing_mm), grid, phantom.grid)
     return phantom.region("white_matter") & (near > 0.12) & (near < 0.35)
 
 
@@ -136,7 +151,7 @@ def thalamic_swelling(phantom: Phantom, strength: float) -> Displacement:
     grid = phantom.grid.coarser(SWELLING_SPACING_MM)
 
     def coarse(f: Field) -> Field:
-        return resample_field(ndimage.gaussian_filter(f, 0.8), phantom.grid, grid)
+        return ndimage.gaussian_filter(resample_field(f, phantom.grid, grid), 0.6)
 
     grow = SWELLING_PER_STRENGTH * strength
     source = grow * coarse(phantom.region("thalamus").astype(np.float32))
@@ -154,8 +169,8 @@ def thalamic_swelling(phantom: Phantom, strength: float) -> Displacement:
 
 def _swollen(log_growth: Field, grid: Grid, phantom: Phantom) -> Displacement:
     """Pull field whose inverse grows tissue by ``log_growth``; it fades out over the skull."""
-    body = ndimage.gaussian_filter((phantom.parenchyma + phantom.csf > 0.5).astype(np.float32), 4.0)
-    window = np.clip(resample_field(body, phantom.grid, grid) * 2.0, 0, 1)
+    body = resample_field((phantom.parenchyma + phantom.csf > 0.5).astype(np.float32), phantom.grid, grid)
+    window = np.clip(ndimage.gaussian_filter(body, 4.0 / grid.spacing_mm) * 2.0, 0, 1)
     # pulling from a smaller place enlarges: the pull velocity converges where tissue grows
     velocity = -potential_flow(log_growth, grid) * window
     return exponential(velocity.astype(np.float32), grid)
@@ -237,8 +252,6 @@ def global_oedema(phantom: Phantom, strength: float, seed: int) -> Change:
 
 def _effaced(phantom: Phantom, lost_fluid: Field) -> Phantom:
     """Fluid handed over to parenchyma. Voxels that held fluid only become cortex."""
-    from simulation.phantom import TISSUES
-
     csf = phantom.csf - lost_fluid
     parenchyma = phantom.parenchyma + lost_fluid
     inside = np.flatnonzero(parenchyma > 0.01)

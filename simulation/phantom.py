@@ -49,6 +49,7 @@ DEEP_TISSUES: Mapping[
 }
 HEAD_CENTRE_MM = (0.0, 18.0, 5.0)  # fixed point of the size change, LPS mm
 SMALLEST_JACOBIAN = 0.15  # the warp keeps at least this share of every volume element: no folding
+SUBARACHNOID_MM = 1.2  # fluid outside the template's brain mask, which holds the sulcal fluid already
 DISTANCE_SCALE = 10.0  # distances are stored in 0.1 mm
 
 # Template T1 grey values outside the brain (white matter lies at 150, see atlas.head): fat is brighter, muscle in
@@ -102,7 +103,7 @@ def make_phantom(atlas: Atlas, seed: int, *, chronic_lesions: int | None = None)
     template = _template(atlas)
     index = _template_index(atlas, seed)
     head = sample(template["head"], index).reshape(GRID.shape)
-    distance = sample(template["distance"], index).reshape(GRID.shape) / DISTANCE_SCALE
+    distance = sample(template["distance"], index, outside=255.0).reshape(GRID.shape) / DISTANCE_SCALE
     in_brain = np.flatnonzero(distance < 1.0)  # everything that can hold brain
     at = index[:, in_brain]
     soft = {name: sample(template[name], at) / 255.0 for name in ("grey", "white", "brain", "tract", *DEEP_TISSUES)}
@@ -127,9 +128,9 @@ def make_phantom(atlas: Atlas, seed: int, *, chronic_lesions: int | None = None)
     return Phantom(
         grid=GRID,
         parenchyma=whole,
-        csf=_spread(csf, in_brain) + fluid * free,
-        fat=fat * free,
-        muscle=muscle * free,
+        csf=_f32(_spread(csf, in_brain) + fluid * free),
+        fat=_f32(fat * free),
+        muscle=_f32(muscle * free),
         vessel=vessel,
         inside=inside,
         weights=weights,
@@ -142,6 +143,10 @@ def make_phantom(atlas: Atlas, seed: int, *, chronic_lesions: int | None = None)
 
 def _numbers(atlas: Atlas, *prefixes: str) -> list[int]:
     return [n for n, name in atlas.label_names.items() if name.startswith(prefixes)]
+
+
+def _f32(values: npt.ArrayLike) -> Field:
+    return np.asarray(values, dtype=np.float32)
 
 
 def _spread(values: Field, at: npt.NDArray[np.int64]) -> Field:
@@ -170,12 +175,27 @@ def _template(atlas: Atlas) -> Mapping[str, npt.NDArray[np.uint8]]:
         "white": atlas.white.voxels,
         "labels": labels,
         "brain": member(brain),
-        "distance": np.minimum(ndimage.distance_transform_edt(~brain) * DISTANCE_SCALE, 255),
+        "distance": _distance_outside(brain),
         "tract": _tract(atlas) * 255.0,
         **{name: member(np.isin(labels, _numbers(atlas, *prefixes))) for name, prefixes in DEEP_TISSUES.items()},
     }
     pad = ((NECK_SLICES, 0), (0, 0), (0, 0))
     return {name: np.pad(np.asarray(m, dtype=np.uint8), pad, mode="edge") for name, m in maps.items()}
+
+
+def _distance_outside(brain: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Distance to the brain in 0.1 mm on the 1 mm template grid; 255 beyond 8 mm, where nobody asks."""
+    box = box_around(brain, 8)
+    out = np.full(brain.shape, 255, dtype=np.uint8)
+    out[box] = np.minimum(ndimage.distance_transform_edt(~brain[box]) * DISTANCE_SCALE, 255)
+    return out
+
+
+def box_around(mask: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:
+    """Slices of the smallest box holding the mask, ``margin`` voxels wider on every side. The mask must not be empty."""
+    found = ndimage.find_objects(mask.astype(np.uint8))[0]
+    k, j, i = (slice(max(s.start - margin, 0), s.stop + margin) for s in found)
+    return k, j, i
 
 
 def _tract(atlas: Atlas) -> Field:
@@ -189,7 +209,7 @@ def _tract(atlas: Atlas) -> Field:
     i, j, k = np.rint(index[:3]).astype(int)
     seeds[k, j, i] = 1.0
     tube = ndimage.gaussian_filter(seeds, TRACT_RADIUS_MM)
-    return np.clip(tube / np.quantile(tube[k, j, i], 0.3), 0, 1).astype(np.float32)
+    return _f32(np.clip(tube / np.quantile(tube[k, j, i], 0.3), 0, 1))
 
 
 # -- anatomy ---------------------------------------------------------------------------------------
@@ -306,7 +326,7 @@ def _head_fractions(head: Field, distance: Field, outside: Field, eyes: Field) -
 
     distance: mm outside the brain. outside: 1 - brain fraction.
     """
-    near = np.clip(2.5 - distance, 0, 1)
+    near = np.clip(SUBARACHNOID_MM + 0.5 - distance, 0, 1)
     fluid = np.maximum(near * np.clip((110.0 - head) / 40.0, 0, 1), eyes) * outside
     free = outside * (1.0 - near) * (1.0 - eyes)
     fat_share = np.clip((head - FAT_FROM) / (FAT_FULL - FAT_FROM), 0, 1)

@@ -30,9 +30,12 @@ def smooth_weight(
 
 
 def raise_regions(
-    volume: Volume, masks: npt.NDArray[np.bool_] | Mapping[str, npt.NDArray[np.bool_]], percent: float | Mapping[str, float],
-    *, edge_mm: float = 2.0,
-) -> Volume:  # fmt: skip
+    volume: Volume,
+    masks: npt.NDArray[np.bool_] | Mapping[str, npt.NDArray[np.bool_]],
+    percent: float | Mapping[str, float],
+    *,
+    edge_mm: float = 2.0,
+) -> Volume:
     """``volume`` with the regions raised.
 
     Args:

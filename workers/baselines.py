@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from triage.baseline import Candidate
 from triage.errors import NotAssessable
@@ -34,13 +34,23 @@ class Comparison:
     infusion_date: date | None
 
 
+class PreparedStorage(Protocol):
+    """How a prepared baseline lies in a folder."""
+
+    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
+        """Whole or not at all."""
+
+    def load(self, folder: Path) -> PreparedBaseline | None: ...
+
+
 class BaselineShelf:
     """Prepared baselines in ``folder/<study uid>/<key>-r<revision>/``. key: gives what the preparation depends on
     (atlas, settings)."""
 
-    def __init__(self, folder: Path, key: Callable[[], str]) -> None:
+    def __init__(self, folder: Path, key: Callable[[], str], storage: PreparedStorage) -> None:
         self._folder = folder
         self._key = key
+        self._storage = storage
 
     def place(self, row: StudyRow) -> Path:
         return self._folder / row.study_instance_uid / f"{self._key()}-r{row.revision}"
@@ -51,13 +61,11 @@ class BaselineShelf:
         Raises:
             NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.
         """
-        from workers import prepared as shelf_format
-
         place = self.place(row)
         remembered = self.refusal(row)
         if remembered is not None:
             raise NotAssessable(*remembered)
-        found = shelf_format.load(place)
+        found = self._storage.load(place)
         if found is not None:
             return found
         if images is None:
@@ -67,7 +75,7 @@ class BaselineShelf:
         except NotAssessable as refusal:
             self._remember(place, refusal)
             raise
-        shelf_format.save(place, prepared)
+        self._storage.save(place, prepared)
         self._drop_older(place)
         log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
         return prepared

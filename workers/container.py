@@ -64,6 +64,20 @@ class DicomReader:
         return self._described[key]
 
 
+class PreparedFiles:
+    """workers.prepared behind the port of the shelf."""
+
+    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
+        from workers import prepared as files
+
+        files.save(folder, prepared)
+
+    def load(self, folder: Path) -> PreparedBaseline | None:
+        from workers import prepared as files
+
+        return files.load(folder)
+
+
 class TriageEngine:
     """The measurement core with atlas and settings bound. The atlas is loaded once per process, at first use."""
 
@@ -145,7 +159,7 @@ def open_shelf(settings: Settings, engine: TriageEngine) -> BaselineShelf:
         versions = engine.versions
         return f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
 
-    return BaselineShelf(settings.store.state_dir.absolute() / "prepared", key)
+    return BaselineShelf(settings.store.state_dir.absolute() / "prepared", key, PreparedFiles())
 
 
 def open_deps(settings: Settings, bell: Bell, *, clock: Clock | None = None) -> Deps:

@@ -38,16 +38,12 @@ def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Receive DICOM objects (C-STORE, C-ECHO)."""
     settings = _begin(config, "listener", parent)
 
+    from listener import scp
+
     def ready(port: int) -> None:
         announce(ready_file(settings, "listener"), port=port, host=settings.listener.host)
 
-    _run(settings, "listener", lambda stop: _receive(settings, stop, ready))
-
-
-def _receive(settings: Settings, stop: threading.Event, ready: Callable[[int], None]) -> None:
-    from listener import scp
-
-    scp.run(settings, stop=stop, on_stored=lambda *_: None, ready=ready)
+    _run(settings, "listener", lambda stop: scp.run(settings, stop=stop, ready=ready))
 
 
 def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:

@@ -235,7 +235,7 @@ def capsule(structures: dict[str, Mask], insula: Mask, sources: Sources) -> Mask
     strip = (to_putamen + to_insula <= 9.0) & (to_putamen <= 7.0)
     jhu = _symmetric(sources.jhu, JHU_EXTERNAL_CAPSULE)
     jhu = np.asarray(ndimage.binary_dilation(jhu, iterations=1), dtype=np.bool_)
-    rows = putamen.any(axis=2)  # (k, j) rows that hold putamen
+    rows: Mask = np.any(putamen, axis=2)  # (k, j) rows that hold putamen
     rows = np.asarray(ndimage.binary_dilation(rows, iterations=2), dtype=np.bool_)
     medial_edge = np.where(rows, np.where(putamen, sources.x, -np.inf).max(axis=2), np.inf)
     filled = np.where(np.isfinite(medial_edge), medial_edge, -np.inf)

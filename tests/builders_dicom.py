@@ -1,4 +1,6 @@
-"""Synthetic DICOM on disk: classic and enhanced series with safe defaults; every keyword can be overridden or set to None to leave it out."""
+"""Synthetic DICOM on disk: classic and enhanced series with safe defaults; every keyword can be overridden or set to
+None to leave it out.
+"""
 
 from __future__ import annotations
 
@@ -161,6 +163,20 @@ def a_series(
     return written
 
 
+# classic elements that enhanced objects keep in their functional groups instead
+PER_FRAME = (
+    "ScanningSequence",
+    "SequenceVariant",
+    "RepetitionTime",
+    "EchoTime",
+    "InversionTime",
+    "PixelSpacing",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "SliceThickness",
+)
+
+
 def _item(**elements: Any) -> Dataset:
     ds = Dataset()
     for keyword, value in elements.items():
@@ -183,10 +199,12 @@ def an_enhanced_object(
 ) -> Dataset:
     """One Enhanced MR object: pixels (frames, rows, columns), frame order b-value by b-value, slice by slice."""
     ds = an_object(
-        SOPClassUID=ENHANCED_MR, ImageType=list(image_type), AcquisitionContrast=contrast,
-        **dict.fromkeys(("ScanningSequence", "SequenceVariant", "RepetitionTime", "EchoTime", "InversionTime", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "SliceThickness")),
+        SOPClassUID=ENHANCED_MR,
+        ImageType=list(image_type),
+        AcquisitionContrast=contrast,
+        **dict.fromkeys(PER_FRAME),
         **elements,
-    )  # fmt: skip
+    )
     shared = _item(
         MRTimingAndRelatedParametersSequence=[_item(RepetitionTime=repetition_time_ms, FlipAngle=90)],
         PlaneOrientationSequence=[_item(ImageOrientationPatient=list(AXIAL))],

@@ -11,7 +11,7 @@ from triage.model import BaselineChoice, Patient, RejectedBaseline, Study
 
 @dataclass(frozen=True)
 class Candidate:
-    """An earlier study and whether it can be measured at all. problem: why not, e.g. "no FLAIR"; None when assessable."""
+    """An earlier study and whether it can be measured. problem: why not, e.g. "no FLAIR"; None when assessable."""
 
     study: Study
     assessable: bool
@@ -21,17 +21,18 @@ class Candidate:
 def choose_baseline(
     study: Study, candidates: Sequence[Candidate], *, infusion_date: date | None, latest_days_before_infusion: int
 ) -> BaselineChoice:
-    """The latest assessable study before the infusion (its day included: imaging precedes the infusion) and before the follow-up.
+    """The latest assessable study before the infusion (its day included) and before the follow-up.
 
-    Without an infusion date, or without a study before it, the latest earlier study stands in and ``reason`` says so. For a follow-up that
-    itself precedes the infusion no comparison is needed; an earlier study is used when there is one.
+    Without an infusion date, or without a study before it, the latest earlier study stands in and ``reason`` says so.
+    For a follow-up that itself precedes the infusion no comparison is needed; an earlier study is used when there is
+    one.
 
     Args:
         study: the follow-up.
         candidates: other studies filed under the same patient, in any order; the follow-up itself may be among them.
         infusion_date: day of the CAR-T infusion, None when unknown.
-        latest_days_before_infusion: a study older than this many days before the infusion (or, when its date is unknown, before the
-            follow-up) is too old to compare with.
+        latest_days_before_infusion: a study older than this many days before the infusion (or, when its date is
+            unknown, before the follow-up) is too old to compare with.
 
     Returns:
         The choice; ``rejected`` holds every other candidate, in the order given.
@@ -85,7 +86,7 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
 
 
 def identity_mismatch(one: Patient, other: Patient) -> str | None:
-    """Why two studies filed under one patient may not be compared, without stating any identity; None when nothing contradicts."""
+    """Why two studies may not be compared, without stating any identity; None when nothing contradicts."""
     if one.patient_id.strip() != other.patient_id.strip():
         return "another patient ID"
     if one.issuer and other.issuer and one.issuer != other.issuer:
@@ -117,7 +118,7 @@ def _key(study: Study) -> tuple[date, time]:
 
 
 def _choose(study: Study, usable: Sequence[Study], infusion: date | None) -> tuple[Study | None, str]:
-    """The latest usable study with the sentence that explains it; usable studies are earlier, assessable and recent enough."""
+    """The study and the sentence that explains it; usable studies are earlier, assessable and recent enough."""
     latest = max(usable, key=_key, default=None)
     if infusion is None:
         if latest is None:

@@ -1,9 +1,13 @@
-"""One series header in, the first rule that recognises it out. Rules run in order; each names its reason with the figures it read.
+"""One series header in, the first rule that recognises it out. Rules run in order; each names its reason with the
+figures it read.
 
-Order matters: what an image was computed to be (maps, projections) comes before how it was acquired, and the physics before the words.
-Timing limits follow the published rule set of dicom-sequence-classifier (FLAIR: TI > 1550 ms and TR > 3500 ms; T2: TE > 60 ms and TR > 2000 ms;
-3-D T1: gradient echo, TE < 10 ms and TR < 25 ms, or TI 600-950 ms), widened where vendors' 3-D protocols need it; the reason stands beside each.
+Order matters: what an image was computed to be (maps, projections) comes before how it was acquired, and the physics
+before the words. Timing limits follow the published rule set of dicom-sequence-classifier (FLAIR: TI > 1550 ms and TR
+> 3500 ms; T2: TE > 60 ms and TR > 2000 ms; 3-D T1: gradient echo, TE < 10 ms and TR < 25 ms, or TI 600-950 ms),
+widened where vendors' 3-D protocols need it; the reason stands beside each.
 """
+
+# ruff: noqa: PLR0911 - a rule is a list of tests, each returning at once
 
 from __future__ import annotations
 
@@ -83,7 +87,9 @@ def is_echo_planar(h: SeriesHeader) -> bool:
 
 
 def is_inversion_recovery(h: SeriesHeader) -> bool:
-    """ScanningSequence IR, an inversion time, or a vendor's name for it (Siemens tir2d, spcir; Philips M_IR, TIR; UIH fse_ir; Hitachi FIR)."""
+    """ScanningSequence IR, an inversion time, or a vendor's name for it (Siemens tir2d, spcir; Philips M_IR, TIR; UIH
+    fse_ir; Hitachi FIR).
+    """
     if "IR" in h.scanning_sequence or (h.inversion_time_ms or 0.0) > 20.0 or "M_IR" in _tokens(h):
         return True
     pattern = r"tir2d|spc_?ir|tirm|flair|(?:^|_)ir(?:_|$|\d)|\bfir|\btir\b"
@@ -104,7 +110,7 @@ def flair_contradiction(h: SeriesHeader) -> str | None:
     return None
 
 
-# --- what it was computed to be -----------------------------------------------------------------------------------------------------
+# --- what it was computed to be ---
 
 
 def not_an_image(h: SeriesHeader) -> Identification | None:
@@ -189,7 +195,7 @@ def parametric_map(h: SeriesHeader) -> Identification | None:
     return None
 
 
-# --- how it was acquired ------------------------------------------------------------------------------------------------------------
+# --- how it was acquired ---
 
 _CONTRASTS = {  # PS3.3 C.8.13.3.1.2
     "T1": SequenceKind.T1,
@@ -305,9 +311,7 @@ def echo_planar_series(h: SeriesHeader) -> Identification | None:
     if words.says(words.BOLD, h):
         return known(SequenceKind.UNKNOWN, 0.8, "gradient-echo echo planar time series (BOLD): not measured")
     if "GR" in h.scanning_sequence and words.contrast_agent(h):
-        return known(
-            SequenceKind.PERFUSION, 0.75, f"gradient-echo echo planar with {words.contrast_agent(h)}", timing(h)
-        )
+        return known(SequenceKind.PERFUSION, 0.75, "gradient-echo echo planar with a contrast agent", timing(h))
     return known(SequenceKind.UNKNOWN, 0.6, "echo planar without diffusion weighting: not measured", timing(h))
 
 
@@ -446,7 +450,9 @@ _WORDS_ALONE = (
 
 
 def description_without_timing(h: SeriesHeader) -> Identification | None:
-    """Only where the header has no timing at all (anonymised or converted objects): there is no physics for the words to contradict."""
+    """Only where the header has no timing at all (anonymised or converted objects): there is no physics for the words
+    to contradict.
+    """
     if any(value is not None for value in (h.repetition_time_ms, h.echo_time_ms, h.inversion_time_ms)):
         return None
     for pattern in (words.T1_FLAIR, words.STIR, words.DOUBLE_INVERSION, words.BALANCED):

@@ -1,4 +1,6 @@
-"""Words technologists write: a series' description in, what it claims out. Descriptions only ever break ties (see triage/sequences.py)."""
+"""Words technologists write: a series' description in, what it claims out. Descriptions only ever break ties (see
+triage/sequences.py).
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,15 @@ T2_STAR = re.compile(r"t2 ?star|t2\*|\bhemo|\bt2 ?ffe\b|\bt2 ?gre\b|\bfl2d\b|\bm
 STIR = re.compile(r"\bstir\b|short tau")
 DOUBLE_INVERSION = re.compile(r"\bdir\b|double inversion|\bdoppel ?inversion|cube ?dir\b")
 LOCALIZER = re.compile(
-    r"locali[sz]er|\blocs?\b|scout|survey|\b3 ?(?:pl\b|plane|pl ?loc)|surview|\bplan ?scan\b|\brep[eé]rage|\bloka\b|lokalizer"
+    r"locali[sz]er|lokalizer|\blocs?\b|scout|survey|surview|\bplan ?scan\b"
+    r"|\b3 ?(?:pl\b|plane|pl ?loc)|\brep[eé]rage|\bloka\b"
 )
 ANGIOGRAPHY = re.compile(
     r"\btof\b|\bmra\b|angio|\bcow\b|venogra|\bmrv\b|\bpca?\b(?= ?3d| ?2d| ?mr)|inhance|\btwist\b|\btricks\b"
 )
 SWI = re.compile(
-    r"\bswi\w?\b|\bswan\b|venbold|\bswip\b|susceptib|\bfsbb\b|\bbsi\b|mip ?images ?sw|\bpha images|\bmag images|mip images"
+    r"\bswi\w?\b|\bswan\b|venbold|\bswip\b|susceptib|\bfsbb\b|\bbsi\b"
+    r"|\bpha images|\bmag images|mip images"
 )
 PERFUSION = re.compile(
     r"perf|\bdsc\b|\bdce\b|\basl\b|\bpasl\b|\bpcasl\b|\bcbf\b|\bcbv\b|\brcbv\b|\bmtt\b|\bttp\b|\btmax\b"
@@ -39,11 +43,13 @@ BALANCED = re.compile(r"\bciss\b|fiesta|\bdrive\b|\bbffe\b|b ffe|trufi|true ?fis
 PD = re.compile(r"\bpd\b|\bpdw\b|proton ?dens|\bdp\b|\bdensit")
 
 PRE_CONTRAST = re.compile(
-    r"\bpre\b|precontrast|\bohne\b|\bo ?km\b|\bnativ[e]?\b|\bvor\b|\bsans\b|\bavant\b|\bsin\b|\bsenza\b|\bbasal\b|without|\bw ?o\b|\bno(?:n|n ?con\w*| contrast| gad\w*| gd)\b|\bc minus\b|unenhanced"
+    r"\bpre\b|precontrast|\bohne\b|\bo ?km\b|\bnative?\b|\bvor\b|\bsans\b|\bavant\b|\bsin\b|\bsenza\b|\bbasal\b"
+    r"|without|\bw ?o\b|\bno(?:n|n ?con\w*| contrast| gad\w*| gd)\b|\bc minus\b|unenhanced"
 )
 POST_CONTRAST = re.compile(
-    r"\bpost\b|postcontrast|\bpost ?gd\b|\+ ?c\b|\bc ?\+|\+ ?gd|\bgd\b|gd ?\+|\bgad\w*|\bkm\b|\+ ?km|\bkontrast\w*|\bcontrast\w*|\bce\b|\+ ?ce\b"
-    r"|\binj\w*|\bapr[eè]s\b|\bnach\b|\bmit km\b|dotarem|magnevist|multihance|prohance|clariscan|\bmdc\b|\benhanced\b|\bcon mdc\b|\bt1 ?w? ?c\b"
+    r"\bpost\b|postcontrast|\bpost ?gd\b|\+ ?c\b|\bc ?\+|\+ ?gd|\bgd\b|gd ?\+|\bgad\w*|\bkm\b|\+ ?km"
+    r"|\bkontrast\w*|\bcontrast\w*|\bce\b|\+ ?ce\b|\binj\w*|\bapr[eè]s\b|\bnach\b|\bmit km\b|\bmdc\b|\bcon mdc\b"
+    r"|dotarem|magnevist|multihance|prohance|clariscan|\benhanced\b|\bt1 ?w? ?c\b"
 )
 
 _NO_AGENT = re.compile(
@@ -59,7 +65,9 @@ def normalised(text: str) -> str:
 
 
 def described(header: SeriesHeader) -> str:
-    """What the series' own words are. ProtocolName only when there is no description: on GE it names the whole examination."""
+    """What the series' own words are. ProtocolName only when there is no description: on GE it names the whole
+    examination.
+    """
     return normalised(header.series_description or header.protocol_name)
 
 

@@ -1,6 +1,7 @@
 """Series headers in, what each series shows out, with reasons; and the best series of each kind, with reasons.
 
-The rules stand in triage/sequence_rules.py, the words of descriptions in triage/sequence_words.py. Here is what needs more than one
+The rules stand in triage/sequence_rules.py, the words of descriptions in triage/sequence_words.py. Here is what needs
+more than one
 series: whether a T1 was acquired after contrast, and which of several series of one kind is measured.
 """
 
@@ -23,7 +24,8 @@ def identify(header: SeriesHeader) -> Identification:
     """What one series shows, from its own header alone; T1 becomes T1_GD by its agent or its description.
 
     Returns:
-        The kind, a confidence to rank by, and the reasons with the figures read. UNKNOWN when no rule recognises the header.
+        The kind, a confidence to rank by, and the reasons with the figures read. UNKNOWN when no rule recognises the
+        header.
     """
     for rule in ORDER:
         found = rule(header)
@@ -35,8 +37,9 @@ def identify(header: SeriesHeader) -> Identification:
 def identify_study(headers: Sequence[SeriesHeader]) -> tuple[Identification, ...]:
     """What every series of one study shows, in the order given.
 
-    Adds what only the study tells: a T1 without an agent that was acquired after a series with one is T1_GD; an agent that stands in
-    every series (entered at registration) proves nothing about any single one; a FLAIR after contrast says so.
+    Adds what only the study tells: a T1 without an agent that was acquired after a series with one is T1_GD; an agent
+    that stands in every series (entered at registration) proves nothing about any single one; a FLAIR after contrast
+    says so.
     """
     found = [identify(header) for header in headers]
     order = sorted((i for i in range(len(headers)) if _is_acquired(found[i])), key=lambda i: _when(headers[i]))
@@ -106,7 +109,7 @@ def _when(header: SeriesHeader) -> tuple[float, int]:
     return seconds, number
 
 
-# --- choosing ------------------------------------------------------------------------------------------------------------------------
+# --- choosing ---
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,10 @@ def choose(series: Sequence[Series], kind: SequenceKind) -> Choice | None:
 
 
 def rank(series: Sequence[Series], kind: SequenceKind) -> tuple[Series, ...]:
-    """All series of a kind, best first: whole-brain coverage, original over derived, before contrast over after (FLAIR), usual b-value and
-    trace over single directions (DWI), 3-D or axial, scanner-normalised, more slices, surer identification, then the later repeat (a
-    sequence is repeated because the first one failed)."""
+    """All series of a kind, best first: whole-brain coverage, original over derived, before contrast over after
+    (FLAIR), usual b-value and trace over single directions (DWI), 3-D or axial, scanner-normalised, more slices,
+    surer identification, then the later repeat (a sequence is repeated because the first one failed).
+    """
     return tuple(sorted((s for s in series if s.identification.kind is kind), key=_answers, reverse=True))
 
 
@@ -180,7 +184,9 @@ def _slices(h: SeriesHeader) -> int:
 
 
 def _covers_brain(h: SeriesHeader) -> bool:
-    """True unless the header's own figures show a slab thinner than the brain. Gaps between slices are not in the header: 20 % is allowed."""
+    """True unless the header's own figures show a slab thinner than the brain. Gaps between slices are not in the
+    header: 20 % is allowed.
+    """
     if h.slice_thickness_mm is None or _slices(h) == 0:
         return True
     return _slices(h) * h.slice_thickness_mm * 1.2 >= WHOLE_BRAIN_MM

@@ -1,6 +1,7 @@
 """DICOM files in, one study's identified series and chosen volumes out. Reads files; decides nothing about the patient.
 
-Pixels are read only for the series that are measured. No message or exception text carries a name, an identifier or a date of birth.
+Pixels are read only for the series that are measured. No message or exception text carries a name, an identifier or a
+date of birth.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pydicom import Dataset, dcmread
 from triage.errors import Misconfigured, NotAssessable
 from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences import identify_study, rank
-from workers.dicom_frames import Frame, frames_of, patient_of, series_header, study_of
-from workers.dicom_pixels import PixelData, open_header
+from workers.dicom_frames import Frame, frames_of, patient_of, series_header, study_of, text
+from workers.dicom_pixels import open_header, study_uid_of
 from workers.dicom_volume import volume_of
 
 MEASURED: tuple[SequenceKind, ...] = (
@@ -44,7 +45,8 @@ def read_header(path: Path) -> Dataset:
 
 
 def read_folder(folder: Path) -> dict[str, list[Path]]:
-    """Every DICOM file below ``folder`` by StudyInstanceUID; suffixes do not matter, links that lead outside are not followed.
+    """Every DICOM file below ``folder`` by StudyInstanceUID; suffixes do not matter, links that lead outside are not
+    followed.
 
     Raises:
         Misconfigured: the folder does not exist.
@@ -55,7 +57,7 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
     for path in _files(folder):
         if _has_magic(path):
             try:
-                uid = str(read_header(path).get("StudyInstanceUID", ""))
+                uid = study_uid_of(path)
             except NotAssessable:
                 continue
             if uid:
@@ -85,7 +87,7 @@ def _has_magic(path: Path) -> bool:
 class _File:
     path: Path
     header: Any
-    pixels: PixelData
+    frames: list[Frame]
 
 
 def read_study(
@@ -98,13 +100,14 @@ def read_study(
 
     Args:
         paths: files of one study, any order.
-        kinds: kinds to load; None: all that are measured (``MEASURED``). A kind the study lacks is simply absent from ``volumes``.
+        kinds: kinds to load; None: all that are measured (``MEASURED``). A kind the study lacks is simply absent from
+            ``volumes``.
         on_file: called after each header read, e.g. to renew a lease.
 
     Returns:
-        Volumes with voxels (k, j, i) float32 and affine (i, j, k) -> LPS mm; DWI is the highest b-value, ADC is in um2/s.
-        ``skipped`` holds every series (or file, with an empty UID) that was wanted but refused, with the codes of
-        ``workers.dicom_volume.volume_of`` and not_dicom, incomplete_header, duplicate_sop_instance_uids.
+        Volumes with voxels (k, j, i) float32 and affine (i, j, k) -> LPS mm; DWI is the highest b-value, ADC is in
+        um2/s. ``skipped`` holds every series (or file, with an empty UID) that was wanted but refused, with the codes
+        of ``workers.dicom_volume.volume_of`` and not_dicom, incomplete_header, duplicate_sop_instance_uids.
 
     Raises:
         NotAssessable: no_images (nothing readable), mixed_patients.
@@ -121,7 +124,7 @@ def read_study(
     groups: dict[str, list[_File]] = defaultdict(list)
     for file in files:
         groups[str(file.header.SeriesInstanceUID)].append(file)
-    frames = {uid: _frames(group) for uid, group in groups.items()}
+    frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
     series = tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
     study = replace(study_of(_richest(files)), series=series)
@@ -137,17 +140,23 @@ def _read_headers(
     problems: Counter[tuple[str, str]] = Counter()
     for path in paths:
         try:
-            header, pixels = open_header(path)
+            files.append(_read_file(path))
         except NotAssessable as error:
             problems[error.code, error.message] += 1
-        else:
-            if all(header.get(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")):
-                files.append(_File(path, header, pixels))
-            else:
-                problems["incomplete_header", "a study, series or instance UID is missing"] += 1
         if on_file is not None:
             on_file(path)
     return files, [SkippedSeries("", code, f"{count} files: {message}") for (code, message), count in problems.items()]
+
+
+def _read_file(path: Path) -> _File:
+    header, pixels = open_header(path)
+    if not all(text(header, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")):
+        raise NotAssessable("incomplete_header", "a study, series or instance UID is missing")
+    try:
+        frames = frames_of(header, pixels) if header.get("Rows") is not None else []
+    except Exception as error:  # the last resort: one malformed file must not lose the study
+        raise NotAssessable("incomplete_header", f"the header is malformed ({type(error).__name__})") from None
+    return _File(path, header, frames)
 
 
 def _check_one_study(files: Sequence[_File]) -> None:
@@ -202,12 +211,8 @@ def _richest(files: Sequence[_File]) -> Any:
     """The header of the earliest stated study time: objects made later (SR, derived maps) may leave it out."""
     return min(
         (f.header for f in files),
-        key=lambda h: (not h.get("StudyDate"), not h.get("PatientID"), h.get("Modality") != "MR"),
+        key=lambda h: (not text(h, "StudyDate"), not text(h, "PatientID"), text(h, "Modality") != "MR"),
     )
-
-
-def _frames(group: Sequence[_File]) -> list[Frame]:
-    return [frame for f in group if f.header.get("Rows") is not None for frame in frames_of(f.header, f.pixels)]
 
 
 def _load(

@@ -1,11 +1,13 @@
-"""DICOM headers in, what one frame and one series say out. Knows classic, enhanced multi-frame and the vendors' private elements.
+"""DICOM headers in, what one frame and one series say out. Knows classic, enhanced multi-frame and the vendors'
+private elements.
 
-No pixel is read here. Values that a header gets wrong are treated as absent; nothing of the patient's identity is ever put into a message.
+No pixel is read here. Values that a header gets wrong are treated as absent; nothing of the patient's identity is
+ever put into a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
@@ -25,7 +27,8 @@ GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2ni
 class Frame:
     """One two-dimensional image inside one file. Lengths in mm, LPS; ``None`` where the header does not say.
 
-    position: centre of the first voxel; orientation: direction cosines of increasing column index, then of increasing row index;
+    position: centre of the first voxel; orientation: direction cosines of increasing column index, then of increasing
+    row index;
     spacing: (between rows, between columns).
     """
 
@@ -47,13 +50,27 @@ class Frame:
     units: str  # UCUM code of the real world value mapping when its slope was used, else ""
 
 
+def value_of(ds: Any, key: Any) -> Any:
+    """``ds.get(key)``, or None where the stored value does not fit its VR: pydicom converts on access."""
+    try:
+        return ds.get(key)
+    except Exception:  # noqa: BLE001, RUF100 - conversion raises whatever the value provokes
+        return None
+
+
+def first_item(ds: Any, key: str) -> Any:
+    """The first item of a sequence, or None where there is none (or something that is no sequence)."""
+    items = value_of(ds, key)
+    return items[0] if isinstance(items, MutableSequence) and items and hasattr(items[0], "get") else None
+
+
 def text(ds: Any, keyword: str) -> str:
-    value = ds.get(keyword)
+    value = value_of(ds, keyword)
     return "" if value is None else str(value).strip()
 
 
 def texts(ds: Any, keyword: str) -> tuple[str, ...]:
-    value = ds.get(keyword)
+    value = value_of(ds, keyword)
     if value is None or value == "":
         return ()
     return tuple(str(v) for v in value) if not isinstance(value, str) else (value,)
@@ -134,7 +151,7 @@ def study_of(ds: Any) -> Study:
     )
 
 
-# --- functional groups ---------------------------------------------------------------------------------------------------------------
+# --- functional groups ---
 
 
 class Private:
@@ -151,7 +168,7 @@ class Private:
     def get(self, group: int, creator: str, element: int) -> Any:
         """The value, or None."""
         block = self._blocks.get((group, creator.upper()))
-        found = None if block is None else self._ds.get((group, (block << 8) | element))
+        found = None if block is None else value_of(self._ds, (group, (block << 8) | element))
         return None if found is None else found.value
 
     def __bool__(self) -> bool:
@@ -168,16 +185,17 @@ class Groups:
 
     def get(self, macro: str, keyword: str) -> Any:
         for place in self._places:
-            items = place.get(macro) if macro else None
-            if items and items[0].get(keyword) is not None:
-                return items[0].get(keyword)
-        return self._top.get(keyword)
+            item = first_item(place, macro) if macro else None
+            found = None if item is None else value_of(item, keyword)
+            if found is not None:
+                return found
+        return value_of(self._top, keyword)
 
     def item(self, macro: str) -> Any:
         for place in (*self._places, self._top):
-            items = place.get(macro)
-            if items:
-                return items[0]
+            found = first_item(place, macro)
+            if found is not None:
+                return found
         return None
 
     def private(self, group: int, creator: str, element: int) -> Any:
@@ -191,10 +209,11 @@ class Groups:
 
 def groups_of(ds: Any) -> list[Groups]:
     """One lookup per frame; what the frames share is prepared once."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or ()
-    shared = (ds.get("SharedFunctionalGroupsSequence") or ())[:1]
+    per_frame = value_of(ds, "PerFrameFunctionalGroupsSequence") or ()
+    shared = (value_of(ds, "SharedFunctionalGroupsSequence") or ())[:1]
     common = [p for p in (Private(ds), *(q for place in shared for q in _private_below(place))) if p]
-    count = int(number(ds.get("NumberOfFrames")) or 1)
+    # not NumberOfFrames: only frames with functional groups have a place, and a hostile count would fill the memory
+    count = max(len(per_frame), 1)
     found = []
     for n in range(count):
         own = per_frame[n : n + 1]
@@ -205,7 +224,7 @@ def groups_of(ds: Any) -> list[Groups]:
 def _private_below(place: Any) -> list[Private]:
     tags = [t for t in place.keys() if t.group % 2 and t.element > 0xFF]  # noqa: SIM118 - as in Private
     nested = [place[t].value[0] for t in tags if place[t].VR == "SQ" and place[t].value]
-    return [Private(ds) for ds in (place, *nested, *place.get("MRImageFrameTypeSequence", ())[:1])]
+    return [Private(ds) for ds in (place, *nested, *(value_of(place, "MRImageFrameTypeSequence") or ())[:1])]
 
 
 def frames_of(ds: Any, pixels: PixelData) -> list[Frame]:
@@ -253,22 +272,25 @@ def _time_key(groups: Groups) -> tuple[int, ...]:
 
 
 def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
-    """(slope, intercept) from stored to displayed value. Philips' private scale slope is one factor per volume and is left out: every
-    intensity comparison is normalised anyway. A real world value mapping is used for its units only when it agrees in kind (maps)."""
+    """(slope, intercept) from stored to displayed value. Philips' private scale slope is one factor per volume and is
+    left out: every intensity comparison is normalised anyway. A real world value mapping is used for its units only
+    when it agrees in kind (maps).
+    """
     mapping = groups.item("RealWorldValueMappingSequence")
     units = ""
-    if mapping is not None and mapping.get("MeasurementUnitsCodeSequence"):
-        units = text(mapping.MeasurementUnitsCodeSequence[0], "CodeValue")
+    code = None if mapping is None else first_item(mapping, "MeasurementUnitsCodeSequence")
+    if code is not None:
+        units = text(code, "CodeValue")
     slope = number(groups.get("PixelValueTransformationSequence", "RescaleSlope"))
     intercept = number(groups.get("PixelValueTransformationSequence", "RescaleIntercept"))
     if units.endswith(("m2/s", "m2.s-1")):
-        mapped = number(mapping.get("RealWorldValueSlope")), number(mapping.get("RealWorldValueIntercept"))
+        mapped = number(value_of(mapping, "RealWorldValueSlope")), number(value_of(mapping, "RealWorldValueIntercept"))
         if mapped[0]:
             return (mapped[0], mapped[1] or 0.0), units
     return (slope if slope else 1.0, intercept or 0.0), ""
 
 
-# --- diffusion -----------------------------------------------------------------------------------------------------------------------
+# --- diffusion ---
 
 
 def diffusion_of(groups: Groups) -> tuple[float | None, str, Vector | None]:
@@ -286,7 +308,7 @@ def diffusion_of(groups: Groups) -> tuple[float | None, str, Vector | None]:
 
 def _gradient(groups: Groups) -> Vector | None:
     nested = groups.get("MRDiffusionSequence", "DiffusionGradientDirectionSequence")
-    found = numbers(nested[0].get("DiffusionGradientOrientation"), 3) if nested else None
+    found = numbers(value_of(nested[0], "DiffusionGradientOrientation"), 3) if nested else None
     found = found or numbers(groups.get("", "DiffusionGradientOrientation"), 3)
     found = found or numbers(groups.private(0x0019, "SIEMENS MR HEADER", 0x0E), 3)
     return tuple(round(v, 3) for v in found) if found and any(found) else None
@@ -308,7 +330,7 @@ def _private_b_value(groups: Groups) -> float | None:
     return None
 
 
-# --- the series' header --------------------------------------------------------------------------------------------------------------
+# --- the series' header ---
 
 
 def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
@@ -333,7 +355,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         station_name=text(first, "StationName"),
         software_versions="\\".join(texts(first, "SoftwareVersions")),
         magnetic_field_strength_t=_tesla(first),
-        series_number=_integer(first.get("SeriesNumber")),
+        series_number=_integer(value_of(first, "SeriesNumber")),
         series_description=text(first, "SeriesDescription"),
         protocol_name=text(first, "ProtocolName"),
         sequence_name=text(first, "SequenceName") or text(first, "PulseSequenceName"),
@@ -351,8 +373,8 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         b_values=tuple(b_values),
         contrast_agent=_contrast_agent(first),
         slice_thickness_mm=listed[0].thickness_mm if listed else None,
-        rows=_integer(first.get("Rows")),
-        columns=_integer(first.get("Columns")),
+        rows=_integer(value_of(first, "Rows")),
+        columns=_integer(value_of(first, "Columns")),
         pixel_spacing_mm=(spacing[0], spacing[1]) if spacing else None,
         instance_count=len(datasets),
         frame_count=len(listed),
@@ -363,7 +385,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
 
 
 def _frames_if_image(ds: Any) -> list[Frame]:
-    return frames_of(ds, PixelData(Path())) if ds.get("Rows") is not None else []
+    return frames_of(ds, PixelData(Path())) if value_of(ds, "Rows") is not None else []
 
 
 def _integer(value: Any) -> int | None:
@@ -373,7 +395,7 @@ def _integer(value: Any) -> int | None:
 
 def _tesla(ds: Any) -> float | None:
     """Some scanners state gauss."""
-    found = number(ds.get("MagneticFieldStrength"))
+    found = number(value_of(ds, "MagneticFieldStrength"))
     return found / 10000.0 if found is not None and found > 100 else found
 
 
@@ -395,8 +417,8 @@ def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
 
 def _contrast_agent(ds: Any) -> str:
     agent = text(ds, "ContrastBolusAgent")
-    items = ds.get("ContrastBolusAgentSequence")
-    return agent or (text(items[0], "CodeMeaning") if items else "")
+    item = first_item(ds, "ContrastBolusAgentSequence")
+    return agent or (text(item, "CodeMeaning") if item is not None else "")
 
 
 def _acquisition_time(ds: Any) -> time | None:
@@ -428,7 +450,9 @@ def _as_text(value: Any) -> str:
 
 
 def orientation_name(orientations: Sequence[Vector]) -> str:
-    """axial | coronal | sagittal | oblique | mixed, or "" when unknown. Up to 41 degrees off still counts (cos 41 deg = 0.75)."""
+    """axial | coronal | sagittal | oblique | mixed, or "" when unknown. Up to 41 degrees off still counts (cos 41 deg
+    = 0.75).
+    """
     if not orientations:
         return ""
     normals = np.array([np.cross(o[:3], o[3:]) for o in {tuple(round(v, 2) for v in o) for o in orientations}])

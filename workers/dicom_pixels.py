@@ -1,20 +1,26 @@
-"""Where a file keeps its pixels in, decoded planes out. Uncompressed pixels are read straight from their place in the file."""
+"""Where a file keeps its pixels in, decoded planes out. Uncompressed pixels are read straight from their place in the
+file.
+"""
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, config, dcmread
+from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
 from pydicom.pixels import iter_pixels
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -33,6 +39,7 @@ _NATIVE = (
     ExplicitVRBigEndian,
 )  # deflated files have no place to seek to
 _PIXEL_DATA = (0x7FE0, 0x0010)
+_STUDY_INSTANCE_UID = 0x0020000D
 
 Plane = npt.NDArray[Any]  # (rows, columns), stored values
 
@@ -52,32 +59,56 @@ class PixelData:
     bytes_per_pixel: int = 2
     inverted: bool = False  # MONOCHROME1: low values are shown bright
     padding: float | None = None
-    deflated: bool = False
 
 
 def open_header(path: Path) -> tuple[Dataset, PixelData]:
     """One file's header without its pixels, and where those are.
 
     Raises:
-        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read; too_large when it unpacks to
-            more than ``MAX_SERIES_BYTES``.
+        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read; too_large when it
+            unpacks to more than ``MAX_SERIES_BYTES``.
     """
+    with _opened(path) as file:
+        ds = dcmread(file, stop_before_pixels=True)
+        return ds, _pixel_data(ds, path, file.tell())
+
+
+def study_uid_of(path: Path) -> str:
+    """StudyInstanceUID of one file, "" where it has none; reads no further than that element.
+
+    Raises:
+        NotAssessable: as :func:`open_header`.
+    """
+    with _opened(path) as file:
+        ds = read_partial(file, stop_when=lambda tag, *_: tag > _STUDY_INSTANCE_UID)
+        return str(ds.get("StudyInstanceUID") or "")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, with whatever reading it raises turned into NotAssessable without quoting the header."""
+    _silence_pydicom()
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # pydicom's warnings quote element values
+            warnings.simplefilter("ignore")
             _check_deflated(file)
-            ds = dcmread(file, stop_before_pixels=True)
-            return ds, _pixel_data(ds, path, file.tell())
+            yield file
     except NotAssessable:
         raise
     except (InvalidDicomError, OSError, EOFError):
         raise NotAssessable("not_dicom", "not a DICOM object") from None
-    except Exception as error:  # a broken header can raise anything; its message may quote the header
+    except Exception as error:  # a broken header can raise anything
         raise NotAssessable("not_dicom", f"the header cannot be read ({type(error).__name__})") from None
 
 
+def _silence_pydicom() -> None:
+    """Invalid values are treated as absent here; pydicom would quote them in warnings and log."""
+    config.settings.reading_validation_mode = config.IGNORE
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
 def _check_deflated(file: BinaryIO) -> None:
-    """Refuse a deflated file that unpacks beyond the cap: the whole data set is unpacked before its header can be read."""
+    """Refuse a deflated file that unpacks beyond the cap: it is unpacked whole before its header can be read."""
     start = file.read(144)  # preamble, "DICM", (0002,0000) UL length; PS3.10 7.1
     length = int.from_bytes(start[140:144], "little") if start[132:136] == b"\x02\x00\x00\x00" else 1 << 16
     meta = file.read(min(length, 1 << 20))
@@ -111,7 +142,6 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
         bytes_per_pixel=max(bits // 8, 1) * int(ds.get("SamplesPerPixel") or 1),
         inverted=ds.get("PhotometricInterpretation") == "MONOCHROME1",
         padding=_padding(ds.get("PixelPaddingValue")),
-        deflated=syntax == DeflatedExplicitVRLittleEndian,
     )
 
 
@@ -120,18 +150,16 @@ def _padding(value: Any) -> float | None:
 
 
 def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
-    """Stored values of (file, frame number) pairs, in order: shape (k, j, i), float32, MONOCHROME1 turned so that bright means high.
-    Padding becomes NaN.
+    """Stored values of (file, frame number) pairs, in order: shape (k, j, i), float32, MONOCHROME1 turned so that
+    bright means high. Padding becomes NaN.
 
     Raises:
         NotAssessable: too_large, undecodable.
     """
-    size = sum(pixels.rows * pixels.columns * pixels.bytes_per_pixel for pixels, _ in wanted)
-    whole = sum(p.rows * p.columns * p.bytes_per_pixel * p.frames for p in {p.path: p for p, _ in wanted}.values())
-    if max(size, whole) > MAX_SERIES_BYTES:
-        raise NotAssessable(
-            "too_large", f"{max(size, whole) >> 20} MiB decoded; at most {MAX_SERIES_BYTES >> 20} MiB are read"
-        )
+    # float32 is the larger of what is decoded and what is kept, except for colour and 64-bit pixels
+    size = sum(pixels.rows * pixels.columns * max(pixels.bytes_per_pixel, 4) for pixels, _ in wanted)
+    if size > MAX_SERIES_BYTES:
+        raise NotAssessable("too_large", f"{size >> 20} MiB decoded; at most {MAX_SERIES_BYTES >> 20} MiB are read")
     first = wanted[0][0]
     voxels = np.empty((len(wanted), first.rows, first.columns), np.float32)
     by_file: dict[PixelData, list[tuple[int, int]]] = defaultdict(list)
@@ -155,13 +183,44 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             return _native(pixels, pixels.offset, numbers)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # pydicom 3.0 does not inflate when it reads pixels from a path
-            source = dcmread(pixels.path) if pixels.deflated else pixels.path
+            source = dcmread(pixels.path)
+            if source.file_meta.TransferSyntaxUID.is_encapsulated:
+                _check_codestreams(source, pixels)
             return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
     except NotAssessable:
         raise
     except Exception as error:  # decoders raise anything, and may quote the header: only the type is told
         raise NotAssessable("undecodable", f"an image cannot be decoded ({type(error).__name__})") from None
+
+
+def _check_codestreams(ds: Dataset, pixels: PixelData) -> None:
+    """Refuse compressed images that are larger inside than the header says: decoders allocate what the image states."""
+    for frame in generate_frames(ds.PixelData, number_of_frames=pixels.frames):
+        inside = codestream_size(frame)
+        if inside is not None and inside != (pixels.rows, pixels.columns):
+            raise NotAssessable(
+                "undecodable", f"an image is {inside} inside, its header says {(pixels.rows, pixels.columns)}"
+            )
+
+
+def codestream_size(frame: bytes) -> tuple[int, int] | None:
+    """(rows, columns) that a JPEG 2000, JPEG or JPEG-LS codestream states about itself; None for anything else."""
+    start = frame.find(
+        b"\xff\x4f\xff\x51", 0, 256
+    )  # SOC, SIZ; ISO 15444-1 A.5.1. Some writers put a JP2 header before it
+    if start >= 0 and len(frame) >= start + 24:
+        width, height, left, top = struct.unpack(">4I", frame[start + 8 : start + 24])
+        return height - top, width - left
+    place = 2 if frame[:2] == b"\xff\xd8" else len(frame)
+    while place + 9 <= len(frame) and frame[place] == 0xFF:
+        marker = frame[place + 1]
+        if marker == 0xF7 or (
+            0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+        ):  # a frame header, ISO 10918-1 B.2.2
+            rows, columns = struct.unpack(">HH", frame[place + 5 : place + 9])
+            return rows, columns
+        place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
+    return None
 
 
 def _native(pixels: PixelData, offset: int, numbers: Sequence[int]) -> list[Plane]:
@@ -183,7 +242,7 @@ def _native(pixels: PixelData, offset: int, numbers: Sequence[int]) -> list[Plan
 
 
 def _element_header(raw: bytes, pixels: PixelData) -> int:
-    """Bytes before the pixels; PS3.5 7.1: tag, then VR with a 4-byte length (explicit), or a 4-byte length (implicit)."""
+    """Bytes before the pixels: tag, then VR and a 4-byte length (explicit) or a 4-byte length (implicit); PS3.5 7.1."""
     order = pixels.dtype[0]
     if len(raw) < 12 or struct.unpack(f"{order}HH", raw[:4]) != _PIXEL_DATA:
         raise NotAssessable("undecodable", "an image holds no pixel data")

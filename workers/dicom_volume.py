@@ -1,6 +1,8 @@
-"""Frames of one series in, one Volume out, or NotAssessable with the reason: geometry that lies or has holes is refused, never repaired.
+"""Frames of one series in, one Volume out, or NotAssessable with the reason: geometry that lies or has holes is
+refused, never repaired.
 
-Output voxels are (k, j, i) float32 with the rescale applied, k along the slice normal; the affine maps (i, j, k) to LPS mm (DICOM patient).
+Output voxels are (k, j, i) float32 with the rescale applied, k along the slice normal; the affine maps (i, j, k) to
+LPS mm (DICOM patient).
 """
 
 from __future__ import annotations
@@ -40,12 +42,12 @@ class Stack:
 def volume_of(frames: Sequence[Frame], kind: SequenceKind) -> Volume:
     """The volume of one series that shows ``kind``.
 
-    Several volumes in one series (b-values, echoes, repeats) are told apart first: DWI takes the highest b-value, T2 the longest echo,
-    others the shortest; of complete repeats the last.
+    Several volumes in one series (b-values, echoes, repeats) are told apart first: DWI takes the highest b-value, T2
+    the longest echo, others the shortest; of complete repeats the last.
 
     Raises:
-        NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices, uneven_spacing,
-            sheared_stack, too_few_slices, too_large, undecodable, mosaic, adc_unit_unknown.
+        NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
+            uneven_spacing, sheared_stack, too_few_slices, too_large, undecodable, mosaic, adc_unit_unknown.
     """
     if any("MOSAIC" in f.image_type for f in frames):
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
@@ -57,7 +59,7 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind) -> Volume:
     return Volume(voxels, stacks[0].affine)
 
 
-# --- which frames --------------------------------------------------------------------------------------------------------------------
+# --- which frames ---
 
 
 def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
@@ -71,7 +73,9 @@ def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
 
 
 def _shows(frame: Frame, kind: SequenceKind) -> bool:
-    """Frames of other maps in the same series (Philips and XA objects may hold b-values, ADC and FA together) are left out."""
+    """Frames of other maps in the same series (Philips and XA objects may hold b-values, ADC and FA together) are
+    left out.
+    """
     maps = {"ADC", "EADC", "FA", "COLFA"} & {t.upper() for t in frame.image_type}
     return bool(maps & {"ADC"}) if kind is SequenceKind.ADC else not maps
 
@@ -92,7 +96,9 @@ def _one_echo(frames: list[Frame], *, longest: bool) -> list[Frame]:
 
 
 def _one_type(frames: list[Frame]) -> list[Frame]:
-    """Dixon and similar series hold one volume per ImageType at the same places: keep the type seen first (in phase or water)."""
+    """Dixon and similar series hold one volume per ImageType at the same places: keep the type seen first (in phase
+    or water).
+    """
     if not _repeats(frames) or len({f.image_type for f in frames}) < 2:
         return frames
     for wanted in ("W", "WATER", "IN_PHASE", "IP"):
@@ -144,7 +150,7 @@ def _repeats(frames: Sequence[Frame]) -> bool:
     return len(places) < len(frames)
 
 
-# --- geometry ------------------------------------------------------------------------------------------------------------------------
+# --- geometry ---
 
 
 def stack_of(frames: Sequence[Frame]) -> Stack:
@@ -239,7 +245,7 @@ def _origin(positions: FloatArray, normal: FloatArray, step: float) -> FloatArra
     return origin
 
 
-# --- values ----------------------------------------------------------------------------------------------
+# --- values ---
 
 
 def load(stack: Stack) -> Voxels:
@@ -261,8 +267,10 @@ def _geometric_mean(volumes: Sequence[Voxels]) -> Voxels:
 
 
 def _adc_factor(voxels: Voxels) -> float:
-    """What turns a vendor's ADC unit into um2/s (1e-6 mm2/s). The median of tissue is 700-1000 um2/s, with fluid up to 3000; vendors store
-    1e-6 (Siemens, GE), 1e-3 (Philips, Canon) or 1 mm2/s, three decades apart, so the median alone tells which."""
+    """What turns a vendor's ADC unit into um2/s (1e-6 mm2/s). The median of tissue is 700-1000 um2/s, with fluid up
+    to 3000; vendors store 1e-6 (Siemens, GE), 1e-3 (Philips, Canon) or 1 mm2/s, three decades apart, so the median
+    alone tells which.
+    """
     tissue = voxels[voxels > 0]
     median = float(np.median(tissue)) if tissue.size else 0.0
     for factor in (1.0, 1e3, 1e6):

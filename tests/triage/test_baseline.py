@@ -38,22 +38,64 @@ def chosen(
 CASES = [
     pytest.param([], INFUSION, None, "no study before the infusion", id="no-candidate"),
     pytest.param([], None, None, "infusion date is not known", id="no-candidate-no-infusion-date"),
-    pytest.param([a_candidate("a", INFUSION - 20 * DAY), a_candidate("b", INFUSION - 5 * DAY)], INFUSION, "b", "before the infusion", id="latest-before"),
-    pytest.param([a_candidate("b", INFUSION - 5 * DAY), a_candidate("c", INFUSION + 3 * DAY)], INFUSION, "b", "before the infusion", id="not-after"),
+    pytest.param(
+        [a_candidate("a", INFUSION - 20 * DAY), a_candidate("b", INFUSION - 5 * DAY)],
+        INFUSION,
+        "b",
+        "before the infusion",
+        id="latest-before",
+    ),
+    pytest.param(
+        [a_candidate("b", INFUSION - 5 * DAY), a_candidate("c", INFUSION + 3 * DAY)],
+        INFUSION,
+        "b",
+        "before the infusion",
+        id="not-after",
+    ),
     pytest.param([a_candidate("b", INFUSION)], INFUSION, "b", "before the infusion", id="on-the-day-of-infusion"),
-    pytest.param([a_candidate("c", INFUSION + 3 * DAY), a_candidate("d", INFUSION + 5 * DAY)], INFUSION, "d",
-                 "no study before the infusion of 2024-03-10; comparing with the latest earlier study", id="only-after-infusion"),
-    pytest.param([a_candidate("a", INFUSION - 20 * DAY), a_candidate("c", INFUSION + 3 * DAY)], None, "c", "infusion date is not known", id="no-infusion-date"),
-    pytest.param([a_candidate("a", INFUSION - 20 * DAY), a_candidate("b", INFUSION - 5 * DAY, problem="no FLAIR")], INFUSION, "a",
-                 "before the infusion", id="latest-not-assessable"),
-    pytest.param([a_candidate("b", INFUSION - 5 * DAY, problem="no FLAIR")], INFUSION, None, "no study before", id="none-assessable"),
+    pytest.param(
+        [a_candidate("c", INFUSION + 3 * DAY), a_candidate("d", INFUSION + 5 * DAY)],
+        INFUSION,
+        "d",
+        "no study before the infusion of 2024-03-10; comparing with the latest earlier study",
+        id="only-after-infusion",
+    ),
+    pytest.param(
+        [a_candidate("a", INFUSION - 20 * DAY), a_candidate("c", INFUSION + 3 * DAY)],
+        None,
+        "c",
+        "infusion date is not known",
+        id="no-infusion-date",
+    ),
+    pytest.param(
+        [a_candidate("a", INFUSION - 20 * DAY), a_candidate("b", INFUSION - 5 * DAY, problem="no FLAIR")],
+        INFUSION,
+        "a",
+        "before the infusion",
+        id="latest-not-assessable",
+    ),
+    pytest.param(
+        [a_candidate("b", INFUSION - 5 * DAY, problem="no FLAIR")],
+        INFUSION,
+        None,
+        "no study before",
+        id="none-assessable",
+    ),
     pytest.param([a_candidate("z", INFUSION + 20 * DAY)], INFUSION, None, "no study before", id="only-later-studies"),
     pytest.param([a_candidate("a", INFUSION - 366 * DAY)], INFUSION, None, "no study before", id="too-old"),
-    pytest.param([a_candidate("a", INFUSION - 365 * DAY)], INFUSION, "a", "before the infusion", id="just-recent-enough"),
+    pytest.param(
+        [a_candidate("a", INFUSION - 365 * DAY)], INFUSION, "a", "before the infusion", id="just-recent-enough"
+    ),
     pytest.param([a_candidate("a", None)], INFUSION, None, "no study before", id="date-unknown"),
     pytest.param([a_candidate("followup", INFUSION - 5 * DAY)], INFUSION, None, "no study before", id="never-itself"),
-    pytest.param([a_candidate("a", INFUSION - 5 * DAY, time(8)), a_candidate("b", INFUSION - 5 * DAY, time(15))], INFUSION, "b", "before", id="same-day-by-time"),
-]  # fmt: skip
+    pytest.param(
+        [a_candidate("a", INFUSION - 5 * DAY, time(8)), a_candidate("b", INFUSION - 5 * DAY, time(15))],
+        INFUSION,
+        "b",
+        "before",
+        id="same-day-by-time",
+    ),
+]
 
 
 @pytest.mark.parametrize(("candidates", "infusion", "uid", "reason"), CASES)

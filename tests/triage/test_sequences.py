@@ -17,7 +17,7 @@ SR = "1.2.840.10008.5.1.4.1.1.88.33"
 SC = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def h(  # noqa: PLR0917 - a table reads best in columns: sequence, TR, TE, TI, description
+def h(
     sequence: str = "",
     tr: float | None = None,
     te: float | None = None,
@@ -337,7 +337,7 @@ def test_a_reformat_is_less_sure_than_its_source() -> None:
     )
 
 
-# --- study level -----------------------------------------------------------------------------------------------------------------
+# --- study level ---
 
 
 def t1(number: int, description: str = "AX T1", agent: str = "", **more: Any) -> SeriesHeader:
@@ -362,17 +362,22 @@ def flair(number: int, **more: Any) -> SeriesHeader:
 STUDIES = [
     pytest.param([t1(1), flair(2), t1(3)], [K.T1, K.FLAIR, K.T1], id="no-agent-anywhere"),
     pytest.param([t1(1), t1(2, agent="Gadovist"), t1(3)], [K.T1, K.T1_GD, K.T1_GD], id="after-a-series-with-agent"),
-    pytest.param([t1(3), t1(2, agent="Gadovist"), t1(1)], [K.T1_GD, K.T1_GD, K.T1], id="order-of-numbers-not-of-arrival"),
+    pytest.param(
+        [t1(3), t1(2, agent="Gadovist"), t1(1)], [K.T1_GD, K.T1_GD, K.T1], id="order-of-numbers-not-of-arrival"
+    ),
     pytest.param([t1(1), t1(2, agent="Gadovist"), t1(3, "T1 pre")], [K.T1, K.T1_GD, K.T1], id="a-word-for-before-wins"),
     pytest.param(
         [t1(1, acquisition_time=time(10, 30)), t1(2, agent="Gd-DTPA", acquisition_time=time(10, 0))],
         [K.T1_GD, K.T1_GD],
         id="acquisition-time-before-series-number",
     ),
-    pytest.param([flair(1, contrast_agent="Gadovist"), t1(2, "T1 pre", "Gadovist"), t1(3, "T1 post", "Gadovist")],
-                 [K.FLAIR, K.T1, K.T1_GD], id="agent-entered-at-registration"),
+    pytest.param(
+        [flair(1, contrast_agent="Gadovist"), t1(2, "T1 pre", "Gadovist"), t1(3, "T1 post", "Gadovist")],
+        [K.FLAIR, K.T1, K.T1_GD],
+        id="agent-entered-at-registration",
+    ),
     pytest.param([], [], id="empty"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("headers", "kinds"), STUDIES)
@@ -391,7 +396,7 @@ def test_flair_after_contrast_says_so() -> None:
     assert any("contrast agent" in r for r in found[2].reasons)
 
 
-# --- choosing --------------------------------------------------------------------------------------------------------------------
+# --- choosing ---
 
 
 def a_series(

@@ -44,7 +44,7 @@ def postgres_socket() -> Iterator[str]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'state' / 'index.db'}"
-    return postgres.new_database(request.getfixturevalue("postgres_socket"))
+    return postgres.empty_database(request.getfixturevalue("postgres_socket"))
 
 
 @pytest.fixture
@@ -89,13 +89,13 @@ def test_processes_claim_each_study_exactly_once(index: SqlIndex, url: str) -> N
         subprocess.Popen(
             [*command, f"w{n}", NOW.isoformat(), *uids], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for n in range(4)
+        for n in range(3)
     ]
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"
     won: list[str] = []
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
         for out, _ in pool.map(lambda worker: worker.communicate("go\n", timeout=60), workers):
             won += out.split()
     assert sorted(won) == sorted(uids)

@@ -16,6 +16,28 @@ from collections.abc import Callable
 
 from triage import sequence_words as words
 from triage.model import Identification, SequenceKind, SeriesHeader
+from triage.sequence_facts import (
+    DIFFUSION_MIN_B,
+    DIFFUSION_MIN_TE_MS,
+    FLAIR_MIN_TI_MS,
+    FLAIR_MIN_TR_MS,
+    LONG_TE_MS,
+    PD_MIN_TR_MS,
+    STIR_MAX_TI_MS,
+    T1_MAX_TE_MS,
+    T1_SE_MAX_TR_MS,
+    T2_MIN_TR_MS,
+    T2_STAR_MIN_TE_MS,
+    flair_contradiction,
+    ge_name,
+    image_type,
+    is_echo_planar,
+    is_gradient_echo,
+    is_inversion_recovery,
+    sequence_name,
+    timing,
+    type_tokens,
+)
 
 Rule = Callable[[SeriesHeader], Identification | None]
 
@@ -33,81 +55,9 @@ NON_IMAGE_NAMES = {
     "1.2.840.10008.5.1.4.1.1.66": "raw data",
 }
 
-FLAIR_MIN_TI_MS = 1500.0  # CSF (T1 about 4.3 s) is nulled at 1550 ms for TR 4 s and at 2480 ms for TR 9 s
-FLAIR_DOUBTFUL_TI_MS = 1300.0  # very low field scanners null CSF from here; only together with the words
-FLAIR_MIN_TR_MS = 3500.0  # below it, T1-FLAIR (TR about 2000, TI about 860 nulls CSF as well)
-FLAIR_MIN_TE_MS = 50.0  # T1-FLAIR and MP2RAGE second inversion have TE < 30
-STIR_MAX_TI_MS = 300.0  # fat is nulled at 110-230 ms for 0.3-3 T
-LONG_TE_MS = 60.0
-T2_MIN_TR_MS = 1500.0  # 3-D T2 (SPACE, CUBE) uses TR 2000-3200, single shot can say less
-T1_MAX_TE_MS = 40.0
-T1_SE_MAX_TR_MS = 1300.0
-PD_MIN_TR_MS = 1500.0
-T2_STAR_MIN_TE_MS = 12.0
-DIFFUSION_MIN_B = 50.0
-
 
 def known(kind: SequenceKind, confidence: float, *reasons: str) -> Identification:
     return Identification(kind, confidence, reasons)
-
-
-def timing(h: SeriesHeader) -> str:
-    """'TR 9000 ms, TE 125 ms, TI 2500 ms', as far as the header says."""
-    figures = (("TR", h.repetition_time_ms), ("TE", h.echo_time_ms), ("TI", h.inversion_time_ms))
-    return (
-        ", ".join(f"{name} {value:g} ms" for name, value in figures if value is not None) or "no timing in the header"
-    )
-
-
-def _image_type(h: SeriesHeader) -> str:
-    return "\\".join(h.image_type)
-
-
-def _tokens(h: SeriesHeader) -> frozenset[str]:
-    return frozenset(part.strip().upper() for part in h.image_type)
-
-
-def _sequence_name(h: SeriesHeader) -> str:
-    names = (h.sequence_name, h.vendor.get("siemens_sequence", ""), h.vendor.get("philips_technique", ""))
-    return " ".join(name.lower().lstrip("*") for name in names if name)
-
-
-def _ge_name(h: SeriesHeader) -> str:
-    return f"{h.vendor.get('ge_pulse_sequence', '')} {h.vendor.get('ge_internal_sequence', '')}".lower().strip()
-
-
-def is_gradient_echo(h: SeriesHeader) -> bool:
-    return "GR" in h.scanning_sequence and "SE" not in h.scanning_sequence
-
-
-def is_echo_planar(h: SeriesHeader) -> bool:
-    return (
-        "EP" in h.scanning_sequence or re.search(r"^(?:ep|ez|re)_b|^ep(?:fid|se)|\bepi", _sequence_name(h)) is not None
-    )
-
-
-def is_inversion_recovery(h: SeriesHeader) -> bool:
-    """ScanningSequence IR, an inversion time, or a vendor's name for it (Siemens tir2d, spcir; Philips M_IR, TIR; UIH
-    fse_ir; Hitachi FIR).
-    """
-    if "IR" in h.scanning_sequence or (h.inversion_time_ms or 0.0) > 20.0 or "M_IR" in _tokens(h):
-        return True
-    pattern = r"tir2d|spc_?ir|tirm|flair|(?:^|_)ir(?:_|$|\d)|\bfir|\btir\b"
-    return re.search(pattern, _sequence_name(h)) is not None
-
-
-def flair_contradiction(h: SeriesHeader) -> str | None:
-    """The figure that rules FLAIR out, or None. Absent figures rule out nothing."""
-    ti, tr, te = h.inversion_time_ms, h.repetition_time_ms, h.echo_time_ms
-    if ti is not None and 0.0 < ti < FLAIR_DOUBTFUL_TI_MS:
-        return f"TI {ti:g} ms is too short to null CSF at a long TR"
-    if tr is not None and tr < FLAIR_MIN_TR_MS:
-        return f"TR {tr:g} ms is below {FLAIR_MIN_TR_MS:g} ms"
-    if te is not None and te < FLAIR_MIN_TE_MS:
-        return f"TE {te:g} ms is below {FLAIR_MIN_TE_MS:g} ms"
-    if words.says(words.DOUBLE_INVERSION, h) or "cubedir" in _ge_name(h):
-        return "double inversion recovery"
-    return None
 
 
 # --- what it was computed to be ---
@@ -126,7 +76,7 @@ def not_an_image(h: SeriesHeader) -> Identification | None:
 
 
 def localizer(h: SeriesHeader) -> Identification | None:
-    if "LOCALIZER" in _tokens(h):
+    if "LOCALIZER" in type_tokens(h):
         return known(SequenceKind.LOCALIZER, 0.95, "ImageType LOCALIZER")
     if words.says(words.LOCALIZER, h):
         return known(SequenceKind.LOCALIZER, 0.9, "the description says localizer")
@@ -136,7 +86,7 @@ def localizer(h: SeriesHeader) -> Identification | None:
 
 
 def projection_or_subtraction(h: SeriesHeader) -> Identification | None:
-    tokens = _tokens(h)
+    tokens = type_tokens(h)
     if tokens & {"MNIP", "MIN_IP"} and (tokens & {"SWI"} or words.says(words.SWI, h)):
         return None  # the susceptibility rule names it
     for token in (
@@ -161,18 +111,18 @@ def projection_or_subtraction(h: SeriesHeader) -> Identification | None:
 
 
 def parametric_map(h: SeriesHeader) -> Identification | None:
-    tokens = _tokens(h)
+    tokens = type_tokens(h)
     derived = "DERIVED" in tokens
     if tokens & {"EADC", "EXP_ADC", "EXPONENTIAL", "EXPADC"} or (derived and words.says(words.EXPONENTIAL_ADC, h)):
         return known(SequenceKind.DERIVED, 0.95, "exponential ADC map")
     if tokens & {"ADC", "ADC_UNSPECIFIED"} or any(
         t.startswith(("APPARENT DIFF", "ADC_MAP", "ADC MAP")) for t in tokens
     ):
-        return known(SequenceKind.ADC, 0.95, f"ImageType {_image_type(h)}: apparent diffusion coefficient")
+        return known(SequenceKind.ADC, 0.95, f"ImageType {image_type(h)}: apparent diffusion coefficient")
     if tokens & {"FA", "COLFA", "COLOR FA", "TENSOR", "TENSOR_B0", "RA", "VR", "AD", "RD", "MD", "GFA"}:
-        return known(SequenceKind.DERIVED, 0.95, f"ImageType {_image_type(h)}: a diffusion tensor map")
+        return known(SequenceKind.DERIVED, 0.95, f"ImageType {image_type(h)}: a diffusion tensor map")
     if tokens & {"RCBV", "RCBF", "CBV", "CBF", "MTT", "TTP", "TMAX", "PBP", "GBP", "RELCBF", "RELCBV", "RELMTT", "ASL"}:
-        return known(SequenceKind.PERFUSION, 0.95, f"ImageType {_image_type(h)}: perfusion")
+        return known(SequenceKind.PERFUSION, 0.95, f"ImageType {image_type(h)}: perfusion")
     if tokens & {
         "T1 MAP",
         "T2 MAP",
@@ -187,7 +137,7 @@ def parametric_map(h: SeriesHeader) -> Identification | None:
         "FMRI",
         "BOLD",
     }:
-        return known(SequenceKind.DERIVED, 0.9, f"ImageType {_image_type(h)}: a computed map")
+        return known(SequenceKind.DERIVED, 0.9, f"ImageType {image_type(h)}: a computed map")
     if derived and words.says(words.ADC, h):
         return known(SequenceKind.ADC, 0.85, "derived, and the description says ADC")
     if derived and words.says(words.TENSOR_MAP, h) and (h.b_values or words.says(words.DIFFUSION, h)):
@@ -232,32 +182,33 @@ def acquisition_contrast(h: SeriesHeader) -> Identification | None:
 
 
 def diffusion(h: SeriesHeader) -> Identification | None:
-    tokens = _tokens(h)
+    tokens = type_tokens(h)
     highest = max(h.b_values, default=None)
     if highest is not None and highest >= DIFFUSION_MIN_B:
         listed = ", ".join(f"{b:g}" for b in h.b_values)
         return known(SequenceKind.DWI, 0.95, f"b-values {listed} s/mm2")
-    named = re.search(r"(?:ep|ez|re)_b(\d+)", _sequence_name(h))
+    named = re.search(r"(?:ep|ez|re)_b(\d+)", sequence_name(h))
     if named and float(named[1]) >= DIFFUSION_MIN_B:
         return known(SequenceKind.DWI, 0.9, f"sequence name {h.sequence_name}: b {named[1]} s/mm2")
     if tokens & {"TRACEW", "TRACE", "DIFFUSION", "ISO"} and (
         is_echo_planar(h) or "TRACEW" in tokens or h.acquisition_contrast == "DIFFUSION"
     ):
-        return known(SequenceKind.DWI, 0.85, f"ImageType {_image_type(h)}: diffusion weighted")
-    if highest is not None and h.acquisition_contrast.upper() != "DIFFUSION" and not is_echo_planar(h):
-        return None  # some scanners write b = 0 into every series
+        return known(SequenceKind.DWI, 0.85, f"ImageType {image_type(h)}: diffusion weighted")
+    stated = h.acquisition_contrast.upper() == "DIFFUSION" or re.search(r"dwi|diff", sequence_name(h)) is not None
+    # Philips calls its diffusion ScanningSequence SE: without a b-value only the word tells it from T2
+    worded = words.says(words.DIFFUSION, h) and not is_gradient_echo(h) and not is_inversion_recovery(h)
     if highest is not None or named:
+        if not (stated or worded or is_echo_planar(h)):
+            return None  # some scanners write b = 0 into every series
         return known(
-            SequenceKind.UNKNOWN, 0.7, "echo planar with b = 0 only: the reference image, not diffusion weighted"
+            SequenceKind.UNKNOWN, 0.7, "diffusion with b = 0 only: the reference image, not diffusion weighted"
         )
-    if (
-        h.acquisition_contrast.upper() == "DIFFUSION"
-        or "dwise" in _sequence_name(h)
-        or re.search(r"dwi|diff", _sequence_name(h))
-    ):
+    if stated:
         return known(SequenceKind.DWI, 0.8, "the acquisition is diffusion weighted; its b-value is not stated")
-    if is_echo_planar(h) and not is_gradient_echo(h) and words.says(words.DIFFUSION, h):
-        return known(SequenceKind.DWI, 0.7, "spin-echo echo planar, and the description says diffusion")
+    if worded and (h.echo_time_ms or 0.0) >= DIFFUSION_MIN_TE_MS:
+        return known(
+            SequenceKind.DWI, 0.7, f"{timing(h)}: spin echo, and the description says diffusion; no b-value stated"
+        )
     return None
 
 
@@ -267,8 +218,8 @@ def angiography(h: SeriesHeader) -> Identification | None:
             return known(SequenceKind.ANGIOGRAPHY, 0.9, f"{fact.replace('_', ' ')} acquisition")
     if h.vendor.get("angio_flag") == "Y" and words.says(words.ANGIOGRAPHY, h):
         return known(SequenceKind.ANGIOGRAPHY, 0.95, "AngioFlag Y, and the description says angiography")
-    if re.search(r"\btof|tof-|\bfl3d1r_t|pcax|\bfi3d", f"{_sequence_name(h)} {_ge_name(h)}"):
-        return known(SequenceKind.ANGIOGRAPHY, 0.9, f"sequence name {h.sequence_name or _ge_name(h)}: angiography")
+    if re.search(r"\btof|tof-|\bfl3d1r_t|pcax|\bfi3d", f"{sequence_name(h)} {ge_name(h)}"):
+        return known(SequenceKind.ANGIOGRAPHY, 0.9, f"sequence name {h.sequence_name or ge_name(h)}: angiography")
     gradient = is_gradient_echo(h) or not h.scanning_sequence
     if gradient and words.says(words.ANGIOGRAPHY, h) and (h.repetition_time_ms or 0.0) < 60.0:
         return known(
@@ -278,11 +229,11 @@ def angiography(h: SeriesHeader) -> Identification | None:
 
 
 def susceptibility(h: SeriesHeader) -> Identification | None:
-    tokens = _tokens(h)
-    names = f"{_sequence_name(h)} {_ge_name(h)}"
+    tokens = type_tokens(h)
+    names = f"{sequence_name(h)} {ge_name(h)}"
     if "SWI" in tokens or re.search(r"swi|swan", names):
         return known(
-            SequenceKind.SWI, 0.95, f"susceptibility weighted ({h.sequence_name or _ge_name(h) or 'ImageType SWI'})"
+            SequenceKind.SWI, 0.95, f"susceptibility weighted ({h.sequence_name or ge_name(h) or 'ImageType SWI'})"
         )
     if (
         words.says(words.SWI, h)
@@ -297,7 +248,7 @@ def susceptibility(h: SeriesHeader) -> Identification | None:
 
 def phase_image(h: SeriesHeader) -> Identification | None:
     component = h.vendor.get("complex_component", "")
-    if component in ("PHASE", "REAL", "IMAGINARY") or _tokens(h) & {"P", "PHASE", "PHASE MAP", "VELOCITY"}:
+    if component in ("PHASE", "REAL", "IMAGINARY") or type_tokens(h) & {"P", "PHASE", "PHASE MAP", "VELOCITY"}:
         return known(SequenceKind.DERIVED, 0.85, "phase, real or imaginary part: not a magnitude image")
     return None
 
@@ -317,7 +268,7 @@ def echo_planar_series(h: SeriesHeader) -> Identification | None:
 
 def ge_named_sequence(h: SeriesHeader) -> Identification | None:
     """GE's private pulse sequence name (0019,109C); CUBE FLAIR often has no TI in the header."""
-    name = _ge_name(h)
+    name = ge_name(h)
     if "t2flair" in name.replace("-", "").replace(" ", ""):
         if flair_contradiction(h) is None:
             return known(SequenceKind.FLAIR, 0.95, f"GE pulse sequence {name.split()[0]}", timing(h))
@@ -358,7 +309,7 @@ def _short_echo_inversion(h: SeriesHeader) -> Identification | None:
             else "inversion recovery with a short echo, T1 weighted"
         )
         return known(SequenceKind.T1, 0.9, f"{timing(h)}: {name}")
-    if re.search(r"\buni\b", words.described(h)) or "UNI" in _tokens(h):
+    if re.search(r"\buni\b", words.described(h)) or "UNI" in type_tokens(h):
         return known(SequenceKind.T1, 0.7, f"{timing(h)}: MP2RAGE uniform image, T1 weighted")
     return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: late inversion with a short echo, neither T1 nor FLAIR")
 
@@ -395,9 +346,7 @@ def gradient_echo(h: SeriesHeader) -> Identification | None:
     if not is_gradient_echo(h):
         return None
     te, tr = h.echo_time_ms, h.repetition_time_ms
-    if words.says(words.BALANCED, h) or re.search(
-        r"tfi3d|ci3d|tfi2d|fiesta|bffe", f"{_sequence_name(h)} {_ge_name(h)}"
-    ):
+    if words.says(words.BALANCED, h) or re.search(r"tfi3d|ci3d|tfi2d|fiesta|bffe", f"{sequence_name(h)} {ge_name(h)}"):
         return known(SequenceKind.UNKNOWN, 0.7, "balanced steady state: neither T1 nor T2, not measured", timing(h))
     if te is None:
         return None
@@ -411,7 +360,7 @@ def gradient_echo(h: SeriesHeader) -> Identification | None:
 
 
 def _prepared(h: SeriesHeader) -> bool:
-    return "MP" in h.sequence_variant or re.search(r"tfl3d|t1tfe|mprage|bravo", _sequence_name(h)) is not None
+    return "MP" in h.sequence_variant or re.search(r"tfl3d|t1tfe|mprage|bravo", sequence_name(h)) is not None
 
 
 def spin_echo(h: SeriesHeader) -> Identification | None:

@@ -33,7 +33,7 @@ PERFUSION = re.compile(
     r"perf|\bdsc\b|\bdce\b|\basl\b|\bpasl\b|\bpcasl\b|\bcbf\b|\bcbv\b|\brcbv\b|\bmtt\b|\bttp\b|\btmax\b"
 )
 BOLD = re.compile(r"\bbold\b|fmri|resting ?state|\brs ?fmri\b")
-DIFFUSION = re.compile(r"\bdwi\b|\bdti\b|\bdiff|diffusion|\bresolve\b|\bb ?1000\b|\btrace ?w?\b|\bdwibs\b")
+DIFFUSION = re.compile(r"\bdwi\b|\bdti\b|\bdiff(?:us\w*)?\b|\bresolve\b|\bb ?1000\b|\btrace ?w?\b|\bdwibs\b")
 ADC = re.compile(r"(?<!e)\badc\b|apparent diff|\bdadc\b|\badc map|\bisoadc\b")
 EXPONENTIAL_ADC = re.compile(r"\beadc\b|exponential|\bexp ?adc\b")
 TENSOR_MAP = re.compile(r"\bfa\b|col ?fa\b|fractional|\btensor\b|\bmd map\b|\btractogra|\bbo? map")

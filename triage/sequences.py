@@ -1,8 +1,8 @@
 """Series headers in, what each series shows out, with reasons; and the best series of each kind, with reasons.
 
-The rules stand in triage/sequence_rules.py, the words of descriptions in triage/sequence_words.py. Here is what needs
-more than one
-series: whether a T1 was acquired after contrast, and which of several series of one kind is measured.
+The rules stand in triage/sequence_rules.py, the facts they ask for in sequence_facts.py, the words of descriptions in
+sequence_words.py. Here is what needs more than one series: whether a T1 was acquired after contrast, and which of
+several series of one kind is measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from triage import sequence_words as words
 from triage.model import Identification, SequenceKind, Series, SeriesHeader
-from triage.sequence_rules import ORDER, timing
+from triage.sequence_facts import timing
+from triage.sequence_rules import ORDER
 
 _REFORMAT_TOKENS = frozenset({"MPR", "REFORMATTED", "RESAMPLED", "MPR_THIN", "MPR_THICK"})
 _REFORMAT_PENALTY = 0.8  # a reformat shows the same contrast, resampled once more

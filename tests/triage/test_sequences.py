@@ -257,6 +257,11 @@ TABLE = [
         K.DERIVED, h("EP\\SE", 8000, 80, None, "eADC", image_type=("DERIVED", "PRIMARY", "EADC")), id="exponential-adc"
     ),
     pytest.param(
+        K.DWI, h("SE", 3200, 88, None, "DWI_3b SENSE", image_type=PHILIPS_SE), id="philips-dwi-says-se-and-no-b"
+    ),
+    pytest.param(K.DWI, h("SE", 3200, 88, None, "x", b_values=(0.0, 1000.0)), id="philips-dwi-by-private-b"),
+    pytest.param(K.UNKNOWN, h("SE", 3200, 88, None, "DWI", b_values=(0.0,)), id="philips-b0-is-not-t2"),
+    pytest.param(
         K.DERIVED,
         h(
             "EP\\SE",

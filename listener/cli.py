@@ -4,7 +4,6 @@ assessable)."""
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from listener import cli_assess, cli_node, cli_send, cli_studies
 from listener.cli_common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
 from triage.errors import Misconfigured, NotAssessable, Transient
+from workers import log
 
 app = typer.Typer(
     name="icansee",
@@ -67,13 +67,8 @@ def main() -> None:
         sys.exit(BUG)
     except Exception as error:
         # no message and no values: those of an unexpected error may quote a header
-        _say(f"a fault of the program: {type(error).__name__}\n{_places(error)}")
+        _say(f"a fault of the program: {log.describe(error)}")
         sys.exit(BUG)
-
-
-def _places(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
 
 
 def _say(text: str) -> None:

@@ -24,6 +24,7 @@ from workers import config, log
 from workers.config import LogSettings, Settings
 from workers.ports import StudyIndex
 
+PIPED_WIDTH = 240
 DEFAULT_CONFIG = Path("config.yaml")
 
 ConfigOption = Annotated[
@@ -67,8 +68,8 @@ def quiet_logging() -> None:
 
 
 def out() -> Console:
-    """Results. No colour and no wrapping when piped."""
-    return Console(soft_wrap=True, highlight=False)
+    """Results. No colour when piped, and wide enough that nothing is cut."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def err() -> Console:

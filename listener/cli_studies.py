@@ -42,7 +42,8 @@ def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(entries)
         return
-    table = Table("date", "patient", "state", "category", "priority", "waiting min", "study")
+    table = Table("date", "patient", "state", "category", "priority", "waiting min")
+    table.add_column("study", overflow="fold")
     for entry in entries:
         values = (entry[key] for key in ("study_date", "patient_id", "state", "category", "priority"))
         cells = [escape(str(value)) if value is not None else "-" for value in values]

@@ -112,6 +112,7 @@ def run_worker(app: Celery, settings: Settings) -> None:
 
     app.worker_main(
         [
+            "--quiet",  # no banner
             "worker",
             f"--concurrency={settings.queue.worker_processes}",
             "--pool=prefork",

@@ -6,11 +6,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any, cast
 
 import structlog
 from structlog.typing import Processor
 
+from triage.errors import IcanseeError
 from workers.config import LogSettings
 
 # These print arguments, data set contents or one line per message at INFO.
@@ -74,5 +78,31 @@ def bind(**values: Any) -> Any:
 
 def _renderers(settings: LogSettings) -> list[Processor]:
     if settings.format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=False)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [_exception_without_values, structlog.processors.JSONRenderer(sort_keys=False)]
+    plain = structlog.dev.plain_traceback  # rich's would print local variables: whole headers, with the patient
+    return [
+        _exception_without_values,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
+    ]
+
+
+def _exception_without_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """``exc_info`` as the type and the places it passed. The message only of errors that never quote a data set."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = describe(error)
+    return event
+
+
+def describe(error: BaseException) -> str:
+    """An error for the log: its type, its message if it is known to hold no PHI, and the places from the outermost to
+    the innermost."""
+    message = f": {error}" if isinstance(error, (IcanseeError, OSError)) else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = "".join(f"\n  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames)
+    cause = f"\ncaused by {describe(error.__cause__)}" if error.__cause__ is not None else ""
+    return f"{type(error).__name__}{message}{places}{cause}"

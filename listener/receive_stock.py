@@ -27,14 +27,11 @@ def store_handler(reception: Reception, tally_of: Any) -> tuple[Any, Any]:
         )
         tally: Tally = tally_of(assoc)
         try:
-            spool = reception.begin(announced, str(context.abstract_syntax))
-            try:
+            with reception.begin(announced, str(context.abstract_syntax)) as spool:
                 data = request.DataSet.getbuffer()
                 if len(data):
                     spool.write([data], len(data))
                 return reception.finish(spool, tally)
-            finally:
-                spool.abort()
         except Exception as error:  # whatever it is: answer this request and keep the association
             return reception.refused(error, tally, calling_ae=calling_ae)
 

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from triage.errors import Rejected
 from workers import part10
@@ -197,6 +198,12 @@ class Spool:
         with _disk_errors():
             self._fd, self._temporary = _create_locked(self._final.parent, names)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
     def write(self, parts: list[Chunk], count: int) -> None:
         """Append buffers of ``count`` bytes in all; they are on their way to the disk, and reusable, on return.
 
@@ -273,10 +280,14 @@ class Spool:
         return Outcome.CONFLICT, aside
 
     def _settle(self, name: Path) -> None:
-        self._temporary.unlink(
-            missing_ok=True
-        )  # before the flush: one journal commit carries both changes of the folder
-        self._store.make_durable(self._fd, name.parent)
+        # before the flush, so that one journal commit carries both changes of the folder
+        self._temporary.unlink(missing_ok=True)
+        try:
+            self._store.make_durable(self._fd, name.parent)
+        except OSError:
+            # after a failed fsync the kernel calls the lost pages clean: a second fsync would succeed and mean nothing
+            name.unlink(missing_ok=True)
+            raise
 
 
 def folders() -> list[str]:

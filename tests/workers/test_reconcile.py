@@ -1,0 +1,117 @@
+"""Index and files made to agree again, whatever was lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers.data_sets import EXPLICIT, IMPLICIT, STUDY, a_data_set, put
+from workers.files import FileStore
+from workers.reconcile import Report, reconcile
+from workers.store import SqlIndex, open_index
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqlIndex]:
+    opened = open_index(f"sqlite:///{tmp_path / 'index.db'}")
+    yield opened
+    opened.close()
+
+
+def fill(store: FileStore, index: SqlIndex, *, indexed: int, only_files: int = 0) -> list[Path]:
+    stored = [put(store, a_data_set(number), EXPLICIT) for number in range(indexed + only_files)]
+    index.record_instances([one.row for one in stored[:indexed]])
+    return [one.path for one in stored]
+
+
+Damage = Callable[[FileStore, SqlIndex, list[Path]], object]
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _restored_name(store: FileStore, _index: SqlIndex, _paths: list[Path]) -> None:
+    (store.root / "ab" / "9.9.9.dcm").write_bytes(b"somebody's notes")
+
+
+@pytest.mark.parametrize(
+    ("only_files", "damage", "report"),
+    [
+        pytest.param(0, _nothing, Report(files=4), id="noop: nothing to do"),
+        pytest.param(3, _nothing, Report(files=7, added=3), id="rows lost in a crash"),
+        pytest.param(0, lambda s, i, p: p[0].unlink(), Report(files=3, missing=1), id="a file is gone"),
+        pytest.param(0, lambda s, i, p: os.truncate(p[0], 99), Report(files=4, changed=1), id="a file was shortened"),
+        pytest.param(
+            1, lambda s, i, p: os.truncate(p[-1], 99), Report(files=5, incomplete=1), id="cut short by a crash"
+        ),
+        pytest.param(0, _restored_name, Report(files=5, incomplete=1), id="not an object"),
+    ],
+)
+def test_what_a_scan_finds(store: FileStore, index: SqlIndex, only_files: int, damage: Damage, report: Report) -> None:
+    paths = fill(store, index, indexed=4, only_files=only_files)
+    damage(store, index, paths)
+    assert reconcile(store, index) == report
+    assert report.clean is (report == Report(files=4))
+
+
+def test_a_second_scan_finds_nothing_new(store: FileStore, index: SqlIndex) -> None:
+    paths = fill(store, index, indexed=2, only_files=3)
+    os.truncate(paths[-1], 99)
+    assert reconcile(store, index) == Report(files=5, added=2, incomplete=1)
+    assert reconcile(store, index) == Report(files=4)
+
+
+def test_a_lost_index_is_rebuilt_from_the_files(store: FileStore, index: SqlIndex, tmp_path: Path) -> None:
+    for number in range(6):
+        series = f"{STUDY}.{number % 2}"
+        data_set = a_data_set(number, SeriesInstanceUID=series, StudyInstanceUID=f"{STUDY}.{number // 3}")
+        index.record_instances([put(store, data_set, IMPLICIT if number % 2 else EXPLICIT).row])
+    before = {study.study_instance_uid: study for study in index.studies()}
+    new = open_index(f"sqlite:///{tmp_path / 'new.db'}")
+    assert reconcile(store, new).added == 6
+    for study in new.studies():
+        old = before.pop(study.study_instance_uid)
+        assert (study.instance_count, study.series_count) == (old.instance_count, old.series_count)
+        assert (study.patient_id, study.birth_date, study.study_date) == (
+            old.patient_id,
+            old.birth_date,
+            old.study_date,
+        )
+        paths = [{row.path for row in one.instances(study.study_instance_uid)} for one in (index, new)]
+        assert paths[0] == paths[1]
+    assert before == {}
+
+
+def test_a_whole_file_is_never_quarantined_by_a_scan_that_came_too_late(
+    store: FileStore, index: SqlIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [path] = fill(store, index, indexed=0, only_files=1)
+    whole = path.read_bytes()
+    os.truncate(path, 99)
+    real = Path.replace
+
+    def resent_just_before(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", real)
+        put(store, a_data_set(0))  # the sender comes back between look and move
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", resent_just_before)
+    reconcile(store, index)
+    assert path.read_bytes() == whole
+
+
+def test_a_stopped_scan_says_so(store: FileStore, index: SqlIndex) -> None:
+    stop = threading.Event()
+    stop.set()
+    fill(store, index, indexed=0, only_files=1)
+    assert reconcile(store, index, stop=stop) == Report(finished=False)

@@ -121,8 +121,14 @@ def send_files(
         waiting = list(group)
         tries: dict[Path, int] = {}
         while waiting:
-            with _association(waiting, target) as association:
-                waiting = _send_on(association, waiting, report, tries, on_file)
+            try:
+                with _association(waiting, target) as association:
+                    waiting = _send_on(association, waiting, report, tries, on_file)
+            except Misconfigured as error:
+                if not report.sent:
+                    raise
+                report.failed.update({file.path: str(error) for file in waiting})  # it went away in the middle
+                break
     return report
 
 

@@ -41,21 +41,27 @@ class OpenAssociation:
     tally: Tally = field(default_factory=Tally)
 
 
+TallyOf = Callable[[Any], Tally]
+
+
+@dataclass(frozen=True)
+class ReceivePath:
+    """How the objects of an association come in: pairs (event, handler), and pynetdicom's connection handler."""
+
+    name: str
+    handlers: tuple[tuple[Any, Any], ...] = ()
+    request_handler: type[RequestHandler] = RequestHandler
+
+
 class Receiver:
     """Serves associations on sockets that are handed to it.
 
     Args:
         settings: AE title, limits and timeouts.
-        handlers: pairs (event, handler) for the services, given the function association -> tally.
-        request_handler: pynetdicom's connection handler, or a faster one.
+        path: how objects come in, given the function association -> its tally.
     """
 
-    def __init__(
-        self,
-        settings: ListenerSettings,
-        handlers: Callable[[Callable[[Any], Tally]], list[tuple[Any, Any]]],
-        request_handler: type[RequestHandler] = RequestHandler,
-    ) -> None:
+    def __init__(self, settings: ListenerSettings, path: Callable[[TallyOf], ReceivePath]) -> None:
         silence_library()
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
@@ -63,13 +69,16 @@ class Receiver:
         self._lock = threading.Lock()
         contexts.register_extra_classes(settings)
         own = [(evt.EVT_CONN_OPEN, self._on_open), (evt.EVT_REQUESTED, self._on_request)]
-        self._server = _make_server(settings, [*own, *handlers(self._tally)], request_handler)
+        chosen = path(self._tally)
+        self._server = _make_server(settings, [*own, *chosen.handlers], chosen.request_handler)
 
     def take(self, connection: socket.socket, address: Address) -> None:
         """Serve a connection; returns at once, the association has its own threads. Takes over the socket."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each answer waits 40 ms for an ACK
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.settimeout(self._settings.pdu_timeout_s)
+        connection.settimeout(
+            self._settings.pdu_timeout_s
+        )  # of one read: a silent peer must not hold a thread for ever
         try:
             self._server.finish_request(connection, connection.getpeername())
         except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on

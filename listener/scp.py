@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from listener import admission
 from listener.admission import Address
 from listener.receive_stock import store_handler
-from listener.receiver import Receiver
+from listener.receiver import ReceivePath, Receiver, TallyOf
 from listener.reception import Reception
 from triage.errors import Misconfigured, Transient
 from workers.config import ListenerSettings, Settings
@@ -73,7 +73,7 @@ def run(
         index = LateIndex(settings.index_url)
         writer = parts.enter_context(_writing(index, on_stored))
         reception = Reception(store, writer.put)
-        receiver = Receiver(settings.listener, lambda tally_of: [store_handler(reception, tally_of)])
+        receiver = Receiver(settings.listener, lambda tally_of: receive_path(settings.listener, reception, tally_of))
         parts.callback(receiver.close, grace_s=settings.listener.stop_grace_s)
         parts.enter_context(_scanning(store, index, writer))
         port = int(listening.getsockname()[1])
@@ -84,6 +84,26 @@ def run(
             ready(port)
         accept_until(stop, listening, settings.listener, receiver)
     log.info("listener.stopped")
+
+
+def receive_path(settings: ListenerSettings, reception: Reception, tally_of: TallyOf) -> ReceivePath:
+    """The receive path that the settings name; the stock one when the library is not the one the other was made for."""
+    from listener import receive_stream
+
+    if settings.receive_path == "stream":
+        missing = receive_stream.missing_names()
+        if not missing:
+            door = receive_stream.Door(
+                reception=reception,
+                tally_of=tally_of,
+                max_pdu_bytes=settings.max_pdu_bytes,
+                max_object_bytes=settings.max_object_bytes,
+                acse_timeout_s=settings.acse_timeout_s,
+                pdu_timeout_s=settings.pdu_timeout_s,
+            )
+            return ReceivePath("stream", request_handler=receive_stream.request_handler(door))
+        log.warning("listener.stock_path", reason="pynetdicom has changed", missing=missing)
+    return ReceivePath("stock", handlers=(store_handler(reception, tally_of),))
 
 
 def accept_until(stop: threading.Event, listening: socket.socket, settings: ListenerSettings, takes: Takes) -> None:

@@ -96,11 +96,16 @@ def stack_shape(geometry: Geometry) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Sampling:
-    """Where the voxels of a stack look in the phantom, per sub-slice: (weight, flat voxel numbers (M,), phantom index
-    (3, M))."""
+    """Where the voxels of a stack look in the phantom.
+
+    shape: (k, j, i) of the stack; voxels: flat numbers (M,) of those that see the head; index: (3, M) phantom index of
+    their centres, (k, j, i) order; offsets: per sub-slice its weight and index shift (3,).
+    """
 
     shape: tuple[int, int, int]
-    passes: tuple[tuple[float, npt.NDArray[np.int64], Field], ...]
+    voxels: npt.NDArray[np.int64]
+    index: Field
+    offsets: tuple[tuple[float, npt.NDArray[np.float32]], ...]
 
 
 def sampling(
@@ -112,36 +117,33 @@ def sampling(
     occupied: npt.NDArray[np.bool_],
     moved: Displacement | None,
 ) -> Sampling:
-    """Trace every voxel (and sub-slice) back through pose and swelling to the phantom on ``grid``.
+    """Trace every voxel back through pose and swelling to the phantom on ``grid``.
 
     occupied: (k, j, i) where the phantom holds tissue; voxels looking elsewhere are skipped (they hold noise only).
-    moved: pull field this session's head -> phantom.
+    moved: pull field this session's head -> phantom, taken at slice centres (it varies by less than 0.1 mm across one).
     """
     shape = stack_shape(geometry)
     to_index = np.linalg.inv(grid.affine) @ np.linalg.inv(pose.head_to_scanner()) @ affine
+    index = _indices(to_index, shape)
+    coarse = ndimage.binary_dilation(occupied[::4, ::4, ::4], iterations=2).astype(np.uint8)
+    voxels = np.flatnonzero(sample(coarse, index / np.float32(4.0), order=0) > 0)
+    index = np.ascontiguousarray(index[:, voxels])
+    if moved is not None:
+        index += _swelling_index(index, grid, moved)
+    step = to_index[2::-1, 2].astype(np.float32)  # one slice, in phantom voxels
     profile = PROFILE if geometry.acquisition == "2D" else ((0.0, 1.0),)
-    coarse = ndimage.binary_dilation(occupied[::4, ::4, ::4], iterations=2)
-    passes = []
-    for offset, weight in profile:
-        index = _indices(to_index, shape, offset * geometry.thickness_mm / geometry.spacing_mm)
-        near = np.flatnonzero(sample(coarse.astype(np.uint8), index / np.float32(4.0), order=0) > 0)
-        index = np.ascontiguousarray(index[:, near])
-        if moved is not None:
-            index += _swelling_index(index, grid, moved)
-        passes.append((weight, near, index))
-    return Sampling(shape, tuple(passes))
+    thickness = np.float32(geometry.thickness_mm / geometry.spacing_mm)
+    return Sampling(shape, voxels, index, tuple((weight, step * thickness * np.float32(at)) for at, weight in profile))
 
 
-def _indices(to_index: Affine, shape: tuple[int, int, int], slice_offset: float) -> Field:
-    """Phantom index (k, j, i) of every voxel, (3, N) float32; slice_offset in slices."""
+def _indices(to_index: Affine, shape: tuple[int, int, int]) -> Field:
+    """Phantom index (k, j, i) of every voxel, (3, N) float32."""
     k, j, i = (np.arange(n, dtype=np.float32) for n in shape)
     out = np.empty((3, *shape), dtype=np.float32)
     m = to_index.astype(np.float32)
     for component in range(3):
-        line = m[component, 2] * (k + np.float32(slice_offset)) + m[component, 3]
-        out[2 - component] = (
-            line[:, None, None] + (m[component, 1] * j)[None, :, None] + (m[component, 0] * i)[None, None, :]
-        )
+        line = (m[component, 2] * k + m[component, 3])[:, None, None]
+        out[2 - component] = line + (m[component, 1] * j)[None, :, None] + (m[component, 0] * i)[None, None, :]
     return out.reshape(3, -1)
 
 
@@ -155,8 +157,8 @@ def _swelling_index(index: Field, grid: Grid, swelling: Displacement) -> Field:
 def sampled(signal: Field, where: Sampling) -> Field:
     """The noise-free stack: slice-profile average of the phantom's signal. (k, j, i) of the stack."""
     out = np.zeros(int(np.prod(where.shape)), dtype=np.float32)
-    for weight, near, index in where.passes:
-        out[near] += np.float32(weight) * sample(signal, index)
+    for weight, shift in where.offsets:
+        out[where.voxels] += np.float32(weight) * sample(signal, where.index + shift[:, None])
     return out.reshape(where.shape)
 
 

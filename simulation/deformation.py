@@ -125,7 +125,8 @@ def _pulled(field: Vectors, u: Vectors, grid: Grid) -> Vectors:
     """field(x + u(x)) on the same grid."""
     index = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float32) for n in grid.shape], indexing="ij"))
     index += u[::-1] / np.float32(grid.spacing_mm)  # index order is (k, j, i), component order (x, y, z)
-    return np.stack([ndimage.map_coordinates(c, index, order=1, mode="nearest", output=np.float32) for c in field])
+    at = index.reshape(3, -1)
+    return np.stack([sample(c, at, outside=None).reshape(grid.shape) for c in field])
 
 
 def log_jacobian(displacement: Displacement) -> Field:
@@ -142,16 +143,18 @@ def log_jacobian(displacement: Displacement) -> Field:
         return np.where(det > 0, np.log(det), -np.inf).astype(np.float32)
 
 
-def sample(array: npt.NDArray[Any], index: Field, *, order: Literal[0, 1] = 1, outside: float = 0.0) -> Field:
+def sample(array: npt.NDArray[Any], index: Field, *, order: Literal[0, 1] = 1, outside: float | None = 0.0) -> Field:
     """``array`` (k, j, i) at fractional voxel indices ``index`` (3, N) in (k, j, i) order. (N,), two threads.
 
-    outside: the value beyond the array.
+    outside: the value beyond the array; None: the nearest edge value.
     """
     out = np.empty(index.shape[1], dtype=np.float32)
     middle = index.shape[1] // 2
 
+    mode: Literal["nearest", "constant"] = "nearest" if outside is None else "constant"
+
     def run(span: slice) -> None:
-        ndimage.map_coordinates(array, index[:, span], out[span], order, mode="constant", cval=outside)
+        ndimage.map_coordinates(array, index[:, span], out[span], order, mode=mode, cval=outside or 0.0)
 
     with ThreadPoolExecutor(THREADS) as pool:  # scipy releases the interpreter lock while it interpolates
         list(pool.map(run, (slice(0, middle), slice(middle, None))))

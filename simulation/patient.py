@@ -75,7 +75,7 @@ def simulate(
         chronic_lesions: old white-matter lesions at both dates; None: the seed decides.
         on_progress: called with (share done 0..1, what is being done).
     """
-    _check(sequences, seed)
+    _check(sequences, seed, strength)
     tell = on_progress or (lambda _share, _what: None)
     patient_id = _patient_id(seed)
     folder = out / f"SIM-{seed}"
@@ -122,12 +122,14 @@ def simulate(
     )
 
 
-def _check(sequences: tuple[str, ...], seed: int) -> None:
+def _check(sequences: tuple[str, ...], seed: int, strength: float | None) -> None:
     unknown = set(sequences) - set(SEQUENCES)
     if unknown or not sequences:
         raise Misconfigured(f"sequences must be among {', '.join(SEQUENCES)}, got {', '.join(sequences) or 'none'}")
     if not 0 <= seed <= 999_999:
         raise Misconfigured(f"seed must lie in 0..999999, got {seed}")
+    if strength is not None and not 0 <= strength <= 1:
+        raise Misconfigured(f"strength must lie in 0..1 (relative FLAIR change), got {strength}")
 
 
 def _patient_id(seed: int) -> str:

@@ -58,9 +58,8 @@ def usual_strength(pattern: str) -> float:
 
 
 def apply_pattern(phantom: Phantom, pattern: str, strength: float, seed: int) -> Change:
-    """The follow-up of ``phantom`` under a pattern: "none" or letters of A, B, C, D, several joined by "+"."""
-    if not 0 <= strength <= 1.0:
-        raise Misconfigured(f"strength must lie in 0..1 (relative FLAIR change), got {strength}")
+    """The follow-up of ``phantom`` under a pattern: "none" or letters of A, B, C, D, several joined by "+"; strength
+    0..1."""
     change = Change(phantom)
     for name in names_of(pattern):
         change = _combined(change, _PATTERNS[name](change.phantom, strength, seed))
@@ -130,7 +129,8 @@ def bithalamic(phantom: Phantom, strength: float, seed: int) -> Change:
         f = 1.0 if factor == 1.0 else factor * float(rng.uniform(0.9, 1.1))
         factors.append(f)
         np.maximum(gain, np.float32(strength * f) * _soft(mask), out=gain)
-    swelling = thalamic_swelling(phantom, strength)
+    grid = phantom.grid.coarser(SWELLING_SPACING_MM)
+    swelling = _swollen(thalamic_growth(phantom, strength, grid), grid, phantom)
     details = {
         "A_factors": dict(zip(("thalamus", "pons", "medulla", "midbrain", "capsules", "white"), factors, strict=True))
     }
@@ -145,10 +145,9 @@ def _subcortical_white(phantom: Phantom) -> npt.NDArray[np.bool_]:
     return phantom.region("white_matter") & (near > 0.12) & (near < 0.35)
 
 
-def thalamic_swelling(phantom: Phantom, strength: float) -> Displacement:
-    """Thalami grow by strength/4 in log volume, the brain stem by a third of that; third ventricle and near CSF give
-    way."""
-    grid = phantom.grid.coarser(SWELLING_SPACING_MM)
+def thalamic_growth(phantom: Phantom, strength: float, grid: Grid) -> Field:
+    """Log volume growth on ``grid``: thalami strength/4, upper brain stem a third of that; third ventricle and near
+    fluid give way by the same volume."""
 
     def coarse(f: Field) -> Field:
         return ndimage.gaussian_filter(resample_field(f, phantom.grid, grid), 0.6)
@@ -164,7 +163,7 @@ def thalamic_swelling(phantom: Phantom, strength: float) -> Displacement:
     sink = third * (third_loss / max(float(third.sum()), 1e-6))
     rest = float(source.sum()) - third_loss
     sink += fluid * min(0.5, rest / max(float(fluid.sum()), 1e-6))
-    return _swollen(source - sink, grid, phantom)
+    return np.asarray(source - sink, dtype=np.float32)
 
 
 def _swollen(log_growth: Field, grid: Grid, phantom: Phantom) -> Displacement:
@@ -216,14 +215,23 @@ def cortical_diffusion(phantom: Phantom, strength: float, seed: int) -> Change:
     occipital = phantom.region("cortex_occipital")
     if not occipital.any():
         occipital = phantom.region("cortex") & (y > 70.0)
-    share = np.where(x < 0, 1.0, 0.35 + 0.2 * rng.random()).astype(np.float32)  # LPS: right is negative x
+    right = np.broadcast_to(x, occipital.shape) < 0  # LPS: right is negative x
+    occipital &= _patch(occipital & right, phantom.grid, rng)
+    share = np.where(right, 1.0, 0.35 + 0.2 * rng.random()).astype(np.float32)
     weight = _soft(occipital, 0.8) * share
     adc = np.asarray(1.0 - 0.35 * weight, dtype=np.float32)
-    volume_ml = (
-        float((occipital & (np.broadcast_to(x, occipital.shape) < 0)).sum()) * phantom.grid.spacing_mm**3 / 1000.0
-    )
+    volume_ml = float((occipital & right).sum()) * phantom.grid.spacing_mm**3 / 1000.0
     gain = np.asarray(strength * weight, dtype=np.float32)
     return Change(phantom, _alteration(phantom, gain, t1_per_gain=0.2, adc=adc), None, {"C_right_volume_ml": volume_ml})
+
+
+def _patch(where: npt.NDArray[np.bool_], grid: Grid, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A ball of 16-24 mm about a random voxel of ``where`` together with its mirror image across x = 0."""
+    x, y, z = grid.axes_mm()
+    k, j, i = np.unravel_index(int(rng.choice(np.flatnonzero(where))), grid.shape)
+    centre = (float(x[0, 0, i]), float(y[0, j, 0]), float(z[k, 0, 0]))
+    depth = (y - centre[1]) ** 2 + (z - centre[2]) ** 2
+    return np.asarray((np.abs(x) - abs(centre[0])) ** 2 + depth < rng.uniform(16.0, 24.0) ** 2)
 
 
 # -- D: global oedema ------------------------------------------------------------------------------
@@ -245,7 +253,7 @@ def global_oedema(phantom: Phantom, strength: float, seed: int) -> Change:
     ventricles = swollen.csf * swollen.region("lateral_ventricle", "third_ventricle", "fourth_ventricle")
     shrink = resample_field(ndimage.gaussian_filter(ventricles, 0.8), swollen.grid, grid) * np.float32(2.0 * strength)
     tissue = resample_field(swollen.parenchyma, swollen.grid, grid)
-    growth = tissue * (float(shrink.sum()) / float(tissue.sum())) - shrink
+    growth = tissue * (float(shrink.sum()) / float(tissue.sum())) - shrink + thalamic_growth(swollen, strength, grid)
     swelling = _swollen(np.asarray(growth, dtype=np.float32), grid, swollen)
     return Change(swollen, _alteration(swollen, gain, adc=np.ones_like(gain)), swelling, {"D_sulcal_fluid_kept": keep})
 

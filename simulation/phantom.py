@@ -192,7 +192,7 @@ def _distance_outside(brain: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
 
 
 def box_around(mask: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:
-    """Slices of the smallest box holding the mask, ``margin`` voxels wider on every side. The mask must not be empty."""
+    """Slices of the smallest box holding the (non-empty) mask, ``margin`` voxels wider on every side."""
     found = ndimage.find_objects(mask.astype(np.uint8))[0]
     k, j, i = (slice(max(s.start - margin, 0), s.stop + margin) for s in found)
     return k, j, i

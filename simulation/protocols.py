@@ -1,4 +1,4 @@
-"""The words of a scan protocol as frozen values: Scanner, Geometry, Private, Sequence, Protocol. Times in ms, lengths mm."""
+"""The words of a scan protocol as frozen values: Scanner, Geometry, Private, Sequence, Protocol. Units: ms, mm."""
 
 from __future__ import annotations
 

@@ -141,6 +141,6 @@ class _Camera:
 
 def adc_map(b0: Field, b1000: Field) -> Stored:
     """ADC in 1e-6 mm2/s from the two stacks, 0 where the b = 0 image holds noise only."""
-    valid = b0 > 0.12 * np.percentile(b0, 98)
+    valid = b0 > 0.2 * np.percentile(b0, 98)
     ratio = np.log(np.maximum(b0, 1.0) / np.maximum(b1000, 1.0)) / DWI_B * 1e6
     return np.asarray(np.where(valid, np.clip(np.rint(ratio), 0, 4095), 0), dtype=np.uint16)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from simulation.contrast import Weighting, parameter_maps, parenchymal_signal
-from simulation.deformation import log_jacobian, resample_field
+from simulation.deformation import Field, log_jacobian, resample_field
 from simulation.patterns import Change
 from simulation.phantom import Phantom
 
@@ -34,15 +35,21 @@ def truth_of(phantom: Phantom, change: Change, field_t: float, flair: Weighting)
         if mask.any():
             figures["volume_change_percent"] = 0.0 if growth is None else _percent(float(np.mean(np.exp(growth[mask]))))
         regions[name] = figures
-    fluid_before, fluid_after = float(phantom.csf.sum()), float(change.phantom.csf.sum())
+    after_volume = np.float32(1.0) if growth is None else np.exp(growth)  # size at follow-up of each baseline voxel
+    sulcal = ~phantom.region("lateral_ventricle", "third_ventricle", "fourth_ventricle") & (phantom.labels > 0)
     return {
         "regions": regions,
-        "sulcal_fluid_change_percent": _percent(fluid_after / fluid_before),
+        "brain_volume_change_percent": _growth(phantom.parenchyma, change.phantom.parenchyma * after_volume),
+        "sulcal_fluid_change_percent": _growth(phantom.csf * sulcal, change.phantom.csf * sulcal * after_volume),
         "pattern_details": dict(change.details),
     }
 
 
-def _on_grid(phantom: Phantom, values: np.ndarray) -> np.ndarray:
+def _growth(before: Field, after: Field) -> float:
+    return _percent(float(after.sum(dtype=np.float64) / before.sum(dtype=np.float64)))
+
+
+def _on_grid(phantom: Phantom, values: Field) -> Field:
     out = np.zeros(phantom.grid.shape, dtype=np.float32)
     out.ravel()[phantom.inside] = values
     return out
@@ -52,5 +59,5 @@ def _percent(ratio: float) -> float:
     return round(100.0 * (ratio - 1.0), 3)
 
 
-def _ml(phantom: Phantom, mask: np.ndarray) -> float:
+def _ml(phantom: Phantom, mask: npt.NDArray[np.bool_]) -> float:
     return round(float(mask.sum()) * phantom.grid.spacing_mm**3 / 1000.0, 3)

@@ -1,0 +1,1 @@
+"""One detector per file. Each sees only Measurements (and its own limits) and answers one Finding."""

@@ -1,0 +1,41 @@
+"""Findings in, one Decision out: the whole policy, read top down. A priority is raised or left alone, never lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from triage.model import Category, Decision, Finding, Presence, Priority, Strength
+
+_ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
+
+
+def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_baseline: bool = True) -> Decision:
+    """The category and priority for one study (clinical.md, Priority).
+
+    Args:
+        findings: one per pattern.
+        refusal: reason code and sentence when nothing could be measured.
+        has_baseline: without one, priority is capped at P2 unless C or D stand on their own.
+    """
+    present = [f for f in findings if f.presence is Presence.PRESENT]
+    reasons = tuple(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present)
+    if present:
+        priority = max((_priority(f, has_baseline) for f in present), key=_ORDER.index)
+        sure = any(f.strength in (Strength.SUSPECTED, Strength.STRONG) for f in present)
+        return Decision(Category.NEUROTOXICITY_SUSPECTED if sure else Category.POSSIBLE, priority, reasons)
+    if refusal is not None:
+        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (refusal,))
+    if not any(f.presence is Presence.ABSENT for f in findings):
+        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, tuple(f"pattern {f.pattern}: {f.explanation}" for f in findings))
+    return Decision(Category.NO_PATTERN, Priority.UNCHANGED, tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings))
+
+
+def _priority(finding: Finding, has_baseline: bool) -> Priority:
+    sure = finding.strength in (Strength.SUSPECTED, Strength.STRONG)
+    match finding.pattern:
+        case "D" | "C":
+            return Priority.P1 if sure else Priority.P2
+        case "A" if finding.strength is Strength.STRONG and has_baseline:
+            return Priority.P1
+        case _:
+            return Priority.P2 if sure else Priority.P3

@@ -1,0 +1,103 @@
+"""An Assessment in, the JSON document of the contract (schema_version "1") out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from triage.model import Assessment, BaselineChoice, Finding, Measurement, RegistrationResult
+
+SCHEMA_VERSION = "1"
+DISCLAIMER = "Decision support, unverified. Not a diagnosis. No toxicity grade is given."
+
+
+def to_document(assessment: Assessment) -> dict[str, Any]:
+    """Plain JSON types only; figures that are not finite become null."""
+    study = assessment.study
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "stage": assessment.stage.value,
+        "disclaimer": DISCLAIMER,
+        "study": {
+            "study_instance_uid": study.study_instance_uid,
+            "study_date": study.study_date.isoformat() if study.study_date else None,
+            "patient_id": study.patient.patient_id,
+            "days_after_infusion": assessment.days_after_infusion,
+        },
+        "baseline": _baseline(assessment.baseline),
+        "series": _series(assessment),
+        "registration": _registration(assessment.registration),
+        "measurements": [_measurement(m) for m in assessment.measurements],
+        "findings": [_finding(f) for f in assessment.findings],
+        "decision": {
+            "category": assessment.decision.category.value,
+            "priority": assessment.decision.priority.value,
+            "reasons": list(assessment.decision.reasons),
+        },
+        "notices": list(assessment.notices),
+        "timings_s": {key: _number(value) for key, value in assessment.timings_s.items()},
+        "versions": dict(assessment.versions),
+    }
+
+
+def _baseline(choice: BaselineChoice | None) -> dict[str, Any] | None:
+    """null when there is nothing to say; a refused comparison keeps its reason and the rejected candidates."""
+    if choice is None:
+        return None
+    return {
+        "study_instance_uid": choice.study_instance_uid,
+        "study_date": choice.study_date.isoformat() if choice.study_date else None,
+        "reason": choice.reason,
+        "rejected": [{"study_instance_uid": r.study_instance_uid, "reason": r.reason} for r in choice.rejected],
+    }
+
+
+def _series(assessment: Assessment) -> list[dict[str, Any]]:
+    problems = {s.series_instance_uid: f"{s.code}: {s.message}" for s in assessment.skipped}
+    rows = []
+    for series in assessment.study.series:
+        uid = series.header.series_instance_uid
+        reasons = list(series.identification.reasons)
+        if uid in problems:
+            reasons.append(problems.pop(uid))
+        rows.append({"series_instance_uid": uid, "kind": series.identification.kind.value, "used_as": assessment.used_as.get(uid), "reasons": reasons})
+    rows += [{"series_instance_uid": uid, "kind": "unknown", "used_as": None, "reasons": [text]} for uid, text in problems.items()]
+    return rows
+
+
+def _registration(result: RegistrationResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    return {
+        "accepted": result.accepted,
+        "reason": result.reason,
+        "quality": {key: _number(value) for key, value in result.quality.items()},
+        "followup_to_baseline_lps_mm": [[float(v) for v in row] for row in result.followup_to_baseline],
+    }
+
+
+def _measurement(m: Measurement) -> dict[str, Any]:
+    return {
+        "region": m.region,
+        "quantity": m.quantity,
+        "value": _number(m.value),
+        "unit": m.unit,
+        "uncertainty": _number(m.uncertainty),
+        "baseline_value": _number(m.baseline_value),
+        "assessable": m.assessable,
+        "reason": m.reason,
+    }
+
+
+def _finding(f: Finding) -> dict[str, Any]:
+    return {
+        "pattern": f.pattern,
+        "presence": f.presence.value,
+        "strength": f.strength.value if f.strength else None,
+        "explanation": f.explanation,
+        "evidence": list(f.evidence),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return round(float(value), 6) if value is not None and math.isfinite(value) else None

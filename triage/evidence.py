@@ -1,0 +1,61 @@
+"""What a reader looks at: everything on the follow-up FLAIR's own grid, made when asked for (the decision never waits for it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from triage.images import NEAREST, affine_of, affine_transform, resample, to_sitk
+from triage.model import Affine, Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Ingredients of the pictures.
+
+    followup, baseline: native FLAIR volumes. labels: regions in baseline space. change: log ratio on the half-way grid (None: not compared).
+    followup_to_baseline, followup_to_half_way: (4, 4), LPS mm to LPS mm. Without a baseline: labels lie in follow-up space, transforms are None.
+    """
+
+    followup: Volume
+    baseline: Volume | None
+    labels: Volume | None
+    label_names: Mapping[int, str]
+    change: Volume | None
+    followup_to_baseline: Affine | None
+    followup_to_half_way: Affine | None
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceMaps:
+    """On the follow-up grid, shape (k, j, i): labels uint8; baseline and change_percent float32 (NaN where not measured)."""
+
+    followup: Volume
+    labels: Volume | None
+    baseline: Volume | None
+    change_percent: Volume | None
+
+
+def on_followup_grid(evidence: Evidence) -> EvidenceMaps:
+    """Resample everything onto the follow-up FLAIR's own grid."""
+    grid = to_sitk(evidence.followup)
+    to_baseline = None if evidence.followup_to_baseline is None else affine_transform(evidence.followup_to_baseline)
+
+    def moved(volume: Volume | None, transform: sitk.Transform | None, how: int, outside: float, kind: int) -> Volume | None:
+        if volume is None:
+            return None
+        return Volume(sitk.GetArrayFromImage(resample(to_sitk(volume, kind), grid, transform, how=how, outside=outside)), affine_of(grid))
+
+    half_way = None if evidence.followup_to_half_way is None else affine_transform(evidence.followup_to_half_way)
+    change = moved(evidence.change, half_way, NEAREST, float("nan"), sitk.sitkFloat32)
+    if change is not None:
+        change = Volume((100.0 * np.expm1(change.voxels)).astype(np.float32), change.affine)
+    return EvidenceMaps(
+        followup=evidence.followup,
+        labels=moved(evidence.labels, to_baseline, NEAREST, 0.0, sitk.sitkUInt8),
+        baseline=moved(evidence.baseline, to_baseline, sitk.sitkLinear, 0.0, sitk.sitkFloat32),
+        change_percent=change,
+    )

@@ -1,0 +1,96 @@
+"""Bridges between Volume and SimpleITK, and the few resampling verbs the core needs. All transforms act on LPS mm points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from triage.model import Affine, Volume
+
+LINEAR = sitk.sitkLinear
+NEAREST = sitk.sitkNearestNeighbor
+SPLINE = sitk.sitkBSpline3
+
+
+def to_sitk(volume: Volume, pixel_type: int = sitk.sitkFloat32) -> sitk.Image:
+    """The same voxels and geometry as a SimpleITK image (bool arrays become 0/1)."""
+    array = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(volume.affine[:3, 3].tolist())
+    image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())
+    return sitk.Cast(image, pixel_type)
+
+
+def affine_of(image: sitk.Image) -> Affine:
+    """(4, 4), voxel index (i, j, k, 1) -> LPS mm."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return affine
+
+
+def from_sitk(image: sitk.Image) -> Volume:
+    return Volume(sitk.GetArrayFromImage(image), affine_of(image))
+
+
+def on_grid(voxels: npt.NDArray[Any], grid: sitk.Image) -> sitk.Image:
+    """Array (k, j, i) with the geometry of ``grid``."""
+    image = sitk.GetImageFromArray(voxels.astype(np.uint8) if voxels.dtype == np.bool_ else voxels)
+    image.CopyInformation(grid)
+    return image
+
+
+def resample(
+    moving: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None, *, how: int = LINEAR, outside: float = 0.0
+) -> sitk.Image:
+    """``moving`` on the grid of ``grid``; ``transform`` maps grid points to moving points (ITK's direction)."""
+    return sitk.Resample(moving, grid, transform or sitk.Transform(3, sitk.sitkIdentity), how, outside, moving.GetPixelID())
+
+
+def isotropic_grid(image: sitk.Image, spacing_mm: float, *, margin_mm: float = 0.0) -> sitk.Image:
+    """An empty uint8 grid of cubic voxels along the image's own axes covering its extent plus a margin."""
+    size = np.array(image.GetSize())
+    spacing = np.array(image.GetSpacing())
+    extent = size * spacing + 2 * margin_mm
+    count = np.maximum(1, np.ceil(extent / spacing_mm)).astype(int)
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    first = (spacing_mm - spacing) / 2 - margin_mm - (count * spacing_mm - extent) / 2
+    grid = sitk.Image(count.tolist(), sitk.sitkUInt8)
+    grid.SetSpacing([spacing_mm] * 3)
+    grid.SetDirection(image.GetDirection())
+    grid.SetOrigin((np.array(image.GetOrigin()) + direction @ first).tolist())
+    return grid
+
+
+def smooth_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """Gaussian pre-filter against aliasing before sampling at ``spacing_mm``; axes already coarser are left alone."""
+    sigmas = [spacing_mm * 0.4 if s < spacing_mm * 0.75 else 0.0 for s in image.GetSpacing()]
+    for axis, sigma in enumerate(sigmas):
+        if sigma > 0 and image.GetSize()[axis] >= 4:
+            image = sitk.RecursiveGaussian(image, sigma=sigma, direction=axis)
+    return image
+
+
+def affine_transform(matrix: Affine) -> sitk.AffineTransform:
+    """ITK transform that maps points as ``matrix`` (4, 4) does, LPS mm to LPS mm."""
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
+    transform.SetTranslation(matrix[:3, 3].tolist())
+    return transform
+
+
+def matrix_of(transform: sitk.Transform) -> Affine:
+    """(4, 4) of any linear ITK transform, found by mapping four points (centres and composites included)."""
+    matrix = np.eye(4)
+    zero = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    for axis in range(3):
+        point = [0.0, 0.0, 0.0]
+        point[axis] = 1.0
+        matrix[:3, axis] = np.array(transform.TransformPoint(tuple(point))) - zero
+    matrix[:3, 3] = zero
+    return matrix

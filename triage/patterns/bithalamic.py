@@ -1,0 +1,145 @@
+"""Pattern A: both thalami and the brain stem rise on FLAIR and swell; external/extreme capsules and white matter support it.
+
+Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (clinical.md, pattern A).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from triage.measurement import lookup
+from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.regions import CAPSULES, THALAMI, WHITE
+
+PATTERN = "A"
+TITLE = "bithalamic and brain stem FLAIR rise"
+
+
+@dataclass(frozen=True)
+class BithalamicLimits:
+    """Limits in percent unless named otherwise; ``_same`` / ``_different`` by protocol class. Absolute change and z must both hold.
+
+    Starting values of clinical.md (mark S).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    thalami_same: float = 8.0
+    thalami_different: float = 15.0
+    thalami_strong_same: float = 15.0
+    thalami_strong_different: float = 22.0
+    stem_same: float = 10.0
+    stem_different: float = 18.0
+    z: float = 2.5
+    swelling_percent: float = 4.0  # mean log-Jacobian +0.04 of both thalami
+    pons_swelling_percent: float = 3.0
+    third_ventricle_percent: float = -20.0
+    capsules: float = 10.0
+    white_raised_percent: float = 2.0
+    symmetry: float = 0.7
+
+
+@dataclass(frozen=True)
+class _Sign:
+    """One sign of the pattern: present, absent or indeterminate, with the figures behind it."""
+
+    name: str
+    presence: Presence
+    evidence: tuple[str, ...]
+
+
+def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limits: BithalamicLimits) -> Finding:
+    """Pattern A from the measurements of one follow-up against its baseline."""
+    same = protocol is ProtocolMatch.SAME
+    thalami = _both(measurements, THALAMI, "flair_change_percent", limits.thalami_same if same else limits.thalami_different, limits.z, "A1 thalami")
+    strong = _both(measurements, THALAMI, "flair_change_percent", limits.thalami_strong_same if same else limits.thalami_strong_different, limits.z, "A1 strong")
+    stem = _any(measurements, ("pons", "medulla"), limits.stem_same if same else limits.stem_different, limits.z)
+    swelling, capsules = _swelling(measurements, limits), _capsules(measurements, limits)
+    signs = (thalami, stem, swelling, capsules)
+    strength = _strength(thalami, strong, stem, swelling, capsules)
+    evidence = tuple(line for sign in signs for line in sign.evidence)
+    if strength is not None:
+        present = ", ".join(s.name for s in signs if s.presence is Presence.PRESENT)
+        return Finding(PATTERN, Presence.PRESENT, strength, f"{TITLE}: {present} against the baseline", evidence)
+    if thalami.presence is Presence.INDETERMINATE:
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: the thalami could not be measured", evidence)
+    limit = limits.thalami_same if same else limits.thalami_different
+    return Finding(PATTERN, Presence.ABSENT, None, f"{TITLE}: the thalami do not both rise by {limit:g} % ({protocol} protocol)", evidence)
+
+
+def _strength(thalami: _Sign, strong: _Sign, stem: _Sign, swelling: _Sign, capsules: _Sign) -> Strength | None:
+    def has(sign: _Sign) -> bool:
+        return sign.presence is Presence.PRESENT
+
+    supported = has(stem) or has(swelling) or has(capsules)
+    if has(strong) and supported:
+        return Strength.STRONG
+    if has(strong) or (has(thalami) and supported):
+        return Strength.SUSPECTED
+    if has(thalami) or (has(stem) and has(swelling)):
+        return Strength.POSSIBLE
+    return None
+
+
+def _line(m: Measurement) -> str:
+    if m.value is None:
+        return f"{m.region}/{m.quantity}: not measured ({m.reason})"
+    spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.1f}"
+    return f"{m.region}/{m.quantity} = {m.value:+.1f}{spread} {m.unit}"
+
+
+def _exceeds(m: Measurement, limit: float, z: float) -> bool | None:
+    if m.value is None:
+        return None
+    return m.value >= limit and (m.uncertainty is None or m.value >= z * m.uncertainty)
+
+
+def _presence(answer: bool | None) -> Presence:
+    return Presence.INDETERMINATE if answer is None else Presence.PRESENT if answer else Presence.ABSENT
+
+
+def _both(measurements: tuple[Measurement, ...], regions: tuple[str, ...], quantity: str, limit: float, z: float, name: str) -> _Sign:
+    found = [lookup(measurements, region, quantity) for region in regions]
+    answers = [_exceeds(m, limit, z) for m in found]
+    answer = False if False in answers else None if None in answers else True
+    return _Sign(name, _presence(answer), tuple(_line(m) for m in found))
+
+
+def _any(measurements: tuple[Measurement, ...], regions: tuple[str, ...], limit: float, z: float) -> _Sign:
+    found = [lookup(measurements, region, "flair_change_percent") for region in regions]
+    answers = [_exceeds(m, limit, z) for m in found]
+    answer = True if True in answers else None if None in answers else False
+    return _Sign("A2 brain stem", _presence(answer), tuple(_line(m) for m in found))
+
+
+def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:
+    thalami = [lookup(measurements, region, "volume_change_percent") for region in THALAMI]
+    ventricle = lookup(measurements, "third_ventricle", "volume_change_percent")
+    pons = lookup(measurements, "pons", "volume_change_percent")
+    lines = tuple(_line(m) for m in (*thalami, ventricle, pons))
+    left, right = thalami[0].value, thalami[1].value
+    if left is None or right is None:
+        return _Sign("A3 swelling", Presence.INDETERMINATE, lines)
+    supported = (ventricle.value is not None and ventricle.value <= limits.third_ventricle_percent) or (
+        pons.value is not None and pons.value >= limits.pons_swelling_percent
+    )
+    return _Sign("A3 swelling", _presence((left + right) / 2 >= limits.swelling_percent and supported), lines)
+
+
+def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:
+    capsules = _both(measurements, CAPSULES, "flair_change_percent", limits.capsules, limits.z, "A4 capsules")
+    white = [lookup(measurements, region, "raised_fraction_percent") for region in WHITE]
+    raised = [None if m.value is None else m.value >= limits.white_raised_percent for m in white]
+    symmetry = [lookup(measurements, name, "symmetry") for name in ("external_extreme_capsules", "white_matter")]
+    by_capsules = capsules.presence is Presence.PRESENT and (symmetry[0].value or 0.0) >= limits.symmetry
+    by_white = all(raised) and _white_symmetry(white) >= limits.symmetry
+    lines = (*capsules.evidence, *(_line(m) for m in white))
+    if by_capsules or by_white:
+        return _Sign("A4 capsules or white matter", Presence.PRESENT, lines)
+    unknown = capsules.presence is Presence.INDETERMINATE and None in raised
+    return _Sign("A4 capsules or white matter", Presence.INDETERMINATE if unknown else Presence.ABSENT, lines)
+
+
+def _white_symmetry(white: list[Measurement]) -> float:
+    left, right = white[0].value, white[1].value
+    return 0.0 if left is None or right is None or max(left, right) <= 0 else min(left, right) / max(left, right)

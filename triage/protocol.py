@@ -1,0 +1,55 @@
+"""Two FLAIR series in, SAME or DIFFERENT protocol out, with the reasons; the class sets which limits apply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from triage.model import ProtocolMatch, SeriesHeader, Volume
+
+
+@dataclass(frozen=True)
+class ProtocolLimits:
+    """Largest relative differences that still count as the same protocol.
+
+    tissue_contrast: |log ratio of white matter - log ratio of grey matter| between the dates; a header cannot lie about it.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    timing: float = 0.15
+    in_plane: float = 0.2
+    slice_thickness: float = 0.5
+    field_strength_t: float = 0.3
+    tissue_contrast: float = 0.06
+
+
+def compare(
+    followup: tuple[SeriesHeader, Volume], baseline: tuple[SeriesHeader, Volume], limits: ProtocolLimits
+) -> tuple[ProtocolMatch, tuple[str, ...]]:
+    """Whether both were acquired alike. What a header does not say is not held against it; geometry is always known."""
+    (fh, fv), (bh, bv) = followup, baseline
+    reasons = [
+        *_text("manufacturer", fh.manufacturer, bh.manufacturer),
+        *_text("scanner model", fh.model_name, bh.model_name),
+        *_text("acquisition", fh.mr_acquisition_type, bh.mr_acquisition_type),
+        *_number("repetition time (ms)", fh.repetition_time_ms, bh.repetition_time_ms, limits.timing),
+        *_number("echo time (ms)", fh.echo_time_ms, bh.echo_time_ms, limits.timing),
+        *_number("inversion time (ms)", fh.inversion_time_ms, bh.inversion_time_ms, limits.timing),
+        *_number("in-plane voxel (mm)", min(fv.spacing_mm), min(bv.spacing_mm), limits.in_plane),
+        *_number("slice distance (mm)", max(fv.spacing_mm), max(bv.spacing_mm), limits.slice_thickness),
+    ]
+    tesla = (fh.magnetic_field_strength_t, bh.magnetic_field_strength_t)
+    if tesla[0] and tesla[1] and abs(tesla[0] - tesla[1]) > limits.field_strength_t:
+        reasons.append(f"field strength {tesla[0]:g} T against {tesla[1]:g} T")
+    return (ProtocolMatch.DIFFERENT if reasons else ProtocolMatch.SAME), tuple(reasons)
+
+
+def _text(what: str, one: str, other: str) -> list[str]:
+    differ = one and other and one.strip().casefold() != other.strip().casefold()
+    return [f"{what} {one.strip()} against {other.strip()}"] if differ else []
+
+
+def _number(what: str, one: float | None, other: float | None, limit: float) -> list[str]:
+    if not one or not other or abs(one - other) <= limit * max(one, other):
+        return []
+    return [f"{what} {one:g} against {other:g}"]

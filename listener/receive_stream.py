@@ -36,6 +36,7 @@ MAX_MESSAGE_BYTES = (
     8 << 20
 )  # data set of any service but C-STORE (a storage commitment request names 100 bytes per object)
 MAX_FRAGMENT_BYTES = 1 << 20  # fragment of such a message
+DRAIN_FACTOR = 2  # a refused data set is read to its end, so that the sender hears why, up to this many times the limit
 SLOWEST_BYTES_PER_S = 1000  # a data set that comes slower than this on average is cut off
 SLOW_GRACE_S = 60.0
 
@@ -241,8 +242,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             self._answer(sock, store)
 
     def _check_progress(self, store: _Store) -> None:
-        if store.received > self._door.max_object_bytes + MAX_FRAGMENT_BYTES:
-            raise ProtocolError("the data set does not end")  # the refusal is due, but it would never be read
+        if store.received > DRAIN_FACTOR * self._door.max_object_bytes:
+            raise ProtocolError("the data set does not end")
         if time.monotonic() - store.since > SLOW_GRACE_S + store.received / SLOWEST_BYTES_PER_S:
             raise TimeoutError("the data set comes too slowly")
 

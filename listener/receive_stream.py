@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +30,12 @@ from listener import dimse
 from listener.reception import Reception, Tally
 from listener.stream_socket import WAIT_MS, StreamSocket
 from workers.files import Chunk, Spool
+from workers.log import get_logger
 from workers.part10 import Announced
 
-MAX_ASSOCIATE_BYTES = 1 << 20  # 128 contexts with every transfer syntax are 400 kB
+log = get_logger(__name__)
+
+MAX_ASSOCIATE_BYTES = 256 << 10  # 128 contexts with 45 transfer syntaxes each are 150 kB; decoding takes 1 s per MB
 MAX_MESSAGE_BYTES = (
     8 << 20
 )  # data set of any service but C-STORE (a storage commitment request names 100 bytes per object)
@@ -114,6 +118,18 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             self.socket.wake()
         return bool(super().stop_dul())
 
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        except Exception as error:  # the state machine has no answer to this order of events: hang up
+            log.warning("association.failed", error=repr(error))
+            self.assoc.is_aborted = True
+            self.assoc.is_established = False
+            with suppress(AttributeError):  # closed already
+                self.socket.close()
+        finally:
+            self._drop()  # released, aborted or timed out in the middle of an object
+
     def _read_pdu_data(self) -> None:
         """Read one PDU, or as many as come without a pause while they belong to C-STORE."""
         sock = self.socket
@@ -144,7 +160,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
 
     def _check_length(self, kind: int, length: int) -> None:
         """Before anything is allocated for it. Every PDU but these two is 4 bytes long (PS3.8 section 9.3)."""
-        limit = MAX_ASSOCIATE_BYTES if kind in (A_ASSOCIATE_RQ, P_DATA_TF) else 4
+        limit = MAX_ASSOCIATE_BYTES if kind == A_ASSOCIATE_RQ else MAX_FRAGMENT_BYTES if kind == P_DATA_TF else 4
         if length > limit and 1 <= kind <= 7:
             raise ProtocolError(f"PDU type {kind} of {length} bytes")
 

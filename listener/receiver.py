@@ -146,11 +146,12 @@ class Receiver:
 
 
 def silence_library() -> None:
-    """Keep pynetdicom from logging by itself: its lines show data of patients at DEBUG, and tracebacks for garbage."""
+    """Keep the libraries from logging by themselves: data of patients at DEBUG, a traceback for each bit of garbage."""
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    logging.getLogger("pydicom").setLevel(logging.ERROR)  # quotes every malformed UID of a request
 
 
 def _make_server(

@@ -29,6 +29,7 @@ from triage.regions import Placement, brain_grid, place_atlas, regions_on
 from triage.registration import RegistrationLimits, descend, half_way, register_followup
 
 FORBID_EXTRA: dict[str, str] = {"extra": "forbid"}
+SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
 LABEL_SPACING_MM = 1.0  # regions are kept at this spacing in baseline space
 
 
@@ -109,13 +110,9 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings
 def _place(images: StudyImages, flair: Volume, atlas: Atlas) -> Placement:
     """Atlas on the T1 when the session has one (better contrast of deep grey matter), else on the FLAIR itself."""
     t1 = images.volumes.get(SequenceKind.T1)
-    if t1 is None:
+    if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
         return place_atlas(flair, atlas)
-    try:
-        placement = place_atlas(t1, atlas)
-    except NotAssessable:  # e.g. a T1 slab; the FLAIR may still do
-        return place_atlas(flair, atlas)
-    return replace(placement, to_template=placement.to_template @ _same_session(flair, t1))
+    return place_atlas(flair, atlas, t1=t1, flair_to_t1=_same_session(flair, t1))
 
 
 def _same_session(flair: Volume, other: Volume) -> Affine:

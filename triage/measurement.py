@@ -12,7 +12,7 @@ import scipy.ndimage as ndi
 
 from triage.model import Mask, Measurement
 from triage.normalisation import CommonScale, robust_sd
-from triage.regions import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
+from triage.regions import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of, smooth_over
 
 CHANGE_REGIONS = (*THALAMI, *BRAIN_STEM, *CAPSULES, *WHITE)
 
@@ -24,7 +24,7 @@ class MeasurementLimits:
     shell_mm: inner and outer distance of the local reference shell (clinical.md: 4-15 mm had the smallest drift between protocols).
     erode_mm: taken off thalami and brain stem before the median, against partial volume with CSF.
     min_volume_ml, min_seen: smallest eroded volume and smallest share of the region that both scans must show.
-    raised_percent: a white matter voxel counts as raised above this change (A4).
+    raised_percent, raised_sigma_mm: a white matter voxel counts as raised above this change after this smoothing (A4).
     pseudo_regions: spheres of reference tissue that tell how much a region of this pair changes without disease.
     floor_percent: smallest uncertainty that is believed.
     """
@@ -37,6 +37,7 @@ class MeasurementLimits:
     min_seen: float = 0.8
     min_shell_voxels: int = 150
     raised_percent: float = 15.0
+    raised_sigma_mm: float = 2.0
     pseudo_regions: int = 60
     pseudo_radius_mm: float = 9.0
     floor_percent: float = 1.0
@@ -89,20 +90,27 @@ def _region_change(
         yield from (not_measured(region, quantity, "%", problem) for quantity in quantities)
         return
     shell = _shell(whole, scale.reference, grid, limits)
-    local = float(np.median(scale.contrast[shell])) if shell.sum() >= limits.min_shell_voxels else None
+    local = float(np.median(scale.change[shell])) if shell.sum() >= limits.min_shell_voxels else None
     level = float(np.median(scale.baseline_level[core]))
     far = scale.change[core]
     sd = max(drift, limits.floor_percent)
     if region in WHITE or local is None:  # white matter is itself the reference tissue around it: only the far field can judge it
         near, name = far, "far"
     else:
-        near, name = scale.contrast[core] - local, "near"
+        near, name = far - local, "near"
     yield Measurement(region, "flair_change_percent", percent(float(np.median(near))), "%", sd, level, reason=f"reference: {name}")
     yield Measurement(region, "flair_change_far_percent", percent(float(np.median(far))), "%", sd, level)
     yield Measurement(region, "flair_change_p95_percent", percent(float(np.percentile(near, 95))), "%", percent(robust_sd(near)), level)
     if region in WHITE:
-        raised = float(100.0 * (far > np.log1p(limits.raised_percent / 100.0)).mean())
-        yield Measurement(region, "raised_fraction_percent", raised, "%")
+        yield Measurement(region, "raised_fraction_percent", _raised(scale, core, grid, limits), "%")
+
+
+def _raised(scale: CommonScale, core: Mask, grid: Grid, limits: MeasurementLimits) -> float:
+    """Share of the region raised beyond raised_percent *minus* the share lowered as much, percent: noise and edge errors do both alike."""
+    box = _box(core, 4)
+    smooth = smooth_over(scale.change[box], core[box], limits.raised_sigma_mm / grid.spacing_mm)[core[box]]
+    limit = np.log1p(limits.raised_percent / 100.0)
+    return float(100.0 * ((smooth > limit).mean() - (smooth < -limit).mean()))
 
 
 def _unmeasurable(region: str, whole: Mask, grid: Grid, limits: MeasurementLimits) -> str | None:
@@ -164,7 +172,7 @@ def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> flo
         inside, around = scale.reference[box] & ball, scale.reference[box] & ring
         if inside.sum() * grid.voxel_ml < limits.min_volume_ml * 3 or around.sum() < limits.min_shell_voxels:
             continue
-        found.append(float(np.median(scale.contrast[box][inside]) - np.median(scale.contrast[box][around])))
+        found.append(float(np.median(scale.change[box][inside]) - np.median(scale.change[box][around])))
         if len(found) >= limits.pseudo_regions:
             break
     return 100.0 * float(1.4826 * np.median(np.abs(found))) if len(found) >= 10 else 5.0  # 5 %: nothing is known about this pair

@@ -7,7 +7,7 @@ the atlas *in the scan's own contrast*: each tissue group gets the intensity it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -127,24 +127,33 @@ def _memberships(
     return grid, out
 
 
-def place_atlas(scan: Volume, atlas: Atlas) -> Placement:
-    """Find where the atlas lies on a FLAIR or T1 scan of a whole head (or an extracted brain).
+def place_atlas(flair: Volume, atlas: Atlas, *, t1: Volume | None = None, flair_to_t1: Affine | None = None) -> Placement:
+    """Find where the atlas lies on a FLAIR scan of a whole head (or an extracted brain).
+
+    The affine comes from the FLAIR: whole-head T1 has a second optimum half or twice the size, where scalp fat lies on white matter.
+    The deformation comes from the T1 of the same session when there is one (deep grey matter and brain stem borders are clearer).
+
+    Args:
+        t1, flair_to_t1: T1 volume and (4, 4), FLAIR LPS mm -> T1 LPS mm; both or neither.
 
     Raises:
         NotAssessable: ``atlas_failed`` when too little of the brain is inside the field of view or no plausible affine is found.
     """
-    template, image = _template(atlas), to_sitk(scan)
+    template, image = _template(atlas), to_sitk(flair)
     scan_levels = pyramid(image)
     scan4 = resample(smooth_to(image, 4.0), isotropic_grid(image, 4.0))
     start = matrix_of(coarse_rigid(template.t1[0], scan_levels.coarse))
     affine, _ = affine_levels(template.t1, (scan_levels.coarse, scan4), start, template.head, mutual_information=True)
     _check_affine(affine, template, image)
-    return _deform(affine, template, image)
+    if t1 is None or flair_to_t1 is None:
+        return _deform(affine, template, image)
+    return replace(_deform(flair_to_t1 @ affine, template, to_sitk(t1)), to_template=np.linalg.inv(affine))
 
 
 def _check_affine(affine: Affine, template: _Template, image: sitk.Image) -> None:
     scales = np.linalg.svd(affine[:3, :3])[1]
-    if scales.min() < 0.65 or scales.max() > 1.45:
+    volume = float(np.linalg.det(affine[:3, :3]))  # adult and child brains are 0.55-1.0 of the template's 1.9 L envelope
+    if scales.min() < 0.6 or scales.max() > 1.3 or not 0.35 < volume < 1.4:
         raise NotAssessable("atlas_failed", f"the atlas fits only with a scale of {scales.min():.2f} to {scales.max():.2f}; not a whole human head?")
     probe = resample(sitk.Cast(image * 0 + 1, sitk.sitkUInt8), template.levels[LEVELS_MM[0]][0], affine_transform(affine), how=NEAREST)
     brain = sitk.GetArrayViewFromImage(resample(template.tight_brain, probe, how=NEAREST)) > 0

@@ -38,7 +38,7 @@ def deform(scale: CommonScale, grid: Grid) -> Deformation:
     """Estimate the local volume change between the dates."""
     factor = grid.spacing_mm / WORKING_MM
     smooth_change = ndi.gaussian_filter(np.where(scale.reference | (np.abs(scale.change) < 0.5), scale.change, 0.0), SIGNAL_SIGMA_MM / grid.spacing_mm)
-    followup = _coarse(scale.followup_level * np.exp(-(scale.contrast - scale.change)) * np.exp(-smooth_change), factor)
+    followup = _coarse(scale.followup_level * np.exp(-smooth_change), factor)
     baseline = _coarse(scale.baseline_level, factor)
     followup, baseline = (np.clip(a, 0, 1.8).astype(np.float32) for a in (followup, baseline))
     there, folded_there = _log_jacobian(followup, baseline)

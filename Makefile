@@ -1,0 +1,58 @@
+# One word per chore. `make demo` and `make test` set up everything they need on a fresh Debian or Ubuntu machine.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup peers demo serve test lint types check bench clean
+
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+SOURCES := triage workers listener atlas simulation
+
+# Real scans for the tests marked `real`; without the folder those tests are skipped and say so.
+export ICANSEE_SHARED ?= $(abspath ../shared)
+
+help:
+	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (about 3 minutes)"
+	@echo "make serve   the node in the foreground, with config.yaml"
+	@echo "make test    all tests; installs the DICOM and database servers they talk to (apt)"
+	@echo "make lint    style and import contracts"
+	@echo "make types   static types"
+	@echo "make check   lint, types, test"
+	@echo "make bench   accuracy and speed"
+	@echo "make setup   only the Python environment (.venv) from the lock file"
+	@echo "make clean   remove what the chores above made, except the state of a node"
+
+setup: $(READY)
+
+$(READY): pyproject.toml uv.lock scripts/setup.sh
+	@scripts/setup.sh
+	@touch $@
+
+peers:
+	@scripts/test-peers.sh
+
+demo: $(READY)
+	@$(PYTHON) scripts/demo.py
+
+serve: $(READY)
+	@.venv/bin/icansee serve
+
+# The chaos tests kill processes and wait for leases: alone, so that nothing else steals their time.
+test: $(READY) peers
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not chaos"
+	$(PYTHON) -m pytest -m chaos
+
+lint: $(READY)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports --no-cache
+
+types: $(READY)
+	.venv/bin/mypy
+
+check: lint types test
+
+bench: $(READY)
+	@for script in bench/bench_*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit; done
+
+clean:
+	rm -rf .venv .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo build dist bench/out

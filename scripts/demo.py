@@ -1,0 +1,231 @@
+"""Nothing in, a working node shown: two synthetic patients go in by C-STORE, their decisions and pictures come out.
+
+Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+FOLDER = Path("demo")
+CONFIG = FOLDER / "config.yaml"
+READY = FOLDER / "ready.json"
+LOG = FOLDER / "node.log"
+ICANSEE = Path(sys.executable).with_name("icansee")
+START_S, DECISION_S, STOP_S = 90.0, 600.0, 90.0
+
+# Free ports, so that a demo runs beside anything; short pauses, so that nobody waits for a fallback.
+SETTINGS = {
+    "store": {"state_dir": str(FOLDER / "state")},
+    "listener": {"port": 0},
+    "web": {"port": 0},
+    "arrival": {"quiet_period_s": 3.0},
+    "queue": {"sweep_every_s": 1.0},
+    "log": {"format": "console"},
+}
+
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+
+
+class DemoError(Exception):
+    """The demonstration cannot go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A synthetic patient, and what must come out for the follow-up."""
+
+    title: str
+    seed: int
+    pattern: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A study on its way through the node. expected: the category of the contract."""
+
+    title: str
+    uid: str
+    folder: Path
+    expected: str
+
+    @property
+    def images(self) -> int:
+        return sum(1 for _ in self.folder.rglob("*.dcm"))
+
+
+PATIENTS = (
+    Patient("pattern A", seed=1, pattern="A", expected="neurotoxicity_suspected"),
+    Patient("no change", seed=2, pattern="none", expected="no_pattern"),
+)
+
+
+def main() -> int:
+    started = time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    CONFIG.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    try:
+        baselines, followups = _simulate()
+        with _node() as facts:
+            _send(baselines)
+            _wait(facts, baselines)
+            _send(followups)
+            _wait(facts, followups)
+            return _report(facts, [*baselines, *followups], started)
+    except DemoError as error:
+        console.print(f"demo: {error}", style="bold red", markup=False)
+        return 1
+
+
+def _simulate() -> tuple[list[Sent], list[Sent]]:
+    baselines, followups = [], []
+    for patient in PATIENTS:
+        with _step(f"synthetic patient: {patient.title}"):
+            written = _icansee(
+                "simulate", "--out", str(FOLDER / "dicom"), "--pattern", patient.pattern, "--seed", f"{patient.seed}",
+                "--protocol", "2d", "--sequences", "flair,t1", "--json",
+            )  # fmt: skip
+            facts = json.loads(written)
+            roster = ("patients", "set", facts["patient_id"], "--infusion-date", facts["infusion_date"])
+            _icansee(*roster, "--config", str(CONFIG))
+        before, after = Path(facts["baseline_dir"]), Path(facts["followup_dir"])
+        baselines.append(Sent(f"{patient.title}: baseline", facts["baseline_study_uid"], before, "not_assessable"))
+        followups.append(Sent(f"{patient.title}: follow-up", facts["followup_study_uid"], after, patient.expected))
+    return baselines, followups
+
+
+@contextmanager
+def _node() -> Iterator[dict[str, Any]]:
+    """`icansee serve` until the block ends; what it announced."""
+    with LOG.open("wb") as log:
+        command = [str(ICANSEE), "serve", "--config", str(CONFIG), "--ready-file", str(READY)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own command
+    try:
+        with _step("node with its own broker: icansee serve"):
+            _until(READY.exists, START_S, "the node did not start", process)
+        yield json.loads(READY.read_text(encoding="utf-8"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _send(studies: list[Sent]) -> None:
+    for study in studies:
+        with _step(f"C-STORE {study.images} images, {study.title}"):
+            _icansee("send", str(study.folder), "--config", str(CONFIG))
+
+
+def _wait(facts: dict[str, Any], studies: list[Sent]) -> None:
+    for study in studies:
+        with _step(f"decision, {study.title}"):
+            _until(partial(_decided, facts, study), DECISION_S, f"no decision on {study.title}")
+
+
+def _decided(facts: dict[str, Any], study: Sent) -> bool:
+    """All images are in, and the decision is about all of them."""
+    entries = httpx.get(f"{facts['web_url']}api/studies", timeout=10.0).raise_for_status().json()
+    entry = next((e for e in entries if e["study_instance_uid"] == study.uid), None)
+    if entry is not None and entry["state"] == "failed":
+        raise DemoError(f"{study.title}: {entry['failure']}")
+    return entry is not None and entry["images"] == study.images and entry["state"] == "assessed"
+
+
+def _report(facts: dict[str, Any], studies: list[Sent], started: float) -> int:
+    table = Table(caption="day: days after the infusion")
+    for name in ("study", "date", "day", "decision", "priority", "expected"):
+        table.add_column(name, no_wrap=True)
+    why, wrong = [], []
+    for study in studies:
+        document = httpx.get(f"{facts['web_url']}api/studies/{study.uid}", timeout=10.0).raise_for_status().json()
+        (FOLDER / f"{_file_name(study)}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        decision = document["decision"]
+        as_expected = decision["category"] == study.expected
+        if not as_expected:
+            wrong.append(f"{study.title}: {decision['category']} instead of {study.expected}")
+        when = document["study"]
+        table.add_row(
+            study.title, when["study_date"], str(when["days_after_infusion"]), decision["category"],
+            decision["priority"], "yes" if as_expected else "NO", style=None if as_expected else "red",
+        )  # fmt: skip
+        why += [f"{study.title}: {reason}" for reason in decision["reasons"][:1]]
+        if study.expected != "not_assessable" and _picture(facts, study) is None:
+            wrong.append(f"{study.title}: no evidence picture")
+    console.print(table)
+    for line in why:
+        console.print(f"- {line}", markup=False)
+    pictures = sorted(FOLDER.glob("*.png"))
+    if pictures:
+        console.print(
+            "evidence pictures (baseline | follow-up | difference): " + " ".join(map(str, pictures)), markup=False
+        )
+    for line in wrong:
+        console.print(line, style="bold red", markup=False)
+    console.print(f"{'not as expected' if wrong else 'all as expected'} after {time.monotonic() - started:.0f} s")
+    return 1 if wrong else 0
+
+
+def _picture(facts: dict[str, Any], study: Sent) -> Path | None:
+    response = httpx.get(f"{facts['web_url']}api/studies/{study.uid}/evidence.png", timeout=30.0)
+    if response.status_code != httpx.codes.OK:
+        return None
+    path = FOLDER / f"{_file_name(study)}.png"
+    path.write_bytes(response.content)
+    return path
+
+
+def _file_name(study: Sent) -> str:
+    return study.title.replace(": ", "-").replace(" ", "-")
+
+
+def _icansee(*arguments: str) -> str:
+    done = subprocess.run([ICANSEE, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if done.returncode != 0:
+        raise DemoError(f"icansee {' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """One line per step: what, and how long it took."""
+    started = time.monotonic()
+    with console.status(what):
+        yield
+    console.print(f"{time.monotonic() - started:6.1f} s  {what}")
+
+
+def _until(
+    done: Callable[[], object], patience_s: float, failure: str, process: subprocess.Popen[bytes] | None = None
+) -> None:
+    deadline = time.monotonic() + patience_s
+    while not done():
+        if time.monotonic() > deadline or (process is not None and process.poll() is not None):
+            raise DemoError(f"{failure}; see {LOG}")
+        time.sleep(0.25)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

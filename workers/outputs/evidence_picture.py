@@ -1,0 +1,292 @@
+"""A Picture (panels, outlines and words, all decided) in, PNG bytes out. Knows nothing about studies or patients."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from contourpy import contour_generator
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+Pixels = npt.NDArray[np.float32]  # (row, column)
+Paper = npt.NDArray[np.uint8]  # (row, column, rgb)
+
+DPI = 100
+FONT = "DejaVu Sans"  # ships with matplotlib
+MARGIN, GAP = 24, 8
+PANEL = (320, 384)  # columns, rows in pixels; the shape of an adult brain in axial view
+TEXT_WIDTH = 400
+WIDTH = 2 * MARGIN + 3 * PANEL[0] + 2 * GAP + MARGIN + TEXT_WIDTH
+HEADING, BAR = 26, 46
+COLUMN_TITLES = ("baseline", "follow-up", "difference")
+OUTLINE_PX = 1.1
+
+BACKGROUND, PLAIN, QUIET, WARNING = "#0b0d10", "#e8eaed", "#9aa3ad", "#ffb454"
+NOT_MEASURED, EMPTY = "#3c4148", "#15181c"
+CHANGE_LIMIT_PERCENT = 30
+# No change is black, so that noise stays quiet; fall is blue, rise is orange to yellow (safe for colour-blind readers).
+_STOPS = ("#b9e0ff", "#3b8fe8", "#153a66", "#050608", "#6b2c0c", "#ec7a1c", "#fff2a6")
+CHANGE_COLOURS = LinearSegmentedColormap.from_list(
+    "change", list(zip((0.0, 0.2, 0.36, 0.5, 0.64, 0.8, 1.0), _STOPS, strict=True))
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """One paragraph: text, colour, height in pixels, weight, and the empty space above it in pixels."""
+
+    text: str
+    colour: str = PLAIN
+    size_px: int = 15
+    bold: bool = False
+    above_px: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One slice: three panels of PANEL pixels (row, column) and the words beside them.
+
+    baseline, followup: grey 0..1; change: percent, NaN where not measured. None: empty, ``missing`` says why by column
+    title.
+    outlines: colour and smooth mask 0..1, drawn at one half. pixel_mm: for the scale bar.
+    """
+
+    heading: str
+    baseline: Pixels | None
+    followup: Pixels
+    change: Pixels | None
+    pixel_mm: float
+    outlines: Sequence[tuple[str, Pixels]] = ()
+    words: Sequence[Words] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    header: Sequence[Words]
+    rows: Sequence[Row]
+    footer: Sequence[Words]
+
+
+def texts(picture: Picture) -> list[str]:
+    """Every word the picture says, headings of columns and scales excepted."""
+    out = [w.text for w in (*picture.header, *picture.footer)]
+    for row in picture.rows:
+        out += [row.heading, *(w.text for w in row.words), *row.missing.values()]
+    return out
+
+
+def size_px(picture: Picture) -> tuple[int, int]:
+    """Width and height of the finished picture."""
+    return WIDTH, _Layout.of(picture).height
+
+
+def render(picture: Picture) -> bytes:
+    """PNG bytes on a dark background, ``size_px`` large."""
+    layout = _Layout.of(picture)
+    sheet = _Sheet.empty(layout.height)
+    sheet.paragraphs(picture.header, MARGIN, MARGIN, WIDTH - 2 * MARGIN)
+    for row, top in zip(picture.rows, layout.row_tops, strict=True):
+        _draw_row(sheet, row, top)
+    if _has_change(picture):
+        _draw_bar(sheet, layout.bar_top)
+    sheet.paragraphs(picture.footer, MARGIN, layout.footer_top, WIDTH - 2 * MARGIN)
+    return sheet.png()
+
+
+def _has_change(picture: Picture) -> bool:
+    return any(row.change is not None for row in picture.rows)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the parts begin, pixels from the top."""
+
+    row_tops: tuple[int, ...]
+    bar_top: int
+    footer_top: int
+    height: int
+
+    @classmethod
+    def of(cls, picture: Picture) -> _Layout:
+        top = MARGIN + height_of(picture.header, WIDTH - 2 * MARGIN) + GAP
+        tops = []
+        for row in picture.rows:
+            tops.append(top)
+            top += HEADING + max(PANEL[1], height_of(row.words, TEXT_WIDTH)) + GAP
+        bar = top
+        top += (BAR if _has_change(picture) else 0) + GAP
+        return cls(tuple(tops), bar, top, top + height_of(picture.footer, WIDTH - 2 * MARGIN) + MARGIN)
+
+
+def line_height(words: Words) -> int:
+    return round(1.4 * words.size_px)
+
+
+def height_of(paragraphs: Sequence[Words], width_px: int) -> int:
+    """Pixels that the wrapped paragraphs take."""
+    return sum(w.above_px + line_height(w) * len(wrap(w, width_px)) for w in paragraphs)
+
+
+@lru_cache(maxsize=8192)
+def width_of(text: str, size_px: int, bold: bool) -> float:
+    """Pixels a line takes; 3 % more than the outlines say, because hinting widens small letters."""
+    font = FontProperties(family=FONT, weight="bold" if bold else "normal", size=size_px * 72 / DPI)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) * DPI / 72 * 1.03
+
+
+@lru_cache(maxsize=1024)
+def wrap(words: Words, width_px: int) -> tuple[str, ...]:
+    """Lines no wider than ``width_px``; a word wider than a line is cut."""
+    lines: list[str] = []
+    line = ""
+    for word in _pieces(words, width_px):
+        longer = f"{line} {word}" if line else word
+        if line and width_of(longer, words.size_px, words.bold) > width_px:
+            lines.append(line)
+            longer = word
+        line = longer
+    return (*lines, line)
+
+
+def _pieces(words: Words, width_px: int) -> Iterator[str]:
+    for whole in words.text.split(" "):
+        word = "".join(c if c.isprintable() else "?" for c in whole)
+        while width_of(word, words.size_px, words.bold) > width_px:
+            fits = [n for n in range(1, len(word)) if width_of(word[:n], words.size_px, words.bold) <= width_px]
+            cut = max(fits, default=1)
+            yield word[:cut]
+            word = word[cut:]
+        yield word
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """One page in pixels from the top left corner: coloured pixels, lines and words over them."""
+
+    paper: Paper
+    figure: Figure
+    lines: list[tuple[str, npt.NDArray[np.float64]]]
+
+    @classmethod
+    def empty(cls, height: int) -> _Sheet:
+        figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
+        FigureCanvasAgg(figure)
+        return cls(np.full((height, WIDTH, 3), _rgb(BACKGROUND), dtype=np.uint8), figure, [])
+
+    def box(self, left: int, top: int, width: int, height: int, colour: str) -> None:
+        self.paper[top : top + height, left : left + width] = _rgb(colour)
+
+    def paste(self, left: int, top: int, pixels: Paper) -> None:
+        self.paper[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+
+    def text(self, left: float, top: float, words: Words, *, align: str = "left") -> None:
+        height = self.paper.shape[0]
+        self.figure.text(
+            left / WIDTH, 1 - (top + line_height(words) / 2) / height, words.text,
+            color=words.colour, fontsize=words.size_px * 72 / DPI, fontweight="bold" if words.bold else "normal",
+            family=FONT, ha=align, va="center_baseline", parse_math=False,
+        )  # fmt: skip
+
+    def paragraphs(
+        self, paragraphs: Sequence[Words], left: float, top: float, width_px: int, align: str = "left"
+    ) -> None:
+        for words in paragraphs:
+            top += words.above_px
+            for line in wrap(words, width_px):
+                self.text(left, top, replace(words, text=line), align=align)
+                top += line_height(words)
+
+    def png(self) -> bytes:
+        axes = self.figure.add_axes((0, 0, 1, 1), zorder=-1)  # one pair of axes for all: each costs milliseconds
+        axes.set_axis_off()
+        axes.imshow(self.paper, interpolation="nearest", aspect="auto")
+        axes.add_collection(
+            LineCollection(
+                [line for _, line in self.lines],
+                colors=[colour for colour, _ in self.lines],
+                linewidths=OUTLINE_PX * 72 / DPI,
+            )
+        )
+        out = io.BytesIO()
+        self.figure.savefig(out, format="png", dpi=DPI, pil_kwargs={"compress_level": 4})
+        return out.getvalue()
+
+
+def _rgb(colour: str) -> Paper:
+    return np.round(255 * np.array(to_rgb(colour))).astype(np.uint8)
+
+
+def _column_left(column: int) -> int:
+    return MARGIN + column * (PANEL[0] + GAP)
+
+
+def _draw_row(sheet: _Sheet, row: Row, top: int) -> None:
+    panels = (row.baseline, row.followup, row.change)
+    for column, (title, pixels) in enumerate(zip(COLUMN_TITLES, panels, strict=True)):
+        left = _column_left(column)
+        sheet.text(left, top + 2, Words(title, QUIET, 14))
+        if pixels is None:
+            _draw_empty(sheet, left, top + HEADING, row.missing.get(title, "not available"))
+            continue
+        sheet.paste(left, top + HEADING, coloured(pixels) if pixels is row.change else grey(pixels))
+        _draw_outlines(sheet, left, top + HEADING, row.outlines)
+        middle = top + HEADING + PANEL[1] / 2 - 10
+        sheet.text(left + 6, middle, Words("R"))  # the patient's right is on the left of the picture
+        sheet.text(left + PANEL[0] - 6, middle, Words("L"), align="right")
+    _draw_scale(sheet, _column_left(1) + 8, top + HEADING + PANEL[1] - 8, row.pixel_mm)
+    sheet.text(_column_left(2) + PANEL[0], top + 2, Words(row.heading, QUIET, 14), align="right")
+    sheet.paragraphs(row.words, _column_left(3) + MARGIN - GAP, top + HEADING, TEXT_WIDTH)
+
+
+def grey(values: Pixels) -> Paper:
+    """0..1 as shades of grey."""
+    shades = np.round(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
+    return np.repeat(shades[..., None], 3, axis=2)
+
+
+def coloured(percent: Pixels) -> Paper:
+    """Percent change in the colours of the bar; NaN in the colour of what is not measured."""
+    share = 0.5 + np.nan_to_num(percent) / (2 * CHANGE_LIMIT_PERCENT)
+    pixels = np.asarray(CHANGE_COLOURS(np.clip(share, 0, 1), bytes=True))[..., :3].astype(np.uint8)
+    pixels[~np.isfinite(percent)] = _rgb(NOT_MEASURED)
+    return pixels
+
+
+def _draw_outlines(sheet: _Sheet, left: int, top: int, outlines: Sequence[tuple[str, Pixels]]) -> None:
+    for colour, mask in outlines:
+        for line in contour_generator(z=mask).lines(0.5):
+            sheet.lines.append((colour, np.asarray(line, dtype=np.float64) + np.array([left, top])))
+
+
+def _draw_scale(sheet: _Sheet, left: int, bottom: int, pixel_mm: float) -> None:
+    length = round(50 / pixel_mm)
+    sheet.box(left, bottom - 2, length, 2, PLAIN)
+    sheet.text(left, bottom - 22, Words("5 cm", PLAIN, 12))
+
+
+def _draw_empty(sheet: _Sheet, left: int, top: int, why: str) -> None:
+    sheet.box(left, top, *PANEL, EMPTY)
+    words, width = Words(why, QUIET, 14), PANEL[0] - 2 * MARGIN
+    middle = top + (PANEL[1] - height_of([words], width)) / 2
+    sheet.paragraphs([words], left + PANEL[0] / 2, middle, width, align="center")
+
+
+def _draw_bar(sheet: _Sheet, top: int) -> None:
+    left, width = _column_left(2), PANEL[0]
+    ramp = np.linspace(-CHANGE_LIMIT_PERCENT, CHANGE_LIMIT_PERCENT, width, dtype=np.float32)
+    sheet.paste(left, top + 2, coloured(np.repeat(ramp[None], 12, axis=0)))
+    limit = CHANGE_LIMIT_PERCENT
+    for share, label, align in ((0.0, f"−{limit} %", "left"), (0.5, "0", "center"), (1.0, f"+{limit} %", "right")):
+        sheet.text(left + share * width, top + 18, Words(label, QUIET, 13), align=align)
+    sheet.box(left - 130, top + 2, 12, 12, NOT_MEASURED)
+    sheet.text(left - 112, top - 1, Words("not measured", QUIET, 13))

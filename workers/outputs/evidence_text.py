@@ -1,0 +1,155 @@
+"""An Assessment in, the words of its evidence picture out; neither the patient's name nor ID is among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from triage.document import DISCLAIMER
+from triage.model import Assessment, Category, Finding, Measurement, Priority, RegistrationResult, Stage
+
+CATEGORY_WORDS = {
+    Category.NEUROTOXICITY_SUSPECTED: "Neurotoxicity suspected",
+    Category.POSSIBLE: "Possible neurotoxicity",
+    Category.NO_PATTERN: "No pattern found",
+    Category.NOT_ASSESSABLE: "Not assessable",
+}
+QUALITY_WORDS = {
+    "inverse_consistency_mm": ("inverse consistency", "{:.2f} mm"),
+    "similarity": ("similarity", "{:.2f}"),
+    "brain_coverage": ("brain in view", "{:.0%}"),
+    "rotation_deg": ("rotation", "{:.1f}°"),
+    "shift_mm": ("shift", "{:.1f} mm"),
+}
+
+
+@dataclass(frozen=True)
+class RegionText:
+    """The figures of one region: what stands out, what is said smaller below it, and whether a value is there."""
+
+    region: str
+    name: str
+    main: str
+    small: str
+    measured: bool
+
+
+def headline(assessment: Assessment) -> str:
+    """Category, priority, and each pattern that is present (pattern A always)."""
+    priority = assessment.decision.priority
+    parts = [
+        CATEGORY_WORDS[assessment.decision.category],
+        "priority unchanged" if priority is Priority.UNCHANGED else f"priority {priority.value}",
+        *(_pattern(f) for f in assessment.findings if f.pattern == "A" or f.strength is not None),
+    ]
+    return "   |   ".join(parts)
+
+
+def _pattern(finding: Finding) -> str:
+    return f"pattern {finding.pattern} {finding.strength.value if finding.strength else finding.presence.value}"
+
+
+def dates(assessment: Assessment) -> str:
+    """Baseline and follow-up date and the days since infusion."""
+    choice = assessment.baseline
+    before = choice.study_date.isoformat() if choice is not None and choice.study_date is not None else "none"
+    if choice is not None and choice.study_instance_uid is not None and choice.study_date is None:
+        before = "date unknown"
+    when = assessment.study.study_date
+    days = assessment.days_after_infusion
+    relative = "infusion date unknown" if days is None else _days(days)
+    stage = "   |   first look, to be refined" if assessment.stage is Stage.FIRST_LOOK else ""
+    return f"Baseline {before}   |   Follow-up {when.isoformat() if when else 'date unknown'}   |   {relative}{stage}"
+
+
+def _days(days: int) -> str:
+    count = f"{abs(days)} day{'' if abs(days) == 1 else 's'}"
+    return "day of infusion" if days == 0 else f"{count} after infusion" if days > 0 else f"{count} before infusion"
+
+
+def reasons(assessment: Assessment) -> tuple[str, ...]:
+    return tuple(_sentence(reason) for reason in assessment.decision.reasons)
+
+
+def footer(assessment: Assessment) -> tuple[str, ...]:
+    """Baseline choice, registration, notices, disclaimer, versions: one paragraph each."""
+    lines = []
+    if assessment.baseline is not None:
+        lines.append(f"Baseline: {assessment.baseline.reason}.")
+    if assessment.registration is not None:
+        lines.append(registration(assessment.registration))
+    if assessment.notices:
+        lines.append("Notices: " + "; ".join(assessment.notices) + ".")
+    versions = "   ".join(f"{name.removesuffix('_sha256')} {value[:12]}" for name, value in assessment.versions.items())
+    return (*lines, DISCLAIMER + (f"   {versions}" if versions else ""))
+
+
+def registration(result: RegistrationResult) -> str:
+    quality = result.quality
+    figures = [f"{words} {form.format(quality[key])}" for key, (words, form) in QUALITY_WORDS.items() if key in quality]
+    verdict = "accepted" if result.accepted else f"REFUSED ({result.reason})"
+    return f"Registration {verdict}: {', '.join(figures)}." if figures else f"Registration {verdict}."
+
+
+def region_name(region: str) -> str:
+    """thalamus_left -> thalamus L."""
+    for suffix, letter in (("_left", " L"), ("_right", " R")):
+        if region.endswith(suffix):
+            region = region.removesuffix(suffix) + letter
+    return region.replace("external_extreme_capsule", "ext/extreme capsule").replace("_", " ")
+
+
+def region_texts(measurements: Iterable[Measurement], regions: Iterable[str]) -> tuple[RegionText, ...]:
+    """The figures of each region, in the order asked for; a region nothing is known about is left out."""
+    by_region: dict[str, dict[str, Measurement]] = {}
+    for m in measurements:
+        by_region.setdefault(m.region, {})[m.quantity] = m
+    return tuple(_region(region, by_region[region]) for region in regions if region in by_region)
+
+
+def _region(region: str, found: dict[str, Measurement]) -> RegionText:
+    first = found.get("flair_change_percent") or found.get("flair_ratio") or found.get("volume_change_percent")
+    name = region_name(region)
+    if first is None:
+        volume = found.get("volume_ml")
+        return RegionText(region, name, _figure(volume) if volume else "not measured", "", volume is not None)
+    if first.value is None:
+        return RegionText(region, name, "not measured", _sentence(first.reason or "no reason given"), measured=False)
+    if first.quantity == "volume_change_percent":
+        return RegionText(region, name, f"volume {_figure(first)}", "", measured=True)
+    reference = _reference(first)
+    details = [(q, word) for q, word in _DETAILS if q in found and (q, reference) != (_FAR, "far")]
+    small = ", ".join(_small(found[q], word) for q, word in details)
+    return RegionText(region, name, _figure(first) + (f" ({reference})" if reference else ""), small, measured=True)
+
+
+_FAR = "flair_change_far_percent"
+_DETAILS = ((_FAR, "far"), ("volume_change_percent", "volume"), ("raised_fraction_percent", "raised voxels"))
+
+
+def _small(m: Measurement, word: str) -> str:
+    if m.value is None:
+        return f"{word} not measured ({(m.reason or '').split(':')[0]})"
+    return f"{word} {_figure(m)}" if m.quantity != "raised_fraction_percent" else f"{word} {m.value:.1f} %"
+
+
+def _reference(m: Measurement) -> str:
+    """near or far: which tissue the figure is relative to."""
+    return (m.reason or "").removeprefix("reference: ") if (m.reason or "").startswith("reference: ") else ""
+
+
+def _figure(m: Measurement) -> str:
+    if m.value is None:
+        return "not measured"
+    if m.quantity == "volume_ml":
+        return f"{m.value:.1f} mL"
+    spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.2f}" if m.unit == "1" else f" ± {m.uncertainty:.1f}"
+    if m.quantity == "flair_ratio":
+        return f"{m.value:.2f}{spread} × white matter"
+    return f"{m.value:+.1f}{spread} {m.unit}".replace("-", "−")
+
+
+def _sentence(code_and_text: str) -> str:
+    """A reason code and its sentence for the eye: the code's underscores become spaces."""
+    head, colon, rest = code_and_text.partition(":")
+    return head.replace("_", " ") + colon + rest

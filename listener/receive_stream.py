@@ -330,6 +330,15 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
         self._something.release()
         super().kill()
 
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        except Exception as error:  # of the library, over a request that it cannot digest
+            log.warning("association.failed", error=repr(error))
+            self.is_aborted = True
+            self._abort_blocking()
+            self.kill()
+
     def _run_reactor(self) -> None:
         """As pynetdicom's, with a semaphore in place of ``sleep(0.001)``; each step is one of its own."""
         self._is_paused = False

@@ -34,7 +34,8 @@ class OpenAssociation:
     """One association from its connection to the end of its thread."""
 
     address: Address
-    association: Any
+    association: Any = None
+    ticket: int = 0
     since: float = field(default_factory=time.monotonic)
     calling_ae: str = ""
     refusal: str = ""
@@ -59,12 +60,19 @@ class Receiver:
     Args:
         settings: AE title, limits and timeouts.
         path: how objects come in, given the function association -> its tally.
+        on_end: hears of every connection that is over.
     """
 
-    def __init__(self, settings: ListenerSettings, path: Callable[[TallyOf], ReceivePath]) -> None:
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        path: Callable[[TallyOf], ReceivePath],
+        on_end: Callable[[OpenAssociation], None] | None = None,
+    ) -> None:
         silence_library()
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
+        self._on_end = on_end or (lambda _: None)
         self._open: dict[Any, OpenAssociation] = {}
         self._lock = threading.Lock()
         contexts.register_extra_classes(settings)
@@ -72,18 +80,26 @@ class Receiver:
         chosen = path(self._tally)
         self._server = _make_server(settings, [*own, *chosen.handlers], chosen.request_handler)
 
-    def take(self, connection: socket.socket, address: Address) -> None:
-        """Serve a connection; returns at once, the association has its own threads. Takes over the socket."""
+    def take(self, connection: socket.socket, address: Address, *, ticket: int = 0) -> None:
+        """Serve a connection; returns at once, the association has its own threads. Takes over the socket.
+
+        Args:
+            connection: a connected socket.
+            address: where it comes from.
+            ticket: given back to ``on_end``.
+        """
+        self._taking = OpenAssociation(address, ticket=ticket)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each answer waits 40 ms for an ACK
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.settimeout(
-            self._settings.pdu_timeout_s
-        )  # of one read: a silent peer must not hold a thread for ever
+        # of one read or write: a silent peer must not hold a thread for ever
+        connection.settimeout(self._settings.pdu_timeout_s)
         try:
             self._server.finish_request(connection, connection.getpeername())
         except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on
             log.warning("connection.failed", address=str(address), error=repr(error))
             connection.close()
+            self._open.pop(self._taking.association, None)
+            self._on_end(self._taking)
 
     def open_addresses(self) -> list[Address]:
         """Where the open associations come from."""
@@ -99,6 +115,7 @@ class Receiver:
                 del self._open[entry.association]
         for entry in ended:
             _log_end(entry)
+            self._on_end(entry)
 
     def close(self, *, grace_s: float) -> None:
         """Let open associations finish for ``grace_s``, then abort them."""
@@ -118,9 +135,9 @@ class Receiver:
 
     def _on_open(self, event: Any) -> None:
         """Remember the association; its thread starts after this."""
-        address = admission.parse_address(event.address[0])
+        self._taking.association = event.assoc
         with self._lock:
-            self._open[event.assoc] = OpenAssociation(address, event.assoc)
+            self._open[event.assoc] = self._taking
 
     def _on_request(self, event: Any) -> None:
         """Admit or refuse, and offer exactly the contexts that are asked for."""

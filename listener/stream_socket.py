@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -33,6 +34,7 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
         self._timeout_s = first_timeout_s
         self._established_timeout_s: float | None = pdu_timeout_s
         connection.settimeout(first_timeout_s)  # of one recv or send; without it a silent peer would hold the thread
+        self._wake_lock = threading.Lock()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(connection.fileno(), select.POLLIN)
@@ -40,8 +42,9 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
 
     def wake(self) -> None:
         """Make ``ready`` return now; from any thread."""
-        with suppress(OSError):
-            os.eventfd_write(self._wake_fd, 1)
+        with self._wake_lock:  # a descriptor closed in between could be somebody's file by now
+            if self._wake_fd >= 0:
+                os.eventfd_write(self._wake_fd, 1)
 
     @property
     def ready(self) -> bool:
@@ -121,6 +124,7 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
 
     def close(self) -> None:
         super().close()
-        descriptor, self._wake_fd = self._wake_fd, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        with self._wake_lock:
+            descriptor, self._wake_fd = self._wake_fd, -1
+            if descriptor >= 0:
+                os.close(descriptor)

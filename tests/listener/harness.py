@@ -20,7 +20,7 @@ from workers.ports import InstanceRow
 from workers.store import open_index
 
 DCMTK = {**os.environ, "TCP_NODELAY": "1"}  # Debian's dcmtk leaves Nagle on: 22 images per second
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 _PROGRAM = """
 import json, signal, sys, threading

@@ -60,8 +60,7 @@ _SCRIPT = """
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("path", ["stream", "stock"])
-def test_orthanc_delivers(tmp_path: Path, path: str) -> None:
+def test_orthanc_delivers(tmp_path: Path) -> None:
     assert Path("/usr/sbin/Orthanc").exists(), "Orthanc is not installed: apt-get install -y orthanc"
     unshare = shutil.which("unshare")
     assert unshare is not None
@@ -69,7 +68,7 @@ def test_orthanc_delivers(tmp_path: Path, path: str) -> None:
     for number in range(12):
         data_set = a_data_set(number, pixels=bytes([number]) * 5000, Rows=50, Columns=50, BitsAllocated=16)
         (tmp_path / "in" / f"{number:02}.dcm").write_bytes(as_file(data_set))
-    settings = json.dumps(settings_for(tmp_path / "state", receive_path=path))
+    settings = json.dumps(settings_for(tmp_path / "state"))
     program = [sys.executable, "-c", textwrap.dedent(_SCRIPT), str(tmp_path), settings]
     run = subprocess.run(
         [unshare, "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *program],

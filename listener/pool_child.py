@@ -1,0 +1,89 @@
+"""One receiving process of a pool: sockets in over a channel, durable files out, rows and ends reported back."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from listener.admission import parse_address
+from listener.paths import build_receiver
+from listener.pool import MESSAGE_BYTES, ROWS
+from listener.receiver import OpenAssociation, Receiver
+from listener.reception import Reception
+from workers import log as logs
+from workers.config import Settings
+from workers.files import open_files
+from workers.index_writer import IndexWriter
+from workers.ports import InstanceRow
+
+REAP_MS = 20  # while something is open: the pool counts an association until it hears of its end
+IDLE_MS = 250
+FLUSH_S = 10.0
+
+
+def main() -> None:
+    """Run until the pool says stop or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C and a SIGTERM to the group are for the parent, which tells us
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    settings = Settings.model_validate_json(channel.recv(MESSAGE_BYTES))
+    logs.configure(settings.log, process="listener")
+    sending = threading.Lock()
+
+    def report(**message: Any) -> None:
+        with sending:
+            channel.send(json.dumps(message).encode())
+
+    def report_rows(rows: Sequence[InstanceRow]) -> None:
+        report(rows=ROWS.dump_python(list(rows), mode="json"))
+
+    ended: list[int] = []
+    writer = IndexWriter(report_rows)
+    writer.start()
+    reception = Reception(open_files(settings), writer.put)
+
+    def on_end(entry: OpenAssociation) -> None:
+        ended.append(entry.ticket)
+
+    receiver = build_receiver(settings.listener, reception, on_end)
+    grace_s = _serve(channel, receiver, ended, report)
+    receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
+    writer.close(timeout_s=FLUSH_S)
+
+
+def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Any) -> float | None:
+    """Take sockets until told to stop: the grace in seconds; None when the pool is gone."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    while True:
+        arrived = poll.poll(REAP_MS if receiver.open_addresses() else IDLE_MS)
+        receiver.reap()
+        if ended:
+            report(ended=ended[:])
+            ended.clear()
+        if not arrived:
+            continue
+        message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 1)
+        if not message:
+            return None
+        order = json.loads(message)
+        if "stop" in order:
+            return float(order["stop"])
+        connection = socket.socket(fileno=descriptors[0])
+        try:
+            address = parse_address(connection.getpeername()[0])
+        except OSError:  # gone before we looked
+            connection.close()
+            ended.append(order["ticket"])
+            continue
+        receiver.take(connection, address, ticket=order["ticket"])
+
+
+if __name__ == "__main__":
+    main()

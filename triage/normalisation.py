@@ -26,7 +26,7 @@ GREY_REFERENCE = (
     "putamen_left", "putamen_right", "caudate_left", "caudate_right", "cerebellum",
 )  # fmt: skip
 FIELD_ORDER = 4  # of the polynomial; 35 terms. Orders 2, 3 and 5 left 1.3, 2.0 and -1.1 % in the left thalamus of that pair
-FIT_VOXELS = 50_000  # at most, evenly taken: more changes nothing
+FIT_VOXELS = 20_000  # at most, evenly taken: more changes nothing
 CHANGED = 0.25  # |log ratio| beyond which a reference voxel is taken as changed tissue or CSF edge and left out
 MIN_REFERENCE_VOXELS = 2000
 

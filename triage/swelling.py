@@ -55,13 +55,14 @@ def _log_jacobian(fixed: npt.NDArray[np.float32], moving: npt.NDArray[np.float32
     images = [sitk.GetImageFromArray(a) for a in (fixed, moving)]
     for image in images:
         image.SetSpacing([WORKING_MM] * 3)
-    demons = sitk.DiffeomorphicDemonsRegistrationFilter()
+    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()  # a tenth of the diffeomorphic filter's time; folding is checked
     demons.SetNumberOfIterations(ITERATIONS)
     demons.SetSmoothDisplacementField(True)
     demons.SetStandardDeviations(FIELD_SIGMA_MM / WORKING_MM)
     demons.SetSmoothUpdateField(True)
     demons.SetUpdateFieldStandardDeviations(1.0)
     demons.SetMaximumUpdateStepLength(1.0)
+    demons.SetUseImageSpacing(True)
     field = demons.Execute(*images)
     determinant = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(field))
     return np.log(np.clip(determinant, 0.05, 20.0)).astype(np.float64), float(100.0 * (determinant <= 0).mean())

@@ -46,7 +46,7 @@ def configure(settings: LogSettings, *, process: str) -> None:
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a module's logger follows a later configure()
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 import yaml
 
 from listener import cli
@@ -53,8 +54,17 @@ class Icansee:
 @contextmanager
 def _logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, configured, config = (
+        root.handlers[:],
+        root.level,
+        structlog.is_configured(),
+        structlog.get_config(),
+    )
     try:
         yield
     finally:
+        structlog.reset_defaults()
+        if configured:
+            structlog.configure(**config)
+        structlog.contextvars.clear_contextvars()
         root.handlers[:], root.level = handlers, level

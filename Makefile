@@ -52,7 +52,7 @@ types: $(READY)
 check: lint types test
 
 bench: $(READY)
-	@for script in bench/bench_*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit; done
+	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; $(PYTHON) "$$script" || exit; done
 
 clean:
 	rm -rf .venv .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo build dist bench/out

@@ -92,8 +92,8 @@ def main() -> int:
             _send(followups)
             _wait(facts, followups)
             return _report(facts, [*baselines, *followups], started)
-    except DemoError as error:
-        console.print(f"demo: {error}", style="bold red", markup=False)
+    except (DemoError, httpx.HTTPError) as error:
+        console.print(f"demo: {error}; the node's log is {LOG}", style="bold red", markup=False)
         return 1
 
 
@@ -223,7 +223,7 @@ def _until(
     deadline = time.monotonic() + patience_s
     while not done():
         if time.monotonic() > deadline or (process is not None and process.poll() is not None):
-            raise DemoError(f"{failure}; see {LOG}")
+            raise DemoError(failure)
         time.sleep(0.25)
 
 

@@ -16,11 +16,35 @@ from triage import protocol, swelling
 from triage.decision import decide
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
-from triage.images import NEAREST, affine_of, affine_transform, isotropic_grid, matrix_of, resample, smooth_to, to_sitk
+from triage.images import (
+    NEAREST,
+    affine_of,
+    affine_transform,
+    inverse,
+    isotropic_grid,
+    matrix_of,
+    resample,
+    smooth_to,
+    to_sitk,
+)
 from triage.measurement import Grid, MeasurementLimits, flair_changes, flair_ratios, volumes
 from triage.model import (
-    Affine, Assessment, Atlas, BaselineChoice, Decision, Finding, Measurement, Presence, ProtocolMatch, RegistrationResult, SequenceKind,
-    SeriesHeader, Stage, Study, StudyImages, Volume,
+    Affine,
+    Assessment,
+    Atlas,
+    BaselineChoice,
+    Decision,
+    Finding,
+    Measurement,
+    Presence,
+    ProtocolMatch,
+    RegistrationResult,
+    SequenceKind,
+    SeriesHeader,
+    Stage,
+    Study,
+    StudyImages,
+    Volume,
 )  # fmt: skip
 from triage.normalisation import CommonScale, common_scale
 from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
@@ -139,7 +163,12 @@ def full(
 
 
 def _assess(
-    images: StudyImages, prepared: PreparedBaseline | None, context: Context, atlas: Atlas, settings: TriageSettings, stage: Stage
+    images: StudyImages,
+    prepared: PreparedBaseline | None,
+    context: Context,
+    atlas: Atlas,
+    settings: TriageSettings,
+    stage: Stage,
 ) -> Outcome:
     _use_threads(settings)
     clock = _Stopwatch()
@@ -177,7 +206,9 @@ class _Draft:
             Assessment(
                 study=study,
                 days_after_infusion=days_after(study.study_date, self.context.infusion_date),
-                baseline=choice if choice is not None and choice.study_instance_uid is not None and prepared is not None else _no_baseline(choice),
+                baseline=choice
+                if choice is not None and choice.study_instance_uid is not None and prepared is not None
+                else _no_baseline(choice),
                 used_as=_used_as(self.images),
                 skipped=self.images.skipped,
                 registration=self.registration,
@@ -208,14 +239,19 @@ def _compare(
         )  # fmt: skip
     draft = replace(draft, registration=registration, evidence=_evidence(flair, prepared, registration, None))
     if not registration.accepted:
-        return replace(draft, refusal=registration.reason, findings=_indeterminate(registration.reason or "registration refused"))
+        return replace(
+            draft, refusal=registration.reason, findings=_indeterminate(registration.reason or "registration refused")
+        )
     with clock.part("common_scale"):
         pair = _pair(followup, baseline, prepared, registration, settings)
     header = _header(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, differences = protocol.compare((header, flair), (prepared.header, prepared.flair), settings.protocol)
     if abs(pair.scale.white - pair.scale.grey) > settings.protocol.tissue_contrast:
         match = ProtocolMatch.DIFFERENT
-        differences = (*differences, f"grey/white contrast changed by {100 * abs(pair.scale.white - pair.scale.grey):.0f} %")
+        differences = (
+            *differences,
+            f"grey/white contrast changed by {100 * abs(pair.scale.white - pair.scale.grey):.0f} %",
+        )
     with clock.part("measurement"):
         measured = flair_changes(pair.scale, pair.grid, settings.measurement)
     if stage is Stage.FULL:
@@ -247,22 +283,26 @@ def _indeterminate(why: str) -> tuple[Finding, ...]:
 
 
 def _pair(
-    followup: sitk.Image, baseline: sitk.Image, prepared: PreparedBaseline, registration: RegistrationResult, settings: TriageSettings
+    followup: sitk.Image,
+    baseline: sitk.Image,
+    prepared: PreparedBaseline,
+    registration: RegistrationResult,
+    settings: TriageSettings,
 ) -> _Pair:
     """Both dates and the regions on one cubic grid half-way between them, equally interpolated and equally blurred."""
     spacing = settings.measuring_spacing_mm
     to_half = half_way(registration.followup_to_baseline)  # follow-up -> half-way, and half-way -> baseline
     brain = to_sitk(prepared.brain, sitk.sitkUInt8)
     grid = isotropic_grid(brain, spacing)  # the brain box of the baseline, carried half-way
-    grid = _moved_grid(grid, np.linalg.inv(to_half))
+    grid = _moved_grid(grid, inverse(to_half))
     f_blurred, b_blurred = equal_blur(followup, baseline, spacing)
-    f = resample(f_blurred, grid, affine_transform(np.linalg.inv(to_half)))
+    f = resample(f_blurred, grid, affine_transform(inverse(to_half)))
     b = resample(b_blurred, grid, affine_transform(to_half))
     labels = resample(to_sitk(prepared.labels, sitk.sitkUInt8), grid, affine_transform(to_half), how=NEAREST)
-    seen = _inside(followup, grid, np.linalg.inv(to_half)) & _inside(baseline, grid, to_half)
+    seen = _inside(followup, grid, inverse(to_half)) & _inside(baseline, grid, to_half)
     arrays = Grid(sitk.GetArrayFromImage(labels), prepared.label_names, seen, spacing)
     scale = common_scale(
-        sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, prepared.label_names, seen, spacing
+        sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, prepared.label_names, seen
     )
     return _Pair(arrays, grid, scale, to_half)
 
@@ -305,22 +345,34 @@ def _alone(draft: _Draft, flair: Volume, atlas: Atlas, stage: Stage, clock: _Sto
     """No baseline: say so first; the full stage still measures the single scan, for the reader and as a future baseline."""
     choice = draft.context.baseline_choice
     why = f"no_baseline: {choice.reason if choice is not None else 'no earlier study was given'}"
-    draft = replace(draft, refusal=why, findings=_indeterminate("no baseline to compare with"), notices=("no baseline: nothing was compared",))
+    draft = replace(
+        draft,
+        refusal=why,
+        findings=_indeterminate("no baseline to compare with"),
+        notices=("no baseline: nothing was compared",),
+    )
     draft = replace(draft, evidence=Evidence(flair, None, None, {}, None, None, None))
     if stage is Stage.FIRST_LOOK:
         return draft
     with clock.part("atlas"):
         placement = _place(draft.images, flair, atlas)
     labels, _ = regions_on(to_sitk(flair), placement, atlas)
-    measured = (*flair_ratios(flair.voxels, labels.voxels, atlas.label_names), *volumes(labels.voxels, atlas.label_names, labels.voxel_volume_ml))
-    return replace(draft, measurements=measured, evidence=Evidence(flair, None, labels, dict(atlas.label_names), None, None, None))
+    measured = (
+        *flair_ratios(flair.voxels, labels.voxels, atlas.label_names),
+        *volumes(labels.voxels, atlas.label_names, labels.voxel_volume_ml),
+    )
+    return replace(
+        draft, measurements=measured, evidence=Evidence(flair, None, labels, dict(atlas.label_names), None, None, None)
+    )
 
 
 def _evidence(
     flair: Volume, prepared: PreparedBaseline, registration: RegistrationResult, change: tuple[Volume, Affine] | None
 ) -> Evidence:
     volume, matrix = change if change is not None else (None, None)
-    return Evidence(flair, prepared.flair, prepared.labels, prepared.label_names, volume, registration.followup_to_baseline, matrix)
+    return Evidence(
+        flair, prepared.flair, prepared.labels, prepared.label_names, volume, registration.followup_to_baseline, matrix
+    )
 
 
 def _flair(images: StudyImages) -> Volume:

@@ -26,8 +26,16 @@ def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_basel
     if refusal is not None:
         return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (refusal,))
     if not any(f.presence is Presence.ABSENT for f in findings):
-        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, tuple(f"pattern {f.pattern}: {f.explanation}" for f in findings))
-    return Decision(Category.NO_PATTERN, Priority.UNCHANGED, tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings))
+        return Decision(
+            Category.NOT_ASSESSABLE,
+            Priority.UNCHANGED,
+            tuple(f"pattern {f.pattern}: {f.explanation}" for f in findings),
+        )
+    return Decision(
+        Category.NO_PATTERN,
+        Priority.UNCHANGED,
+        tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings),
+    )
 
 
 def _priority(finding: Finding, has_baseline: bool) -> Priority:

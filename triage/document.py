@@ -60,8 +60,18 @@ def _series(assessment: Assessment) -> list[dict[str, Any]]:
         reasons = list(series.identification.reasons)
         if uid in problems:
             reasons.append(problems.pop(uid))
-        rows.append({"series_instance_uid": uid, "kind": series.identification.kind.value, "used_as": assessment.used_as.get(uid), "reasons": reasons})
-    rows += [{"series_instance_uid": uid, "kind": "unknown", "used_as": None, "reasons": [text]} for uid, text in problems.items()]
+        rows.append(
+            {
+                "series_instance_uid": uid,
+                "kind": series.identification.kind.value,
+                "used_as": assessment.used_as.get(uid),
+                "reasons": reasons,
+            }
+        )
+    rows += [
+        {"series_instance_uid": uid, "kind": "unknown", "used_as": None, "reasons": [text]}
+        for uid, text in problems.items()
+    ]
     return rows
 
 

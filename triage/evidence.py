@@ -44,10 +44,15 @@ def on_followup_grid(evidence: Evidence) -> EvidenceMaps:
     grid = to_sitk(evidence.followup)
     to_baseline = None if evidence.followup_to_baseline is None else affine_transform(evidence.followup_to_baseline)
 
-    def moved(volume: Volume | None, transform: sitk.Transform | None, how: int, outside: float, kind: int) -> Volume | None:
+    def moved(
+        volume: Volume | None, transform: sitk.Transform | None, how: int, outside: float, kind: int
+    ) -> Volume | None:
         if volume is None:
             return None
-        return Volume(sitk.GetArrayFromImage(resample(to_sitk(volume, kind), grid, transform, how=how, outside=outside)), affine_of(grid))
+        return Volume(
+            sitk.GetArrayFromImage(resample(to_sitk(volume, kind), grid, transform, how=how, outside=outside)),
+            affine_of(grid),
+        )
 
     half_way = None if evidence.followup_to_half_way is None else affine_transform(evidence.followup_to_half_way)
     change = moved(evidence.change, half_way, NEAREST, float("nan"), sitk.sitkFloat32)

@@ -46,10 +46,17 @@ def on_grid(voxels: npt.NDArray[Any], grid: sitk.Image) -> sitk.Image:
 
 
 def resample(
-    moving: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None, *, how: int = LINEAR, outside: float = 0.0
+    moving: sitk.Image,
+    grid: sitk.Image,
+    transform: sitk.Transform | None = None,
+    *,
+    how: int = LINEAR,
+    outside: float = 0.0,
 ) -> sitk.Image:
     """``moving`` on the grid of ``grid``; ``transform`` maps grid points to moving points (ITK's direction)."""
-    return sitk.Resample(moving, grid, transform or sitk.Transform(3, sitk.sitkIdentity), how, outside, moving.GetPixelID())
+    return sitk.Resample(
+        moving, grid, transform or sitk.Transform(3, sitk.sitkIdentity), how, outside, moving.GetPixelID()
+    )
 
 
 def isotropic_grid(image: sitk.Image, spacing_mm: float, *, margin_mm: float = 0.0) -> sitk.Image:
@@ -94,3 +101,8 @@ def matrix_of(transform: sitk.Transform) -> Affine:
         matrix[:3, axis] = np.array(transform.TransformPoint(tuple(point))) - zero
     matrix[:3, 3] = zero
     return matrix
+
+
+def inverse(matrix: Affine) -> Affine:
+    """The (4, 4) transform back."""
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)

@@ -81,7 +81,7 @@ def _region_change(
     region: str, scale: CommonScale, grid: Grid, limits: MeasurementLimits, drift: float
 ) -> Iterator[Measurement]:
     whole = mask_of(grid.labels, grid.names, (region,))
-    problem = _unmeasurable(region, whole, grid, limits)
+    problem = _unmeasurable(whole, grid, limits)
     core = whole if problem else _core(region, whole, grid, limits) & grid.seen
     if problem is None and core.sum() * grid.voxel_ml < limits.min_volume_ml:
         problem = f"too_small: {core.sum() * grid.voxel_ml:.2f} mL left after taking off its rim, need {limits.min_volume_ml} mL"
@@ -94,13 +94,24 @@ def _region_change(
     level = float(np.median(scale.baseline_level[core]))
     far = scale.change[core]
     sd = max(drift, limits.floor_percent)
-    if region in WHITE or local is None:  # white matter is itself the reference tissue around it: only the far field can judge it
+    if (
+        region in WHITE or local is None
+    ):  # white matter is itself the reference tissue around it: only the far field can judge it
         near, name = far, "far"
     else:
         near, name = far - local, "near"
-    yield Measurement(region, "flair_change_percent", percent(float(np.median(near))), "%", sd, level, reason=f"reference: {name}")
+    yield Measurement(
+        region, "flair_change_percent", percent(float(np.median(near))), "%", sd, level, reason=f"reference: {name}"
+    )
     yield Measurement(region, "flair_change_far_percent", percent(float(np.median(far))), "%", sd, level)
-    yield Measurement(region, "flair_change_p95_percent", percent(float(np.percentile(near, 95))), "%", percent(robust_sd(near)), level)
+    yield Measurement(
+        region,
+        "flair_change_p95_percent",
+        percent(float(np.percentile(near, 95))),
+        "%",
+        percent(robust_sd(near)),
+        level,
+    )
     if region in WHITE:
         yield Measurement(region, "raised_fraction_percent", _raised(scale, core, grid, limits), "%")
 
@@ -113,7 +124,7 @@ def _raised(scale: CommonScale, core: Mask, grid: Grid, limits: MeasurementLimit
     return float(100.0 * ((smooth > limit).mean() - (smooth < -limit).mean()))
 
 
-def _unmeasurable(region: str, whole: Mask, grid: Grid, limits: MeasurementLimits) -> str | None:
+def _unmeasurable(whole: Mask, grid: Grid, limits: MeasurementLimits) -> str | None:
     if not whole.any():
         return "region_missing: the region is outside the baseline's field of view"
     share = float(grid.seen[whole].mean())
@@ -163,7 +174,9 @@ def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> flo
     axis = np.arange(-reach, reach + 1) * grid.spacing_mm
     away = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
     ball = away <= limits.pseudo_radius_mm
-    ring = (away >= limits.pseudo_radius_mm + limits.shell_inner_mm) & (away <= limits.pseudo_radius_mm + limits.shell_outer_mm)
+    ring = (away >= limits.pseudo_radius_mm + limits.shell_inner_mm) & (
+        away <= limits.pseudo_radius_mm + limits.shell_outer_mm
+    )
     found: list[float] = []
     for k, j, i in rng.permutation(places)[: limits.pseudo_regions * 6]:
         box = (slice(k - reach, k + reach + 1), slice(j - reach, j + reach + 1), slice(i - reach, i + reach + 1))
@@ -175,7 +188,9 @@ def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> flo
         found.append(float(np.median(scale.change[box][inside]) - np.median(scale.change[box][around])))
         if len(found) >= limits.pseudo_regions:
             break
-    return 100.0 * float(1.4826 * np.median(np.abs(found))) if len(found) >= 10 else 5.0  # 5 %: nothing is known about this pair
+    return (
+        100.0 * float(1.4826 * np.median(np.abs(found))) if len(found) >= 10 else 5.0
+    )  # 5 %: nothing is known about this pair
 
 
 def _symmetry(measured: list[Measurement]) -> Iterator[Measurement]:
@@ -186,14 +201,21 @@ def _symmetry(measured: list[Measurement]) -> Iterator[Measurement]:
         if left is None or right is None:
             yield not_measured(name, "symmetry", "1", "one side could not be measured")
         else:
-            yield Measurement(name, "symmetry", max(0.0, min(left, right)) / max(left, right) if max(left, right) > 0 else 0.0, "1")
+            yield Measurement(
+                name, "symmetry", max(0.0, min(left, right)) / max(left, right) if max(left, right) > 0 else 0.0, "1"
+            )
 
 
-def flair_ratios(image: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], names: Mapping[int, str]) -> tuple[Measurement, ...]:
+def flair_ratios(
+    image: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], names: Mapping[int, str]
+) -> tuple[Measurement, ...]:
     """Single scan: median FLAIR of each suspect region over that of white matter (same grid, shape (k, j, i))."""
     white = image[mask_of(labels, names, WHITE) & (image > 0)]
     if white.size < 500:
-        return tuple(not_measured(region, "flair_ratio", "1", "no_reference_tissue: white matter is not in view") for region in CHANGE_REGIONS)
+        return tuple(
+            not_measured(region, "flair_ratio", "1", "no_reference_tissue: white matter is not in view")
+            for region in CHANGE_REGIONS
+        )
     level = float(np.median(white))
     out = []
     for region in CHANGE_REGIONS:
@@ -201,7 +223,15 @@ def flair_ratios(image: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], 
         if inside.size < 30:
             out.append(not_measured(region, "flair_ratio", "1", "region_missing: the region is not in view"))
         else:
-            out.append(Measurement(region, "flair_ratio", float(np.median(inside)) / level, "1", robust_sd(inside / level)))
+            out.append(
+                Measurement(
+                    region,
+                    "flair_ratio",
+                    float(np.median(inside)) / level,
+                    "1",
+                    robust_sd(np.asarray(inside / level, dtype=np.float64)),
+                )
+            )
     return tuple(out)
 
 

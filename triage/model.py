@@ -147,7 +147,9 @@ class SeriesHeader:
     frame_count: int = 0
     acquisition_time: time | None = None
     orientation: str = ""  # axial | coronal | sagittal | oblique | mixed
-    vendor: Mapping[str, str] = field(default_factory=dict)  # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
+    vendor: Mapping[str, str] = field(
+        default_factory=dict
+    )  # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,9 @@ class Measurement:
 
     def __post_init__(self) -> None:
         if self.assessable == (self.value is None):
-            raise ValueError(f"{self.region}/{self.quantity}: value {self.value} contradicts assessable={self.assessable}")
+            raise ValueError(
+                f"{self.region}/{self.quantity}: value {self.value} contradicts assessable={self.assessable}"
+            )
 
 
 @dataclass(frozen=True)

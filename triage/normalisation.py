@@ -20,12 +20,20 @@ from triage.errors import NotAssessable
 from triage.model import Mask
 from triage.regions import mask_of
 
-WHITE_REFERENCE = ("white_matter_left", "white_matter_right", "corpus_callosum", "internal_capsule_left", "internal_capsule_right")
+WHITE_REFERENCE = (
+    "white_matter_left",
+    "white_matter_right",
+    "corpus_callosum",
+    "internal_capsule_left",
+    "internal_capsule_right",
+)
 GREY_REFERENCE = (
     *(f"cortex_{lobe}_{side}" for lobe in ("frontal", "parietal", "temporal", "occipital") for side in ("left", "right")),
     "putamen_left", "putamen_right", "caudate_left", "caudate_right", "cerebellum",
 )  # fmt: skip
-FIELD_ORDER = 4  # of the polynomial; 35 terms. Orders 2, 3 and 5 left 1.3, 2.0 and -1.1 % in the left thalamus of that pair
+FIELD_ORDER = (
+    4  # of the polynomial; 35 terms. Orders 2, 3 and 5 left 1.3, 2.0 and -1.1 % in the left thalamus of that pair
+)
 FIT_VOXELS = 20_000  # at most, evenly taken: more changes nothing
 CHANGED = 0.25  # |log ratio| beyond which a reference voxel is taken as changed tissue or CSF edge and left out
 MIN_REFERENCE_VOXELS = 2000
@@ -57,12 +65,11 @@ def common_scale(
     labels: npt.NDArray[np.uint8],
     names: Mapping[int, str],
     seen: Mask,
-    spacing_mm: float,
 ) -> CommonScale:
     """Put both dates on one scale.
 
     Args:
-        followup, baseline, labels, seen: shape (k, j, i), same cubic grid of ``spacing_mm``; ``seen`` is where both scans have data.
+        followup, baseline, labels, seen: shape (k, j, i), same cubic grid; ``seen`` is where both scans have data.
 
     Raises:
         NotAssessable: ``no_reference_tissue`` when too little white or grey matter is in view to set the scale.
@@ -72,7 +79,10 @@ def common_scale(
     positive = (followup > 0) & (baseline > 0)
     for what, mask in (("white", white), ("grey", grey)):
         if (mask & positive).sum() < MIN_REFERENCE_VOXELS:
-            raise NotAssessable("no_reference_tissue", f"only {int((mask & positive).sum())} usable {what} matter voxels, need {MIN_REFERENCE_VOXELS}")
+            raise NotAssessable(
+                "no_reference_tissue",
+                f"only {int((mask & positive).sum())} usable {what} matter voxels, need {MIN_REFERENCE_VOXELS}",
+            )
     ratio = np.log(np.where(positive, followup, 1.0) / np.where(positive, baseline, 1.0)).astype(np.float64)
     white_level = float(np.median(baseline[white & positive]))
     level = np.where(positive, baseline, 0.0) / white_level
@@ -86,7 +96,15 @@ def common_scale(
         field = smooth_field(contrast, reference)
         reference &= np.abs(contrast - field) < CHANGED
     change = contrast - field
-    return CommonScale(change, reference, level, level * np.exp(np.where(positive, change, 0.0)), c_white, c_grey, robust_sd(field[reference]))
+    return CommonScale(
+        change,
+        reference,
+        level,
+        level * np.exp(np.where(positive, change, 0.0)),
+        c_white,
+        c_grey,
+        robust_sd(field[reference]),
+    )
 
 
 def smooth_field(values: npt.NDArray[np.float64], where: Mask, order: int = FIELD_ORDER) -> npt.NDArray[np.float64]:
@@ -106,10 +124,12 @@ def smooth_field(values: npt.NDArray[np.float64], where: Mask, order: int = FIEL
         found = np.linalg.lstsq(basis * weight[:, None], observed * weight, rcond=None)[0]
         residual = observed - basis @ found
         weight = 1.0 / (1.0 + (residual / max(2 * robust_sd(residual), 1e-6)) ** 2)
-    coefficients = np.zeros((order + 1,) * 3)
+    coefficients: npt.NDArray[np.float64] = np.zeros((order + 1,) * 3)
     for power, value in zip(powers, found, strict=True):
         coefficients[power] = value
-    return np.asarray(np.polynomial.chebyshev.chebgrid3d(*axes, coefficients))
+    return np.asarray(
+        np.polynomial.chebyshev.chebgrid3d(axes[0], axes[1], axes[2], coefficients.astype(np.float64)), dtype=np.float64
+    )
 
 
 def _interpolated(

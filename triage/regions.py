@@ -17,7 +17,18 @@ import scipy.ndimage as ndi
 import SimpleITK as sitk
 
 from triage.errors import NotAssessable
-from triage.images import NEAREST, affine_of, affine_transform, isotropic_grid, matrix_of, on_grid, resample, smooth_to, to_sitk
+from triage.images import (
+    NEAREST,
+    affine_of,
+    affine_transform,
+    inverse,
+    isotropic_grid,
+    matrix_of,
+    on_grid,
+    resample,
+    smooth_to,
+    to_sitk,
+)
 from triage.model import Affine, Atlas, Mask, Volume
 from triage.registration import affine_levels, coarse_rigid, pyramid
 
@@ -101,7 +112,9 @@ class _Template:
     brain: sitk.Image
     tight_brain: sitk.Image
     labels: sitk.Image
-    levels: Mapping[float, tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]]  # mm -> grid, group -> membership 0..1
+    levels: Mapping[
+        float, tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]
+    ]  # mm -> grid, group -> membership 0..1
 
 
 def _crop(image: sitk.Image, mask: sitk.Image, margin: int) -> sitk.Image:
@@ -127,7 +140,9 @@ def _memberships(
     return grid, out
 
 
-def place_atlas(flair: Volume, atlas: Atlas, *, t1: Volume | None = None, flair_to_t1: Affine | None = None) -> Placement:
+def place_atlas(
+    flair: Volume, atlas: Atlas, *, t1: Volume | None = None, flair_to_t1: Affine | None = None
+) -> Placement:
     """Find where the atlas lies on a FLAIR scan of a whole head (or an extracted brain).
 
     The affine comes from the FLAIR: whole-head T1 has a second optimum half or twice the size, where scalp fat lies on white matter.
@@ -147,19 +162,32 @@ def place_atlas(flair: Volume, atlas: Atlas, *, t1: Volume | None = None, flair_
     _check_affine(affine, template, image)
     if t1 is None or flair_to_t1 is None:
         return _deform(affine, template, image)
-    return replace(_deform(flair_to_t1 @ affine, template, to_sitk(t1)), to_template=np.linalg.inv(affine))
+    return replace(_deform(flair_to_t1 @ affine, template, to_sitk(t1)), to_template=inverse(affine))
 
 
 def _check_affine(affine: Affine, template: _Template, image: sitk.Image) -> None:
     scales = np.linalg.svd(affine[:3, :3])[1]
-    volume = float(np.linalg.det(affine[:3, :3]))  # adult and child brains are 0.55-1.0 of the template's 1.9 L envelope
+    volume = float(
+        np.linalg.det(affine[:3, :3])
+    )  # adult and child brains are 0.55-1.0 of the template's 1.9 L envelope
     if scales.min() < 0.6 or scales.max() > 1.3 or not 0.35 < volume < 1.4:
-        raise NotAssessable("atlas_failed", f"the atlas fits only with a scale of {scales.min():.2f} to {scales.max():.2f}; not a whole human head?")
-    probe = resample(sitk.Cast(image * 0 + 1, sitk.sitkUInt8), template.levels[LEVELS_MM[0]][0], affine_transform(affine), how=NEAREST)
+        raise NotAssessable(
+            "atlas_failed",
+            f"the atlas fits only with a scale of {scales.min():.2f} to {scales.max():.2f}; not a whole human head?",
+        )
+    probe = resample(
+        sitk.Cast(image * 0 + 1, sitk.sitkUInt8),
+        template.levels[LEVELS_MM[0]][0],
+        affine_transform(affine),
+        how=NEAREST,
+    )
     brain = sitk.GetArrayViewFromImage(resample(template.tight_brain, probe, how=NEAREST)) > 0
     share = float(sitk.GetArrayViewFromImage(probe)[brain].mean())
     if share < MIN_OVERLAP:
-        raise NotAssessable("coverage", f"only {share:.0%} of the brain lies inside the field of view, at least {MIN_OVERLAP:.0%} is needed")
+        raise NotAssessable(
+            "coverage",
+            f"only {share:.0%} of the brain lies inside the field of view, at least {MIN_OVERLAP:.0%} is needed",
+        )
 
 
 def _deform(affine: Affine, template: _Template, image: sitk.Image) -> Placement:
@@ -173,11 +201,15 @@ def _deform(affine: Affine, template: _Template, image: sitk.Image) -> Placement
         for _ in range(2):
             field = _demons(*_pair_in_one_contrast(scan, head, members, field, grid), field, mm)
     assert field is not None  # noqa: S101 - LEVELS_MM is not empty
-    return Placement(np.linalg.inv(affine), sitk.GetArrayFromImage(field), affine_of(field))
+    return Placement(inverse(affine), sitk.GetArrayFromImage(field), affine_of(field))
 
 
 def _pair_in_one_contrast(
-    scan: npt.NDArray[Any], head: Mask, members: Mapping[str, npt.NDArray[np.float32]], field: sitk.Image | None, grid: sitk.Image
+    scan: npt.NDArray[Any],
+    head: Mask,
+    members: Mapping[str, npt.NDArray[np.float32]],
+    field: sitk.Image | None,
+    grid: sitk.Image,
 ) -> tuple[sitk.Image, sitk.Image]:
     """The scan without its receive field and without skull, and the atlas painted with the scan's own intensities; white matter is 1."""
     here = members if field is None else {g: _warp(m, field, grid) for g, m in members.items()}
@@ -191,7 +223,7 @@ def _pair_in_one_contrast(
 
 def _warp(values: npt.NDArray[np.float32], field: sitk.Image, grid: sitk.Image) -> npt.NDArray[np.float32]:
     transform = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
-    return sitk.GetArrayFromImage(resample(on_grid(values, grid), grid, transform)).astype(np.float32)
+    return np.asarray(sitk.GetArrayFromImage(resample(on_grid(values, grid), grid, transform)), dtype=np.float32)
 
 
 def _levels(scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, float]:
@@ -203,20 +235,27 @@ def _levels(scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32
     return out
 
 
-def _receive_field(scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32]], mm: float) -> npt.NDArray[np.float64]:
+def _receive_field(
+    scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32]], mm: float
+) -> npt.NDArray[np.float64]:
     """Smooth (sigma 20 mm) log ratio of the scan to the painted atlas, from brain tissue only; shape (k, j, i)."""
     levels = _levels(scan, members)
     painted = np.asarray(sum(levels[g] * m for g, m in members.items()))
     white = max(levels["white"], 1e-6)
     tissue = (painted > 0.6 * white) & (scan > 0.5 * white) & (scan < 2 * white)
-    ratio = np.where(tissue, np.clip(np.log(np.where(tissue, scan, 1.0) / np.where(tissue, painted, 1.0)), -0.4, 0.4), 0.0)
+    ratio = np.where(
+        tissue, np.clip(np.log(np.where(tissue, scan, 1.0) / np.where(tissue, painted, 1.0)), -0.4, 0.4), 0.0
+    )
     return smooth_over(ratio, tissue.astype(np.float64), 20.0 / mm)
 
 
 def smooth_over(values: npt.NDArray[Any], weight: npt.NDArray[Any], sigma_voxels: float) -> npt.NDArray[np.float64]:
     """Normalised convolution: the Gaussian-weighted mean of ``values`` where ``weight`` > 0; 0 far from any weight."""
     total = ndi.gaussian_filter(np.asarray(weight, dtype=np.float64), sigma_voxels, truncate=3.0)
-    return np.asarray(ndi.gaussian_filter(np.asarray(values * weight, dtype=np.float64), sigma_voxels, truncate=3.0) / np.maximum(total, 1e-6))
+    return np.asarray(
+        ndi.gaussian_filter(np.asarray(values * weight, dtype=np.float64), sigma_voxels, truncate=3.0)
+        / np.maximum(total, 1e-6)
+    )
 
 
 def _demons(fixed: sitk.Image, moving: sitk.Image, field: sitk.Image | None, mm: float) -> sitk.Image:

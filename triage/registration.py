@@ -15,11 +15,13 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.linalg import sqrtm
 
-from triage.images import NEAREST, affine_of, affine_transform, isotropic_grid, matrix_of, resample, smooth_to
+from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, matrix_of, resample, smooth_to
 from triage.model import Affine, RegistrationResult
 
 COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
-FINE_SHARE = 0.25  # of the voxels at the finest level: a quarter moved the answer by < 0.08 mm and took a third of the time
+FINE_SHARE = (
+    0.25  # of the voxels at the finest level: a quarter moved the answer by < 0.08 mm and took a third of the time
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ class RegistrationLimits:
     similarity: lowest accepted correlation of the locally normalised images inside the brain. Same head at two dates measured 0.54-0.9,
         two different heads 0.15-0.35 (``bench/accuracy``).
     coverage: lowest accepted share of the baseline's brain inside the follow-up's field of view.
-    scale: how far the largest size difference found by a free affine may be from 1 (a different head, or wrong voxel sizes).
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -105,19 +106,23 @@ def _starts(fixed: sitk.Image, moving: sitk.Image) -> list[sitk.Euler3DTransform
     """Centre-of-mass and centre-of-grid alignments: either may fail on a cut field of view."""
     kinds = (sitk.CenteredTransformInitializerFilter.MOMENTS, sitk.CenteredTransformInitializerFilter.GEOMETRY)
     return [
-        sitk.Euler3DTransform(sitk.CenteredTransformInitializer(fixed, moving, sitk.Euler3DTransform(), kind)) for kind in kinds
+        sitk.Euler3DTransform(sitk.CenteredTransformInitializer(fixed, moving, sitk.Euler3DTransform(), kind))
+        for kind in kinds
     ]
 
 
 def coarse_rigid(fixed: sitk.Image, moving: sitk.Image) -> sitk.Euler3DTransform:
     """Whole-head alignment at 8 mm by mutual information from several starts; the best wins."""
     tried = [
-        descend(fixed, moving, start, step_mm=4.0, mutual_information=True, iterations=60) for start in _starts(fixed, moving)
+        descend(fixed, moving, start, step_mm=4.0, mutual_information=True, iterations=60)
+        for start in _starts(fixed, moving)
     ]
     return max(tried, key=lambda pair: pair[1])[0]
 
 
-def rigid_one_way(fixed: Pyramid, moving: Pyramid, mask: sitk.Image | None, start: sitk.Transform | None = None) -> tuple[sitk.Transform, float]:
+def rigid_one_way(
+    fixed: Pyramid, moving: Pyramid, mask: sitk.Image | None, start: sitk.Transform | None = None
+) -> tuple[sitk.Transform, float]:
     """Rigid fixed -> moving points; ``mask`` (on the fixed side) limits the middle and fine levels."""
     transform = start if start is not None else coarse_rigid(fixed.coarse, moving.coarse)
     transform, _ = descend(fixed.middle, moving.middle, transform, step_mm=2.0, mask=mask)
@@ -144,7 +149,7 @@ def points_of(mask: sitk.Image, *, at_most: int = 4000) -> Affine:
 
 def covered(points: Affine, image: sitk.Image, transform: Affine) -> float:
     """Share of ``points`` that lie inside the image's field of view after ``transform``."""
-    index = (np.linalg.inv(affine_of(image)) @ transform @ points)[:3]
+    index = (inverse(affine_of(image)) @ transform @ points)[:3]
     size = np.array(image.GetSize())[:, None]
     return float(np.all((index >= -0.5) & (index <= size - 0.5), axis=0).mean()) if points.shape[1] else 0.0
 
@@ -170,14 +175,14 @@ def register_followup(
     there, similarity = rigid_one_way(fixed, moving, mask)  # baseline points -> follow-up points
     mask_back = resample(mask, moving.fine, there.GetInverse(), how=NEAREST)
     back, similarity_back = _refine(moving, fixed, there.GetInverse(), mask_back)  # follow-up points -> baseline points
-    forward, inverse = np.linalg.inv(matrix_of(there)), matrix_of(back)
-    mean = orthonormal(inverse @ half_way(np.linalg.inv(inverse) @ forward))
+    forward, backward = inverse(matrix_of(there)), matrix_of(back)
+    mean = orthonormal(backward @ half_way(inverse(backward) @ forward))
     points = points_of(baseline_brain)
-    seen = np.linalg.inv(mean) @ points
+    seen = inverse(mean) @ points
     quality = {
-        "inverse_consistency_mm": mean_distance_mm(forward, inverse, seen),
+        "inverse_consistency_mm": mean_distance_mm(forward, backward, seen),
         "similarity": min(similarity, similarity_back),
-        "brain_coverage": covered(points, followup, np.linalg.inv(mean)),
+        "brain_coverage": covered(points, followup, inverse(mean)),
         "rotation_deg": rotation_deg(mean),
         "shift_mm": float(np.linalg.norm((mean @ seen - seen)[:3].mean(axis=1))),
     }
@@ -222,13 +227,13 @@ def orthonormal(matrix: Affine) -> Affine:
     return out
 
 
-def as_transform(matrix: Affine) -> sitk.AffineTransform:
-    """ITK transform of a (4, 4) LPS mm matrix."""
-    return affine_transform(matrix)
-
-
 def affine_levels(
-    fixed: Sequence[sitk.Image], moving: Sequence[sitk.Image], start: Affine, mask: sitk.Image | None, *, mutual_information: bool
+    fixed: Sequence[sitk.Image],
+    moving: Sequence[sitk.Image],
+    start: Affine,
+    mask: sitk.Image | None,
+    *,
+    mutual_information: bool,
 ) -> tuple[Affine, float]:
     """12-parameter refinement over paired resolution levels, coarse first. Returns fixed -> moving (4, 4) and the last similarity."""
     transform: sitk.Transform = _centred(affine_transform(start), fixed[-1])

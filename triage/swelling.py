@@ -18,7 +18,16 @@ from triage.model import Measurement
 from triage.normalisation import CommonScale
 from triage.regions import mask_of
 
-REGIONS = ("thalamus_left", "thalamus_right", "midbrain", "pons", "medulla", "third_ventricle", "lateral_ventricle_left", "lateral_ventricle_right")
+REGIONS = (
+    "thalamus_left",
+    "thalamus_right",
+    "midbrain",
+    "pons",
+    "medulla",
+    "third_ventricle",
+    "lateral_ventricle_left",
+    "lateral_ventricle_right",
+)
 FIELD_SIGMA_MM = 4.0  # smoothing of the displacement: finer follows noise, coarser loses a thalamus (about 20 mm)
 SIGNAL_SIGMA_MM = 5.0  # a signal change of this smoothness is taken out first: oedema must move borders, not fake them
 ITERATIONS = 25
@@ -37,25 +46,38 @@ class Deformation:
 def deform(scale: CommonScale, grid: Grid) -> Deformation:
     """Estimate the local volume change between the dates."""
     factor = grid.spacing_mm / WORKING_MM
-    smooth_change = ndi.gaussian_filter(np.where(scale.reference | (np.abs(scale.change) < 0.5), scale.change, 0.0), SIGNAL_SIGMA_MM / grid.spacing_mm)
+    smooth_change = ndi.gaussian_filter(
+        np.where(scale.reference | (np.abs(scale.change) < 0.5), scale.change, 0.0), SIGNAL_SIGMA_MM / grid.spacing_mm
+    )
     followup = _coarse(scale.followup_level * np.exp(-smooth_change), factor)
     baseline = _coarse(scale.baseline_level, factor)
-    followup, baseline = (np.clip(a, 0, 1.8).astype(np.float32) for a in (followup, baseline))
     there, folded_there = _log_jacobian(followup, baseline)
     back, folded_back = _log_jacobian(baseline, followup)
     return Deformation((back - there) / 2, grid.spacing_mm / factor, max(folded_there, folded_back))
 
 
 def _coarse(values: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:
-    return np.asarray(ndi.zoom(ndi.gaussian_filter(values, 0.4 / factor if factor < 1 else 0), factor, order=1, grid_mode=True, mode="nearest"))
+    return np.asarray(
+        ndi.zoom(
+            ndi.gaussian_filter(values, 0.4 / factor if factor < 1 else 0),
+            factor,
+            order=1,
+            grid_mode=True,
+            mode="nearest",
+        )
+    )
 
 
-def _log_jacobian(fixed: npt.NDArray[np.float32], moving: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], float]:
+def _log_jacobian(
+    fixed: npt.NDArray[np.float64], moving: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], float]:
     """log det of fixed -> moving, and the share of folded voxels in percent."""
-    images = [sitk.GetImageFromArray(a) for a in (fixed, moving)]
+    images = [sitk.GetImageFromArray(np.clip(a, 0, 1.8).astype(np.float32)) for a in (fixed, moving)]
     for image in images:
         image.SetSpacing([WORKING_MM] * 3)
-    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()  # a tenth of the diffeomorphic filter's time; folding is checked
+    demons = (
+        sitk.FastSymmetricForcesDemonsRegistrationFilter()
+    )  # a tenth of the diffeomorphic filter's time; folding is checked
     demons.SetNumberOfIterations(ITERATIONS)
     demons.SetSmoothDisplacementField(True)
     demons.SetStandardDeviations(FIELD_SIGMA_MM / WORKING_MM)
@@ -68,20 +90,35 @@ def _log_jacobian(fixed: npt.NDArray[np.float32], moving: npt.NDArray[np.float32
     return np.log(np.clip(determinant, 0.05, 20.0)).astype(np.float64), float(100.0 * (determinant <= 0).mean())
 
 
-def volume_changes(deformation: Deformation, grid: Grid, brain_change_regions: tuple[str, ...] = REGIONS) -> tuple[Measurement, ...]:
+def volume_changes(
+    deformation: Deformation, grid: Grid, brain_change_regions: tuple[str, ...] = REGIONS
+) -> tuple[Measurement, ...]:
     """Percent volume change per region: mean log-Jacobian, spread over the region's voxels as its uncertainty."""
     shape = deformation.log_jacobian.shape
-    index = [np.minimum((np.arange(n) * s / n).astype(int), s - 1) for n, s in zip(shape, grid.labels.shape, strict=True)]
+    index = [
+        np.minimum((np.arange(n) * s / n).astype(int), s - 1) for n, s in zip(shape, grid.labels.shape, strict=True)
+    ]
     labels, seen = grid.labels[np.ix_(*index)], grid.seen[np.ix_(*index)]
     out = []
     for region in brain_change_regions:
         inside = mask_of(labels, grid.names, (region,))
         if deformation.folded_percent > 0:
-            out.append(not_measured(region, "volume_change_percent", "%", f"folding: {deformation.folded_percent:.2f} % of the deformation is not invertible"))
+            out.append(
+                not_measured(
+                    region,
+                    "volume_change_percent",
+                    "%",
+                    f"folding: {deformation.folded_percent:.2f} % of the deformation is not invertible",
+                )
+            )
         elif inside.sum() < 10 or seen[inside].mean() < 0.8:
-            out.append(not_measured(region, "volume_change_percent", "%", "coverage: the region is not in view of both scans"))
+            out.append(
+                not_measured(region, "volume_change_percent", "%", "coverage: the region is not in view of both scans")
+            )
         else:
             values = deformation.log_jacobian[inside]
             spread = float(values.std() / np.sqrt(max(1.0, inside.sum() * WORKING_MM**3 / (FIELD_SIGMA_MM * 2) ** 3)))
-            out.append(Measurement(region, "volume_change_percent", float(100 * np.expm1(values.mean())), "%", 100 * spread))
+            out.append(
+                Measurement(region, "volume_change_percent", float(100 * np.expm1(values.mean())), "%", 100 * spread)
+            )
     return tuple(out)

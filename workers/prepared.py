@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 from datetime import time
@@ -37,11 +36,11 @@ def save(folder: Path, prepared: PreparedBaseline) -> None:
         (new / _FILE).write_text(json.dumps(facts, default=str), encoding="utf-8")
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            os.replace(folder, old / "x")
-            os.replace(new, folder)
+            folder.replace(old / "x")
+            new.replace(folder)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            os.replace(new, folder)
+            new.replace(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -50,7 +49,9 @@ def load(folder: Path) -> PreparedBaseline | None:
     """The prepared baseline, or None when it was never saved or cannot be read (then it is prepared again)."""
     try:
         facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        volumes = {name: from_sitk(sitk.ReadImage(str(folder / f"{name}.nii"), kind)) for name, kind in _VOLUMES.items()}
+        volumes = {
+            name: from_sitk(sitk.ReadImage(str(folder / f"{name}.nii"), kind)) for name, kind in _VOLUMES.items()
+        }
         return PreparedBaseline(
             study_instance_uid=facts["study_instance_uid"],
             series_instance_uid=facts["series_instance_uid"],
@@ -58,7 +59,13 @@ def load(folder: Path) -> PreparedBaseline | None:
             label_names={int(label): name for label, name in facts["label_names"].items()},
             **volumes,
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # RuntimeError: SimpleITK's word for an unreadable file
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+    ):  # RuntimeError: SimpleITK's word for an unreadable file
         return None
 
 

@@ -51,8 +51,22 @@ class _Sign:
 def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limits: BithalamicLimits) -> Finding:
     """Pattern A from the measurements of one follow-up against its baseline."""
     same = protocol is ProtocolMatch.SAME
-    thalami = _both(measurements, THALAMI, "flair_change_percent", limits.thalami_same if same else limits.thalami_different, limits.z, "A1 thalami")
-    strong = _both(measurements, THALAMI, "flair_change_percent", limits.thalami_strong_same if same else limits.thalami_strong_different, limits.z, "A1 strong")
+    thalami = _both(
+        measurements,
+        THALAMI,
+        "flair_change_percent",
+        limits.thalami_same if same else limits.thalami_different,
+        limits.z,
+        "A1 thalami",
+    )
+    strong = _both(
+        measurements,
+        THALAMI,
+        "flair_change_percent",
+        limits.thalami_strong_same if same else limits.thalami_strong_different,
+        limits.z,
+        "A1 strong",
+    )
     stem = _any(measurements, ("pons", "medulla"), limits.stem_same if same else limits.stem_different, limits.z)
     swelling, capsules = _swelling(measurements, limits), _capsules(measurements, limits)
     signs = (thalami, stem, swelling, capsules)
@@ -64,7 +78,13 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     if thalami.presence is Presence.INDETERMINATE:
         return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: the thalami could not be measured", evidence)
     limit = limits.thalami_same if same else limits.thalami_different
-    return Finding(PATTERN, Presence.ABSENT, None, f"{TITLE}: the thalami do not both rise by {limit:g} % ({protocol} protocol)", evidence)
+    return Finding(
+        PATTERN,
+        Presence.ABSENT,
+        None,
+        f"{TITLE}: the thalami do not both rise by {limit:g} % ({protocol} protocol)",
+        evidence,
+    )
 
 
 def _strength(thalami: _Sign, strong: _Sign, stem: _Sign, swelling: _Sign, capsules: _Sign) -> Strength | None:
@@ -98,7 +118,9 @@ def _presence(answer: bool | None) -> Presence:
     return Presence.INDETERMINATE if answer is None else Presence.PRESENT if answer else Presence.ABSENT
 
 
-def _both(measurements: tuple[Measurement, ...], regions: tuple[str, ...], quantity: str, limit: float, z: float, name: str) -> _Sign:
+def _both(
+    measurements: tuple[Measurement, ...], regions: tuple[str, ...], quantity: str, limit: float, z: float, name: str
+) -> _Sign:
     found = [lookup(measurements, region, quantity) for region in regions]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = False if False in answers else None if None in answers else True

@@ -57,7 +57,7 @@ def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
     url = broker_url(settings)
     bell = CeleryBell(make_app(url, settings))
-    app = make_worker_app(url, settings, lambda: open_deps(settings, bell))
+    app = make_worker_app(url, settings, lambda: open_deps(settings, bell, prepare_later=bell.prepare_later))
     path = ready_file(settings, "worker")
 
     def ready(**_: object) -> None:

@@ -95,6 +95,8 @@ def print_document(document: Mapping[str, Any]) -> None:
         console.print(f"baseline  {baseline['study_date']}  {escape(str(baseline['reason']))}")
     else:
         console.print("baseline  none")
+    for notice in document.get("notices", ()):
+        console.print(f"note      {escape(str(notice))}")
     for finding in document["findings"]:
         strength = f" ({finding['strength']})" if finding["strength"] else ""
         console.print(f"pattern {finding['pattern']}: {finding['presence']}{strength} {escape(finding['explanation'])}")

@@ -43,12 +43,13 @@ def study(document: Mapping[str, Any], *, has_picture: bool) -> str:
         f'<p><a href="/">Worklist</a></p><h1>{_text(decision["category"])}</h1>',
         f'<p class="badge {_colour(decision["priority"])}">Priority {_text(decision["priority"])}</p>',
         _list(decision["reasons"]),
+        _list(document.get("notices", ())),
         f"<p>Study of {_text(facts['study_date'])}, days after infusion: {days}</p>",
         f"<p>{_baseline(document['baseline'])}</p>",
         picture,
         _findings(document["findings"]),
         _measurements(document["measurements"]),
-        f'<p class=note>{CAUTION} <a href="/api/studies/{uid}">document (JSON)</a></p>',
+        f'<p class=note>{CAUTION} {_text(document.get("disclaimer"))} <a href="/api/studies/{uid}">document (JSON)</a></p>',
     ]
     return _page("Study", "".join(body))
 

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 QUEUE = "icansee"
 # 0 is the highest priority on Redis
-URGENT, ORDINARY = 0, 5
+URGENT, ORDINARY, WHEN_IDLE = 0, 5, 9
 
 
 def make_app(url: str, settings: Settings) -> Celery:
@@ -92,10 +92,19 @@ class CeleryBell:
         """Raises:
         Transient: the broker is away; the study stays due in the index, and the sweeper rings again.
         """
+        self._send(tasks.ASSESS_STUDY, study_instance_uid, URGENT if urgent else ORDINARY)
+
+    def prepare_later(self, study_instance_uid: str) -> None:
+        """Have a baseline prepared after every study that waits for its decision.
+
+        Raises:
+            Transient: the broker is away; the follow-up then prepares its baseline itself.
+        """
+        self._send(tasks.PREPARE_BASELINE, study_instance_uid, WHEN_IDLE)
+
+    def _send(self, task: str, study_instance_uid: str, priority: int) -> None:
         try:
-            self._app.send_task(
-                tasks.ASSESS_STUDY, args=[study_instance_uid], queue=QUEUE, priority=URGENT if urgent else ORDINARY
-            )
+            self._app.send_task(task, args=[study_instance_uid], queue=QUEUE, priority=priority)
         except (KombuError, OperationalError, OSError) as error:
             # a pooled connection to a broker that went away stays broken: begin anew next time
             with contextlib.suppress(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -162,7 +162,9 @@ def open_shelf(settings: Settings, engine: TriageEngine) -> BaselineShelf:
     return BaselineShelf(settings.store.state_dir.absolute() / "prepared", key, PreparedFiles())
 
 
-def open_deps(settings: Settings, bell: Bell, *, clock: Clock | None = None) -> Deps:
+def open_deps(
+    settings: Settings, bell: Bell, *, clock: Clock | None = None, prepare_later: Callable[[str], None] | None = None
+) -> Deps:
     """Everything a worker needs.
 
     Raises:
@@ -180,4 +182,5 @@ def open_deps(settings: Settings, bell: Bell, *, clock: Clock | None = None) -> 
         engine=engine,
         shelf=open_shelf(settings, engine),
         results=open_results(settings),
+        prepare_later=prepare_later,
     )

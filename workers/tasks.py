@@ -19,6 +19,7 @@ from workers.usecases import Deps
 log = get_logger(__name__)
 
 ASSESS_STUDY = "icansee.assess_study"
+PREPARE_BASELINE = "icansee.prepare_baseline"
 
 
 class DepsOfProcess:
@@ -56,6 +57,10 @@ def register(app: Celery, open_deps: Callable[[], Deps]) -> None:
             usecases.assess_study(study_instance_uid, deps(), owner=owner_of(self.request.id))
         except Transient as error:
             log.warning("task.put_off", error=str(error))  # the row stays due: the sweeper rings again
+
+    @app.task(name=PREPARE_BASELINE, shared=False)  # type: ignore[untyped-decorator]
+    def prepare_baseline(study_instance_uid: str) -> None:
+        usecases.prepare_ahead(study_instance_uid, deps())
 
     @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def warm_up(**_kwargs: Any) -> None:

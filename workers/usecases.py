@@ -97,6 +97,8 @@ class Deps:
     engine: Engine
     shelf: BaselineShelf
     results: ResultFiles
+    prepare_later: Callable[[str], None] | None = None
+    """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
 
 
 def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
@@ -229,14 +231,30 @@ def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps
     try:
         if not deps.shelf.can_serve(images, comparison.infusion_date):
             return
-        if deps.settings.baseline.prepare_ahead:
-            deps.shelf.prepared(row, deps, images=images)
         if row.decided_revision is None:
             reopen_followups(row, comparison.infusion_date, deps)
+        if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
+            deps.prepare_later(row.study_instance_uid)
+        elif deps.settings.baseline.prepare_ahead:
+            deps.shelf.prepared(row, deps, images=images)
     except NotAssessable as refusal:
         log.info("baseline.refused", code=refusal.code)
     except Exception:
         log.exception("baseline.preparation_failed")
+
+
+def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
+    """Prepare a decided study as a baseline, unless that is done. Without a lease: it changes no decision, and twice
+    does no harm."""
+    with bind(study=study_hash(study_instance_uid)):
+        try:
+            row = deps.index.study(study_instance_uid)
+            if row is not None and row.state is StudyState.ASSESSED:
+                deps.shelf.prepared(row, deps)
+        except NotAssessable as refusal:
+            log.info("baseline.refused", code=refusal.code)
+        except Exception:
+            log.exception("baseline.preparation_failed")
 
 
 def _save(lease: Lease, outcome: Outcome, stage: Stage, timings_s: Mapping[str, float], deps: Deps) -> None:

@@ -13,9 +13,16 @@ from tests.chaos.node import Node, running_node
 
 @pytest.fixture(scope="session")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> list[SimulatedPatient]:
-    """Two patients with FLAIR only, thick slices."""
+    """Two patients with T1 only: the real decision (``no_flair``) takes a moment, so that tests do not wait for
+    measuring."""
     folder = tmp_path_factory.mktemp("patients")
-    return [simulate(folder, seed=seed, sequences=("flair",)) for seed in (11, 12)]
+    return [simulate(folder, seed=seed, sequences=("t1",)) for seed in (11, 12)]
+
+
+@pytest.fixture(scope="session")
+def long_patient(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPatient:
+    """A patient with FLAIR: the worker is busy long enough to be killed in the middle."""
+    return simulate(tmp_path_factory.mktemp("long"), seed=13, sequences=("flair",))
 
 
 @pytest.fixture

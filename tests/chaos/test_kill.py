@@ -31,9 +31,9 @@ def children_of(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize("whole", [pytest.param(True, id="worker"), pytest.param(False, id="its pool child only")])
-def test_worker_killed_in_the_middle_of_a_study(node: Node, patients: list[SimulatedPatient], whole: bool) -> None:
-    study = patients[0].baseline_study_uid
-    node.send(patients[0].baseline_dir)
+def test_worker_killed_in_the_middle_of_a_study(node: Node, long_patient: SimulatedPatient, whole: bool) -> None:
+    study = long_patient.baseline_study_uid
+    node.send(long_patient.baseline_dir)
     first = node.wait_for_worker_on(study)
 
     worker = node.pid_of("worker")
@@ -94,10 +94,10 @@ def test_listener_killed_in_the_middle_of_an_association(node: Node, patients: l
 
 
 def test_node_killed_leaves_nothing_running_and_can_be_started_again(
-    node: Node, patients: list[SimulatedPatient]
+    node: Node, long_patient: SimulatedPatient
 ) -> None:
-    study = patients[0].baseline_study_uid
-    node.send(patients[0].baseline_dir)
+    study = long_patient.baseline_study_uid
+    node.send(long_patient.baseline_dir)
     node.wait_for_worker_on(study)
     broker = node.pid_of("broker")
     os.kill(node.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from triage.model import Category, Priority, SequenceKind, StudyImages
 from workers.baselines import BaselineShelf
 from workers.config import Settings
 from workers.ports import StudyState
-from workers.usecases import Deps, Result, assess_study, attempts_used_up, keep_priority, task_lost
+from workers.usecases import Deps, Result, assess_study, attempts_used_up, keep_priority, prepare_ahead, task_lost
 
 STUDY = "1.2.3"
 
@@ -303,8 +304,6 @@ def test_attempts_used_up(tmp_path: Path, attempt: int, last_failure: str | None
     node = Node(tmp_path, some_images(STUDY))
     claim = node.index.claim(STUDY, owner="w", now=node.clock.now(), lease_s=30)
     assert claim is not None
-    from dataclasses import replace
-
     assert attempts_used_up(replace(claim, attempt=attempt), last_failure, 4) is used_up
 
 
@@ -362,6 +361,30 @@ class TestBaseline:
         document = node.index.assessment(self.FOLLOWUP)
         assert document is not None
         assert document["baseline"]["study_instance_uid"] == self.BASE
+
+    def test_prepared_later_when_somebody_offers_to(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        later: list[str] = []
+        node.deps = replace(node.deps, prepare_later=later.append)
+        node.ring(self.BASE)
+        assert (later, node.done("prepare")) == ([self.BASE], [])
+        prepare_ahead(self.BASE, node.deps)
+        prepare_ahead(self.BASE, node.deps)
+        assert node.done("prepare") == [self.BASE], "once"
+
+    def test_noop_nothing_to_prepare_before_the_decision(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        prepare_ahead(self.BASE, node.deps)
+        prepare_ahead("9.9", node.deps)
+        assert node.done("prepare") == []
+
+    def test_a_broker_that_does_not_take_the_preparation_costs_no_decision(self, tmp_path: Path) -> None:
+        def away(_study: str) -> None:
+            raise Transient("away")
+
+        node = self.both(tmp_path)
+        node.deps = replace(node.deps, prepare_later=away)
+        assert node.ring(self.BASE) is Result.DECIDED
 
     def test_prepared_when_needed_if_it_was_not_before(self, tmp_path: Path) -> None:
         node = self.both(tmp_path)

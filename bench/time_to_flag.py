@@ -1,0 +1,227 @@
+"""Time from the last FLAIR image's C-STORE response to the stored decision, on a real node with the baseline prepared.
+
+    python -m bench.time_to_flag [--repeats 3] [--protocols 2d,3d] [--json FILE]
+
+The node is ``icansee serve`` with its default settings in a temporary state folder (embedded broker, free ports, one
+worker process). Each repeat is another synthetic patient: the baseline is sent and prepared first; then the follow-up,
+FLAIR series first, the rest right behind it on the same association, as a scanner or PACS would. "First look" is the
+first stored decision, "full" the stored full assessment; the index is asked every 50 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from listener.cli_send import OutgoingFile, Target, find_files, send_files
+from simulation.patient import SimulatedPatient, simulate
+from workers import config
+from workers.ports import StudyIndex
+from workers.store import open_index
+
+ROOT = Path(__file__).resolve().parents[1]
+POLL_S = 0.05
+PATIENCE_S = 900.0
+TARGETS_S = {"2d": 10.0, "3d": 15.0}  # median of the first look
+FULL_TARGET_S = 60.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One follow-up. Seconds after the last FLAIR image's response, but full_after_last_image_s after the last image of
+    the whole study; parts are timings_s of the two documents."""
+
+    protocol: str
+    seed: int
+    images: int
+    flair_images: int
+    first_look_s: float
+    full_s: float
+    full_after_last_image_s: float
+    category: str
+    first_look_parts: Mapping[str, float]
+    full_parts: Mapping[str, float]
+    load: float
+
+
+@dataclass(frozen=True)
+class Node:
+    """A running node: where to send, what it stored. prepared: folder of the prepared baselines."""
+
+    target: Target
+    index: StudyIndex
+    prepared: Path
+
+
+@contextmanager
+def running_node(folder: Path) -> Iterator[Node]:
+    """``icansee serve`` until the block ends."""
+    settings_file, ready, state = folder / "config.yaml", folder / "ready.json", folder / "state"
+    settings_file.write_text(
+        yaml.safe_dump({"store": {"state_dir": str(state)}, "listener": {"port": 0}, "web": {"port": 0}}),
+        encoding="utf-8",
+    )
+    arguments = [sys.executable, "-m", "listener.cli", "serve", "--config", str(settings_file)]
+    with (folder / "log.jsonl").open("wb") as log:
+        process = subprocess.Popen([*arguments, "--ready-file", str(ready)], cwd=ROOT, stdout=log, stderr=log)
+    try:
+        wait_for("the node", lambda: ready.exists() or process.poll() is not None)
+        if process.poll() is not None:
+            raise SystemExit((folder / "log.jsonl").read_text(encoding="utf-8")[-2000:])
+        facts = json.loads(ready.read_text(encoding="utf-8"))
+        target = Target(facts["dicom_host"], facts["dicom_port"], facts["ae_title"], "BENCH")
+        index = open_index(config.load(settings_file).index_url)
+        try:
+            yield Node(target, index, state / "prepared")
+        finally:
+            index.close()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        if process.poll() is None:
+            process.kill()
+
+
+def wait_for(what: str, condition: Callable[[], bool]) -> float:
+    """Seconds on the monotonic clock when it came true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {PATIENCE_S:g} s for {what}")
+        time.sleep(POLL_S)
+    return time.monotonic()
+
+
+def stored(node: Node, study: str, *, stage: str | None = None) -> dict[str, Any] | None:
+    """The first stored decision of the study, or the first of the stage."""
+    for version in node.index.assessments(study):
+        if stage is None or version["stage"] == stage:
+            return dict(version["document"])
+    return None
+
+
+def measure(node: Node, patient: SimulatedPatient, protocol: str, seed: int) -> Sample:
+    """Baseline in and prepared; follow-up in; both decisions timed."""
+    send_files(find_files(patient.baseline_dir)[0], node.target)
+    shelf = node.prepared / patient.baseline_study_uid
+    wait_for("the prepared baseline", lambda: any(shelf.glob("*/prepared.json")))
+    flair, rest = flair_first(patient.followup_dir)
+    answered: list[float] = []
+    sender = threading.Thread(
+        target=send_files,
+        args=([*flair, *rest], node.target),
+        kwargs={"on_file": lambda: answered.append(time.monotonic())},
+    )
+    load = os.getloadavg()[0]
+    sender.start()
+    study = patient.followup_study_uid
+    first_at = wait_for("the first look", lambda: stored(node, study) is not None)
+    full_at = wait_for("the full assessment", lambda: stored(node, study, stage="full") is not None)
+    sender.join()
+    first, full = stored(node, study), stored(node, study, stage="full")
+    assert first is not None
+    assert full is not None
+    return Sample(
+        protocol=protocol,
+        seed=seed,
+        images=len(answered),
+        flair_images=len(flair),
+        first_look_s=first_at - answered[len(flair) - 1],
+        full_s=full_at - answered[len(flair) - 1],
+        full_after_last_image_s=full_at - answered[-1],
+        category=first["decision"]["category"],
+        first_look_parts=first["timings_s"],
+        full_parts=full["timings_s"],
+        load=load,
+    )
+
+
+def flair_first(folder: Path) -> tuple[list[OutgoingFile], list[OutgoingFile]]:
+    files, _ = find_files(folder)
+    flair = [file for file in files if "flair" in file.path.parent.name.lower()]
+    if not flair:
+        raise SystemExit(f"no FLAIR series among {sorted({f.path.parent.name for f in files})}")
+    return flair, [file for file in files if file not in flair]
+
+
+def run(protocols: Sequence[str], repeats: int, tell: Callable[[str], None]) -> list[Sample]:
+    samples = []
+    with tempfile.TemporaryDirectory() as folder, running_node(Path(folder)) as node:
+        for protocol in protocols:
+            for repeat in range(repeats):
+                seed = 100 * (1 + list(TARGETS_S).index(protocol)) + repeat
+                tell(f"{protocol}, patient {repeat + 1} of {repeats}: simulating")
+                patient = simulate(Path(folder) / protocol, pattern="A", seed=seed, protocol=protocol)
+                tell(f"{protocol}, patient {repeat + 1} of {repeats}: measuring")
+                samples.append(measure(node, patient, protocol, seed))
+    return samples
+
+
+# -- the tables ------------------------------------------------------------------------------------
+
+
+def show(samples: Sequence[Sample]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for protocol in dict.fromkeys(s.protocol for s in samples):
+        own = [s for s in samples if s.protocol == protocol]
+        table = Table(title=f"{protocol}: {own[0].flair_images} FLAIR of {own[0].images} images, {len(own)} patients")
+        for heading in ("", "median s", "min", "max", "target"):
+            table.add_column(heading)
+        _add(table, "first look after last FLAIR image", [s.first_look_s for s in own], f"<= {TARGETS_S[protocol]:g}")
+        _add(table, "full after last FLAIR image", [s.full_s for s in own], "")
+        _add(table, "full after last image of study", [s.full_after_last_image_s for s in own], f"<= {FULL_TARGET_S:g}")
+        for title, parts in (
+            ("first look", [s.first_look_parts for s in own]),
+            ("full", [s.full_parts for s in own]),
+        ):
+            table.add_section()
+            for name in dict.fromkeys(name for part in parts for name in part):
+                _add(table, f"{title}: {name}", [part[name] for part in parts if name in part], "")
+        console.print(table)
+        console.print(f"decisions: {', '.join(s.category for s in own)}")
+    console.print(f"load at start of each: {', '.join(f'{s.load:.1f}' for s in samples)} on {os.cpu_count()} cores")
+
+
+def _add(table: Any, name: str, values: Sequence[float], target: str) -> None:
+    table.add_row(name, *(f"{f(values):.2f}" for f in (statistics.median, min, max)), target)
+
+
+def main() -> int:
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--protocols", default="2d,3d", help="2d, 3d or both")
+    parser.add_argument("--json", type=Path, help="where the samples go")
+    options = parser.parse_args()
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True) as bar:
+        task = bar.add_task("starting the node")
+        samples = run(options.protocols.split(","), options.repeats, lambda text: bar.update(task, description=text))
+    show(samples)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(s) for s in samples], indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Pattern A from figures: what calls it, how strongly, and what does not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import a_measurement, figures
+from triage.model import Measurement, Presence, ProtocolMatch, Strength
+from triage.patterns import bithalamic
+from triage.patterns.bithalamic import BithalamicLimits
+
+SAME, DIFFERENT = ProtocolMatch.SAME, ProtocolMatch.DIFFERENT
+LIMITS = BithalamicLimits()
+
+Figures = tuple[Measurement, ...]
+QUIET = {"thalamus__both": 0.5, "midbrain": 0.3, "pons": -0.4, "medulla": 0.2, "external_extreme_capsule__both": 0.1}
+
+
+def flair(**values: float | None) -> Figures:
+    """FLAIR changes in percent; regions that are not named stay quiet."""
+    return figures(**{**QUIET, **values})
+
+
+def swelling(thalami: float | None = 0.0, third_ventricle: float | None = 0.0, pons: float | None = 0.0) -> Figures:
+    values = {"thalamus__both": thalami, "third_ventricle": third_ventricle, "pons": pons}
+    return figures("volume_change_percent", **values)
+
+
+def white(left: float | None, right: float | None) -> Figures:
+    return figures("raised_fraction_percent", white_matter_left=left, white_matter_right=right)
+
+
+def symmetry(value: float) -> Figures:
+    return figures("symmetry", external_extreme_capsules=value)
+
+
+@pytest.mark.parametrize(
+    ("measured", "protocol", "expected"),
+    [
+        pytest.param(flair(), SAME, None, id="noop: nothing changed"),
+        pytest.param(flair(thalamus__both=9.0), SAME, Strength.POSSIBLE, id="both thalami rise"),
+        pytest.param(flair(thalamus__both=9.0), DIFFERENT, None, id="too little across protocols"),
+        pytest.param(flair(thalamus__both=16.0), DIFFERENT, Strength.POSSIBLE, id="enough across protocols"),
+        pytest.param(flair(thalamus__both=9.0, pons=12.0), SAME, Strength.SUSPECTED, id="with the pons"),
+        pytest.param(flair(thalamus__both=9.0, medulla=12.0), SAME, Strength.SUSPECTED, id="with the medulla"),
+        pytest.param(flair(thalamus__both=9.0, midbrain=30.0), SAME, Strength.POSSIBLE, id="midbrain does not support"),
+        pytest.param(flair(thalamus__both=16.0), SAME, Strength.SUSPECTED, id="both rise strongly"),
+        pytest.param(flair(thalamus__both=16.0, pons=12.0), SAME, Strength.STRONG, id="strongly, with the pons"),
+        pytest.param(flair(thalamus__both=20.0, pons=20.0), DIFFERENT, Strength.SUSPECTED, id="not strong elsewhere"),
+        pytest.param(flair(thalamus_left=20.0, thalamus_right=1.0), SAME, None, id="one side only"),
+        pytest.param(flair(thalamus_left=1.0, thalamus_right=20.0), SAME, None, id="the other side only"),
+        pytest.param(flair(thalamus__both=-12.0, pons=-12.0), SAME, None, id="both fall"),
+        pytest.param(flair(pons=25.0), SAME, None, id="pons alone: a focal lesion"),
+        pytest.param(flair(pons=25.0) + swelling(5.0, -25.0), SAME, Strength.POSSIBLE, id="pons and swollen thalami"),
+        pytest.param(flair() + swelling(8.0, -30.0), SAME, None, id="swelling alone"),
+        pytest.param(
+            flair(thalamus__both=9.0) + swelling(5.0, -25.0), SAME, Strength.SUSPECTED, id="ventricle squeezed"
+        ),
+        pytest.param(
+            flair(thalamus__both=9.0) + swelling(5.0, 0.0, 4.0), SAME, Strength.SUSPECTED, id="pons swells too"
+        ),
+        pytest.param(flair(thalamus__both=9.0) + swelling(5.0), SAME, Strength.POSSIBLE, id="swelling unsupported"),
+        pytest.param(
+            flair(thalamus__both=9.0) + swelling(3.9, -25.0), SAME, Strength.POSSIBLE, id="too little swelling"
+        ),
+        pytest.param(
+            flair(thalamus__both=9.0, external_extreme_capsule__both=11.0) + symmetry(0.9),
+            SAME,
+            Strength.SUSPECTED,
+            id="with symmetric capsules",
+        ),
+        pytest.param(
+            flair(thalamus__both=9.0, external_extreme_capsule__both=11.0) + symmetry(0.5),
+            SAME,
+            Strength.POSSIBLE,
+            id="lopsided capsules",
+        ),
+        pytest.param(
+            flair(thalamus__both=9.0) + white(3.0, 2.5), SAME, Strength.SUSPECTED, id="with both white matters"
+        ),
+        pytest.param(flair(thalamus__both=9.0) + white(9.0, 2.5), SAME, Strength.POSSIBLE, id="lopsided white matter"),
+        pytest.param(flair(thalamus__both=9.0) + white(3.0, 0.0), SAME, Strength.POSSIBLE, id="white matter, one side"),
+    ],
+)
+def test_strength(measured: Figures, protocol: ProtocolMatch, expected: Strength | None) -> None:
+    finding = bithalamic.detect(measured, protocol, LIMITS)
+    assert finding.strength is expected
+    assert finding.presence is (Presence.PRESENT if expected else Presence.ABSENT)
+    assert finding.pattern == "A"
+
+
+@pytest.mark.parametrize(
+    ("measured", "presence"),
+    [
+        pytest.param((), Presence.INDETERMINATE, id="nothing measured"),
+        pytest.param(flair(thalamus__both=None), Presence.INDETERMINATE, id="thalami not measured"),
+        pytest.param(flair(thalamus_left=None), Presence.ABSENT, id="one unknown, the other quiet: cannot be both"),
+        pytest.param(
+            flair(thalamus_left=None, thalamus_right=20.0), Presence.INDETERMINATE, id="one unknown, one rises"
+        ),
+        pytest.param(
+            flair(thalamus__both=None, pons=30.0), Presence.INDETERMINATE, id="pons rises, thalami not measured"
+        ),
+        pytest.param(flair(pons=None, medulla=None), Presence.ABSENT, id="brain stem not measured, thalami quiet"),
+    ],
+)
+def test_what_was_not_measured(measured: Figures, presence: Presence) -> None:
+    finding = bithalamic.detect(measured, SAME, LIMITS)
+    assert finding.presence is presence
+    assert finding.strength is None
+    if presence is Presence.INDETERMINATE:
+        assert any("not measured" in line for line in finding.evidence)
+
+
+def test_unmeasured_support_does_not_weaken_the_thalami() -> None:
+    measured = flair(thalamus__both=9.0, pons=None, medulla=None, external_extreme_capsule__both=None)
+    assert bithalamic.detect(measured + swelling(None, None, None), SAME, LIMITS).strength is Strength.POSSIBLE
+
+
+def test_a_rise_within_the_spread_of_the_pair_is_not_called() -> None:
+    """Absolute change and z must both hold."""
+    sure = tuple(a_measurement(r, 9.0, uncertainty=3.5) for r in ("thalamus_left", "thalamus_right"))
+    unsure = tuple(a_measurement(r, 9.0, uncertainty=3.7) for r in ("thalamus_left", "thalamus_right"))
+    assert bithalamic.detect(sure, SAME, LIMITS).presence is Presence.PRESENT
+    assert bithalamic.detect(unsure, SAME, LIMITS).presence is Presence.ABSENT
+
+
+def test_limits_of_the_site_are_used() -> None:
+    strict = dataclasses.replace(LIMITS, thalami_same=20.0, thalami_strong_same=30.0)
+    assert bithalamic.detect(flair(thalamus__both=16.0), SAME, strict).presence is Presence.ABSENT
+
+
+def test_the_evidence_quotes_the_figures() -> None:
+    finding = bithalamic.detect(flair(thalamus__both=16.25, pons=12.0), SAME, LIMITS)
+    assert "thalamus_left/flair_change_percent = +16.2 ± 1.0 %" in finding.evidence
+    assert "pons/flair_change_percent = +12.0 ± 1.0 %" in finding.evidence
+
+
+percents = st.floats(-60, 120)
+
+
+@given(left=percents, right=percents, pons=percents, different=st.booleans())
+def test_sides_are_alike(left: float, right: float, pons: float, different: bool) -> None:
+    protocol = DIFFERENT if different else SAME
+    one = bithalamic.detect(flair(thalamus_left=left, thalamus_right=right, pons=pons), protocol, LIMITS)
+    other = bithalamic.detect(flair(thalamus_left=right, thalamus_right=left, pons=pons), protocol, LIMITS)
+    assert (one.presence, one.strength) == (other.presence, other.strength)
+
+
+ORDER = [None, Strength.POSSIBLE, Strength.SUSPECTED, Strength.STRONG]
+
+
+@given(thalami=percents, pons=percents, more=st.floats(0, 50))
+def test_more_change_never_weakens(thalami: float, pons: float, more: float) -> None:
+    less = bithalamic.detect(flair(thalamus__both=thalami, pons=pons), SAME, LIMITS)
+    raised = bithalamic.detect(flair(thalamus__both=thalami + more, pons=pons + more), SAME, LIMITS)
+    assert ORDER.index(raised.strength) >= ORDER.index(less.strength)
+
+
+@given(thalami=percents, pons=percents)
+def test_across_protocols_is_never_called_more_strongly(thalami: float, pons: float) -> None:
+    measured = flair(thalamus__both=thalami, pons=pons)
+    found = [bithalamic.detect(measured, protocol, LIMITS).strength for protocol in (SAME, DIFFERENT)]
+    assert ORDER.index(found[1]) <= ORDER.index(found[0])

@@ -1,0 +1,112 @@
+"""Findings to one decision: the policy as a table, and what must always hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import a_finding
+from triage.decision import decide
+from triage.model import Category, Finding, Presence, Priority, Strength
+
+POSSIBLE, SUSPECTED, STRONG = Strength.POSSIBLE, Strength.SUSPECTED, Strength.STRONG
+P1, P2, P3, UNCHANGED = Priority.P1, Priority.P2, Priority.P3, Priority.UNCHANGED
+ORDER = [UNCHANGED, P3, P2, P1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "strength", "priority"),
+    [
+        pytest.param("A", POSSIBLE, P3, id="possible A"),
+        pytest.param("A", SUSPECTED, P2, id="suspected A"),
+        pytest.param("A", STRONG, P1, id="strong A"),
+        pytest.param("B", POSSIBLE, P3, id="possible B"),
+        pytest.param("B", SUSPECTED, P2, id="suspected B"),
+        pytest.param("B", STRONG, P2, id="strong B"),
+        pytest.param("C", POSSIBLE, P2, id="possible C"),
+        pytest.param("C", SUSPECTED, P1, id="suspected C"),
+        pytest.param("D", POSSIBLE, P2, id="possible D"),
+        pytest.param("D", SUSPECTED, P1, id="suspected D"),
+        pytest.param("D", STRONG, P1, id="strong D"),
+    ],
+)
+def test_one_pattern(pattern: str, strength: Strength, priority: Priority) -> None:
+    decision = decide([a_finding(pattern, strength)])
+    assert decision.priority is priority
+    assert decision.category is (Category.POSSIBLE if strength is POSSIBLE else Category.NEUROTOXICITY_SUSPECTED)
+    assert f"pattern {pattern} {strength.value}" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "priority"), [pytest.param("A", P2, id="A is capped"), pytest.param("D", P1, id="D stands on its own")]
+)
+def test_without_a_baseline(pattern: str, priority: Priority) -> None:
+    assert decide([a_finding(pattern, STRONG)], has_baseline=False).priority is priority
+
+
+UNKNOWN = a_finding("B", presence=Presence.INDETERMINATE, explanation="not built")
+
+
+@pytest.mark.parametrize(
+    ("findings", "refusal", "category"),
+    [
+        pytest.param([a_finding("A"), UNKNOWN], None, Category.NO_PATTERN, id="noop: absent, another not built"),
+        pytest.param([UNKNOWN], None, Category.NOT_ASSESSABLE, id="nothing could be looked at"),
+        pytest.param([], None, Category.NOT_ASSESSABLE, id="no findings at all"),
+        pytest.param([a_finding("A")], "coverage: cut", Category.NOT_ASSESSABLE, id="refused"),
+        pytest.param([a_finding("D", STRONG)], "coverage: cut", Category.NEUROTOXICITY_SUSPECTED, id="seen even so"),
+    ],
+)
+def test_not_seen_is_not_absent(findings: list[Finding], refusal: str | None, category: Category) -> None:
+    decision = decide(findings, refusal=refusal)
+    assert decision.category is category
+    if category in (Category.NO_PATTERN, Category.NOT_ASSESSABLE):
+        assert decision.priority is UNCHANGED
+    if category is Category.NOT_ASSESSABLE and refusal:
+        assert decision.reasons == (refusal,)
+
+
+def test_a_negative_names_what_was_not_looked_for() -> None:
+    assert any("not built" in reason for reason in decide([a_finding("A"), UNKNOWN]).reasons)
+
+
+findings = st.lists(
+    st.builds(
+        a_finding,
+        st.sampled_from("ABCD"),
+        st.sampled_from([None, POSSIBLE, SUSPECTED, STRONG]),
+        st.none(),
+    ),
+    max_size=5,
+)
+refusals = st.sampled_from([None, "coverage: cut"])
+
+
+@given(found=findings, refusal=refusals, has_baseline=st.booleans())
+def test_priority_is_never_below_that_of_any_finding(
+    found: list[Finding], refusal: str | None, has_baseline: bool
+) -> None:
+    together = decide(found, refusal=refusal, has_baseline=has_baseline).priority
+    for finding in found:
+        alone = decide([finding], refusal=refusal, has_baseline=has_baseline).priority
+        assert ORDER.index(together) >= ORDER.index(alone)
+
+
+@given(found=findings, refusal=refusals, order=st.randoms())
+def test_the_order_of_findings_does_not_matter(found: list[Finding], refusal: str | None, order: object) -> None:
+    shuffled = found[:]
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    one, other = decide(found, refusal=refusal), decide(shuffled, refusal=refusal)
+    assert (one.category, one.priority, sorted(one.reasons)) == (other.category, other.priority, sorted(other.reasons))
+
+
+@given(found=findings, more=findings)
+def test_more_findings_never_lower_the_priority(found: list[Finding], more: list[Finding]) -> None:
+    assert ORDER.index(decide(found + more).priority) >= ORDER.index(decide(found).priority)
+
+
+@given(found=findings, refusal=refusals)
+def test_every_decision_gives_a_reason(found: list[Finding], refusal: str | None) -> None:
+    decision = decide(found, refusal=refusal)
+    assert bool(decision.reasons) == (bool(found) or refusal is not None)

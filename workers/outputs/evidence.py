@@ -1,4 +1,4 @@
-"""An Outcome in; maps, transform and picture on the follow-up FLAIR's own grid out, in files that appear whole or not."""
+"""An Outcome in; maps, transform and picture on the follow-up FLAIR's grid out, in files that appear whole or not."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ GROUPS = (THALAMI, ("midbrain",), ("pons",), ("medulla",))
 # Told beside the thalami: regions that have no slice of their own.
 WITH_THALAMI = (*CAPSULES, *WHITE, "third_ventricle")
 # Grey window in units of the white matter level: CSF dark, oedema (about 1.6) bright but not saturated.
-WINDOW = (0.35, 1.9)
+WINDOW = (0.35, 1.8)
 OUTLINE_SIGMA_MM = 0.7  # rounds the steps of 1 mm labels
+TISSUE = 0.5  # of the white matter level; below it at either date the pixel is CSF or bone, whatever the atlas says
 SPECK_MM2 = 20.0  # smaller outlines are ends of regions that belong to another slice
 STEPS_PER_BRIGHT = 256  # grey levels kept below the mean level: finer than noise, and files become a third as large
 
@@ -126,7 +127,7 @@ def _rows(assessment: Assessment, evidence: Evidence, maps: EvidenceMaps) -> Ite
         levels = slices.region_slices(maps.labels, scene.frame, scene.thickness_mm, groups)
     levels = levels or slices.plain_slices(evidence.followup, scene.frame, scene.thickness_mm)
     for number, level in enumerate(levels):
-        yield _row(assessment, scene, level, _told(levels, number))
+        yield _row(assessment, scene, level, _told(levels, number), first=number == 0)
 
 
 def _told(levels: Sequence[slices.Slice], number: int) -> tuple[str, ...]:
@@ -183,26 +184,45 @@ def _white_level(voxels: npt.NDArray[Any], white: Mask | None) -> float:
     return float(np.median(inside)) if inside.size else 1.0
 
 
-def _row(assessment: Assessment, scene: _Scene, level: slices.Slice, told: tuple[str, ...]) -> Row:
-    evidence, frame, view = scene.evidence, scene.frame, scene.view(level)
-    baseline = None
-    if scene.baseline is not None and evidence.baseline is not None:
-        samples = slices.samples_for(evidence.baseline, frame, level)
-        pixels = slices.sample(scene.baseline, frame, view, level, evidence.followup_to_baseline, samples=samples)
-        baseline = _window(pixels / scene.baseline_white)
-    samples = slices.samples_for(evidence.followup, frame, level)
-    followup = _window(slices.sample(scene.followup, frame, view, level, samples=samples) / scene.followup_white)
+def _row(
+    assessment: Assessment, scene: _Scene, level: slices.Slice, told: tuple[str, ...], *, first: bool
+) -> Row:
+    view = scene.view(level)
+    followup, baseline = _followup(scene, view, level), _baseline(scene, view, level)
     masks = _masks(scene, view, level)
+    change = None
+    if baseline is not None and scene.change is not None:
+        pixels = slices.sample(
+            scene.change, scene.frame, view, level, scene.evidence.followup_to_half_way, outside=float("nan")
+        )
+        change = _percent(pixels, _tissue(masks, followup, baseline))
     return Row(
         heading=_heading(scene, view, level),
-        baseline=baseline,
-        followup=followup,
-        change=_change(scene, view, level, masks),
+        baseline=None if baseline is None else _window(baseline),
+        followup=_window(followup),
+        change=change,
         pixel_mm=view.pixel_mm,
         outlines=tuple(_outlines(masks, view, told)),
-        words=tuple(_words(assessment, told)),
-        missing={"baseline": "no baseline", "difference": _why_no_difference(assessment)},
+        words=(*_words(assessment, told), *(_legend(assessment) if first else ())),
+        missing={"difference": _why_no_difference(assessment)},
     )
+
+
+def _followup(scene: _Scene, view: slices.View, level: slices.Slice) -> slices.Pixels:
+    """In units of the white matter level."""
+    samples = slices.samples_for(scene.evidence.followup, scene.frame, level)
+    pixels = slices.sample(scene.followup, scene.frame, view, level, samples=samples)
+    return np.asarray(pixels / scene.followup_white, dtype=np.float32)
+
+
+def _baseline(scene: _Scene, view: slices.View, level: slices.Slice) -> slices.Pixels | None:
+    """In units of the white matter level, interpolated once from the native scan."""
+    if scene.baseline is None or scene.evidence.baseline is None:
+        return None
+    samples = slices.samples_for(scene.evidence.baseline, scene.frame, level)
+    to_baseline = scene.evidence.followup_to_baseline
+    pixels = slices.sample(scene.baseline, scene.frame, view, level, to_baseline, samples=samples)
+    return np.asarray(pixels / scene.baseline_white, dtype=np.float32)
 
 
 def _window(values: slices.Pixels) -> slices.Pixels:
@@ -231,36 +251,38 @@ def _outlines(
             yield OUTLINE_COLOURS[name], np.asarray(smooth)
 
 
-def _change(
-    scene: _Scene, view: slices.View, level: slices.Slice, masks: dict[str, PixelMask]
-) -> slices.Pixels | None:
-    """Percent change inside brain tissue; NaN in CSF (never a finding) and outside the brain."""
-    if scene.change is None:
-        return None
-    to_change = scene.evidence.followup_to_half_way
-    pixels = slices.sample(scene.change, scene.frame, view, level, to_change, outside=float("nan"))
-    tissue = np.zeros(pixels.shape, dtype=bool)
-    for name, mask in masks.items():
-        if name not in CSF:
-            tissue |= mask
-    return np.where(tissue, 100.0 * np.expm1(pixels), np.nan).astype(np.float32)
+def _tissue(masks: dict[str, PixelMask], *scans: slices.Pixels) -> PixelMask:
+    """Brain tissue by the atlas and at both dates by its signal: CSF-only change is never a finding."""
+    inside = np.logical_and.reduce([scan > TISSUE for scan in scans])
+    brain = np.logical_or.reduce([np.zeros_like(inside), *(mask for name, mask in masks.items() if name not in CSF)])
+    return np.asarray(inside & brain)
+
+
+def _percent(log_ratio: slices.Pixels, tissue: PixelMask) -> slices.Pixels:
+    """Percent change; NaN outside ``tissue`` and where the scans do not overlap."""
+    return np.where(tissue, 100.0 * np.expm1(log_ratio), np.nan).astype(np.float32)
 
 
 def _heading(scene: _Scene, view: slices.View, level: slices.Slice) -> str:
     z = slices.centre_lps_mm(scene.frame, view, level)[2]
     how = "as acquired" if slices.is_axial(scene.evidence.followup) else "axial reformat"
-    return f"z {z:+.0f} mm, {level.thickness_mm:.1f} mm {how}".replace("-", "−")
+    return f"z {text.signed(z, 0)} mm, {level.thickness_mm:.1f} mm {how}"
 
 
 def _words(assessment: Assessment, regions: tuple[str, ...]) -> Iterator[Words]:
     for figure in text.region_texts(assessment.measurements, regions):
-        colour = OUTLINE_COLOURS.get(figure.region, PLAIN) if figure.measured else WARNING
+        colour = OUTLINE_COLOURS.get(figure.region, PLAIN)  # also the key to the outlines
         yield Words(f"{figure.name}   {figure.main}", colour, 15, bold=True, above_px=6)
         if figure.small:
             yield Words(figure.small, QUIET, 13)
 
 
+def _legend(assessment: Assessment) -> tuple[Words, ...]:
+    legend = text.legend(assessment)
+    return () if legend is None else (Words(legend, QUIET, 12, above_px=12),)
+
+
 def _why_no_difference(assessment: Assessment) -> str:
     if _refused(assessment) and assessment.registration is not None:
-        return f"not compared: {assessment.registration.reason}"
+        return f"not compared: {text.sentence(assessment.registration.reason or 'no reason given')}"
     return "not compared"

@@ -25,7 +25,6 @@ FONT = "DejaVu Sans"  # ships with matplotlib
 MARGIN, GAP = 24, 8
 PANEL = (320, 384)  # columns, rows in pixels; the shape of an adult brain in axial view
 TEXT_WIDTH = 400
-WIDTH = 2 * MARGIN + 3 * PANEL[0] + 2 * GAP + MARGIN + TEXT_WIDTH
 HEADING, BAR = 26, 46
 COLUMN_TITLES = ("baseline", "follow-up", "difference")
 OUTLINE_PX = 1.1
@@ -87,19 +86,20 @@ def texts(picture: Picture) -> list[str]:
 
 def size_px(picture: Picture) -> tuple[int, int]:
     """Width and height of the finished picture."""
-    return WIDTH, _Layout.of(picture).height
+    layout = _Layout.of(picture)
+    return layout.width, layout.height
 
 
 def render(picture: Picture) -> bytes:
     """PNG bytes on a dark background, ``size_px`` large."""
     layout = _Layout.of(picture)
-    sheet = _Sheet.empty(layout.height)
-    sheet.paragraphs(picture.header, MARGIN, MARGIN, WIDTH - 2 * MARGIN)
+    sheet = _Sheet.empty(layout.width, layout.height)
+    sheet.paragraphs(picture.header, MARGIN, MARGIN, layout.width - 2 * MARGIN)
     for row, top in zip(picture.rows, layout.row_tops, strict=True):
-        _draw_row(sheet, row, top)
+        _draw_row(sheet, row, top, layout.columns)
     if _has_change(picture):
         _draw_bar(sheet, layout.bar_top)
-    sheet.paragraphs(picture.footer, MARGIN, layout.footer_top, WIDTH - 2 * MARGIN)
+    sheet.paragraphs(picture.footer, MARGIN, layout.footer_top, layout.width - 2 * MARGIN)
     return sheet.png()
 
 
@@ -107,25 +107,36 @@ def _has_change(picture: Picture) -> bool:
     return any(row.change is not None for row in picture.rows)
 
 
+def _columns(picture: Picture) -> tuple[str, ...]:
+    """Without a baseline there is only the follow-up to show."""
+    compared = not picture.rows or any(row.baseline is not None for row in picture.rows)
+    return COLUMN_TITLES if compared else COLUMN_TITLES[1:2]
+
+
 @dataclass(frozen=True)
 class _Layout:
     """Where the parts begin, pixels from the top."""
 
+    columns: tuple[str, ...]
     row_tops: tuple[int, ...]
     bar_top: int
     footer_top: int
+    width: int
     height: int
 
     @classmethod
     def of(cls, picture: Picture) -> _Layout:
-        top = MARGIN + height_of(picture.header, WIDTH - 2 * MARGIN) + GAP
+        columns = _columns(picture)
+        width = _column_left(len(columns)) - GAP + 2 * MARGIN + TEXT_WIDTH
+        top = MARGIN + height_of(picture.header, width - 2 * MARGIN) + GAP
         tops = []
         for row in picture.rows:
             tops.append(top)
             top += HEADING + max(PANEL[1], height_of(row.words, TEXT_WIDTH)) + GAP
         bar = top
         top += (BAR if _has_change(picture) else 0) + GAP
-        return cls(tuple(tops), bar, top, top + height_of(picture.footer, WIDTH - 2 * MARGIN) + MARGIN)
+        height = top + height_of(picture.footer, width - 2 * MARGIN) + MARGIN
+        return cls(columns, tuple(tops), bar, top, width, height)
 
 
 def line_height(words: Words) -> int:
@@ -178,10 +189,10 @@ class _Sheet:
     lines: list[tuple[str, npt.NDArray[np.float64]]]
 
     @classmethod
-    def empty(cls, height: int) -> _Sheet:
-        figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
+    def empty(cls, width: int, height: int) -> _Sheet:
+        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
         FigureCanvasAgg(figure)
-        return cls(np.full((height, WIDTH, 3), _rgb(BACKGROUND), dtype=np.uint8), figure, [])
+        return cls(np.full((height, width, 3), _rgb(BACKGROUND), dtype=np.uint8), figure, [])
 
     def box(self, left: int, top: int, width: int, height: int, colour: str) -> None:
         self.paper[top : top + height, left : left + width] = _rgb(colour)
@@ -190,9 +201,9 @@ class _Sheet:
         self.paper[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
 
     def text(self, left: float, top: float, words: Words, *, align: str = "left") -> None:
-        height = self.paper.shape[0]
+        height, width, _ = self.paper.shape
         self.figure.text(
-            left / WIDTH, 1 - (top + line_height(words) / 2) / height, words.text,
+            left / width, 1 - (top + line_height(words) / 2) / height, words.text,
             color=words.colour, fontsize=words.size_px * 72 / DPI, fontweight="bold" if words.bold else "normal",
             family=FONT, ha=align, va="center_baseline", parse_math=False,
         )  # fmt: skip
@@ -230,10 +241,10 @@ def _column_left(column: int) -> int:
     return MARGIN + column * (PANEL[0] + GAP)
 
 
-def _draw_row(sheet: _Sheet, row: Row, top: int) -> None:
-    panels = (row.baseline, row.followup, row.change)
-    for column, (title, pixels) in enumerate(zip(COLUMN_TITLES, panels, strict=True)):
-        left = _column_left(column)
+def _draw_row(sheet: _Sheet, row: Row, top: int, columns: Sequence[str]) -> None:
+    panels = dict(zip(COLUMN_TITLES, (row.baseline, row.followup, row.change), strict=True))
+    for column, title in enumerate(columns):
+        left, pixels = _column_left(column), panels[title]
         sheet.text(left, top + 2, Words(title, QUIET, 14))
         if pixels is None:
             _draw_empty(sheet, left, top + HEADING, row.missing.get(title, "not available"))
@@ -243,9 +254,11 @@ def _draw_row(sheet: _Sheet, row: Row, top: int) -> None:
         middle = top + HEADING + PANEL[1] / 2 - 10
         sheet.text(left + 6, middle, Words("R"))  # the patient's right is on the left of the picture
         sheet.text(left + PANEL[0] - 6, middle, Words("L"), align="right")
-    _draw_scale(sheet, _column_left(1) + 8, top + HEADING + PANEL[1] - 8, row.pixel_mm)
-    sheet.text(_column_left(2) + PANEL[0], top + 2, Words(row.heading, QUIET, 14), align="right")
-    sheet.paragraphs(row.words, _column_left(3) + MARGIN - GAP, top + HEADING, TEXT_WIDTH)
+        if pixels is row.followup:
+            _draw_scale(sheet, left + 8, top + HEADING + PANEL[1] - 8, row.pixel_mm)
+    beside = _column_left(len(columns)) - GAP + MARGIN
+    sheet.text(beside, top + 2, Words(row.heading, QUIET, 14))
+    sheet.paragraphs(row.words, beside, top + HEADING, TEXT_WIDTH)
 
 
 def grey(values: Pixels) -> Paper:

@@ -14,6 +14,12 @@ CATEGORY_WORDS = {
     Category.NO_PATTERN: "No pattern found",
     Category.NOT_ASSESSABLE: "Not assessable",
 }
+LEGEND_ALONE = "FLAIR signal over that of white matter (WM), ± robust sd inside the region. Nothing was compared."
+LEGEND_REFUSED = "Nothing was measured. The baseline is shown where the refused registration put it."
+LEGEND_COMPARED = (
+    "Median FLAIR change against the baseline ± 1 sd of what regions of this pair change without disease. "
+    "near: against tissue around the region; far: against the whole brain."
+)
 QUALITY_WORDS = {
     "inverse_consistency_mm": ("inverse consistency", "{:.2f} mm"),
     "similarity": ("similarity", "{:.2f}"),
@@ -34,15 +40,29 @@ class RegionText:
     measured: bool
 
 
+def legend(assessment: Assessment) -> str | None:
+    """How to read the figures beside the slices; None when there are none."""
+    if assessment.registration is not None and not assessment.registration.accepted:
+        return LEGEND_REFUSED
+    quantities = {m.quantity for m in assessment.measurements if m.assessable}
+    if "flair_change_percent" in quantities:
+        return LEGEND_COMPARED
+    return LEGEND_ALONE if "flair_ratio" in quantities else None
+
+
 def headline(assessment: Assessment) -> str:
     """Category, priority, and each pattern that is present (pattern A always)."""
     priority = assessment.decision.priority
     parts = [
         CATEGORY_WORDS[assessment.decision.category],
         "priority unchanged" if priority is Priority.UNCHANGED else f"priority {priority.value}",
-        *(_pattern(f) for f in assessment.findings if f.pattern == "A" or f.strength is not None),
+        *(_pattern(f) for f in assessment.findings if _leads(f)),
     ]
     return "   |   ".join(parts)
+
+
+def _leads(finding: Finding) -> bool:
+    return finding.pattern == "A" or finding.strength is not None
 
 
 def _pattern(finding: Finding) -> str:
@@ -68,7 +88,12 @@ def _days(days: int) -> str:
 
 
 def reasons(assessment: Assessment) -> tuple[str, ...]:
-    return tuple(_sentence(reason) for reason in assessment.decision.reasons)
+    """The decision's reasons, and what became of the patterns that neither they nor the headline name."""
+    given = tuple(sentence(reason) for reason in assessment.decision.reasons)
+    unnamed = [f for f in assessment.findings if not _leads(f)]
+    others = [f for f in unnamed if not any(r.startswith(f"pattern {f.pattern} ") for r in given)]
+    rest = ", ".join(_pattern(f).removeprefix("pattern ") for f in others)
+    return (*given, f"other patterns: {rest}") if rest and given else given
 
 
 def footer(assessment: Assessment) -> tuple[str, ...]:
@@ -87,7 +112,7 @@ def footer(assessment: Assessment) -> tuple[str, ...]:
 def registration(result: RegistrationResult) -> str:
     quality = result.quality
     figures = [f"{words} {form.format(quality[key])}" for key, (words, form) in QUALITY_WORDS.items() if key in quality]
-    verdict = "accepted" if result.accepted else f"REFUSED ({result.reason})"
+    verdict = "accepted" if result.accepted else "REFUSED"
     return f"Registration {verdict}: {', '.join(figures)}." if figures else f"Registration {verdict}."
 
 
@@ -114,23 +139,29 @@ def _region(region: str, found: dict[str, Measurement]) -> RegionText:
         volume = found.get("volume_ml")
         return RegionText(region, name, _figure(volume) if volume else "not measured", "", volume is not None)
     if first.value is None:
-        return RegionText(region, name, "not measured", _sentence(first.reason or "no reason given"), measured=False)
+        return RegionText(region, name, "not measured", sentence(first.reason or "no reason given"), measured=False)
     if first.quantity == "volume_change_percent":
         return RegionText(region, name, f"volume {_figure(first)}", "", measured=True)
     reference = _reference(first)
-    details = [(q, word) for q, word in _DETAILS if q in found and (q, reference) != (_FAR, "far")]
+    skipped = _FAR if reference == "far" else "volume_ml" if first.quantity == "flair_change_percent" else ""
+    details = [(q, word) for q, word in _DETAILS if q in found and q != skipped]
     small = ", ".join(_small(found[q], word) for q, word in details)
     return RegionText(region, name, _figure(first) + (f" ({reference})" if reference else ""), small, measured=True)
 
 
 _FAR = "flair_change_far_percent"
-_DETAILS = ((_FAR, "far"), ("volume_change_percent", "volume"), ("raised_fraction_percent", "raised voxels"))
+_DETAILS = (
+    (_FAR, "far"),
+    ("volume_change_percent", "volume"),
+    ("raised_fraction_percent", "raised voxels"),
+    ("volume_ml", "volume"),
+)
 
 
 def _small(m: Measurement, word: str) -> str:
     if m.value is None:
         return f"{word} not measured ({(m.reason or '').split(':')[0]})"
-    return f"{word} {_figure(m)}" if m.quantity != "raised_fraction_percent" else f"{word} {m.value:.1f} %"
+    return f"{word} {_figure(m)}"
 
 
 def _reference(m: Measurement) -> str:
@@ -145,11 +176,17 @@ def _figure(m: Measurement) -> str:
         return f"{m.value:.1f} mL"
     spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.2f}" if m.unit == "1" else f" ± {m.uncertainty:.1f}"
     if m.quantity == "flair_ratio":
-        return f"{m.value:.2f}{spread} × white matter"
-    return f"{m.value:+.1f}{spread} {m.unit}".replace("-", "−")
+        return f"{m.value:.2f}{spread} × WM"
+    return f"{signed(m.value, 1)}{spread} {m.unit}"
 
 
-def _sentence(code_and_text: str) -> str:
+def signed(value: float, digits: int) -> str:
+    """+1.2, −1.2, and 0.0 without a sign when nothing is left after rounding."""
+    rounded = round(value, digits)
+    return f"{abs(rounded):.{digits}f}" if rounded == 0 else f"{rounded:+.{digits}f}".replace("-", "−")
+
+
+def sentence(code_and_text: str) -> str:
     """A reason code and its sentence for the eye: the code's underscores become spaces."""
     head, colon, rest = code_and_text.partition(":")
     return head.replace("_", " ") + colon + rest

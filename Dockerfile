@@ -1,0 +1,32 @@
+# One image, several commands: icansee serve (all in one), or listener, worker, beat, web (see compose.yaml).
+# Build: docker build -t icansee .
+
+FROM python:3.11-slim-bookworm AS build
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+RUN pip install --no-cache-dir --root-user-action=ignore uv
+WORKDIR /build
+# The dependencies first: they change less often than the program.
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN UV_PROJECT_ENVIRONMENT=/opt/icansee uv sync --frozen --no-dev --no-install-project
+COPY triage triage
+COPY workers workers
+COPY listener listener
+COPY atlas atlas
+COPY simulation simulation
+RUN UV_PROJECT_ENVIRONMENT=/opt/icansee uv sync --frozen --no-dev --no-editable
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/icansee icansee \
+    && install -d -o icansee -g icansee /var/lib/icansee/state /etc/icansee
+COPY --from=build /opt/icansee /opt/icansee
+COPY config.container.yaml /etc/icansee/config.yaml
+COPY scripts/healthcheck.py /opt/icansee/healthcheck.py
+ENV PATH=/opt/icansee/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
+USER icansee
+WORKDIR /etc/icansee
+VOLUME /var/lib/icansee/state
+EXPOSE 11112 8042
+# The name of the process to look after; compose.yaml sets one per service.
+ENV ICANSEE_PROCESS=serve
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "/opt/icansee/healthcheck.py"]
+CMD ["icansee", "serve"]

@@ -1,0 +1,203 @@
+"""What is shipped: wheel, image, compose file, Makefile. The image itself is not built here (that needs a Docker engine)."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workers import config
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("triage", "workers", "listener", "atlas", "simulation")
+CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench")
+PROCESSES = ("listener", "worker", "beat", "web")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Built from the tree by the build backend itself, without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = f"from hatchling.build import build_wheel; print(build_wheel({str(folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", build], cwd=ROOT, capture_output=True, text=True, check=True)
+    return zipfile.ZipFile(folder / done.stdout.split()[-1])
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    wheel.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def commands_of_the_program() -> set[str]:
+    import typer
+
+    from listener.cli import app
+
+    return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_the_wheel_holds_the_rooms_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    top = {name.split("/")[0] for name in wheel.namelist()}
+    assert {name for name in top if not name.endswith(".dist-info")} == set(PACKAGES)
+
+
+def test_the_wheel_holds_the_atlas(wheel: zipfile.ZipFile) -> None:
+    committed = {path.name for path in (ROOT / "atlas" / "data").iterdir()}
+    assert {Path(name).name for name in wheel.namelist() if name.startswith("atlas/data/")} == committed
+
+
+def test_the_wheel_cannot_be_uploaded_by_mistake(wheel: zipfile.ZipFile) -> None:
+    metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    assert "Classifier: Private :: Do Not Upload" in wheel.read(metadata).decode()
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        pytest.param("import triage.assessment as m; print(m.__file__)", "triage/assessment.py", id="core"),
+        pytest.param("import atlas; print(sorted(atlas.load().label_names.values()))", "thalamus_left", id="atlas"),
+        pytest.param(
+            "import sys; sys.argv[1:] = ['--help']; from listener.cli import main; main()", "assess", id="cli"
+        ),
+    ],
+)
+def test_the_wheel_works_without_the_sources(unpacked: Path, tmp_path: Path, program: str, expected: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    where = "import sys, triage; assert triage.__file__.startswith(sys.argv.pop()), triage.__file__; "
+    command = [sys.executable, "-c", where + program, str(unpacked)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_nobody_else_owns_our_import_names(name: str) -> None:
+    assert set(packages_distributions().get(name, [])) <= {"icansee"}
+    module = __import__(name)
+    assert Path(str(module.__file__)).is_relative_to(ROOT), f"{name} is imported from somewhere else"
+
+
+def test_the_lock_file_belongs_to_the_project_file() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    locked = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    ours = next(package for package in locked["package"] if package["name"] == "icansee")
+    wanted = {_plain(requirement) for requirement in project["project"]["dependencies"]}
+    assert {item["name"] for item in ours["metadata"]["requires-dist"]} == wanted
+    for group, requirements in project["dependency-groups"].items():
+        locked_group = {item["name"] for item in ours["metadata"]["requires-dev"][group]}
+        assert locked_group == {_plain(requirement) for requirement in requirements}, group
+
+
+def _plain(requirement: str) -> str:
+    """psycopg[binary]>=3.2 -> psycopg"""
+    return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower()
+
+
+def test_each_process_is_a_service(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"redis", *PROCESSES}
+    for name in PROCESSES:
+        service = compose["services"][name]
+        assert service["command"] == ["icansee", name]
+        assert service["environment"]["ICANSEE_PROCESS"] == name
+        assert service["restart"] == "unless-stopped"
+    assert commands_of_the_program() >= set(PROCESSES)
+
+
+def test_services_share_the_state_and_the_settings(compose: dict[str, Any]) -> None:
+    settings = config.load(ROOT / "config.container.yaml")
+    for name in PROCESSES:
+        mounts = dict(volume.split(":")[:2] for volume in compose["services"][name]["volumes"])
+        assert mounts["state"] == str(settings.store.state_dir)
+        assert mounts["./config.container.yaml"] == "/etc/icansee/config.yaml"
+    assert set(compose["volumes"]) == {"state", "broker"}
+
+
+def test_the_broker_remembers_across_a_restart(compose: dict[str, Any]) -> None:
+    redis = compose["services"]["redis"]
+    assert redis["command"][redis["command"].index("--appendonly") + 1] == "yes"
+    assert redis["command"][redis["command"].index("--maxmemory-policy") + 1] == "noeviction"
+    assert "ports" not in redis, "the broker is not for the network"
+
+
+def test_the_container_settings_fit_the_compose_file(compose: dict[str, Any]) -> None:
+    settings = config.load(ROOT / "config.container.yaml")
+    assert settings.queue.url is not None
+    assert settings.queue.url.split("//")[1].split(":")[0] in compose["services"]
+    assert compose["services"]["listener"]["ports"] == [f"{settings.listener.port}:{settings.listener.port}"]
+    assert compose["services"]["web"]["ports"] == [f"127.0.0.1:{settings.web.port}:{settings.web.port}"]
+
+
+def dockerfile() -> list[list[str]]:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_the_image_copies_what_exists_and_is_not_ignored() -> None:
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [line[1:-1] for line in dockerfile() if line[0] == "COPY" and not line[1].startswith("--from")]
+    sources = [source for line in copied for source in line]
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch.fnmatch(source, pattern) for pattern in kept), f"{source} is in .dockerignore"
+    assert set(PACKAGES) <= set(sources)
+
+
+def test_the_image_runs_without_root_and_looks_after_itself() -> None:
+    lines = dockerfile()
+    last_stage = lines[max(n for n, line in enumerate(lines) if line[0] == "FROM") :]
+    assert next(line[1] for line in last_stage if line[0] == "USER") != "root"
+    assert any(line[0] == "HEALTHCHECK" for line in last_stage)
+    command = yaml.safe_load(" ".join(next(line[1:] for line in last_stage if line[0] == "CMD")))
+    assert command == ["icansee", "serve"]
+    assert "serve" in commands_of_the_program()
+
+
+def test_health_check_tells_a_dead_process(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("store: {state_dir: state}\n")
+    command = [sys.executable, str(ROOT / "scripts" / "healthcheck.py")]
+    environment = {**os.environ, "ICANSEE_PROCESS": "worker"}
+
+    def healthy() -> bool:
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
+
+    assert not healthy()
+    announced = tmp_path / "state" / "run" / "worker.json"
+    announced.parent.mkdir(parents=True)
+    announced.write_text(f'{{"pid": {os.getpid()}}}')
+    assert healthy()
+
+
+def test_make_alone_lists_the_chores() -> None:
+    listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[1] for line in listed.splitlines()} >= set(CHORES)
+
+
+@pytest.mark.parametrize("chore", CHORES)
+def test_every_chore_exists(chore: str) -> None:
+    subprocess.run(["make", "-n", chore], cwd=ROOT, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("script", ["scripts/setup.sh", "scripts/test-peers.sh", ".ci/run"])
+def test_scripts_stop_at_the_first_error(script: str) -> None:
+    path = ROOT / script
+    assert os.access(path, os.X_OK)
+    assert "set -euo pipefail" in path.read_text(encoding="utf-8")
+    subprocess.run(["bash", "-n", str(path)], check=True)

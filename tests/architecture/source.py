@@ -1,0 +1,53 @@
+"""The project's own source as the architecture tests see it: modules, and what they import."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("triage", "workers", "listener", "atlas", "simulation")
+
+
+@dataclass(frozen=True)
+class Module:
+    """name: dotted. imports: dotted names of everything imported anywhere in it, also inside functions."""
+
+    name: str
+    path: Path
+    imports: frozenset[str]
+    tree: ast.Module
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    return tuple(_read(path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
+
+
+def modules_of(room: str) -> list[Module]:
+    return [module for module in modules() if module.name.split(".")[0] == room]
+
+
+def _read(path: Path) -> Module:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return Module(name, path, frozenset(_imports(tree)), tree)
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

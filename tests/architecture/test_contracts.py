@@ -1,0 +1,79 @@
+"""The import contracts of pyproject.toml hold, and cover what they are about."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.architecture.source import ROOMS, ROOT, project
+
+LINTER = Path(sys.executable).with_name("lint-imports")
+
+
+def contract(name: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = project()["tool"]["importlinter"]["contracts"]
+    return next(entry for entry in found if entry["name"].startswith(name))
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([LINTER, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_contracts_are_kept() -> None:
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_room_is_under_contract() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert folders == set(ROOMS)
+    assert set(project()["tool"]["importlinter"]["root_packages"]) == set(ROOMS)
+    assert set(contract("rooms")["layers"]) == set(ROOMS)
+
+
+def test_every_module_of_the_core_has_its_layer() -> None:
+    layers = {name.strip() for layer in contract("the core is one")["layers"] for name in layer.split("|")}
+    files = {path.stem for path in (ROOT / "triage").glob("*.py")} - {"__init__"}
+    assert layers == files | {"patterns"}
+
+
+def test_every_pattern_is_independent() -> None:
+    files = {f"triage.patterns.{path.stem}" for path in (ROOT / "triage" / "patterns").glob("*.py")}
+    assert set(contract("patterns")["modules"]) == files - {"triage.patterns.__init__"}
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        pytest.param("triage/model.py", "import workers.config", "rooms", id="core imports the shell"),
+        pytest.param("triage/model.py", "import triage.decision", "the core is one", id="upwards in the core"),
+        pytest.param("triage/patterns/global_oedema.py", "import triage.patterns.bithalamic", "patterns", id="sibling"),
+        pytest.param("triage/errors.py", "import redis", "the core is pure", id="transport in the core"),
+        pytest.param("workers/usecases.py", "import celery", "use cases", id="queue in a use case"),
+        pytest.param("workers/head.py", "import workers.store", "reading DICOM", id="database while reading"),
+    ],
+)
+def test_a_breach_is_found(tmp_path: Path, module: str, line: str, broken: str) -> None:
+    """A contract that cannot fail says nothing."""
+    for name in (*ROOMS, "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    room = module.split("/", maxsplit=1)[0]
+    (tmp_path / room).unlink()
+    _copy_sources(ROOT / room, tmp_path / room)
+    with (tmp_path / module).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    done = lint(tmp_path)
+    assert done.returncode != 0
+    verdicts = [text for text in done.stdout.splitlines() if "BROKEN" in text]
+    assert any(text.startswith(broken) for text in verdicts), done.stdout
+
+
+def _copy_sources(source: Path, target: Path) -> None:
+    for path in source.rglob("*.py"):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())

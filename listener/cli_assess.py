@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ANY_AGE_DAYS = 100 * 365
 
 
-def assess(  # noqa: PLR0917 - the options of the command
+def assess(
     followup: Annotated[
         Path, typer.Option("--followup", metavar="DIR", help="folder with the DICOM files of one study")
     ],
@@ -113,7 +113,7 @@ def _write_evidence(folder: Path, outcome: Outcome) -> None:
         err().print(f"wrote {path}", soft_wrap=True)
 
 
-def simulate(  # noqa: PLR0917 - the options of the command
+def simulate(
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="the patient gets a folder of its own in it")],
     pattern: Annotated[str, typer.Option("--pattern", help="none, A, B, C, D or several as in A+D")] = "none",
     strength: Annotated[

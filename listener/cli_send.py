@@ -42,7 +42,7 @@ class SendReport:
     failed: dict[Path, str] = field(default_factory=dict)
 
 
-def send(  # noqa: PLR0917 - the options of the command
+def send(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="sent with everything below it")],
     host: Annotated[str | None, typer.Option("--host", "--H", help="default: the node of the settings")] = None,
     port: Annotated[int | None, typer.Option("--port", "--P", min=1, max=65535)] = None,

@@ -182,7 +182,7 @@ class TestCommand:
             pytest.param("d", ["--port", "0"], None, "--port", id="no port"),
         ],
     )
-    def test_wrong_requests(  # noqa: PLR0917 - a table of four and two fixtures
+    def test_wrong_requests(
         self, icansee: Icansee, tmp_path: Path, folder: str, options: list[str], called: str | None, says: str
     ) -> None:
         some_files(tmp_path / "d")

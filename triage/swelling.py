@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
-from triage.measurement import Grid, not_measured
+from triage.measurement import CHANGE_REGIONS, Grid, not_measured
 from triage.model import Measurement
 from triage.normalisation import CommonScale
 from triage.regions import mask_of
@@ -29,7 +29,7 @@ REGIONS = (
     "lateral_ventricle_right",
 )
 FIELD_SIGMA_MM = 4.0  # smoothing of the displacement: finer follows noise, coarser loses a thalamus (about 20 mm)
-SIGNAL_SIGMA_MM = 5.0  # a signal change of this smoothness is taken out first: oedema must move borders, not fake them
+EDGE_SIGMA_MM = 1.0  # softness of a region's edge when its signal change is taken out
 ITERATIONS = 25
 WORKING_MM = 2.0
 
@@ -46,14 +46,22 @@ class Deformation:
 def deform(scale: CommonScale, grid: Grid) -> Deformation:
     """Estimate the local volume change between the dates."""
     factor = grid.spacing_mm / WORKING_MM
-    smooth_change = ndi.gaussian_filter(
-        np.where(scale.reference | (np.abs(scale.change) < 0.5), scale.change, 0.0), SIGNAL_SIGMA_MM / grid.spacing_mm
-    )
-    followup = _coarse(scale.followup_level * np.exp(-smooth_change), factor)
+    followup = _coarse(scale.followup_level * np.exp(-_regional_change(scale, grid)), factor)
     baseline = _coarse(scale.baseline_level, factor)
     there, folded_there = _log_jacobian(followup, baseline)
     back, folded_back = _log_jacobian(baseline, followup)
     return Deformation((back - there) / 2, grid.spacing_mm / factor, max(folded_there, folded_back))
+
+
+def _regional_change(scale: CommonScale, grid: Grid) -> npt.NDArray[np.float64]:
+    """Each suspect region's own median change, with soft edges: taken out first, since oedema must move borders, not fake them."""
+    out = np.zeros(grid.labels.shape)
+    for region in CHANGE_REGIONS:
+        inside = mask_of(grid.labels, grid.names, (region,)) & grid.seen
+        if inside.any():
+            weight = ndi.gaussian_filter(inside.astype(np.float32), EDGE_SIGMA_MM / grid.spacing_mm)
+            out += float(np.median(scale.change[inside])) * weight
+    return out
 
 
 def _coarse(values: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:

@@ -31,7 +31,9 @@ class BithalamicLimits:
     stem_same: float = 10.0
     stem_different: float = 18.0
     z: float = 2.5
-    swelling_percent: float = 4.0  # mean log-Jacobian +0.04 of both thalami
+    swelling_same: float = 4.0  # mean log-Jacobian +0.04 of both thalami
+    # across protocols a signal rise without swelling was measured as up to +7 % (real pair, two scanners)
+    swelling_different: float = 10.0
     pons_swelling_percent: float = 3.0
     third_ventricle_percent: float = -20.0
     capsules: float = 10.0
@@ -68,7 +70,7 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         "A1 strong",
     )
     stem = _any(measurements, ("pons", "medulla"), limits.stem_same if same else limits.stem_different, limits.z)
-    swelling, capsules = _swelling(measurements, limits), _capsules(measurements, limits)
+    swelling, capsules = _swelling(measurements, limits, same=same), _capsules(measurements, limits)
     signs = (thalami, stem, swelling, capsules)
     strength = _strength(thalami, strong, stem, swelling, capsules)
     evidence = tuple(line for sign in signs for line in sign.evidence)
@@ -134,7 +136,7 @@ def _any(measurements: tuple[Measurement, ...], regions: tuple[str, ...], limit:
     return _Sign("A2 brain stem", _presence(answer), tuple(_line(m) for m in found))
 
 
-def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:
+def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *, same: bool) -> _Sign:
     thalami = [lookup(measurements, region, "volume_change_percent") for region in THALAMI]
     ventricle = lookup(measurements, "third_ventricle", "volume_change_percent")
     pons = lookup(measurements, "pons", "volume_change_percent")
@@ -142,10 +144,11 @@ def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -
     left, right = thalami[0].value, thalami[1].value
     if left is None or right is None:
         return _Sign("A3 swelling", Presence.INDETERMINATE, lines)
+    limit = limits.swelling_same if same else limits.swelling_different
     supported = (ventricle.value is not None and ventricle.value <= limits.third_ventricle_percent) or (
         pons.value is not None and pons.value >= limits.pons_swelling_percent
     )
-    return _Sign("A3 swelling", _presence((left + right) / 2 >= limits.swelling_percent and supported), lines)
+    return _Sign("A3 swelling", _presence((left + right) / 2 >= limit and supported), lines)
 
 
 def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:

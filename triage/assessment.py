@@ -13,21 +13,19 @@ import numpy as np
 import SimpleITK as sitk
 
 from triage import protocol, swelling
+from triage.comparison import on_common_grid
 from triage.decision import decide
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
 from triage.images import (
-    NEAREST,
     affine_of,
-    affine_transform,
-    inverse,
     isotropic_grid,
     matrix_of,
     resample,
     smooth_to,
     to_sitk,
 )
-from triage.measurement import Grid, MeasurementLimits, flair_changes, flair_ratios, volumes
+from triage.measurement import MeasurementLimits, flair_changes, flair_ratios, volumes
 from triage.model import (
     Affine,
     Assessment,
@@ -46,11 +44,10 @@ from triage.model import (
     StudyImages,
     Volume,
 )  # fmt: skip
-from triage.normalisation import CommonScale, common_scale
 from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
 from triage.protocol import ProtocolLimits
 from triage.regions import Placement, brain_grid, place_atlas, regions_on
-from triage.registration import RegistrationLimits, descend, half_way, register_followup
+from triage.registration import RegistrationLimits, descend, register_followup
 
 FORBID_EXTRA: dict[str, str] = {"extra": "forbid"}
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
@@ -102,16 +99,6 @@ class PreparedBaseline:
 class Outcome:
     assessment: Assessment
     evidence: Evidence | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """Both dates on the half-way grid."""
-
-    grid: Grid
-    image_grid: sitk.Image
-    scale: CommonScale
-    followup_to_half_way: Affine
 
 
 def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings) -> PreparedBaseline:
@@ -243,7 +230,13 @@ def _compare(
             draft, refusal=registration.reason, findings=_indeterminate(registration.reason or "registration refused")
         )
     with clock.part("common_scale"):
-        pair = _pair(followup, baseline, prepared, registration, settings)
+        pair = on_common_grid(
+            followup,
+            baseline,
+            (prepared.labels, prepared.brain, prepared.label_names),
+            registration,
+            settings.measuring_spacing_mm,
+        )
     header = _header(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, differences = protocol.compare((header, flair), (prepared.header, prepared.flair), settings.protocol)
     if abs(pair.scale.white - pair.scale.grey) > settings.protocol.tissue_contrast:
@@ -280,65 +273,6 @@ def _detect(measured: tuple[Measurement, ...], match: ProtocolMatch, settings: T
 def _indeterminate(why: str) -> tuple[Finding, ...]:
     patterns = (bithalamic, focal_white_matter, cortical_diffusion, global_oedema)
     return tuple(Finding(p.PATTERN, Presence.INDETERMINATE, None, f"{p.TITLE}: {why}") for p in patterns)
-
-
-def _pair(
-    followup: sitk.Image,
-    baseline: sitk.Image,
-    prepared: PreparedBaseline,
-    registration: RegistrationResult,
-    settings: TriageSettings,
-) -> _Pair:
-    """Both dates and the regions on one cubic grid half-way between them, equally interpolated and equally blurred."""
-    spacing = settings.measuring_spacing_mm
-    to_half = half_way(registration.followup_to_baseline)  # follow-up -> half-way, and half-way -> baseline
-    brain = to_sitk(prepared.brain, sitk.sitkUInt8)
-    grid = isotropic_grid(brain, spacing)  # the brain box of the baseline, carried half-way
-    grid = _moved_grid(grid, inverse(to_half))
-    f_blurred, b_blurred = equal_blur(followup, baseline, spacing)
-    f = resample(f_blurred, grid, affine_transform(inverse(to_half)))
-    b = resample(b_blurred, grid, affine_transform(to_half))
-    labels = resample(to_sitk(prepared.labels, sitk.sitkUInt8), grid, affine_transform(to_half), how=NEAREST)
-    seen = _inside(followup, grid, inverse(to_half)) & _inside(baseline, grid, to_half)
-    arrays = Grid(sitk.GetArrayFromImage(labels), prepared.label_names, seen, spacing)
-    scale = common_scale(
-        sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, prepared.label_names, seen
-    )
-    return _Pair(arrays, grid, scale, to_half)
-
-
-def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:
-    """Blur each image along the other's thick axis until both have about the same resolution, then against aliasing at ``spacing_mm``."""
-    return _blur_like(followup, baseline, spacing_mm), _blur_like(baseline, followup, spacing_mm)
-
-
-def _blur_like(image: sitk.Image, other: sitk.Image, spacing_mm: float) -> sitk.Image:
-    directions = [np.array(i.GetDirection()).reshape(3, 3) for i in (image, other)]
-    out = image
-    for axis in range(3):
-        alike = int(np.argmax(np.abs(directions[1].T @ directions[0][:, axis])))
-        mine, theirs = image.GetSpacing()[axis], other.GetSpacing()[alike]
-        fwhm2 = max(0.0, max(theirs, spacing_mm) ** 2 - mine**2)
-        if fwhm2 > 0.1 and image.GetSize()[axis] >= 4:
-            out = sitk.RecursiveGaussian(out, sigma=float(np.sqrt(fwhm2)) / 2.355, direction=axis)
-    return out
-
-
-def _moved_grid(grid: sitk.Image, matrix: Affine) -> sitk.Image:
-    """The same grid carried rigidly by ``matrix`` (baseline points -> half-way points)."""
-    affine = matrix @ affine_of(grid)
-    out = sitk.Image(grid.GetSize(), grid.GetPixelID())
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    out.SetSpacing(spacing.tolist())
-    out.SetOrigin(affine[:3, 3].tolist())
-    out.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
-    return out
-
-
-def _inside(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
-    ones.CopyInformation(image)
-    return np.asarray(sitk.GetArrayFromImage(resample(ones, grid, affine_transform(to_image), how=NEAREST)) > 0)
 
 
 def _alone(draft: _Draft, flair: Volume, atlas: Atlas, stage: Stage, clock: _Stopwatch) -> _Draft:

@@ -1,0 +1,90 @@
+"""A registered pair in, both dates on one half-way grid and one intensity scale out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
+from triage.measurement import Grid
+from triage.model import Affine, Mask, RegistrationResult, Volume
+from triage.normalisation import CommonScale, common_scale
+from triage.registration import half_way
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Both dates on the half-way grid (``image_grid``, LPS mm). followup_to_half_way: (4, 4), LPS mm to LPS mm."""
+
+    grid: Grid
+    image_grid: sitk.Image
+    scale: CommonScale
+    followup_to_half_way: Affine
+
+
+def on_common_grid(
+    followup: sitk.Image,
+    baseline: sitk.Image,
+    anatomy: tuple[Volume, Volume, Mapping[int, str]],
+    registration: RegistrationResult,
+    spacing: float,
+) -> Pair:
+    """Both dates and the regions on one cubic grid half-way between them, equally interpolated and equally blurred.
+
+    Args:
+        anatomy: region labels and brain mask in baseline space, label -> region.
+        spacing: of the cubic grid, mm.
+
+    Raises:
+        NotAssessable: ``no_reference_tissue``, see triage.normalisation.
+    """
+    region_labels, brain_mask, names = anatomy
+    to_half = half_way(registration.followup_to_baseline)  # follow-up -> half-way, and half-way -> baseline
+    brain = to_sitk(brain_mask, sitk.sitkUInt8)
+    grid = isotropic_grid(brain, spacing)  # the brain box of the baseline, carried half-way
+    grid = _moved_grid(grid, inverse(to_half))
+    f_blurred, b_blurred = equal_blur(followup, baseline, spacing)
+    f = resample(f_blurred, grid, affine_transform(inverse(to_half)))
+    b = resample(b_blurred, grid, affine_transform(to_half))
+    labels = resample(to_sitk(region_labels, sitk.sitkUInt8), grid, affine_transform(to_half), how=NEAREST)
+    seen = _inside(followup, grid, inverse(to_half)) & _inside(baseline, grid, to_half)
+    arrays = Grid(sitk.GetArrayFromImage(labels), names, seen, spacing)
+    scale = common_scale(sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, names, seen)
+    return Pair(arrays, grid, scale, to_half)
+
+
+def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:
+    """Blur each image along the other's thick axis until both have about the same resolution, then against aliasing at ``spacing_mm``."""
+    return _blur_like(followup, baseline, spacing_mm), _blur_like(baseline, followup, spacing_mm)
+
+
+def _blur_like(image: sitk.Image, other: sitk.Image, spacing_mm: float) -> sitk.Image:
+    directions = [np.array(i.GetDirection()).reshape(3, 3) for i in (image, other)]
+    out = image
+    for axis in range(3):
+        alike = int(np.argmax(np.abs(directions[1].T @ directions[0][:, axis])))
+        mine, theirs = image.GetSpacing()[axis], other.GetSpacing()[alike]
+        fwhm2 = max(0.0, max(theirs, spacing_mm) ** 2 - mine**2)
+        if fwhm2 > 0.1 and image.GetSize()[axis] >= 4:
+            out = sitk.RecursiveGaussian(out, sigma=float(np.sqrt(fwhm2)) / 2.355, direction=axis)
+    return out
+
+
+def _moved_grid(grid: sitk.Image, matrix: Affine) -> sitk.Image:
+    """The same grid carried rigidly by ``matrix`` (baseline points -> half-way points)."""
+    affine = matrix @ affine_of(grid)
+    out = sitk.Image(grid.GetSize(), grid.GetPixelID())
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    out.SetSpacing(spacing.tolist())
+    out.SetOrigin(affine[:3, 3].tolist())
+    out.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    return out
+
+
+def _inside(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Mask:
+    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
+    ones.CopyInformation(image)
+    return np.asarray(sitk.GetArrayFromImage(resample(ones, grid, affine_transform(to_image), how=NEAREST)) > 0)

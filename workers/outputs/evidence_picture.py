@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,6 +17,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+from matplotlib.transforms import IdentityTransform
+from PIL import Image
 
 Pixels = npt.NDArray[np.float32]  # (row, column)
 Paper = npt.NDArray[np.uint8]  # (row, column, rgb)
@@ -170,11 +173,12 @@ def wrap(words: Words, width_px: int) -> tuple[str, ...]:
 
 
 def _pieces(words: Words, width_px: int) -> Iterator[str]:
+    size, bold = words.size_px, words.bold
     for whole in words.text.split(" "):
         word = "".join(c if c.isprintable() else "?" for c in whole)
-        while width_of(word, words.size_px, words.bold) > width_px:
-            fits = [n for n in range(1, len(word)) if width_of(word[:n], words.size_px, words.bold) <= width_px]
-            cut = max(fits, default=1)
+        while width_of(word, size, bold) > width_px:
+            part = word[: width_px // 2]  # no letter is narrower than 2 pixels
+            cut = max(1, bisect_right(range(len(part)), width_px, key=lambda n: width_of(word[: n + 1], size, bold)))
             yield word[:cut]
             word = word[cut:]
         yield word
@@ -190,7 +194,8 @@ class _Sheet:
 
     @classmethod
     def empty(cls, width: int, height: int) -> _Sheet:
-        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        # A tenth of a pixel more: inches times dpi is cut to whole pixels, and 4.07 in x 100 is less than 407.
+        figure = Figure(figsize=((width + 0.1) / DPI, (height + 0.1) / DPI), dpi=DPI)
         FigureCanvasAgg(figure)
         return cls(np.full((height, width, 3), _rgb(BACKGROUND), dtype=np.uint8), figure, [])
 
@@ -218,19 +223,26 @@ class _Sheet:
                 top += line_height(words)
 
     def png(self) -> bytes:
-        axes = self.figure.add_axes((0, 0, 1, 1), zorder=-1)  # one pair of axes for all: each costs milliseconds
-        axes.set_axis_off()
-        axes.imshow(self.paper, interpolation="nearest", aspect="auto")
-        axes.add_collection(
-            LineCollection(
-                [line for _, line in self.lines],
-                colors=[colour for colour, _ in self.lines],
-                linewidths=OUTLINE_PX * 72 / DPI,
-            )
-        )
         out = io.BytesIO()
-        self.figure.savefig(out, format="png", dpi=DPI, pil_kwargs={"compress_level": 4})
+        Image.fromarray(self._inked()).save(out, "png", compress_level=4)
         return out.getvalue()
+
+    def _inked(self) -> Paper:
+        """Lines and words laid over the paper. The drawing library never sees the pixels: it would resample them all."""
+        height, width, _ = self.paper.shape
+        # No axes: lines are placed in display pixels, which count from the bottom and from pixel corners.
+        placed = [np.stack([line[:, 0] + 0.5, height - line[:, 1] - 0.5], axis=1) for _, line in self.lines]
+        colours = [colour for colour, _ in self.lines]
+        thickness = OUTLINE_PX * 72 / DPI
+        self.figure.add_artist(LineCollection(placed, colors=colours, linewidths=thickness, transform=IdentityTransform()))
+        raw = io.BytesIO()
+        self.figure.savefig(raw, format="rgba", dpi=DPI, transparent=True)
+        ink = np.frombuffer(raw.getvalue(), dtype=np.uint8).reshape(height, width, 4)
+        touched = ink[..., 3] > 0
+        share = ink[touched, 3:].astype(np.float32) / 255
+        paper = self.paper.copy()
+        paper[touched] = np.round(share * ink[touched, :3] + (1 - share) * paper[touched]).astype(np.uint8)
+        return paper
 
 
 def _rgb(colour: str) -> Paper:

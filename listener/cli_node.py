@@ -24,10 +24,12 @@ ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written 
 ORPHAN_GRACE_S = 30.0
 
 
-def serve(config: ConfigOption = None, ready: ReadyOption = None) -> None:
+def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: ParentOption = None) -> None:
     """Run the whole node in the foreground: broker (unless queue.url names one), listener, worker, beat, web."""
     settings = load_settings(config)
     log.configure(settings.log, process="serve")
+    if parent is not None:
+        end_with_parent(parent)
     from listener.supervisor import Supervisor
 
     stop = stop_on_signals()

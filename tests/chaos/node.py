@@ -50,7 +50,10 @@ class Node:
         ready.unlink(missing_ok=True)
         with (self.folder / "log.jsonl").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command("serve", "--ready-file", str(ready)), stdout=log, stderr=log, start_new_session=True
+                self.command("serve", "--ready-file", str(ready), "--parent", str(os.getpid())),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         wait_for("the node to be ready", lambda: ready.exists() or not self.alive())
         assert self.alive(), (self.folder / "log.jsonl").read_text()[-3000:]

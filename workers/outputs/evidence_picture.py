@@ -178,7 +178,7 @@ def _pieces(words: Words, width_px: int) -> Iterator[str]:
         word = "".join(c if c.isprintable() else "?" for c in whole)
         while width_of(word, size, bold) > width_px:
             part = word[: width_px // 2]  # no letter is narrower than 2 pixels
-            cut = max(1, bisect_right(range(len(part)), width_px, key=lambda n: width_of(word[: n + 1], size, bold)))
+            cut = max(1, bisect_right([width_of(part[:n], size, bold) for n in range(1, len(part) + 1)], width_px))
             yield word[:cut]
             word = word[cut:]
         yield word

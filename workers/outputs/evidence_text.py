@@ -143,8 +143,9 @@ def _region(region: str, found: dict[str, Measurement]) -> RegionText:
     if first.quantity == "volume_change_percent":
         return RegionText(region, name, f"volume {_figure(first)}", "", measured=True)
     reference = _reference(first)
-    skipped = _FAR if reference == "far" else "volume_ml" if first.quantity == "flair_change_percent" else ""
-    details = [(q, word) for q, word in _DETAILS if q in found and q != skipped]
+    compared = first.quantity == "flair_change_percent"  # then the volume itself is no news
+    skipped = {_FAR if reference == "far" else "", "volume_ml" if compared else ""}
+    details = [(q, word) for q, word in _DETAILS if q in found and q not in skipped]
     small = ", ".join(_small(found[q], word) for q, word in details)
     return RegionText(region, name, _figure(first) + (f" ({reference})" if reference else ""), small, measured=True)
 

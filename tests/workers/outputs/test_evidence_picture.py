@@ -66,7 +66,7 @@ def test_ink_stays_inside_the_margins() -> None:
     assert touched[:, 0].max() < drawn.shape[0] - MARGIN / 2
 
 
-@pytest.mark.parametrize("lines", [0, 1, 3, 29, 57])
+@pytest.mark.parametrize("lines", [0, 29])
 def test_size_is_as_announced(lines: int) -> None:
     picture = Picture([Words("title", size_px=24)], [a_row()], [Words("note", size_px=13)] * lines)
     drawn = pixels(picture)

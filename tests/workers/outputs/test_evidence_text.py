@@ -27,6 +27,7 @@ VOLUME = Measurement("pons", "volume_ml", 15.2, "mL")
         pytest.param((NEAR, FAR), "+24.8 ± 1.1 % (near)", "far +23.0 ± 1.1 %", id="near and far"),
         pytest.param((NEAR, VOLUME), "+24.8 ± 1.1 % (near)", "", id="the volume of a compared region is not news"),
         pytest.param((ONLY_FAR, replace(FAR, region="white_matter_left")), "+24.8 ± 1.1 % (far)", "", id="far once"),
+        pytest.param((ONLY_FAR, replace(VOLUME, region="white_matter_left")), "+24.8 ± 1.1 % (far)", "", id="far"),
         pytest.param((replace(NEAR, value=-0.04),), "0.0 ± 1.1 % (near)", "", id="noop: no sign on nothing"),
         pytest.param((replace(NEAR, value=-5.0),), "−5.0 ± 1.1 % (near)", "", id="fall"),
         pytest.param((BROKEN,), "not measured", "region missing: outside", id="not measured"),

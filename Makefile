@@ -52,7 +52,8 @@ types: $(READY)
 check: lint types test
 
 bench: $(READY)
-	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; $(PYTHON) "$$script" || exit; done
+	@for name in $$(grep -l __main__ bench/*.py | xargs -n1 basename -s .py); do \
+		echo "== bench.$$name"; $(PYTHON) -m bench.$$name || exit; done
 
 clean:
 	rm -rf .venv .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo build dist bench/out

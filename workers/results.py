@@ -51,12 +51,10 @@ class ResultFolder:
 
 
 def write_results(folder: Path, outcome: Outcome) -> None:
-    """document.json, and the evidence files when something was measured."""
+    """document.json and the evidence files; a decision without any measurement gets a picture of its words."""
     from triage.document import to_document
+    from workers.outputs.evidence import write_evidence
 
     text = json.dumps(to_document(outcome.assessment), indent=1, ensure_ascii=False)
     (folder / "document.json").write_text(text + "\n", encoding="utf-8")
-    if outcome.evidence is not None:
-        from workers.outputs.evidence import write_evidence
-
-        write_evidence(folder, outcome)
+    write_evidence(folder, outcome)

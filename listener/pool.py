@@ -28,7 +28,7 @@ from workers.ports import InstanceRow
 
 log = get_logger(__name__)
 
-MESSAGE_BYTES = 192 << 10  # fits the default buffer of a unix socket; a batch of rows has some 50 kB
+MESSAGE_BYTES = 192 << 10  # fits the default buffer of a unix socket; a full batch of rows has some 100 kB
 RESTART_PAUSE_S = 1.0
 END_WAIT_S = 5.0
 

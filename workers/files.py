@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -323,7 +323,7 @@ def _head_of(fd: int, start: int, announced: Announced) -> Head:
 
 def _row(announced: Announced, head: Head, size_bytes: int, received_at: datetime) -> InstanceRow:
     return InstanceRow(
-        **asdict(head),
+        **vars(head),
         transfer_syntax_uid=announced.transfer_syntax_uid,
         path=relative_path(head.sop_instance_uid),
         size_bytes=size_bytes,

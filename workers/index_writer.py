@@ -16,8 +16,8 @@ from workers.ports import InstanceRow
 
 log = get_logger(__name__)
 
-BATCH_ROWS = 64
-BATCH_WAIT_S = 0.05  # at most this much later than its answer an object is in the index
+BATCH_ROWS = 128
+BATCH_WAIT_S = 0.1  # at most this much later than its answer an object is in the index
 WAITING_ROWS = 100_000  # about 100 MB; at the highest rates the index may be away for a minute before rows are dropped
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 

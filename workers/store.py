@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triage.errors import Transient
 from workers.ports import Claim, InstanceRow, StudyRow, StudyState
-from workers.store_schema import WRITES, assessments, infusions, instances, open_engine, series, studies
+from workers.store_schema import WRITES, UtcDateTime, assessments, infusions, instances, open_engine, series, studies
 
 STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
 STUDY_FACTS = ("patient_id", "issuer", "birth_date", "sex", "study_date", "study_time", "accession_number")
@@ -46,6 +46,10 @@ class SqlIndex:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # built once: these run for every few received instances
+        self._add_instances = self._insert(instances).on_conflict_do_nothing().returning(instances.c.sop_instance_uid)
+        self._add_series = self._insert(series).on_conflict_do_nothing().returning(series.c.series_instance_uid)
+        self._add_study = self._insert(studies).on_conflict_do_nothing().returning(studies.c.study_instance_uid)
 
     def close(self) -> None:
         """Give the connections back; the index must not be used afterwards."""
@@ -60,16 +64,12 @@ class SqlIndex:
         """As record_instances; returns those rows that were not in the index before."""
         if not rows:
             return []
-        unique = {
-            row.sop_instance_uid: row for row in reversed(rows)
-        }  # of two equal UIDs in one batch the first one counts
+        # of two equal UIDs in one batch the first one counts
+        unique = {row.sop_instance_uid: row for row in reversed(rows)}
         with self._write() as connection:
-            statement = (
-                self._insert(connection, instances).on_conflict_do_nothing().returning(instances.c.sop_instance_uid)
-            )
             # one order everywhere, so that two writers cannot lock each other's rows crosswise
-            values = [asdict(unique[uid]) for uid in sorted(unique)]
-            new = [unique[uid] for uid in connection.execute(statement, values).scalars()]
+            values = [dict(vars(unique[uid])) for uid in sorted(unique)]
+            new = [unique[uid] for uid in connection.execute(self._add_instances, values).scalars()]
             by_study: defaultdict[str, list[InstanceRow]] = defaultdict(list)
             for row in new:
                 by_study[row.study_instance_uid].append(row)
@@ -79,38 +79,14 @@ class SqlIndex:
 
     def _add_to_study(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
         first, last = min(r.received_at for r in new), max(r.received_at for r in new)
-        pairs = [
-            {"study_instance_uid": study_instance_uid, "series_instance_uid": uid}
-            for uid in sorted({r.series_instance_uid for r in new})
-        ]
-        added = connection.execute(
-            self._insert(connection, series).on_conflict_do_nothing().returning(series.c.series_instance_uid), pairs
-        ).all()
-        created = connection.execute(
-            self._insert(connection, studies).on_conflict_do_nothing().returning(studies.c.study_instance_uid),
-            [_new_study(new[0], first, last, instance_count=len(new), series_count=len(added))],
-        ).all()
-        if created:
+        uids = sorted({row.series_instance_uid for row in new})
+        pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
+        added = len(connection.execute(self._add_series, pairs).all())
+        study = _new_study(new[0], first, last, instance_count=len(new), series_count=added)
+        if connection.execute(self._add_study, [study]).all():
             return
-        c = studies.c
-        settled = c.state != StudyState.RECEIVING.value
-        connection.execute(
-            studies.update()
-            .where(c.study_instance_uid == study_instance_uid)
-            .values(
-                instance_count=c.instance_count + len(new),
-                series_count=c.series_count + len(added),
-                first_received_at=sa.case((c.first_received_at > first, first), else_=c.first_received_at),
-                last_received_at=sa.case((c.last_received_at < last, last), else_=c.last_received_at),
-                # A live lease stays: its worker may still save what it found out about the revision it claimed.
-                revision=sa.case((settled, c.revision + 1), else_=c.revision),
-                attempts=sa.case((settled, 0), else_=c.attempts),
-                ready_at=sa.case((settled, None), else_=c.ready_at),
-                due_at=sa.case((settled, None), else_=c.due_at),
-                failure=sa.case((settled, None), else_=c.failure),
-                state=StudyState.RECEIVING.value,
-            )
-        )
+        parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
+        connection.execute(_GROW_STUDY, parameters)
 
     def receiving(self) -> list[StudyRow]:
         return self._studies(sa.select(*STUDY_COLUMNS).where(studies.c.state == StudyState.RECEIVING.value))
@@ -172,7 +148,7 @@ class SqlIndex:
                 "stage_rank": STAGE_RANK.get(stage, 1),
             }
             key = {"study_instance_uid": claim.study_instance_uid, "revision": claim.revision, "stage": stage}
-            insert = self._insert(connection, assessments)
+            insert = self._insert(assessments)
             # the same task run twice after a crash writes the same key again: one document, not two
             connection.execute(
                 insert.on_conflict_do_update(
@@ -299,7 +275,7 @@ class SqlIndex:
 
     def set_infusion_date(self, patient_id: str, infusion_date: date) -> None:
         with self._write() as connection:
-            insert = self._insert(connection, infusions)
+            insert = self._insert(infusions)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=["patient_id"], set_={"infusion_date": insert.excluded.infusion_date}
@@ -335,10 +311,36 @@ class SqlIndex:
         with self._write() as connection:
             return connection.execute(statement).rowcount == 1
 
-    @staticmethod
-    def _insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """INSERT of the dialect at hand: ON CONFLICT is not part of the common one."""
-        return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _grow_study() -> sa.Update:
+    """More instances of a known study: count them, and reopen it when it was settled."""
+    c = studies.c
+    first, last = sa.bindparam("first", type_=UtcDateTime), sa.bindparam("last", type_=UtcDateTime)
+    settled = c.state != StudyState.RECEIVING.value
+    return (
+        studies.update()
+        .where(c.study_instance_uid == sa.bindparam("uid"))
+        .values(
+            instance_count=c.instance_count + sa.bindparam("instances", type_=sa.Integer),
+            series_count=c.series_count + sa.bindparam("series", type_=sa.Integer),
+            first_received_at=sa.case((c.first_received_at > first, first), else_=c.first_received_at),
+            last_received_at=sa.case((c.last_received_at < last, last), else_=c.last_received_at),
+            # A live lease stays: its worker may still save what it found out about the revision it claimed.
+            revision=sa.case((settled, c.revision + 1), else_=c.revision),
+            attempts=sa.case((settled, 0), else_=c.attempts),
+            ready_at=sa.case((settled, None), else_=c.ready_at),
+            due_at=sa.case((settled, None), else_=c.due_at),
+            failure=sa.case((settled, None), else_=c.failure),
+            state=StudyState.RECEIVING.value,
+        )
+    )
+
+
+_GROW_STUDY = _grow_study()
 
 
 def _new_study(

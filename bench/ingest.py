@@ -1,0 +1,147 @@
+"""How fast, how durable, how large: our listener against Orthanc and dcmtk, interleaved in one run.
+
+    python bench/ingest.py                        # all receivers, 1 and 8 associations, 5 repeats
+    python bench/ingest.py --instances 150 --repeats 3 --associations 1 8
+    python bench/ingest.py --per-image            # one association per image
+
+Everything is on loopback (in a network namespace of its own, because Orthanc binds every address), TCP_NODELAY on all
+sides. Ratios are taken within a repeat and their median is printed: what else the machine does hits both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import ingest_load
+from bench.ingest_receivers import Receiver, library_app, orthanc, ours, running, storescp, usage
+
+SIZES = ((256, 0.62), (512, 0.38))  # side of the slice in pixels, share: 137 and 530 kB, 288 kB on average
+
+
+def corpus(count: int, *, seed: int = 1, suffix: str = "") -> list[tuple[str, bytes]]:
+    """(UID, encoded data set) of MR slices. suffix: makes the UIDs those of other instances."""
+    from tests.workers.data_sets import a_data_set, encoded
+
+    chance = random.Random(seed)
+    found = []
+    for number in range(count):
+        side = chance.choices([size for size, _ in SIZES], [share for _, share in SIZES])[0]
+        data_set = a_data_set(number, pixels=chance.randbytes(2 * side * side), Rows=side, Columns=side)
+        data_set.SOPInstanceUID += suffix
+        data_set.ImageComments = "x" * 5000  # a header of realistic length
+        found.append((str(data_set.SOPInstanceUID), encoded(data_set)))
+    return found
+
+
+def measure(
+    receiver: Receiver, instances: list[tuple[str, bytes]], associations: int, *, per_image: bool
+) -> dict[str, float]:
+    folder = Path(tempfile.mkdtemp(prefix="ingest-"))
+    try:
+        with running(receiver, folder) as (port, pid):
+            parts = [instances[n::associations] for n in range(associations)]
+            _warm_up(receiver, port)
+            before = usage(pid)
+            try:
+                result = ingest_load.send(port, receiver.called, parts, association_per_image=per_image)
+            except ConnectionError as error:
+                raise RuntimeError(f"{receiver.name}: {error}; {(folder / 'log').read_text()[-1500:]}") from error
+            time.sleep(0.3)  # rows that follow the answers are part of the bill
+            after = usage(pid)
+        if result.failures:
+            raise RuntimeError(f"{receiver.name}: {result.failures} instances were refused")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    latencies = sorted(result.latencies_s)
+    gigabytes = sum(len(data) for _, data in instances) / 1e9
+    return {
+        "per_s": len(instances) / result.seconds,
+        "p50_ms": 1000 * latencies[len(latencies) // 2],
+        "p99_ms": 1000 * latencies[int(0.99 * (len(latencies) - 1))],
+        "cpu_s_per_gb": (after.cpu_s - before.cpu_s) / gigabytes,
+        "rss_mb": after.peak_rss_mb,
+    }
+
+
+def _warm_up(receiver: Receiver, port: int) -> None:
+    """First use of code, database and child processes is not what is measured."""
+    for round_ in range(2):
+        strangers = corpus(8, suffix=f".9{round_}")
+        ingest_load.send(port, receiver.called, [strangers[n::4] for n in range(4)])
+        time.sleep(1.0)
+
+
+def main() -> None:
+    options = _options()
+    receivers = [
+        ours("ours, durable"),
+        ours("ours, durable, 2 processes", processes=2),
+        ours("ours, not durable", durable=False),
+        ours("ours, stock path", receive_path="stock"),
+        orthanc("Orthanc, its fsync", sync=True),
+        storescp("dcmtk storescp --fork", "--fork"),
+        library_app("pynetdicom storescp"),
+    ]
+    receivers = [one for one in receivers if any(word in one.name for word in options.only)] or receivers
+    instances = corpus(options.instances)
+    print(f"{len(instances)} instances, {sum(len(d) for _, d in instances) / 1e6:.0f} MB, {os.cpu_count()} cores")
+    for associations in options.associations:
+        runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in receivers}
+        for repeat in range(options.repeats):
+            for one in receivers if repeat % 2 == 0 else reversed(receivers):
+                runs[one.name].append(measure(one, instances, associations, per_image=options.per_image))
+        _table(associations, runs)
+
+
+def _table(associations: int, runs: dict[str, list[dict[str, float]]]) -> None:
+    print(f"\n{associations} association{'s' * (associations > 1)}, medians of {len(next(iter(runs.values())))}")
+    print(f"{'':30}  inst/s  p50 ms  p99 ms  CPU s/GB  RSS MB  x Orthanc  x storescp  x library")
+    for name, found in runs.items():
+        values = [statistics.median(one[key] for one in found) for key in found[0]]
+        ratios = [_ratio(found, runs, other) for other in ("Orthanc", "dcmtk", "pynetdicom")]
+        print(
+            f"{name:30} {values[0]:7.0f} {values[1]:7.2f} {values[2]:7.2f} {values[3]:9.2f} {values[4]:7.0f}"
+            + "".join(f"{ratio:>11}" for ratio in ratios)
+        )
+
+
+def _ratio(found: list[dict[str, float]], runs: dict[str, list[dict[str, float]]], other: str) -> str:
+    rivals = next((value for name, value in runs.items() if name.startswith(other)), None)
+    if rivals is None:
+        return "-"
+    return f"{statistics.median(a['per_s'] / b['per_s'] for a, b in zip(found, rivals, strict=True)):.2f}"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--instances", type=int, default=458)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--associations", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--per-image", action="store_true", help="one association per image")
+    parser.add_argument("--only", nargs="*", default=[], help="words of receiver names")
+    return parser.parse_args()
+
+
+def _alone() -> None:
+    """Go on in a network namespace that has only loopback."""
+    if os.environ.get("INGEST_ALONE"):
+        return
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise SystemExit("unshare (util-linux) is needed: Orthanc would listen on every address")
+    script = 'ip link set lo up && exec "$@"'
+    command = [unshare, "--map-root-user", "--net", "sh", "-c", script, "sh", sys.executable, "-m", "bench.ingest"]
+    os.execve(unshare, [*command, *sys.argv[1:]], {**os.environ, "INGEST_ALONE": "1"})  # noqa: S606
+
+
+if __name__ == "__main__":
+    _alone()
+    main()

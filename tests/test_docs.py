@@ -1,0 +1,236 @@
+"""The documents say what is so: commands exist and run, links lead somewhere, every setting is explained."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+
+from listener.cli import app
+from triage.errors import Misconfigured
+from workers import config
+from workers.config import Settings
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+NAMED = [pytest.param(path, id=path.name) for path in DOCUMENTS]
+PROGRAM = Path(sys.executable).with_name("icansee")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block. run: a comment above it asks for it to be run and its output compared."""
+
+    document: str
+    line: int
+    language: str
+    text: str
+    run: bool
+
+    @property
+    def commands(self) -> list[tuple[str, list[str]]]:
+        """(command, expected output lines) of a console block."""
+        found: list[tuple[str, list[str]]] = []
+        for line in self.text.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            elif found:
+                found[-1][1].append(line)
+        return found
+
+
+def blocks() -> Iterator[Block]:
+    fence = re.compile(r"^(<!-- run -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for match in fence.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield Block(path.name, line, match[2], match[3], match[1] is not None)
+
+
+def settings_keys(value: object = Settings(), prefix: str = "") -> Iterator[str]:
+    """Dotted names of all settings, sections included."""
+    if isinstance(value, BaseModel):
+        names = list(type(value).model_fields)
+    elif dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    else:
+        return
+    for name in names:
+        yield prefix + name
+        yield from settings_keys(getattr(value, name), f"{prefix}{name}.")
+
+
+def keys_of(mapping: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in mapping.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from keys_of(value, f"{prefix}{name}.")
+
+
+# --- config.yaml
+
+
+def test_the_settings_file_holds_the_defaults() -> None:
+    assert config.load(ROOT / "config.yaml") == Settings()
+
+
+def test_the_settings_file_names_every_key() -> None:
+    written = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert sorted(keys_of(written)) == sorted(settings_keys())
+
+
+def test_every_setting_is_explained() -> None:
+    """A comment on the line; a variant of the key above (thalami_different) may share that one's."""
+    lines = [line for line in (ROOT / "config.yaml").read_text(encoding="utf-8").splitlines() if ":" in line]
+    bare = [line.strip() for line in lines if "#" not in line]
+    assert {line.split(":")[0].rsplit("_", 1)[-1] for line in bare} <= {"different"}, bare
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("listner: {}", ["listner", "unknown key", "listener", "triage"], id="unknown section"),
+        pytest.param("listener: {prot: 1}", ["listener.prot", "unknown key", "port"], id="unknown key"),
+        pytest.param("triage: {threds: 1}", ["triage.threds", "threads"], id="unknown key of the core"),
+        pytest.param(
+            "triage: {bithalamic: {zz: 1}}", ["triage.bithalamic.zz", "thalami_same"], id="unknown limit of a pattern"
+        ),
+        pytest.param("listener: {port: 70000}", ["listener.port", "65535", "70000"], id="out of range"),
+        pytest.param("log: {level: loud}", ["log.level", "debug", "warning", "loud"], id="not one of the choices"),
+        pytest.param("listener: {ae_title: 'much too long a title'}", ["listener.ae_title"], id="AE title"),
+        pytest.param("listener: {peers: [{ae_title: A, hosts: [here]}]}", ["peers", "here"], id="not a network"),
+        pytest.param(
+            "arrival: {quiet_period_s: soon}", ["arrival.quiet_period_s", "number", "soon"], id="not a number"
+        ),
+        pytest.param("- listener", ["mapping", "list"], id="not a mapping"),
+        pytest.param("listener: {", ["YAML"], id="not YAML"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, text: str, said: list[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(Misconfigured) as refused:
+        config.load(path)
+    for word in said:
+        assert word in str(refused.value)
+
+
+# --- commands in the documents
+
+
+def every_command() -> list[Any]:
+    found = []
+    for block in blocks():
+        lines = (command for command, _ in block.commands) if block.language == "console" else block.text.splitlines()
+        wanted = [line for line in lines if re.match(r"(\.venv/bin/)?icansee ", line)]
+        found += [
+            pytest.param(line.split("  #")[0], id=f"{block.document}:{block.line}:{line[:40]}") for line in wanted
+        ]
+    return found
+
+
+@pytest.mark.parametrize("line", every_command())
+def test_commands_and_options_exist(line: str) -> None:
+    words = line.split()[1:]
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        assert words, f"{line}: a command is missing"
+        assert words[0] in command.commands, f"{line}: no command {words[0]}"
+        command = command.commands[words.pop(0)]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_every_command_is_in_a_document() -> None:
+    group: Any = typer.main.get_command(app)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    assert [name for name in group.commands if f"icansee {name}" not in text] == []
+
+
+TO_RUN = [pytest.param(block, id=f"{block.document}:{block.line}") for block in blocks() if block.run]
+
+
+def test_some_blocks_are_run() -> None:
+    assert len(TO_RUN) >= 3
+
+
+@pytest.mark.parametrize("block", TO_RUN)
+def test_what_is_shown_is_what_comes(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("store: {state_dir: state}\n", encoding="utf-8")
+    for command, expected in block.commands:
+        done = subprocess.run(
+            ["bash", "-c", command.replace("icansee ", f"{PROGRAM} ", 1)],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        shown = "\n".join(expected).strip()
+        pattern = re.escape(shown).replace(re.escape("..."), ".*")
+        assert re.fullmatch(pattern, done.stdout.strip(), re.DOTALL), f"{command}\n{done.stdout}"
+
+
+# --- the documents themselves
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    missing = [t for t in targets if not t.startswith(("http://", "https://")) and not (path.parent / t).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_make_words_exist(path: Path) -> None:
+    rules = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    used = re.findall(r"(?:^|`)make (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(used) <= set(rules)
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_settings_that_are_named_exist(path: Path) -> None:
+    """`listener.peers` and the like: a name that begins with a section and is no file and no log event."""
+    known = set(settings_keys())
+    names = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", path.read_text(encoding="utf-8"))
+    no_settings = {"listener.nobody_admitted", "index.db"}
+    mentioned = {name for name in names if name.split(".")[0] in known and not name.endswith(".py")} - no_settings
+    assert mentioned <= known
+
+
+def reason_codes() -> set[str]:
+    sources = [
+        path.read_text(encoding="utf-8") for room in ("triage", "workers") for path in (ROOT / room).rglob("*.py")
+    ]
+    return set(re.findall(r'"([a-z]+(?:_[a-z]+)*)(?:"|: )', "\n".join(sources)))
+
+
+def test_reason_codes_that_are_explained_exist() -> None:
+    text = (ROOT / "docs" / "radiologist.md").read_text(encoding="utf-8")
+    table = text.split("When it says")[1]
+    explained = {
+        code for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)
+    }
+    assert explained
+    assert explained <= reason_codes()
+
+
+def test_the_limits_the_radiologist_reads_are_the_defaults() -> None:
+    limits = Settings().triage.bithalamic
+    text = (ROOT / "docs" / "radiologist.md").read_text(encoding="utf-8")
+    rows = {row[2:4]: row for row in re.findall(r"^\| A\d.*$", text, re.MULTILINE)}
+    assert f"+{limits.thalami_same:g} % (strong +{limits.thalami_strong_same:g} %)" in rows["A1"]
+    assert f"+{limits.thalami_different:g} % (strong +{limits.thalami_strong_different:g} %)" in rows["A1"]
+    assert f"+{limits.stem_same:g} % | +{limits.stem_different:g} %" in rows["A2"]
+    assert f"+{limits.swelling_same:g} % | +{limits.swelling_different:g} %" in rows["A3"]
+    assert f"the pons +{limits.pons_swelling_percent:g} %" in rows["A3"]
+    assert f"the third ventricle {limits.third_ventricle_percent:g} %" in rows["A3"]
+    assert f"+{limits.capsules:g} % | +{limits.capsules:g} %" in rows["A4"]
+    assert f"{limits.z:g} times" in text

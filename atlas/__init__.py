@@ -22,7 +22,7 @@ __all__ = ["load"]
 
 def _volume(name: str, dtype: type[np.generic]) -> Volume:
     """One NIfTI of the package as a Volume (k, j, i) with its affine to LPS mm."""
-    import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
+    import SimpleITK as sitk
 
     with resources.as_file(resources.files(__name__) / "data" / f"{name}.nii.gz") as path:
         image = sitk.ReadImage(str(path))

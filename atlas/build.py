@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
+import SimpleITK as sitk
 
 from atlas.grid import Array, Float, Mask, check_mirror_grid, coordinates, read_lps, smooth, to_image
 from atlas.head import register_colin, synthetic_flair, whole_head

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
+import SimpleITK as sitk
 
 import atlas
 from atlas.grid import Array, Mask

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
+import SimpleITK as sitk
 from scipy import ndimage
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,7 @@ carries the AAL map (drawn on Colin 27) onto the template.
 from __future__ import annotations
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
+import SimpleITK as sitk
 from scipy import ndimage
 
 from atlas.grid import Array, Float, Mask, distance_mm, mirrored, smooth

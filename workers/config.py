@@ -71,7 +71,9 @@ class IndexSettings(Section):
 
 
 class QueueSettings(Section):
-    url: str | None = Field(default=None, description="redis:// URL; empty: the node starts its own server on a loopback socket")
+    url: str | None = Field(
+        default=None, description="redis:// URL; empty: the node starts its own server on a loopback socket"
+    )
     lease_s: Positive = 30.0
     sweep_every_s: Positive = 5.0
     max_attempts: Annotated[int, Field(ge=1)] = 4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813 - its usual name
+import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from simulation.dicom import PatientIdentity, StudyIdentity, to_stored, uid, write_volume

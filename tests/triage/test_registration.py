@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import another_head, rigid, scanned, small_head
-from triage.images import to_sitk
+from triage.images import affine_transform, to_sitk
 from triage.model import Affine, Atlas, RegistrationResult, Volume
 from triage.registration import (
     RegistrationLimits,
-    as_transform,
     covered,
     half_way,
     mean_distance_mm,
@@ -113,10 +112,10 @@ def test_coverage_of_no_points_is_none() -> None:
     assert covered(np.zeros((4, 0)), sitk.Image([4, 4, 4], sitk.sitkUInt8), np.eye(4)) == 0.0
 
 
-def test_as_transform_maps_points_like_the_matrix() -> None:
+def test_affine_transform_maps_points_like_the_matrix() -> None:
     matrix = rigid((10, 20, 30), (1, 2, 3))
     point = (4.0, 5.0, 6.0)
-    assert as_transform(matrix).TransformPoint(point) == pytest.approx((matrix @ [*point, 1])[:3])
+    assert affine_transform(matrix).TransformPoint(point) == pytest.approx((matrix @ [*point, 1])[:3])
 
 
 def test_local_normalisation_ignores_gain(head: Volume) -> None:

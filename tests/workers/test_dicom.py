@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813 - the name everybody uses
+import SimpleITK as sitk
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
     UID,
@@ -342,7 +342,7 @@ DIFFUSION = {
 }
 
 
-def private_element(ds: Dataset, group: int, creator: str, element: int, vr: str, value: Any) -> None:  # noqa: PLR0917
+def private_element(ds: Dataset, group: int, creator: str, element: int, vr: str, value: Any) -> None:
     ds.private_block(group, creator, create=True).add_new(element, vr, value)
 
 

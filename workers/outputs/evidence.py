@@ -184,9 +184,7 @@ def _white_level(voxels: npt.NDArray[Any], white: Mask | None) -> float:
     return float(np.median(inside)) if inside.size else 1.0
 
 
-def _row(
-    assessment: Assessment, scene: _Scene, level: slices.Slice, told: tuple[str, ...], *, first: bool
-) -> Row:
+def _row(assessment: Assessment, scene: _Scene, level: slices.Slice, told: tuple[str, ...], *, first: bool) -> Row:
     view = scene.view(level)
     followup, baseline = _followup(scene, view, level), _baseline(scene, view, level)
     masks = _masks(scene, view, level)

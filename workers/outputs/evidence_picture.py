@@ -234,7 +234,9 @@ class _Sheet:
         placed = [np.stack([line[:, 0] + 0.5, height - line[:, 1] - 0.5], axis=1) for _, line in self.lines]
         colours = [colour for colour, _ in self.lines]
         thickness = OUTLINE_PX * 72 / DPI
-        self.figure.add_artist(LineCollection(placed, colors=colours, linewidths=thickness, transform=IdentityTransform()))
+        self.figure.add_artist(
+            LineCollection(placed, colors=colours, linewidths=thickness, transform=IdentityTransform())
+        )
         raw = io.BytesIO()
         self.figure.savefig(raw, format="rgba", dpi=DPI, transparent=True)
         ink = np.frombuffer(raw.getvalue(), dtype=np.uint8).reshape(height, width, 4)

@@ -28,7 +28,13 @@ from triage.model import Category, Decision, Priority
 from workers.outputs.evidence import picture_of, write_evidence
 from workers.outputs.evidence_picture import PANEL, Picture, size_px, texts
 
-EVERYTHING = ["regions.nii.gz", "regions.json", "baseline_on_followup.nii.gz", "followup_to_baseline.tfm", "evidence.png"]
+EVERYTHING = [
+    "regions.nii.gz",
+    "regions.json",
+    "baseline_on_followup.nii.gz",
+    "followup_to_baseline.tfm",
+    "evidence.png",
+]
 
 
 @pytest.fixture(scope="module")

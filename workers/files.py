@@ -194,7 +194,7 @@ class Spool:
         self._size = len(self._header)
         self._next_space_check = FREE_SPACE_CHECK_BYTES
         self._pending: list[Chunk] = [self._header]
-        self._closed = False
+        self._closed = self._renamed = False
         with _disk_errors():
             self._fd, self._temporary = _create_locked(self._final.parent, names)
 
@@ -244,7 +244,8 @@ class Spool:
         if self._closed:
             return
         self._closed = True
-        self._temporary.unlink(missing_ok=True)
+        if not self._renamed:
+            self._temporary.unlink(missing_ok=True)
         os.close(self._fd)
 
     def _checked_head(self) -> Head:
@@ -261,6 +262,7 @@ class Spool:
             os.link(self._temporary, self._final)
         except FileExistsError:
             return self._commit_again()
+        self._temporary.unlink()  # before the flush: one journal commit carries both changes of the folder
         self._settle(self._final)
         return Outcome.NEW, self._final
 
@@ -280,8 +282,8 @@ class Spool:
         return Outcome.CONFLICT, aside
 
     def _settle(self, name: Path) -> None:
-        # before the flush, so that one journal commit carries both changes of the folder
-        self._temporary.unlink(missing_ok=True)
+        """The object has its name and the temporary one is gone; make that last."""
+        self._renamed = True
         try:
             self._store.make_durable(self._fd, name.parent)
         except OSError:

@@ -12,6 +12,7 @@ C-STORE pass through a fixed buffer.
 from __future__ import annotations
 
 import queue
+import ssl
 import struct
 import threading
 import time
@@ -151,7 +152,9 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                     return
                 if not sock.ready:
                     return
-        except OSError:
+        except OSError as error:
+            if isinstance(error, ssl.SSLError):
+                log.warning("tls.failed", reason=error.reason)
             self._drop()
             sock.close()  # tells the state machine
         except (ProtocolError, struct.error):

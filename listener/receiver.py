@@ -17,7 +17,7 @@ from typing import Any
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from listener import admission, contexts
+from listener import admission, contexts, tls
 from listener.admission import Address
 from listener.reception import Tally
 from workers.config import ListenerSettings
@@ -61,6 +61,9 @@ class Receiver:
         settings: AE title, limits and timeouts.
         path: how objects come in, given the function association -> its tally.
         on_end: hears of every connection that is over.
+
+    Raises:
+        Misconfigured: the TLS settings do not work.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Receiver:
         silence_library()
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
+        self._tls = None if settings.tls is None else tls.server_context(settings.tls)
         self._on_end = on_end or (lambda _: None)
         self._open: dict[Any, OpenAssociation] = {}
         self._lock = threading.Lock()
@@ -94,6 +98,9 @@ class Receiver:
         # of one read or write: a silent peer must not hold a thread for ever
         connection.settimeout(self._settings.pdu_timeout_s)
         try:
+            if self._tls is not None:
+                # the handshake comes with the first read, in the thread of the association: here it would hold up others
+                connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             self._server.finish_request(connection, connection.getpeername())
         except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on
             log.warning("connection.failed", address=str(address), error=repr(error))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from listener import admission
+from listener import admission, tls
 from listener.accepting import Takes, accept_until, listening_socket
 from listener.paths import build_receiver
 from listener.reception import Reception
@@ -72,6 +72,8 @@ def run(
 def _takes(settings: Settings, store: FileStore, writer: IndexWriter) -> Takes:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
+        if settings.listener.tls is not None:
+            tls.server_context(settings.listener.tls)  # complain here rather than in every child
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)

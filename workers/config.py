@@ -40,6 +40,16 @@ class Peer(Section):
         return hosts
 
 
+class TlsSettings(Section):
+    """TLS at the DICOM port (BCP 195: 1.2 or newer, forward secrecy). Without client_ca no client certificate is asked."""
+
+    certificate: Path = Field(description="PEM, with its chain")
+    private_key: Path = Field(description="PEM")
+    client_ca: Path | None = Field(
+        default=None, description="PEM; senders must show a certificate signed by one of these"
+    )
+
+
 class ListenerSettings(Section):
     ae_title: AeTitle = "ICANSEE"
     host: str = "127.0.0.1"
@@ -57,6 +67,7 @@ class ListenerSettings(Section):
     )
     peers: tuple[Peer, ...] = ()
     extra_storage_classes: tuple[str, ...] = ()
+    tls: TlsSettings | None = None
     receive_path: Literal["stream", "stock"] = "stream"
     durable: bool = True
 

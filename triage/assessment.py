@@ -239,11 +239,11 @@ def _compare(
         )
     header = _header(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, differences = protocol.compare((header, flair), (prepared.header, prepared.flair), settings.protocol)
-    if abs(pair.scale.white - pair.scale.grey) > settings.protocol.tissue_contrast:
+    if abs(pair.scale.contrast) > settings.protocol.tissue_contrast:
         match = ProtocolMatch.DIFFERENT
         differences = (
             *differences,
-            f"grey/white contrast changed by {100 * abs(pair.scale.white - pair.scale.grey):.0f} %",
+            f"grey/white contrast changed by {100 * abs(pair.scale.contrast):.0f} %",
         )
     with clock.part("measurement"):
         measured = flair_changes(pair.scale, pair.grid, settings.measurement)

@@ -44,7 +44,7 @@ def labels() -> npt.NDArray[np.uint8]:
 def between(baseline: Array, followup: Array) -> CommonScale:
     """Both on one scale; no signal change to take out."""
     nothing = np.zeros_like(baseline)
-    return CommonScale(nothing, np.ones(baseline.shape, dtype=bool), baseline, followup, 0.0, 0.0, 0.0)
+    return CommonScale(nothing, np.ones(baseline.shape, dtype=bool), baseline, followup, 0.0, 0.0)
 
 
 def grid() -> Grid:

@@ -187,7 +187,10 @@ def accepted_keys(where: tuple[int | str, ...]) -> list[str]:
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node or "allOf" in node:
-        ref = node["$ref"] if "$ref" in node else node["allOf"][0]["$ref"]
+    while True:
+        # an optional section is one of several, and of these the one that is not null
+        wrapped = node.get("allOf", []) + [one for one in node.get("anyOf", []) if "$ref" in one]
+        ref = node.get("$ref") or (wrapped[0]["$ref"] if wrapped else None)
+        if ref is None:
+            return node
         node = schema["$defs"][ref.rsplit("/", 1)[-1]]
-    return node

@@ -53,7 +53,8 @@ def test_nothing_changed_is_no_change() -> None:
 def test_scaling_both_scans_changes_no_ratio(one: float, other: float) -> None:
     plain = scale_of(FOLLOWUP)
     scaled = scale_of(FOLLOWUP * np.float32(one), BASELINE * np.float32(other))
-    np.testing.assert_allclose(scaled.change, plain.change, atol=1e-3)
+    tissue = LABELS > 0
+    np.testing.assert_allclose(scaled.change[tissue], plain.change[tissue], atol=1e-3)
     np.testing.assert_allclose(scaled.baseline_level, plain.baseline_level, rtol=1e-4)
     # a voxel exactly at a limit may fall on the other side by rounding
     assert (scaled.reference != plain.reference).mean() < 1e-3

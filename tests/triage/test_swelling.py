@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -82,6 +84,14 @@ def test_swapping_the_dates_turns_growth_into_shrinking(grown: Deformation) -> N
 
 def test_the_smaller_of_two_growths_measures_smaller(grown: Deformation) -> None:
     assert 3.0 < change_of(deform(between(a_ball(), a_ball(10.0)), grid())) < change_of(grown) - 3.0
+
+
+def test_a_brighter_region_is_not_a_larger_one() -> None:
+    """30 % more signal in the ball and nothing moved."""
+    baseline, ball = a_ball(), labels() == 5
+    followup = np.where(ball, 1.3 * baseline, baseline)
+    scale = replace(between(baseline, followup), change=np.where(ball, np.log(1.3), 0.0))
+    assert change_of(deform(scale, grid())) == pytest.approx(0.0, abs=3.0)
 
 
 @pytest.mark.parametrize(

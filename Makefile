@@ -38,8 +38,10 @@ serve: $(READY)
 
 # The chaos tests kill processes and wait for leases: alone, so that nothing else steals their time.
 test: $(READY) peers
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not chaos"
-	$(PYTHON) -m pytest -m chaos
+	@status=0; \
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not chaos" --durations 15 || status=1; \
+	$(PYTHON) -m pytest -m chaos --durations 5 || status=1; \
+	exit $$status
 
 lint: $(READY)
 	.venv/bin/ruff check

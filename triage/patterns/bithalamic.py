@@ -20,16 +20,18 @@ TITLE = "bithalamic and brain stem FLAIR rise"
 class BithalamicLimits:
     """Limits in percent unless named otherwise; ``_same`` / ``_different`` by protocol class. Absolute change and z must both hold.
 
-    Starting values of clinical.md (mark S).
+    Starting values of clinical.md (mark S) for the same protocol. Across protocols its values (15, 22, 18) rested on a scale that left up
+    to -8.3 % in the thalami of a pair without disease; with the present scale three such pairs (one real, two simulated) left at most
+    -2.4 %, so half the distance to the same-protocol limits is kept. To be recalibrated on more pairs without disease.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     thalami_same: float = 8.0
-    thalami_different: float = 15.0
+    thalami_different: float = 12.0
     thalami_strong_same: float = 15.0
-    thalami_strong_different: float = 22.0
+    thalami_strong_different: float = 18.0
     stem_same: float = 10.0
-    stem_different: float = 18.0
+    stem_different: float = 14.0
     z: float = 2.5
     swelling_same: float = 4.0  # mean log-Jacobian +0.04 of both thalami
     # across protocols a signal rise without swelling was measured as up to +7 % (real pair, two scanners)

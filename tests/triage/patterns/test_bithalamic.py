@@ -50,7 +50,7 @@ def symmetry(value: float) -> Figures:
         pytest.param(flair(thalamus__both=9.0, midbrain=30.0), SAME, Strength.POSSIBLE, id="midbrain does not support"),
         pytest.param(flair(thalamus__both=16.0), SAME, Strength.SUSPECTED, id="both rise strongly"),
         pytest.param(flair(thalamus__both=16.0, pons=12.0), SAME, Strength.STRONG, id="strongly, with the pons"),
-        pytest.param(flair(thalamus__both=20.0, pons=20.0), DIFFERENT, Strength.SUSPECTED, id="not strong elsewhere"),
+        pytest.param(flair(thalamus__both=17.0, pons=20.0), DIFFERENT, Strength.SUSPECTED, id="not strong elsewhere"),
         pytest.param(flair(thalamus_left=20.0, thalamus_right=1.0), SAME, None, id="one side only"),
         pytest.param(flair(thalamus_left=1.0, thalamus_right=20.0), SAME, None, id="the other side only"),
         pytest.param(flair(thalamus__both=-12.0, pons=-12.0), SAME, None, id="both fall"),

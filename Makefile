@@ -11,7 +11,7 @@ SOURCES := triage workers listener atlas simulation
 export ICANSEE_SHARED ?= $(abspath ../shared)
 
 help:
-	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (about 3 minutes)"
+	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (a few minutes)"
 	@echo "make serve   the node in the foreground, with config.yaml"
 	@echo "make test    all tests; installs the DICOM and database servers they talk to (apt)"
 	@echo "make lint    style and import contracts"

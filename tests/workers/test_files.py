@@ -31,7 +31,7 @@ from tests.workers.data_sets import (
 )
 from triage.errors import Rejected
 from workers import part10
-from workers.files import FileStore, Outcome, read_row, relative_path, valid_uid
+from workers.files import FileStore, Outcome, file_system_of, read_row, relative_path, valid_uid
 
 UID_1 = f"{STUDY}.1.1"
 
@@ -288,19 +288,40 @@ def recorded_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
+@pytest.mark.parametrize(
+    ("sync_folders", "flushes"),
+    [
+        pytest.param(True, ["flush file", "flush folder"], id="any file system"),
+        pytest.param(False, ["flush file"], id="one journal for both"),
+    ],
+)
 def test_name_and_content_are_flushed_before_it_is_called_stored(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_folders: bool, flushes: list[str]
 ) -> None:
+    store = FileStore(tmp_path, sync_folders=sync_folders)
     calls = recorded_calls(monkeypatch)
     put(store, a_data_set())
-    assert calls == ["write", "write", "seal", "name", "flush file", "flush folder"]
+    assert calls == ["write", "write", "seal", "name", *flushes]
+    calls.clear()
+    put(store, a_data_set())  # the same again may have come a moment ago and not be durable yet
+    assert calls[-len(flushes) :] == flushes
 
 
-def test_a_repeated_object_is_flushed_too(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(store, a_data_set())
-    calls = recorded_calls(monkeypatch)
-    put(store, a_data_set())
-    assert calls[-2:] == ["flush file", "flush folder"]
+@pytest.mark.parametrize(
+    ("mountinfo", "name"),
+    [
+        pytest.param("36 35 {device} / / rw,noatime - ext4 /dev/vda rw", "ext4", id="one flush"),
+        pytest.param("36 35 {device} / / rw master:1 - nfs4 h:/x rw", "nfs4", id="network"),
+        pytest.param("36 35 99:99 / / rw - ext4 /dev/vda rw", "", id="not listed"),
+    ],
+)
+def test_the_file_system_is_read_from_the_mounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mountinfo: str, name: str
+) -> None:
+    device = tmp_path.stat().st_dev
+    text = mountinfo.format(device=f"{os.major(device)}:{os.minor(device)}")
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+    assert file_system_of(tmp_path) == name
 
 
 def test_not_durable_mode_flushes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

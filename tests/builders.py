@@ -30,6 +30,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.session import Session
 
 LEFT_RIGHT = ("left", "right")
 UNITS = {"volume_change_percent": "%", "symmetry": "1"}
@@ -180,6 +181,7 @@ def prepared_from(volume: Volume, atlas: Atlas, pose: Affine | None = None, **he
         Volume(labels, volume.affine),
         Volume(mask, volume.affine),
         dict(atlas.label_names),
+        Session(SequenceKind.FLAIR, {SequenceKind.FLAIR: volume}, {SequenceKind.FLAIR: np.eye(4)}),
     )
 
 

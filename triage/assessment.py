@@ -12,20 +12,18 @@ from typing import ClassVar
 import numpy as np
 import SimpleITK as sitk
 
-from triage import protocol, swelling
-from triage.comparison import on_common_grid
+from triage import look_alikes, protocol, swelling
+from triage.burden import BurdenLimits, burden
+from triage.comparison import Pair, on_common_grid
 from triage.decision import decide
+from triage.diffusion import Anatomy, DiffusionLimits, restricted
+from triage.enhancement import EnhancementLimits, enhancing
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
-from triage.images import (
-    affine_of,
-    isotropic_grid,
-    matrix_of,
-    resample,
-    smooth_to,
-    to_sitk,
-)
-from triage.measurement import MeasurementLimits, flair_changes, flair_ratios, volumes
+from triage.fluid import FluidLimits, fluid_changes
+from triage.images import affine_of, inverse, to_sitk
+from triage.lesions import LesionLimits, focal_changes
+from triage.measurement import MeasurementLimits, flair_changes, volumes
 from triage.model import (
     Affine,
     Assessment,
@@ -33,6 +31,8 @@ from triage.model import (
     BaselineChoice,
     Decision,
     Finding,
+    Found,
+    Lesion,
     Measurement,
     Presence,
     ProtocolMatch,
@@ -47,7 +47,9 @@ from triage.model import (
 from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
 from triage.protocol import ProtocolLimits
 from triage.regions import Placement, brain_grid, place_atlas, regions_on
-from triage.registration import RegistrationLimits, descend, register_followup
+from triage.registration import RegistrationLimits, register_followup
+from triage.session import Session, align
+from triage.single_scan import SingleScanLimits, measure_alone
 
 FORBID_EXTRA: dict[str, str] = {"extra": "forbid"}
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
@@ -67,7 +69,20 @@ class TriageSettings:
     registration: RegistrationLimits = field(default_factory=RegistrationLimits)
     measurement: MeasurementLimits = field(default_factory=MeasurementLimits)
     protocol: ProtocolLimits = field(default_factory=ProtocolLimits)
+    lesions: LesionLimits = field(default_factory=LesionLimits)
+    enhancement: EnhancementLimits = field(default_factory=EnhancementLimits)
+    diffusion: DiffusionLimits = field(default_factory=DiffusionLimits)
+    fluid: FluidLimits = field(default_factory=FluidLimits)
+    single_scan: SingleScanLimits = field(default_factory=SingleScanLimits)
+    burden: BurdenLimits = field(default_factory=BurdenLimits)
     bithalamic: bithalamic.BithalamicLimits = field(default_factory=bithalamic.BithalamicLimits)
+    focal_white_matter: focal_white_matter.FocalWhiteMatterLimits = field(
+        default_factory=focal_white_matter.FocalWhiteMatterLimits
+    )
+    cortical_diffusion: cortical_diffusion.CorticalDiffusionLimits = field(
+        default_factory=cortical_diffusion.CorticalDiffusionLimits
+    )
+    global_oedema: global_oedema.GlobalOedemaLimits = field(default_factory=global_oedema.GlobalOedemaLimits)
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,7 @@ class PreparedBaseline:
     """A baseline with its slow work done.
 
     flair: native FLAIR. labels, brain: uint8 on a 1 mm cubic grid in the baseline's own space (LPS mm). label_names: label -> region.
+    session: the baseline's series placed on its FLAIR. burden: what was already abnormal, with the mask ``chronic_lesions`` on the label grid.
     """
 
     study_instance_uid: str
@@ -93,6 +109,8 @@ class PreparedBaseline:
     labels: Volume
     brain: Volume
     label_names: Mapping[int, str]
+    session: Session
+    burden: Found = field(default_factory=Found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,30 +127,30 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings
     """
     _use_threads(settings)
     flair = _flair(images)
-    placement = _place(images, flair, atlas)
+    session = align(images)
+    placement = _place(session, flair, atlas)
     grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)
     labels, brain = regions_on(grid, placement, atlas)
     uid = images.used[SequenceKind.FLAIR]
     return PreparedBaseline(
-        images.study.study_instance_uid, uid, _header(images.study, uid), flair, labels, brain, dict(atlas.label_names)
+        images.study.study_instance_uid,
+        uid,
+        _header(images.study, uid),
+        flair,
+        labels,
+        brain,
+        dict(atlas.label_names),
+        session,
+        burden(flair, labels, brain, settings.burden),
     )
 
 
-def _place(images: StudyImages, flair: Volume, atlas: Atlas) -> Placement:
+def _place(session: Session, flair: Volume, atlas: Atlas) -> Placement:
     """Atlas on the T1 when the session has one (better contrast of deep grey matter), else on the FLAIR itself."""
-    t1 = images.volumes.get(SequenceKind.T1)
+    t1 = session.volumes.get(SequenceKind.T1)
     if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
         return place_atlas(flair, atlas)
-    return place_atlas(flair, atlas, t1=t1, flair_to_t1=_same_session(flair, t1))
-
-
-def _same_session(flair: Volume, other: Volume) -> Affine:
-    """FLAIR points -> points of another series of the session: the head may have moved a little in between (4 mm, mutual information)."""
-    fixed, moving = (resample(smooth_to(i, 3.0), isotropic_grid(i, 3.0)) for i in (to_sitk(flair), to_sitk(other)))
-    start = sitk.Euler3DTransform()
-    start.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in fixed.GetSize()]))
-    moved, _ = descend(fixed, moving, start, step_mm=0.5, mutual_information=True, iterations=40)
-    return matrix_of(moved)
+    return place_atlas(flair, atlas, t1=t1, flair_to_t1=inverse(session.to_anchor[SequenceKind.T1]))
 
 
 def first_look(
@@ -164,7 +182,7 @@ def _assess(
     try:
         flair = _flair(images)
         if prepared is None:
-            draft = _alone(draft, flair, atlas, stage, clock)
+            draft = _alone(draft, flair, atlas, settings, stage, clock)
         else:
             draft = _compare(draft, flair, prepared, settings, stage, clock)
     except NotAssessable as refusal:
@@ -183,8 +201,21 @@ class _Draft:
     findings: tuple[Finding, ...] = ()
     registration: RegistrationResult | None = None
     notices: tuple[str, ...] = ()
+    lesions: tuple[Lesion, ...] = ()
     evidence: Evidence | None = None
     refusal: str | None = None
+
+    def with_found(self, *found: Found) -> _Draft:
+        """The draft with the figures, masks, lesions and notices of measuring steps added."""
+        masks = {name: mask for one in found for name, mask in one.masks.items()}
+        evidence = self.evidence
+        return replace(
+            self,
+            measurements=(*self.measurements, *(m for one in found for m in one.measurements)),
+            lesions=(*self.lesions, *(lesion for one in found for lesion in one.lesions)),
+            notices=(*self.notices, *(notice for one in found for notice in one.notices)),
+            evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
+        )
 
     def finish(self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None) -> Outcome:
         findings = self.findings or _indeterminate(self.refusal or "no baseline to compare with")
@@ -206,6 +237,8 @@ class _Draft:
                 notices=(*_notices(self.context), *self.notices),
                 timings_s={key: round(value, 3) for key, value in timings_s.items()},
                 versions=self.context.versions,
+                lesions=self.lesions,
+                look_alikes=look_alikes.sentences(self.measurements, findings),
             ),
             self.evidence,
         )
@@ -245,28 +278,64 @@ def _compare(
             *differences,
             f"grey/white contrast changed by {100 * abs(pair.scale.contrast):.0f} %",
         )
-    with clock.part("measurement"):
-        measured = flair_changes(pair.scale, pair.grid, settings.measurement)
-    if stage is Stage.FULL:
-        with clock.part("swelling"):
-            measured += swelling.volume_changes(swelling.deform(pair.scale, pair.grid), pair.grid)
-        measured += volumes(prepared.labels.voxels, prepared.label_names, prepared.labels.voxel_volume_ml)
     change = Volume(np.where(pair.grid.seen, pair.scale.change, np.nan).astype(np.float32), affine_of(pair.image_grid))
-    return replace(
+    draft = replace(
         draft,
-        measurements=measured,
-        findings=_detect(measured, match, settings),
         notices=(f"protocol: {match}" + (f" ({'; '.join(differences)})" if differences else ""),),
         evidence=_evidence(flair, prepared, registration, (change, pair.followup_to_half_way)),
     )
+    with clock.part("measurement"):
+        draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement)))
+    with clock.part("lesions"):
+        focal = focal_changes(pair, settings.lesions)
+    draft = (
+        _compare_fully(draft, pair, prepared, focal, settings, clock)
+        if stage is Stage.FULL
+        else draft.with_found(focal)
+    )
+    return replace(draft, findings=_detect(draft.measurements, match, settings))
+
+
+def _compare_fully(
+    draft: _Draft, pair: Pair, prepared: PreparedBaseline, focal: Found, settings: TriageSettings, clock: _Stopwatch
+) -> _Draft:
+    """What the first look does not wait for: the other series, the deformation, volumes."""
+    with clock.part("session"):
+        session = align(draft.images)
+    with clock.part("swelling"):
+        deformation = swelling.deform(pair.scale, pair.grid)
+        swollen = Found(
+            (
+                *swelling.volume_changes(deformation, pair.grid),
+                *volumes(prepared.labels.voxels, prepared.label_names, prepared.labels.voxel_volume_ml),
+            )
+        )
+    with clock.part("fluid"):
+        fluid = fluid_changes(pair, session, prepared.session, deformation, settings.fluid)
+    with clock.part("enhancement"):
+        focal = enhancing(pair, session, prepared.session, focal, settings.enhancement)
+    with clock.part("diffusion"):
+        to_baseline = pair.followup_to_half_way @ pair.followup_to_half_way
+        anatomy = Anatomy(prepared.labels, prepared.label_names, to_baseline)
+        restriction = restricted(session, anatomy, prepared.session, settings.diffusion)
+    return draft.with_found(swollen, focal, fluid, restriction)
 
 
 def _detect(measured: tuple[Measurement, ...], match: ProtocolMatch, settings: TriageSettings) -> tuple[Finding, ...]:
     return (
         bithalamic.detect(measured, match, settings.bithalamic),
-        focal_white_matter.detect(measured, match),
-        cortical_diffusion.detect(measured, match),
-        global_oedema.detect(measured, match),
+        focal_white_matter.detect(measured, match, settings.focal_white_matter),
+        cortical_diffusion.detect(measured, match, settings.cortical_diffusion),
+        global_oedema.detect(measured, match, settings.global_oedema),
+    )
+
+
+def _detect_alone(measured: tuple[Measurement, ...], settings: TriageSettings) -> tuple[Finding, ...]:
+    return (
+        bithalamic.detect_alone(measured, settings.bithalamic),
+        focal_white_matter.detect_alone(measured, settings.focal_white_matter),
+        cortical_diffusion.detect_alone(measured, settings.cortical_diffusion),
+        global_oedema.detect_alone(measured, settings.global_oedema),
     )
 
 
@@ -275,7 +344,9 @@ def _indeterminate(why: str) -> tuple[Finding, ...]:
     return tuple(Finding(p.PATTERN, Presence.INDETERMINATE, None, f"{p.TITLE}: {why}") for p in patterns)
 
 
-def _alone(draft: _Draft, flair: Volume, atlas: Atlas, stage: Stage, clock: _Stopwatch) -> _Draft:
+def _alone(
+    draft: _Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: _Stopwatch
+) -> _Draft:
     """No baseline: say so first; the full stage still measures the single scan, for the reader and as a future baseline."""
     choice = draft.context.baseline_choice
     why = f"no_baseline: {choice.reason if choice is not None else 'no earlier study was given'}"
@@ -288,16 +359,20 @@ def _alone(draft: _Draft, flair: Volume, atlas: Atlas, stage: Stage, clock: _Sto
     draft = replace(draft, evidence=Evidence(flair, None, None, {}, None, None, None))
     if stage is Stage.FIRST_LOOK:
         return draft
+    with clock.part("session"):
+        session = align(draft.images)
     with clock.part("atlas"):
-        placement = _place(draft.images, flair, atlas)
-    labels, _ = regions_on(to_sitk(flair), placement, atlas)
-    measured = (
-        *flair_ratios(flair.voxels, labels.voxels, atlas.label_names),
-        *volumes(labels.voxels, atlas.label_names, labels.voxel_volume_ml),
-    )
-    return replace(
-        draft, measurements=measured, evidence=Evidence(flair, None, labels, dict(atlas.label_names), None, None, None)
-    )
+        placement = _place(session, flair, atlas)
+        labels, brain = regions_on(to_sitk(flair), placement, atlas)
+    names = dict(atlas.label_names)
+    draft = replace(draft, evidence=Evidence(flair, None, labels, names, None, None, None))
+    with clock.part("single_scan"):
+        alone = measure_alone(session, labels, names, settings.single_scan)
+        chronic = burden(flair, labels, brain, settings.burden)
+    with clock.part("diffusion"):
+        restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
+    draft = draft.with_found(alone, chronic, restriction)
+    return replace(draft, findings=_detect_alone(draft.measurements, settings))
 
 
 def _evidence(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
 from triage.measurement import Grid
-from triage.model import Affine, Mask, RegistrationResult, Volume
+from triage.model import Affine, Mask, RegistrationResult, Volume, Voxels
 from triage.normalisation import CommonScale, common_scale
 from triage.registration import half_way
 
@@ -54,6 +56,29 @@ def on_common_grid(
     arrays = Grid(sitk.GetArrayFromImage(labels), names, seen, spacing)
     scale = common_scale(sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, names, seen)
     return Pair(arrays, grid, scale, to_half)
+
+
+def carried(
+    pair: Pair, volume: Volume, to_anchor: Affine, *, followup: bool, how: int = sitk.sitkLinear, blur_mm: float = 0.0
+) -> Voxels:
+    """Any series of either date on the half-way grid, (k, j, i) float32.
+
+    Args:
+        to_anchor: (4, 4), points of the series -> points of its date's FLAIR, LPS mm.
+        blur_mm: resolution (FWHM) it is blurred to first, per axis and only where it is finer; 0: as it is.
+    """
+    to_flair = inverse(pair.followup_to_half_way) if followup else pair.followup_to_half_way
+    image = to_sitk(volume)
+    for axis, spacing in enumerate(image.GetSpacing()):
+        if blur_mm > spacing and image.GetSize()[axis] >= 4:
+            image = sitk.RecursiveGaussian(image, sigma=float(np.sqrt(blur_mm**2 - spacing**2)) / 2.355, direction=axis)
+    transform = affine_transform(inverse(to_anchor) @ to_flair)
+    return np.asarray(sitk.GetArrayFromImage(resample(image, pair.image_grid, transform, how=how)), dtype=np.float32)
+
+
+def in_followup_space(pair: Pair, voxels: npt.NDArray[Any]) -> Volume:
+    """An array of the half-way grid as a Volume in follow-up space: the grid is carried, the voxels stay as they are."""
+    return Volume(voxels, inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid))
 
 
 def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from triage.model import Assessment, BaselineChoice, Finding, Measurement, RegistrationResult
+from triage.model import Assessment, BaselineChoice, Finding, Lesion, Measurement, RegistrationResult
 
 SCHEMA_VERSION = "1"
 DISCLAIMER = "Decision support, unverified. Not a diagnosis. No toxicity grade is given."
@@ -29,6 +29,8 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "registration": _registration(assessment.registration),
         "measurements": [_measurement(m) for m in assessment.measurements],
         "findings": [_finding(f) for f in assessment.findings],
+        "lesions": [_lesion(one) for one in assessment.lesions],
+        "look_alikes": list(assessment.look_alikes),
         "decision": {
             "category": assessment.decision.category.value,
             "priority": assessment.decision.priority.value,
@@ -106,6 +108,19 @@ def _finding(f: Finding) -> dict[str, Any]:
         "strength": f.strength.value if f.strength else None,
         "explanation": f.explanation,
         "evidence": list(f.evidence),
+    }
+
+
+def _lesion(one: Lesion) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "kind": one.kind,
+        "site": one.site,
+        "volume_ml": _number(one.volume_ml),
+        "centre_lps_mm": [_number(v) for v in one.centre_lps_mm],
+        "change_percent": _number(one.change_percent),
+        "enhancing_volume_ml": _number(one.enhancing_volume_ml),
+        "prior_injury_mm": _number(one.prior_injury_mm),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,6 +18,7 @@ class Evidence:
 
     followup, baseline: native FLAIR volumes. labels: regions in baseline space. change: log ratio on the half-way grid (None: not compared).
     followup_to_baseline, followup_to_half_way: (4, 4), LPS mm to LPS mm. Without a baseline: labels lie in follow-up space, transforms are None.
+    masks: name -> uint8 Volume in follow-up space (``new_lesions``, ``enhancing``, ``restricted``, ...).
     """
 
     followup: Volume
@@ -27,6 +28,7 @@ class Evidence:
     change: Volume | None
     followup_to_baseline: Affine | None
     followup_to_half_way: Affine | None
+    masks: Mapping[str, Volume] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

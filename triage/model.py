@@ -207,12 +207,14 @@ class StudyImages:
     """A study with the volumes chosen from it.
 
     volumes: one volume per kind (DWI: the highest b-value); used: kind -> series UID it came from.
+    dwi_b0: the image without diffusion weighting of the DWI series, on the grid of the DWI volume.
     """
 
     study: Study
     volumes: Mapping[SequenceKind, Volume]
     used: Mapping[SequenceKind, str]
     skipped: tuple[SkippedSeries, ...] = ()
+    dwi_b0: Volume | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +255,35 @@ class Measurement:
             raise ValueError(
                 f"{self.region}/{self.quantity}: value {self.value} contradicts assessable={self.assessable}"
             )
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One focal change. number: its label in the evidence's ``new_lesions.nii.gz`` (1 is the largest).
+
+    kind: "new" or "enlarging". site: atlas region. centre_lps_mm: in follow-up space. change_percent: median FLAIR change.
+    enhancing_volume_ml: None when no pair of T1 before and after contrast was there. prior_injury_mm: distance to the nearest lesion or
+    cavity of the baseline, None when there is none.
+    """
+
+    number: int
+    kind: str
+    site: str
+    volume_ml: float
+    centre_lps_mm: tuple[float, float, float]
+    change_percent: float
+    enhancing_volume_ml: float | None = None
+    prior_injury_mm: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one measuring step gives. masks: name -> uint8 Volume in follow-up space (LPS mm); label 0 is outside."""
+
+    measurements: tuple[Measurement, ...] = ()
+    masks: Mapping[str, Volume] = field(default_factory=dict)
+    lesions: tuple[Lesion, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -316,3 +347,5 @@ class Assessment:
     notices: tuple[str, ...]  # e.g. "no infusion date is known"; shown with every output
     timings_s: Mapping[str, float]
     versions: Mapping[str, str]
+    lesions: tuple[Lesion, ...] = ()
+    look_alikes: tuple[str, ...] = ()  # sentences; none of them lowers a priority

@@ -21,6 +21,7 @@ from triage.model import (
     BaselineChoice,
     Category,
     Decision,
+    Lesion,
     Measurement,
     Presence,
     Priority,
@@ -38,7 +39,10 @@ GOLDEN = Path(__file__).with_name("golden") / "assessment.json"
 KEYS: dict[str, set[str]] = {
     "": {
         "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
-        "findings", "decision", "notices", "timings_s", "versions",
+        "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes",
+    },
+    "lesions": {
+        "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml", "prior_injury_mm",
     },
     "study": {"study_instance_uid", "study_date", "patient_id", "days_after_infusion"},
     "baseline": {"study_instance_uid", "study_date", "reason", "rejected"},
@@ -80,6 +84,8 @@ def an_assessment(**changes: Any) -> Assessment:
         "notices": ("protocol: same",),
         "timings_s": {"read": 0.5},
         "versions": {"icansee": "0.1.0", "config_sha256": "00ff", "atlas": "1"},
+        "lesions": (Lesion(1, "new", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5, prior_injury_mm=2.0),),
+        "look_alikes": ("something else looks like this",),
     }
     return Assessment(**{**values, **changes})
 

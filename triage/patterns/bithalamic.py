@@ -91,6 +91,11 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     )
 
 
+def detect_alone(_measurements: tuple[Measurement, ...], _limits: BithalamicLimits) -> Finding:
+    """Pattern A from a single scan."""
+    return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: no baseline to compare with")
+
+
 def _strength(thalami: _Sign, strong: _Sign, stem: _Sign, swelling: _Sign, capsules: _Sign) -> Strength | None:
     def has(sign: _Sign) -> bool:
         return sign.presence is Presence.PRESENT

@@ -90,7 +90,11 @@ def storage_classes(settings: ListenerSettings) -> frozenset[str]:
     return STORAGE_CLASSES | frozenset(settings.extra_storage_classes)
 
 
-def accepted_syntaxes(proposed: Iterable[tuple[str, Iterable[str]]], classes: frozenset[str]) -> dict[str, list[str]]:
+def accepted_syntaxes(
+    proposed: Iterable[tuple[str, Iterable[str]]],
+    classes: frozenset[str],
+    services: frozenset[str] = frozenset((VERIFICATION,)),
+) -> dict[str, list[str]]:
     """Per accepted abstract syntax the transfer syntaxes to accept, in the requestor's order.
 
     The acceptor chooses among the transfer syntaxes of a context. The first one it proposed is the one that the sender
@@ -99,10 +103,11 @@ def accepted_syntaxes(proposed: Iterable[tuple[str, Iterable[str]]], classes: fr
     Args:
         proposed: (abstract syntax, transfer syntaxes) of each proposed presentation context.
         classes: the storage classes of this node.
+        services: SOP classes of other services; these take uncompressed syntaxes only.
     """
     accepted: dict[str, list[str]] = {}
     for abstract, transfers in proposed:
-        known = TRANSFER_SYNTAXES if abstract in classes else UNCOMPRESSED if abstract == VERIFICATION else frozenset()
+        known = TRANSFER_SYNTAXES if abstract in classes else UNCOMPRESSED if abstract in services else frozenset()
         wanted = [transfer for transfer in transfers if transfer in known]
         if wanted:
             accepted[abstract] = list(dict.fromkeys(accepted.get(abstract, []) + wanted))

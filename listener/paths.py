@@ -1,23 +1,32 @@
-"""Settings in, a Receiver with the receive path that they name out."""
+"""Settings in, a Receiver with the receive path and the services that they name out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from listener import receive_stock, receive_stream
+from listener import commitment, receive_stock, receive_stream
 from listener.receiver import OpenAssociation, ReceivePath, Receiver, TallyOf
 from listener.reception import Reception
-from workers.config import ListenerSettings
+from listener.services import Service, combine
+from workers.config import ListenerSettings, Settings
+from workers.files import FileStore
 from workers.log import get_logger
 
 log = get_logger(__name__)
 
 
 def build_receiver(
-    settings: ListenerSettings, reception: Reception, on_end: Callable[[OpenAssociation], None] | None = None
+    settings: Settings,
+    store: FileStore,
+    reception: Reception,
+    on_end: Callable[[OpenAssociation], None] | None = None,
 ) -> Receiver:
     """A receiver for one process. ``on_end`` hears of every connection that is over."""
-    return Receiver(settings, lambda tally_of: receive_path(settings, reception, tally_of), on_end)
+    services: list[Service] = []
+    if settings.commitment.enabled:
+        services.append(commitment.service(settings, store))
+    listener = settings.listener
+    return Receiver(listener, lambda tally_of: receive_path(listener, reception, tally_of), combine(services), on_end)
 
 
 def receive_path(settings: ListenerSettings, reception: Reception, tally_of: TallyOf) -> ReceivePath:

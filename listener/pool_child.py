@@ -46,12 +46,12 @@ def main() -> None:
     ended: list[int] = []
     writer = IndexWriter(report_rows)
     writer.start()
-    reception = Reception(open_files(settings), writer.put)
+    store = open_files(settings)
 
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)
 
-    receiver = build_receiver(settings.listener, reception, on_end)
+    receiver = build_receiver(settings, store, Reception(store, writer.put), on_end)
     grace_s = _serve(channel, receiver, ended, report)
     receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
     writer.close(timeout_s=FLUSH_S)

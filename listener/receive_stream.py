@@ -320,6 +320,8 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
     def __init__(self, ae: Any, door: Door) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
         self._something = threading.Semaphore(0)
+        self.afterwards: list[Callable[[], None]] = []
+        """What a handler wants done once its answer is on the way, in the thread that serves the association."""
         self.dul = StreamDul(self, door)
         self.dul.to_user_queue = _SignalQueue(self._something.release)
         self.dimse.msg_queue = _SignalQueue(self._something.release)
@@ -342,6 +344,14 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
             self._abort_blocking()
             self.kill()
 
+    def _run_afterwards(self) -> None:
+        waiting, self.afterwards[:] = list(self.afterwards), []
+        for work in waiting:
+            try:
+                work()
+            except Exception:  # of something that was already answered
+                log.exception("association.afterwards_failed")
+
     def _run_reactor(self) -> None:
         """As pynetdicom's, with a semaphore in place of ``sleep(0.001)``; each step is one of its own."""
         self._is_paused = False
@@ -353,6 +363,7 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
             context_id, message = self.dimse.get_msg(block=False)
             if message:
                 self._serve_request(message, context_id)
+                self._run_afterwards()
             if self.is_established and self.acse.is_release_requested():
                 self.acse.send_release(is_response=True)
                 self.is_released = True

@@ -20,6 +20,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from listener import admission, contexts, tls
 from listener.admission import Address
 from listener.reception import Tally
+from listener.services import Services
 from workers.config import ListenerSettings
 from workers.log import get_logger
 from workers.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -60,6 +61,7 @@ class Receiver:
     Args:
         settings: AE title, limits and timeouts.
         path: how objects come in, given the function association -> its tally.
+        services: what is offered besides C-STORE and C-ECHO.
         on_end: hears of every connection that is over.
 
     Raises:
@@ -70,11 +72,13 @@ class Receiver:
         self,
         settings: ListenerSettings,
         path: Callable[[TallyOf], ReceivePath],
+        services: Services = Services(),  # noqa: B008 - frozen
         on_end: Callable[[OpenAssociation], None] | None = None,
     ) -> None:
         silence_library()
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
+        self._services = services.classes | {contexts.VERIFICATION}
         self._tls = None if settings.tls is None else tls.server_context(settings.tls)
         self._on_end = on_end or (lambda _: None)
         self._open: dict[Any, OpenAssociation] = {}
@@ -82,7 +86,7 @@ class Receiver:
         contexts.register_extra_classes(settings)
         own = [(evt.EVT_CONN_OPEN, self._on_open), (evt.EVT_REQUESTED, self._on_request)]
         chosen = path(self._tally)
-        self._server = _make_server(settings, [*own, *chosen.handlers], chosen.request_handler)
+        self._server = _make_server(settings, [*own, *chosen.handlers, *services.handlers], chosen.request_handler)
 
     def take(self, connection: socket.socket, address: Address, *, ticket: int = 0) -> None:
         """Serve a connection; returns at once, the association has its own threads. Takes over the socket.
@@ -165,7 +169,7 @@ class Receiver:
             (str(c.abstract_syntax), [str(t) for t in c.transfer_syntax])
             for c in request.presentation_context_definition_list
         ]
-        accepted = contexts.accepted_syntaxes(proposed, self._classes)
+        accepted = contexts.accepted_syntaxes(proposed, self._classes, self._services)
         association.acceptor.supported_contexts = contexts.supported_contexts(accepted)
 
 

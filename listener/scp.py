@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from listener import admission, tls
+from listener import admission, commitment, tls
 from listener.accepting import Takes, accept_until, listening_socket
 from listener.paths import build_receiver
 from listener.reception import Reception
@@ -59,6 +59,7 @@ def run(
         takes = _takes(settings, store, writer)
         parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
         parts.enter_context(_scanning(store, index, writer))
+        parts.enter_context(commitment.reporting(settings, store))
         port = int(listening.getsockname()[1])
         log.info("listener.started", host=settings.listener.host, port=port, ae_title=settings.listener.ae_title)
         if not settings.listener.peers and not admission.loopback_only(settings.listener):
@@ -77,7 +78,7 @@ def _takes(settings: Settings, store: FileStore, writer: IndexWriter) -> Takes:
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
-    return build_receiver(settings.listener, Reception(store, writer.put))
+    return build_receiver(settings, store, Reception(store, writer.put))
 
 
 class LateIndex:

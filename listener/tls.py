@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from triage.errors import Misconfigured
-from workers.config import TlsSettings
+from workers.config import ClientTlsSettings, TlsSettings
 
 # RFC 9325 section 4.2: forward secrecy and authenticated encryption; TLS 1.3 has no other suites
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -30,6 +30,25 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
         except OSError as error:
             raise Misconfigured(f"listener.tls.client_ca: {_why(error)}") from error
         context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(settings: ClientTlsSettings) -> ssl.SSLContext:
+    """The context of the side that calls; the server's certificate must be signed by ``ca`` and name the host.
+
+    Raises:
+        Misconfigured: a file cannot be read, or key and certificate do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.check_hostname = settings.check_hostname
+    try:
+        context.load_verify_locations(settings.ca)
+        if settings.certificate is not None:
+            context.load_cert_chain(settings.certificate, settings.private_key)
+    except OSError as error:
+        raise Misconfigured(f"tls.ca, tls.certificate, tls.private_key: {_why(error)}") from error
     return context
 
 

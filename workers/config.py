@@ -50,6 +50,37 @@ class TlsSettings(Section):
     )
 
 
+class ClientTlsSettings(Section):
+    """TLS when we call somebody."""
+
+    ca: Path = Field(description="PEM; the other side must show a certificate signed by one of these")
+    certificate: Path | None = Field(default=None, description="PEM, ours, when the other side asks for one")
+    private_key: Path | None = Field(default=None, description="PEM")
+    check_hostname: bool = True
+
+
+class DicomTarget(Section):
+    """A DICOM node that we call."""
+
+    ae_title: AeTitle
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 104
+    tls: ClientTlsSettings | None = None
+
+
+class ReportTarget(DicomTarget):
+    """Where a requester of storage commitment wants to hear about it."""
+
+    same_association: bool = Field(default=False, description="try the requester's own association first")
+
+
+class CommitmentSettings(Section):
+    enabled: bool = True
+    report_to: tuple[ReportTarget, ...] = ()
+    retry_s: Positive = 60.0
+    give_up_after_s: Positive = 172800.0
+
+
 class ListenerSettings(Section):
     ae_title: AeTitle = "ICANSEE"
     host: str = "127.0.0.1"
@@ -120,6 +151,7 @@ class Settings(Section):
     """The whole of config.yaml."""
 
     listener: ListenerSettings = ListenerSettings()
+    commitment: CommitmentSettings = CommitmentSettings()
     store: StoreSettings = StoreSettings()
     index: IndexSettings = IndexSettings()
     queue: QueueSettings = QueueSettings()

@@ -71,19 +71,23 @@ class Node:
             index.close()
 
 
-def settings_for(state_dir: Path, **listener: Any) -> dict[str, Any]:
-    return {
+def settings_for(state_dir: Path, *, sections: dict[str, Any] | None = None, **listener: Any) -> dict[str, Any]:
+    """sections: settings beside those of the listener."""
+    found = {
         "listener": {"port": 0, "stop_grace_s": 5.0, **listener},
         "store": {"state_dir": str(state_dir), "min_free_bytes": 0},
     }
+    for name, values in (sections or {}).items():
+        found[name] = {**found.get(name, {}), **values}
+    return found
 
 
 @contextmanager
-def running(state_dir: Path, **listener: Any) -> Iterator[Node]:
+def running(state_dir: Path, *, sections: dict[str, Any] | None = None, **listener: Any) -> Iterator[Node]:
     """A listener in a thread of this process."""
     from listener import scp
 
-    settings = parse(settings_for(state_dir, **listener))
+    settings = parse(settings_for(state_dir, sections=sections, **listener))
     stop, ready, ports = threading.Event(), threading.Event(), []
     stored: list[InstanceRow] = []
 
@@ -105,9 +109,11 @@ def running(state_dir: Path, **listener: Any) -> Iterator[Node]:
 
 
 @contextmanager
-def process(state_dir: Path, **listener: Any) -> Iterator[tuple[subprocess.Popen[bytes], Node]]:
+def process(
+    state_dir: Path, *, sections: dict[str, Any] | None = None, **listener: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], Node]]:
     """A listener as a process. Ends it with SIGTERM unless the test has ended it."""
-    raw = settings_for(state_dir, **listener)
+    raw = settings_for(state_dir, sections=sections, **listener)
     state_dir.mkdir(parents=True, exist_ok=True)
     announce = state_dir / "port"
     announce.unlink(missing_ok=True)

@@ -50,7 +50,16 @@ _SCRIPT = """
                 time.sleep(0.05)
         ids = [ask("/instances", path.read_bytes())["ID"] for path in sorted((folder / "in").iterdir())]
         ask("/modalities/node/echo", b"{}")
-        print(json.dumps(ask("/modalities/node/store", json.dumps(ids).encode())))
+        answer = ask("/modalities/node/store", json.dumps(ids).encode())
+        # one more that we never got: Orthanc must hear that this one is not safe
+        named = {"Resources": ids, "DicomInstances": [["1.2.840.10008.5.1.4.1.1.4", "1.2.3.404"]]}
+        path = ask("/modalities/node/storage-commitment", json.dumps(named).encode())["Path"]
+        for _ in range(400):
+            answer["commitment"] = ask(path)
+            if answer["commitment"]["Status"] != "Pending":
+                break
+            time.sleep(0.05)
+        print(json.dumps(answer))
     finally:
         orthanc.terminate()
         orthanc.wait(30)
@@ -68,7 +77,8 @@ def test_orthanc_delivers(tmp_path: Path) -> None:
     for number in range(12):
         data_set = a_data_set(number, pixels=bytes([number]) * 5000, Rows=50, Columns=50, BitsAllocated=16)
         (tmp_path / "in" / f"{number:02}.dcm").write_bytes(as_file(data_set))
-    settings = json.dumps(settings_for(tmp_path / "state"))
+    report_to = [{"ae_title": "ORTHANC", "host": "127.0.0.1", "port": 14242}]
+    settings = json.dumps(settings_for(tmp_path / "state", sections={"commitment": {"report_to": report_to}}))
     program = [sys.executable, "-c", textwrap.dedent(_SCRIPT), str(tmp_path), settings]
     run = subprocess.run(
         [unshare, "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *program],
@@ -81,6 +91,10 @@ def test_orthanc_delivers(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     answer = json.loads(next(line for line in run.stdout.splitlines() if line.startswith("{")))
     assert (answer["InstancesCount"], answer["FailedInstancesCount"]) == (12, 0)
+    commitment = answer["commitment"]
+    assert (commitment["Status"], commitment["RemoteAET"]) == ("Failure", "ICANSEE")
+    assert len(commitment["Success"]) == 12
+    assert [(one["SOPInstanceUID"], one["FailureReason"]) for one in commitment["Failures"]] == [("1.2.3.404", 0x0112)]
     stored = {p.stem: dcmread(p) for p in (tmp_path / "state" / "store").rglob("*.dcm")}
     assert len(stored) == 12
     for source in (tmp_path / "in").iterdir():

@@ -67,7 +67,9 @@ def test_mask_of(regions: tuple[str, ...], expected: list[bool]) -> None:
 def test_smoothing_a_constant_gives_the_constant(value: float, sigma: float, seed: int) -> None:
     """Whatever the weights are, near any of them."""
     weight = (np.random.default_rng(seed).random((9, 10, 11)) > 0.5).astype(np.float64)
-    np.testing.assert_allclose(smooth_over(np.full(weight.shape, value), weight, sigma)[weight > 0], value, rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(
+        smooth_over(np.full(weight.shape, value), weight, sigma)[weight > 0], value, rtol=1e-4, atol=1e-12
+    )
 
 
 def test_smoothing_hears_only_what_has_weight() -> None:

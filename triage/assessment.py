@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,9 +20,11 @@ from triage.diffusion import Anatomy, DiffusionLimits, restricted
 from triage.enhancement import EnhancementLimits, enhancing
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
+from triage.evolution import EvolutionLimits, evolution, visit_now
 from triage.fluid import FluidLimits, fluid_changes
 from triage.images import affine_of, inverse, to_sitk
 from triage.lesions import LesionLimits, focal_changes
+from triage.look_alikes import LookAlikeLimits
 from triage.measurement import MeasurementLimits, flair_changes, volumes
 from triage.model import (
     Affine,
@@ -48,8 +50,9 @@ from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, 
 from triage.protocol import ProtocolLimits
 from triage.regions import Placement, brain_grid, place_atlas, regions_on
 from triage.registration import RegistrationLimits, register_followup
+from triage.separators import separators
 from triage.session import Session, align
-from triage.single_scan import SingleScanLimits, measure_alone
+from triage.single_scan import SingleScanLimits, measure_alone, plain_figures
 
 FORBID_EXTRA: dict[str, str] = {"extra": "forbid"}
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
@@ -75,6 +78,8 @@ class TriageSettings:
     fluid: FluidLimits = field(default_factory=FluidLimits)
     single_scan: SingleScanLimits = field(default_factory=SingleScanLimits)
     burden: BurdenLimits = field(default_factory=BurdenLimits)
+    evolution: EvolutionLimits = field(default_factory=EvolutionLimits)
+    look_alikes: LookAlikeLimits = field(default_factory=LookAlikeLimits)
     bithalamic: bithalamic.BithalamicLimits = field(default_factory=bithalamic.BithalamicLimits)
     focal_white_matter: focal_white_matter.FocalWhiteMatterLimits = field(
         default_factory=focal_white_matter.FocalWhiteMatterLimits
@@ -87,11 +92,15 @@ class TriageSettings:
 
 @dataclass(frozen=True)
 class Context:
-    """What is known besides the images. baseline_choice None: nothing was looked for."""
+    """What is known besides the images. baseline_choice None: nothing was looked for.
+
+    earlier: newest document of each earlier study of the patient (any order), for the course of the patterns.
+    """
 
     infusion_date: date | None
     baseline_choice: BaselineChoice | None
     versions: Mapping[str, str]
+    earlier: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +196,7 @@ def _assess(
             draft = _compare(draft, flair, prepared, settings, stage, clock)
     except NotAssessable as refusal:
         draft = replace(draft, refusal=str(refusal))
-    return draft.finish({**clock.parts_s, "assess": time.perf_counter() - started}, prepared)
+    return draft.finish({**clock.parts_s, "assess": time.perf_counter() - started}, prepared, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,13 +226,26 @@ class _Draft:
             evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
         )
 
-    def finish(self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None) -> Outcome:
+    def finish(
+        self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
+    ) -> Outcome:
         findings = self.findings or _indeterminate(self.refusal or "no baseline to compare with")
         study, choice = self.images.study, self.context.baseline_choice
+        days = days_after(study.study_date, self.context.infusion_date)
+        notices = (*_notices(self.context), *self.notices)
+        visit = visit_now(
+            (study.study_instance_uid, study.study_date, days),
+            self.stage.value,
+            None if prepared is None else prepared.study_instance_uid,
+            self.measurements,
+            findings,
+            [(one.volume_ml, one.enhancing_volume_ml) for one in self.lesions],
+            notices,
+        )
         return Outcome(
             Assessment(
                 study=study,
-                days_after_infusion=days_after(study.study_date, self.context.infusion_date),
+                days_after_infusion=days,
                 baseline=choice
                 if choice is not None and choice.study_instance_uid is not None and prepared is not None
                 else _no_baseline(choice),
@@ -234,11 +256,18 @@ class _Draft:
                 findings=findings,
                 decision=_decision(findings, self.refusal, prepared is not None),
                 stage=self.stage,
-                notices=(*_notices(self.context), *self.notices),
+                notices=notices,
                 timings_s={key: round(value, 3) for key, value in timings_s.items()},
                 versions=self.context.versions,
                 lesions=self.lesions,
-                look_alikes=look_alikes.sentences(self.measurements, findings),
+                look_alikes=look_alikes.sentences(
+                    self.measurements,
+                    findings,
+                    self.lesions,
+                    examined=self.images.used if self.measurements else (),
+                    limits=settings.look_alikes,
+                ),
+                evolution=evolution(visit, self.context.earlier, settings.evolution),
             ),
             self.evidence,
         )
@@ -310,6 +339,9 @@ def _compare_fully(
                 *volumes(prepared.labels.voxels, prepared.label_names, prepared.labels.voxel_volume_ml),
             )
         )
+    with clock.part("separators"):
+        sd = next((m.uncertainty for m in draft.measurements if m.uncertainty is not None), 0.0)
+        parts = Found(separators(pair.scale, pair.grid, settings.measurement, sd))
     with clock.part("fluid"):
         fluid = fluid_changes(pair, session, prepared.session, deformation, settings.fluid)
     with clock.part("enhancement"):
@@ -318,7 +350,7 @@ def _compare_fully(
         to_baseline = pair.followup_to_half_way @ pair.followup_to_half_way
         anatomy = Anatomy(prepared.labels, prepared.label_names, to_baseline)
         restriction = restricted(session, anatomy, prepared.session, settings.diffusion)
-    return draft.with_found(swollen, focal, fluid, restriction)
+    return draft.with_found(swollen, parts, focal, fluid, restriction)
 
 
 def _detect(measured: tuple[Measurement, ...], match: ProtocolMatch, settings: TriageSettings) -> tuple[Finding, ...]:
@@ -364,14 +396,16 @@ def _alone(
     with clock.part("atlas"):
         placement = _place(session, flair, atlas)
         labels, brain = regions_on(to_sitk(flair), placement, atlas)
+        cubic, _ = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
     draft = replace(draft, evidence=Evidence(flair, None, labels, names, None, None, None))
     with clock.part("single_scan"):
-        alone = measure_alone(session, labels, names, settings.single_scan)
+        alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
+        plain = plain_figures(session, labels, names)
         chronic = burden(flair, labels, brain, settings.burden)
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_found(alone, chronic, restriction)
+    draft = draft.with_found(alone, plain, chronic, restriction)
     return replace(draft, findings=_detect_alone(draft.measurements, settings))
 
 

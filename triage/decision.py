@@ -14,11 +14,14 @@ def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_basel
 
     Args:
         findings: one per pattern.
-        refusal: reason code and sentence when nothing could be measured.
+        refusal: reason code and sentence when nothing could be measured, or compared (``no_baseline``).
         has_baseline: without one, priority is capped at P2 unless C or D stand on their own.
     """
     present = [f for f in findings if f.presence is Presence.PRESENT]
-    reasons = tuple(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present)
+    refused = (
+        () if refusal is None else (refusal,)
+    )  # said first: "no_baseline: ..." changes how everything after it is read
+    reasons = (*refused, *(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present))
     if present:
         priority = max((_priority(f, has_baseline) for f in present), key=_ORDER.index)
         sure = any(f.strength in (Strength.SUSPECTED, Strength.STRONG) for f in present)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import Any
 
-from triage.model import Assessment, BaselineChoice, Finding, Lesion, Measurement, RegistrationResult
+from triage.model import (
+    Assessment,
+    BaselineChoice,
+    BaselineReport,
+    Evolution,
+    Finding,
+    Lesion,
+    Measurement,
+    RegistrationResult,
+    TrendPoint,
+)
 
 SCHEMA_VERSION = "1"
 DISCLAIMER = "Decision support, unverified. Not a diagnosis. No toxicity grade is given."
@@ -20,7 +31,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "disclaimer": DISCLAIMER,
         "study": {
             "study_instance_uid": study.study_instance_uid,
-            "study_date": study.study_date.isoformat() if study.study_date else None,
+            "study_date": _date(study.study_date),
             "patient_id": study.patient.patient_id,
             "days_after_infusion": assessment.days_after_infusion,
         },
@@ -31,6 +42,8 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "findings": [_finding(f) for f in assessment.findings],
         "lesions": [_lesion(one) for one in assessment.lesions],
         "look_alikes": list(assessment.look_alikes),
+        "evolution": _evolution(assessment.evolution),
+        "baseline_report": _baseline_report(assessment.baseline_report),
         "decision": {
             "category": assessment.decision.category.value,
             "priority": assessment.decision.priority.value,
@@ -48,7 +61,7 @@ def _baseline(choice: BaselineChoice | None) -> dict[str, Any] | None:
         return None
     return {
         "study_instance_uid": choice.study_instance_uid,
-        "study_date": choice.study_date.isoformat() if choice.study_date else None,
+        "study_date": _date(choice.study_date),
         "reason": choice.reason,
         "rejected": [{"study_instance_uid": r.study_instance_uid, "reason": r.reason} for r in choice.rejected],
     }
@@ -122,6 +135,57 @@ def _lesion(one: Lesion) -> dict[str, Any]:
         "enhancing_volume_ml": _number(one.enhancing_volume_ml),
         "prior_injury_mm": _number(one.prior_injury_mm),
     }
+
+
+def _evolution(evolution: Evolution | None) -> dict[str, Any] | None:
+    if evolution is None:
+        return None
+    return {
+        "patterns": [
+            {"pattern": p.pattern, "state": p.state.value, "since": _date(p.since), "reason": p.reason}
+            for p in evolution.patterns
+        ],
+        "trend": [
+            {
+                "region": series.region,
+                "quantity": series.quantity,
+                "unit": series.unit,
+                "points": [_point(point) for point in series.points],
+            }
+            for series in evolution.trend
+        ],
+    }
+
+
+def _point(point: TrendPoint) -> dict[str, Any]:
+    return {
+        "study_instance_uid": point.study_instance_uid,
+        "study_date": _date(point.study_date),
+        "days_after_infusion": point.days_after_infusion,
+        "value": _number(point.value),
+        "uncertainty": _number(point.uncertainty),
+        "stage": point.stage,
+        "protocol": point.protocol,
+        "baseline_study_instance_uid": point.baseline_study_instance_uid,
+    }
+
+
+def _baseline_report(report: BaselineReport | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "study_instance_uid": report.study_instance_uid,
+        "study_date": _date(report.study_date),
+        "abnormal": report.abnormal,
+        "statements": list(report.statements),
+        "measurements": [_measurement(m) for m in report.measurements],
+        "lesions": [_lesion(one) for one in report.lesions],
+        "sites": list(report.sites),
+    }
+
+
+def _date(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def _number(value: float | None) -> float | None:

@@ -81,7 +81,7 @@ def _region_change(
     region: str, scale: CommonScale, grid: Grid, limits: MeasurementLimits, drift: float
 ) -> Iterator[Measurement]:
     whole = mask_of(grid.labels, grid.names, (region,))
-    problem = _unmeasurable(whole, grid, limits)
+    problem = unmeasurable(whole, grid, limits)
     core = whole if problem else _core(region, whole, grid, limits) & grid.seen
     if problem is None and core.sum() * grid.voxel_ml < limits.min_volume_ml:
         problem = f"too_small: {core.sum() * grid.voxel_ml:.2f} mL left after taking off its rim, need {limits.min_volume_ml} mL"
@@ -89,8 +89,7 @@ def _region_change(
     if problem is not None:
         yield from (not_measured(region, quantity, "%", problem) for quantity in quantities)
         return
-    shell = _shell(whole, scale.reference, grid, limits)
-    local = float(np.median(scale.change[shell])) if shell.sum() >= limits.min_shell_voxels else None
+    local = near_level(whole, scale, grid, limits)
     level = float(np.median(scale.baseline_level[core]))
     far = scale.change[core]
     sd = max(drift, limits.floor_percent)
@@ -113,10 +112,16 @@ def _region_change(
         level,
     )
     if region in WHITE:
-        yield Measurement(region, "raised_fraction_percent", _raised(scale, core, grid, limits), "%")
+        yield Measurement(region, "raised_fraction_percent", raised_share(scale, core, grid, limits), "%")
 
 
-def _raised(scale: CommonScale, core: Mask, grid: Grid, limits: MeasurementLimits) -> float:
+def near_level(whole: Mask, scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> float | None:
+    """Median log ratio of the reference tissue near a region; None when there is too little of it."""
+    shell = shell_around(whole, scale.reference, grid, limits)
+    return float(np.median(scale.change[shell])) if shell.sum() >= limits.min_shell_voxels else None
+
+
+def raised_share(scale: CommonScale, core: Mask, grid: Grid, limits: MeasurementLimits) -> float:
     """Share of the region raised beyond raised_percent *minus* the share lowered as much, percent: noise and edge errors do both alike."""
     box = _box(core, 4)
     smooth = smooth_over(scale.change[box], core[box], limits.raised_sigma_mm / grid.spacing_mm)[core[box]]
@@ -124,7 +129,8 @@ def _raised(scale: CommonScale, core: Mask, grid: Grid, limits: MeasurementLimit
     return float(100.0 * ((smooth > limit).mean() - (smooth < -limit).mean()))
 
 
-def _unmeasurable(whole: Mask, grid: Grid, limits: MeasurementLimits) -> str | None:
+def unmeasurable(whole: Mask, grid: Grid, limits: MeasurementLimits) -> str | None:
+    """Why a region cannot be measured on this grid; None when it can."""
     if not whole.any():
         return "region_missing: the region is outside the baseline's field of view"
     share = float(grid.seen[whole].mean())
@@ -137,7 +143,7 @@ def _core(region: str, whole: Mask, grid: Grid, limits: MeasurementLimits) -> Ma
     """The region without its rim (thin capsules keep theirs)."""
     if region in CAPSULES:
         return whole
-    depth = _inside_distance(whole, grid.spacing_mm)
+    depth = inside_distance(whole, grid.spacing_mm)
     return np.asarray(depth > limits.erode_mm)
 
 
@@ -146,14 +152,15 @@ def _box(mask: Mask, margin: int) -> tuple[slice, slice, slice]:
     return tuple(slice(max(0, s.start - margin), s.stop + margin) for s in found)  # type: ignore[return-value]  # three axes
 
 
-def _inside_distance(mask: Mask, spacing_mm: float) -> npt.NDArray[np.float64]:
+def inside_distance(mask: Mask, spacing_mm: float) -> npt.NDArray[np.float64]:
+    """Depth below the border of the mask, mm; 0 outside. The mask must not be empty."""
     box = _box(mask, 2)
     out = np.zeros(mask.shape)
     out[box] = ndi.distance_transform_edt(mask[box]) * spacing_mm
     return out
 
 
-def _shell(whole: Mask, reference: Mask, grid: Grid, limits: MeasurementLimits) -> Mask:
+def shell_around(whole: Mask, reference: Mask, grid: Grid, limits: MeasurementLimits) -> Mask:
     """Reference tissue at shell_inner..shell_outer mm from the region."""
     box = _box(whole, int(np.ceil(limits.shell_outer_mm / grid.spacing_mm)) + 1)
     away = ndi.distance_transform_edt(~whole[box]) * grid.spacing_mm

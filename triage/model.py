@@ -330,6 +330,70 @@ class RegistrationResult:
     followup_to_baseline: Affine
 
 
+class Course(StrEnum):
+    """How a pattern went on since the patient's earlier studies."""
+
+    NEW = "new"
+    WORSE = "worse"
+    STABLE = "stable"
+    RESOLVING = "resolving"
+    RESOLVED = "resolved"
+    NOT_COMPARABLE = "not_comparable"
+
+
+@dataclass(frozen=True)
+class PatternCourse:
+    """since: date of the study in which this episode of the pattern was first seen (resolved: first seen gone); None when unknown."""
+
+    pattern: str
+    state: Course
+    since: date | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrendPoint:
+    """One figure at one date. value None: not measured then. protocol None: not compared with a baseline."""
+
+    study_instance_uid: str
+    study_date: date | None
+    days_after_infusion: int | None
+    value: float | None
+    uncertainty: float | None
+    stage: str
+    protocol: str | None
+    baseline_study_instance_uid: str | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One quantity of one region over the patient's studies, oldest first."""
+
+    region: str
+    quantity: str
+    unit: str
+    points: tuple[TrendPoint, ...]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    patterns: tuple[PatternCourse, ...]
+    trend: tuple[Trend, ...]
+
+
+@dataclass(frozen=True)
+class BaselineReport:
+    """What was abnormal before treatment. abnormal None: could not be told. sites: atlas regions with old lesions, largest load first."""
+
+    study_instance_uid: str
+    study_date: date | None
+    abnormal: bool | None
+    statements: tuple[str, ...]
+    measurements: tuple[Measurement, ...]
+    lesions: tuple[Lesion, ...]
+    sites: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Assessment:
     """Everything said about one study; becomes the JSON document of the contract."""
@@ -349,3 +413,5 @@ class Assessment:
     versions: Mapping[str, str]
     lesions: tuple[Lesion, ...] = ()
     look_alikes: tuple[str, ...] = ()  # sentences; none of them lowers a priority
+    evolution: Evolution | None = None  # None: no earlier document of the patient
+    baseline_report: BaselineReport | None = None  # None: no scan before treatment was measured

@@ -4,11 +4,11 @@ state folder."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from triage.baseline import Candidate
 from triage.errors import NotAssessable
@@ -148,6 +148,22 @@ def reopen_followups(row: StudyRow, infusion_date: date | None, deps: Deps) -> i
             deps.bell.ring(other.study_instance_uid, urgent=infusion_date is not None)
             woken += 1
     return woken
+
+
+def earlier_documents(row: StudyRow, deps: Deps) -> list[Mapping[str, Any]]:
+    """Newest document of each earlier study of the patient, for the course of the patterns. A study whose birth date or
+    sex contradicts this one's is somebody else's."""
+    found = (
+        deps.index.assessment(other.study_instance_uid)
+        for other in _earlier_rows(row, deps)
+        if other.decided_revision is not None and _is_before(other, row) and _same_person(other, row)
+    )
+    return [document for document in found if document is not None]
+
+
+def _same_person(one: StudyRow, other: StudyRow) -> bool:
+    differs = one.birth_date and other.birth_date and one.birth_date != other.birth_date
+    return not differs and not (one.sex and other.sex and one.sex != other.sex)
 
 
 def _would_gain(followup: StudyRow, arrived: StudyRow, deps: Deps) -> bool:

@@ -20,7 +20,7 @@ from triage.baseline import Candidate
 from triage.errors import NotAssessable, Transient
 from triage.model import Assessment, BaselineChoice, Priority, SequenceKind, Stage, Study, StudyImages
 from workers import refusals
-from workers.baselines import BaselineShelf, Comparison, compare_with, reopen_followups
+from workers.baselines import BaselineShelf, Comparison, compare_with, earlier_documents, reopen_followups
 from workers.config import Settings
 from workers.lease import Lease, LeaseLost, hold
 from workers.log import bind, get_logger, study_hash
@@ -209,7 +209,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
         comparison = compare_with(images.study, row, deps)
         lease.check()
-        outcome = deps.engine.first_look(images, comparison.prepared, _context(comparison, deps))
+        outcome = deps.engine.first_look(images, comparison.prepared, _context(comparison, row, deps))
         _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, deps)
         del images
     if _newer_images(claim, deps):
@@ -218,7 +218,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     images, read_s = _timed(lambda: deps.reader.read(paths))
     comparison = comparison or compare_with(images.study, row, deps)
     lease.check()
-    outcome = deps.engine.full(images, comparison.prepared, _context(comparison, deps))
+    outcome = deps.engine.full(images, comparison.prepared, _context(comparison, row, deps))
     _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, deps)
     result = _finish(lease, deps)
     _afterwards(row, images, comparison, deps)
@@ -371,11 +371,14 @@ def _newer_images(claim: Claim, deps: Deps) -> bool:
     return row is not None and row.revision != claim.revision
 
 
-def _context(comparison: Comparison, deps: Deps) -> Context:
+def _context(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
     from triage.assessment import Context
 
     return Context(
-        infusion_date=comparison.infusion_date, baseline_choice=comparison.choice, versions=deps.engine.versions
+        infusion_date=comparison.infusion_date,
+        baseline_choice=comparison.choice,
+        versions=deps.engine.versions,
+        earlier=earlier_documents(row, deps),
     )
 
 

@@ -19,10 +19,14 @@ from triage.measurement import not_measured
 from triage.model import (
     Assessment,
     BaselineChoice,
+    BaselineReport,
     Category,
+    Course,
     Decision,
+    Evolution,
     Lesion,
     Measurement,
+    PatternCourse,
     Presence,
     Priority,
     RegistrationResult,
@@ -31,6 +35,8 @@ from triage.model import (
     SkippedSeries,
     Stage,
     Strength,
+    Trend,
+    TrendPoint,
 )
 
 GOLDEN = Path(__file__).with_name("golden") / "assessment.json"
@@ -39,8 +45,16 @@ GOLDEN = Path(__file__).with_name("golden") / "assessment.json"
 KEYS: dict[str, set[str]] = {
     "": {
         "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
-        "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes",
+        "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution", "baseline_report",
     },
+    "evolution": {"patterns", "trend"},
+    "evolution.patterns": {"pattern", "state", "since", "reason"},
+    "evolution.trend": {"region", "quantity", "unit", "points"},
+    "evolution.trend.points": {
+        "study_instance_uid", "study_date", "days_after_infusion", "value", "uncertainty", "stage", "protocol",
+        "baseline_study_instance_uid",
+    },
+    "baseline_report": {"study_instance_uid", "study_date", "abnormal", "statements", "measurements", "lesions", "sites"},
     "lesions": {
         "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml", "prior_injury_mm",
     },
@@ -86,6 +100,29 @@ def an_assessment(**changes: Any) -> Assessment:
         "versions": {"icansee": "0.1.0", "config_sha256": "00ff", "atlas": "1"},
         "lesions": (Lesion(1, "new", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5, prior_injury_mm=2.0),),
         "look_alikes": ("something else looks like this",),
+        "evolution": Evolution(
+            (PatternCourse("A", Course.WORSE, date(2026, 3, 5), "against 2026-03-05: thalamus_left"),),
+            (
+                Trend(
+                    "thalamus_left",
+                    "flair_change_percent",
+                    "%",
+                    (
+                        TrendPoint("1.2.15", date(2026, 3, 5), 2, 9.5, 1.5, "full", "same", "1.2.1"),
+                        TrendPoint("1.2.2", date(2026, 3, 10), 7, None, None, "full", None, "1.2.1"),
+                    ),
+                ),
+            ),
+        ),
+        "baseline_report": BaselineReport(
+            "1.2.1",
+            date(2026, 2, 20),
+            True,
+            ("3 old lesions",),
+            (Measurement("brain", "lesion_volume_ml", 2.5, "mL"),),
+            (Lesion(1, "chronic", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5),),
+            ("white_matter_left",),
+        ),
     }
     return Assessment(**{**values, **changes})
 
@@ -95,8 +132,11 @@ def parts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
         return [document]
     if name == "rejected":
         return list(document["baseline"]["rejected"])
-    part = document[name]
-    return list(part) if isinstance(part, list) else [part]
+    found = [document]
+    for key in name.split("."):
+        values = [one[key] for one in found]
+        found = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    return found
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=name or "document") for name in KEYS])
@@ -119,6 +159,7 @@ def test_words_are_those_of_the_contract() -> None:
     assert {p.value for p in Presence} == {"present", "absent", "indeterminate"}
     assert {s.value for s in Strength} == {"possible", "suspected", "strong"}
     assert {s.value for s in Stage} == {"first_look", "full"}
+    assert {c.value for c in Course} == {"new", "worse", "stable", "resolving", "resolved", "not_comparable"}
 
 
 def test_what_is_unknown_is_null() -> None:

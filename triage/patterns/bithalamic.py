@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from triage.measurement import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.regions import CAPSULES, THALAMI, WHITE
+from triage.regions import BRAIN_STEM, CAPSULES, THALAMI, WHITE
 
 PATTERN = "A"
 TITLE = "bithalamic and brain stem FLAIR rise"
+ALONE = "flair_excess_percent"  # single scan
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class BithalamicLimits:
     Starting values of clinical.md (mark S) for the same protocol. Across protocols its values (15, 22, 18) rested on a scale that left up
     to -8.3 % in the thalami of a pair without disease; with the present scale three such pairs (one real, two simulated) left at most
     -2.4 %, so half the distance to the same-protocol limits is kept. To be recalibrated on more pairs without disease.
+
+    ``alone_``: without a baseline, percent above the normal mean of SingleScanLimits; its spread is 6.5 %, so that 11.5 is about the 95th
+    percentile of heads without disease. alone_quiet: below this (and below the limit) a side counts as not raised; in between nothing is said.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -41,6 +45,11 @@ class BithalamicLimits:
     capsules: float = 10.0
     white_raised_percent: float = 2.0
     symmetry: float = 0.7
+    alone_thalami: float = 11.5
+    alone_strong: float = 18.0
+    alone_stem: float = 13.0
+    alone_z: float = 1.7
+    alone_quiet: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         limits.z,
         "A1 strong",
     )
-    stem = _any(measurements, ("pons", "medulla"), limits.stem_same if same else limits.stem_different, limits.z)
+    stem = _any(measurements, limits.stem_same if same else limits.stem_different, limits.z)
     swelling, capsules = _swelling(measurements, limits, same=same), _capsules(measurements, limits)
     signs = (thalami, stem, swelling, capsules)
     strength = _strength(thalami, strong, stem, swelling, capsules)
@@ -91,9 +100,29 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     )
 
 
-def detect_alone(_measurements: tuple[Measurement, ...], _limits: BithalamicLimits) -> Finding:
-    """Pattern A from a single scan."""
-    return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: no baseline to compare with")
+def detect_alone(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> Finding:
+    """Pattern A from a single scan: possible, or suspected when strong and symmetric or supported by the brain stem; never strong."""
+    thalami = _both(measurements, THALAMI, ALONE, limits.alone_thalami, limits.alone_z, "thalami")
+    strong = _both(measurements, THALAMI, ALONE, limits.alone_strong, limits.alone_z, "thalami")
+    stem = _any(measurements, limits.alone_stem, limits.alone_z, ALONE)
+    left, right = (lookup(measurements, side, ALONE).value for side in THALAMI)
+    evidence = (*thalami.evidence, *stem.evidence)
+    opening = f"{TITLE}, no baseline, single scan with wide limits"
+    if thalami.presence is Presence.INDETERMINATE or left is None or right is None:
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{opening}: the thalami could not be measured", evidence)
+    words = f"{left:+.0f} % left and {right:+.0f} % right above what is normal beside their references"
+    if thalami.presence is Presence.PRESENT:
+        even = min(left, right) >= limits.symmetry * max(left, right)
+        sure = even and Presence.PRESENT in (strong.presence, stem.presence)
+        strength = Strength.SUSPECTED if sure else Strength.POSSIBLE
+        also = ", brain stem too" if stem.presence is Presence.PRESENT else ""
+        return Finding(PATTERN, Presence.PRESENT, strength, f"{opening}: thalami {words}{also}", evidence)
+    if min(left, right) > limits.alone_quiet:
+        return Finding(
+            PATTERN, Presence.INDETERMINATE, None, f"{opening}: thalami {words}, between normal and the limit", evidence
+        )
+    smallest = f"a rise of both below about {2 * limits.alone_thalami:.0f} % is not excluded"
+    return Finding(PATTERN, Presence.ABSENT, None, f"{opening}: thalami {words}; {smallest}", evidence)
 
 
 def _strength(thalami: _Sign, strong: _Sign, stem: _Sign, swelling: _Sign, capsules: _Sign) -> Strength | None:
@@ -136,8 +165,11 @@ def _both(
     return _Sign(name, _presence(answer), tuple(_line(m) for m in found))
 
 
-def _any(measurements: tuple[Measurement, ...], regions: tuple[str, ...], limit: float, z: float) -> _Sign:
-    found = [lookup(measurements, region, "flair_change_percent") for region in regions]
+def _any(
+    measurements: tuple[Measurement, ...], limit: float, z: float, quantity: str = "flair_change_percent"
+) -> _Sign:
+    """Any part of the brain stem: the midbrain swells and brightens with the thalami it joins (clinical.md A names pons and medulla)."""
+    found = [lookup(measurements, region, quantity) for region in BRAIN_STEM]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = True if True in answers else None if None in answers else False
     return _Sign("A2 brain stem", _presence(answer), tuple(_line(m) for m in found))

@@ -47,7 +47,7 @@ def symmetry(value: float) -> Figures:
         pytest.param(flair(thalamus__both=16.0), DIFFERENT, Strength.POSSIBLE, id="enough across protocols"),
         pytest.param(flair(thalamus__both=9.0, pons=12.0), SAME, Strength.SUSPECTED, id="with the pons"),
         pytest.param(flair(thalamus__both=9.0, medulla=12.0), SAME, Strength.SUSPECTED, id="with the medulla"),
-        pytest.param(flair(thalamus__both=9.0, midbrain=30.0), SAME, Strength.POSSIBLE, id="midbrain does not support"),
+        pytest.param(flair(thalamus__both=9.0, midbrain=12.0), SAME, Strength.SUSPECTED, id="with the midbrain"),
         pytest.param(flair(thalamus__both=16.0), SAME, Strength.SUSPECTED, id="both rise strongly"),
         pytest.param(flair(thalamus__both=16.0, pons=12.0), SAME, Strength.STRONG, id="strongly, with the pons"),
         pytest.param(flair(thalamus__both=17.0, pons=20.0), DIFFERENT, Strength.SUSPECTED, id="not strong elsewhere"),
@@ -105,7 +105,9 @@ def test_strength(measured: Figures, protocol: ProtocolMatch, expected: Strength
         pytest.param(
             flair(thalamus__both=None, pons=30.0), Presence.INDETERMINATE, id="pons rises, thalami not measured"
         ),
-        pytest.param(flair(pons=None, medulla=None), Presence.ABSENT, id="brain stem not measured, thalami quiet"),
+        pytest.param(
+            flair(midbrain=None, pons=None, medulla=None), Presence.ABSENT, id="brain stem not measured, thalami quiet"
+        ),
     ],
 )
 def test_what_was_not_measured(measured: Figures, presence: Presence) -> None:
@@ -117,7 +119,7 @@ def test_what_was_not_measured(measured: Figures, presence: Presence) -> None:
 
 
 def test_unmeasured_support_does_not_weaken_the_thalami() -> None:
-    measured = flair(thalamus__both=9.0, pons=None, medulla=None, external_extreme_capsule__both=None)
+    measured = flair(thalamus__both=9.0, midbrain=None, pons=None, medulla=None, external_extreme_capsule__both=None)
     assert bithalamic.detect(measured + swelling(None, None, None), SAME, LIMITS).strength is Strength.POSSIBLE
 
 
@@ -166,3 +168,44 @@ def test_across_protocols_is_never_called_more_strongly(thalami: float, pons: fl
     measured = flair(thalamus__both=thalami, pons=pons)
     found = [bithalamic.detect(measured, protocol, LIMITS).strength for protocol in (SAME, DIFFERENT)]
     assert ORDER.index(found[1]) <= ORDER.index(found[0])
+
+
+# -- single scans ----------------------------------------------------------------------------------
+
+
+def excess(**values: float | None) -> Figures:
+    """Excess over what is normal, in percent, with the spread between heads; regions that are not named are normal."""
+    found = figures("flair_excess_percent", **{**QUIET, **values})
+    return tuple(m if m.value is None else dataclasses.replace(m, uncertainty=6.5) for m in found)
+
+
+POSSIBLE, SUSPECTED = Strength.POSSIBLE, Strength.SUSPECTED
+PRESENT, ABSENT, INDETERMINATE = Presence.PRESENT, Presence.ABSENT, Presence.INDETERMINATE
+
+
+@pytest.mark.parametrize(
+    ("measured", "presence", "strength"),
+    [
+        pytest.param(excess(), ABSENT, None, id="noop: normal"),
+        pytest.param(excess(thalamus__both=12.0), PRESENT, POSSIBLE, id="both above the limit"),
+        pytest.param(excess(thalamus__both=12.0, pons=14.0), PRESENT, SUSPECTED, id="with the pons"),
+        pytest.param(excess(thalamus__both=19.0), PRESENT, SUSPECTED, id="strong and symmetric"),
+        pytest.param(excess(thalamus__both=60.0, pons=60.0), PRESENT, SUSPECTED, id="never strong"),
+        pytest.param(excess(thalamus_left=30.0, thalamus_right=19.0), PRESENT, POSSIBLE, id="strong but lopsided"),
+        pytest.param(excess(thalamus_left=30.0, thalamus_right=1.0), ABSENT, None, id="one side only"),
+        pytest.param(excess(thalamus__both=8.0), INDETERMINATE, None, id="between normal and the limit"),
+        pytest.param(excess(pons=40.0), ABSENT, None, id="pons alone"),
+        pytest.param(excess(thalamus__both=None), INDETERMINATE, None, id="thalami not measured"),
+        pytest.param(excess(thalamus_left=None, thalamus_right=30.0), INDETERMINATE, None, id="one side not measured"),
+        pytest.param((), INDETERMINATE, None, id="nothing measured"),
+        pytest.param(flair(thalamus__both=40.0), INDETERMINATE, None, id="figures of a pair are not those of a scan"),
+    ],
+)
+def test_alone(measured: Figures, presence: Presence, strength: Strength | None) -> None:
+    finding = bithalamic.detect_alone(measured, LIMITS)
+    assert (finding.presence, finding.strength) == (presence, strength)
+    assert "no baseline" in finding.explanation
+
+
+def test_alone_a_quiet_scan_says_what_it_cannot_exclude() -> None:
+    assert "is not excluded" in bithalamic.detect_alone(excess(), LIMITS).explanation

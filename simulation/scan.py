@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from simulation.dicom import PatientIdentity, SeriesPlan, Stack, Stored, StudyId
 from simulation.patterns import Change
 from simulation.phantom import Phantom
 from simulation.protocols import DWI_B, SEQUENCES, Protocol, Sequence
-from triage.model import SequenceKind
+from triage.model import Affine, SequenceKind
 
 Progress = Callable[[float, str], None]
 
@@ -37,12 +37,38 @@ class Session:
 
 
 def scan(session: Session, state: Change, out: Path, *, sequences: tuple[str, ...], tell: Progress) -> None:
-    """Acquire and write every wanted series; series of one geometry share the tracing of their voxels."""
+    """Acquire and write every wanted series."""
+    starts = _start_times(session)
+    for taken in photographed(session, state, sequences, tell):
+        plan = _series_plan(session, taken.sequence, starts[taken.sequence.kind.value])
+        write_series(
+            out / f"{plan.number:03d}_{taken.sequence.kind.value}",
+            taken.stacks,
+            taken.affine,
+            patient=session.patient,
+            study=session.study,
+            plan=plan,
+            scanner=session.protocol.scanner,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """One series as the scanner holds it before it writes files. affine: (4, 4), voxel index (i, j, k, 1) -> scanner LPS mm."""
+
+    sequence: Sequence
+    stacks: list[Stack]
+    affine: Affine
+
+
+def photographed(
+    session: Session, state: Change, sequences: tuple[str, ...], tell: Progress = lambda _share, _what: None
+) -> Iterator[Taken]:
+    """Every wanted series of the visit, without files; series of one geometry share the tracing of their voxels."""
     phantom = state.phantom
     flair = session.protocol.sequences["flair"].weighting
     maps = parameter_maps(phantom, session.protocol.scanner.field_t, flair, state.alteration)
     occupied = (phantom.parenchyma + phantom.csf + phantom.fat + phantom.muscle + phantom.vessel) > 0.02
-    starts = _start_times(session)
     wanted = [name for name in SEQUENCES if name in sequences]
     planned = session.protocol.sequences
     done = 0
@@ -58,17 +84,7 @@ def scan(session: Session, state: Change, out: Path, *, sequences: tuple[str, ..
                 if planned[name].weighting.b
                 else camera.picture(planned[name])
             )
-            plan = _series_plan(session, planned[name], starts[name])
-            folder = out / f"{plan.number:03d}_{name}"
-            write_series(
-                folder,
-                stacks,
-                affine,
-                patient=session.patient,
-                study=session.study,
-                plan=plan,
-                scanner=session.protocol.scanner,
-            )
+            yield Taken(planned[name], stacks, affine)
             done += 1
 
 

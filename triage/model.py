@@ -5,6 +5,7 @@ Frame everywhere: DICOM patient coordinates, LPS+ millimetres. Arrays are indexe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
@@ -254,6 +255,10 @@ class Measurement:
         if self.assessable == (self.value is None):
             raise ValueError(
                 f"{self.region}/{self.quantity}: value {self.value} contradicts assessable={self.assessable}"
+            )
+        if self.value is not None and not math.isfinite(self.value):  # nan >= limit is False: a silent negative
+            raise ValueError(
+                f"{self.region}/{self.quantity}: {self.value} is no figure; say not_measured with a reason"
             )
 
 

@@ -37,6 +37,7 @@ FIELD_ORDER = (
 FIT_VOXELS = 20_000  # at most, evenly taken: more changes nothing
 CHANGED = 0.25  # |log ratio| beyond which a reference voxel is taken as changed tissue or CSF edge and left out
 MIN_REFERENCE_VOXELS = 2000
+AIR = 1e-3  # share of the white matter level below which a voxel holds no signal
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def common_scale(
     """
     white = mask_of(labels, names, WHITE_REFERENCE) & seen
     grey = mask_of(labels, names, GREY_REFERENCE) & seen
-    positive = (followup > 0) & (baseline > 0)
+    positive = _with_signal(followup, white) & _with_signal(baseline, white)
     for what, mask in (("white", white), ("grey", grey)):
         if (mask & positive).sum() < MIN_REFERENCE_VOXELS:
             raise NotAssessable(
@@ -105,6 +106,12 @@ def common_scale(
         contrast=contrast,
         field_spread=robust_sd(field[reference]),
     )
+
+
+def _with_signal(image: npt.NDArray[np.float32], white: Mask) -> Mask:
+    """Voxels that are more than air: smoothing leaves values of 1e-30 there, whose ratio is no number."""
+    bright = image[white & (image > 0)]
+    return np.asarray(image > (AIR * float(np.median(bright)) if bright.size else 0.0))
 
 
 def _grey_share(level: npt.NDArray[np.float64], grey_level: float) -> npt.NDArray[np.float64]:

@@ -162,6 +162,7 @@ def register_followup(
     *,
     slice_thickness_mm: float,
     baseline_pyramid: Pyramid | None = None,
+    start: Affine | None = None,
 ) -> RegistrationResult:
     """Rigid follow-up FLAIR to baseline FLAIR, both ways, averaged half-way; never raises for a bad fit, it refuses in the result.
 
@@ -169,10 +170,12 @@ def register_followup(
         followup, baseline: float32 images, any grids.
         baseline_brain: brain mask on the baseline side (any grid, same space).
         slice_thickness_mm: the thicker of the two acquisitions, for the consistency gate.
+        start: (4, 4) follow-up points -> baseline points to begin from; None: whole-head alignment.
     """
     moving, fixed = pyramid(followup), baseline_pyramid or pyramid(baseline)
     mask = sitk.BinaryDilate(resample(baseline_brain, fixed.fine, how=NEAREST), [3, 3, 3])
-    there, similarity = rigid_one_way(fixed, moving, mask)  # baseline points -> follow-up points
+    begin = None if start is None else rigid_transform(inverse(start), fixed.fine)
+    there, similarity = rigid_one_way(fixed, moving, mask, begin)  # baseline points -> follow-up points
     mask_back = resample(mask, moving.fine, there.GetInverse(), how=NEAREST)
     back, similarity_back = _refine(moving, fixed, there.GetInverse(), mask_back)  # follow-up points -> baseline points
     forward, backward = inverse(matrix_of(there)), matrix_of(back)
@@ -188,6 +191,16 @@ def register_followup(
     }
     reason = refusal(quality, limits, thick=slice_thickness_mm > limits.thick_slice_mm)
     return RegistrationResult(reason is None, reason, quality, mean)
+
+
+def rigid_transform(matrix: Affine, image: sitk.Image) -> sitk.Euler3DTransform:
+    """ITK's rigid transform for a rigid (4, 4), turning about the middle of ``image``."""
+    centre = np.array(image.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in image.GetSize()]))
+    out = sitk.Euler3DTransform()
+    out.SetCenter(centre.tolist())
+    out.SetMatrix(matrix[:3, :3].ravel().tolist(), 1e-5)
+    out.SetTranslation((matrix[:3, 3] + matrix[:3, :3] @ centre - centre).tolist())
+    return out
 
 
 def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.Image) -> tuple[sitk.Transform, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from listener.cli_common import (
     print_json,
     quiet_logging,
 )
-from listener.worklist import worklist
+from listener.worklist import open_worklist, remarks, worklist
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.ports import StudyIndex
@@ -38,16 +39,17 @@ ROSTER_COLUMNS = ("patient_id", "infusion_date")
 def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """The worklist: most urgent first, then longest waiting."""
     quiet_logging()
-    entries = worklist(existing_index(load_settings(config)).studies(), now=datetime.now(UTC))
+    entries = open_worklist(existing_index(load_settings(config)), now=datetime.now(UTC))
     if as_json:
         print_json(entries)
         return
-    table = Table("date", "patient", "state", "category", "priority", "waiting min")
+    table = Table("date", "patient", "state", "category", "priority", "waiting min", "images")
     table.add_column("study", overflow="fold")
     for entry in entries:
         values = (entry[key] for key in ("study_date", "patient_id", "state", "category", "priority"))
         cells = [escape(str(value)) if value is not None else "-" for value in values]
-        table.add_row(*cells, f"{entry['waiting_minutes']:.0f}", escape(entry["study_instance_uid"]))
+        images = "; ".join([str(entry["images"]), *remarks(entry)])
+        table.add_row(*cells, f"{entry['waiting_minutes']:.0f}", images, escape(entry["study_instance_uid"]))
     out().print(table)
 
 
@@ -65,6 +67,10 @@ def show(study_uid: UidArgument, config: ConfigOption = None, as_json: JsonFlag 
         print_json(document)
     else:
         print_document(document)
+        counts = index.study_counts([study_uid])
+        aside = Counter(one.study_instance_uid for one in index.conflicts())
+        for remark in remarks(worklist([row], now=datetime.now(UTC), counts=counts, conflicts=aside)[0]):
+            out().print(f"arrival   {remark}")
 
 
 def replay(study_uid: UidArgument, config: ConfigOption = None) -> None:

@@ -6,10 +6,8 @@ The request is on disk before it is answered with 0x0000, and goes on being repo
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -153,30 +151,6 @@ class Reporter:
         log.warning("commitment.requester_away", attempts=again.attempts, **facts)
         self._folder.put(again)
         return False
-
-
-@contextlib.contextmanager
-def reporting(settings: Settings, store: FileStore) -> Iterator[None]:
-    """A thread that reports what is due."""
-    if not settings.commitment.enabled:
-        yield
-        return
-    stop, reporter = threading.Event(), Reporter(settings, store)
-
-    def loop() -> None:
-        while not stop.wait(LOOK_EVERY_S):
-            try:
-                reporter.run_due()
-            except Exception:  # a disk that fails now may work again later
-                log.exception("commitment.reporter_failed")
-
-    thread = threading.Thread(target=loop, name="commitment", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(CONNECT_S)
 
 
 def send_report(target: ReportTarget, own_ae: str, event_type: int, information: Dataset) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from listener.worklist import remarks
+
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #1b1f24; background: #fff }
 table { border-collapse: collapse; width: 100% }
@@ -64,6 +66,7 @@ def _row(entry: Mapping[str, Any], document: Mapping[str, Any] | None) -> str:
         state += "<br><span class=note>newer images are being assessed</span>"
     if entry["failure"]:
         state += f"<br><span class=note>{_text(entry['failure'])}</span>"
+    state += "".join(f"<br><span class=note>{_text(remark)}</span>" for remark in remarks(entry))
     cells = (
         f"<span class=badge>{_text(entry['priority'])}</span>",
         link,

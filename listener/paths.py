@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from listener import commitment, receive_stock, receive_stream
+from listener import commitment, notifications, receive_stock, receive_stream
+from listener.notifications import Notices
 from listener.receiver import OpenAssociation, ReceivePath, Receiver, TallyOf
 from listener.reception import Reception
 from listener.services import Service, combine
@@ -18,11 +19,18 @@ log = get_logger(__name__)
 def build_receiver(
     settings: Settings,
     store: FileStore,
+    index: Notices,
     reception: Reception,
     on_end: Callable[[OpenAssociation], None] | None = None,
 ) -> Receiver:
     """A receiver for one process. ``on_end`` hears of every connection that is over."""
     services: list[Service] = []
+    if settings.arrival.mpps or settings.arrival.availability_notices:
+        wanted = {
+            notifications.MPPS: settings.arrival.mpps,
+            notifications.AVAILABILITY: settings.arrival.availability_notices,
+        }
+        services += [one for one in notifications.services(index) if wanted[one.classes[0]]]
     if settings.commitment.enabled:
         services.append(commitment.service(settings, store))
     listener = settings.listener

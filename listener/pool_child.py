@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from listener.admission import parse_address
+from listener.late_index import LateIndex
 from listener.paths import build_receiver
 from listener.pool import MESSAGE_BYTES, ROWS
 from listener.receiver import OpenAssociation, Receiver
@@ -51,7 +52,7 @@ def main() -> None:
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)
 
-    receiver = build_receiver(settings, store, Reception(store, writer.put), on_end)
+    receiver = build_receiver(settings, store, LateIndex(settings.index_url), Reception(store, writer.put), on_end)
     grace_s = _serve(channel, receiver, ended, report)
     receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
     writer.close(timeout_s=FLUSH_S)

@@ -12,23 +12,26 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from listener import admission, commitment, tls
+from listener import admission, commitment, pacs_query, tls
 from listener.accepting import Takes, accept_until, listening_socket
+from listener.late_index import LateIndex
 from listener.paths import build_receiver
 from listener.reception import Reception
+from listener.upkeep import repeating
 from triage.errors import Transient
 from workers.config import Settings
+from workers.conflicts import ConflictWatch
 from workers.files import FileStore, open_files
 from workers.index_writer import IndexWriter
 from workers.log import get_logger
 from workers.ports import InstanceRow
 from workers.reconcile import reconcile
-from workers.store import SqlIndex, open_index
 
 log = get_logger(__name__)
 
 INDEX_PAUSE_S = 5.0
 FLUSH_S = 10.0
+CONFLICTS_EVERY_S = 2.0
 
 OnStored = Callable[[Sequence[InstanceRow]], object]
 
@@ -56,10 +59,11 @@ def run(
         store = open_files(settings)
         index = LateIndex(settings.index_url)
         writer = parts.enter_context(_writing(index, on_stored))
-        takes = _takes(settings, store, writer)
+        takes = _takes(settings, store, index, writer)
         parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
         parts.enter_context(_scanning(store, index, writer))
-        parts.enter_context(commitment.reporting(settings, store))
+        for name, work, every_s in _upkeep(settings, store, index):
+            parts.enter_context(repeating(name, work, every_s=every_s))
         port = int(listening.getsockname()[1])
         log.info("listener.started", host=settings.listener.host, port=port, ae_title=settings.listener.ae_title)
         if not settings.listener.peers and not admission.loopback_only(settings.listener):
@@ -70,7 +74,7 @@ def run(
     log.info("listener.stopped")
 
 
-def _takes(settings: Settings, store: FileStore, writer: IndexWriter) -> Takes:
+def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: IndexWriter) -> Takes:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
         if settings.listener.tls is not None:
@@ -78,27 +82,19 @@ def _takes(settings: Settings, store: FileStore, writer: IndexWriter) -> Takes:
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
-    return build_receiver(settings, store, Reception(store, writer.put))
+    return build_receiver(settings, store, index, Reception(store, writer.put))
 
 
-class LateIndex:
-    """The index, opened when it is first needed: objects are received and kept while the database is still away."""
-
-    def __init__(self, url: str) -> None:
-        self._url, self._lock = url, threading.Lock()
-        self._index: SqlIndex | None = None
-
-    def _opened(self) -> SqlIndex:
-        with self._lock:
-            if self._index is None:
-                self._index = open_index(self._url)
-            return self._index
-
-    def record_instances(self, rows: Sequence[InstanceRow]) -> None:
-        self._opened().record_instances(rows)
-
-    def paths_under(self, prefix: str) -> dict[str, int]:
-        return self._opened().paths_under(prefix)
+def _upkeep(
+    settings: Settings, store: FileStore, index: LateIndex
+) -> Iterator[tuple[str, Callable[[], object], float]]:
+    """(name, work, seconds between) of what goes on beside receiving; each in a thread of its own."""
+    yield "conflicts", ConflictWatch(store, index.record_conflicts).look, CONFLICTS_EVERY_S
+    if settings.commitment.enabled:
+        yield "commitment", commitment.Reporter(settings, store).run_due, commitment.LOOK_EVERY_S
+    if settings.arrival.query is not None:
+        counter = pacs_query.PacsCounter(settings.arrival.query, settings.listener.ae_title, index)
+        yield "pacs-query", counter.run, pacs_query.LOOK_EVERY_S
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener import pages
-from listener.worklist import worklist
+from listener.worklist import open_worklist
 from triage.errors import IcanseeError, Misconfigured, Transient
 from workers import broker
 from workers.config import Settings
@@ -79,7 +79,7 @@ def create_app(site: Site) -> FastAPI:
 def _add_api(app: FastAPI, site: Site) -> None:
     @app.get("/api/studies")
     def studies() -> list[dict[str, Any]]:
-        return worklist(site.index.studies(), now=site.now())
+        return open_worklist(site.index, now=site.now())
 
     @app.get("/api/studies/{uid}")
     def study(uid: Uid) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _add_api(app: FastAPI, site: Site) -> None:
 def _add_pages(app: FastAPI, site: Site) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        entries = worklist(site.index.studies(), now=site.now())
+        entries = open_worklist(site.index, now=site.now())
         return pages.home([(entry, site.index.assessment(entry["study_instance_uid"])) for entry in entries])
 
     @app.get("/studies/{uid}", response_class=HTMLResponse)

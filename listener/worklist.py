@@ -3,19 +3,64 @@ page show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from workers.ports import StudyRow
+from workers.announcements import StudyCount
+from workers.ports import StudyIndex, StudyRow
 
 # "unchanged" says nothing about urgency; a study without a decision yet stands beside it
 ORDER = {"P1": 0, "P2": 1, "P3": 2}
 
 
-def worklist(rows: Iterable[StudyRow], *, now: datetime) -> list[dict[str, Any]]:
-    """One entry per study, sorted; the format of `icansee studies --json` and of GET /api/studies."""
-    return sorted((_entry(row, now) for row in rows), key=_rank)
+def open_worklist(index: StudyIndex, *, now: datetime) -> list[dict[str, Any]]:
+    """The worklist of an index."""
+    rows = index.studies()
+    counts = index.study_counts([row.study_instance_uid for row in rows])
+    aside = Counter(row.study_instance_uid for row in index.conflicts())
+    return worklist(rows, now=now, counts=counts, conflicts=aside)
+
+
+def worklist(
+    rows: Iterable[StudyRow],
+    *,
+    now: datetime,
+    counts: Mapping[str, StudyCount] = MappingProxyType({}),
+    conflicts: Mapping[str, int] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
+    """One entry per study, sorted; the format of `icansee studies --json` and of GET /api/studies.
+
+    Args:
+        counts: study UID -> how many of the announced images came.
+        conflicts: study UID -> number of objects kept aside because their UID was stored with other content.
+    """
+    entries = [
+        _entry(row, now) | _arrived(counts.get(row.study_instance_uid), conflicts.get(row.study_instance_uid, 0))
+        for row in rows
+    ]
+    return sorted(entries, key=_rank)
+
+
+def _arrived(count: StudyCount | None, conflicts: int) -> dict[str, Any]:
+    return {
+        "announced_images": count.announced if count else None,
+        "missing_images": count.missing if count else None,
+        "conflicts": conflicts,
+    }
+
+
+def remarks(entry: Mapping[str, Any]) -> list[str]:
+    """What is wrong with what arrived, in words; empty when nothing is known to be."""
+    found = []
+    if entry.get("missing_images"):
+        came = entry["announced_images"] - entry["missing_images"]
+        found.append(f"{came} of {entry['announced_images']} announced images arrived")
+    if entry.get("conflicts"):
+        found.append(f"{entry['conflicts']} with other content under a known UID, kept aside")
+    return found
 
 
 def _rank(entry: dict[str, Any]) -> tuple[int, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -28,7 +29,8 @@ from triage.model import (
     StudyImages,
     Volume,
 )
-from workers.ports import Claim, InstanceRow, StudyRow, StudyState
+from workers.announcements import Announcement, Source, StudyCount, count
+from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 STAGE_RANK = {"first_look": 0, "full": 1}
@@ -86,6 +88,8 @@ class InMemoryIndex:
         self._instances: dict[str, InstanceRow] = {}
         self._assessments: dict[tuple[str, int, str], dict[str, Any]] = {}
         self._infusions: dict[str, date] = {}
+        self._announcements: dict[tuple[Source, str], Announcement] = {}
+        self._conflicts: dict[str, ConflictRow] = {}
         self.away = False
 
     def close(self) -> None:
@@ -238,6 +242,32 @@ class InMemoryIndex:
         self._here()
         keys = [key for key in self._assessments if key[0] == study_instance_uid]
         return [self._assessments[key] for key in sorted(keys, key=lambda key: (key[1], STAGE_RANK.get(key[2], 1)))]
+
+    def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
+        self._here()
+        self._announcements[announcement.source, announcement.uid] = announcement
+
+    def announcement(self, source: Source, uid: str) -> Announcement | None:
+        self._here()
+        return self._announcements.get((source, uid))
+
+    def study_counts(self, study_instance_uids: Sequence[str]) -> dict[str, StudyCount]:
+        self._here()
+        found = {}
+        for uid in study_instance_uids:
+            said = [one for one in self._announcements.values() if one.study_instance_uid == uid]
+            if said:
+                found[uid] = count(said, Counter(row.series_instance_uid for row in self.instances(uid)))
+        return found
+
+    def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        self._here()
+        for row in rows:
+            self._conflicts.setdefault(row.path, row)
+
+    def conflicts(self) -> list[ConflictRow]:
+        self._here()
+        return sorted(self._conflicts.values(), key=lambda row: row.received_at)
 
     def infusion_date(self, patient_id: str) -> date | None:
         self._here()

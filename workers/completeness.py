@@ -4,11 +4,12 @@ comes in."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from triage.model import SequenceKind
+from workers.announcements import StudyCount
 from workers.config import ArrivalSettings
 
 # A brain needs about 130 mm; fewer than this and a sender that paused in the middle would look finished.
@@ -55,10 +56,25 @@ class Verdict:
     reason: str
 
 
-def decide(series: Sequence[SeriesFacts], *, progress: Progress, now: datetime, settings: ArrivalSettings) -> Verdict:
-    """Ready when a FLAIR series is complete that no worker has looked at, or when nothing came for the quiet period."""
+def decide(
+    series: Sequence[SeriesFacts],
+    *,
+    progress: Progress,
+    now: datetime,
+    settings: ArrivalSettings,
+    announced: StudyCount = StudyCount(),  # noqa: B008 - frozen
+) -> Verdict:
+    """Ready when all announced images are here, when a FLAIR series is complete that no worker has looked at, or when
+    nothing came for the quiet period.
+
+    Args:
+        announced: what procedure steps and availability notices said.
+    """
     if not series:
         return Verdict(False, "empty", "no instance is stored")
+    if announced.complete:
+        return Verdict(True, "announced", f"all {announced.announced} announced images")
+    series = [_with_announced(facts, announced) for facts in series]
     quiet_s = (now - max(facts.last_received_at for facts in series)).total_seconds()
     if quiet_s >= settings.quiet_period_s:
         return Verdict(True, "quiet_period", f"no new image for {settings.quiet_period_s:g} s")
@@ -66,6 +82,14 @@ def decide(series: Sequence[SeriesFacts], *, progress: Progress, now: datetime, 
     verdicts = [_flair(facts, series, now, settings) for facts in flairs if not _already_seen(facts, progress)]
     waiting = Verdict(False, "waiting", "no unseen FLAIR series; waiting for the quiet period")
     return next((verdict for verdict in verdicts if verdict.ready), verdicts[0] if verdicts else waiting)
+
+
+def _with_announced(facts: SeriesFacts, announced: StudyCount) -> SeriesFacts:
+    """What the scanner says when it has finished is more certain than what it wrote into the images."""
+    if not announced.closed:
+        return facts
+    said = {one.series_instance_uid: one.announced for one in announced.series}
+    return replace(facts, expected=said.get(facts.series_instance_uid, facts.expected))
 
 
 def _already_seen(flair: SeriesFacts, progress: Progress) -> bool:

@@ -124,9 +124,19 @@ class QueueSettings(Section):
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
 
 
+class PacsQuerySettings(DicomTarget):
+    """A PACS that is asked how many images a study has."""
+
+    level: Literal["STUDY", "SERIES", "IMAGE"] = "SERIES"
+    every_s: Positive = 20.0
+
+
 class ArrivalSettings(Section):
     quiet_period_s: Positive = 30.0
     flair_settle_s: Annotated[float, Field(ge=0)] = 1.0
+    mpps: bool = True
+    availability_notices: bool = True
+    query: PacsQuerySettings | None = None
 
 
 class BaselineSettings(Section):

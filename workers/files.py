@@ -32,7 +32,7 @@ from workers import part10
 from workers.config import Settings
 from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, read_head
 from workers.part10 import Announced
-from workers.ports import InstanceRow
+from workers.ports import ConflictRow, InstanceRow
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Annex B.2.3, refused
 SUCCESS = 0x0000  # PS3.4 Annex B.2.3
@@ -336,6 +336,27 @@ def read_row(store: FileStore, path: Path) -> InstanceRow:
     if str(path.relative_to(store.root)) != relative_path(head.sop_instance_uid):
         raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the file lies under the name of another SOP Instance UID")
     return _row(announced, head, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def read_conflict(path: Path) -> ConflictRow:
+    """The index row of a file in the conflicts folder.
+
+    Raises:
+        Rejected: it is none that this store put there.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start, announced = part10.read_meta(file.fileno())
+        head = _head_of(file.fileno(), start, announced)
+        received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+    return ConflictRow(
+        path=path.name,
+        sop_instance_uid=head.sop_instance_uid,
+        series_instance_uid=head.series_instance_uid,
+        study_instance_uid=head.study_instance_uid,
+        received_at=received_at,
+        calling_ae=announced.calling_ae,
+    )
 
 
 def _head_of(fd: int, start: int, announced: Announced) -> Head:

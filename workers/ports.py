@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from workers.announcements import Announcement, Source, StudyCount
+
 
 class StudyState(StrEnum):
     """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human (attempts used up)."""
@@ -80,6 +82,19 @@ class StudyRow:
 
 
 @dataclass(frozen=True)
+class ConflictRow:
+    """Content that came under a SOP Instance UID which is stored with other content. path: file name in the conflicts
+    folder."""
+
+    path: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    received_at: datetime
+    calling_ae: str
+
+
+@dataclass(frozen=True)
 class Claim:
     """A lease on one revision of one study, held by ``owner`` until ``until`` (UTC)."""
 
@@ -138,6 +153,20 @@ class StudyIndex(Protocol):
 
     def assessments(self, study_instance_uid: str) -> list[dict[str, Any]]:
         """All versions, oldest first: {"revision", "stage", "created_at", "superseded", "document"}."""
+
+    def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
+        """Store what somebody said about a study, in place of what the same message said before."""
+
+    def announcement(self, source: Source, uid: str) -> Announcement | None: ...
+
+    def study_counts(self, study_instance_uids: Sequence[str]) -> dict[str, StudyCount]:
+        """Study UID -> how many of the announced images came; only studies about which something was said."""
+
+    def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        """Insert, idempotent on path."""
+
+    def conflicts(self) -> list[ConflictRow]:
+        """All of them, oldest first."""
 
     def infusion_date(self, patient_id: str) -> date | None: ...
 

@@ -21,8 +21,20 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triage.errors import Transient
-from workers.ports import Claim, InstanceRow, StudyRow, StudyState
-from workers.store_schema import WRITES, UtcDateTime, assessments, infusions, instances, open_engine, series, studies
+from workers import store_notices
+from workers.announcements import Announcement, Source, StudyCount
+from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
+from workers.store_schema import (
+    WRITES,
+    UtcDateTime,
+    announcements,
+    assessments,
+    infusions,
+    instances,
+    open_engine,
+    series,
+    studies,
+)
 
 STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
 STUDY_FACTS = ("patient_id", "issuer", "birth_date", "sex", "study_date", "study_time", "accession_number")
@@ -266,6 +278,30 @@ class SqlIndex:
             .order_by(a.revision, a.stage_rank)
         )
         return [dict(row) for row in self._read(statement)]
+
+    # --- what others said, and what was kept aside
+
+    def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
+        with self._write() as connection:
+            store_notices.put_announcement(connection, self._insert, announcement, now)
+
+    def announcement(self, source: Source, uid: str) -> Announcement | None:
+        conditions = (announcements.c.source == source.value, announcements.c.uid == uid)
+        with _transient_errors(), self._engine.connect() as connection:
+            found = store_notices.read_announcements(connection, *conditions)
+        return found[0] if found else None
+
+    def study_counts(self, study_instance_uids: Sequence[str]) -> dict[str, StudyCount]:
+        with _transient_errors(), self._engine.connect() as connection:
+            return store_notices.study_counts(connection, study_instance_uids)
+
+    def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        with self._write() as connection:
+            store_notices.record_conflicts(connection, self._insert, rows)
+
+    def conflicts(self) -> list[ConflictRow]:
+        with _transient_errors(), self._engine.connect() as connection:
+            return store_notices.read_conflicts(connection)
 
     # --- patients
 

@@ -137,6 +137,39 @@ infusions = sa.Table(
 )
 
 
+# what others said about studies: performed procedure steps, availability notices, answers of the PACS
+announcements = sa.Table(
+    "announcements",
+    metadata,
+    sa.Column("source", sa.String(16), primary_key=True),
+    sa.Column("uid", sa.String(64), primary_key=True),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("step", sa.String(16), nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+announced_series = sa.Table(
+    "announced_series",
+    metadata,
+    sa.Column("source", sa.String(16), primary_key=True),
+    sa.Column("uid", sa.String(64), primary_key=True),
+    sa.Column("series_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("images", sa.Integer, nullable=False),
+)
+
+# other content that came under a known SOP Instance UID; the files lie in the conflicts folder
+conflicts = sa.Table(
+    "conflicts",
+    metadata,
+    sa.Column("path", sa.String(128), primary_key=True),
+    sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+    sa.Column("series_instance_uid", sa.String(64), nullable=False),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("calling_ae", sa.Text, nullable=False),
+)
+
+
 def open_engine(url: str) -> Engine:
     """An engine with the tables in place. Any number of processes may do this at once.
 

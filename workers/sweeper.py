@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from triage.errors import Transient
 from workers import broker, completeness
+from workers.announcements import StudyCount
 from workers.completeness import Progress
 from workers.config import Settings
 from workers.log import get_logger, study_hash
@@ -94,24 +95,27 @@ class Sweeper:
         """
         rows = self._index.receiving()
         self._probe.forget(all_but={row.study_instance_uid for row in rows})
+        announced = self._index.study_counts([row.study_instance_uid for row in rows]) if rows else {}
         ready = 0
         for row in rows:
             try:
-                ready += self._arrival(row)
+                ready += self._arrival(row, announced.get(row.study_instance_uid, StudyCount()))
             except Transient:
                 raise
             except Exception:
                 log.exception("arrival.not_checked", study=study_hash(row.study_instance_uid))
         return ready
 
-    def _arrival(self, row: StudyRow) -> bool:
+    def _arrival(self, row: StudyRow, announced: StudyCount) -> bool:
         now = self._clock.now()
         facts = self._probe.facts(row)
         leased = row.lease_until is not None and row.lease_until > now
         progress = Progress(
             seen=self._seen.get(row.study_instance_uid, {}), taken_up=leased or row.decided_revision is not None
         )
-        verdict = completeness.decide(facts, progress=progress, now=now, settings=self._settings.arrival)
+        verdict = completeness.decide(
+            facts, progress=progress, now=now, settings=self._settings.arrival, announced=announced
+        )
         if not verdict.ready:
             return False
         if not self._index.mark_ready(row.study_instance_uid, now=now, reason=verdict.rule):

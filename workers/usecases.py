@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from triage.baseline import Candidate
 from triage.errors import NotAssessable, Transient
 from triage.model import Assessment, BaselineChoice, Priority, SequenceKind, Stage, Study, StudyImages
-from workers import refusals
+from workers import announcements, refusals
 from workers.baselines import BaselineShelf, Comparison, compare_with, earlier_documents, reopen_followups
 from workers.config import Settings
 from workers.lease import Lease, LeaseLost, hold
@@ -264,6 +264,7 @@ def _save(lease: Lease, outcome: Outcome, stage: Stage, timings_s: Mapping[str, 
     claim = lease.claim
     assessment = keep_priority(outcome.assessment, deps.index.assessments(claim.study_instance_uid))
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
+    assessment = _with_missing_images(assessment, deps.index)
     lease.check()
     stored = deps.index.save_assessment(
         lease.claim, stage=stage.value, document=to_document(assessment), now=deps.clock.now()
@@ -277,6 +278,13 @@ def _save(lease: Lease, outcome: Outcome, stage: Stage, timings_s: Mapping[str, 
         deps.results.write(claim.study_instance_uid, claim.revision, outcome)
     except Exception:
         log.exception("results.not_written", stage=stage.value)
+
+
+def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessment:
+    """The same assessment, saying how many of the announced images it saw when some are missing."""
+    uid = assessment.study.study_instance_uid
+    text = announcements.sentence(index.study_counts([uid]).get(uid, announcements.StudyCount()))
+    return assessment if text is None else dataclasses.replace(assessment, notices=(*assessment.notices, text))
 
 
 _URGENCY = {Priority.UNCHANGED: 0, Priority.P3: 1, Priority.P2: 2, Priority.P1: 3}

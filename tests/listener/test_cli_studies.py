@@ -11,7 +11,8 @@ import pytest
 from tests.fakes import SUSPECTED, an_assessment, an_instance, some_images
 from tests.listener.cli_runner import Icansee
 from workers import config
-from workers.ports import StudyIndex, StudyState
+from workers.announcements import Announcement, Source, Step
+from workers.ports import ConflictRow, StudyIndex, StudyState
 from workers.store import open_index
 
 UID = "1.2.3"
@@ -194,3 +195,14 @@ def test_a_bug_exits_1_without_the_message_that_may_quote_a_header(
     assert answer.code == 1
     assert "ZeroDivisionError" in answer.err
     assert "Doe" not in answer.err
+
+
+@pytest.mark.parametrize("command", [["studies"], ["show", UID]])
+def test_says_what_is_missing_and_what_was_kept_aside(icansee: Icansee, command: list[str]) -> None:
+    index = receive(icansee)
+    index.put_announcement(Announcement(Source.MPPS, "1.9", UID, Step.COMPLETED, {f"{UID}.1": 40}), now=NOW)
+    index.record_conflicts([ConflictRow("1.a.dcm", "1", "1.2", UID, NOW, "MR1")])
+    answer = icansee(*command)
+    assert answer.code == 0
+    assert "1 of 40 announced images arrived" in answer.out
+    assert "other content" in answer.out

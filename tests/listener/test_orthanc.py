@@ -21,7 +21,9 @@ _SCRIPT = """
     import base64, json, subprocess, sys, threading, time, urllib.request
     from pathlib import Path
     from listener import scp
+    from tests.workers.data_sets import STUDY
     from workers.config import parse
+    from workers.store import open_index
     folder = Path(sys.argv[1])
     settings = parse(json.loads(sys.argv[2]))
     stop, ports = threading.Event(), []
@@ -59,6 +61,13 @@ _SCRIPT = """
             if answer["commitment"]["Status"] != "Pending":
                 break
             time.sleep(0.05)
+        index = open_index(settings.index_url)
+        for _ in range(400):  # asked while the images came, and again because they became more
+            count = index.study_counts([STUDY]).get(STUDY)
+            if count and count.announced == len(ids):
+                break
+            time.sleep(0.05)
+        answer["counted"] = [count.received, count.announced]
         print(json.dumps(answer))
     finally:
         orthanc.terminate()
@@ -78,10 +87,13 @@ def test_orthanc_delivers(tmp_path: Path) -> None:
         data_set = a_data_set(number, pixels=bytes([number]) * 5000, Rows=50, Columns=50, BitsAllocated=16)
         (tmp_path / "in" / f"{number:02}.dcm").write_bytes(as_file(data_set))
     report_to = [{"ae_title": "ORTHANC", "host": "127.0.0.1", "port": 14242}]
-    settings = json.dumps(settings_for(tmp_path / "state", sections={"commitment": {"report_to": report_to}}))
+    query = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": 14242, "every_s": 0.1}
+    sections = {"commitment": {"report_to": report_to}, "arrival": {"query": query}}
+    settings = json.dumps(settings_for(tmp_path / "state", sections=sections))
     program = [sys.executable, "-c", textwrap.dedent(_SCRIPT), str(tmp_path), settings]
     run = subprocess.run(
         [unshare, "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *program],
+        cwd=Path(__file__).parents[2],
         env={**os.environ, "TCP_NODELAY": "1"},  # Debian's Orthanc leaves Nagle on
         capture_output=True,
         text=True,
@@ -91,6 +103,7 @@ def test_orthanc_delivers(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     answer = json.loads(next(line for line in run.stdout.splitlines() if line.startswith("{")))
     assert (answer["InstancesCount"], answer["FailedInstancesCount"]) == (12, 0)
+    assert answer["counted"] == [12, 12]  # what Orthanc says to our C-FIND
     commitment = answer["commitment"]
     assert (commitment["Status"], commitment["RemoteAET"]) == ("Failure", "ICANSEE")
     assert len(commitment["Success"]) == 12

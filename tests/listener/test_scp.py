@@ -33,6 +33,7 @@ from tests.listener.rawscu import (
 from tests.workers.data_sets import BIG_ENDIAN, DEFLATED, IMPLICIT, STUDY, a_data_set, as_file, encoded
 from triage.errors import Misconfigured
 from workers.config import parse
+from workers.store import open_index
 
 UID = f"{STUDY}.1.1"
 DATA = encoded(a_data_set())
@@ -460,3 +461,15 @@ def test_idle_associations_are_closed(tmp_path: Path) -> None:
         started = time.monotonic()
         assert raw.hung_up()
         assert time.monotonic() - started > 0.3
+
+
+def test_a_conflict_is_in_the_index(node: Node) -> None:
+    with Raw.connect(node.port) as raw:
+        raw.associate()
+        for pixels in (b"\1\2", b"\3\4", b"\3\4"):
+            assert raw.store(f"{STUDY}.1.1", encoded(a_data_set(1, pixels=pixels))) == 0
+    index = open_index(node.settings.index_url)
+    eventually(index.conflicts)
+    [row] = index.conflicts()
+    assert (row.sop_instance_uid, row.study_instance_uid, row.calling_ae) == (f"{STUDY}.1.1", STUDY, "RAW")
+    index.close()

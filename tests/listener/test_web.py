@@ -13,7 +13,9 @@ from listener.web import Site, create_app
 from tests.fakes import SUSPECTED, FakeClock, InMemoryIndex, Verdict, an_assessment, an_instance, some_images
 from triage.errors import Transient
 from triage.model import Category, Priority
+from workers.announcements import Announcement, Source, Step
 from workers.config import Settings, StoreSettings, WebSettings
+from workers.ports import ConflictRow
 from workers.results import ResultFolder
 
 UID = "1.2.3"
@@ -61,6 +63,18 @@ def test_a_document_is_the_stored_one(node: Node) -> None:
     assert node.client.get(f"/api/studies/{UID}").json() == node.index.assessment(UID)
     (version,) = node.client.get(f"/api/studies/{UID}/versions").json()
     assert (version["revision"], version["stage"], version["superseded"]) == (1, "full", False)
+
+
+def test_the_worklist_says_what_is_missing_and_what_was_kept_aside(node: Node) -> None:
+    node.decided()
+    step = Announcement(Source.MPPS, "1.9", UID, Step.COMPLETED, {f"{UID}.1": 40})
+    node.index.put_announcement(step, now=node.clock.now())
+    node.index.record_conflicts([ConflictRow("1.a.dcm", "1", "1.2", UID, node.clock.now(), "MR1")])
+    [entry] = node.client.get("/api/studies").json()
+    assert (entry["announced_images"], entry["missing_images"], entry["conflicts"]) == (40, 39, 1)
+    page = node.client.get("/").text
+    assert "1 of 40 announced images arrived" in page
+    assert "1 with other content under a known UID, kept aside" in page
 
 
 def test_the_worklist_is_sorted_by_priority_and_then_by_waiting(node: Node) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from workers.ports import Claim, InstanceRow, StudyIndex, StudyState
+from workers.announcements import Announcement, Source, Step
+from workers.ports import Claim, ConflictRow, InstanceRow, StudyIndex, StudyState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 STUDY = "1.2.826.0.1"
@@ -388,3 +389,31 @@ class IndexContract:
         index.set_infusion_date("P-1", date(2026, 1, 6))
         assert index.infusion_date("P-1") == date(2026, 1, 6)
         assert index.infusions() == {"P-1": date(2026, 1, 6), "P-2": date(2026, 2, 5)}
+
+    # --- what others said, what was kept aside
+
+    def test_announcements_replace_each_other(self, index: StudyIndex) -> None:
+        begun = Announcement(Source.MPPS, "1.9", STUDY, Step.IN_PROGRESS, {})
+        done = replace(begun, step=Step.COMPLETED, images={f"{STUDY}.1": 3, f"{STUDY}.2": 2})
+        assert index.announcement(Source.MPPS, "1.9") is None
+        for one in (begun, done, done):
+            index.put_announcement(one, now=NOW)
+            assert index.announcement(Source.MPPS, "1.9") == one
+        assert index.announcement(Source.AVAILABILITY, "1.9") is None
+
+    def test_study_counts(self, index: StudyIndex) -> None:
+        assert index.study_counts([STUDY]) == {}
+        index.record_instances([a_row(1), a_row(2), a_row(3, study_instance_uid="1.5", series_instance_uid="1.5.1")])
+        said = Announcement(Source.MPPS, "1.9", STUDY, Step.COMPLETED, {f"{STUDY}.1": 3, f"{STUDY}.2": 2})
+        index.put_announcement(said, now=NOW)
+        [found] = index.study_counts([STUDY, "1.5"]).values()
+        assert [(one.received, one.announced) for one in found.series] == [(2, 3), (0, 2)]
+        assert (found.received, found.announced, found.closed) == (2, 5, True)
+
+    def test_conflicts_are_recorded_once(self, index: StudyIndex) -> None:
+        second = ConflictRow("1.2.b.dcm", "1.2", "1.3", STUDY, later(1), "MR1")
+        first = replace(second, path="1.2.a.dcm", received_at=NOW)
+        index.record_conflicts([])
+        index.record_conflicts([second, first])
+        index.record_conflicts([second])
+        assert index.conflicts() == [first, second]

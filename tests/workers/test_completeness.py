@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import NOON
 from triage.model import SequenceKind
+from workers.announcements import SeriesCount, StudyCount
 from workers.completeness import Progress, SeriesFacts, decide, gap_free
 from workers.config import ArrivalSettings
 
@@ -64,6 +65,28 @@ def test_fresh_study(series: list[SeriesFacts], rule: str) -> None:
     verdict = decide(series, progress=Progress(), now=NOON, settings=SETTINGS)
     assert verdict.rule == rule
     assert verdict.ready is (rule not in ("waiting", "empty"))
+
+
+@pytest.mark.parametrize(
+    ("images", "closed", "rule"),
+    [
+        pytest.param({}, False, "flair_settled", id="noop: nothing announced"),
+        pytest.param({"flair": 30}, True, "announced", id="all there"),
+        pytest.param({"flair": 30, "t1": 5}, True, "flair_count", id="FLAIR is there, T1 is missing"),
+        pytest.param({"flair": 31}, True, "waiting", id="one FLAIR image is missing, though gap-free and settled"),
+        pytest.param({"flair": 31}, False, "flair_settled", id="the scanner is still at work: its numbers grow"),
+    ],
+)
+def test_announced_study(images: dict[str, int], closed: bool, rule: str) -> None:
+    counts = tuple(SeriesCount(uid, 30 if uid == "flair" else 0, number) for uid, number in images.items())
+    verdict = decide(
+        [a_series(silent_s=1)],
+        progress=Progress(),
+        now=NOON,
+        settings=SETTINGS,
+        announced=StudyCount(counts, closed=closed),
+    )
+    assert verdict.rule == rule
 
 
 @pytest.mark.parametrize(

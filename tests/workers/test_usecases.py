@@ -26,6 +26,7 @@ from tests.fakes import (
 )
 from triage.errors import NotAssessable, Transient
 from triage.model import Category, Priority, SequenceKind, StudyImages
+from workers.announcements import Announcement, Source, Step
 from workers.baselines import BaselineShelf
 from workers.config import Settings
 from workers.ports import StudyState
@@ -94,6 +95,23 @@ def test_a_due_study_gets_its_first_look_its_full_assessment_and_its_files(tmp_p
     assert node.stages() == [(1, "first_look"), (1, "full")]
     assert node.results.written == [(STUDY, 1, "first_look"), (STUDY, 1, "full")]
     assert node.reader.asked[0] == frozenset({SequenceKind.FLAIR})
+
+
+@pytest.mark.parametrize(
+    ("announced", "notices"),
+    [
+        pytest.param(1, [], id="noop: all of them came"),
+        pytest.param(4, ["processed on 1 of 4 images that were announced"], id="three are missing"),
+    ],
+)
+def test_missing_images_are_said_in_the_document(tmp_path: Path, announced: int, notices: list[str]) -> None:
+    node = Node(tmp_path, some_images(STUDY))
+    step = Announcement(Source.MPPS, "1.9", STUDY, Step.COMPLETED, {f"{STUDY}.1": announced})
+    node.index.put_announcement(step, now=node.clock.now())
+    assert node.ring() is Result.DECIDED
+    document = node.index.assessment(STUDY)
+    assert document is not None
+    assert document["notices"] == notices
 
 
 @pytest.mark.parametrize(

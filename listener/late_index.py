@@ -1,0 +1,43 @@
+"""The index as the door uses it: opened when it is first needed, so that objects are received while it is away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+
+from workers.announcements import Announcement, Source
+from workers.ports import ConflictRow, InstanceRow, StudyRow
+from workers.store import SqlIndex, open_index
+
+
+class LateIndex:
+    """What the listener needs of the index. Every method may raise errors.Transient."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._lock = url, threading.Lock()
+        self._index: SqlIndex | None = None
+
+    def _opened(self) -> SqlIndex:
+        with self._lock:
+            if self._index is None:
+                self._index = open_index(self._url)
+            return self._index
+
+    def record_instances(self, rows: Sequence[InstanceRow]) -> None:
+        self._opened().record_instances(rows)
+
+    def paths_under(self, prefix: str) -> dict[str, int]:
+        return self._opened().paths_under(prefix)
+
+    def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
+        self._opened().put_announcement(announcement, now=now)
+
+    def announcement(self, source: Source, uid: str) -> Announcement | None:
+        return self._opened().announcement(source, uid)
+
+    def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        self._opened().record_conflicts(rows)
+
+    def studies(self, *, limit: int = 500) -> list[StudyRow]:
+        return self._opened().studies(limit=limit)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from workers.announcements import Announcement, Source
 from workers.ports import ConflictRow, InstanceRow, StudyRow
-from workers.store import SqlIndex, open_index
+
+if TYPE_CHECKING:
+    from workers.store import SqlIndex
 
 
 class LateIndex:
@@ -21,6 +24,8 @@ class LateIndex:
     def _opened(self) -> SqlIndex:
         with self._lock:
             if self._index is None:
+                from workers.store import open_index  # a receiving child that hears of no step never needs it
+
                 self._index = open_index(self._url)
             return self._index
 

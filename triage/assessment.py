@@ -21,7 +21,7 @@ from triage.enhancement import EnhancementLimits, enhancing
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
 from triage.evolution import EvolutionLimits, evolution, visit_now
-from triage.fluid import FluidLimits, fluid_changes
+from triage.fluid import FluidLimits, fluid_alone, fluid_changes
 from triage.images import affine_of, inverse, to_sitk
 from triage.lesions import LesionLimits, focal_changes
 from triage.look_alikes import LookAlikeLimits
@@ -343,7 +343,7 @@ def _compare_fully(
         sd = next((m.uncertainty for m in draft.measurements if m.uncertainty is not None), 0.0)
         parts = Found(separators(pair.scale, pair.grid, settings.measurement, sd))
     with clock.part("fluid"):
-        fluid = fluid_changes(pair, session, prepared.session, deformation, settings.fluid)
+        fluid = fluid_changes(pair, session, prepared.session, settings.fluid)
     with clock.part("enhancement"):
         focal = enhancing(pair, session, prepared.session, focal, settings.enhancement)
     with clock.part("diffusion"):
@@ -403,9 +403,11 @@ def _alone(
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
         chronic = burden(flair, labels, brain, settings.burden)
+    with clock.part("fluid"):
+        fluid = fluid_alone(session, labels, names, settings.fluid)
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_found(alone, plain, chronic, restriction)
+    draft = draft.with_found(alone, plain, chronic, fluid, restriction)
     return replace(draft, findings=_detect_alone(draft.measurements, settings))
 
 

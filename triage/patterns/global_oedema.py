@@ -1,28 +1,149 @@
-"""Pattern D: global cerebral oedema. Not built yet: it says so in every result instead of staying silent."""
+"""Pattern D: global cerebral oedema. Sulci and cisterns are effaced, the brain grows, the ventricles may give way.
+
+Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (clinical.md, pattern D). dCSF beyond 14 % is visible
+oedema on stroke CT; sulcal fluid below 5 mL is global oedema on CT.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.model import Finding, Measurement, Presence, ProtocolMatch
+from triage.measurement import lookup
+from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
 
 PATTERN = "D"
 TITLE = "global cerebral oedema"
+VOLUME = "volume_change_percent"
+FLAIR_ALONE = "source: flair"  # how triage.fluid names a figure that no other contrast stands behind
 
 
 @dataclass(frozen=True)
 class GlobalOedemaLimits:
-    """Limits of pattern D."""
+    """Limits in percent unless named otherwise; ``_same`` / ``_different`` by protocol class. Absolute change and z must both hold.
+
+    Same-protocol values are those of clinical.md (mark S). Across protocols thin sulci alone were measured 57 % apart on T2 and 31 % apart the
+    other way on FLAIR (real pair without oedema): contradiction is in the uncertainty, the wider limits cover what both contrasts share.
+    flair_alone: factor on every limit when only FLAIR stands behind a figure.
+    alone_sulcal_ml: single scan, sulcal fluid below this.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    sulcal_same: float = -25.0
+    sulcal_different: float = -32.0
+    sulcal_strong_same: float = -50.0
+    sulcal_strong_different: float = -60.0
+    extraventricular_same: float = -14.0
+    extraventricular_different: float = -25.0
+    brain_same: float = 1.5
+    brain_different: float = 2.0
+    ventricles_same: float = -15.0
+    ventricles_different: float = -25.0
+    cisterns_same: float = -30.0
+    cisterns_different: float = -45.0
+    flair_alone: float = 1.5
+    z: float = 3.0
+    alone_sulcal_ml: float = 5.0
 
 
-def detect(_measurements: tuple[Measurement, ...], _protocol: ProtocolMatch, _limits: GlobalOedemaLimits) -> Finding:
-    """Always indeterminate."""
-    return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: not built")
+@dataclass(frozen=True)
+class _Sign:
+    """One sign; answer None: not measured."""
+
+    name: str
+    answer: bool | None
+    evidence: tuple[str, ...]
 
 
-def detect_alone(_measurements: tuple[Measurement, ...], _limits: GlobalOedemaLimits) -> Finding:
-    """Without a baseline: always indeterminate."""
-    return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: no baseline to compare with")
+def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limits: GlobalOedemaLimits) -> Finding:
+    """Pattern D from the measurements of one follow-up against its baseline."""
+    same = protocol is ProtocolMatch.SAME
+    figures = {
+        name: lookup(measurements, name, VOLUME)
+        for name in ("sulcal_csf", "extraventricular_csf", "brain", "ventricles", "cisterns")
+    }
+
+    def beyond(name: str, limit_same: float, limit_different: float) -> bool | None:
+        return _beyond(figures[name], limit_same if same else limit_different, limits)
+
+    strong = beyond("sulcal_csf", limits.sulcal_strong_same, limits.sulcal_strong_different)
+    inner = (
+        beyond("ventricles", limits.ventricles_same, limits.ventricles_different),
+        beyond("cisterns", limits.cisterns_same, limits.cisterns_different),
+    )
+    signs = (
+        _Sign(
+            "sulci", beyond("sulcal_csf", limits.sulcal_same, limits.sulcal_different), (_line(figures["sulcal_csf"]),)
+        ),
+        _Sign(
+            "fluid outside the ventricles",
+            beyond("extraventricular_csf", limits.extraventricular_same, limits.extraventricular_different),
+            (_line(figures["extraventricular_csf"]),),
+        ),
+        _Sign("brain volume", beyond("brain", limits.brain_same, limits.brain_different), (_line(figures["brain"]),)),
+        _Sign(
+            "ventricles or cisterns",
+            True if True in inner else None if None in inner else False,
+            (_line(figures["ventricles"]), _line(figures["cisterns"])),
+        ),
+    )
+    evidence = (*(line for sign in signs for line in sign.evidence), *_bright_fluid(measurements))
+    return _finding(signs, strong is True, evidence, protocol)
+
+
+def _finding(signs: tuple[_Sign, ...], strong: bool, evidence: tuple[str, ...], protocol: ProtocolMatch) -> Finding:
+    present = [sign.name for sign in signs if sign.answer]
+    if present:
+        strength = Strength.STRONG if strong else Strength.SUSPECTED if len(present) >= 2 else Strength.POSSIBLE
+        text = f"{TITLE}: {', '.join(present)} against the baseline ({protocol} protocol)"
+        return Finding(PATTERN, Presence.PRESENT, strength, text, evidence)
+    missing = [sign.name for sign in signs if sign.answer is None]
+    if signs[0].answer is None or signs[2].answer is None:
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: not measured: {', '.join(missing)}", evidence)
+    text = f"{TITLE}: neither fluid nor brain volume changed beyond the limits ({protocol} protocol)"
+    if missing:
+        text += f"; not measured: {', '.join(missing)}"
+    return Finding(PATTERN, Presence.ABSENT, None, text, evidence)
+
+
+def _beyond(m: Measurement, limit: float, limits: GlobalOedemaLimits) -> bool | None:
+    """Whether the change goes beyond ``limit`` in the limit's own direction, and beyond z times its uncertainty."""
+    if m.value is None:
+        return None
+    wide = limit * (limits.flair_alone if (m.reason or "").startswith(FLAIR_ALONE) else 1.0)
+    sign = 1.0 if limit > 0 else -1.0
+    return sign * m.value >= sign * wide and (m.uncertainty is None or abs(m.value) >= limits.z * m.uncertainty)
+
+
+def _bright_fluid(measurements: tuple[Measurement, ...]) -> tuple[str, ...]:
+    """The FLAIR signal of fluid, for the reader: oxygen and gadolinium raise it, and it is no sign of oedema."""
+    found = [m for m in measurements if m.quantity == "csf_flair_change_percent" and m.value is not None]
+    return tuple(_line(m) for m in found)
+
+
+def _line(m: Measurement) -> str:
+    if m.value is None:
+        return f"{m.region}/{m.quantity}: not measured ({m.reason})"
+    spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.1f}"
+    return f"{m.region}/{m.quantity} = {m.value:+.1f}{spread} {m.unit}"
+
+
+def detect_alone(measurements: tuple[Measurement, ...], limits: GlobalOedemaLimits) -> Finding:
+    """Without a baseline: tight sulci are possible oedema at most, since a young brain looks the same."""
+    sulci = lookup(measurements, "sulcal_csf", "fluid_volume_ml")
+    if sulci.value is None:
+        return Finding(
+            PATTERN,
+            Presence.INDETERMINATE,
+            None,
+            f"{TITLE}: no baseline, and sulcal fluid was not measured",
+            (_line(sulci),),
+        )
+    if sulci.value < limits.alone_sulcal_ml:
+        text = (
+            f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is below {limits.alone_sulcal_ml:g} mL. "
+            "It may be a young brain: children and young adults have narrow sulci"
+        )
+        return Finding(PATTERN, Presence.PRESENT, Strength.POSSIBLE, text, (_line(sulci),))
+    text = f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is not tight, a loss of fluid cannot be seen on one scan"
+    return Finding(PATTERN, Presence.INDETERMINATE, None, text, (_line(sulci),))

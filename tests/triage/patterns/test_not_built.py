@@ -7,12 +7,11 @@ from types import ModuleType
 import pytest
 
 from triage.model import Presence, ProtocolMatch
-from triage.patterns import cortical_diffusion, focal_white_matter, global_oedema
+from triage.patterns import cortical_diffusion, focal_white_matter
 
 NOT_BUILT = [
     pytest.param(focal_white_matter, focal_white_matter.FocalWhiteMatterLimits(), id="B"),
     pytest.param(cortical_diffusion, cortical_diffusion.CorticalDiffusionLimits(), id="C"),
-    pytest.param(global_oedema, global_oedema.GlobalOedemaLimits(), id="D"),
 ]
 
 

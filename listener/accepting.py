@@ -11,6 +11,7 @@ from typing import Protocol
 
 from listener import admission
 from listener.admission import Address
+from listener.meters import Meter
 from triage.errors import Misconfigured
 from workers.config import ListenerSettings
 from workers.log import get_logger
@@ -59,18 +60,20 @@ def listening_socket(settings: ListenerSettings) -> Iterator[socket.socket]:
         yield listening
 
 
-def accept_until(stop: threading.Event, listening: socket.socket, settings: ListenerSettings, takes: Takes) -> None:
+def accept_until(
+    stop: threading.Event, listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter
+) -> None:
     """Hand over connections until ``stop`` is set, then close the port."""
     with listening, selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         while not stop.is_set():
             if selector.select(POLL_S):
-                _accept_one(listening, settings, takes)
+                _accept_one(listening, settings, takes, meter)
             else:
                 takes.reap()
 
 
-def _accept_one(listening: socket.socket, settings: ListenerSettings, takes: Takes) -> None:
+def _accept_one(listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter) -> None:
     try:
         connection, peer = listening.accept()
     except BlockingIOError:
@@ -87,6 +90,7 @@ def _accept_one(listening: socket.socket, settings: ListenerSettings, takes: Tak
         reason = admission.TOO_MANY.reason
     if reason:
         log.warning("connection.refused", address=str(address), reason=reason)
+        meter.count(f"associations_refused:{reason}")
         connection.close()
         return
     takes.take(connection, address)

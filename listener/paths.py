@@ -34,7 +34,13 @@ def build_receiver(
     if settings.commitment.enabled:
         services.append(commitment.service(settings, store))
     listener = settings.listener
-    return Receiver(listener, lambda tally_of: receive_path(listener, reception, tally_of), combine(services), on_end)
+    return Receiver(
+        listener,
+        lambda tally_of: receive_path(listener, reception, tally_of),
+        combine(services),
+        on_end,
+        reception.meter,
+    )
 
 
 def receive_path(settings: ListenerSettings, reception: Reception, tally_of: TallyOf) -> ReceivePath:

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from listener.admission import Address
+from listener.meters import MeterFolder
 from workers.config import Settings
 from workers.log import get_logger
 from workers.ports import InstanceRow
@@ -127,6 +128,7 @@ class ProcessPool:
         if closing:
             return
         log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
+        MeterFolder(self._settings.store.state_dir).bury(child.process.pid)
         self._on_loss()
         time.sleep(RESTART_PAUSE_S)
         if not self._closing:

@@ -13,10 +13,12 @@ from typing import Any
 
 from listener.admission import parse_address
 from listener.late_index import LateIndex
+from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver
 from listener.pool import MESSAGE_BYTES, ROWS
 from listener.receiver import OpenAssociation, Receiver
 from listener.reception import Reception
+from listener.upkeep import repeating
 from workers import log as logs
 from workers.config import Settings
 from workers.files import open_files
@@ -47,15 +49,19 @@ def main() -> None:
     ended: list[int] = []
     writer = IndexWriter(report_rows)
     writer.start()
-    store = open_files(settings)
+    store, meter, meters = open_files(settings), Meter(), MeterFolder(settings.store.state_dir)
 
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)
 
-    receiver = build_receiver(settings, store, LateIndex(settings.index_url), Reception(store, writer.put), on_end)
-    grace_s = _serve(channel, receiver, ended, report)
-    receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
+    receiver = build_receiver(
+        settings, store, LateIndex(settings.index_url), Reception(store, writer.put, meter), on_end
+    )
+    with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
+        grace_s = _serve(channel, receiver, ended, report)
+        receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
     writer.close(timeout_s=FLUSH_S)
+    meters.write(meter)
 
 
 def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Any) -> float | None:

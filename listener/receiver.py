@@ -19,6 +19,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from listener import admission, contexts, tls
 from listener.admission import Address
+from listener.meters import Meter
 from listener.reception import Tally
 from listener.services import Services
 from workers.config import ListenerSettings
@@ -63,6 +64,7 @@ class Receiver:
         path: how objects come in, given the function association -> its tally.
         services: what is offered besides C-STORE and C-ECHO.
         on_end: hears of every connection that is over.
+        meter: counts associations.
 
     Raises:
         Misconfigured: the TLS settings do not work.
@@ -74,12 +76,14 @@ class Receiver:
         path: Callable[[TallyOf], ReceivePath],
         services: Services = Services(),  # noqa: B008 - frozen
         on_end: Callable[[OpenAssociation], None] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         silence_library()
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
         self._services = services.classes | {contexts.VERIFICATION}
         self._tls = None if settings.tls is None else tls.server_context(settings.tls)
+        self._meter = meter or Meter()
         self._on_end = on_end or (lambda _: None)
         self._open: dict[Any, OpenAssociation] = {}
         self._lock = threading.Lock()
@@ -124,6 +128,7 @@ class Receiver:
             ended = [entry for entry in self._open.values() if _has_ended(entry.association)]
             for entry in ended:
                 del self._open[entry.association]
+        self._meter.set("associations_open", len(self._open))
         for entry in ended:
             _log_end(entry)
             self._on_end(entry)
@@ -153,6 +158,7 @@ class Receiver:
     def _on_request(self, event: Any) -> None:
         """Admit or refuse, and offer exactly the contexts that are asked for."""
         association = event.assoc
+        self._meter.count("associations")
         request = association.requestor.primitive
         entry = self._open[association]
         entry.calling_ae = request.calling_ae_title.strip()
@@ -162,6 +168,7 @@ class Receiver:
         )
         if refusal is not None:
             entry.refusal = refusal.reason
+            self._meter.count(f"associations_refused:{refusal.reason}")
             association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
             association.kill()
             return

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from listener.meters import Meter
 from triage.errors import Rejected
 from workers.files import FileStore, Outcome, Spool
 from workers.log import get_logger, study_hash
@@ -35,10 +37,11 @@ class Reception:
     Args:
         store: where the objects go.
         record: takes the row of a durable object; must not block.
+        meter: counts what comes and what is refused.
     """
 
-    def __init__(self, store: FileStore, record: Callable[[InstanceRow], None]) -> None:
-        self._store, self._record = store, record
+    def __init__(self, store: FileStore, record: Callable[[InstanceRow], None], meter: Meter | None = None) -> None:
+        self._store, self._record, self.meter = store, record, meter or Meter()
 
     def begin(self, announced: Announced, context_class_uid: str) -> Spool:
         """Open a place for the object that was announced under a presentation context.
@@ -49,7 +52,9 @@ class Reception:
         if announced.sop_class_uid != context_class_uid:
             message = "the SOP class is not the one of the presentation context"
             raise Rejected(SOP_CLASS_NOT_SUPPORTED, "class_not_negotiated", message)
-        return self._store.spool(announced)
+        spool = self._store.spool(announced)
+        spool.begun = time.perf_counter()
+        return spool
 
     def finish(self, spool: Spool, tally: Tally) -> int:
         """Make a completely received object durable; the status to answer with.
@@ -69,11 +74,13 @@ class Reception:
             )
         else:
             self._record(stored.row)  # also a repeated one: its row may have been lost
+        self.meter.stored(stored.outcome.value, stored.row.size_bytes, time.perf_counter() - spool.begun)
         return stored.status
 
     def refused(self, error: Exception, tally: Tally, *, calling_ae: str) -> int:
         """Log a refusal; the status to answer with."""
         tally.refused += 1
+        self.meter.count(f"instances_refused:{error.reason if isinstance(error, Rejected) else 'fault'}")
         if isinstance(error, Rejected):
             log.warning("instance.refused", reason=error.reason, message=error.message, calling_ae=calling_ae)
             return error.dicom_status

@@ -15,6 +15,7 @@ from typing import Any
 from listener import admission, commitment, pacs_query, tls
 from listener.accepting import Takes, accept_until, listening_socket
 from listener.late_index import LateIndex
+from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver
 from listener.reception import Reception
 from listener.upkeep import repeating
@@ -59,9 +60,13 @@ def run(
         store = open_files(settings)
         index = LateIndex(settings.index_url)
         writer = parts.enter_context(_writing(index, on_stored))
-        takes = _takes(settings, store, index, writer)
+        meter, meters = Meter(), MeterFolder(settings.store.state_dir)
+        meters.begin()
+        takes = _takes(settings, store, index, writer, meter)
         parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
         parts.enter_context(_scanning(store, index, writer))
+        numbers = _numbers(meter, meters, writer)
+        parts.enter_context(repeating("meters", numbers, every_s=WRITE_EVERY_S))
         for name, work, every_s in _upkeep(settings, store, index):
             parts.enter_context(repeating(name, work, every_s=every_s))
         port = int(listening.getsockname()[1])
@@ -70,11 +75,11 @@ def run(
             log.warning("listener.nobody_admitted", remedy="list the senders under listener.peers")
         if ready is not None:
             ready(port)
-        accept_until(stop, listening, settings.listener, takes)
+        accept_until(stop, listening, settings.listener, takes, meter)
     log.info("listener.stopped")
 
 
-def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: IndexWriter) -> Takes:
+def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: IndexWriter, meter: Meter) -> Takes:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
         if settings.listener.tls is not None:
@@ -82,7 +87,16 @@ def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: Index
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
-    return build_receiver(settings, store, index, Reception(store, writer.put))
+    return build_receiver(settings, store, index, Reception(store, writer.put, meter))
+
+
+def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable[[], None]:
+    def write() -> None:
+        meter.set("index_rows_waiting", writer.waiting)
+        meter.set("index_incomplete", int(writer.incomplete.is_set()))
+        meters.write(meter)
+
+    return write
 
 
 def _upkeep(

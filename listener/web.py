@@ -96,6 +96,14 @@ def _add_api(app: FastAPI, site: Site) -> None:
             raise HTTPException(404, "no picture of this study")
         return FileResponse(path, media_type="image/png")
 
+    @app.get("/metrics")
+    def metrics() -> Response:
+        from listener.metrics import CONTENT_TYPE, Health, door_numbers, render
+
+        facts, state_dir = health_of(site), site.settings.store.state_dir.absolute()
+        health = Health(tuple(facts["problems"]), facts["free_bytes"], facts["oldest_due_s"], facts["due"])
+        return Response(render(door_numbers(state_dir), site.index, health, state_dir), media_type=CONTENT_TYPE)
+
     @app.get("/healthz")
     def health() -> JSONResponse:
         facts = health_of(site)
@@ -128,10 +136,11 @@ def _document(site: Site, uid: str) -> dict[str, Any]:
 def health_of(site: Site) -> dict[str, Any]:
     """ok only when index and broker answer, disk is left, and no due study waits for longer than five minutes."""
     problems: list[str] = []
-    oldest_due_s = 0.0
+    oldest_due_s, waiting = 0.0, 0
     try:
         now = site.now()
         due = site.index.due(now=now)
+        waiting = len(due)
         oldest_due_s = max(((now - (row.due_at or row.ready_at or now)).total_seconds() for row in due), default=0.0)
     except IcanseeError:
         problems.append("index")
@@ -149,6 +158,7 @@ def health_of(site: Site) -> dict[str, Any]:
         "problems": problems,
         "free_bytes": free_bytes,
         "oldest_due_s": round(oldest_due_s, 1),
+        "due": waiting,
     }
 
 

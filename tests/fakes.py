@@ -243,6 +243,11 @@ class InMemoryIndex:
         keys = [key for key in self._assessments if key[0] == study_instance_uid]
         return [self._assessments[key] for key in sorted(keys, key=lambda key: (key[1], STAGE_RANK.get(key[2], 1)))]
 
+    def tallies(self) -> dict[tuple[str, str, str], int]:
+        self._here()
+        rows = (study.row for study in self._studies.values())
+        return dict(Counter((row.state.value, row.category or "", row.priority or "") for row in rows))
+
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
         self._here()
         self._announcements[announcement.source, announcement.uid] = announcement

@@ -204,6 +204,7 @@ class Spool:
         self._next_space_check = FREE_SPACE_CHECK_BYTES
         self._pending: list[Chunk] = [self._header]
         self._closed = self._renamed = False
+        self.begun = 0.0  # set by whoever measures how long a sender waits for its answer
         with _disk_errors():
             self._fd, self._temporary = _create_locked(self._final.parent, names)
 

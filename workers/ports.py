@@ -154,6 +154,9 @@ class StudyIndex(Protocol):
     def assessments(self, study_instance_uid: str) -> list[dict[str, Any]]:
         """All versions, oldest first: {"revision", "stage", "created_at", "superseded", "document"}."""
 
+    def tallies(self) -> dict[tuple[str, str, str], int]:
+        """(state, category, priority) -> number of studies; the latter two are empty without a decision."""
+
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
         """Store what somebody said about a study, in place of what the same message said before."""
 

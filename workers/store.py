@@ -279,6 +279,12 @@ class SqlIndex:
         )
         return [dict(row) for row in self._read(statement)]
 
+    def tallies(self) -> dict[tuple[str, str, str], int]:
+        c = studies.c
+        key = (c.state, c.category, c.priority)
+        rows = self._read(sa.select(*key, sa.func.count().label("number")).group_by(*key))
+        return {(row["state"], row["category"] or "", row["priority"] or ""): row["number"] for row in rows}
+
     # --- what others said, and what was kept aside
 
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:

@@ -176,9 +176,21 @@ class Sweeper:
             self._seen.popitem(last=False)
 
 
-def loop(sweeper: Sweeper, stop: threading.Event, *, sweep_every_s: float) -> None:
+def loop(
+    sweeper: Sweeper,
+    stop: threading.Event,
+    *,
+    sweep_every_s: float,
+    on_arrivals: Callable[[], None] = lambda: None,
+) -> None:
     """Until ``stop``. An index or broker that is away is logged once per pause; the pauses grow to ten seconds."""
-    arrivals = Pass("arrivals", sweeper.arrivals, ARRIVAL_EVERY_S)
+
+    def look() -> int:
+        found = sweeper.arrivals()
+        on_arrivals()
+        return found
+
+    arrivals = Pass("arrivals", look, ARRIVAL_EVERY_S)
     due = Pass("due", sweeper.ring_due, sweep_every_s)
     while not stop.wait(ARRIVAL_EVERY_S / 2):
         arrivals.run()
@@ -232,7 +244,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
         broker_epoch=lambda: broker.ping(url),
     )
     log.info("beat.started")
-    loop(sweeper, stop, sweep_every_s=settings.queue.sweep_every_s)
+    alive = (
+        settings.store.state_dir.absolute() / "run" / "beat.alive"
+    )  # its age tells a beat that hangs from one that works
+    alive.parent.mkdir(parents=True, exist_ok=True)
+    loop(sweeper, stop, sweep_every_s=settings.queue.sweep_every_s, on_arrivals=alive.touch)
 
 
 def _patiently(open_it: Callable[[], StudyIndex], stop: threading.Event) -> StudyIndex | None:

@@ -17,6 +17,7 @@ HOMES = {
     "fastapi": {"listener.web"},
     "starlette": {"listener.web"},
     "uvicorn": {"listener.web"},
+    "prometheus_client": {"listener.metrics"},
 }
 # by room or by the beginning of the module name
 NEIGHBOURHOODS = {

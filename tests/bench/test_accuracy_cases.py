@@ -20,7 +20,10 @@ def test_calibration_and_test_share_no_patient() -> None:
 
 
 def test_calibration_and_test_share_no_seed() -> None:
-    seeds = {split: {c.seed for c in _run(split)} | {HEADS[c.base.head].seed for c in _run(split)} for split in ("test", "calibration")}
+    seeds = {
+        split: {c.seed for c in _run(split)} | {HEADS[c.base.head].seed for c in _run(split)}
+        for split in ("test", "calibration")
+    }
     assert not (seeds["test"] & seeds["calibration"]) - {0}  # 0: a real head
 
 

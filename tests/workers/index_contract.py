@@ -417,3 +417,13 @@ class IndexContract:
         index.record_conflicts([second, first])
         index.record_conflicts([second])
         assert index.conflicts() == [first, second]
+
+    def test_tallies(self, index: StudyIndex) -> None:
+        assert index.tallies() == {}
+        make_ready(index)
+        index.record_instances([a_row(7, study_instance_uid="1.5"), a_row(8, study_instance_uid="1.6")])
+        assert index.tallies() == {("ready", "", ""): 1, ("receiving", "", ""): 2}
+        claim = claimed(index)
+        assert index.save_assessment(claim, stage="full", document=a_document("possible", "P2"), now=NOW)
+        assert index.complete(claim, now=NOW)
+        assert index.tallies() == {("assessed", "possible", "P2"): 1, ("receiving", "", ""): 2}

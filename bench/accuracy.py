@@ -14,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import sys
 import time
 import traceback
@@ -113,12 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--calibrate", action="store_true", help="calibration split; print proposed limits")
     parser.add_argument("--report-only", action="store_true", help="no run: tables from the records in --out")
-    parser.add_argument("--only", default="", help="only cases whose name holds this text")
+    parser.add_argument("--only", default="", help="only cases whose name matches this expression")
     options = parser.parse_args(arguments)
     split = "calibration" if options.calibrate else "test"
     out: Path = options.out / split
     out.mkdir(parents=True, exist_ok=True)
-    wanted = [c for c in cases(options.cases, split, options.patterns) if options.only in c.name]
+    wanted = [c for c in cases(options.cases, split, options.patterns) if re.search(options.only, c.name)]
     started = time.perf_counter()
     if not options.report_only:
         absent = missing(tuple({c.base.head for c in wanted}))

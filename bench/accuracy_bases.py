@@ -74,7 +74,7 @@ REAL = (
 )  # fmt: skip
 SIMULATED = tuple(
     Head(f"sim{seed}", f"sim{seed}", split, {}, seed)
-    for split, first, count in (("test", 2001, 8), ("calibration", 1001, 8))
+    for split, first, count in (("test", 2001, 5), ("calibration", 1001, 6))
     for seed in range(first, first + count)
 )
 HEADS = {head.name: head for head in (*REAL, *SIMULATED)}
@@ -187,7 +187,7 @@ def second_scan(
 # -- simulated heads -------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def phantom_of(seed: int) -> Phantom:
     return make_phantom(atlas.load(), seed)
 

@@ -132,18 +132,23 @@ def _rescan(case: Case) -> Rescan:
 
 
 def _real(case: Case, before: PreparedBaseline) -> Made:
-    how, volumes = _rescan(case), heads.native(case.base.head)
+    how, volumes = _rescan(case), _taken_along(case)
     _, base_pose = heads.real_baseline(case.base)
     truth: dict[str, Any] = {}
     flair, swelling = None, None
     if case.kind == "A":
-        volumes = {F: volumes[F]}
         masks, fluid = suspect_masks(case, before, base_pose)
         flair = raise_regions(volumes[F], masks, case.strength)
         swelling, truth["growth_percent"] = swelling_of(to_sitk(volumes[F]), masks, fluid, SWELLING)
     taken = heads.second_scan(volumes, how, flair, swelling)
     images = heads.study(taken, _machine(case.base, case.protocol).header(""), "1.3", FOLLOWUP_DAY)
     return Made(images, base_pose @ how.followup_to_baseline, truth)
+
+
+def _taken_along(case: Case) -> dict[SequenceKind, Volume]:
+    """The whole session for the first pair without change of a head; FLAIR alone where nothing else is looked at."""
+    volumes = heads.native(case.base.head)
+    return volumes if case.kind == "no_change" and case.number == 0 else {F: volumes[F]}
 
 
 def suspect_masks(case: Case, before: PreparedBaseline, base_pose: Affine) -> tuple[dict[str, Mask], Mask]:
@@ -179,10 +184,9 @@ def _simulated(case: Case) -> Made:
     first = heads.visit(head.seed, "baseline", case.base.variant, drift=SAME_SCANNER_DRIFT)
     second = heads.visit(head.seed, case.name, variant, drift=drift)
     phantom, truth = heads.phantom_of(head.seed), dict[str, Any]()
-    change, sequences = Change(phantom), SCAN
+    change, sequences = Change(phantom), SCAN if case.kind == "no_change" and case.number == 0 else ("flair",)
     if case.kind == "A":
         change, truth["growth_percent"] = _bithalamic(head.seed, case.strength)
-        sequences = ("flair",)
     volumes, header = heads.simulated_scan(second, change, sequences)
     images = heads.study(volumes, header, "1.3", FOLLOWUP_DAY)
     return Made(images, first.pose.head_to_scanner() @ inverse(second.pose.head_to_scanner()), truth)
@@ -197,9 +201,7 @@ def _other_variant(variant: str, seed: int) -> str:
 
 def _bithalamic(seed: int, percent: float) -> tuple[Change, dict[str, float]]:
     phantom = heads.phantom_of(seed)
-    masks = {region: phantom.region(region) for region in THALAMI} | {"brain_stem": phantom.region(*BRAIN_STEM)}
-    grid = to_sitk(Volume(phantom.labels, phantom.grid.affine), sitk.sitkUInt8)
-    swelling, growth = _cached_swelling(seed, grid)
+    masks, swelling, growth = _swollen_phantom(seed)
     spacing = (phantom.grid.spacing_mm,) * 3
     weight = np.maximum.reduce([smooth_weight(mask, spacing, 2.0) for mask in masks.values()])
     gain = np.float32(percent / 100.0) * weight.ravel()[phantom.inside]
@@ -208,10 +210,12 @@ def _bithalamic(seed: int, percent: float) -> tuple[Change, dict[str, float]]:
     return Change(phantom, altered, swelling), growth
 
 
-def _cached_swelling(seed: int, grid: sitk.Image) -> tuple[Displacement, dict[str, float]]:
+@lru_cache(maxsize=1)
+def _swollen_phantom(seed: int) -> tuple[dict[str, Mask], Displacement, dict[str, float]]:
     phantom = heads.phantom_of(seed)
     masks = {region: phantom.region(region) for region in THALAMI} | {"brain_stem": phantom.region(*BRAIN_STEM)}
-    return swelling_of(grid, masks, phantom.region(*FLUID), SWELLING)
+    grid = to_sitk(Volume(phantom.labels, phantom.grid.affine), sitk.sitkUInt8)
+    return masks, *swelling_of(grid, masks, phantom.region(*FLUID), SWELLING)
 
 
 # -- faults ----------------------------------------------------------------------------------------
@@ -220,7 +224,7 @@ def _cached_swelling(seed: int, grid: sitk.Image) -> tuple[Displacement, dict[st
 def _faulty(case: Case, before: PreparedBaseline) -> Made:
     group, fault, *rest = case.option.split(":")
     if group == "other_head":
-        other = Case("no_change", Base(fault, rest[0]), "same", case.number)
+        other = Case("no_change", Base(fault, rest[0]), "same", 100 + case.number)
         return replace(_simulated(other) if HEADS[fault].seed else _real(other, before), to_baseline=None)
     good = Case("no_change", case.base, case.protocol, 100 + case.number)
     if group == "contrast":
@@ -242,8 +246,8 @@ def _with_fault(flair: Volume, group: str, fault: str, seed: int) -> Volume:
     slices = int(np.argmax(np.abs(flair.affine[2, :3])))  # voxel axis along the body
     across = int(np.argmax(np.abs(flair.affine[0, :3])))
     ahead = int(np.argmax(np.abs(flair.affine[1, :3])))
-    factors = {"wide": (1.15, 1.0, 1.0), "narrow": (1.0, 0.87, 1.0), "tall": (1.0, 1.0, 1.2), "flat": (1.0, 1.0, 0.8)}
-    factors |= {"larger": (1.12,) * 3, "smaller": (0.9,) * 3}
+    factors = {"wide": (1.08, 1.0, 1.0), "narrow": (1.0, 0.93, 1.0), "tall": (1.0, 1.0, 1.1), "flat": (1.0, 1.0, 0.91)}
+    factors |= {"larger": (1.06,) * 3, "smaller": (0.94,) * 3}
     if fault in factors:
         return scaled(flair, factors[fault])
     if fault == "upside_down":

@@ -33,6 +33,7 @@ class RegistrationLimits:
     similarity: lowest accepted correlation of the locally normalised images inside the brain. Same head at two dates measured 0.54-0.9,
         two different heads 0.15-0.35 (``bench/accuracy``).
     coverage: lowest accepted share of the baseline's brain inside the follow-up's field of view.
+    scale_error: largest accepted stretch of the follow-up in any direction, as a share.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -40,7 +41,8 @@ class RegistrationLimits:
     inverse_consistency_thick_mm: float = 2.0
     thick_slice_mm: float = 2.5
     similarity: float = 0.42
-    coverage: float = 0.7
+    coverage: float = 0.9
+    scale_error: float = 0.04
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +188,7 @@ def register_followup(
         "inverse_consistency_mm": mean_distance_mm(forward, backward, seen),
         "similarity": min(similarity, similarity_back),
         "brain_coverage": covered(points, followup, inverse(mean)),
+        "scale_error": scale_error(fixed.middle, moving.middle, there, mask),
         "rotation_deg": rotation_deg(mean),
         "shift_mm": float(np.linalg.norm((mean @ seen - seen)[:3].mean(axis=1))),
     }
@@ -211,6 +214,16 @@ def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.I
     return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
 
 
+def scale_error(fixed: sitk.Image, moving: sitk.Image, rigid: sitk.Transform, mask: sitk.Image) -> float:
+    """How far the best affine is from keeping sizes: the largest |log singular value| of its linear part (0.05: 5 % in some direction).
+
+    One head has one size. A wrong voxel size or slice distance in a header, or another head of about the same shape, shows here.
+    """
+    start = _centred(affine_transform(matrix_of(rigid)), fixed)
+    free, _ = descend(fixed, moving, start, step_mm=1.0, mask=mask, iterations=40)
+    return float(np.abs(np.log(np.linalg.svd(matrix_of(free)[:3, :3])[1])).max())
+
+
 def refusal(quality: dict[str, float], limits: RegistrationLimits, *, thick: bool) -> str | None:
     """The reason code and figures of the first gate that fails, or None."""
     consistency = limits.inverse_consistency_thick_mm if thick else limits.inverse_consistency_mm
@@ -220,6 +233,11 @@ def refusal(quality: dict[str, float], limits: RegistrationLimits, *, thick: boo
         return (
             f"registration_failed: similarity {quality['similarity']:.2f} is below {limits.similarity:.2f} "
             "(another head, heavy motion, or a different contrast)"
+        )
+    if quality["scale_error"] > limits.scale_error:
+        return (
+            f"geometry: the follow-up fits best when stretched or shrunk by {quality['scale_error']:.1%}, limit {limits.scale_error:.1%} "
+            "(a wrong voxel size in a header, or another head)"
         )
     if quality["inverse_consistency_mm"] > consistency:
         return f"registration_failed: forward and backward registration differ by {quality['inverse_consistency_mm']:.2f} mm, limit {consistency:.2f} mm"

@@ -25,7 +25,7 @@ from triage.registration import (
 )
 
 LIMITS = RegistrationLimits()
-GOOD = {"brain_coverage": 0.99, "similarity": 0.7, "inverse_consistency_mm": 0.2}
+GOOD = {"brain_coverage": 0.99, "similarity": 0.7, "inverse_consistency_mm": 0.2, "scale_error": 0.01}
 angles = st.tuples(*(st.floats(-50, 50),) * 3)
 shifts = st.tuples(*(st.floats(-80, 80),) * 3)
 
@@ -137,7 +137,8 @@ def test_local_normalisation_of_an_empty_image_is_finite() -> None:
     ("figures", "thick", "code"),
     [
         pytest.param({}, False, None, id="noop: good"),
-        pytest.param({"brain_coverage": 0.69}, False, "coverage", id="cut field of view"),
+        pytest.param({"brain_coverage": 0.89}, False, "coverage", id="cut field of view"),
+        pytest.param({"scale_error": 0.041}, False, "geometry", id="another size"),
         pytest.param({"similarity": 0.41}, False, "registration_failed", id="not alike"),
         pytest.param({"inverse_consistency_mm": 0.71}, False, "registration_failed", id="inconsistent"),
         pytest.param({"inverse_consistency_mm": 0.71}, True, None, id="allowed for thick slices"),

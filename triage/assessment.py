@@ -17,13 +17,13 @@ from triage.burden import BurdenLimits, burden
 from triage.comparison import Pair, on_common_grid
 from triage.decision import decide
 from triage.diffusion import Anatomy, DiffusionLimits, restricted
-from triage.enhancement import EnhancementLimits, enhancing
+from triage.enhancement import EnhancementLimits, enhancing, enhancing_alone
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
 from triage.evolution import EvolutionLimits, evolution, visit_now
 from triage.fluid import FluidLimits, fluid_alone, fluid_changes
 from triage.images import affine_of, inverse, to_sitk
-from triage.lesions import LesionLimits, focal_changes
+from triage.lesions import Candidates, LesionLimits, candidates, focal_changes
 from triage.look_alikes import LookAlikeLimits
 from triage.measurement import MeasurementLimits, flair_changes, volumes
 from triage.model import (
@@ -150,7 +150,7 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings
         brain,
         dict(atlas.label_names),
         session,
-        burden(flair, labels, brain, settings.burden),
+        burden(flair, labels, brain, atlas.label_names, settings.burden),
     )
 
 
@@ -316,17 +316,27 @@ def _compare(
     with clock.part("measurement"):
         draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement)))
     with clock.part("lesions"):
-        focal = focal_changes(pair, settings.lesions)
+        focal = candidates(
+            pair,
+            prepared.burden.masks.get("chronic_lesions"),
+            settings.lesions,
+            other_field=protocol.other_field(header, prepared.header, settings.protocol),
+        )
     draft = (
         _compare_fully(draft, pair, prepared, focal, settings, clock)
         if stage is Stage.FULL
-        else draft.with_found(focal)
+        else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
     return replace(draft, findings=_detect(draft.measurements, match, settings))
 
 
 def _compare_fully(
-    draft: _Draft, pair: Pair, prepared: PreparedBaseline, focal: Found, settings: TriageSettings, clock: _Stopwatch
+    draft: _Draft,
+    pair: Pair,
+    prepared: PreparedBaseline,
+    focal: Candidates,
+    settings: TriageSettings,
+    clock: _Stopwatch,
 ) -> _Draft:
     """What the first look does not wait for: the other series, the deformation, volumes."""
     with clock.part("session"):
@@ -345,12 +355,14 @@ def _compare_fully(
     with clock.part("fluid"):
         fluid = fluid_changes(pair, session, prepared.session, settings.fluid)
     with clock.part("enhancement"):
-        focal = enhancing(pair, session, prepared.session, focal, settings.enhancement)
+        taken_up = enhancing(pair, session, prepared.session, settings.enhancement)
+        lesions = focal_changes(pair, focal, taken_up.mask, settings.lesions)
+        grid_in_followup = inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid)
     with clock.part("diffusion"):
         to_baseline = pair.followup_to_half_way @ pair.followup_to_half_way
         anatomy = Anatomy(prepared.labels, prepared.label_names, to_baseline)
         restriction = restricted(session, anatomy, prepared.session, settings.diffusion)
-    return draft.with_found(swollen, parts, focal, fluid, restriction)
+    return draft.with_found(swollen, parts, lesions, taken_up.found(grid_in_followup), fluid, restriction)
 
 
 def _detect(measured: tuple[Measurement, ...], match: ProtocolMatch, settings: TriageSettings) -> tuple[Finding, ...]:
@@ -395,19 +407,28 @@ def _alone(
         session = align(draft.images)
     with clock.part("atlas"):
         placement = _place(session, flair, atlas)
-        labels, brain = regions_on(to_sitk(flair), placement, atlas)
-        cubic, _ = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
+        labels, _ = regions_on(to_sitk(flair), placement, atlas)
+        cubic, brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
     draft = replace(draft, evidence=Evidence(flair, None, labels, names, None, None, None))
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
+<<<<<<< HEAD
         chronic = burden(flair, labels, brain, settings.burden)
     with clock.part("fluid"):
         fluid = fluid_alone(session, labels, names, settings.fluid)
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
     draft = draft.with_found(alone, plain, chronic, fluid, restriction)
+=======
+        chronic = burden(flair, cubic, brain, names, settings.burden)
+    with clock.part("enhancement"):
+        taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
+    with clock.part("diffusion"):
+        restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
+    draft = draft.with_found(alone, plain, chronic, taken_up.found(grid), restriction)
+>>>>>>> 02c2e53 (Pattern B: new and enlarging lesions, enhancement, chronic lesions of the baseline; masks and lesion rows in the evidence)
     return replace(draft, findings=_detect_alone(draft.measurements, settings))
 
 

@@ -33,12 +33,13 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class EvidenceMaps:
-    """On the follow-up grid, shape (k, j, i): labels uint8; baseline and change_percent float32 (NaN where not measured)."""
+    """On the follow-up grid, shape (k, j, i): labels and masks uint8; baseline and change_percent float32 (NaN where not measured)."""
 
     followup: Volume
     labels: Volume | None
     baseline: Volume | None
     change_percent: Volume | None
+    masks: Mapping[str, Volume] = field(default_factory=dict)
 
 
 def on_followup_grid(evidence: Evidence) -> EvidenceMaps:
@@ -65,4 +66,17 @@ def on_followup_grid(evidence: Evidence) -> EvidenceMaps:
         labels=moved(evidence.labels, to_baseline, NEAREST, 0.0, sitk.sitkUInt8),
         baseline=moved(evidence.baseline, to_baseline, sitk.sitkLinear, 0.0, sitk.sitkFloat32),
         change_percent=change,
+        masks={name: _mask_on(grid, mask) for name, mask in evidence.masks.items()},
     )
+
+
+def _mask_on(grid: sitk.Image, mask: Volume) -> Volume:
+    """Labels on ``grid``; a label so small that it falls between the slices keeps the voxel nearest to its centre."""
+    image = to_sitk(mask, sitk.sitkUInt8)
+    voxels = sitk.GetArrayFromImage(resample(image, grid, how=NEAREST))
+    for label in set(np.unique(mask.voxels).tolist()) - set(np.unique(voxels).tolist()):
+        centre = np.argwhere(mask.voxels == label).mean(axis=0)[::-1]
+        index = grid.TransformPhysicalPointToIndex(image.TransformContinuousIndexToPhysicalPoint(centre.tolist()))
+        if all(0 <= i < n for i, n in zip(index, grid.GetSize(), strict=True)):
+            voxels[index[::-1]] = label
+    return Volume(voxels, affine_of(grid))

@@ -1,21 +1,396 @@
-"""Two FLAIR images on one scale in, focal changes out: a mask of new and enlarging lesions, each with volume, site and history."""
+"""Two FLAIR images on one scale in, focal changes out: a mask of new and enlarging lesions, each with volume, site and history.
+
+A lesion is a compact place that became brighter than its own surroundings did. What a shift of one voxel, a thicker slice or another coil
+can do is not a lesion, and each rule below names one such cause:
+
+- regional and smooth changes (a whole thalamus, a receive field) are taken out first: only what rises above its surroundings is focal;
+- the follow-up must exceed every baseline value one voxel away, else a shift explains it (ventricle rim, sulci, tract borders);
+- a dark place as strong as the bright one beside it is a dipole: a structure that moved;
+- the place must be tissue at both dates, mostly in white matter, deep grey matter or the brain stem, and brighter than the tissue around it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from triage.comparison import Pair
-from triage.model import Found
+import numpy as np
+import numpy.typing as npt
+import scipy.ndimage as ndi
+import SimpleITK as sitk
+
+from triage.comparison import Pair, in_followup_space
+from triage.images import NEAREST, affine_transform, resample, to_sitk
+from triage.measurement import Grid, not_measured, percent
+from triage.model import Affine, Found, Lesion, Mask, Measurement, Volume
+from triage.normalisation import robust_sd
+from triage.regions import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of, midline
+
+Floats = npt.NDArray[np.float32]  # (k, j, i)
+Box = tuple[slice, slice, slice]
+
+DEEP_GREY = tuple(f"{name}_{side}" for name in ("putamen", "pallidum", "caudate") for side in ("left", "right"))
+SITES = (
+    *WHITE, "corpus_callosum", "internal_capsule_left", "internal_capsule_right", *CAPSULES, *BRAIN_STEM, *THALAMI, "cerebellum",
+    *DEEP_GREY,
+)  # fmt: skip
+# Patterns A and D raise these as a whole; a rise of the whole region is measured there and is no focal lesion here.
+REGIONAL = (*THALAMI, *BRAIN_STEM, *CAPSULES, *DEEP_GREY, "cerebellum")
+FACES = ndi.generate_binary_structure(3, 1)
+EDGES = ndi.generate_binary_structure(3, 2)
+QUANTITIES = (
+    ("lesion_count", "1"), ("lesion_volume_ml", "mL"), ("largest_lesion_ml", "mL"), ("lesions_at_prior_injury", "1"),
+)  # fmt: skip
+TOP_VOXELS = 8  # the peak of a cluster is the mean of its strongest (0.027 mL at 1.5 mm): one noisy voxel is no peak
+UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 
 
 @dataclass(frozen=True)
 class LesionLimits:
-    """How focal changes are found on the half-way grid."""
+    """How focal changes are found on the half-way grid. Starting values of clinical.md (mark S) unless a reason is given.
+
+    rise_percent: what the peak of a cluster must rise above its surroundings. extent_share: its extent are the connected voxels above this share of
+    its peak, and above half of rise_percent. z: the peak must also exceed this many robust sd of the pair's own change map.
+    volume_ml, volume_enhancing_ml, volume_other_field_ml: smallest cluster; the last when field strength or 2D/3D differ.
+    unexplained_percent: how far the upper quarter of a cluster must exceed every baseline value within one voxel (a shift explains less).
+    prominence: smallest follow-up signal over that of the tissue around (6 mm). tissue_level: smallest level over white matter
+    of a voxel at the follow-up (0.1 less at the baseline); site_level: of a cluster at the baseline (median), else it was partly fluid.
+    dipole: largest strength of a dark place beside the cluster, over its peak. site_share: smallest share inside SITES.
+    regional_percent: a region whose median rises by this much is a regional change; its median is taken out.
+    symmetric_ml, symmetric_share: a cluster this large whose mirror image rises too over this share is regional as well.
+    prior_injury_mm: "at prior injury" within this distance of a lesion or cavity of the baseline.
+    min_seen: smallest share of the white matter that both scans must show.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    rise_percent: float = 15.0
+    z: float = 4.0
+    extent_share: float = 0.3
+    volume_ml: float = 0.1
+    volume_enhancing_ml: float = 0.05
+    volume_other_field_ml: float = 0.3
+    unexplained_percent: float = 5.0
+    prominence: float = 1.1
+    tissue_level: float = 0.75
+    site_level: float = 0.8
+    dipole: float = 1.0
+    site_share: float = 0.3
+    regional_percent: float = 5.0
+    symmetric_ml: float = 1.5
+    symmetric_share: float = 0.5
+    prior_injury_mm: float = 5.0
+    min_seen: float = 0.8
 
 
-def focal_changes(_pair: Pair, _limits: LesionLimits) -> Found:
-    """Measured in the white matter and beside it, from FLAIR alone; both stages run it."""
-    return Found()
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """One candidate. voxels: (n, 3) indices (k, j, i) on the half-way grid."""
+
+    voxels: npt.NDArray[np.int64]
+    volume_ml: float
+    change_percent: float
+    site: str
+    known_before: bool
+
+    def at(self) -> tuple[npt.NDArray[np.int64], ...]:
+        return tuple(self.voxels.T)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Clusters of ``volume_enhancing_ml`` and more, largest first. smallest_ml: what counts without enhancement.
+
+    injury_mm: distance to the nearest lesion or cavity of the baseline, (k, j, i), None when there is none. problem: why nothing was looked for.
+    regional_ml: volume of symmetric changes that were left to the other patterns.
+    """
+
+    clusters: tuple[Cluster, ...]
+    smallest_ml: float
+    injury_mm: Floats | None
+    regional_ml: float = 0.0
+    problem: str | None = None
+
+
+def candidates(pair: Pair, chronic: Volume | None, limits: LesionLimits, *, other_field: bool = False) -> Candidates:
+    """Places that became focally brighter.
+
+    Args:
+        chronic: what was abnormal before, uint8 in baseline space (triage.burden); None: not looked for.
+        other_field: field strength or 2D/3D differ between the dates.
+    """
+    smallest = limits.volume_other_field_ml if other_field else limits.volume_ml
+    white = mask_of(pair.grid.labels, pair.grid.names, WHITE)
+    share = float(pair.grid.seen[white].mean()) if white.any() else 0.0
+    if share < limits.min_seen:
+        problem = f"coverage: both scans show only {share:.0%} of the white matter, need {limits.min_seen:.0%}"
+        return Candidates((), smallest, None, problem=problem)
+    box = _box(np.asarray(pair.grid.labels > 0), 4)
+    field = _field(pair, box, limits)
+    found, regional = _focal(list(_clusters(field, pair.grid, limits)), field, pair.grid, limits)
+    offset = np.array([s.start for s in box])
+    clusters = (_placed(one, offset) for one in found)
+    return Candidates(
+        tuple(sorted(clusters, key=lambda c: -c.volume_ml)), smallest, _injury_mm(pair, chronic), regional_ml=regional
+    )
+
+
+def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits: LesionLimits) -> Found:
+    """Lesions, their figures and their mask (label = number of the lesion) from the candidates.
+
+    Args:
+        enhancing: (k, j, i) on the half-way grid; None: not measured.
+    """
+    if found.problem is not None:
+        return Found(tuple(not_measured("brain", quantity, unit, found.problem) for quantity, unit in QUANTITIES))
+    labels = np.zeros(pair.grid.labels.shape, dtype=np.uint8)
+    lesions: list[Lesion] = []
+    for cluster in found.clusters:
+        lit = None if enhancing is None else float(enhancing[cluster.at()].sum()) * pair.grid.voxel_ml
+        # half the smallest lesion: a core that enhances inside oedema is often smaller than the lesion
+        smallest = limits.volume_enhancing_ml if lit and lit >= limits.volume_enhancing_ml / 2 else found.smallest_ml
+        if cluster.volume_ml < smallest or len(lesions) == 255:
+            continue
+        lesion = _lesion(len(lesions) + 1, cluster, pair, found, lit)
+        labels[cluster.at()] = lesion.number
+        lesions.append(lesion)
+    return Found(
+        _figures(lesions, limits), {"new_lesions": in_followup_space(pair, labels)}, tuple(lesions), _notices(found)
+    )
+
+
+def _lesion(number: int, cluster: Cluster, pair: Pair, found: Candidates, lit: float | None) -> Lesion:
+    away = None if found.injury_mm is None else float(found.injury_mm[cluster.at()].min())
+    touching = away is not None and away <= pair.grid.spacing_mm
+    k, j, i = cluster.voxels.mean(axis=0)
+    to_followup = in_followup_space(pair, pair.grid.labels).affine
+    x, y, z, _ = to_followup @ np.array([i, j, k, 1.0])
+    return Lesion(
+        number=number,
+        kind="enlarging" if touching or cluster.known_before else "new",
+        site=cluster.site,
+        volume_ml=round(cluster.volume_ml, 3),
+        centre_lps_mm=(round(float(x), 1), round(float(y), 1), round(float(z), 1)),
+        change_percent=round(cluster.change_percent, 1),
+        enhancing_volume_ml=None if lit is None else round(lit, 3),
+        prior_injury_mm=None if away is None else round(away, 1),
+    )
+
+
+def _figures(lesions: list[Lesion], limits: LesionLimits) -> tuple[Measurement, ...]:
+    sizes = [lesion.volume_ml for lesion in lesions]
+    near = [one for one in lesions if one.prior_injury_mm is not None and one.prior_injury_mm <= limits.prior_injury_mm]
+    values = (float(len(lesions)), float(sum(sizes)), max(sizes, default=0.0), float(len(near)))
+    return tuple(
+        Measurement("brain", quantity, value, unit) for (quantity, unit), value in zip(QUANTITIES, values, strict=True)
+    )
+
+
+def _notices(found: Candidates) -> tuple[str, ...]:
+    if found.regional_ml <= 0:
+        return ()
+    return (
+        f"{found.regional_ml:.1f} mL rose alike on both sides: a regional change, not counted among the focal lesions",
+    )
+
+
+# -- the change above its surroundings -------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """Maps on the box of the brain, (k, j, i), logs of ratios unless named otherwise.
+
+    rise: change above the surroundings. unexplained: follow-up over the largest baseline value one voxel away. baseline: level.
+    prominence, before: follow-up and baseline over the tissue around (ratios). where: voxels that may belong to a lesion. sites: SITES.
+    """
+
+    rise: Floats
+    change: Floats
+    unexplained: Floats
+    baseline: Floats
+    prominence: Floats
+    before: Floats
+    labels: npt.NDArray[np.uint8]
+    where: Mask
+    sites: Mask
+    sd: float
+
+
+def _field(pair: Pair, box: Box, limits: LesionLimits) -> _Field:
+    grid = pair.grid
+    labels = grid.labels[box]
+    # slices at the border of a stack are half outside it: two voxels are left out
+    seen = ndi.binary_erosion(grid.seen[box], FACES, iterations=2, border_value=0)
+    baseline, followup = (
+        ndi.gaussian_filter(np.clip(np.nan_to_num(level[box], nan=0.0), 0.01, 3.0).astype(np.float32), 0.6)
+        for level in (pair.scale.baseline_level, pair.scale.followup_level)
+    )
+    sites = mask_of(labels, grid.names, SITES) & seen
+    near = ndi.binary_dilation(sites, EDGES)
+    tissue = (np.minimum(followup, baseline + 0.1) > limits.tissue_level) & seen
+    change = np.log(followup / baseline)
+    sd = robust_sd(change[sites & tissue].astype(np.float64))
+    change = change - _regional(change, labels, sites & tissue, grid, limits)
+    weight = (tissue & ndi.binary_dilation(near, EDGES)).astype(np.float32)
+    reach = 2 * round(6.0 / grid.spacing_mm) + 1
+    surround = _local_mean(np.clip(change, -0.1, 0.1), weight, reach)
+    return _Field(
+        rise=change - surround,
+        change=change,
+        unexplained=np.log(followup / ndi.maximum_filter(baseline, footprint=EDGES)),
+        baseline=baseline,
+        prominence=_over_surround(followup, weight, reach),
+        before=_over_surround(baseline, weight, reach),
+        labels=labels,
+        where=near & tissue,
+        sites=sites,
+        sd=sd,
+    )
+
+
+def _regional(change: Floats, labels: npt.NDArray[np.uint8], usable: Mask, grid: Grid, limits: LesionLimits) -> Floats:
+    """Median change of each region that rises as a whole, reaching one voxel beyond it (atlas borders are not exact), (k, j, i)."""
+    out = np.zeros_like(change)
+    for region in REGIONAL:
+        inside = mask_of(labels, grid.names, (region,))
+        values = change[inside & usable]
+        if values.size * grid.voxel_ml < limits.volume_other_field_ml:
+            continue
+        median = float(np.median(values))
+        if percent(median) >= limits.regional_percent:
+            part = _box(inside, 3)
+            np.maximum(out[part], median * ndi.binary_dilation(inside[part], EDGES, iterations=2), out=out[part])
+    return out
+
+
+def _over_surround(level: Floats, weight: Floats, reach: int) -> Floats:
+    return np.asarray(level / np.maximum(_local_mean(np.clip(level, 0.7, 1.3), weight, reach), 0.1), dtype=np.float32)
+
+
+def _local_mean(values: Floats, weight: Floats, reach: int) -> Floats:
+    """Mean over about ``reach`` voxels (two box filters: a tent), weighted; 0 far from any weight."""
+
+    def tent(a: Floats) -> Floats:
+        return np.asarray(ndi.uniform_filter(ndi.uniform_filter(a, reach), reach), dtype=np.float32)
+
+    return np.asarray(tent(values * weight) / np.maximum(tent(weight), 1e-3), dtype=np.float32)
+
+
+# -- clusters --------------------------------------------------------------------------------------
+
+
+def _clusters(field: _Field, grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
+    limit = max(np.log1p(limits.rise_percent / 100.0), limits.z * field.sd)
+    low = limit / 2
+    labelled, _ = ndi.label(field.where & (field.rise >= low), FACES)
+    seeds = field.where & (field.rise >= limit) & (field.unexplained > 0) & (field.prominence >= limits.prominence)
+    boxes = ndi.find_objects(labelled)
+    for number in np.unique(labelled[seeds]):
+        box: Box = boxes[number - 1]
+        inside = labelled[box] == number
+        peak = _peak(field.rise[box][inside])
+        kept, count = ndi.label(inside & (field.rise[box] >= max(low, limits.extent_share * peak)), FACES)
+        for part in range(1, count + 1):
+            one = kept == part
+            if (one & seeds[box]).any():
+                cluster = _judged(one, box, field, grid, limits, limit)
+                if cluster is not None:
+                    yield cluster
+
+
+def _peak(values: npt.NDArray[Any]) -> float:
+    return float(np.sort(values)[-TOP_VOXELS:].mean())
+
+
+def _judged(one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits, limit: float) -> Cluster | None:
+    """The cluster, or None when one of the harmless causes explains it."""
+    volume = float(one.sum()) * grid.voxel_ml
+    peak = _peak(field.rise[box][one])
+    if volume < limits.volume_enhancing_ml or peak < limit:
+        return None
+    if field.sites[box][one].mean() < limits.site_share or np.median(field.baseline[box][one]) < limits.site_level:
+        return None
+    if np.percentile(field.unexplained[box][one], UPPER) < np.log1p(limits.unexplained_percent / 100.0):
+        return None
+    if np.percentile(field.prominence[box][one], UPPER) < limits.prominence:
+        return None
+    if _darkest(one, box, field) < -limits.dipole * peak:
+        return None
+    labels = field.labels[box][one]
+    named = np.bincount(labels[np.isin(labels, _named(grid))], minlength=1)
+    return Cluster(
+        voxels=np.argwhere(one) + np.array([s.start for s in box]),
+        volume_ml=volume,
+        change_percent=percent(float(np.median(field.change[box][one]))),
+        site=grid.names.get(int(named.argmax()), "brain"),
+        known_before=bool(np.median(field.before[box][one]) >= limits.prominence),
+    )
+
+
+def _named(grid: Grid) -> list[int]:
+    """Labels a lesion may be named after: tissue, not fluid (the atlas draws a ventricle a little larger than it is here)."""
+    return [label for label, region in grid.names.items() if region not in CSF]
+
+
+def _darkest(one: Mask, box: Box, field: _Field) -> float:
+    """Fifth percentile of the rise in the ring of two voxels around the cluster."""
+    wide = tuple(slice(max(0, s.start - 3), s.stop + 3) for s in box)
+    inside = np.zeros(field.rise.shape, dtype=bool)[wide]
+    shift = [s.start - w.start for s, w in zip(box, wide, strict=True)]
+    inside[tuple(slice(a, a + n) for a, n in zip(shift, one.shape, strict=True))] = one
+    ring = ndi.binary_dilation(inside, EDGES, iterations=2) & ~inside & (field.baseline[wide] > 0.3)
+    return float(np.percentile(field.rise[wide][ring], 5)) if ring.any() else 0.0
+
+
+def _focal(clusters: list[Cluster], field: _Field, grid: Grid, limits: LesionLimits) -> tuple[list[Cluster], float]:
+    """Without large clusters whose mirror image rises too, and the volume of those."""
+    large = [c for c in clusters if c.volume_ml >= limits.symmetric_ml]
+    if not large:
+        return clusters, 0.0
+    mirror = _mirror(field.labels, grid)
+    smooth = ndi.gaussian_filter(field.change, 2.0)
+    regional = [c for c in large if _mirrored(c, smooth, mirror) >= limits.symmetric_share]
+    return [c for c in clusters if not any(c is r for r in regional)], float(sum(c.volume_ml for c in regional))
+
+
+def _mirrored(cluster: Cluster, smooth: Floats, mirror: Affine) -> float:
+    """Share of the cluster whose mirror image rises at least half as much as the cluster."""
+    there = (cluster.voxels @ mirror[:3, :3].T + mirror[:3, 3]).T
+    other = ndi.map_coordinates(smooth, there, order=1, mode="nearest")
+    return float((other >= np.log1p(cluster.change_percent / 100.0) / 2).mean())
+
+
+def _mirror(labels: npt.NDArray[np.uint8], grid: Grid) -> Affine:
+    """(4, 4): voxel index (k, j, i) -> index of its mirror image, from the centres of paired regions."""
+    normal, middle = midline(labels, grid.names)
+    out = np.eye(4)
+    out[:3, :3] -= 2 * np.outer(normal, normal)
+    out[:3, 3] = 2 * middle * normal
+    return out
+
+
+def _placed(cluster: Cluster, offset: npt.NDArray[np.int64]) -> Cluster:
+    return Cluster(
+        cluster.voxels + offset, cluster.volume_ml, cluster.change_percent, cluster.site, cluster.known_before
+    )
+
+
+def _box(mask: Mask, margin: int) -> Box:
+    found = ndi.find_objects(mask.astype(np.uint8))[0]
+    return tuple(slice(max(0, s.start - margin), s.stop + margin) for s in found)  # type: ignore[return-value]  # three axes
+
+
+# -- history ---------------------------------------------------------------------------------------
+
+
+def _injury_mm(pair: Pair, chronic: Volume | None) -> Floats | None:
+    """Distance to what was abnormal in the baseline, mm, (k, j, i)."""
+    if chronic is None or not chronic.voxels.any():
+        return None
+    # half-way points -> baseline points is the same matrix as follow-up -> half-way
+    moved = resample(to_sitk(chronic), pair.image_grid, affine_transform(pair.followup_to_half_way), how=NEAREST)
+    mask = sitk.GetArrayViewFromImage(moved) > 0
+    if not mask.any():
+        return None
+    return np.asarray(ndi.distance_transform_edt(~mask) * pair.grid.spacing_mm, dtype=np.float32)

@@ -44,6 +44,14 @@ def compare(
     return (ProtocolMatch.DIFFERENT if reasons else ProtocolMatch.SAME), tuple(reasons)
 
 
+def other_field(followup: SeriesHeader, baseline: SeriesHeader, limits: ProtocolLimits) -> bool:
+    """Whether field strength or 2D/3D differ; what a header does not say is not held against it."""
+    tesla = (followup.magnetic_field_strength_t, baseline.magnetic_field_strength_t)
+    return bool(tesla[0] and tesla[1] and abs(tesla[0] - tesla[1]) > limits.field_strength_t) or bool(
+        _text("acquisition", followup.mr_acquisition_type, baseline.mr_acquisition_type)
+    )
+
+
 def _text(what: str, one: str, other: str) -> list[str]:
     differ = one and other and one.strip().casefold() != other.strip().casefold()
     return [f"{what} {one.strip()} against {other.strip()}"] if differ else []

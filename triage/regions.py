@@ -293,3 +293,15 @@ def mask_of(labels: npt.NDArray[Any], names: Mapping[int, str], regions: Iterabl
     """Boolean mask (k, j, i) of the union of the named regions."""
     wanted = set(regions)
     return np.asarray(np.isin(labels, [label for label, name in names.items() if name in wanted]))
+
+
+def midline(labels: npt.NDArray[np.uint8], names: Mapping[int, str]) -> tuple[npt.NDArray[np.float64], float]:
+    """The plane between the paired regions on a cubic grid: unit normal (k, j, i) and its offset, both in voxels: ``index @ normal = offset``."""
+    of = {name: label for label, name in names.items()}
+    pairs = [(of[n], of[n.removesuffix("_left") + "_right"]) for n in of if n.endswith("_left")]
+    here = np.bincount(labels.ravel(), minlength=256) > 0
+    wanted = [label for pair in pairs if here[list(pair)].all() for label in pair]
+    centres = np.array(ndi.center_of_mass(labels > 0, labels, wanted)).reshape(-1, 2, 3)
+    across = (centres[:, 0] - centres[:, 1]).sum(axis=0)
+    normal = across / np.linalg.norm(across)
+    return normal, float((centres.mean(axis=1) @ normal).mean())

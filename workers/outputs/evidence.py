@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ CATEGORY_COLOURS = {
     Category.NO_PATTERN: PLAIN,
     Category.NOT_ASSESSABLE: WARNING,
 }
+# mask -> colour of its outline; the largest places of a mask get a slice of their own
+MASK_COLOURS = {"new_lesions": "#ff5c8a", "enhancing": "#ffe14d"}
+MASK_SLICES = 2
+MASK_SPECK_MM2 = 4.0
 GROUPS = (THALAMI, ("midbrain",), ("pons",), ("medulla",))
 # Told beside the thalami: regions that have no slice of their own.
 WITH_THALAMI = (*CAPSULES, *WHITE, "third_ventricle")
@@ -50,7 +54,7 @@ def write_evidence(folder: Path, outcome: Outcome) -> list[Path]:
     """Write what there is to see of one outcome; returns the paths in the order written.
 
     A refused registration yields only the picture: maps carried over by a wrong transform would look usable.
-    Lesion maps are written once a detector makes one; an empty map would claim that lesions were looked for.
+    Each mask of the evidence becomes ``<name>.nii.gz``; an empty one says that it was looked for and nothing was found.
     """
     evidence = outcome.evidence
     maps = None if evidence is None else on_followup_grid(evidence)
@@ -70,6 +74,9 @@ def _write_maps(folder: Path, evidence: Evidence, maps: EvidenceMaps) -> Iterato
     if maps.baseline is not None:
         moved = to_sitk(replace(maps.baseline, voxels=_rounded(maps.baseline.voxels)))
         yield _whole(folder / "baseline_on_followup.nii.gz", lambda path: _write_image(moved, path))
+    for name, mask in maps.masks.items():
+        image = to_sitk(mask, sitkUInt8)
+        yield _whole(folder / f"{name}.nii.gz", lambda path, image=image: _write_image(image, path))  # type: ignore[misc]
     if evidence.followup_to_baseline is not None:
         transform = affine_transform(evidence.followup_to_baseline)
         yield _whole(folder / "followup_to_baseline.tfm", lambda path: _write_transform(transform, str(path)))
@@ -124,10 +131,22 @@ def _rows(assessment: Assessment, evidence: Evidence, maps: EvidenceMaps) -> Ite
     levels: Sequence[slices.Slice] = ()
     if scene.labels is not None and maps.labels is not None:
         groups = [(group, mask_of(maps.labels.voxels, evidence.label_names, group)) for group in GROUPS]
-        levels = slices.region_slices(maps.labels, scene.frame, scene.thickness_mm, groups)
+        lit = [*groups, *_mask_groups(maps)]
+        levels = slices.region_slices(maps.labels, scene.frame, scene.thickness_mm, lit)
     levels = levels or slices.plain_slices(evidence.followup, scene.frame, scene.thickness_mm)
     for number, level in enumerate(levels):
         yield _row(assessment, scene, level, _told(levels, number), first=number == 0)
+
+
+def _mask_groups(maps: EvidenceMaps) -> Iterator[tuple[tuple[str, ...], Mask]]:
+    """The largest places of each mask, named e.g. ("new_lesions 1",)."""
+    for name in MASK_COLOURS:
+        mask = maps.masks.get(name)
+        if mask is not None:
+            sizes = np.bincount(mask.voxels.ravel(), minlength=1)[1:]
+            for index in np.argsort(-sizes, kind="stable")[:MASK_SLICES]:
+                if sizes[index]:
+                    yield (f"{name} {index + 1}",), np.asarray(mask.voxels == index + 1)
 
 
 def _told(levels: Sequence[slices.Slice], number: int) -> tuple[str, ...]:
@@ -150,6 +169,7 @@ class _Scene:
     baseline: Image | None
     labels: Image | None  # None also when the registration that would carry them was refused
     change: Image | None
+    masks: Mapping[str, Image]
     followup_white: float
     baseline_white: float
 
@@ -173,6 +193,7 @@ def _scene(assessment: Assessment, evidence: Evidence, maps: EvidenceMaps) -> _S
         baseline=None if evidence.baseline is None else to_sitk(evidence.baseline),
         labels=None if labels is None or evidence.labels is None else to_sitk(evidence.labels, sitkUInt8),
         change=None if evidence.change is None else to_sitk(evidence.change),
+        masks={name: to_sitk(mask, sitkUInt8) for name, mask in maps.masks.items() if name in MASK_COLOURS},
         followup_white=_white_level(maps.followup.voxels, white),
         baseline_white=1.0 if maps.baseline is None else _white_level(maps.baseline.voxels, white),
     )
@@ -200,8 +221,12 @@ def _row(assessment: Assessment, scene: _Scene, level: slices.Slice, told: tuple
         followup=_window(followup),
         change=change,
         pixel_mm=view.pixel_mm,
-        outlines=tuple(_outlines(masks, view, told)),
-        words=(*_words(assessment, told), *(_legend(assessment) if first else ())),
+        outlines=(*_outlines(masks, view, told), *_mask_outlines(scene, view, level)),
+        words=(
+            *_words(assessment, told),
+            *_lesion_words(assessment, scene, view, level),
+            *(_legend(assessment) if first else ()),
+        ),
         missing={"difference": _why_no_difference(assessment)},
     )
 
@@ -247,6 +272,30 @@ def _outlines(
         if wanted and mask.sum() * view.pixel_mm**2 >= SPECK_MM2:
             smooth = ndi.gaussian_filter(mask.astype(np.float32), OUTLINE_SIGMA_MM / view.pixel_mm)
             yield OUTLINE_COLOURS[name], np.asarray(smooth)
+
+
+def _mask_pixels(scene: _Scene, name: str, view: slices.View, level: slices.Slice) -> npt.NDArray[np.uint8]:
+    pixels = slices.sample(scene.masks[name], scene.frame, view, level, how=NEAREST)
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def _mask_outlines(scene: _Scene, view: slices.View, level: slices.Slice) -> Iterator[tuple[str, slices.Pixels]]:
+    for name, colour in MASK_COLOURS.items():
+        if name in scene.masks:
+            here = _mask_pixels(scene, name, view, level) > 0
+            if here.sum() * view.pixel_mm**2 >= MASK_SPECK_MM2:
+                smooth = ndi.gaussian_filter(here.astype(np.float32), OUTLINE_SIGMA_MM / view.pixel_mm)
+                yield colour, np.asarray(smooth)
+
+
+def _lesion_words(assessment: Assessment, scene: _Scene, view: slices.View, level: slices.Slice) -> Iterator[Words]:
+    """One line for each lesion that is cut here, in the colour of its outline."""
+    if "new_lesions" in scene.masks:
+        here = set(np.unique(_mask_pixels(scene, "new_lesions", view, level)).tolist())
+        for lesion in (one for one in assessment.lesions if one.number in here):
+            yield Words(text.lesion(lesion), MASK_COLOURS["new_lesions"], 14, bold=True, above_px=6)
+    if "enhancing" in scene.masks and _mask_pixels(scene, "enhancing", view, level).any():
+        yield Words("enhancing tissue", MASK_COLOURS["enhancing"], 14, bold=True, above_px=6)
 
 
 def _tissue(masks: dict[str, PixelMask], *scans: slices.Pixels) -> PixelMask:

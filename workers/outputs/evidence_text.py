@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from triage.document import DISCLAIMER
-from triage.model import Assessment, Category, Finding, Measurement, Priority, RegistrationResult, Stage
+from triage.model import Assessment, Category, Finding, Lesion, Measurement, Priority, RegistrationResult, Stage
 
 CATEGORY_WORDS = {
     Category.NEUROTOXICITY_SUSPECTED: "Neurotoxicity suspected",
@@ -122,6 +122,16 @@ def region_name(region: str) -> str:
         if region.endswith(suffix):
             region = region.removesuffix(suffix) + letter
     return region.replace("external_extreme_capsule", "ext/extreme capsule").replace("_", " ")
+
+
+def lesion(one: Lesion) -> str:
+    """2: new, white matter L, 0.42 mL, +35 %, enhancing, at prior injury (3 mm)."""
+    parts = [one.kind, region_name(one.site), f"{one.volume_ml:.2f} mL", f"{signed(one.change_percent, 0)} %"]
+    if one.enhancing_volume_ml:
+        parts.append(f"{one.enhancing_volume_ml:.2f} mL of it enhancing")
+    if one.prior_injury_mm is not None:
+        parts.append(f"{one.prior_injury_mm:.0f} mm from prior injury")
+    return f"{one.number}: {', '.join(parts)}"
 
 
 def region_texts(measurements: Iterable[Measurement], regions: Iterable[str]) -> tuple[RegionText, ...]:

@@ -7,10 +7,13 @@ from types import ModuleType
 import pytest
 
 from triage.model import Presence, ProtocolMatch
+<<<<<<< HEAD
 from triage.patterns import cortical_diffusion, focal_white_matter
+=======
+from triage.patterns import cortical_diffusion, global_oedema
+>>>>>>> 02c2e53 (Pattern B: new and enlarging lesions, enhancement, chronic lesions of the baseline; masks and lesion rows in the evidence)
 
 NOT_BUILT = [
-    pytest.param(focal_white_matter, focal_white_matter.FocalWhiteMatterLimits(), id="B"),
     pytest.param(cortical_diffusion, cortical_diffusion.CorticalDiffusionLimits(), id="C"),
 ]
 

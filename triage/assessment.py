@@ -414,21 +414,14 @@ def _alone(
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
-<<<<<<< HEAD
-        chronic = burden(flair, labels, brain, settings.burden)
+        chronic = burden(flair, cubic, brain, names, settings.burden)
+    with clock.part("enhancement"):
+        taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
     with clock.part("fluid"):
         fluid = fluid_alone(session, labels, names, settings.fluid)
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_found(alone, plain, chronic, fluid, restriction)
-=======
-        chronic = burden(flair, cubic, brain, names, settings.burden)
-    with clock.part("enhancement"):
-        taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
-    with clock.part("diffusion"):
-        restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_found(alone, plain, chronic, taken_up.found(grid), restriction)
->>>>>>> 02c2e53 (Pattern B: new and enlarging lesions, enhancement, chronic lesions of the baseline; masks and lesion rows in the evidence)
+    draft = draft.with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
     return replace(draft, findings=_detect_alone(draft.measurements, settings))
 
 

@@ -7,11 +7,7 @@ from types import ModuleType
 import pytest
 
 from triage.model import Presence, ProtocolMatch
-<<<<<<< HEAD
-from triage.patterns import cortical_diffusion, focal_white_matter
-=======
-from triage.patterns import cortical_diffusion, global_oedema
->>>>>>> 02c2e53 (Pattern B: new and enlarging lesions, enhancement, chronic lesions of the baseline; masks and lesion rows in the evidence)
+from triage.patterns import cortical_diffusion
 
 NOT_BUILT = [
     pytest.param(cortical_diffusion, cortical_diffusion.CorticalDiffusionLimits(), id="C"),

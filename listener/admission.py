@@ -5,12 +5,13 @@ Deny by default: beyond loopback only the configured peers are answered.
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workers.config import ListenerSettings
+from workers.config import ListenerSettings, Peer
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -29,6 +30,26 @@ UNKNOWN_CALLING_AE = Refusal(1, 1, 3, "calling_ae_not_listed")
 UNKNOWN_CALLED_AE = Refusal(1, 1, 7, "called_ae_not_ours")
 UNKNOWN_ADDRESS = Refusal(1, 1, 1, "address_not_listed")
 TOO_MANY = Refusal(2, 3, 2, "too_many_associations")
+TOO_MANY_OF_PEER = Refusal(2, 3, 2, "too_many_associations_of_this_peer")
+UNKNOWN_CERTIFICATE = Refusal(1, 1, 1, "certificate_not_listed")
+UNKNOWN_USER = Refusal(1, 2, 1, "user_not_known")  # PS3.7 section D.3.3.7: rejected by the ACSE
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a connection and its association request prove, beside address and AE title.
+
+    certificate_sha256: hexadecimal, of the verified client certificate; common_name: of its subject. user, passcode: as
+    sent, None when the request has no user identity.
+    """
+
+    certificate_sha256: str | None = None
+    common_name: str | None = None
+    user: str | None = None
+    passcode: str | None = None
+
+
+NOBODY = Identity()
 
 
 def parse_address(text: str) -> Address:
@@ -55,12 +76,15 @@ def address_may_connect(settings: ListenerSettings, address: Address) -> bool:
     return any(_at_home(peer.hosts, address) for peer in settings.peers)
 
 
-def check(settings: ListenerSettings, *, address: Address, calling_ae: str, called_ae: str) -> Refusal | None:
+def check(
+    settings: ListenerSettings, *, address: Address, calling_ae: str, called_ae: str, identity: Identity = NOBODY
+) -> Refusal | None:
     """Decide on one association request. None: welcome.
 
     Args:
         address: where the connection comes from.
         calling_ae, called_ae: AE titles of the request, without padding.
+        identity: what else it proves.
     """
     if called_ae != settings.ae_title:
         return UNKNOWN_CALLED_AE
@@ -68,9 +92,39 @@ def check(settings: ListenerSettings, *, address: Address, calling_ae: str, call
         return UNKNOWN_ADDRESS
     if not settings.peers:
         return None
-    if any(peer.ae_title == calling_ae and _at_home(peer.hosts, address) for peer in settings.peers):
-        return None
-    return UNKNOWN_CALLING_AE
+    known = _at_address(settings, address, calling_ae)
+    if not known:
+        return UNKNOWN_CALLING_AE
+    shown = [peer for peer in known if _shows_certificate(peer, identity)]
+    if not shown:
+        return UNKNOWN_CERTIFICATE
+    return None if any(_is_user(peer, identity) for peer in shown) else UNKNOWN_USER
+
+
+def peer_of(
+    settings: ListenerSettings, *, address: Address, calling_ae: str, identity: Identity = NOBODY
+) -> Peer | None:
+    """The entry of the list under which an association that passed ``check`` was admitted; None without a list."""
+    known = _at_address(settings, address, calling_ae)
+    return next((peer for peer in known if _shows_certificate(peer, identity) and _is_user(peer, identity)), None)
+
+
+def _at_address(settings: ListenerSettings, address: Address, calling_ae: str) -> list[Peer]:
+    return [peer for peer in settings.peers if peer.ae_title == calling_ae and _at_home(peer.hosts, address)]
+
+
+def _shows_certificate(peer: Peer, identity: Identity) -> bool:
+    shown = {f"sha256:{identity.certificate_sha256}", f"CN={identity.common_name}"}
+    return not peer.certificates or bool(shown.intersection(peer.certificates))
+
+
+def _is_user(peer: Peer, identity: Identity) -> bool:
+    if peer.user is None:
+        return True
+    if identity.user != peer.user:
+        return False
+    # in constant time: how much of a guess was right must not show
+    return peer.passcode is None or hmac.compare_digest(peer.passcode.encode(), (identity.passcode or "").encode())
 
 
 def room_for(settings: ListenerSettings, open_from: Iterable[Address], address: Address) -> bool:

@@ -40,6 +40,7 @@ def build_receiver(
         combine(services),
         on_end,
         reception.meter,
+        settings.store.state_dir.absolute() / "run" / "places",
     )
 
 

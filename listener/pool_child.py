@@ -55,7 +55,11 @@ def main() -> None:
         ended.append(entry.ticket)
 
     receiver = build_receiver(
-        settings, store, LateIndex(settings.index_url), Reception(store, writer.put, meter), on_end
+        settings,
+        store,
+        LateIndex(settings.index_url),
+        Reception(store, writer.put, meter, settings.listener.peers),
+        on_end,
     )
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)

@@ -7,22 +7,24 @@ its thread has ended, logged in one line.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from listener import admission, contexts, tls
+from listener import admission, contexts, identities, limits, tls
 from listener.admission import Address
 from listener.meters import Meter
 from listener.reception import Tally
 from listener.services import Services
-from workers.config import ListenerSettings
+from workers.config import ListenerSettings, Peer
 from workers.log import get_logger
 from workers.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -41,6 +43,7 @@ class OpenAssociation:
     since: float = field(default_factory=time.monotonic)
     calling_ae: str = ""
     refusal: str = ""
+    place: int | None = None  # of a peer that may have only so many
     tally: Tally = field(default_factory=Tally)
 
 
@@ -65,6 +68,7 @@ class Receiver:
         services: what is offered besides C-STORE and C-ECHO.
         on_end: hears of every connection that is over.
         meter: counts associations.
+        places: folder for the places of peers that may have only so many associations.
 
     Raises:
         Misconfigured: the TLS settings do not work.
@@ -77,6 +81,7 @@ class Receiver:
         services: Services = Services(),  # noqa: B008 - frozen
         on_end: Callable[[OpenAssociation], None] | None = None,
         meter: Meter | None = None,
+        places: Path = Path("state/run/places"),
     ) -> None:
         silence_library()
         self._settings = settings
@@ -84,6 +89,7 @@ class Receiver:
         self._services = services.classes | {contexts.VERIFICATION}
         self._tls = None if settings.tls is None else tls.server_context(settings.tls)
         self._meter = meter or Meter()
+        self._places = places
         self._on_end = on_end or (lambda _: None)
         self._open: dict[Any, OpenAssociation] = {}
         self._lock = threading.Lock()
@@ -130,6 +136,8 @@ class Receiver:
                 del self._open[entry.association]
         self._meter.set("associations_open", len(self._open))
         for entry in ended:
+            if entry.place is not None:
+                os.close(entry.place)
             _log_end(entry)
             self._on_end(entry)
 
@@ -163,9 +171,13 @@ class Receiver:
         entry = self._open[association]
         entry.calling_ae = request.calling_ae_title.strip()
         called_ae = request.called_ae_title.strip()
+        identity = identities.of(association)
         refusal = admission.check(
-            self._settings, address=entry.address, calling_ae=entry.calling_ae, called_ae=called_ae
+            self._settings, address=entry.address, calling_ae=entry.calling_ae, called_ae=called_ae, identity=identity
         )
+        peer = admission.peer_of(self._settings, address=entry.address, calling_ae=entry.calling_ae, identity=identity)
+        if refusal is None and peer is not None:
+            refusal = self._bind_to_limits(entry, peer)
         if refusal is not None:
             entry.refusal = refusal.reason
             self._meter.count(f"associations_refused:{refusal.reason}")
@@ -178,6 +190,15 @@ class Receiver:
         ]
         accepted = contexts.accepted_syntaxes(proposed, self._classes, self._services)
         association.acceptor.supported_contexts = contexts.supported_contexts(accepted)
+
+    def _bind_to_limits(self, entry: OpenAssociation, peer: Peer) -> admission.Refusal | None:
+        """The limits of this peer; a refusal when all its places are taken."""
+        if peer.idle_timeout_s is not None:
+            entry.association.network_timeout = peer.idle_timeout_s
+        if peer.max_associations is None:
+            return None
+        entry.place = limits.take_place(self._places, peer.ae_title, peer.max_associations)
+        return admission.TOO_MANY_OF_PEER if entry.place is None else None
 
 
 def silence_library() -> None:

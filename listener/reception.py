@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from listener.limits import Pace
 from listener.meters import Meter
 from triage.errors import Rejected
+from workers.config import Peer
 from workers.files import FileStore, Outcome, Spool
 from workers.log import get_logger, study_hash
 from workers.part10 import Announced
@@ -38,10 +40,19 @@ class Reception:
         store: where the objects go.
         record: takes the row of a durable object; must not block.
         meter: counts what comes and what is refused.
+        peers: whose limits on size and pace are kept.
     """
 
-    def __init__(self, store: FileStore, record: Callable[[InstanceRow], None], meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        store: FileStore,
+        record: Callable[[InstanceRow], None],
+        meter: Meter | None = None,
+        peers: Iterable[Peer] = (),
+    ) -> None:
         self._store, self._record, self.meter = store, record, meter or Meter()
+        self._largest = {peer.ae_title: peer.max_object_bytes for peer in peers}
+        self._paces = {peer.ae_title: Pace(peer.max_instances_per_s) for peer in peers if peer.max_instances_per_s}
 
     def begin(self, announced: Announced, context_class_uid: str) -> Spool:
         """Open a place for the object that was announced under a presentation context.
@@ -52,7 +63,7 @@ class Reception:
         if announced.sop_class_uid != context_class_uid:
             message = "the SOP class is not the one of the presentation context"
             raise Rejected(SOP_CLASS_NOT_SUPPORTED, "class_not_negotiated", message)
-        spool = self._store.spool(announced)
+        spool = self._store.spool(announced, limit_bytes=self._largest.get(announced.calling_ae))
         spool.begun = time.perf_counter()
         return spool
 
@@ -74,6 +85,9 @@ class Reception:
             )
         else:
             self._record(stored.row)  # also a repeated one: its row may have been lost
+        pace = self._paces.get(stored.row.calling_ae)
+        if pace is not None:
+            pace.keep()  # the sender waits for its answer: nothing piles up here
         self.meter.stored(stored.outcome.value, stored.row.size_bytes, time.perf_counter() - spool.begun)
         return stored.status
 

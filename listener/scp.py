@@ -87,7 +87,7 @@ def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: Index
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
-    return build_receiver(settings, store, index, Reception(store, writer.put, meter))
+    return build_receiver(settings, store, index, Reception(store, writer.put, meter, settings.listener.peers))
 
 
 def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable[[], None]:

@@ -6,10 +6,10 @@ import hashlib
 import ipaddress
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from triage.assessment import TriageSettings
@@ -31,6 +31,17 @@ class Peer(Section):
     hosts: tuple[str, ...] = Field(
         default=(), description="addresses or networks, e.g. 10.1.2.3 or 10.1.0.0/16; empty: any address"
     )
+    certificates: tuple[Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|CN=.+)$")], ...] = Field(
+        default=(), description="of which it must show one (TLS with client_ca): sha256:<fingerprint> or CN=<name>"
+    )
+    user: str | None = Field(default=None, description="user name that it must give in the association request")
+    passcode: str | None = Field(default=None, description="and the passcode to it")
+    max_associations: Annotated[int, Field(ge=1)] | None = None
+    max_instances_per_s: Positive | None = Field(
+        default=None, description="in each receiving process; more has to wait"
+    )
+    max_object_bytes: Annotated[int, Field(ge=1)] | None = None
+    idle_timeout_s: Positive | None = None
 
     @field_validator("hosts")
     @classmethod
@@ -101,6 +112,12 @@ class ListenerSettings(Section):
     tls: TlsSettings | None = None
     receive_path: Literal["stream", "stock"] = "stream"
     durable: bool = True
+
+    @model_validator(mode="after")
+    def _certificates_can_be_seen(self) -> Self:
+        if any(peer.certificates for peer in self.peers) and (self.tls is None or self.tls.client_ca is None):
+            raise ValueError("peers with certificates need listener.tls.client_ca: nobody is asked for one without it")
+        return self
 
 
 class StoreSettings(Section):

@@ -147,8 +147,8 @@ class FileStore:
         with os.scandir(self.root / folder) as entries:
             yield from (Path(e.path) for e in entries if e.name.endswith(".dcm") and not e.name.startswith("."))
 
-    def spool(self, announced: Announced) -> Spool:
-        """Begin to receive one object.
+    def spool(self, announced: Announced, *, limit_bytes: int | None = None) -> Spool:
+        """Begin to receive one object. limit_bytes: a smaller limit than the store's own.
 
         Raises:
             Rejected: the UIDs cannot be file names (0xA900), or the disk is too full or fails (0xA700).
@@ -157,7 +157,7 @@ class FileStore:
             if not valid_uid(uid):
                 raise Rejected(DOES_NOT_MATCH, "invalid_uid", f"the SOP {name} UID of the request is not a UID")
         self.check_free_space()
-        return Spool(self, announced, self._names)
+        return Spool(self, announced, self._names, min(limit_bytes or self.max_object_bytes, self.max_object_bytes))
 
     def check_free_space(self) -> None:
         """Refuse early, while there is still room to finish what was begun.
@@ -196,9 +196,10 @@ class FileStore:
 class Spool:
     """One object on its way in: write() until its data set is complete, then finish(); abort() when it is cut off."""
 
-    def __init__(self, store: FileStore, announced: Announced, names: Iterator[str]) -> None:
+    def __init__(self, store: FileStore, announced: Announced, names: Iterator[str], limit_bytes: int) -> None:
         self._store, self._announced = store, announced
         self._final = store.root / relative_path(announced.sop_instance_uid)
+        self._limit_bytes = limit_bytes
         self._header = part10.header(announced)
         self._size = len(self._header)
         self._next_space_check = FREE_SPACE_CHECK_BYTES
@@ -221,8 +222,8 @@ class Spool:
             Rejected: 0xA700, the object is larger than allowed or the disk is full.
         """
         self._size += count
-        if self._size - len(self._header) > self._store.max_object_bytes:
-            raise Rejected(OUT_OF_RESOURCES, "too_large", f"the object exceeds {self._store.max_object_bytes} bytes")
+        if self._size - len(self._header) > self._limit_bytes:
+            raise Rejected(OUT_OF_RESOURCES, "too_large", f"the object exceeds {self._limit_bytes} bytes")
         if self._size > self._next_space_check:
             self._next_space_check = self._size + FREE_SPACE_CHECK_BYTES
             self._store.check_free_space()

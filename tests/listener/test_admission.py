@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from listener import admission
-from listener.admission import TOO_MANY, UNKNOWN_ADDRESS, UNKNOWN_CALLED_AE, UNKNOWN_CALLING_AE, Refusal
+from listener.admission import (
+    NOBODY,
+    TOO_MANY,
+    UNKNOWN_ADDRESS,
+    UNKNOWN_CALLED_AE,
+    UNKNOWN_CALLING_AE,
+    UNKNOWN_CERTIFICATE,
+    UNKNOWN_USER,
+    Identity,
+    Refusal,
+)
+from listener.limits import Pace, take_place
 from triage.errors import Misconfigured
 from workers.config import ListenerSettings, parse
 
@@ -79,3 +92,62 @@ def test_addresses_that_are_none_are_refused_by_name(host: str) -> None:
 def test_unknown_keys_of_an_optional_section_are_refused_with_the_known_ones() -> None:
     with pytest.raises(Misconfigured, match=r"tls\.cert: unknown key; accepted here: certificate, client_ca"):
         parse({"listener": {"tls": {"cert": "x"}}})
+
+
+DIGEST = "ab" * 32
+PROVEN: dict[str, Any] = {
+    "tls": {"certificate": "a", "private_key": "b", "client_ca": "c"},
+    "peers": [
+        {"ae_title": "MR1", "certificates": [f"sha256:{DIGEST}", "CN=scanner"]},
+        {"ae_title": "MR2", "user": "mr", "passcode": "secret"},
+        {"ae_title": "MR3", "user": "mr"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("calling", "identity", "refusal"),
+    [
+        pytest.param("MR1", Identity(DIGEST, "other"), None, id="noop: this very certificate"),
+        pytest.param("MR1", Identity("cd" * 32, "scanner"), None, id="a certificate of this name"),
+        pytest.param("MR1", Identity("cd" * 32, "other"), UNKNOWN_CERTIFICATE, id="another certificate"),
+        pytest.param("MR1", NOBODY, UNKNOWN_CERTIFICATE, id="no certificate"),
+        pytest.param("MR2", Identity(user="mr", passcode="secret"), None, id="user and passcode"),
+        pytest.param("MR2", Identity(user="mr", passcode="Secret"), UNKNOWN_USER, id="wrong passcode"),
+        pytest.param("MR2", Identity(user="mr"), UNKNOWN_USER, id="no passcode"),
+        pytest.param("MR2", NOBODY, UNKNOWN_USER, id="no user"),
+        pytest.param("MR3", Identity(user="mr"), None, id="a user without a passcode"),
+        pytest.param("MR3", Identity(user="other"), UNKNOWN_USER, id="another user"),
+        pytest.param("MR4", Identity(DIGEST), UNKNOWN_CALLING_AE, id="not listed at all"),
+    ],
+)
+def test_what_a_peer_must_prove(calling: str, identity: Identity, refusal: Refusal | None) -> None:
+    settings, address = parse({"listener": PROVEN}).listener, ip_address(HOME)
+    found = admission.check(settings, address=address, calling_ae=calling, called_ae="ICANSEE", identity=identity)
+    assert found == refusal
+    peer = admission.peer_of(settings, address=address, calling_ae=calling, identity=identity)
+    assert (peer is None) is (refusal is not None)
+
+
+def test_certificates_without_tls_are_refused_by_name() -> None:
+    with pytest.raises(Misconfigured, match=r"client_ca"):
+        parse({"listener": {**PROVEN, "tls": None}})
+
+
+def test_pace() -> None:
+    """Ten at once, then one each 100 ms; after a pause of half a second five more at once."""
+    now = [0.0]
+    pace = Pace(10.0, now=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s))
+    waits = [pace.keep() for _ in range(12)]
+    assert waits == pytest.approx([0.0] * 10 + [0.1, 0.1])
+    now[0] += 0.5
+    assert [pace.keep() for _ in range(6)] == pytest.approx([0.0] * 5 + [0.1])
+
+
+def test_places(tmp_path: Path) -> None:
+    held = [take_place(tmp_path, "MR1", 2) for _ in range(3)]
+    assert [place is None for place in held] == [False, False, True]
+    assert take_place(tmp_path, "../MR2", 1) is not None
+    os.close(held[0] or 0)
+    assert take_place(tmp_path, "MR1", 2) is not None
+    assert len(list(tmp_path.iterdir())) == 3

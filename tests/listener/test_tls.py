@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -124,3 +125,13 @@ def test_settings_that_do_not_work_are_named(
     wrong = {"port": 0, "processes": processes, "tls": settings(keys, **changes)}
     with pytest.raises(Misconfigured, match=named):
         scp.run(parse({"listener": wrong, "store": {"state_dir": str(tmp_path)}}), stop=threading.Event())
+
+
+def test_a_certificate_belongs_to_a_peer(keys: Path, tmp_path: Path) -> None:
+    """Both are signed by our CA; the scanner's is listed, the node's own is not."""
+    listed = hashlib.sha256(ssl.PEM_cert_to_DER_cert((keys / "scanner.pem").read_text())).hexdigest()
+    peers = [{"ae_title": "STORESCU", "certificates": [f"sha256:{listed}"]}]
+    with running(tmp_path / "state", tls=settings(keys), peers=peers) as one:
+        assert send(one, keys, tmp_path, key="node") != 0
+        assert one.data_sets() == {}
+        assert send(one, keys, tmp_path, key="scanner") == 0

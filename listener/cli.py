@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from listener import cli_assess, cli_node, cli_send, cli_studies
+from listener import cli_assess, cli_node, cli_send, cli_store, cli_studies
 from listener.cli_common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
 from triage.errors import Misconfigured, NotAssessable, Transient
 from workers import log
@@ -36,6 +36,7 @@ for command in (
     cli_assess.simulate,
 ):
     app.command(command.__name__)(command)
+app.add_typer(cli_store.store, name="store")
 app.add_typer(cli_studies.patients, name="patients")
 app.add_typer(config_app, name="config")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from listener import tls
 from listener.services import Service
 from workers import commitments
-from workers.commitments import Reference, Request, RequestFolder, Verdict
+from workers.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
 from workers.config import CommitmentSettings, ReportTarget, Settings
 from workers.files import FileStore, valid_uid
 from workers.log import get_logger
@@ -43,7 +43,7 @@ def service(settings: Settings, store: FileStore) -> Service:
     """The service as the receiver offers it; requests are only written down here, Reporter answers them."""
     from pynetdicom import evt
 
-    folder = RequestFolder(settings.store.state_dir)
+    folder, given = RequestFolder(settings.store.state_dir), GivenCommitments(settings.store.state_dir)
     targets = {target.ae_title: target for target in settings.commitment.report_to}
 
     def on_action(event: Any) -> tuple[int, None]:
@@ -64,7 +64,7 @@ def service(settings: Settings, store: FileStore) -> Service:
             return RESOURCE_LIMITATION, None
         log.info("commitment.requested", instances=len(request.references), calling_ae=requester)
         if here and afterwards is not None:
-            afterwards.append(lambda: _report_here(event.assoc, request, folder, store))
+            afterwards.append(lambda: _report_here(event.assoc, request, folder, store, given))
         return SUCCESS, None
 
     return Service((PUSH_MODEL,), ((evt.EVT_N_ACTION, on_action),))
@@ -123,6 +123,7 @@ class Reporter:
         self._own_ae = settings.listener.ae_title
         self._folder = RequestFolder(settings.store.state_dir)
         self._store = store
+        self._given = GivenCommitments(settings.store.state_dir)
         self._targets = {target.ae_title: target for target in settings.commitment.report_to}
         self._send = send or send_report
         self._now = now
@@ -138,6 +139,7 @@ class Reporter:
             self._folder.done(request)
             return True
         verdict = commitments.judge(self._store, request.references)
+        self._given.add(verdict)  # before it is said
         if self._send(target, self._own_ae, *report(request, verdict)):
             self._folder.done(request)
             _log_reported(request, verdict)
@@ -176,10 +178,13 @@ def send_report(target: ReportTarget, own_ae: str, event_type: int, information:
     return getattr(status, "Status", None) == SUCCESS
 
 
-def _report_here(association: Any, request: Request, folder: RequestFolder, store: FileStore) -> None:
+def _report_here(
+    association: Any, request: Request, folder: RequestFolder, store: FileStore, given: GivenCommitments
+) -> None:
     """Report on the requester's association, in the thread that serves it. It may release at any moment: then the
     reporter goes on."""
     verdict = commitments.judge(store, request.references)
+    given.add(verdict)
     if _send_here(association, *report(request, verdict)):
         folder.done(request)
         _log_reported(request, verdict)

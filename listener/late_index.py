@@ -21,7 +21,8 @@ class LateIndex:
         self._url, self._lock = url, threading.Lock()
         self._index: SqlIndex | None = None
 
-    def _opened(self) -> SqlIndex:
+    def opened(self) -> SqlIndex:
+        """The whole index."""
         with self._lock:
             if self._index is None:
                 from workers.store import open_index  # a receiving child that hears of no step never needs it
@@ -30,19 +31,19 @@ class LateIndex:
             return self._index
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
-        self._opened().record_instances(rows)
+        self.opened().record_instances(rows)
 
     def paths_under(self, prefix: str) -> dict[str, int]:
-        return self._opened().paths_under(prefix)
+        return self.opened().paths_under(prefix)
 
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
-        self._opened().put_announcement(announcement, now=now)
+        self.opened().put_announcement(announcement, now=now)
 
     def announcement(self, source: Source, uid: str) -> Announcement | None:
-        return self._opened().announcement(source, uid)
+        return self.opened().announcement(source, uid)
 
     def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
-        self._opened().record_conflicts(rows)
+        self.opened().record_conflicts(rows)
 
     def studies(self, *, limit: int = 500) -> list[StudyRow]:
-        return self._opened().studies(limit=limit)
+        return self.opened().studies(limit=limit)

@@ -33,6 +33,7 @@ log = get_logger(__name__)
 INDEX_PAUSE_S = 5.0
 FLUSH_S = 10.0
 CONFLICTS_EVERY_S = 2.0
+RETENTION_EVERY_S = 600.0
 
 OnStored = Callable[[Sequence[InstanceRow]], object]
 
@@ -99,6 +100,12 @@ def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable
     return write
 
 
+def _delete_old(settings: Settings, index: LateIndex, store: FileStore) -> None:
+    from workers.container import retention_of
+
+    retention_of(settings, index.opened(), store).run()
+
+
 def _upkeep(
     settings: Settings, store: FileStore, index: LateIndex
 ) -> Iterator[tuple[str, Callable[[], object], float]]:
@@ -106,6 +113,8 @@ def _upkeep(
     yield "conflicts", ConflictWatch(store, index.record_conflicts).look, CONFLICTS_EVERY_S
     if settings.commitment.enabled:
         yield "commitment", commitment.Reporter(settings, store).run_due, commitment.LOOK_EVERY_S
+    if settings.store.retention_days is not None or settings.store.clean_below_bytes is not None:
+        yield "retention", lambda: _delete_old(settings, index, store), RETENTION_EVERY_S
     if settings.arrival.query is not None:
         counter = pacs_query.PacsCounter(settings.arrival.query, settings.listener.ae_title, index)
         yield "pacs-query", counter.run, pacs_query.LOOK_EVERY_S

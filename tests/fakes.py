@@ -201,7 +201,7 @@ class InMemoryIndex:
     def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
         self._here()
         study = self._studies.get(study_instance_uid)
-        if study is None:
+        if study is None or study.row.state in (StudyState.REMOVING, StudyState.REMOVED):
             return False
         study.row = replace(
             study.row,
@@ -213,6 +213,28 @@ class InMemoryIndex:
             failure=None,
         )
         return True
+
+    def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
+        self._here()
+        study = self._studies[study_instance_uid]
+        row = study.row
+        if row.state is not StudyState.ASSESSED or row.revision != revision or row.lease_owner is not None:
+            return False
+        study.row = replace(row, state=StudyState.REMOVING)
+        return True
+
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
+        self._here()
+        for uid in sop_instance_uids:
+            self._instances.pop(uid, None)
+        left = self.instances(study_instance_uid)
+        study = self._studies[study_instance_uid]
+        study.row = replace(
+            study.row,
+            instance_count=len(left),
+            series_count=len({row.series_instance_uid for row in left}),
+            state=StudyState.REMOVED if study.row.state is StudyState.REMOVING else study.row.state,
+        )
 
     def study(self, study_instance_uid: str) -> StudyRow | None:
         self._here()

@@ -114,7 +114,9 @@ def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
     """Choose the baseline; one that turns out not to be assessable becomes a rejected candidate, and the choice is
     made again."""
     infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
-    rows = {r.study_instance_uid: r for r in _earlier_rows(row, deps)}
+    # of a study whose images were deleted there is nothing to compare with
+    gone = (StudyState.REMOVING, StudyState.REMOVED)
+    rows = {r.study_instance_uid: r for r in _earlier_rows(row, deps) if r.state not in gone}
     studies = {uid: _describe(r, deps) for uid, r in rows.items()}
     reasons = {uid: _known_refusal(r, studies[uid], deps) for uid, r in rows.items()}
     while True:

@@ -20,7 +20,6 @@ from workers.log import get_logger
 
 log = get_logger(__name__)
 
-COMMITTED = 0
 # failure reasons (0008,1197), PS3.3 section C.14.1.1
 PROCESSING_FAILURE = 0x0110
 NO_SUCH_INSTANCE = 0x0112
@@ -56,6 +55,22 @@ class Verdict:
 
     committed: tuple[Reference, ...]
     failed: tuple[tuple[Reference, int], ...]
+    studies: frozenset[str] = frozenset()  # of the committed ones
+
+
+class GivenCommitments:
+    """Studies of which we told somebody that images are safe here: they are not deleted unless the site says so."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir.absolute() / "commitments" / "given"
+
+    def add(self, verdict: Verdict) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for uid in verdict.studies:  # read from our own files: valid UIDs
+            (self._folder / uid).touch()
+
+    def holds(self, study_instance_uid: str) -> bool:
+        return valid_uid(study_instance_uid) and (self._folder / study_instance_uid).exists()
 
 
 class TooManyWaiting(Exception):  # noqa: N818 - read as a state
@@ -138,17 +153,20 @@ def judge(store: FileStore, references: Sequence[Reference]) -> Verdict:
     disputed = {path.name.rpartition(".")[0].rpartition(".")[0] for path in store.conflicts.glob("*.dcm")}
     committed: list[Reference] = []
     failed: list[tuple[Reference, int]] = []
+    studies: set[str] = set()
     for one in references:
         # two contents came under this UID: nobody can know which of them the requester would delete
-        reason = PROCESSING_FAILURE if one.sop_instance_uid in disputed else _reason(store, one)
-        if reason == COMMITTED:
-            committed.append(one)
+        found = PROCESSING_FAILURE if one.sop_instance_uid in disputed else _study_of(store, one)
+        if isinstance(found, int):
+            failed.append((one, found))
         else:
-            failed.append((one, reason))
-    return Verdict(tuple(committed), tuple(failed))
+            committed.append(one)
+            studies.add(found)
+    return Verdict(tuple(committed), tuple(failed), frozenset(studies))
 
 
-def _reason(store: FileStore, one: Reference) -> int:
+def _study_of(store: FileStore, one: Reference) -> str | int:
+    """The study of an instance that is safe; the reason when it is not."""
     if not valid_uid(one.sop_instance_uid):
         return NO_SUCH_INSTANCE
     path = store.root / relative_path(one.sop_instance_uid)
@@ -162,7 +180,7 @@ def _reason(store: FileStore, one: Reference) -> int:
     except (Rejected, OSError) as error:
         log.error("commitment.file_unsafe", error=type(error).__name__)
         return PROCESSING_FAILURE
-    return COMMITTED if row.sop_class_uid == one.sop_class_uid else CLASS_CONFLICT
+    return row.study_instance_uid if row.sop_class_uid == one.sop_class_uid else CLASS_CONFLICT
 
 
 def _flush(path: Path, flags: int) -> None:

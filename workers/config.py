@@ -123,6 +123,9 @@ class ListenerSettings(Section):
 class StoreSettings(Section):
     state_dir: Path = Path("state")
     min_free_bytes: Annotated[int, Field(ge=0)] = 2 << 30
+    retention_days: Annotated[int, Field(ge=1)] | None = None
+    clean_below_bytes: Annotated[int, Field(ge=0)] | None = None
+    delete_committed: bool = False
 
 
 class IndexSettings(Section):

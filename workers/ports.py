@@ -17,12 +17,15 @@ from workers.announcements import Announcement, Source, StudyCount
 
 
 class StudyState(StrEnum):
-    """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human (attempts used up)."""
+    """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human (attempts used up);
+    REMOVING while its images are deleted; REMOVED: only the decisions are left."""
 
     RECEIVING = "receiving"
     READY = "ready"
     ASSESSED = "assessed"
     FAILED = "failed"
+    REMOVING = "removing"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,13 @@ class StudyIndex(Protocol):
         """Drop the lease; retry_at None: FAILED, needs a human."""
 
     def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
-        """`icansee replay`: READY again with attempts 0 and a new revision. False: unknown study."""
+        """`icansee replay`: READY again with attempts 0 and a new revision. False: unknown study, or its images are gone."""
+
+    def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
+        """ASSESSED -> REMOVING, if the revision is still this one and nobody holds a lease. False: it is not."""
+
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
+        """Forget these instances, whose files are gone; REMOVING -> REMOVED unless new ones came meanwhile."""
 
     def study(self, study_instance_uid: str) -> StudyRow | None: ...
 

@@ -38,6 +38,7 @@ from workers.store_schema import (
 
 STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
 STUDY_FACTS = ("patient_id", "issuer", "birth_date", "sex", "study_date", "study_time", "accession_number")
+GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
 
@@ -214,7 +215,7 @@ class SqlIndex:
     def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
         return self._update_one(
             studies.update()
-            .where(studies.c.study_instance_uid == study_instance_uid)
+            .where(studies.c.study_instance_uid == study_instance_uid, studies.c.state.not_in(GONE))
             .values(
                 state=StudyState.READY.value,
                 revision=studies.c.revision + 1,
@@ -225,6 +226,23 @@ class SqlIndex:
                 failure=None,
             )
         )
+
+    def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
+        c = studies.c
+        return self._update_one(
+            studies.update()
+            .where(
+                c.study_instance_uid == study_instance_uid,
+                c.state == StudyState.ASSESSED.value,
+                c.revision == revision,
+                c.lease_owner.is_(None),
+            )
+            .values(state=StudyState.REMOVING.value)
+        )
+
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
+        with self._write() as connection:
+            store_notices.forget_instances(connection, study_instance_uid, sop_instance_uids)
 
     # --- questions
 

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from workers.announcements import Announcement, Source, Step, StudyCount, count
-from workers.ports import ConflictRow
-from workers.store_schema import announced_series, announcements, conflicts, instances
+from workers.ports import ConflictRow, StudyState
+from workers.store_schema import announced_series, announcements, conflicts, instances, series, studies
 
+DELETE_ROWS = 500  # values in one statement
 CONFLICT_COLUMNS = tuple(ConflictRow.__dataclass_fields__)
 
 Insert = Callable[[sa.Table], Any]
@@ -81,3 +82,29 @@ def record_conflicts(connection: Connection, insert: Insert, rows: Sequence[Conf
 def read_conflicts(connection: Connection) -> list[ConflictRow]:
     statement = sa.select(*(conflicts.c[name] for name in CONFLICT_COLUMNS)).order_by(conflicts.c.received_at)
     return [ConflictRow(**row) for row in connection.execute(statement).mappings()]
+
+
+def forget_instances(connection: Connection, study_uid: str, sop_uids: Sequence[str]) -> None:
+    """Drop rows whose files are gone and count the study anew; it is REMOVED unless images came meanwhile."""
+    of_study = studies.c.study_instance_uid == study_uid
+    # as a lock too: an image that arrives now waits until the counts are right
+    connection.execute(sa.select(studies.c.study_instance_uid).where(of_study).with_for_update())
+    for first in range(0, len(sop_uids), DELETE_ROWS):
+        some = sop_uids[first : first + DELETE_ROWS]
+        connection.execute(instances.delete().where(instances.c.sop_instance_uid.in_(some)))
+    left = sa.select(instances.c.series_instance_uid).where(instances.c.study_instance_uid == study_uid)
+    connection.execute(
+        series.delete().where(series.c.study_instance_uid == study_uid, series.c.series_instance_uid.not_in(left))
+    )
+    i, s = instances.c, series.c
+    connection.execute(
+        studies.update()
+        .where(of_study)
+        .values(
+            instance_count=sa.select(sa.func.count()).where(i.study_instance_uid == study_uid).scalar_subquery(),
+            series_count=sa.select(sa.func.count()).where(s.study_instance_uid == study_uid).scalar_subquery(),
+            state=sa.case(
+                (studies.c.state == StudyState.REMOVING.value, StudyState.REMOVED.value), else_=studies.c.state
+            ),
+        )
+    )

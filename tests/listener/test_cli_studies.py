@@ -206,3 +206,15 @@ def test_says_what_is_missing_and_what_was_kept_aside(icansee: Icansee, command:
     assert answer.code == 0
     assert "1 of 40 announced images arrived" in answer.out
     assert "other content" in answer.out
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_store_clean(icansee: Icansee, dry: bool) -> None:
+    """The only study of its patient is old enough, and yet stays: its results were never written."""
+    with (icansee.folder / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write("  retention_days: 1\n")
+    receive(icansee)
+    answer = icansee("store", "clean", "--json", *(["--dry-run"] if dry else []))
+    assert answer.code == 0
+    kept = [{"study_instance_uid": UID, "delete": False, "reason": "not_delivered", "bytes": None}]
+    assert json.loads(answer.out) == (kept if dry else [])

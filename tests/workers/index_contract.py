@@ -427,3 +427,37 @@ class IndexContract:
         assert index.save_assessment(claim, stage="full", document=a_document("possible", "P2"), now=NOW)
         assert index.complete(claim, now=NOW)
         assert index.tallies() == {("assessed", "possible", "P2"): 1, ("receiving", "", ""): 2}
+
+    def test_removal(self, index: StudyIndex) -> None:
+        make_ready(index, [a_row(1), a_row(2, series_instance_uid=f"{STUDY}.2")])
+        claim = claimed(index)
+        assert index.save_assessment(claim, stage="full", document=a_document(), now=NOW)
+        assert not index.begin_removal(STUDY, revision=1)  # somebody works on it
+        assert index.complete(claim, now=NOW)
+        assert not index.begin_removal(STUDY, revision=2)
+        assert index.begin_removal(STUDY, revision=1)
+        assert state_of(index)[0] is StudyState.REMOVING
+        assert not index.requeue(STUDY, now=NOW)
+        index.finish_removal(STUDY, [row.sop_instance_uid for row in index.instances(STUDY)])
+        row = index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.instance_count, row.series_count) == (StudyState.REMOVED, 0, 0)
+        assert index.assessment(STUDY) == a_document()
+        assert not index.requeue(STUDY, now=NOW)
+        index.record_instances([a_row(1)])  # sent again: as new
+        row = index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.revision, row.instance_count, row.series_count) == (StudyState.RECEIVING, 2, 1, 1)
+
+    def test_an_image_that_comes_during_a_removal_stays(self, index: StudyIndex) -> None:
+        make_ready(index, [a_row(1)])
+        claim = claimed(index)
+        assert index.save_assessment(claim, stage="full", document=a_document(), now=NOW)
+        assert index.complete(claim, now=NOW)
+        assert index.begin_removal(STUDY, revision=1)
+        index.record_instances([a_row(2)])
+        index.finish_removal(STUDY, [a_row(1).sop_instance_uid])
+        row = index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.revision, row.instance_count) == (StudyState.RECEIVING, 2, 1)
+        assert [one.sop_instance_uid for one in index.instances(STUDY)] == [a_row(2).sop_instance_uid]

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from listener import admission
 from listener.admission import Address
+from listener.audit import Auditor
+from listener.audit_messages import Peer
 from listener.meters import Meter
 from triage.errors import Misconfigured
 from workers.config import ListenerSettings
@@ -61,19 +63,26 @@ def listening_socket(settings: ListenerSettings) -> Iterator[socket.socket]:
 
 
 def accept_until(
-    stop: threading.Event, listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter
+    stop: threading.Event,
+    listening: socket.socket,
+    settings: ListenerSettings,
+    takes: Takes,
+    meter: Meter,
+    auditor: Auditor,
 ) -> None:
     """Hand over connections until ``stop`` is set, then close the port."""
     with listening, selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         while not stop.is_set():
             if selector.select(POLL_S):
-                _accept_one(listening, settings, takes, meter)
+                _accept_one(listening, settings, takes, meter, auditor)
             else:
                 takes.reap()
 
 
-def _accept_one(listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter) -> None:
+def _accept_one(
+    listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter, auditor: Auditor
+) -> None:
     try:
         connection, peer = listening.accept()
     except BlockingIOError:
@@ -91,6 +100,8 @@ def _accept_one(listening: socket.socket, settings: ListenerSettings, takes: Tak
     if reason:
         log.warning("connection.refused", address=str(address), reason=reason)
         meter.count(f"associations_refused:{reason}")
+        if reason == admission.UNKNOWN_ADDRESS.reason:
+            auditor.alert(Peer("", str(address)), reason)
         connection.close()
         return
     takes.take(connection, address)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from listener import tls
+from listener.audit import Auditor, NoAudit
+from listener.audit_messages import Peer
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
 from workers.config import PacsQuerySettings
 from workers.files import valid_uid
@@ -47,10 +49,11 @@ class PacsCounter:
         index: Asked,
         *,
         find: Callable[[PacsQuerySettings, str], Any] | None = None,
+        auditor: Auditor | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings, self._own_ae, self._index, self._now = settings, own_ae, index, now
-        self._connect = find or connected
+        self._connect, self._auditor = find or connected, auditor or NoAudit()
         self._asked: dict[str, tuple[datetime, int]] = {}
 
     def run(self) -> int:
@@ -73,7 +76,7 @@ class PacsCounter:
         return images != row.instance_count and now - at >= timedelta(seconds=self._settings.every_s)
 
     def _ask(self, study_uid: str, find: Find, now: datetime) -> bool:
-        series = numbers(study_uid, self._settings.level, find)
+        series = numbers(study_uid, self._settings.level, lambda keys: self._audited(find, keys))
         if not series:
             log.info("pacs.knows_nothing", study=study_hash(study_uid))
             return False
@@ -81,6 +84,14 @@ class PacsCounter:
         self._index.put_announcement(said, now=now)
         log.info("pacs.asked", study=study_hash(study_uid), images=sum(said.images.values()))
         return True
+
+    def _audited(self, find: Find, keys: Dataset) -> Iterable[Dataset]:
+        from pynetdicom.dsutils import encode
+
+        answers = find(keys)
+        peer = Peer(self._settings.ae_title, self._settings.host)
+        self._auditor.queried(peer, STUDY_ROOT_FIND, encode(keys, is_implicit_vr=True, is_little_endian=True) or b"")
+        return answers
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

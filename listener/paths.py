@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from listener import commitment, notifications, receive_stock, receive_stream
+from listener.audit import auditor_of
+from listener.meters import Meter
 from listener.notifications import Notices
 from listener.receiver import OpenAssociation, ReceivePath, Receiver, TallyOf
 from listener.reception import Reception
@@ -12,8 +14,16 @@ from listener.services import Service, combine
 from workers.config import ListenerSettings, Settings
 from workers.files import FileStore
 from workers.log import get_logger
+from workers.ports import InstanceRow
 
 log = get_logger(__name__)
+
+
+def reception_of(
+    settings: Settings, store: FileStore, record: Callable[[InstanceRow], None], meter: Meter
+) -> Reception:
+    """What takes objects in one process."""
+    return Reception(store, record, meter, settings.listener.peers, audited=settings.audit.host is not None)
 
 
 def build_receiver(
@@ -41,6 +51,7 @@ def build_receiver(
         on_end,
         reception.meter,
         settings.store.state_dir.absolute() / "run" / "places",
+        auditor_of(settings),
     )
 
 

@@ -14,10 +14,9 @@ from typing import Any
 from listener.admission import parse_address
 from listener.late_index import LateIndex
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
-from listener.paths import build_receiver
+from listener.paths import build_receiver, reception_of
 from listener.pool import MESSAGE_BYTES, ROWS
 from listener.receiver import OpenAssociation, Receiver
-from listener.reception import Reception
 from listener.upkeep import repeating
 from workers import log as logs
 from workers.config import Settings
@@ -58,7 +57,7 @@ def main() -> None:
         settings,
         store,
         LateIndex(settings.index_url),
-        Reception(store, writer.put, meter, settings.listener.peers),
+        reception_of(settings, store, writer.put, meter),
         on_end,
     )
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):

@@ -155,6 +155,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         except OSError as error:
             if isinstance(error, ssl.SSLError):
                 log.warning("tls.failed", reason=error.reason)
+                self.assoc.tls_failed()
             self._drop()
             sock.close()  # tells the state machine
         except (ProtocolError, struct.error):
@@ -322,6 +323,8 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
         self._something = threading.Semaphore(0)
         self.afterwards: list[Callable[[], None]] = []
         """What a handler wants done once its answer is on the way, in the thread that serves the association."""
+        self.tls_failed: Callable[[], None] = lambda: None
+        """Called when the handshake, or the connection's cryptography, fails."""
         self.dul = StreamDul(self, door)
         self.dul.to_user_queue = _SignalQueue(self._something.release)
         self.dimse.msg_queue = _SignalQueue(self._something.release)

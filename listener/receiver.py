@@ -21,10 +21,13 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from listener import admission, contexts, identities, limits, tls
 from listener.admission import Address
+from listener.audit import Auditor, NoAudit
+from listener.audit_messages import Peer
 from listener.meters import Meter
 from listener.reception import Tally
 from listener.services import Services
-from workers.config import ListenerSettings, Peer
+from workers.config import ListenerSettings
+from workers.config import Peer as ListedPeer
 from workers.log import get_logger
 from workers.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -69,6 +72,7 @@ class Receiver:
         on_end: hears of every connection that is over.
         meter: counts associations.
         places: folder for the places of peers that may have only so many associations.
+        auditor: hears of transfers and of refusals that concern security.
 
     Raises:
         Misconfigured: the TLS settings do not work.
@@ -82,6 +86,7 @@ class Receiver:
         on_end: Callable[[OpenAssociation], None] | None = None,
         meter: Meter | None = None,
         places: Path = Path("state/run/places"),
+        auditor: Auditor | None = None,
     ) -> None:
         silence_library()
         self._settings = settings
@@ -90,6 +95,7 @@ class Receiver:
         self._tls = None if settings.tls is None else tls.server_context(settings.tls)
         self._meter = meter or Meter()
         self._places = places
+        self._auditor = auditor or NoAudit()
         self._on_end = on_end or (lambda _: None)
         self._open: dict[Any, OpenAssociation] = {}
         self._lock = threading.Lock()
@@ -139,7 +145,13 @@ class Receiver:
             if entry.place is not None:
                 os.close(entry.place)
             _log_end(entry)
+            self._audit_end(entry)
             self._on_end(entry)
+
+    def _audit_end(self, entry: OpenAssociation) -> None:
+        peer = Peer(entry.calling_ae, str(entry.address))
+        for transfer in entry.tally.studies.values():
+            self._auditor.transferred(peer, transfer, complete=bool(entry.association.is_released))
 
     def close(self, *, grace_s: float) -> None:
         """Let open associations finish for ``grace_s``, then abort them."""
@@ -159,9 +171,15 @@ class Receiver:
 
     def _on_open(self, event: Any) -> None:
         """Remember the association; its thread starts after this."""
-        self._taking.association = event.assoc
+        entry = self._taking
+        entry.association = event.assoc
+        event.assoc.tls_failed = lambda: self._tls_failed(entry)
         with self._lock:
             self._open[event.assoc] = self._taking
+
+    def _tls_failed(self, entry: OpenAssociation) -> None:
+        self._meter.count("associations_refused:tls_failed")
+        self._auditor.alert(Peer(entry.calling_ae, str(entry.address)), "tls_failed")
 
     def _on_request(self, event: Any) -> None:
         """Admit or refuse, and offer exactly the contexts that are asked for."""
@@ -181,6 +199,8 @@ class Receiver:
         if refusal is not None:
             entry.refusal = refusal.reason
             self._meter.count(f"associations_refused:{refusal.reason}")
+            if refusal not in (admission.TOO_MANY, admission.TOO_MANY_OF_PEER):
+                self._auditor.alert(Peer(entry.calling_ae, str(entry.address)), refusal.reason)
             association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
             association.kill()
             return
@@ -191,7 +211,7 @@ class Receiver:
         accepted = contexts.accepted_syntaxes(proposed, self._classes, self._services)
         association.acceptor.supported_contexts = contexts.supported_contexts(accepted)
 
-    def _bind_to_limits(self, entry: OpenAssociation, peer: Peer) -> admission.Refusal | None:
+    def _bind_to_limits(self, entry: OpenAssociation, peer: ListedPeer) -> admission.Refusal | None:
         """The limits of this peer; a refusal when all its places are taken."""
         if peer.idle_timeout_s is not None:
             entry.association.network_timeout = peer.idle_timeout_s
@@ -254,5 +274,7 @@ def _log_end(entry: OpenAssociation) -> None:
         outcome=outcome,
         seconds=round(time.monotonic() - entry.since, 3),
         **facts,
-        **vars(entry.tally),
+        instances=entry.tally.instances,
+        bytes=entry.tally.bytes,
+        refused=entry.tally.refused,
     )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from listener.audit_messages import Transfer
 from listener.limits import Pace
 from listener.meters import Meter
 from triage.errors import Rejected
@@ -31,6 +32,7 @@ class Tally:
     instances: int = 0
     bytes: int = 0
     refused: int = 0
+    studies: dict[str, Transfer] = field(default_factory=dict)  # what came of each study; only kept when audit is on
 
 
 class Reception:
@@ -41,6 +43,7 @@ class Reception:
         record: takes the row of a durable object; must not block.
         meter: counts what comes and what is refused.
         peers: whose limits on size and pace are kept.
+        audited: whether tallies are to tell what came of which study.
     """
 
     def __init__(
@@ -49,8 +52,11 @@ class Reception:
         record: Callable[[InstanceRow], None],
         meter: Meter | None = None,
         peers: Iterable[Peer] = (),
+        *,
+        audited: bool = False,
     ) -> None:
         self._store, self._record, self.meter = store, record, meter or Meter()
+        self._audited = audited
         self._largest = {peer.ae_title: peer.max_object_bytes for peer in peers}
         self._paces = {peer.ae_title: Pace(peer.max_instances_per_s) for peer in peers if peer.max_instances_per_s}
 
@@ -76,6 +82,8 @@ class Reception:
         stored = spool.finish()
         tally.instances += 1
         tally.bytes += stored.row.size_bytes
+        if self._audited:
+            _note(tally, stored.row)
         if stored.outcome is Outcome.CONFLICT:
             log.error(
                 "instance.conflict",
@@ -100,3 +108,12 @@ class Reception:
             return error.dicom_status
         log.error("instance.failed", error=type(error).__name__, exc_info=error)
         return PROCESSING_FAILURE
+
+
+def _note(tally: Tally, row: InstanceRow) -> None:
+    before = tally.studies.get(row.study_instance_uid)
+    classes = dict(before.classes) if before else {}
+    classes[row.sop_class_uid] = classes.get(row.sop_class_uid, 0) + 1
+    tally.studies[row.study_instance_uid] = Transfer(
+        row.study_instance_uid, row.patient_id, row.accession_number, classes
+    )

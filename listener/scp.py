@@ -14,10 +14,10 @@ from typing import Any
 
 from listener import admission, commitment, pacs_query, tls
 from listener.accepting import Takes, accept_until, listening_socket
+from listener.audit import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_of
 from listener.late_index import LateIndex
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
-from listener.paths import build_receiver
-from listener.reception import Reception
+from listener.paths import build_receiver, reception_of
 from listener.upkeep import repeating
 from triage.errors import Transient
 from workers.config import Settings
@@ -58,6 +58,7 @@ def run(
     """
     with contextlib.ExitStack() as parts:
         listening = parts.enter_context(listening_socket(settings.listener))
+        parts.enter_context(_auditing(settings))
         store = open_files(settings)
         index = LateIndex(settings.index_url)
         writer = parts.enter_context(_writing(index, on_stored))
@@ -65,6 +66,7 @@ def run(
         meters.begin()
         takes = _takes(settings, store, index, writer, meter)
         parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
+        auditor = auditor_of(settings)
         parts.enter_context(_scanning(store, index, writer))
         numbers = _numbers(meter, meters, writer)
         parts.enter_context(repeating("meters", numbers, every_s=WRITE_EVERY_S))
@@ -76,7 +78,7 @@ def run(
             log.warning("listener.nobody_admitted", remedy="list the senders under listener.peers")
         if ready is not None:
             ready(port)
-        accept_until(stop, listening, settings.listener, takes, meter)
+        accept_until(stop, listening, settings.listener, takes, meter, auditor)
     log.info("listener.stopped")
 
 
@@ -88,7 +90,24 @@ def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: Index
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
-    return build_receiver(settings, store, index, Reception(store, writer.put, meter, settings.listener.peers))
+    return build_receiver(settings, store, index, reception_of(settings, store, writer.put, meter))
+
+
+@contextlib.contextmanager
+def _auditing(settings: Settings) -> Iterator[None]:
+    """Report start and stop, and send what the processes of the door report, while the listener runs."""
+    if settings.audit.host is None:
+        yield
+        return
+    own, sender = SpoolingAuditor(settings), Sender(settings)
+    own.activity(started=True)
+    try:
+        with repeating("audit", sender.run, every_s=SEND_EVERY_S):
+            yield
+    finally:
+        own.activity(started=False)
+        sender.run()
+        sender.close()
 
 
 def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable[[], None]:
@@ -116,7 +135,9 @@ def _upkeep(
     if settings.store.retention_days is not None or settings.store.clean_below_bytes is not None:
         yield "retention", lambda: _delete_old(settings, index, store), RETENTION_EVERY_S
     if settings.arrival.query is not None:
-        counter = pacs_query.PacsCounter(settings.arrival.query, settings.listener.ae_title, index)
+        counter = pacs_query.PacsCounter(
+            settings.arrival.query, settings.listener.ae_title, index, auditor=auditor_of(settings)
+        )
         yield "pacs-query", counter.run, pacs_query.LOOK_EVERY_S
 
 

@@ -172,6 +172,20 @@ class WebSettings(Section):
     )
 
 
+class AuditSettings(Section):
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    tls: ClientTlsSettings | None = None
+    source_id: str | None = None
+    spool_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+
+    @model_validator(mode="after")
+    def _never_in_clear(self) -> Self:
+        if self.host is not None and self.tls is None:
+            raise ValueError("audit.tls is needed with audit.host: audit messages name patients")
+        return self
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "json"
@@ -188,6 +202,7 @@ class Settings(Section):
     arrival: ArrivalSettings = ArrivalSettings()
     baseline: BaselineSettings = BaselineSettings()
     web: WebSettings = WebSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     triage: TriageSettings = Field(default_factory=TriageSettings)
 

@@ -11,6 +11,8 @@ import pytest
 from pydicom import Dataset
 from pynetdicom import AE, evt
 
+from listener.audit import NoAudit
+from listener.audit_messages import Peer
 from listener.notifications import AVAILABILITY, MPPS, services
 from listener.pacs_query import STUDY_ROOT_FIND, PacsCounter, connected, numbers
 from tests.fakes import NOON, FakeClock, InMemoryIndex, an_instance
@@ -196,8 +198,19 @@ def test_asks_while_a_study_grows() -> None:
     def find(*_: object) -> Iterator[Any]:
         yield lambda keys: asked.append(keys.StudyInstanceUID) or a_pacs(keys)
 
+    audited: list[tuple[str, bytes]] = []
+
+    class Audited(NoAudit):
+        def queried(self, peer: Peer, sop_class_uid: str, keys: bytes) -> None:
+            audited.append((peer.ae_title, keys))
+
     counter = PacsCounter(
-        PacsQuerySettings(ae_title="PACS", host="h", every_s=20), "ICANSEE", index, find=find, now=clock.now
+        PacsQuerySettings(ae_title="PACS", host="h", every_s=20),
+        "ICANSEE",
+        index,
+        find=find,
+        auditor=Audited(),
+        now=clock.now,
     )
     assert counter.run() == 0
     index.record_instances([an_instance(STUDY, 1)])
@@ -210,6 +223,7 @@ def test_asks_while_a_study_grows() -> None:
     index.record_instances([an_instance("1.7", 1)])  # received two hours ago
     assert counter.run() == 0
     assert asked == [STUDY] * 2
+    assert [ae_title for ae_title, keys in audited if STUDY.encode() in keys] == ["PACS"] * 2
     assert index.study_counts([STUDY])[STUDY].announced == 2
 
 

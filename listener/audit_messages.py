@@ -1,0 +1,181 @@
+"""What happened in, a DICOM audit message (PS3.15 section A.5) as XML text out. Pure.
+
+Audit messages name patients, studies and peers on purpose; they go to the audit repository and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree import ElementTree as Xml
+
+SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE = 0, 4, 8  # EventOutcomeIndicator
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded value: code, coding scheme, meaning."""
+
+    value: str
+    meaning: str
+    scheme: str = "DCM"
+
+
+# PS3.16 Annex D and context groups 400 to 405
+APPLICATION_ACTIVITY = Code("110100", "Application Activity")
+INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
+QUERY = Code("110112", "Query")
+SECURITY_ALERT = Code("110113", "Security Alert")
+START, STOP = Code("110120", "Application Start"), Code("110121", "Application Stop")
+NODE_AUTHENTICATION = Code("110126", "Node Authentication")
+APPLICATION, DESTINATION, SOURCE = (
+    Code("110150", "Application"),
+    Code("110152", "Destination Role ID"),
+    Code("110153", "Source Role ID"),
+)
+STUDY_UID, NODE_ID = Code("110180", "Study Instance UID"), Code("110182", "Node ID")
+SOP_CLASS_UID = Code("110181", "SOP Class UID")
+PATIENT_NUMBER = Code("2", "Patient Number", "RFC-3881")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Who reports: AE title, process id and the name of the audit source."""
+
+    ae_title: str
+    process_id: int
+    source_id: str
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The other side: AE title (empty when it never said one) and IP address."""
+
+    ae_title: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Objects of one study that came in one association. classes: SOP class UID -> number of objects."""
+
+    study_instance_uid: str
+    patient_id: str
+    accession_number: str
+    classes: Mapping[str, int]
+
+
+def application_activity(site: Site, at: datetime, *, started: bool) -> str:
+    """The application began or ended its work."""
+    message = _message(APPLICATION_ACTIVITY, at, SUCCESS, START if started else STOP, action="E")
+    _participant(message, site.ae_title, APPLICATION, is_requestor=False, alternative=str(site.process_id))
+    return _finished(message, site)
+
+
+def instances_transferred(site: Site, peer: Peer, transfer: Transfer, at: datetime, *, complete: bool) -> str:
+    """Objects of one study came from a peer. complete: the association ended in good order."""
+    message = _message(INSTANCES_TRANSFERRED, at, SUCCESS if complete else MINOR_FAILURE, action="C")
+    _participant(message, peer.ae_title, SOURCE, is_requestor=True, address=peer.address)
+    _participant(message, site.ae_title, DESTINATION, is_requestor=False, alternative=str(site.process_id))
+    _source(message, site)
+    study = _object(message, transfer.study_instance_uid, STUDY_UID, kind="2", role="3")
+    description = Xml.SubElement(study, "ParticipantObjectDescription")
+    if transfer.accession_number:
+        Xml.SubElement(description, "Accession", Number=transfer.accession_number)
+    for uid, number in sorted(transfer.classes.items()):
+        Xml.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(number))
+    _object(message, transfer.patient_id or "unknown", PATIENT_NUMBER, kind="1", role="1")
+    return _text(message)
+
+
+def security_alert(site: Site, peer: Peer, reason: str, at: datetime) -> str:
+    """A node was not let in: it is not listed, or did not prove who it is."""
+    message = _message(SECURITY_ALERT, at, SERIOUS_FAILURE, NODE_AUTHENTICATION, action="E", outcome=reason)
+    _participant(message, site.ae_title, APPLICATION, is_requestor=False, alternative=str(site.process_id))
+    _participant(message, peer.ae_title or peer.address, None, is_requestor=True, address=peer.address)
+    _source(message, site)
+    _object(message, peer.ae_title or peer.address, NODE_ID, kind="2", role="13")  # 13: security resource
+    return _text(message)
+
+
+def query(site: Site, peer: Peer, sop_class_uid: str, keys: bytes, at: datetime, *, answered: bool) -> str:
+    """We asked a peer by C-FIND. keys: the encoded identifier."""
+    import base64
+
+    message = _message(QUERY, at, SUCCESS if answered else MINOR_FAILURE, action="E")
+    _participant(message, site.ae_title, SOURCE, is_requestor=True, alternative=str(site.process_id))
+    _participant(message, peer.ae_title, DESTINATION, is_requestor=False, address=peer.address)
+    _source(message, site)
+    asked = _object(message, sop_class_uid, SOP_CLASS_UID, kind="2", role="3")
+    Xml.SubElement(asked, "ParticipantObjectQuery").text = base64.b64encode(keys).decode()
+    return _text(message)
+
+
+def _message(
+    event: Code, at: datetime, outcome_indicator: int, kind: Code | None = None, *, action: str, outcome: str = ""
+) -> Xml.Element:
+    message = Xml.Element("AuditMessage")
+    identification = Xml.SubElement(
+        message,
+        "EventIdentification",
+        EventActionCode=action,
+        EventDateTime=at.isoformat(timespec="milliseconds"),
+        EventOutcomeIndicator=str(outcome_indicator),
+    )
+    _coded(identification, "EventID", event)
+    if kind is not None:
+        _coded(identification, "EventTypeCode", kind)
+    if outcome:
+        Xml.SubElement(identification, "EventOutcomeDescription").text = outcome
+    return message
+
+
+def _participant(
+    message: Xml.Element,
+    user_id: str,
+    role: Code | None,
+    *,
+    is_requestor: bool,
+    alternative: str | None = None,
+    address: str | None = None,
+) -> None:
+    facts = {"UserID": user_id or "unknown", "UserIsRequestor": str(is_requestor).lower()}
+    if alternative is not None:
+        facts["AlternativeUserID"] = alternative
+    if address is not None:
+        facts |= {"NetworkAccessPointID": address, "NetworkAccessPointTypeCode": "2"}  # 2: an IP address
+    element = Xml.SubElement(message, "ActiveParticipant", facts)
+    if role is not None:
+        _coded(element, "RoleIDCode", role)
+
+
+def _source(message: Xml.Element, site: Site) -> None:
+    element = Xml.SubElement(message, "AuditSourceIdentification", AuditSourceID=site.source_id)
+    # 4: application server process (PS3.15 section A.5.1, audit source types of RFC 3881)
+    Xml.SubElement(element, "AuditSourceTypeCode", {"csd-code": "4"})
+
+
+def _finished(message: Xml.Element, site: Site) -> str:
+    _source(message, site)
+    return _text(message)
+
+
+def _object(message: Xml.Element, object_id: str, id_type: Code, *, kind: str, role: str) -> Xml.Element:
+    element = Xml.SubElement(
+        message,
+        "ParticipantObjectIdentification",
+        ParticipantObjectID=object_id,
+        ParticipantObjectTypeCode=kind,
+        ParticipantObjectTypeCodeRole=role,
+    )
+    _coded(element, "ParticipantObjectIDTypeCode", id_type)
+    return element
+
+
+def _coded(parent: Xml.Element, name: str, code: Code) -> None:
+    Xml.SubElement(parent, name, {"csd-code": code.value, "codeSystemName": code.scheme, "originalText": code.meaning})
+
+
+def _text(message: Xml.Element) -> str:
+    return '<?xml version="1.0" encoding="UTF-8"?>' + Xml.tostring(message, encoding="unicode")

@@ -31,7 +31,7 @@ from atlas.grid import Array, Float, Mask, check_mirror_grid, coordinates, read_
 from atlas.head import register_colin, synthetic_flair, whole_head
 from atlas.parcellation import Sources, build_labels, label_numbers
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 MRICRON_TEMPLATES = "/usr/share/mricron/templates"  # where Debian's mricron-data puts them
 NILEARN_FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 DEEP_GREY = ("thalamus_left", "thalamus_right", "pallidum_left", "pallidum_right", "midbrain", "pons", "medulla")

@@ -112,6 +112,9 @@ TRIGEMINAL_ENTRY_MM = (
     20.0  # |x| of the trigeminal root entry: lateral end of the pons, middle cerebellar peduncle beyond
 )
 FOURTH_VENTRICLE_FRONT_MM = 37.0  # y of the floor of the fourth ventricle at mid pons
+# Where the two rules above were too generous, read off the Allen reference: below this z more of that strip is optic tract, radiation and
+# midbrain tegmentum (1 mL of both sides) than geniculate body, and lateral of this |x| more is middle cerebellar peduncle than pons.
+METATHALAMUS_LOWER_MM, PONS_LATERAL_MM = -4.0, 17.0
 FORAMEN_MAGNUM_MM = -70.0  # lower end of the medulla, z; below it the template's field of view ends
 
 
@@ -291,4 +294,15 @@ def build_labels(sources: Sources) -> Array:
     put("white_matter", white & (sources.white > 0.5))
     put("white_matter", white & ~fluid)
     put("sulcal_csf", fluid)
+    return trimmed(out, sources.x, sources.y, sources.z)
+
+
+def trimmed(labels: Array, x: Float, y: Float, z: Float) -> Array:
+    """The label map (k, j, i) without the lowest part of the geniculate strip (unlabelled) and the root of the middle cerebellar peduncle
+    (cerebellum); x, y, z: LPS mm, broadcastable."""
+    numbers, out = label_numbers(), labels.copy()
+    thalami = np.isin(labels, [numbers["thalamus_left"], numbers["thalamus_right"]])
+    strip = (np.abs(x) >= GENICULATE_MEDIAL_MM) & (y >= GENICULATE_ANTERIOR_MM) & (z < METATHALAMUS_LOWER_MM)
+    out[thalami & strip] = 0
+    out[(labels == numbers["pons"]) & (np.abs(x) > PONS_LATERAL_MM)] = numbers["cerebellum"]
     return out

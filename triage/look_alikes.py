@@ -23,7 +23,7 @@ class LookAlikeLimits:
     rise: a part of a region rises. apart: and its counterpart by this much less. posterior_share: raised white matter behind over that in
     front. adc_low_um2_s: restricted deep grey or white matter (hypoxic injury is counted below 650; normal deep grey 750, white 700, AJNR
     2002;23:194). brain_restricted_percent: of the brain below 650 (hypoxic injury). large_ml: volume of a sphere of 1 cm (ADEM).
-    lopsided: smaller over larger side. csf: rise of fluid. quiet: FLAIR counts as near normal below this.
+    lopsided: smaller over larger side. csf, csf_quiet: rise of fluid, in percent of white matter (fluid itself is near 0 on FLAIR). quiet: FLAIR counts as near normal below this.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -35,8 +35,8 @@ class LookAlikeLimits:
     brain_restricted_percent: float = 10.0
     large_ml: float = 0.52
     lopsided: float = 0.5
-    csf: float = 20.0
-    csf_quiet: float = 10.0
+    csf: float = 15.0
+    csf_quiet: float = 7.5
     quiet: float = 5.0
 
 
@@ -162,7 +162,7 @@ def _leptomeningeal(s: Signs, limits: LookAlikeLimits) -> str | None:
     if sulci is None or ventricles is None or sulci < limits.csf or ventricles >= limits.csf_quiet:
         return None
     return (
-        f"The sulci are brighter on FLAIR ({sulci:+.0f} %), the ventricles are not ({ventricles:+.0f} %): leptomeningeal leukaemia or "
+        f"The sulci are brighter on FLAIR ({sulci:+.0f} % of white matter), the ventricles are not ({ventricles:+.0f} %): leptomeningeal leukaemia or "
         "lymphoma, blood, or inhaled oxygen do so."
     )
 
@@ -174,7 +174,7 @@ def _fluid_only(s: Signs, limits: LookAlikeLimits) -> str | None:
     if any(f.presence is Presence.PRESENT for f in s.findings):
         return None
     return (
-        f"Only the fluid is brighter on FLAIR (sulci {sulci:+.0f} %, ventricles {ventricles:+.0f} %): inhaled oxygen (anaesthesia) or "
+        f"Only the fluid is brighter on FLAIR (sulci {sulci:+.0f} %, ventricles {ventricles:+.0f} % of white matter): inhaled oxygen (anaesthesia) or "
         "recent gadolinium do so; this is not counted as a finding."
     )
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from listener import trend
 from listener.cli_common import (
     ConfigOption,
     JsonFlag,
@@ -106,6 +108,22 @@ def print_document(document: Mapping[str, Any]) -> None:
     for finding in document["findings"]:
         strength = f" ({finding['strength']})" if finding["strength"] else ""
         console.print(f"pattern {finding['pattern']}: {finding['presence']}{strength} {escape(finding['explanation'])}")
+    _print_course(console, document.get("evolution"))
+    for sentence in document.get("look_alikes", ()):
+        console.print(f"consider  {escape(str(sentence))}")
+    for statement in (document.get("baseline_report") or {}).get("statements", ()):
+        console.print(f"before    {escape(str(statement))}")
+
+
+def _print_course(console: Console, evolution: Mapping[str, Any] | None) -> None:
+    for one in (evolution or {}).get("patterns", ()):
+        since = f" since {one['since']}" if one["since"] else ""
+        console.print(
+            f"course    {one['pattern']}: {one['state'].replace('_', ' ')}{since}; {escape(str(one['reason']))}"
+        )
+    for series in (evolution or {}).get("trend", ()):
+        name = f"{series['region']} {series['quantity']}"
+        console.print(f"trend     {escape(name)}  {escape(trend.line(series))}")
 
 
 @patients.command("import")

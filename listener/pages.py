@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from listener import trend
 from listener.worklist import remarks
 
 STYLE = """
@@ -50,6 +51,9 @@ def study(document: Mapping[str, Any], *, has_picture: bool) -> str:
         f"<p>{_baseline(document['baseline'])}</p>",
         picture,
         _findings(document["findings"]),
+        _course(document.get("evolution")),
+        _section("What else could look like this", _list(document.get("look_alikes", ()))),
+        _before(document.get("baseline_report")),
         _measurements(document["measurements"]),
         f'<p class=note>{CAUTION} {_text(document.get("disclaimer"))} <a href="/api/studies/{uid}">document (JSON)</a></p>',
     ]
@@ -96,6 +100,37 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> str:
         if rows
         else ""
     )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{title}</h2>{body}" if body else ""
+
+
+def _course(evolution: Mapping[str, Any] | None) -> str:
+    """How each pattern went on since the earlier studies, and a small drawing per region. None: nothing earlier is known."""
+    if not evolution:
+        return ""
+    rows = "".join(
+        f"<tr><td>{_text(p['pattern'])}<td class=badge>{_text(p['state']).replace('_', ' ')}<td>{_text(p['since'])}"
+        f"<td>{_text(p['reason'])}</tr>"
+        for p in evolution["patterns"]
+    )
+    table = f"<table><tr><th>Pattern<th>Course<th>Since<th>Why</tr>{rows}</table>" if rows else ""
+    drawn = "".join(
+        f"<tr><td>{_text(series['region'])}<td>{_text(series['quantity'])}<td>{trend.svg(series)}"
+        f"<td>{_list([trend.words(point) for point in series['points']])}</tr>"
+        for series in evolution["trend"]
+    )
+    head = "<tr><th>Region<th>Quantity<th>Trend<th>Points</tr>"
+    note = "<p class=note>Bars: one standard deviation. Hollow: other protocol than the baseline.</p>"
+    return _section("Course", table + (f"<table>{head}{drawn}</table>{note}" if drawn else ""))
+
+
+def _before(report: Mapping[str, Any] | None) -> str:
+    """What was abnormal before treatment."""
+    if not report:
+        return ""
+    return _section(f"Before treatment ({_text(report['study_date'])})", _list(report["statements"]))
 
 
 def _measurements(measurements: Sequence[Mapping[str, Any]]) -> str:

@@ -433,6 +433,7 @@ class FakeEngine:
     unfit_baselines: set[str] = field(default_factory=set)
     before: Callable[[str], None] = lambda _stage: None
     calls: list[tuple[str, str, str | None]] = field(default_factory=list)  # (what, study, baseline)
+    contexts: list[Any] = field(default_factory=list)
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"icansee": "test", "config_sha256": "0" * 64, "atlas": "test"}
     )
@@ -462,6 +463,7 @@ class FakeEngine:
         from triage.assessment import Outcome
 
         self.calls.append((stage.value, images.study.study_instance_uid, prepared))
+        self.contexts.append(context)
         self.before(stage.value)
         return Outcome(assessment=an_assessment(images.study, stage, verdict, context.baseline_choice), evidence=None)
 

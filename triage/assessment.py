@@ -422,7 +422,21 @@ def _alone(
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
     draft = draft.with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
-    return replace(draft, findings=_detect_alone(draft.measurements, settings))
+    findings = _detect_alone(draft.measurements, settings)
+    if (days_after(draft.images.study.study_date, draft.context.infusion_date) or 0) < 0:
+        findings = tuple(_not_yet(f) for f in findings)
+    return replace(draft, findings=findings)
+
+
+def _not_yet(finding: Finding) -> Finding:
+    """Before the infusion bright thalami are part of the baseline and no toxicity; oedema and restricted cortex are urgent whenever."""
+    if (
+        finding.pattern not in (bithalamic.PATTERN, focal_white_matter.PATTERN)
+        or finding.presence is not Presence.PRESENT
+    ):
+        return finding
+    text = f"{finding.explanation}; the study lies before the infusion, so this belongs to the baseline"
+    return replace(finding, presence=Presence.INDETERMINATE, strength=None, explanation=text)
 
 
 def _evidence(

@@ -10,11 +10,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from triage.baseline import Candidate
+from triage.baseline import Candidate, identity_mismatch
 from triage.errors import NotAssessable
 from triage.model import BaselineChoice, SequenceKind, Study, StudyImages
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
+from workers.refusals import study_of
 
 if TYPE_CHECKING:
     from triage.assessment import PreparedBaseline
@@ -158,14 +159,13 @@ def earlier_documents(row: StudyRow, deps: Deps) -> list[Mapping[str, Any]]:
     found = (
         deps.index.assessment(other.study_instance_uid)
         for other in _earlier_rows(row, deps)
-        if other.decided_revision is not None and _is_before(other, row) and _same_person(other, row)
+        if other.decided_revision is not None and _is_before(other, row) and _nobody_else(other, row)
     )
     return [document for document in found if document is not None]
 
 
-def _same_person(one: StudyRow, other: StudyRow) -> bool:
-    differs = one.birth_date and other.birth_date and one.birth_date != other.birth_date
-    return not differs and not (one.sex and other.sex and one.sex != other.sex)
+def _nobody_else(other: StudyRow, row: StudyRow) -> bool:
+    return identity_mismatch(study_of(other).patient, study_of(row).patient) is None
 
 
 def _would_gain(followup: StudyRow, arrived: StudyRow, deps: Deps) -> bool:

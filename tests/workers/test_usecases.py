@@ -27,7 +27,7 @@ from tests.fakes import (
 from triage.errors import NotAssessable, Transient
 from triage.model import Category, Priority, SequenceKind, StudyImages
 from workers.announcements import Announcement, Source, Step
-from workers.baselines import BaselineShelf
+from workers.baselines import BaselineShelf, earlier_documents
 from workers.config import Settings
 from workers.ports import StudyState
 from workers.usecases import Deps, Result, assess_study, attempts_used_up, keep_priority, prepare_ahead, task_lost
@@ -365,6 +365,29 @@ class TestBaseline:
         node = Node(tmp_path, baseline, some_images(self.FOLLOWUP, day=date(2026, 3, 10)))
         node.index.set_infusion_date("P1", date(2026, 3, 1))
         return node
+
+    def test_the_course_is_read_from_earlier_documents_of_the_same_person(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        later = some_images("1.95", day=date(2026, 3, 20))
+        stranger = some_images("1.5", day=date(2026, 3, 5), birth_date=date(1950, 1, 1))
+        node.reader.images |= {i.study.study_instance_uid: i for i in (later, stranger)}
+        node.arrive(later)
+        node.index.record_instances(
+            [an_instance("1.5", study_date=date(2026, 3, 5), patient_id="P1", birth_date=date(1950, 1, 1))]
+        )
+        node.index.mark_ready("1.5", now=node.clock.now(), reason="test")
+        node.ring(self.BASE)
+        assert node.engine.contexts[-1].earlier == [], "the first study has nothing before it"
+        for study in ("1.5", self.FOLLOWUP):
+            node.ring(study)
+        claim = node.index.claim("1.95", owner="w", now=node.clock.now(), lease_s=30)
+        assert claim is not None
+        row = node.index.study("1.95")
+        assert row is not None
+        found = earlier_documents(replace(row, birth_date=date(1980, 1, 1)), node.deps)
+        assert {d["study"]["study_instance_uid"] for d in found} == {self.BASE, self.FOLLOWUP}
+        assert found == earlier_documents(replace(row, birth_date=date(1980, 1, 1)), node.deps)
+        assert earlier_documents(replace(row, patient_id=""), node.deps) == [], "an empty id is nobody"
 
     def test_prepared_ahead_and_used(self, tmp_path: Path) -> None:
         node = self.both(tmp_path)

@@ -13,6 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from triage import look_alikes, protocol, swelling
+from triage.atrophy import AtrophyLimits, fluid_shares
+from triage.baseline_report import BaselineReportLimits, baseline_report
 from triage.burden import BurdenLimits, burden
 from triage.comparison import Pair, on_common_grid
 from triage.decision import decide
@@ -31,6 +33,7 @@ from triage.model import (
     Assessment,
     Atlas,
     BaselineChoice,
+    BaselineReport,
     Decision,
     Finding,
     Found,
@@ -78,6 +81,8 @@ class TriageSettings:
     fluid: FluidLimits = field(default_factory=FluidLimits)
     single_scan: SingleScanLimits = field(default_factory=SingleScanLimits)
     burden: BurdenLimits = field(default_factory=BurdenLimits)
+    atrophy: AtrophyLimits = field(default_factory=AtrophyLimits)
+    baseline_report: BaselineReportLimits = field(default_factory=BaselineReportLimits)
     evolution: EvolutionLimits = field(default_factory=EvolutionLimits)
     look_alikes: LookAlikeLimits = field(default_factory=LookAlikeLimits)
     bithalamic: bithalamic.BithalamicLimits = field(default_factory=bithalamic.BithalamicLimits)
@@ -150,8 +155,17 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings
         brain,
         dict(atlas.label_names),
         session,
-        burden(flair, labels, brain, atlas.label_names, settings.burden),
+        _before_treatment(flair, labels, brain, atlas.label_names, settings),
     )
+
+
+def _before_treatment(
+    flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], settings: TriageSettings
+) -> Found:
+    """What is abnormal on one scan by itself. labels, brain: on one cubic grid."""
+    chronic = burden(flair, labels, brain, names, settings.burden)
+    fluid = fluid_shares(flair, labels, brain, names, settings.atrophy)
+    return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
 
 
 def _place(session: Session, flair: Volume, atlas: Atlas) -> Placement:
@@ -213,6 +227,7 @@ class _Draft:
     lesions: tuple[Lesion, ...] = ()
     evidence: Evidence | None = None
     refusal: str | None = None
+    before: BaselineReport | None = None
 
     def with_found(self, *found: Found) -> _Draft:
         """The draft with the figures, masks, lesions and notices of measuring steps added."""
@@ -267,6 +282,7 @@ class _Draft:
                     examined=self.images.used if self.measurements else (),
                     limits=settings.look_alikes,
                 ),
+                baseline_report=self.before,
                 evolution=evolution(visit, self.context.earlier, settings.evolution),
             ),
             self.evidence,
@@ -286,7 +302,12 @@ def _compare(
             followup, baseline, to_sitk(prepared.brain, sitk.sitkUInt8), settings.registration,
             slice_thickness_mm=max(*flair.spacing_mm, *prepared.flair.spacing_mm),
         )  # fmt: skip
-    draft = replace(draft, registration=registration, evidence=_evidence(flair, prepared, registration, None))
+    draft = replace(
+        draft,
+        registration=registration,
+        evidence=_evidence(flair, prepared, registration, None),
+        before=_quoted(draft.context.baseline_choice, prepared, settings),
+    )
     if not registration.accepted:
         return replace(
             draft, refusal=registration.reason, findings=_indeterminate(registration.reason or "registration refused")
@@ -328,6 +349,15 @@ def _compare(
         else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
     return replace(draft, findings=_detect(draft.measurements, match, settings))
+
+
+def _quoted(
+    choice: BaselineChoice | None, prepared: PreparedBaseline, settings: TriageSettings
+) -> BaselineReport | None:
+    """The report of the baseline, for the result of a follow-up."""
+    known = choice is not None and choice.study_instance_uid == prepared.study_instance_uid
+    facts = (prepared.study_instance_uid, choice.study_date if choice is not None and known else None)
+    return baseline_report(facts, prepared.burden, (prepared.labels, prepared.label_names), settings.baseline_report)
 
 
 def _compare_fully(
@@ -408,13 +438,13 @@ def _alone(
     with clock.part("atlas"):
         placement = _place(session, flair, atlas)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
-        cubic, brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
+        cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
     draft = replace(draft, evidence=Evidence(flair, None, labels, names, None, None, None))
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
-        chronic = burden(flair, cubic, brain, names, settings.burden)
+        chronic = _before_treatment(flair, cubic, cubic_brain, names, settings)
     with clock.part("enhancement"):
         taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
     with clock.part("fluid"):
@@ -422,8 +452,13 @@ def _alone(
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
     draft = draft.with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
+    study = draft.images.study
+    days = days_after(study.study_date, draft.context.infusion_date)
+    if days is None or days < 0:  # this study is the one before treatment
+        facts = (study.study_instance_uid, study.study_date)
+        draft = replace(draft, before=baseline_report(facts, chronic, (cubic, names), settings.baseline_report))
     findings = _detect_alone(draft.measurements, settings)
-    if (days_after(draft.images.study.study_date, draft.context.infusion_date) or 0) < 0:
+    if days is not None and days < 0:
         findings = tuple(_not_yet(f) for f in findings)
     return replace(draft, findings=findings)
 

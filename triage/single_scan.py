@@ -111,7 +111,8 @@ def flattened(flair: Volume, labels: Volume, names: Mapping[int, str]) -> FlatSc
     for what, mask in (("white", white), ("grey", grey)):
         if mask.sum() < MIN_REFERENCE_VOXELS:
             raise NotAssessable("no_reference_tissue", f"only {int(mask.sum())} usable {what} matter voxels")
-    level = np.log(np.where(seen, scan, 1.0) / float(np.median(scan[white])))
+    white_level = float(np.median(scan[white]))
+    level = np.log(np.maximum(np.where(seen, scan / white_level, 1.0), 1e-3))
     tissue = seen & (level > np.log(TISSUE[0])) & (level < np.log(TISSUE[1]))
     white, grey = white & tissue, grey & tissue
     reference, kind = white | grey, np.where(grey, 1.0, 0.0)

@@ -34,12 +34,13 @@ from simulation.deformation import Displacement, rng_for
 from simulation.patient import OTHER_SCANNER_DRIFT, SAME_SCANNER_DRIFT
 from simulation.patterns import Change
 from simulation.transplant import raise_regions, smooth_weight
-from triage.assessment import Context, Outcome, PreparedBaseline, TriageSettings, first_look, full, prepare_baseline
+from triage.assessment import Context, Outcome, PreparedBaseline, first_look, full, prepare_baseline
 from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_transform, inverse, resample, to_sitk
 from triage.model import Affine, BaselineChoice, Mask, Measurement, SequenceKind, StudyImages, Volume
 from triage.regions import BRAIN_STEM, THALAMI
 from triage.registration import points_of, register_followup
+from triage.settings import TriageSettings
 from workers import prepared as store
 
 SETTINGS = TriageSettings(threads=1)

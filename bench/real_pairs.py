@@ -26,7 +26,7 @@ import SimpleITK as sitk
 
 from simulation.dicom import PatientIdentity, StudyIdentity, uid, write_volume
 from simulation.transplant import raise_regions
-from triage.assessment import TriageSettings, prepare_baseline
+from triage.assessment import prepare_baseline
 from triage.images import NEAREST, affine_of, from_sitk, matrix_of, resample, to_sitk
 from triage.model import (
     Affine,
@@ -41,6 +41,7 @@ from triage.model import (
     Volume,
 )
 from triage.regions import BRAIN_STEM
+from triage.settings import TriageSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_STUDY = datetime(2020, 1, 6, 9, 30)  # noqa: DTZ001 - DICOM times have no zone

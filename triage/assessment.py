@@ -7,27 +7,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from triage import look_alikes, protocol, swelling
-from triage.atrophy import AtrophyLimits, fluid_shares
-from triage.baseline_report import BaselineReportLimits, baseline_report
-from triage.burden import BurdenLimits, burden
+from triage.atrophy import fluid_shares
+from triage.baseline_report import baseline_report
+from triage.burden import burden
 from triage.comparison import Pair, on_common_grid
 from triage.decision import decide
-from triage.diffusion import Anatomy, DiffusionLimits, restricted
-from triage.enhancement import EnhancementLimits, enhancing, enhancing_alone
+from triage.detection import detect, detect_alone, indeterminate, not_yet
+from triage.diffusion import Anatomy, restricted
+from triage.enhancement import enhancing, enhancing_alone
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
-from triage.evolution import EvolutionLimits, evolution, visit_now
-from triage.fluid import FluidLimits, fluid_alone, fluid_changes
+from triage.evolution import evolution, visit_now
+from triage.fluid import fluid_alone, fluid_changes
 from triage.images import affine_of, inverse, to_sitk
-from triage.lesions import Candidates, LesionLimits, candidates, focal_changes
-from triage.look_alikes import LookAlikeLimits
-from triage.measurement import MeasurementLimits, flair_changes, volumes
+from triage.lesions import Candidates, candidates, focal_changes
+from triage.measurement import flair_changes, volumes
 from triage.model import (
     Affine,
     Assessment,
@@ -39,7 +39,6 @@ from triage.model import (
     Found,
     Lesion,
     Measurement,
-    Presence,
     ProtocolMatch,
     RegistrationResult,
     SequenceKind,
@@ -49,50 +48,15 @@ from triage.model import (
     StudyImages,
     Volume,
 )  # fmt: skip
-from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
-from triage.protocol import ProtocolLimits
 from triage.regions import Placement, brain_grid, place_atlas, regions_on
-from triage.registration import RegistrationLimits, register_followup
+from triage.registration import register_followup
 from triage.separators import separators
 from triage.session import Session, align
-from triage.single_scan import SingleScanLimits, measure_alone, plain_figures
+from triage.settings import TriageSettings
+from triage.single_scan import measure_alone, plain_figures
 
-FORBID_EXTRA: dict[str, str] = {"extra": "forbid"}
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
 LABEL_SPACING_MM = 1.0  # regions are kept at this spacing in baseline space
-
-
-@dataclass(frozen=True)
-class TriageSettings:
-    """Everything that can change a result; the ``triage`` section of config.yaml.
-
-    threads: most threads SimpleITK may use. measuring_spacing_mm: cubic voxel of the common half-way grid.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = FORBID_EXTRA
-    threads: int = 2
-    measuring_spacing_mm: float = 1.5
-    registration: RegistrationLimits = field(default_factory=RegistrationLimits)
-    measurement: MeasurementLimits = field(default_factory=MeasurementLimits)
-    protocol: ProtocolLimits = field(default_factory=ProtocolLimits)
-    lesions: LesionLimits = field(default_factory=LesionLimits)
-    enhancement: EnhancementLimits = field(default_factory=EnhancementLimits)
-    diffusion: DiffusionLimits = field(default_factory=DiffusionLimits)
-    fluid: FluidLimits = field(default_factory=FluidLimits)
-    single_scan: SingleScanLimits = field(default_factory=SingleScanLimits)
-    burden: BurdenLimits = field(default_factory=BurdenLimits)
-    atrophy: AtrophyLimits = field(default_factory=AtrophyLimits)
-    baseline_report: BaselineReportLimits = field(default_factory=BaselineReportLimits)
-    evolution: EvolutionLimits = field(default_factory=EvolutionLimits)
-    look_alikes: LookAlikeLimits = field(default_factory=LookAlikeLimits)
-    bithalamic: bithalamic.BithalamicLimits = field(default_factory=bithalamic.BithalamicLimits)
-    focal_white_matter: focal_white_matter.FocalWhiteMatterLimits = field(
-        default_factory=focal_white_matter.FocalWhiteMatterLimits
-    )
-    cortical_diffusion: cortical_diffusion.CorticalDiffusionLimits = field(
-        default_factory=cortical_diffusion.CorticalDiffusionLimits
-    )
-    global_oedema: global_oedema.GlobalOedemaLimits = field(default_factory=global_oedema.GlobalOedemaLimits)
 
 
 @dataclass(frozen=True)
@@ -244,7 +208,7 @@ class _Draft:
     def finish(
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
     ) -> Outcome:
-        findings = self.findings or _indeterminate(self.refusal or "no baseline to compare with")
+        findings = self.findings or indeterminate(self.refusal or "no baseline to compare with")
         study, choice = self.images.study, self.context.baseline_choice
         days = days_after(study.study_date, self.context.infusion_date)
         notices = (*_notices(self.context), *self.notices)
@@ -310,7 +274,7 @@ def _compare(
     )
     if not registration.accepted:
         return replace(
-            draft, refusal=registration.reason, findings=_indeterminate(registration.reason or "registration refused")
+            draft, refusal=registration.reason, findings=indeterminate(registration.reason or "registration refused")
         )
     with clock.part("common_scale"):
         pair = on_common_grid(
@@ -348,7 +312,7 @@ def _compare(
         if stage is Stage.FULL
         else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
-    return replace(draft, findings=_detect(draft.measurements, match, settings))
+    return replace(draft, findings=detect(draft.measurements, match, settings))
 
 
 def _quoted(
@@ -395,29 +359,6 @@ def _compare_fully(
     return draft.with_found(swollen, parts, lesions, taken_up.found(grid_in_followup), fluid, restriction)
 
 
-def _detect(measured: tuple[Measurement, ...], match: ProtocolMatch, settings: TriageSettings) -> tuple[Finding, ...]:
-    return (
-        bithalamic.detect(measured, match, settings.bithalamic),
-        focal_white_matter.detect(measured, match, settings.focal_white_matter),
-        cortical_diffusion.detect(measured, match, settings.cortical_diffusion),
-        global_oedema.detect(measured, match, settings.global_oedema),
-    )
-
-
-def _detect_alone(measured: tuple[Measurement, ...], settings: TriageSettings) -> tuple[Finding, ...]:
-    return (
-        bithalamic.detect_alone(measured, settings.bithalamic),
-        focal_white_matter.detect_alone(measured, settings.focal_white_matter),
-        cortical_diffusion.detect_alone(measured, settings.cortical_diffusion),
-        global_oedema.detect_alone(measured, settings.global_oedema),
-    )
-
-
-def _indeterminate(why: str) -> tuple[Finding, ...]:
-    patterns = (bithalamic, focal_white_matter, cortical_diffusion, global_oedema)
-    return tuple(Finding(p.PATTERN, Presence.INDETERMINATE, None, f"{p.TITLE}: {why}") for p in patterns)
-
-
 def _alone(
     draft: _Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: _Stopwatch
 ) -> _Draft:
@@ -427,7 +368,7 @@ def _alone(
     draft = replace(
         draft,
         refusal=why,
-        findings=_indeterminate("no baseline to compare with"),
+        findings=indeterminate("no baseline to compare with"),
         notices=("no baseline: nothing was compared",),
     )
     draft = replace(draft, evidence=Evidence(flair, None, None, {}, None, None, None))
@@ -457,21 +398,10 @@ def _alone(
     if days is None or days < 0:  # this study is the one before treatment
         facts = (study.study_instance_uid, study.study_date)
         draft = replace(draft, before=baseline_report(facts, chronic, (cubic, names), settings.baseline_report))
-    findings = _detect_alone(draft.measurements, settings)
+    findings = detect_alone(draft.measurements, settings)
     if days is not None and days < 0:
-        findings = tuple(_not_yet(f) for f in findings)
+        findings = tuple(not_yet(f) for f in findings)
     return replace(draft, findings=findings)
-
-
-def _not_yet(finding: Finding) -> Finding:
-    """Before the infusion bright thalami are part of the baseline and no toxicity; oedema and restricted cortex are urgent whenever."""
-    if (
-        finding.pattern not in (bithalamic.PATTERN, focal_white_matter.PATTERN)
-        or finding.presence is not Presence.PRESENT
-    ):
-        return finding
-    text = f"{finding.explanation}; the study lies before the infusion, so this belongs to the baseline"
-    return replace(finding, presence=Presence.INDETERMINATE, strength=None, explanation=text)
 
 
 def _evidence(

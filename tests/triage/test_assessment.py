@@ -24,7 +24,6 @@ from triage.assessment import (
     Context,
     Outcome,
     PreparedBaseline,
-    TriageSettings,
     days_after,
     first_look,
     full,
@@ -47,6 +46,7 @@ from triage.model import (
     Volume,
 )
 from triage.regions import THALAMI, mask_of
+from triage.settings import TriageSettings
 
 # Coarser than the default, for speed.
 SETTINGS = TriageSettings(measuring_spacing_mm=2.5, measurement=MeasurementLimits(pseudo_regions=12))

@@ -1,0 +1,54 @@
+"""Everything that can change a result, in one value: the ``triage`` section of config.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from triage.atrophy import AtrophyLimits
+from triage.baseline_report import BaselineReportLimits
+from triage.burden import BurdenLimits
+from triage.diffusion import DiffusionLimits
+from triage.enhancement import EnhancementLimits
+from triage.evolution import EvolutionLimits
+from triage.fluid import FluidLimits
+from triage.lesions import LesionLimits
+from triage.look_alikes import LookAlikeLimits
+from triage.measurement import MeasurementLimits
+from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
+from triage.protocol import ProtocolLimits
+from triage.registration import RegistrationLimits
+from triage.single_scan import SingleScanLimits
+
+
+@dataclass(frozen=True)
+class TriageSettings:
+    """Everything that can change a result; the ``triage`` section of config.yaml.
+
+    threads: most threads SimpleITK may use. measuring_spacing_mm: cubic voxel of the common half-way grid.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    threads: int = 2
+    measuring_spacing_mm: float = 1.5
+    registration: RegistrationLimits = field(default_factory=RegistrationLimits)
+    measurement: MeasurementLimits = field(default_factory=MeasurementLimits)
+    protocol: ProtocolLimits = field(default_factory=ProtocolLimits)
+    lesions: LesionLimits = field(default_factory=LesionLimits)
+    enhancement: EnhancementLimits = field(default_factory=EnhancementLimits)
+    diffusion: DiffusionLimits = field(default_factory=DiffusionLimits)
+    fluid: FluidLimits = field(default_factory=FluidLimits)
+    single_scan: SingleScanLimits = field(default_factory=SingleScanLimits)
+    burden: BurdenLimits = field(default_factory=BurdenLimits)
+    atrophy: AtrophyLimits = field(default_factory=AtrophyLimits)
+    baseline_report: BaselineReportLimits = field(default_factory=BaselineReportLimits)
+    evolution: EvolutionLimits = field(default_factory=EvolutionLimits)
+    look_alikes: LookAlikeLimits = field(default_factory=LookAlikeLimits)
+    bithalamic: bithalamic.BithalamicLimits = field(default_factory=bithalamic.BithalamicLimits)
+    focal_white_matter: focal_white_matter.FocalWhiteMatterLimits = field(
+        default_factory=focal_white_matter.FocalWhiteMatterLimits
+    )
+    cortical_diffusion: cortical_diffusion.CorticalDiffusionLimits = field(
+        default_factory=cortical_diffusion.CorticalDiffusionLimits
+    )
+    global_oedema: global_oedema.GlobalOedemaLimits = field(default_factory=global_oedema.GlobalOedemaLimits)

@@ -35,7 +35,8 @@ Part = tuple[str, Mask, Mask]  # name, the part, the whole region its near shell
 def separators(scale: CommonScale, grid: Grid, limits: MeasurementLimits, sd: float) -> tuple[Measurement, ...]:
     """sd: what a region of this pair changes without disease, percent (the uncertainty of its figures)."""
     out: list[Measurement] = []
-    for name, part, whole in _parts(grid, limits):
+    for name, everywhere, whole in _parts(grid, limits):
+        part = everywhere & grid.seen
         problem = unmeasurable(whole, grid, limits)
         if problem is None and part.sum() * grid.voxel_ml < limits.min_volume_ml:
             problem = f"too_small: {part.sum() * grid.voxel_ml:.2f} mL"
@@ -43,7 +44,7 @@ def separators(scale: CommonScale, grid: Grid, limits: MeasurementLimits, sd: fl
             out.append(not_measured(name, QUANTITY, "%", problem))
             continue
         around = near_level(whole, scale, grid, limits)
-        change = float(np.median(scale.change[part & grid.seen])) - (around or 0.0)
+        change = float(np.median(scale.change[part])) - (around or 0.0)
         reference = "far" if around is None else "near"
         out.append(Measurement(name, QUANTITY, percent(change), "%", sd, reason=f"reference: {reference}"))
     out.extend(_white_halves(scale, grid, limits))

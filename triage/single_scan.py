@@ -119,6 +119,8 @@ def flattened(flair: Volume, labels: Volume, names: Mapping[int, str]) -> FlatSc
     for _ in range(2):
         field, contrast = smooth_field(level, reference, kind)
         reference &= np.abs(level - field - kind * contrast) < OFF_REFERENCE
+    if (white & reference).sum() < MIN_REFERENCE_VOXELS // 2:
+        raise NotAssessable("no_reference_tissue", "white matter is too uneven to be a reference")
     return FlatScan(level - field, white & reference, contrast, Grid(on_grid, names, seen, GRID_MM))
 
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.accuracy_bases import HEADS, REAL, Base
+from bench.accuracy_bases import DWI, HEADS, REAL, Base
 
 STRENGTHS = (5.0, 8.0, 10.0, 15.0, 20.0, 25.0)  # percent
 SWELLING = 5.0  # percent, thalami and brain stem
@@ -17,7 +17,7 @@ VENDORS = ("siemens", "ge", "philips")
 
 @dataclass(frozen=True)
 class Case:
-    """One follow-up. kind: "no_change", "A" to "D", "pair" (two real dates) or "gate" (a fault that must be refused).
+    """One follow-up. kind: "no_change", "A" to "D", "pair" (two real dates), "gate" (a fault that must be refused), "regions" or "infarct".
 
     protocol: "same" or "different" acquisition of the two dates. strength: of the change, percent. option: which fault, site or date.
     """
@@ -72,6 +72,49 @@ def pattern_a(split: str, every: int) -> Iterator[Case]:
                     yield Case("A", base, protocol, strength=strength)
 
 
+LESION_ML = (0.1, 0.3, 0.5)  # each; +LESION_PERCENT, LESIONS per scan
+LESION_PERCENT, LESIONS = 35.0, 3
+PATCH_ML, PATCH_RATIO = (1.0, 2.0), 0.75  # cortex with its ADC times the ratio
+FLUID_LOST = (25.0, 40.0)  # percent of the sulcal fluid
+
+
+def pattern_b(split: str) -> Iterator[Case]:
+    """strength: volume of each focus, mL. The last ones enhance (simulated heads, T1 before and after contrast)."""
+    for protocol in PROTOCOLS:
+        for n, volume in enumerate(LESION_ML):
+            for b, base in enumerate(bases(split)):
+                if (b + n) % 3 == 0:
+                    yield Case("B", base, protocol, strength=volume)
+    for n, base in enumerate(b for b in bases(split) if HEADS[b.head].seed):
+        yield Case("B", base, "same", strength=LESION_ML[n % 2], option="enhancing")
+
+
+def pattern_c(split: str) -> Iterator[Case]:
+    """strength: volume of the patch, mL; on heads with diffusion images."""
+    for protocol in PROTOCOLS:
+        for base in bases(split):
+            if HEADS[base.head].seed or DWI in HEADS[base.head].files:
+                for n, volume in enumerate(PATCH_ML):
+                    yield Case("C", base, protocol, n, strength=volume)
+
+
+def pattern_d(split: str) -> Iterator[Case]:
+    """strength: percent of the sulcal fluid that is lost. The milder one on every second head."""
+    for protocol in PROTOCOLS:
+        for n, lost in enumerate(FLUID_LOST):
+            for b, base in enumerate(bases(split)):
+                if base.head != "isles22" and (n == 1 or b % 3 == 0):
+                    yield Case("D", base, protocol, strength=lost)
+
+
+def references() -> Iterator[Case]:
+    """What needs no follow-up: regions against SAMSEG, the real infarct without a baseline."""
+    for head in REAL:
+        if head.segmentation:
+            yield Case("regions", Base(head.name), "same")
+    yield Case("infarct", Base("isles22"), "same")
+
+
 def pairs() -> Iterator[Case]:
     """The two real dates of the public pairs."""
     for patient in ("open_ms01", "open_ms03"):
@@ -124,11 +167,18 @@ def cases(size: str, split: str, kinds: str) -> tuple[Case, ...]:
     found += no_change(split, 2)
     if "A" in kinds:
         found += pattern_a(split, 3)
+    for letter, made in (("B", pattern_b), ("C", pattern_c), ("D", pattern_d)):
+        if letter in kinds:
+            found += made(split)
     if split == "test":
-        found += [*pairs(), *gates()]
+        found += [*pairs(), *references(), *gates()]
     if size == "all":
         return tuple(found)
     few = {b.name for b in bases(split)[::4]}
     found = [c for c in found if c.kind != "no_change" or c.number == 0]
-    kept = [c for c in found if c.kind == "pair" or (c.kind == "gate" and c.number % 4 == 0) or c.base.name in few]
+    kept = [
+        c
+        for c in found
+        if c.kind in ("pair", "regions", "infarct") or (c.kind == "gate" and c.number % 4 == 0) or c.base.name in few
+    ]
     return tuple(kept)

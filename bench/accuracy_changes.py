@@ -194,14 +194,14 @@ def swelling_of(
     Fluid near the regions gives way. Masks (k, j, i) on ``image_grid``; the field lies on an axis-aligned 2 mm grid in the same space.
     """
     everything = fluid | np.any(list(growing.values()), axis=0)
-    grid = _box(image_grid, everything)
-    like = _image_of(grid)
-    parts = {name: _soft_on(mask, image_grid, like) for name, mask in growing.items()}
+    grid = box_about(image_grid, everything)
+    like = image_of(grid)
+    parts = {name: soft_on(mask, image_grid, like) for name, mask in growing.items()}
     source = np.log1p(percent / 100.0) * np.clip(sum(parts.values()), 0, 1)
     near = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(on_grid(source.astype(np.float32), like), 12.0))
-    room = _soft_on(fluid, image_grid, like) * np.clip(near / max(float(near.max()), 1e-9), 0, 1)
+    room = soft_on(fluid, image_grid, like) * np.clip(near / max(float(near.max()), 1e-9), 0, 1)
     sink = room * min(0.6, float(source.sum()) / max(float(room.sum()), 1e-6))
-    velocity = -potential_flow((source - sink).astype(np.float32), grid) * _window(grid)
+    velocity = -potential_flow((source - sink).astype(np.float32), grid) * window_of(grid)
     field = exponential(velocity.astype(np.float32), grid)
     growth = -log_jacobian(field)
     achieved = {
@@ -210,7 +210,7 @@ def swelling_of(
     return field, achieved
 
 
-def _box(image_grid: sitk.Image, mask: Mask, margin_mm: float = 24.0) -> Grid:
+def box_about(image_grid: sitk.Image, mask: Mask, margin_mm: float = 24.0) -> Grid:
     k, j, i = np.nonzero(mask)
     points = affine_of(image_grid) @ np.stack([i, j, k, np.ones_like(i)]).astype(np.float64)
     low, high = points[:3].min(axis=1) - margin_mm, points[:3].max(axis=1) + margin_mm
@@ -218,19 +218,19 @@ def _box(image_grid: sitk.Image, mask: Mask, margin_mm: float = 24.0) -> Grid:
     return Grid((int(n[2]), int(n[1]), int(n[0])), DEFORMATION_MM, (float(low[0]), float(low[1]), float(low[2])))
 
 
-def _image_of(grid: Grid) -> sitk.Image:
+def image_of(grid: Grid) -> sitk.Image:
     image = sitk.Image([grid.shape[2], grid.shape[1], grid.shape[0]], sitk.sitkUInt8)
     image.SetSpacing([grid.spacing_mm] * 3)
     image.SetOrigin(grid.origin_mm)
     return image
 
 
-def _soft_on(mask: Mask, image_grid: sitk.Image, like: sitk.Image) -> Voxels:
+def soft_on(mask: Mask, image_grid: sitk.Image, like: sitk.Image) -> Voxels:
     image = smooth_to(on_grid(mask.astype(np.float32), image_grid), DEFORMATION_MM)
     return np.asarray(sitk.GetArrayFromImage(resample(image, like)), dtype=np.float32)
 
 
-def _window(grid: Grid, edge_mm: float = 14.0) -> Voxels:
+def window_of(grid: Grid, edge_mm: float = 14.0) -> Voxels:
     """1 inside the box, falling to 0 at its border: nothing moves outside."""
     out = np.ones((1, 1, 1), dtype=np.float32)
     for axis, n in enumerate(grid.shape):

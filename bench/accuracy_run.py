@@ -15,8 +15,8 @@ import SimpleITK as sitk
 
 import atlas
 from bench import accuracy_bases as heads
-from bench.accuracy_bases import ELSEWHERE, HEADS, HERE, Base, F
-from bench.accuracy_cases import SWELLING, Case
+from bench.accuracy_bases import ADC, DWI, ELSEWHERE, HEADS, HERE, Base, F
+from bench.accuracy_cases import LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
 from bench.accuracy_changes import (
     Rescan,
     centre_of,
@@ -28,17 +28,19 @@ from bench.accuracy_changes import (
     scaled,
     swelling_of,
 )
+from bench.accuracy_figures import dice, match_lesions
+from bench.accuracy_insertions import balls, effacing, sites, truth_on, with_lesions, with_restriction
 from bench.real_pairs import PAIRS, SAMSEG_BRAIN_STEM, SAMSEG_THALAMI, reference_transform, segmentation_of
 from simulation.contrast import Alteration
 from simulation.deformation import Displacement, rng_for
 from simulation.patient import OTHER_SCANNER_DRIFT, SAME_SCANNER_DRIFT
-from simulation.patterns import Change
+from simulation.patterns import Change, apply_pattern
 from simulation.transplant import raise_regions, smooth_weight
 from triage.assessment import Context, Outcome, PreparedBaseline, first_look, full, prepare_baseline
 from triage.errors import NotAssessable
-from triage.images import NEAREST, affine_transform, inverse, resample, to_sitk
+from triage.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
 from triage.model import Affine, BaselineChoice, Mask, Measurement, SequenceKind, StudyImages, Volume
-from triage.regions import BRAIN_STEM, THALAMI
+from triage.regions import BRAIN_STEM, THALAMI, WHITE
 from triage.registration import points_of, register_followup
 from triage.settings import TriageSettings
 from workers import prepared as store
@@ -48,6 +50,9 @@ BASELINE_DAY, FOLLOWUP_DAY, INFUSION = date(2024, 2, 23), date(2024, 3, 11), dat
 CONTEXT = Context(INFUSION, BaselineChoice("1.2", BASELINE_DAY, "bench"), {})
 FLUID = ("third_ventricle", "fourth_ventricle", "lateral_ventricle_left", "lateral_ventricle_right", "sulcal_csf")
 SCAN = ("flair", "t1", "t2", "dwi", "adc")
+SULCAL_PER_STRENGTH = 2.5  # simulation.patterns: share of the sulcal fluid lost per unit of strength
+ENHANCING_MM = 0.35  # contrast agent in an enhancing focus, mM; as in simulation.patterns
+SMALLEST_LESION_ML = 0.08  # of a lesion that must be found; those of 0.1 mL keep at least this on another grid
 GATE_NEAR_MM = 2.0  # a registration nearer to the truth than this is not a wrong one
 
 
@@ -58,6 +63,21 @@ class Made:
     images: StudyImages
     to_baseline: Affine | None
     truth: Mapping[str, Any]
+    changed: Changed | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Changed:
+    """Where something was changed: a mask (k, j, i) on the grid of ``source``; to_source: (4, 4) follow-up LPS mm -> its LPS mm.
+
+    found_in: name of the mask of the evidence that should show it.
+    """
+
+    mask: Mask
+    source: Volume
+    to_source: Affine
+    found_in: str
+    smallest_ml: float = SMALLEST_LESION_ML
 
 
 # -- baselines -------------------------------------------------------------------------------------
@@ -111,7 +131,10 @@ def followup(case: Case, before: PreparedBaseline) -> Made:
 def _real_pair(case: Case) -> Made:
     pair = next(p for p in PAIRS if p.name == case.option.replace("open_ms", "patient").rstrip("ab"))
     images = heads.study(heads.native(case.option), HERE.header(""), "1.3", FOLLOWUP_DAY)
-    return Made(images, reference_transform(pair), {})
+    folder = heads.data_folder() / "open_ms" / pair.name
+    marked = heads.read_nifti(folder / "gt.nii.gz")
+    to_common = inverse(matrix_of(sitk.ReadTransform(str(folder / "study2_FLAIR_to_common_space.txt"))))
+    return Made(images, reference_transform(pair), {}, Changed(marked.voxels > 0.5, marked, to_common, "new_lesions", 0.1))
 
 
 def _rescan(case: Case) -> Rescan:
@@ -136,20 +159,44 @@ def _real(case: Case, before: PreparedBaseline) -> Made:
     how, volumes = _rescan(case), _taken_along(case)
     _, base_pose = heads.real_baseline(case.base)
     truth: dict[str, Any] = {}
-    flair, swelling = None, None
+    flair, swelling, changed = None, None, None
     if case.kind == "A":
         masks, fluid = suspect_masks(case, before, base_pose)
         flair = raise_regions(volumes[F], masks, case.strength)
         swelling, truth["growth_percent"] = swelling_of(to_sitk(volumes[F]), masks, fluid, SWELLING)
+    elif case.kind == "B":
+        white = _of(_labels_on(to_sitk(volumes[F]), before, base_pose), before, WHITE)
+        flair, mask = with_lesions(volumes[F], white, case.strength, LESION_PERCENT, LESIONS, case.seed)
+        changed = Changed(mask, volumes[F], how.followup_to_baseline, "new_lesions")
+    elif case.kind == "C":
+        volumes, changed = _restricted(case, volumes, before, how)
+    elif case.kind == "D":
+        swelling, truth["growth_percent"] = _effaced(volumes[F], before, base_pose, case.strength)
     taken = heads.second_scan(volumes, how, flair, swelling)
     images = heads.study(taken, _machine(case.base, case.protocol).header(""), "1.3", FOLLOWUP_DAY)
-    return Made(images, base_pose @ how.followup_to_baseline, truth)
+    return Made(images, base_pose @ how.followup_to_baseline, truth, changed)
+
+
+def _restricted(
+    case: Case, volumes: Mapping[SequenceKind, Volume], before: PreparedBaseline, how: Rescan
+) -> tuple[dict[SequenceKind, Volume], Changed]:
+    labels = _labels_on(to_sitk(volumes[DWI]), before, before.session.to_anchor[DWI])
+    cortex = np.isin(labels, [n for n, name in before.label_names.items() if name.startswith("cortex")])
+    dwi, adc, mask = with_restriction(volumes[DWI], volumes[ADC], cortex, case.strength, PATCH_RATIO, case.seed)
+    return {**volumes, DWI: dwi, ADC: adc}, Changed(mask, dwi, how.followup_to_baseline, "restricted")
+
+
+def _effaced(flair: Volume, before: PreparedBaseline, base_pose: Affine, percent: float) -> tuple[Displacement, Any]:
+    labels = _labels_on(to_sitk(flair), before, base_pose)
+    sulcal, ventricles = _of(labels, before, ("sulcal_csf",)), _of(labels, before, FLUID[:4])
+    return effacing(to_sitk(flair), (labels > 0) & ~sulcal & ~ventricles, sulcal, ventricles, percent)
 
 
 def _taken_along(case: Case) -> dict[SequenceKind, Volume]:
     """The whole session for the first pair without change of a head; FLAIR alone where nothing else is looked at."""
     volumes = heads.native(case.base.head)
-    return volumes if case.kind == "no_change" and case.number == 0 else {F: volumes[F]}
+    whole = case.kind in ("C", "D") or (case.kind == "no_change" and case.number == 0)
+    return volumes if whole else {F: volumes[F]}
 
 
 def suspect_masks(case: Case, before: PreparedBaseline, base_pose: Affine) -> tuple[dict[str, Mask], Mask]:
@@ -186,11 +233,50 @@ def _simulated(case: Case) -> Made:
     second = heads.visit(head.seed, case.name, variant, drift=drift)
     phantom, truth = heads.phantom_of(head.seed), dict[str, Any]()
     change, sequences = Change(phantom), SCAN if case.kind == "no_change" and case.number == 0 else ("flair",)
+    to_head = inverse(second.pose.head_to_scanner())
+    changed = None
     if case.kind == "A":
         change, truth["growth_percent"] = _bithalamic(head.seed, case.strength)
+    elif case.kind in ("B", "C"):
+        change, mask = _focal(case) if case.kind == "B" else _slow_cortex(case)
+        where = Volume(phantom.labels, phantom.grid.affine)
+        changed = Changed(mask, where, to_head, "new_lesions" if case.kind == "B" else "restricted")
+        sequences = (
+            ("flair", "t1", "t1_gd") if case.option else ("flair",) if case.kind == "B" else ("flair", "dwi", "adc")
+        )
+    elif case.kind == "D":
+        change, sequences = (
+            apply_pattern(phantom, "D", case.strength / 100.0 / SULCAL_PER_STRENGTH, case.seed),
+            SCAN[:3],
+        )
     volumes, header = heads.simulated_scan(second, change, sequences)
     images = heads.study(volumes, header, "1.3", FOLLOWUP_DAY)
-    return Made(images, first.pose.head_to_scanner() @ inverse(second.pose.head_to_scanner()), truth)
+    return Made(images, first.pose.head_to_scanner() @ to_head, truth, changed)
+
+
+def _focal(case: Case) -> tuple[Change, Mask]:
+    """Foci in the white matter of a phantom; option "enhancing": they take up contrast agent."""
+    phantom, rng = heads.phantom_of(HEADS[case.base.head].seed), rng_for(case.seed, "lesions")
+    spacing = (phantom.grid.spacing_mm,) * 3
+    radius = (3000.0 * case.strength / (4 * np.pi)) ** (1 / 3)
+    centres = sites(phantom.region("white_matter"), spacing, radius, LESIONS, rng)
+    weight, mask = balls(phantom.grid.shape, spacing, centres, case.strength, 1.0, rng)
+    gain = np.float32(LESION_PERCENT / 100.0) * weight.ravel()[phantom.inside]
+    agent = np.float32(ENHANCING_MM if case.option else 0.0) * weight.ravel()[phantom.inside]
+    return Change(phantom, Alteration(gain, 1.0 + 0.4 * gain, 1.0 + 0.4 * gain, agent)), mask
+
+
+def _slow_cortex(case: Case) -> tuple[Change, Mask]:
+    """A patch of the phantom's cortex with its ADC times the ratio."""
+    phantom, rng = heads.phantom_of(HEADS[case.base.head].seed), rng_for(case.seed, "restriction")
+    places = np.argwhere(phantom.region("cortex") & (phantom.parenchyma > 0.6))
+    centre = places[rng.integers(len(places))]
+    near = np.argsort(((places - centre) ** 2).sum(axis=1))[: round(1000 * case.strength)]
+    mask = np.zeros(phantom.grid.shape, dtype=bool)
+    mask[tuple(places[near].T)] = True
+    one = np.ones(len(phantom.inside), dtype=np.float32)
+    adc = np.where(mask.ravel()[phantom.inside], np.float32(PATCH_RATIO), one)
+    return Change(phantom, Alteration(0 * one, one, adc, 0 * one)), mask
 
 
 def _other_variant(variant: str, seed: int) -> str:
@@ -303,16 +389,20 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
         "name": case.name, "kind": case.kind, "base": case.base.name, "head": case.base.head, "split": case.split,
         "protocol": case.protocol, "strength": case.strength, "option": case.option, "simulated": bool(HEADS[case.base.head].seed),
     }  # fmt: skip
+    if case.kind == "infarct":
+        return record | _infarct(case)
     try:
         before = prepared(case.base, folder)
     except NotAssessable as refusal:
         return record | {"refused": True, "reason": f"baseline: {refusal}", "caught": True}
+    if case.kind == "regions":
+        return record | {"dice": _region_dice(case, before)}
     made = followup(case, before)
     record |= {"made_s": time.perf_counter() - started, **made.truth}
     started = time.perf_counter()
     if case.option.startswith("start:"):
         return record | _started_far_off(case, made, before)
-    assess = first_look if case.kind == "gate" else full
+    assess = first_look if case.kind == "gate" or (case.kind == "B" and not case.option) else full
     outcome = assess(made.images, before, CONTEXT, the_atlas(), SETTINGS)
     record |= summary(outcome, made, before)
     record["seconds"] = time.perf_counter() - started
@@ -329,7 +419,7 @@ def summary(outcome: Outcome, made: Made, before: PreparedBaseline) -> dict[str,
         "reason": "; ".join(a.decision.reasons) if a.decision.category == "not_assessable" else "",
         "category": a.decision.category.value,
         "priority": a.decision.priority.value,
-        "findings": {f.pattern: [f.presence.value, f.strength.value if f.strength else None] for f in a.findings},
+        "findings": _findings(outcome),
         "explanations": {f.pattern: f.explanation for f in a.findings if f.presence == "present"},
         "notices": list(a.notices),
         "timings_s": dict(a.timings_s),
@@ -338,9 +428,45 @@ def summary(outcome: Outcome, made: Made, before: PreparedBaseline) -> dict[str,
         "quality": {} if registration is None else dict(registration.quality),
     }
     out["said_protocol"] = next((n.split()[1].rstrip(";:,") for n in a.notices if n.startswith("protocol: ")), "")
+    if made.changed is not None:
+        out |= _overlap(outcome, made.changed)
     if made.to_baseline is not None and registration is not None:
         out["registration_error_mm"] = registration_error(registration.followup_to_baseline, made.to_baseline, before)
     return out
+
+
+def _overlap(outcome: Outcome, changed: Changed) -> dict[str, float]:
+    """Lesion-wise and voxel-wise agreement of the evidence's mask with what was changed, on the mask's own grid."""
+    found = None if outcome.evidence is None else outcome.evidence.masks.get(changed.found_in)
+    if found is None:
+        return {}
+    true = truth_on(changed.mask, changed.source, found, affine_transform(changed.to_source))
+    score = match_lesions(true, found.voxels, found.voxel_volume_ml, smallest_ml=changed.smallest_ml)
+    return {"found": score.found, "missed": score.missed, "false": score.false, "overlap_dice": score.dice}
+
+
+def _infarct(case: Case) -> dict[str, Any]:
+    """The real infarct, from its diffusion images and FLAIR, without a baseline."""
+    volumes = heads.native(case.base.head)
+    images = heads.study(volumes, HERE.header(""), "1.3", FOLLOWUP_DAY)
+    outcome = full(images, None, Context(INFUSION, None, {}), the_atlas(), SETTINGS)
+    marked = heads.read_nifti(heads.data_folder() / "isles22/case0009/infarct.nii.gz")
+    changed = Changed(marked.voxels > 0.5, marked, np.eye(4), "restricted")
+    return {"findings": _findings(outcome), "refused": False, **_overlap(outcome, changed)}
+
+
+def _region_dice(case: Case, before: PreparedBaseline) -> dict[str, float]:
+    """Thalami and brain stem of the prepared baseline against SAMSEG, on the scan's own grid."""
+    reference = segmentation_of(str(HEADS[case.base.head].segmentation))
+    ours = _labels_on(reference, before, np.eye(4))
+    theirs = sitk.GetArrayFromImage(reference)
+    out = {region: dice(_of(ours, before, (region,)), theirs == label) for region, label in SAMSEG_THALAMI.items()}
+    return out | {"brain_stem": dice(_of(ours, before, BRAIN_STEM), theirs == SAMSEG_BRAIN_STEM)}
+
+
+def _findings(outcome: Outcome) -> dict[str, list[str | None]]:
+    found = outcome.assessment.findings
+    return {f.pattern: [f.presence.value, f.strength.value if f.strength else None] for f in found}
 
 
 def _figures(m: Measurement) -> list[float | None]:

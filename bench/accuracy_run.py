@@ -134,7 +134,9 @@ def _real_pair(case: Case) -> Made:
     folder = heads.data_folder() / "open_ms" / pair.name
     marked = heads.read_nifti(folder / "gt.nii.gz")
     to_common = inverse(matrix_of(sitk.ReadTransform(str(folder / "study2_FLAIR_to_common_space.txt"))))
-    return Made(images, reference_transform(pair), {}, Changed(marked.voxels > 0.5, marked, to_common, "new_lesions", 0.1))
+    return Made(
+        images, reference_transform(pair), {}, Changed(marked.voxels > 0.5, marked, to_common, "new_lesions", 0.1)
+    )
 
 
 def _rescan(case: Case) -> Rescan:

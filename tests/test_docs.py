@@ -233,4 +233,5 @@ def test_the_limits_the_radiologist_reads_are_the_defaults() -> None:
     assert f"the pons +{limits.pons_swelling_percent:g} %" in rows["A3"]
     assert f"the third ventricle {limits.third_ventricle_percent:g} %" in rows["A3"]
     assert f"+{limits.capsules:g} % | +{limits.capsules:g} %" in rows["A4"]
+    assert f"brain stem together | +{limits.together_same:g} % | +{limits.together_different:g} %" in text
     assert f"{limits.z:g} times" in text

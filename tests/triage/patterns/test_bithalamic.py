@@ -51,6 +51,13 @@ def symmetry(value: float) -> Figures:
         pytest.param(flair(thalamus__both=16.0), SAME, Strength.SUSPECTED, id="both rise strongly"),
         pytest.param(flair(thalamus__both=16.0, pons=12.0), SAME, Strength.STRONG, id="strongly, with the pons"),
         pytest.param(flair(thalamus__both=17.0, pons=20.0), DIFFERENT, Strength.SUSPECTED, id="not strong elsewhere"),
+        pytest.param(
+            flair(thalamus__both=4.5, pons=4.5), SAME, Strength.POSSIBLE, id="a little, thalami and pons together"
+        ),
+        pytest.param(flair(thalamus__both=4.5, medulla=3.5), SAME, None, id="a little, the brain stem less"),
+        pytest.param(flair(thalamus__both=4.5, pons=4.5), DIFFERENT, None, id="too little together across protocols"),
+        pytest.param(flair(thalamus__both=7.5, pons=7.5), DIFFERENT, Strength.POSSIBLE, id="together across protocols"),
+        pytest.param(flair(thalamus_left=4.5, thalamus_right=2.0, pons=4.5), SAME, None, id="a little, one side less"),
         pytest.param(flair(thalamus_left=20.0, thalamus_right=1.0), SAME, None, id="one side only"),
         pytest.param(flair(thalamus_left=1.0, thalamus_right=20.0), SAME, None, id="the other side only"),
         pytest.param(flair(thalamus__both=-12.0, pons=-12.0), SAME, None, id="both fall"),

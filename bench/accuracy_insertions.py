@@ -5,14 +5,11 @@ Pattern B: bright foci in white matter. Pattern C: slow diffusion in a patch of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from bench.accuracy_changes import box_about, image_of, soft_on, window_of
-from simulation.deformation import Displacement, exponential, log_jacobian, potential_flow, rng_for
+from simulation.deformation import rng_for
 from triage.images import on_grid
 from triage.model import Mask, Volume
 
@@ -103,26 +100,17 @@ def with_restriction(
     return Volume(bright.astype(np.float32), dwi.affine), Volume(slow.astype(np.float32), adc.affine), mask
 
 
-def effacing(
-    image_grid: sitk.Image, brain: Mask, sulcal: Mask, ventricles: Mask, percent: float
-) -> tuple[Displacement, Mapping[str, float]]:
-    """A smooth pull field that takes ``percent`` of the sulcal and a third as much of the ventricular fluid; brain tissue takes its place.
+def effaced(volume: Volume, outer: Mask, cortex: Mask, ventricles: Mask, percent: float) -> Volume:
+    """``percent`` of the fluid in ``outer`` handed over to cortex, whatever the contrast. Masks (k, j, i) on the volume's grid.
 
-    Masks (k, j, i) on ``image_grid``. Returns also what really changes, percent: ``sulcal``, ``ventricles``, ``brain``.
+    A voxel between the levels of cortex and of fluid holds a share of each; its share of fluid shrinks. outer: cortex and the fluid
+    around it, inside the skull; ventricles: where pure fluid is.
     """
-    grid = box_about(image_grid, brain | sulcal | ventricles)
-    like = image_of(grid)
-    tissue, outer, inner = (soft_on(mask, image_grid, like) for mask in (brain, sulcal, ventricles))
-    lost = np.log1p(-percent / 100.0)
-    sink = lost * outer + lost / 3 * inner
-    near = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(on_grid(sink.astype(np.float32), like), 8.0))
-    source = tissue * near  # tissue beside the sulci gives most of the room
-    source *= -float(sink.sum()) / min(float(source.sum()), -1e-6)  # both sums are negative: the source is positive
-    velocity = -potential_flow((source + sink).astype(np.float32), grid) * window_of(grid)
-    field = exponential(velocity.astype(np.float32), grid)
-    size = np.exp(-log_jacobian(field))
-    parts = {"sulcal": outer, "ventricles": inner, "brain": tissue}
-    return field, {name: float(100 * ((size * part).sum() / part.sum() - 1)) for name, part in parts.items()}
+    grey = float(np.median(volume.voxels[cortex]))
+    core = ndimage.binary_erosion(ventricles, iterations=1)
+    fluid = float(np.median(volume.voxels[core if core.sum() > 50 else ventricles]))
+    share = np.clip((grey - volume.voxels) / (grey - fluid), 0.0, 1.0) * outer
+    return Volume((volume.voxels + percent / 100.0 * share * (grey - fluid)).astype(np.float32), volume.affine)
 
 
 def truth_on(mask: Mask, source: Volume, grid: Volume, to_source: sitk.Transform) -> Mask:

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 import atlas
 from bench import accuracy_bases as heads
-from bench.accuracy_bases import ADC, DWI, ELSEWHERE, HEADS, HERE, Base, F
+from bench.accuracy_bases import ADC, DWI, ELSEWHERE, HEADS, HERE, T1, T2, Base, F
 from bench.accuracy_cases import LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
 from bench.accuracy_changes import (
     Rescan,
@@ -29,7 +29,7 @@ from bench.accuracy_changes import (
     swelling_of,
 )
 from bench.accuracy_figures import dice, match_lesions
-from bench.accuracy_insertions import balls, effacing, sites, truth_on, with_lesions, with_restriction
+from bench.accuracy_insertions import balls, effaced, sites, truth_on, with_lesions, with_restriction
 from bench.real_pairs import PAIRS, SAMSEG_BRAIN_STEM, SAMSEG_THALAMI, reference_transform, segmentation_of
 from simulation.contrast import Alteration
 from simulation.deformation import Displacement, rng_for
@@ -173,7 +173,7 @@ def _real(case: Case, before: PreparedBaseline) -> Made:
     elif case.kind == "C":
         volumes, changed = _restricted(case, volumes, before, how)
     elif case.kind == "D":
-        swelling, truth["growth_percent"] = _effaced(volumes[F], before, base_pose, case.strength)
+        volumes = {kind: _effaced(kind, v, before, base_pose, case.strength) for kind, v in volumes.items()}
     taken = heads.second_scan(volumes, how, flair, swelling)
     images = heads.study(taken, _machine(case.base, case.protocol).header(""), "1.3", FOLLOWUP_DAY)
     return Made(images, base_pose @ how.followup_to_baseline, truth, changed)
@@ -188,10 +188,16 @@ def _restricted(
     return {**volumes, DWI: dwi, ADC: adc}, Changed(mask, dwi, how.followup_to_baseline, "restricted")
 
 
-def _effaced(flair: Volume, before: PreparedBaseline, base_pose: Affine, percent: float) -> tuple[Displacement, Any]:
-    labels = _labels_on(to_sitk(flair), before, base_pose)
-    sulcal, ventricles = _of(labels, before, ("sulcal_csf",)), _of(labels, before, FLUID[:4])
-    return effacing(to_sitk(flair), (labels > 0) & ~sulcal & ~ventricles, sulcal, ventricles, percent)
+def _effaced(kind: SequenceKind, volume: Volume, before: PreparedBaseline, base_pose: Affine, percent: float) -> Volume:
+    """Sulci lose ``percent`` of their fluid on FLAIR, T1 and T2 alike."""
+    if kind not in (F, T1, T2):
+        return volume
+    to_flair = before.session.to_anchor.get(kind, np.eye(4))
+    labels = _labels_on(to_sitk(volume), before, to_flair @ base_pose)
+    cortex = np.isin(labels, [n for n, name in before.label_names.items() if name.startswith("cortex")])
+    return effaced(
+        volume, cortex | _of(labels, before, ("sulcal_csf",)), cortex, _of(labels, before, FLUID[:4]), percent
+    )
 
 
 def _taken_along(case: Case) -> dict[SequenceKind, Volume]:

@@ -70,8 +70,8 @@ def records(wanted: Sequence[Case], jobs: int, folder: Path) -> Iterator[dict[st
             yield queue.get()
 
 
-def collect(wanted: Sequence[Case], jobs: int, out: Path) -> list[dict[str, Any]]:
-    """Run with a progress bar; the records are also kept in ``records.jsonl``."""
+def collect(wanted: Sequence[Case], jobs: int, out: Path, *, resume: bool) -> list[dict[str, Any]]:
+    """Run with a progress bar; the records are also kept in ``records.jsonl``. resume: what is kept there already is not run again."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -88,10 +88,16 @@ def collect(wanted: Sequence[Case], jobs: int, out: Path) -> list[dict[str, Any]
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    found = []
-    with Progress(*columns, transient=True) as bar, (out / "records.jsonl").open("w", encoding="utf-8") as kept:
-        task = bar.add_task("cases", total=len(wanted))
-        for record in records(wanted, jobs, out):
+    names = {case.name for case in wanted}
+    found = [r for r in read_records(out) if r["name"] in names and "failed" not in r] if resume else []
+    done = {r["name"] for r in found}
+    left = [case for case in wanted if case.name not in done]
+    with (
+        Progress(*columns, transient=True) as bar,
+        (out / "records.jsonl").open("a" if resume else "w", encoding="utf-8") as kept,
+    ):
+        task = bar.add_task("cases", total=len(wanted), completed=len(done))
+        for record in records(left, jobs, out):
             found.append(record)
             kept.write(json.dumps(record) + "\n")
             kept.flush()
@@ -100,7 +106,10 @@ def collect(wanted: Sequence[Case], jobs: int, out: Path) -> list[dict[str, Any]
 
 
 def read_records(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    """What the last run kept; the latest record of each case."""
+    file = out / "records.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return list({record["name"]: record for record in map(json.loads, lines)}.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path, default=ROOT / "bench/out/accuracy", help="records, plots, prepared baselines"
     )
     parser.add_argument("--calibrate", action="store_true", help="calibration split; print proposed limits")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the records in --out and run only the cases that lack one"
+    )
     parser.add_argument("--report-only", action="store_true", help="no run: tables from the records in --out")
     parser.add_argument("--only", default="", help="only cases whose name matches this expression")
     options = parser.parse_args(arguments)
@@ -126,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if absent:
             print(f"{absent[0]} is missing: set ICANSEE_SHARED", file=sys.stderr)
             return 2
-        found = collect(wanted, options.jobs, out)
+        found = collect(wanted, options.jobs, out, resume=options.resume)
     else:
         found = sorted(read_records(out), key=lambda r: r["name"])
     from bench import accuracy_tables

@@ -18,12 +18,14 @@ NODELAY = {**os.environ, "TCP_NODELAY": "1"}  # dcmtk and Orthanc of Debian leav
 TICKS = os.sysconf("SC_CLK_TCK")
 
 _OURS = """
+from listener.light import keep_decoders_out
+keep_decoders_out()
 import json, signal, sys, threading
 from pathlib import Path
-from workers.config import parse
+from workers.settings import NodeSettings
 from workers import log
 from listener import scp
-settings, announce = parse(json.loads(sys.argv[1])), Path(sys.argv[2])
+settings, announce = NodeSettings.model_validate(json.loads(sys.argv[1])), Path(sys.argv[2])
 log.configure(settings.log, process="bench")
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())

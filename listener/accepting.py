@@ -15,8 +15,8 @@ from listener.audit import Auditor
 from listener.audit_messages import Peer
 from listener.meters import Meter
 from triage.errors import Misconfigured
-from workers.config import ListenerSettings
 from workers.log import get_logger
+from workers.settings import ListenerSettings
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workers.config import ListenerSettings, Peer
+from workers.settings import ListenerSettings, Peer
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -21,8 +21,8 @@ from typing import Protocol
 from listener import audit_messages as messages
 from listener import tls
 from listener.audit_messages import Peer, Site, Transfer
-from workers.config import AuditSettings, Settings
 from workers.log import get_logger
+from workers.settings import AuditSettings, NodeSettings
 
 log = get_logger(__name__)
 
@@ -60,7 +60,7 @@ class NoAudit:
 class SpoolingAuditor:
     """Writes messages into the spool; any number of processes may. Never raises: the door goes on without audit."""
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, settings: NodeSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         source = settings.audit.source_id or settings.listener.ae_title
         self._site = Site(settings.listener.ae_title, os.getpid(), source)
         self._spool = AuditSpool(settings.store.state_dir, settings.audit)
@@ -94,7 +94,7 @@ class SpoolingAuditor:
             log.error("audit.not_written", error=type(error).__name__)
 
 
-def auditor_of(settings: Settings) -> Auditor:
+def auditor_of(settings: NodeSettings) -> Auditor:
     """What a receiving process reports to."""
     return SpoolingAuditor(settings) if settings.audit.host else NoAudit()
 
@@ -129,7 +129,7 @@ class AuditSpool:
 class Sender:
     """Empties the spool into the server; one process does this."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings.audit
         self._spool = AuditSpool(settings.store.state_dir, settings.audit)
         self._connection: ssl.SSLSocket | None = None

@@ -21,8 +21,9 @@ from rich.progress import (
 
 from triage.errors import Misconfigured
 from workers import config, log
-from workers.config import LogSettings, Settings
+from workers.config import Settings
 from workers.ports import StudyIndex
+from workers.settings import LogSettings
 
 PIPED_WIDTH = 240
 DEFAULT_CONFIG = Path("config.yaml")

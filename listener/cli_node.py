@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +10,13 @@ from typing import Annotated
 import typer
 
 from listener.cli_common import ConfigOption, load_settings
+from listener.processes import end_with_parent, stop_on_signals
 from listener.running import announce, ready_file, withdraw
 from workers import log
 from workers.config import Settings
 
 ParentOption = Annotated[int | None, typer.Option("--parent", hidden=True)]
 ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written (JSON) once everything runs")]
-
-# After its parent died a process may end its work; then it ends for certain. An idle Celery worker needs less.
-ORPHAN_GRACE_S = 30.0
 
 
 def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: ParentOption = None) -> None:
@@ -38,14 +33,10 @@ def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: Parent
 
 def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Receive DICOM objects (C-STORE, C-ECHO)."""
-    settings = _begin(config, "listener", parent)
+    settings = load_settings(config)
+    from listener import door
 
-    from listener import scp
-
-    def ready(port: int) -> None:
-        announce(ready_file(settings, "listener"), port=port, host=settings.listener.host)
-
-    _run(settings, "listener", lambda stop: scp.run(settings, stop=stop, ready=ready))
+    door.become(settings.node(), parent)
 
 
 def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
@@ -108,25 +99,3 @@ def _run(settings: Settings, name: str, body: Callable[[threading.Event], None])
         body(stop_on_signals())
     finally:
         withdraw(ready_file(settings, name))
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process when the supervisor that started it was killed: a second node must find ports and state folder
-    free."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(ORPHAN_GRACE_S)
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

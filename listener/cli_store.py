@@ -31,8 +31,8 @@ def clean(
     index = existing_index(settings)
     from datetime import UTC, datetime
 
-    from workers.container import open_files, retention_of
-    from workers.retention import keeps
+    from workers.container import open_files
+    from workers.retention import keeps, retention_of
 
     retention = retention_of(settings, index, open_files(settings))
     kept: dict[str, str] = {}

@@ -16,9 +16,9 @@ from listener import tls
 from listener.services import Service
 from workers import commitments
 from workers.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
-from workers.config import CommitmentSettings, ReportTarget, Settings
 from workers.files import FileStore, valid_uid
 from workers.log import get_logger
+from workers.settings import CommitmentSettings, NodeSettings, ReportTarget
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -39,7 +39,7 @@ CONNECT_S, ACSE_S, DIMSE_S = 10.0, 15.0, 60.0
 WAIT_STEP_S = 0.05
 
 
-def service(settings: Settings, store: FileStore) -> Service:
+def service(settings: NodeSettings, store: FileStore) -> Service:
     """The service as the receiver offers it; requests are only written down here, Reporter answers them."""
     from pynetdicom import evt
 
@@ -113,7 +113,7 @@ class Reporter:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: NodeSettings,
         store: FileStore,
         *,
         send: Callable[[ReportTarget, str, int, Dataset], bool] | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workers.config import ListenerSettings
+from workers.settings import ListenerSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
 

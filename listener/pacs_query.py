@@ -11,10 +11,10 @@ from listener import tls
 from listener.audit import Auditor, NoAudit
 from listener.audit_messages import Peer
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
-from workers.config import PacsQuerySettings
 from workers.files import valid_uid
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow
+from workers.settings import PacsQuerySettings
 
 if TYPE_CHECKING:
     from pydicom import Dataset

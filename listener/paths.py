@@ -1,4 +1,4 @@
-"""Settings in, a Receiver with the receive path and the services that they name out."""
+"""NodeSettings in, a Receiver with the receive path and the services that they name out."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from listener.notifications import Notices
 from listener.receiver import OpenAssociation, ReceivePath, Receiver, TallyOf
 from listener.reception import Reception
 from listener.services import Service, combine
-from workers.config import ListenerSettings, Settings
 from workers.files import FileStore
 from workers.log import get_logger
 from workers.ports import InstanceRow
+from workers.settings import ListenerSettings, NodeSettings
 
 log = get_logger(__name__)
 
 
 def reception_of(
-    settings: Settings, store: FileStore, record: Callable[[InstanceRow], None], meter: Meter
+    settings: NodeSettings, store: FileStore, record: Callable[[InstanceRow], None], meter: Meter
 ) -> Reception:
     """What takes objects in one process."""
     return Reception(store, record, meter, settings.listener.peers, audited=settings.audit.host is not None)
 
 
 def build_receiver(
-    settings: Settings,
+    settings: NodeSettings,
     store: FileStore,
     index: Notices,
     reception: Reception,

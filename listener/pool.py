@@ -23,12 +23,13 @@ from pydantic import TypeAdapter
 
 from listener.admission import Address
 from listener.meters import MeterFolder
-from workers.config import Settings
 from workers.log import get_logger
 from workers.ports import InstanceRow
+from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
+CHILD = "child"  # what listener.door is told when it is to be one
 MESSAGE_BYTES = 192 << 10  # fits the default buffer of a unix socket; a full batch of rows has some 100 kB
 RESTART_PAUSE_S = 1.0
 END_WAIT_S = 5.0
@@ -52,7 +53,9 @@ class ProcessPool:
         on_loss: called when a child died: rows may be missing in the index.
     """
 
-    def __init__(self, settings: Settings, record: Callable[[InstanceRow], None], on_loss: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: NodeSettings, record: Callable[[InstanceRow], None], on_loss: Callable[[], None]
+    ) -> None:
         self._settings, self._record, self._on_loss = settings, record, on_loss
         self._tickets = itertools.count()
         self._lock = threading.Lock()
@@ -105,9 +108,9 @@ class ProcessPool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # settings go through the channel, not the command line: they may hold a password
-            command = [sys.executable, "-m", "listener.pool_child", str(theirs.fileno())]
+            command = [sys.executable, "-m", "listener.door", CHILD, str(theirs.fileno())]
             process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own program
-        ours.send(self._settings.model_dump_json().encode())
+        ours.send(self._settings.node().model_dump_json().encode())
         child = _Child(process, ours)
         with self._lock:
             self._children[place] = child

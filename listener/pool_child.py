@@ -6,7 +6,6 @@ import json
 import select
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -19,22 +18,22 @@ from listener.pool import MESSAGE_BYTES, ROWS
 from listener.receiver import OpenAssociation, Receiver
 from listener.upkeep import repeating
 from workers import log as logs
-from workers.config import Settings
 from workers.files import open_files
 from workers.index_writer import IndexWriter
 from workers.ports import InstanceRow
+from workers.settings import NodeSettings
 
 REAP_MS = 20  # while something is open: the pool counts an association until it hears of its end
 IDLE_MS = 250
 FLUSH_S = 10.0
 
 
-def main() -> None:
+def main(channel_fd: int) -> None:
     """Run until the pool says stop or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C and a SIGTERM to the group are for the parent, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    settings = Settings.model_validate_json(channel.recv(MESSAGE_BYTES))
+    channel = socket.socket(fileno=channel_fd)
+    settings = NodeSettings.model_validate_json(channel.recv(MESSAGE_BYTES))
     logs.configure(settings.log, process="listener")
     sending = threading.Lock()
 
@@ -93,7 +92,3 @@ def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report:
             ended.append(order["ticket"])
             continue
         receiver.take(connection, address, ticket=order["ticket"])
-
-
-if __name__ == "__main__":
-    main()

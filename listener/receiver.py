@@ -26,10 +26,10 @@ from listener.audit_messages import Peer
 from listener.meters import Meter
 from listener.reception import Tally
 from listener.services import Services
-from workers.config import ListenerSettings
-from workers.config import Peer as ListedPeer
 from workers.log import get_logger
 from workers.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from workers.settings import ListenerSettings
+from workers.settings import Peer as ListedPeer
 
 log = get_logger(__name__)
 

@@ -13,11 +13,11 @@ from listener.audit_messages import Transfer
 from listener.limits import Pace
 from listener.meters import Meter
 from triage.errors import Rejected
-from workers.config import Peer
 from workers.files import FileStore, Outcome, Spool
 from workers.log import get_logger, study_hash
 from workers.part10 import Announced
 from workers.ports import InstanceRow
+from workers.settings import Peer
 
 log = get_logger(__name__)
 

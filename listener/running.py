@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from workers.config import Settings
+from workers.settings import NodeSettings
 
 
-def ready_file(settings: Settings, name: str) -> Path:
+def ready_file(settings: NodeSettings, name: str) -> Path:
     return settings.store.state_dir.absolute() / "run" / f"{name}.json"
 
 
@@ -34,7 +34,7 @@ def read_ready(path: Path) -> dict[str, Any] | None:
     return dict(facts)
 
 
-def running_port(settings: Settings, name: str) -> int | None:
+def running_port(settings: NodeSettings, name: str) -> int | None:
     """The port the process listens on now; differs from the settings when those say 0."""
     facts = read_ready(ready_file(settings, name))
     return int(facts["port"]) if facts and "port" in facts else None

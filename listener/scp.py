@@ -20,13 +20,14 @@ from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver, reception_of
 from listener.upkeep import repeating
 from triage.errors import Transient
-from workers.config import Settings
 from workers.conflicts import ConflictWatch
 from workers.files import FileStore, open_files
 from workers.index_writer import IndexWriter
 from workers.log import get_logger
 from workers.ports import InstanceRow
 from workers.reconcile import reconcile
+from workers.retention import retention_of
+from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
@@ -39,7 +40,7 @@ OnStored = Callable[[Sequence[InstanceRow]], object]
 
 
 def run(
-    settings: Settings,
+    settings: NodeSettings,
     *,
     stop: threading.Event,
     on_stored: OnStored | None = None,
@@ -82,7 +83,7 @@ def run(
     log.info("listener.stopped")
 
 
-def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: IndexWriter, meter: Meter) -> Takes:
+def _takes(settings: NodeSettings, store: FileStore, index: LateIndex, writer: IndexWriter, meter: Meter) -> Takes:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
         if settings.listener.tls is not None:
@@ -94,7 +95,7 @@ def _takes(settings: Settings, store: FileStore, index: LateIndex, writer: Index
 
 
 @contextlib.contextmanager
-def _auditing(settings: Settings) -> Iterator[None]:
+def _auditing(settings: NodeSettings) -> Iterator[None]:
     """Report start and stop, and send what the processes of the door report, while the listener runs."""
     if settings.audit.host is None:
         yield
@@ -119,14 +120,12 @@ def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable
     return write
 
 
-def _delete_old(settings: Settings, index: LateIndex, store: FileStore) -> None:
-    from workers.container import retention_of
-
+def _delete_old(settings: NodeSettings, index: LateIndex, store: FileStore) -> None:
     retention_of(settings, index.opened(), store).run()
 
 
 def _upkeep(
-    settings: Settings, store: FileStore, index: LateIndex
+    settings: NodeSettings, store: FileStore, index: LateIndex
 ) -> Iterator[tuple[str, Callable[[], object], float]]:
     """(name, work, seconds between) of what goes on beside receiving; each in a thread of its own."""
     yield "conflicts", ConflictWatch(store, index.record_conflicts).look, CONFLICTS_EVERY_S

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from triage.model import SequenceKind
 from workers.announcements import StudyCount
-from workers.config import ArrivalSettings
+from workers.settings import ArrivalSettings
 
 # A brain needs about 130 mm; fewer than this and a sender that paused in the middle would look finished.
 LEAST_COVERAGE_MM = 100.0

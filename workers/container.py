@@ -16,7 +16,6 @@ from workers.baselines import BaselineShelf
 from workers.config import Settings
 from workers.ports import Bell, Clock, InstanceFiles, StudyIndex
 from workers.results import ResultFolder
-from workers.retention import Retention, results_written
 from workers.usecases import Deps
 
 if TYPE_CHECKING:
@@ -153,12 +152,6 @@ def open_files(settings: Settings) -> InstanceFiles:
 
 def open_results(settings: Settings) -> ResultFolder:
     return ResultFolder(settings.store.state_dir.absolute() / "results")
-
-
-def retention_of(settings: Settings, index: StudyIndex, files: InstanceFiles) -> Retention:
-    """What deletes images of this node."""
-    results = settings.store.state_dir.absolute() / "results"
-    return Retention(settings, index, files, delivered=results_written(results), now=SystemClock().now)
 
 
 def open_shelf(settings: Settings, engine: TriageEngine) -> BaselineShelf:

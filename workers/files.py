@@ -29,10 +29,10 @@ from typing import Self
 
 from triage.errors import Rejected
 from workers import part10
-from workers.config import Settings
 from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, read_head
 from workers.part10 import Announced
 from workers.ports import ConflictRow, InstanceRow
+from workers.settings import NodeSettings
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Annex B.2.3, refused
 SUCCESS = 0x0000  # PS3.4 Annex B.2.3
@@ -83,7 +83,7 @@ def relative_path(sop_instance_uid: str) -> str:
     return f"{hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:2]}/{sop_instance_uid}.dcm"
 
 
-def open_files(settings: Settings) -> FileStore:
+def open_files(settings: NodeSettings) -> FileStore:
     """The instance files of this node."""
     return FileStore(
         settings.store.state_dir,

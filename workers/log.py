@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import Processor
 
 from triage.errors import IcanseeError
-from workers.config import LogSettings
+from workers.settings import LogSettings
 
 # These print arguments, data set contents or one line per message at INFO.
 NOISY = (

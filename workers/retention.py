@@ -9,13 +9,13 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from workers.commitments import GivenCommitments
-from workers.config import Settings, StoreSettings
 from workers.log import get_logger, study_hash
 from workers.ports import InstanceFiles, StudyIndex, StudyRow, StudyState
+from workers.settings import NodeSettings, StoreSettings
 
 log = get_logger(__name__)
 
@@ -108,7 +108,7 @@ class Retention:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: NodeSettings,
         index: StudyIndex,
         files: InstanceFiles,
         *,
@@ -183,3 +183,9 @@ def results_written(results: Path) -> Callable[[StudyRow], bool]:
         return (results / row.study_instance_uid / f"r{row.decided_revision}-full" / "document.json").is_file()
 
     return delivered
+
+
+def retention_of(settings: NodeSettings, index: StudyIndex, files: InstanceFiles) -> Retention:
+    """What deletes images of this node."""
+    results = settings.store.state_dir.absolute() / "results"
+    return Retention(settings, index, files, delivered=results_written(results), now=lambda: datetime.now(UTC))

@@ -23,7 +23,8 @@ from listener.admission import (
 )
 from listener.limits import Pace, take_place
 from triage.errors import Misconfigured
-from workers.config import ListenerSettings, parse
+from workers.config import parse
+from workers.settings import ListenerSettings
 
 HOME, AWAY, LOOPBACK = "10.1.2.3", "192.168.7.7", "127.0.0.1"
 LISTED: dict[str, Any] = {

@@ -23,7 +23,8 @@ from tests.listener.harness import eventually, running
 from tests.listener.rawscu import Raw
 from tests.workers.data_sets import MR, STUDY, a_data_set, encoded
 from triage.errors import Misconfigured
-from workers.config import AuditSettings, Settings, parse
+from workers.config import Settings, parse
+from workers.settings import AuditSettings
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 5000, UTC)
 SITE, PEER = Site("ICANSEE", 77, "node-1"), Peer("MR1", "10.1.2.3")

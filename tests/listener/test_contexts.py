@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from listener import contexts
-from workers.config import ListenerSettings
+from workers.settings import ListenerSettings
 
 MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, EXPLICIT, J2K, MPEG2 = (

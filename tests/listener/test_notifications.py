@@ -19,7 +19,7 @@ from tests.fakes import NOON, FakeClock, InMemoryIndex, an_instance
 from tests.listener.harness import Node, running
 from tests.workers.data_sets import MR
 from workers.announcements import Announcement, Source, Step
-from workers.config import PacsQuerySettings
+from workers.settings import PacsQuerySettings
 from workers.store import open_index
 
 STEP, STUDY = "1.2.826.0.1.9", "1.2.3"

@@ -14,9 +14,10 @@ from tests.fakes import SUSPECTED, FakeClock, InMemoryIndex, Verdict, an_assessm
 from triage.errors import Transient
 from triage.model import Category, Priority
 from workers.announcements import Announcement, Source, Step
-from workers.config import Settings, StoreSettings, WebSettings
+from workers.config import Settings
 from workers.ports import ConflictRow
 from workers.results import ResultFolder
+from workers.settings import StoreSettings, WebSettings
 
 UID = "1.2.3"
 

@@ -14,7 +14,8 @@ import pytest
 from triage.errors import Misconfigured, Transient
 from workers import broker
 from workers.broker import Address, EmbeddedBroker
-from workers.config import QueueSettings, Settings, StoreSettings
+from workers.config import Settings
+from workers.settings import QueueSettings, StoreSettings
 
 pytestmark = pytest.mark.server
 

@@ -11,7 +11,7 @@ from tests.fakes import NOON
 from triage.model import SequenceKind
 from workers.announcements import SeriesCount, StudyCount
 from workers.completeness import Progress, SeriesFacts, decide, gap_free
-from workers.config import ArrivalSettings
+from workers.settings import ArrivalSettings
 
 SETTINGS = ArrivalSettings(quiet_period_s=30.0, flair_settle_s=1.0)
 

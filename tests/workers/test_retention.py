@@ -12,10 +12,11 @@ import pytest
 from tests.fakes import NOON, InMemoryIndex, an_instance
 from tests.workers.data_sets import STUDY, a_data_set, put
 from workers.commitments import GivenCommitments, Verdict
-from workers.config import Settings, StoreSettings, parse
+from workers.config import Settings, parse
 from workers.files import FileStore
 from workers.ports import ConflictRow, StudyIndex, StudyRow, StudyState
 from workers.retention import Facts, Retention, choose, keeps, next_baselines, results_written
+from workers.settings import StoreSettings
 
 
 def a_study(uid: str = "1.2.3", days_ago: float = 100, **changes: Any) -> StudyRow:

@@ -1,0 +1,61 @@
+"""The receiving process: settings over a descriptor in, a listening DICOM door out, until it is told to stop.
+
+A program of its own, into which `icansee listener` turns once it has checked the settings: that check needs the
+measurement core, which would cost a receiving process 150 MB of memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from listener.light import keep_decoders_out
+from listener.processes import end_with_parent, stop_on_signals
+from listener.running import announce, ready_file, withdraw
+from workers import log
+from workers.settings import NodeSettings
+
+REFUSED = 2  # exit code for wrong settings, as of every command
+
+
+def become(settings: NodeSettings, parent: int | None) -> None:
+    """Turn this process, which keeps its number, into the receiving process. Does not return."""
+    # a file without a name: settings may hold a password, which must not be on a command line
+    fd = os.memfd_create("settings", 0)
+    os.write(fd, settings.model_dump_json().encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    # glibc would give each of the many threads an arena of its own, which grows and is never given back
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
+    command = [sys.executable, "-m", "listener.door", str(fd), str(parent or 0)]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - ourselves
+
+
+def main() -> None:
+    """Receive until SIGTERM; or be one of several receiving processes, until the pool says stop."""
+    keep_decoders_out()
+    if sys.argv[1] == "child":
+        from listener import pool_child
+
+        pool_child.main(int(sys.argv[2]))
+        return
+    from listener import scp
+    from triage.errors import Misconfigured
+
+    with os.fdopen(int(sys.argv[1]), "rb") as source:
+        settings = NodeSettings.model_validate_json(source.read())
+    log.configure(settings.log, process="listener")
+    if int(sys.argv[2]):
+        end_with_parent(int(sys.argv[2]))
+    path = ready_file(settings, "listener")
+    stop = stop_on_signals()
+    try:
+        scp.run(settings, stop=stop, ready=lambda port: announce(path, port=port, host=settings.listener.host))
+    except Misconfigured as error:
+        sys.stderr.write(f"icansee: {error}\n")
+        sys.exit(REFUSED)
+    finally:
+        withdraw(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Nothing in, a small process out: keeps what decodes pixels out of the process that calls it, before anything loads it.
+
+The door never decodes. pydicom loads every decoder that is installed when it is imported, which costs 60 MB of memory in
+each process; here they are simply not there.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+DECODERS = ("numpy", "PIL", "gdcm", "pylibjpeg", "openjpeg", "rle", "jpeg_ls")
+
+
+def keep_decoders_out() -> None:
+    """For a process that only receives. Modules that are loaded already stay."""
+    absent: dict[str, Any] = dict.fromkeys(DECODERS)
+    sys.modules.update({name: value for name, value in absent.items() if name not in sys.modules})

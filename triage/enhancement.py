@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from triage.comparison import Pair, equal_blur
 from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
+from triage.lesions import thickness_mm
 from triage.measurement import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
 from triage.normalisation import GREY_REFERENCE, WHITE_REFERENCE, robust_sd, smooth_field
@@ -231,9 +232,7 @@ def _off_midline_mm(place: Place) -> Floats:
 
 def _thickness_mm(one: Mask, spacing_mm: float) -> float:
     """Diameter of the largest ball inside the cluster with its holes filled (a ring counts with what it encloses), mm."""
-    padded = np.pad(one, 2)
-    filled = ndi.binary_fill_holes(ndi.binary_closing(padded, FACES))
-    return float(2 * ndi.distance_transform_edt(filled).max() - 1) * spacing_mm
+    return thickness_mm(ndi.binary_fill_holes(ndi.binary_closing(np.pad(one, 2), FACES)), spacing_mm)
 
 
 __all__ = ["Enhancement", "EnhancementLimits", "Place", "enhancing", "enhancing_alone"]

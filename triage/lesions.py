@@ -43,6 +43,7 @@ QUANTITIES = (
     ("lesion_count", "1"), ("lesion_volume_ml", "mL"), ("largest_lesion_ml", "mL"), ("lesions_at_prior_injury", "1"),
 )  # fmt: skip
 TOP_VOXELS = 8  # the peak of a cluster is the mean of its strongest (0.027 mL at 1.5 mm): one noisy voxel is no peak
+FLUID_LEVEL = 0.6  # of white matter, after the small blur: at least half fluid
 UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 
 
@@ -59,13 +60,15 @@ class LesionLimits:
     dipole: largest strength of a dark place beside the cluster, over its peak. site_share: smallest share inside SITES.
     regional_percent: a region whose median rises by this much is a regional change; its median is taken out.
     symmetric_ml, symmetric_share: a cluster this large whose mirror image rises too over this share is regional as well.
+    compactness: smallest thickness over the diameter of a ball of the same volume: a sheet along a border of tissue is flatter.
+    fluid_share: largest share of voxels beside fluid.
     prior_injury_mm: "at prior injury" within this distance of a lesion or cavity of the baseline.
     min_seen: smallest share of the white matter that both scans must show.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     rise_percent: float = 15.0
-    z: float = 4.0
+    z: float = 3.0
     extent_share: float = 0.3
     volume_ml: float = 0.1
     volume_enhancing_ml: float = 0.05
@@ -79,6 +82,8 @@ class LesionLimits:
     regional_percent: float = 5.0
     symmetric_ml: float = 1.5
     symmetric_share: float = 0.5
+    compactness: float = 0.33
+    fluid_share: float = 0.6
     prior_injury_mm: float = 5.0
     min_seen: float = 0.8
 
@@ -202,7 +207,8 @@ class _Field:
     """Maps on the box of the brain, (k, j, i), logs of ratios unless named otherwise.
 
     rise: change above the surroundings. unexplained: follow-up over the largest baseline value one voxel away. baseline: level.
-    prominence, before: follow-up and baseline over the tissue around (ratios). where: voxels that may belong to a lesion. sites: SITES.
+    prominence, before: follow-up and baseline over the tissue around (ratios). where: voxels that may belong to a lesion.
+    fluid: voxels beside fluid at either date. sites: SITES.
     """
 
     rise: Floats
@@ -213,6 +219,7 @@ class _Field:
     before: Floats
     labels: npt.NDArray[np.uint8]
     where: Mask
+    fluid: Mask
     sites: Mask
     sd: float
 
@@ -244,6 +251,7 @@ def _field(pair: Pair, box: Box, limits: LesionLimits) -> _Field:
         before=_over_surround(baseline, weight, reach),
         labels=labels,
         where=near & tissue,
+        fluid=ndi.binary_dilation(np.minimum(baseline, followup) < FLUID_LEVEL, EDGES),
         sites=sites,
         sd=sd,
     )
@@ -311,6 +319,12 @@ def _judged(one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits
         return None
     if field.sites[box][one].mean() < limits.site_share or np.median(field.baseline[box][one]) < limits.site_level:
         return None
+    ball_mm = 2 * (volume * 750 / np.pi) ** (1 / 3)  # diameter of a ball of this volume
+    if (
+        thickness_mm(one, grid.spacing_mm) < limits.compactness * ball_mm
+        or field.fluid[box][one].mean() > limits.fluid_share
+    ):
+        return None
     if np.percentile(field.unexplained[box][one], UPPER) < np.log1p(limits.unexplained_percent / 100.0):
         return None
     if np.percentile(field.prominence[box][one], UPPER) < limits.prominence:
@@ -368,6 +382,11 @@ def _mirror(labels: npt.NDArray[np.uint8], grid: Grid) -> Affine:
     out[:3, :3] -= 2 * np.outer(normal, normal)
     out[:3, 3] = 2 * middle * normal
     return out
+
+
+def thickness_mm(one: Mask, spacing_mm: float) -> float:
+    """Diameter of the largest ball inside a cluster, mm; a single voxel has one spacing."""
+    return float(2 * ndi.distance_transform_edt(np.pad(one, 1)).max() - 1) * spacing_mm
 
 
 def _placed(cluster: Cluster, offset: npt.NDArray[np.int64]) -> Cluster:

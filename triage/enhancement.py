@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ QUANTITIES = (("enhancing_volume_ml", "mL"), ("enhancing_lesion_count", "1"))
 # regions that cross the midline: there a place at the midline is tissue; elsewhere it is falx, pericallosal vessels or deep veins
 ACROSS = (*BRAIN_STEM, "corpus_callosum", "cerebellum")
 MIN_WHITE_VOXELS = 2000
+LOWEST_LEVEL, HIGHEST_LEVEL, LEVEL_STEP, MIN_LEVEL_VOXELS = 0.3, 1.4, 0.05, 500  # of white matter before contrast
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class EnhancementLimits:
     edge_mm: this close to the border of the brain are meninges, sinuses and bridging veins. ventricle_mm, ventricle_share: a cluster with this share
     in or this near the ventricles is plexus. thickness_mm: a cluster nowhere this thick (holes filled) is a vessel. tissue_level: smallest
     signal of a voxel before contrast over white matter; below it is fluid or flow. midline_mm: this close to the midline, outside brain
-    stem, callosum and cerebellum, are falx and deep veins.
+    stem, callosum and cerebellum, are falx and deep veins. tentorium_mm: this close to both the cerebellum and the hemispheres are the tentorium and its sinuses.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -61,6 +62,7 @@ class EnhancementLimits:
     thickness_mm: float = 4.0
     tissue_level: float = 0.55
     midline_mm: float = 4.0
+    tentorium_mm: float = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +151,8 @@ def _has_pair(session: Session) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Uptake:
-    """rise: log(after / before) on one scale, (k, j, i). level: signal before, over white matter. sd: robust, of the white matter. seen: both have data."""
+    """rise: log(after / before) on one scale, (k, j, i). level: signal before, over white matter. sd: robust, of
+    white matter. seen: both have data."""
 
     rise: Floats
     level: Floats
@@ -175,13 +178,25 @@ def _uptake(place: Place, session: Session) -> _Uptake | None:
     ratio = np.log(np.where(seen, after, 1.0) / np.where(seen, before, 1.0)).astype(np.float64)
     ratio -= float(np.median(ratio[white]))
     reference = (white | grey) & (level > 0.5) & (np.abs(ratio) < 0.4)
-    field, step = smooth_field(ratio, reference, grey.astype(np.float64), FIELD_ORDER)
-    rise = ratio - field - step * grey
+    field, _ = smooth_field(ratio, reference, grey.astype(np.float64), FIELD_ORDER)
     # half a voxel of blur: two interpolations differ by noise that a lesion of 0.1 mL does not need
-    smooth = ndi.gaussian_filter(np.where(seen, np.clip(rise, -1.0, 1.5), 0.0).astype(np.float32), 0.5)
-    return _Uptake(
-        smooth, level.astype(np.float32), robust_sd(smooth[reference & white].astype(np.float64)), np.asarray(seen)
-    )
+    rise = ndi.gaussian_filter(np.where(seen, np.clip(ratio - field, -1.0, 1.5), 0.0).astype(np.float32), 0.5)
+    rise -= _usual(rise, level, (place.labels > 0) & seen)
+    return _Uptake(rise, level.astype(np.float32), robust_sd(rise[white].astype(np.float64)), np.asarray(seen))
+
+
+def _usual(rise: Floats, level: npt.NDArray[Any], brain: Mask) -> Floats:
+    """What tissue of each level before contrast does in this pair: the median of ``rise``, carried back to every voxel, (k, j, i).
+
+    The two series are often of two sequences, with another contrast between fluid, grey and white matter.
+    """
+    levels, values = level[brain], rise[brain]
+    edges = np.arange(LOWEST_LEVEL, HIGHEST_LEVEL, LEVEL_STEP)
+    order = np.argsort(levels)
+    parts = np.split(values[order], np.searchsorted(levels[order], edges[1:-1]))
+    known = [n for n, part in enumerate(parts) if part.size >= MIN_LEVEL_VOXELS]
+    medians = [float(np.median(parts[n])) for n in known]
+    return np.asarray(np.interp(level, edges[known] + LEVEL_STEP / 2, medians), dtype=np.float32)
 
 
 def _clusters(
@@ -200,7 +215,11 @@ def _clusters(
         ndi.distance_transform_edt(~mask_of(place.labels, place.names, VENTRICLES)) * spacing <= limits.ventricle_mm
     )
     midline = (np.abs(_off_midline_mm(place)) < limits.midline_mm) & ~mask_of(place.labels, place.names, ACROSS)
-    lit = (now.rise >= limit) & now.seen & (deep > limits.edge_mm) & (now.level > limits.tissue_level) & ~midline
+    dura = midline | _tentorium(place, limits.tentorium_mm)
+    usable = now.seen & (deep > limits.edge_mm) & (now.level > limits.tissue_level) & ~dura
+    seeds = usable & (now.rise >= limit)
+    # the rim of a small place is partial volume: one voxel around it counts from half the limit on
+    lit = seeds | (usable & ndi.binary_dilation(seeds, FACES) & (now.rise >= max(limit / 2, limits.z * now.sd)))
     if before is not None:
         lit &= ~(before.seen & (before.rise >= now.rise / 2))
     labelled, _ = ndi.label(lit, FACES)
@@ -220,6 +239,17 @@ def _clusters(
         kept += 1
         out[box][one] = kept
     return out
+
+
+def _tentorium(place: Place, reach_mm: float) -> Mask:
+    """Voxels near the cerebellum and near the cerebral hemispheres, (k, j, i)."""
+
+    def near(regions: tuple[str, ...]) -> Mask:
+        away = ndi.distance_transform_edt(~mask_of(place.labels, place.names, regions)) * place.spacing_mm
+        return np.asarray(away <= reach_mm)
+
+    hemispheres = tuple(region for region in place.names.values() if region.startswith(("cortex_", "white_matter_")))
+    return np.asarray(near(("cerebellum",)) & near(hemispheres))
 
 
 def _off_midline_mm(place: Place) -> Floats:

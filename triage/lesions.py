@@ -315,21 +315,19 @@ def _judged(one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits
     """The cluster, or None when one of the harmless causes explains it."""
     volume = float(one.sum()) * grid.voxel_ml
     peak = _peak(field.rise[box][one])
-    if volume < limits.volume_enhancing_ml or peak < limit:
-        return None
-    if field.sites[box][one].mean() < limits.site_share or np.median(field.baseline[box][one]) < limits.site_level:
-        return None
     ball_mm = 2 * (volume * 750 / np.pi) ** (1 / 3)  # diameter of a ball of this volume
-    if (
-        thickness_mm(one, grid.spacing_mm) < limits.compactness * ball_mm
+    harmless = (
+        volume < limits.volume_enhancing_ml
+        or peak < limit
+        or field.sites[box][one].mean() < limits.site_share
+        or np.median(field.baseline[box][one]) < limits.site_level
         or field.fluid[box][one].mean() > limits.fluid_share
-    ):
-        return None
-    if np.percentile(field.unexplained[box][one], UPPER) < np.log1p(limits.unexplained_percent / 100.0):
-        return None
-    if np.percentile(field.prominence[box][one], UPPER) < limits.prominence:
-        return None
-    if _darkest(one, box, field) < -limits.dipole * peak:
+        or thickness_mm(one, grid.spacing_mm) < limits.compactness * ball_mm
+        or np.percentile(field.unexplained[box][one], UPPER) < np.log1p(limits.unexplained_percent / 100.0)
+        or np.percentile(field.prominence[box][one], UPPER) < limits.prominence
+        or _darkest(one, box, field) < -limits.dipole * peak
+    )
+    if harmless:
         return None
     labels = field.labels[box][one]
     named = np.bincount(labels[np.isin(labels, _named(grid))], minlength=1)

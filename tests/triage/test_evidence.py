@@ -81,3 +81,17 @@ def test_what_was_not_made_is_not_there() -> None:
     assert alone.labels is not None
     assert np.array_equal(maps.labels.voxels, alone.labels.voxels)
     assert on_followup_grid(replace(alone, labels=None)).labels is None
+
+
+def test_a_lesion_between_the_slices_keeps_a_voxel() -> None:
+    """Masks lie on a finer grid; a label that nearest neighbours miss is put at its centre."""
+    evidence = some_evidence()
+    fine = GRID @ np.diag([1.0, 1.0, 0.25, 1.0])
+    mask = np.zeros((24, 20, 22), dtype=np.uint8)
+    mask[8:13, 5:9, 6:10] = 1
+    mask[18, 15, 15] = 2
+    masks = on_followup_grid(replace(evidence, masks={"new_lesions": Volume(mask, fine)})).masks
+    found = masks["new_lesions"].voxels
+    assert found.shape == evidence.followup.voxels.shape
+    assert set(np.unique(found)) == {0, 1, 2}
+    assert (found == 2).sum() == 1

@@ -24,7 +24,7 @@ from tests.workers.outputs.evidence_builders import (
 from triage.assessment import Outcome
 from triage.evidence import on_followup_grid
 from triage.images import to_sitk
-from triage.model import Category, Decision, Priority
+from triage.model import Category, Decision, Lesion, Priority
 from workers.outputs.evidence import picture_of, write_evidence
 from workers.outputs.evidence_picture import PANEL, Picture, size_px, texts
 
@@ -227,3 +227,25 @@ def test_the_patient_is_not_named(change: Callable[[Outcome], Outcome]) -> None:
 
 def test_png_holds_no_metadata(written: Path) -> None:
     assert Image.open(written / "evidence.png").info == {}
+
+
+@pytest.mark.parametrize("label", [pytest.param(1, id="a lesion"), pytest.param(0, id="nothing found")])
+def test_masks_are_written_and_outlined(label: int, tmp_path: Path) -> None:
+    """On the follow-up's own grid; an empty mask says that it was looked for."""
+    outcome = an_outcome()
+    assert outcome.evidence is not None
+    followup = outcome.evidence.followup
+    mask = np.zeros(followup.voxels.shape, dtype=np.uint8)
+    k, j, i = (n // 2 for n in mask.shape)
+    mask[k - 3 : k + 3, j - 8 : j - 2, i - 12 : i - 6] = label
+    lesion = Lesion(1, "new", "white_matter_left", 0.42, (0.0, 0.0, 0.0), 35.0)
+    outcome = replace(
+        outcome,
+        evidence=replace(outcome.evidence, masks={"new_lesions": type(followup)(mask, followup.affine)}),
+        assessment=replace(outcome.assessment, lesions=(lesion,) if label else ()),
+    )
+    assert "new_lesions.nii.gz" in names(write_evidence(tmp_path, outcome))
+    written = sitk.ReadImage(str(tmp_path / "new_lesions.nii.gz"))
+    assert np.array_equal(sitk.GetArrayFromImage(written), mask)
+    said = [line for line in texts(picture(outcome)) if "0.42 mL" in line]
+    assert bool(said) is bool(label)

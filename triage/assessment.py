@@ -16,7 +16,7 @@ from triage import look_alikes, protocol, swelling
 from triage.atrophy import fluid_shares
 from triage.baseline_report import baseline_report
 from triage.burden import burden
-from triage.comparison import Pair, on_common_grid
+from triage.comparison import Pair, contrasts, on_common_grid
 from triage.decision import decide
 from triage.detection import detect, detect_alone, indeterminate, not_yet
 from triage.diffusion import Anatomy, restricted
@@ -24,6 +24,7 @@ from triage.enhancement import enhancing, enhancing_alone
 from triage.errors import NotAssessable
 from triage.evidence import Evidence
 from triage.evolution import evolution, visit_now
+from triage.fluid import KINDS as FLUID_KINDS
 from triage.fluid import fluid_alone, fluid_changes
 from triage.images import affine_of, inverse, to_sitk
 from triage.lesions import Candidates, candidates, focal_changes
@@ -335,8 +336,10 @@ def _compare_fully(
     """What the first look does not wait for: the other series, the deformation, volumes."""
     with clock.part("session"):
         session = align(draft.images)
+    with clock.part("contrasts"):
+        shared, unshared = contrasts(pair, session, prepared.session, FLUID_KINDS)
     with clock.part("swelling"):
-        deformation = swelling.deform(pair.scale, pair.grid)
+        deformation = swelling.deform([scale for scale, _ in shared.values()], pair.grid)
         swollen = Found(
             (
                 *swelling.volume_changes(deformation, pair.grid),
@@ -347,7 +350,7 @@ def _compare_fully(
         sd = next((m.uncertainty for m in draft.measurements if m.uncertainty is not None), 0.0)
         parts = Found(separators(pair.scale, pair.grid, settings.measurement, sd))
     with clock.part("fluid"):
-        fluid = fluid_changes(pair, session, prepared.session, settings.fluid)
+        fluid = fluid_changes(pair, shared, unshared, settings.fluid)
     with clock.part("enhancement"):
         taken_up = enhancing(pair, session, prepared.session, settings.enhancement)
         lesions = focal_changes(pair, focal, taken_up.mask, settings.lesions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
 from triage.measurement import Grid
-from triage.model import Affine, Mask, RegistrationResult, Volume, Voxels
+from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
 from triage.normalisation import CommonScale, common_scale
 from triage.registration import half_way
+from triage.session import Session
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,39 @@ def carried(
             image = sitk.RecursiveGaussian(image, sigma=float(np.sqrt(blur_mm**2 - spacing**2)) / 2.355, direction=axis)
     transform = affine_transform(inverse(to_anchor) @ to_flair)
     return np.asarray(sitk.GetArrayFromImage(resample(image, pair.image_grid, transform, how=how)), dtype=np.float32)
+
+
+def contrasts(
+    pair: Pair, followup: Session, baseline: Session, kinds: Iterable[SequenceKind]
+) -> tuple[dict[SequenceKind, tuple[CommonScale, Mask]], tuple[str, ...]]:
+    """Every one of ``kinds`` that both dates have, equally blurred and on one scale, with where both show it; and why others are missing."""
+    out: dict[SequenceKind, tuple[CommonScale, Mask]] = {}
+    problems = []
+    for kind in kinds:
+        if kind not in followup.volumes or kind not in baseline.volumes:
+            problems.append(f"no {kind.value} at both dates")
+        elif kind is SequenceKind.FLAIR:
+            out[kind] = pair.scale, pair.grid.seen
+        else:
+            try:
+                out[kind] = _contrast(pair, kind, followup, baseline)
+            except NotAssessable as refusal:
+                problems.append(f"{kind.value}: {refusal}")
+    return out, tuple(problems)
+
+
+def _contrast(pair: Pair, kind: SequenceKind, followup: Session, baseline: Session) -> tuple[CommonScale, Mask]:
+    images = equal_blur(to_sitk(followup.volumes[kind]), to_sitk(baseline.volumes[kind]), pair.grid.spacing_mm)
+    ways = (
+        inverse(followup.to_anchor[kind]) @ inverse(pair.followup_to_half_way),
+        inverse(baseline.to_anchor[kind]) @ pair.followup_to_half_way,
+    )
+    seen = pair.grid.seen.copy()
+    voxels = []
+    for image, way in zip(images, ways, strict=True):
+        seen &= _inside(image, pair.image_grid, way)
+        voxels.append(sitk.GetArrayFromImage(resample(image, pair.image_grid, affine_transform(way))))
+    return common_scale(voxels[0], voxels[1], pair.grid.labels, pair.grid.names, seen), seen
 
 
 def in_followup_space(pair: Pair, voxels: npt.NDArray[Any]) -> Volume:

@@ -18,16 +18,17 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
-from triage.comparison import Pair, equal_blur
+from triage.comparison import Pair
 from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_transform, inverse, isotropic_grid, resample, smooth_to, to_sitk
 from triage.measurement import Grid, not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
-from triage.normalisation import WHITE_REFERENCE, common_scale, smooth_field
+from triage.normalisation import WHITE_REFERENCE, CommonScale, smooth_field
 from triage.regions import mask_of
 from triage.session import Session
 
 Array = npt.NDArray[np.float64]
+Shared = Mapping[SequenceKind, tuple[CommonScale, Mask]]
 KINDS = (SequenceKind.T2, SequenceKind.T1, SequenceKind.FLAIR)
 OUTSIDE, LATERAL, THIRD, FOURTH, SULCAL, CISTERN = range(6)
 FIGURES: Mapping[str, tuple[int, ...]] = {
@@ -122,28 +123,29 @@ class Answer:
     before_ml: float
 
 
-def fluid_changes(pair: Pair, followup: Session, baseline: Session, limits: FluidLimits) -> Found:
-    """Volume change of fluid and brain, and the FLAIR signal of fluid; every figure is there, measured or not."""
+def fluid_changes(pair: Pair, shared: Shared, problems: tuple[str, ...], limits: FluidLimits) -> Found:
+    """Volume change of fluid and brain, and the FLAIR signal of fluid; every figure is there, measured or not.
+
+    Args:
+        shared, problems: as triage.comparison.contrasts gives them for ``KINDS``.
+    """
     places = compartments(pair.grid, limits)
     per_kind: dict[SequenceKind, tuple[Shares, Levels, Array, Array]] = {}
-    problems: list[str] = []
-    for kind in KINDS:
-        if kind not in followup.volumes or kind not in baseline.volumes:
-            problems.append(f"no {kind.value} at both dates")
-            continue
+    why = list(problems)
+    for kind, (scale, seen) in shared.items():
         try:
-            per_kind[kind] = _shares(*_both_levels(pair, kind, followup, baseline), kind, places, limits)
+            per_kind[kind] = _shares(scale.baseline_level, scale.followup_level, seen, kind, places, limits)
         except NotAssessable as refusal:
-            problems.append(f"{kind.value}: {refusal}")
+            why.append(f"{kind.value}: {refusal}")
     signal = tuple(_fluid_signal(pair, per_kind, places))
     rise = max((m.value for m in signal if m.value is not None), default=0.0)
     if rise > limits.csf_flair_percent and SequenceKind.FLAIR in per_kind:
         del per_kind[SequenceKind.FLAIR]
-        problems.append(f"flair: bright_fluid: the signal of pure fluid rose by {rise:.0f} % of white matter")
+        why.append(f"flair: bright_fluid: the signal of pure fluid rose by {rise:.0f} % of white matter")
     answers = {
         kind: _answers(shares, levels, places, kind, limits) for kind, (shares, levels, _, _) in per_kind.items()
     }
-    return Found((*(_combined(name, answers, problems, limits) for name in (*FIGURES, BRAIN)), *signal))
+    return Found((*(_combined(name, answers, why, limits) for name in (*FIGURES, BRAIN)), *signal))
 
 
 def fluid_alone(session: Session, labels: Volume, names: Mapping[int, str], limits: FluidLimits) -> Found:
@@ -213,26 +215,6 @@ def compartments(grid: Grid, limits: FluidLimits) -> Compartments:
 
 
 # -- both dates on one scale -----------------------------------------------------------------------------
-
-
-def _both_levels(pair: Pair, kind: SequenceKind, followup: Session, baseline: Session) -> tuple[Array, Array, Mask]:
-    """(baseline, follow-up, seen): signal over white matter on the half-way grid.
-
-    Raises:
-        NotAssessable: ``no_reference_tissue``.
-    """
-    if kind is SequenceKind.FLAIR:
-        return pair.scale.baseline_level, pair.scale.followup_level, pair.grid.seen
-    images = equal_blur(to_sitk(followup.volumes[kind]), to_sitk(baseline.volumes[kind]), pair.grid.spacing_mm)
-    ways = (
-        inverse(followup.to_anchor[kind]) @ inverse(pair.followup_to_half_way),
-        inverse(baseline.to_anchor[kind]) @ pair.followup_to_half_way,
-    )
-    f, b = (_carried(image, pair.image_grid, way) for image, way in zip(images, ways, strict=True))
-    seen = np.asarray(np.isfinite(f) & np.isfinite(b) & pair.grid.seen)
-    f, b = (np.nan_to_num(values, nan=0.0) for values in (f, b))
-    scale = common_scale(f, b, pair.grid.labels, pair.grid.names, seen)
-    return scale.baseline_level, scale.followup_level, seen
 
 
 def _carried(image: sitk.Image, grid: sitk.Image, way: Affine) -> npt.NDArray[np.float32]:

@@ -110,6 +110,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         super().__init__(assoc)
         self._door = door
         self._run_loop_delay = 0  # StreamSocket.ready waits
+        self._broken = False
+        """The peer sent what is no PDU: it gets one abort, and what it still says until it hangs up is thrown away."""
         self._command = bytearray()
         self._store: _Store | None = None
         self._other_bytes: int | None = None  # of the data set of another service, None outside of one
@@ -130,11 +132,15 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                 self.socket.close()
         finally:
             self._drop()  # released, aborted or timed out in the middle of an object
+            self.to_user_queue.put(None)  # who still waits for the request of a peer that has hung up need not
 
     def _read_pdu_data(self) -> None:
         """Read one PDU, or as many as come without a pause while they belong to C-STORE."""
         sock = self.socket
         try:
+            if self._broken:
+                sock.discard()
+                return
             while True:
                 sock.begin_pdu()
                 sock.need(6)
@@ -142,6 +148,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                 if kind != P_DATA_TF or self.state_machine.current_state != DATA_TRANSFER:
                     self._check_length(kind, length)
                     super()._read_pdu_data()
+                    self._broken = "Evt19" in self.event_queue.queue
                     return
                 sock.low += 6
                 sock.established()
@@ -160,6 +167,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             sock.close()  # tells the state machine
         except (ProtocolError, struct.error):
             self._drop()
+            self._broken = True
             self.event_queue.put("Evt19")  # unrecognised or invalid PDU: abort
 
     def _check_length(self, kind: int, length: int) -> None:

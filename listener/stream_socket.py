@@ -102,6 +102,16 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
             raise ConnectionError("closed inside a PDU")
         self.high += count
 
+    def discard(self) -> None:
+        """Throw away what is here and what comes next.
+
+        Raises:
+            OSError: the peer is gone, or silent for too long.
+        """
+        self.low = self.high = 0
+        self.receive()
+        self.low = self.high = 0
+
     def need(self, count: int) -> None:
         """Have at least ``count`` unread bytes, at most half a buffer."""
         while self.high - self.low < count:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.listener.harness import Node, eventually, running
 from tests.listener.rawscu import (
+    ABORT,
     EXPLICIT,
     MR,
     P_DATA,
@@ -267,3 +268,33 @@ def test_the_log_has_one_line_without_names(node: Node, capfd: pytest.CaptureFix
     assert len(lines) == 1
     assert "missing_uid" in lines[0]
     assert "Secret" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"\x01\x00\xff\xff\xff\xff" + bytes(50), id="a request of 4 GB"),
+        pytest.param(bytes(range(99, 199)) * 5, id="no PDU at all"),
+    ],
+)
+def test_a_peer_that_talks_nonsense_gets_one_abort(tmp_path: Path, said: bytes) -> None:
+    """And not one in every round of a thread that starves all others."""
+    with running(tmp_path) as node, Raw.connect(node.port, timeout_s=1.0) as raw:
+        raw.send(said)
+        assert raw.read()[0] == ABORT
+        with pytest.raises((TimeoutError, ConnectionError)):
+            raw.read()
+
+
+@pytest.mark.parametrize(
+    "said", [pytest.param(b"", id="nothing"), pytest.param(b"\x01\x00\xff\xff\xff\xff", id="nonsense")]
+)
+def test_nothing_is_left_of_a_peer_that_hangs_up(tmp_path: Path, said: bytes) -> None:
+    """Not even a thread that waits for a request until its timeout."""
+    with running(tmp_path, acse_timeout_s=10_000) as node:
+        eventually(lambda: len(node.temporary_files()) == 0)
+        before = threading.active_count()
+        for _ in range(5):
+            with Raw.connect(node.port) as raw:
+                raw.send(said)
+        eventually(lambda: threading.active_count() <= before)

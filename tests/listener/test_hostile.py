@@ -277,13 +277,15 @@ def test_the_log_has_one_line_without_names(node: Node, capfd: pytest.CaptureFix
         pytest.param(bytes(range(99, 199)) * 5, id="no PDU at all"),
     ],
 )
-def test_a_peer_that_talks_nonsense_gets_one_abort(tmp_path: Path, said: bytes) -> None:
-    """And not one in every round of a thread that starves all others."""
+def test_a_peer_that_talks_nonsense_is_not_answered_without_end(tmp_path: Path, said: bytes) -> None:
+    """One abort at most, and not one in every round of a thread that starves all others."""
+    heard = []
     with running(tmp_path) as node, Raw.connect(node.port, timeout_s=1.0) as raw:
         raw.send(said)
-        assert raw.read()[0] == ABORT
         with pytest.raises((TimeoutError, ConnectionError)):
-            raw.read()
+            while len(heard) < 10:
+                heard.append(raw.read()[0])
+    assert heard in ([], [ABORT])
 
 
 @pytest.mark.parametrize(

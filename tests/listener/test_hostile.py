@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -282,7 +283,7 @@ def test_a_peer_that_talks_nonsense_is_not_answered_without_end(tmp_path: Path, 
     heard = []
     with running(tmp_path) as node, Raw.connect(node.port, timeout_s=1.0) as raw:
         raw.send(said)
-        with pytest.raises((TimeoutError, ConnectionError)):
+        with contextlib.suppress(OSError):  # silence, or the node hung up
             while len(heard) < 10:
                 heard.append(raw.read()[0])
     assert heard in ([], [ABORT])

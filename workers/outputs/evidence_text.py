@@ -15,6 +15,10 @@ CATEGORY_WORDS = {
     Category.NOT_ASSESSABLE: "Not assessable",
 }
 LEGEND_ALONE = "FLAIR signal over that of white matter (WM), ± robust sd inside the region. Nothing was compared."
+LEGEND_EXCESS = (
+    "Single scan, nothing was compared: FLAIR signal above what is normal beside two references, ± 1 sd between healthy heads. "
+    "× WM: signal over that of white matter."
+)
 LEGEND_REFUSED = "Nothing was measured. The baseline is shown where the refused registration put it."
 LEGEND_COMPARED = (
     "Median FLAIR change against the baseline ± 1 sd of what regions of this pair change without disease. "
@@ -47,22 +51,29 @@ def legend(assessment: Assessment) -> str | None:
     quantities = {m.quantity for m in assessment.measurements if m.assessable}
     if "flair_change_percent" in quantities:
         return LEGEND_COMPARED
+    if _EXCESS in quantities:
+        return LEGEND_EXCESS
     return LEGEND_ALONE if "flair_ratio" in quantities else None
 
 
 def headline(assessment: Assessment) -> str:
-    """Category, priority, and each pattern that is present (pattern A always)."""
+    """Category, priority, and each pattern that is present (pattern A always) with its course."""
     priority = assessment.decision.priority
+    courses = {} if assessment.evolution is None else {c.pattern: c.state.value for c in assessment.evolution.patterns}
     parts = [
         CATEGORY_WORDS[assessment.decision.category],
         "priority unchanged" if priority is Priority.UNCHANGED else f"priority {priority.value}",
-        *(_pattern(f) for f in assessment.findings if _leads(f)),
+        *(_pattern(f) + _course(courses.get(f.pattern)) for f in assessment.findings if _leads(f)),
     ]
     return "   |   ".join(parts)
 
 
 def _leads(finding: Finding) -> bool:
     return finding.pattern == "A" or finding.strength is not None
+
+
+def _course(state: str | None) -> str:
+    return "" if state is None else f" ({state.replace('_', ' ')})"
 
 
 def _pattern(finding: Finding) -> str:
@@ -97,12 +108,16 @@ def reasons(assessment: Assessment) -> tuple[str, ...]:
 
 
 def footer(assessment: Assessment) -> tuple[str, ...]:
-    """Baseline choice, registration, notices, disclaimer, versions: one paragraph each."""
+    """Baseline choice and report, registration, look-alikes, notices, disclaimer, versions: one paragraph each."""
     lines = []
     if assessment.baseline is not None:
         lines.append(f"Baseline: {assessment.baseline.reason}.")
     if assessment.registration is not None:
         lines.append(registration(assessment.registration))
+    if assessment.baseline_report is not None:
+        lines.append("Before treatment: " + " ".join(assessment.baseline_report.statements))
+    if assessment.look_alikes:
+        lines.append("Consider: " + " ".join(assessment.look_alikes))
     if assessment.notices:
         lines.append("Notices: " + "; ".join(assessment.notices) + ".")
     versions = "   ".join(f"{name.removesuffix('_sha256')} {value[:12]}" for name, value in assessment.versions.items())
@@ -143,7 +158,8 @@ def region_texts(measurements: Iterable[Measurement], regions: Iterable[str]) ->
 
 
 def _region(region: str, found: dict[str, Measurement]) -> RegionText:
-    first = found.get("flair_change_percent") or found.get("flair_ratio") or found.get("volume_change_percent")
+    order = ("flair_change_percent", _EXCESS, "flair_ratio", "volume_change_percent")
+    first = next((found[quantity] for quantity in order if quantity in found), None)
     name = region_name(region)
     if first is None:
         volume = found.get("volume_ml")
@@ -154,15 +170,18 @@ def _region(region: str, found: dict[str, Measurement]) -> RegionText:
         return RegionText(region, name, f"volume {_figure(first)}", "", measured=True)
     reference = _reference(first)
     compared = first.quantity == "flair_change_percent"  # then the volume itself is no news
-    skipped = {_FAR if reference == "far" else "", "volume_ml" if compared else ""}
+    skipped = {_FAR if reference == "far" else "", "volume_ml" if compared else "", first.quantity}
     details = [(q, word) for q, word in _DETAILS if q in found and q not in skipped]
     small = ", ".join(_small(found[q], word) for q, word in details)
     return RegionText(region, name, _figure(first) + (f" ({reference})" if reference else ""), small, measured=True)
 
 
 _FAR = "flair_change_far_percent"
+_EXCESS = "flair_excess_percent"
 _DETAILS = (
     (_FAR, "far"),
+    ("flair_change_p95_percent", "95th percentile"),  # a focal lesion shows here while the median is quiet
+    ("flair_ratio", "ratio"),
     ("volume_change_percent", "volume"),
     ("raised_fraction_percent", "raised voxels"),
     ("volume_ml", "volume"),
@@ -188,6 +207,8 @@ def _figure(m: Measurement) -> str:
     spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.2f}" if m.unit == "1" else f" ± {m.uncertainty:.1f}"
     if m.quantity == "flair_ratio":
         return f"{m.value:.2f}{spread} × WM"
+    if m.quantity == _EXCESS:
+        return f"{signed(m.value, 1)}{spread} % above normal"
     return f"{signed(m.value, 1)}{spread} {m.unit}"
 
 

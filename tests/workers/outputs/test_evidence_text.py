@@ -8,7 +8,21 @@ from datetime import date
 import pytest
 
 from tests.workers.outputs.evidence_builders import an_assessment
-from triage.model import BaselineChoice, Category, Decision, Finding, Measurement, Presence, Priority, Stage
+from triage.model import (
+    BaselineChoice,
+    BaselineReport,
+    Category,
+    Course,
+    Decision,
+    Evolution,
+    Finding,
+    Measurement,
+    PatternCourse,
+    Presence,
+    Priority,
+    Stage,
+    Strength,
+)
 from workers.outputs import evidence_text as text
 
 NEAR = Measurement("pons", "flair_change_percent", 24.84, "%", 1.12, reason="reference: near")
@@ -17,6 +31,8 @@ ONLY_FAR = replace(NEAR, region="white_matter_left", reason="reference: far")
 BROKEN = Measurement("medulla", "flair_change_percent", None, "%", assessable=False, reason="region_missing: outside")
 SHRUNK = Measurement("third_ventricle", "volume_change_percent", -12.3, "%", 2.0)
 RATIO = Measurement("pons", "flair_ratio", 1.24, "1", 0.05)
+EXCESS = Measurement("pons", "flair_excess_percent", 14.0, "%", 7.5, reason="single scan: +3 % to white matter")
+P95 = Measurement("pons", "flair_change_p95_percent", 61.0, "%", 9.0)
 VOLUME = Measurement("pons", "volume_ml", 15.2, "mL")
 
 
@@ -32,7 +48,14 @@ VOLUME = Measurement("pons", "volume_ml", 15.2, "mL")
         pytest.param((replace(NEAR, value=-5.0),), "−5.0 ± 1.1 % (near)", "", id="fall"),
         pytest.param((BROKEN,), "not measured", "region missing: outside", id="not measured"),
         pytest.param((SHRUNK,), "volume −12.3 ± 2.0 %", "", id="volume only"),
-        pytest.param((RATIO, VOLUME), "1.24 ± 0.05 × WM", "volume 15.2 mL", id="single scan"),
+        pytest.param((RATIO, VOLUME), "1.24 ± 0.05 × WM", "volume 15.2 mL", id="ratio alone"),
+        pytest.param(
+            (RATIO, EXCESS, VOLUME),
+            "+14.0 ± 7.5 % above normal",
+            "ratio 1.24 ± 0.05 × WM, volume 15.2 mL",
+            id="single scan",
+        ),
+        pytest.param((NEAR, P95), "+24.8 ± 1.1 % (near)", "95th percentile +61.0 ± 9.0 %", id="upper tail"),
     ],
 )
 def test_figures_of_a_region(measurements: tuple[Measurement, ...], main: str, small: str) -> None:
@@ -112,3 +135,26 @@ def test_footer() -> None:
     assert lines[2] == "Notices: protocol: same."
     assert lines[3].startswith("Decision support, unverified. Not a diagnosis.")
     assert lines[3].endswith("icansee 1.0   config 0123456789ab")
+
+
+def test_the_headline_names_every_present_pattern_and_its_course() -> None:
+    findings = (
+        Finding("A", Presence.PRESENT, Strength.SUSPECTED, "thalami"),
+        Finding("B", Presence.ABSENT, None, "none"),
+        Finding("D", Presence.PRESENT, Strength.STRONG, "sulci"),
+    )
+    course = Evolution((PatternCourse("A", Course.NOT_COMPARABLE, None, "other baseline"),), ())
+    line = text.headline(replace(an_assessment(), findings=findings, evolution=course))
+    assert line.endswith("pattern A suspected (not comparable)   |   pattern D strong")
+
+
+def test_what_was_there_before_and_what_looks_alike_are_told() -> None:
+    report = BaselineReport("1.1", None, True, ("3 old lesions.", "No cavity."), (), (), ())
+    lines = text.footer(replace(an_assessment(), baseline_report=report, look_alikes=("Wernicke.", "Not examined: x.")))
+    assert "Before treatment: 3 old lesions. No cavity." in lines
+    assert "Consider: Wernicke. Not examined: x." in lines
+
+
+def test_a_single_scan_has_a_legend_of_its_own() -> None:
+    assert text.legend(replace(an_assessment(), measurements=(EXCESS, RATIO))) == text.LEGEND_EXCESS
+    assert text.legend(replace(an_assessment(), measurements=(RATIO,))) == text.LEGEND_ALONE

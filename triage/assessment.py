@@ -18,7 +18,7 @@ from triage.baseline_report import baseline_report
 from triage.burden import burden
 from triage.comparison import Pair, contrasts, on_common_grid
 from triage.decision import decide
-from triage.detection import detect, detect_alone, indeterminate, not_yet
+from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
 from triage.diffusion import Anatomy, restricted
 from triage.enhancement import enhancing, enhancing_alone
 from triage.errors import NotAssessable
@@ -52,7 +52,7 @@ from triage.model import (
 from triage.regions import Placement, brain_grid, place_atlas, regions_on
 from triage.registration import register_followup
 from triage.separators import separators
-from triage.session import Session, align
+from triage.session import Session, align, diffusion_alone
 from triage.settings import TriageSettings
 from triage.single_scan import measure_alone, plain_figures
 
@@ -168,8 +168,10 @@ def _assess(
     started = time.perf_counter()
     draft = _Draft(images, context, stage)
     try:
-        flair = _flair(images)
-        if prepared is None:
+        flair = images.volumes.get(SequenceKind.FLAIR)
+        if flair is None:
+            draft = _without_flair(draft, atlas, settings, stage, clock)
+        elif prepared is None:
             draft = _alone(draft, flair, atlas, settings, stage, clock)
         else:
             draft = _compare(draft, flair, prepared, settings, stage, clock)
@@ -407,6 +409,34 @@ def _alone(
     return replace(draft, findings=findings)
 
 
+def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: _Stopwatch) -> _Draft:
+    """No FLAIR but diffusion images: pattern C alone is assessed, on the diffusion images' own space, and the decision says so.
+
+    Raises:
+        NotAssessable: why there is no FLAIR, at the first look (which knows FLAIR only) or without DWI; as ``place_atlas``.
+    """
+    dwi, no_flair = draft.images.volumes.get(SequenceKind.DWI), _no_flair(draft.images)
+    if dwi is None or stage is Stage.FIRST_LOOK:
+        raise no_flair
+    why = str(no_flair)
+    draft = replace(
+        draft,
+        refusal=f"{why}; only pattern C (diffusion) was assessed",
+        notices=("no FLAIR: only pattern C (diffusion) was assessed",),
+        evidence=Evidence(dwi, None, None, {}, None, None, None),
+    )
+    with clock.part("atlas"):
+        session = diffusion_alone(draft.images)
+        unweighted = draft.images.dwi_b0 or dwi
+        placement = place_atlas(unweighted, atlas)
+        labels, _ = regions_on(to_sitk(dwi), placement, atlas)
+    names = dict(atlas.label_names)
+    draft = replace(draft, evidence=Evidence(dwi, None, labels, names, None, None, None))
+    with clock.part("diffusion"):
+        draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))
+    return replace(draft, findings=diffusion_only(draft.measurements, why, settings))
+
+
 def _evidence(
     flair: Volume, prepared: PreparedBaseline, registration: RegistrationResult, change: tuple[Volume, Affine] | None
 ) -> Evidence:
@@ -419,11 +449,15 @@ def _evidence(
 def _flair(images: StudyImages) -> Volume:
     if SequenceKind.FLAIR in images.volumes:
         return images.volumes[SequenceKind.FLAIR]
+    raise _no_flair(images)
+
+
+def _no_flair(images: StudyImages) -> NotAssessable:
     flairs = {s.header.series_instance_uid for s in images.study.series if s.identification.kind is SequenceKind.FLAIR}
     for skipped in images.skipped:
         if skipped.series_instance_uid in flairs:
-            raise NotAssessable(skipped.code, f"the FLAIR series cannot be measured: {skipped.message}")
-    raise NotAssessable("no_flair", "the study holds no FLAIR series")
+            return NotAssessable(skipped.code, f"the FLAIR series cannot be measured: {skipped.message}")
+    return NotAssessable("no_flair", "the study holds no FLAIR series")
 
 
 def _header(study: Study, series_instance_uid: str) -> SeriesHeader:

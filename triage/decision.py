@@ -25,9 +25,13 @@ def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_basel
     if present:
         priority = max((_priority(f, has_baseline) for f in present), key=_ORDER.index)
         sure = any(f.strength in (Strength.SUSPECTED, Strength.STRONG) for f in present)
-        return Decision(Category.NEUROTOXICITY_SUSPECTED if sure else Category.POSSIBLE, priority, reasons)
+        category = Category.NEUROTOXICITY_SUSPECTED if sure else Category.POSSIBLE
+        return Decision(category, priority, reasons)
     if refusal is not None:
-        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (refusal,))
+        absent = tuple(
+            f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings if f.presence is Presence.ABSENT
+        )
+        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (refusal, *absent))
     if not any(f.presence is Presence.ABSENT for f in findings):
         return Decision(
             Category.NOT_ASSESSABLE,

@@ -35,6 +35,12 @@ def indeterminate(why: str) -> tuple[Finding, ...]:
     return tuple(Finding(p.PATTERN, Presence.INDETERMINATE, None, f"{p.TITLE}: {why}") for p in patterns)
 
 
+def diffusion_only(measured: tuple[Measurement, ...], why: str, settings: TriageSettings) -> tuple[Finding, ...]:
+    """A study without a FLAIR but with diffusion images: pattern C stands on its own, the others say why they do not."""
+    finding = cortical_diffusion.detect_alone(measured, settings.cortical_diffusion)
+    return tuple(finding if f.pattern == finding.pattern else f for f in indeterminate(why))
+
+
 def not_yet(finding: Finding) -> Finding:
     """Before the infusion bright thalami are part of the baseline and no toxicity; oedema and restricted cortex are urgent whenever."""
     if (

@@ -203,6 +203,18 @@ class SkippedSeries:
     message: str
 
 
+@dataclass(frozen=True)
+class DiffusionFacts:
+    """What the headers say about the diffusion images. b_high, b_low: s/mm2, of the DWI volume and of the image beside it; None: not stated.
+
+    adc_unit: the unit the vendor's map was stored in, "" without one (the volume itself is in um2/s).
+    """
+
+    b_high: float | None = None
+    b_low: float | None = None
+    adc_unit: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class StudyImages:
     """A study with the volumes chosen from it.
@@ -216,6 +228,7 @@ class StudyImages:
     used: Mapping[SequenceKind, str]
     skipped: tuple[SkippedSeries, ...] = ()
     dwi_b0: Volume | None = None
+    diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
 
 
 @dataclass(frozen=True, eq=False)

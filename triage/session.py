@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from triage.errors import NotAssessable
 from triage.images import isotropic_grid, matrix_of, resample, smooth_to, to_sitk
-from triage.model import Affine, SequenceKind, StudyImages, Volume
+from triage.model import Affine, DiffusionFacts, SequenceKind, StudyImages, Volume
 from triage.registration import descend
 
 ANCHORS = (
@@ -37,6 +37,7 @@ class Session:
     volumes: Mapping[SequenceKind, Volume]
     to_anchor: Mapping[SequenceKind, Affine] = field(default_factory=dict)
     dwi_b0: Volume | None = None
+    diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
 
 
 def align(images: StudyImages, kinds: Collection[SequenceKind] | None = None) -> Session:
@@ -57,7 +58,14 @@ def align(images: StudyImages, kinds: Collection[SequenceKind] | None = None) ->
     if SequenceKind.ADC in kept:
         like = SequenceKind.DWI if SequenceKind.DWI in placed else None
         placed[SequenceKind.ADC] = placed[like] if like is not None else place_on(kept[anchor], kept[SequenceKind.ADC])
-    return Session(anchor, kept, placed, images.dwi_b0)
+    return Session(anchor, kept, placed, images.dwi_b0, images.diffusion)
+
+
+def diffusion_alone(images: StudyImages) -> Session:
+    """The diffusion images as a session of their own, anchored on the DWI: headers alone place the ADC map, which comes from the same data."""
+    wanted = (SequenceKind.DWI, SequenceKind.ADC)
+    kept: dict[SequenceKind, Volume] = {kind: v for kind, v in images.volumes.items() if kind in wanted}
+    return Session(SequenceKind.DWI, kept, {kind: np.eye(4) for kind in kept}, images.dwi_b0, images.diffusion)
 
 
 def place_on(anchor: Volume, other: Volume) -> Affine:

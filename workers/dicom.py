@@ -18,11 +18,11 @@ from typing import Any
 from pydicom import Dataset, dcmread
 
 from triage.errors import Misconfigured, NotAssessable
-from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
+from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences import identify_study, rank
 from workers.dicom_frames import Frame, frames_of, patient_of, series_header, study_of, text
 from workers.dicom_pixels import open_header, study_uid_of
-from workers.dicom_volume import volume_of
+from workers.dicom_volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 MEASURED: tuple[SequenceKind, ...] = (
     SequenceKind.FLAIR,
@@ -130,7 +130,8 @@ def read_study(
     study = replace(study_of(_richest(files)), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds)
-    return StudyImages(study, volumes, used, (*skipped, *failed))
+    dwi_b0, facts = _beside_the_dwi(usable, frames, volumes, used)
+    return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, facts)
 
 
 def _read_headers(
@@ -232,6 +233,29 @@ def _load(
             used[kind] = uid
             break
     return volumes, used, skipped
+
+
+def _beside_the_dwi(
+    series: Sequence[Series],
+    frames: dict[str, list[Frame]],
+    volumes: dict[SequenceKind, Volume],
+    used: dict[SequenceKind, str],
+) -> tuple[Volume | None, DiffusionFacts]:
+    """The image without diffusion weighting on the DWI's grid (of its own series, else of another one), b-values and the unit of the ADC map."""
+    unit = adc_unit_of(frames[used[SequenceKind.ADC]]).name if SequenceKind.ADC in used else ""
+    if SequenceKind.DWI not in used:
+        return None, DiffusionFacts(adc_unit=unit)
+    own, dwi = used[SequenceKind.DWI], volumes[SequenceKind.DWI]
+    high = highest_b(frames[own])
+    for uid in (own, *(c.header.series_instance_uid for c in rank(series, SequenceKind.DWI))):
+        try:
+            found = unweighted_of(frames[uid], dwi)
+        except NotAssessable:
+            continue
+        low = lowest_b(frames[uid])
+        if found is not None and low is not None and (high is None or low < high):
+            return found, DiffusionFacts(high, low, unit)
+    return None, DiffusionFacts(high, None, unit)
 
 
 __all__ = ["MEASURED", "Study", "patient_of", "read_folder", "read_header", "read_study", "series_header", "study_of"]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from triage.adc import AdcUnit, adc_unit
 from triage.errors import NotAssessable
 from triage.model import Affine, SequenceKind, Volume, Voxels
 from workers.dicom_frames import Frame
@@ -27,6 +28,10 @@ MISSING_GAP = 1.5  # a gap this many times the usual one has lost a slice
 DUPLICATE_GAP = 0.1
 SHEAR_TOLERANCE_MM = 0.5  # sideways drift over the whole stack
 COSINE_TOLERANCE = 1e-3
+B0_LIMIT = (
+    150.0  # s/mm2: up to here an image counts as not diffusion weighted (some scanners play out 50 or 100 instead of 0)
+)
+GRID_TOLERANCE_MM = 0.05  # two stacks of one acquisition differ by rounding only
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,8 +60,50 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind) -> Volume:
     volumes = [load(stack) for stack in stacks]
     voxels = volumes[0] if len(volumes) == 1 else _geometric_mean(volumes)
     if kind is SequenceKind.ADC:
-        voxels = voxels * np.float32(_adc_factor(voxels))
+        voxels = voxels * np.float32(adc_unit(voxels).factor)
     return Volume(voxels, stacks[0].affine)
+
+
+def adc_unit_of(frames: Sequence[Frame]) -> AdcUnit:
+    """The unit in which an ADC series is stored. Raises as :func:`volume_of` does."""
+    return adc_unit(load(stack_of(select(frames, SequenceKind.ADC)[0])))
+
+
+def highest_b(frames: Sequence[Frame]) -> float | None:
+    """The b-value of the volume that ``volume_of`` takes for DWI, s/mm2; None when no frame states one."""
+    return max((f.b_value for f in frames if f.b_value is not None and _shows(f, SequenceKind.DWI)), default=None)
+
+
+def unweighted_of(frames: Sequence[Frame], beside: Volume) -> Volume | None:
+    """The image of the lowest b-value (at most B0_LIMIT) among ``frames``, repeats averaged; None when there is none on the grid of ``beside``.
+
+    Raises:
+        NotAssessable: as :func:`volume_of`, when such frames exist but make no volume.
+    """
+    low = [f for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT and _shows(f, SequenceKind.DWI)]
+    low = _magnitude([f for f in low if f.b_value == min(g.b_value for g in low if g.b_value is not None)])
+    if not low:
+        return None
+    stacks = [stack_of(group) for group in _repeated(low)]
+    voxels = np.asarray(np.mean([load(stack) for stack in stacks], axis=0), np.float32)
+    same = voxels.shape == beside.voxels.shape and np.allclose(stacks[0].affine, beside.affine, atol=GRID_TOLERANCE_MM)
+    return Volume(voxels, stacks[0].affine) if same else None
+
+
+def lowest_b(frames: Sequence[Frame]) -> float | None:
+    """The b-value of what ``unweighted_of`` takes, s/mm2."""
+    return min((f.b_value for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT), default=None)
+
+
+def _repeated(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames at the same places dealt out into complete stacks, in the order given."""
+    seen: dict[tuple[float, ...], int] = defaultdict(int)
+    stacks: dict[int, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        place = tuple(round(v, 2) for v in frame.position or ())
+        stacks[seen[place]].append(frame)
+        seen[place] += 1
+    return [stack for stack in stacks.values() if len(stack) == len(stacks[0])]
 
 
 # --- which frames ---
@@ -264,16 +311,3 @@ def _geometric_mean(volumes: Sequence[Voxels]) -> Voxels:
     """The trace-weighted image is the geometric mean over diffusion directions."""
     logs = sum(np.log(np.maximum(v, 1e-6)) for v in volumes) / len(volumes)
     return np.asarray(np.exp(logs), np.float32)
-
-
-def _adc_factor(voxels: Voxels) -> float:
-    """What turns a vendor's ADC unit into um2/s (1e-6 mm2/s). The median of tissue is 700-1000 um2/s, with fluid up
-    to 3000; vendors store 1e-6 (Siemens, GE), 1e-3 (Philips, Canon) or 1 mm2/s, three decades apart, so the median
-    alone tells which.
-    """
-    tissue = voxels[voxels > 0]
-    median = float(np.median(tissue)) if tissue.size else 0.0
-    for factor in (1.0, 1e3, 1e6):
-        if 100.0 <= median * factor < 10_000.0:
-            return factor
-    raise NotAssessable("adc_unit_unknown", f"the median ADC of {median:g} fits no known unit")

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triage.assessment import PreparedBaseline
-from triage.model import Found, Lesion, Measurement, SequenceKind, SeriesHeader, Volume
+from triage.model import DiffusionFacts, Found, Lesion, Measurement, SequenceKind, SeriesHeader, Volume
 from triage.session import Session
 
 _FILE = "prepared.json"
@@ -66,6 +66,7 @@ def _facts(prepared: PreparedBaseline) -> dict[str, Any]:
         "label_names": {str(label): name for label, name in prepared.label_names.items()},
         "header": dataclasses.asdict(prepared.header),
         "to_anchor": {kind.value: matrix.tolist() for kind, matrix in prepared.session.to_anchor.items()},
+        "diffusion": dataclasses.asdict(prepared.session.diffusion),
         "burden": {
             "measurements": [dataclasses.asdict(m) for m in burden.measurements],
             "lesions": [dataclasses.asdict(lesion) for lesion in burden.lesions],
@@ -99,7 +100,7 @@ def load(folder: Path) -> PreparedBaseline | None:
 def _session(facts: Mapping[str, Any], volumes: Mapping[str, Volume]) -> Session:
     placed = {SequenceKind(kind): np.array(matrix, dtype=np.float64) for kind, matrix in facts["to_anchor"].items()}
     series = {kind: volumes["flair" if kind is SequenceKind.FLAIR else f"series.{kind.value}"] for kind in placed}
-    return Session(SequenceKind.FLAIR, series, placed, volumes.get("dwi_b0"))
+    return Session(SequenceKind.FLAIR, series, placed, volumes.get("dwi_b0"), DiffusionFacts(**facts["diffusion"]))
 
 
 def _burden(facts: Mapping[str, Any], volumes: Mapping[str, Volume]) -> Found:

@@ -18,7 +18,9 @@ def a_scan() -> Volume:
     return Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]))
 
 
-@pytest.mark.parametrize("loss", [pytest.param(0.4, id="40 %"), pytest.param(1.0, id="all"), pytest.param(0.0, id="noop")])
+@pytest.mark.parametrize(
+    "loss", [pytest.param(0.4, id="40 %"), pytest.param(1.0, id="all"), pytest.param(0.0, id="noop")]
+)
 def test_the_loss_asked_for_is_the_loss_that_is_seen(loss: float) -> None:
     before = a_scan()
     after, change = effaced(before, np.ones(before.voxels.shape, dtype=bool), tissue=TISSUE, fluid=FLUID, loss=loss)

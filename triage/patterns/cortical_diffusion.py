@@ -1,30 +1,153 @@
-"""Pattern C: cortical diffusion restriction. Not built yet: it says so in every result instead of staying silent."""
+"""Pattern C: cortical diffusion restriction. Measurements in, one Finding out. It stands on its own: no baseline and no FLAIR are needed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.model import Finding, Measurement, Presence, ProtocolMatch
+from triage.measurement import lookup
+from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
 
 PATTERN = "C"
 TITLE = "cortical diffusion restriction"
+VOLUME, GYRI, ADC = "restricted_volume_ml", "restricted_gyri", "adc_um2_s"
+CORTEX, BRAIN = "cortex", "brain"
 
 
 @dataclass(frozen=True)
 class CorticalDiffusionLimits:
-    """Limits of pattern C."""
+    """Limits of pattern C (clinical.md).
+
+    possible_ml, suspected_ml: restricted cortex; suspected_gyri: or this many restricted gyri.
+    later_days, later_volume_percent, later_signal_percent: cortical loss, this long after restriction at the same site.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    possible_ml: float = 0.3
+    suspected_ml: float = 1.0
+    suspected_gyri: float = 2.0
+    later_days: int = 21
+    later_volume_percent: float = -5.0
+    later_z: float = 2.5
 
 
-def detect(
-    _measurements: tuple[Measurement, ...], _protocol: ProtocolMatch, _limits: CorticalDiffusionLimits
-) -> Finding:
-    """Always indeterminate."""
-    return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: not built")
+def detect(measurements: tuple[Measurement, ...], _protocol: ProtocolMatch, limits: CorticalDiffusionLimits) -> Finding:
+    """Suspected: enough restricted cortex or two gyri; possible: some; indeterminate when it could not be measured.
+
+    The protocol of the FLAIR does not matter here; what was restricted at the baseline is not in the figures.
+    """
+    return _found(measurements, limits)
 
 
-def detect_alone(_measurements: tuple[Measurement, ...], _limits: CorticalDiffusionLimits) -> Finding:
-    """Without a baseline: always indeterminate."""
-    return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: no baseline to compare with")
+def detect_alone(measurements: tuple[Measurement, ...], limits: CorticalDiffusionLimits) -> Finding:
+    """The same without a baseline: own tissue and the mirror side carry it."""
+    return _found(measurements, limits)
+
+
+def _found(measurements: tuple[Measurement, ...], limits: CorticalDiffusionLimits) -> Finding:
+    cortex, gyri = lookup(measurements, CORTEX, VOLUME), lookup(measurements, CORTEX, GYRI)
+    if cortex.value is None:
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: {cortex.reason}")
+    evidence = tuple(_evidence(measurements))
+    deep = _deep(measurements, cortex.value)
+    count = gyri.value or 0.0
+    if cortex.value < limits.possible_ml:
+        why = f"{TITLE}: {cortex.value:.1f} mL of cortex restricted, below {limits.possible_ml:g} mL{deep}"
+        return Finding(PATTERN, Presence.ABSENT, None, why, evidence)
+    sure = cortex.value >= limits.suspected_ml or count >= limits.suspected_gyri
+    strength = Strength.SUSPECTED if sure else Strength.POSSIBLE
+    gyri_words = f", {count:.0f} separate gyri" if count >= limits.suspected_gyri else ""
+    why = f"{TITLE}: {cortex.value:.1f} mL, {_where(measurements)}{gyri_words}{deep}"
+    return Finding(PATTERN, Presence.PRESENT, strength, why, evidence)
+
+
+def _restricted_regions(measurements: tuple[Measurement, ...]) -> list[tuple[str, float]]:
+    """(region, mL), the largest first."""
+    found = [
+        (m.region, m.value)
+        for m in measurements
+        if m.quantity == VOLUME and m.value and m.region not in (BRAIN, CORTEX)
+    ]
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def _where(measurements: tuple[Measurement, ...]) -> str:
+    lobes = [(region, ml) for region, ml in _restricted_regions(measurements) if region.startswith("cortex_")]
+    return ", ".join(f"{_plain(region)} {ml:.1f} mL" for region, ml in lobes if ml >= 0.05) or "site unknown"
+
+
+def _plain(region: str) -> str:
+    """cortex_occipital_left -> left occipital."""
+    words = region.removeprefix("cortex_").split("_")
+    return f"{words[-1]} {' '.join(words[:-1])}" if words[-1] in ("left", "right") else " ".join(words)
+
+
+def _deep(measurements: tuple[Measurement, ...], cortex_ml: float) -> str:
+    """Restricted tissue outside the cortex is said too: it points to infarction or another cause."""
+    brain = lookup(measurements, BRAIN, VOLUME)
+    others = [(region, ml) for region, ml in _restricted_regions(measurements) if not region.startswith("cortex_")]
+    if brain.value is None or brain.value - cortex_ml < 0.05 or not others:
+        return ""
+    listed = ", ".join(f"{_plain(region)} {ml:.1f} mL" for region, ml in others if ml >= 0.05)
+    return f"; also outside the cortex: {listed or f'{brain.value - cortex_ml:.1f} mL'}"
+
+
+def _evidence(measurements: tuple[Measurement, ...]) -> Iterator[str]:
+    for region, quantity in ((CORTEX, VOLUME), (CORTEX, GYRI), (BRAIN, VOLUME)):
+        figure = lookup(measurements, region, quantity)
+        if figure.value is not None:
+            yield f"{region}/{quantity}={figure.value:.2f} {figure.unit}"
+    for region, ml in _restricted_regions(measurements):
+        yield f"{region}/{VOLUME}={ml:.2f} mL"
+
+
+@dataclass(frozen=True)
+class SiteLater:
+    """One lobe, weeks after it was restricted.
+
+    restricted_ml: at the earlier study. days: since then. volume_change_percent: of the lobe's cortex against the study before the restriction
+    (None: not measured), with its standard deviation.
+    """
+
+    region: str
+    restricted_ml: float
+    days: int
+    volume_change_percent: float | None
+    uncertainty_percent: float | None
+
+
+def later_loss(sites: tuple[SiteLater, ...], limits: CorticalDiffusionLimits) -> Finding:
+    """Later cortical loss at the site of earlier restriction, the atrophy that follows pattern C.
+
+    Present when a lobe that held at least ``possible_ml`` lost volume, after at least ``later_days``, beyond the limit and ``later_z``
+    times its uncertainty. Indeterminate when no such lobe could be measured, or too early.
+    """
+    title = "later cortical loss at the same site"
+    due = [s for s in sites if s.restricted_ml >= limits.possible_ml]
+    if not due:
+        return Finding(PATTERN, Presence.ABSENT, None, f"{title}: nothing was restricted before")
+    late = [s for s in due if s.days >= limits.later_days]
+    if not late:
+        return Finding(
+            PATTERN, Presence.INDETERMINATE, None,
+            f"{title}: {max(s.days for s in due)} days since, loss shows after {limits.later_days}",
+        )  # fmt: skip
+    measured = [s for s in late if s.volume_change_percent is not None]
+    if not measured:
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{title}: the volume change was not measured")
+    lost = [s for s in measured if _lost(s, limits)]
+    evidence = tuple(f"{s.region}/volume_change_percent={s.volume_change_percent:.1f} %" for s in measured)
+    if not lost:
+        return Finding(
+            PATTERN, Presence.ABSENT, None, f"{title}: no loss beyond {limits.later_volume_percent:g} %", evidence
+        )
+    where = ", ".join(f"{_plain(s.region)} {s.volume_change_percent:.0f} %" for s in lost)
+    return Finding(PATTERN, Presence.PRESENT, Strength.SUSPECTED, f"{title}: {where}", evidence)
+
+
+def _lost(site: SiteLater, limits: CorticalDiffusionLimits) -> bool:
+    change = site.volume_change_percent
+    if change is None or change > limits.later_volume_percent:
+        return False
+    return site.uncertainty_percent is None or -change >= limits.later_z * site.uncertainty_percent

@@ -1,0 +1,68 @@
+"""Apparent diffusion coefficients: vendor units told apart, or the map computed from two b-values. Everything in um2/s (1e-6 mm2/s)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from triage.errors import NotAssessable
+from triage.model import Voxels
+
+# Tissue is 700-1000 um2/s and fluid 3000 (AJNR 2002;23:194). Units in use lie three decades apart, so the median alone tells which.
+TISSUE_RANGE = (100.0, 10_000.0)
+UNITS = ((1.0, "1e-6 mm2/s"), (1e3, "1e-3 mm2/s"), (1e6, "mm2/s"))
+FLUID = 3200.0  # free water at 37 degrees C, rounded up: nothing diffuses faster, larger figures are noise or flow
+NOISE_MULTIPLE = 3.0  # a b = 0 signal below this many noise levels carries no coefficient
+
+
+@dataclass(frozen=True)
+class AdcUnit:
+    """factor: what turns stored values into um2/s. name: the unit the map was stored in."""
+
+    factor: float
+    name: str
+
+
+def adc_unit(voxels: Voxels) -> AdcUnit:
+    """The unit of a vendor's map from its values: the median of what is above zero must be tissue or fluid.
+
+    Raises:
+        NotAssessable: ``adc_unit_unknown`` when no unit makes tissue of it.
+    """
+    tissue = voxels[np.isfinite(voxels) & (voxels > 0)]
+    median = float(np.median(tissue)) if tissue.size else 0.0
+    for factor, name in UNITS:
+        if TISSUE_RANGE[0] <= median * factor < TISSUE_RANGE[1]:
+            return AdcUnit(factor, name)
+    raise NotAssessable("adc_unit_unknown", f"the median ADC of {median:g} fits no known unit")
+
+
+def noise_level(voxels: Voxels) -> float:
+    """Noise of a magnitude image from its background: the mean of a Rayleigh distribution is 1.25 sigma. 0 when the background is blank."""
+    low = voxels[(voxels > 0) & (voxels < 0.25 * np.percentile(voxels, 98))]
+    if low.size < 0.05 * voxels.size:
+        return 0.0
+    # The lower part of the histogram is background; its median does not see the tissue mixed into the upper part.
+    return float(np.percentile(low, 30) / 0.845)  # Rayleigh: the 30th percentile is 0.845 sigma
+
+
+def computed_adc(b0: Voxels, weighted: Voxels, b_low: float, b_high: float) -> Voxels:
+    """Monoexponential ADC in um2/s, shape (k, j, i); 0 where nothing can be said.
+
+    The noise is taken off the weighted signal in quadrature: in fluid the signal is all noise floor, and the floor would fake slow diffusion.
+
+    Args:
+        b0, weighted: magnitude images on one grid. b_low, b_high: their b-values in s/mm2.
+
+    Raises:
+        ValueError: b_high does not exceed b_low.
+    """
+    if b_high <= b_low:
+        raise ValueError(f"b_high ({b_high}) must be > b_low ({b_low})")
+    noise = noise_level(weighted)
+    floor = max(noise, 1e-6)
+    seen = b0 > max(NOISE_MULTIPLE * noise, 1e-6)
+    clean = np.sqrt(np.maximum(np.square(weighted, dtype=np.float64) - 2.0 * noise**2, (0.1 * floor) ** 2))
+    ratio = np.log(np.where(seen, b0, 1.0) / np.where(seen, clean, 1.0)) / (b_high - b_low) * 1e6
+    return np.where(seen, np.clip(ratio, 0.0, FLUID), 0.0).astype(np.float32)

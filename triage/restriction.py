@@ -1,0 +1,261 @@
+"""Tissue maps of one date (and of the baseline, on the same grid) in, restricted tissue as numbered clusters out.
+
+Restriction is bright on the diffusion-weighted image *and* slow on the ADC map: bright alone is T2 shine-through, slow alone is noise or
+iron. Both are judged against the voxel's own tissue, against the mirror side, and against the baseline; a fixed ADC alone is not used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.ndimage as ndi
+
+from triage.diffusion_maps import (
+    CLASSES,
+    DEEP,
+    MIN_CLASS_VOXELS,
+    Field,
+    TissueMaps,
+    in_upper_sds,
+    mid_sagittal_reflection,
+    mirrored,
+    nearest_region,
+    smoothed,
+    upper_sds,
+    within_classes,
+)
+from triage.model import Mask
+from triage.regions import CSF
+
+NEIGHBOURS = np.ones((3, 3, 3))
+
+
+@dataclass(frozen=True)
+class RestrictionLimits:
+    """What counts as restricted.
+
+    Evidence is the step from normal tissue towards restriction, in standard deviations of this brain's own tissue: brightness and
+    slowness together, each weighted by how much an ADC of ``model_ratio`` would change it and how much it scatters.
+
+    seed: evidence that starts a cluster (2.5 lies above the 99th percentile of healthy cortex at sigma_mm). mass: evidence times volume
+    (mL) that a cluster needs above what the mirror side shows; mass_symmetric: or, in cortex alone, without regard to the mirror side.
+    adc_ratio: largest mean ADC of a cluster as a share of its own tissue's or the baseline's (outside cortex also: the mirror side's).
+    supported: the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise.
+    z_new: with a baseline, the evidence must have risen since by this much on average.
+    sigma_mm: smoothing within one tissue before anything is judged. mirror_sigma_mm: additional smoothing of the mirror side.
+    rim_mm: nothing starts this close to where the signal ends; eddy currents shift the two images against each other there.
+    shallow_mm, shallow_factor: a cluster lying flat within this distance of the rim needs this many times the mass.
+    grow_share, grow_mm: a cluster takes neighbours at least this share as bright as its own median, within this distance;
+    grow_sd: and this many standard deviations above their tissue; grow_adc_ratio: and at most this ADC.
+    zone_mm, pile_up: no cluster starts within this distance of signal dropout inside the brain, nor where the image without diffusion
+    weighting is brighter than its tissue by this factor (piled-up signal at the skull base and sinuses).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    seed: float = 2.5
+    mass: float = 1.5
+    mass_symmetric: float = 4.0
+    model_ratio: float = 0.75
+    adc_ratio: float = 0.85
+    supported: float = 2.0
+    z_new: float = 2.0
+    sigma_mm: float = 1.8
+    mirror_sigma_mm: float = 3.0
+    rim_mm: float = 3.0
+    shallow_mm: float = 8.0
+    shallow_factor: float = 4.0
+    grow_share: float = 0.5
+    grow_sd: float = 1.5
+    grow_mm: float = 4.0
+    grow_adc_ratio: float = 0.95
+    zone_mm: float = 6.0
+    pile_up: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Restriction:
+    """clusters: numbered, 1 the largest; int32 (k, j, i). regions: atlas label of every clustered voxel, else 0. cortical: numbers of those that
+    lie mainly in cortex. zone: where susceptibility hides everything. unmirrored: the sides could not be compared."""
+
+    clusters: npt.NDArray[np.int32]
+    regions: npt.NDArray[np.uint8]
+    cortical: tuple[int, ...]
+    zone: Mask
+    unmirrored: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Every voxel: evidence against own tissue, the same less what the mirror side shows (None: no mirror side), the rise since the baseline
+    (None: no baseline), and the log ADC ratio to own tissue or, where smaller, to the baseline."""
+
+    own: Field
+    beyond_mirror: Field | None
+    risen: Field | None
+    slow: Field
+
+
+def find_restriction(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> Restriction:
+    """Restricted tissue; with a baseline only what is new since."""
+    judged = _judge(maps, baseline, limits)
+    zone = susceptibility_zone(maps, limits)
+    seeds = _seeds(maps, judged, limits) & (maps.depth_mm > limits.rim_mm) & ~zone
+    grown = _grow(_believed(seeds, judged, maps, limits), maps, limits)
+    clusters = _by_size(grown)
+    regions, cortical = _sites(clusters, maps)
+    return Restriction(clusters, regions, cortical, zone, judged.beyond_mirror is None)
+
+
+def susceptibility_zone(maps: TissueMaps, limits: RestrictionLimits) -> Mask:
+    """Near signal voids inside the brain, and where signal is piled up."""
+    images = maps.images
+    inside = ndi.distance_transform_edt(maps.brain, sampling=images.spacing_mm) > limits.zone_mm
+    void = maps.brain & inside & (maps.depth_mm <= 0)
+    near = (
+        ndi.distance_transform_edt(~void, sampling=images.spacing_mm) <= limits.zone_mm
+        if void.any()
+        else np.zeros_like(void)
+    )
+    return np.asarray(near | (smoothed(maps.unweighted, maps.tissue, 1.5, images) > np.log(limits.pile_up)))
+
+
+def _judge(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> _Judged:
+    bright, slow = (within_classes(field, maps, limits.sigma_mm) for field in (maps.bright, maps.slow))
+    scale = [upper_sds(bright, maps), upper_sds(-slow, maps)]
+    raw = _evidence(bright, slow, scale, maps, limits)
+    own = in_upper_sds(raw, raw, maps)
+    beyond_mirror = risen = None
+    lowest = slow
+    reflection = mid_sagittal_reflection(maps.images.labels, maps.images.names, maps.images.affine)
+    if reflection is not None:
+        other_bright, other_slow = (mirrored(f, maps, reflection, limits.mirror_sigma_mm) for f in (bright, slow))
+        # the mirror side can only take evidence away: fluid or a cut there must not add any
+        left = _evidence(
+            bright - np.maximum(other_bright, 0.0), slow - np.minimum(other_slow, 0.0), scale, maps, limits
+        )
+        beyond_mirror = in_upper_sds(left, raw, maps)
+        # outside cortex the two sides are alike to a few percent, while own tissue is a mixture of tracts
+        lowest = np.where(maps.classes == CLASSES["cortex"], slow, np.minimum(slow, slow - other_slow))
+    if baseline is not None:
+        both = maps.tissue & baseline.tissue
+        before, slow_before = (within_classes(f, baseline, limits.sigma_mm) for f in (baseline.bright, baseline.slow))
+        brighter, slower = np.where(both, bright - before, 0.0), np.where(both, slow - slow_before, 0.0)
+        rise = _evidence(brighter, slower, [upper_sds(brighter, maps), upper_sds(-slower, maps)], maps, limits)
+        risen = in_upper_sds(rise, rise, maps)
+        lowest = np.minimum(lowest, slower)
+    return _Judged(own, beyond_mirror, risen, lowest)
+
+
+def _evidence(bright: Field, slow: Field, scale: list[Field], maps: TissueMaps, limits: RestrictionLimits) -> Field:
+    """Step towards restriction, not yet scaled; 0 where it is not brighter."""
+    drop = -np.log(limits.model_ratio)
+    out = np.zeros(bright.shape)
+    for number in range(1, DEEP + 1):
+        inside = (maps.classes == number) & maps.tissue
+        if inside.sum() < MIN_CLASS_VOXELS:
+            continue
+        decay = (
+            maps.images.b_difference * 1e-6 * float(np.median(maps.images.adc[inside]))
+        )  # log signal per unit of ADC ratio
+        b, s = bright[inside], slow[inside]
+        explained = np.log(np.clip(1.0 - limits.supported * np.maximum(b, 0.0) / decay, 0.05, 1.0))
+        s = np.maximum(s, explained)
+        rise = decay * (1.0 - limits.model_ratio)
+        sd_b, sd_s = (float(np.median(sd[inside])) for sd in scale)
+        weighted = rise / sd_b**2 * b - drop / sd_s**2 * s
+        out[inside] = np.where(b > 0, weighted / np.hypot(rise / sd_b, drop / sd_s), 0.0)
+    return out
+
+
+def _seeds(maps: TissueMaps, judged: _Judged, limits: RestrictionLimits) -> Mask:
+    """Cortex is alike all over and may be judged by itself; capsule and tracts are bright and slow by nature, on both sides."""
+    cortex = maps.classes == CLASSES["cortex"]
+    out = (judged.own >= limits.seed) & cortex
+    if judged.beyond_mirror is not None:
+        out |= judged.beyond_mirror >= limits.seed
+    if judged.risen is not None:
+        out |= (judged.risen >= limits.seed) & (judged.own >= 0.5 * limits.seed)
+    return np.asarray(out & maps.tissue)
+
+
+def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: RestrictionLimits) -> Mask:
+    """Clusters of seeds with enough mass and a low enough mean ADC, and, with a baseline, new."""
+    numbered, count = ndi.label(seeds, NEIGHBOURS)
+    keep = np.zeros(count + 1, dtype=bool)
+    if not count:
+        return seeds
+    which = np.arange(1, count + 1)
+    volume = ndi.sum_labels(seeds, numbered, which) * maps.images.voxel_ml
+
+    def mean(field: Field) -> Field:
+        return np.asarray(ndi.mean(field, numbered, which))
+
+    cortical = mean((maps.classes == CLASSES["cortex"]).astype(np.float64)) >= 0.5
+    shallow = np.where(mean((maps.depth_mm < limits.shallow_mm).astype(np.float64)) > 0.8, limits.shallow_factor, 1.0)
+    beyond = mean(judged.own if judged.beyond_mirror is None else judged.beyond_mirror)
+    heavy = volume * beyond >= limits.mass * shallow
+    heavy |= cortical & (volume * mean(judged.own) >= limits.mass_symmetric * shallow)
+    heavy &= mean(judged.slow) <= np.log(limits.adc_ratio)
+    if judged.risen is not None:
+        heavy &= mean(judged.risen) >= limits.z_new
+    keep[1:] = heavy
+    return np.asarray(keep[numbered])
+
+
+def _grow(seeds: Mask, maps: TissueMaps, limits: RestrictionLimits) -> Mask:
+    """Each seed takes what is about as bright and still slow around it: the border lies half-way between lesion and tissue."""
+    images = maps.images
+    bright = smoothed(maps.bright, maps.tissue, limits.sigma_mm / 3, images)
+    slow = smoothed(maps.slow, maps.tissue, limits.sigma_mm / 1.5, images)
+    sds = upper_sds(bright, maps)
+    numbered, _ = ndi.label(seeds, NEIGHBOURS)
+    out = seeds.copy()
+    margin = np.ceil(limits.grow_mm / images.spacing_mm).astype(int) + 1
+    for number, found in enumerate(ndi.find_objects(numbered), start=1):
+        box = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(found, margin, strict=True))
+        seed = numbered[box] == number
+        level = float(np.median(bright[box][seed]))
+        near = ndi.distance_transform_edt(~seed, sampling=images.spacing_mm) <= limits.grow_mm
+        least = np.maximum(limits.grow_share * level, limits.grow_sd * sds[box])
+        more = near & maps.tissue[box] & (bright[box] >= least)
+        more &= slow[box] <= np.log(limits.grow_adc_ratio)
+        joined, _ = ndi.label(more | seed)
+        out[box] |= np.isin(joined, np.unique(joined[seed])) & (joined > 0)
+    return out
+
+
+def _by_size(mask: Mask) -> npt.NDArray[np.int32]:
+    numbered, count = ndi.label(mask, NEIGHBOURS)
+    order = np.argsort(-np.bincount(numbered.ravel(), minlength=count + 1)[1:], kind="stable")
+    table = np.zeros(count + 1, dtype=np.int32)
+    table[1 + order] = np.arange(1, count + 1)
+    return np.asarray(table[numbered])
+
+
+def _sites(clusters: npt.NDArray[np.int32], maps: TissueMaps) -> tuple[npt.NDArray[np.uint8], tuple[int, ...]]:
+    """The region of each clustered voxel. A cluster mainly in cortex counts there as a whole: atlas and image differ by a millimetre or two."""
+    images = maps.images
+    fluid = [label for label, name in images.names.items() if name in CSF]
+    solid = (images.labels > 0) & ~np.isin(images.labels, fluid)
+    cortex = solid & np.isin(
+        images.labels, [label for label, name in images.names.items() if name.startswith("cortex")]
+    )
+    regions = np.zeros(images.labels.shape, dtype=np.uint8)
+    inside = clusters > 0
+    if not inside.any():
+        return regions, ()
+    regions[inside] = nearest_region(images, solid)[inside]
+    in_cortex = maps.classes == CLASSES["cortex"]
+    cortical = tuple(n for n in range(1, int(clusters.max()) + 1) if in_cortex[clusters == n].mean() >= 0.5)
+    if cortical and cortex.any():
+        mine = np.isin(clusters, cortical)
+        regions[mine] = nearest_region(images, cortex)[mine]
+    return regions, cortical
+
+
+def surface_voxels(mask: Any) -> int:
+    """Voxels of the mask that touch what is outside it."""
+    return int((mask & ~ndi.binary_erosion(mask)).sum())

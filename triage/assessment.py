@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -55,6 +54,7 @@ from triage.separators import separators
 from triage.session import Session, align, diffusion_alone
 from triage.settings import TriageSettings
 from triage.single_scan import measure_alone, plain_figures
+from triage.stopwatch import Stopwatch
 
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
 LABEL_SPACING_MM = 1.0  # regions are kept at this spacing in baseline space
@@ -164,7 +164,7 @@ def _assess(
     stage: Stage,
 ) -> Outcome:
     _use_threads(settings)
-    clock = _Stopwatch()
+    clock = Stopwatch()
     started = time.perf_counter()
     draft = _Draft(images, context, stage)
     try:
@@ -261,7 +261,7 @@ def _decision(findings: tuple[Finding, ...], refusal: str | None, has_baseline: 
 
 
 def _compare(
-    draft: _Draft, flair: Volume, prepared: PreparedBaseline, settings: TriageSettings, stage: Stage, clock: _Stopwatch
+    draft: _Draft, flair: Volume, prepared: PreparedBaseline, settings: TriageSettings, stage: Stage, clock: Stopwatch
 ) -> _Draft:
     followup, baseline = to_sitk(flair), to_sitk(prepared.flair)
     with clock.part("registration"):
@@ -333,7 +333,7 @@ def _compare_fully(
     prepared: PreparedBaseline,
     focal: Candidates,
     settings: TriageSettings,
-    clock: _Stopwatch,
+    clock: Stopwatch,
 ) -> _Draft:
     """What the first look does not wait for: the other series, the deformation, volumes."""
     with clock.part("session"):
@@ -365,7 +365,7 @@ def _compare_fully(
 
 
 def _alone(
-    draft: _Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: _Stopwatch
+    draft: _Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch
 ) -> _Draft:
     """No baseline: say so first; the full stage still measures the single scan, for the reader and as a future baseline."""
     choice = draft.context.baseline_choice
@@ -409,7 +409,7 @@ def _alone(
     return replace(draft, findings=findings)
 
 
-def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: _Stopwatch) -> _Draft:
+def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> _Draft:
     """No FLAIR but diffusion images: pattern C alone is assessed, on the diffusion images' own space, and the decision says so.
 
     Raises:
@@ -486,17 +486,3 @@ def _notices(context: Context) -> tuple[str, ...]:
 
 def _use_threads(settings: TriageSettings) -> None:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(settings.threads)
-
-
-class _Stopwatch:
-    """Seconds per named part; time never decides anything here, it is only reported."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self.parts_s: dict[str, float] = {}
-        self._now = now
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        started = self._now()
-        yield
-        self.parts_s[name] = self.parts_s.get(name, 0.0) + self._now() - started

@@ -81,14 +81,15 @@ def tissue_maps(images: DiffusionImages) -> TissueMaps:
     log_dwi = np.log(np.maximum(images.dwi, 1e-3 * level)).astype(np.float64)
     log_adc = np.log(np.clip(images.adc, LOWEST_ADC, 4 * HIGHEST_ADC)).astype(np.float64)
     unweighted = _unweighted(images, log_dwi)
+    shares = _shares(images, tissue)
     return TissueMaps(
         images,
         brain,
         classes,
         tissue,
-        bright=_flat(_against_tissue(log_dwi, images, tissue), images, tissue),
-        slow=_against_tissue(log_adc, images, tissue),
-        unweighted=_flat(_against_tissue(unweighted, images, tissue), images, tissue),
+        bright=_flat(_against_tissue(log_dwi, shares), images, tissue),
+        slow=_against_tissue(log_adc, shares),
+        unweighted=_flat(_against_tissue(unweighted, shares), images, tissue),
         depth_mm=_depth(images, unweighted, tissue),
     )
 
@@ -238,20 +239,29 @@ def _unweighted(images: DiffusionImages, log_dwi: Field) -> Field:
     return np.asarray(log_dwi + images.b_difference * 1e-6 * np.clip(images.adc, 0.0, 3200.0))
 
 
-def _against_tissue(values: Field, images: DiffusionImages, tissue: Mask) -> Field:
-    """Log ratio to the expected value: the median of each tissue group, blended across borders."""
-    expected, weight = np.zeros(values.shape), np.zeros(values.shape)
+Share = tuple[Field, Mask]  # of one tissue group: membership blended across borders, and its voxels
+
+
+def _shares(images: DiffusionImages, tissue: Mask) -> list[Share]:
+    """Every tissue group that has enough voxels."""
     groups: dict[str, list[int]] = {}
     for label, name in images.names.items():
         if name not in CSF:
             groups.setdefault(tissue_group(name), []).append(label)
     sigma = _voxels(BORDER_SIGMA_MM, images)
+    out = []
     for members in groups.values():
         inside = np.isin(images.labels, members)
         pure = inside & tissue
-        if pure.sum() < MIN_CLASS_VOXELS // 2:
-            continue
-        share = ndi.gaussian_filter(inside.astype(np.float64), sigma, truncate=3.0)
+        if pure.sum() >= MIN_CLASS_VOXELS // 2:
+            out.append((ndi.gaussian_filter(inside.astype(np.float64), sigma, truncate=3.0), pure))
+    return out
+
+
+def _against_tissue(values: Field, shares: list[Share]) -> Field:
+    """Log ratio to the expected value: the median of each tissue group, blended across borders."""
+    expected, weight = np.zeros(values.shape), np.zeros(values.shape)
+    for share, pure in shares:
         expected += share * float(np.median(values[pure]))
         weight += share
     return np.asarray(np.where(weight > 1e-3, values - expected / np.maximum(weight, 1e-3), 0.0))

@@ -20,7 +20,7 @@ class CorticalDiffusionLimits:
     """Limits of pattern C (clinical.md).
 
     possible_ml, suspected_ml: restricted cortex; suspected_gyri: or this many restricted gyri.
-    later_days, later_volume_percent, later_signal_percent: cortical loss, this long after restriction at the same site.
+    later_days, later_volume_percent, later_z: cortical loss, this long after restriction at the same site.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -133,7 +133,7 @@ def later_loss(sites: tuple[SiteLater, ...], limits: CorticalDiffusionLimits) ->
             PATTERN, Presence.INDETERMINATE, None,
             f"{title}: {max(s.days for s in due)} days since, loss shows after {limits.later_days}",
         )  # fmt: skip
-    measured = [s for s in late if s.volume_change_percent is not None]
+    measured = [s for s in late if s.volume_change_percent is not None and s.uncertainty_percent is not None]
     if not measured:
         return Finding(PATTERN, Presence.INDETERMINATE, None, f"{title}: the volume change was not measured")
     lost = [s for s in measured if _lost(s, limits)]
@@ -150,4 +150,4 @@ def _lost(site: SiteLater, limits: CorticalDiffusionLimits) -> bool:
     change = site.volume_change_percent
     if change is None or change > limits.later_volume_percent:
         return False
-    return site.uncertainty_percent is None or -change >= limits.later_z * site.uncertainty_percent
+    return site.uncertainty_percent is not None and -change >= limits.later_z * site.uncertainty_percent

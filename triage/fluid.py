@@ -43,6 +43,7 @@ BLUR_MM = 3.0  # the most an image is blurred to be like the other
 LEVEL_WIDTH = 0.06  # of white matter: half the range of signal that counts as one tissue level
 ALONE_MM = 1.5  # cubic voxel on which a single scan is measured
 PURE = 0.9  # share of fluid that counts as nothing else
+MIN_SEEN = 0.8  # share of the brain, or of a compartment, that counts as in view
 MIN_CORE = 30  # voxels of pure fluid that set its level
 
 
@@ -145,7 +146,7 @@ def fluid_changes(pair: Pair, shared: Shared, problems: tuple[str, ...], limits:
     answers = {
         kind: _answers(shares, levels, places, kind, limits) for kind, (shares, levels, _, _) in per_kind.items()
     }
-    return Found((*(_combined(name, answers, why, limits) for name in (*FIGURES, BRAIN)), *signal))
+    return Found((*(_combined(name, answers, why, places, limits) for name in (*FIGURES, BRAIN)), *signal))
 
 
 def fluid_alone(session: Session, labels: Volume, names: Mapping[int, str], limits: FluidLimits) -> Found:
@@ -235,8 +236,8 @@ def _shares(
         NotAssessable: ``no_fluid_reference`` or ``coverage``.
     """
     inside = (places.codes > 0) & seen
-    if inside.sum() < 0.8 * (places.codes > 0).sum():
-        raise NotAssessable("coverage", "both scans show less than 80 % of the brain")
+    if inside.sum() < MIN_SEEN * (places.codes > 0).sum():
+        raise NotAssessable("coverage", f"both scans show less than {100 * MIN_SEEN:.0f} % of the brain")
     reference = places.white & seen & (baseline > 0.3)
     field, _ = smooth_field(np.log(np.maximum(baseline, 1e-3)), reference, order=2)
     receive = np.exp(np.clip(field, -0.7, 0.7))
@@ -405,17 +406,30 @@ def _jackknife(base: Array, change: Array) -> float:
 
 
 def _combined(
-    name: str, answers: Mapping[SequenceKind, Mapping[str, Answer]], problems: list[str], limits: FluidLimits
+    name: str,
+    answers: Mapping[SequenceKind, Mapping[str, Answer]],
+    problems: list[str],
+    places: Compartments,
+    limits: FluidLimits,
 ) -> Measurement:
     """The contrasts' answers as one, weighted by their uncertainty; their contradiction widens it."""
     found = {kind: of[name] for kind, of in answers.items() if name in of}
     if not found:
-        few = f"too_small: less than {limits.min_volume_ml:g} mL at the baseline" if answers else "; ".join(problems)
+        few = _too_little(name, places, limits) if answers else "; ".join(problems)
         return not_measured(name, "volume_change_percent", "%", few)
     value, sd = weighted([(a.value, a.sd) for a in found.values()])
     first = next(iter(found.values()))
     source = ", ".join(f"{kind.value} {answer.value:+.1f}" for kind, answer in found.items())
     return Measurement(name, "volume_change_percent", value, "%", sd, first.before_ml, reason=f"source: {source}")
+
+
+def _too_little(name: str, places: Compartments, limits: FluidLimits) -> str:
+    """Why the seen part holds too little: what is out of view is not called small."""
+    place = np.isin(places.codes, FIGURES.get(name, ()))
+    seen = float(places.seen[place].mean()) if place.any() else 0.0
+    if seen < MIN_SEEN:
+        return f"coverage: both scans show {100 * seen:.0f} % of it"
+    return f"too_small: less than {limits.min_volume_ml:g} mL at the baseline"
 
 
 def weighted(answers: list[tuple[float, float]]) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from triage import look_alikes, protocol, swelling
 from triage.atrophy import fluid_shares
 from triage.baseline_report import baseline_report
 from triage.burden import burden
-from triage.comparison import Pair, contrasts, on_common_grid
+from triage.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.decision import decide
 from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
 from triage.diffusion import Anatomy, restricted
@@ -286,6 +286,12 @@ def _compare(
             (prepared.labels, prepared.brain, prepared.label_names),
             registration,
             settings.measuring_spacing_mm,
+        )
+    spread, most = tissue_spread(pair), settings.protocol.tissue_spread
+    if spread > most:
+        raise NotAssessable(
+            "contrast",
+            f"the images differ by {spread:.1%} within brain tissue after scaling, at most {most:.1%} between two FLAIRs; is one of another contrast?",
         )
     header = _header(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, differences = protocol.compare((header, flair), (prepared.header, prepared.flair), settings.protocol)

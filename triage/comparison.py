@@ -14,7 +14,7 @@ from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
 from triage.measurement import Grid
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
-from triage.normalisation import CommonScale, common_scale
+from triage.normalisation import CommonScale, common_scale, robust_sd
 from triage.registration import half_way
 from triage.session import Session
 
@@ -58,6 +58,16 @@ def on_common_grid(
     arrays = Grid(sitk.GetArrayFromImage(labels), names, seen, spacing)
     scale = common_scale(sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, names, seen)
     return Pair(arrays, grid, scale, to_half)
+
+
+def tissue_spread(pair: Pair) -> float:
+    """Robust sd of the log ratio over brain tissue in view: what one scale and a smooth field do not explain between two scans of one head.
+
+    Two FLAIRs leave their noise; an image of another contrast leaves its contrast, although its edges lie where they should.
+    """
+    level = pair.scale.baseline_level
+    tissue = (pair.grid.labels > 0) & pair.grid.seen & (level > 0.6) & (level < 1.9) & np.isfinite(pair.scale.change)
+    return robust_sd(pair.scale.change[tissue])
 
 
 def carried(

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from tests.builders import prepared_from, raised, rigid, scanned, small_head
-from triage.comparison import Pair, equal_blur, on_common_grid
+from triage.comparison import Pair, equal_blur, on_common_grid, tissue_spread
 from triage.images import to_sitk
 from triage.model import Affine, Atlas, Mask, RegistrationResult, Volume
 from triage.regions import THALAMI, WHITE, mask_of
@@ -44,6 +44,20 @@ def test_a_moved_scan_meets_its_baseline_half_way(head: Volume, atlas: Atlas) ->
         assert np.median(pair.scale.change[inside(pair, regions)]) == pytest.approx(0.0, abs=0.005)
     twice = pair.followup_to_half_way @ pair.followup_to_half_way
     assert twice == pytest.approx(np.linalg.inv(POSE), abs=1e-6)
+
+
+def test_another_contrast_leaves_a_spread_that_another_scale_does_not(head: Volume, atlas: Atlas) -> None:
+    labels = prepared_from(head, atlas).labels.voxels
+    rng = np.random.default_rng(3)
+    patchwork = (
+        1.0 + 0.25 * rng.standard_normal(256)[labels]
+    )  # every region its own level: nothing smooth, no grey against white
+    brighter = Volume((1.3 * head.voxels).astype(np.float32), head.affine)
+    other = Volume(
+        (head.voxels * patchwork * (1 + 0.15 * rng.standard_normal(head.voxels.shape))).astype(np.float32), head.affine
+    )
+    assert tissue_spread(pair_of(brighter, head, atlas, np.eye(4))) < 0.01
+    assert tissue_spread(pair_of(other, head, atlas, np.eye(4))) > 0.05
 
 
 def test_a_rise_of_the_follow_up_is_a_rise(head: Volume, atlas: Atlas) -> None:

@@ -124,7 +124,14 @@ def issue_table(records: Sequence[Record]) -> Table:
             "none" if change is None else f"{change:.1f} %",
         )
     for protocol, least, aim in (("same", "0.95", "0.98"), ("different", "0.90", "0.95")):
-        add(f"specificity per scan over all patterns, {protocol} protocol", least, aim, str(clean(records, protocol)))
+        unseen = [p for p in PATTERNS if not specificity(records, p, protocol).total]
+        but = f"; pattern {', '.join(unseen)} was measured in none of them" if unseen else ""
+        add(
+            f"specificity per scan over all patterns, {protocol} protocol",
+            least,
+            aim,
+            f"{clean(records, protocol)}{but}",
+        )
     for what, least, aim, reached in (*_b_rows(records), *_c_rows(records), *_d_rows(records)):
         add(what, least, aim, reached)
     add("thalamus volume change error, pairs without change: mean", "2 %", "0.7 %", _percent(_volume_errors(records)))
@@ -414,8 +421,14 @@ def markdown(table: Table) -> str:
 
 INTRODUCTION = """# Accuracy
 
-Written by `python -m bench.accuracy --cases all`; do not edit by hand. Heads and seeds of this table took no part in setting any limit
-(a test holds that calibration and test share none).
+Written by `python -m bench.accuracy --cases all`; do not edit by hand.
+
+What is independent here and what is not. Calibration and test share no head and no seed (a test holds that). Of the limits, only the
+joint one of thalami and brain stem (`together_same`, `together_different`) was set from calibration pairs (18 pairs without change); that a
+rise of 10 % is measured as about 9.3 % was known from a test head. The gates were **not** set independently: `coverage` and `scale_error` were
+chosen while looking at the real pairs and at heads of this table, and `tissue_spread` was added after a diffusion-weighted image given
+as FLAIR (isles22, a case of this table) had slipped through, with a limit between it and the real pairs. The share of faults caught is therefore what
+the gates were fitted to, and needs new heads. The real pairs and the real infarct are also what patterns B, C and D were developed on.
 
 How to read it. *Real heads scanned again*: a public scan is posed anew, resampled onto other slices, and gets a new receive field,
 contrast curve, scale and Rician noise; "different protocol" changes the scanner, slice thickness, 2-D/3-D and contrast. Such a pair shares its
@@ -428,8 +441,15 @@ No patient with neurotoxicity was measured. Brackets: exact 95 % interval; cases
 
 def document_text(records: Sequence[Record], minutes: float) -> str:
     failed, whole = sum("failed" in r for r in records), len(cases("all", "test", "A,B,C,D"))
-    tail = f"{len(records)} of the {whole} cases of the whole test split; {failed} failed in the bench itself; {minutes:.0f} minutes."
-    return "\n".join([INTRODUCTION, *(markdown(t) for t in tables(records, "test")), tail, ""])
+    tail = f"{len(records)} of the {whole} cases of the whole test split; {failed} failed in the bench itself."
+    if len(records) < whole:
+        tail += (
+            " **The run is not complete**: the cases are those that time allowed, put together from several runs (`--resume`) while the patterns"
+            " were still being built, so that not all of them saw the same program. Small n; a complete run replaces this page."
+        )
+    elif minutes >= 1:
+        tail += f" {minutes:.0f} minutes."
+    return "\n".join([INTRODUCTION, tail, "", *(markdown(t) for t in tables(records, "test"))])
 
 
 def report(records: Sequence[Record], out: Path, *, split: str, minutes: float, document: Path | None) -> None:

@@ -14,7 +14,7 @@ class ProtocolLimits:
 
     tissue_contrast: |log ratio of white matter - log ratio of grey matter| between the dates; a header cannot lie about it.
     tissue_spread: largest robust sd of the log ratio over brain tissue; beyond it one of the images is no FLAIR. Measured: 0.035 and 0.057 on two
-    real pairs, 0.103 when a diffusion-weighted image stood in for the FLAIR.
+    real pairs, 0.103 when a diffusion-weighted image stood in for the FLAIR: one such case, so a starting value.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}

@@ -27,7 +27,8 @@ class BithalamicLimits:
 
     ``together_``: both thalami and a part of the brain stem all rise by at least this: possible. Where three regions must agree the limit may lie
     below that of one alone: in the calibration pairs of ``bench/accuracy`` (no change) both thalami rose by at most 0.3 / 1.6 % at once. Heads
-    scanned again are easier than two real visits, hence the distance.
+    scanned again are easier than two real visits, hence the distance: the real pair across scanners left -8 % in the pons (thalami -1.2 %), as
+    large as the limit though of the other sign, so the limit across protocols is the less certain one.
 
     ``alone_``: without a baseline, percent above the normal mean of SingleScanLimits; its spread is 6.5 %, so that 11.5 is about the 95th
     percentile of heads without disease. alone_quiet: below this (and below the limit) a side counts as not raised; in between nothing is said.

@@ -3,7 +3,6 @@ rings through it."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -103,12 +102,14 @@ class CeleryBell:
         self._send(tasks.PREPARE_BASELINE, study_instance_uid, WHEN_IDLE)
 
     def _send(self, task: str, study_instance_uid: str, priority: int) -> None:
+        # A connection for each ring, not the app's pool: a pool that met a dead broker once stays closed for ever,
+        # and the studies behind it would never be rung for. Rings are few; a local connection costs a millisecond.
         try:
-            self._app.send_task(task, args=[study_instance_uid], queue=QUEUE, priority=priority)
+            with self._app.connection_for_write() as connection:
+                self._app.send_task(
+                    task, args=[study_instance_uid], queue=QUEUE, priority=priority, connection=connection
+                )
         except (KombuError, OperationalError, OSError) as error:
-            # a pooled connection to a broker that went away stays broken: begin anew next time
-            with contextlib.suppress(Exception):
-                self._app.pool.force_close_all()
             raise Transient(f"the broker does not take the ring: {type(error).__name__}") from error
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from triage.errors import Misconfigured, Transient
 from workers import broker
+from workers.app import CeleryBell, make_app
 from workers.broker import Address, EmbeddedBroker
 from workers.config import Settings
 from workers.settings import QueueSettings, StoreSettings
@@ -140,3 +141,20 @@ def test_a_loopback_port_works_as_well(tmp_path: Path, monkeypatch: pytest.Monke
 def test_noop_a_site_with_its_own_broker(tmp_path: Path) -> None:
     url = "redis://broker.example:6379/0"
     assert broker.broker_url(settings_in(tmp_path).model_copy(update={"queue": QueueSettings(url=url)})) == url
+
+
+def test_the_bell_rings_again_after_the_server_died(server: EmbeddedBroker) -> None:
+    """The beat rings while the server is dead (it may be the first to notice) and must not stay deaf afterwards."""
+    url = server.url
+    bell = CeleryBell(make_app(url, Settings()))
+    bell.ring("1.2.3")
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    wait_until_dead(server)
+    for _ in range(2):
+        with pytest.raises(Transient, match="does not take the ring"):
+            bell.ring("1.2.3")
+
+    assert server.start() == url
+    bell.ring("1.2.3")
+    bell.prepare_later("1.2.3")

@@ -87,6 +87,8 @@ def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, lim
     if adc is None:
         return _nothing(source)
     labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
+    if not labels.any():
+        return _nothing("no_tissue: the diffusion images show none of the brain")
     maps = tissue_maps(
         _averaged(
             _around_brain(

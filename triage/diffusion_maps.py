@@ -27,6 +27,7 @@ CLASSES = {"cortex": 1, "white": 2, "cerebellum": 3, "brain_stem": 4}  # everyth
 DEEP = 5
 MIN_CLASS_VOXELS = 50
 SMALLEST_SD = 0.03  # log units: no scan is less noisy
+SMALLEST_EVIDENCE_SD = 0.5  # healthy tissue shows 0.7-1.2; a smaller one comes from SMALLEST_SD and must not undo it
 SIGNAL = 0.25  # of tissue without diffusion weighting; less is air, bone or dropout
 
 
@@ -142,9 +143,9 @@ def upper_sds(values: Field, maps: TissueMaps) -> Field:
 
 
 def in_upper_sds(values: Field, scale: Field, maps: TissueMaps) -> Field:
-    """Each voxel from the class median of ``scale``, over its upper standard deviation; 0 outside tissue."""
+    """Evidence (already in standard deviations) from the class median of ``scale``, over its upper standard deviation; 0 outside tissue."""
     out = np.zeros(values.shape)
-    sds = upper_sds(scale, maps)
+    sds = np.maximum(upper_sds(scale, maps), SMALLEST_EVIDENCE_SD)
     for number in range(1, DEEP + 1):
         inside = (maps.classes == number) & maps.tissue
         if inside.sum() >= MIN_CLASS_VOXELS:

@@ -247,7 +247,9 @@ def _beside_the_dwi(
         return None, DiffusionFacts(adc_unit=unit)
     own, dwi = used[SequenceKind.DWI], volumes[SequenceKind.DWI]
     high = highest_b(frames[own])
-    for uid in (own, *(c.header.series_instance_uid for c in rank(series, SequenceKind.DWI))):
+    # a series of b = 0 alone is not identified as DWI, so every other series is looked through last; the grid must match
+    others = (*rank(series, SequenceKind.DWI), *series)
+    for uid in dict.fromkeys((own, *(c.header.series_instance_uid for c in others))):
         try:
             found = unweighted_of(frames[uid], dwi)
         except NotAssessable:

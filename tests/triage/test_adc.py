@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.adc import adc_unit, computed_adc
+from triage.adc import FLUID, adc_unit, computed_adc, noise_level
 from triage.errors import NotAssessable
 
 SHAPE = (4, 20, 20)
@@ -58,3 +58,32 @@ def test_fluid_at_the_noise_floor_is_not_slow() -> None:
 def test_b_values_must_rise() -> None:
     with pytest.raises(ValueError, match="must be >"):
         computed_adc(np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32), 1000.0, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        pytest.param(0.0, 0.0, 0.0, id="air"),
+        pytest.param(100.0, 100.0, 0.0, id="no decay"),
+        pytest.param(100.0, 300.0, 0.0, id="brighter with weighting"),
+        pytest.param(1e4, 1e-3, FLUID, id="nothing left"),
+    ],
+)
+def test_coefficients_stay_between_none_and_fluid(low: float, high: float, expected: float) -> None:
+    found = computed_adc(np.full(SHAPE, low), np.full(SHAPE, high), 0, 1000)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_air_and_broken_voxels_do_not_hide_the_unit() -> None:
+    voxels = np.zeros(SHAPE, np.float32)
+    voxels[0], voxels[1, 0], voxels[3] = -1.0, np.nan, 0.8
+    assert adc_unit(voxels).factor == 1e3
+
+
+def test_noise_is_read_from_the_background() -> None:
+    rng, sigma = np.random.default_rng(3), 20.0
+    signal = np.zeros((20, 40, 40))
+    signal[5:15, 10:30, 10:30] = 500.0
+    noisy = np.hypot(signal + rng.normal(0, sigma, signal.shape), rng.normal(0, sigma, signal.shape))
+    assert noise_level(noisy) == pytest.approx(sigma, rel=0.05)
+    assert noise_level(np.full(SHAPE, 500.0)) == 0.0

@@ -370,6 +370,53 @@ def test_highest_b_value_is_the_diffusion_volume(tmp_path: Path, set_b: Any, syn
     np.testing.assert_array_equal(images.volumes[DWI].voxels, high)
 
 
+@pytest.mark.parametrize("set_b", B_VALUE_WRITERS)
+def test_the_image_without_weighting_is_read_beside_the_dwi(tmp_path: Path, set_b: Any) -> None:
+    low, high = planes(12, seed=1), planes(12, seed=2)
+    paths = a_series(tmp_path, pixels=high, change=lambda k, ds: set_b(ds, 1000.0), **DIFFUSION)
+    paths += a_series(tmp_path, pixels=low, change=lambda k, ds: set_b(ds, 0.0), **DIFFUSION)
+    images = read_study(paths)
+    assert images.dwi_b0 is not None
+    np.testing.assert_array_equal(images.dwi_b0.voxels, low)
+    np.testing.assert_array_equal(images.dwi_b0.affine, images.volumes[DWI].affine)
+    assert (images.diffusion.b_high, images.diffusion.b_low, images.diffusion.adc_unit) == (1000.0, 0.0, "")
+
+
+def test_repeats_without_weighting_are_averaged(tmp_path: Path) -> None:
+    lows = [planes(12, seed=n) for n in (1, 2)]
+    paths = [path for low in lows for path in a_series(tmp_path, pixels=low, DiffusionBValue=0.0, **DIFFUSION)]
+    paths += a_series(tmp_path, pixels=planes(12, seed=3), DiffusionBValue=1000.0, **DIFFUSION)
+    images = read_study(paths)
+    assert images.dwi_b0 is not None
+    np.testing.assert_allclose(images.dwi_b0.voxels, np.mean(lows, axis=0))
+
+
+def test_the_image_without_weighting_may_lie_in_another_series(tmp_path: Path) -> None:
+    low, high = planes(12, seed=1), planes(12, seed=2)
+    paths = a_series(tmp_path, pixels=high, series=1, DiffusionBValue=1000.0, **DIFFUSION)
+    paths += a_series(tmp_path, pixels=low, series=2, DiffusionBValue=0.0, **DIFFUSION)
+    images = read_study(paths)
+    np.testing.assert_array_equal(images.volumes[DWI].voxels, high)
+    assert images.dwi_b0 is not None
+    np.testing.assert_array_equal(images.dwi_b0.voxels, low)
+    assert (images.diffusion.b_high, images.diffusion.b_low) == (1000.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "low", [{}, {"DiffusionBValue": 500.0}, {"DiffusionBValue": 0.0, "origin": (0.0, 0.0, -30.0)}],
+    ids=["b 1000 alone", "b 500 is no such image", "on another grid"],
+)  # fmt: skip
+def test_nothing_without_weighting_on_the_grid_of_the_dwi(tmp_path: Path, low: dict[str, Any]) -> None:
+    high = planes(12, seed=2)
+    paths = a_series(tmp_path, pixels=high, series=1, DiffusionBValue=1000.0, **DIFFUSION)
+    if low:
+        paths += a_series(tmp_path, series=2, **low, **DIFFUSION)
+    images = read_study(paths)
+    np.testing.assert_array_equal(images.volumes[DWI].voxels, high)
+    assert images.dwi_b0 is None
+    assert (images.diffusion.b_high, images.diffusion.b_low) == (1000.0, None)
+
+
 def test_directions_are_averaged_to_a_trace(tmp_path: Path) -> None:
     volumes = [planes(12, seed=n) + 1 for n in range(3)]
     paths = []
@@ -423,7 +470,9 @@ def test_adc_comes_out_in_um2_per_s(tmp_path: Path, scale: float, stored: int) -
         ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "ADC"],
         **DIFFUSION,
     )
-    np.testing.assert_allclose(read_study(paths).volumes[ADC].voxels, 800.0, rtol=1e-5)
+    images = read_study(paths)
+    np.testing.assert_allclose(images.volumes[ADC].voxels, 800.0, rtol=1e-5)
+    assert images.diffusion.adc_unit == {1.0: "1e-6 mm2/s", 1e-3: "1e-3 mm2/s", 1e-6: "mm2/s"}[scale]
 
 
 def test_adc_of_no_known_unit_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,21 @@ def test_site_and_what_lies_elsewhere_are_named() -> None:
     assert "outside the cortex: left internal capsule 2.0 mL" in found.explanation
 
 
+def test_without_figures_nothing_is_said_to_be_absent() -> None:
+    assert detect_alone((), LIMITS).presence is Presence.INDETERMINATE
+
+
+def test_unknown_gyri_leave_the_volume_to_decide() -> None:
+    found = (*figures(0.5)[:3], not_measured("cortex", "restricted_gyri", "1", "no_dwi: none"))
+    assert detect_alone(found, LIMITS).strength is Strength.POSSIBLE
+
+
+def test_white_matter_alone_is_not_the_pattern_but_is_said() -> None:
+    found = detect_alone(figures(0.0, gyri=0.0, deep_ml=12.0), LIMITS)
+    assert found.presence is Presence.ABSENT
+    assert "also outside the cortex: left internal capsule 12.0 mL" in found.explanation
+
+
 @pytest.mark.parametrize(
     ("site", "presence"),
     [

@@ -46,9 +46,10 @@ def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
     from workers.app import CeleryBell, make_app, make_worker_app, run_worker
     from workers.broker import broker_url
-    from workers.container import open_deps
+    from workers.container import open_deps, open_files
 
     url = broker_url(settings)
+    open_files(settings)  # complain here rather than in every child
     bell = CeleryBell(make_app(url, settings))
     app = make_worker_app(url, settings, lambda: open_deps(settings, bell, prepare_later=bell.prepare_later))
     path = ready_file(settings, "worker")

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from listener.cli_common import ConfigOption, JsonFlag, existing_index, load_settings, out, print_json, quiet_logging
+from triage.errors import Misconfigured
 
 store = typer.Typer(help="The stored images.", no_args_is_help=True)
 
@@ -15,6 +16,23 @@ store = typer.Typer(help="The stored images.", no_args_is_help=True)
 @store.callback()
 def _store() -> None:
     """The stored images."""
+
+
+@store.command("init")
+def init(config: ConfigOption = None) -> None:
+    """Mark the file system of store.shared_dir as the store, once, from any host that has it mounted."""
+    quiet_logging()
+    settings = load_settings(config)
+    from workers.files import SHARED_MARK
+
+    if settings.store.shared_dir is None:
+        raise Misconfigured("store.shared_dir: not set; a node on one host needs no such mark")
+    folder = settings.store.files_dir
+    try:
+        (folder / SHARED_MARK).touch()
+    except OSError as error:
+        raise Misconfigured(f"store.shared_dir: {folder} cannot be used ({error.strerror})") from error
+    out().print(f"ready: {folder}")
 
 
 @store.command("clean")

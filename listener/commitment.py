@@ -43,7 +43,7 @@ def service(settings: NodeSettings, store: FileStore) -> Service:
     """The service as the receiver offers it; requests are only written down here, Reporter answers them."""
     from pynetdicom import evt
 
-    folder, given = RequestFolder(settings.store.state_dir), GivenCommitments(settings.store.state_dir)
+    folder, given = RequestFolder(settings.store.state_dir), GivenCommitments(settings.store.files_dir)
     targets = {target.ae_title: target for target in settings.commitment.report_to}
 
     def on_action(event: Any) -> tuple[int, None]:
@@ -123,7 +123,7 @@ class Reporter:
         self._own_ae = settings.listener.ae_title
         self._folder = RequestFolder(settings.store.state_dir)
         self._store = store
-        self._given = GivenCommitments(settings.store.state_dir)
+        self._given = GivenCommitments(settings.store.files_dir)
         self._targets = {target.ae_title: target for target in settings.commitment.report_to}
         self._send = send or send_report
         self._now = now

@@ -86,7 +86,7 @@ def _health(health: Health, state_dir: Path) -> Iterator[Metric]:
     for part in ("index", "broker", "disk", "queue"):
         up.add_metric([part], float(part not in health.problems))
     yield up
-    yield GaugeMetricFamily("icansee_free_bytes", "free space of the state folder", value=health.free_bytes)
+    yield GaugeMetricFamily("icansee_free_bytes", "free space where images are kept", value=health.free_bytes)
     yield GaugeMetricFamily("icansee_oldest_due_seconds", "waiting of the oldest due study", value=health.oldest_due_s)
     yield GaugeMetricFamily("icansee_studies_due", "studies that wait for a worker", value=health.due)
     age = _age_s(state_dir / "run" / "beat.alive", time.time)

@@ -22,6 +22,7 @@ from listener.upkeep import repeating
 from triage.errors import Transient
 from workers.conflicts import ConflictWatch
 from workers.files import FileStore, open_files
+from workers.hosts import BEAT_EVERY_S, Hosts
 from workers.index_writer import IndexWriter
 from workers.log import get_logger
 from workers.ports import InstanceRow
@@ -62,13 +63,16 @@ def run(
         parts.enter_context(_auditing(settings))
         store = open_files(settings)
         index = LateIndex(settings.index_url)
-        writer = parts.enter_context(_writing(index, on_stored))
+        hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
+        writer = parts.enter_context(_writing(index, on_stored, hosts))
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)
         meters.begin()
         takes = _takes(settings, store, index, writer, meter)
         parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
         auditor = auditor_of(settings)
         parts.enter_context(_scanning(store, index, writer))
+        if hosts is not None:
+            parts.enter_context(repeating("hosts", _look_after(hosts, writer), every_s=BEAT_EVERY_S))
         numbers = _numbers(meter, meters, writer)
         parts.enter_context(repeating("meters", numbers, every_s=WRITE_EVERY_S))
         for name, work, every_s in _upkeep(settings, store, index):
@@ -111,6 +115,18 @@ def _auditing(settings: NodeSettings) -> Iterator[None]:
         sender.close()
 
 
+def _look_after(hosts: Hosts, writer: IndexWriter) -> Callable[[], None]:
+    """Tell the other hosts that we live, and scan for what a host that died had not yet put into the index."""
+
+    def look() -> None:
+        hosts.beat()
+        if lost := hosts.lost():
+            log.error("host.lost", hosts=lost, remedy="a scan of the shared store")
+            writer.incomplete.set()
+
+    return look
+
+
 def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable[[], None]:
     def write() -> None:
         meter.set("index_rows_waiting", writer.waiting)
@@ -141,7 +157,7 @@ def _upkeep(
 
 
 @contextlib.contextmanager
-def _writing(index: LateIndex, on_stored: OnStored | None) -> Iterator[IndexWriter]:
+def _writing(index: LateIndex, on_stored: OnStored | None, hosts: Hosts | None) -> Iterator[IndexWriter]:
     writer = IndexWriter(index.record_instances, on_recorded=on_stored)
     writer.start()
     try:
@@ -149,6 +165,8 @@ def _writing(index: LateIndex, on_stored: OnStored | None) -> Iterator[IndexWrit
     finally:
         if not writer.close(timeout_s=FLUSH_S):
             log.error("index.not_flushed", waiting=writer.waiting, remedy="the scan at the next start writes them")
+        elif hosts is not None:
+            hosts.goodbye()
 
 
 @contextlib.contextmanager
@@ -166,14 +184,13 @@ def _scanning(store: FileStore, index: LateIndex, writer: IndexWriter) -> Iterat
 
 def _scan(store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event) -> None:
     wanted = True
-    with _reported("store.sweep_failed"):
-        log.info("store.swept", temporary_files=store.sweep_temporary())
     while not stop.is_set():
         if wanted:
             writer.incomplete.clear()
+            with _reported("store.sweep_failed"):
+                log.info("store.swept", temporary_files=store.sweep_temporary())
             try:
-                reconcile(store, index, stop=stop)
-                wanted = False
+                wanted = not reconcile(store, index, stop=stop).finished
             except Transient as error:
                 log.warning("store.scan_waits", error=str(error))
             except Exception:  # reception goes on; the next start scans again
@@ -181,6 +198,8 @@ def _scan(store: FileStore, index: LateIndex, writer: IndexWriter, stop: threadi
                 wanted = False
         stop.wait(INDEX_PAUSE_S)
         wanted = wanted or writer.incomplete.is_set()
+    if wanted:
+        writer.incomplete.set()  # not everything is in the index yet, and others may have to know
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ def health_of(site: Site) -> dict[str, Any]:
 
 def _free_bytes(settings: Settings) -> int:
     try:
-        return shutil.disk_usage(settings.store.state_dir).free
+        return shutil.disk_usage(settings.store.files_dir).free
     except OSError:
         return 0
 

@@ -130,6 +130,21 @@ def test_services_share_the_state_and_the_settings(compose: dict[str, Any]) -> N
     assert set(compose["volumes"]) == {"state", "broker"}
 
 
+def test_several_hosts_share_a_folder_and_nothing_else() -> None:
+    compose = yaml.safe_load((ROOT / "compose.hosts.yaml").read_text(encoding="utf-8"))
+    settings = config.load(ROOT / "config.hosts.yaml")
+    services = compose["services"]
+    assert set(services) == {"postgres", "redis", "init", *PROCESSES}
+    assert services["init"]["command"] == ["icansee", "store", "init"]
+    for name in PROCESSES:
+        assert services[name]["command"] == ["icansee", name]
+        assert services[name]["environment"]["ICANSEE_PROCESS"] == name
+        mounts = {volume.rsplit(":", 2)[-1 - volume.endswith(":ro")] for volume in services[name]["volumes"]}
+        assert mounts == {str(settings.store.state_dir), str(settings.store.shared_dir), "/etc/icansee/config.yaml"}
+        assert services[name]["profiles"], "nothing starts on a host that was not asked to"
+    assert services["listener"]["ports"] == [f"{settings.listener.port}:{settings.listener.port}"]
+
+
 def test_the_broker_remembers_across_a_restart(compose: dict[str, Any]) -> None:
     redis = compose["services"]["redis"]
     assert redis["command"][redis["command"].index("--appendonly") + 1] == "yes"

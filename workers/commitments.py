@@ -61,8 +61,8 @@ class Verdict:
 class GivenCommitments:
     """Studies of which we told somebody that images are safe here: they are not deleted unless the site says so."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._folder = state_dir.absolute() / "commitments" / "given"
+    def __init__(self, files_dir: Path) -> None:
+        self._folder = files_dir.absolute() / "commitments" / "given"
 
     def add(self, verdict: Verdict) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -151,7 +151,7 @@ def open_files(settings: Settings) -> InstanceFiles:
 
 
 def open_results(settings: Settings) -> ResultFolder:
-    return ResultFolder(settings.store.state_dir.absolute() / "results")
+    return ResultFolder(settings.store.files_dir / "results")
 
 
 def open_shelf(settings: Settings, engine: TriageEngine) -> BaselineShelf:
@@ -159,7 +159,7 @@ def open_shelf(settings: Settings, engine: TriageEngine) -> BaselineShelf:
         versions = engine.versions
         return f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
 
-    return BaselineShelf(settings.store.state_dir.absolute() / "prepared", key, PreparedFiles())
+    return BaselineShelf(settings.store.files_dir / "prepared", key, PreparedFiles())
 
 
 def open_deps(

@@ -27,7 +27,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from triage.errors import Rejected
+from triage.errors import Misconfigured, Rejected
 from workers import part10
 from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, read_head
 from workers.part10 import Announced
@@ -43,6 +43,8 @@ MAX_UID_LENGTH = 64  # PS3.5 section 9.1
 COMPARE_BYTES = 1 << 20
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
+
+SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
 
 ONE_FLUSH_FILE_SYSTEMS = ("ext4", "xfs")
 
@@ -84,9 +86,18 @@ def relative_path(sop_instance_uid: str) -> str:
 
 
 def open_files(settings: NodeSettings) -> FileStore:
-    """The instance files of this node."""
+    """The instance files of this node.
+
+    Raises:
+        Misconfigured: store.shared_dir is not the shared file system, but what is there when that is not mounted.
+    """
+    if settings.store.shared_dir is not None and not (settings.store.files_dir / SHARED_MARK).is_file():
+        raise Misconfigured(
+            f"store.shared_dir: {settings.store.files_dir} is not the shared store; mount it, or run `icansee store init` "
+            "once when it is new"
+        )
     return FileStore(
-        settings.store.state_dir,
+        settings.store.files_dir,
         min_free_bytes=settings.store.min_free_bytes,
         max_object_bytes=settings.listener.max_object_bytes,
         durable=settings.listener.durable,

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from triage.assessment import PreparedBaseline
 from triage.model import DiffusionFacts, Found, Lesion, Measurement, SequenceKind, SeriesHeader, Volume
 from triage.session import Session
+from workers.swap import put_in_place
 
 _FILE = "prepared.json"
 _ARRAYS = "volumes.npz"
@@ -37,13 +38,7 @@ def save(folder: Path, prepared: PreparedBaseline) -> None:
             arrays[name], arrays[f"{name}.affine"] = volume.voxels, volume.affine
         np.savez(new / _ARRAYS, allow_pickle=False, **arrays)
         (new / _FILE).write_text(json.dumps(_facts(prepared), default=str), encoding="utf-8")
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.replace(old / "x")
-            new.replace(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            new.replace(folder)
+        put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

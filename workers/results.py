@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workers.swap import put_in_place
 
 if TYPE_CHECKING:
     from triage.assessment import Outcome
@@ -30,12 +33,13 @@ class ResultFolder:
 
     def write(self, study_instance_uid: str, revision: int, outcome: Outcome) -> None:
         place = self.place(study_instance_uid, revision, outcome.assessment.stage.value)
-        growing = place.with_name(f".{place.name}.tmp")
-        shutil.rmtree(growing, ignore_errors=True)
-        growing.mkdir(parents=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in place.parent.glob(f".{place.name}.*"):  # of a writer that died, or has lost its lease
+            shutil.rmtree(leftover, ignore_errors=True)
+        growing = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+        growing.chmod(0o755)
         write_results(growing, outcome)
-        shutil.rmtree(place, ignore_errors=True)
-        growing.rename(place)
+        put_in_place(growing, place)
 
     def picture(self, study_instance_uid: str) -> Path | None:
         """evidence.png of the newest version that has one."""

@@ -5,9 +5,11 @@ Only images and prepared baselines go. Decisions, their documents and pictures s
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -117,8 +119,8 @@ class Retention:
     ) -> None:
         self._settings, self._index, self._files = settings, index, files
         self._delivered, self._now = delivered, now
-        self._state_dir = settings.store.state_dir.absolute()
-        self._given = GivenCommitments(self._state_dir)
+        self._folder = settings.store.files_dir
+        self._given = GivenCommitments(self._folder)
 
     def facts(self) -> list[Facts]:
         """Of every study whose images are here."""
@@ -145,13 +147,17 @@ class Retention:
         return choose(
             self.facts(),
             sizes=lambda uid: sum(row.size_bytes for row in self._index.instances(uid)),
-            free_bytes=shutil.disk_usage(self._state_dir).free,
+            free_bytes=shutil.disk_usage(self._folder).free,
             now=self._now(),
             settings=self._settings.store,
         )
 
     def run(self) -> list[Removal]:
-        """Delete; what was deleted. Also finishes what a crash interrupted."""
+        """Delete; what was deleted. Also finishes what a crash interrupted. Nothing while another host is at it."""
+        with _alone(self._folder / "retention.lock") as alone:
+            return self._run() if alone else []
+
+    def _run(self) -> list[Removal]:
         for row in self._index.studies(limit=MOST_STUDIES):
             if row.state is StudyState.REMOVING:
                 self._delete(row.study_instance_uid)
@@ -168,12 +174,24 @@ class Retention:
         rows = self._index.instances(study_instance_uid)
         for row in rows:
             self._files.path(row).unlink(missing_ok=True)
-        shutil.rmtree(self._state_dir / "prepared" / study_instance_uid, ignore_errors=True)
+        shutil.rmtree(self._folder / "prepared" / study_instance_uid, ignore_errors=True)
         self._index.finish_removal(study_instance_uid, [row.sop_instance_uid for row in rows])
 
     def _baseline_of(self, row: StudyRow) -> str | None:
         document = self._index.assessment(row.study_instance_uid) or {}
         return (document.get("baseline") or {}).get("study_instance_uid")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether nobody else is in here, over all hosts that share the folder; dies with its holder."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def results_written(results: Path) -> Callable[[StudyRow], bool]:
@@ -187,5 +205,5 @@ def results_written(results: Path) -> Callable[[StudyRow], bool]:
 
 def retention_of(settings: NodeSettings, index: StudyIndex, files: InstanceFiles) -> Retention:
     """What deletes images of this node."""
-    results = settings.store.state_dir.absolute() / "results"
+    results = settings.store.files_dir / "results"
     return Retention(settings, index, files, delivered=results_written(results), now=lambda: datetime.now(UTC))

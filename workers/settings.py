@@ -115,11 +115,21 @@ class ListenerSettings(Section):
 
 
 class StoreSettings(Section):
+    """state_dir belongs to one host, shared_dir to all of them."""
+
     state_dir: Path = Path("state")
+    shared_dir: Path | None = Field(
+        default=None, description="images, results and prepared baselines of several hosts; empty: in state_dir"
+    )
     min_free_bytes: Annotated[int, Field(ge=0)] = 2 << 30
     retention_days: Annotated[int, Field(ge=1)] | None = None
     clean_below_bytes: Annotated[int, Field(ge=0)] | None = None
     delete_committed: bool = False
+
+    @property
+    def files_dir(self) -> Path:
+        """Absolute: where images, results and prepared baselines are."""
+        return (self.shared_dir or self.state_dir).absolute()
 
 
 class IndexSettings(Section):
@@ -198,6 +208,14 @@ class NodeSettings(Section):
     web: WebSettings = WebSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _what_is_shared_has_one_index(self) -> Self:
+        if self.store.shared_dir is None:
+            return self
+        if not (self.index.url or "").startswith("postgresql") or self.queue.url is None:
+            raise ValueError("store.shared_dir is for several hosts: it needs a postgresql index.url and a queue.url")
+        return self
 
     @property
     def index_url(self) -> str:

@@ -1,0 +1,34 @@
+"""A finished folder in, the same folder under its final name out: whole or not at all, whoever else does the same."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def put_in_place(new: Path, final: Path) -> None:
+    """Rename ``new`` to ``final``, which may exist and is then replaced; both in one folder.
+
+    Of two processes that do this at once, on this host or another, one wins and the other's folder is dropped.
+
+    Raises:
+        OSError: the file system fails; what was there before is still there.
+    """
+    old = Path(tempfile.mkdtemp(prefix=f".{final.name}.old.", dir=final.parent))
+    try:
+        with suppress(FileNotFoundError):
+            final.rename(old / "x")
+        try:
+            new.rename(final)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody else was first
+                shutil.rmtree(new, ignore_errors=True)
+                return
+            with suppress(OSError):
+                (old / "x").rename(final)
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

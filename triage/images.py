@@ -83,6 +83,16 @@ def smooth_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     return image
 
 
+def shrink_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """Means of whole blocks of voxels, no axis coarser than two thirds of ``spacing_mm``: what follows then costs less.
+
+    A 1 mm head smoothed for 3 mm took half a second at full size, and a tenth of that on blocks of two.
+    """
+    factors = [max(1, int(spacing_mm / 1.5 / s + 0.01)) for s in image.GetSpacing()]
+    factors = [min(factor, size) for factor, size in zip(factors, image.GetSize(), strict=True)]
+    return image if max(factors) == 1 else sitk.BinShrink(image, factors)
+
+
 def affine_transform(matrix: Affine) -> sitk.AffineTransform:
     """ITK transform that maps points as ``matrix`` (4, 4) does, LPS mm to LPS mm."""
     transform = sitk.AffineTransform(3)

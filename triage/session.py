@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from triage.errors import NotAssessable
-from triage.images import isotropic_grid, matrix_of, resample, smooth_to, to_sitk
+from triage.images import isotropic_grid, matrix_of, resample, shrink_to, smooth_to, to_sitk
 from triage.model import Affine, DiffusionFacts, SequenceKind, StudyImages, Volume
 from triage.registration import descend
 
@@ -75,10 +75,14 @@ def place_on(anchor: Volume, other: Volume) -> Affine:
 
 def anchor_to(anchor: Volume, other: Volume) -> Affine:
     """(4, 4), points of ``anchor`` -> points of ``other``, LPS mm."""
-    fixed, moving = (
-        resample(smooth_to(i, WORKING_MM), isotropic_grid(i, WORKING_MM)) for i in (to_sitk(anchor), to_sitk(other))
-    )
+    fixed, moving = _at_working_size(anchor), _at_working_size(other)
     start = sitk.Euler3DTransform()
     start.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in fixed.GetSize()]))
     moved, _ = descend(fixed, moving, start, step_mm=0.5, mutual_information=True, iterations=40)
     return matrix_of(moved)
+
+
+def _at_working_size(volume: Volume) -> sitk.Image:
+    image = to_sitk(volume)
+    grid = isotropic_grid(image, WORKING_MM)
+    return resample(smooth_to(shrink_to(image, WORKING_MM), WORKING_MM), grid)

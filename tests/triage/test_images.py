@@ -17,6 +17,7 @@ from triage.images import (
     matrix_of,
     on_grid,
     resample,
+    shrink_to,
     smooth_to,
     to_sitk,
 )
@@ -115,3 +116,27 @@ def test_smoothing_leaves_coarse_axes_alone() -> None:
 def test_smoothing_to_a_finer_spacing_is_no_change() -> None:
     image = to_sitk(a_volume())
     assert np.array_equal(sitk.GetArrayFromImage(smooth_to(image, 1.0)), sitk.GetArrayFromImage(image))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "size", "expected"),
+    [
+        pytest.param((1.0, 1.0, 1.0), (8, 8, 8), (2.0, 2.0, 2.0), id="1 mm: blocks of two"),
+        pytest.param((0.5, 0.5, 4.0), (16, 16, 4), (2.0, 2.0, 4.0), id="thick slices stay"),
+        pytest.param((3.0, 3.0, 3.0), (4, 4, 4), (3.0, 3.0, 3.0), id="coarse already"),
+        pytest.param((1.0, 1.0, 1.0), (8, 8, 1), (2.0, 2.0, 1.0), id="a single slice"),
+    ],
+)
+def test_shrinking_averages_blocks_and_moves_nothing(
+    spacing: tuple[float, ...], size: tuple[int, ...], expected: tuple[float, ...]
+) -> None:
+    image = sitk.Image(list(size), sitk.sitkFloat32)
+    image.SetSpacing(spacing)
+    ramp = sitk.PhysicalPointSource(sitk.sitkVectorFloat32, image.GetSize(), (0, 0, 0), spacing)
+    image = sitk.VectorIndexSelectionCast(ramp, 0)
+
+    small = shrink_to(image, 3.0)
+
+    assert small.GetSpacing() == pytest.approx(expected)
+    where = small.TransformIndexToPhysicalPoint((1, 1, 0))
+    assert small[1, 1, 0] == pytest.approx(where[0]), "a ramp keeps its value at each place"

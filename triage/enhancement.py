@@ -16,20 +16,19 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
+from triage.clusters import EDGES, FACES, Box, Floats, compactness, standing_out, thickness_mm
 from triage.comparison import Pair, equal_blur
 from triage.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
-from triage.lesions import thickness_mm
 from triage.measurement import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
 from triage.normalisation import GREY_REFERENCE, WHITE_REFERENCE, robust_sd, smooth_field
 from triage.regions import BRAIN_STEM, VENTRICLES, mask_of, midline
 from triage.session import Session, place_on
 
-Floats = npt.NDArray[np.float32]  # (k, j, i)
-FACES = ndi.generate_binary_structure(3, 1)
-EDGES = ndi.generate_binary_structure(3, 2)
 FIELD_ORDER = 2  # one coil, minutes apart: only the transmit field of two sequences differs
 ALONE_SPACING_MM = 1.5
+SMOOTHING = 0.6  # voxels, of the difference of two pairs: four interpolated images
+UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 QUANTITIES = (("enhancing_volume_ml", "mL"), ("enhancing_lesion_count", "1"))
 # regions that cross the midline: there a place at the midline is tissue; elsewhere it is falx, pericallosal vessels or deep veins
 ACROSS = (*BRAIN_STEM, "corpus_callosum", "cerebellum")
@@ -41,10 +40,13 @@ LOWEST_LEVEL, HIGHEST_LEVEL, LEVEL_STEP, MIN_LEVEL_VOXELS = 0.3, 1.4, 0.05, 500 
 class EnhancementLimits:
     """What counts as enhancing; starting values of clinical.md (mark S) unless a reason is given.
 
-    rise_percent, z, volume_ml: signal after over before contrast, the same in robust sd of the brain, and the smallest cluster. The ``_alone`` ones
-    hold when the baseline has no pair of its own to compare with: then what enhances in this patient at all times is not known.
+    rise_percent, z, volume_ml: signal after over before contrast, the same in robust sd of tissue, and the smallest cluster (0.1 mL less the
+    spread of a volume measured on these voxels). The ``_alone`` ones hold when the baseline has no pair of its own to compare with: then what
+    enhances in this patient at all times is not known. kept_share: of its rise that a place of 0.1 mL keeps after smoothing.
+    extent_share: a cluster are the connected voxels above this share of its own peak.
     edge_mm: this close to the border of the brain are meninges, sinuses and bridging veins. ventricle_mm, ventricle_share: a cluster with this share
-    in or this near the ventricles is plexus. thickness_mm: a cluster nowhere this thick (holes filled) is a vessel. tissue_level: smallest
+    in or this near the ventricles is plexus. thickness_alone_mm: a cluster nowhere this thick (holes filled) is a vessel; with a baseline pair
+    vessels cancel, and compactness (triage.clusters) is enough. tissue_level: smallest
     signal of a voxel before contrast over white matter; below it is fluid or flow. midline_mm: this close to the midline, outside brain
     stem, callosum and cerebellum, are falx and deep veins. tentorium_mm: this close to both the cerebellum and the hemispheres are the tentorium and its sinuses.
     """
@@ -54,12 +56,15 @@ class EnhancementLimits:
     rise_alone_percent: float = 20.0
     z: float = 4.0
     z_alone: float = 5.0
-    volume_ml: float = 0.1
+    kept_share: float = 0.75
+    extent_share: float = 0.5
+    volume_ml: float = 0.08
     volume_alone_ml: float = 0.2
     edge_mm: float = 5.0
     ventricle_mm: float = 3.0
     ventricle_share: float = 0.5
-    thickness_mm: float = 4.0
+    thickness_alone_mm: float = 4.0
+    compactness: float = 0.33
     tissue_level: float = 0.55
     midline_mm: float = 4.0
     tentorium_mm: float = 6.0
@@ -202,43 +207,46 @@ def _usual(rise: Floats, level: npt.NDArray[Any], brain: Mask) -> Floats:
 def _clusters(
     place: Place, now: _Uptake, before: _Uptake | None, limits: EnhancementLimits, *, alone: bool
 ) -> npt.NDArray[np.uint8]:
-    rise, z, volume = (
-        (limits.rise_alone_percent, limits.z_alone, limits.volume_alone_ml)
-        if alone
-        else (limits.rise_percent, limits.z, limits.volume_ml)
-    )
-    limit = max(np.log1p(rise / 100.0), z * now.sd)
+    """With the baseline's own pair, what rises more than it did there: texture, vessels and meninges cancel, and what is left is noise."""
     spacing = place.spacing_mm
+    usable = _usable(place, now, limits)
+    usual = np.zeros_like(now.rise) if before is None else np.where(before.seen, before.rise, 0.0)
+    excess = ndi.gaussian_filter((now.rise - usual).astype(np.float32), SMOOTHING)
+    rise, z = (limits.rise_alone_percent, limits.z_alone) if alone else (limits.rise_percent, limits.z)
+    tissue = usable & mask_of(place.labels, place.names, WHITE_REFERENCE) if alone else usable
+    kept = 1.0 if alone else limits.kept_share
+    limit = max(kept * np.log1p(rise / 100.0), z * robust_sd(excess[tissue].astype(np.float64)))
+    # a shift of one voxel explains what the baseline's pair shows next door
+    unexplained = now.rise - np.maximum(ndi.maximum_filter(usual, footprint=EDGES), 0.0)
+    near_ventricles = ndi.distance_transform_edt(~mask_of(place.labels, place.names, VENTRICLES)) * spacing
+    found: list[tuple[Box, Mask]] = []
+    for box, one in standing_out(excess, usable, usable & (excess >= limit), limit / 2, limits.extent_share):
+        plexus = (near_ventricles[box][one] <= limits.ventricle_mm).mean() >= limits.ventricle_share
+        shifted = np.percentile(unexplained[box][one], UPPER) < limit / 2
+        if not (plexus or shifted or _too_small_or_thin(one, spacing, limits, alone=alone)):
+            found.append((box, one))
+    out = np.zeros(place.labels.shape, dtype=np.uint8)
+    for number, (box, one) in enumerate(sorted(found, key=lambda item: -int(item[1].sum()))[:255], start=1):
+        out[box][one] = number
+    return out
+
+
+def _usable(place: Place, now: _Uptake, limits: EnhancementLimits) -> Mask:
+    """Voxels that may hold a lesion, (k, j, i): tissue in view, away from what enhances in everybody."""
     brain = ndi.binary_closing(place.labels > 0, EDGES, iterations=2)
-    deep = ndi.distance_transform_edt(brain) * spacing
-    ventricles = (
-        ndi.distance_transform_edt(~mask_of(place.labels, place.names, VENTRICLES)) * spacing <= limits.ventricle_mm
-    )
+    deep = ndi.distance_transform_edt(brain) * place.spacing_mm
     midline = (np.abs(_off_midline_mm(place)) < limits.midline_mm) & ~mask_of(place.labels, place.names, ACROSS)
     dura = midline | _tentorium(place, limits.tentorium_mm)
-    usable = now.seen & (deep > limits.edge_mm) & (now.level > limits.tissue_level) & ~dura
-    seeds = usable & (now.rise >= limit)
-    # the rim of a small place is partial volume: one voxel around it counts from half the limit on
-    lit = seeds | (usable & ndi.binary_dilation(seeds, FACES) & (now.rise >= max(limit / 2, limits.z * now.sd)))
-    if before is not None:
-        lit &= ~(before.seen & (before.rise >= now.rise / 2))
-    labelled, _ = ndi.label(lit, FACES)
-    sizes = np.bincount(labelled.ravel())
-    out = np.zeros(labelled.shape, dtype=np.uint8)
-    boxes = ndi.find_objects(labelled)
-    kept = 0
-    for number in np.argsort(-sizes[1:], kind="stable") + 1:
-        if sizes[number] * spacing**3 / 1000.0 < volume or kept == 255:
-            break
-        box = boxes[number - 1]
-        one = labelled[box] == number
-        if ventricles[box][one].mean() >= limits.ventricle_share:
-            continue
-        if _thickness_mm(one, spacing) < limits.thickness_mm:
-            continue
-        kept += 1
-        out[box][one] = kept
-    return out
+    return np.asarray(now.seen & (deep > limits.edge_mm) & (now.level > limits.tissue_level) & ~dura)
+
+
+def _too_small_or_thin(one: Mask, spacing_mm: float, limits: EnhancementLimits, *, alone: bool) -> bool:
+    """A ring counts with what it encloses."""
+    filled = np.asarray(ndi.binary_fill_holes(ndi.binary_closing(np.pad(one, 2), FACES)))
+    volume = float(one.sum()) * spacing_mm**3 / 1000.0
+    if alone:
+        return volume < limits.volume_alone_ml or thickness_mm(filled, spacing_mm) < limits.thickness_alone_mm
+    return volume < limits.volume_ml or compactness(filled, spacing_mm) < limits.compactness
 
 
 def _tentorium(place: Place, reach_mm: float) -> Mask:
@@ -258,11 +266,6 @@ def _off_midline_mm(place: Place) -> Floats:
     axes = np.ogrid[tuple(slice(0, n) for n in place.labels.shape)]
     away = sum(a * n for a, n in zip(axes, normal, strict=True)) - middle
     return np.asarray(away * place.spacing_mm, dtype=np.float32)
-
-
-def _thickness_mm(one: Mask, spacing_mm: float) -> float:
-    """Diameter of the largest ball inside the cluster with its holes filled (a ring counts with what it encloses), mm."""
-    return thickness_mm(ndi.binary_fill_holes(ndi.binary_closing(np.pad(one, 2), FACES)), spacing_mm)
 
 
 __all__ = ["Enhancement", "EnhancementLimits", "Place", "enhancing", "enhancing_alone"]

@@ -13,22 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
+from triage.clusters import EDGES, FACES, Box, Floats, compactness, peak_of, standing_out
 from triage.comparison import Pair, in_followup_space
 from triage.images import NEAREST, affine_transform, resample, to_sitk
 from triage.measurement import Grid, not_measured, percent
 from triage.model import Affine, Found, Lesion, Mask, Measurement, Volume
 from triage.normalisation import robust_sd
 from triage.regions import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of, midline
-
-Floats = npt.NDArray[np.float32]  # (k, j, i)
-Box = tuple[slice, slice, slice]
 
 DEEP_GREY = tuple(f"{name}_{side}" for name in ("putamen", "pallidum", "caudate") for side in ("left", "right"))
 SITES = (
@@ -37,12 +35,9 @@ SITES = (
 )  # fmt: skip
 # Patterns A and D raise these as a whole; a rise of the whole region is measured there and is no focal lesion here.
 REGIONAL = (*THALAMI, *BRAIN_STEM, *CAPSULES, *DEEP_GREY, "cerebellum")
-FACES = ndi.generate_binary_structure(3, 1)
-EDGES = ndi.generate_binary_structure(3, 2)
 QUANTITIES = (
     ("lesion_count", "1"), ("lesion_volume_ml", "mL"), ("largest_lesion_ml", "mL"), ("lesions_at_prior_injury", "1"),
 )  # fmt: skip
-TOP_VOXELS = 8  # the peak of a cluster is the mean of its strongest (0.027 mL at 1.5 mm): one noisy voxel is no peak
 FLUID_LEVEL = 0.6  # of white matter, after the small blur: at least half fluid
 UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 
@@ -291,38 +286,24 @@ def _local_mean(values: Floats, weight: Floats, reach: int) -> Floats:
 def _clusters(field: _Field, grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
     limit = max(np.log1p(limits.rise_percent / 100.0), limits.z * field.sd)
     low = limit / 2
-    labelled, _ = ndi.label(field.where & (field.rise >= low), FACES)
     seeds = field.where & (field.rise >= limit) & (field.unexplained > 0) & (field.prominence >= limits.prominence)
-    boxes = ndi.find_objects(labelled)
-    for number in np.unique(labelled[seeds]):
-        box: Box = boxes[number - 1]
-        inside = labelled[box] == number
-        peak = _peak(field.rise[box][inside])
-        kept, count = ndi.label(inside & (field.rise[box] >= max(low, limits.extent_share * peak)), FACES)
-        for part in range(1, count + 1):
-            one = kept == part
-            if (one & seeds[box]).any():
-                cluster = _judged(one, box, field, grid, limits, limit)
-                if cluster is not None:
-                    yield cluster
-
-
-def _peak(values: npt.NDArray[Any]) -> float:
-    return float(np.sort(values)[-TOP_VOXELS:].mean())
+    for box, one in standing_out(field.rise, field.where, seeds, low, limits.extent_share):
+        cluster = _judged(one, box, field, grid, limits, limit)
+        if cluster is not None:
+            yield cluster
 
 
 def _judged(one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits, limit: float) -> Cluster | None:
     """The cluster, or None when one of the harmless causes explains it."""
     volume = float(one.sum()) * grid.voxel_ml
-    peak = _peak(field.rise[box][one])
-    ball_mm = 2 * (volume * 750 / np.pi) ** (1 / 3)  # diameter of a ball of this volume
+    peak = peak_of(field.rise[box][one])
     harmless = (
         volume < limits.volume_enhancing_ml
         or peak < limit
         or field.sites[box][one].mean() < limits.site_share
         or np.median(field.baseline[box][one]) < limits.site_level
         or field.fluid[box][one].mean() > limits.fluid_share
-        or thickness_mm(one, grid.spacing_mm) < limits.compactness * ball_mm
+        or compactness(one, grid.spacing_mm) < limits.compactness
         or np.percentile(field.unexplained[box][one], UPPER) < np.log1p(limits.unexplained_percent / 100.0)
         or np.percentile(field.prominence[box][one], UPPER) < limits.prominence
         or _darkest(one, box, field) < -limits.dipole * peak
@@ -380,11 +361,6 @@ def _mirror(labels: npt.NDArray[np.uint8], grid: Grid) -> Affine:
     out[:3, :3] -= 2 * np.outer(normal, normal)
     out[:3, 3] = 2 * middle * normal
     return out
-
-
-def thickness_mm(one: Mask, spacing_mm: float) -> float:
-    """Diameter of the largest ball inside a cluster, mm; a single voxel has one spacing."""
-    return float(2 * ndi.distance_transform_edt(np.pad(one, 1)).max() - 1) * spacing_mm
 
 
 def _placed(cluster: Cluster, offset: npt.NDArray[np.int64]) -> Cluster:

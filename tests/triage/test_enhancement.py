@@ -87,6 +87,24 @@ def test_a_lesion_is_found_with_its_volume(pair: Pair, gain: float) -> None:
     assert found.found(AFFINE).masks["enhancing"].voxels.dtype == np.uint8
 
 
+def test_small_and_faint_lesions_are_found_beside_what_always_enhances(pair: Pair) -> None:
+    """A lesion of 0.2 mL that rises 25 %, with a bright thick vessel (there at both dates) two voxels away."""
+    vessel = np.roll(rod(3.0), 6, axis=2)
+    before, now = a_session(vessel, 90.0), a_session(vessel, 90.0)
+    lesion = ball(LESION, 3.7)
+    gd = now.volumes[GD]
+    voxels = np.where(lesion & ~vessel, gd.voxels * 1.25, gd.voxels).astype(np.float32)
+    found = enhancing(pair, replace(now, volumes={**now.volumes, GD: Volume(voxels, AFFINE)}), before, LIMITS)
+    assert (overlap(found, lesion) > 0).mean() > 0.4
+    assert not overlap(found, np.roll(vessel, 2, axis=2)).any()
+
+
+def test_a_vessel_that_lies_one_voxel_off_is_no_lesion(pair: Pair) -> None:
+    was, moved = (a_session(np.roll(rod(3.0), shift, axis=2), 60.0) for shift in (0, 1))
+    assert volume_of(enhancing(pair, moved, was, LIMITS)) == 0.0
+    assert volume_of(enhancing(pair, moved, a_session(), LIMITS)) != 0.0, "without the vessel before, it is one"
+
+
 def test_a_ring_is_found(pair: Pair) -> None:
     ring = ball(LESION, 8.0) & ~ball(LESION, 5.0)
     assert volume_of(enhancing(pair, a_session(ring, 60), a_session(), LIMITS)) is not None

@@ -10,6 +10,9 @@ SOURCES := triage workers listener atlas simulation
 # Real scans for the tests marked `real`; without the folder those tests are skipped and say so.
 export ICANSEE_SHARED ?= $(abspath ../shared)
 
+# Two test processes share the cores; see listener/__init__.py.
+export OPENBLAS_NUM_THREADS ?= 1
+
 help:
 	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (a few minutes)"
 	@echo "make serve   the node in the foreground, with config.yaml"

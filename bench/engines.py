@@ -43,7 +43,7 @@ from bench.real_pairs import (
 from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
 from triage.model import Affine, SequenceKind, Volume
-from triage.regions import place_atlas, regions_on
+from triage.regions import RegionLimits, place_atlas, regions_on
 from triage.registration import register_followup
 from triage.settings import TriageSettings
 
@@ -193,7 +193,7 @@ def rigid_rows(pair: Pair, engines: Sequence[str], threads: int) -> Iterator[tup
 
 def _brain_of(flair: Volume) -> sitk.Image:
     store = atlas.load()
-    return to_sitk(regions_on(to_sitk(flair), place_atlas(flair, store), store)[1], sitk.sitkUInt8)
+    return to_sitk(regions_on(to_sitk(flair), place_atlas(flair, store, RegionLimits()), store)[1], sitk.sitkUInt8)
 
 
 def _error(pair: Pair, followup_to_baseline: Affine) -> float:
@@ -215,7 +215,7 @@ def region_rows(case: str, engines: Sequence[str], threads: int) -> Iterator[tup
         return _agreement(sitk.GetArrayFromImage(on_reference), theirs, numbers)
 
     started = time.perf_counter()
-    placement = place_atlas(flair, store)
+    placement = place_atlas(flair, store, RegionLimits())
     seconds = time.perf_counter() - started
     linear = affine_transform(placement.to_template)
     on_scan = resample(labels, scan, linear, how=NEAREST)

@@ -107,7 +107,7 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings
     _use_threads(settings)
     flair = _flair(images)
     session = align(images)
-    placement = _place(session, flair, atlas)
+    placement = _place(session, flair, atlas, settings)
     grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)
     labels, brain = regions_on(grid, placement, atlas)
     uid = images.used[SequenceKind.FLAIR]
@@ -133,12 +133,13 @@ def _before_treatment(
     return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
 
 
-def _place(session: Session, flair: Volume, atlas: Atlas) -> Placement:
+def _place(session: Session, flair: Volume, atlas: Atlas, settings: TriageSettings) -> Placement:
     """Atlas on the T1 when the session has one (better contrast of deep grey matter), else on the FLAIR itself."""
     t1 = session.volumes.get(SequenceKind.T1)
     if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
-        return place_atlas(flair, atlas)
-    return place_atlas(flair, atlas, t1=t1, flair_to_t1=inverse(session.to_anchor[SequenceKind.T1]))
+        return place_atlas(flair, atlas, settings.regions)
+    to_t1 = inverse(session.to_anchor[SequenceKind.T1])
+    return place_atlas(flair, atlas, settings.regions, t1=t1, flair_to_t1=to_t1)
 
 
 def first_look(
@@ -388,7 +389,7 @@ def _alone(
     with clock.part("session"):
         session = align(draft.images)
     with clock.part("atlas"):
-        placement = _place(session, flair, atlas)
+        placement = _place(session, flair, atlas, settings)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
@@ -434,7 +435,7 @@ def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage:
     with clock.part("atlas"):
         session = diffusion_alone(draft.images)
         unweighted = draft.images.dwi_b0 or dwi
-        placement = place_atlas(unweighted, atlas)
+        placement = place_atlas(unweighted, atlas, settings.regions)
         labels, _ = regions_on(to_sitk(dwi), placement, atlas)
     names = dict(atlas.label_names)
     draft = replace(draft, evidence=Evidence(dwi, None, labels, names, None, None, None))

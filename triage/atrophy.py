@@ -17,7 +17,6 @@ from triage.model import Found, Mask, Measurement, Volume
 from triage.regions import WHITE, mask_of
 
 SHARE = "fluid_share_percent"
-MIN_SEEN = 0.9  # share of the brain that must be in view for a share of the head to mean anything
 LATERAL = ("lateral_ventricle_left", "lateral_ventricle_right")
 
 
@@ -29,6 +28,7 @@ class AtrophyLimits:
     independent segmentation gave 20 to 23). reach_mm: ventricles are looked for this far around the atlas's, since the atlas follows large
     ones only in part. depth_mm: sulci are counted this deep below the atlas's brain surface, where skull and air cannot be mistaken for them.
     worst_share_percent: more dark voxels than this mean that the atlas lies wrong. min_white_ml: reference tissue that must be in view.
+    min_seen: share of the brain that must be in view for a share of the head to mean anything.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -38,6 +38,7 @@ class AtrophyLimits:
     min_piece_ml: float = 0.2
     worst_share_percent: float = 15.0
     min_white_ml: float = 100.0
+    min_seen: float = 0.9
 
 
 def fluid_shares(
@@ -50,7 +51,7 @@ def fluid_shares(
     if white.sum() * labels.voxel_volume_ml < limits.min_white_ml:
         return _nothing("no_reference_tissue: too little white matter is in view")
     seen = float((image[inside] > 0).mean())
-    if seen < MIN_SEEN:
+    if seen < limits.min_seen:
         return _nothing(f"coverage: only {seen:.0%} of the brain is in view")
     dark = inside & (image > 0) & (image < limits.fluid_level * float(np.median(image[white])))
     spacing = labels.spacing_mm[0]

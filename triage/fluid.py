@@ -43,7 +43,6 @@ BLUR_MM = 3.0  # the most an image is blurred to be like the other
 LEVEL_WIDTH = 0.06  # of white matter: half the range of signal that counts as one tissue level
 ALONE_MM = 1.5  # cubic voxel on which a single scan is measured
 PURE = 0.9  # share of fluid that counts as nothing else
-MIN_SEEN = 0.8  # share of the brain, or of a compartment, that counts as in view
 MIN_CORE = 30  # voxels of pure fluid that set its level
 
 
@@ -62,6 +61,7 @@ class FluidLimits:
     csf_flair_percent: a rise of the FLAIR signal of pure fluid (percent of white matter) beyond which FLAIR measures no fluid: oxygen and
         gadolinium brighten it (Radiology 2004;233:51).
     min_volume_ml: less fluid than this at the baseline gives no percentage.
+    min_seen: share of the brain, or of a compartment, that counts as in view.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -77,6 +77,7 @@ class FluidLimits:
     brain_share: float = 0.05
     csf_flair_percent: float = 15.0
     min_volume_ml: float = 2.0
+    min_seen: float = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,8 +237,8 @@ def _shares(
         NotAssessable: ``no_fluid_reference`` or ``coverage``.
     """
     inside = (places.codes > 0) & seen
-    if inside.sum() < MIN_SEEN * (places.codes > 0).sum():
-        raise NotAssessable("coverage", f"both scans show less than {100 * MIN_SEEN:.0f} % of the brain")
+    if inside.sum() < limits.min_seen * (places.codes > 0).sum():
+        raise NotAssessable("coverage", f"both scans show less than {100 * limits.min_seen:.0f} % of the brain")
     reference = places.white & seen & (baseline > 0.3)
     field, _ = smooth_field(np.log(np.maximum(baseline, 1e-3)), reference, order=2)
     receive = np.exp(np.clip(field, -0.7, 0.7))
@@ -427,7 +428,7 @@ def _too_little(name: str, places: Compartments, limits: FluidLimits) -> str:
     """Why the seen part holds too little: what is out of view is not called small."""
     place = np.isin(places.codes, FIGURES.get(name, ()))
     seen = float(places.seen[place].mean()) if place.any() else 0.0
-    if seen < MIN_SEEN:
+    if seen < limits.min_seen:
         return f"coverage: both scans show {100 * seen:.0f} % of it"
     return f"too_small: less than {limits.min_volume_ml:g} mL at the baseline"
 

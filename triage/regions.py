@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,12 +50,22 @@ _GROUP_OF = {
 FIELD_SIGMA_MM = 12.0
 LEVELS_MM = (4.0, 3.0)
 ITERATIONS = 15
-# Fit: correlation of the scan with the atlas painted in its contrast, inside the head. Eleven real FLAIRs of ten protocols: 0.54-0.79 after
-# the affine, wrong optima 0.05-0.51, a ball 0.2.
-GOOD_FIT = 0.7  # after the affine: no other start is tried
-MIN_FIT = 0.52  # after the deformation: below it nothing was found
 START_SCALE = 0.9  # of the template, which is larger than an adult brain; from 1.0 the brain may come to lie on the scalp of a bright-scalp FLAIR
-MIN_OVERLAP = 0.5  # share of the atlas brain inside the field of view below which nothing can be placed
+
+
+@dataclass(frozen=True)
+class RegionLimits:
+    """When the atlas counts as placed.
+
+    fit: smallest correlation of the scan with the atlas painted in its contrast and deformed, inside the head. good_fit: from this fit of the
+    affine on, no other start is tried. Eleven real FLAIRs of ten protocols had 0.54-0.79 after the affine, wrong optima 0.05-0.51, a ball 0.2.
+    overlap: share of the atlas brain inside the field of view below which nothing can be placed.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    good_fit: float = 0.7
+    fit: float = 0.52
+    overlap: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +173,7 @@ def _memberships(
 
 
 def place_atlas(
-    flair: Volume, atlas: Atlas, *, t1: Volume | None = None, flair_to_t1: Affine | None = None
+    flair: Volume, atlas: Atlas, limits: RegionLimits, *, t1: Volume | None = None, flair_to_t1: Affine | None = None
 ) -> Placement:
     """Find where the atlas lies on a FLAIR scan of a whole head (or an extracted brain).
 
@@ -177,14 +187,14 @@ def place_atlas(
         NotAssessable: ``atlas_failed`` when too little of the brain is inside the field of view or no plausible affine is found.
     """
     template, image = _template(atlas), to_sitk(flair)
-    affine = _affine(template, image)
-    _check_affine(affine, template, image)
+    affine = _affine(template, image, limits)
+    _check_affine(affine, template, image, limits)
     if t1 is None or flair_to_t1 is None:
-        return _deform(affine, template, image)
-    return replace(_deform(flair_to_t1 @ affine, template, to_sitk(t1)), to_template=inverse(affine))
+        return _deform(affine, template, image, limits)
+    return replace(_deform(flair_to_t1 @ affine, template, to_sitk(t1), limits), to_template=inverse(affine))
 
 
-def _affine(template: _Template, image: sitk.Image) -> Affine:
+def _affine(template: _Template, image: sitk.Image, limits: RegionLimits) -> Affine:
     """Template LPS mm -> scan LPS mm, by mutual information; the start that ends in the best fit wins."""
     scans = (pyramid(image).coarse, resample(smooth_to(image, 4.0), isotropic_grid(image, 4.0)))
     tries = (_from_whole_head, _from_brain, _from_free_start)
@@ -196,7 +206,7 @@ def _affine(template: _Template, image: sitk.Image) -> Affine:
             continue
         if _plausible(affine):
             found.append((_linear_fit(affine, template, image), affine))
-            if found[-1][0] >= GOOD_FIT:
+            if found[-1][0] >= limits.good_fit:
                 break
         elif not found:
             found.append((-1.0, affine))  # named in the refusal when nothing better comes
@@ -225,7 +235,7 @@ def _from_free_start(template: _Template, scans: tuple[sitk.Image, sitk.Image]) 
 
 
 def _linear_fit(affine: Affine, template: _Template, image: sitk.Image) -> float:
-    """Fit (see GOOD_FIT) of the undeformed atlas at the coarsest level."""
+    """Fit (see RegionLimits) of the undeformed atlas at the coarsest level."""
     grid, members = template.levels[LEVELS_MM[0]]
     return _fit(*_scan_and_head(image, affine, template, grid), members, None, grid)
 
@@ -260,7 +270,7 @@ def _plausible(affine: Affine) -> bool:
     return bool(scales.min() >= 0.6 and scales.max() <= 1.3 and 0.35 < np.linalg.det(affine[:3, :3]) < 1.4)
 
 
-def _check_affine(affine: Affine, template: _Template, image: sitk.Image) -> None:
+def _check_affine(affine: Affine, template: _Template, image: sitk.Image, limits: RegionLimits) -> None:
     if not _plausible(affine):
         scales = np.linalg.svd(affine[:3, :3])[1]
         raise NotAssessable(
@@ -275,14 +285,14 @@ def _check_affine(affine: Affine, template: _Template, image: sitk.Image) -> Non
     )
     brain = sitk.GetArrayViewFromImage(resample(template.tight_brain, probe, how=NEAREST)) > 0
     share = float(sitk.GetArrayViewFromImage(probe)[brain].mean())
-    if share < MIN_OVERLAP:
+    if share < limits.overlap:
         raise NotAssessable(
             "coverage",
-            f"only {share:.0%} of the brain lies inside the field of view, at least {MIN_OVERLAP:.0%} is needed",
+            f"only {share:.0%} of the brain lies inside the field of view, at least {limits.overlap:.0%} is needed",
         )
 
 
-def _deform(affine: Affine, template: _Template, image: sitk.Image) -> Placement:
+def _deform(affine: Affine, template: _Template, image: sitk.Image, limits: RegionLimits) -> Placement:
     field: sitk.Image | None = None
     fit = 0.0
     for mm in LEVELS_MM:
@@ -294,10 +304,10 @@ def _deform(affine: Affine, template: _Template, image: sitk.Image) -> Placement
             field = _demons(*_pair_in_one_contrast(scan, head, members, field, grid), field, mm)
         fit = _fit(scan, head, members, field, grid)
     assert field is not None  # noqa: S101 - LEVELS_MM is not empty
-    if fit < MIN_FIT:
+    if fit < limits.fit:
         raise NotAssessable(
             "atlas_failed",
-            f"the scan resembles the placed atlas by {fit:.2f} only, at least {MIN_FIT:.2f} is needed; no human head?",
+            f"the scan resembles the placed atlas by {fit:.2f} only, at least {limits.fit:.2f} is needed; no human head?",
         )
     return Placement(inverse(affine), sitk.GetArrayFromImage(field), affine_of(field))
 

@@ -17,6 +17,7 @@ from triage.look_alikes import LookAlikeLimits
 from triage.measurement import MeasurementLimits
 from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
 from triage.protocol import ProtocolLimits
+from triage.regions import RegionLimits
 from triage.registration import RegistrationLimits
 from triage.single_scan import SingleScanLimits
 
@@ -32,6 +33,7 @@ class TriageSettings:
     threads: int = 2
     measuring_spacing_mm: float = 1.5
     registration: RegistrationLimits = field(default_factory=RegistrationLimits)
+    regions: RegionLimits = field(default_factory=RegionLimits)
     measurement: MeasurementLimits = field(default_factory=MeasurementLimits)
     protocol: ProtocolLimits = field(default_factory=ProtocolLimits)
     lesions: LesionLimits = field(default_factory=LesionLimits)

@@ -16,6 +16,7 @@ from triage.regions import (
     BRAIN_STEM,
     THALAMI,
     Placement,
+    RegionLimits,
     brain_grid,
     mask_of,
     place_atlas,
@@ -144,7 +145,7 @@ def patient(atlas: Atlas) -> Volume:
 
 @pytest.fixture(scope="module")
 def placement(patient: Volume, atlas: Atlas) -> Placement:
-    return place_atlas(patient, atlas)
+    return place_atlas(patient, atlas, RegionLimits())
 
 
 @pytest.mark.parametrize("region", [*THALAMI, *BRAIN_STEM])
@@ -175,7 +176,7 @@ def _centre(mask: Mask) -> np.ndarray:
 )
 def test_what_is_no_whole_head_is_refused(scan: str, head: Volume, atlas: Atlas) -> None:
     with pytest.raises(NotAssessable) as refused:
-        place_atlas(a_ball() if scan == "ball" else crown_of(head), atlas)
+        place_atlas(a_ball() if scan == "ball" else crown_of(head), atlas, RegionLimits())
     assert refused.value.code in ("atlas_failed", "coverage")
 
 

@@ -31,6 +31,7 @@ from triage.model import Mask
 from triage.regions import CSF
 
 NEIGHBOURS = np.ones((3, 3, 3))
+FINE = 3.0  # borders and the final ADC are read at this fraction of the smoothing that finds a cluster
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,17 @@ class RestrictionLimits:
 
     seed: evidence that starts a cluster (2.5 lies above the 99th percentile of healthy cortex at sigma_mm). mass: evidence times volume
     (mL) that a cluster needs above what the mirror side shows; mass_symmetric: or, in cortex alone, without regard to the mirror side.
-    adc_ratio: largest mean ADC of a cluster as a share of its own tissue's or the baseline's (outside cortex also: the mirror side's).
+    adc_ratio: largest median ADC of a cluster as a share of its own tissue's or the baseline's (outside cortex also: the mirror side's),
+    read within its final border and almost unsmoothed: smoothing lets a 1 mL patch of 0.75 look like 0.85. Without a baseline the smoothed
+    seeds must reach it too.
     supported: the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise.
     z_new: with a baseline, the evidence must have risen since by this much on average.
     sigma_mm: smoothing within one tissue before anything is judged. mirror_sigma_mm: additional smoothing of the mirror side.
     rim_mm: nothing starts this close to where the signal ends; eddy currents shift the two images against each other there.
     shallow_mm, shallow_factor: a cluster lying flat within this distance of the rim needs this many times the mass.
     grow_share, grow_mm: a cluster takes neighbours at least this share as bright as its own median, within this distance;
-    grow_sd: and this many standard deviations above their tissue; grow_adc_ratio: and at most this ADC.
+    grow_sd: and this many standard deviations above their tissue; grow_adc_ratio: and at most this ADC, which with a baseline also is
+    the largest mean ADC of the smoothed seeds. With a baseline all three are read from the change since.
     zone_mm, pile_up: no cluster starts within this distance of signal dropout inside the brain, nor where the image without diffusion
     weighting is brighter than its tissue by this factor (piled-up signal at the skull base and sinuses).
     """
@@ -90,12 +94,24 @@ class Restriction:
 @dataclass(frozen=True, eq=False)
 class _Judged:
     """Every voxel: evidence against own tissue, the same less what the mirror side shows (None: no mirror side), the rise since the baseline
-    (None: no baseline), and the log ADC ratio to own tissue or, where smaller, to the baseline."""
+    (None: no baseline), and the log ADC ratio to own tissue or, where smaller, to the baseline: smoothed, and hardly smoothed (slow_fine)."""
 
     own: Field
     beyond_mirror: Field | None
     risen: Field | None
     slow: Field
+    slow_fine: Field
+
+
+@dataclass(frozen=True, eq=False)
+class _Border:
+    """What decides where a cluster ends: log brightness and log ADC against the tissue (since: against the baseline), lightly smoothed, and the
+    standard deviation of that brightness."""
+
+    bright: Field
+    slow: Field
+    sds: Field
+    since: bool
 
 
 def find_restriction(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> Restriction:
@@ -103,7 +119,7 @@ def find_restriction(maps: TissueMaps, baseline: TissueMaps | None, limits: Rest
     judged = _judge(maps, baseline, limits)
     zone = susceptibility_zone(maps, limits)
     seeds = _seeds(maps, judged, limits) & (maps.depth_mm > limits.rim_mm) & ~zone
-    grown = _grow(_believed(seeds, judged, maps, limits), maps, limits)
+    grown = _grow(_believed(seeds, judged, maps, limits), _border(maps, baseline, limits), judged, maps, limits)
     clusters = _by_size(grown)
     regions, cortical = _sites(clusters, maps)
     return Restriction(clusters, regions, cortical, zone, judged.beyond_mirror is None)
@@ -124,11 +140,12 @@ def susceptibility_zone(maps: TissueMaps, limits: RestrictionLimits) -> Mask:
 
 def _judge(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> _Judged:
     bright, slow = (within_classes(field, maps, limits.sigma_mm) for field in (maps.bright, maps.slow))
+    fine = within_classes(maps.slow, maps, limits.sigma_mm / FINE)
     scale = [upper_sds(bright, maps), upper_sds(-slow, maps)]
     raw = _evidence(bright, slow, scale, maps, limits)
     own = in_upper_sds(raw, raw, maps)
     beyond_mirror = risen = None
-    lowest = slow
+    lowest, lowest_fine = slow, fine
     reflection = mid_sagittal_reflection(maps.images.labels, maps.images.names, maps.images.affine)
     if reflection is not None:
         other_bright, other_slow = (mirrored(f, maps, reflection, limits.mirror_sigma_mm) for f in (bright, slow))
@@ -138,7 +155,8 @@ def _judge(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLim
         )
         beyond_mirror = in_upper_sds(left, raw, maps)
         # outside cortex the two sides are alike to a few percent, while own tissue is a mixture of tracts
-        lowest = np.where(maps.classes == CLASSES["cortex"], slow, np.minimum(slow, slow - other_slow))
+        deep = maps.classes != CLASSES["cortex"]
+        lowest, lowest_fine = (np.where(deep, np.minimum(s, s - other_slow), s) for s in (slow, fine))
     if baseline is not None:
         both = maps.tissue & baseline.tissue
         before, slow_before = (within_classes(f, baseline, limits.sigma_mm) for f in (baseline.bright, baseline.slow))
@@ -146,7 +164,9 @@ def _judge(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLim
         rise = _evidence(brighter, slower, [upper_sds(brighter, maps), upper_sds(-slower, maps)], maps, limits)
         risen = in_upper_sds(rise, rise, maps)
         lowest = np.minimum(lowest, slower)
-    return _Judged(own, beyond_mirror, risen, lowest)
+        before_fine = within_classes(baseline.slow, baseline, limits.sigma_mm / FINE)
+        lowest_fine = np.minimum(lowest_fine, np.where(both, fine - before_fine, 0.0))
+    return _Judged(own, beyond_mirror, risen, lowest, lowest_fine)
 
 
 def _evidence(bright: Field, slow: Field, scale: list[Field], maps: TissueMaps, limits: RestrictionLimits) -> Field:
@@ -182,7 +202,7 @@ def _seeds(maps: TissueMaps, judged: _Judged, limits: RestrictionLimits) -> Mask
 
 
 def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: RestrictionLimits) -> Mask:
-    """Clusters of seeds with enough mass and a low enough mean ADC, and, with a baseline, new."""
+    """Clusters of seeds with enough mass and no normal ADC, and, with a baseline, new."""
     numbered, count = ndi.label(seeds, NEIGHBOURS)
     keep = np.zeros(count + 1, dtype=bool)
     if not count:
@@ -198,32 +218,61 @@ def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: Restrictio
     beyond = mean(judged.own if judged.beyond_mirror is None else judged.beyond_mirror)
     heavy = volume * beyond >= limits.mass * shallow
     heavy |= cortical & (volume * mean(judged.own) >= limits.mass_symmetric * shallow)
-    heavy &= mean(judged.slow) <= np.log(limits.adc_ratio)
+    # by itself, cortex holds places where the ADC is a little low; a change since the baseline cannot be one of them
+    heavy &= mean(judged.slow) <= np.log(limits.adc_ratio if judged.risen is None else limits.grow_adc_ratio)
     if judged.risen is not None:
         heavy &= mean(judged.risen) >= limits.z_new
     keep[1:] = heavy
     return np.asarray(keep[numbered])
 
 
-def _grow(seeds: Mask, maps: TissueMaps, limits: RestrictionLimits) -> Mask:
-    """Each seed takes what is about as bright and still slow around it: the border lies half-way between lesion and tissue."""
-    images = maps.images
-    bright = smoothed(maps.bright, maps.tissue, limits.sigma_mm / 3, images)
-    slow = smoothed(maps.slow, maps.tissue, limits.sigma_mm / 1.5, images)
-    sds = upper_sds(bright, maps)
+def _border(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> _Border:
+    """Cortex differs more from place to place than a faint lesion from it, so with a baseline the change alone draws the border."""
+
+    def light(of: TissueMaps) -> tuple[Field, Field]:
+        return (
+            smoothed(of.bright, of.tissue, limits.sigma_mm / FINE, of.images),
+            smoothed(of.slow, of.tissue, 2 * limits.sigma_mm / FINE, of.images),
+        )
+
+    bright, slow = light(maps)
+    if baseline is not None:
+        both = maps.tissue & baseline.tissue
+        bright, slow = (
+            _centred(now - then, both, maps) for now, then in zip((bright, slow), light(baseline), strict=True)
+        )
+    return _Border(bright, slow, upper_sds(bright, maps), baseline is not None)
+
+
+def _centred(change: Field, both: Mask, maps: TissueMaps) -> Field:
+    """Less its median in each tissue class; 0 where one date has no tissue."""
+    out = np.zeros(change.shape)
+    for number in range(1, DEEP + 1):
+        inside = both & (maps.classes == number)
+        if inside.any():
+            out[inside] = change[inside] - np.median(change[inside])
+    return out
+
+
+def _grow(seeds: Mask, border: _Border, judged: _Judged, maps: TissueMaps, limits: RestrictionLimits) -> Mask:
+    """Each seed takes what is about as bright and still slow around it, and the whole must be slow enough: the border lies half-way between
+    lesion and tissue. A border drawn from the change since the baseline also gives back seeds that only smoothing put outside it."""
+    spacing = maps.images.spacing_mm
     numbered, _ = ndi.label(seeds, NEIGHBOURS)
-    out = seeds.copy()
-    margin = np.ceil(limits.grow_mm / images.spacing_mm).astype(int) + 1
+    out = np.zeros_like(seeds)
+    margin = np.ceil(limits.grow_mm / spacing).astype(int) + 1
     for number, found in enumerate(ndi.find_objects(numbered), start=1):
         box = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(found, margin, strict=True))
         seed = numbered[box] == number
-        level = float(np.median(bright[box][seed]))
-        near = ndi.distance_transform_edt(~seed, sampling=images.spacing_mm) <= limits.grow_mm
-        least = np.maximum(limits.grow_share * level, limits.grow_sd * sds[box])
-        more = near & maps.tissue[box] & (bright[box] >= least)
-        more &= slow[box] <= np.log(limits.grow_adc_ratio)
-        joined, _ = ndi.label(more | seed)
-        out[box] |= np.isin(joined, np.unique(joined[seed])) & (joined > 0)
+        level = limits.grow_share * float(np.median(border.bright[box][seed]))
+        near = ndi.distance_transform_edt(~seed, sampling=spacing) <= limits.grow_mm
+        inside = near & maps.tissue[box] & (border.bright[box] >= np.maximum(level, limits.grow_sd * border.sds[box]))
+        inside &= border.slow[box] <= np.log(limits.grow_adc_ratio)
+        kept = seed & inside if border.since else seed
+        joined, _ = ndi.label(inside | kept)
+        grown = np.isin(joined, np.unique(joined[kept])) & (joined > 0)
+        if grown.any() and np.median(judged.slow_fine[box][grown]) <= np.log(limits.adc_ratio):
+            out[box] |= grown
     return out
 
 

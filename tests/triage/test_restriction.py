@@ -106,6 +106,19 @@ def test_a_very_quiet_scan_hides_nothing() -> None:
     assert ml(found, "cortex_frontal_left") == pytest.approx(PATCH_ML, rel=0.5)
 
 
+SMALL = (slice(20, 25), slice(20, 25), slice(39, 44))  # 1 mL
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [pytest.param(0.8, 1.0, id="a fifth slower"), pytest.param(0.9, 0.0, id="hardly slower")],
+)
+def test_a_small_patch_since_the_baseline_keeps_its_coefficient_and_its_size(ratio: float, expected: float) -> None:
+    """Smoothed, four fifths of the ADC look like 0.87."""
+    found = found_in(a_session(SMALL, ratio=ratio, texture=0.02), a_session(seed=2, texture=0.02))
+    assert ml(found) == pytest.approx(expected, abs=0.25)
+
+
 @pytest.mark.parametrize(
     ("patches", "gyri", "left"),
     [

@@ -362,6 +362,16 @@ def _compare_fully(
         fluid = fluid_changes(pair, shared, unshared, settings.fluid)
     with clock.part("enhancement"):
         taken_up = enhancing(pair, session, prepared.session, settings.enhancement)
+        if SequenceKind.T2 in shared:
+            focal = replace(
+                candidates(
+                    pair,
+                    prepared.burden.masks.get("chronic_lesions"),
+                    settings.lesions,
+                    t2=shared[SequenceKind.T2],
+                ),
+                smallest_ml=focal.smallest_ml,
+            )
         lesions = focal_changes(pair, focal, taken_up.mask, settings.lesions)
         grid_in_followup = inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid)
     with clock.part("diffusion"):

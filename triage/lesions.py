@@ -7,6 +7,9 @@ can do is not a lesion, and each rule below names one such cause:
 - the follow-up must exceed every baseline value one voxel away, else a shift explains it (ventricle rim, sulci, tract borders);
 - a dark place as strong as the bright one beside it is a dipole: a structure that moved;
 - the place must be tissue at both dates, mostly in white matter, deep grey matter or the brain stem, and brighter than the tissue around it.
+
+Where both dates have a T2, a fainter rise counts when T2 rises with it: noise of two images is independent, water raises both, and another
+FLAIR contrast (old lesions look 5 to 9 % brighter on another scanner) raises one only. T2 never takes away what FLAIR shows by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from triage.comparison import Pair, in_followup_space
 from triage.images import NEAREST, affine_transform, resample, to_sitk
 from triage.measurement import Grid, not_measured, percent
 from triage.model import Affine, Found, Lesion, Mask, Measurement, Volume
-from triage.normalisation import robust_sd
+from triage.normalisation import CommonScale, robust_sd
 from triage.regions import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of, midline
 
 DEEP_GREY = tuple(f"{name}_{side}" for name in ("putamen", "pallidum", "caudate") for side in ("left", "right"))
@@ -39,6 +42,9 @@ QUANTITIES = (
     ("lesion_count", "1"), ("lesion_volume_ml", "mL"), ("largest_lesion_ml", "mL"), ("lesions_at_prior_injury", "1"),
 )  # fmt: skip
 FLUID_LEVEL = 0.6  # of white matter, after the small blur: at least half fluid
+MIN_REGION_ML = 0.3  # less of a region in view has no median worth the name
+MOST_SD = 4.0  # neither FLAIR nor T2 decides a faint rise alone: more than this counts no more
+HALF = 0.5  # a faint cluster reaches to half of its peak
 UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 
 
@@ -50,13 +56,16 @@ class LesionLimits:
     its peak, and above half of rise_percent. z: the peak must also exceed this many robust sd of the pair's own change map.
     volume_ml, volume_enhancing_ml, volume_other_field_ml: smallest cluster; the last when field strength or 2D/3D differ.
     unexplained_percent: how far the upper quarter of a cluster must exceed every baseline value within one voxel (a shift explains less).
-    prominence: smallest follow-up signal over that of the tissue around (6 mm). tissue_level: smallest level over white matter
+    prominence: smallest follow-up signal over that of the tissue around (6 mm); known_prominence: from here on a place was a lesion before, and
+    a faint rise is looked at. tissue_level: smallest level over white matter
     of a voxel at the follow-up (0.1 less at the baseline); site_level: of a cluster at the baseline (median), else it was partly fluid.
     dipole: largest strength of a dark place beside the cluster, over its peak. site_share: smallest share inside SITES.
     regional_percent: a region whose median rises by this much is a regional change; its median is taken out.
     symmetric_ml, symmetric_share: a cluster this large whose mirror image rises too over this share is regional as well.
     compactness: smallest thickness over the diameter of a ball of the same volume: a sheet along a border of tissue is flatter.
     fluid_share: largest share of voxels beside fluid.
+    faint_percent, faint_z, joint_z: with T2, a smoothed rise of both images by faint_percent is looked at, of FLAIR by faint_z robust sd of the
+    pair; it counts when the rises of the two, each in its own sd and at most 4, add up to joint_z (6 is 4.2 sd of a sum of two).
     prior_injury_mm: "at prior injury" within this distance of a lesion or cavity of the baseline.
     min_seen: smallest share of the white matter that both scans must show.
     """
@@ -65,11 +74,12 @@ class LesionLimits:
     rise_percent: float = 15.0
     z: float = 3.0
     extent_share: float = 0.3
-    volume_ml: float = 0.1
+    volume_ml: float = 0.08
     volume_enhancing_ml: float = 0.05
-    volume_other_field_ml: float = 0.3
+    volume_other_field_ml: float = 0.1
     unexplained_percent: float = 5.0
-    prominence: float = 1.1
+    prominence: float = 1.05
+    known_prominence: float = 1.1
     tissue_level: float = 0.75
     site_level: float = 0.8
     dipole: float = 1.0
@@ -79,6 +89,9 @@ class LesionLimits:
     symmetric_share: float = 0.5
     compactness: float = 0.33
     fluid_share: float = 0.6
+    faint_percent: float = 5.0
+    faint_z: float = 3.0
+    joint_z: float = 6.0
     prior_injury_mm: float = 5.0
     min_seen: float = 0.8
 
@@ -112,12 +125,20 @@ class Candidates:
     problem: str | None = None
 
 
-def candidates(pair: Pair, chronic: Volume | None, limits: LesionLimits, *, other_field: bool = False) -> Candidates:
+def candidates(
+    pair: Pair,
+    chronic: Volume | None,
+    limits: LesionLimits,
+    *,
+    other_field: bool = False,
+    t2: tuple[CommonScale, Mask] | None = None,
+) -> Candidates:
     """Places that became focally brighter.
 
     Args:
         chronic: what was abnormal before, uint8 in baseline space (triage.burden); None: not looked for.
         other_field: field strength or 2D/3D differ between the dates.
+        t2: both dates' T2 on one scale and where both show it, on the pair's grid (triage.comparison.contrasts); None: FLAIR alone.
     """
     smallest = limits.volume_other_field_ml if other_field else limits.volume_ml
     white = mask_of(pair.grid.labels, pair.grid.names, WHITE)
@@ -127,7 +148,9 @@ def candidates(pair: Pair, chronic: Volume | None, limits: LesionLimits, *, othe
         return Candidates((), smallest, None, problem=problem)
     box = _box(np.asarray(pair.grid.labels > 0), 4)
     field = _field(pair, box, limits)
-    found, regional = _focal(list(_clusters(field, pair.grid, limits)), field, pair.grid, limits)
+    strong = list(_clusters(field, pair.grid, limits))
+    faint = [] if t2 is None else list(_faint_clusters(field, _rise_on(t2, box, field, pair.grid), pair.grid, limits))
+    found, regional = _focal([*strong, *_apart(faint, strong, field.labels.shape)], field, pair.grid, limits)
     offset = np.array([s.start for s in box])
     clusters = (_placed(one, offset) for one in found)
     return Candidates(
@@ -235,7 +258,7 @@ def _field(pair: Pair, box: Box, limits: LesionLimits) -> _Field:
     sd = robust_sd(change[sites & tissue].astype(np.float64))
     change = change - _regional(change, labels, sites & tissue, grid, limits)
     weight = (tissue & ndi.binary_dilation(near, EDGES)).astype(np.float32)
-    reach = 2 * round(6.0 / grid.spacing_mm) + 1
+    reach = _reach(grid)
     surround = _local_mean(np.clip(change, -0.1, 0.1), weight, reach)
     return _Field(
         rise=change - surround,
@@ -258,7 +281,7 @@ def _regional(change: Floats, labels: npt.NDArray[np.uint8], usable: Mask, grid:
     for region in REGIONAL:
         inside = mask_of(labels, grid.names, (region,))
         values = change[inside & usable]
-        if values.size * grid.voxel_ml < limits.volume_other_field_ml:
+        if values.size * grid.voxel_ml < MIN_REGION_ML:
             continue
         median = float(np.median(values))
         if percent(median) >= limits.regional_percent:
@@ -269,6 +292,11 @@ def _regional(change: Floats, labels: npt.NDArray[np.uint8], usable: Mask, grid:
 
 def _over_surround(level: Floats, weight: Floats, reach: int) -> Floats:
     return np.asarray(level / np.maximum(_local_mean(np.clip(level, 0.7, 1.3), weight, reach), 0.1), dtype=np.float32)
+
+
+def _reach(grid: Grid) -> int:
+    """Voxels of the surroundings, odd: 6 mm each way."""
+    return 2 * round(6.0 / grid.spacing_mm) + 1
 
 
 def _local_mean(values: Floats, weight: Floats, reach: int) -> Floats:
@@ -293,19 +321,57 @@ def _clusters(field: _Field, grid: Grid, limits: LesionLimits) -> Iterator[Clust
             yield cluster
 
 
-def _judged(one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits, limit: float) -> Cluster | None:
-    """The cluster, or None when one of the harmless causes explains it."""
+def _rise_on(t2: tuple[CommonScale, Mask], box: Box, field: _Field, grid: Grid) -> Floats:
+    """What T2 rises above its surroundings, log, (k, j, i) on the box; 0 where it is not seen."""
+    scale, seen = t2[0], t2[1][box]
+    change = np.where(seen, np.clip(np.nan_to_num(scale.change[box]), -1.0, 1.0), 0.0).astype(np.float32)
+    surround = _local_mean(np.clip(change, -0.1, 0.1), (field.where & seen).astype(np.float32), _reach(grid))
+    return np.where(seen, change - surround, 0.0).astype(np.float32)
+
+
+def _faint_clusters(field: _Field, t2_rise: Floats, grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
+    """What FLAIR shows faintly and T2 shows too."""
+    usable = field.where & field.sites
+    (smooth, z), (smooth_t2, z2) = _in_sd(field.rise, usable), _in_sd(t2_rise, usable)
+    least = np.log1p(limits.faint_percent / 100.0)
+    together = np.minimum(z, MOST_SD) + np.minimum(z2, MOST_SD)
+    seeds = usable & (smooth >= least) & (smooth_t2 >= least) & (z >= limits.faint_z) & (together >= limits.joint_z)
+    for box, one in standing_out(smooth, field.where, seeds, least / 2, HALF):
+        cluster = _judged(one, box, field, grid, limits, None)
+        if cluster is not None:
+            yield cluster
+
+
+def _in_sd(rise: Floats, usable: Mask) -> tuple[Floats, Floats]:
+    """The rise smoothed over a small lesion (sigma of a voxel), and the same in robust sd of ``usable``."""
+    smooth = ndi.gaussian_filter(rise, 1.0)
+    return smooth, np.asarray(smooth / max(robust_sd(smooth[usable].astype(np.float64)), 1e-4), dtype=np.float32)
+
+
+def _apart(faint: list[Cluster], strong: list[Cluster], shape: tuple[int, ...]) -> list[Cluster]:
+    """The faint clusters that touch no strong one."""
+    taken = np.zeros(shape, dtype=bool)
+    for cluster in strong:
+        taken[cluster.at()] = True
+    taken = ndi.binary_dilation(taken, EDGES)
+    return [cluster for cluster in faint if not taken[cluster.at()].any()]
+
+
+def _judged(
+    one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits, limit: float | None
+) -> Cluster | None:
+    """The cluster, or None when one of the harmless causes explains it. limit: of its peak on FLAIR; None: T2 shows it too, which a shift does not."""
     volume = float(one.sum()) * grid.voxel_ml
     peak = peak_of(field.rise[box][one])
     harmless = (
         volume < limits.volume_enhancing_ml
-        or peak < limit
         or field.sites[box][one].mean() < limits.site_share
         or np.median(field.baseline[box][one]) < limits.site_level
         or field.fluid[box][one].mean() > limits.fluid_share
         or compactness(one, grid.spacing_mm) < limits.compactness
-        or np.percentile(field.unexplained[box][one], UPPER) < np.log1p(limits.unexplained_percent / 100.0)
-        or np.percentile(field.prominence[box][one], UPPER) < limits.prominence
+        or (limit is not None and (peak < limit or _explained(field.unexplained[box][one], limits)))
+        or np.percentile(field.prominence[box][one], UPPER)
+        < (limits.known_prominence if limit is None else limits.prominence)
         or _darkest(one, box, field) < -limits.dipole * peak
     )
     if harmless:
@@ -317,8 +383,12 @@ def _judged(one: Mask, box: Box, field: _Field, grid: Grid, limits: LesionLimits
         volume_ml=volume,
         change_percent=percent(float(np.median(field.change[box][one]))),
         site=grid.names.get(int(named.argmax()), "brain"),
-        known_before=bool(np.median(field.before[box][one]) >= limits.prominence),
+        known_before=bool(np.median(field.before[box][one]) >= limits.known_prominence),
     )
+
+
+def _explained(unexplained: npt.NDArray[np.float32], limits: LesionLimits) -> bool:
+    return bool(np.percentile(unexplained, UPPER) < np.log1p(limits.unexplained_percent / 100.0))
 
 
 def _named(grid: Grid) -> list[int]:

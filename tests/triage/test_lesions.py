@@ -17,7 +17,7 @@ from triage.images import to_sitk
 from triage.lesions import LesionLimits, candidates, focal_changes
 from triage.measurement import lookup
 from triage.model import Found, Mask, Volume
-from triage.normalisation import common_scale
+from triage.normalisation import CommonScale, common_scale
 
 Array = npt.NDArray[Any]
 LIMITS = LesionLimits()
@@ -102,6 +102,61 @@ def test_scaling_a_scan_changes_nothing() -> None:
     assert np.array_equal(one.masks["new_lesions"].voxels, other.masks["new_lesions"].voxels)
 
 
+# -- T2 beside FLAIR -------------------------------------------------------------------------------
+
+
+OLD = ball(LESION, 5.0)  # a lesion at both dates, a little brighter on FLAIR at the second
+
+
+def t2_of(change: Callable[[Array], Array]) -> CommonScale:
+    labels = toy_labels()
+    followup, baseline = change(toy_scan(labels, seed=12, noise=0.01)), toy_scan(labels, seed=11, noise=0.01)
+    return common_scale(followup, baseline, labels, TOY_NAMES, np.ones(labels.shape, dtype=bool))
+
+
+T2_CASES = [
+    pytest.param(brighter(OLD, 20), True, 1, id="T2 rises with it"),
+    pytest.param(lambda scan: scan, True, 0, id="T2 does not: another FLAIR contrast"),
+    pytest.param(brighter(OLD, -20), True, 0, id="T2 falls"),
+    pytest.param(brighter(OLD, 20), False, 0, id="T2 is not in view there"),
+    pytest.param(None, True, 0, id="no T2"),
+]
+
+
+@pytest.mark.parametrize(("t2_change", "seen", "count"), T2_CASES)
+def test_a_faint_rise_counts_when_t2_rises_too(
+    t2_change: Callable[[Array], Array] | None, seen: bool, count: int
+) -> None:
+    pair = _old_lesion_pair(brighter(OLD, 10))
+    t2 = None if t2_change is None else (t2_of(t2_change), np.full(OLD.shape, seen))
+    found = focal_changes(pair, candidates(pair, None, LIMITS, t2=t2), None, LIMITS)
+    assert len(found.lesions) == count
+    assert all(one.kind == "enlarging" for one in found.lesions)
+
+
+def test_t2_takes_nothing_away_and_counts_nothing_twice() -> None:
+    pair = a_pair(brighter(OLD, 40))
+    alone = focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS)
+    for t2_change in (brighter(OLD, 40), brighter(OLD, -40)):
+        both = candidates(pair, None, LIMITS, t2=(t2_of(t2_change), np.full(OLD.shape, True)))
+        assert focal_changes(pair, both, None, LIMITS).lesions == alone.lesions
+
+
+def test_t2_alone_is_no_lesion_of_flair() -> None:
+    pair = a_pair()
+    both = candidates(pair, None, LIMITS, t2=(t2_of(brighter(OLD, 40)), np.full(OLD.shape, True)))
+    assert both.clusters == ()
+
+
+def _old_lesion_pair(change: Callable[[Array], Array]) -> Pair:
+    """A pair with an old lesion at OLD on both dates, changed at the second."""
+    old = brighter(OLD, 25)
+    pair, labels = a_pair(), toy_labels()
+    baseline, followup = (old(toy_scan(labels, seed=seed, noise=0.01)) for seed in (1, 2))
+    scale = common_scale(change(followup), baseline, labels, pair.grid.names, pair.grid.seen)
+    return replace(pair, scale=scale)
+
+
 # -- what is not -----------------------------------------------------------------------------------
 
 
@@ -138,7 +193,8 @@ def test_a_symmetric_change_is_told() -> None:
 
 def test_a_scanner_of_another_field_strength_needs_larger_lesions() -> None:
     pair = a_pair(brighter(ball(LESION, 3.6), 60))
-    same, other = (candidates(pair, None, LIMITS, other_field=differs) for differs in (False, True))
+    limits = replace(LIMITS, volume_other_field_ml=0.5)
+    same, other = (candidates(pair, None, limits, other_field=differs) for differs in (False, True))
     assert len(focal_changes(pair, same, None, LIMITS).lesions) == 1
     assert focal_changes(pair, other, None, LIMITS).lesions == ()
 

@@ -26,7 +26,7 @@ from triage.evolution import evolution, visit_now
 from triage.fluid import KINDS as FLUID_KINDS
 from triage.fluid import fluid_alone, fluid_changes
 from triage.images import affine_of, inverse, to_sitk
-from triage.lesions import Candidates, candidates, focal_changes
+from triage.lesions import Candidates, candidates, focal_changes, supported
 from triage.measurement import flair_changes, volumes
 from triage.model import (
     Affine,
@@ -362,16 +362,8 @@ def _compare_fully(
         fluid = fluid_changes(pair, shared, unshared, settings.fluid)
     with clock.part("enhancement"):
         taken_up = enhancing(pair, session, prepared.session, settings.enhancement)
-        if SequenceKind.T2 in shared:
-            focal = replace(
-                candidates(
-                    pair,
-                    prepared.burden.masks.get("chronic_lesions"),
-                    settings.lesions,
-                    t2=shared[SequenceKind.T2],
-                ),
-                smallest_ml=focal.smallest_ml,
-            )
+        chronic = prepared.burden.masks.get("chronic_lesions")
+        focal = supported(focal, pair, chronic, shared.get(SequenceKind.T2), settings.lesions)
         lesions = focal_changes(pair, focal, taken_up.mask, settings.lesions)
         grid_in_followup = inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid)
     with clock.part("diffusion"):

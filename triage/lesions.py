@@ -15,7 +15,7 @@ FLAIR contrast (old lesions look 5 to 9 % brighter on another scanner) raises on
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -156,6 +156,15 @@ def candidates(
     return Candidates(
         tuple(sorted(clusters, key=lambda c: -c.volume_ml)), smallest, _injury_mm(pair, chronic), regional_ml=regional
     )
+
+
+def supported(
+    found: Candidates, pair: Pair, chronic: Volume | None, t2: tuple[CommonScale, Mask] | None, limits: LesionLimits
+) -> Candidates:
+    """The candidates of FLAIR looked at again with T2, as ``candidates`` takes it; as they are without one."""
+    if t2 is None or found.problem is not None:
+        return found
+    return replace(candidates(pair, chronic, limits, t2=t2), smallest_ml=found.smallest_ml)
 
 
 def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits: LesionLimits) -> Found:

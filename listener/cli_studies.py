@@ -121,6 +121,9 @@ def _print_course(console: Console, evolution: Mapping[str, Any] | None) -> None
         console.print(
             f"course    {one['pattern']}: {one['state'].replace('_', ' ')}{since}; {escape(str(one['reason']))}"
         )
+    later = (evolution or {}).get("later_loss")
+    if later:
+        console.print(f"course    C: {escape(str(later['explanation']))}")
     for series in (evolution or {}).get("trend", ()):
         name = f"{series['region']} {series['quantity']}"
         console.print(f"trend     {escape(name)}  {escape(trend.line(series))}")

@@ -123,6 +123,8 @@ def _course(evolution: Mapping[str, Any] | None) -> str:
     )
     head = "<tr><th>Region<th>Quantity<th>Trend<th>Points</tr>"
     note = "<p class=note>Bars: one standard deviation. Hollow: other protocol than the baseline.</p>"
+    later = evolution.get("later_loss")
+    table += f"<p>{_text(later['explanation'])}</p>" if later else ""
     return _section("Course", table + (f"<table>{head}{drawn}</table>{note}" if drawn else ""))
 
 

@@ -251,7 +251,7 @@ class _Draft:
                     limits=settings.look_alikes,
                 ),
                 baseline_report=self.before,
-                evolution=evolution(visit, self.context.earlier, settings.evolution),
+                evolution=evolution(visit, self.context.earlier, settings.evolution, settings.cortical_diffusion),
             ),
             self.evidence,
         )

@@ -154,7 +154,15 @@ def _evolution(evolution: Evolution | None) -> dict[str, Any] | None:
             }
             for series in evolution.trend
         ],
+        "later_loss": _later_loss(evolution.later_loss),
     }
+
+
+def _later_loss(found: Finding | None) -> dict[str, Any] | None:
+    """null: nothing was restricted before."""
+    if found is None:
+        return None
+    return {"presence": found.presence.value, "explanation": found.explanation, "evidence": list(found.evidence)}
 
 
 def _point(point: TrendPoint) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from triage.model import Course, Evolution, Finding, Measurement, PatternCourse, Presence, Trend, TrendPoint
+from triage.patterns.cortical_diffusion import CorticalDiffusionLimits, SiteLater, later_loss
 
 FLAIR, SWELLING, ALONE = "flair_change_percent", "volume_change_percent", "flair_excess_percent"
 _A_REGIONS = ("thalamus_left", "thalamus_right", "midbrain", "pons", "medulla")
+RESTRICTED = "restricted_volume_ml"
 LESIONS = "all_lesions"  # region of the sum over a study's new and enlarging lesions
 
 # The figures a pattern is followed by, and whether a larger one is worse (+1) or better (-1).
@@ -112,13 +114,19 @@ def _lesion_sums(lesions: Sequence[tuple[float | None, float | None]]) -> dict[t
     return sums | ({(LESIONS, "enhancing_volume_ml"): (sum(enhancing), None, "mL")} if enhancing else {})
 
 
-def evolution(now: Visit, earlier: Sequence[Mapping[str, Any]], limits: EvolutionLimits) -> Evolution | None:
+def evolution(
+    now: Visit,
+    earlier: Sequence[Mapping[str, Any]],
+    limits: EvolutionLimits,
+    restriction: CorticalDiffusionLimits | None = None,
+) -> Evolution | None:
     """The course of each pattern over the patient's studies.
 
     Args:
         now: the study under assessment.
         earlier: newest document of each earlier study of the same patient, any order; those before the infusion, and the baseline
             itself, are no follow-ups and are left out.
+        restriction: limits of pattern C, for the cortical loss that follows it (None: the defaults).
 
     Returns:
         None when there is no earlier document, or ``now`` itself lies before the infusion.
@@ -127,7 +135,22 @@ def evolution(now: Visit, earlier: Sequence[Mapping[str, Any]], limits: Evolutio
         return None
     past = sorted((v for v in map(visit_of, earlier) if _is_followup(v, now)), key=lambda v: v.study_date or date.min)
     courses = (_course(pattern, now, past, limits) for pattern in FIGURES)
-    return Evolution(tuple(c for c in courses if c is not None), _trends([*past, now]))
+    loss = _later_loss(now, past, restriction or CorticalDiffusionLimits())
+    return Evolution(tuple(c for c in courses if c is not None), _trends([*past, now]), loss)
+
+
+def _later_loss(now: Visit, past: Sequence[Visit], limits: CorticalDiffusionLimits) -> Finding | None:
+    """Loss of cortex where an earlier study showed the pattern. Each lobe counts from the first study that showed it restricted."""
+    sites: dict[str, SiteLater] = {}
+    for visit in past:
+        if visit.presence.get("C") != Presence.PRESENT or visit.study_date is None or now.study_date is None:
+            continue
+        for (region, quantity), (ml, _, _) in visit.figures.items():
+            if quantity == RESTRICTED and region.startswith("cortex_") and ml and ml >= limits.possible_ml:
+                change, sd, _ = now.figures.get((region, SWELLING), (None, None, "%"))
+                days = (now.study_date - visit.study_date).days
+                sites.setdefault(region, SiteLater(region, ml, days, change, sd))
+    return later_loss(tuple(sites.values()), limits) if sites else None
 
 
 def _is_followup(visit: Visit, now: Visit) -> bool:

@@ -10,7 +10,7 @@ swollen gyri show in all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ import SimpleITK as sitk
 from triage.comparison import Pair
 from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_transform, inverse, isotropic_grid, resample, smooth_to, to_sitk
+from triage.lobes import LobeChange, LobeLimits, lobe_change, lobe_names, lobes_on
 from triage.measurement import Grid, not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
 from triage.normalisation import WHITE_REFERENCE, CommonScale, smooth_field
@@ -62,6 +63,7 @@ class FluidLimits:
         gadolinium brighten it (Radiology 2004;233:51).
     min_volume_ml: less fluid than this at the baseline gives no percentage.
     min_seen: share of the brain, or of a compartment, that counts as in view.
+    lobe: how the cortex of each lobe is measured.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -78,6 +80,7 @@ class FluidLimits:
     csf_flair_percent: float = 15.0
     min_volume_ml: float = 2.0
     min_seen: float = 0.8
+    lobe: LobeLimits = field(default_factory=LobeLimits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,9 @@ def fluid_changes(pair: Pair, shared: Shared, problems: tuple[str, ...], limits:
     answers = {
         kind: _answers(shares, levels, places, kind, limits) for kind, (shares, levels, _, _) in per_kind.items()
     }
-    return Found((*(_combined(name, answers, why, places, limits) for name in (*FIGURES, BRAIN)), *signal))
+    figures = (_combined(name, answers, why, places, limits) for name in (*FIGURES, BRAIN))
+    lobes = _lobes(pair.grid, {kind: of[:2] for kind, of in per_kind.items()}, why, places, limits)
+    return Found((*figures, *lobes, *signal))
 
 
 def fluid_alone(session: Session, labels: Volume, names: Mapping[int, str], limits: FluidLimits) -> Found:
@@ -353,11 +358,7 @@ def _answers(
     """Every figure of one contrast that has enough fluid to be a percentage."""
     before, after = (_by_block(values, places, limits) for values in (shares.baseline, shares.followup))
     volume = _by_block(shares.where.astype(np.float64), places, limits)
-    contrast = {
-        SequenceKind.T2: limits.error_t2_percent,
-        SequenceKind.T1: limits.error_t1_percent,
-        SequenceKind.FLAIR: limits.error_flair_percent,
-    }[kind]
+    contrast = _contrast_percent(kind, limits)
     lost = levels.tissue_error / abs(levels.fluid[0] - levels.tissue[0])
     edge = _edge_ml(shares, places)
     out = {}
@@ -373,6 +374,43 @@ def _answers(
         sd = float(np.sqrt(_jackknife(tissue, gone) ** 2 + (limits.brain_share * contrast) ** 2 + level_error**2))
         out[BRAIN] = Answer(float(100 * gone.sum() / tissue.sum()), sd, float(tissue.sum()))
     return out
+
+
+def _contrast_percent(kind: SequenceKind, limits: FluidLimits) -> float:
+    return {
+        SequenceKind.T2: limits.error_t2_percent,
+        SequenceKind.T1: limits.error_t1_percent,
+        SequenceKind.FLAIR: limits.error_flair_percent,
+    }[kind]
+
+
+def _lobes(
+    grid: Grid,
+    per_kind: Mapping[SequenceKind, tuple[Shares, Levels]],
+    problems: list[str],
+    places: Compartments,
+    limits: FluidLimits,
+) -> Iterator[Measurement]:
+    """Volume change of each lobe's cortex, every contrast weighted by its uncertainty."""
+    masks = lobes_on(grid.labels, grid.names, np.asarray(places.codes == SULCAL), places.spacing_mm, limits.lobe)
+    for name in lobe_names(grid.names):
+        found: dict[SequenceKind, LobeChange] = {}
+        for kind, (shares, levels) in per_kind.items():
+            lost = levels.tissue_error / abs(levels.fluid[0] - levels.tissue[0])
+            one = lobe_change(
+                (shares.baseline, shares.followup), shares.where, masks[name], places.spacing_mm,
+                limits=limits.lobe, level=lost, contrast=_contrast_percent(kind, limits) / 100.0,
+            ) if name in masks else None  # fmt: skip
+            if one is not None:
+                found[kind] = one
+        if not found:
+            why = "; ".join(problems) if not per_kind else "coverage: too little of the lobe is in view"
+            yield not_measured(name, "volume_change_percent", "%", why)
+            continue
+        value, sd = weighted([(a.value, a.sd) for a in found.values()])
+        source = ", ".join(f"{kind.value} {one.value:+.1f}" for kind, one in found.items())
+        before = next(iter(found.values())).before_ml
+        yield Measurement(name, "volume_change_percent", value, "%", sd, before, reason=f"source: {source}")
 
 
 def _edge_ml(shares: Shares, places: Compartments) -> npt.NDArray[np.float64]:

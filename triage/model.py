@@ -395,8 +395,11 @@ class Trend:
 
 @dataclass(frozen=True)
 class Evolution:
+    """later_loss: cortical loss where diffusion was restricted in an earlier study; None when nothing was restricted before."""
+
     patterns: tuple[PatternCourse, ...]
     trend: tuple[Trend, ...]
+    later_loss: Finding | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from triage.model import (
     Course,
     Decision,
     Evolution,
+    Finding,
     Lesion,
     Measurement,
     PatternCourse,
@@ -47,7 +48,8 @@ KEYS: dict[str, set[str]] = {
         "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
         "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution", "baseline_report",
     },
-    "evolution": {"patterns", "trend"},
+    "evolution": {"patterns", "trend", "later_loss"},
+    "evolution.later_loss": {"presence", "explanation", "evidence"},
     "evolution.patterns": {"pattern", "state", "since", "reason"},
     "evolution.trend": {"region", "quantity", "unit", "points"},
     "evolution.trend.points": {
@@ -113,6 +115,7 @@ def an_assessment(**changes: Any) -> Assessment:
                     ),
                 ),
             ),
+            Finding("C", Presence.ABSENT, None, "no later loss", ("cortex_insula_left/volume_change_percent=-1.0 %",)),
         ),
         "baseline_report": BaselineReport(
             "1.2.1",

@@ -198,3 +198,57 @@ def test_more_uncertainty_never_makes_a_difference(before: float, now: float, sd
         return found[0]
 
     assert state(sd + more) in (state(sd), "stable")
+
+
+# -- cortical loss after restriction ---------------------------------------------------------------
+
+LOBE = "cortex_occipital_right"
+
+
+def a_restricted_study(day: int, ml: float = 2.0, presence: str = PRESENT, **more: Any) -> dict[str, Any]:
+    return a_document(
+        day, None, presence, pattern="C",
+        measurements=[{"region": LOBE, "quantity": "restricted_volume_ml", "value": ml, "uncertainty": 0.3, "unit": "mL"}], **more,
+    )  # fmt: skip
+
+
+def a_study_of_volume(day: int, percent: float | None, sd: float = 1.5) -> dict[str, Any]:
+    figure = {"region": LOBE, "quantity": "volume_change_percent", "value": percent, "uncertainty": sd, "unit": "%"}
+    return a_document(day, None, ABSENT, pattern="C", measurements=[figure])
+
+
+@pytest.mark.parametrize(
+    ("documents", "presence", "says"),
+    [
+        pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0)], PRESENT, "right occipital -9 %", id="lost"),
+        pytest.param([a_restricted_study(7), a_study_of_volume(40, -1.0)], ABSENT, "no loss", id="noop: kept"),
+        pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0, 5.0)], ABSENT, "no loss", id="too uncertain"),
+        pytest.param([a_restricted_study(7), a_study_of_volume(12, -9.0)], UNKNOWN, "5 days since", id="too early"),
+        pytest.param([a_restricted_study(7), a_study_of_volume(40, None)], UNKNOWN, "not measured", id="not measured"),
+        pytest.param([a_restricted_study(7), a_document(40)], UNKNOWN, "not measured", id="no such figure"),
+        pytest.param(
+            [a_restricted_study(7), a_restricted_study(30), a_study_of_volume(40, -9.0)], PRESENT, "-9 %", id="counted from the first"
+        ),
+    ],
+)  # fmt: skip
+def test_later_loss_at_the_site(documents: list[dict[str, Any]], presence: str, says: str) -> None:
+    found = evolution(visit_of(documents[-1]), documents[:-1], LIMITS)
+    assert found is not None
+    assert found.later_loss is not None
+    assert found.later_loss.presence.value == presence
+    assert says in found.later_loss.explanation
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(a_restricted_study(7, presence=ABSENT), id="the pattern was absent"),
+        pytest.param(a_restricted_study(7, ml=0.1), id="too little in that lobe"),
+        pytest.param(a_restricted_study(-5), id="before the infusion"),
+        pytest.param(a_document(7, pattern="C", presence=UNKNOWN), id="not judged before"),
+    ],
+)
+def test_no_later_loss_without_earlier_restriction(before: dict[str, Any]) -> None:
+    found = evolution(visit_of(a_study_of_volume(40, -9.0)), [before], LIMITS)
+    assert found is not None
+    assert found.later_loss is None

@@ -172,6 +172,16 @@ def test_the_signal_of_fluid_did_not_change(unchanged: Found, region: str) -> No
     assert value(unchanged, region, SIGNAL) == pytest.approx(0.0, abs=1.0)
 
 
+def test_no_lobe_lost_cortex(unchanged: Found) -> None:
+    lobes = {n for n in the_atlas().label_names.values() if n.startswith("cortex_")}
+    found = {m.region: m for m in unchanged.measurements if m.region in lobes}
+    assert set(found) == lobes
+    for measured in found.values():
+        assert measured.value == pytest.approx(0.0, abs=1.0)
+        assert measured.uncertainty is not None
+        assert 0.05 < measured.uncertainty < 6.0
+
+
 def test_every_contrast_is_named_with_its_own_answer(unchanged: Found) -> None:
     reason = figure(unchanged, "sulcal_csf").reason or ""
     assert [kind.value in reason for kind in KINDS] == [True, True, True]
@@ -188,6 +198,21 @@ def test_lost_sulcal_fluid_is_measured_as_lost(lost: tuple[Found, Found, float])
     assert value(found, "extraventricular_csf") < -30.0
     assert value(found, "ventricles") == pytest.approx(0.0, abs=3.0)
     assert value(found, BRAIN) > 3.0, "what fluid loses the brain gains"
+
+
+def test_widened_sulci_of_one_lobe_are_loss_of_its_cortex() -> None:
+    """The sulci of one lobe hold less fluid at the first date than at the second."""
+    scans = {T2: the_head().scans[T2], F: the_head().scans[F]}
+    less = with_loss(scans, 0.4)[0][T2]
+    frontal = ndi.binary_dilation(
+        np.isin(the_head().labels.voxels, numbers(the_atlas(), "cortex_frontal_left")), iterations=2
+    )
+    before = {**scans, T2: Volume(np.where(frontal, less.voxels, scans[T2].voxels).astype(np.float32), less.affine)}
+    found = changes(visit(before, 1), visit(scans, 2), kinds=(T2,))
+    there = value(found, "cortex_frontal_left")
+    assert there < -5.0
+    for region in ("cortex_frontal_right", "cortex_occipital_left", "cortex_occipital_right"):
+        assert abs(value(found, region)) < 0.4 * abs(there), region
 
 
 def test_a_smaller_loss_measures_smaller(lost: tuple[Found, Found, float]) -> None:
@@ -260,7 +285,7 @@ def flair_only() -> dict[SequenceKind, Volume]:
 def test_half_a_brain_is_not_measured() -> None:
     scans = flair_only()
     found = changes(scans, {F: without_bottom(scans[F], 0.45)})
-    for region in (*FIGURES, BRAIN):
+    for region in (*FIGURES, BRAIN, "cortex_frontal_left"):
         assert not figure(found, region).assessable
         assert "flair: coverage" in (figure(found, region).reason or "")
     for region in ("sulcal_csf", "ventricles"):

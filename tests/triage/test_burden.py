@@ -67,3 +67,24 @@ def test_too_little_white_matter_is_said() -> None:
     found = burden(flair, Volume(labels, AFFINE), Volume(labels, AFFINE), dict(TOY_NAMES), BurdenLimits())
     assert not found.masks
     assert all((m.reason or "").startswith("no_reference_tissue") for m in found.measurements)
+
+
+SHIFTS = [
+    pytest.param(0, True, id="the atlas where it belongs"),
+    pytest.param(1, True, id="two millimetres off"),
+    pytest.param(12, False, id="the atlas beside the head"),
+]
+
+
+@pytest.mark.parametrize(("voxels", "measured"), SHIFTS)
+def test_an_atlas_that_lies_wrong_is_refused(voxels: int, measured: bool) -> None:
+    """Tissue of the atlas that is as dark as fluid: neither lesions nor cavities are counted there."""
+    scan = np.maximum(toy_scan(toy_labels()), 1.0)  # fluid and background carry signal, as on a scan
+    labels = np.roll(toy_labels(), voxels, axis=0)
+    found = burden(
+        Volume(scan, AFFINE), Volume(labels, AFFINE), Volume(labels, AFFINE), dict(TOY_NAMES), BurdenLimits()
+    )
+    assert all(m.assessable is measured for m in found.measurements)
+    assert bool(found.masks) is measured
+    if not measured:
+        assert all((m.reason or "").startswith("atlas_misfit") for m in found.measurements)

@@ -30,18 +30,19 @@ from simulation.deformation import rng_for
 from simulation.transplant import raise_regions
 from triage import protocol as protocols
 from triage.assessment import PreparedBaseline, TriageSettings
-from triage.comparison import Pair, on_common_grid
+from triage.comparison import Pair, contrasts, on_common_grid
 from triage.enhancement import enhancing
 from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
 from triage.lesions import candidates, focal_changes
 from triage.model import Found, Mask, SequenceKind, SeriesHeader, StudyImages, Volume
+from triage.normalisation import CommonScale
 from triage.regions import WHITE, mask_of
 from triage.registration import register_followup
 from triage.session import align
 
 SETTINGS = TriageSettings(threads=1)
-FLAIR, GD = SequenceKind.FLAIR, SequenceKind.T1_GD
+FLAIR, T2, GD = SequenceKind.FLAIR, SequenceKind.T2, SequenceKind.T1_GD
 SIZES_ML = (0.12, 0.2, 0.4, 0.8)
 RISES_PERCENT = (25.0, 32.0, 40.0, 55.0)
 APART_MM = 20.0
@@ -86,11 +87,12 @@ def _header(images: StudyImages) -> SeriesHeader:
     return next(s.header for s in images.study.series if s.header.series_instance_uid == uid)
 
 
-def found_in(before: PreparedBaseline, pair: Pair, *, other_field: bool) -> Found:
+def found_in(
+    before: PreparedBaseline, pair: Pair, *, other_field: bool, t2: tuple[CommonScale, Mask] | None = None
+) -> Found:
     chronic = before.burden.masks.get("chronic_lesions")
-    return focal_changes(
-        pair, candidates(pair, chronic, SETTINGS.lesions, other_field=other_field), None, SETTINGS.lesions
-    )
+    at = candidates(pair, chronic, SETTINGS.lesions, other_field=other_field, t2=t2)
+    return focal_changes(pair, at, None, SETTINGS.lesions)
 
 
 def labels_of(found: Found, pair: Pair) -> npt.NDArray[Any]:
@@ -101,22 +103,34 @@ def labels_of(found: Found, pair: Pair) -> npt.NDArray[Any]:
 # -- publishers' change masks ----------------------------------------------------------------------
 
 
-def change_mask(pair_name: str, folder: Path) -> tuple[LesionScore, LesionScore]:
-    """Agreement with a publisher's mask: with all of it, and with its lesions that rise by VISIBLE_PERCENT (median) in the aligned pair.
+def change_mask(pair_name: str, folder: Path) -> dict[str, LesionScore]:
+    """Agreement with a publisher's mask, FLAIR alone and FLAIR with T2; and with those of its lesions that the aligned pair shows at all.
 
-    The masks hold every change their raters agreed on, also tissue that became darker and changes of a few percent.
+    The masks hold every change their raters agreed on, of both signs, and changes of a few percent of one contrast only. What a part of the
+    truth leaves out may be detected or not: it counts neither way.
     """
     name = f"open_ms{pair_name.removeprefix('patient')}"
     before = run.prepared(Base(f"{name}a"), folder)
     images = heads.study(heads.native(f"{name}b"), heads.HERE.header(""), "1.3", run.FOLLOWUP_DAY)
     pair, other = compared(before, images)
-    truth, found = truth_on(pair, pair_name), labels_of(found_in(before, pair, other_field=other), pair)
-    whole = match_lesions(truth, found, pair.grid.voxel_ml, smallest_ml=SMALLEST_ML)
-    # what is too faint may be touched or not: taken out of truth and detections alike
-    faint = truth & ~risen(truth, pair)
-    kept = ~np.isin(found, np.unique(found[faint]))
-    visible = match_lesions(truth & ~faint, found * kept, pair.grid.voxel_ml, smallest_ml=SMALLEST_ML)
-    return whole, visible
+    shared, _ = contrasts(pair, align(images, (FLAIR, T2)), before.session, (T2,))
+    truth = truth_on(pair, pair_name)
+    alone, both = (labels_of(found_in(before, pair, other_field=other, t2=t2), pair) for t2 in (None, shared.get(T2)))
+    rising, falling = moved_by(truth, pair.scale.change, 1), moved_by(truth, pair.scale.change, -1)
+    watery = truth & moved_by(truth, shared[T2][0].change, 1) if T2 in shared else np.zeros_like(truth)
+    parts = {
+        "all of the mask, FLAIR alone": (truth, alone),
+        "all of the mask, FLAIR and T2": (truth, both),
+        f"lesions that rise {VISIBLE_PERCENT:g} % on FLAIR": (rising, both),
+        f"lesions that rise on FLAIR, and {VISIBLE_PERCENT:g} % on T2": (watery & ~falling, both),
+        f"lesions that fall {VISIBLE_PERCENT:g} % on FLAIR (must not be called new)": (falling, both),
+    }
+    return {what: _part_score(part, truth, found, pair.grid.voxel_ml) for what, (part, found) in parts.items()}
+
+
+def _part_score(part: Mask, truth: Mask, found: npt.NDArray[Any], voxel_ml: float) -> LesionScore:
+    kept = ~np.isin(found, np.unique(found[truth & ~part & ~ndi.binary_dilation(part, np.ones((3, 3, 3)))]))
+    return match_lesions(part, found * kept, voxel_ml, smallest_ml=SMALLEST_ML)
 
 
 def truth_on(pair: Pair, pair_name: str) -> Mask:
@@ -128,11 +142,11 @@ def truth_on(pair: Pair, pair_name: str) -> Mask:
     return np.asarray(sitk.GetArrayFromImage(resample(mask, pair.image_grid, transform, how=NEAREST)) > 0)
 
 
-def risen(truth: Mask, pair: Pair) -> Mask:
-    """The lesions of ``truth`` whose median change is at least VISIBLE_PERCENT."""
+def moved_by(truth: Mask, change: npt.NDArray[Any], sign: int) -> Mask:
+    """The lesions of ``truth`` whose median log change is at least VISIBLE_PERCENT up (sign 1) or down (-1)."""
     labelled, count = ndi.label(truth, np.ones((3, 3, 3)))
-    medians = ndi.median(pair.scale.change, labelled, np.arange(1, count + 1))
-    keep = np.concatenate([[False], np.asarray(medians) >= np.log1p(VISIBLE_PERCENT / 100)])
+    medians = np.asarray(ndi.median(change, labelled, np.arange(1, count + 1)))
+    keep = np.concatenate([[False], sign * medians >= np.log1p(VISIBLE_PERCENT / 100)])
     return np.asarray(keep[labelled])
 
 
@@ -251,11 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def tables(split: str, repeats: int, folder: Path) -> int:
     for pair in PAIRS:
-        whole, visible = change_mask(pair.name, folder)
-        print(
-            f"{pair.name}: all of the mask {_score(whole)}; lesions that rise {VISIBLE_PERCENT:g} % {_score(visible)}",
-            flush=True,
-        )
+        for what, score in change_mask(pair.name, folder).items():
+            print(f"{pair.name}, {what}: {_score(score)}", flush=True)
     for protocol in ("same", "different"):
         answers = [
             (count, volume) for case, count, volume in no_change(split, repeats, folder) if case.protocol == protocol

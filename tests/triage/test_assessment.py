@@ -20,6 +20,7 @@ from tests.builders import (
     small_head,
     some_images,
 )
+from triage import assessment as assessment_module
 from triage.assessment import (
     Context,
     Outcome,
@@ -36,12 +37,14 @@ from triage.model import (
     Atlas,
     BaselineChoice,
     Category,
+    DiffusionFacts,
     Presence,
     Priority,
     RejectedBaseline,
     SequenceKind,
     SkippedSeries,
     Stage,
+    Strength,
     StudyImages,
     Volume,
 )
@@ -257,3 +260,67 @@ def test_a_prepared_baseline_holds_the_regions_in_its_own_space(prepared: Prepar
 )
 def test_days_after_infusion(study: date | None, infusion: date | None, expected: int | None) -> None:
     assert days_after(study, infusion) == expected
+
+
+# -- diffusion images alone ------------------------------------------------------------------------
+
+
+def diffusion_images(head: Volume, atlas: Atlas, ratio: float, *, map_too: bool = True) -> StudyImages:
+    """A head of DWI and ADC (and b = 0) without FLAIR; the left occipital cortex within 14 mm of a point has its ADC times ``ratio``."""
+    unweighted, labels = scanned(head, seed=5), labels_on(head, atlas)
+    adc = np.where(labels > 0, 800.0, 0.0) * np.random.default_rng(5).normal(1.0, 0.04, labels.shape)
+    lobe = mask_of(labels, atlas.label_names, ("cortex_occipital_left",))
+    places = np.argwhere(lobe)
+    centre = places[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
+    near = np.linalg.norm(np.moveaxis(np.indices(labels.shape), 0, -1) - centre, axis=-1) <= 7  # voxels of 2 mm
+    adc[near & lobe] *= ratio
+    volumes = {
+        SequenceKind.DWI: Volume((unweighted.voxels * np.exp(-1e-3 * adc)).astype(np.float32), unweighted.affine),
+        SequenceKind.ADC: Volume(adc.astype(np.float32), unweighted.affine),
+    }
+    kept = {kind: v for kind, v in volumes.items() if map_too or kind is SequenceKind.DWI}
+    study = a_study(*kept)
+    used = {kind: s.header.series_instance_uid for kind, s in zip(kept, study.series, strict=True)}
+    facts = DiffusionFacts(1000.0, 0.0, "1e-6 mm2/s")
+    return StudyImages(study, kept, used, dwi_b0=unweighted if map_too else None, diffusion=facts)
+
+
+@pytest.fixture
+def known_place(head: Volume, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the atlas lies is given, not looked for."""
+    labels = labels_on(head, atlas)
+    placed = (Volume(labels, head.affine), Volume((labels > 0).astype(np.uint8), head.affine))
+    monkeypatch.setattr(assessment_module, "place_atlas", lambda *_: None)
+    monkeypatch.setattr(assessment_module, "regions_on", lambda *_: placed)
+
+
+@pytest.mark.usefixtures("known_place")
+@pytest.mark.parametrize(
+    ("ratio", "map_too", "presence", "strength", "says"),
+    [
+        pytest.param(0.65, True, Presence.PRESENT, Strength.SUSPECTED, "left occipital", id="restricted"),
+        pytest.param(1.0, True, Presence.ABSENT, None, "0.0 mL", id="noop"),
+        pytest.param(0.65, False, Presence.INDETERMINATE, None, "no_adc", id="not measured: DWI alone"),
+    ],
+)
+def test_diffusion_without_flair_is_assessed_for_pattern_c_alone(
+    head: Volume, atlas: Atlas, ratio: float, map_too: bool, presence: Presence, strength: Strength | None, says: str
+) -> None:
+    outcome = full(diffusion_images(head, atlas, ratio, map_too=map_too), None, CONTEXT, atlas, SETTINGS)
+    found = {f.pattern: f for f in outcome.assessment.findings}
+    assert (found["C"].presence, found["C"].strength) == (presence, strength)
+    assert says in found["C"].explanation
+    assert {f.presence for pattern, f in found.items() if pattern != "C"} == {Presence.INDETERMINATE}
+    assert "no FLAIR: only pattern C (diffusion) was assessed" in outcome.assessment.notices
+    assert outcome.evidence is not None
+    seen = outcome.evidence.masks.get("restricted")
+    assert (seen is not None and bool(seen.voxels.any())) is (presence is Presence.PRESENT)
+    if presence is not Presence.PRESENT:
+        assert outcome.assessment.decision.category is Category.NOT_ASSESSABLE, "no FLAIR is never a clean bill"
+
+
+def test_the_first_look_waits_for_a_flair(head: Volume, atlas: Atlas) -> None:
+    early = first_look(diffusion_images(head, atlas, 0.65), None, CONTEXT, atlas, SETTINGS).assessment
+    assert {f.presence for f in early.findings} == {Presence.INDETERMINATE}
+    assert early.measurements == ()
+    assert early.decision.reasons[0].startswith("no_flair:")

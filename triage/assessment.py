@@ -209,6 +209,17 @@ class _Draft:
             evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
         )
 
+    def with_diffusion(self, session: Session) -> _Draft:
+        """The draft whose evidence can show the session's diffusion images."""
+        if self.evidence is None:
+            return self
+        shown = {
+            kind.value: Volume(v.voxels, np.asarray(session.to_anchor[kind] @ v.affine))
+            for kind, v in session.volumes.items()
+            if kind in (SequenceKind.DWI, SequenceKind.ADC)
+        }
+        return replace(self, evidence=replace(self.evidence, diffusion=shown))
+
     def finish(
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
     ) -> Outcome:
@@ -370,7 +381,9 @@ def _compare_fully(
         to_baseline = pair.followup_to_half_way @ pair.followup_to_half_way
         anatomy = Anatomy(prepared.labels, prepared.label_names, to_baseline)
         restriction = restricted(session, anatomy, prepared.session, settings.diffusion)
-    return draft.with_found(swollen, parts, lesions, taken_up.found(grid_in_followup), fluid, restriction)
+    return draft.with_diffusion(session).with_found(
+        swollen, parts, lesions, taken_up.found(grid_in_followup), fluid, restriction
+    )
 
 
 def _alone(
@@ -406,7 +419,7 @@ def _alone(
         fluid = fluid_alone(session, labels, names, settings.fluid)
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
+    draft = draft.with_diffusion(session).with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
     study = draft.images.study
     days = days_after(study.study_date, draft.context.infusion_date)
     if days is None or days < 0:  # this study is the one before treatment
@@ -442,6 +455,7 @@ def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage:
     names = dict(atlas.label_names)
     draft = replace(draft, evidence=Evidence(dwi, None, labels, names, None, None, None))
     with clock.part("diffusion"):
+        draft = draft.with_diffusion(session)
         draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))
     return replace(draft, findings=diffusion_only(draft.measurements, why, settings))
 

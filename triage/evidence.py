@@ -19,6 +19,7 @@ class Evidence:
     followup, baseline: native FLAIR volumes. labels: regions in baseline space. change: log ratio on the half-way grid (None: not compared).
     followup_to_baseline, followup_to_half_way: (4, 4), LPS mm to LPS mm. Without a baseline: labels lie in follow-up space, transforms are None.
     masks: name -> uint8 Volume in follow-up space (``new_lesions``, ``enhancing``, ``restricted``, ...).
+    diffusion: ``dwi`` (highest b-value) and ``adc``, native voxels placed in follow-up space.
     """
 
     followup: Volume
@@ -29,6 +30,7 @@ class Evidence:
     followup_to_baseline: Affine | None
     followup_to_half_way: Affine | None
     masks: Mapping[str, Volume] = field(default_factory=dict)
+    diffusion: Mapping[str, Volume] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

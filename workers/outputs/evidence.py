@@ -16,7 +16,7 @@ from SimpleITK import Image, Transform, WriteImage, WriteTransform, sitkUInt8
 from triage.assessment import Outcome
 from triage.evidence import Evidence, EvidenceMaps, on_followup_grid
 from triage.images import NEAREST, affine_transform, to_sitk
-from triage.model import Assessment, Category, Mask
+from triage.model import Assessment, Category, Mask, Presence
 from triage.regions import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
 from workers.outputs import evidence_slices as slices
 from workers.outputs import evidence_text as text
@@ -38,6 +38,10 @@ CATEGORY_COLOURS = {
 # mask -> colour of its outline; the largest places of a mask get a slice of their own
 MASK_COLOURS = {"new_lesions": "#ff5c8a", "enhancing": "#ffe14d"}
 MASK_SLICES = 2
+RESTRICTED, RESTRICTED_COLOUR = "restricted", "#ff5c8a"
+DIFFUSION_TITLES = ("diffusion-weighted", "follow-up, restricted outlined", "ADC")
+ADC_WINDOW = (200.0, 1800.0)  # um2/s: restricted tissue (about 500) dark, tissue (about 800) grey, fluid white
+BRIGHTEST_DWI = 2.0  # of the brain's median
 MASK_SPECK_MM2 = 4.0
 GROUPS = (THALAMI, ("midbrain",), ("pons",), ("medulla",))
 # Told beside the thalami: regions that have no slice of their own.
@@ -136,6 +140,38 @@ def _rows(assessment: Assessment, evidence: Evidence, maps: EvidenceMaps) -> Ite
     levels = levels or slices.plain_slices(evidence.followup, scene.frame, scene.thickness_mm)
     for number, level in enumerate(levels):
         yield _row(assessment, scene, level, _told(levels, number), first=number == 0)
+    yield from _diffusion_rows(assessment, scene, maps)
+
+
+def _diffusion_rows(assessment: Assessment, scene: _Scene, maps: EvidenceMaps) -> Iterator[Row]:
+    """The slice with most restricted tissue, when pattern C is possible or more."""
+    mask, shown = maps.masks.get(RESTRICTED), scene.evidence.diffusion
+    present = any(f.pattern == "C" and f.presence is Presence.PRESENT for f in assessment.findings)
+    if not present or mask is None or not mask.voxels.any() or not {"dwi", "adc"} <= set(shown):
+        return
+    groups = [((RESTRICTED,), np.asarray(mask.voxels > 0))]
+    level = next(iter(slices.region_slices(mask, scene.frame, scene.thickness_mm, groups)), None)
+    if level is None:
+        return
+    view = slices.view_of(scene.shown, scene.evidence.followup, scene.frame, *PANEL)
+    restricted = slices.sample(to_sitk(mask, sitkUInt8), scene.frame, view, level, how=NEAREST) > 0
+    smooth = ndi.gaussian_filter(restricted.astype(np.float32), OUTLINE_SIGMA_MM / view.pixel_mm)
+    dwi, adc = (slices.sample(to_sitk(shown[name]), scene.frame, view, level) for name in ("dwi", "adc"))
+    median = _white_level(shown["dwi"].voxels, None)
+    low, high = ADC_WINDOW
+    yield Row(
+        heading=_heading(scene, view, level),
+        baseline=np.asarray(np.clip(dwi / (BRIGHTEST_DWI * median), 0, 1), dtype=np.float32),
+        followup=_window(_followup(scene, view, level)),
+        change=np.asarray(np.clip((adc - low) / (high - low), 0, 1), dtype=np.float32),
+        pixel_mm=view.pixel_mm,
+        outlines=((RESTRICTED_COLOUR, np.asarray(smooth)),),
+        words=[
+            Words(one, RESTRICTED_COLOUR if n == 0 else PLAIN, 15, bold=n == 0, above_px=6)
+            for n, one in enumerate(text.restriction(assessment.measurements))
+        ],
+        titles=DIFFUSION_TITLES,
+    )
 
 
 def _mask_groups(maps: EvidenceMaps) -> Iterator[tuple[tuple[str, ...], Mask]]:
@@ -227,7 +263,7 @@ def _row(assessment: Assessment, scene: _Scene, level: slices.Slice, told: tuple
             *_lesion_words(assessment, scene, view, level),
             *(_legend(assessment) if first else ()),
         ),
-        missing={"difference": _why_no_difference(assessment)},
+        missing={"baseline": "no baseline", "difference": _why_no_difference(assessment)},
     )
 
 

@@ -57,6 +57,8 @@ class Words:
 class Row:
     """One slice: three panels of PANEL pixels (row, column) and the words beside them.
 
+    titles: of the three panels when they show something else than the two dates; then the third is grey as well.
+
     baseline, followup: grey 0..1; change: percent, NaN where not measured. None: empty, ``missing`` says why by column
     title.
     outlines: colour and smooth mask 0..1, drawn at one half. pixel_mm: for the scale bar.
@@ -70,6 +72,7 @@ class Row:
     outlines: Sequence[tuple[str, Pixels]] = ()
     words: Sequence[Words] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    titles: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +110,7 @@ def render(picture: Picture) -> bytes:
 
 
 def _has_change(picture: Picture) -> bool:
-    return any(row.change is not None for row in picture.rows)
+    return any(row.change is not None and row.titles is None for row in picture.rows)
 
 
 def _columns(picture: Picture) -> tuple[str, ...]:
@@ -259,11 +262,15 @@ def _draw_row(sheet: _Sheet, row: Row, top: int, columns: Sequence[str]) -> None
     panels = dict(zip(COLUMN_TITLES, (row.baseline, row.followup, row.change), strict=True))
     for column, title in enumerate(columns):
         left, pixels = _column_left(column), panels[title]
-        sheet.text(left, top + 2, Words(title, QUIET, 14))
+        sheet.text(
+            left, top + 2, Words(title if row.titles is None else row.titles[COLUMN_TITLES.index(title)], QUIET, 14)
+        )
         if pixels is None:
             _draw_empty(sheet, left, top + HEADING, row.missing.get(title, "not available"))
             continue
-        sheet.paste(left, top + HEADING, coloured(pixels) if pixels is row.change else grey(pixels))
+        sheet.paste(
+            left, top + HEADING, coloured(pixels) if pixels is row.change and row.titles is None else grey(pixels)
+        )
         _draw_outlines(sheet, left, top + HEADING, row.outlines)
         middle = top + HEADING + PANEL[1] / 2 - 10
         sheet.text(left + 6, middle, Words("R"))  # the patient's right is on the left of the picture

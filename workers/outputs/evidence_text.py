@@ -149,6 +149,28 @@ def lesion(one: Lesion) -> str:
     return f"{one.number}: {', '.join(parts)}"
 
 
+def restriction(measurements: Iterable[Measurement]) -> tuple[str, ...]:
+    """Restricted cortex in all, then the sites, the largest first, each with its ADC where that was measured."""
+    figures = {(m.region, m.quantity): m for m in measurements if m.value is not None}
+    whole = figures.get(("cortex", "restricted_volume_ml"))
+    lines = [] if whole is None else [f"restricted cortex   {_volume(whole)}"]
+    sites = [
+        m
+        for (region, quantity), m in figures.items()
+        if quantity == "restricted_volume_ml" and region not in ("cortex", "brain")
+    ]
+    for site in sorted(sites, key=lambda m: -(m.value or 0.0)):
+        if site.value is not None and round(site.value, 1) > 0:
+            adc = figures.get((site.region, "adc_um2_s"))
+            beside = "" if adc is None else f", ADC of the region {adc.value:.0f} um2/s"
+            lines.append(f"{region_name(site.region)}   {_volume(site)}{beside}")
+    return tuple(lines)
+
+
+def _volume(m: Measurement) -> str:
+    return f"{m.value:.1f}" + ("" if m.uncertainty is None else f" ± {m.uncertainty:.1f}") + " mL"
+
+
 def region_texts(measurements: Iterable[Measurement], regions: Iterable[str]) -> tuple[RegionText, ...]:
     """The figures of each region, in the order asked for; a region nothing is known about is left out."""
     by_region: dict[str, dict[str, Measurement]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,9 +25,9 @@ from tests.workers.outputs.evidence_builders import (
 from triage.assessment import Outcome
 from triage.evidence import on_followup_grid
 from triage.images import to_sitk
-from triage.model import Category, Decision, Lesion, Priority
+from triage.model import Category, Decision, Finding, Lesion, Measurement, Presence, Priority, Strength
 from workers.outputs.evidence import picture_of, write_evidence
-from workers.outputs.evidence_picture import PANEL, Picture, size_px, texts
+from workers.outputs.evidence_picture import PANEL, Picture, render, size_px, texts
 
 EVERYTHING = [
     "regions.nii.gz",
@@ -249,3 +250,66 @@ def test_masks_are_written_and_outlined(label: int, tmp_path: Path) -> None:
     assert np.array_equal(sitk.GetArrayFromImage(written), mask)
     said = [line for line in texts(picture(outcome)) if "0.42 mL" in line]
     assert bool(said) is bool(label)
+
+
+# -- restricted tissue -----------------------------------------------------------------------------
+
+
+def with_restriction(
+    presence: Presence = Presence.PRESENT, kinds: tuple[str, ...] = ("dwi", "adc"), found: int = 1
+) -> Outcome:
+    outcome = an_outcome()
+    assert outcome.evidence is not None
+    followup = outcome.evidence.followup
+    mask = np.zeros(followup.voxels.shape, np.uint8)
+    mask[20:22, 30:36, 30:36] = found
+    images = {"dwi": followup, "adc": replace(followup, voxels=8 * followup.voxels)}
+    measurements = (
+        *outcome.assessment.measurements,
+        Measurement("cortex", "restricted_volume_ml", 1.2, "mL", 0.3),
+        Measurement("cortex_occipital_right", "restricted_volume_ml", 1.2, "mL", 0.3),
+        Measurement("cortex_occipital_right", "adc_um2_s", 801.0, "um2/s", 5.0),
+        Measurement("cortex_insula_left", "restricted_volume_ml", 0.0, "mL", 0.05),
+    )
+    strength = Strength.SUSPECTED if presence is Presence.PRESENT else None
+    return replace(
+        outcome,
+        evidence=replace(
+            outcome.evidence,
+            masks={"restricted": type(followup)(mask, followup.affine)},
+            diffusion={kind: images[kind] for kind in kinds},
+        ),
+        assessment=replace(
+            outcome.assessment, measurements=measurements, findings=(Finding("C", presence, strength, "for the test"),)
+        ),
+    )
+
+
+def test_restricted_tissue_gets_a_row_of_its_own(compared: Picture) -> None:
+    found = picture(with_restriction())
+    assert len(found.rows) == len(compared.rows) + 1
+    row = found.rows[-1]
+    assert row.titles == ("diffusion-weighted", "follow-up, restricted outlined", "ADC")
+    assert row.baseline is not None
+    assert row.change is not None
+    assert all(0 <= panel.min() < panel.max() <= 1 for panel in (row.baseline, row.followup, row.change))
+    assert row.outlines[0][1].max() > 0.5, "the mask is cut by the slice"
+    said = [w.text for w in row.words]
+    assert said == [
+        "restricted cortex   1.2 ± 0.3 mL",
+        "cortex occipital R   1.2 ± 0.3 mL, ADC of the region 801 um2/s",
+    ]
+    assert Image.open(io.BytesIO(render(found))).size == size_px(found)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        pytest.param(with_restriction(Presence.ABSENT), id="noop: pattern C is absent"),
+        pytest.param(with_restriction(Presence.INDETERMINATE), id="not measured"),
+        pytest.param(with_restriction(found=0), id="an empty mask"),
+        pytest.param(with_restriction(kinds=("dwi",)), id="no ADC to show"),
+    ],
+)
+def test_no_row_without_restricted_tissue(outcome: Outcome, compared: Picture) -> None:
+    assert len(picture(outcome).rows) == len(compared.rows)

@@ -20,7 +20,8 @@ NEW = ("lesion_count", "lesion_volume_ml", "largest_lesion_ml", "lesions_at_prio
 class FocalWhiteMatterLimits:
     """Limits of pattern B (clinical.md, mark S). What counts as one lesion is decided in triage.lesions and triage.enhancement.
 
-    count, volume_ml, enhancing_ml: each alone makes it suspected; fewer and smaller lesions make it possible.
+    count, volume_ml, enhancing_ml: each alone makes it suspected; fewer and smaller lesions make it possible. enhancing_ml is the smallest
+    place that triage.enhancement counts (0.1 mL less the spread of a measured volume): what is shown there is also called.
     alone_count, alone_volume_ml: without a baseline, from both on focal lesions make it possible: new and old cannot be told apart, and small
     bright foci are common in healthy adults (AJNR 2009;30:911: 5 to 9 of them).
     """
@@ -28,7 +29,7 @@ class FocalWhiteMatterLimits:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
     count: int = 3
     volume_ml: float = 0.5
-    enhancing_ml: float = 0.1
+    enhancing_ml: float = 0.08
     alone_count: int = 10
     alone_volume_ml: float = 5.0
 

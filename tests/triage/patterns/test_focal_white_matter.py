@@ -34,6 +34,7 @@ NEW = {"lesion_count": 0.0, "lesion_volume_ml": 0.0, "largest_lesion_ml": 0.0, "
         pytest.param({"lesion_count": 3.0, "lesion_volume_ml": 0.35}, Strength.SUSPECTED, id="three lesions"),
         pytest.param({"lesion_count": 1.0, "lesion_volume_ml": 0.5}, Strength.SUSPECTED, id="one large lesion"),
         pytest.param({"enhancing_volume_ml": 0.1}, Strength.SUSPECTED, id="enhancement alone"),
+        pytest.param({"enhancing_volume_ml": 0.07}, None, id="less than a lesion enhances"),
     ],
 )
 def test_strength(changes: dict[str, float], strength: Strength | None) -> None:

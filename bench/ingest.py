@@ -3,6 +3,7 @@
     python bench/ingest.py                        # all receivers, 1 and 8 associations, 5 repeats
     python bench/ingest.py --instances 150 --repeats 3 --associations 1 8
     python bench/ingest.py --per-image            # one association per image
+    python bench/ingest.py --big 2                # memory: one object of 2 GB, and 100 idle associations
 
 Everything is on loopback (in a network namespace of its own, because Orthanc binds every address), TCP_NODELAY on all
 sides. Ratios are taken within a repeat and their median is printed: what else the machine does hits both alike.
@@ -15,6 +16,7 @@ import os
 import random
 import shutil
 import statistics
+import struct
 import sys
 import tempfile
 import time
@@ -71,6 +73,34 @@ def measure(
     }
 
 
+def memory(gigabytes: float, idle: int = 100) -> None:
+    """Peak memory of the receiving process for one large object, and what an association costs that says nothing."""
+    from tests.workers.data_sets import a_data_set, encoded
+
+    size = round(gigabytes * 1e9) & ~1
+    data_set = a_data_set(1, pixels=b"", Rows=512, Columns=512, NumberOfFrames=size // (2 * 512 * 512))
+    start = encoded(data_set)[:-4] + struct.pack("<I", size)  # the length of the pixel data, which comes last
+    receiver = ours("ours, durable")
+    folder = Path(tempfile.mkdtemp(prefix="ingest-"))
+    try:
+        with running(receiver, folder) as (port, pid):
+            _warm_up(receiver, port)
+            before = usage(pid).peak_rss_mb
+            seconds, status = ingest_load.send_big(port, receiver.called, str(data_set.SOPInstanceUID), start, size)
+            peak = usage(pid).peak_rss_mb
+            print(f"one object of {size / 1e9:.2f} GB: status {status:#06x}, {size / 1e6 / seconds:.0f} MB/s, ", end="")
+            print(f"peak RSS {peak:.0f} MB (before {before:.0f}; at most 80, aim 60)")
+            quiet = usage(pid).rss_mb
+            open_ones = ingest_load.stay(port, receiver.called, idle)
+            time.sleep(1.0)
+            each = (usage(pid).rss_mb - quiet) / idle
+            print(f"{idle} idle associations: {each:.2f} MB each (at most 0.2)")
+            for sock in open_ones:
+                sock.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _warm_up(receiver: Receiver, port: int) -> None:
     """First use of code, database and child processes is not what is measured."""
     for round_ in range(2):
@@ -81,6 +111,9 @@ def _warm_up(receiver: Receiver, port: int) -> None:
 
 def main() -> None:
     options = _options()
+    if options.big:
+        memory(options.big)
+        return
     receivers = [
         ours("ours, durable"),
         ours("ours, durable, 2 processes", processes=2),
@@ -126,6 +159,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--associations", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--per-image", action="store_true", help="one association per image")
+    parser.add_argument("--big", type=float, metavar="GB", help="memory for one object of this size, nothing else")
     parser.add_argument("--only", nargs="*", default=[], help="words of receiver names")
     return parser.parse_args()
 

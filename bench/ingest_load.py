@@ -91,6 +91,28 @@ def _one_each(
     return start, time.perf_counter(), latencies, failed
 
 
+def send_big(port: int, called: str, uid: str, start: bytes, size: int) -> tuple[float, int]:
+    """One object: ``start`` and then ``size`` zero bytes, made while they are sent. (seconds, status)."""
+    sock, max_pdu = _associate(port, called)
+    command = _message(1, uid, b"", max_pdu)
+    block = bytes(max_pdu - 6)
+    full, rest = _p_data(0, block), size % len(block)
+    before = time.perf_counter()
+    sock.sendall(command + _p_data(0, start))
+    for _ in range(size // len(block)):
+        sock.sendall(full)
+    sock.sendall(_p_data(2, bytes(rest)))
+    status = _status(sock)
+    seconds = time.perf_counter() - before
+    _release(sock)
+    return seconds, status
+
+
+def stay(port: int, called: str, count: int) -> list[socket.socket]:
+    """Associations that say nothing more."""
+    return [_associate(port, called)[0] for _ in range(count)]
+
+
 def _associate(port: int, called: str) -> tuple[socket.socket, int]:
     """(socket, longest PDU the peer takes)."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=60)

@@ -47,6 +47,7 @@ class Receiver:
 class Usage:
     cpu_s: float
     peak_rss_mb: float  # of the largest process
+    rss_mb: float  # of all of them, now
 
 
 def ours(name: str, **listener: object) -> Receiver:
@@ -122,7 +123,7 @@ def running(receiver: Receiver, folder: Path) -> Iterator[tuple[int, int]]:
 
 def usage(pid: int) -> Usage:
     """Processor seconds of a process with all its children, ended ones included, and the largest peak RSS."""
-    cpu, peak = 0.0, 0.0
+    cpu, peak, now = 0.0, 0.0, 0.0
     for one in _tree(pid):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
@@ -130,7 +131,9 @@ def usage(pid: int) -> Usage:
             for line in Path(f"/proc/{one}/status").read_text().splitlines():
                 if line.startswith("VmHWM"):
                     peak = max(peak, int(line.split()[1]) / 1024)
-    return Usage(cpu, peak)
+                if line.startswith("VmRSS"):
+                    now += int(line.split()[1]) / 1024
+    return Usage(cpu, peak, now)
 
 
 def _tree(pid: int) -> list[int]:

@@ -1,7 +1,8 @@
-"""Nothing in, a small process out: keeps what decodes pixels out of the process that calls it, before anything loads it.
+"""Nothing in, a small process out: keeps what decodes pixels, or colours a terminal, out of the process that calls it,
+before anything loads it.
 
 The door never decodes. pydicom loads every decoder that is installed when it is imported, which costs 60 MB of memory in
-each process; here they are simply not there.
+each process, and structlog loads rich, for 12 MB; here they are simply not there.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import sys
 from typing import Any
 
 DECODERS = ("numpy", "PIL", "gdcm", "pylibjpeg", "openjpeg", "rle", "jpeg_ls")
+TERMINALS = ("rich", "pygments")
 
 
 def keep_decoders_out() -> None:
     """For a process that only receives. Modules that are loaded already stay."""
-    absent: dict[str, Any] = dict.fromkeys(DECODERS)
+    absent: dict[str, Any] = dict.fromkeys(DECODERS + TERMINALS)
     sys.modules.update({name: value for name, value in absent.items() if name not in sys.modules})

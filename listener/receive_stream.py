@@ -17,7 +17,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,7 @@ from listener import dimse
 from listener.reception import Reception, Tally
 from listener.stream_socket import WAIT_MS, StreamSocket
 from workers.files import Chunk, Spool
-from workers.log import get_logger
+from workers.log import describe, get_logger
 from workers.part10 import Announced
 
 log = get_logger(__name__)
@@ -125,13 +124,13 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         try:
             super().run_reactor()
         except Exception as error:  # the state machine has no answer to this order of events: hang up
-            log.warning("association.failed", error=repr(error))
+            log.warning("association.failed", error=describe(error))
             self.assoc.is_aborted = True
             self.assoc.is_established = False
-            with suppress(AttributeError):  # closed already
-                self.socket.close()
         finally:
             self._drop()  # released, aborted or timed out in the middle of an object
+            if self.socket is not None:
+                self.socket.close()  # the library leaves it open when it gives up over a PDU that it cannot decode
             self.to_user_queue.put(None)  # who still waits for the request of a peer that has hung up need not
 
     def _read_pdu_data(self) -> None:
@@ -350,7 +349,7 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
         try:
             super().run_reactor()
         except Exception as error:  # of the library, over a request that it cannot digest
-            log.warning("association.failed", error=repr(error))
+            log.warning("association.failed", error=describe(error))
             self.is_aborted = True
             self._abort_blocking()
             self.kill()

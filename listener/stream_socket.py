@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import threading
@@ -27,7 +28,8 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
 
     def __init__(self, assoc: Any, connection: Any, *, first_timeout_s: float, pdu_timeout_s: float) -> None:
         super().__init__(assoc, client_socket=connection)
-        self.buffer = bytearray(BUFFER_BYTES)
+        # pages of its own: resident only as far as they were used, and given back at the end
+        self.buffer = mmap.mmap(-1, BUFFER_BYTES)
         self.view = memoryview(self.buffer)
         self.low = self.high = 0  # unread bytes are buffer[low:high]
         self.deadline = 0.0

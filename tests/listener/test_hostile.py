@@ -301,3 +301,53 @@ def test_nothing_is_left_of_a_peer_that_hangs_up(tmp_path: Path, said: bytes) ->
             with Raw.connect(node.port) as raw:
                 raw.send(said)
         eventually(lambda: threading.active_count() <= before)
+
+
+def eventfds() -> int:
+    """Descriptors of this process that wake somebody; each open association of a node in it has one."""
+    found = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += "eventfd" in str(entry.readlink())
+    return found
+
+
+@pytest.mark.parametrize("where", ["_is_transport_event", "_process_recv_primitive"])
+def test_a_library_that_gives_up_leaves_no_connection_open(
+    node: Node, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """pynetdicom's own way out of a fault in its reactor aborts, and leaves socket and descriptors to chance."""
+    from listener.receive_stream import StreamDul
+
+    eventually(lambda: eventfds() == 0, what="earlier associations end")
+    real = getattr(StreamDul, where)
+
+    def fault(self: StreamDul) -> bool:
+        if self.state_machine.current_state == "Sta6":
+            raise RuntimeError("a fault of the library")
+        return bool(real(self))
+
+    monkeypatch.setattr(StreamDul, where, fault)
+    with Raw.connect(node.port).associate() as raw:
+        raw.send(*data_pdus(command(uid=UID), control=1))
+        assert raw.hung_up()
+        eventually(lambda: eventfds() == 0, what="a descriptor stays open")
+    monkeypatch.undo()
+    serves_well(node)
+
+
+def test_an_idle_association_costs_no_buffer(node: Node) -> None:
+    """The read-ahead buffer has pages of its own, which are there only as far as they were used."""
+
+    def resident_kb() -> int:
+        return int(
+            next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmRSS")).split()[1]
+        )
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(Raw.connect(node.port).associate())
+        before = resident_kb()
+        for _ in range(30):
+            stack.enter_context(Raw.connect(node.port).associate())
+        assert resident_kb() - before < 30 * 200, "kB for 30 associations"

@@ -18,8 +18,8 @@ NODELAY = {**os.environ, "TCP_NODELAY": "1"}  # dcmtk and Orthanc of Debian leav
 TICKS = os.sysconf("SC_CLK_TCK")
 
 _OURS = """
-from listener.light import keep_decoders_out
-keep_decoders_out()
+from listener.light import start_small
+start_small()
 import json, signal, sys, threading
 from pathlib import Path
 from workers.settings import NodeSettings

@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-from listener.light import keep_decoders_out
+from listener.light import start_small
+
+if __name__ == "__main__":  # before anything below loads what is to be kept out
+    start_small()
+
 from listener.processes import end_with_parent, stop_on_signals
 from listener.running import announce, ready_file, withdraw
 from workers import log
@@ -34,7 +38,6 @@ def become(settings: NodeSettings, parent: int | None) -> None:
 
 def main() -> None:
     """Receive until SIGTERM; or be one of several receiving processes, until the pool says stop."""
-    keep_decoders_out()
     if sys.argv[1] == "child":
         from listener import pool_child
 

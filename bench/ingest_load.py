@@ -178,7 +178,7 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
 
 def _status(sock: socket.socket) -> int:
     _, body = _pdu(sock)
-    at = body.index(struct.pack("<HHI", 0, 0x0900, 2)) + 8
+    at = body.rindex(struct.pack("<HHI", 0, 0x0900, 2)) + 8  # the last one: message ID 0x0209 looks the same
     return int.from_bytes(body[at : at + 2], "little")
 
 

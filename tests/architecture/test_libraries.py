@@ -29,6 +29,7 @@ NEIGHBOURHOODS = {
         "workers.",
         "listener.cli_send",
         "listener.commitment",
+        "listener.light",
         "listener.notifications",
         "listener.pacs_query",
         "simulation.",

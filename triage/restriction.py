@@ -50,7 +50,8 @@ class RestrictionLimits:
     z_new: with a baseline, the evidence must have risen since by this much on average.
     sigma_mm: smoothing within one tissue before anything is judged. mirror_sigma_mm: additional smoothing of the mirror side.
     rim_mm: nothing starts this close to where the signal ends; eddy currents shift the two images against each other there.
-    shallow_mm, shallow_factor: a cluster lying flat within this distance of the rim needs this many times the mass.
+    shallow_mm, shallow_share, shallow_factor: a cluster with more than this share of its voxels this near the rim lies flat along it and needs
+    this many times the mass; without a baseline the demand grows gradually from half of the voxels on.
     grow_share, grow_mm: a cluster takes neighbours at least this share as bright as its own median, within this distance;
     grow_sd: and this many standard deviations above their tissue; grow_adc_ratio: and at most this ADC, which with a baseline also is
     the largest mean ADC of the smoothed seeds. With a baseline all three are read from the change since.
@@ -70,6 +71,7 @@ class RestrictionLimits:
     mirror_sigma_mm: float = 3.0
     rim_mm: float = 3.0
     shallow_mm: float = 8.0
+    shallow_share: float = 0.8
     shallow_factor: float = 4.0
     grow_share: float = 0.5
     grow_sd: float = 1.5
@@ -214,7 +216,9 @@ def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: Restrictio
         return np.asarray(ndi.mean(field, numbered, which))
 
     cortical = mean((maps.classes == CLASSES["cortex"]).astype(np.float64)) >= 0.5
-    shallow = np.where(mean((maps.depth_mm < limits.shallow_mm).astype(np.float64)) > 0.8, limits.shallow_factor, 1.0)
+    shallow = _shallow_factor(
+        mean((maps.depth_mm < limits.shallow_mm).astype(np.float64)), limits, judged.risen is None
+    )
     beyond = mean(judged.own if judged.beyond_mirror is None else judged.beyond_mirror)
     heavy = volume * beyond >= limits.mass * shallow
     heavy |= cortical & (volume * mean(judged.own) >= limits.mass_symmetric * shallow)
@@ -224,6 +228,14 @@ def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: Restrictio
         heavy &= mean(judged.risen) >= limits.z_new
     keep[1:] = heavy
     return np.asarray(keep[numbered])
+
+
+def _shallow_factor(share: Field, limits: RestrictionLimits, alone: bool) -> Field:
+    """How many times the mass a cluster with this share of its voxels near the rim needs. Without a baseline the demand grows from half of them
+    on: what the rim's distortion brightens there cannot be seen to have been bright before."""
+    if alone:
+        return np.asarray(np.interp(share, (0.5, limits.shallow_share), (1.0, limits.shallow_factor)))
+    return np.where(share > limits.shallow_share, limits.shallow_factor, 1.0)
 
 
 def _border(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> _Border:

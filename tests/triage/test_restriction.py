@@ -15,7 +15,7 @@ from triage.diffusion import ADC, ADC_CHANGE, GYRI, MASK, RESTRICTED, Anatomy, D
 from triage.diffusion_maps import DiffusionImages, mid_sagittal_reflection, tissue_maps
 from triage.measurement import lookup
 from triage.model import DiffusionFacts, Found, SequenceKind, Volume
-from triage.restriction import RestrictionLimits, find_restriction
+from triage.restriction import RestrictionLimits, _shallow_factor, find_restriction
 from triage.session import Session
 
 SIZE, MM = 48, 2.0
@@ -251,3 +251,18 @@ def test_nothing_is_found_beside_a_signal_void(void: bool) -> None:
     found = find_restriction(tissue_maps(images), None, RestrictionLimits())
     assert bool(found.zone[24, 30, 40]) is void
     assert bool(found.clusters.any()) is not void
+
+
+@pytest.mark.parametrize(
+    ("share", "alone", "factor"),
+    [
+        pytest.param(0.4, True, 1.0, id="deep: no more than anywhere"),
+        pytest.param(0.65, True, 2.5, id="half-way, without a baseline"),
+        pytest.param(0.9, True, 4.0, id="flat along the rim"),
+        pytest.param(0.65, False, 1.0, id="half-way, with a baseline"),
+        pytest.param(0.9, False, 4.0, id="flat along the rim, with a baseline"),
+    ],
+)
+def test_what_lies_along_the_rim_needs_more_mass(share: float, alone: bool, factor: float) -> None:
+    found = _shallow_factor(np.array([share]), RestrictionLimits(), alone)
+    assert found[0] == pytest.approx(factor)

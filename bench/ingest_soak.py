@@ -124,6 +124,9 @@ def tell(log: Log, seconds: float, last: dict[str, int]) -> None:
             f"{name}: {len(some) / tenth:.1f} instances/s, p50 {medians[-1]:.2f} ms, "
             f"p99 {1000 * some[int(0.99 * (len(some) - 1))]:.2f} ms, RSS {rss[-1]:.1f} MB"
         )
+    print(
+        "RSS over time, MB: " + " ".join(f"{kb / 1024:.0f}" for _, kb in log.rss_kb[:: max(1, len(log.rss_kb) // 20)])
+    )
     drift = 100 * (medians[1] / medians[0] - 1)
     print(
         f"{len(log.latencies_s)} instances, {log.refused} refused, {log.late} sent late by more than a second; {last}"

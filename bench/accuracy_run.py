@@ -36,10 +36,11 @@ from simulation.deformation import Displacement, rng_for
 from simulation.patient import OTHER_SCANNER_DRIFT, SAME_SCANNER_DRIFT
 from simulation.patterns import Change, apply_pattern
 from simulation.transplant import raise_regions, smooth_weight
-from triage.assessment import Context, Outcome, PreparedBaseline, first_look, full, prepare_baseline
+from triage.assessment import Context, Outcome, first_look, full
 from triage.errors import NotAssessable
 from triage.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
 from triage.model import Affine, BaselineChoice, Mask, Measurement, SequenceKind, StudyImages, Volume
+from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.regions import BRAIN_STEM, THALAMI, WHITE
 from triage.registration import points_of, register_followup
 from triage.settings import TriageSettings

@@ -29,7 +29,7 @@ from bench.real_pairs import PAIRS, data_folder
 from simulation.deformation import rng_for
 from simulation.transplant import raise_regions
 from triage import protocol as protocols
-from triage.assessment import PreparedBaseline, TriageSettings
+from triage.assessment import TriageSettings
 from triage.comparison import Pair, contrasts, on_common_grid
 from triage.enhancement import enhancing
 from triage.errors import NotAssessable
@@ -37,6 +37,7 @@ from triage.images import NEAREST, affine_transform, inverse, matrix_of, resampl
 from triage.lesions import candidates, focal_changes
 from triage.model import Found, Mask, SequenceKind, SeriesHeader, StudyImages, Volume
 from triage.normalisation import CommonScale
+from triage.preparation import PreparedBaseline
 from triage.regions import WHITE, mask_of
 from triage.registration import register_followup
 from triage.session import align

@@ -26,7 +26,6 @@ import SimpleITK as sitk
 
 from simulation.dicom import PatientIdentity, StudyIdentity, uid, write_volume
 from simulation.transplant import raise_regions
-from triage.assessment import prepare_baseline
 from triage.images import NEAREST, affine_of, from_sitk, matrix_of, resample, to_sitk
 from triage.model import (
     Affine,
@@ -40,6 +39,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.preparation import prepare_baseline
 from triage.regions import BRAIN_STEM
 from triage.settings import TriageSettings
 

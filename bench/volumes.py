@@ -27,12 +27,13 @@ from bench.real_pairs import missing_data
 from simulation.deformation import Displacement, rng_for
 from simulation.effacement import effaced, uneven_loss
 from simulation.patient import SAME_SCANNER_DRIFT
-from triage.assessment import Outcome, PreparedBaseline, full, prepare_baseline
+from triage.assessment import Outcome, full
 from triage.errors import NotAssessable
-from triage.fluid import mode
+from triage.fluid_statistics import mode
 from triage.images import NEAREST, affine_transform, resample, to_sitk
 from triage.measurement import lookup
 from triage.model import Mask, SequenceKind, Volume
+from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.regions import THALAMI
 
 PAIRS = (("open_ms01a", "open_ms01b"), ("open_ms03a", "open_ms03b"))  # two dates of one person

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
-from triage.assessment import PreparedBaseline
 from triage.images import NEAREST, affine_of, affine_transform, from_sitk, isotropic_grid, resample, smooth_to, to_sitk
 from triage.measurement import Grid, not_measured
 from triage.model import (
@@ -30,6 +29,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.preparation import PreparedBaseline
 from triage.session import Session
 
 LEFT_RIGHT = ("left", "right")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,9 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from triage import look_alikes, protocol, swelling
-from triage.atrophy import fluid_shares
 from triage.baseline_report import baseline_report
-from triage.burden import burden
 from triage.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.decision import decide
 from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
@@ -42,22 +40,26 @@ from triage.model import (
     ProtocolMatch,
     RegistrationResult,
     SequenceKind,
-    SeriesHeader,
     Stage,
-    Study,
     StudyImages,
     Volume,
 )  # fmt: skip
-from triage.regions import Placement, brain_grid, place_atlas, regions_on
+from triage.preparation import (
+    LABEL_SPACING_MM,
+    PreparedBaseline,
+    before_treatment,
+    header_of,
+    no_flair,
+    place,
+    use_threads,
+)
+from triage.regions import brain_grid, place_atlas, regions_on
 from triage.registration import register_followup
 from triage.separators import separators
 from triage.session import Session, align, diffusion_alone
 from triage.settings import TriageSettings
 from triage.single_scan import measure_alone, plain_figures
 from triage.stopwatch import Stopwatch
-
-SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
-LABEL_SPACING_MM = 1.0  # regions are kept at this spacing in baseline space
 
 
 @dataclass(frozen=True)
@@ -74,72 +76,9 @@ class Context:
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedBaseline:
-    """A baseline with its slow work done.
-
-    flair: native FLAIR. labels, brain: uint8 on a 1 mm cubic grid in the baseline's own space (LPS mm). label_names: label -> region.
-    session: the baseline's series placed on its FLAIR. burden: what was already abnormal, with the mask ``chronic_lesions`` on the label grid.
-    """
-
-    study_instance_uid: str
-    series_instance_uid: str
-    header: SeriesHeader
-    flair: Volume
-    labels: Volume
-    brain: Volume
-    label_names: Mapping[int, str]
-    session: Session
-    burden: Found = field(default_factory=Found)
-
-
-@dataclass(frozen=True, eq=False)
 class Outcome:
     assessment: Assessment
     evidence: Evidence | None
-
-
-def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings) -> PreparedBaseline:
-    """The slow part of a comparison, done when a possible baseline arrives: atlas placement and region masks.
-
-    Raises:
-        NotAssessable: ``no_flair``, ``atlas_failed`` or ``coverage``.
-    """
-    _use_threads(settings)
-    flair = _flair(images)
-    session = align(images)
-    placement = _place(session, flair, atlas, settings)
-    grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)
-    labels, brain = regions_on(grid, placement, atlas)
-    uid = images.used[SequenceKind.FLAIR]
-    return PreparedBaseline(
-        images.study.study_instance_uid,
-        uid,
-        _header(images.study, uid),
-        flair,
-        labels,
-        brain,
-        dict(atlas.label_names),
-        session,
-        _before_treatment(flair, labels, brain, atlas.label_names, settings),
-    )
-
-
-def _before_treatment(
-    flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], settings: TriageSettings
-) -> Found:
-    """What is abnormal on one scan by itself. labels, brain: on one cubic grid."""
-    chronic = burden(flair, labels, brain, names, settings.burden)
-    fluid = fluid_shares(flair, labels, brain, names, settings.atrophy)
-    return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
-
-
-def _place(session: Session, flair: Volume, atlas: Atlas, settings: TriageSettings) -> Placement:
-    """Atlas on the T1 when the session has one (better contrast of deep grey matter), else on the FLAIR itself."""
-    t1 = session.volumes.get(SequenceKind.T1)
-    if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
-        return place_atlas(flair, atlas, settings.regions)
-    to_t1 = inverse(session.to_anchor[SequenceKind.T1])
-    return place_atlas(flair, atlas, settings.regions, t1=t1, flair_to_t1=to_t1)
 
 
 def first_look(
@@ -164,7 +103,7 @@ def _assess(
     settings: TriageSettings,
     stage: Stage,
 ) -> Outcome:
-    _use_threads(settings)
+    use_threads(settings)
     clock = Stopwatch()
     started = time.perf_counter()
     draft = _Draft(images, context, stage)
@@ -305,7 +244,7 @@ def _compare(
             "contrast",
             f"the images differ by {spread:.1%} within brain tissue after scaling, at most {most:.1%} between two FLAIRs; is one of another contrast?",
         )
-    header = _header(draft.images.study, draft.images.used[SequenceKind.FLAIR])
+    header = header_of(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, differences = protocol.compare((header, flair), (prepared.header, prepared.flair), settings.protocol)
     if abs(pair.scale.contrast) > settings.protocol.tissue_contrast:
         match = ProtocolMatch.DIFFERENT
@@ -404,7 +343,7 @@ def _alone(
     with clock.part("session"):
         session = align(draft.images)
     with clock.part("atlas"):
-        placement = _place(session, flair, atlas, settings)
+        placement = place(session, flair, atlas, settings)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
@@ -412,7 +351,7 @@ def _alone(
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
-        chronic = _before_treatment(flair, cubic, cubic_brain, names, settings)
+        chronic = before_treatment(flair, cubic, cubic_brain, names, settings)
     with clock.part("enhancement"):
         taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
     with clock.part("fluid"):
@@ -437,10 +376,10 @@ def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage:
     Raises:
         NotAssessable: why there is no FLAIR, at the first look (which knows FLAIR only) or without DWI; as ``place_atlas``.
     """
-    dwi, no_flair = draft.images.volumes.get(SequenceKind.DWI), _no_flair(draft.images)
+    dwi, missing = draft.images.volumes.get(SequenceKind.DWI), no_flair(draft.images)
     if dwi is None or stage is Stage.FIRST_LOOK:
-        raise no_flair
-    why = str(no_flair)
+        raise missing
+    why = str(missing)
     draft = replace(
         draft,
         refusal=f"{why}; only pattern C (diffusion) was assessed",
@@ -469,27 +408,6 @@ def _evidence(
     )
 
 
-def _flair(images: StudyImages) -> Volume:
-    if SequenceKind.FLAIR in images.volumes:
-        return images.volumes[SequenceKind.FLAIR]
-    raise _no_flair(images)
-
-
-def _no_flair(images: StudyImages) -> NotAssessable:
-    flairs = {s.header.series_instance_uid for s in images.study.series if s.identification.kind is SequenceKind.FLAIR}
-    for skipped in images.skipped:
-        if skipped.series_instance_uid in flairs:
-            return NotAssessable(skipped.code, f"the FLAIR series cannot be measured: {skipped.message}")
-    return NotAssessable("no_flair", "the study holds no FLAIR series")
-
-
-def _header(study: Study, series_instance_uid: str) -> SeriesHeader:
-    for series in study.series:
-        if series.header.series_instance_uid == series_instance_uid:
-            return series.header
-    return SeriesHeader(series_instance_uid)
-
-
 def _used_as(images: StudyImages) -> dict[str, str]:
     return {uid: f"{kind.value}" for kind, uid in images.used.items()}
 
@@ -505,7 +423,3 @@ def days_after(study_date: date | None, infusion_date: date | None) -> int | Non
 
 def _notices(context: Context) -> tuple[str, ...]:
     return () if context.infusion_date is not None else ("no infusion date is known for this patient",)
-
-
-def _use_threads(settings: TriageSettings) -> None:
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(settings.threads)

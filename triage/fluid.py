@@ -20,6 +20,7 @@ import SimpleITK as sitk
 
 from triage.comparison import Pair
 from triage.errors import NotAssessable
+from triage.fluid_statistics import jackknife, mode, weighted
 from triage.images import NEAREST, affine_transform, inverse, isotropic_grid, resample, smooth_to, to_sitk
 from triage.lobes import LobeChange, LobeLimits, lobe_change, lobe_names, lobes_on
 from triage.measurement import Grid, not_measured
@@ -306,17 +307,6 @@ def _shift(one: Array, other: Array, level: float, where: Mask) -> float:
     return mode(other[paired]) - mode(one[paired])
 
 
-def mode(values: npt.NDArray[np.floating]) -> float:
-    """The commonest value: median of the shortest interval that holds 30 % of them; NaN-free, empty gives 0."""
-    if not values.size:
-        return 0.0
-    ordered = np.sort(values)
-    held = max(1, int(0.3 * ordered.size))
-    width = ndi.uniform_filter1d(ordered[held - 1 :] - ordered[: ordered.size - held + 1], max(1, ordered.size // 200))
-    start = int(np.argmin(width))
-    return float(np.median(ordered[start : start + held]))
-
-
 def _equally_sharp(
     b: Array, f: Array, inside: Mask, kind: SequenceKind, places: Compartments, limits: FluidLimits
 ) -> tuple[Array, Array]:
@@ -366,12 +356,12 @@ def _answers(
         b, f = before[:, codes].sum(axis=1), after[:, codes].sum(axis=1)
         if b.sum() >= limits.min_volume_ml:
             level_error = 100 * lost * edge[list(codes)].sum() / b.sum()
-            sd = float(np.sqrt(_jackknife(b, f - b) ** 2 + contrast**2 + level_error**2))
+            sd = float(np.sqrt(jackknife(b, f - b) ** 2 + contrast**2 + level_error**2))
             out[name] = Answer(float(100 * (f.sum() / b.sum() - 1)), sd, float(b.sum()))
     tissue, gone = (volume - before).sum(axis=1), (before - after).sum(axis=1)
     if tissue.sum() > 0:
         level_error = 100 * lost * edge.sum() / tissue.sum()
-        sd = float(np.sqrt(_jackknife(tissue, gone) ** 2 + (limits.brain_share * contrast) ** 2 + level_error**2))
+        sd = float(np.sqrt(jackknife(tissue, gone) ** 2 + (limits.brain_share * contrast) ** 2 + level_error**2))
         out[BRAIN] = Answer(float(100 * gone.sum() / tissue.sum()), sd, float(tissue.sum()))
     return out
 
@@ -434,16 +424,6 @@ def _by_block(values: Array, places: Compartments, limits: FluidLimits) -> Array
     return np.asarray(sums.reshape(-1, CISTERN + 1) * places.spacing_mm**3 / 1000.0)
 
 
-def _jackknife(base: Array, change: Array) -> float:
-    """Standard deviation of 100 x sum(change) / sum(base) when each block in turn is left out."""
-    used = base > 0
-    n = int(used.sum())
-    if n < 2:
-        return 100.0
-    rest = 100 * (change.sum() - change[used]) / np.maximum(base.sum() - base[used], 1e-9)
-    return float(np.sqrt((n - 1) / n * ((rest - rest.mean()) ** 2).sum()))
-
-
 def _combined(
     name: str,
     answers: Mapping[SequenceKind, Mapping[str, Answer]],
@@ -469,18 +449,6 @@ def _too_little(name: str, places: Compartments, limits: FluidLimits) -> str:
     if seen < limits.min_seen:
         return f"coverage: both scans show {100 * seen:.0f} % of it"
     return f"too_small: less than {limits.min_volume_ml:g} mL at the baseline"
-
-
-def weighted(answers: list[tuple[float, float]]) -> tuple[float, float]:
-    """(value, sd) pairs -> weighted mean and its sd, multiplied by the Birge ratio where the answers contradict each other; never below the
-    smallest sd divided by the root of their number."""
-    values, sds = np.array(answers).T
-    weight = 1.0 / np.maximum(sds, 1e-6) ** 2
-    mean = float((weight * values).sum() / weight.sum())
-    sd = float(1.0 / np.sqrt(weight.sum()))
-    if len(answers) > 1:
-        sd *= max(1.0, float(np.sqrt((weight * (values - mean) ** 2).sum() / (len(answers) - 1))))
-    return mean, sd
 
 
 def _pure(levels: Levels, baseline: Array, followup: Array) -> Mask:

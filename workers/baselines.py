@@ -18,7 +18,7 @@ from workers.ports import StudyRow, StudyState
 from workers.refusals import study_of
 
 if TYPE_CHECKING:
-    from triage.assessment import PreparedBaseline
+    from triage.preparation import PreparedBaseline
     from workers.usecases import Deps
 
 log = get_logger(__name__)

@@ -19,8 +19,9 @@ from workers.results import ResultFolder
 from workers.usecases import Deps
 
 if TYPE_CHECKING:
-    from triage.assessment import Context, Outcome, PreparedBaseline
+    from triage.assessment import Context, Outcome
     from triage.baseline import Candidate
+    from triage.preparation import PreparedBaseline
 
 
 class SystemClock:
@@ -118,7 +119,7 @@ class TriageEngine:
         return choose_baseline(study, candidates, infusion_date=infusion_date, latest_days_before_infusion=days)
 
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline:
-        from triage.assessment import prepare_baseline
+        from triage.preparation import prepare_baseline
 
         return prepare_baseline(images, self.atlas, self._settings.triage)
 

@@ -13,7 +13,8 @@ from triage.model import BaselineChoice, Patient, Study, StudyImages
 from workers import refusals
 
 if TYPE_CHECKING:
-    from triage.assessment import Outcome, PreparedBaseline
+    from triage.assessment import Outcome
+    from triage.preparation import PreparedBaseline
     from workers.usecases import Engine, Reader
 
 STEPS = ("reading the follow-up", "reading the baseline", "preparing the baseline", "measuring")

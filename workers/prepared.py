@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from triage.assessment import PreparedBaseline
 from triage.model import DiffusionFacts, Found, Lesion, Measurement, SequenceKind, SeriesHeader, Volume
+from triage.preparation import PreparedBaseline
 from triage.session import Session
 from workers.swap import put_in_place
 

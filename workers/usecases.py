@@ -27,7 +27,8 @@ from workers.log import bind, get_logger, study_hash
 from workers.ports import Bell, Claim, Clock, InstanceFiles, StudyIndex, StudyRow, StudyState
 
 if TYPE_CHECKING:
-    from triage.assessment import Context, Outcome, PreparedBaseline
+    from triage.assessment import Context, Outcome
+    from triage.preparation import PreparedBaseline
 
 log = get_logger(__name__)
 

@@ -13,8 +13,8 @@ import pytest
 
 from bench import real_pairs as real
 from listener import cli
-from triage.assessment import PreparedBaseline
 from triage.model import StudyImages
+from triage.preparation import PreparedBaseline
 from workers import container
 
 

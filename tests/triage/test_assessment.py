@@ -21,15 +21,7 @@ from tests.builders import (
     some_images,
 )
 from triage import assessment as assessment_module
-from triage.assessment import (
-    Context,
-    Outcome,
-    PreparedBaseline,
-    days_after,
-    first_look,
-    full,
-    prepare_baseline,
-)
+from triage.assessment import Context, Outcome, days_after, first_look, full
 from triage.document import to_document
 from triage.errors import NotAssessable
 from triage.measurement import MeasurementLimits, lookup
@@ -48,6 +40,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.regions import THALAMI, mask_of
 from triage.settings import TriageSettings
 

@@ -19,18 +19,8 @@ import atlas as package
 from simulation.effacement import effaced
 from tests.builders import HEAD_MM, scanned
 from triage.comparison import Pair, contrasts, on_common_grid
-from triage.fluid import (
-    BRAIN,
-    FIGURES,
-    KINDS,
-    FluidLimits,
-    Levels,
-    fluid_alone,
-    fluid_changes,
-    mode,
-    shares_of,
-    weighted,
-)
+from triage.fluid import BRAIN, FIGURES, KINDS, FluidLimits, Levels, fluid_alone, fluid_changes, shares_of
+from triage.fluid_statistics import mode, weighted
 from triage.images import NEAREST, from_sitk, isotropic_grid, resample, smooth_to, to_sitk
 from triage.measurement import lookup
 from triage.model import Atlas, Found, Mask, Measurement, RegistrationResult, SequenceKind, Volume

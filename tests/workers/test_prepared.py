@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.builders import rigid
-from triage.assessment import PreparedBaseline
 from triage.model import Found, Lesion, Measurement, SequenceKind, SeriesHeader, Volume
+from triage.preparation import PreparedBaseline
 from triage.session import Session
 from workers import prepared
 

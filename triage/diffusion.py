@@ -105,7 +105,7 @@ def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, lim
     restriction = find_restriction(maps, before, limits.restriction)
     mask = Volume(np.minimum(restriction.clusters, 255).astype(np.uint8), np.asarray(to_anchor @ maps.images.affine))
     return Found(
-        (*_volumes(restriction, maps, limits), *_coefficients(maps, before, limits)),
+        (*_volumes(restriction, maps, _in_view(maps, anatomy), limits), *_coefficients(maps, before, limits)),
         {MASK: mask},
         notices=tuple(_notices(source, restriction, before is not None, maps)),
     )
@@ -223,17 +223,42 @@ def _baseline_maps(
 # -- figures ---------------------------------------------------------------------------------------
 
 
-def _volumes(restriction: Restriction, maps: TissueMaps, limits: DiffusionLimits) -> Iterator[Measurement]:
-    """Restricted volume of the brain, of cortex by lobe and side, and of every other region that has some; number of gyri."""
+def _in_view(maps: TissueMaps, anatomy: Anatomy) -> dict[str, float]:
+    """Share of each cortical region, of all cortex and of the brain that lies inside the diffusion images, 0..1."""
+    images, whole = maps.images, anatomy.labels
+    numbers = {name: [label] for label, name in images.names.items() if name in LOBES}
+    numbers[CORTEX] = [label for labels in numbers.values() for label in labels]
+    numbers[BRAIN] = list(images.names)
+    shares = {}
+    for name, labels in numbers.items():
+        full = float(np.isin(whole.voxels, labels).sum()) * whole.voxel_volume_ml
+        shares[name] = float(np.isin(images.labels, labels).sum()) * images.voxel_ml / full if full else 0.0
+    return shares
+
+
+def _volumes(
+    restriction: Restriction, maps: TissueMaps, in_view: Mapping[str, float], limits: DiffusionLimits
+) -> Iterator[Measurement]:
+    """Restricted volume of the brain, of cortex by lobe and side, and of every other region that has some; number of gyri.
+
+    Nothing found where too little is in view is not measured, rather than 0.
+    """
+
+    def volume(region: str, mask: Mask) -> Measurement:
+        seen = in_view.get(region, 1.0)
+        if seen < limits.min_seen and not mask.any():
+            return not_measured(region, RESTRICTED, "mL", f"coverage: {seen:.0%} of it is in the diffusion images")
+        return _volume(region, mask, maps)
+
     images = maps.images
     everything = restriction.clusters > 0
     cortical = np.isin(restriction.clusters, restriction.cortical) & everything
-    yield _volume(BRAIN, everything, maps)
-    yield _volume(CORTEX, cortical, maps)
+    yield volume(BRAIN, everything)
+    yield volume(CORTEX, cortical)
     numbers = {name: label for label, name in images.names.items()}
     for lobe in LOBES:
         if lobe in numbers and (images.labels == numbers[lobe]).any():
-            yield _volume(lobe, cortical & (restriction.regions == numbers[lobe]), maps)
+            yield volume(lobe, cortical & (restriction.regions == numbers[lobe]))
         else:
             yield not_measured(lobe, RESTRICTED, "mL", "region_missing: the region is not in view")
     for name, label in numbers.items():
@@ -309,6 +334,8 @@ def _notices(source: str, restriction: Restriction, has_baseline: bool, maps: Ti
     yield source
     if not has_baseline:
         yield "diffusion: no earlier DWI and ADC to compare with"
+    if restriction.uncompared > 0:
+        yield f"diffusion: {100 * restriction.uncompared:.0f} % of the tissue was not compared, the earlier images do not show it"
     if restriction.unmirrored:
         yield "diffusion: the two sides could not be compared"
     hidden = 100.0 * float((restriction.zone & maps.brain).sum()) / max(1.0, float(maps.brain.sum()))

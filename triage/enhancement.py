@@ -223,7 +223,10 @@ def _clusters(
     for box, one in standing_out(excess, usable, usable & (excess >= limit), limit / 2, limits.extent_share):
         plexus = (near_ventricles[box][one] <= limits.ventricle_mm).mean() >= limits.ventricle_share
         shifted = np.percentile(unexplained[box][one], UPPER) < limit / 2
-        if not (plexus or shifted or _too_small_or_thin(one, spacing, limits, alone=alone)):
+        # where the baseline's pair has no view, this patient's vessels are not known either
+        unknown = alone or (before is not None and before.seen[box][one].mean() < 0.5)
+        weak = unknown and float(excess[box][one].max()) < np.log1p(limits.rise_alone_percent / 100.0)
+        if not (plexus or shifted or weak or _too_small_or_thin(one, spacing, limits, alone=unknown)):
             found.append((box, one))
     out = np.zeros(place.labels.shape, dtype=np.uint8)
     for number, (box, one) in enumerate(sorted(found, key=lambda item: -int(item[1].sum()))[:255], start=1):

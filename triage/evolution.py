@@ -135,22 +135,45 @@ def evolution(
         return None
     past = sorted((v for v in map(visit_of, earlier) if _is_followup(v, now)), key=lambda v: v.study_date or date.min)
     courses = (_course(pattern, now, past, limits) for pattern in FIGURES)
-    loss = _later_loss(now, past, restriction or CorticalDiffusionLimits())
+    loss = _later_loss(now, list(map(visit_of, earlier)), restriction or CorticalDiffusionLimits())
     return Evolution(tuple(c for c in courses if c is not None), _trends([*past, now]), loss)
 
 
-def _later_loss(now: Visit, past: Sequence[Visit], limits: CorticalDiffusionLimits) -> Finding | None:
-    """Loss of cortex where an earlier study showed the pattern. Each lobe counts from the first study that showed it restricted."""
+def _later_loss(now: Visit, visits: Sequence[Visit], limits: CorticalDiffusionLimits) -> Finding | None:
+    """Loss of cortex where an earlier study (also when it became the baseline) showed the pattern; None: none did.
+
+    Each lobe counts from the first study that showed it restricted.
+    """
+    baseline = next((v.study_date for v in visits if v.study_instance_uid == now.baseline_uid), None)
+    shown = [v for v in visits if v.presence.get("C") == Presence.PRESENT and _before(v, now)]
     sites: dict[str, SiteLater] = {}
-    for visit in past:
-        if visit.presence.get("C") != Presence.PRESENT or visit.study_date is None or now.study_date is None:
-            continue
+    for visit in sorted(shown, key=lambda v: v.study_date or date.min):
         for (region, quantity), (ml, _, _) in visit.figures.items():
             if quantity == RESTRICTED and region.startswith("cortex_") and ml and ml >= limits.possible_ml:
-                change, sd, _ = now.figures.get((region, SWELLING), (None, None, "%"))
-                days = (now.study_date - visit.study_date).days
-                sites.setdefault(region, SiteLater(region, ml, days, change, sd))
-    return later_loss(tuple(sites.values()), limits) if sites else None
+                sites.setdefault(region, _site(region, ml, visit, now, baseline))
+    return later_loss(tuple(sites.values()), _elsewhere(now, sites), limits) if shown else None
+
+
+def _before(visit: Visit, now: Visit) -> bool:
+    dated = visit.study_date is not None and now.study_date is not None and visit.study_date < now.study_date
+    return dated and (visit.days is None or visit.days >= 0)
+
+
+def _site(region: str, ml: float, visit: Visit, now: Visit, baseline: date | None) -> SiteLater:
+    assert visit.study_date is not None and now.study_date is not None  # noqa: S101, PT018 - see _before
+    change, sd, _ = now.figures.get((region, SWELLING), (None, None, "%"))
+    older = baseline is None or baseline < visit.study_date
+    return SiteLater(region, ml, (now.study_date - visit.study_date).days, change, sd, older)
+
+
+def _elsewhere(now: Visit, sites: Mapping[str, SiteLater]) -> float | None:
+    """Median volume change of the lobes without restriction, percent."""
+    changes = [
+        value
+        for (region, quantity), (value, _, _) in now.figures.items()
+        if quantity == SWELLING and region.startswith("cortex_") and region not in sites and value is not None
+    ]
+    return float(np.median(changes)) if changes else None
 
 
 def _is_followup(visit: Visit, now: Visit) -> bool:

@@ -115,7 +115,7 @@ class Candidates:
     """Clusters of ``volume_enhancing_ml`` and more, largest first. smallest_ml: what counts without enhancement.
 
     injury_mm: distance to the nearest lesion or cavity of the baseline, (k, j, i), None when there is none. problem: why nothing was looked for.
-    regional_ml: volume of symmetric changes that were left to the other patterns.
+    regional_ml: volume of symmetric changes that were left to the other patterns. history: whether the baseline's old lesions are known.
     """
 
     clusters: tuple[Cluster, ...]
@@ -123,6 +123,7 @@ class Candidates:
     injury_mm: Floats | None
     regional_ml: float = 0.0
     problem: str | None = None
+    history: bool = True
 
 
 def candidates(
@@ -154,7 +155,11 @@ def candidates(
     offset = np.array([s.start for s in box])
     clusters = (_placed(one, offset) for one in found)
     return Candidates(
-        tuple(sorted(clusters, key=lambda c: -c.volume_ml)), smallest, _injury_mm(pair, chronic), regional_ml=regional
+        tuple(sorted(clusters, key=lambda c: -c.volume_ml)),
+        smallest,
+        _injury_mm(pair, chronic),
+        regional_ml=regional,
+        history=chronic is not None,
     )
 
 
@@ -187,7 +192,10 @@ def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits:
         labels[cluster.at()] = lesion.number
         lesions.append(lesion)
     return Found(
-        _figures(lesions, limits), {"new_lesions": in_followup_space(pair, labels)}, tuple(lesions), _notices(found)
+        _figures(lesions, limits, history=found.history),
+        {"new_lesions": in_followup_space(pair, labels)},
+        tuple(lesions),
+        _notices(found),
     )
 
 
@@ -209,12 +217,20 @@ def _lesion(number: int, cluster: Cluster, pair: Pair, found: Candidates, lit: f
     )
 
 
-def _figures(lesions: list[Lesion], limits: LesionLimits) -> tuple[Measurement, ...]:
+def _figures(lesions: list[Lesion], limits: LesionLimits, *, history: bool) -> tuple[Measurement, ...]:
+    """history: whether the baseline's old lesions are known; if not, no lesion is said to lie away from them."""
     sizes = [lesion.volume_ml for lesion in lesions]
     near = [one for one in lesions if one.prior_injury_mm is not None and one.prior_injury_mm <= limits.prior_injury_mm]
     values = (float(len(lesions)), float(sum(sizes)), max(sizes, default=0.0), float(len(near)))
-    return tuple(
+    figures = tuple(
         Measurement("brain", quantity, value, unit) for (quantity, unit), value in zip(QUANTITIES, values, strict=True)
+    )
+    if history:
+        return figures
+    name, unit = QUANTITIES[-1]
+    return (
+        *figures[:-1],
+        not_measured("brain", name, unit, "no_chronic_mask: old lesions of the baseline are not known"),
     )
 
 

@@ -55,6 +55,7 @@ class RestrictionLimits:
     grow_share, grow_mm: a cluster takes neighbours at least this share as bright as its own median, within this distance;
     grow_sd: and this many standard deviations above their tissue; grow_adc_ratio: and at most this ADC, which with a baseline also is
     the largest mean ADC of the smoothed seeds. With a baseline all three are read from the change since.
+    seam_mm: tissue that the baseline does not show counts as such when it is thicker than twice this; thinner is a seam of two masks.
     zone_mm, pile_up: no cluster starts within this distance of signal dropout inside the brain, nor where the image without diffusion
     weighting is brighter than its tissue by this factor (piled-up signal at the skull base and sinuses).
     """
@@ -77,6 +78,7 @@ class RestrictionLimits:
     grow_sd: float = 1.5
     grow_mm: float = 4.0
     grow_adc_ratio: float = 0.95
+    seam_mm: float = 4.0
     zone_mm: float = 6.0
     pile_up: float = 2.0
 
@@ -84,13 +86,15 @@ class RestrictionLimits:
 @dataclass(frozen=True, eq=False)
 class Restriction:
     """clusters: numbered, 1 the largest; int32 (k, j, i). regions: atlas label of every clustered voxel, else 0. cortical: numbers of those that
-    lie mainly in cortex. zone: where susceptibility hides everything. unmirrored: the sides could not be compared."""
+    lie mainly in cortex. zone: where susceptibility hides everything. unmirrored: the sides could not be compared. uncompared: share of the
+    tissue that the baseline does not show (0 without a baseline)."""
 
     clusters: npt.NDArray[np.int32]
     regions: npt.NDArray[np.uint8]
     cortical: tuple[int, ...]
     zone: Mask
     unmirrored: bool
+    uncompared: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +121,43 @@ class _Border:
 
 
 def find_restriction(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> Restriction:
-    """Restricted tissue; with a baseline only what is new since."""
+    """Restricted tissue; with a baseline only what is new since, but where the baseline shows no tissue, all of it."""
     judged = _judge(maps, baseline, limits)
     zone = susceptibility_zone(maps, limits)
-    seeds = _seeds(maps, judged, limits) & (maps.depth_mm > limits.rim_mm) & ~zone
-    grown = _grow(_believed(seeds, judged, maps, limits), _border(maps, baseline, limits), judged, maps, limits)
+    grown = _found(maps, baseline, judged, zone, limits)
+    uncompared = np.zeros_like(zone) if baseline is None else _uncompared(maps, baseline, limits)
+    if uncompared.any():
+        grown |= _mostly_in(uncompared, _found(maps, None, _judge(maps, None, limits), zone, limits))
     clusters = _by_size(grown)
     regions, cortical = _sites(clusters, maps)
-    return Restriction(clusters, regions, cortical, zone, judged.beyond_mirror is None)
+    share = float(uncompared.sum()) / max(1, int(maps.tissue.sum()))
+    return Restriction(clusters, regions, cortical, zone, judged.beyond_mirror is None, share)
+
+
+def _found(
+    maps: TissueMaps, baseline: TissueMaps | None, judged: _Judged, zone: Mask, limits: RestrictionLimits
+) -> Mask:
+    seeds = _seeds(maps, judged, limits) & (maps.depth_mm > limits.rim_mm) & ~zone
+    return _grow(_believed(seeds, judged, maps, limits), _border(maps, baseline, limits), judged, maps, limits)
+
+
+def _uncompared(maps: TissueMaps, baseline: TissueMaps, limits: RestrictionLimits) -> Mask:
+    """Tissue that the baseline does not show, seams of two masks left out."""
+    spacing = maps.images.spacing_mm
+    outside = maps.tissue & ~baseline.tissue
+    core = ndi.distance_transform_edt(outside, sampling=spacing) > limits.seam_mm
+    if not core.any():
+        return np.zeros_like(outside)
+    return np.asarray(outside & (ndi.distance_transform_edt(~core, sampling=spacing) <= limits.seam_mm + spacing.max()))
+
+
+def _mostly_in(place: Mask, mask: Mask) -> Mask:
+    """The clusters of ``mask`` of which at least half lies in ``place``."""
+    numbered, count = ndi.label(mask, NEIGHBOURS)
+    keep = np.zeros(count + 1, dtype=bool)
+    if count:
+        keep[1:] = ndi.mean(place.astype(np.float64), numbered, np.arange(1, count + 1)) >= 0.5
+    return np.asarray(keep[numbered])
 
 
 def susceptibility_zone(maps: TissueMaps, limits: RestrictionLimits) -> Mask:

@@ -85,7 +85,10 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume) -> Volume | None:
     if not low:
         return None
     stacks = [stack_of(group) for group in _repeated(low)]
-    voxels = np.asarray(np.mean([load(stack) for stack in stacks], axis=0), np.float32)
+    loaded = [load(stack) for stack in stacks]
+    if len({one.shape for one in loaded}) > 1:
+        raise NotAssessable("geometry", "the images without diffusion weighting have different sizes")
+    voxels = np.asarray(np.mean(loaded, axis=0), np.float32)
     same = voxels.shape == beside.voxels.shape and np.allclose(stacks[0].affine, beside.affine, atol=GRID_TOLERANCE_MM)
     return Volume(voxels, stacks[0].affine) if same else None
 

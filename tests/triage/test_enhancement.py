@@ -172,3 +172,19 @@ def test_moved_series_are_measured_where_they_lie(pair: Pair) -> None:
     found = enhancing(pair, replace(session, volumes=volumes, to_anchor=placed), None, LIMITS)
     assert found.clusters is not None
     assert np.array(ndi.center_of_mass(found.clusters > 0)) == pytest.approx(LESION, abs=0.5)
+
+
+def test_where_the_baselines_pair_has_no_view_the_wider_limits_hold(pair: Pair) -> None:
+    """What is weak there may be a vessel that was always there; what is strong and large counts."""
+    before = a_session()
+    cut = {
+        kind: replace(v, voxels=np.where(np.arange(v.voxels.shape[0])[:, None, None] < 15, 0, v.voxels))
+        for kind, v in before.volumes.items()
+    }
+    blind = replace(before, volumes=cut)
+    spot = ball((10, *LESION[1:]), 4.0)
+    weak, strong = (volume_of(enhancing(pair, a_session(spot, p), blind, LIMITS)) or 0.0 for p in (17.0, 40.0))
+    seen = volume_of(enhancing(pair, a_session(spot, 17.0), before, LIMITS)) or 0.0
+    assert weak == 0.0
+    assert strong > 0.1
+    assert seen > 0.05, "the same weak spot counts where the baseline shows that it is new"

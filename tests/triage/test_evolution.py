@@ -203,6 +203,7 @@ def test_more_uncertainty_never_makes_a_difference(before: float, now: float, sd
 # -- cortical loss after restriction ---------------------------------------------------------------
 
 LOBE = "cortex_occipital_right"
+OTHER = "cortex_frontal_left"
 
 
 def a_restricted_study(day: int, ml: float = 2.0, presence: str = PRESENT, **more: Any) -> dict[str, Any]:
@@ -212,9 +213,11 @@ def a_restricted_study(day: int, ml: float = 2.0, presence: str = PRESENT, **mor
     )  # fmt: skip
 
 
-def a_study_of_volume(day: int, percent: float | None, sd: float = 1.5) -> dict[str, Any]:
+def a_study_of_volume(day: int, percent: float | None, sd: float = 1.5, **more: Any) -> dict[str, Any]:
     figure = {"region": LOBE, "quantity": "volume_change_percent", "value": percent, "uncertainty": sd, "unit": "%"}
-    return a_document(day, None, ABSENT, pattern="C", measurements=[figure])
+    return a_document(
+        day, None, ABSENT, pattern="C", measurements=[figure, {**figure, "region": OTHER, "value": 0.5}], **more
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,12 +225,18 @@ def a_study_of_volume(day: int, percent: float | None, sd: float = 1.5) -> dict[
     [
         pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0)], PRESENT, "right occipital -9 %", id="lost"),
         pytest.param([a_restricted_study(7), a_study_of_volume(40, -1.0)], ABSENT, "no loss", id="noop: kept"),
-        pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0, 5.0)], ABSENT, "no loss", id="too uncertain"),
+        pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0, 5.0)], UNKNOWN, "too uncertain", id="too uncertain"),
         pytest.param([a_restricted_study(7), a_study_of_volume(12, -9.0)], UNKNOWN, "5 days since", id="too early"),
         pytest.param([a_restricted_study(7), a_study_of_volume(40, None)], UNKNOWN, "not measured", id="not measured"),
-        pytest.param([a_restricted_study(7), a_document(40)], UNKNOWN, "not measured", id="no such figure"),
+        pytest.param([a_restricted_study(7), a_document(40)], UNKNOWN, "no other lobe", id="no such figure"),
         pytest.param(
             [a_restricted_study(7), a_restricted_study(30), a_study_of_volume(40, -9.0)], PRESENT, "-9 %", id="counted from the first"
+        ),
+        pytest.param(
+            [a_restricted_study(7, ml=0.1), a_study_of_volume(40, -9.0)], UNKNOWN, "no single lobe", id="too little in each lobe"
+        ),
+        pytest.param(
+            [a_restricted_study(7), a_study_of_volume(40, -9.0, baseline="1.107")], UNKNOWN, "later than", id="it is the baseline"
         ),
     ],
 )  # fmt: skip
@@ -243,7 +252,6 @@ def test_later_loss_at_the_site(documents: list[dict[str, Any]], presence: str, 
     "before",
     [
         pytest.param(a_restricted_study(7, presence=ABSENT), id="the pattern was absent"),
-        pytest.param(a_restricted_study(7, ml=0.1), id="too little in that lobe"),
         pytest.param(a_restricted_study(-5), id="before the infusion"),
         pytest.param(a_document(7, pattern="C", presence=UNKNOWN), id="not judged before"),
     ],

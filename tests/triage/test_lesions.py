@@ -77,7 +77,7 @@ def test_a_new_lesion_has_its_volume_site_and_place() -> None:
     assert value(found, "lesion_count") == 1
     assert value(found, "lesion_volume_ml") == pytest.approx(lesion.volume_ml)
     assert value(found, "largest_lesion_ml") == pytest.approx(lesion.volume_ml)
-    assert value(found, "lesions_at_prior_injury") == 0
+    assert value(found, "lesions_at_prior_injury") is None, "the old lesions of the baseline are not known"
 
 
 def test_the_mask_carries_the_numbers_and_the_largest_comes_first() -> None:

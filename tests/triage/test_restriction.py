@@ -266,3 +266,25 @@ def test_nothing_is_found_beside_a_signal_void(void: bool) -> None:
 def test_what_lies_along_the_rim_needs_more_mass(share: float, alone: bool, factor: float) -> None:
     found = _shallow_factor(np.array([share]), RestrictionLimits(), alone)
     assert found[0] == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("patches", [(LEFT_CORTEX,), ()], ids=["a patch there", "noop: nothing there"])
+def test_what_the_baseline_does_not_show_is_judged_without_it(patches: tuple[Patch, ...]) -> None:
+    """A baseline whose diffusion images end before the left side can say nothing about it, least of all that nothing is new."""
+    before = a_session(seed=2)
+    cut = {kind: replace(v, voxels=np.where(np.arange(SIZE) < 34, v.voxels, 0)) for kind, v in before.volumes.items()}
+    found = found_in(a_session(*patches), replace(before, volumes=cut))
+    assert any("was not compared" in notice for notice in found.notices)
+    assert ml(found, "cortex_frontal_left") == (pytest.approx(PATCH_ML, rel=0.5) if patches else 0.0)
+
+
+def test_little_cortex_in_view_is_not_called_unrestricted() -> None:
+    """A thin slab: the rest of the cortex was not looked at."""
+    whole = a_session()
+    slab = {
+        kind: Volume(v.voxels[20:30], v.affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 20], [0, 0, 0, 1.0]]))
+        for kind, v in whole.volumes.items()
+    }
+    found = lookup(found_in(replace(whole, volumes=slab, dwi_b0=None)).measurements, "cortex", RESTRICTED)
+    assert found.value is None
+    assert (found.reason or "").startswith("coverage: ")

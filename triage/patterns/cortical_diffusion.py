@@ -15,6 +15,9 @@ VOLUME, GYRI, ADC = "restricted_volume_ml", "restricted_gyri", "adc_um2_s"
 CORTEX, BRAIN = "cortex", "brain"
 
 
+KEPT_Z = 1.645  # one-sided 95 %
+
+
 @dataclass(frozen=True)
 class CorticalDiffusionLimits:
     """Limits of pattern C (clinical.md).
@@ -106,8 +109,8 @@ def _evidence(measurements: tuple[Measurement, ...]) -> Iterator[str]:
 class SiteLater:
     """One lobe, weeks after it was restricted.
 
-    restricted_ml: at the earlier study. days: since then. volume_change_percent: of the lobe's cortex against the study before the restriction
-    (None: not measured), with its standard deviation.
+    restricted_ml: at the earlier study. days: since then. volume_change_percent: of the lobe's cortex since the baseline (None: not
+    measured), with its standard deviation. baseline_before: whether that baseline is older than the restriction.
     """
 
     region: str
@@ -115,39 +118,76 @@ class SiteLater:
     days: int
     volume_change_percent: float | None
     uncertainty_percent: float | None
+    baseline_before: bool = True
 
 
-def later_loss(sites: tuple[SiteLater, ...], limits: CorticalDiffusionLimits) -> Finding:
+def later_loss(
+    sites: tuple[SiteLater, ...], elsewhere_percent: float | None, limits: CorticalDiffusionLimits
+) -> Finding:
     """Later cortical loss at the site of earlier restriction, the atrophy that follows pattern C.
 
-    Present when a lobe that held at least ``possible_ml`` lost volume, after at least ``later_days``, beyond the limit and ``later_z``
-    times its uncertainty. Indeterminate when no such lobe could be measured, or too early.
+    Present when a lobe lost, after at least ``later_days``, more volume than the other lobes by the limit and by ``later_z`` times its
+    uncertainty: steroids, dehydration and time widen all sulci. Absent only when every such lobe was measured well enough to exclude that loss.
+
+    Args:
+        sites: lobes that held at least ``possible_ml`` of restricted tissue in an earlier study with the pattern.
+        elsewhere_percent: median volume change of the lobes that were never restricted; None: not measured.
     """
-    title = "later cortical loss at the same site"
-    due = [s for s in sites if s.restricted_ml >= limits.possible_ml]
-    if not due:
-        return Finding(PATTERN, Presence.ABSENT, None, f"{title}: nothing was restricted before")
-    late = [s for s in due if s.days >= limits.later_days]
+    late = [s for s in sites if s.days >= limits.later_days]
+    if not sites:
+        return _later(Presence.INDETERMINATE, "no single lobe held enough of the earlier restriction")
     if not late:
-        return Finding(
-            PATTERN, Presence.INDETERMINATE, None,
-            f"{title}: {max(s.days for s in due)} days since, loss shows after {limits.later_days}",
-        )  # fmt: skip
-    measured = [s for s in late if s.volume_change_percent is not None and s.uncertainty_percent is not None]
-    if not measured:
-        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{title}: the volume change was not measured")
-    lost = [s for s in measured if _lost(s, limits)]
-    evidence = tuple(f"{s.region}/volume_change_percent={s.volume_change_percent:.1f} %" for s in measured)
-    if not lost:
-        return Finding(
-            PATTERN, Presence.ABSENT, None, f"{title}: no loss beyond {limits.later_volume_percent:g} %", evidence
+        return _later(
+            Presence.INDETERMINATE,
+            f"{max(s.days for s in sites)} days since, loss shows after {limits.later_days}",
         )
-    where = ", ".join(f"{_plain(s.region)} {s.volume_change_percent:.0f} %" for s in lost)
-    return Finding(PATTERN, Presence.PRESENT, Strength.SUSPECTED, f"{title}: {where}", evidence)
+    if elsewhere_percent is None:
+        return _later(Presence.INDETERMINATE, "no other lobe was measured to compare with")
+    evidence = (
+        *(
+            f"{s.region}/volume_change_percent={s.volume_change_percent:.1f} %"
+            for s in late
+            if s.volume_change_percent is not None
+        ),
+        f"other lobes/volume_change_percent={elsewhere_percent:.1f} %",
+    )
+    excess = {s.region: _excess(s, elsewhere_percent) for s in late}
+    beside = f" (other lobes {elsewhere_percent:.0f} %)"
+    lost = [s for s in late if (found := excess[s.region]) and _lost(*found, limits)]
+    if lost:
+        where = ", ".join(f"{_plain(s.region)} {s.volume_change_percent:.0f} %" for s in lost)
+        return _later(Presence.PRESENT, where + beside, evidence)
+    open_ = [s for s in late if not ((found := excess[s.region]) and _kept(*found, limits))]
+    if open_:
+        why = ", ".join(f"{_plain(s.region)} {_why_open(s)}" for s in open_)
+        return _later(Presence.INDETERMINATE, why, evidence)
+    return _later(Presence.ABSENT, f"no loss beyond {limits.later_volume_percent:g} %{beside}", evidence)
 
 
-def _lost(site: SiteLater, limits: CorticalDiffusionLimits) -> bool:
-    change = site.volume_change_percent
-    if change is None or change > limits.later_volume_percent:
-        return False
-    return site.uncertainty_percent is not None and -change >= limits.later_z * site.uncertainty_percent
+def _later(presence: Presence, text: str, evidence: tuple[str, ...] = ()) -> Finding:
+    strength = Strength.SUSPECTED if presence is Presence.PRESENT else None
+    return Finding(PATTERN, presence, strength, f"later cortical loss at the same site: {text}", evidence)
+
+
+def _excess(site: SiteLater, elsewhere_percent: float) -> tuple[float, float] | None:
+    """(change beyond the other lobes, its standard deviation), percent; None: not known."""
+    if not site.baseline_before or site.volume_change_percent is None or site.uncertainty_percent is None:
+        return None
+    return site.volume_change_percent - elsewhere_percent, site.uncertainty_percent
+
+
+def _lost(excess: float, sd: float, limits: CorticalDiffusionLimits) -> bool:
+    return excess <= limits.later_volume_percent and -excess >= limits.later_z * sd
+
+
+def _kept(excess: float, sd: float, limits: CorticalDiffusionLimits) -> bool:
+    """A loss of the limit lies outside the uncertainty (one-sided 95 %)."""
+    return excess - KEPT_Z * sd > limits.later_volume_percent
+
+
+def _why_open(site: SiteLater) -> str:
+    if not site.baseline_before:
+        return "is compared with a baseline later than the restriction"
+    if site.volume_change_percent is None or site.uncertainty_percent is None:
+        return "was not measured"
+    return f"{site.volume_change_percent:.0f} +- {site.uncertainty_percent:.0f} %, too uncertain"

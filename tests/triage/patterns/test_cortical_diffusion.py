@@ -71,13 +71,34 @@ def test_white_matter_alone_is_not_the_pattern_but_is_said() -> None:
     ("site", "presence"),
     [
         pytest.param(SiteLater(OCCIPITAL, 2.0, 30, -9.0, 2.0), Presence.PRESENT, id="loss"),
-        pytest.param(SiteLater(OCCIPITAL, 2.0, 30, -9.0, 5.0), Presence.ABSENT, id="within the uncertainty"),
+        pytest.param(SiteLater(OCCIPITAL, 2.0, 30, -9.0, 5.0), Presence.INDETERMINATE, id="too uncertain"),
         pytest.param(SiteLater(OCCIPITAL, 2.0, 30, -9.0, None), Presence.INDETERMINATE, id="uncertainty unknown"),
         pytest.param(SiteLater(OCCIPITAL, 2.0, 30, -2.0, 0.5), Presence.ABSENT, id="no loss"),
         pytest.param(SiteLater(OCCIPITAL, 2.0, 20, -9.0, 2.0), Presence.INDETERMINATE, id="too early"),
         pytest.param(SiteLater(OCCIPITAL, 2.0, 30, None, None), Presence.INDETERMINATE, id="not measured"),
-        pytest.param(SiteLater(OCCIPITAL, 0.0, 30, -9.0, 2.0), Presence.ABSENT, id="nothing was restricted"),
+        pytest.param(
+            SiteLater(OCCIPITAL, 2.0, 30, -9.0, 2.0, baseline_before=False), Presence.INDETERMINATE, id="baseline later"
+        ),
     ],
 )
 def test_later_loss(site: SiteLater, presence: Presence) -> None:
-    assert later_loss((site,), LIMITS).presence is presence
+    assert later_loss((site,), 0.0, LIMITS).presence is presence
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "presence"),
+    [
+        pytest.param(-8.0, Presence.ABSENT, id="all sulci widened alike"),
+        pytest.param(2.0, Presence.PRESENT, id="this lobe alone"),
+        pytest.param(None, Presence.INDETERMINATE, id="not measured elsewhere"),
+    ],
+)
+def test_loss_counts_beyond_what_other_lobes_lost(elsewhere: float | None, presence: Presence) -> None:
+    assert later_loss((SiteLater(OCCIPITAL, 2.0, 30, -9.0, 1.5),), elsewhere, LIMITS).presence is presence
+
+
+def test_one_lobe_kept_and_one_not_measured_is_not_absent() -> None:
+    kept, unknown = SiteLater(OCCIPITAL, 2.0, 30, 0.0, 1.0), SiteLater("cortex_parietal_left", 2.0, 30, None, None)
+    found = later_loss((kept, unknown), 0.0, LIMITS)
+    assert found.presence is Presence.INDETERMINATE
+    assert "left parietal was not measured" in found.explanation

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from listener.cli_common import ConfigOption, JsonFlag, existing_index, load_settings, out, print_json, quiet_logging
-from triage.errors import Misconfigured
+from triage.errors import Misconfigured, Transient
 
 store = typer.Typer(help="The stored images.", no_args_is_help=True)
 
@@ -59,6 +59,8 @@ def clean(
             why = keeps(facts, now=datetime.now(UTC), settings=settings.store)
             kept[facts.row.study_instance_uid] = why or "recent"
     chosen = retention.plan() if dry_run else retention.run()
+    if chosen is None:
+        raise Transient("the node, or another host, is deleting images at this moment; nothing was done here")
     for one in chosen:
         kept.pop(one.study_instance_uid, None)
     entries: list[dict[str, Any]] = [

@@ -26,7 +26,7 @@ from listener.audit_messages import Peer
 from listener.meters import Meter
 from listener.reception import Tally
 from listener.services import Services
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from workers.settings import ListenerSettings
 from workers.settings import Peer as ListedPeer
@@ -123,7 +123,7 @@ class Receiver:
                 connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             self._server.finish_request(connection, connection.getpeername())
         except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on
-            log.warning("connection.failed", address=str(address), error=repr(error))
+            log.warning("connection.failed", address=str(address), error=brief(error))
             connection.close()
             self._open.pop(self._taking.association, None)
             self._on_end(self._taking)

@@ -24,7 +24,7 @@ from workers.conflicts import ConflictWatch
 from workers.files import FileStore, open_files
 from workers.hosts import BEAT_EVERY_S, Hosts
 from workers.index_writer import IndexWriter
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.ports import InstanceRow
 from workers.reconcile import reconcile
 from workers.retention import retention_of
@@ -33,6 +33,7 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 INDEX_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 300.0  # between scans that fail by a fault of the program: each costs a look at every folder
 FLUSH_S = 10.0
 CONFLICTS_EVERY_S = 2.0
 RETENTION_EVERY_S = 600.0
@@ -70,7 +71,7 @@ def run(
         takes = _takes(settings, store, index, writer, meter)
         parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
         auditor = auditor_of(settings)
-        parts.enter_context(_scanning(store, index, writer))
+        parts.enter_context(_scanning(store, index, writer, hosts))
         if hosts is not None:
             parts.enter_context(repeating("hosts", _look_after(hosts, writer), every_s=BEAT_EVERY_S))
         numbers = _numbers(meter, meters, writer)
@@ -170,36 +171,55 @@ def _writing(index: LateIndex, on_stored: OnStored | None, hosts: Hosts | None) 
 
 
 @contextlib.contextmanager
-def _scanning(store: FileStore, index: LateIndex, writer: IndexWriter) -> Iterator[None]:
+def _scanning(store: FileStore, index: LateIndex, writer: IndexWriter, hosts: Hosts | None) -> Iterator[None]:
     """Scan in the background at start, and again whenever the writer had to drop rows."""
     stop = threading.Event()
-    thread = threading.Thread(target=_scan, args=(store, index, writer, stop), name="reconcile", daemon=True)
+    thread = threading.Thread(target=_scan, args=(store, index, writer, stop, hosts), name="reconcile", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join(FLUSH_S)
+        if thread.is_alive():
+            writer.incomplete.set()  # it hangs on the file system: what it was to find is not in the index
 
 
-def _scan(store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event) -> None:
-    wanted = True
+def _scan(
+    store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
+) -> None:
+    writer.incomplete.set()  # nobody has looked yet
+    pause_s = INDEX_PAUSE_S
     while not stop.is_set():
-        if wanted:
-            writer.incomplete.clear()
-            with _reported("store.sweep_failed"):
-                log.info("store.swept", temporary_files=store.sweep_temporary())
-            try:
-                wanted = not reconcile(store, index, stop=stop).finished
-            except Transient as error:
-                log.warning("store.scan_waits", error=str(error))
-            except Exception:  # reception goes on; the next start scans again
-                log.exception("store.scan_failed")
-                wanted = False
-        stop.wait(INDEX_PAUSE_S)
-        wanted = wanted or writer.incomplete.is_set()
-    if wanted:
-        writer.incomplete.set()  # not everything is in the index yet, and others may have to know
+        if writer.incomplete.is_set():
+            known = _scan_once(store, index, writer, stop, hosts)
+            pause_s = INDEX_PAUSE_S if known else min(2 * pause_s, LONGEST_PAUSE_S)
+        stop.wait(pause_s)
+
+
+def _scan_once(
+    store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None
+) -> bool:
+    """False: it failed by a fault of the program. ``incomplete`` stays set unless the scan came to its end."""
+    writer.incomplete.clear()  # before the scan: what is dropped meanwhile sets it again
+    finished = known = False
+    try:
+        claims = hosts.claims() if hosts is not None else frozenset()
+        with _reported("store.sweep_failed"):
+            log.info("store.swept", temporary_files=store.sweep_temporary())
+        finished = reconcile(store, index, stop=stop).finished
+        known = True
+        if finished and hosts is not None:
+            hosts.settle(claims)
+    except (Transient, OSError) as error:
+        known = True
+        log.warning("store.scan_waits", error=brief(error))
+    except Exception:  # reception goes on
+        log.exception("store.scan_failed")
+    finally:
+        if not finished:
+            writer.incomplete.set()
+    return known
 
 
 @contextlib.contextmanager

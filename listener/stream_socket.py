@@ -29,7 +29,9 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
     def __init__(self, assoc: Any, connection: Any, *, first_timeout_s: float, pdu_timeout_s: float) -> None:
         super().__init__(assoc, client_socket=connection)
         # pages of its own: resident only as far as they were used, and given back at the end
-        self.buffer = mmap.mmap(-1, BUFFER_BYTES)
+        self.buffer = mmap.mmap(-1, BUFFER_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with suppress(OSError):  # a kernel without them; neighbouring buffers could else become one huge page
+            self.buffer.madvise(mmap.MADV_NOHUGEPAGE)
         self.view = memoryview(self.buffer)
         self.low = self.high = 0  # unread bytes are buffer[low:high]
         self.deadline = 0.0

@@ -145,6 +145,12 @@ def test_several_hosts_share_a_folder_and_nothing_else() -> None:
     assert services["listener"]["ports"] == [f"{settings.listener.port}:{settings.listener.port}"]
 
 
+def test_services_with_patient_data_answer_only_where_they_are_told_to() -> None:
+    services = yaml.safe_load((ROOT / "compose.hosts.yaml").read_text(encoding="utf-8"))["services"]
+    for name, port in (("postgres", 5432), ("redis", 6379)):
+        assert services[name]["ports"] == [f"${{ICANSEE_SERVICES_ADDRESS:-127.0.0.1}}:{port}:{port}"]
+
+
 def test_the_broker_remembers_across_a_restart(compose: dict[str, Any]) -> None:
     redis = compose["services"]["redis"]
     assert redis["command"][redis["command"].index("--appendonly") + 1] == "yes"

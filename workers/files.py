@@ -5,9 +5,12 @@ different content under a UID that is already stored. A file under its final nam
 one which a crash cut short is replaced when its sender sends it again.
 
 Commit is: write, give the final name, fsync(file), answer; on ext4 and XFS one flush makes both last, because naming
-and file are in one journal (simulated power cuts there lost 0 of 5,090 acknowledged objects). On any other file system
-fsync(folder) comes before the answer too. A crash between the name and the fsync can leave a short file that nobody was
-promised; part10.is_complete tells it.
+and file are in one journal (simulated power cuts there lost 0 of 5,090 acknowledged objects). A crash between the name
+and the fsync can leave a short file that nobody was promised; part10.is_complete tells it.
+
+On any other file system, and on one that several hosts share: write, fsync(file), give the final name, fsync(folder),
+answer. What has its final name there is on the disk, so that another host may acknowledge the same object, or scan it,
+at any moment; the name is therefore never taken back.
 """
 
 from __future__ import annotations
@@ -101,6 +104,7 @@ def open_files(settings: NodeSettings) -> FileStore:
         min_free_bytes=settings.store.min_free_bytes,
         max_object_bytes=settings.listener.max_object_bytes,
         durable=settings.listener.durable,
+        sync_folders=True if settings.store.shared_dir is not None else None,
     )
 
 
@@ -112,7 +116,8 @@ class FileStore:
         min_free_bytes: nothing is accepted while less than this is free on the disk.
         max_object_bytes: largest data set accepted.
         durable: False leaves out every fsync (for measurements: a power cut then loses acknowledged objects).
-        sync_folders: whether names need a flush of their own; None: unless the file system is known to need none.
+        sync_folders: content is flushed before it gets its name, and names have a flush of their own; None: unless the
+            file system is known to need neither. True where several hosts share the folder.
         now: the clock, UTC.
     """
 
@@ -136,7 +141,7 @@ class FileStore:
         for folder in (self.conflicts, *(self.root / name for name in folders())):
             folder.mkdir(parents=True, exist_ok=True)
         known = file_system_of(self.root) in ONE_FLUSH_FILE_SYSTEMS
-        self._sync_folders = not known if sync_folders is None else sync_folders
+        self.sync_folders = not known if sync_folders is None else sync_folders
 
     def path(self, row: InstanceRow) -> Path:
         """Absolute path of an indexed instance.
@@ -192,10 +197,18 @@ class FileStore:
 
     def make_durable(self, fd: int, folder: Path) -> None:
         """Flush a file and its name. Concurrent calls are grouped by the journal of the file system."""
+        self.flush(fd)
+        if self.sync_folders:
+            self.flush_names(folder)
+
+    def flush(self, fd: int) -> None:
+        """Flush the content of a file."""
+        if self._durable:
+            os.fsync(fd)
+
+    def flush_names(self, folder: Path) -> None:
+        """Flush the names in a folder."""
         if not self._durable:
-            return
-        os.fsync(fd)
-        if not self._sync_folders:
             return
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -279,6 +292,8 @@ class Spool:
         return head
 
     def _commit(self) -> tuple[Outcome, Path]:
+        if self._store.sync_folders:
+            self._store.flush(self._fd)  # while only we know it: when this fails, nobody else has seen anything
         # link() fails when the name exists: of two senders of one UID exactly one is first. rename() would replace.
         try:
             os.link(self._temporary, self._final)
@@ -306,11 +321,16 @@ class Spool:
     def _settle(self, name: Path) -> None:
         """The object has its name and the temporary one is gone; make that last."""
         self._renamed = True
+        if self._store.sync_folders:
+            # when this fails the name stays: its content is on the disk, and somebody else may have answered for it
+            self._store.flush_names(name.parent)
+            return
         try:
-            self._store.make_durable(self._fd, name.parent)
+            self._store.flush(self._fd)
         except OSError:
             # after a failed fsync the kernel calls the lost pages clean: a second fsync would succeed and mean nothing
-            name.unlink(missing_ok=True)
+            if _is_the_file(name, self._fd):
+                name.unlink(missing_ok=True)
             raise
 
 
@@ -415,6 +435,14 @@ def _remove_if_abandoned(path: Path) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def _is_the_file(name: Path, fd: int) -> bool:
+    """Whether ``name`` is a name of the open file, and not of what somebody else put there."""
+    try:
+        return os.path.samestat(name.stat(), os.fstat(fd))
+    except OSError:
+        return False
 
 
 def _write_all(fd: int, parts: list[Chunk]) -> None:

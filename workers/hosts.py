@@ -5,6 +5,7 @@ the others, which then write the index rows that died with it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -29,10 +30,12 @@ class Hosts:
     def __init__(self, folder: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
-        self._own = folder / f"{name}.{secrets.token_hex(6)}.alive"
+        self._name = f"{name}.{secrets.token_hex(6)}"
+        self._own = folder / f"{self._name}.alive"
         self._monotonic = monotonic
         self._seen: dict[Path, tuple[str, float]] = {}
-        self._beats = 0
+        self._told: frozenset[Path] = frozenset()
+        self._beats, self._numbers = 0, itertools.count()
 
     def beat(self) -> None:
         """Say that we live."""
@@ -46,16 +49,42 @@ class Hosts:
         self._own.unlink(missing_ok=True)
 
     def lost(self) -> int:
-        """How many hosts fell silent since the last call; each of them is told once, to one of the others."""
-        now, found = self._monotonic(), 0
+        """How many hosts fell silent since the last call; each of them is told once, to one of the others, which holds
+        a claim on it until settle(). A claim of a host that is silent or gone itself is as good as a silent host."""
+        now = self._monotonic()
         seen: dict[Path, tuple[str, float]] = {}
-        for path in self._own.parent.glob("*.alive"):
-            with contextlib.suppress(OSError):
-                beat = path.read_text(encoding="ascii", errors="replace")
+        for path in [*self._own.parent.glob("*.alive"), *self._own.parent.glob("*.claimed")]:
+            host, claimant = _whose(path)
+            if path == self._own or claimant == self._name:
+                continue
+            with contextlib.suppress(OSError):  # what goes wrong here is tried again at the next call
+                beat = self._beat_of(claimant or host)
                 known, since = self._seen.get(path, ("", now))
                 seen[path] = (beat, since if beat == known else now)
-                if path != self._own and now - seen[path][1] > SILENT_S:
-                    path.unlink()  # fails for all but one of those who see it
-                    found += 1
         self._seen = seen
-        return found
+        for path in (path for path, (_, since) in seen.items() if now - since > SILENT_S):
+            with contextlib.suppress(OSError):  # fails for all but one of those who see it
+                path.rename(path.with_name(f"{_whose(path)[0]}@{self._name}.{next(self._numbers)}.claimed"))
+        told, self._told = self._told, self.claims()  # what the folder says: a rename over NFS may succeed and fail
+        return len(self._told - told)
+
+    def claims(self) -> frozenset[Path]:
+        """The lost hosts that we must look after; to be asked for before a scan begins."""
+        return frozenset(path for path in self._own.parent.glob("*.claimed") if _whose(path)[1] == self._name)
+
+    def settle(self, claims: frozenset[Path]) -> None:
+        """A scan that began after ``claims`` were made is finished: nobody needs to look after these any more."""
+        for path in claims:
+            path.unlink(missing_ok=True)
+
+    def _beat_of(self, host: str) -> str:
+        try:
+            return (self._own.parent / f"{host}.alive").read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return "gone"
+
+
+def _whose(path: Path) -> tuple[str, str]:
+    """(host, who has claimed it or empty) of ``<host>.alive`` or ``<host>@<who>.<number>.claimed``."""
+    host, _, rest = path.name.removesuffix(".alive").partition("@")
+    return host, rest.removesuffix(".claimed").rpartition(".")[0]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from triage.errors import IcanseeError, Transient
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.ports import Claim, Clock, StudyIndex
 
 log = get_logger(__name__)
@@ -53,7 +53,7 @@ class Lease:
         except (
             Exception
         ) as error:  # whatever it is: a heartbeat that dies silently would give the study to a second worker
-            log.warning("lease.renewal_failed", error=repr(error), exc_info=not isinstance(error, Transient))
+            log.warning("lease.renewal_failed", error=brief(error), exc_info=not isinstance(error, Transient))
             if now > self._claim.until:
                 self._lost.set()
             return

@@ -101,8 +101,17 @@ def _exception_without_values(_logger: Any, _method: str, event: MutableMapping[
 def describe(error: BaseException) -> str:
     """An error for the log: its type, its message if it is known to hold no PHI, and the places from the outermost to
     the innermost."""
-    message = f": {error}" if isinstance(error, (IcanseeError, OSError)) else ""
     frames = traceback.extract_tb(error.__traceback__)
     places = "".join(f"\n  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames)
     cause = f"\ncaused by {describe(error.__cause__)}" if error.__cause__ is not None else ""
-    return f"{type(error).__name__}{message}{places}{cause}"
+    return f"{brief(error)}{places}{cause}"
+
+
+def brief(error: BaseException) -> str:
+    """An error for one line: its type and, if that is known to hold no PHI, its message. Of an OSError the number and the
+    words of the system: its own text names the file, and files are called by UIDs."""
+    if isinstance(error, IcanseeError):
+        return f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{type(error).__name__}: [Errno {error.errno}] {error.strerror}"
+    return type(error).__name__

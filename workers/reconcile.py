@@ -110,16 +110,18 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
 
 
 def _quarantine(store: FileStore, path: Path) -> bool:
-    """Take a cut-short file out of sight. False: it was replaced by a whole one at this very moment, and stays."""
+    """Take a cut-short file out of sight. False: it was replaced by a whole one at this very moment, and stays, or the
+    scan of another host was faster."""
     aside = store.root.parent / "quarantine" / path.name
     aside.parent.mkdir(exist_ok=True)
-    path.replace(aside)
-    with aside.open("rb") as file:
-        if not part10.is_complete(file.fileno()):
-            return True
-    with contextlib.suppress(FileExistsError):
-        os.link(aside, path)
-    aside.unlink()
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(aside)
+        with aside.open("rb") as file:
+            if not part10.is_complete(file.fileno()):
+                return True
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
     return False
 
 

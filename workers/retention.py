@@ -152,10 +152,10 @@ class Retention:
             settings=self._settings.store,
         )
 
-    def run(self) -> list[Removal]:
-        """Delete; what was deleted. Also finishes what a crash interrupted. Nothing while another host is at it."""
+    def run(self) -> list[Removal] | None:
+        """Delete; what was deleted. Also finishes what a crash interrupted. None: somebody else is at it."""
         with _alone(self._folder / "retention.lock") as alone:
-            return self._run() if alone else []
+            return self._run() if alone else None
 
     def _run(self) -> list[Removal]:
         for row in self._index.studies(limit=MOST_STUDIES):

@@ -12,7 +12,9 @@ from pathlib import Path
 def put_in_place(new: Path, final: Path) -> None:
     """Rename ``new`` to ``final``, which may exist and is then replaced; both in one folder.
 
-    Of two processes that do this at once, on this host or another, one wins and the other's folder is dropped.
+    Of two processes that do this at once, on this host or another, one wins and the other's folder is dropped. A crash
+    between the two renames leaves nothing under ``final``: a reader must bear that. A prepared baseline is prepared
+    again; of results the decision stands in the index, and the attempt that crashed is made again.
 
     Raises:
         OSError: the file system fails; what was there before is still there.

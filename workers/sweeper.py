@@ -17,7 +17,7 @@ from workers import broker, completeness
 from workers.announcements import StudyCount
 from workers.completeness import Progress
 from workers.config import Settings
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.probe import SeriesProbe
 
@@ -218,9 +218,7 @@ class Pass:
         except Exception as error:  # whatever it is, the beat goes on
             self._pause_s = min(2 * self._pause_s, max(LONGEST_PAUSE_S, self._every_s))
             known = isinstance(error, Transient)
-            log.warning(
-                "beat.pass_failed", what=self._name, error=str(error) if known else repr(error), exc_info=not known
-            )
+            log.warning("beat.pass_failed", what=self._name, error=brief(error), exc_info=not known)
         self._next = time.monotonic() + self._pause_s
 
 

@@ -23,7 +23,7 @@ from workers import announcements, refusals
 from workers.baselines import BaselineShelf, Comparison, compare_with, earlier_documents, reopen_followups
 from workers.config import Settings
 from workers.lease import Lease, LeaseLost, hold
-from workers.log import bind, get_logger, study_hash
+from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, Clock, InstanceFiles, StudyIndex, StudyRow, StudyState
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     except NotAssessable as refusal:
         return _store_refusal(lease, row, deps, refusal)
     except (Transient, OSError, MemoryError) as error:
-        reason = f"{_transient_prefix(lease.claim.attempt)} {type(error).__name__}: {error}"
+        reason = f"{_transient_prefix(lease.claim.attempt)} {brief(error)}"
         return _try_again(lease.claim, deps, reason)
     except Exception as error:
         # the traceback goes to the log; the message could quote a header, so the index gets the type only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -218,3 +219,14 @@ def test_store_clean(icansee: Icansee, dry: bool) -> None:
     assert answer.code == 0
     kept = [{"study_instance_uid": UID, "delete": False, "reason": "not_delivered", "bytes": None}]
     assert json.loads(answer.out) == (kept if dry else [])
+
+
+def test_store_clean_while_another_one_is_at_it(icansee: Icansee) -> None:
+    """An empty list would say that there was nothing to delete."""
+    receive(icansee)
+    with (icansee.folder / "state" / "retention.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answer = icansee("store", "clean", "--json")
+    assert answer.code != 0
+    assert "is deleting images at this moment" in answer.err
+    assert icansee("store", "clean", "--json").code == 0

@@ -289,22 +289,88 @@ def recorded_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("sync_folders", "flushes"),
+    ("sync_folders", "order", "flushes"),
     [
-        pytest.param(True, ["flush file", "flush folder"], id="any file system"),
-        pytest.param(False, ["flush file"], id="one journal for both"),
+        pytest.param(
+            True, ["flush file", "name", "flush folder"], ["flush file", "flush folder"], id="any file system"
+        ),
+        pytest.param(False, ["name", "flush file"], ["flush file"], id="one journal for both"),
     ],
 )
 def test_name_and_content_are_flushed_before_it_is_called_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_folders: bool, flushes: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_folders: bool, order: list[str], flushes: list[str]
 ) -> None:
     store = FileStore(tmp_path, sync_folders=sync_folders)
     calls = recorded_calls(monkeypatch)
     put(store, a_data_set())
-    assert calls == ["write", "write", "seal", "name", *flushes]
+    assert calls == ["write", "write", "seal", *order]
     calls.clear()
     put(store, a_data_set())  # the same again may have come a moment ago and not be durable yet
     assert calls[-len(flushes) :] == flushes
+
+
+def failing_flush(monkeypatch: pytest.MonkeyPatch, *, of_folders: bool, just_before: Callable[[], object]) -> None:
+    real = os.fsync
+
+    def flush(fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").readlink().is_dir() is not of_folders:
+            return real(fd)
+        just_before()
+        raise OSError(errno.EIO, "as wanted")
+
+    monkeypatch.setattr(os, "fsync", flush)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NEW, Outcome.CONFLICT])
+def test_on_a_shared_file_system_nobody_sees_what_could_not_be_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    store = FileStore(tmp_path, sync_folders=True)
+    if outcome is Outcome.CONFLICT:
+        put(store, a_data_set(pixels=b"\7\7"))
+    before, seen = names(tmp_path), []
+    with monkeypatch.context() as patch:
+        failing_flush(patch, of_folders=False, just_before=lambda: seen.extend(names(tmp_path)))
+        with pytest.raises(Rejected, match="disk_error"):
+            put(store, a_data_set())
+    assert [name for name in seen if not name.endswith(".part")] == before
+    assert names(tmp_path) == before
+    assert put(store, a_data_set()).outcome is outcome
+
+
+def test_on_a_shared_file_system_a_name_is_not_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its content is on the disk, and another host may have answered for it before our flush of the folder failed."""
+    store, other = FileStore(tmp_path, sync_folders=True), FileStore(tmp_path, sync_folders=True)
+    told = []
+
+    def another_host_gets_the_same() -> None:
+        monkeypatch.undo()
+        told.append(put(other, a_data_set()).outcome)
+
+    failing_flush(monkeypatch, of_folders=True, just_before=another_host_gets_the_same)
+    with pytest.raises(Rejected, match="disk_error"):
+        put(store, a_data_set())
+    assert told == [Outcome.SAME]
+    assert [path.stem for path in store.all_files()] == [UID_1]
+    assert put(store, a_data_set()).outcome is Outcome.SAME
+
+
+@pytest.mark.parametrize("others", [True, pytest.param(False, id="noop: our own file goes")])
+def test_a_failed_flush_takes_back_no_file_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    store = FileStore(tmp_path, sync_folders=False)
+    final = store.root / relative_path(UID_1)
+
+    def replaced() -> None:
+        if others:
+            (tmp_path / "other").write_bytes(b"theirs")
+            (tmp_path / "other").replace(final)
+
+    failing_flush(monkeypatch, of_folders=False, just_before=replaced)
+    with pytest.raises(Rejected, match="disk_error"):
+        put(store, a_data_set())
+    assert (final.read_bytes() if final.exists() else None) == (b"theirs" if others else None)
 
 
 @pytest.mark.parametrize(

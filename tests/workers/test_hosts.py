@@ -67,3 +67,56 @@ def test_a_host_that_was_only_slow_comes_back(tmp_path: Path, watch: Watch) -> N
     assert other.lost() == 0
     watch.now += 2 * SILENT_S
     assert other.lost() == 1
+
+
+def later(watch: Watch, *living: Hosts) -> list[int]:
+    """Two silences go by, in which ``living`` beat; what each of them is told."""
+    told = [0] * len(living)
+    for _ in range(4):
+        for number, one in enumerate(living):
+            one.beat()
+            told[number] += one.lost()
+        watch.now += SILENT_S * 0.6
+    return told
+
+
+def test_a_loss_is_held_until_it_is_settled(tmp_path: Path, watch: Watch) -> None:
+    dead, one = Hosts(tmp_path, monotonic=watch), Hosts(tmp_path, monotonic=watch)
+    dead.beat()
+    assert later(watch, one) == [1]
+    claims = one.claims()
+    assert len(claims) == 1
+    one.settle(claims)
+    assert one.claims() == frozenset()
+    assert len(list(tmp_path.iterdir())) == 1, "only the living one"
+
+
+@pytest.mark.parametrize(
+    "settled", [pytest.param(True, id="noop: after the scan"), pytest.param(False, id="in the midst of the scan")]
+)
+@pytest.mark.parametrize("says_goodbye", [True, False])
+def test_a_loss_that_was_told_to_a_host_that_dies_is_found_again(
+    tmp_path: Path, watch: Watch, settled: bool, says_goodbye: bool
+) -> None:
+    dead, second, third = (Hosts(tmp_path, monotonic=watch) for _ in range(3))
+    dead.beat()
+    assert later(watch, second) == [1]
+    if settled:
+        second.settle(second.claims())
+    if says_goodbye:
+        second.goodbye()
+    assert later(watch, third) == [(not settled) + (not says_goodbye)]
+    third.settle(third.claims())
+    assert len(list(tmp_path.iterdir())) == 1
+    assert later(watch, third) == [0]
+
+
+def test_what_is_claimed_while_a_scan_runs_needs_another_one(tmp_path: Path, watch: Watch) -> None:
+    first, second, one = (Hosts(tmp_path, monotonic=watch) for _ in range(3))
+    first.beat()
+    later(watch, one)
+    claims = one.claims()
+    second.beat()
+    assert later(watch, one) == [1]
+    one.settle(claims)
+    assert len(one.claims()) == 1

@@ -115,3 +115,17 @@ def test_a_stopped_scan_says_so(store: FileStore, index: SqlIndex) -> None:
     stop.set()
     fill(store, index, indexed=0, only_files=1)
     assert reconcile(store, index, stop=stop) == Report(finished=False)
+
+
+def test_two_hosts_may_scan_at_once(store: FileStore, index: SqlIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    [path] = fill(store, index, indexed=0, only_files=1)
+    os.truncate(path, 99)
+    real = Path.replace
+
+    def the_other_was_faster(self: Path, target: Path) -> Path:
+        real(self, target)
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", the_other_was_faster)
+    assert reconcile(store, index).finished
+    assert not path.exists()

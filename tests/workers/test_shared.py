@@ -46,6 +46,18 @@ def test_without_the_mark_it_is_not_the_store(tmp_path: Path) -> None:
     assert not (tmp_path / "own").exists()
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_where_others_look_on_content_is_flushed_before_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Also on a file system that needs it for no power cut."""
+    monkeypatch.setattr("workers.files.file_system_of", lambda _: "ext4")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / SHARED_MARK).touch()
+    settings = parse(sections(tmp_path) if shared else {"store": {"state_dir": str(tmp_path)}})
+    assert open_files(settings).sync_folders is shared
+
+
 def test_noop_one_host_needs_no_mark(tmp_path: Path) -> None:
     settings = parse({"store": {"state_dir": str(tmp_path)}})
     assert open_files(settings).root == tmp_path / "store"

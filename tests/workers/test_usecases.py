@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -204,6 +205,15 @@ class TestFaults:
             assert node.ring() is Result.NOTHING_TO_DO, "not before its time"
             node.clock.advance(300)
         assert node.ring() is Result.DECIDED
+
+    def test_a_file_that_cannot_be_read_is_not_named(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.reader.faults = [OSError(errno.EIO, "Input/output error", f"/store/{STUDY}.dcm")]
+
+        assert node.ring() is Result.RETRY
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert row.last_failure == "transient (attempt 1): OSError: [Errno 5] Input/output error"
 
     def test_a_bug_is_tried_again_and_then_fails_visibly(self, tmp_path: Path) -> None:
         node = Node(tmp_path, some_images(STUDY))

@@ -1,0 +1,38 @@
+"""What the log says of an error: enough to act on, and no UID."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from triage.errors import Misconfigured
+from workers.log import brief, describe
+
+UID = "1.2.826.0.1"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        pytest.param(Misconfigured("listener.port: 99999"), "Misconfigured: listener.port: 99999", id="our own"),
+        pytest.param(
+            FileNotFoundError(errno.ENOENT, "No such file", f"/store/{UID}.dcm"),
+            "FileNotFoundError: [Errno 2] No such file",
+            id="a file",
+        ),
+        pytest.param(
+            OSError(errno.EXDEV, "Invalid cross-device link", f"/{UID}", None, f"/new/{UID}"),
+            "OSError: [Errno 18] Invalid cross-device link",
+            id="two files",
+        ),
+        pytest.param(OSError(f"cannot load /store/{UID}.dcm"), "OSError", id="a text of a library"),
+        pytest.param(ValueError(f"PatientName {UID}"), "ValueError", id="a data set"),
+    ],
+)
+def test_an_error_in_the_log(error: Exception, says: str) -> None:
+    assert brief(error) == says
+    assert describe(error).splitlines()[0] == says
+    wrapped = RuntimeError("x")
+    wrapped.__cause__ = error
+    assert UID not in describe(wrapped)

@@ -213,7 +213,7 @@ class TestFaults:
         assert node.ring() is Result.RETRY
         row = node.index.study(STUDY)
         assert row is not None
-        assert row.last_failure == "transient (attempt 1): OSError: [Errno 5] Input/output error"
+        assert row.failure == "transient (attempt 1): OSError: [Errno 5] Input/output error"
 
     def test_a_bug_is_tried_again_and_then_fails_visibly(self, tmp_path: Path) -> None:
         node = Node(tmp_path, some_images(STUDY))

@@ -46,10 +46,21 @@ def assessed(record: Record) -> bool:
     return not record.get("refused", True)
 
 
+# region, quantity, sign of what is drawn for patterns but A, and its unit
+DRAWN = {
+    "B": ("brain", "largest_lesion_ml", 1, "mL"),
+    "C": ("cortex", "restricted_volume_ml", 1, "mL"),
+    "D": ("sulcal_csf", "volume_change_percent", -1, "% less"),
+}
+STRENGTHS = {"A": "%", "B": "mL", "C": "mL", "D": "% of sulcal fluid"}
+
+
 def score(record: Record, pattern: str) -> float | None:
-    """What the ROC of a pattern is drawn from: for A the smaller rise of both thalami."""
+    """What the ROC of a pattern is drawn from: for A the smaller rise of both thalami, for the others see DRAWN."""
     if pattern != "A":
-        return None
+        region, quantity, sign, _ = DRAWN[pattern]
+        found = value(record, region, quantity)
+        return None if found is None else sign * found
     both = [value(record, region, "flair_change_percent") for region in THALAMI]
     return None if None in both else float(min(v for v in both if v is not None))
 
@@ -237,7 +248,7 @@ def detection_table(records: Sequence[Record], pattern: str) -> Table:
     ]
     return Table(
         f"Pattern {pattern}: found, by strength of the change",
-        ("strength, %", "same protocol", "different protocol", "measured (median, both protocols)"),
+        (f"strength, {STRENGTHS[pattern]}", "same protocol", "different protocol", "measured (median, both protocols)"),
         tuple(rows),
         "What could not be assessed counts as not found.",
     )
@@ -245,7 +256,8 @@ def detection_table(records: Sequence[Record], pattern: str) -> Table:
 
 def _measured(records: Sequence[Record], pattern: str, strength: float) -> str:
     found = [s for r in of(records, pattern, None, strength) if (s := score(r, pattern)) is not None]
-    return f"{np.median(found):+.1f} %" if found else NO
+    unit = DRAWN[pattern][3] if pattern in DRAWN else "%"
+    return f"{np.median(found):+.1f} {unit}" if found else NO
 
 
 def specificity_table(records: Sequence[Record]) -> Table:
@@ -514,5 +526,7 @@ def _draw_detection(axis: Any, records: Sequence[Record], pattern: str) -> None:
             around = np.array([f.interval for f in found])
             axis.errorbar(strengths, share, yerr=np.abs(around.T - share), marker="o", capsize=3, label=protocol)
     axis.axhline(0.95, color="grey", linewidth=0.7)
-    axis.set(title=f"pattern {pattern}", xlabel="strength, %", ylabel="share found", ylim=(-0.03, 1.03))
+    axis.set(
+        title=f"pattern {pattern}", xlabel=f"strength, {STRENGTHS[pattern]}", ylabel="share found", ylim=(-0.03, 1.03)
+    )
     axis.legend()

@@ -56,7 +56,7 @@ def test_present(found: tuple[Measurement, ...], protocol: ProtocolMatch, streng
     [
         pytest.param(changes(), SAME, id="no change"),
         pytest.param(changes(-12, -10, 1.2, -10, -20), SAME, id="all below the limits"),
-        pytest.param(changes(-30, -24, 1.8, -20, -40), DIFFERENT, id="a protocol change may do that"),
+        pytest.param(changes(-30, -24, 1.5, -20, -40), DIFFERENT, id="a protocol change may do that"),
         pytest.param(
             changes(-30, -20, 1.9, -18, -35, source="source: flair -30.0"), SAME, id="FLAIR alone may do that"
         ),

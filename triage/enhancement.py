@@ -156,12 +156,10 @@ def _has_pair(session: Session) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Uptake:
-    """rise: log(after / before) on one scale, (k, j, i). level: signal before, over white matter. sd: robust, of
-    white matter. seen: both have data."""
+    """rise: log(after / before) on one scale, (k, j, i). level: signal before, over white matter. seen: both have data."""
 
     rise: Floats
     level: Floats
-    sd: float
     seen: Mask
 
 
@@ -187,7 +185,7 @@ def _uptake(place: Place, session: Session) -> _Uptake | None:
     # half a voxel of blur: two interpolations differ by noise that a lesion of 0.1 mL does not need
     rise = ndi.gaussian_filter(np.where(seen, np.clip(ratio - field, -1.0, 1.5), 0.0).astype(np.float32), 0.5)
     rise -= _usual(rise, level, (place.labels > 0) & seen)
-    return _Uptake(rise, level.astype(np.float32), robust_sd(rise[white].astype(np.float64)), np.asarray(seen))
+    return _Uptake(rise, level.astype(np.float32), np.asarray(seen))
 
 
 def _usual(rise: Floats, level: npt.NDArray[Any], brain: Mask) -> Floats:

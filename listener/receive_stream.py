@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pynetdicom import evt
@@ -100,6 +100,9 @@ class _Store:
     status: int
     since: float
     received: int = 0
+    parts: list[Chunk] = field(default_factory=list)
+    waiting: int = 0
+    """``parts`` are that many bytes in the socket's buffer which the spool has not got yet."""
 
 
 class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no types
@@ -250,21 +253,17 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
     def _read_store_data(self, sock: StreamSocket, left: int, store: _Store, is_last: bool) -> None:
         store.received += left
         self._check_progress(store)
-        parts: list[Chunk] = []
-        count = 0
         while left:
             step = min(left, sock.high - sock.low)
             if step:
-                parts.append(sock.view[sock.low : sock.low + step])
-                count += step
+                store.parts.append(sock.view[sock.low : sock.low + step])
+                store.waiting += step
                 sock.low += step
                 left -= step
+                sock.release = self._write_waiting
             else:
-                self._write(store, parts, count)
-                parts, count = [], 0
                 sock.receive()
                 self._check_progress(store)
-        self._write(store, parts, count)
         if is_last:
             self._answer(sock, store)
 
@@ -274,8 +273,13 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         if time.monotonic() - store.since > SLOW_GRACE_S + store.received / SLOWEST_BYTES_PER_S:
             raise TimeoutError("the data set comes too slowly")
 
-    def _write(self, store: _Store, parts: list[Chunk], count: int) -> None:
-        if store.spool is None or not count:
+    def _write_waiting(self) -> None:
+        """Write what lies in the socket's buffer, as much at a time as fits it: each call costs more than its bytes."""
+        store = self._store
+        if store is None or not store.waiting:
+            return
+        parts, count, store.parts, store.waiting = store.parts, store.waiting, [], 0
+        if store.spool is None:
             return
         try:
             store.spool.write(parts, count)
@@ -283,6 +287,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             self._refuse(store, error)
 
     def _answer(self, sock: StreamSocket, store: _Store) -> None:
+        self._write_waiting()
+        sock.release = None
         if store.spool is not None:
             try:
                 store.status = self._door.reception.finish(store.spool, self._tally)
@@ -300,6 +306,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
     def _drop(self) -> None:
         """The sender is gone or out of step: nothing of the unfinished object stays."""
         store, self._store = self._store, None
+        if self.socket is not None:
+            self.socket.release = None
         if store is not None and store.spool is not None:
             store.spool.abort()
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import mmap
 import os
 import select
+import socket
+import ssl
+import struct
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from pynetdicom.transport import AssociationSocket
 
 BUFFER_BYTES = 256 << 10  # of one association; more gains nothing on loopback
+LEAST_ROOM_BYTES = 16 << 10  # with less behind it, what is unread moves to the start of the buffer
 WAIT_MS = 250  # longest sleep of a reactor; its timers are looked at this often
 
 
@@ -34,10 +39,12 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
             self.buffer.madvise(mmap.MADV_NOHUGEPAGE)
         self.view = memoryview(self.buffer)
         self.low = self.high = 0  # unread bytes are buffer[low:high]
+        self.release: Callable[[], None] | None = None
+        """Set by who still looks at bytes before ``low``; called once, before they are overwritten."""
         self.deadline = 0.0
         self._timeout_s = first_timeout_s
         self._established_timeout_s: float | None = pdu_timeout_s
-        connection.settimeout(first_timeout_s)  # of one recv or send; without it a silent peer would hold the thread
+        self._limit_waiting(first_timeout_s)
         self._wake_lock = threading.Lock()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
@@ -82,8 +89,19 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
         """The association is established: the longer timeout counts from now on."""
         if self._established_timeout_s is not None and self.socket is not None:
             self._timeout_s, self._established_timeout_s = self._established_timeout_s, None
-            self.socket.settimeout(self._timeout_s)
+            self._limit_waiting(self._timeout_s)
             self.begin_pdu()
+
+    def _limit_waiting(self, seconds: float) -> None:
+        """Of one recv or send; without it a silent peer would hold the thread."""
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.settimeout(seconds)
+            return
+        # by the kernel: Python's own timeout costs a poll() before each recv() and send()
+        self.socket.settimeout(None)
+        limit = struct.pack("@ll", int(seconds), round(1e6 * (seconds % 1)))  # struct timeval
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, limit)
 
     def receive(self) -> None:
         """Read once into the free part of the buffer.
@@ -91,12 +109,8 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
         Raises:
             OSError: the peer is gone, silent for too long, or dribbles.
         """
-        if self.low == self.high:
-            self.low = self.high = 0
-        elif self.high == len(self.buffer):
-            rest = bytes(self.view[self.low : self.high])
-            self.buffer[: len(rest)] = rest
-            self.low, self.high = 0, len(rest)
+        if self.release is None or len(self.buffer) - self.high < LEAST_ROOM_BYTES:
+            self._make_room()
         if time.monotonic() > self.deadline:
             raise TimeoutError("the PDU did not come in time")
         if self.socket is None:
@@ -105,6 +119,17 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
         if not count:
             raise ConnectionError("closed inside a PDU")
         self.high += count
+
+    def _make_room(self) -> None:
+        release, self.release = self.release, None
+        if release is not None:
+            release()
+        if self.low == self.high:
+            self.low = self.high = 0
+        elif len(self.buffer) - self.high < LEAST_ROOM_BYTES:
+            rest = bytes(self.view[self.low : self.high])
+            self.buffer[: len(rest)] = rest
+            self.low, self.high = 0, len(rest)
 
     def discard(self) -> None:
         """Throw away what is here and what comes next.

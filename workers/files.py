@@ -23,6 +23,7 @@ import itertools
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ from typing import Self
 
 from triage.errors import Misconfigured, Rejected
 from workers import part10
-from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, read_head
+from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Head, ReadAt, read_head
 from workers.part10 import Announced
 from workers.ports import ConflictRow, InstanceRow
 from workers.settings import NodeSettings
@@ -46,6 +47,8 @@ MAX_UID_LENGTH = 64  # PS3.5 section 9.1
 COMPARE_BYTES = 1 << 20
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
+FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
+START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head is read from it
 
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
 
@@ -142,6 +145,9 @@ class FileStore:
             folder.mkdir(parents=True, exist_ok=True)
         known = file_system_of(self.root) in ONE_FLUSH_FILE_SYSTEMS
         self.sync_folders = not known if sync_folders is None else sync_folders
+        self.unnamed = not self.sync_folders and _can_name_later(self.root / folders()[0], self._names)
+        """Objects have no name while they come in: nothing to lock, to sweep or to take away, one change of a folder."""
+        self._look_at_space_at = 0.0
 
     def path(self, row: InstanceRow) -> Path:
         """Absolute path of an indexed instance.
@@ -172,7 +178,9 @@ class FileStore:
         for name, uid in (("Instance", announced.sop_instance_uid), ("Class", announced.sop_class_uid)):
             if not valid_uid(uid):
                 raise Rejected(DOES_NOT_MATCH, "invalid_uid", f"the SOP {name} UID of the request is not a UID")
-        self.check_free_space()
+        if time.monotonic() >= self._look_at_space_at:
+            self.check_free_space()
+            self._look_at_space_at = time.monotonic() + FREE_SPACE_CHECK_S
         return Spool(self, announced, self._names, min(limit_bytes or self.max_object_bytes, self.max_object_bytes))
 
     def check_free_space(self) -> None:
@@ -221,17 +229,22 @@ class Spool:
     """One object on its way in: write() until its data set is complete, then finish(); abort() when it is cut off."""
 
     def __init__(self, store: FileStore, announced: Announced, names: Iterator[str], limit_bytes: int) -> None:
-        self._store, self._announced = store, announced
+        self._store, self._announced, self._names = store, announced, names
         self._final = store.root / relative_path(announced.sop_instance_uid)
         self._limit_bytes = limit_bytes
         self._header = part10.header(announced)
         self._size = len(self._header)
         self._next_space_check = FREE_SPACE_CHECK_BYTES
         self._pending: list[Chunk] = [self._header]
+        self._start = b""
+        self._temporary: Path | None = None
         self._closed = self._renamed = False
         self.begun = 0.0  # set by whoever measures how long a sender waits for its answer
         with _disk_errors():
-            self._fd, self._temporary = _create_locked(self._final.parent, names)
+            if store.unnamed:
+                self._fd = _create_unnamed(self._final.parent)
+            else:
+                self._fd, self._temporary = _create_locked(self._final.parent, names)
 
     def __enter__(self) -> Self:
         return self
@@ -252,6 +265,8 @@ class Spool:
             self._next_space_check = self._size + FREE_SPACE_CHECK_BYTES
             self._store.check_free_space()
         pending, self._pending = [*self._pending, *parts], []
+        if len(self._start) < START_BYTES:
+            self._start += _beginning(pending, START_BYTES - len(self._start))
         with _disk_errors():
             for first in range(0, len(pending), MAX_BUFFERS):
                 _write_all(self._fd, pending[first : first + MAX_BUFFERS])
@@ -279,34 +294,41 @@ class Spool:
         if self._closed:
             return
         self._closed = True
-        if not self._renamed:
+        if self._temporary is not None and not self._renamed:
             self._temporary.unlink(missing_ok=True)
         os.close(self._fd)
 
     def _checked_head(self) -> Head:
         if self._pending:
             raise Rejected(CANNOT_UNDERSTAND, "missing_uid", "the data set is empty")
-        head = _head_of(self._fd, len(self._header), self._announced)
+        head = _head_of(self._read_at, len(self._header), self._announced)
         if head.sop_instance_uid != self._announced.sop_instance_uid:
             raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the data set has another SOP Instance UID than the request")
         return head
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        end = min(position + count, self._size)
+        return self._start[position:end] if end <= len(self._start) else os.pread(self._fd, count, position)
 
     def _commit(self) -> tuple[Outcome, Path]:
         if self._store.sync_folders:
             self._store.flush(self._fd)  # while only we know it: when this fails, nobody else has seen anything
         # link() fails when the name exists: of two senders of one UID exactly one is first. rename() would replace.
         try:
-            os.link(self._temporary, self._final)
+            if self._temporary is None:
+                _name(self._fd, self._final)
+            else:
+                os.link(self._temporary, self._final)
+                self._temporary.unlink()  # before the flush: one journal commit carries both changes of the folder
         except FileExistsError:
             return self._commit_again()
-        self._temporary.unlink()  # before the flush: one journal commit carries both changes of the folder
         self._settle(self._final)
         return Outcome.NEW, self._final
 
     def _commit_again(self) -> tuple[Outcome, Path]:
         with self._final.open("rb") as existing:
             if not part10.is_complete(existing.fileno()):
-                self._temporary.replace(self._final)
+                self._replace(self._final)
                 self._settle(self._final)
                 return Outcome.NEW, self._final
             if _same_content(existing.fileno(), self._fd):
@@ -314,9 +336,17 @@ class Spool:
                 self._store.make_durable(existing.fileno(), self._final.parent)
                 return Outcome.SAME, self._final
         aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{_digest(self._fd)[:16]}.dcm"
-        self._temporary.replace(aside)  # the name holds the digest: what it may replace is equal
+        self._replace(aside)  # the name holds the digest: what it may replace is equal
         self._settle(aside)
         return Outcome.CONFLICT, aside
+
+    def _replace(self, name: Path) -> None:
+        """Take over a name that may be in use."""
+        if self._temporary is None:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that no sweep takes it for a leftover
+            self._temporary = self._final.parent / next(self._names)
+            _name(self._fd, self._temporary)
+        self._temporary.replace(name)
 
     def _settle(self, name: Path) -> None:
         """The object has its name and the temporary one is gone; make that last."""
@@ -364,7 +394,7 @@ def read_row(store: FileStore, path: Path) -> InstanceRow:
         if not part10.is_complete(fd):
             raise Rejected(CANNOT_UNDERSTAND, "incomplete", "the file is shorter than what was received")
         start, announced = part10.read_meta(fd)
-        head = _head_of(fd, start, announced)
+        head = _head_of(_reader(fd), start, announced)
         status = os.fstat(fd)
     if str(path.relative_to(store.root)) != relative_path(head.sop_instance_uid):
         raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the file lies under the name of another SOP Instance UID")
@@ -380,7 +410,7 @@ def read_conflict(path: Path) -> ConflictRow:
     """
     with path.open("rb") as file:
         start, announced = part10.read_meta(file.fileno())
-        head = _head_of(file.fileno(), start, announced)
+        head = _head_of(_reader(file.fileno()), start, announced)
         received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
     return ConflictRow(
         path=path.name,
@@ -392,8 +422,12 @@ def read_conflict(path: Path) -> ConflictRow:
     )
 
 
-def _head_of(fd: int, start: int, announced: Announced) -> Head:
-    head = read_head(lambda position, count: os.pread(fd, count, position), start, announced.transfer_syntax_uid)
+def _reader(fd: int) -> ReadAt:
+    return lambda position, count: os.pread(fd, count, position)
+
+
+def _head_of(read_at: ReadAt, start: int, announced: Announced) -> Head:
+    head = read_head(read_at, start, announced.transfer_syntax_uid)
     if not all(map(valid_uid, (head.study_instance_uid, head.series_instance_uid, head.sop_class_uid))):
         raise Rejected(CANNOT_UNDERSTAND, "invalid_uid", "a UID in the data set is not a UID")
     return head
@@ -408,6 +442,45 @@ def _row(announced: Announced, head: Head, size_bytes: int, received_at: datetim
         received_at=received_at,
         calling_ae=announced.calling_ae,
     )
+
+
+def _create_unnamed(folder: Path) -> int:
+    """A new file without a name; it is gone when it is closed, or when its process is, unless it was named."""
+    return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
+
+
+def _name(fd: int, path: Path) -> None:
+    """Name a file that has none.
+
+    Raises:
+        FileExistsError: the name is in use.
+    """
+    # open(2), O_TMPFILE: by way of /proc. The folder's descriptor is not used for an absolute path, but without one
+    # Python calls link() instead of linkat(), which does not follow the link in /proc.
+    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+
+
+def _can_name_later(folder: Path, names: Iterator[str]) -> bool:
+    path = folder / next(names)
+    try:
+        fd = _create_unnamed(folder)
+        try:
+            _name(fd, path)
+            path.unlink()
+        finally:
+            os.close(fd)
+    except OSError:  # this file system, or no /proc
+        return False
+    return True
+
+
+def _beginning(parts: Iterable[Chunk], count: int) -> bytes:
+    found = b""
+    for part in parts:
+        found += bytes(memoryview(part)[: count - len(found)])
+        if len(found) == count:
+            break
+    return found
 
 
 def _create_locked(folder: Path, names: Iterator[str]) -> tuple[int, Path]:

@@ -39,7 +39,7 @@ class IndexWriter:
     ) -> None:
         self._record, self._on_recorded = record, on_recorded
         self._queue: queue.Queue[InstanceRow | None] = queue.Queue(waiting_rows)
-        self._closing = threading.Event()
+        self._closing, self._hurry = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="index-writer", daemon=True)
         self.incomplete = threading.Event()  # rows were dropped: the index needs a scan
 
@@ -61,6 +61,7 @@ class IndexWriter:
     def close(self, *, timeout_s: float) -> bool:
         """Write what is waiting and end. False: not all could be written in time (the next scan will)."""
         deadline = time.monotonic() + timeout_s
+        self._hurry.set()
         while self._thread.is_alive() and time.monotonic() < deadline:
             try:
                 self._queue.put(None, timeout=0.05)
@@ -80,17 +81,21 @@ class IndexWriter:
 
     def _next_batch(self) -> tuple[list[InstanceRow], bool]:
         """(rows, False when this was the last batch)."""
-        batch: list[InstanceRow] = []
-        deadline = None
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        if self._queue.qsize() + 1 < BATCH_ROWS:
+            # asleep, not waiting at the queue: to be woken for each row costs the receiving threads more than the row
+            self._hurry.wait(BATCH_WAIT_S)
+        batch = [first]
         while len(batch) < BATCH_ROWS:
             try:
-                row = self._queue.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+                row = self._queue.get_nowait()
             except queue.Empty:
                 break
             if row is None:
                 return batch, False
             batch.append(row)
-            deadline = deadline or time.monotonic() + BATCH_WAIT_S
         return batch, True
 
     def _write(self, batch: list[InstanceRow]) -> None:

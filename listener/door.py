@@ -29,7 +29,7 @@ def become(settings: NodeSettings, parent: int | None) -> None:
     os.write(fd, settings.model_dump_json().encode())
     os.lseek(fd, 0, os.SEEK_SET)
     # glibc would give each of the many threads an arena of its own, which grows and is never given back
-    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
+    environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
     # the folder is for people: it tells this node's process from another's
     folder = str(settings.store.state_dir.absolute())
     command = [sys.executable, "-m", "listener.door", str(fd), str(parent or 0), folder]

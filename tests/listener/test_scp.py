@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import threading
@@ -208,9 +209,9 @@ def test_fragments(node: Node, cut: Any) -> None:
     assert all(stored[f"{STUDY}.1.{number}"].endswith(encoded(a_data_set(number))) for number in (1, 2))
 
 
-@pytest.mark.parametrize("size", [16_000, 130_000])
+@pytest.mark.parametrize("size", [1_001, 16_000, 130_000])
 def test_an_object_larger_than_every_buffer(node: Node, size: int) -> None:
-    data = encoded(a_data_set(pixels=bytes(range(256)) * 20_000))
+    data = encoded(a_data_set(pixels=random.Random(size).randbytes(5_000_000)))  # no part of it looks like another
     with Raw.connect(node.port).associate() as raw:
         assert raw.store(UID, data, size=size) == 0
     assert node.data_sets()[UID].endswith(data)

@@ -29,7 +29,8 @@ from pynetdicom.transport import AssociationSocket, RequestHandler
 from listener import dimse
 from listener.reception import Reception, Tally
 from listener.stream_socket import WAIT_MS, StreamSocket
-from workers.files import Chunk, Spool
+from workers.disk import Chunk
+from workers.files import Spool
 from workers.log import describe, get_logger
 from workers.part10 import Announced
 

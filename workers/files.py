@@ -15,7 +15,6 @@ at any moment; the name is therefore never taken back.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
@@ -32,7 +31,8 @@ from pathlib import Path
 from typing import Self
 
 from triage.errors import Misconfigured, Rejected
-from workers import part10
+from workers import disk, part10
+from workers.disk import Chunk
 from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Head, ReadAt, read_head
 from workers.part10 import Announced
 from workers.ports import ConflictRow, InstanceRow
@@ -53,8 +53,6 @@ START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head i
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
 
 ONE_FLUSH_FILE_SYSTEMS = ("ext4", "xfs")
-
-Chunk = bytes | bytearray | memoryview
 
 
 class Outcome(StrEnum):
@@ -143,9 +141,9 @@ class FileStore:
         self._names = map(f".{os.getpid()}.{secrets.token_hex(4)}.{{}}.part".format, itertools.count())
         for folder in (self.conflicts, *(self.root / name for name in folders())):
             folder.mkdir(parents=True, exist_ok=True)
-        known = file_system_of(self.root) in ONE_FLUSH_FILE_SYSTEMS
+        known = disk.file_system_of(self.root) in ONE_FLUSH_FILE_SYSTEMS
         self.sync_folders = not known if sync_folders is None else sync_folders
-        self.unnamed = not self.sync_folders and _can_name_later(self.root / folders()[0], self._names)
+        self.unnamed = not self.sync_folders and disk.can_name_later(self.root / folders()[0], self._names)
         """Objects have no name while they come in: nothing to lock, to sweep or to take away, one change of a folder."""
         self._look_at_space_at = 0.0
 
@@ -189,8 +187,8 @@ class FileStore:
         Raises:
             Rejected: 0xA700, less than the floor is free.
         """
-        disk = os.statvfs(self.root)
-        free = disk.f_bavail * disk.f_frsize
+        room = os.statvfs(self.root)
+        free = room.f_bavail * room.f_frsize
         if free < self._min_free_bytes:
             raise Rejected(OUT_OF_RESOURCES, "out_of_space", f"{free} bytes free, {self._min_free_bytes} wanted")
 
@@ -200,7 +198,7 @@ class FileStore:
         for folder in folders():
             with os.scandir(self.root / folder) as entries:
                 leftovers = [Path(e.path) for e in entries if e.name.startswith(".") and e.name.endswith(".part")]
-            removed += sum(map(_remove_if_abandoned, leftovers))
+            removed += sum(map(disk.remove_if_abandoned, leftovers))
         return removed
 
     def make_durable(self, fd: int, folder: Path) -> None:
@@ -242,9 +240,9 @@ class Spool:
         self.begun = 0.0  # set by whoever measures how long a sender waits for its answer
         with _disk_errors():
             if store.unnamed:
-                self._fd = _create_unnamed(self._final.parent)
+                self._fd = disk.create_unnamed(self._final.parent)
             else:
-                self._fd, self._temporary = _create_locked(self._final.parent, names)
+                self._fd, self._temporary = disk.create_locked(self._final.parent, names)
 
     def __enter__(self) -> Self:
         return self
@@ -266,10 +264,10 @@ class Spool:
             self._store.check_free_space()
         pending, self._pending = [*self._pending, *parts], []
         if len(self._start) < START_BYTES:
-            self._start += _beginning(pending, START_BYTES - len(self._start))
+            self._start += disk.beginning(pending, START_BYTES - len(self._start))
         with _disk_errors():
             for first in range(0, len(pending), MAX_BUFFERS):
-                _write_all(self._fd, pending[first : first + MAX_BUFFERS])
+                disk.write_all(self._fd, pending[first : first + MAX_BUFFERS])
 
     def finish(self) -> Stored:
         """Check, name and make durable; after this the object may be acknowledged. Closes the spool in every case.
@@ -316,7 +314,8 @@ class Spool:
         # link() fails when the name exists: of two senders of one UID exactly one is first. rename() would replace.
         try:
             if self._temporary is None:
-                _name(self._fd, self._final)
+                fcntl.flock(self._fd, fcntl.LOCK_EX)  # until it is closed: see _commit_again
+                disk.give_name(self._fd, self._final)
             else:
                 os.link(self._temporary, self._final)
                 self._temporary.unlink()  # before the flush: one journal commit carries both changes of the folder
@@ -326,26 +325,36 @@ class Spool:
         return Outcome.NEW, self._final
 
     def _commit_again(self) -> tuple[Outcome, Path]:
-        with self._final.open("rb") as existing:
-            if not part10.is_complete(existing.fileno()):
+        """Another sender has the name. Where a failed flush takes the name away again, we wait for the end of that."""
+        try:
+            existing = os.open(self._final, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return self._commit()
+        try:
+            if not self._store.sync_folders:
+                fcntl.flock(existing, fcntl.LOCK_EX)  # who gave the name holds it until the file is durable or gone
+            if not disk.is_the_file(self._final, existing):
+                return self._commit()
+            if not part10.is_complete(existing):
                 self._replace(self._final)
                 self._settle(self._final)
                 return Outcome.NEW, self._final
-            if _same_content(existing.fileno(), self._fd):
-                # it may have come by another association a moment ago and not be durable yet
-                self._store.make_durable(existing.fileno(), self._final.parent)
+            if _same_content(existing, self._fd):
+                # of another host, or of a process that was killed in between, it may not be durable yet
+                self._store.make_durable(existing, self._final.parent)
                 return Outcome.SAME, self._final
+        finally:
+            os.close(existing)
         aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{_digest(self._fd)[:16]}.dcm"
         self._replace(aside)  # the name holds the digest: what it may replace is equal
         self._settle(aside)
         return Outcome.CONFLICT, aside
 
     def _replace(self, name: Path) -> None:
-        """Take over a name that may be in use."""
+        """Take over a name that may be in use. The file is locked: no sweep takes its temporary name for a leftover."""
         if self._temporary is None:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that no sweep takes it for a leftover
             self._temporary = self._final.parent / next(self._names)
-            _name(self._fd, self._temporary)
+            disk.give_name(self._fd, self._temporary)
         self._temporary.replace(name)
 
     def _settle(self, name: Path) -> None:
@@ -359,22 +368,9 @@ class Spool:
             self._store.flush(self._fd)
         except OSError:
             # after a failed fsync the kernel calls the lost pages clean: a second fsync would succeed and mean nothing
-            if _is_the_file(name, self._fd):
+            if disk.is_the_file(name, self._fd):
                 name.unlink(missing_ok=True)
             raise
-
-
-def file_system_of(path: Path) -> str:
-    """Type of the file system that holds ``path``, e.g. ``ext4``; empty when the system does not tell."""
-    device = path.stat().st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    # proc(5): the third field is the device, the type is the first one behind the separator
-    types = [line.partition(" - ")[2].split()[0] for line in lines if line.split()[2] == wanted]
-    return types[-1] if types else ""
 
 
 def folders() -> list[str]:
@@ -442,90 +438,6 @@ def _row(announced: Announced, head: Head, size_bytes: int, received_at: datetim
         received_at=received_at,
         calling_ae=announced.calling_ae,
     )
-
-
-def _create_unnamed(folder: Path) -> int:
-    """A new file without a name; it is gone when it is closed, or when its process is, unless it was named."""
-    return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
-
-
-def _name(fd: int, path: Path) -> None:
-    """Name a file that has none.
-
-    Raises:
-        FileExistsError: the name is in use.
-    """
-    # open(2), O_TMPFILE: by way of /proc. The folder's descriptor is not used for an absolute path, but without one
-    # Python calls link() instead of linkat(), which does not follow the link in /proc.
-    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
-
-
-def _can_name_later(folder: Path, names: Iterator[str]) -> bool:
-    path = folder / next(names)
-    try:
-        fd = _create_unnamed(folder)
-        try:
-            _name(fd, path)
-            path.unlink()
-        finally:
-            os.close(fd)
-    except OSError:  # this file system, or no /proc
-        return False
-    return True
-
-
-def _beginning(parts: Iterable[Chunk], count: int) -> bytes:
-    found = b""
-    for part in parts:
-        found += bytes(memoryview(part)[: count - len(found)])
-        if len(found) == count:
-            break
-    return found
-
-
-def _create_locked(folder: Path, names: Iterator[str]) -> tuple[int, Path]:
-    """A new temporary file, locked so that no sweep takes it for a leftover."""
-    while True:
-        path = folder / next(names)
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_nlink:
-                return fd, path
-        os.close(fd)  # a sweep came between creating and locking it: take the next name
-
-
-def _remove_if_abandoned(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
-    except (BlockingIOError, FileNotFoundError):
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def _is_the_file(name: Path, fd: int) -> bool:
-    """Whether ``name`` is a name of the open file, and not of what somebody else put there."""
-    try:
-        return os.path.samestat(name.stat(), os.fstat(fd))
-    except OSError:
-        return False
-
-
-def _write_all(fd: int, parts: list[Chunk]) -> None:
-    views = [memoryview(part) for part in parts]
-    while views:
-        written = os.writev(fd, views)
-        while views and written >= len(views[0]):
-            written -= len(views.pop(0))
-        if written:
-            views[0] = views[0][written:]
 
 
 def _same_content(one: int, other: int) -> bool:

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ from tests.workers.data_sets import (
 )
 from triage.errors import Rejected
 from workers import part10
-from workers.files import FileStore, Outcome, file_system_of, read_row, relative_path, valid_uid
+from workers.disk import file_system_of
+from workers.files import FileStore, Outcome, read_row, relative_path, valid_uid
 
 UID_1 = f"{STUDY}.1.1"
 
@@ -400,6 +402,36 @@ def test_not_durable_mode_flushes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     calls = recorded_calls(monkeypatch)
     put(FileStore(tmp_path, durable=False), a_data_set())
     assert [call for call in calls if call.startswith("flush")] == []
+
+
+def test_nobody_answers_for_a_copy_that_is_taken_away_again(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flush of the first sender fails while a second one brings the same object."""
+    real, second = os.fsync, ThreadPoolExecutor(1)
+    found: list[Future[Any]] = []
+
+    def flush(fd: int) -> None:
+        if found:
+            return real(fd)
+        found.append(second.submit(put, store, a_data_set()))
+        time.sleep(0.3)  # it has met the first one's name by now
+        raise OSError(errno.EIO, "as wanted")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with pytest.raises(Rejected):
+        put(store, a_data_set())
+    stored = found[0].result(20)
+    assert stored.outcome is Outcome.NEW
+    assert stored.path.read_bytes().endswith(encoded(a_data_set()))
+
+
+def test_a_cut_short_file_is_replaced_once(store: FileStore) -> None:
+    path = put(store, a_data_set()).path
+    path.write_bytes(path.read_bytes()[:-10])
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = [one.outcome for one in pool.map(lambda _: put(store, a_data_set()), range(16))]
+    assert (outcomes.count(Outcome.NEW), outcomes.count(Outcome.SAME)) == (1, 15)
+    assert path.read_bytes().endswith(encoded(a_data_set()))
+    assert names(store.root) == [str(path.relative_to(store.root))]
 
 
 # --- leftovers

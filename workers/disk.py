@@ -1,0 +1,112 @@
+"""What the store asks of the file system: files that have no name yet, names given once, leftovers told from the living."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+Chunk = bytes | bytearray | memoryview
+
+
+def file_system_of(path: Path) -> str:
+    """Type of the file system that holds ``path``, e.g. ``ext4``; empty when the system does not tell."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    # proc(5): the third field is the device, the type is the first one behind the separator
+    types = [line.partition(" - ")[2].split()[0] for line in lines if line.split()[2] == wanted]
+    return types[-1] if types else ""
+
+
+def create_unnamed(folder: Path) -> int:
+    """A new file without a name; it is gone when it is closed, or when its process is, unless it was named."""
+    return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o640)
+
+
+def give_name(fd: int, path: Path) -> None:
+    """Name a file that has none.
+
+    Raises:
+        FileExistsError: the name is in use.
+    """
+    # open(2), O_TMPFILE: by way of /proc. The folder's descriptor is not used for an absolute path, but without one
+    # Python calls link() instead of linkat(), which does not follow the link in /proc.
+    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+
+
+def can_name_later(folder: Path, names: Iterator[str]) -> bool:
+    """Whether files without a name can be made here, and named afterwards."""
+    path = folder / next(names)
+    try:
+        fd = create_unnamed(folder)
+        try:
+            give_name(fd, path)
+            path.unlink()
+        finally:
+            os.close(fd)
+    except OSError:  # this file system, or no /proc
+        return False
+    return True
+
+
+def beginning(parts: Iterable[Chunk], count: int) -> bytes:
+    """The first ``count`` bytes of the parts, or all there are."""
+    found = b""
+    for part in parts:
+        found += bytes(memoryview(part)[: count - len(found)])
+        if len(found) == count:
+            break
+    return found
+
+
+def create_locked(folder: Path, names: Iterator[str]) -> tuple[int, Path]:
+    """A new temporary file, locked so that no sweep takes it for a leftover."""
+    while True:
+        path = folder / next(names)
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_nlink:
+                return fd, path
+        os.close(fd)  # a sweep came between creating and locking it: take the next name
+
+
+def remove_if_abandoned(path: Path) -> bool:
+    """Remove a temporary file that no process holds locked any more; whether it was removed."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def is_the_file(name: Path, fd: int) -> bool:
+    """Whether ``name`` is a name of the open file, and not of what somebody else put there."""
+    try:
+        return os.path.samestat(name.stat(), os.fstat(fd))
+    except OSError:
+        return False
+
+
+def write_all(fd: int, parts: list[Chunk]) -> None:
+    """Append all parts; at most IOV_MAX of them."""
+    views = [memoryview(part) for part in parts]
+    while views:
+        written = os.writev(fd, views)
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if written:
+            views[0] = views[0][written:]

@@ -156,7 +156,8 @@ class PacsQuerySettings(DicomTarget):
 
 
 class ArrivalSettings(Section):
-    quiet_period_s: Positive = 30.0
+    # the fallback; images that come later reopen the study: waiting longer would only delay what is there
+    quiet_period_s: Positive = 20.0
     flair_settle_s: Annotated[float, Field(ge=0)] = 1.0
     mpps: bool = True
     availability_notices: bool = True

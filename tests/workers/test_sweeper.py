@@ -13,9 +13,11 @@ from triage.model import SequenceKind
 from workers.config import Settings
 from workers.ports import StudyState
 from workers.probe import SeriesProbe
+from workers.settings import ArrivalSettings
 from workers.sweeper import Pass, Sweeper
 
 STUDY = "1.2.3"
+QUIET_S = ArrivalSettings().quiet_period_s
 
 
 class Beat:
@@ -79,7 +81,7 @@ class TestArrivals:
         beat = Beat()
         beat.kind = kind
         beat.arrive(2)
-        beat.clock.advance(29)
+        beat.clock.advance(QUIET_S - 1)
         assert beat.sweeper.arrivals() == 0
         beat.clock.advance(1)
         assert beat.sweeper.arrivals() == 1
@@ -99,7 +101,7 @@ class TestArrivals:
         assert beat.index.claim(STUDY, owner="w", now=beat.clock.now(), lease_s=600) is not None
         beat.kind = SequenceKind.T1
         beat.arrive(5, first=31, series_instance_uid="t1")
-        beat.clock.advance(20)
+        beat.clock.advance(QUIET_S - 10)
         assert beat.sweeper.arrivals() == 0
         beat.clock.advance(10)
         assert beat.sweeper.arrivals() == 1

@@ -51,6 +51,7 @@ def measure(
     with running(receiver, folder) as (port, pid):
         parts = [instances[n::associations] for n in range(associations)]
         _warm_up(receiver, port)
+        os.sync()  # what the receiver before this one left in memory is not this one's bill
         before = usage(pid)
         try:
             result = ingest_load.send(port, receiver.called, parts, association_per_image=per_image)
@@ -71,7 +72,7 @@ def measure(
     }
 
 
-def memory(gigabytes: float, idle: int = 100) -> None:
+def memory(gigabytes: float, under: Path | None, idle: int = 100) -> None:
     """Peak memory of the receiving process for one large object, and what an association costs that says nothing."""
     from tests.workers.data_sets import a_data_set, encoded
 
@@ -79,7 +80,7 @@ def memory(gigabytes: float, idle: int = 100) -> None:
     data_set = a_data_set(1, pixels=b"", Rows=512, Columns=512, NumberOfFrames=size // (2 * 512 * 512))
     start = encoded(data_set)[:-4] + struct.pack("<I", size)  # the length of the pixel data, which comes last
     receiver = ours("ours, durable")
-    folder = Path(tempfile.mkdtemp(prefix="ingest-"))
+    folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=under))
     try:
         with running(receiver, folder) as (port, pid):
             _warm_up(receiver, port)
@@ -110,7 +111,7 @@ def _warm_up(receiver: Receiver, port: int) -> None:
 def main() -> None:
     options = _options()
     if options.big:
-        memory(options.big)
+        memory(options.big, options.folder)
         return
     receivers = [
         ours("ours, durable"),

@@ -41,6 +41,7 @@ MAX_MESSAGE_BYTES = (
     8 << 20
 )  # data set of any service but C-STORE (a storage commitment request names 100 bytes per object)
 MAX_FRAGMENT_BYTES = 1 << 20  # fragment of such a message
+MAX_WAITING_PARTS = 512  # fragments of a byte each would else cost a hundred times their size
 DRAIN_FACTOR = 2  # a refused data set is read to its end, so that the sender hears why, up to this many times the limit
 SLOWEST_BYTES_PER_S = 1000  # a data set that comes slower than this on average is cut off
 SLOW_GRACE_S = 60.0
@@ -135,6 +136,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             self._drop()  # released, aborted or timed out in the middle of an object
             if self.socket is not None:
                 self.socket.close()  # the library leaves it open when it gives up over a PDU that it cannot decode
+                self.socket.give_back()
             self.to_user_queue.put(None)  # who still waits for the request of a peer that has hung up need not
 
     def _read_pdu_data(self) -> None:
@@ -152,6 +154,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                     self._check_length(kind, length)
                     super()._read_pdu_data()
                     self._broken = "Evt19" in self.event_queue.queue
+                    if self._broken:
+                        self._drop()
                     return
                 sock.low += 6
                 sock.established()
@@ -262,6 +266,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                 sock.low += step
                 left -= step
                 sock.release = self._write_waiting
+                if len(store.parts) >= MAX_WAITING_PARTS:
+                    self._write_waiting()
             else:
                 sock.receive()
                 self._check_progress(store)

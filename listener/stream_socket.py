@@ -161,6 +161,11 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
         """What pynetdicom's own reading calls; lengths were checked before."""
         return bytearray(self.take(nr_bytes))
 
+    def give_back(self) -> None:
+        """Its memory, when nothing will be read any more: the object itself waits for the garbage collector."""
+        self.release = None
+        self.buffer.madvise(mmap.MADV_DONTNEED)
+
     def close(self) -> None:
         super().close()
         with self._wake_lock:

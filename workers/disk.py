@@ -47,7 +47,7 @@ def can_name_later(folder: Path, names: Iterator[str]) -> bool:
         fd = create_unnamed(folder)
         try:
             give_name(fd, path)
-            path.unlink()
+            path.unlink(missing_ok=True)  # a sweep may have taken it for a leftover
         finally:
             os.close(fd)
     except OSError:  # this file system, or no /proc
@@ -57,12 +57,12 @@ def can_name_later(folder: Path, names: Iterator[str]) -> bool:
 
 def beginning(parts: Iterable[Chunk], count: int) -> bytes:
     """The first ``count`` bytes of the parts, or all there are."""
-    found = b""
+    found = bytearray()
     for part in parts:
-        found += bytes(memoryview(part)[: count - len(found)])
+        found += memoryview(part)[: count - len(found)]
         if len(found) == count:
             break
-    return found
+    return bytes(found)
 
 
 def create_locked(folder: Path, names: Iterator[str]) -> tuple[int, Path]:

@@ -15,6 +15,7 @@ at any moment; the name is therefore never taken back.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -48,6 +49,7 @@ COMPARE_BYTES = 1 << 20
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
 FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
+COMMIT_TRIES = 10  # each one met a name that was taken away by a failed flush
 START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head is read from it
 
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
@@ -292,9 +294,11 @@ class Spool:
         if self._closed:
             return
         self._closed = True
-        if self._temporary is not None and not self._renamed:
-            self._temporary.unlink(missing_ok=True)
-        os.close(self._fd)
+        try:
+            if self._temporary is not None and not self._renamed:
+                self._temporary.unlink(missing_ok=True)
+        finally:
+            os.close(self._fd)
 
     def _checked_head(self) -> Head:
         if self._pending:
@@ -311,51 +315,77 @@ class Spool:
     def _commit(self) -> tuple[Outcome, Path]:
         if self._store.sync_folders:
             self._store.flush(self._fd)  # while only we know it: when this fails, nobody else has seen anything
-        # link() fails when the name exists: of two senders of one UID exactly one is first. rename() would replace.
-        try:
-            if self._temporary is None:
-                fcntl.flock(self._fd, fcntl.LOCK_EX)  # until it is closed: see _commit_again
-                disk.give_name(self._fd, self._final)
+        elif self._temporary is None:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)  # until it is closed: see _existing
+        for _ in range(COMMIT_TRIES):
+            # link() fails when the name exists: of two senders of one UID exactly one is first. rename() would replace.
+            try:
+                if self._temporary is None:
+                    disk.give_name(self._fd, self._final)
+                else:
+                    os.link(self._temporary, self._final)
+                    self._temporary.unlink()  # before the flush: one journal commit carries both changes of the folder
+            except FileExistsError:
+                found = self._commit_again()
+                if found is not None:
+                    return found
             else:
-                os.link(self._temporary, self._final)
-                self._temporary.unlink()  # before the flush: one journal commit carries both changes of the folder
-        except FileExistsError:
-            return self._commit_again()
-        self._settle(self._final)
-        return Outcome.NEW, self._final
-
-    def _commit_again(self) -> tuple[Outcome, Path]:
-        """Another sender has the name. Where a failed flush takes the name away again, we wait for the end of that."""
-        try:
-            existing = os.open(self._final, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return self._commit()
-        try:
-            if not self._store.sync_folders:
-                fcntl.flock(existing, fcntl.LOCK_EX)  # who gave the name holds it until the file is durable or gone
-            if not disk.is_the_file(self._final, existing):
-                return self._commit()
-            if not part10.is_complete(existing):
-                self._replace(self._final)
                 self._settle(self._final)
                 return Outcome.NEW, self._final
+        raise OSError(errno.EBUSY, "the name is given and taken away all the time")
+
+    def _commit_again(self) -> tuple[Outcome, Path] | None:
+        """Somebody else has the name. None: not any more."""
+        with self._existing() as existing:
+            if existing is None:
+                return None
+            if not part10.is_complete(existing):
+                return self._take_over(self._final, Outcome.NEW)
             if _same_content(existing, self._fd):
-                # of another host, or of a process that was killed in between, it may not be durable yet
-                self._store.make_durable(existing, self._final.parent)
+                try:
+                    # of another host, or of a process that was killed in between, it may not be durable yet
+                    self._store.make_durable(existing, self._final.parent)
+                except OSError:
+                    # the kernel may call its lost pages clean from now on; ours are there
+                    return self._take_over(self._final, Outcome.NEW)
                 return Outcome.SAME, self._final
+        # the name holds the digest: what it may replace is equal
+        aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{_digest(self._fd)[:16]}.dcm"
+        return self._take_over(aside, Outcome.CONFLICT)
+
+    @contextlib.contextmanager
+    def _existing(self) -> Iterator[int | None]:
+        """The file that has the name, locked against those who would take the name away; None: it is gone already.
+
+        Its sender holds the lock until the file is durable, or gone because its flush failed. On a shared store no name is
+        taken away, and nobody waits for another host.
+        """
+        try:
+            existing = os.open(self._final, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            if not self._store.sync_folders:
+                fcntl.flock(existing, fcntl.LOCK_SH)
+            if not part10.is_complete(existing):
+                with contextlib.suppress(OSError):  # a network file system may lock only what is open for writing
+                    fcntl.flock(existing, fcntl.LOCK_EX)  # one of several replaces it
+            yield existing if disk.is_the_file(self._final, existing) else None
         finally:
             os.close(existing)
-        aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{_digest(self._fd)[:16]}.dcm"
-        self._replace(aside)  # the name holds the digest: what it may replace is equal
-        self._settle(aside)
-        return Outcome.CONFLICT, aside
 
-    def _replace(self, name: Path) -> None:
-        """Take over a name that may be in use. The file is locked: no sweep takes its temporary name for a leftover."""
+    def _take_over(self, name: Path, outcome: Outcome) -> tuple[Outcome, Path]:
+        """Replace what has a name by the own copy, which is flushed first: the other one may be what somebody answered
+        for. Ours is locked, or named already: no sweep takes its temporary name for a leftover."""
         if self._temporary is None:
             self._temporary = self._final.parent / next(self._names)
             disk.give_name(self._fd, self._temporary)
+        self._store.flush(self._fd)
         self._temporary.replace(name)
+        self._renamed = True
+        self._store.make_durable(self._fd, name.parent)
+        return outcome, name
 
     def _settle(self, name: Path) -> None:
         """The object has its name and the temporary one is gone; make that last."""

@@ -371,3 +371,6 @@ def test_an_idle_association_costs_no_buffer(node: Node, monkeypatch: pytest.Mon
         for one in sockets:
             one.view[:] = bytes(len(one.view))
         assert resident_kb(addresses) >= 30 * BUFFER_BYTES // 1024, "these are the mappings of the buffers"
+    eventually(
+        lambda: resident_kb(addresses) < 30 * 16, what="given back with the association, not by a collection later"
+    )

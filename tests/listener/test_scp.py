@@ -34,6 +34,7 @@ from tests.listener.rawscu import (
 from tests.workers.data_sets import BIG_ENDIAN, DEFLATED, IMPLICIT, STUDY, a_data_set, as_file, encoded
 from triage.errors import Misconfigured
 from workers.config import parse
+from workers.files import Spool
 from workers.store import open_index
 
 UID = f"{STUDY}.1.1"
@@ -207,6 +208,22 @@ def test_fragments(node: Node, cut: Any) -> None:
         raw.release()
     stored = node.data_sets()
     assert all(stored[f"{STUDY}.1.{number}"].endswith(encoded(a_data_set(number))) for number in (1, 2))
+
+
+def test_fragments_of_a_byte_each_are_not_kept_waiting(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    real = Spool.write
+
+    def write(self: Spool, parts: list[Any], count: int) -> None:
+        counts.append(len(parts))
+        real(self, parts, count)
+
+    monkeypatch.setattr(Spool, "write", write)
+    data = encoded(a_data_set())
+    with Raw.connect(node.port).associate() as raw:
+        assert raw.store(UID, data, size=1) == 0
+    assert node.data_sets()[UID].endswith(data)
+    assert len(data) > 2 * max(counts)
 
 
 @pytest.mark.parametrize("size", [1_001, 16_000, 130_000])

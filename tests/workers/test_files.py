@@ -424,6 +424,44 @@ def test_nobody_answers_for_a_copy_that_is_taken_away_again(store: FileStore, mo
     assert stored.path.read_bytes().endswith(encoded(a_data_set()))
 
 
+def first_flush_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, failed = os.fsync, []
+
+    def flush(fd: int) -> None:
+        if failed:
+            return real(fd)
+        failed.append(fd)
+        raise OSError(errno.EIO, "as wanted")
+
+    monkeypatch.setattr(os, "fsync", flush)
+
+
+def test_a_conflict_that_comes_again_does_not_harm_the_copy_that_was_acknowledged(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, a_data_set())
+    aside = put(store, a_data_set(pixels=b"\7\7")).path
+    before = aside.stat().st_ino
+    first_flush_fails(monkeypatch)
+    with pytest.raises(Rejected):
+        put(store, a_data_set(pixels=b"\7\7"))
+    assert aside.stat().st_ino == before
+    again = put(store, a_data_set(pixels=b"\7\7"))
+    assert (again.outcome, again.path) == (Outcome.CONFLICT, aside)
+    assert len(names(store.conflicts)) == 1
+
+
+def test_an_earlier_copy_that_cannot_be_flushed_is_replaced(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed fsync the kernel would call its lost pages clean, and the next answer for it would be a lie."""
+    earlier = put(store, a_data_set()).path.stat().st_ino
+    first_flush_fails(monkeypatch)
+    stored = put(store, a_data_set())
+    assert stored.outcome is Outcome.NEW
+    assert stored.path.stat().st_ino != earlier
+    assert stored.path.read_bytes().endswith(encoded(a_data_set()))
+    assert len(names(store.root)) == 1
+
+
 def test_a_cut_short_file_is_replaced_once(store: FileStore) -> None:
     path = put(store, a_data_set()).path
     path.write_bytes(path.read_bytes()[:-10])

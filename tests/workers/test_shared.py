@@ -51,7 +51,7 @@ def test_where_others_look_on_content_is_flushed_before_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
     """Also on a file system that needs it for no power cut."""
-    monkeypatch.setattr("workers.files.file_system_of", lambda _: "ext4")
+    monkeypatch.setattr("workers.disk.file_system_of", lambda _: "ext4")
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / SHARED_MARK).touch()
     settings = parse(sections(tmp_path) if shared else {"store": {"state_dir": str(tmp_path)}})

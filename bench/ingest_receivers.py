@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NODELAY = {**os.environ, "TCP_NODELAY": "1"}  # dcmtk and Orthanc of Debian leave Nagle on: 22 images a second
@@ -41,6 +41,7 @@ class Receiver:
     called: str
     command: Callable[[Path, int], list[str]]
     takes_port: bool = True
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def ours(name: str, **listener: object) -> Receiver:
         }
         return [sys.executable, "-c", _OURS, json.dumps(settings), str(folder / "port")]
 
-    return Receiver(name, "ICANSEE", command, takes_port=False)
+    # as listener.door, which the process of a real node is, sets it for itself
+    return Receiver(name, "ICANSEE", command, takes_port=False, environment={"MALLOC_ARENA_MAX": "1"})
 
 
 def storescp(name: str, *options: str) -> Receiver:
@@ -100,7 +102,11 @@ def running(receiver: Receiver, folder: Path) -> Iterator[tuple[int, int]]:
     port = _free_port() if receiver.takes_port else 0
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(
-            receiver.command(folder, port), env=NODELAY, stdout=log, stderr=log, start_new_session=True
+            receiver.command(folder, port),
+            env=NODELAY | receiver.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         for _ in range(1200):

@@ -45,7 +45,6 @@ CLASS_DIFFERS = 0xB007  # PS3.4 Annex B.2.3, warning: stored, but the data set i
 
 UID = re.compile(r"[0-9]+(?:\.[0-9]+)*\Z")
 MAX_UID_LENGTH = 64  # PS3.5 section 9.1
-COMPARE_BYTES = 1 << 20
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
 FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
@@ -341,7 +340,7 @@ class Spool:
                 return None
             if not part10.is_complete(existing):
                 return self._take_over(self._final, Outcome.NEW)
-            if _same_content(existing, self._fd):
+            if part10.same_content(existing, self._fd):
                 try:
                     # of another host, or of a process that was killed in between, it may not be durable yet
                     self._store.make_durable(existing, self._final.parent)
@@ -350,7 +349,7 @@ class Spool:
                     return self._take_over(self._final, Outcome.NEW)
                 return Outcome.SAME, self._final
         # the name holds the digest: what it may replace is equal
-        aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{_digest(self._fd)[:16]}.dcm"
+        aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
         return self._take_over(aside, Outcome.CONFLICT)
 
     @contextlib.contextmanager
@@ -468,31 +467,6 @@ def _row(announced: Announced, head: Head, size_bytes: int, received_at: datetim
         received_at=received_at,
         calling_ae=announced.calling_ae,
     )
-
-
-def _same_content(one: int, other: int) -> bool:
-    """Equal transfer syntax and equal data set bytes; who sent it and which program wrote the header may differ."""
-    (start_one, meta_one), (start_other, meta_other) = part10.read_meta(one), part10.read_meta(other)
-    if meta_one.transfer_syntax_uid != meta_other.transfer_syntax_uid:
-        return False
-    if os.fstat(one).st_size - start_one != os.fstat(other).st_size - start_other:
-        return False
-    offset = 0
-    while chunk := os.pread(one, COMPARE_BYTES, start_one + offset):
-        if chunk != os.pread(other, len(chunk), start_other + offset):
-            return False
-        offset += len(chunk)
-    return True
-
-
-def _digest(fd: int) -> str:
-    """SHA-256 of what makes the content: transfer syntax and data set."""
-    position, announced = part10.read_meta(fd)
-    digest = hashlib.sha256(announced.transfer_syntax_uid.encode())
-    while chunk := os.pread(fd, COMPARE_BYTES, position):
-        digest.update(chunk)
-        position += len(chunk)
-    return digest.hexdigest()
 
 
 class _disk_errors:  # noqa: N801 - reads as a context manager; a generator would cost 2 us at every write

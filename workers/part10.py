@@ -6,6 +6,7 @@ cut short by a power failure can be told from a whole one without reading it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ PREAMBLE_MAGIC = b"ICANSEE1"
 DICM_AT = 128
 META_AT = 144  # behind preamble, prefix and the group length element
 MAX_META_BYTES = 4096
+COMPARE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,31 @@ def read_meta(fd: int) -> tuple[int, Announced]:
         found[element] = block[position : position + length].decode("ascii", "replace").strip("\0 ")
         position += length
     return start, Announced(found.get(0x02, ""), found.get(0x03, ""), found.get(0x10, ""), found.get(0x16, ""))
+
+
+def same_content(one: int, other: int) -> bool:
+    """Equal transfer syntax and equal data set bytes; who sent it and which program wrote the header may differ."""
+    (start_one, meta_one), (start_other, meta_other) = read_meta(one), read_meta(other)
+    if meta_one.transfer_syntax_uid != meta_other.transfer_syntax_uid:
+        return False
+    if os.fstat(one).st_size - start_one != os.fstat(other).st_size - start_other:
+        return False
+    offset = 0
+    while chunk := os.pread(one, COMPARE_BYTES, start_one + offset):
+        if chunk != os.pread(other, len(chunk), start_other + offset):
+            return False
+        offset += len(chunk)
+    return True
+
+
+def content_digest(fd: int) -> str:
+    """SHA-256 of what makes the content: transfer syntax and data set."""
+    position, announced = read_meta(fd)
+    digest = hashlib.sha256(announced.transfer_syntax_uid.encode())
+    while chunk := os.pread(fd, COMPARE_BYTES, position):
+        digest.update(chunk)
+        position += len(chunk)
+    return digest.hexdigest()
 
 
 def _element(element: int, vr: bytes, value: str) -> bytes:

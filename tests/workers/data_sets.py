@@ -1,9 +1,10 @@
-"""Encoded data sets for tests of the store: real bytes by pydicom, without files."""
+"""Encoded data sets for tests of the store: real bytes by pydicom, and what lies in a folder."""
 
 from __future__ import annotations
 
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
@@ -103,3 +104,8 @@ def as_file(data_set: Dataset, transfer_syntax: str = EXPLICIT) -> bytes:
     buffer = BytesIO()
     dcmwrite(buffer, data_set, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def names(folder: Path) -> list[str]:
+    """Every file under a folder, temporary ones included."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

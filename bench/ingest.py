@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 from bench import ingest_load
+from bench.ingest_memory import TouchedMemory
 from bench.ingest_receivers import Receiver, library_app, orthanc, ours, running, storescp, usage
 
 SIZES = ((256, 0.62), (512, 0.38))  # side of the slice in pixels, share: 137 and 530 kB, 288 kB on average
@@ -44,13 +45,20 @@ def corpus(count: int, *, seed: int = 1, suffix: str = "") -> list[tuple[str, by
 
 
 def measure(
-    receiver: Receiver, instances: list[tuple[str, bytes]], associations: int, *, per_image: bool, under: Path
+    receiver: Receiver,
+    instances: list[tuple[str, bytes]],
+    associations: int,
+    *,
+    per_image: bool,
+    under: Path,
+    memory: TouchedMemory,
 ) -> dict[str, float]:
     # what was stored stays until the end of the run: ext4 is slow to give out inodes that were freed a moment ago
     folder = Path(tempfile.mkdtemp(dir=under))
     with running(receiver, folder) as (port, pid):
         parts = [instances[n::associations] for n in range(associations)]
         _warm_up(receiver, port)
+        memory.release(3 * sum(len(data) for _, data in instances))  # sender, socket, file
         os.sync()  # what the receiver before this one left in memory is not this one's bill
         before = usage(pid)
         try:
@@ -117,6 +125,7 @@ def main() -> None:
         ours("ours, durable"),
         ours("ours, durable, 2 processes", processes=2),
         ours("ours, not durable", durable=False),
+        ours("ours, not durable, 2 processes", durable=False, processes=2),
         ours("ours, stock path", receive_path="stock"),
         orthanc("Orthanc, its fsync", sync=True),
         storescp("dcmtk storescp --fork", "--fork"),
@@ -125,12 +134,17 @@ def main() -> None:
     receivers = [one for one in receivers if any(word in one.name for word in options.only)] or receivers
     instances = corpus(options.instances)
     print(f"{len(instances)} instances, {sum(len(d) for _, d in instances) / 1e6:.0f} MB, {os.cpu_count()} cores")
-    with tempfile.TemporaryDirectory(prefix="ingest-", dir=options.folder, ignore_cleanup_errors=True) as under:
+    with (
+        tempfile.TemporaryDirectory(prefix="ingest-", dir=options.folder, ignore_cleanup_errors=True) as under,
+        TouchedMemory(Path(under)) as touched,
+    ):
         for associations in options.associations:
             runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in receivers}
             for repeat in range(options.repeats):
                 for one in receivers if repeat % 2 == 0 else reversed(receivers):
-                    found = measure(one, instances, associations, per_image=options.per_image, under=Path(under))
+                    found = measure(
+                        one, instances, associations, per_image=options.per_image, under=Path(under), memory=touched
+                    )
                     runs[one.name].append(found)
             _table(associations, runs)
 

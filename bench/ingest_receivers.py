@@ -18,7 +18,7 @@ NODELAY = {**os.environ, "TCP_NODELAY": "1"}  # dcmtk and Orthanc of Debian leav
 TICKS = os.sysconf("SC_CLK_TCK")
 
 _OURS = """
-from listener.light import start_small
+from listener.light import settle, start_small
 start_small()
 import json, signal, sys, threading
 from pathlib import Path
@@ -29,7 +29,7 @@ settings, announce = NodeSettings.model_validate(json.loads(sys.argv[1])), Path(
 log.configure(settings.log, process="bench")
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
-scp.run(settings, stop=stop, ready=lambda port: announce.write_text(str(port)))
+scp.run(settings, stop=stop, ready=lambda port: (settle(), announce.write_text(str(port))))
 """
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from listener.light import start_small
+from listener.light import settle, start_small
 
 if __name__ == "__main__":  # before anything below loads what is to be kept out
     start_small()
@@ -53,8 +53,13 @@ def main() -> None:
         end_with_parent(int(sys.argv[2]))
     path = ready_file(settings, "listener")
     stop = stop_on_signals()
+
+    def ready(port: int) -> None:
+        settle()
+        announce(path, port=port, host=settings.listener.host)
+
     try:
-        scp.run(settings, stop=stop, ready=lambda port: announce(path, port=port, host=settings.listener.host))
+        scp.run(settings, stop=stop, ready=ready)
     except Misconfigured as error:
         sys.stderr.write(f"icansee: {error}\n")
         sys.exit(REFUSED)

@@ -12,6 +12,7 @@ from typing import Any
 
 from listener.admission import parse_address
 from listener.late_index import LateIndex
+from listener.light import settle
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver, reception_of
 from listener.pool import MESSAGE_BYTES, ROWS
@@ -59,6 +60,7 @@ def main(channel_fd: int) -> None:
         reception_of(settings, store, writer.put, meter),
         on_end,
     )
+    settle()
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)
         receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)

@@ -31,7 +31,9 @@ def store_handler(reception: Reception, tally_of: Any) -> tuple[Any, Any]:
                 data = request.DataSet.getbuffer()
                 if len(data):
                     spool.write([data], len(data))
-                return reception.finish(spool, tally)
+                received = reception.finish(spool)
+            reception.note(received, tally)
+            return received.stored.status
         except Exception as error:  # whatever it is: answer this request and keep the association
             return reception.refused(error, tally, calling_ae=calling_ae)
 

@@ -162,7 +162,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                 self._read_p_data(sock, length)
                 self._idle_timer.restart()
                 # the next request usually comes at once: waiting here saves two rounds of the reactor
-                if not self.event_queue.empty() or self._kill_thread or not self.to_provider_queue.empty():
+                if self.event_queue.queue or self._kill_thread or self.to_provider_queue.queue:
                     return
                 if not sock.ready:
                     return
@@ -296,13 +296,19 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
     def _answer(self, sock: StreamSocket, store: _Store) -> None:
         self._write_waiting()
         sock.release = None
+        received = None
         if store.spool is not None:
             try:
-                store.status = self._door.reception.finish(store.spool, self._tally)
+                received = self._door.reception.finish(store.spool)
+                store.status = received.stored.status
             except Exception as error:
                 self._refuse(store, error)
         self._store = None
-        sock.socket.sendall(dimse.store_response(store.context_id, store.request, store.status))
+        try:
+            sock.socket.sendall(dimse.store_response(store.context_id, store.request, store.status))
+        finally:
+            if received is not None:
+                self._door.reception.note(received, self._tally)
 
     def _refuse(self, store: _Store, error: Exception) -> None:
         store.status = self._door.reception.refused(error, self._tally, calling_ae=self._calling_ae)

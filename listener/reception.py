@@ -13,7 +13,7 @@ from listener.audit_messages import Transfer
 from listener.limits import Pace
 from listener.meters import Meter
 from triage.errors import Rejected
-from workers.files import FileStore, Outcome, Spool
+from workers.files import FileStore, Outcome, Spool, Stored
 from workers.log import get_logger, study_hash
 from workers.part10 import Announced
 from workers.ports import InstanceRow
@@ -33,6 +33,14 @@ class Tally:
     bytes: int = 0
     refused: int = 0
     studies: dict[str, Transfer] = field(default_factory=dict)  # what came of each study; only kept when audit is on
+
+
+@dataclass(frozen=True)
+class Received:
+    """An object that is durable but not yet counted. seconds: from its announcement until it was durable."""
+
+    stored: Stored
+    seconds: float
 
 
 class Reception:
@@ -73,13 +81,22 @@ class Reception:
         spool.begun = time.perf_counter()
         return spool
 
-    def finish(self, spool: Spool, tally: Tally) -> int:
-        """Make a completely received object durable; the status to answer with.
+    def finish(self, spool: Spool) -> Received:
+        """Make a completely received object durable; what comes back says how to answer, and belongs into ``note``.
 
         Raises:
             Rejected: nothing was kept.
         """
         stored = spool.finish()
+        pace = self._paces.get(stored.row.calling_ae)
+        if pace is not None:
+            pace.keep()  # the sender waits for its answer: nothing piles up here
+        return Received(stored, time.perf_counter() - spool.begun)
+
+    def note(self, received: Received, tally: Tally) -> None:
+        """Count it and pass its row on. After the answer: its sender is at work on the next object meanwhile, and what a
+        crash in between costs, the scan at the next start finds."""
+        stored = received.stored
         tally.instances += 1
         tally.bytes += stored.row.size_bytes
         if self._audited:
@@ -93,11 +110,8 @@ class Reception:
             )
         else:
             self._record(stored.row)  # also a repeated one: its row may have been lost
-        pace = self._paces.get(stored.row.calling_ae)
-        if pace is not None:
-            pace.keep()  # the sender waits for its answer: nothing piles up here
-        self.meter.stored(stored.outcome.value, stored.row.size_bytes, time.perf_counter() - spool.begun)
-        return stored.status
+        self.meter.stored(stored.outcome.value, stored.row.size_bytes, received.seconds)
+        self._store.prepare()
 
     def refused(self, error: Exception, tally: Tally, *, calling_ae: str) -> int:
         """Log a refusal; the status to answer with."""

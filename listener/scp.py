@@ -63,6 +63,7 @@ def run(
         listening = parts.enter_context(listening_socket(settings.listener))
         parts.enter_context(_auditing(settings))
         store = open_files(settings)
+        parts.callback(store.close)
         index = LateIndex(settings.index_url)
         hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
         writer = parts.enter_context(_writing(index, on_stored, hosts))

@@ -24,6 +24,7 @@ import os
 import re
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
 FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
 COMMIT_TRIES = 10  # each one met a name that was taken away by a failed flush
+PREPARED_FILES = 8  # more are of no use than there are threads that can run at once
 START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head is read from it
 
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
@@ -68,13 +70,17 @@ class Outcome(StrEnum):
 class Stored:
     """A durable object.
 
-    status: for the C-STORE response. row: for the index; of a CONFLICT it is not to be recorded. path: absolute.
+    status: for the C-STORE response. row: for the index; of a CONFLICT it is not to be recorded. name: absolute path.
     """
 
     outcome: Outcome
     status: int
     row: InstanceRow
-    path: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)
 
 
 def valid_uid(text: str) -> bool:
@@ -87,7 +93,11 @@ def valid_uid(text: str) -> bool:
 
 def relative_path(sop_instance_uid: str) -> str:
     """Where an instance lies under the store folder; hashing spreads instances evenly over 256 folders."""
-    return f"{hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:2]}/{sop_instance_uid}.dcm"
+    return f"{_folder_of(sop_instance_uid)}/{sop_instance_uid}.dcm"
+
+
+def _folder_of(sop_instance_uid: str) -> str:
+    return hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:2]
 
 
 def open_files(settings: NodeSettings) -> FileStore:
@@ -134,6 +144,7 @@ class FileStore:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.root = state_dir.absolute() / "store"
+        self.folders = {name: f"{self.root}/{name}" for name in folders()}
         self.conflicts = state_dir.absolute() / "conflicts"
         self.max_object_bytes = max_object_bytes
         self.now = now
@@ -147,6 +158,9 @@ class FileStore:
         self.unnamed = not self.sync_folders and disk.can_name_later(self.root / folders()[0], self._names)
         """Objects have no name while they come in: nothing to lock, to sweep or to take away, one change of a folder."""
         self._look_at_space_at = 0.0
+        self._prepared: deque[int] = deque()
+        # ext4 takes the inode from near the folder: all from one place would be slow after many were deleted there
+        self._everywhere = itertools.cycle(self.folders.values())
 
     def path(self, row: InstanceRow) -> Path:
         """Absolute path of an indexed instance.
@@ -181,6 +195,28 @@ class FileStore:
             self.check_free_space()
             self._look_at_space_at = time.monotonic() + FREE_SPACE_CHECK_S
         return Spool(self, announced, self._names, min(limit_bytes or self.max_object_bytes, self.max_object_bytes))
+
+    def prepare(self) -> None:
+        """Make the file for one of the next objects, while there is time: nobody waits for an answer now."""
+        if self.unnamed and len(self._prepared) < PREPARED_FILES:
+            with contextlib.suppress(OSError):  # it is told to the sender of the object that has no file
+                self._prepared.append(disk.create_unnamed(next(self._everywhere)))
+
+    def close(self) -> None:
+        """Give back what was prepared; the store can be used on."""
+        while self._prepared:
+            os.close(self._prepared.popleft())
+
+    def unnamed_file(self, folder: str) -> int:
+        """A file without a name, from which it can be named in any folder of the store.
+
+        Raises:
+            OSError: the disk is full or fails.
+        """
+        try:
+            return self._prepared.popleft()
+        except IndexError:
+            return disk.create_unnamed(folder)
 
     def check_free_space(self) -> None:
         """Refuse early, while there is still room to finish what was begun.
@@ -229,7 +265,8 @@ class Spool:
 
     def __init__(self, store: FileStore, announced: Announced, names: Iterator[str], limit_bytes: int) -> None:
         self._store, self._announced, self._names = store, announced, names
-        self._final = store.root / relative_path(announced.sop_instance_uid)
+        self._folder = store.folders[_folder_of(announced.sop_instance_uid)]
+        self._final = f"{self._folder}/{announced.sop_instance_uid}.dcm"
         self._limit_bytes = limit_bytes
         self._header = part10.header(announced)
         self._size = len(self._header)
@@ -241,9 +278,9 @@ class Spool:
         self.begun = 0.0  # set by whoever measures how long a sender waits for its answer
         with _disk_errors():
             if store.unnamed:
-                self._fd = disk.create_unnamed(self._final.parent)
+                self._fd = store.unnamed_file(self._folder)
             else:
-                self._fd, self._temporary = disk.create_locked(self._final.parent, names)
+                self._fd, self._temporary = disk.create_locked(self._folder, names)
 
     def __enter__(self) -> Self:
         return self
@@ -311,7 +348,7 @@ class Spool:
         end = min(position + count, self._size)
         return self._start[position:end] if end <= len(self._start) else os.pread(self._fd, count, position)
 
-    def _commit(self) -> tuple[Outcome, Path]:
+    def _commit(self) -> tuple[Outcome, str]:
         if self._store.sync_folders:
             self._store.flush(self._fd)  # while only we know it: when this fails, nobody else has seen anything
         elif self._temporary is None:
@@ -329,11 +366,11 @@ class Spool:
                 if found is not None:
                     return found
             else:
-                self._settle(self._final)
+                self._settle()
                 return Outcome.NEW, self._final
         raise OSError(errno.EBUSY, "the name is given and taken away all the time")
 
-    def _commit_again(self) -> tuple[Outcome, Path] | None:
+    def _commit_again(self) -> tuple[Outcome, str] | None:
         """Somebody else has the name. None: not any more."""
         with self._existing() as existing:
             if existing is None:
@@ -343,13 +380,13 @@ class Spool:
             if part10.same_content(existing, self._fd):
                 try:
                     # of another host, or of a process that was killed in between, it may not be durable yet
-                    self._store.make_durable(existing, self._final.parent)
+                    self._store.make_durable(existing, Path(self._folder))
                 except OSError:
                     # the kernel may call its lost pages clean from now on; ours are there
                     return self._take_over(self._final, Outcome.NEW)
                 return Outcome.SAME, self._final
         # the name holds the digest: what it may replace is equal
-        aside = self._store.conflicts / f"{self._announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
+        aside = f"{self._store.conflicts}/{self._announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
         return self._take_over(aside, Outcome.CONFLICT)
 
     @contextlib.contextmanager
@@ -374,31 +411,31 @@ class Spool:
         finally:
             os.close(existing)
 
-    def _take_over(self, name: Path, outcome: Outcome) -> tuple[Outcome, Path]:
+    def _take_over(self, name: str, outcome: Outcome) -> tuple[Outcome, str]:
         """Replace what has a name by the own copy, which is flushed first: the other one may be what somebody answered
         for. Ours is locked, or named already: no sweep takes its temporary name for a leftover."""
         if self._temporary is None:
-            self._temporary = self._final.parent / next(self._names)
+            self._temporary = Path(self._folder, next(self._names))
             disk.give_name(self._fd, self._temporary)
         self._store.flush(self._fd)
         self._temporary.replace(name)
         self._renamed = True
-        self._store.make_durable(self._fd, name.parent)
+        self._store.make_durable(self._fd, Path(name).parent)
         return outcome, name
 
-    def _settle(self, name: Path) -> None:
+    def _settle(self) -> None:
         """The object has its name and the temporary one is gone; make that last."""
         self._renamed = True
         if self._store.sync_folders:
             # when this fails the name stays: its content is on the disk, and somebody else may have answered for it
-            self._store.flush_names(name.parent)
+            self._store.flush_names(Path(self._folder))
             return
         try:
             self._store.flush(self._fd)
         except OSError:
             # after a failed fsync the kernel calls the lost pages clean: a second fsync would succeed and mean nothing
-            if disk.is_the_file(name, self._fd):
-                name.unlink(missing_ok=True)
+            if disk.is_the_file(self._final, self._fd):
+                Path(self._final).unlink(missing_ok=True)
             raise
 
 

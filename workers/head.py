@@ -25,11 +25,15 @@ EXPLICIT_BE = "1.2.840.10008.1.2.2"
 WINDOW_BYTES = 64 << 10
 MAX_INFLATED_BYTES = 4 << 20  # of a deflated data set only this much is ever unpacked here
 MAX_ELEMENTS = 50_000  # real headers up to Number of Frames have some hundreds, nested ones included
+TOO_MANY = f"more than {MAX_ELEMENTS} elements before the pixels"
 MAX_DEPTH = 16
 MAX_TEXT_BYTES = 1024
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 NUMBER_OF_FRAMES = 0x00280008  # the last element wanted; elements come in ascending order (PS3.5 section 7.1)
+SHORT_VRS = frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+)  # length in two bytes (PS3.5 section 7.1.2)
 LONG_VRS = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )  # PS3.5 7.1.2
@@ -53,6 +57,7 @@ TEXTS = {
     0x00201002: "images_in_acquisition",
     NUMBER_OF_FRAMES: "frame_count",
 }
+UIDS = ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid")
 ENCODED = ("accession_number", "series_description", "patient_id", "issuer")  # VRs that (0008,0005) applies to
 
 ReadAt = Callable[[int, int], bytes]  # (position, count) -> up to count bytes
@@ -151,36 +156,47 @@ class _Parser:
     def __init__(self, source: _Source, order: str) -> None:
         self._source = source
         self._seen = 0
-        self._tag_vr = struct.Struct(order + "HH2s").unpack_from
-        self._tag_length = struct.Struct(order + "HHI").unpack_from
-        self._short = struct.Struct(order + "H").unpack_from
+        self._tag_vr_length = struct.Struct(order + "HH2sH").unpack_from
         self._long = struct.Struct(order + "I").unpack_from
 
     def top_level(self, explicit: bool) -> dict[str, bytes]:
         """The raw values of the wanted elements, up to and including Number of Frames."""
         found: dict[str, bytes] = {}
-        position = 0
-        explicit = explicit and self._has_vr(position)
-        while not self._ended(position):
-            tag, vr, length, position = self._header(position, explicit)
+        explicit = explicit and self._has_vr(0)
+        # this runs for each received object, over hundreds of elements: no call for one that lies in the window and is
+        # not wanted (0.3 us each instead of 1)
+        buffer, first, position = b"", 0, 0  # buffer begins at position first
+        unpack, wanted = self._tag_vr_length, TEXTS.get
+        for _ in range(MAX_ELEMENTS):
+            offset = position - first
+            if offset + 12 > len(buffer):
+                buffer, offset = self._source.at(position, 12)
+                first = position - offset
+                if offset >= len(buffer):
+                    return found
+            group, element, vr, length = unpack(buffer, offset)
+            tag = group << 16 | element
             if tag > NUMBER_OF_FRAMES:
-                break
-            if length == UNDEFINED:
-                position = self._skip_items(position, explicit and vr != b"UN", 1)
-                continue
-            name = TEXTS.get(tag)
+                return found
+            if explicit and vr in SHORT_VRS and group != 0xFFFE:
+                position += 8
+            else:
+                tag, vr, length, size = self._element(buffer, offset, explicit)
+                position += size
+                if length == UNDEFINED:
+                    position = self._skip_items(position, explicit and vr != b"UN", 1)
+                    continue
+            name = wanted(tag)
             if name is not None:
-                count = min(length, MAX_TEXT_BYTES)
-                buffer, offset = self._source.at(position, count)
-                found[name] = bytes(buffer[offset : offset + count])
-                if len(found[name]) < count:
-                    raise _Unreadable("ends inside an element")
+                found[name] = self._value(position, min(length, MAX_TEXT_BYTES))
             position += length
-        return found
+        raise _Unreadable(TOO_MANY)
 
-    def _ended(self, position: int) -> bool:
-        buffer, offset = self._source.at(position, 1)
-        return offset >= len(buffer)
+    def _value(self, position: int, count: int) -> bytes:
+        buffer, offset = self._source.at(position, count)
+        if offset + count > len(buffer):
+            raise _Unreadable("ends inside an element")
+        return bytes(buffer[offset : offset + count])
 
     def _has_vr(self, position: int) -> bool:
         """False: implicit VR under an explicit transfer syntax, which some senders produce and readers understand."""
@@ -189,19 +205,26 @@ class _Parser:
 
     def _header(self, position: int, explicit: bool) -> tuple[int, bytes, int, int]:
         """(tag, VR or empty, length, position of the value)."""
+        buffer, offset = self._source.at(position, 12)
+        tag, vr, length, size = self._element(buffer, offset, explicit)
+        return tag, vr, length, position + size
+
+    def _element(self, buffer: bytes, offset: int, explicit: bool) -> tuple[int, bytes, int, int]:
+        """(tag, VR or empty, length of the value, length of what comes before it)."""
         self._seen += 1
         if self._seen > MAX_ELEMENTS:
-            raise _Unreadable(f"more than {MAX_ELEMENTS} elements before the pixels")
-        buffer, offset = self._source.at(position, 12)
-        group, element, vr = self._tag_vr(buffer, offset)
+            raise _Unreadable(TOO_MANY)
+        group, element, vr, length = self._tag_vr_length(buffer, offset)
         tag = group << 16 | element
         if not explicit or group == 0xFFFE:  # items and delimiters never have a VR (PS3.5 section 7.5)
-            return tag, b"", self._tag_length(buffer, offset)[2], position + 8
+            return tag, b"", self._long(buffer, offset + 4)[0], 8
+        if vr in SHORT_VRS:
+            return tag, vr, length, 8
         if vr in LONG_VRS:
-            return tag, vr, self._long(buffer, offset + 8)[0], position + 12
+            return tag, vr, self._long(buffer, offset + 8)[0], 12
         if not (65 <= vr[0] <= 90 and 65 <= vr[1] <= 90):
-            raise _Unreadable(f"no VR at byte {position}")
-        return tag, vr, self._short(buffer, offset + 6)[0], position + 8
+            raise _Unreadable(f"no VR before the value of ({group:04X},{element:04X})")
+        return tag, vr, length, 8
 
     def _skip_items(self, position: int, explicit: bool, depth: int) -> int:
         """Position after a sequence of undefined length. A UN one holds implicit VR (PS3.5 section 6.2.2)."""
@@ -229,10 +252,7 @@ class _Parser:
 def _head(raw: dict[str, bytes]) -> Head:
     character_set = raw.pop("character_set", b"")
     text = {name: _text(value, character_set if name in ENCODED else b"") for name, value in raw.items()}
-    uids = {
-        name: text.get(name, "")
-        for name in ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid")
-    }
+    uids = {name: text.get(name, "") for name in UIDS}
     missing = [name for name, uid in uids.items() if not uid]
     if missing:
         raise Rejected(CANNOT_UNDERSTAND, "missing_uid", f"the data set has no {', '.join(missing)}")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from listener import scp
+from listener import dimse, scp
 from tests.listener.harness import Node, dcmtk, eventually, process, running
 from tests.listener.rawscu import (
     EXPLICIT,
@@ -293,6 +293,19 @@ def test_the_same_uid_again(node: Node, second: bytes, conflicts: int) -> None:
     assert node.data_sets()[UID].endswith(DATA)
     assert len(list(node.store.conflicts.iterdir())) == conflicts
     eventually(lambda: node.indexed() == 1)
+
+
+def test_a_sender_that_is_gone_when_its_answer_comes(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is durable gets its row, whether or not its sender hears so."""
+
+    def gone(*_: object) -> bytes:
+        raise BrokenPipeError("the sender hung up")
+
+    with monkeypatch.context() as patched, Raw.connect(node.port).associate() as raw:
+        patched.setattr(dimse, "store_response", gone)
+        raw.send(b"".join(store_pdus(UID, DATA)))
+        eventually(lambda: node.indexed() == 1)
+    assert list(node.data_sets()) == [UID]
 
 
 # --- life

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,6 +65,31 @@ class TestSqlIndex(IndexContract):
         opened = open_index(url)
         yield opened
         opened.close()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"),
+    [
+        pytest.param([0], 0, id="noop: no rows"),
+        pytest.param([1, 1, 1], 1, id="one by one"),
+        pytest.param(range(1, 65), 7, id="batches of every size: one statement for each power of two"),
+    ],
+)
+@on_sqlite
+def test_few_different_statements_are_kept_prepared(index: SqlIndex, sizes: Iterable[int], most: int) -> None:
+    seen: set[str] = set()
+
+    @sa.event.listens_for(index._engine, "before_cursor_execute")
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "INTO instances" in statement:
+            seen.add(statement)
+
+    total = 0
+    for size in sizes:
+        index.record_instances([a_row(total + number) for number in range(size)])
+        total += size
+    assert len(seen) == most
+    assert sum(study.instance_count for study in index.studies()) == total
 
 
 @on_both

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -57,6 +58,7 @@ TEXTS = {
     0x00201002: "images_in_acquisition",
     NUMBER_OF_FRAMES: "frame_count",
 }
+USUAL_CODECS = {b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}  # PS3.3 section C.12.1.1.2; the others by pydicom
 UIDS = ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid")
 ENCODED = ("accession_number", "series_description", "patient_id", "issuer")  # VRs that (0008,0005) applies to
 
@@ -178,18 +180,18 @@ class _Parser:
             tag = group << 16 | element
             if tag > NUMBER_OF_FRAMES:
                 return found
-            if explicit and vr in SHORT_VRS and group != 0xFFFE:
-                position += 8
-            else:
+            size = 8
+            if not explicit or vr not in SHORT_VRS or group == 0xFFFE:
                 tag, vr, length, size = self._element(buffer, offset, explicit)
-                position += size
                 if length == UNDEFINED:
-                    position = self._skip_items(position, explicit and vr != b"UN", 1)
+                    position = self._skip_items(position + size, explicit and vr != b"UN", 1)
                     continue
             name = wanted(tag)
             if name is not None:
-                found[name] = self._value(position, min(length, MAX_TEXT_BYTES))
-            position += length
+                count = min(length, MAX_TEXT_BYTES)
+                value = buffer[offset + size : offset + size + count]
+                found[name] = value if len(value) == count else self._value(position + size, count)
+            position += size + length
         raise _Unreadable(TOO_MANY)
 
     def _value(self, position: int, count: int) -> bytes:
@@ -281,6 +283,10 @@ def _text(value: bytes, character_set: bytes) -> str:
 
 
 def _decode(value: bytes, character_set: bytes) -> str:
+    codec = USUAL_CODECS.get(character_set.rstrip())
+    if codec is not None and b"\x1b" not in value:
+        with suppress(UnicodeDecodeError):
+            return value.decode(codec)
     from pydicom.charset import convert_encodings, decode_bytes
     from pydicom.valuerep import TEXT_VR_DELIMS
 

@@ -14,6 +14,10 @@ from typing import Self
 LEFT_FREE_BYTES = 1 << 30
 MOST_BYTES = 48 << 30  # of a larger machine the rest stays untouched, and the figures are less steady
 STEP_BYTES = 4 << 20
+CGROUP_FILES = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 
 
 class TouchedMemory:
@@ -39,7 +43,8 @@ class TouchedMemory:
         self._size = kept
 
     def _hold(self) -> None:
-        more = min(_free_bytes() - LEFT_FREE_BYTES, MOST_BYTES - self._size)
+        more = min(_free_bytes(), _allowed_bytes()) - LEFT_FREE_BYTES
+        more = min(more, MOST_BYTES - self._size)
         if more <= 0:
             return
         buffer = bytearray(STEP_BYTES)
@@ -47,6 +52,16 @@ class TouchedMemory:
         for position in range(self._size, self._size + more, STEP_BYTES):
             os.preadv(self._fd, [buffer], position)
         self._size += more
+
+
+def _allowed_bytes() -> int:
+    """What the control group of this process may still use: at its limit every receiver would run in reclaim."""
+    for limit, used in CGROUP_FILES:
+        try:
+            return int(Path(limit).read_text()) - int(Path(used).read_text())
+        except (OSError, ValueError):  # none of this version, or "max"
+            continue
+    return MOST_BYTES
 
 
 def _free_bytes() -> int:

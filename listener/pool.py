@@ -129,6 +129,8 @@ class ProcessPool:
             closing = self._closing
             child.channel.close()
         if closing:
+            if child.process.returncode:  # killed, or it could not finish an object
+                self._on_loss()
             return
         log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
         MeterFolder(self._settings.store.state_dir).bury(child.process.pid)

@@ -6,6 +6,7 @@ import json
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from workers.settings import NodeSettings
 REAP_MS = 20  # while something is open: the pool counts an association until it hears of its end
 IDLE_MS = 250
 FLUSH_S = 10.0
+UNFINISHED = 3  # exit code: an object may be stored whose row was not reported
 
 
 def main(channel_fd: int) -> None:
@@ -64,8 +66,11 @@ def main(channel_fd: int) -> None:
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)
         receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
-    writer.close(timeout_s=FLUSH_S)
+    unfinished = bool(receiver.open_addresses())
+    flushed = writer.close(timeout_s=FLUSH_S)
     meters.write(meter)
+    if unfinished or not flushed:
+        sys.exit(UNFINISHED)
 
 
 def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Any) -> float | None:

@@ -94,8 +94,12 @@ class _SignalQueue(queue.Queue[Any]):
 
 @dataclass
 class _Store:
-    """A C-STORE whose data set is arriving. spool None: it is refused with ``status`` and the rest is thrown away."""
+    """A C-STORE whose data set is arriving. spool None: it is refused with ``status`` and the rest is thrown away.
 
+    tally: of the association, which may be forgotten before its last object is through.
+    """
+
+    tally: Tally
     context_id: int
     request: dimse.StoreRequest
     spool: Spool | None
@@ -248,7 +252,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             transfer_syntax_uid=str(context.transfer_syntax[0]),
             calling_ae=self._calling_ae,
         )
-        store = _Store(context_id, request, None, 0, time.monotonic())
+        tally = self._door.tally_of(self.assoc)
+        store = _Store(tally, context_id, request, None, 0, time.monotonic())
         try:
             store.spool = self._door.reception.begin(announced, str(context.abstract_syntax))
         except Exception as error:  # answered when the data set is through
@@ -308,10 +313,10 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             sock.socket.sendall(dimse.store_response(store.context_id, store.request, store.status))
         finally:
             if received is not None:
-                self._door.reception.note(received, self._tally)
+                self._door.reception.note(received, store.tally)
 
     def _refuse(self, store: _Store, error: Exception) -> None:
-        store.status = self._door.reception.refused(error, self._tally, calling_ae=self._calling_ae)
+        store.status = self._door.reception.refused(error, store.tally, calling_ae=self._calling_ae)
         spool, store.spool = store.spool, None
         if spool is not None:
             spool.abort()
@@ -331,10 +336,6 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         pdu, event = self._decode_pdu(bytearray(header + fragment))
         self._recv_pdu.put(pdu)
         self.event_queue.put(event)
-
-    @property
-    def _tally(self) -> Tally:
-        return self._door.tally_of(self.assoc)
 
     @property
     def _calling_ae(self) -> str:

@@ -259,7 +259,8 @@ class _Unbound(ThreadedAssociationServer):  # type: ignore[misc] # pynetdicom ha
 
 
 def _has_ended(association: Any) -> bool:
-    return association.ident is not None and not association.is_alive()
+    """Both threads of it: the one of the upper layer may still be at work on its last object."""
+    return association.ident is not None and not association.is_alive() and not association.dul.is_alive()
 
 
 def _log_end(entry: OpenAssociation) -> None:

@@ -37,7 +37,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Received:
-    """An object that is durable but not yet counted. seconds: from its announcement until it was durable."""
+    """An object that is durable but not yet counted. seconds: from its announcement until it may be answered for."""
 
     stored: Stored
     seconds: float
@@ -94,8 +94,18 @@ class Reception:
         return Received(stored, time.perf_counter() - spool.begun)
 
     def note(self, received: Received, tally: Tally) -> None:
-        """Count it and pass its row on. After the answer: its sender is at work on the next object meanwhile, and what a
-        crash in between costs, the scan at the next start finds."""
+        """Pass its row on and count it. Never raises: this may come after the answer, while the sender is at work on the
+        next object. What a crash in between costs, the scan at the next start finds."""
+        stored = received.stored
+        if stored.outcome is not Outcome.CONFLICT:
+            self._record(stored.row)  # also a repeated one: its row may have been lost
+        try:
+            self._count(received, tally)
+        except Exception as error:
+            log.error("instance.not_counted", error=type(error).__name__, exc_info=error)
+        self._store.prepare()
+
+    def _count(self, received: Received, tally: Tally) -> None:
         stored = received.stored
         tally.instances += 1
         tally.bytes += stored.row.size_bytes
@@ -108,10 +118,7 @@ class Reception:
                 kept_aside=stored.path.parent.name,
                 calling_ae=stored.row.calling_ae,
             )
-        else:
-            self._record(stored.row)  # also a repeated one: its row may have been lost
         self.meter.stored(stored.outcome.value, stored.row.size_bytes, received.seconds)
-        self._store.prepare()
 
     def refused(self, error: Exception, tally: Tally, *, calling_ae: str) -> int:
         """Log a refusal; the status to answer with."""

@@ -63,14 +63,14 @@ def run(
         listening = parts.enter_context(listening_socket(settings.listener))
         parts.enter_context(_auditing(settings))
         store = open_files(settings)
-        parts.callback(store.close)
+        parts.callback(store.prepared.close)
         index = LateIndex(settings.index_url)
         hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
         writer = parts.enter_context(_writing(index, on_stored, hosts))
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)
         meters.begin()
         takes = _takes(settings, store, index, writer, meter)
-        parts.callback(takes.close, grace_s=settings.listener.stop_grace_s)
+        parts.callback(_close, takes, writer, settings.listener.stop_grace_s)
         auditor = auditor_of(settings)
         parts.enter_context(_scanning(store, index, writer, hosts))
         if hosts is not None:
@@ -98,6 +98,12 @@ def _takes(settings: NodeSettings, store: FileStore, index: LateIndex, writer: I
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
     return build_receiver(settings, store, index, reception_of(settings, store, writer.put, meter))
+
+
+def _close(takes: Takes, writer: IndexWriter, grace_s: float) -> None:
+    takes.close(grace_s=grace_s)
+    if takes.open_addresses():  # something hangs on the disk: rows may come when nobody writes them any more
+        writer.incomplete.set()
 
 
 @contextlib.contextmanager

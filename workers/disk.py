@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+PREPARED_FILES = 8  # about as many as there are objects that begin at the same moment; each is an open descriptor
 
 Chunk = bytes | bytearray | memoryview
 Name = str | Path  # text where it is made for each received object: a Path costs 5 us
@@ -54,6 +58,45 @@ def can_name_later(folder: Path, names: Iterator[str]) -> bool:
     except OSError:  # this file system, or no /proc
         return False
     return True
+
+
+class PreparedFiles:
+    """Files without a name for objects that are still to come. Safe for many threads.
+
+    Args:
+        folders: in any of which they may get their names.
+    """
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._ready: deque[int] = deque()
+        # no way from a file made in one folder to a name in another, when they are on different disks
+        self._open = len({Path(folder).stat().st_dev for folder in folders}) == 1
+        # ext4 takes the inode from near the folder: all from one place would be slow after many were deleted there
+        self._everywhere = itertools.cycle(folders)
+
+    def make(self) -> None:
+        """One more, unless there are enough."""
+        if self._open and len(self._ready) < PREPARED_FILES:
+            with contextlib.suppress(OSError):  # it is told to the sender of the object that has no file
+                self._ready.append(create_unnamed(next(self._everywhere)))
+
+    def take(self, folder: str) -> int:
+        """A file without a name, which can be given one in ``folder``: a prepared one, or a new one.
+
+        Raises:
+            OSError: the disk is full or fails.
+        """
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            return create_unnamed(folder)
+
+    def close(self) -> None:
+        """Give them back, and make no more."""
+        self._open = False
+        with contextlib.suppress(IndexError):  # somebody may still take one
+            while True:
+                os.close(self._ready.popleft())
 
 
 def beginning(parts: Iterable[Chunk], count: int) -> bytes:

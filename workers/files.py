@@ -24,7 +24,6 @@ import os
 import re
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,7 +49,6 @@ MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
 FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
 COMMIT_TRIES = 10  # each one met a name that was taken away by a failed flush
-PREPARED_FILES = 8  # more are of no use than there are threads that can run at once
 START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head is read from it
 
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
@@ -158,9 +156,7 @@ class FileStore:
         self.unnamed = not self.sync_folders and disk.can_name_later(self.root / folders()[0], self._names)
         """Objects have no name while they come in: nothing to lock, to sweep or to take away, one change of a folder."""
         self._look_at_space_at = 0.0
-        self._prepared: deque[int] = deque()
-        # ext4 takes the inode from near the folder: all from one place would be slow after many were deleted there
-        self._everywhere = itertools.cycle(self.folders.values())
+        self.prepared = disk.PreparedFiles(list(self.folders.values()))
 
     def path(self, row: InstanceRow) -> Path:
         """Absolute path of an indexed instance.
@@ -198,25 +194,8 @@ class FileStore:
 
     def prepare(self) -> None:
         """Make the file for one of the next objects, while there is time: nobody waits for an answer now."""
-        if self.unnamed and len(self._prepared) < PREPARED_FILES:
-            with contextlib.suppress(OSError):  # it is told to the sender of the object that has no file
-                self._prepared.append(disk.create_unnamed(next(self._everywhere)))
-
-    def close(self) -> None:
-        """Give back what was prepared; the store can be used on."""
-        while self._prepared:
-            os.close(self._prepared.popleft())
-
-    def unnamed_file(self, folder: str) -> int:
-        """A file without a name, from which it can be named in any folder of the store.
-
-        Raises:
-            OSError: the disk is full or fails.
-        """
-        try:
-            return self._prepared.popleft()
-        except IndexError:
-            return disk.create_unnamed(folder)
+        if self.unnamed:
+            self.prepared.make()
 
     def check_free_space(self) -> None:
         """Refuse early, while there is still room to finish what was begun.
@@ -278,7 +257,7 @@ class Spool:
         self.begun = 0.0  # set by whoever measures how long a sender waits for its answer
         with _disk_errors():
             if store.unnamed:
-                self._fd = store.unnamed_file(self._folder)
+                self._fd = store.prepared.take(self._folder)
             else:
                 self._fd, self._temporary = disk.create_locked(self._folder, names)
 

@@ -26,7 +26,6 @@ EXPLICIT_BE = "1.2.840.10008.1.2.2"
 WINDOW_BYTES = 64 << 10
 MAX_INFLATED_BYTES = 4 << 20  # of a deflated data set only this much is ever unpacked here
 MAX_ELEMENTS = 50_000  # real headers up to Number of Frames have some hundreds, nested ones included
-TOO_MANY = f"more than {MAX_ELEMENTS} elements before the pixels"
 MAX_DEPTH = 16
 MAX_TEXT_BYTES = 1024
 UNDEFINED = 0xFFFFFFFF
@@ -169,7 +168,7 @@ class _Parser:
         # not wanted (0.3 us each instead of 1)
         buffer, first, position = b"", 0, 0  # buffer begins at position first
         unpack, wanted = self._tag_vr_length, TEXTS.get
-        for _ in range(MAX_ELEMENTS):
+        while True:
             offset = position - first
             if offset + 12 > len(buffer):
                 buffer, offset = self._source.at(position, 12)
@@ -177,22 +176,22 @@ class _Parser:
                 if offset >= len(buffer):
                     return found
             group, element, vr, length = unpack(buffer, offset)
-            tag = group << 16 | element
-            if tag > NUMBER_OF_FRAMES:
-                return found
-            size = 8
+            tag, size = group << 16 | element, 8
             if not explicit or vr not in SHORT_VRS or group == 0xFFFE:
                 tag, vr, length, size = self._element(buffer, offset, explicit)
-                if length == UNDEFINED:
-                    position = self._skip_items(position + size, explicit and vr != b"UN", 1)
-                    continue
+            else:
+                self._count()
+            if tag > NUMBER_OF_FRAMES:
+                return found
+            if length == UNDEFINED:
+                position = self._skip_items(position + size, explicit and vr != b"UN", 1)
+                continue
             name = wanted(tag)
             if name is not None:
                 count = min(length, MAX_TEXT_BYTES)
                 value = buffer[offset + size : offset + size + count]
                 found[name] = value if len(value) == count else self._value(position + size, count)
             position += size + length
-        raise _Unreadable(TOO_MANY)
 
     def _value(self, position: int, count: int) -> bytes:
         buffer, offset = self._source.at(position, count)
@@ -213,9 +212,7 @@ class _Parser:
 
     def _element(self, buffer: bytes, offset: int, explicit: bool) -> tuple[int, bytes, int, int]:
         """(tag, VR or empty, length of the value, length of what comes before it)."""
-        self._seen += 1
-        if self._seen > MAX_ELEMENTS:
-            raise _Unreadable(TOO_MANY)
+        self._count()
         group, element, vr, length = self._tag_vr_length(buffer, offset)
         tag = group << 16 | element
         if not explicit or group == 0xFFFE:  # items and delimiters never have a VR (PS3.5 section 7.5)
@@ -227,6 +224,11 @@ class _Parser:
         if not (65 <= vr[0] <= 90 and 65 <= vr[1] <= 90):
             raise _Unreadable(f"no VR before the value of ({group:04X},{element:04X})")
         return tag, vr, length, 8
+
+    def _count(self) -> None:
+        self._seen += 1
+        if self._seen > MAX_ELEMENTS:
+            raise _Unreadable(f"more than {MAX_ELEMENTS} elements before the pixels")
 
     def _skip_items(self, position: int, explicit: bool, depth: int) -> int:
         """Position after a sequence of undefined length. A UN one holds implicit VR (PS3.5 section 6.2.2)."""

@@ -48,10 +48,13 @@ class IndexWriter:
 
     def put(self, row: InstanceRow) -> None:
         """Never blocks: the sender's answer must not wait for the index."""
+        if self._hurry.is_set() and not self._thread.is_alive():
+            return self._drop(1, "the writer has ended")
         try:
             self._queue.put_nowait(row)
         except queue.Full:
             self._drop(1, "the queue is full")
+        return None
 
     @property
     def waiting(self) -> int:

@@ -138,6 +138,13 @@ def _open_items(count: int) -> bytes:
     return (start + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)) * count
 
 
+def _until_study() -> bytes:
+    """All four UIDs, and nothing behind them."""
+    data = encoded(a_data_set())
+    at = data.index(struct.pack("<HH2s", 0x0020, 0x000E, b"UI"))
+    return data[: at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")]
+
+
 def _deflate(data: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()
@@ -158,6 +165,24 @@ def _deflate(data: bytes) -> bytes:
             DEFLATED,
             "unreadable_data_set",
             id="too many elements",
+        ),
+        pytest.param(
+            element(8, b"SH", b"") * 30_000 + _open_items(1) + element(8, b"SH", b"") * 30_000,
+            EXPLICIT,
+            "unreadable_data_set",
+            id="too many elements, some of them nested",
+        ),
+        pytest.param(
+            _until_study() + b"and then something that is not DICOM at all",
+            EXPLICIT,
+            "unreadable_data_set",
+            id="the walk goes astray behind the UIDs",
+        ),
+        pytest.param(
+            _until_study() + struct.pack("<HH2s", 0x7FE0, 0x0010, b"OW"),
+            EXPLICIT,
+            "unreadable_data_set",
+            id="cut inside the header of the pixels",
         ),
         pytest.param(
             _deflate(struct.pack("<HH2sHI", 8, 1, b"UN", 0, 1 << 30) + bytes(MAX_INFLATED_BYTES)),

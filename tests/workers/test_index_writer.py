@@ -125,3 +125,12 @@ def test_listeners_hear_of_recorded_rows_and_cannot_stop_the_writer() -> None:
     assert twice.wait(10)
     assert writer.close(timeout_s=10)
     assert heard == [a_row(1), a_row(2)]
+
+
+def test_a_row_that_comes_after_the_end_is_not_forgotten_silently() -> None:
+    writer = IndexWriter(Index().record)
+    writer.start()
+    assert writer.close(timeout_s=10)
+    assert not writer.incomplete.is_set()
+    writer.put(a_row(1))
+    assert writer.incomplete.is_set()

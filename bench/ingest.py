@@ -1,9 +1,10 @@
 """How fast, how durable, how large: our listener against Orthanc and dcmtk, interleaved in one run.
 
-    python bench/ingest.py                        # all receivers, 1 and 8 associations, 5 repeats
-    python bench/ingest.py --instances 150 --repeats 3 --associations 1 8
-    python bench/ingest.py --per-image            # one association per image
-    python bench/ingest.py --big 2                # memory: one object of 2 GB, and 100 idle associations
+    python -m bench.ingest                        # all receivers, 1 and 8 associations, 5 repeats
+    python -m bench.ingest --kinds tiny large     # 2,000 instances of 3 kB; multi-frame objects of 50 MB
+    python -m bench.ingest --instances 150 --repeats 3 --associations 1 8
+    python -m bench.ingest --per-image            # one association per image
+    python -m bench.ingest --big 2                # memory: one object of 2 GB, and 100 idle associations
 
 Everything is on loopback (in a network namespace of its own, because Orthanc binds every address), TCP_NODELAY on all
 sides. Ratios are taken within a repeat and their median is printed: what else the machine does hits both alike.
@@ -26,6 +27,7 @@ from bench import ingest_load
 from bench.ingest_memory import TouchedMemory
 from bench.ingest_receivers import Receiver, library_app, orthanc, ours, running, storescp, usage
 
+LARGE_FRAMES = 95  # of 0.5 MB
 SIZES = ((256, 0.62), (512, 0.38))  # side of the slice in pixels, share: 137 and 530 kB, 288 kB on average
 
 
@@ -42,6 +44,25 @@ def corpus(count: int, *, seed: int = 1, suffix: str = "") -> list[tuple[str, by
         data_set.ImageComments = "x" * 5000  # a header of realistic length
         found.append((str(data_set.SOPInstanceUID), encoded(data_set)))
     return found
+
+
+def tiny(count: int = 2000) -> list[tuple[str, bytes]]:
+    """(UID, encoded data set) of instances that are nearly all header."""
+    from tests.workers.data_sets import a_data_set, encoded
+
+    found = [a_data_set(number, pixels=bytes(2 * 32 * 32), Rows=32, Columns=32) for number in range(count)]
+    return [(str(one.SOPInstanceUID), encoded(one)) for one in found]
+
+
+def large(count: int) -> list[tuple[str, bytes]]:
+    """(UID, encoded data set) of multi-frame objects of 50 MB each."""
+    from tests.workers.data_sets import a_data_set, encoded
+
+    pixels = random.Random(1).randbytes(2 * 512 * 512 * LARGE_FRAMES)
+    found = [
+        a_data_set(number, pixels=pixels, Rows=512, Columns=512, NumberOfFrames=LARGE_FRAMES) for number in range(count)
+    ]
+    return [(str(one.SOPInstanceUID), encoded(one)) for one in found]
 
 
 def measure(
@@ -132,21 +153,24 @@ def main() -> None:
         library_app("pynetdicom storescp"),
     ]
     receivers = [one for one in receivers if any(word in one.name for word in options.only)] or receivers
-    instances = corpus(options.instances)
-    print(f"{len(instances)} instances, {sum(len(d) for _, d in instances) / 1e6:.0f} MB, {os.cpu_count()} cores")
+    kinds = {"mr": lambda: corpus(options.instances), "tiny": tiny, "large": lambda: large(max(options.associations))}
     with (
         tempfile.TemporaryDirectory(prefix="ingest-", dir=options.folder, ignore_cleanup_errors=True) as under,
         TouchedMemory(Path(under)) as touched,
     ):
-        for associations in options.associations:
-            runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in receivers}
-            for repeat in range(options.repeats):
-                for one in receivers if repeat % 2 == 0 else reversed(receivers):
-                    found = measure(
-                        one, instances, associations, per_image=options.per_image, under=Path(under), memory=touched
-                    )
-                    runs[one.name].append(found)
-            _table(associations, runs)
+        for kind in options.kinds:
+            instances = kinds[kind]()
+            megabytes = sum(len(data) for _, data in instances) / 1e6
+            print(f"\n{kind}: {len(instances)} instances, {megabytes:.0f} MB, {os.cpu_count()} cores")
+            for associations in options.associations:
+                runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in receivers}
+                for repeat in range(options.repeats):
+                    for one in receivers if repeat % 2 == 0 else reversed(receivers):
+                        found = measure(
+                            one, instances, associations, per_image=options.per_image, under=Path(under), memory=touched
+                        )
+                        runs[one.name].append(found)
+                _table(associations, runs)
 
 
 def _table(associations: int, runs: dict[str, list[dict[str, float]]]) -> None:
@@ -171,6 +195,7 @@ def _ratio(found: list[dict[str, float]], runs: dict[str, list[dict[str, float]]
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--instances", type=int, default=458)
+    parser.add_argument("--kinds", nargs="+", choices=["mr", "tiny", "large"], default=["mr"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--associations", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--per-image", action="store_true", help="one association per image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,9 +31,14 @@ def init(config: ConfigOption = None) -> None:
     folder = settings.store.files_dir
     try:
         (folder / SHARED_MARK).touch()
+        alone = folder.stat().st_dev == Path("/").stat().st_dev
     except OSError as error:
         raise Misconfigured(f"store.shared_dir: {folder} cannot be used ({error.strerror})") from error
     out().print(f"ready: {folder}")
+    if alone:
+        out().print(
+            "it is on this host's own disk: unless other hosts reach it another way, mount the shared store first"
+        )
 
 
 @store.command("clean")

@@ -33,7 +33,7 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 INDEX_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 300.0  # between scans that fail by a fault of the program: each costs a look at every folder
+LONGEST_PAUSE_S = 300.0  # between scans that may well fail again: each costs a look at every folder
 FLUSH_S = 10.0
 CONFLICTS_EVERY_S = 2.0
 RETENTION_EVERY_S = 600.0
@@ -207,15 +207,16 @@ def _scan(
 def _scan_once(
     store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None
 ) -> bool:
-    """False: it failed by a fault of the program. ``incomplete`` stays set unless the scan came to its end."""
+    """False: another one soon would be of no use, after a fault of the program or of the disk under a single file.
+    ``incomplete`` stays set unless the scan looked at everything."""
     writer.incomplete.clear()  # before the scan: what is dropped meanwhile sets it again
     finished = known = False
     try:
         claims = hosts.claims() if hosts is not None else frozenset()
         with _reported("store.sweep_failed"):
             log.info("store.swept", temporary_files=store.sweep_temporary())
-        finished = reconcile(store, index, stop=stop).finished
-        known = True
+        report = reconcile(store, index, stop=stop)
+        finished, known = report.complete, not report.unread
         if finished and hosts is not None:
             hosts.settle(claims)
     except (Transient, OSError) as error:

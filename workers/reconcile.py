@@ -40,7 +40,8 @@ class Report:
 
     added: files that had no row and have one now. missing: rows whose file is gone. changed: files of another size than
     their row says. incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
-    files that are no objects of this store, left where they are. finished: False when the scan was stopped early.
+    files that are no objects of this store, left where they are. unread: files that the disk did not give: another scan
+    has to look. finished: False when the scan was stopped early.
     """
 
     files: int = 0
@@ -49,11 +50,17 @@ class Report:
     changed: int = 0
     incomplete: int = 0
     unreadable: int = 0
+    unread: int = 0
     finished: bool = True
 
     @property
+    def complete(self) -> bool:
+        """Whether every file was looked at."""
+        return self.finished and not self.unread
+
+    @property
     def clean(self) -> bool:
-        return self.finished and not (self.added or self.missing or self.changed or self.incomplete or self.unreadable)
+        return self.complete and not (self.added or self.missing or self.changed or self.incomplete or self.unreadable)
 
 
 def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | None = None) -> Report:
@@ -82,7 +89,7 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
     for path in changed:
         log.error("store.file_changed", instance=_name(path))
     rows: list[InstanceRow] = []
-    added = incomplete = unreadable = 0
+    added = incomplete = unreadable = unread = 0
     for relative in sorted(on_disk.keys() - known.keys()):
         try:
             rows.append(read_row(store, on_disk[relative]))
@@ -91,8 +98,10 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
             moved = error.reason == "incomplete" and _quarantine(store, on_disk[relative])
             incomplete, unreadable = incomplete + moved, unreadable + (not moved)
             log.warning("store.file_not_readable", instance=_name(relative), reason=error.reason, quarantined=moved)
+        except FileNotFoundError:
+            continue  # deleted, or put aside by the scan of another host, since the folder was listed
         except OSError as error:
-            unreadable += 1
+            unread += 1
             log.error("store.file_not_readable", instance=_name(relative), reason=str(error.strerror))
         if len(rows) >= BATCH_ROWS:
             index.record_instances(rows)
@@ -106,6 +115,7 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
         changed=report.changed + len(changed),
         incomplete=report.incomplete + incomplete,
         unreadable=report.unreadable + unreadable,
+        unread=report.unread + unread,
     )
 
 

@@ -13,8 +13,9 @@ from listener import scp
 from listener.late_index import LateIndex
 from tests.listener.harness import eventually
 from tests.workers.data_sets import a_data_set, put
-from triage.errors import Transient
-from workers.files import FileStore
+from triage.errors import Rejected, Transient
+from workers import reconcile
+from workers.files import FileStore, read_row
 from workers.hosts import Hosts
 from workers.index_writer import IndexWriter
 from workers.reconcile import Report
@@ -86,6 +87,36 @@ def test_a_scan_is_made_again_until_it_ends_well(store: FileStore, faults: list[
         eventually(lambda: not hosts.held, what="the lost host is never looked after")
         assert len(index.rows) == 1
     assert not writer.incomplete.is_set()
+
+
+@pytest.mark.parametrize(
+    ("faults", "rows"),
+    [
+        pytest.param([], 2, id="noop: both are read"),
+        pytest.param([OSError(5, "Input/output error")] * 2, 2, id="the disk does not give one: until it does"),
+        pytest.param([FileNotFoundError(2, "gone")], 1, id="one was deleted meanwhile"),
+        pytest.param([Rejected(0xC000, "not_part10", "foreign")], 1, id="one is not ours, and stays"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch, faults: list[Exception], rows: int
+) -> None:
+    for number in (1, 2):
+        put(store, a_data_set(number))
+    waiting = list(faults)
+
+    def read(*arguments: Any) -> Any:
+        if waiting:
+            raise waiting.pop(0)
+        return read_row(*arguments)
+
+    monkeypatch.setattr(reconcile, "read_row", read)
+    index, hosts = Index(), Claims("a")
+    writer = a_writer(index)
+    with scan(store, index, writer, hosts):
+        eventually(lambda: not hosts.held, what="it never comes to an end")
+    assert waiting == []
+    assert len({row.sop_instance_uid for row in index.rows}) == rows
 
 
 def test_a_lost_host_is_held_while_scans_fail(store: FileStore) -> None:

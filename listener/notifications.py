@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from listener.services import Service
@@ -50,15 +51,16 @@ def services(index: Notices, *, now: Callable[[], datetime] = lambda: datetime.n
 
     def create_step(event: Any) -> Answer:
         uid = _new_uid(event)
-        return _stored(index, now, event, lambda: _created(index, uid, event.attribute_list)), _identified(event, uid)
+        status = _stored(index, now, event, "attribute_list", partial(_created, index, uid))
+        return status, _identified(event, uid)
 
     def set_step(event: Any) -> Answer:
         uid = str(event.request.RequestedSOPInstanceUID or "")
-        return _stored(index, now, event, lambda: _changed(index, uid, event.modification_list)), None
+        return _stored(index, now, event, "modification_list", partial(_changed, index, uid)), None
 
     def create_notice(event: Any) -> Answer:
         uid = _new_uid(event)
-        return _stored(index, now, event, lambda: availability(uid, event.attribute_list)), _identified(event, uid)
+        return _stored(index, now, event, "attribute_list", partial(availability, uid)), _identified(event, uid)
 
     return [
         Service((MPPS,), ((evt.EVT_N_CREATE, create_step), (evt.EVT_N_SET, set_step))),
@@ -66,11 +68,24 @@ def services(index: Notices, *, now: Callable[[], datetime] = lambda: datetime.n
     ]
 
 
-def _stored(index: Notices, now: Callable[[], datetime], event: Any, read: Callable[[], Announcement | int]) -> int:
-    """Store what ``read`` finds; the status to answer with."""
+def _stored(
+    index: Notices,
+    now: Callable[[], datetime],
+    event: Any,
+    part: str,
+    read: Callable[[Dataset], Announcement | int],
+) -> int:
+    """Store what ``read`` finds in that part of the event; the status to answer with."""
     calling_ae = str(event.assoc.requestor.ae_title).strip()
     try:
-        found = read()
+        attributes = _decoded(event, part)
+    except Exception as error:  # noqa: BLE001, RUF100 - anything can come out of a damaged data set
+        log.warning(
+            "announcement.refused", reason="unreadable_data_set", error=type(error).__name__, calling_ae=calling_ae
+        )
+        return PROCESSING_FAILURE
+    try:
+        found = read(attributes)
         if isinstance(found, int):
             log.warning("announcement.refused", status=f"0x{found:04X}", calling_ae=calling_ae)
             return found
@@ -78,7 +93,7 @@ def _stored(index: Notices, now: Callable[[], datetime], event: Any, read: Calla
     except Transient as error:
         log.warning("announcement.not_stored", error=str(error), calling_ae=calling_ae)
         return PROCESSING_FAILURE
-    except Exception as error:  # the library decodes as it goes: anything can come out of a damaged data set
+    except Exception as error:  # ours: answer this request and keep the association
         log.error("announcement.failed", error=type(error).__name__, exc_info=error, calling_ae=calling_ae)
         return PROCESSING_FAILURE
     log.info(
@@ -90,6 +105,14 @@ def _stored(index: Notices, now: Callable[[], datetime], event: Any, read: Calla
         calling_ae=calling_ae,
     )
     return SUCCESS
+
+
+def _decoded(event: Any, part: str) -> Dataset:
+    """The data set with every element decoded: the library else decodes each when it is first looked at."""
+    data_set: Dataset = getattr(event, part)
+    for _ in data_set.iterall():
+        pass
+    return data_set
 
 
 def _created(index: Notices, uid: str, attributes: Dataset) -> Announcement | int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pynetdicom import AE, evt
+from structlog.testing import capture_logs
 
 from listener.audit import NoAudit
 from listener.audit_messages import Peer
@@ -155,6 +158,30 @@ def test_an_index_that_is_away_is_said_to_the_scanner() -> None:
     index = InMemoryIndex()
     index.away = True
     assert handler(index, 0, evt.EVT_N_CREATE)(_Event(STEP, begun()))[0] == 0x0110
+
+
+def damaged(vr: str, value: bytes) -> Dataset:
+    """A step with one element that the library cannot decode."""
+    data = begun()
+    tag = Tag("PerformedSeriesSequence")
+    data[tag] = RawDataElement(tag, vr, len(value), value, 0, is_implicit_VR=False, is_little_endian=True)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "event"),
+    [
+        pytest.param(begun(), 0x0000, "study.announced", id="noop: whole"),
+        pytest.param(damaged("SQ", b"\xfe\xff"), 0x0110, "announcement.refused", id="a sequence of two bytes"),
+        pytest.param(damaged("ZZ", b"\1\2"), 0x0110, "announcement.refused", id="no such VR"),
+        pytest.param(None, 0x0110, "announcement.refused", id="not measured: no data set"),
+    ],
+)
+def test_damaged_data_sets_are_refused_in_one_line(data: Dataset | None, status: int, event: str) -> None:
+    with capture_logs() as logs:
+        assert handler(InMemoryIndex(), 0, evt.EVT_N_CREATE)(_Event(STEP, cast(Dataset, data)))[0] == status
+    assert [(entry["event"], "exc_info" in entry) for entry in logs] == [(event, False)]
+    assert "Secret" not in str(logs)
 
 
 def test_a_notice_counts_images_only() -> None:

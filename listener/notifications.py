@@ -8,15 +8,16 @@ its sender repeats it; one that is lost costs the quiet period, never a study.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from listener.services import Service
 from triage.errors import Transient
 from workers.announcements import Announcement, Source, Step, from_counts
 from workers.files import valid_uid
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -35,6 +36,7 @@ NOT_IMAGES = ("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.66", "1.2.
 """Beginnings of SOP classes that are no images: presentation states, registrations and raw data, reports."""
 
 Answer = tuple[int, "Dataset | None"]
+Facts = TypeVar("Facts")
 
 
 class Notices(Protocol):
@@ -51,16 +53,17 @@ def services(index: Notices, *, now: Callable[[], datetime] = lambda: datetime.n
 
     def create_step(event: Any) -> Answer:
         uid = _new_uid(event)
-        status = _stored(index, now, event, "attribute_list", partial(_created, index, uid))
+        status = _stored(index, now, event, lambda: step_in(event.attribute_list), partial(_created, index, uid))
         return status, _identified(event, uid)
 
     def set_step(event: Any) -> Answer:
         uid = str(event.request.RequestedSOPInstanceUID or "")
-        return _stored(index, now, event, "modification_list", partial(_changed, index, uid)), None
+        return _stored(index, now, event, lambda: step_in(event.modification_list), partial(_changed, index, uid)), None
 
     def create_notice(event: Any) -> Answer:
         uid = _new_uid(event)
-        return _stored(index, now, event, "attribute_list", partial(availability, uid)), _identified(event, uid)
+        status = _stored(index, now, event, lambda: availability(uid, event.attribute_list), lambda found: found)
+        return status, _identified(event, uid)
 
     return [
         Service((MPPS,), ((evt.EVT_N_CREATE, create_step), (evt.EVT_N_SET, set_step))),
@@ -72,20 +75,18 @@ def _stored(
     index: Notices,
     now: Callable[[], datetime],
     event: Any,
-    part: str,
-    read: Callable[[Dataset], Announcement | int],
+    read: Callable[[], Facts],
+    decide: Callable[[Facts], Announcement | int],
 ) -> int:
-    """Store what ``read`` finds in that part of the event; the status to answer with."""
+    """Store what is decided about the facts in a message; the status to answer with."""
     calling_ae = str(event.assoc.requestor.ae_title).strip()
     try:
-        attributes = _decoded(event, part)
-    except Exception as error:  # noqa: BLE001, RUF100 - anything can come out of a damaged data set
-        log.warning(
-            "announcement.refused", reason="unreadable_data_set", error=type(error).__name__, calling_ae=calling_ae
-        )
+        facts = read()
+    except Exception as error:  # noqa: BLE001, RUF100 - the library decodes as it goes: anything can come out of damaged bytes
+        log.warning("announcement.refused", reason="unreadable_data_set", error=brief(error), calling_ae=calling_ae)
         return PROCESSING_FAILURE
     try:
-        found = read(attributes)
+        found = decide(facts)
         if isinstance(found, int):
             log.warning("announcement.refused", status=f"0x{found:04X}", calling_ae=calling_ae)
             return found
@@ -107,39 +108,52 @@ def _stored(
     return SUCCESS
 
 
-def _decoded(event: Any, part: str) -> Dataset:
-    """The data set with every element decoded: the library else decodes each when it is first looked at."""
-    data_set: Dataset = getattr(event, part)
-    for _ in data_set.iterall():
-        pass
-    return data_set
+@dataclass(frozen=True)
+class StepFacts:
+    """What is used of a performed procedure step. None: the message does not say. Everything else in it may be damaged."""
+
+    status: str | None
+    study_instance_uid: str
+    images: list[tuple[str, int]] | None
 
 
-def _created(index: Notices, uid: str, attributes: Dataset) -> Announcement | int:
+def step_in(attributes: Dataset) -> StepFacts:
+    """The facts of an N-CREATE or N-SET of a step.
+
+    Raises:
+        Exception: of any kind, one of them cannot be decoded.
+    """
+    written = attributes.get("PerformedProcedureStepStatus")
+    return StepFacts(
+        None if written is None else str(written).strip(),
+        next(_values(attributes, "ScheduledStepAttributesSequence", "StudyInstanceUID"), ""),
+        _performed(attributes) if "PerformedSeriesSequence" in attributes else None,
+    )
+
+
+def _created(index: Notices, uid: str, facts: StepFacts) -> Announcement | int:
     if not valid_uid(uid):
         return INVALID_VALUE
     if index.announcement(Source.MPPS, uid) is not None:
         return DUPLICATE
-    step = STEPS.get(str(attributes.get("PerformedProcedureStepStatus", "IN PROGRESS")).strip())
+    step = STEPS.get("IN PROGRESS" if facts.status is None else facts.status)
     if step is not Step.IN_PROGRESS:
         return INVALID_VALUE  # PS3.4 table F.7.2-1: a step begins IN PROGRESS
-    study = next(_values(attributes, "ScheduledStepAttributesSequence", "StudyInstanceUID"), "")
-    if not valid_uid(study):
+    if not valid_uid(facts.study_instance_uid):
         return MISSING_ATTRIBUTE
-    return from_counts(Source.MPPS, uid, study, step, _performed(attributes))
+    return from_counts(Source.MPPS, uid, facts.study_instance_uid, step, facts.images or [])
 
 
-def _changed(index: Notices, uid: str, changes: Dataset) -> Announcement | int:
+def _changed(index: Notices, uid: str, facts: StepFacts) -> Announcement | int:
     before = index.announcement(Source.MPPS, uid)
     if before is None:
         return NO_SUCH_INSTANCE
     if before.step is not Step.IN_PROGRESS:
         return PROCESSING_FAILURE  # PS3.4 section F.7.2.2.2: may no longer be updated
-    written = changes.get("PerformedProcedureStepStatus")
-    step = before.step if written is None else STEPS.get(str(written).strip())
+    step = before.step if facts.status is None else STEPS.get(facts.status)
     if step is None:
         return INVALID_VALUE
-    images = _performed(changes) if "PerformedSeriesSequence" in changes else list(before.images.items())
+    images = list(before.images.items()) if facts.images is None else facts.images
     return from_counts(Source.MPPS, uid, before.study_instance_uid, step, images)
 
 

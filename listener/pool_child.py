@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -55,22 +55,17 @@ def main(channel_fd: int) -> None:
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)
 
-    receiver = build_receiver(
-        settings,
-        store,
-        LateIndex(settings.index_url),
-        reception_of(settings, store, writer.put, meter),
-        on_end,
-    )
+    reception = reception_of(settings, store, writer.put, meter)
+    receiver = build_receiver(settings, store, LateIndex(settings.index_url), reception, on_end)
     settle()
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)
         receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
-    unfinished = bool(receiver.open_addresses())
+    unfinished = bool(reception.finishing)
     flushed = writer.close(timeout_s=FLUSH_S)
     meters.write(meter)
     if unfinished or not flushed:
-        sys.exit(UNFINISHED)
+        os._exit(UNFINISHED)  # at once: threads that hang on the disk would keep it
 
 
 def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Any) -> float | None:

@@ -96,7 +96,7 @@ class _SignalQueue(queue.Queue[Any]):
 class _Store:
     """A C-STORE whose data set is arriving. spool None: it is refused with ``status`` and the rest is thrown away.
 
-    tally: of the association, which may be forgotten before its last object is through.
+    tally: of the association.
     """
 
     tally: Tally

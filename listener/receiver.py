@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from workers.settings import Peer as ListedPeer
 log = get_logger(__name__)
 
 ABORT_WAIT_S = 2.0
+HALF_ENDED_S = 10.0
 
 
 @dataclass
@@ -46,6 +48,7 @@ class OpenAssociation:
     since: float = field(default_factory=time.monotonic)
     calling_ae: str = ""
     refusal: str = ""
+    half_ended: float | None = None  # since when only the thread of the upper layer lives
     place: int | None = None  # of a peer that may have only so many
     tally: Tally = field(default_factory=Tally)
 
@@ -137,6 +140,8 @@ class Receiver:
     def reap(self) -> None:
         """Forget associations whose threads have ended, with one log line each."""
         with self._lock:
+            for entry in self._open.values():
+                _end_what_is_left(entry)
             ended = [entry for entry in self._open.values() if _has_ended(entry.association)]
             for entry in ended:
                 del self._open[entry.association]
@@ -162,6 +167,14 @@ class Receiver:
             rest = [entry.association for entry in self._open.values()]
         for association in rest:
             threading.Thread(target=association.abort, daemon=True).start()
+        self._wait_for_end()
+        with self._lock:
+            rest = [entry.association for entry in self._open.values()]
+        for association in rest:
+            _stop_reading(association)
+        self._wait_for_end()
+
+    def _wait_for_end(self) -> None:
         deadline = time.monotonic() + ABORT_WAIT_S
         while self.open_addresses() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -261,6 +274,26 @@ class _Unbound(ThreadedAssociationServer):  # type: ignore[misc] # pynetdicom ha
 def _has_ended(association: Any) -> bool:
     """Both threads of it: the one of the upper layer may still be at work on its last object."""
     return association.ident is not None and not association.is_alive() and not association.dul.is_alive()
+
+
+def _end_what_is_left(entry: OpenAssociation) -> None:
+    """The upper layer of an association that failed in the library may wait for its peer for ever."""
+    association = entry.association
+    if association.ident is None or association.is_alive() or not association.dul.is_alive():
+        return
+    if entry.half_ended is None:
+        entry.half_ended = time.monotonic()
+    elif time.monotonic() - entry.half_ended > HALF_ENDED_S:
+        _stop_reading(association)
+
+
+def _stop_reading(association: Any) -> None:
+    """Wake a thread that waits for the rest of what its peer says. An answer can still go out."""
+    connection = getattr(association.dul.socket, "socket", None)
+    if connection is not None:
+        with suppress(OSError):
+            # not the method of an SSLSocket, which would go on in the clear
+            socket.socket.shutdown(connection, socket.SHUT_RD)
 
 
 def _log_end(entry: OpenAssociation) -> None:

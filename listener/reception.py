@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -65,8 +66,14 @@ class Reception:
     ) -> None:
         self._store, self._record, self.meter = store, record, meter or Meter()
         self._audited = audited
+        self._finishing: set[int] = set()  # threads; each has one object at a time
         self._largest = {peer.ae_title: peer.max_object_bytes for peer in peers}
         self._paces = {peer.ae_title: Pace(peer.max_instances_per_s) for peer in peers if peer.max_instances_per_s}
+
+    @property
+    def finishing(self) -> int:
+        """How many objects are on the way to the disk, or there without their row being passed on yet."""
+        return len(self._finishing)
 
     def begin(self, announced: Announced, context_class_uid: str) -> Spool:
         """Open a place for the object that was announced under a presentation context.
@@ -87,7 +94,12 @@ class Reception:
         Raises:
             Rejected: nothing was kept.
         """
-        stored = spool.finish()
+        self._finishing.add(threading.get_ident())
+        try:
+            stored = spool.finish()
+        except BaseException:
+            self._finishing.discard(threading.get_ident())
+            raise
         pace = self._paces.get(stored.row.calling_ae)
         if pace is not None:
             pace.keep()  # the sender waits for its answer: nothing piles up here
@@ -99,6 +111,7 @@ class Reception:
         stored = received.stored
         if stored.outcome is not Outcome.CONFLICT:
             self._record(stored.row)  # also a repeated one: its row may have been lost
+        self._finishing.discard(threading.get_ident())
         try:
             self._count(received, tally)
         except Exception as error:

@@ -8,8 +8,11 @@ about what it stores.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from typing import Any
 
 from listener import admission, commitment, pacs_query, tls
@@ -18,6 +21,7 @@ from listener.audit import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_of
 from listener.late_index import LateIndex
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver, reception_of
+from listener.reception import Reception
 from listener.upkeep import repeating
 from triage.errors import Transient
 from workers.conflicts import ConflictWatch
@@ -69,8 +73,9 @@ def run(
         writer = parts.enter_context(_writing(index, on_stored, hosts))
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)
         meters.begin()
-        takes = _takes(settings, store, index, writer, meter)
-        parts.callback(_close, takes, writer, settings.listener.stop_grace_s)
+        reception = reception_of(settings, store, writer.put, meter)
+        takes = _takes(settings, store, index, writer, reception)
+        parts.callback(_close, takes, reception, writer, settings.listener.stop_grace_s)
         auditor = auditor_of(settings)
         parts.enter_context(_scanning(store, index, writer, hosts))
         if hosts is not None:
@@ -89,7 +94,9 @@ def run(
     log.info("listener.stopped")
 
 
-def _takes(settings: NodeSettings, store: FileStore, index: LateIndex, writer: IndexWriter, meter: Meter) -> Takes:
+def _takes(
+    settings: NodeSettings, store: FileStore, index: LateIndex, writer: IndexWriter, reception: Reception
+) -> Takes:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
         if settings.listener.tls is not None:
@@ -97,12 +104,13 @@ def _takes(settings: NodeSettings, store: FileStore, index: LateIndex, writer: I
         from listener.pool import ProcessPool
 
         return ProcessPool(settings, writer.put, writer.incomplete.set)
-    return build_receiver(settings, store, index, reception_of(settings, store, writer.put, meter))
+    return build_receiver(settings, store, index, reception)
 
 
-def _close(takes: Takes, writer: IndexWriter, grace_s: float) -> None:
+def _close(takes: Takes, reception: Reception, writer: IndexWriter, grace_s: float) -> None:
     takes.close(grace_s=grace_s)
-    if takes.open_addresses():  # something hangs on the disk: rows may come when nobody writes them any more
+    if reception.finishing:  # hangs on the disk: its row may come when nobody writes it any more
+        log.error("listener.object_unfinished", objects=reception.finishing, remedy="the scan at the next start")
         writer.incomplete.set()
 
 
@@ -196,38 +204,47 @@ def _scan(
     store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
 ) -> None:
     writer.incomplete.set()  # nobody has looked yet
-    pause_s = INDEX_PAUSE_S
+    outcome, pause_s, again_at = Scan.WELL, INDEX_PAUSE_S, math.inf
     while not stop.is_set():
-        if writer.incomplete.is_set():
-            known = _scan_once(store, index, writer, stop, hosts)
-            pause_s = INDEX_PAUSE_S if known else min(2 * pause_s, LONGEST_PAUSE_S)
-        stop.wait(pause_s)
+        if writer.incomplete.is_set() or time.monotonic() >= again_at:
+            outcome = _scan_once(store, index, writer, stop, hosts)
+            hopeful = outcome in (Scan.WELL, Scan.AWAY)
+            pause_s = INDEX_PAUSE_S if hopeful else min(2 * pause_s, LONGEST_PAUSE_S)
+            again_at = time.monotonic() + pause_s if outcome is Scan.UNREAD else math.inf
+        stop.wait(pause_s if outcome is Scan.FAULT else INDEX_PAUSE_S)
+
+
+class Scan(Enum):
+    """How a scan ended. WELL: everything was looked at, or it was stopped. UNREAD: all but files that the disk does not
+    give; later more. AWAY: index or store are not there at the moment. FAULT: of the program, so that another one soon
+    would be of no use."""
+
+    WELL, UNREAD, AWAY, FAULT = range(4)
 
 
 def _scan_once(
     store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None
-) -> bool:
-    """False: another one soon would be of no use, after a fault of the program or of the disk under a single file.
-    ``incomplete`` stays set unless the scan looked at everything."""
+) -> Scan:
+    """``incomplete`` stays set unless the scan came to its end."""
     writer.incomplete.clear()  # before the scan: what is dropped meanwhile sets it again
-    finished = known = False
+    finished, outcome = False, Scan.FAULT
     try:
         claims = hosts.claims() if hosts is not None else frozenset()
         with _reported("store.sweep_failed"):
             log.info("store.swept", temporary_files=store.sweep_temporary())
         report = reconcile(store, index, stop=stop)
-        finished, known = report.complete, not report.unread
+        finished, outcome = report.finished, Scan.UNREAD if report.unread else Scan.WELL
         if finished and hosts is not None:
             hosts.settle(claims)
     except (Transient, OSError) as error:
-        known = True
+        outcome = Scan.AWAY
         log.warning("store.scan_waits", error=brief(error))
     except Exception:  # reception goes on
         log.exception("store.scan_failed")
     finally:
         if not finished:
             writer.incomplete.set()
-    return known
+    return outcome
 
 
 @contextlib.contextmanager

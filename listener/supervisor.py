@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 NAMES = ("listener", "worker", "beat", "web")
 # The door closes first, the worker may end its study, the broker goes last.
-STOP_GRACE_S = {"listener": 10.0, "beat": 5.0, "web": 5.0, "worker": 30.0}
+STOP_GRACE_S = {"listener": 20.0, "beat": 5.0, "web": 5.0, "worker": 30.0}  # the listener's after its own stop_grace_s
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5
@@ -44,6 +44,7 @@ class Child:
         self.ready_path = ready_file(settings, name)
         self._settings = settings
         self._config = ["--config", str(config_path)] if config_path else []
+        self._grace_s = STOP_GRACE_S[name] + (settings.listener.stop_grace_s if name == "listener" else 0.0)
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._pause_s = FIRST_PAUSE_S
@@ -91,7 +92,7 @@ class Child:
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_GRACE_S[self.name])
+                self._process.wait(self._grace_s)
         self._end_group()
         self._process.wait()
         self._process = None

@@ -73,6 +73,8 @@ class IndexWriter:
                 continue
         self._thread.join(max(0.0, deadline - time.monotonic()))
         self._closing.set()  # from now on a batch that fails is not tried again
+        if not self._thread.is_alive() and self._queue.qsize():
+            self._drop(self._queue.qsize(), "they came behind the end")
         return not self._thread.is_alive() and not self.incomplete.is_set()
 
     def _run(self) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,6 @@ from workers.settings import LogSettings
 # These print arguments, data set contents or one line per message at INFO.
 NOISY = (
     "pynetdicom",
-    "pydicom",
     "celery",
     "kombu",
     "amqp",
@@ -60,6 +60,9 @@ def configure(settings: LogSettings, *, process: str) -> None:
     root.setLevel(settings.level.upper())
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # pydicom quotes the value that it does not like, in its log and on stderr
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,13 +55,9 @@ class Report:
     finished: bool = True
 
     @property
-    def complete(self) -> bool:
-        """Whether every file was looked at."""
-        return self.finished and not self.unread
-
-    @property
     def clean(self) -> bool:
-        return self.complete and not (self.added or self.missing or self.changed or self.incomplete or self.unreadable)
+        found = self.added, self.missing, self.changed, self.incomplete, self.unreadable, self.unread
+        return self.finished and not any(found)
 
 
 def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | None = None) -> Report:
@@ -81,28 +78,23 @@ def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | 
 
 def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Report) -> Report:
     known = index.paths_under(f"{folder}/")
-    on_disk = {f"{folder}/{path.name}": path for path in store.files_in(folder)}
-    missing = [path for path in known if path not in on_disk and not (store.root / path).exists()]
+    try:
+        on_disk = {f"{folder}/{path.name}": path for path in store.files_in(folder)}
+    except OSError as error:
+        log.error("store.folder_not_readable", folder=folder, reason=str(error.strerror))
+        return replace(report, unread=report.unread + 1)
+    missing = [path for path in known if path not in on_disk and _is_gone(store.root / path)]
     for path in missing:
         log.error("store.file_missing", instance=_name(path))
     changed = [path for path in known if path in on_disk and _size(on_disk[path]) not in (known[path], None)]
     for path in changed:
         log.error("store.file_changed", instance=_name(path))
     rows: list[InstanceRow] = []
-    added = incomplete = unreadable = unread = 0
+    found: Counter[str] = Counter()
     for relative in sorted(on_disk.keys() - known.keys()):
-        try:
-            rows.append(read_row(store, on_disk[relative]))
-            added += 1
-        except Rejected as error:
-            moved = error.reason == "incomplete" and _quarantine(store, on_disk[relative])
-            incomplete, unreadable = incomplete + moved, unreadable + (not moved)
-            log.warning("store.file_not_readable", instance=_name(relative), reason=error.reason, quarantined=moved)
-        except FileNotFoundError:
-            continue  # deleted, or put aside by the scan of another host, since the folder was listed
-        except OSError as error:
-            unread += 1
-            log.error("store.file_not_readable", instance=_name(relative), reason=str(error.strerror))
+        row, what = _look_at(store, on_disk[relative])
+        found[what] += 1
+        rows += [row] if row is not None else []
         if len(rows) >= BATCH_ROWS:
             index.record_instances(rows)
             rows = []
@@ -110,13 +102,29 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
     return replace(
         report,
         files=report.files + len(on_disk),
-        added=report.added + added,
+        added=report.added + found["added"],
         missing=report.missing + len(missing),
         changed=report.changed + len(changed),
-        incomplete=report.incomplete + incomplete,
-        unreadable=report.unreadable + unreadable,
-        unread=report.unread + unread,
+        incomplete=report.incomplete + found["incomplete"],
+        unreadable=report.unreadable + found["unreadable"],
+        unread=report.unread + found["unread"],
     )
+
+
+def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
+    """The row of a file that has none, and as what it counts. What is wrong with one file is no reason to leave others."""
+    try:
+        try:
+            return read_row(store, path), "added"
+        except Rejected as error:
+            moved = error.reason == "incomplete" and _quarantine(store, path)
+            log.warning("store.file_not_readable", instance=_name(path), reason=error.reason, quarantined=moved)
+            return None, "incomplete" if moved else "unreadable"
+    except FileNotFoundError:  # deleted, or put aside by the scan of another host, since the folder was listed
+        return None, "gone"
+    except OSError as error:
+        log.error("store.file_not_readable", instance=_name(path), reason=str(error.strerror))
+        return None, "unread"
 
 
 def _quarantine(store: FileStore, path: Path) -> bool:
@@ -136,12 +144,23 @@ def _quarantine(store: FileStore, path: Path) -> bool:
 
 
 def _size(path: Path) -> int | None:
+    """None: gone, or the disk does not say."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return None
 
 
-def _name(relative: str) -> str:
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _name(path: str | Path) -> str:
     """How an instance is called in the log: a hash of its UID."""
-    return hashlib.sha256(Path(relative).stem.encode()).hexdigest()[:12]
+    return hashlib.sha256(Path(path).stem.encode()).hexdigest()[:12]

@@ -160,10 +160,10 @@ def test_an_index_that_is_away_is_said_to_the_scanner() -> None:
     assert handler(index, 0, evt.EVT_N_CREATE)(_Event(STEP, begun()))[0] == 0x0110
 
 
-def damaged(vr: str, value: bytes) -> Dataset:
+def damaged(keyword: str, vr: str, value: bytes) -> Dataset:
     """A step with one element that the library cannot decode."""
     data = begun()
-    tag = Tag("PerformedSeriesSequence")
+    tag = Tag(keyword)
     data[tag] = RawDataElement(tag, vr, len(value), value, 0, is_implicit_VR=False, is_little_endian=True)
     return data
 
@@ -172,8 +172,15 @@ def damaged(vr: str, value: bytes) -> Dataset:
     ("data", "status", "event"),
     [
         pytest.param(begun(), 0x0000, "study.announced", id="noop: whole"),
-        pytest.param(damaged("SQ", b"\xfe\xff"), 0x0110, "announcement.refused", id="a sequence of two bytes"),
-        pytest.param(damaged("ZZ", b"\1\2"), 0x0110, "announcement.refused", id="no such VR"),
+        pytest.param(
+            damaged("PerformedSeriesSequence", "SQ", b"\xfe\xff"), 0x0110, "announcement.refused", id="its series"
+        ),
+        pytest.param(
+            damaged("PerformedProcedureStepStatus", "ZZ", b"\1\2"), 0x0110, "announcement.refused", id="its status"
+        ),
+        pytest.param(
+            damaged("TotalNumberOfExposures", "US", b"\1\2\3"), 0x0000, "study.announced", id="what nobody asks for"
+        ),
         pytest.param(None, 0x0110, "announcement.refused", id="not measured: no data set"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from listener import scp
 from listener.late_index import LateIndex
-from tests.listener.harness import eventually
+from tests.listener.harness import PATIENCE_S, eventually
 from tests.workers.data_sets import a_data_set, put
 from triage.errors import Rejected, Transient
 from workers import reconcile
@@ -93,7 +93,7 @@ def test_a_scan_is_made_again_until_it_ends_well(store: FileStore, faults: list[
     ("faults", "rows"),
     [
         pytest.param([], 2, id="noop: both are read"),
-        pytest.param([OSError(5, "Input/output error")] * 2, 2, id="the disk does not give one: until it does"),
+        pytest.param([OSError(5, "Input/output error")] * 2, 2, id="the disk does not give them: until it does"),
         pytest.param([FileNotFoundError(2, "gone")], 1, id="one was deleted meanwhile"),
         pytest.param([Rejected(0xC000, "not_part10", "foreign")], 1, id="one is not ours, and stays"),
     ],
@@ -114,9 +114,32 @@ def test_files_that_cannot_be_read(
     index, hosts = Index(), Claims("a")
     writer = a_writer(index)
     with scan(store, index, writer, hosts):
-        eventually(lambda: not hosts.held, what="it never comes to an end")
+        eventually(lambda: len({row.sop_instance_uid for row in index.rows}) == rows, what="it is not looked for again")
+        eventually(lambda: not hosts.held, what="the lost host is held for a file that nobody can read")
     assert waiting == []
-    assert len({row.sop_instance_uid for row in index.rows}) == rows
+
+
+def test_one_file_that_is_never_given_delays_nothing_else(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scp, "LONGEST_PAUSE_S", PATIENCE_S)
+    for number in (1, 2):
+        put(store, a_data_set(number))
+
+    def read(files: FileStore, path: Path) -> Any:
+        if path.stem.endswith(".1.1"):
+            raise OSError(5, "Input/output error")
+        return read_row(files, path)
+
+    monkeypatch.setattr(reconcile, "read_row", read)
+    index, hosts = Index(), Claims("a")
+    writer = a_writer(index)
+    with scan(store, index, writer, hosts):
+        eventually(lambda: len(index.rows) >= 1)
+        for _ in range(12):  # so often that the pause between scans for that one file is long
+            rows = len(index.rows)
+            writer.incomplete.set()
+            eventually(lambda rows=rows: len(index.rows) > rows, what="what was dropped is not looked for")
+    assert not hosts.held
+    assert not writer.incomplete.is_set()
 
 
 def test_a_lost_host_is_held_while_scans_fail(store: FileStore) -> None:

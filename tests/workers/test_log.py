@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +38,26 @@ def test_an_error_in_the_log(error: Exception, says: str) -> None:
     wrapped = RuntimeError("x")
     wrapped.__cause__ = error
     assert UID not in describe(wrapped)
+
+
+_WARNS = """
+import sys
+from pydicom import Dataset
+from workers import log
+from workers.settings import LogSettings
+if sys.argv[1] == "configured":
+    log.configure(LogSettings(), process="test")
+Dataset().StudyInstanceUID = "Secret^Name"
+"""
+
+
+@pytest.mark.parametrize(
+    ("configured", "quoted"),
+    [
+        pytest.param("not", True, id="noop: as the library does it"),
+        pytest.param("configured", False, id="not in our logs"),
+    ],
+)
+def test_values_that_the_library_does_not_like_are_not_quoted(configured: str, quoted: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", _WARNS, configured], capture_output=True, text=True, check=True)
+    assert ("Secret" in done.stdout + done.stderr) == quoted

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.workers.data_sets import EXPLICIT, IMPLICIT, STUDY, a_data_set, put
+from workers import reconcile as reconciling
 from workers.files import FileStore
 from workers.reconcile import Report, reconcile
 from workers.store import SqlIndex, open_index
@@ -129,3 +132,67 @@ def test_two_hosts_may_scan_at_once(store: FileStore, index: SqlIndex, monkeypat
     monkeypatch.setattr(Path, "replace", the_other_was_faster)
     assert reconcile(store, index).finished
     assert not path.exists()
+
+
+def _broken(*_: object) -> Any:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def _listing_fails(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    real = FileStore.files_in
+
+    def files_in(store: FileStore, folder: str) -> Iterator[Path]:
+        return _broken() if folder == path.parent.name else real(store, folder)
+
+    monkeypatch.setattr(FileStore, "files_in", files_in)
+
+
+def _cannot_be_put_aside(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    os.truncate(path, 99)
+    monkeypatch.setattr(reconciling, "_quarantine", _broken)
+
+
+def _reading_fails(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    real = reconciling.read_row
+    monkeypatch.setattr(reconciling, "read_row", lambda store, one: _broken() if one == path else real(store, one))
+
+
+def _is_deleted_meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    real = reconciling.read_row
+
+    def read(store: FileStore, one: Path) -> Any:
+        path.unlink(missing_ok=True)
+        return real(store, one)
+
+    monkeypatch.setattr(reconciling, "read_row", read)
+
+
+@pytest.mark.parametrize(
+    ("fault", "unread"),
+    [
+        pytest.param(lambda *_: None, 0, id="noop: the disk works"),
+        pytest.param(_listing_fails, 1, id="a folder is not listed"),
+        pytest.param(_reading_fails, 1, id="a file is not read"),
+        pytest.param(_cannot_be_put_aside, 1, id="a cut-short file cannot be put aside"),
+        pytest.param(_is_deleted_meanwhile, 0, id="a file is deleted meanwhile"),
+    ],
+)
+def test_a_fault_of_the_disk_costs_only_what_it_hits(
+    store: FileStore, index: SqlIndex, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., None], unread: int
+) -> None:
+    paths = sorted(fill(store, index, indexed=0, only_files=4))
+    fault(monkeypatch, paths[0])
+    report = reconcile(store, index)
+    hit = not paths[0].exists() or bool(unread)
+    assert (report.unread, report.added) == (unread, 3 if hit else 4)
+    assert report.finished
+    assert report.clean is False
+
+
+def test_a_size_that_the_disk_does_not_tell_is_no_change(
+    store: FileStore, index: SqlIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, index, indexed=2)
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: _broken() if path.suffix == ".dcm" else real(path, **how))
+    assert reconcile(store, index) == Report(files=2)

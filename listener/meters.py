@@ -69,6 +69,7 @@ class MeterFolder:
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir.absolute() / "run" / "meters"
+        self._burying = threading.Lock()
 
     def begin(self) -> None:
         """Forget an earlier listener."""
@@ -81,12 +82,17 @@ class MeterFolder:
         self._put(str(os.getpid()), meter.numbers())
 
     def bury(self, pid: int) -> None:
-        """Add what a dead process counted to the numbers of the dead; only the parent does this."""
+        """Add what a dead process counted to the numbers of the dead. Safe for many threads of one process, the parent.
+
+        Raises:
+            OSError: the disk is full or fails; the numbers are still counted where they are.
+        """
         path = self._folder / f"{pid}.json"
-        found = _read(path)
-        if found is not None:
-            self._put("dead", add([_read(self._folder / "dead.json") or Numbers(), found]))
-            path.unlink(missing_ok=True)
+        with self._burying:  # several children may die at the same moment
+            found = _read(path)
+            if found is not None:
+                self._put("dead", add([_read(self._folder / "dead.json") or Numbers(), found]))
+                path.unlink(missing_ok=True)
 
     def total(self) -> Numbers:
         """The sum over all processes; nothing is open at the dead."""

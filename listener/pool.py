@@ -57,6 +57,7 @@ class ProcessPool:
         self, settings: NodeSettings, record: Callable[[InstanceRow], None], on_loss: Callable[[], None]
     ) -> None:
         self._settings, self._record, self._on_loss = settings, record, on_loss
+        self._meters = MeterFolder(settings.store.state_dir)
         self._tickets = itertools.count()
         self._lock = threading.Lock()
         self._closing = False
@@ -105,15 +106,24 @@ class ProcessPool:
             thread.join(END_WAIT_S)
 
     def _start(self, place: int) -> None:
+        """Start a child in this place, unless the pool is closing.
+
+        Raises:
+            OSError: there is no memory for it, or no descriptor.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
             # settings go through the channel, not the command line: they may hold a password
             command = [sys.executable, "-m", "listener.door", CHILD, str(theirs.fileno())]
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own program
-        ours.send(self._settings.node().model_dump_json().encode())
-        child = _Child(process, ours)
-        with self._lock:
-            self._children[place] = child
+            with self._lock:  # close() sees it, or it is not started
+                if self._closing:
+                    return
+                process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own program
+                child = self._children[place] = _Child(process, ours)
+            undo.pop_all()
+        with contextlib.suppress(OSError):  # it is dead already: the thread finds out
+            ours.send(self._settings.node().model_dump_json().encode())
         thread = threading.Thread(target=self._listen, args=(place, child), name=f"pool-{process.pid}", daemon=True)
         self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
@@ -133,11 +143,24 @@ class ProcessPool:
                 self._on_loss()
             return
         log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
-        MeterFolder(self._settings.store.state_dir).bury(child.process.pid)
         self._on_loss()
-        time.sleep(RESTART_PAUSE_S)
-        if not self._closing:
-            self._start(place)
+        self._bury(child.process.pid)
+        self._replace(place)
+
+    def _bury(self, pid: int) -> None:
+        try:
+            self._meters.bury(pid)
+        except OSError as error:  # numbers for a chart must not cost a receiving process
+            log.warning("listener.meters_not_added", child=pid, error=str(error.strerror))
+
+    def _replace(self, place: int) -> None:
+        """Start another child; try until there is one."""
+        while True:
+            time.sleep(RESTART_PAUSE_S)
+            try:
+                return self._start(place)
+            except OSError as error:
+                log.error("listener.child_not_started", error=str(error.strerror))
 
     def _hear(self, child: _Child, message: dict[str, Any]) -> None:
         for row in ROWS.validate_python(message.get("rows", [])):

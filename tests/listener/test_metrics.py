@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def test_the_dead_keep_what_they_counted_and_hold_nothing_open(tmp_path: Path) -
     assert folder.total() == before
     folder.begin()
     assert folder.total() == add([])
+
+
+def test_many_die_at_the_same_moment(tmp_path: Path) -> None:
+    folder = MeterFolder(tmp_path)
+    folder.begin()
+    pids = range(10_000_000, 10_000_200)  # above what Linux gives out
+    for pid in pids:
+        folder.write(a_meter(3))
+        (tmp_path / "run/meters" / f"{os.getpid()}.json").rename(tmp_path / "run/meters" / f"{pid}.json")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(folder.bury, pids))
+    assert folder.total().counts["instances:new"] == 3 * len(pids)
+    assert [path.name for path in (tmp_path / "run/meters").iterdir()] == ["dead.json"]
 
 
 def test_a_scrape(tmp_path: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -424,67 +422,6 @@ def test_pynetdicom_as_sender(node: Node) -> None:
     association.release()
     assert status.Status == 0
     assert node.data_sets()[UID].endswith(DATA)
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Node]]:
-    with process(tmp_path / "state", processes=2) as one:
-        yield one
-
-
-def _children(parent: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False).stdout
-    return [int(line) for line in listed.split()]
-
-
-def test_several_processes_share_a_port_and_an_index(
-    pool: tuple[subprocess.Popen[bytes], Node], tmp_path: Path
-) -> None:
-    child, node = pool
-    assert len(_children(child.pid)) == 2
-    raws = [Raw.connect(node.port).associate() for _ in range(4)]
-    for number, raw in enumerate(raws * 5):
-        assert raw.store(f"{STUDY}.1.{number}", encoded(a_data_set(number))) == 0
-    for raw in raws:
-        raw.release()
-    eventually(lambda: node.indexed() == 20, what="rows of the children did not arrive")
-    child.terminate()
-    assert child.wait(30) == 0
-    assert _children(child.pid) == []
-
-
-@pytest.mark.chaos
-def test_a_killed_child_is_replaced_and_its_rows_are_found(pool: tuple[subprocess.Popen[bytes], Node]) -> None:
-    child, node = pool
-    acknowledged: list[int] = []
-
-    def send_until_dead(part: int) -> None:
-        with pytest.raises(OSError), Raw.connect(node.port).associate() as raw:  # noqa: PT011, PT012
-            for number in range(part, 100_000, 2):
-                if raw.store(f"{STUDY}.1.{number}", encoded(a_data_set(number))) == 0:
-                    acknowledged.append(number)
-
-    with ThreadPoolExecutor(2) as senders:
-        running_senders = [senders.submit(send_until_dead, part) for part in range(2)]
-        eventually(lambda: len(acknowledged) > 30)
-        victims = _children(child.pid)
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
-        for sender in running_senders:
-            sender.result(timeout=60)
-    eventually(lambda: len(set(_children(child.pid)) - set(victims)) == 2, what="children were not replaced")
-
-    def served() -> bool:
-        try:
-            with Raw.connect(node.port).associate() as raw:
-                return raw.store(UID, DATA) == 0
-        except OSError:
-            return False
-
-    eventually(served, what="the new children do not serve")
-    stored = node.data_sets()
-    assert {f"{STUDY}.1.{number}" for number in acknowledged} <= set(stored)
-    eventually(lambda: node.indexed() == len(stored), what="rows were not found by the scan")
 
 
 def test_idle_associations_are_closed(tmp_path: Path) -> None:

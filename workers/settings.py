@@ -143,6 +143,8 @@ class QueueSettings(Section):
     lease_s: Positive = 30.0
     sweep_every_s: Positive = 5.0
     max_attempts: Annotated[int, Field(ge=1)] = 4
+    # a study that kills its worker does so each time; one whose worker is killed by something else deserves more patience
+    max_killed_attempts: Annotated[int, Field(ge=1)] = 8
     retry_delay_s: Positive = 10.0
     task_time_limit_s: Positive = 600.0
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1

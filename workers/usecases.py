@@ -121,9 +121,11 @@ def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
             log.info("study.not_taken")
             return Result.NOTHING_TO_DO
         log.info("study.taken", revision=claim.revision, attempt=claim.attempt)
-        if attempts_used_up(claim, before.failure, deps.settings.queue.max_attempts):
-            return _give_up(claim, before, deps, reason="the worker died or hung in every attempt")
         queue = deps.settings.queue
+        if attempts_used_up(claim, before.failure, max(queue.max_attempts, queue.max_killed_attempts)):
+            return _give_up(
+                claim, before, deps, tried=claim.attempt - 1, reason="the worker died or hung in every attempt"
+            )
         with hold(claim, deps.index, deps.clock, lease_s=queue.lease_s, limit_s=queue.task_time_limit_s) as lease:
             return _guarded(lease, before, deps)
 
@@ -138,16 +140,16 @@ def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -
     with bind(study=study_hash(study_instance_uid), task=owner):
         log.error("study.task_lost", reason=reason, attempt=row.attempts)
         if row.attempts >= deps.settings.queue.max_attempts:
-            _give_up(claim, row, deps, reason=reason)
+            _give_up(claim, row, deps, tried=row.attempts, reason=reason)
         else:
             deps.index.fail(claim, reason=reason, retry_at=_retry_at(claim, deps), now=deps.clock.now())
 
 
-def attempts_used_up(claim: Claim, last_failure: str | None, max_attempts: int) -> bool:
+def attempts_used_up(claim: Claim, last_failure: str | None, most: int) -> bool:
     """Whether a fresh claim is one too many. An attempt that ended in a recorded transient fault does not count
     against the study:
     only attempts that died without a word, or in a bug, do."""
-    return claim.attempt > max_attempts and not (last_failure or "").startswith(_transient_prefix(claim.attempt - 1))
+    return claim.attempt > most and not (last_failure or "").startswith(_transient_prefix(claim.attempt - 1))
 
 
 def _transient_prefix(attempt: int) -> str:
@@ -196,7 +198,8 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         # the traceback goes to the log; the message could quote a header, so the index gets the type only
         log.exception("study.attempt_failed", attempt=lease.claim.attempt)
         if lease.claim.attempt >= deps.settings.queue.max_attempts:
-            return _give_up(lease.claim, row, deps, reason=f"a fault of the program ({type(error).__name__})")
+            reason = f"a fault of the program ({type(error).__name__})"
+            return _give_up(lease.claim, row, deps, tried=lease.claim.attempt, reason=reason)
         return _try_again(lease.claim, deps, f"bug (attempt {lease.claim.attempt}): {type(error).__name__}")
 
 
@@ -353,17 +356,16 @@ def _retry_at(claim: Claim, deps: Deps) -> datetime:
     return deps.clock.now() + timedelta(seconds=delay_s)
 
 
-def _give_up(claim: Claim, row: StudyRow, deps: Deps, *, reason: str) -> Result:
+def _give_up(claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str) -> Result:
     """Attempts used up: a visible ``processing_failed``, then FAILED for a human. A first look of this very revision
     stays on top:
     it was measured, and nothing learnt since says otherwise."""
-    log.error("study.failed", reason=reason, attempt=claim.attempt)
+    log.error("study.failed", reason=reason, attempts=tried)
     now = deps.clock.now()
     if not any(version["revision"] == claim.revision for version in deps.index.assessments(row.study_instance_uid)):
         from triage.document import to_document
 
-        attempts = min(claim.attempt, deps.settings.queue.max_attempts)
-        message = f"the program could not process this study in {attempts} attempts: {reason}"
+        message = f"the program could not process this study in {tried} attempts: {reason}"
         outcome = _refused(row, deps, "processing_failed", message)
         assessment = keep_priority(outcome.assessment, deps.index.assessments(row.study_instance_uid))
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=to_document(assessment), now=now)

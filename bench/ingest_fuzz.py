@@ -136,7 +136,7 @@ class Target:
 
     def look_at_store(self) -> None:
         """What was acknowledged can be read back and indexed, and nothing else lies there."""
-        from workers.files import read_row
+        from workers.rows import read_row
 
         rows, self.rows[:] = list(self.rows), []
         try:
@@ -145,7 +145,7 @@ class Target:
             self._fault("rows not indexed", error)
         for path in self.store.all_files():
             try:
-                read_row(self.store, path)
+                read_row(self.store.root, path)
             except Exception as error:
                 self._fault("stored object not readable", error)
             path.unlink()

@@ -16,8 +16,9 @@ from listener import tls
 from listener.services import Service
 from workers import commitments
 from workers.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
-from workers.files import FileStore, valid_uid
+from workers.files import FileStore
 from workers.log import get_logger
+from workers.names import valid_uid
 from workers.settings import CommitmentSettings, NodeSettings, ReportTarget
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from listener.services import Service
 from triage.errors import Transient
 from workers.announcements import Announcement, Source, Step, from_counts
-from workers.files import valid_uid
 from workers.log import brief, get_logger, study_hash
+from workers.names import valid_uid
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -11,8 +11,8 @@ from listener import tls
 from listener.audit import Auditor, NoAudit
 from listener.audit_messages import Peer
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
-from workers.files import valid_uid
 from workers.log import get_logger, study_hash
+from workers.names import valid_uid
 from workers.ports import StudyRow
 from workers.settings import PacsQuerySettings
 

@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from triage.errors import Rejected
-from workers.files import FileStore, read_row, relative_path, valid_uid
+from workers.files import FileStore
 from workers.log import get_logger
+from workers.names import relative_path, valid_uid
+from workers.rows import read_row
 
 log = get_logger(__name__)
 
@@ -171,7 +173,7 @@ def _study_of(store: FileStore, one: Reference) -> str | int:
         return NO_SUCH_INSTANCE
     path = store.root / relative_path(one.sop_instance_uid)
     try:
-        row = read_row(store, path)
+        row = read_row(store.root, path)
         # a file has its name a moment before it is flushed
         for place, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
             _flush(place, flags)

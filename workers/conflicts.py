@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from triage.errors import Rejected
-from workers.files import FileStore, read_conflict
+from workers.files import FileStore
 from workers.log import get_logger
 from workers.ports import ConflictRow
+from workers.rows import read_conflict
 
 log = get_logger(__name__)
 

@@ -18,10 +18,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import itertools
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -34,17 +32,17 @@ from typing import Self
 from triage.errors import Misconfigured, Rejected
 from workers import disk, part10
 from workers.disk import Chunk
-from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Head, ReadAt, read_head
+from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Head
+from workers.names import folder_of, folders, valid_uid
 from workers.part10 import Announced
-from workers.ports import ConflictRow, InstanceRow
+from workers.ports import InstanceRow
+from workers.rows import head_of, row_of
 from workers.settings import NodeSettings
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Annex B.2.3, refused
 SUCCESS = 0x0000  # PS3.4 Annex B.2.3
 CLASS_DIFFERS = 0xB007  # PS3.4 Annex B.2.3, warning: stored, but the data set is of another SOP class than announced
 
-UID = re.compile(r"[0-9]+(?:\.[0-9]+)*\Z")
-MAX_UID_LENGTH = 64  # PS3.5 section 9.1
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
 FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
@@ -79,23 +77,6 @@ class Stored:
     @property
     def path(self) -> Path:
         return Path(self.name)
-
-
-def valid_uid(text: str) -> bool:
-    """Digits and dots without empty components, at most 64 characters: safe as a file name.
-
-    Leading zeros in a component are against PS3.5 section 9.1, but harmless here and sent by real devices: they pass.
-    """
-    return len(text) <= MAX_UID_LENGTH and UID.match(text) is not None
-
-
-def relative_path(sop_instance_uid: str) -> str:
-    """Where an instance lies under the store folder; hashing spreads instances evenly over 256 folders."""
-    return f"{_folder_of(sop_instance_uid)}/{sop_instance_uid}.dcm"
-
-
-def _folder_of(sop_instance_uid: str) -> str:
-    return hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:2]
 
 
 def open_files(settings: NodeSettings) -> FileStore:
@@ -244,7 +225,7 @@ class Spool:
 
     def __init__(self, store: FileStore, announced: Announced, names: Iterator[str], limit_bytes: int) -> None:
         self._store, self._announced, self._names = store, announced, names
-        self._folder = store.folders[_folder_of(announced.sop_instance_uid)]
+        self._folder = store.folders[folder_of(announced.sop_instance_uid)]
         self._final = f"{self._folder}/{announced.sop_instance_uid}.dcm"
         self._limit_bytes = limit_bytes
         self._header = part10.header(announced)
@@ -295,7 +276,7 @@ class Spool:
         """
         try:
             head = self._checked_head()
-            row = _row(self._announced, head, self._size, self._store.now())
+            row = row_of(self._announced, head, self._size, self._store.now())
             status = SUCCESS if head.sop_class_uid == self._announced.sop_class_uid else CLASS_DIFFERS
             with _disk_errors():
                 part10.seal(self._fd, self._size)
@@ -318,7 +299,7 @@ class Spool:
     def _checked_head(self) -> Head:
         if self._pending:
             raise Rejected(CANNOT_UNDERSTAND, "missing_uid", "the data set is empty")
-        head = _head_of(self._read_at, len(self._header), self._announced)
+        head = head_of(self._read_at, len(self._header), self._announced)
         if head.sop_instance_uid != self._announced.sop_instance_uid:
             raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the data set has another SOP Instance UID than the request")
         return head
@@ -416,73 +397,6 @@ class Spool:
             if disk.is_the_file(self._final, self._fd):
                 Path(self._final).unlink(missing_ok=True)
             raise
-
-
-def folders() -> list[str]:
-    """Names of the folders under the store folder."""
-    return [f"{n:02x}" for n in range(256)]
-
-
-def read_row(store: FileStore, path: Path) -> InstanceRow:
-    """The index row of a stored file, read again from the file itself.
-
-    Raises:
-        Rejected: the file is cut short, or not one this store wrote under this name.
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        fd = file.fileno()
-        if not part10.is_complete(fd):
-            raise Rejected(CANNOT_UNDERSTAND, "incomplete", "the file is shorter than what was received")
-        start, announced = part10.read_meta(fd)
-        head = _head_of(_reader(fd), start, announced)
-        status = os.fstat(fd)
-    if str(path.relative_to(store.root)) != relative_path(head.sop_instance_uid):
-        raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the file lies under the name of another SOP Instance UID")
-    return _row(announced, head, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
-
-
-def read_conflict(path: Path) -> ConflictRow:
-    """The index row of a file in the conflicts folder.
-
-    Raises:
-        Rejected: it is none that this store put there.
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        start, announced = part10.read_meta(file.fileno())
-        head = _head_of(_reader(file.fileno()), start, announced)
-        received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-    return ConflictRow(
-        path=path.name,
-        sop_instance_uid=head.sop_instance_uid,
-        series_instance_uid=head.series_instance_uid,
-        study_instance_uid=head.study_instance_uid,
-        received_at=received_at,
-        calling_ae=announced.calling_ae,
-    )
-
-
-def _reader(fd: int) -> ReadAt:
-    return lambda position, count: os.pread(fd, count, position)
-
-
-def _head_of(read_at: ReadAt, start: int, announced: Announced) -> Head:
-    head = read_head(read_at, start, announced.transfer_syntax_uid)
-    if not all(map(valid_uid, (head.study_instance_uid, head.series_instance_uid, head.sop_class_uid))):
-        raise Rejected(CANNOT_UNDERSTAND, "invalid_uid", "a UID in the data set is not a UID")
-    return head
-
-
-def _row(announced: Announced, head: Head, size_bytes: int, received_at: datetime) -> InstanceRow:
-    return InstanceRow(
-        **vars(head),
-        transfer_syntax_uid=announced.transfer_syntax_uid,
-        path=relative_path(head.sop_instance_uid),
-        size_bytes=size_bytes,
-        received_at=received_at,
-        calling_ae=announced.calling_ae,
-    )
 
 
 class _disk_errors:  # noqa: N801 - reads as a context manager; a generator would cost 2 us at every write

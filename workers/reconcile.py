@@ -18,9 +18,11 @@ from typing import Protocol
 
 from triage.errors import Rejected
 from workers import part10
-from workers.files import FileStore, folders, read_row
+from workers.files import FileStore
 from workers.log import get_logger
+from workers.names import folders
 from workers.ports import InstanceRow
+from workers.rows import read_row
 
 log = get_logger(__name__)
 
@@ -115,7 +117,7 @@ def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
     """The row of a file that has none, and as what it counts. What is wrong with one file is no reason to leave others."""
     try:
         try:
-            return read_row(store, path), "added"
+            return read_row(store.root, path), "added"
         except Rejected as error:
             moved = error.reason == "incomplete" and _quarantine(store, path)
             log.warning("store.file_not_readable", instance=_name(path), reason=error.reason, quarantined=moved)

@@ -15,10 +15,11 @@ from tests.listener.harness import PATIENCE_S, eventually
 from tests.workers.data_sets import a_data_set, put
 from triage.errors import Rejected, Transient
 from workers import reconcile
-from workers.files import FileStore, read_row
+from workers.files import FileStore
 from workers.hosts import Hosts
 from workers.index_writer import IndexWriter
 from workers.reconcile import Report
+from workers.rows import read_row
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +128,7 @@ def test_one_file_that_is_never_given_delays_nothing_else(store: FileStore, monk
     def read(files: FileStore, path: Path) -> Any:
         if path.stem.endswith(".1.1"):
             raise OSError(5, "Input/output error")
-        return read_row(files, path)
+        return read_row(files.root, path)
 
     monkeypatch.setattr(reconcile, "read_row", read)
     index, hosts = Index(), Claims("a")

@@ -21,7 +21,8 @@ from tests.workers.data_sets import (
 )
 from triage.errors import Rejected
 from workers.disk import file_system_of
-from workers.files import FileStore, Outcome, relative_path
+from workers.files import FileStore, Outcome
+from workers.names import relative_path
 
 UID_1 = f"{STUDY}.1.1"
 

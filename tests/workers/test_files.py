@@ -32,7 +32,9 @@ from tests.workers.data_sets import (
 )
 from triage.errors import Rejected
 from workers import part10
-from workers.files import FileStore, Outcome, read_row, relative_path, valid_uid
+from workers.files import FileStore, Outcome
+from workers.names import relative_path, valid_uid
+from workers.rows import read_row
 
 UID_1 = f"{STUDY}.1.1"
 
@@ -293,7 +295,7 @@ def test_abort_twice_is_harmless(store: FileStore) -> None:
 @pytest.mark.parametrize("transfer_syntax", [IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN])
 def test_a_row_can_be_read_again_from_its_file(store: FileStore, transfer_syntax: str) -> None:
     stored = put(store, a_data_set(), transfer_syntax)
-    row = read_row(store, stored.path)
+    row = read_row(store.root, stored.path)
     assert replace(row, received_at=stored.row.received_at) == stored.row
     assert abs((row.received_at - stored.row.received_at).total_seconds()) < 60
 
@@ -301,7 +303,7 @@ def test_a_row_can_be_read_again_from_its_file(store: FileStore, transfer_syntax
 def test_a_row_from_a_file_of_another_program(store: FileStore) -> None:
     path = store.root / relative_path(UID_1)
     path.write_bytes(as_file(a_data_set()))
-    row = read_row(store, path)
+    row = read_row(store.root, path)
     assert (row.sop_instance_uid, row.transfer_syntax_uid, row.patient_id) == (UID_1, EXPLICIT, "P-1")
 
 
@@ -320,7 +322,7 @@ def test_files_that_are_not_what_they_should_be(
     path = put(store, a_data_set()).path
     damage(path)
     with pytest.raises(Rejected) as caught:
-        read_row(store, path)
+        read_row(store.root, path)
     assert caught.value.reason == reason
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests.workers.data_sets import STUDY, a_data_set, announce, encoded, names, put
 from workers import disk
 from workers.disk import PREPARED_FILES
-from workers.files import FileStore, Outcome, relative_path
+from workers.files import FileStore, Outcome
+from workers.names import relative_path
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from listener.meters import LATENCY_BOUNDS_S, Meter, MeterFolder, add
 from listener.metrics import Health, door_numbers, render
-from tests.fakes import SUSPECTED, InMemoryIndex
+from tests.fake_index import InMemoryIndex
+from tests.fakes import SUSPECTED
 from tests.listener.harness import eventually, running
 from tests.listener.rawscu import Raw
 from tests.listener.test_web import Node as Site

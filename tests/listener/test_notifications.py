@@ -18,7 +18,8 @@ from listener.audit import NoAudit
 from listener.audit_messages import Peer
 from listener.notifications import AVAILABILITY, MPPS, services
 from listener.pacs_query import STUDY_ROOT_FIND, PacsCounter, connected, numbers
-from tests.fakes import NOON, FakeClock, InMemoryIndex, an_instance
+from tests.fake_index import InMemoryIndex
+from tests.fakes import NOON, FakeClock, an_instance
 from tests.listener.harness import Node, running
 from tests.workers.data_sets import MR
 from workers.announcements import Announcement, Source, Step

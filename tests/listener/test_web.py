@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 
 from listener import web
 from listener.web import Site, create_app
-from tests.fakes import SUSPECTED, FakeClock, InMemoryIndex, Verdict, an_assessment, an_instance, some_images
+from tests.fake_index import InMemoryIndex
+from tests.fakes import SUSPECTED, FakeClock, Verdict, an_assessment, an_instance, some_images
 from triage.errors import Transient
 from triage.model import Category, Priority
 from workers.announcements import Announcement, Source, Step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.fake_index import InMemoryIndex
 from tests.fakes import (
     FakeBell,
     FakeClock,
@@ -12,7 +13,6 @@ from tests.fakes import (
     FakeReader,
     FakeResults,
     FakeStorage,
-    InMemoryIndex,
     an_instance,
 )
 from triage.model import StudyImages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes import InMemoryIndex
+from tests.fake_index import InMemoryIndex
 from tests.workers.index_contract import IndexContract
 from workers.ports import StudyIndex
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes import FakeClock, InMemoryIndex, an_instance
+from tests.fake_index import InMemoryIndex
+from tests.fakes import FakeClock, an_instance
 from workers.lease import Lease, LeaseLost, hold
 
 

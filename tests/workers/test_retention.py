@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import NOON, InMemoryIndex, an_instance
+from tests.fake_index import InMemoryIndex
+from tests.fakes import NOON, an_instance
 from tests.workers.data_sets import STUDY, a_data_set, put
 from workers.commitments import GivenCommitments, Verdict
 from workers.config import Settings, parse

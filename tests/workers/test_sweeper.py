@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import FakeBell, FakeClock, FakeFiles, InMemoryIndex, an_instance
+from tests.fake_index import InMemoryIndex
+from tests.fakes import FakeBell, FakeClock, FakeFiles, an_instance
 from triage.errors import NotAssessable, Transient
 from triage.model import SequenceKind
 from workers.config import Settings

@@ -1,0 +1,295 @@
+"""The index in memory. It passes the same contract as the SQL one (tests/workers/index_contract.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from triage.errors import Transient
+from workers.announcements import Announcement, Source, StudyCount, count
+from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
+
+STAGE_RANK = {"first_look": 0, "full": 1}
+
+
+@dataclass
+class _Study:
+    row: StudyRow
+    lease: tuple[str, int, int] | None = None  # owner, revision, attempt
+    ready_reason: str | None = None
+
+
+class InMemoryIndex:
+    """ports.StudyIndex in dictionaries. away: every call raises Transient."""
+
+    def __init__(self) -> None:
+        self._studies: dict[str, _Study] = {}
+        self._instances: dict[str, InstanceRow] = {}
+        self._assessments: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self._infusions: dict[str, date] = {}
+        self._announcements: dict[tuple[Source, str], Announcement] = {}
+        self._conflicts: dict[str, ConflictRow] = {}
+        self.away = False
+
+    def close(self) -> None:
+        pass
+
+    def record_instances(self, rows: Sequence[InstanceRow]) -> None:
+        self._here()
+        for row in rows:
+            if row.sop_instance_uid not in self._instances:
+                self._instances[row.sop_instance_uid] = row
+                self._add(row)
+
+    def _add(self, row: InstanceRow) -> None:
+        uid = row.study_instance_uid
+        if uid not in self._studies:
+            self._studies[uid] = _Study(_new_study(row))
+            return
+        old = self._studies[uid].row
+        series = {i.series_instance_uid for i in self._instances.values() if i.study_instance_uid == uid}
+        changed: dict[str, Any] = {
+            "instance_count": old.instance_count + 1,
+            "series_count": len(series),
+            "first_received_at": min(old.first_received_at, row.received_at),
+            "last_received_at": max(old.last_received_at, row.received_at),
+        }
+        if old.state is not StudyState.RECEIVING:
+            changed |= {"revision": old.revision + 1, "attempts": 0, "ready_at": None, "due_at": None, "failure": None}
+        self._studies[uid].row = replace(old, state=StudyState.RECEIVING, **changed)
+
+    def receiving(self) -> list[StudyRow]:
+        self._here()
+        return [study.row for study in self._studies.values() if study.row.state is StudyState.RECEIVING]
+
+    def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
+        self._here()
+        study = self._studies.get(study_instance_uid)
+        if study is None or study.row.state is not StudyState.RECEIVING:
+            return False
+        study.row = replace(study.row, state=StudyState.READY, ready_at=now, due_at=None, attempts=0)
+        study.ready_reason = reason
+        return True
+
+    def due(self, *, now: datetime) -> list[StudyRow]:
+        self._here()
+        rows = [study.row for study in self._studies.values() if _is_due(study.row, now)]
+        return sorted(rows, key=lambda row: (row.ready_at or now, row.study_instance_uid))
+
+    def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
+        self._here()
+        study = self._studies.get(study_instance_uid)
+        if study is None or not _is_due(study.row, now):
+            return None
+        until, attempt = now + timedelta(seconds=lease_s), study.row.attempts + 1
+        study.row = replace(study.row, attempts=attempt, lease_owner=owner, lease_until=until)
+        study.lease = (owner, study.row.revision, attempt)
+        return Claim(study_instance_uid, study.row.revision, owner, until, attempt)
+
+    def renew(self, claim: Claim, *, now: datetime, lease_s: float) -> Claim | None:
+        self._here()
+        study = self._held(claim)
+        if study is None:
+            return None
+        until = now + timedelta(seconds=lease_s)
+        study.row = replace(study.row, lease_until=until)
+        return replace(claim, until=until)
+
+    def save_assessment(self, claim: Claim, *, stage: str, document: Mapping[str, Any], now: datetime) -> bool:
+        self._here()
+        study = self._held(claim)
+        if study is None:
+            return False
+        key = (claim.study_instance_uid, claim.revision, stage)
+        self._assessments[key] = {
+            "revision": claim.revision,
+            "stage": stage,
+            "created_at": now,
+            "superseded": False,
+            "document": dict(document),
+        }
+        versions = self.assessments(claim.study_instance_uid)
+        for version in versions:
+            version["superseded"] = version is not versions[-1]
+        decision = versions[-1]["document"].get("decision") or {}
+        study.row = replace(
+            study.row,
+            decided_revision=versions[-1]["revision"],
+            category=decision.get("category"),
+            priority=decision.get("priority"),
+        )
+        return True
+
+    def complete(self, claim: Claim, *, now: datetime) -> bool:
+        return self._settle(claim, state=StudyState.ASSESSED, due_at=None, failure=None)
+
+    def fail(self, claim: Claim, *, reason: str, retry_at: datetime | None, now: datetime) -> None:
+        state = StudyState.FAILED if retry_at is None else StudyState.READY
+        self._settle(claim, state=state, due_at=retry_at, failure=reason)
+
+    def _settle(self, claim: Claim, **values: Any) -> bool:
+        self._here()
+        study = self._held(claim)
+        if study is None:
+            return False
+        applies = study.row.revision == claim.revision and study.row.state is StudyState.READY
+        study.lease = None
+        study.row = replace(study.row, lease_owner=None, lease_until=None, **(values if applies else {}))
+        return applies
+
+    def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
+        self._here()
+        study = self._studies.get(study_instance_uid)
+        if study is None or study.row.state in (StudyState.REMOVING, StudyState.REMOVED):
+            return False
+        study.row = replace(
+            study.row,
+            state=StudyState.READY,
+            revision=study.row.revision + 1,
+            attempts=0,
+            ready_at=now,
+            due_at=None,
+            failure=None,
+        )
+        return True
+
+    def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
+        self._here()
+        study = self._studies[study_instance_uid]
+        row = study.row
+        if row.state is not StudyState.ASSESSED or row.revision != revision or row.lease_owner is not None:
+            return False
+        study.row = replace(row, state=StudyState.REMOVING)
+        return True
+
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
+        self._here()
+        for uid in sop_instance_uids:
+            self._instances.pop(uid, None)
+        left = self.instances(study_instance_uid)
+        study = self._studies[study_instance_uid]
+        study.row = replace(
+            study.row,
+            instance_count=len(left),
+            series_count=len({row.series_instance_uid for row in left}),
+            state=StudyState.REMOVED if study.row.state is StudyState.REMOVING else study.row.state,
+        )
+
+    def study(self, study_instance_uid: str) -> StudyRow | None:
+        self._here()
+        study = self._studies.get(study_instance_uid)
+        return study.row if study else None
+
+    def studies(self, *, limit: int = 500) -> list[StudyRow]:
+        self._here()
+        rows = sorted((study.row for study in self._studies.values()), key=lambda row: row.study_instance_uid)
+        return sorted(rows, key=lambda row: row.last_received_at, reverse=True)[:limit]
+
+    def instances(self, study_instance_uid: str) -> list[InstanceRow]:
+        self._here()
+        rows = [row for row in self._instances.values() if row.study_instance_uid == study_instance_uid]
+        return sorted(rows, key=lambda row: (row.received_at, row.sop_instance_uid))
+
+    def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]:
+        self._here()
+        rows = [s.row for s in self._studies.values() if (s.row.patient_id, s.row.issuer) == (patient_id, issuer)]
+        return sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
+
+    def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
+        versions = self.assessments(study_instance_uid)
+        return dict(versions[-1]["document"]) if versions else None
+
+    def assessments(self, study_instance_uid: str) -> list[dict[str, Any]]:
+        self._here()
+        keys = [key for key in self._assessments if key[0] == study_instance_uid]
+        return [self._assessments[key] for key in sorted(keys, key=lambda key: (key[1], STAGE_RANK.get(key[2], 1)))]
+
+    def tallies(self) -> dict[tuple[str, str, str], int]:
+        self._here()
+        rows = (study.row for study in self._studies.values())
+        return dict(Counter((row.state.value, row.category or "", row.priority or "") for row in rows))
+
+    def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
+        self._here()
+        self._announcements[announcement.source, announcement.uid] = announcement
+
+    def announcement(self, source: Source, uid: str) -> Announcement | None:
+        self._here()
+        return self._announcements.get((source, uid))
+
+    def study_counts(self, study_instance_uids: Sequence[str]) -> dict[str, StudyCount]:
+        self._here()
+        found = {}
+        for uid in study_instance_uids:
+            said = [one for one in self._announcements.values() if one.study_instance_uid == uid]
+            if said:
+                found[uid] = count(said, Counter(row.series_instance_uid for row in self.instances(uid)))
+        return found
+
+    def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        self._here()
+        for row in rows:
+            self._conflicts.setdefault(row.path, row)
+
+    def conflicts(self) -> list[ConflictRow]:
+        self._here()
+        return sorted(self._conflicts.values(), key=lambda row: row.received_at)
+
+    def infusion_date(self, patient_id: str) -> date | None:
+        self._here()
+        return self._infusions.get(patient_id)
+
+    def set_infusion_date(self, patient_id: str, infusion_date: date) -> None:
+        self._here()
+        self._infusions[patient_id] = infusion_date
+
+    def infusions(self) -> dict[str, date]:
+        self._here()
+        return dict(sorted(self._infusions.items()))
+
+    def _here(self) -> None:
+        if self.away:
+            raise Transient("the index is away")
+
+    def _held(self, claim: Claim) -> _Study | None:
+        study = self._studies.get(claim.study_instance_uid)
+        return study if study and study.lease == (claim.owner, claim.revision, claim.attempt) else None
+
+
+def _is_due(row: StudyRow, now: datetime) -> bool:
+    return (
+        row.state is StudyState.READY
+        and (row.due_at is None or row.due_at <= now)
+        and (row.lease_until is None or row.lease_until <= now)
+    )
+
+
+def _new_study(row: InstanceRow) -> StudyRow:
+    return StudyRow(
+        study_instance_uid=row.study_instance_uid,
+        patient_id=row.patient_id,
+        issuer=row.issuer,
+        birth_date=row.birth_date,
+        sex=row.sex,
+        study_date=row.study_date,
+        study_time=row.study_time,
+        accession_number=row.accession_number,
+        state=StudyState.RECEIVING,
+        revision=1,
+        instance_count=1,
+        series_count=1,
+        first_received_at=row.received_at,
+        last_received_at=row.received_at,
+        ready_at=None,
+        due_at=None,
+        attempts=0,
+        lease_owner=None,
+        lease_until=None,
+        failure=None,
+        decided_revision=None,
+        category=None,
+        priority=None,
+    )

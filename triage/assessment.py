@@ -40,6 +40,7 @@ from triage.model import (
     ProtocolMatch,
     RegistrationResult,
     SequenceKind,
+    SeriesHeader,
     Stage,
     StudyImages,
     Volume,
@@ -238,24 +239,13 @@ def _compare(
             registration,
             settings.measuring_spacing_mm,
         )
-    spread, most = tissue_spread(pair), settings.protocol.tissue_spread
-    if spread > most:
-        raise NotAssessable(
-            "contrast",
-            f"the images differ by {spread:.1%} within brain tissue after scaling, at most {most:.1%} between two FLAIRs; is one of another contrast?",
-        )
+    _check_contrast(pair, settings)
     header = header_of(draft.images.study, draft.images.used[SequenceKind.FLAIR])
-    match, differences = protocol.compare((header, flair), (prepared.header, prepared.flair), settings.protocol)
-    if abs(pair.scale.contrast) > settings.protocol.tissue_contrast:
-        match = ProtocolMatch.DIFFERENT
-        differences = (
-            *differences,
-            f"grey/white contrast changed by {100 * abs(pair.scale.contrast):.0f} %",
-        )
+    match, notice = _protocol_of(pair, (header, flair), prepared, settings)
     change = Volume(np.where(pair.grid.seen, pair.scale.change, np.nan).astype(np.float32), affine_of(pair.image_grid))
     draft = replace(
         draft,
-        notices=(f"protocol: {match}" + (f" ({'; '.join(differences)})" if differences else ""),),
+        notices=(notice,),
         evidence=_evidence(flair, prepared, registration, (change, pair.followup_to_half_way)),
     )
     with clock.part("measurement"):
@@ -273,6 +263,27 @@ def _compare(
         else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
     return replace(draft, findings=detect(draft.measurements, match, settings))
+
+
+def _check_contrast(pair: Pair, settings: TriageSettings) -> None:
+    """Raises NotAssessable when the pair cannot be two FLAIRs."""
+    spread, most = tissue_spread(pair), settings.protocol.tissue_spread
+    if spread > most:
+        raise NotAssessable(
+            "contrast",
+            f"the images differ by {spread:.1%} within brain tissue after scaling, at most {most:.1%} between two FLAIRs; is one of another contrast?",
+        )
+
+
+def _protocol_of(
+    pair: Pair, now: tuple[SeriesHeader, Volume], prepared: PreparedBaseline, settings: TriageSettings
+) -> tuple[ProtocolMatch, str]:
+    """How alike the two acquisitions are, by their headers and by the contrast that was measured; and the notice that says so."""
+    match, differences = protocol.compare(now, (prepared.header, prepared.flair), settings.protocol)
+    if abs(pair.scale.contrast) > settings.protocol.tissue_contrast:
+        match = ProtocolMatch.DIFFERENT
+        differences = (*differences, f"grey/white contrast changed by {100 * abs(pair.scale.contrast):.0f} %")
+    return match, f"protocol: {match}" + (f" ({'; '.join(differences)})" if differences else "")
 
 
 def _quoted(

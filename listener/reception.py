@@ -100,7 +100,7 @@ class Reception:
         except BaseException:
             self._finishing.discard(threading.get_ident())
             raise
-        pace = self._paces.get(stored.row.calling_ae)
+        pace = self._paces.get(stored.announced.calling_ae)
         if pace is not None:
             pace.keep()  # the sender waits for its answer: nothing piles up here
         return Received(stored, time.perf_counter() - spool.begun)
@@ -121,17 +121,17 @@ class Reception:
     def _count(self, received: Received, tally: Tally) -> None:
         stored = received.stored
         tally.instances += 1
-        tally.bytes += stored.row.size_bytes
+        tally.bytes += stored.size_bytes
         if self._audited:
             _note(tally, stored.row)
         if stored.outcome is Outcome.CONFLICT:
             log.error(
                 "instance.conflict",
-                study=study_hash(stored.row.study_instance_uid),
+                study=study_hash(stored.uids.study_instance_uid),
                 kept_aside=stored.path.parent.name,
-                calling_ae=stored.row.calling_ae,
+                calling_ae=stored.announced.calling_ae,
             )
-        self.meter.stored(stored.outcome.value, stored.row.size_bytes, received.seconds)
+        self.meter.stored(stored.outcome.value, stored.size_bytes, received.seconds)
 
     def refused(self, error: Exception, tally: Tally, *, calling_ae: str) -> int:
         """Log a refusal; the status to answer with."""

@@ -26,17 +26,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from triage.errors import Misconfigured, Rejected
 from workers import disk, part10
 from workers.disk import Chunk
-from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Head
+from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Uids, Values, head_in
 from workers.names import folder_of, folders, valid_uid
 from workers.part10 import Announced
 from workers.ports import InstanceRow
-from workers.rows import head_of, row_of
+from workers.rows import identified, row_of
 from workers.settings import NodeSettings
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Annex B.2.3, refused
@@ -66,13 +67,22 @@ class Outcome(StrEnum):
 class Stored:
     """A durable object.
 
-    status: for the C-STORE response. row: for the index; of a CONFLICT it is not to be recorded. name: absolute path.
+    status: for the C-STORE response. name: absolute path. values: what its data set says, not decoded yet.
     """
 
     outcome: Outcome
     status: int
-    row: InstanceRow
     name: str
+    announced: Announced
+    uids: Uids
+    values: Values
+    size_bytes: int
+    received_at: datetime
+
+    @cached_property
+    def row(self) -> InstanceRow:
+        """For the index; of a CONFLICT it is not to be recorded. Made when it is asked for, which is after the answer."""
+        return row_of(self.announced, head_in(self.values, self.uids), self.size_bytes, self.received_at)
 
     @property
     def path(self) -> Path:
@@ -275,13 +285,13 @@ class Spool:
                 fails (0xA700).
         """
         try:
-            head = self._checked_head()
-            row = row_of(self._announced, head, self._size, self._store.now())
-            status = SUCCESS if head.sop_class_uid == self._announced.sop_class_uid else CLASS_DIFFERS
+            values, uids = self._checked_head()
+            status = SUCCESS if uids.sop_class_uid == self._announced.sop_class_uid else CLASS_DIFFERS
             with _disk_errors():
                 part10.seal(self._fd, self._size)
                 outcome, path = self._commit()
-            return Stored(outcome, status, row, path)
+            now = self._store.now()
+            return Stored(outcome, status, path, self._announced, uids, values, self._size, now)
         finally:
             self.abort()
 
@@ -296,13 +306,13 @@ class Spool:
         finally:
             os.close(self._fd)
 
-    def _checked_head(self) -> Head:
+    def _checked_head(self) -> tuple[Values, Uids]:
         if self._pending:
             raise Rejected(CANNOT_UNDERSTAND, "missing_uid", "the data set is empty")
-        head = head_of(self._read_at, len(self._header), self._announced)
-        if head.sop_instance_uid != self._announced.sop_instance_uid:
+        values, uids = identified(self._read_at, len(self._header), self._announced)
+        if uids.sop_instance_uid != self._announced.sop_instance_uid:
             raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the data set has another SOP Instance UID than the request")
-        return head
+        return values, uids
 
     def _read_at(self, position: int, count: int) -> bytes:
         end = min(position + count, self._size)

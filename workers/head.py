@@ -1,7 +1,8 @@
 """The first bytes of a data set in, the facts the index keeps out. Never reads pixels, never holds more than a window.
 
 Works on the encoded bytes (PS3.5 section 7) instead of a parsed data set because it runs once per received instance,
-before the answer: about 0.1 ms for a typical MR header, and lengths are checked before anything is allocated.
+before the answer, and lengths are checked before anything is allocated. Before the answer only the UIDs are decoded; the
+rest of the facts (``head_in``) can wait until the sender has heard.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from triage.errors import Rejected
 
@@ -23,7 +24,9 @@ IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 
-WINDOW_BYTES = 64 << 10
+WINDOW_BYTES = (
+    16 << 10
+)  # headers of MR images without private data have 3 to 10 kB; each further window is one more read
 MAX_INFLATED_BYTES = 4 << 20  # of a deflated data set only this much is ever unpacked here
 MAX_ELEMENTS = 50_000  # real headers up to Number of Frames have some hundreds, nested ones included
 MAX_DEPTH = 16
@@ -58,10 +61,22 @@ TEXTS = {
     NUMBER_OF_FRAMES: "frame_count",
 }
 USUAL_CODECS = {b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}  # PS3.3 section C.12.1.1.2; the others by pydicom
-UIDS = ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid")
 ENCODED = ("accession_number", "series_description", "patient_id", "issuer")  # VRs that (0008,0005) applies to
 
 ReadAt = Callable[[int, int], bytes]  # (position, count) -> up to count bytes
+
+
+Values = dict[str, bytes]
+"""The encoded values of the elements that the index keeps, by the names of ``Head`` and ``character_set``."""
+
+
+class Uids(NamedTuple):
+    """Who a data set is."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
 
 
 @dataclass(frozen=True)
@@ -86,8 +101,8 @@ class Head:
     frame_count: int = 1
 
 
-def read_head(read_at: ReadAt, start: int, transfer_syntax_uid: str) -> Head:
-    """Read the facts of the data set that begins at ``start``.
+def read_values(read_at: ReadAt, start: int, transfer_syntax_uid: str) -> Values:
+    """Find the facts of the data set that begins at ``start``, without decoding them.
 
     Args:
         read_at: gives up to ``count`` bytes at an absolute position, fewer only at the end.
@@ -95,16 +110,15 @@ def read_head(read_at: ReadAt, start: int, transfer_syntax_uid: str) -> Head:
         transfer_syntax_uid: how it is encoded.
 
     Raises:
-        Rejected: 0xC000, the bytes are not a data set in this transfer syntax, or a UID the index needs is missing.
+        Rejected: 0xC000, the bytes are not a data set in this transfer syntax.
     """
     source: _Source = _Inflated(read_at, start) if transfer_syntax_uid == DEFLATED_LE else _Window(read_at, start)
     explicit = transfer_syntax_uid != IMPLICIT_LE
     order = ">" if transfer_syntax_uid == EXPLICIT_BE else "<"
     try:
-        raw = _Parser(source, order).top_level(explicit)
+        return _Parser(source, order).top_level(explicit)
     except (struct.error, zlib.error, _Unreadable) as error:
         raise Rejected(CANNOT_UNDERSTAND, "unreadable_data_set", f"the data set cannot be read ({error})") from error
-    return _head(raw)
 
 
 class _Unreadable(Exception):  # noqa: N818 - private, turned into Rejected
@@ -160,9 +174,9 @@ class _Parser:
         self._tag_vr_length = struct.Struct(order + "HH2sH").unpack_from
         self._long = struct.Struct(order + "I").unpack_from
 
-    def top_level(self, explicit: bool) -> dict[str, bytes]:
+    def top_level(self, explicit: bool) -> Values:
         """The raw values of the wanted elements, up to and including Number of Frames."""
-        found: dict[str, bytes] = {}
+        found: Values = {}
         explicit = explicit and self._has_vr(0)
         # this runs for each received object, over hundreds of elements: few calls for one that lies in the window and is
         # not wanted
@@ -253,15 +267,25 @@ class _Parser:
                 position += length
 
 
-def _head(raw: dict[str, bytes]) -> Head:
-    character_set = raw.pop("character_set", b"")
-    text = {name: _text(value, character_set if name in ENCODED else b"") for name, value in raw.items()}
-    uids = {name: text.get(name, "") for name in UIDS}
-    missing = [name for name, uid in uids.items() if not uid]
-    if missing:
-        raise Rejected(CANNOT_UNDERSTAND, "missing_uid", f"the data set has no {', '.join(missing)}")
+def uids_in(values: Values) -> Uids:
+    """Who the data set is.
+
+    Raises:
+        Rejected: 0xC000, a UID is missing.
+    """
+    uids = Uids(*[_text(values.get(name, b""), b"") for name in Uids._fields])
+    if not all(uids):
+        missing = ", ".join(name for name, uid in zip(Uids._fields, uids, strict=True) if not uid)
+        raise Rejected(CANNOT_UNDERSTAND, "missing_uid", f"the data set has no {missing}")
+    return uids
+
+
+def head_in(values: Values, uids: Uids) -> Head:
+    """The facts, decoded. Never raises: what cannot be decoded is empty, None, or readable and repeatable."""
+    character_set = values.get("character_set", b"")
+    text = {name: _text(value, character_set if name in ENCODED else b"") for name, value in values.items()}
     return Head(
-        **uids,
+        *uids,
         patient_id=text.get("patient_id", ""),
         issuer=text.get("issuer", ""),
         birth_date=_date(text.get("birth_date", "")),
@@ -295,7 +319,7 @@ def _decode(value: bytes, character_set: bytes) -> str:
     try:
         names = [part.strip() for part in character_set.decode("ascii").split("\\")]
         return str(decode_bytes(value, convert_encodings(names), TEXT_VR_DELIMS))
-    except (LookupError, ValueError):
+    except Exception:  # noqa: BLE001, RUF100 - of a library, over what any sender may write; the object is safe by now
         return value.decode("latin-1")  # something readable and repeatable rather than nothing
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from triage.errors import Rejected
 from workers import part10
-from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, ReadAt, read_head
+from workers.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, Head, ReadAt, Uids, Values, head_in, read_values, uids_in
 from workers.names import relative_path, valid_uid
 from workers.part10 import Announced
 from workers.ports import ConflictRow, InstanceRow
@@ -26,11 +26,11 @@ def read_row(root: Path, path: Path) -> InstanceRow:
         if not part10.is_complete(fd):
             raise Rejected(CANNOT_UNDERSTAND, "incomplete", "the file is shorter than what was received")
         start, announced = part10.read_meta(fd)
-        head = head_of(_reader(fd), start, announced)
+        values, uids = identified(_reader(fd), start, announced)
         status = os.fstat(fd)
-    if str(path.relative_to(root)) != relative_path(head.sop_instance_uid):
+    if str(path.relative_to(root)) != relative_path(uids.sop_instance_uid):
         raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the file lies under the name of another SOP Instance UID")
-    return row_of(announced, head, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+    return row_of(announced, head_in(values, uids), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def read_conflict(path: Path) -> ConflictRow:
@@ -42,13 +42,13 @@ def read_conflict(path: Path) -> ConflictRow:
     """
     with path.open("rb") as file:
         start, announced = part10.read_meta(file.fileno())
-        head = head_of(_reader(file.fileno()), start, announced)
+        _, uids = identified(_reader(file.fileno()), start, announced)
         received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
     return ConflictRow(
         path=path.name,
-        sop_instance_uid=head.sop_instance_uid,
-        series_instance_uid=head.series_instance_uid,
-        study_instance_uid=head.study_instance_uid,
+        sop_instance_uid=uids.sop_instance_uid,
+        series_instance_uid=uids.series_instance_uid,
+        study_instance_uid=uids.study_instance_uid,
         received_at=received_at,
         calling_ae=announced.calling_ae,
     )
@@ -58,16 +58,17 @@ def _reader(fd: int) -> ReadAt:
     return lambda position, count: os.pread(fd, count, position)
 
 
-def head_of(read_at: ReadAt, start: int, announced: Announced) -> Head:
-    """What the index wants of a data set that begins at ``start``.
+def identified(read_at: ReadAt, start: int, announced: Announced) -> tuple[Values, Uids]:
+    """What the index wants of a data set that begins at ``start``, and who it is.
 
     Raises:
         Rejected: it is damaged, or a UID in it is none.
     """
-    head = read_head(read_at, start, announced.transfer_syntax_uid)
-    if not all(map(valid_uid, (head.study_instance_uid, head.series_instance_uid, head.sop_class_uid))):
+    values = read_values(read_at, start, announced.transfer_syntax_uid)
+    uids = uids_in(values)
+    if not all(map(valid_uid, uids)):
         raise Rejected(CANNOT_UNDERSTAND, "invalid_uid", "a UID in the data set is not a UID")
-    return head
+    return values, uids
 
 
 def row_of(announced: Announced, head: Head, size_bytes: int, received_at: datetime) -> InstanceRow:

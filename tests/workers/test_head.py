@@ -14,7 +14,7 @@ from pydicom import Dataset
 
 from tests.workers.data_sets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, STUDY, a_data_set, encoded, nested
 from triage.errors import Rejected
-from workers.head import MAX_INFLATED_BYTES, Head, read_head
+from workers.head import MAX_INFLATED_BYTES, TEXTS, Head, Uids, head_in, read_values, uids_in
 
 ALL = [IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN]
 
@@ -26,7 +26,8 @@ def head_of(data: bytes, transfer_syntax: str = EXPLICIT, *, longest_read: int |
         assert longest_read is None or count <= longest_read, "reads more than it needs"
         return (b"0123456789" + data)[position : position + count]
 
-    return read_head(read_at, 10, transfer_syntax)
+    values = read_values(read_at, 10, transfer_syntax)
+    return head_in(values, uids_in(values))
 
 
 @pytest.mark.parametrize("transfer_syntax", ALL)
@@ -216,3 +217,20 @@ def test_damaged_bytes_are_refused_or_read_but_never_crash(data: st.DataObject, 
 def test_agrees_with_pydicom_on_an_empty_sequence() -> None:
     data_set = a_data_set(ReferencedStudySequence=[Dataset()])
     assert head_of(encoded(data_set)).frame_count == 7
+
+
+@given(st.dictionaries(st.sampled_from(sorted([*TEXTS.values()])), st.binary(max_size=64)))
+def test_what_a_sender_may_write_is_never_a_fault(values: dict[str, bytes]) -> None:
+    """It is decoded after the answer: whatever it is, the row must come."""
+    head = head_in(values, Uids("1.1", "1.2", "1.3", "1.4"))
+    assert "\0" not in f"{head.patient_id}{head.series_description}{head.accession_number}"
+    assert head.frame_count >= 1
+
+
+@pytest.mark.parametrize(
+    "character_set", [b"ISO 2022 IR 87", b"\\ISO 2022 IR 13\\", b"\xff", b"nonsense", b"ISO_IR 192"]
+)
+@given(value=st.binary(max_size=64))
+def test_text_in_any_character_set_becomes_text(character_set: bytes, value: bytes) -> None:
+    head = head_in({"character_set": character_set, "patient_id": value}, Uids("1.1", "1.2", "1.3", "1.4"))
+    assert isinstance(head.patient_id, str)

@@ -1,8 +1,8 @@
 """Several receiving processes behind one port: this process accepts, admits and hands each socket to the idlest child.
 
 A child gets sockets over a unix socket (SCM_RIGHTS) and sends back rows of durable objects and the ends of connections.
-The rows go to the one index writer, here. A child that dies takes its associations with it and is replaced; rows that
-were on their way are found by the scan, which its death asks for.
+The rows go to the one index writer, here. A child that dies, or says what nobody understands, takes its associations
+with it and is replaced; rows that were on their way are found by the scan, which its end asks for.
 """
 
 from __future__ import annotations
@@ -19,22 +19,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from listener.admission import Address
 from listener.meters import MeterFolder
-from workers.log import get_logger
+from listener.pool_channel import MESSAGE_BYTES, rows_in, send_settings
+from workers.log import brief, get_logger
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
 CHILD = "child"  # what listener.door is told when it is to be one
-MESSAGE_BYTES = 192 << 10  # fits the default buffer of a unix socket; a full batch of rows has some 100 kB
 RESTART_PAUSE_S = 1.0
 END_WAIT_S = 5.0
-
-ROWS = TypeAdapter(list[InstanceRow])
 
 
 @dataclass(eq=False)
@@ -50,7 +46,10 @@ class ProcessPool:
     Args:
         settings: of the node; sent to each child.
         record: takes each row of a durable object.
-        on_loss: called when a child died: rows may be missing in the index.
+        on_loss: called when rows may be missing in the index: a child died, or could not report them.
+
+    Raises:
+        OSError, RuntimeError: there is no memory for the children, or no descriptor, or no thread.
     """
 
     def __init__(
@@ -64,22 +63,21 @@ class ProcessPool:
         self._threads: list[threading.Thread] = []
         self._children: list[_Child | None] = [None] * settings.listener.processes
         for place in range(len(self._children)):
-            self._start(place)
+            child = self._start(place)
+            thread = threading.Thread(target=self._keep, args=(place, child), name=f"pool-{place}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def take(self, connection: socket.socket, address: Address) -> None:
         with connection, self._lock:
-            children = [child for child in self._children if child is not None]
-            if not children:
-                log.error("connection.failed", address=str(address), error="no receiving process is alive")
-                return
-            child = min(children, key=lambda one: len(one.open))
             ticket = next(self._tickets)
-            try:
-                socket.send_fds(child.channel, [json.dumps({"ticket": ticket}).encode()], [connection.fileno()])
-            except OSError as error:
-                log.error("connection.failed", address=str(address), error=str(error.strerror))
-                return
-            child.open[ticket] = address
+            order = json.dumps({"ticket": ticket}).encode()
+            for child in sorted(filter(None, self._children), key=lambda one: len(one.open)):
+                with contextlib.suppress(OSError):  # dead, but nobody has noticed yet: the next one
+                    socket.send_fds(child.channel, [order], [connection.fileno()])
+                    child.open[ticket] = address
+                    return
+            log.error("connection.failed", address=str(address), error="no receiving process takes it")
 
     def open_addresses(self) -> list[Address]:
         with self._lock:
@@ -105,8 +103,8 @@ class ProcessPool:
         for thread in self._threads:
             thread.join(END_WAIT_S)
 
-    def _start(self, place: int) -> None:
-        """Start a child in this place, unless the pool is closing.
+    def _start(self, place: int) -> _Child | None:
+        """Start a child in this place. None: the pool is closing.
 
         Raises:
             OSError: there is no memory for it, or no descriptor.
@@ -114,38 +112,45 @@ class ProcessPool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(ours.close)
-            # settings go through the channel, not the command line: they may hold a password
             command = [sys.executable, "-m", "listener.door", CHILD, str(theirs.fileno())]
-            with self._lock:  # close() sees it, or it is not started
+            with self._lock:  # close() sees it, or it is not started; no socket is handed over before the settings
                 if self._closing:
-                    return
+                    return None
                 process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own program
                 child = self._children[place] = _Child(process, ours)
+                with contextlib.suppress(OSError):  # it is dead already, which is found out
+                    # not on the command line: settings may hold a password
+                    send_settings(ours, self._settings.node())
             undo.pop_all()
-        with contextlib.suppress(OSError):  # it is dead already: the thread finds out
-            ours.send(self._settings.node().model_dump_json().encode())
-        thread = threading.Thread(target=self._listen, args=(place, child), name=f"pool-{process.pid}", daemon=True)
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
-        thread.start()
+        return child
 
-    def _listen(self, place: int, child: _Child) -> None:
-        """Hear what a child reports until it ends; replace it unless the pool is closing."""
-        with contextlib.suppress(OSError):
+    def _keep(self, place: int, child: _Child | None) -> None:
+        """Hear one child after the other, until the pool is closed."""
+        while child is not None:
+            self._hear_out(child)
+            with self._lock:
+                self._children[place] = None
+                child.channel.close()
+                closing = self._closing
+            if closing:
+                if child.process.returncode:  # killed, or it could not finish an object
+                    self._on_loss()
+                return
+            log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
+            self._on_loss()
+            self._bury(child.process.pid)
+            child = self._replaced(place)
+
+    def _hear_out(self, child: _Child) -> None:
+        """Take what a child reports until it has ended. One that cannot be heard any more must not go on."""
+        try:
             while message := child.channel.recv(MESSAGE_BYTES):
                 self._hear(child, json.loads(message))
+        except Exception as error:  # whatever it is: without this thread nobody would replace the child
+            if not isinstance(error, OSError):
+                log.exception("listener.child_unheard", child=child.process.pid)
+            child.process.kill()
         child.process.wait()
-        with self._lock:
-            self._children[place] = None
-            closing = self._closing
-            child.channel.close()
-        if closing:
-            if child.process.returncode:  # killed, or it could not finish an object
-                self._on_loss()
-            return
-        log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
-        self._on_loss()
-        self._bury(child.process.pid)
-        self._replace(place)
 
     def _bury(self, pid: int) -> None:
         try:
@@ -153,18 +158,20 @@ class ProcessPool:
         except OSError as error:  # numbers for a chart must not cost a receiving process
             log.warning("listener.meters_not_added", child=pid, error=str(error.strerror))
 
-    def _replace(self, place: int) -> None:
-        """Start another child; try until there is one."""
+    def _replaced(self, place: int) -> _Child | None:
+        """Another child; tries until there is one. None: the pool is closing."""
         while True:
             time.sleep(RESTART_PAUSE_S)
             try:
                 return self._start(place)
-            except OSError as error:
-                log.error("listener.child_not_started", error=str(error.strerror))
+            except Exception as error:  # no memory, no descriptor, no process number: later
+                log.error("listener.child_not_started", error=brief(error))
 
     def _hear(self, child: _Child, message: dict[str, Any]) -> None:
-        for row in ROWS.validate_python(message.get("rows", [])):
+        for row in rows_in(message):
             self._record(row)
+        if message.get("incomplete"):
+            self._on_loss()
         with self._lock:
             for ticket in message.get("ended", ()):
                 child.open.pop(ticket, None)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import socket
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from listener.admission import parse_address
 from listener.late_index import LateIndex
 from listener.light import settle
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver, reception_of
-from listener.pool import MESSAGE_BYTES, ROWS
+from listener.pool_channel import MESSAGE_BYTES, receive_settings, rows_in_parts
 from listener.receiver import OpenAssociation, Receiver
 from listener.upkeep import repeating
 from workers import log as logs
 from workers.files import open_files
 from workers.index_writer import IndexWriter
 from workers.ports import InstanceRow
-from workers.settings import NodeSettings
+
+log = logs.get_logger(__name__)
 
 REAP_MS = 20  # while something is open: the pool counts an association until it hears of its end
 IDLE_MS = 250
@@ -32,20 +33,32 @@ UNFINISHED = 3  # exit code: an object may be stored whose row was not reported
 
 
 def main(channel_fd: int) -> None:
-    """Run until the pool says stop or is gone."""
+    """Run until the pool says stop or is gone. A fault ends the process: the pool starts another one and looks for rows
+    that may be missing, while a process that no longer serves its channel would be handed connections for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C and a SIGTERM to the group are for the parent, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    channel = socket.socket(fileno=channel_fd)
-    settings = NodeSettings.model_validate_json(channel.recv(MESSAGE_BYTES))
+    try:
+        finished = _run(socket.socket(fileno=channel_fd))
+    except Exception:
+        log.exception("listener.child_failed")
+        finished = False
+    if not finished:
+        os._exit(UNFINISHED)  # at once: threads that hang on the disk, or still serve, would keep it
+
+
+def _run(channel: socket.socket) -> bool:
+    """Whether everything that was stored is reported."""
+    settings = receive_settings(channel)
     logs.configure(settings.log, process="listener")
     sending = threading.Lock()
 
-    def report(**message: Any) -> None:
+    def send(message: str) -> None:
         with sending:
-            channel.send(json.dumps(message).encode())
+            channel.send(message.encode())
 
     def report_rows(rows: Sequence[InstanceRow]) -> None:
-        report(rows=ROWS.dump_python(list(rows), mode="json"))
+        for message in rows_in_parts(rows):
+            send(message)
 
     ended: list[int] = []
     writer = IndexWriter(report_rows)
@@ -55,6 +68,13 @@ def main(channel_fd: int) -> None:
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)
 
+    def report() -> None:
+        if ended:
+            send(json.dumps({"ended": [ended.pop() for _ in range(len(ended))]}))
+        if writer.incomplete.is_set():
+            writer.incomplete.clear()
+            send(json.dumps({"incomplete": True}))
+
     reception = reception_of(settings, store, writer.put, meter)
     receiver = build_receiver(settings, store, LateIndex(settings.index_url), reception, on_end)
     settle()
@@ -63,21 +83,22 @@ def main(channel_fd: int) -> None:
         receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
     unfinished = bool(reception.finishing)
     flushed = writer.close(timeout_s=FLUSH_S)
-    meters.write(meter)
-    if unfinished or not flushed:
-        os._exit(UNFINISHED)  # at once: threads that hang on the disk would keep it
+    with contextlib.suppress(OSError):  # a number for a chart
+        meters.write(meter)
+    return flushed and not unfinished
 
 
-def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Any) -> float | None:
+def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Callable[[], None]) -> float | None:
     """Take sockets until told to stop: the grace in seconds; None when the pool is gone."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     while True:
         arrived = poll.poll(REAP_MS if receiver.open_addresses() else IDLE_MS)
         receiver.reap()
-        if ended:
-            report(ended=ended[:])
-            ended.clear()
+        try:
+            report()
+        except OSError:
+            return None
         if not arrived:
             continue
         message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 1)
@@ -86,6 +107,10 @@ def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report:
         order = json.loads(message)
         if "stop" in order:
             return float(order["stop"])
+        if not descriptors:  # this process has no room for one more
+            log.error("connection.failed", error="too many open files")
+            ended.append(order["ticket"])
+            continue
         connection = socket.socket(fileno=descriptors[0])
         try:
             address = parse_address(connection.getpeername()[0])

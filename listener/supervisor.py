@@ -20,7 +20,7 @@ from listener.running import announce, read_ready, ready_file, withdraw
 from triage.errors import Misconfigured, Transient
 from workers.broker import EmbeddedBroker, broker_folder
 from workers.config import Settings
-from workers.log import get_logger
+from workers.log import brief, get_logger
 
 log = get_logger(__name__)
 
@@ -33,6 +33,7 @@ BROKER_STRIKES = 5
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
+ANNOUNCE_AGAIN_S = 5.0
 WRONG_SETTINGS = 2  # exit code of a command that refuses its settings: starting it again would not help
 
 
@@ -51,36 +52,57 @@ class Child:
         self._next_start = 0.0
 
     def start(self) -> None:
+        """Start the process.
+
+        Raises:
+            OSError, RuntimeError: there is no memory for it, no process number, no descriptor, no thread.
+        """
         withdraw(self.ready_path)
-        self._process = subprocess.Popen(  # noqa: S603 - this very program
+        process = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-m", "listener.cli", self.name, *self._config, "--parent", str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C goes to the supervisor only; the whole group can be ended
         )
-        self._started = time.monotonic()
         prefix = f"{self.name:8} | ".encode() if self._settings.log.format == "console" else b""
-        threading.Thread(target=_copy_lines, args=(self._process.stdout, prefix), daemon=True).start()
-        log.info("process.started", name=self.name, pid=self._process.pid)
+        try:
+            threading.Thread(target=_copy_lines, args=(process.stdout, prefix), daemon=True).start()
+        except RuntimeError:  # nobody would read what it says, and it would hang when the pipe is full
+            process.kill()
+            process.communicate()
+            raise
+        self._process, self._started = process, time.monotonic()
+        log.info("process.started", name=self.name, pid=process.pid)
 
     def look(self) -> int | None:
         """Start again what died (after a pause that doubles while it keeps dying); returns an exit code seen just
         now."""
         if self._process is None:
             if time.monotonic() >= self._next_start:
-                self.start()
+                self._start_or_wait()
             return None
         code = self._process.poll()
         if code is None:
             return None
         self._end_group()
         lived_s = time.monotonic() - self._started
-        self._pause_s = FIRST_PAUSE_S if lived_s > STEADY_S else min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._next_start = time.monotonic() + self._pause_s
+        self._wait(FIRST_PAUSE_S if lived_s > STEADY_S else 2 * self._pause_s)
         log.error("process.died", name=self.name, exit_code=code, lived_s=round(lived_s, 1), restart_in_s=self._pause_s)
         self._process = None
         return code
+
+    def _start_or_wait(self) -> None:
+        """The other processes must not end because there is no room for this one at the moment."""
+        try:
+            self.start()
+        except (OSError, RuntimeError) as error:
+            self._wait(2 * self._pause_s)
+            log.error("process.not_started", name=self.name, error=brief(error), again_in_s=self._pause_s)
+
+    def _wait(self, pause_s: float) -> None:
+        self._pause_s = min(pause_s, LONGEST_PAUSE_S)
+        self._next_start = time.monotonic() + self._pause_s
 
     def ready(self) -> dict[str, Any] | None:
         facts = read_ready(self.ready_path)
@@ -117,6 +139,7 @@ class Supervisor:
         self._broker_next = 0.0
         self._broker_strikes = 0
         self._announced = False
+        self._announce_next = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop``.
@@ -164,13 +187,12 @@ class Supervisor:
             self._broker_next = time.monotonic() + 5 * BROKER_EVERY_S
 
     def _announce_once(self) -> None:
-        if self._announced:
+        if self._announced or time.monotonic() < self._announce_next:
             return
         ready = {child.name: child.ready() for child in self._children}
         listener, site = ready["listener"], ready["web"]
         if listener is None or site is None or any(facts is None for facts in ready.values()):
             return
-        self._announced = True
         facts = {
             "ae_title": self._settings.listener.ae_title,
             "dicom_host": listener["host"],
@@ -178,9 +200,15 @@ class Supervisor:
             "web_url": f"http://{site['host']}:{site['port']}/",
             "state_dir": str(self._settings.store.state_dir.absolute()),
         }
-        announce(ready_file(self._settings, "serve"), **facts)
-        if self._ready_file is not None:
-            announce(self._ready_file, **facts)
+        try:
+            announce(ready_file(self._settings, "serve"), **facts)
+            if self._ready_file is not None:
+                announce(self._ready_file, **facts)
+        except OSError as error:  # the disk is full: what runs goes on
+            log.error("node.not_announced", error=brief(error))
+            self._announce_next = time.monotonic() + ANNOUNCE_AGAIN_S
+            return
+        self._announced = True
         where = f"{facts['ae_title']}@{facts['dicom_host']}:{facts['dicom_port']}"
         sys.stdout.write(f"READY dicom={where} web={facts['web_url']} state={facts['state_dir']}\n")
         sys.stdout.flush()

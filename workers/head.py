@@ -318,7 +318,8 @@ def _decode(value: bytes, character_set: bytes) -> str:
 
     try:
         names = [part.strip() for part in character_set.decode("ascii").split("\\")]
-        return str(decode_bytes(value, convert_encodings(names), TEXT_VR_DELIMS))
+        decoded = str(decode_bytes(value, convert_encodings(names), TEXT_VR_DELIMS))
+        return decoded.encode("utf-8", "replace").decode("utf-8")  # half a pair of surrogates is no text for a database
     except Exception:  # noqa: BLE001, RUF100 - of a library, over what any sender may write; the object is safe by now
         return value.decode("latin-1")  # something readable and repeatable rather than nothing
 

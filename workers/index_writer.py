@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from triage.errors import Transient
-from workers.log import get_logger
+from workers.log import get_logger, uid_hash
 from workers.ports import InstanceRow
 
 log = get_logger(__name__)
@@ -20,6 +20,29 @@ BATCH_ROWS = 128
 BATCH_WAIT_S = 0.1  # at most this much later than its answer an object is in the index
 WAITING_ROWS = 100_000  # about 100 MB; at the highest rates the index may be away for a minute before rows are dropped
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+MOST_REFUSED = 3  # rows of one batch; with more it is not the rows that are at fault
+
+
+def record_one_by_one(record: Callable[[Sequence[InstanceRow]], object], rows: Sequence[InstanceRow]) -> int:
+    """Write what can be written of a batch that was refused; how many rows were refused alone. What a sender may write into
+    one object must not cost the others their rows.
+
+    Raises:
+        Transient: the index is away.
+        Exception: it refuses more than MOST_REFUSED of them; the last one's.
+    """
+    refused = 0
+    for row in rows:
+        try:
+            record([row])
+        except Transient:
+            raise
+        except Exception as error:
+            refused += 1
+            log.error("index.row_refused", instance=uid_hash(row.sop_instance_uid), error=type(error).__name__)
+            if refused > MOST_REFUSED:
+                raise
+    return refused
 
 
 class IndexWriter:
@@ -107,22 +130,31 @@ class IndexWriter:
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                self._record(batch)
+                self._record_all(batch)
                 break
             except Transient as error:
                 log.warning("index.away", error=str(error), waiting=self.waiting + len(batch))
                 if self._closing.wait(pause_s):
                     return self._drop(len(batch), "the index is away")
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            except Exception:
-                log.exception("index.write_failed", rows=len(batch))
-                return self._drop(len(batch), "the index refused them")
+            except Exception:  # it refuses everything
+                return self._drop(len(batch), "the index refuses them")
         if self._on_recorded is not None:
             try:
                 self._on_recorded(batch)
             except Exception:  # whoever listens must not stop the writer
                 log.exception("index.listener_failed")
         return None
+
+    def _record_all(self, batch: list[InstanceRow]) -> None:
+        try:
+            self._record(batch)
+        except Transient:
+            raise
+        except Exception:
+            log.exception("index.write_failed", rows=len(batch))
+            if refused := record_one_by_one(self._record, batch):
+                self._drop(refused, "the index refuses them")
 
     def _drop(self, rows: int, why: str) -> None:
         if not self.incomplete.is_set():

@@ -70,8 +70,13 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def study_hash(study_instance_uid: str) -> str:
-    """The name of a study in log lines: the first 12 hexadecimal digits of the SHA-256 of its UID."""
-    return hashlib.sha256(study_instance_uid.encode()).hexdigest()[:12]
+    """The name of a study in log lines."""
+    return uid_hash(study_instance_uid)
+
+
+def uid_hash(uid: str) -> str:
+    """The name of anything in log lines: the first 12 hexadecimal digits of the SHA-256 of its UID."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:12]
 
 
 def bind(**values: Any) -> Any:

@@ -7,7 +7,6 @@ object that arrives in between can only look like a file without a row, and reco
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections import Counter
@@ -16,10 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from triage.errors import Rejected
+from triage.errors import Rejected, Transient
 from workers import part10
 from workers.files import FileStore
-from workers.log import get_logger
+from workers.index_writer import record_one_by_one
+from workers.log import get_logger, uid_hash
 from workers.names import folders
 from workers.ports import InstanceRow
 from workers.rows import read_row
@@ -43,8 +43,8 @@ class Report:
 
     added: files that had no row and have one now. missing: rows whose file is gone. changed: files of another size than
     their row says. incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
-    files that are no objects of this store, left where they are. unread: files that the disk did not give: another scan
-    has to look. finished: False when the scan was stopped early.
+    files that are no objects of this store, left where they are. unread: files that the disk did not give, or whose row the
+    index refuses: another scan has to look. finished: False when the scan was stopped early.
     """
 
     files: int = 0
@@ -92,24 +92,25 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
     for path in changed:
         log.error("store.file_changed", instance=_name(path))
     rows: list[InstanceRow] = []
+    refused = 0
     found: Counter[str] = Counter()
     for relative in sorted(on_disk.keys() - known.keys()):
         row, what = _look_at(store, on_disk[relative])
         found[what] += 1
         rows += [row] if row is not None else []
         if len(rows) >= BATCH_ROWS:
-            index.record_instances(rows)
+            refused += _record(index, rows)
             rows = []
-    index.record_instances(rows)
+    refused += _record(index, rows)
     return replace(
         report,
         files=report.files + len(on_disk),
-        added=report.added + found["added"],
+        added=report.added + found["added"] - refused,
         missing=report.missing + len(missing),
         changed=report.changed + len(changed),
         incomplete=report.incomplete + found["incomplete"],
         unreadable=report.unreadable + found["unreadable"],
-        unread=report.unread + found["unread"],
+        unread=report.unread + found["unread"] + refused,
     )
 
 
@@ -165,4 +166,21 @@ def _is_gone(path: Path) -> bool:
 
 def _name(path: str | Path) -> str:
     """How an instance is called in the log: a hash of its UID."""
-    return hashlib.sha256(Path(path).stem.encode()).hexdigest()[:12]
+    return uid_hash(Path(path).stem)
+
+
+def _record(index: ScannedIndex, rows: Sequence[InstanceRow]) -> int:
+    """Write rows; how many the index refuses.
+
+    Raises:
+        Transient: the index is away.
+        Exception: it refuses more than a few.
+    """
+    try:
+        index.record_instances(rows)
+    except Transient:
+        raise
+    except Exception:  # of the database, over what is in one of the rows
+        log.exception("index.write_failed", rows=len(rows))
+        return record_one_by_one(index.record_instances, rows)
+    return 0

@@ -38,6 +38,9 @@ from workers.store_schema import (
 
 STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
 STUDY_FACTS = ("patient_id", "issuer", "birth_date", "sex", "study_date", "study_time", "accession_number")
+LIMIT_EXCEEDED = (
+    "54"  # class of SQLSTATE, PostgreSQL appendix A: also a value too long for an index; psycopg calls it operational
+)
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
@@ -457,10 +460,13 @@ def _holds(claim: Claim) -> tuple[sa.ColumnElement[bool], ...]:
 
 @contextmanager
 def _transient_errors() -> Iterator[None]:
-    """A database that is away, locked or out of connections is Transient; wrong SQL stays a bug."""
+    """A database that is away, locked or out of connections is Transient; wrong SQL stays a bug, and so does a value that
+    it will never take."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if str(getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(LIMIT_EXCEEDED):
+            raise
         raise Transient(f"index: {_brief(error)}") from error
     except DBAPIError as error:
         if not error.connection_invalidated:

@@ -111,6 +111,7 @@ def test_uids(uid: str, valid: bool, store: FileStore, tmp_path: Path) -> None:
     [
         pytest.param({"SOPInstanceUID": "1.2.3"}, 0xA900, "uid_mismatch", id="another object than announced"),
         pytest.param({"StudyInstanceUID": None}, 0xC000, "missing_uid", id="no study"),
+        pytest.param({"PatientID": "P" * 513}, 0xC000, "overlong_id", id="an ID too long to compare"),
         pytest.param({"StudyInstanceUID": "../1"}, 0xC000, "invalid_uid", id="study UID is a path"),
     ],
 )

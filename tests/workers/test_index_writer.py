@@ -79,22 +79,39 @@ def test_what_cannot_be_written_is_confessed() -> None:
     assert writer.close(timeout_s=0.3) is False
 
 
-def test_a_poisonous_batch_does_not_stop_the_writer() -> None:
-    poison = iter([ValueError("bad row")])
+class Picky(Index):
+    """Refuses every batch with one of these rows in it."""
 
-    def poisoned() -> None:
-        error = next(poison, None)
-        if error is not None:
-            raise error
+    def __init__(self, refused: Sequence[int]) -> None:
+        super().__init__()
+        self._refused = {a_row(number).sop_instance_uid for number in refused}
 
-    index = Index(poisoned)
+    def record(self, rows: Sequence[InstanceRow]) -> None:
+        if self._refused & {row.sop_instance_uid for row in rows}:
+            raise ValueError("bad row")
+        super().record(rows)
+
+
+@pytest.mark.parametrize(
+    ("refused", "written"),
+    [
+        pytest.param([], 20, id="noop: none"),
+        pytest.param([7], 19, id="one costs no other its row"),
+        pytest.param([0, 1, 19], 17, id="some"),
+        pytest.param(range(20), 0, id="all: nothing is tried for long"),
+    ],
+)
+def test_rows_that_the_index_refuses(refused: Sequence[int], written: int) -> None:
+    index = Picky(refused)
     writer = IndexWriter(index.record)
-    writer.put(a_row(1))
+    for number in range(20):
+        writer.put(a_row(number))
     writer.start()
-    assert writer.incomplete.wait(10)
-    writer.put(a_row(2))
-    writer.close(timeout_s=10)
-    assert index.rows == [a_row(2)]
+    assert writer.incomplete.wait(10 if refused else 0.0) is bool(refused), "a scan has to look for them"
+    writer.put(a_row(99))
+    assert writer.close(timeout_s=10) is (not refused)
+    assert index.rows[-1] == a_row(99), "the writer goes on"
+    assert len(index.rows) == written + 1
 
 
 def test_a_full_queue_drops_instead_of_blocking() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from tests.workers.data_sets import EXPLICIT, IMPLICIT, STUDY, a_data_set, put
 from workers import reconcile as reconciling
 from workers.files import FileStore
+from workers.ports import InstanceRow
 from workers.reconcile import Report, reconcile
 from workers.store import SqlIndex, open_index
 
@@ -154,15 +155,15 @@ def _cannot_be_put_aside(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
 
 def _reading_fails(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     real = reconciling.read_row
-    monkeypatch.setattr(reconciling, "read_row", lambda store, one: _broken() if one == path else real(store, one))
+    monkeypatch.setattr(reconciling, "read_row", lambda root, one: _broken() if one == path else real(root, one))
 
 
 def _is_deleted_meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     real = reconciling.read_row
 
-    def read(store: FileStore, one: Path) -> Any:
+    def read(root: Path, one: Path) -> Any:
         path.unlink(missing_ok=True)
-        return real(store, one)
+        return real(root, one)
 
     monkeypatch.setattr(reconciling, "read_row", read)
 
@@ -196,3 +197,23 @@ def test_a_size_that_the_disk_does_not_tell_is_no_change(
     real = Path.stat
     monkeypatch.setattr(Path, "stat", lambda path, **how: _broken() if path.suffix == ".dcm" else real(path, **how))
     assert reconcile(store, index) == Report(files=2)
+
+
+@pytest.mark.parametrize(
+    "refused", [pytest.param(0, id="noop: none"), pytest.param(1, id="one"), pytest.param(3, id="some")]
+)
+def test_rows_that_the_index_refuses_cost_no_others(
+    store: FileStore, index: SqlIndex, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    fill(store, index, indexed=0, only_files=6)
+    bad = {f"{STUDY}.1.{number}" for number in range(refused)}
+    real = index.record_instances
+
+    def record(rows: Sequence[InstanceRow]) -> None:
+        if bad & {row.sop_instance_uid for row in rows}:
+            raise ValueError("a value that no database takes")
+        real(rows)
+
+    monkeypatch.setattr(index, "record_instances", record)
+    assert reconcile(store, index) == Report(files=6, added=6 - refused, unread=refused)
+    assert len(index.instances(STUDY)) == 6 - refused

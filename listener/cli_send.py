@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from listener.asking import reactor_paused
 from listener.cli_common import BUG, ConfigOption, err, load_settings, out, progress_bar, quiet_logging
 from listener.running import running_port
 from triage.errors import Misconfigured
@@ -200,11 +199,10 @@ def _association(files: Sequence[OutgoingFile], target: Target) -> Iterator[Any]
     if not association.is_established:
         raise Misconfigured(_why_not(association, target))
     _send_without_delay(association)
-    release = _keep_reactor_paused(association)
     try:
-        yield association
+        with reactor_paused(association):
+            yield association
     finally:
-        release()
         if association.is_established:
             association.release()
 
@@ -225,50 +223,6 @@ def _send_without_delay(association: Any) -> None:
     if isinstance(connected, socket.socket):
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _keep_reactor_paused(association: Any) -> Callable[[], None]:
-    """Pause pynetdicom's reactor thread for the whole batch; returns what lets it go on.
-
-    pynetdicom 3.0 pauses it around every single request. Against a fast receiver the reactor then takes about one
-    answer in 1,700 off the
-    queue in the moment between, and the sender waits for it in vain.
-    """
-    checkpoint = getattr(association, "_reactor_checkpoint", None)
-    if not isinstance(checkpoint, threading.Event):
-        return lambda: None  # another version: the repeat on a new association remains
-    held = _HeldEvent()
-    association._reactor_checkpoint = held
-    checkpoint.set()  # a reactor waiting on the old one moves on to the new one
-    deadline = time.monotonic() + 1.0
-    # paused means: inside wait() on the held event, which nothing but release() ends
-    while held.waiting == 0 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return held.release
-
-
-class _HeldEvent(threading.Event):
-    """Stays cleared whatever ``set`` says, until ``release``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting = 0
-        self._held = True
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.waiting += 1
-        try:
-            return super().wait(timeout)
-        finally:
-            self.waiting -= 1
-
-    def set(self) -> None:
-        if not self._held:
-            super().set()
-
-    def release(self) -> None:
-        self._held = False
-        super().set()
 
 
 def _reachable(host: str) -> str:

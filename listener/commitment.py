@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from listener import tls
+from listener.asking import reactor_paused
 from listener.services import Service
 from workers import commitments
 from workers.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
 from workers.files import FileStore
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.names import valid_uid
 from workers.settings import CommitmentSettings, NodeSettings, ReportTarget
 
@@ -130,20 +131,24 @@ class Reporter:
         self._now = now
 
     def run_due(self) -> int:
-        """One attempt for every request that is due; how many were settled."""
+        """One attempt for every request that is due; how many were settled. None stands in the way of the others."""
         return sum(self._try(request) for request in self._folder.due(self._now()))
 
     def _try(self, request: Request) -> bool:
+        try:
+            return self._settle(request)
+        except OSError as error:  # its file cannot be written or removed: it stays due
+            log.error("commitment.attempt_failed", error=brief(error), calling_ae=request.requester)
+            return False
+
+    def _settle(self, request: Request) -> bool:
         target, facts = self._targets.get(request.requester), {"calling_ae": request.requester}
         if target is None:
             log.error("commitment.not_reported", reason="no address under commitment.report_to", **facts)
             self._folder.done(request)
             return True
-        verdict = commitments.judge(self._store, request.references)
-        self._given.add(verdict)  # before it is said
-        if self._send(target, self._own_ae, *report(request, verdict)):
+        if self._told(target, request):
             self._folder.done(request)
-            _log_reported(request, verdict)
             return True
         now = self._now()
         if (now - request.received_at).total_seconds() > self._settings.give_up_after_s:
@@ -154,6 +159,20 @@ class Reporter:
         log.warning("commitment.requester_away", attempts=again.attempts, **facts)
         self._folder.put(again)
         return False
+
+    def _told(self, target: ReportTarget, request: Request) -> bool:
+        """Whether the requester has heard. Whatever goes wrong, also a host without an address or a certificate that is
+        gone, means: not yet."""
+        try:
+            verdict = commitments.judge(self._store, request.references)
+            self._given.add(verdict)  # before it is said
+            if not self._send(target, self._own_ae, *report(request, verdict)):
+                return False
+        except Exception as error:
+            log.error("commitment.attempt_failed", error=brief(error), calling_ae=request.requester)
+            return False
+        _log_reported(request, verdict)
+        return True
 
 
 def send_report(target: ReportTarget, own_ae: str, event_type: int, information: Dataset) -> bool:
@@ -170,7 +189,8 @@ def send_report(target: ReportTarget, own_ae: str, event_type: int, information:
     if not association.is_established:
         return False
     try:
-        status, _ = association.send_n_event_report(information, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        with reactor_paused(association):
+            status, _ = association.send_n_event_report(information, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
     except (RuntimeError, ValueError):
         return False
     finally:

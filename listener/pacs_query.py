@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from listener import tls
+from listener.asking import reactor_paused
 from listener.audit import Auditor, NoAudit
 from listener.audit_messages import Peer
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
@@ -157,7 +158,8 @@ def connected(settings: PacsQuerySettings, own_ae: str) -> Iterator[Find | None]
         return found
 
     try:
-        yield find
+        with reactor_paused(association):
+            yield find
     finally:
         if association.is_established:
             association.release()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -96,7 +97,7 @@ class RequestFolder:
         path = self._path(request)
         if not path.exists() and self.waiting() >= MOST_WAITING:
             raise TooManyWaiting
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         text = json.dumps({**asdict(request), **{k: getattr(request, k).isoformat() for k in _TIMES}})
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -134,7 +135,10 @@ class RequestFolder:
             return Request(**facts)
         except FileNotFoundError:
             return None  # answered in this moment
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:  # no descriptor left, or the disk: the request may well be whole
+            log.error("commitment.unreadable", file=path.name, error=type(error).__name__)
+            return None
+        except (ValueError, KeyError, TypeError) as error:
             log.error("commitment.unreadable", file=path.name, error=type(error).__name__)
             path.rename(path.with_suffix(".unreadable"))
             return None

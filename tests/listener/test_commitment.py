@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,13 +14,16 @@ import pytest
 from pydicom import Dataset
 from pynetdicom import AE, evt
 
+from listener.asking import reactor_paused
 from listener.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Reporter
 from tests.listener.harness import Node, eventually, running
 from tests.listener.rawscu import Raw
 from tests.workers.data_sets import MR, STUDY, a_data_set, encoded
+from triage.errors import Misconfigured
 from workers.commitments import Reference, Request, RequestFolder
 from workers.config import parse
 from workers.files import FileStore
+from workers.settings import ReportTarget
 
 TRANSACTION = "1.2.826.0.77"
 HERE, MISSING = f"{STUDY}.1.1", f"{STUDY}.1.404"
@@ -61,8 +63,9 @@ def ask(
     *,
     calling: str = "PACS",
     transaction: str = TRANSACTION,
+    until: Callable[[], object] = lambda: None,
 ) -> int:
-    """Status of an N-ACTION. With a requester the association stays open until it heard the report."""
+    """Status of an N-ACTION. until: returns when the association may be released."""
     ae = AE(ae_title=calling)
     ae.add_requested_context(PUSH_MODEL)
     association = ae.associate(
@@ -76,10 +79,9 @@ def ask(
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = MR, uid
         information.ReferencedSOPSequence.append(item)
-    status, _ = association.send_n_action(information, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-    if requester is not None:
-        assert requester.came.wait(20)
-        time.sleep(0.3)  # its own answer leaves after its handler has returned
+    with reactor_paused(association):
+        status, _ = association.send_n_action(information, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+    until()
     association.release()
     return int(status.Status)
 
@@ -128,8 +130,11 @@ def test_on_the_same_association(tmp_path: Path, listed: bool) -> None:
     sections = reports_to(1, same_association=True) if listed else {}
     with running(tmp_path, sections=sections) as node:
         deliver(node)
-        assert ask(node.port, [HERE], requester) == 0
-        eventually(lambda: RequestFolder(tmp_path).waiting() == 0)
+
+        def heard() -> None:
+            eventually(lambda: RequestFolder(tmp_path).waiting() == 0)
+
+        assert ask(node.port, [HERE], requester, until=heard) == 0
     assert [outcome(one) for one in requester.heard] == [(1, [HERE], [])]
 
 
@@ -196,3 +201,57 @@ def test_reporter(tmp_path: Path, answers: bool, after_s: float, left: int) -> N
     )
     reporter.run_due()
     assert folder.waiting() == left
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(None, id="noop: both hear"),
+        pytest.param(OSError(-2, "Name or service not known"), id="a host without an address"),
+        pytest.param(Misconfigured("no certificate"), id="a certificate that is gone"),
+        pytest.param(ZeroDivisionError(), id="a fault of the program"),
+    ],
+)
+def test_a_requester_that_cannot_be_reached_keeps_no_other_waiting(tmp_path: Path, fault: Exception | None) -> None:
+    targets = [{"ae_title": name, "host": name.lower(), "port": 104} for name in ("FIRST", "SECOND")]
+    settings = parse({"store": {"state_dir": str(tmp_path)}, "commitment": {"report_to": targets}})
+    folder = RequestFolder(tmp_path)
+    for number, target in enumerate(targets):
+        received = NOW + timedelta(seconds=number)
+        folder.put(Request(TRANSACTION, target["ae_title"], (Reference(MR, HERE),), received, received))
+    heard: list[str] = []
+
+    def send(target: ReportTarget, *_: object) -> bool:
+        if fault is not None and target.ae_title == "FIRST":
+            raise fault
+        heard.append(target.ae_title)
+        return True
+
+    now = NOW + timedelta(seconds=10)
+    reporter = Reporter(settings, FileStore(tmp_path), send=send, now=lambda: now)
+    assert reporter.run_due() == (2 if fault is None else 1)
+    assert heard[-1] == "SECOND"
+    assert folder.waiting() == (fault is not None)
+    assert folder.due(now) == [], "the next attempt comes later"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kept"),
+    [
+        pytest.param(OSError(24, "Too many open files"), True, id="no descriptor left: it may well be whole"),
+        pytest.param(ValueError("not JSON"), False, id="damaged"),
+    ],
+)
+def test_a_request_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, kept: bool
+) -> None:
+    folder = RequestFolder(tmp_path)
+    folder.put(Request(TRANSACTION, "PACS", (Reference(MR, HERE),), NOW, NOW))
+
+    def read(*_: object, **__: object) -> str:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", read)
+        assert folder.due(NOW) == []
+    assert len(folder.due(NOW)) == kept

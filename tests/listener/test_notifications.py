@@ -14,6 +14,7 @@ from pydicom.tag import Tag
 from pynetdicom import AE, evt
 from structlog.testing import capture_logs
 
+from listener.asking import reactor_paused
 from listener.audit import NoAudit
 from listener.audit_messages import Peer
 from listener.notifications import AVAILABILITY, MPPS, services
@@ -76,7 +77,8 @@ def calling(node: Node) -> Iterator[Any]:
     ae.add_requested_context(AVAILABILITY)
     association = ae.associate("127.0.0.1", node.port, ae_title="ICANSEE")
     assert association.is_established
-    yield association
+    with reactor_paused(association):
+        yield association
     association.release()
 
 

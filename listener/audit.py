@@ -21,7 +21,7 @@ from typing import Protocol
 from listener import audit_messages as messages
 from listener import tls
 from listener.audit_messages import Peer, Site, Transfer
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.settings import AuditSettings, NodeSettings
 
 log = get_logger(__name__)
@@ -134,14 +134,22 @@ class Sender:
         self._spool = AuditSpool(settings.store.state_dir, settings.audit)
         self._connection: ssl.SSLSocket | None = None
         self._away = False
+        self._sending = threading.Lock()  # the last run, at the stop, may meet one that still goes on
 
     def run(self) -> int:
         """Send what waits; how many messages. A server that is away is logged once."""
+        with self._sending:
+            return self._send_waiting()
+
+    def _send_waiting(self) -> int:
         sent = 0
         for path in self._spool.waiting():
+            message = _read(path)
+            if message is None:
+                continue
             try:
                 connection = self._connected()
-                connection.sendall(path.read_bytes())
+                connection.sendall(message)
             except OSError as error:
                 self.close()
                 if not self._away:
@@ -175,6 +183,15 @@ class Sender:
                 log.info("audit.server_back")
             self._away = False
         return self._connection
+
+
+def _read(path: Path) -> bytes | None:
+    """None: the disk does not give it; the messages behind it do not wait for that."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        log.error("audit.message_not_readable", error=brief(error))
+        return None
 
 
 def _closed_by_peer(connection: ssl.SSLSocket) -> bool:

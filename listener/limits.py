@@ -15,7 +15,11 @@ from pathlib import Path
 
 
 def take_place(folder: Path, name: str, places: int) -> int | None:
-    """A free place among ``places`` of ``name``: a descriptor to close when the place is given back; None: all taken."""
+    """A free place among ``places`` of ``name``: a descriptor to close when the place is given back; None: all taken.
+
+    Raises:
+        OSError: no descriptor or lock is left, or the disk is full.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # the name comes from outside: only a digest of it becomes a file name
     stem = hashlib.sha256(name.encode()).hexdigest()[:16]
@@ -26,6 +30,9 @@ def take_place(folder: Path, name: str, places: int) -> int | None:
         except BlockingIOError:
             os.close(fd)
             continue
+        except OSError:
+            os.close(fd)
+            raise
         return fd
     return None
 

@@ -108,7 +108,7 @@ class MeterFolder:
         return add(found)
 
     def _put(self, name: str, numbers: Numbers) -> None:
-        temporary = self._folder / f".{name}.{os.getpid()}.tmp"
+        temporary = self._folder / f".{name}.{os.getpid()}.{threading.get_ident()}.tmp"
         temporary.write_text(json.dumps(vars(numbers)), encoding="utf-8")
         temporary.replace(self._folder / f"{name}.json")
 

@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from listener.meters import LATENCY_BOUNDS_S, MeterFolder, Numbers
-from triage.errors import IcanseeError
 from workers.ports import StudyIndex
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,7 +48,7 @@ def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) 
             yield from _health(health, state_dir)
             try:
                 yield from list(_studies(index))
-            except IcanseeError:
+            except Exception:  # noqa: BLE001, RUF100 - also of a damaged database
                 return
 
     registry = CollectorRegistry(auto_describe=False)
@@ -89,7 +88,7 @@ def _health(health: Health, state_dir: Path) -> Iterator[Metric]:
     yield GaugeMetricFamily("icansee_free_bytes", "free space where images are kept", value=health.free_bytes)
     yield GaugeMetricFamily("icansee_oldest_due_seconds", "waiting of the oldest due study", value=health.oldest_due_s)
     yield GaugeMetricFamily("icansee_studies_due", "studies that wait for a worker", value=health.due)
-    age = _age_s(state_dir / "run" / "beat.alive", time.time)
+    age = sweeper_age_s(state_dir)
     if age is not None:
         yield GaugeMetricFamily("icansee_sweeper_age_seconds", "since the beat last looked for arrivals", value=age)
     waiting = sum(1 for _ in (state_dir / "commitments").glob("*.json"))
@@ -121,6 +120,11 @@ def _family(name: str, text: str, label: str) -> GaugeMetricFamily:
 
 def _decisions() -> GaugeMetricFamily:
     return GaugeMetricFamily("icansee_decisions", "studies by their newest decision", labels=["category", "priority"])
+
+
+def sweeper_age_s(state_dir: Path) -> float | None:
+    """Seconds since the beat last looked for arrivals; None: it never did, or runs elsewhere."""
+    return _age_s(state_dir.absolute() / "run" / "beat.alive", time.time)
 
 
 def _age_s(path: Path, now: Callable[[], float]) -> float | None:

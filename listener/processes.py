@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
@@ -14,8 +15,16 @@ ORPHAN_GRACE_S = 30.0
 def stop_on_signals() -> threading.Event:
     """An event that SIGINT and SIGTERM set."""
     stop = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        try:
+            # in a thread: this may have interrupted the very wait() whose lock set() needs, and would never get it
+            _thread.start_new_thread(stop.set, ())
+        except RuntimeError:  # there are no threads left
+            stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, on_signal)
     return stop
 
 

@@ -35,6 +35,11 @@ from workers.settings import Peer as ListedPeer
 log = get_logger(__name__)
 
 ABORT_WAIT_S = 2.0
+TEMPORARY_CONGESTION = (
+    2,
+    3,
+    1,
+)  # PS3.8 table 9-21: rejected for now, by the service provider (presentation), congestion
 HALF_ENDED_S = 10.0
 
 
@@ -128,6 +133,7 @@ class Receiver:
         except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on
             log.warning("connection.failed", address=str(address), error=brief(error))
             connection.close()
+            _close_socket(self._taking.association)
             self._open.pop(self._taking.association, None)
             self._on_end(self._taking)
 
@@ -195,6 +201,17 @@ class Receiver:
         self._auditor.alert(Peer(entry.calling_ae, str(entry.address)), "tls_failed")
 
     def _on_request(self, event: Any) -> None:
+        """Admit or refuse. The library swallows what comes out of here, and would go on without any context: a sender
+        would be told for good what is true only for a moment."""
+        try:
+            self._admit_or_refuse(event)
+        except Exception as error:  # no descriptor left for the place of a peer, or the disk is full
+            log.error("association.failed", error=brief(error))
+            self._meter.count("associations_refused:fault")
+            event.assoc.acse.send_reject(*TEMPORARY_CONGESTION)
+            event.assoc.kill()
+
+    def _admit_or_refuse(self, event: Any) -> None:
         """Admit or refuse, and offer exactly the contexts that are asked for."""
         association = event.assoc
         self._meter.count("associations")
@@ -232,6 +249,15 @@ class Receiver:
             return None
         entry.place = limits.take_place(self._places, peer.ae_title, peer.max_associations)
         return admission.TOO_MANY_OF_PEER if entry.place is None else None
+
+
+def _close_socket(association: Any) -> None:
+    """Of an association that did not get its threads, and that nobody will end: its descriptors, and a half-started
+    upper layer hears that the connection is gone."""
+    sock = getattr(getattr(association, "dul", None), "socket", None)
+    if sock is not None:
+        with suppress(OSError):
+            sock.close()
 
 
 def silence_library() -> None:

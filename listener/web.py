@@ -16,11 +16,12 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener import pages
+from listener.metrics import sweeper_age_s
 from listener.worklist import open_worklist
 from triage.errors import IcanseeError, Misconfigured, Transient
 from workers import broker
 from workers.config import Settings
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.ports import StudyIndex
 from workers.results import ResultFolder
 
@@ -39,6 +40,7 @@ HEADERS = {
 }
 # A study that is due and nobody takes: the workers or the beat are gone.
 LONGEST_DUE_S = 300.0
+SWEEPER_SILENT_S = 60.0  # it looks twice a second
 
 
 @dataclass(frozen=True)
@@ -134,15 +136,18 @@ def _document(site: Site, uid: str) -> dict[str, Any]:
 
 
 def health_of(site: Site) -> dict[str, Any]:
-    """ok only when index and broker answer, disk is left, and no due study waits for longer than five minutes."""
+    """ok only when index and broker answer, disk is left, the sweeper looks, no due study waits for longer than five minutes
+    and none is tried again and again."""
     problems: list[str] = []
-    oldest_due_s, waiting = 0.0, 0
+    oldest_due_s, waiting, tried_often = 0.0, 0, 0
     try:
         now = site.now()
         due = site.index.due(now=now)
         waiting = len(due)
         oldest_due_s = max(((now - (row.due_at or row.ready_at or now)).total_seconds() for row in due), default=0.0)
-    except IcanseeError:
+        tried_often = site.index.tried_often(site.settings.queue.max_attempts)
+    except Exception as error:  # noqa: BLE001, RUF100 - also of a damaged database: it is what this page is for
+        log.error("health.index", error=brief(error))
         problems.append("index")
     try:
         site.ping_broker()
@@ -151,14 +156,17 @@ def health_of(site: Site) -> dict[str, Any]:
     free_bytes = _free_bytes(site.settings)
     if free_bytes < site.settings.store.min_free_bytes:
         problems.append("disk")
-    if oldest_due_s > LONGEST_DUE_S:
+    if oldest_due_s > LONGEST_DUE_S or tried_often:
         problems.append("queue")
+    if (sweeper_age_s(site.settings.store.state_dir) or 0.0) > SWEEPER_SILENT_S:
+        problems.append("sweeper")
     return {
         "ok": not problems,
         "problems": problems,
         "free_bytes": free_bytes,
         "oldest_due_s": round(oldest_due_s, 1),
         "due": waiting,
+        "tried_often": tried_often,
     }
 
 
@@ -193,7 +201,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     )
     server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, access_log=False, server_header=False))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``
-    thread = threading.Thread(target=lambda: server.run(sockets=[listening]), name="web")
+    thread = threading.Thread(target=lambda: server.run(sockets=[listening]), name="web", daemon=True)
     thread.start()
     ready(listening.getsockname()[1])
     while not stop.wait(0.2) and thread.is_alive():

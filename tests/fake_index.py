@@ -207,6 +207,11 @@ class InMemoryIndex:
         keys = [key for key in self._assessments if key[0] == study_instance_uid]
         return [self._assessments[key] for key in sorted(keys, key=lambda key: (key[1], STAGE_RANK.get(key[2], 1)))]
 
+    def tried_often(self, attempts: int) -> int:
+        self._here()
+        rows = (study.row for study in self._studies.values())
+        return sum(row.state is StudyState.READY and row.attempts >= attempts for row in rows)
+
     def tallies(self) -> dict[tuple[str, str, str], int]:
         self._here()
         rows = (study.row for study in self._studies.values())

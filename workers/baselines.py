@@ -3,6 +3,7 @@ state folder."""
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class BaselineShelf:
             code, _, message = (self.place(row) / REFUSED).read_text(encoding="utf-8").partition("\n")
         except OSError:
             return None
-        return code, message
+        return (code, message) if code else None
 
     @staticmethod
     def can_serve(images: StudyImages, infusion_date: date | None) -> bool:
@@ -101,7 +102,9 @@ class BaselineShelf:
     @staticmethod
     def _remember(place: Path, refusal: NotAssessable) -> None:
         place.mkdir(parents=True, exist_ok=True)
-        (place / REFUSED).write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
+        temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
+        temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
+        temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
 
     @staticmethod
     def _drop_older(place: Path) -> None:

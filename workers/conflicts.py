@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from triage.errors import Rejected
 from workers.files import FileStore
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.ports import ConflictRow
 from workers.rows import read_conflict
 
@@ -25,17 +25,26 @@ class ConflictWatch:
     def __init__(self, store: FileStore, record: Callable[[Sequence[ConflictRow]], None]) -> None:
         self._store, self._record = store, record
         self._known: set[str] = set()
+        self._not_given: set[str] = set()
 
     def look(self) -> int:
         """Record what is new; how many."""
         new = [path for path in self._store.conflicts.glob("*.dcm") if path.name not in self._known]
-        rows = []
+        rows, looked_at = [], set()
         for path in new:
             try:
                 rows.append(read_conflict(path))
-            except (Rejected, OSError) as error:
-                log.warning("store.conflict_not_readable", error=type(error).__name__)
+            except FileNotFoundError:
+                continue
+            except OSError as error:  # it is looked for again; one line
+                if path.name not in self._not_given:
+                    log.error("store.conflict_not_readable", error=brief(error))
+                self._not_given.add(path.name)
+                continue
+            except Rejected as error:
+                log.warning("store.conflict_not_readable", error=brief(error))
+            looked_at.add(path.name)
         if rows:
             self._record(rows)
-        self._known.update(path.name for path in new)
+        self._known |= looked_at
         return len(rows)

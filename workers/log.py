@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import MutableMapping
@@ -63,6 +64,14 @@ def configure(settings: LogSettings, *, process: str) -> None:
     # pydicom quotes the value that it does not like, in its log and on stderr
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom\b")
+    threading.excepthook = _report_dead_thread
+
+
+def _report_dead_thread(died: threading.ExceptHookArgs) -> None:
+    """In the log like every other fault: Python's own way is the bare text of the error, which may quote a header."""
+    if not isinstance(died.exc_value, SystemExit):
+        name = died.thread.name if died.thread is not None else ""
+        get_logger(__name__).error("thread.died", thread=name, exc_info=died.exc_value)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

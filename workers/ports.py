@@ -163,6 +163,9 @@ class StudyIndex(Protocol):
     def assessments(self, study_instance_uid: str) -> list[dict[str, Any]]:
         """All versions, oldest first: {"revision", "stage", "created_at", "superseded", "document"}."""
 
+    def tried_often(self, attempts: int) -> int:
+        """How many READY studies have at least that many attempts behind them."""
+
     def tallies(self) -> dict[tuple[str, str, str], int]:
         """(state, category, priority) -> number of studies; the latter two are empty without a decision."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from triage.errors import IcanseeError, NotAssessable
+from triage.errors import NotAssessable
 from triage.model import SequenceKind
 from workers.completeness import SeriesFacts, gap_free
 from workers.log import get_logger, study_hash
@@ -86,7 +86,7 @@ class SeriesProbe:
     def _identify(self, row: InstanceRow) -> SequenceKind:
         try:
             return self._kind_of(self._files.path(row))
-        except (IcanseeError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001, RUF100 - the library decodes as it goes: anything can come out of a header
             # the quiet period will hand the study over; the reader then says what is wrong with it
             log.warning("series.not_identified", study=study_hash(row.study_instance_uid), error=type(error).__name__)
             return SequenceKind.UNKNOWN
@@ -115,7 +115,7 @@ def slice_position_mm(path: Path) -> float | None:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
         position = np.array(header.ImagePositionPatient, dtype=float)
         orientation = np.array(header.ImageOrientationPatient, dtype=float)
-    except (OSError, AttributeError, ValueError, TypeError, pydicom.errors.InvalidDicomError):
+    except Exception:  # noqa: BLE001, RUF100 - as above; the reader says later what is wrong with the slice
         return None
     if position.shape != (3,) or orientation.shape != (6,):
         return None

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from workers.commitments import GivenCommitments
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 from workers.ports import InstanceFiles, StudyIndex, StudyRow, StudyState
 from workers.settings import NodeSettings, StoreSettings
 
@@ -160,22 +160,28 @@ class Retention:
     def _run(self) -> list[Removal]:
         for row in self._index.studies(limit=MOST_STUDIES):
             if row.state is StudyState.REMOVING:
-                self._delete(row.study_instance_uid)
+                self._deleted(row.study_instance_uid)
         done = []
         for one in self.plan():
             # compare-and-set: a study that gets an image in this moment, or is assessed again, stays
-            if self._index.begin_removal(one.study_instance_uid, revision=one.revision):
-                self._delete(one.study_instance_uid)
+            begun = self._index.begin_removal(one.study_instance_uid, revision=one.revision)
+            if begun and self._deleted(one.study_instance_uid):
                 log.info("study.images_deleted", study=study_hash(one.study_instance_uid), reason=one.reason)
                 done.append(one)
         return done
 
-    def _delete(self, study_instance_uid: str) -> None:
+    def _deleted(self, study_instance_uid: str) -> bool:
+        """Whether all of it could be deleted. What the disk does not let go stays in removal, and costs no other study."""
         rows = self._index.instances(study_instance_uid)
-        for row in rows:
-            self._files.path(row).unlink(missing_ok=True)
+        try:
+            for row in rows:
+                self._files.path(row).unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            log.error("study.not_deleted", study=study_hash(study_instance_uid), error=brief(error))
+            return False
         shutil.rmtree(self._folder / "prepared" / study_instance_uid, ignore_errors=True)
         self._index.finish_removal(study_instance_uid, [row.sop_instance_uid for row in rows])
+        return True
 
     def _baseline_of(self, row: StudyRow) -> str | None:
         document = self._index.assessment(row.study_instance_uid) or {}

@@ -304,6 +304,11 @@ class SqlIndex:
         )
         return [dict(row) for row in self._read(statement)]
 
+    def tried_often(self, attempts: int) -> int:
+        c = studies.c
+        wanted = (c.state == StudyState.READY.value, c.attempts >= attempts)
+        return int(self._read(sa.select(sa.func.count().label("number")).where(*wanted))[0]["number"])
+
     def tallies(self) -> dict[tuple[str, str, str], int]:
         c = studies.c
         key = (c.state, c.category, c.priority)

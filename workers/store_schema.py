@@ -20,6 +20,14 @@ from triage.errors import Misconfigured
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
 SCHEMA_LOCK = 0x1CA5EE  # key of the PostgreSQL advisory lock held while tables are created
+# libpq: a server that does not answer any more is away after half a minute, not when TCP gives up; the URL may say otherwise
+POSTGRESQL_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 WRITES = "icansee_writes"  # execution option: this transaction will write
 
 
@@ -181,7 +189,8 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         engine = _sqlite_engine(parsed)
     else:
-        engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=4, max_overflow=16)
+        patience = {name: value for name, value in POSTGRESQL_PATIENCE.items() if name not in parsed.query}
+        engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=4, max_overflow=16, connect_args=patience)
     _forget_connections_after_fork(engine)
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         _create(connection)

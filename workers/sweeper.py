@@ -104,7 +104,16 @@ class Sweeper:
                 raise
             except Exception:
                 log.exception("arrival.not_checked", study=study_hash(row.study_instance_uid))
+                ready += self._by_silence(row)
         return ready
+
+    def _by_silence(self, row: StudyRow) -> bool:
+        """A study that cannot be looked at is handed over when nothing has come for a while: the worker says what is wrong
+        with it."""
+        silent_s = (self._clock.now() - row.last_received_at).total_seconds()
+        if silent_s < self._settings.arrival.quiet_period_s:
+            return False
+        return self._hand_over(row, rule="quiet_period", reason="its headers could not be looked at")
 
     def _arrival(self, row: StudyRow, announced: StudyCount) -> bool:
         now = self._clock.now()
@@ -118,14 +127,20 @@ class Sweeper:
         )
         if not verdict.ready:
             return False
-        if not self._index.mark_ready(row.study_instance_uid, now=now, reason=verdict.rule):
+        if not self._hand_over(row, rule=verdict.rule, reason=verdict.reason):
             return False
         self._remember(row.study_instance_uid, {f.series_instance_uid: f.instances for f in facts})
+        return True
+
+    def _hand_over(self, row: StudyRow, *, rule: str, reason: str) -> bool:
+        """Mark it ready and ring. False: an image came in this moment."""
+        if not self._index.mark_ready(row.study_instance_uid, now=self._clock.now(), reason=rule):
+            return False
         log.info(
             "study.ready",
             study=study_hash(row.study_instance_uid),
-            rule=verdict.rule,
-            reason=verdict.reason,
+            rule=rule,
+            reason=reason,
             revision=row.revision,
             images=row.instance_count,
         )

@@ -428,6 +428,17 @@ class IndexContract:
         assert index.complete(claim, now=NOW)
         assert index.tallies() == {("assessed", "possible", "P2"): 1, ("receiving", "", ""): 2}
 
+    def test_studies_that_are_tried_again_and_again(self, index: StudyIndex) -> None:
+        make_ready(index)
+        assert [index.tried_often(number) for number in (0, 1)] == [1, 0]
+        claim = claimed(index)
+        index.fail(claim, reason="disk", retry_at=NOW + timedelta(seconds=300), now=NOW)
+        assert [index.tried_often(number) for number in (1, 2)] == [1, 0]
+        again = index.claim(STUDY, owner="w", now=NOW + timedelta(seconds=300), lease_s=30)
+        assert again is not None
+        index.fail(again, reason="given up", retry_at=None, now=NOW)
+        assert index.tried_often(1) == 0, "a failed study is shown as such"
+
     def test_removal(self, index: StudyIndex) -> None:
         make_ready(index, [a_row(1), a_row(2, series_instance_uid=f"{STUDY}.2")])
         claim = claimed(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -282,3 +283,28 @@ def test_never_in_clear() -> None:
     assert AuditSettings().host is None
     with pytest.raises(Misconfigured, match=r"audit\.tls"):
         parse({"audit": {"host": "audit.hospital"}})
+
+
+def test_a_message_that_the_disk_does_not_give_holds_up_no_other(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = Repository(keys)
+    with repository.listening() as port:
+        settings = settings_of(tmp_path, keys, port)
+        auditor, sender = SpoolingAuditor(settings), Sender(settings)
+        auditor.activity(started=True)
+        [first] = (tmp_path / "audit").glob("*.msg")
+        auditor.alert(PEER, "address_not_listed")
+        real = Path.read_bytes
+
+        def read_bytes(path: Path) -> bytes:
+            if path == first:
+                raise OSError(errno.EIO, "Input/output error")
+            return real(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", read_bytes)
+            assert sender.run() == 1
+        assert sender.run() == 1
+        eventually(lambda: repository.events() == ["110113", "110100"])
+    sender.close()

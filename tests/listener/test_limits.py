@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from listener import limits
 from listener.metrics import door_numbers
 from tests.listener.harness import Node, dcmtk, eventually, running, settings_for
 from tests.listener.rawscu import Raw
@@ -58,6 +60,21 @@ def test_associations_of_a_peer(tmp_path: Path) -> None:
                 second.associate()
             other.associate(calling="STORESCU")  # has no limit of its own
         eventually(lambda: _welcome(node), what="the place was not given back")
+
+
+def test_a_place_that_cannot_be_looked_for_is_a_refusal_for_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_descriptor(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with limited(tmp_path, max_associations=1) as node:
+        with monkeypatch.context() as patch, Raw.connect(node.port) as raw:
+            patch.setattr(limits, "take_place", no_descriptor)
+            with pytest.raises(ConnectionError, match="not accepted"):
+                raw.associate()
+        eventually(lambda: door_numbers(tmp_path / "state").counts.get("associations_refused:fault") == 1)
+        assert _welcome(node)
 
 
 def _welcome(node: Node) -> bool:

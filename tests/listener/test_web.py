@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -194,6 +196,33 @@ class TestHealth:
     def test_disk_full(self, tmp_path: Path) -> None:
         node = Node(tmp_path, store=StoreSettings(state_dir=tmp_path, min_free_bytes=1 << 62))
         assert self.problems(node) == ["disk"]
+
+    def test_index_damaged(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        def damaged(**_: object) -> list[object]:
+            raise RuntimeError("database disk image is malformed")
+
+        monkeypatch.setattr(node.index, "due", damaged)
+        assert self.problems(node) == ["index"]
+
+    def test_a_study_that_fails_again_and_again(self, node: Node) -> None:
+        node.waiting()
+        for number in range(1, 5):
+            claim = node.index.claim(UID, owner="w", now=node.clock.now(), lease_s=30)
+            assert claim is not None
+            node.index.fail(
+                claim, reason="disk", retry_at=node.clock.now() + timedelta(seconds=9), now=node.clock.now()
+            )
+            assert self.problems(node) == (["queue"] if number == 4 else [])
+            node.clock.advance(9)
+
+    def test_a_sweeper_that_looks_no_more(self, node: Node) -> None:
+        alive = node.tmp_path / "run" / "beat.alive"
+        alive.parent.mkdir(parents=True, exist_ok=True)
+        alive.touch()
+        assert self.problems(node) == []
+        silent = time.time() - web.SWEEPER_SILENT_S - 5
+        os.utime(alive, (silent, silent))
+        assert self.problems(node) == ["sweeper"]
 
     def test_nobody_takes_a_due_study(self, node: Node) -> None:
         node.waiting()

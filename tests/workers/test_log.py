@@ -61,3 +61,29 @@ Dataset().StudyInstanceUID = "Secret^Name"
 def test_values_that_the_library_does_not_like_are_not_quoted(configured: str, quoted: bool) -> None:
     done = subprocess.run([sys.executable, "-c", _WARNS, configured], capture_output=True, text=True, check=True)
     assert ("Secret" in done.stdout + done.stderr) == quoted
+
+
+_DIES = """
+import sys, threading
+from workers import log
+from workers.settings import LogSettings
+if sys.argv[1] == "configured":
+    log.configure(LogSettings(), process="test")
+thread = threading.Thread(target=lambda: int("Secret^Name"), name="upkeep")
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize(
+    ("configured", "says", "quoted"),
+    [
+        pytest.param("not", "Exception in thread", True, id="noop: as Python does it"),
+        pytest.param("configured", "thread.died", False, id="in our logs, without what it quotes"),
+    ],
+)
+def test_a_thread_that_dies(configured: str, says: str, quoted: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", _DIES, configured], capture_output=True, text=True, check=True)
+    assert says in done.stderr
+    assert "upkeep" in done.stderr
+    assert ("Secret" in done.stderr) is quoted

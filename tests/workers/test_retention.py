@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -165,3 +166,38 @@ def test_what_a_crash_interrupted_is_finished(tmp_path: Path) -> None:
     found = node.index.study(OLD)
     assert found is not None
     assert (found.state, found.instance_count) == (StudyState.REMOVED, 0)
+
+
+def test_what_the_disk_does_not_let_go_costs_no_other_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(tmp_path)
+    stuck = put(node.store, a_data_set(7, StudyInstanceUID=f"{STUDY}.7", PatientID="P2"))
+    node.index.record_instances(
+        [replace(stuck.row, received_at=NOON - timedelta(days=60), study_date=date(2025, 1, 1))]
+    )
+    node.assess(f"{STUDY}.7")
+    later = put(node.store, a_data_set(6, StudyInstanceUID=f"{STUDY}.6", PatientID="P2"))  # so that the other may go
+    node.index.record_instances([replace(later.row, received_at=NOON, study_date=date(2025, 2, 1))])
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck.path:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        real(path, missing_ok=missing_ok)
+
+    delivered = results_written(node.state_dir / "results")
+    retention = Retention(node.settings, node.index, node.store, delivered=delivered, now=lambda: NOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        for _ in range(2):  # also when it stands in removal already
+            retention.run()
+        assert state_of(node, f"{STUDY}.7") is StudyState.REMOVING
+        assert state_of(node, OLD) is StudyState.REMOVED
+    retention.run()
+    assert state_of(node, f"{STUDY}.7") is StudyState.REMOVED
+    assert not stuck.path.exists()
+
+
+def state_of(node: Node, uid: str) -> StudyState:
+    row = node.index.study(uid)
+    assert row is not None
+    return row.state

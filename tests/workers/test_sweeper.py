@@ -123,6 +123,23 @@ class TestArrivals:
         beat.bell.away = False
         assert beat.sweeper.ring_due() == 1
 
+    def test_a_study_that_cannot_be_looked_at_is_handed_over_after_the_quiet_period(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        beat = Beat()
+        beat.arrive(30)
+
+        def broken(*_: object) -> list[object]:
+            raise NotImplementedError("a header that the library cannot read")
+
+        monkeypatch.setattr(SeriesProbe, "facts", broken)
+        beat.clock.advance(QUIET_S - 1)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1)
+        assert beat.sweeper.arrivals() == 1
+        assert beat.state() is StudyState.READY
+        assert len(beat.bell.rings) == 1
+
     def test_one_bad_study_does_not_hold_up_the_others(self) -> None:
         beat = Beat()
         beat.arrive(30, study="1.1")

@@ -120,6 +120,8 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         self._run_loop_delay = 0  # StreamSocket.ready waits
         self._broken = False
         """The peer sent what is no PDU: it gets one abort, and what it still says until it hangs up is thrown away."""
+        self.busy = False
+        """Something of the peer's is being worked on: it waits for us and is not idle, however long the disk takes."""
         self._command = bytearray()
         self._store: _Store | None = None
         self._other_bytes: int | None = None  # of the data set of another service, None outside of one
@@ -163,8 +165,12 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
                     return
                 sock.low += 6
                 sock.established()
-                self._read_p_data(sock, length)
-                self._idle_timer.restart()
+                self.busy = True
+                try:
+                    self._read_p_data(sock, length)
+                    self._idle_timer.restart()
+                finally:
+                    self.busy = False
                 # the next request usually comes at once: waiting here saves two rounds of the reactor
                 if self.event_queue.queue or self._kill_thread or self.to_provider_queue.queue:
                     return
@@ -410,7 +416,7 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
                 return self.kill()
             if not self.dul.is_alive():
                 return self.kill()
-            if self.dul.idle_timer_expired():
+            if self.dul.idle_timer_expired() and not self.dul.busy:
                 self.abort()
                 return self.kill()
         return None

@@ -7,6 +7,8 @@ rows, never a file, and the scan at start writes the rows again.
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 from triage.errors import Misconfigured
 
 SCHEMA_VERSION = 1
+BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
 SCHEMA_LOCK = 0x1CA5EE  # key of the PostgreSQL advisory lock held while tables are created
 # libpq: a server that does not answer any more is away after half a minute, not when TCP gives up; the URL may say otherwise
@@ -224,8 +227,22 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin by itself: _sqlite_begin decides how
     cursor = connection.cursor()
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
+        _execute_patiently(cursor, f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _execute_patiently(cursor: Any, statement: str) -> None:
+    """The change to WAL of a new database fails at once, busy_timeout or not, when another process is at it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute(statement)
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_PAUSE_S)
+        else:
+            return
 
 
 def _sqlite_begin(connection: Connection) -> None:

@@ -57,9 +57,12 @@ def test_broker_killed_with_studies_in_the_queue(node: Node, patients: list[Simu
     for study in studies:
         node.wait_for_state(study, StudyState.READY)
 
-    os.kill(node.pid_of("broker"), signal.SIGKILL)
+    broker = node.pid_of("broker")
+    os.kill(node.pid, signal.SIGSTOP)  # it would start another broker at once, which writes where we delete
+    os.kill(broker, signal.SIGKILL)
     if not data:
         shutil.rmtree(node.state / "broker" / "appendonlydir")
+    os.kill(node.pid, signal.SIGCONT)
     os.killpg(node.pid_of("worker"), signal.SIGCONT)
 
     decided(node, *studies)

@@ -241,8 +241,10 @@ def test_what_the_door_reports(tmp_path: Path, keys: Path) -> None:
 
 def test_a_server_that_was_away_gets_everything(tmp_path: Path, keys: Path) -> None:
     repository = Repository(keys)
-    with repository.listening() as port:
-        pass
+    kept = socket.socket()  # bound and not listening: nobody is there, and nobody else gets the port
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    port = kept.getsockname()[1]
     settings = settings_of(tmp_path, keys, port)
     auditor, sender = SpoolingAuditor(settings), Sender(settings)
     auditor.activity(started=True)
@@ -257,6 +259,7 @@ def test_a_server_that_was_away_gets_everything(tmp_path: Path, keys: Path) -> N
         eventually(lambda: sender.run() or not list((tmp_path / "audit").glob("*.msg")))
         eventually(lambda: repository.events()[2:] == ["110100"])
     sender.close()
+    kept.close()
 
 
 def test_a_server_that_cannot_prove_itself_gets_nothing(tmp_path: Path, keys: Path, tmp_path_factory: Any) -> None:

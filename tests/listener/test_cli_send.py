@@ -108,7 +108,6 @@ def test_an_answer_that_never_comes_is_asked_for_again(tmp_path: Path, monkeypat
     """As when pynetdicom's reactor takes the answer off the queue."""
     from pynetdicom.association import Association
 
-    monkeypatch.setattr(cli_send, "RESPONSE_TIMEOUT_S", 0.2)
     real, lost = Association._check_received_status, []
 
     def lose_first(self: Any, message: Any) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
+import random
 import re
-import resource
 import socket
 import struct
 import threading
@@ -45,17 +44,27 @@ START = b"".join(data_pdus(command(uid=UID), control=1))  # of a C-STORE whose d
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     state = tmp_path_factory.mktemp("hostile") / "state"
-    with running(state, pdu_timeout_s=1.0, acse_timeout_s=1.0, idle_timeout_s=2.0, max_object_bytes=1 << 20) as one:
+    # short, so that silence is over soon, and long enough for the flush of a busy disk
+    with running(state, pdu_timeout_s=2.0, acse_timeout_s=2.0, idle_timeout_s=10.0, max_object_bytes=1 << 20) as one:
         yield one
 
 
 def serves_well(node: Node) -> None:
     """A good sender is served, and nothing is left of the bad one."""
-    with Raw.connect(node.port).associate() as raw:
-        assert raw.store(f"{STUDY}.1.9", GOOD) == 0
-        raw.release()
+    eventually(lambda: _welcomes_a_good_sender(node), what="a good sender is not served")
     eventually(lambda: node.temporary_files() == [], what="temporary files stay behind")
     assert set(node.data_sets()) == {f"{STUDY}.1.9"}
+
+
+def _welcomes_a_good_sender(node: Node) -> bool:
+    try:
+        with Raw.connect(node.port).associate() as raw:
+            status = raw.store(f"{STUDY}.1.9", GOOD)
+            raw.release()
+    except OSError:  # the machine was too busy for the short times of this node
+        return False
+    assert status == 0
+    return True
 
 
 def header(kind: int, length: int) -> bytes:
@@ -103,7 +112,7 @@ def test_after_the_association(node: Node, sent: bytes) -> None:
         try:
             raw.send(sent)
             assert raw.hung_up()
-        except OSError:
+        except ConnectionError:
             pass  # it hung up while we were still sending
     serves_well(node)
 
@@ -115,7 +124,7 @@ def test_after_the_association(node: Node, sent: bytes) -> None:
         pytest.param(b"\x01", id="one byte"),
         pytest.param(header(1, 0xFFFFFFFF), id="A-ASSOCIATE-RQ of 4 GB"),
         pytest.param(header(1, 5000) + b"x" * 50, id="half an A-ASSOCIATE-RQ"),
-        pytest.param(pdu(1, os.urandom(3000)), id="A-ASSOCIATE-RQ of noise"),
+        pytest.param(pdu(1, random.Random(1).randbytes(3000)), id="A-ASSOCIATE-RQ of noise"),
         pytest.param(pdu(1, b""), id="empty A-ASSOCIATE-RQ"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 500, id="TLS"),
         pytest.param(b"".join(store_pdus(UID, DATA)), id="C-STORE before the association"),
@@ -206,16 +215,26 @@ def _closed(connections: list[socket.socket]) -> int:
     return count
 
 
+def forget_peak() -> None:
+    """The peak of this process begins anew: what an earlier test used must not hide what this one does."""
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5)
+
+
+def peak_kb() -> int:
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1])
+
+
 def test_memory_does_not_follow_what_peers_claim(node: Node) -> None:
     serves_well(node)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak()
+    before = peak_kb()
     for sent in (header(P_DATA, 0xFFFFFFFF), START + header(P_DATA, 0xFFFFFFFF), header(1, 0xFFFFFFFF)):
         for _ in range(10):
             with Raw.connect(node.port).associate() as raw:
                 raw.send(sent)
                 assert raw.hung_up()
-    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown_kb < 20_000
+    assert peak_kb() - before < 20_000
 
 
 def test_a_large_object_passes_through_a_small_buffer(tmp_path: Path) -> None:
@@ -223,23 +242,24 @@ def test_a_large_object_passes_through_a_small_buffer(tmp_path: Path) -> None:
         head = encoded(a_data_set(pixels=b""))[:-12]
         size = 200 << 20
         before = 0
-        with Raw.connect(node.port).associate() as raw:
+        with Raw.connect(node.port, timeout_s=120.0).associate() as raw:  # the flush of 200 MB may take its time
             raw.send(START, pdu(P_DATA, pdv(1, 0, head + struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, size))))
             chunk = pdu(P_DATA, pdv(1, 0, bytes(125_000)))
             for number in range(size // 125_000):
                 raw.send(chunk)
                 if number == 100:
-                    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                    forget_peak()
+                    before = peak_kb()
             raw.send(pdu(P_DATA, pdv(1, 2, bytes(size % 125_000))))
             assert raw.status() == 0
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+        assert peak_kb() - before < 20_000
         [path] = node.store.all_files()
         assert path.stat().st_size > size
 
 
 @pytest.fixture
 def own_node(tmp_path: Path) -> Iterator[Node]:
-    with running(tmp_path / "state", pdu_timeout_s=1.0, acse_timeout_s=1.0, idle_timeout_s=2.0) as one:
+    with running(tmp_path / "state", pdu_timeout_s=2.0, acse_timeout_s=2.0, idle_timeout_s=10.0) as one:
         yield one
 
 
@@ -359,7 +379,7 @@ def resident_kb(addresses: list[int]) -> int:
     return found
 
 
-def test_an_idle_association_costs_no_buffer(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_association_costs_no_buffer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read-ahead buffer has pages of its own, which are there only as far as they were used."""
     sockets: list[StreamSocket] = []
     real = StreamSocket.__init__
@@ -369,7 +389,7 @@ def test_an_idle_association_costs_no_buffer(node: Node, monkeypatch: pytest.Mon
         sockets.append(self)
 
     monkeypatch.setattr(StreamSocket, "__init__", begin)
-    with contextlib.ExitStack() as stack:
+    with running(tmp_path / "state") as node, contextlib.ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(Raw.connect(node.port).associate())
         assert len(sockets) == 30
@@ -379,6 +399,6 @@ def test_an_idle_association_costs_no_buffer(node: Node, monkeypatch: pytest.Mon
         for one in sockets:
             one.view[:] = bytes(len(one.view))
         assert resident_kb(addresses) >= 30 * BUFFER_BYTES // 1024, "these are the mappings of the buffers"
-    eventually(
-        lambda: resident_kb(addresses) < 30 * 16, what="given back with the association, not by a collection later"
-    )
+        stack.close()
+        given_back = "given back with the association, not by a collection later"
+        eventually(lambda: resident_kb(addresses) < 30 * 16, what=given_back)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import time
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -161,17 +161,26 @@ def test_not_durable_mode_flushes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_nobody_answers_for_a_copy_that_is_taken_away_again(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flush of the first sender fails while a second one brings the same object."""
-    real, second = os.fsync, ThreadPoolExecutor(1)
+    real, real_link, second = os.fsync, os.link, ThreadPoolExecutor(1)
     found: list[Future[Any]] = []
+    met = threading.Event()
+
+    def link(*arguments: Any, **keywords: Any) -> None:
+        try:
+            real_link(*arguments, **keywords)
+        except FileExistsError:
+            met.set()
+            raise
 
     def flush(fd: int) -> None:
         if found:
             return real(fd)
         found.append(second.submit(put, store, a_data_set()))
-        time.sleep(0.3)  # it has met the first one's name by now
+        assert met.wait(20), "the second sender has not met the first one's name"
         raise OSError(errno.EIO, "as wanted")
 
     monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "link", link)
     with pytest.raises(Rejected):
         put(store, a_data_set())
     stored = found[0].result(20)

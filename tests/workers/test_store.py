@@ -173,9 +173,12 @@ def test_a_forked_child_gets_connections_of_its_own(index: SqlIndex) -> None:
     make_ready(index)
     child = os.fork()
     if child == 0:
-        claim = index.claim(STUDY, owner="child", now=NOW, lease_s=LEASE_S)
-        saved = claim is not None and index.save_assessment(claim, stage="full", document=a_document(), now=NOW)
-        os._exit(0 if saved else 1)
+        saved = False
+        try:
+            claim = index.claim(STUDY, owner="child", now=NOW, lease_s=LEASE_S)
+            saved = claim is not None and index.save_assessment(claim, stage="full", document=a_document(), now=NOW)
+        finally:
+            os._exit(0 if saved else 1)  # never go on as a second process of tests
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert index.assessment(STUDY) == a_document()
 

@@ -7,6 +7,9 @@ declare -A package_of=(
     [/usr/sbin/Orthanc]=orthanc
     [/usr/bin/redis-server]=redis-server
     [/usr/bin/dciodvfy]=dicom3tools
+    ["/usr/bin/openssl"]=openssl
+    ["/usr/bin/pgrep"]=procps
+    ["/*bin/ip"]=iproute2
     ["/usr/lib/postgresql/*/bin/pg_ctl"]=postgresql
 )
 

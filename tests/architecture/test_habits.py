@@ -20,7 +20,7 @@ def tracked() -> list[Path]:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     names = [ROOT / name for name in done.stdout.decode().split("\0") if name]
     found = names or [path for path in ROOT.rglob("*") if not any(part.startswith(".") for part in path.parts)]
-    binary = {".gz", ".png", ".dcm", ".lock", ".npz"}
+    binary = {".gz", ".png", ".dcm", ".lock", ".npz", ".pyc"}
     return [path for path in found if path.is_file() and path.suffix not in binary]
 
 

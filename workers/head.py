@@ -63,6 +63,11 @@ TEXTS = {
 USUAL_CODECS = {b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}  # PS3.3 section C.12.1.1.2; the others by pydicom
 ENCODED = ("accession_number", "series_description", "patient_id", "issuer")  # VRs that (0008,0005) applies to
 
+ELEMENT = {
+    order: (struct.Struct(order + "HH2sH").unpack_from, struct.Struct(order + "I").unpack_from) for order in "<>"
+}
+"""Byte order -> how to read (group, element, VR, short length), and a long length (PS3.5 section 7.1)."""
+
 ReadAt = Callable[[int, int], bytes]  # (position, count) -> up to count bytes
 
 
@@ -171,8 +176,7 @@ class _Parser:
     def __init__(self, source: _Source, order: str) -> None:
         self._source = source
         self._seen = 0
-        self._tag_vr_length = struct.Struct(order + "HH2sH").unpack_from
-        self._long = struct.Struct(order + "I").unpack_from
+        self._tag_vr_length, self._long = ELEMENT[order]
 
     def top_level(self, explicit: bool) -> Values:
         """The raw values of the wanted elements, up to and including Number of Frames."""

@@ -30,6 +30,7 @@ UNKNOWN_CALLING_AE = Refusal(1, 1, 3, "calling_ae_not_listed")
 UNKNOWN_CALLED_AE = Refusal(1, 1, 7, "called_ae_not_ours")
 UNKNOWN_ADDRESS = Refusal(1, 1, 1, "address_not_listed")
 TOO_MANY = Refusal(2, 3, 2, "too_many_associations")
+FAULT = Refusal(2, 3, 1, "fault")  # PS3.8 table 9-21: for now, temporary congestion
 TOO_MANY_OF_PEER = Refusal(2, 3, 2, "too_many_associations_of_this_peer")
 UNKNOWN_CERTIFICATE = Refusal(1, 1, 1, "certificate_not_listed")
 UNKNOWN_USER = Refusal(1, 2, 1, "user_not_known")  # PS3.7 section D.3.3.7: rejected by the ACSE

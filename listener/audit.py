@@ -134,6 +134,7 @@ class Sender:
         self._spool = AuditSpool(settings.store.state_dir, settings.audit)
         self._connection: ssl.SSLSocket | None = None
         self._away = False
+        self._not_given: set[str] = set()
         self._sending = threading.Lock()  # the last run, at the stop, may meet one that still goes on
 
     def run(self) -> int:
@@ -144,7 +145,7 @@ class Sender:
     def _send_waiting(self) -> int:
         sent = 0
         for path in self._spool.waiting():
-            message = _read(path)
+            message = self._read(path)
             if message is None:
                 continue
             try:
@@ -159,6 +160,16 @@ class Sender:
             path.unlink(missing_ok=True)
             sent += 1
         return sent
+
+    def _read(self, path: Path) -> bytes | None:
+        """None: the disk does not give it; the messages behind it do not wait for that."""
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if path.name not in self._not_given:  # one line for each
+                log.error("audit.message_not_readable", error=brief(error))
+            self._not_given.add(path.name)
+            return None
 
     def close(self) -> None:
         if self._connection is not None:
@@ -183,15 +194,6 @@ class Sender:
                 log.info("audit.server_back")
             self._away = False
         return self._connection
-
-
-def _read(path: Path) -> bytes | None:
-    """None: the disk does not give it; the messages behind it do not wait for that."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        log.error("audit.message_not_readable", error=brief(error))
-        return None
 
 
 def _closed_by_peer(connection: ssl.SSLSocket) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from listener import tls
 from listener.asking import reactor_paused
 from listener.services import Service
+from triage.errors import IcanseeError
 from workers import commitments
 from workers.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
 from workers.files import FileStore
@@ -168,8 +169,11 @@ class Reporter:
             self._given.add(verdict)  # before it is said
             if not self._send(target, self._own_ae, *report(request, verdict)):
                 return False
-        except Exception as error:
+        except (OSError, IcanseeError) as error:
             log.error("commitment.attempt_failed", error=brief(error), calling_ae=request.requester)
+            return False
+        except Exception:
+            log.exception("commitment.attempt_failed", calling_ae=request.requester)
             return False
         _log_reported(request, verdict)
         return True

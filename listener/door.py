@@ -14,6 +14,7 @@ from listener.light import settle, start_small
 if __name__ == "__main__":  # before anything below loads what is to be kept out
     start_small()
 
+from listener.handover import hand_over, taken_over
 from listener.processes import end_with_parent, stop_on_signals
 from listener.running import announce, ready_file, withdraw
 from workers import log
@@ -24,10 +25,7 @@ REFUSED = 2  # exit code for wrong settings, as of every command
 
 def become(settings: NodeSettings, parent: int | None) -> None:
     """Turn this process, which keeps its number, into the receiving process. Does not return."""
-    # a file without a name: settings may hold a password, which must not be on a command line
-    fd = os.memfd_create("settings", 0)
-    os.write(fd, settings.model_dump_json().encode())
-    os.lseek(fd, 0, os.SEEK_SET)
+    fd = hand_over(settings)
     # glibc would give each of the many threads an arena of its own, which grows and is never given back
     environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
     # the folder is for people: it tells this node's process from another's
@@ -41,13 +39,12 @@ def main() -> None:
     if sys.argv[1] == "child":
         from listener import pool_child
 
-        pool_child.main(int(sys.argv[2]))
+        pool_child.main(int(sys.argv[2]), int(sys.argv[3]))
         return
     from listener import scp
     from triage.errors import Misconfigured
 
-    with os.fdopen(int(sys.argv[1]), "rb") as source:
-        settings = NodeSettings.model_validate_json(source.read())
+    settings = taken_over(int(sys.argv[1]))
     log.configure(settings.log, process="listener")
     if int(sys.argv[2]):
         end_with_parent(int(sys.argv[2]))

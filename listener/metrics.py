@@ -11,7 +11,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from listener.meters import LATENCY_BOUNDS_S, MeterFolder, Numbers
+from workers.log import brief, get_logger
 from workers.ports import StudyIndex
+
+log = get_logger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -27,6 +30,10 @@ GAUGES = {
     "index_rows_waiting": "objects that are acknowledged and not in the index yet",
     "index_incomplete": "1 while rows are missing in the index and a scan is due",
 }
+
+
+PARTS = ("index", "broker", "disk", "queue", "sweeper")
+"""What ``/healthz`` can complain of."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,8 @@ def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) 
             yield from _health(health, state_dir)
             try:
                 yield from list(_studies(index))
-            except Exception:  # noqa: BLE001, RUF100 - also of a damaged database
-                return
+            except Exception as error:  # noqa: BLE001, RUF100 - also of a damaged database
+                log.error("metrics.index", error=brief(error))
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Everything())
@@ -82,7 +89,7 @@ def _door(meters: Numbers) -> Iterator[Metric]:
 
 def _health(health: Health, state_dir: Path) -> Iterator[Metric]:
     up = GaugeMetricFamily("icansee_up", "1 when this part answers", labels=["part"])
-    for part in ("index", "broker", "disk", "queue"):
+    for part in PARTS:
         up.add_metric([part], float(part not in health.problems))
     yield up
     yield GaugeMetricFamily("icansee_free_bytes", "free space where images are kept", value=health.free_bytes)

@@ -20,10 +20,21 @@ log = get_logger(__name__)
 
 
 def reception_of(
-    settings: NodeSettings, store: FileStore, record: Callable[[InstanceRow], None], meter: Meter
+    settings: NodeSettings,
+    store: FileStore,
+    record: Callable[[InstanceRow], None],
+    meter: Meter,
+    on_loss: Callable[[], None] = lambda: None,
 ) -> Reception:
-    """What takes objects in one process."""
-    return Reception(store, record, meter, settings.listener.peers, audited=settings.audit.host is not None)
+    """What takes objects in one process; ``record`` and ``on_loss`` as for Reception."""
+    return Reception(
+        store,
+        record,
+        meter,
+        settings.listener.peers,
+        audited=settings.audit.host is not None,
+        on_loss=on_loss,
+    )
 
 
 def build_receiver(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from listener.admission import Address
+from listener.handover import hand_over
 from listener.meters import MeterFolder
-from listener.pool_channel import MESSAGE_BYTES, rows_in, send_settings
+from listener.pool_channel import MESSAGE_BYTES, rows_in
 from workers.log import brief, get_logger
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
@@ -29,7 +31,8 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 CHILD = "child"  # what listener.door is told when it is to be one
-RESTART_PAUSE_S = 1.0
+RESTART_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between a death and the next start; doubles while it keeps dying
+STEADY_S = 60.0
 END_WAIT_S = 5.0
 
 
@@ -60,6 +63,7 @@ class ProcessPool:
         self._tickets = itertools.count()
         self._lock = threading.Lock()
         self._closing = False
+        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._children: list[_Child | None] = [None] * settings.listener.processes
         for place in range(len(self._children)):
@@ -89,6 +93,7 @@ class ProcessPool:
     def close(self, *, grace_s: float) -> None:
         with self._lock:
             self._closing = True
+            self._stopping.set()
             children = [child for child in self._children if child is not None]
         for child in children:
             with contextlib.suppress(OSError):
@@ -102,6 +107,8 @@ class ProcessPool:
                 child.process.kill()
         for thread in self._threads:
             thread.join(END_WAIT_S)
+            if thread.is_alive():  # its child hangs on the disk: nobody knows what it still had to report
+                self._on_loss()
 
     def _start(self, place: int) -> _Child | None:
         """Start a child in this place. None: the pool is closing.
@@ -111,46 +118,54 @@ class ProcessPool:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, contextlib.ExitStack() as undo:
-            undo.callback(ours.close)
-            command = [sys.executable, "-m", "listener.door", CHILD, str(theirs.fileno())]
-            with self._lock:  # close() sees it, or it is not started; no socket is handed over before the settings
+            closes = undo.enter_context(contextlib.ExitStack())
+            closes.callback(ours.close)
+            settings = hand_over(self._settings.node())
+            undo.callback(os.close, settings)
+            inherited = [theirs.fileno(), settings]
+            command = [sys.executable, "-m", "listener.door", CHILD, *map(str, inherited)]
+            with self._lock:  # close() sees it, or it is not started
                 if self._closing:
                     return None
-                process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603 - our own program
+                process = subprocess.Popen(command, pass_fds=inherited)  # noqa: S603 - our own program
                 child = self._children[place] = _Child(process, ours)
-                with contextlib.suppress(OSError):  # it is dead already, which is found out
-                    # not on the command line: settings may hold a password
-                    send_settings(ours, self._settings.node())
-            undo.pop_all()
+            closes.pop_all()
         return child
 
     def _keep(self, place: int, child: _Child | None) -> None:
         """Hear one child after the other, until the pool is closed."""
+        pause_s = RESTART_PAUSE_S
         while child is not None:
-            self._hear_out(child)
+            started = time.monotonic()
+            heard = self._hear_out(child)
             with self._lock:
                 self._children[place] = None
                 child.channel.close()
                 closing = self._closing
             if closing:
-                if child.process.returncode:  # killed, or it could not finish an object
+                if child.process.returncode or not heard:  # killed, or it could not finish an object, or report its row
                     self._on_loss()
                 return
             log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
             self._on_loss()
             self._bury(child.process.pid)
-            child = self._replaced(place)
+            pause_s = RESTART_PAUSE_S if time.monotonic() - started > STEADY_S else min(2 * pause_s, LONGEST_PAUSE_S)
+            child = self._replaced(place, pause_s)
 
-    def _hear_out(self, child: _Child) -> None:
-        """Take what a child reports until it has ended. One that cannot be heard any more must not go on."""
+    def _hear_out(self, child: _Child) -> bool:
+        """Take what a child reports until it has ended; whether that was all it had to say. One that cannot be heard any
+        more must not go on."""
+        heard = False
         try:
             while message := child.channel.recv(MESSAGE_BYTES):
                 self._hear(child, json.loads(message))
+            heard = True
         except Exception as error:  # whatever it is: without this thread nobody would replace the child
             if not isinstance(error, OSError):
                 log.exception("listener.child_unheard", child=child.process.pid)
             child.process.kill()
         child.process.wait()
+        return heard
 
     def _bury(self, pid: int) -> None:
         try:
@@ -158,14 +173,15 @@ class ProcessPool:
         except OSError as error:  # numbers for a chart must not cost a receiving process
             log.warning("listener.meters_not_added", child=pid, error=str(error.strerror))
 
-    def _replaced(self, place: int) -> _Child | None:
+    def _replaced(self, place: int, pause_s: float) -> _Child | None:
         """Another child; tries until there is one. None: the pool is closing."""
-        while True:
-            time.sleep(RESTART_PAUSE_S)
+        while not self._stopping.wait(pause_s):
             try:
                 return self._start(place)
             except Exception as error:  # no memory, no descriptor, no process number: later
                 log.error("listener.child_not_started", error=brief(error))
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return None
 
     def _hear(self, child: _Child, message: dict[str, Any]) -> None:
         for row in rows_in(message):

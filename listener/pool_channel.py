@@ -6,14 +6,12 @@ A message must fit the buffer of the socket, or the kernel refuses it; what may 
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from workers.ports import InstanceRow
-from workers.settings import NodeSettings
 
 MESSAGE_BYTES = 192 << 10  # what is read at once
 SENT_BYTES = 96 << 10  # what is sent at once: half of the usual buffer (net.core.wmem_default is 212,992)
@@ -33,17 +31,3 @@ def rows_in_parts(rows: Sequence[InstanceRow]) -> list[str]:
 def rows_in(message: dict[str, Any]) -> list[InstanceRow]:
     """The rows of a message; none when it is another one."""
     return ROWS.validate_python(message["rows"]) if "rows" in message else []
-
-
-def send_settings(channel: socket.socket, settings: NodeSettings) -> None:
-    """How many parts there are, and then each. A process that is dead already is left to whoever listens to it."""
-    text = settings.model_dump_json().encode()
-    parts = [text[at : at + SENT_BYTES] for at in range(0, len(text), SENT_BYTES)]
-    for part in (str(len(parts)).encode(), *parts):
-        channel.send(part)
-
-
-def receive_settings(channel: socket.socket) -> NodeSettings:
-    """What ``send_settings`` sent."""
-    count = int(channel.recv(MESSAGE_BYTES))
-    return NodeSettings.model_validate_json(b"".join(channel.recv(MESSAGE_BYTES) for _ in range(count)))

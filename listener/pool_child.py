@@ -12,17 +12,20 @@ import threading
 from collections.abc import Callable, Sequence
 
 from listener.admission import parse_address
+from listener.handover import taken_over
 from listener.late_index import LateIndex
 from listener.light import settle
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.paths import build_receiver, reception_of
-from listener.pool_channel import MESSAGE_BYTES, receive_settings, rows_in_parts
+from listener.pool_channel import MESSAGE_BYTES, rows_in_parts
 from listener.receiver import OpenAssociation, Receiver
 from listener.upkeep import repeating
 from workers import log as logs
 from workers.files import open_files
 from workers.index_writer import IndexWriter
+from workers.log import brief
 from workers.ports import InstanceRow
+from workers.settings import LogSettings, NodeSettings
 
 log = logs.get_logger(__name__)
 
@@ -32,13 +35,14 @@ FLUSH_S = 10.0
 UNFINISHED = 3  # exit code: an object may be stored whose row was not reported
 
 
-def main(channel_fd: int) -> None:
+def main(channel_fd: int, settings_fd: int) -> None:
     """Run until the pool says stop or is gone. A fault ends the process: the pool starts another one and looks for rows
     that may be missing, while a process that no longer serves its channel would be handed connections for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C and a SIGTERM to the group are for the parent, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.configure(LogSettings(), process="listener")  # whatever is wrong with the settings must not quote them
     try:
-        finished = _run(socket.socket(fileno=channel_fd))
+        finished = _run(socket.socket(fileno=channel_fd), taken_over(settings_fd))
     except Exception:
         log.exception("listener.child_failed")
         finished = False
@@ -46,9 +50,8 @@ def main(channel_fd: int) -> None:
         os._exit(UNFINISHED)  # at once: threads that hang on the disk, or still serve, would keep it
 
 
-def _run(channel: socket.socket) -> bool:
+def _run(channel: socket.socket, settings: NodeSettings) -> bool:
     """Whether everything that was stored is reported."""
-    settings = receive_settings(channel)
     logs.configure(settings.log, process="listener")
     sending = threading.Lock()
 
@@ -57,8 +60,12 @@ def _run(channel: socket.socket) -> bool:
             channel.send(message.encode())
 
     def report_rows(rows: Sequence[InstanceRow]) -> None:
-        for message in rows_in_parts(rows):
-            send(message)
+        try:
+            for message in rows_in_parts(rows):
+                send(message)
+        except OSError as error:  # not the rows' fault: the pool is gone, or there is no memory for the message
+            log.error("listener.rows_not_reported", rows=len(rows), error=brief(error))
+            writer.incomplete.set()
 
     ended: list[int] = []
     writer = IndexWriter(report_rows)
@@ -75,17 +82,17 @@ def _run(channel: socket.socket) -> bool:
             writer.incomplete.clear()
             send(json.dumps({"incomplete": True}))
 
-    reception = reception_of(settings, store, writer.put, meter)
+    reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
     receiver = build_receiver(settings, store, LateIndex(settings.index_url), reception, on_end)
     settle()
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)
         receiver.close(grace_s=settings.listener.stop_grace_s if grace_s is None else grace_s)
-    unfinished = bool(reception.finishing)
     flushed = writer.close(timeout_s=FLUSH_S)
     with contextlib.suppress(OSError):  # a number for a chart
         meters.write(meter)
-    return flushed and not unfinished
+    # looked at last: an object that was finished meanwhile came behind the end of the writer
+    return flushed and not reception.finishing and not writer.incomplete.is_set()
 
 
 def _serve(channel: socket.socket, receiver: Receiver, ended: list[int], report: Callable[[], None]) -> float | None:

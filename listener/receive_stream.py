@@ -416,7 +416,7 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
                 return self.kill()
             if not self.dul.is_alive():
                 return self.kill()
-            if self.dul.idle_timer_expired() and not self.dul.busy:
+            if not self.dul.busy and self.dul.idle_timer_expired():
                 self.abort()
                 return self.kill()
         return None

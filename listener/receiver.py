@@ -35,11 +35,6 @@ from workers.settings import Peer as ListedPeer
 log = get_logger(__name__)
 
 ABORT_WAIT_S = 2.0
-TEMPORARY_CONGESTION = (
-    2,
-    3,
-    1,
-)  # PS3.8 table 9-21: rejected for now, by the service provider (presentation), congestion
 HALF_ENDED_S = 10.0
 
 
@@ -206,10 +201,8 @@ class Receiver:
         try:
             self._admit_or_refuse(event)
         except Exception as error:  # no descriptor left for the place of a peer, or the disk is full
-            log.error("association.failed", error=brief(error))
-            self._meter.count("associations_refused:fault")
-            event.assoc.acse.send_reject(*TEMPORARY_CONGESTION)
-            event.assoc.kill()
+            log.error("association.failed", error=brief(error), exc_info=None if isinstance(error, OSError) else error)
+            self._refuse(event.assoc, admission.FAULT)
 
     def _admit_or_refuse(self, event: Any) -> None:
         """Admit or refuse, and offer exactly the contexts that are asked for."""
@@ -227,12 +220,9 @@ class Receiver:
         if refusal is None and peer is not None:
             refusal = self._bind_to_limits(entry, peer)
         if refusal is not None:
-            entry.refusal = refusal.reason
-            self._meter.count(f"associations_refused:{refusal.reason}")
             if refusal not in (admission.TOO_MANY, admission.TOO_MANY_OF_PEER):
                 self._auditor.alert(Peer(entry.calling_ae, str(entry.address)), refusal.reason)
-            association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
-            association.kill()
+            self._refuse(association, refusal)
             return
         proposed = [
             (str(c.abstract_syntax), [str(t) for t in c.transfer_syntax])
@@ -240,6 +230,12 @@ class Receiver:
         ]
         accepted = contexts.accepted_syntaxes(proposed, self._classes, self._services)
         association.acceptor.supported_contexts = contexts.supported_contexts(accepted)
+
+    def _refuse(self, association: Any, refusal: admission.Refusal) -> None:
+        self._open[association].refusal = refusal.reason
+        self._meter.count(f"associations_refused:{refusal.reason}")
+        association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
+        association.kill()
 
     def _bind_to_limits(self, entry: OpenAssociation, peer: ListedPeer) -> admission.Refusal | None:
         """The limits of this peer; a refusal when all its places are taken."""

@@ -52,6 +52,7 @@ class Reception:
         record: takes the row of a durable object; must not block.
         meter: counts what comes and what is refused.
         peers: whose limits on size and pace are kept.
+        on_loss: called when a row could not be passed on: the store has to be scanned.
         audited: whether tallies are to tell what came of which study.
     """
 
@@ -63,9 +64,10 @@ class Reception:
         peers: Iterable[Peer] = (),
         *,
         audited: bool = False,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._record, self.meter = store, record, meter or Meter()
-        self._audited = audited
+        self._audited, self._on_loss = audited, on_loss
         self._finishing: set[int] = set()  # threads; each has one object at a time
         self._largest = {peer.ae_title: peer.max_object_bytes for peer in peers}
         self._paces = {peer.ae_title: Pace(peer.max_instances_per_s) for peer in peers if peer.max_instances_per_s}
@@ -110,13 +112,20 @@ class Reception:
         next object. What a crash in between costs, the scan at the next start finds."""
         stored = received.stored
         if stored.outcome is not Outcome.CONFLICT:
-            self._record(stored.row)  # also a repeated one: its row may have been lost
+            self._pass_on(stored)  # also a repeated one: its row may have been lost
         self._finishing.discard(threading.get_ident())
         try:
             self._count(received, tally)
         except Exception as error:
             log.error("instance.not_counted", error=type(error).__name__, exc_info=error)
         self._store.prepare()
+
+    def _pass_on(self, stored: Stored) -> None:
+        try:
+            self._record(stored.row)
+        except Exception as error:  # no memory; nothing that a sender writes gets here
+            log.error("instance.not_indexed", error=type(error).__name__, exc_info=error)
+            self._on_loss()
 
     def _count(self, received: Received, tally: Tally) -> None:
         stored = received.stored

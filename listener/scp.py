@@ -73,7 +73,7 @@ def run(
         writer = parts.enter_context(_writing(index, on_stored, hosts))
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)
         meters.begin()
-        reception = reception_of(settings, store, writer.put, meter)
+        reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
         takes = _takes(settings, store, index, writer, reception)
         parts.callback(_close, takes, reception, writer, settings.listener.stop_grace_s)
         auditor = auditor_of(settings)

@@ -147,7 +147,7 @@ def health_of(site: Site) -> dict[str, Any]:
         oldest_due_s = max(((now - (row.due_at or row.ready_at or now)).total_seconds() for row in due), default=0.0)
         tried_often = site.index.tried_often(site.settings.queue.max_attempts)
     except Exception as error:  # noqa: BLE001, RUF100 - also of a damaged database: it is what this page is for
-        log.error("health.index", error=brief(error))
+        log.error("health.index", error=brief(error), exc_info=None if isinstance(error, IcanseeError) else error)
         problems.append("index")
     try:
         site.ping_broker()

@@ -210,7 +210,7 @@ class InMemoryIndex:
     def tried_often(self, attempts: int) -> int:
         self._here()
         rows = (study.row for study in self._studies.values())
-        return sum(row.state is StudyState.READY and row.attempts >= attempts for row in rows)
+        return sum(row.state is StudyState.READY and row.attempts - bool(row.lease_owner) >= attempts for row in rows)
 
     def tallies(self) -> dict[tuple[str, str, str], int]:
         self._here()

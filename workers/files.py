@@ -44,6 +44,10 @@ OUT_OF_RESOURCES = 0xA700  # PS3.4 Annex B.2.3, refused
 SUCCESS = 0x0000  # PS3.4 Annex B.2.3
 CLASS_DIFFERS = 0xB007  # PS3.4 Annex B.2.3, warning: stored, but the data set is of another SOP class than announced
 
+MAX_ID_BYTES = (
+    512  # LO has 64 characters (PS3.5 section 6.2), some bytes each; an index entry of PostgreSQL 2,704 bytes
+)
+IDS = ("patient_id", "issuer")
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
 FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even at the rate of a fast network
@@ -81,7 +85,7 @@ class Stored:
 
     @cached_property
     def row(self) -> InstanceRow:
-        """For the index; of a CONFLICT it is not to be recorded. Made when it is asked for, which is after the answer."""
+        """For the index; of a CONFLICT it is not to be recorded. Made when it is first asked for: nobody waits for it."""
         return row_of(self.announced, head_in(self.values, self.uids), self.size_bytes, self.received_at)
 
     @property
@@ -310,6 +314,9 @@ class Spool:
         if self._pending:
             raise Rejected(CANNOT_UNDERSTAND, "missing_uid", "the data set is empty")
         values, uids = identified(self._read_at, len(self._header), self._announced)
+        if any(len(values.get(name, b"")) > MAX_ID_BYTES for name in IDS):
+            message = f"the patient's ID, or its issuer, has over {MAX_ID_BYTES} bytes"
+            raise Rejected(CANNOT_UNDERSTAND, "overlong_id", message)
         if uids.sop_instance_uid != self._announced.sop_instance_uid:
             raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the data set has another SOP Instance UID than the request")
         return values, uids

@@ -24,15 +24,14 @@ MOST_REFUSED = 3  # rows of one batch; with more it is not the rows that are at 
 
 
 def record_one_by_one(record: Callable[[Sequence[InstanceRow]], object], rows: Sequence[InstanceRow]) -> int:
-    """Write what can be written of a batch that was refused; how many rows were refused alone. What a sender may write into
-    one object must not cost the others their rows.
+    """Write what can be written of a batch that was refused; how many rows were not. What a sender may write into one object
+    must not cost the others their rows; after more than MOST_REFUSED the rest is not tried.
 
     Raises:
         Transient: the index is away.
-        Exception: it refuses more than MOST_REFUSED of them; the last one's.
     """
     refused = 0
-    for row in rows:
+    for number, row in enumerate(rows):
         try:
             record([row])
         except Transient:
@@ -41,7 +40,7 @@ def record_one_by_one(record: Callable[[Sequence[InstanceRow]], object], rows: S
             refused += 1
             log.error("index.row_refused", instance=uid_hash(row.sop_instance_uid), error=type(error).__name__)
             if refused > MOST_REFUSED:
-                raise
+                return refused + len(rows) - number - 1
     return refused
 
 
@@ -50,7 +49,7 @@ class IndexWriter:
 
     Args:
         record: writes rows, idempotent; may raise Transient, which is tried again.
-        on_recorded: called with each batch once it is in the index, in the writer's thread.
+        on_recorded: called with each batch once it is in the index (but for what it refuses), in the writer's thread.
     """
 
     def __init__(
@@ -137,8 +136,6 @@ class IndexWriter:
                 if self._closing.wait(pause_s):
                     return self._drop(len(batch), "the index is away")
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            except Exception:  # it refuses everything
-                return self._drop(len(batch), "the index refuses them")
         if self._on_recorded is not None:
             try:
                 self._on_recorded(batch)

@@ -170,11 +170,10 @@ def _name(path: str | Path) -> str:
 
 
 def _record(index: ScannedIndex, rows: Sequence[InstanceRow]) -> int:
-    """Write rows; how many the index refuses.
+    """Write rows; how many were not written because the index refuses them.
 
     Raises:
         Transient: the index is away.
-        Exception: it refuses more than a few.
     """
     try:
         index.record_instances(rows)

@@ -159,8 +159,8 @@ class Retention:
 
     def _run(self) -> list[Removal]:
         for row in self._index.studies(limit=MOST_STUDIES):
-            if row.state is StudyState.REMOVING:
-                self._deleted(row.study_instance_uid)
+            if row.state is StudyState.REMOVING and self._deleted(row.study_instance_uid):
+                log.info("study.images_deleted", study=study_hash(row.study_instance_uid), reason="begun before")
         done = []
         for one in self.plan():
             # compare-and-set: a study that gets an image in this moment, or is assessed again, stays

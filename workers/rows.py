@@ -54,12 +54,6 @@ def read_conflict(path: Path) -> ConflictRow:
     )
 
 
-MAX_ID_BYTES = (
-    512  # LO has 64 characters (PS3.5 section 6.2), some bytes each; PostgreSQL keeps 2,704 bytes of an index entry
-)
-IDS = ("patient_id", "issuer")
-
-
 def _reader(fd: int) -> ReadAt:
     return lambda position, count: os.pread(fd, count, position)
 
@@ -68,16 +62,12 @@ def identified(read_at: ReadAt, start: int, announced: Announced) -> tuple[Value
     """What the index wants of a data set that begins at ``start``, and who it is.
 
     Raises:
-        Rejected: it is damaged, a UID in it is none, or the patient's ID is too long to tell patients apart by it.
+        Rejected: it is damaged, or a UID in it is none.
     """
     values = read_values(read_at, start, announced.transfer_syntax_uid)
     uids = uids_in(values)
     if not all(map(valid_uid, uids)):
         raise Rejected(CANNOT_UNDERSTAND, "invalid_uid", "a UID in the data set is not a UID")
-    if any(len(values.get(name, b"")) > MAX_ID_BYTES for name in IDS):
-        raise Rejected(
-            CANNOT_UNDERSTAND, "overlong_id", f"the patient's ID, or its issuer, has over {MAX_ID_BYTES} bytes"
-        )
     return values, uids
 
 

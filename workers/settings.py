@@ -149,6 +149,14 @@ class QueueSettings(Section):
     task_time_limit_s: Positive = 600.0
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
 
+    @model_validator(mode="after")
+    def _patience(self) -> Self:
+        if self.max_killed_attempts < self.max_attempts:
+            raise ValueError(
+                f"max_killed_attempts: {self.max_killed_attempts} is less than max_attempts: {self.max_attempts}"
+            )
+        return self
+
 
 class PacsQuerySettings(DicomTarget):
     """A PACS that is asked how many images a study has."""

@@ -306,7 +306,8 @@ class SqlIndex:
 
     def tried_often(self, attempts: int) -> int:
         c = studies.c
-        wanted = (c.state == StudyState.READY.value, c.attempts >= attempts)
+        nobody_at_it = sa.and_(c.attempts >= attempts, c.lease_owner.is_(None))
+        wanted = (c.state == StudyState.READY.value, sa.or_(c.attempts > attempts, nobody_at_it))
         return int(self._read(sa.select(sa.func.count().label("number")).where(*wanted))[0]["number"])
 
     def tallies(self) -> dict[tuple[str, str, str], int]:

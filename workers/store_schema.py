@@ -237,8 +237,9 @@ def _execute_patiently(cursor: Any, statement: str) -> None:
     while True:
         try:
             cursor.execute(statement)
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() > deadline:
                 raise
             time.sleep(BUSY_PAUSE_S)
         else:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from triage.errors import Transient
 from workers import broker, completeness
@@ -98,14 +99,20 @@ class Sweeper:
         announced = self._index.study_counts([row.study_instance_uid for row in rows]) if rows else {}
         ready = 0
         for row in rows:
+            ready += self._looked_at(row, announced.get(row.study_instance_uid, StudyCount()))
+        return ready
+
+    def _looked_at(self, row: StudyRow, announced: StudyCount) -> bool:
+        """Whether the study is handed over now, by what it holds or, when that cannot be looked at, by its silence."""
+        looks: tuple[Callable[[], bool], ...] = (partial(self._arrival, row, announced), partial(self._by_silence, row))
+        for look in looks:
             try:
-                ready += self._arrival(row, announced.get(row.study_instance_uid, StudyCount()))
+                return look()
             except Transient:
                 raise
             except Exception:
                 log.exception("arrival.not_checked", study=study_hash(row.study_instance_uid))
-                ready += self._by_silence(row)
-        return ready
+        return False
 
     def _by_silence(self, row: StudyRow) -> bool:
         """A study that cannot be looked at is handed over when nothing has come for a while: the worker says what is wrong
@@ -261,6 +268,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         settings.store.state_dir.absolute() / "run" / "beat.alive"
     )  # its age tells a beat that hangs from one that works
     alive.parent.mkdir(parents=True, exist_ok=True)
+    alive.unlink(missing_ok=True)  # of an earlier one, which may have ended long ago
     loop(sweeper, stop, sweep_every_s=settings.queue.sweep_every_s, on_arrivals=alive.touch)
 
 

@@ -122,9 +122,9 @@ def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
             return Result.NOTHING_TO_DO
         log.info("study.taken", revision=claim.revision, attempt=claim.attempt)
         queue = deps.settings.queue
-        if attempts_used_up(claim, before.failure, max(queue.max_attempts, queue.max_killed_attempts)):
+        if attempts_used_up(claim, before.failure, queue.max_killed_attempts):
             return _give_up(
-                claim, before, deps, tried=claim.attempt - 1, reason="the worker died or hung in every attempt"
+                claim, before, deps, tried=claim.attempt - 1, reason="the worker died or hung in the last one"
             )
         with hold(claim, deps.index, deps.clock, lease_s=queue.lease_s, limit_s=queue.task_time_limit_s) as lease:
             return _guarded(lease, before, deps)

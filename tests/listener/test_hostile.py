@@ -51,7 +51,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def serves_well(node: Node) -> None:
     """A good sender is served, and nothing is left of the bad one."""
-    eventually(lambda: _welcomes_a_good_sender(node), what="a good sender is not served")
+    # twice at most: the machine may be too busy for the short times of this node, once
+    assert _welcomes_a_good_sender(node) or _welcomes_a_good_sender(node), "a good sender is not served"
     eventually(lambda: node.temporary_files() == [], what="temporary files stay behind")
     assert set(node.data_sets()) == {f"{STUDY}.1.9"}
 
@@ -61,7 +62,7 @@ def _welcomes_a_good_sender(node: Node) -> bool:
         with Raw.connect(node.port).associate() as raw:
             status = raw.store(f"{STUDY}.1.9", GOOD)
             raw.release()
-    except OSError:  # the machine was too busy for the short times of this node
+    except OSError:
         return False
     assert status == 0
     return True

@@ -20,8 +20,9 @@ import pytest
 
 from listener import pool as pool_module
 from listener.admission import Address, parse_address
+from listener.handover import hand_over, taken_over
 from listener.pool import ProcessPool
-from listener.pool_channel import SENT_BYTES, receive_settings, rows_in, rows_in_parts, send_settings
+from listener.pool_channel import SENT_BYTES, rows_in, rows_in_parts
 from listener.pool_child import UNFINISHED, _serve
 from tests.fakes import an_instance
 from tests.listener.harness import PATIENCE_S, Node, eventually, process, settings_for
@@ -30,6 +31,7 @@ from tests.workers.data_sets import STUDY, a_data_set, encoded
 from workers.config import parse
 
 UID = f"{STUDY}.1.1"
+NOT_UNDERSTOOD = 7  # no exit code of ours
 DATA = encoded(a_data_set())
 
 
@@ -119,6 +121,7 @@ class Programs:
         self._real, self._faults = subprocess.Popen, list(faults)
         monkeypatch.setattr(pool_module.subprocess, "Popen", self._start)
         monkeypatch.setattr(pool_module, "RESTART_PAUSE_S", 0.01)
+        monkeypatch.setattr(pool_module, "LONGEST_PAUSE_S", 0.05)
         monkeypatch.setattr(pool_module, "END_WAIT_S", 0.1)
 
     def _start(self, *_args: Any, pass_fds: list[int]) -> subprocess.Popen[bytes]:
@@ -133,7 +136,6 @@ class Programs:
     def end(self, number: int, code: int | None = None) -> None:
         """Let one end with an exit code; None: kill it."""
         program = self.started[number]
-        receive_settings(self.ends[number])
         self.ends[number].close()
         if code is None:
             program.kill()
@@ -155,6 +157,7 @@ def a_pool(tmp_path: Path, losses: list[bool]) -> ProcessPool:
         pytest.param(0, False, id="noop: everything was reported"),
         pytest.param(UNFINISHED, True, id="a row may be missing"),
         pytest.param(None, True, id="it was killed"),
+        pytest.param(NOT_UNDERSTOOD, True, id="it ended well, but its last words were not understood"),
     ],
 )
 def test_a_child_that_ends_at_the_stop(
@@ -164,8 +167,13 @@ def test_a_child_that_ends_at_the_stop(
     pool = a_pool(tmp_path, losses)
     with pool._lock:
         pool._closing = True
+    if code == NOT_UNDERSTOOD:
+        programs.ends[0].send(b"{")
+        code = 0
     programs.end(0, code)
     pool.close(grace_s=1.0)
+    for thread in pool._threads:
+        thread.join(PATIENCE_S)
     assert bool(losses) is asks
     assert len(programs.started) == 1
 
@@ -226,13 +234,12 @@ def test_a_connection_goes_to_the_next_child_when_one_is_dead(
     programs = Programs(monkeypatch)
     monkeypatch.setattr(pool_module, "RESTART_PAUSE_S", 1000.0)
     pool = ProcessPool(parse(settings_for(tmp_path, processes=2)), lambda _: None, lambda: losses.append(True))
-    programs.end(0)
+    programs.ends[0].close()  # its program still runs: nobody has noticed yet
     for _ in range(2):
         ours, theirs = socket.socketpair()
         pool.take(theirs, parse_address("127.0.0.1"))
         ours.close()
     channel = programs.ends[1]
-    receive_settings(channel)
     assert [json.loads(channel.recv(1000)) for _ in range(2)] == [{"ticket": 0}, {"ticket": 1}]
     pool.close(grace_s=0.0)
 
@@ -260,21 +267,24 @@ def test_rows_fit_the_messages(rows: int, text: str, parts: int) -> None:
 def test_settings_of_any_size_reach_a_child(tmp_path: Path) -> None:
     peers = [{"ae_title": f"SCANNER{number}", "hosts": ["10.0.0.0/8"]} for number in range(5000)]
     settings = parse(settings_for(tmp_path, peers=peers)).node()
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs, ThreadPoolExecutor(1) as sender:
-        sending = sender.submit(send_settings, ours, settings)
-        assert receive_settings(theirs) == settings
-        sending.result()
+    assert taken_over(hand_over(settings)) == settings
 
 
-def test_a_child_that_fails_ends_at_once_and_says_that_something_may_be_missing() -> None:
+def test_a_child_that_fails_ends_at_once_says_so_and_quotes_nothing() -> None:
+    settings = os.memfd_create("settings", 0)
+    os.write(settings, b'{"index": {"url": "Secret"}, "listener": 5}')
+    os.lseek(settings, 0, os.SEEK_SET)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
-            command = [sys.executable, "-m", "listener.door", "child", str(theirs.fileno())]
-            child = subprocess.Popen(command, pass_fds=[theirs.fileno()])
-        ours.send(b"these are no settings")
-        assert child.wait(PATIENCE_S) == UNFINISHED
+            inherited = [theirs.fileno(), settings]
+            command = [sys.executable, "-m", "listener.door", "child", *map(str, inherited)]
+            child = subprocess.Popen(command, pass_fds=inherited, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.close(settings)
+        said = child.communicate(timeout=PATIENCE_S)[0].decode()
+    assert child.returncode == UNFINISHED
+    assert "listener.child_failed" in said
+    assert "Secret" not in said
 
 
 def test_a_child_without_room_for_a_connection_gives_its_ticket_back() -> None:

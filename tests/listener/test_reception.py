@@ -58,3 +58,16 @@ def test_the_next_file_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(store, "prepare", lambda: calls.append("prepare"))
     receive(Reception(store, lambda _: calls.append("row")), Tally(), b"\1\2")
     assert calls == ["row", "prepare"]
+
+
+def test_a_row_that_cannot_be_made_has_the_store_scanned(tmp_path: Path) -> None:
+    losses: list[bool] = []
+
+    def no_memory(_row: InstanceRow) -> None:
+        raise MemoryError
+
+    reception = Reception(FileStore(tmp_path), no_memory, on_loss=lambda: losses.append(True))
+    tally = Tally()
+    receive(reception, tally, b"\1\2")
+    assert losses == [True]
+    assert (reception.finishing, tally.instances) == (0, 1)

@@ -209,6 +209,7 @@ class TestHealth:
         for number in range(1, 5):
             claim = node.index.claim(UID, owner="w", now=node.clock.now(), lease_s=30)
             assert claim is not None
+            assert self.problems(node) == [], "the attempt may well succeed"
             node.index.fail(
                 claim, reason="disk", retry_at=node.clock.now() + timedelta(seconds=9), now=node.clock.now()
             )

@@ -432,10 +432,12 @@ class IndexContract:
         make_ready(index)
         assert [index.tried_often(number) for number in (0, 1)] == [1, 0]
         claim = claimed(index)
+        assert index.tried_often(1) == 0, "the first attempt still goes on"
         index.fail(claim, reason="disk", retry_at=NOW + timedelta(seconds=300), now=NOW)
         assert [index.tried_often(number) for number in (1, 2)] == [1, 0]
         again = index.claim(STUDY, owner="w", now=NOW + timedelta(seconds=300), lease_s=30)
         assert again is not None
+        assert [index.tried_often(number) for number in (1, 2)] == [1, 0]
         index.fail(again, reason="given up", retry_at=None, now=NOW)
         assert index.tried_often(1) == 0, "a failed study is shown as such"
 

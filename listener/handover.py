@@ -1,0 +1,26 @@
+"""Settings in, a descriptor out that another program of ours reads them from: they may hold a password, which must not be
+on a command line."""
+
+from __future__ import annotations
+
+import os
+
+from workers.settings import NodeSettings
+
+
+def hand_over(settings: NodeSettings) -> int:
+    """A file without a name that holds the settings, to be inherited; the caller closes it.
+
+    Raises:
+        OSError: there is no memory for it, or no descriptor.
+    """
+    fd = os.memfd_create("settings", 0)
+    os.write(fd, settings.model_dump_json().encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def taken_over(fd: int) -> NodeSettings:
+    """The settings in such a file, which is closed."""
+    with os.fdopen(fd, "rb") as source:
+        return NodeSettings.model_validate_json(source.read())

@@ -77,8 +77,9 @@ class ProcessPool:
             ticket = next(self._tickets)
             order = json.dumps({"ticket": ticket}).encode()
             for child in sorted(filter(None, self._children), key=lambda one: len(one.open)):
-                with contextlib.suppress(OSError):  # dead, but nobody has noticed yet: the next one
-                    socket.send_fds(child.channel, [order], [connection.fileno()])
+                # dead or hanging, but nobody has noticed yet: the next one
+                with contextlib.suppress(OSError):
+                    socket.send_fds(child.channel, [order], [connection.fileno()], socket.MSG_DONTWAIT)
                     child.open[ticket] = address
                     return
             log.error("connection.failed", address=str(address), error="no receiving process takes it")
@@ -149,8 +150,9 @@ class ProcessPool:
             log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
             self._on_loss()
             self._bury(child.process.pid)
-            pause_s = RESTART_PAUSE_S if time.monotonic() - started > STEADY_S else min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = RESTART_PAUSE_S if time.monotonic() - started > STEADY_S else pause_s
             child = self._replaced(place, pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _hear_out(self, child: _Child) -> bool:
         """Take what a child reports until it has ended; whether that was all it had to say. One that cannot be heard any

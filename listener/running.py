@@ -41,5 +41,14 @@ def running_port(settings: NodeSettings, name: str) -> int | None:
 
 
 def withdraw(path: Path) -> None:
+    """Take back what this process announced. When its supervisor was killed, and a new node runs already, the file is that
+    of its successor, and stays: without it the new node would never be ready."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        if int(json.loads(path.read_text(encoding="utf-8"))["pid"]) == os.getpid():
+            path.unlink()
+
+
+def forget(path: Path) -> None:
+    """Remove what another process announced: of a dead one, or before a new one is started."""
     with contextlib.suppress(OSError):
         path.unlink()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from listener.running import announce, read_ready, ready_file, withdraw
+from listener.running import announce, forget, read_ready, ready_file, withdraw
 from triage.errors import Misconfigured, Transient
 from workers.broker import EmbeddedBroker, broker_folder
 from workers.config import Settings
@@ -57,7 +57,7 @@ class Child:
         Raises:
             OSError, RuntimeError: there is no memory for it, no process number, no descriptor, no thread.
         """
-        withdraw(self.ready_path)
+        forget(self.ready_path)
         process = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-m", "listener.cli", self.name, *self._config, "--parent", str(os.getpid())],
             stdin=subprocess.DEVNULL,
@@ -118,7 +118,7 @@ class Child:
         self._end_group()
         self._process.wait()
         self._process = None
-        withdraw(self.ready_path)
+        forget(self.ready_path)
 
     def _end_group(self) -> None:
         """What a dead process left behind (pool children of the worker): its studies are taken up again after their

@@ -26,7 +26,8 @@ import SimpleITK as sitk
 
 from simulation.dicom import PatientIdentity, StudyIdentity, uid, write_volume
 from simulation.transplant import raise_regions
-from triage.images import NEAREST, affine_of, from_sitk, matrix_of, resample, to_sitk
+from triage.alignment.images import NEAREST, affine_of, from_sitk, matrix_of, resample, to_sitk
+from triage.alignment.placement import BRAIN_STEM
 from triage.model import (
     Affine,
     Identification,
@@ -40,7 +41,6 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import prepare_baseline
-from triage.regions import BRAIN_STEM
 from triage.settings import TriageSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +119,13 @@ def assess_by_process(followup: Path, baseline: Path, results: Path) -> dict[str
 def command(followup: Path, baseline: Path, results: Path) -> list[str]:
     """The arguments of one assessment of two folders."""
     options = {"--followup": followup, "--baseline": baseline, "--json": results / "result.json", "--evidence": results}
-    return [sys.executable, "-m", "listener.cli", "assess", *(str(part) for pair in options.items() for part in pair)]
+    return [
+        sys.executable,
+        "-m",
+        "listener.commands.main",
+        "assess",
+        *(str(part) for pair in options.items() for part in pair),
+    ]
 
 
 def read_document(results: Path) -> dict[str, Any]:

@@ -29,11 +29,11 @@ from typing import Any
 
 import yaml
 
-from listener.cli_send import OutgoingFile, Target, find_files, send_files
+from listener.commands.send import OutgoingFile, Target, find_files, send_files
 from simulation.patient import SimulatedPatient, simulate
 from workers import config
+from workers.index.sql import open_index
 from workers.ports import StudyIndex
-from workers.store import open_index
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL_S = 0.05
@@ -77,7 +77,7 @@ def running_node(folder: Path) -> Iterator[Node]:
         yaml.safe_dump({"store": {"state_dir": str(state)}, "listener": {"port": 0}, "web": {"port": 0}}),
         encoding="utf-8",
     )
-    arguments = [sys.executable, "-m", "listener.cli", "serve", "--config", str(settings_file)]
+    arguments = [sys.executable, "-m", "listener.commands.main", "serve", "--config", str(settings_file)]
     with (folder / "log.jsonl").open("wb") as log:
         process = subprocess.Popen([*arguments, "--ready-file", str(ready)], cwd=ROOT, stdout=log, stderr=log)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from listener.running import read_ready, ready_file
+from listener.node.running import read_ready, ready_file
 from workers import config
 
 

@@ -11,8 +11,17 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
-from triage.images import NEAREST, affine_of, affine_transform, from_sitk, isotropic_grid, resample, smooth_to, to_sitk
-from triage.measurement import Grid, not_measured
+from triage.alignment.images import (
+    NEAREST,
+    affine_of,
+    affine_transform,
+    from_sitk,
+    isotropic_grid,
+    resample,
+    smooth_to,
+    to_sitk,
+)
+from triage.alignment.session import Session
 from triage.model import (
     Affine,
     Atlas,
@@ -30,7 +39,7 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import PreparedBaseline
-from triage.session import Session
+from triage.signal.change import Grid, not_measured
 
 LEFT_RIGHT = ("left", "right")
 UNITS = {"volume_change_percent": "%", "symmetry": "1"}

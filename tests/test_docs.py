@@ -16,7 +16,7 @@ import typer
 import yaml
 from pydantic import BaseModel
 
-from listener.cli import app
+from listener.commands.main import app
 from triage.errors import Misconfigured
 from workers import config
 from workers.config import Settings

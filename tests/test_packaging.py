@@ -49,7 +49,7 @@ def compose() -> dict[str, Any]:
 def commands_of_the_program() -> set[str]:
     import typer
 
-    from listener.cli import app
+    from listener.commands.main import app
 
     return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -75,7 +75,7 @@ def test_the_wheel_cannot_be_uploaded_by_mistake(wheel: zipfile.ZipFile) -> None
         pytest.param("import triage.assessment as m; print(m.__file__)", "triage/assessment.py", id="core"),
         pytest.param("import atlas; print(sorted(atlas.load().label_names.values()))", "thalamus_left", id="atlas"),
         pytest.param(
-            "import sys; sys.argv[1:] = ['--help']; from listener.cli import main; main()", "assess", id="cli"
+            "import sys; sys.argv[1:] = ['--help']; from listener.commands.main import main; main()", "assess", id="cli"
         ),
     ],
 )

@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from triage import look_alikes, protocol, swelling
-from triage.baseline_report import baseline_report
-from triage.comparison import Pair, contrasts, on_common_grid, tissue_spread
+from triage import protocol
+from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
+from triage.alignment.images import affine_of, inverse, to_sitk
+from triage.alignment.placement import brain_grid, place_atlas, regions_on
+from triage.alignment.registration import register_followup
+from triage.alignment.session import Session, align, diffusion_alone
 from triage.decision import decide
 from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
-from triage.diffusion import Anatomy, restricted
-from triage.enhancement import enhancing, enhancing_alone
+from triage.diffusion.figures import Anatomy, restricted
 from triage.errors import NotAssessable
-from triage.evidence import Evidence
-from triage.evolution import evolution, visit_now
-from triage.fluid import KINDS as FLUID_KINDS
-from triage.fluid import fluid_alone, fluid_changes
-from triage.images import affine_of, inverse, to_sitk
-from triage.lesions import Candidates, candidates, focal_changes, supported
-from triage.measurement import flair_changes, volumes
+from triage.fluid.changes import KINDS as FLUID_KINDS
+from triage.fluid.changes import fluid_alone, fluid_changes
+from triage.lesions.enhancement import enhancing, enhancing_alone
+from triage.lesions.focal import Candidates, candidates, focal_changes, supported
 from triage.model import (
     Affine,
     Assessment,
@@ -54,12 +53,15 @@ from triage.preparation import (
     place,
     use_threads,
 )
-from triage.regions import brain_grid, place_atlas, regions_on
-from triage.registration import register_followup
-from triage.separators import separators
-from triage.session import Session, align, diffusion_alone
+from triage.report import look_alikes
+from triage.report.baseline_report import baseline_report
+from triage.report.evidence import Evidence
+from triage.report.evolution import evolution, visit_now
 from triage.settings import TriageSettings
-from triage.single_scan import measure_alone, plain_figures
+from triage.signal import swelling
+from triage.signal.change import flair_changes, volumes
+from triage.signal.separators import separators
+from triage.signal.single_scan import measure_alone, plain_figures
 from triage.stopwatch import Stopwatch
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import SimpleITK as sitk
 
-from triage.atrophy import fluid_shares
-from triage.burden import burden
+from triage.alignment.images import inverse
+from triage.alignment.placement import Placement, brain_grid, place_atlas, regions_on
+from triage.alignment.session import Session, align
 from triage.errors import NotAssessable
-from triage.images import inverse
+from triage.fluid.atrophy import fluid_shares
+from triage.lesions.burden import burden
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
-from triage.regions import Placement, brain_grid, place_atlas, regions_on
-from triage.session import Session, align
 from triage.settings import TriageSettings
 
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from triage.atrophy import AtrophyLimits
-from triage.baseline_report import BaselineReportLimits
-from triage.burden import BurdenLimits
-from triage.diffusion import DiffusionLimits
-from triage.enhancement import EnhancementLimits
-from triage.evolution import EvolutionLimits
-from triage.fluid import FluidLimits
-from triage.lesions import LesionLimits
-from triage.look_alikes import LookAlikeLimits
-from triage.measurement import MeasurementLimits
+from triage.alignment.placement import RegionLimits
+from triage.alignment.registration import RegistrationLimits
+from triage.diffusion.figures import DiffusionLimits
+from triage.fluid.atrophy import AtrophyLimits
+from triage.fluid.changes import FluidLimits
+from triage.lesions.burden import BurdenLimits
+from triage.lesions.enhancement import EnhancementLimits
+from triage.lesions.focal import LesionLimits
 from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
 from triage.protocol import ProtocolLimits
-from triage.regions import RegionLimits
-from triage.registration import RegistrationLimits
-from triage.single_scan import SingleScanLimits
+from triage.report.baseline_report import BaselineReportLimits
+from triage.report.evolution import EvolutionLimits
+from triage.report.look_alikes import LookAlikeLimits
+from triage.signal.change import MeasurementLimits
+from triage.signal.single_scan import SingleScanLimits
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.model import Atlas, BaselineChoice, SequenceKind, Study, StudyImages
-from workers.baselines import BaselineShelf
 from workers.config import Settings
+from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, InstanceFiles, StudyIndex
-from workers.results import ResultFolder
-from workers.usecases import Deps
+from workers.studies.assess import Deps
+from workers.studies.baselines import BaselineShelf
 
 if TYPE_CHECKING:
     from triage.assessment import Context, Outcome
@@ -42,19 +42,19 @@ DESCRIBED_STUDIES = 64
 
 
 class DicomReader:
-    """workers.dicom behind the port of the use cases. Remembers descriptions: the same priors are candidates again and
+    """workers.reading.study behind the port of the use cases. Remembers descriptions: the same priors are candidates again and
     again."""
 
     def __init__(self) -> None:
         self._described: OrderedDict[tuple[Path, ...], Study] = OrderedDict()
 
     def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
-        from workers import dicom
+        from workers.reading import study as dicom
 
         return dicom.read_study(paths, kinds=kinds)
 
     def describe(self, paths: Sequence[Path]) -> Study:
-        from workers import dicom
+        from workers.reading import study as dicom
 
         key = tuple(paths)  # stored files never change
         if key not in self._described:
@@ -66,15 +66,15 @@ class DicomReader:
 
 
 class PreparedFiles:
-    """workers.prepared behind the port of the shelf."""
+    """workers.studies.prepared behind the port of the shelf."""
 
     def save(self, folder: Path, prepared: PreparedBaseline) -> None:
-        from workers import prepared as files
+        from workers.studies import prepared as files
 
         files.save(folder, prepared)
 
     def load(self, folder: Path) -> PreparedBaseline | None:
-        from workers import prepared as files
+        from workers.studies import prepared as files
 
         return files.load(folder)
 
@@ -138,15 +138,15 @@ def open_index(settings: Settings) -> StudyIndex:
     """The index of this node.
 
     Raises:
-        Misconfigured, Transient: see workers.store.open_index.
+        Misconfigured, Transient: see workers.index.sql.open_index.
     """
-    from workers import store
+    from workers.index import sql as store
 
     return store.open_index(settings.index_url)
 
 
 def open_files(settings: Settings) -> InstanceFiles:
-    from workers import files
+    from workers.files import store as files
 
     return files.open_files(settings)
 

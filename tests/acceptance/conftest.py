@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bench import real_pairs as real
-from listener import cli
+from listener.commands import main as cli
 from triage.model import StudyImages
 from triage.preparation import PreparedBaseline
 from workers import container

@@ -54,7 +54,3 @@ def test_no_path_of_one_machine() -> None:
     homes = re.compile(r"(?<![\w.])/(work" + r"|root|home)/\w")
     found = [str(path.relative_to(ROOT)) for path in tracked() if homes.search(path.read_text(encoding="utf-8"))]
     assert found == []
-
-
-def test_folder_name_is_import_name() -> None:
-    assert all(module.path.relative_to(ROOT).parts[0] == module.name.split(".")[0] for module in modules())

@@ -17,13 +17,13 @@ from typing import Any
 
 import yaml
 
-from listener.running import read_ready
+from listener.node.running import read_ready
 from tests.chaos.node import LEASE_S, PATIENCE_S, wait_for
-from tests.workers import postgres
+from tests.workers.index import postgres
 from workers import config
-from workers.broker import EmbeddedBroker
+from workers.index.sql import SqlIndex, open_index
 from workers.log import study_hash
-from workers.store import SqlIndex, open_index
+from workers.queue.broker import EmbeddedBroker
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Host:
         return self.folder / "log.jsonl"
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "listener.cli", *arguments, "--config", str(self.config)]
+        return [sys.executable, "-m", "listener.commands.main", *arguments, "--config", str(self.config)]
 
     def start(self, names: Sequence[str]) -> None:
         for name in names:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from listener.running import read_ready
+from listener.node.running import read_ready
 from workers import config
+from workers.index.sql import SqlIndex, open_index
 from workers.ports import StudyRow, StudyState
-from workers.store import SqlIndex, open_index
 
 # Generous: other work may share the machine, and a slow node is no lost study.
 PATIENCE_S = 300.0
@@ -43,7 +43,7 @@ class Node:
         self._config.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "listener.cli", *arguments, "--config", str(self._config)]
+        return [sys.executable, "-m", "listener.commands.main", *arguments, "--config", str(self._config)]
 
     def start(self) -> None:
         ready = self.folder / "ready.json"

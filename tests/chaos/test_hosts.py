@@ -12,8 +12,8 @@ from simulation.patient import SimulatedPatient
 from tests.chaos.cluster import Cluster, Host, running_cluster
 from tests.chaos.node import PATIENCE_S, wait_for
 from tests.chaos.test_kill import acknowledged_by, storescu
+from workers.index.sql import SqlIndex
 from workers.ports import StudyState
-from workers.store import SqlIndex
 
 pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.listener.cli_runner import Icansee
+from tests.listener.commands.cli_runner import Icansee
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from workers.config import Settings, parse
-from workers.files import FileStore
+from workers.files.store import FileStore
+from workers.index.sql import open_index
 from workers.ports import InstanceRow
-from workers.store import open_index
 
 DCMTK = {**os.environ, "TCP_NODELAY": "1"}  # Debian's dcmtk leaves Nagle on: 22 images per second
 PATIENCE_S = 60.0
@@ -26,7 +26,7 @@ _PROGRAM = """
 import json, signal, sys, threading
 from pathlib import Path
 from workers.config import parse
-from listener import scp
+from listener.door import run as scp
 settings, announce = parse(json.loads(sys.argv[1])), Path(sys.argv[2])
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -85,7 +85,7 @@ def settings_for(state_dir: Path, *, sections: dict[str, Any] | None = None, **l
 @contextmanager
 def running(state_dir: Path, *, sections: dict[str, Any] | None = None, **listener: Any) -> Iterator[Node]:
     """A listener in a thread of this process."""
-    from listener import scp
+    from listener.door import run as scp
 
     settings = parse(settings_for(state_dir, sections=sections, **listener))
     stop, ready, ports = threading.Event(), threading.Event(), []

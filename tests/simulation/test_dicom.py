@@ -49,7 +49,7 @@ def test_round_trip_through_simpleitk(tmp_path: Path, whole: bool) -> None:
 
 
 def test_left_handed_stacks_keep_every_voxel_in_its_place(tmp_path: Path) -> None:
-    from workers.dicom import read_study
+    from workers.reading.study import read_study
 
     volume = a_volume(flipped=True, whole=True)
     files = write_volume(volume, tmp_path, kind=SequenceKind.FLAIR, patient=PATIENT, study=STUDY, vendor="ge")
@@ -63,7 +63,7 @@ def test_left_handed_stacks_keep_every_voxel_in_its_place(tmp_path: Path) -> Non
 @pytest.mark.parametrize("vendor", ["siemens", "ge", "philips"])
 @pytest.mark.parametrize("kind", ["flair", "t1", "t2", "t1_gd", "dwi", "adc"])
 def test_kind_is_recognised_and_header_valid(tmp_path: Path, vendor: str, kind: str) -> None:
-    from workers.dicom import read_study
+    from workers.reading.study import read_study
 
     volume = a_volume(whole=True)
     files = write_volume(volume, tmp_path, kind=SequenceKind(kind), patient=PATIENT, study=STUDY, vendor=vendor)

@@ -103,7 +103,7 @@ def test_simpleitk_reads_the_geometry_that_was_planned(patient: SimulatedPatient
 
 def test_series_is_recognised(patient: SimulatedPatient) -> None:
     from triage.model import SequenceKind
-    from workers.dicom import read_study
+    from workers.reading.study import read_study
 
     images = read_study(_files(patient, "followup"), kinds=(SequenceKind.FLAIR,))
     assert [s.identification.kind for s in images.study.series] == [SequenceKind.FLAIR]

@@ -21,10 +21,9 @@ from tests.builders import (
     some_images,
 )
 from triage import assessment as assessment_module
+from triage.alignment.placement import THALAMI, mask_of
 from triage.assessment import Context, Outcome, days_after, first_look, full
-from triage.document import to_document
 from triage.errors import NotAssessable
-from triage.measurement import MeasurementLimits, lookup
 from triage.model import (
     Atlas,
     BaselineChoice,
@@ -41,8 +40,9 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import PreparedBaseline, prepare_baseline
-from triage.regions import THALAMI, mask_of
+from triage.report.document import to_document
 from triage.settings import TriageSettings
+from triage.signal.change import MeasurementLimits, lookup
 
 # Coarser than the default, for speed.
 SETTINGS = TriageSettings(measuring_spacing_mm=2.5, measurement=MeasurementLimits(pseudo_regions=12))
@@ -114,7 +114,7 @@ def test_what_is_said_about_it(unchanged: Outcome) -> None:
 
 
 def test_the_evidence_shows_the_change_where_it_is(changed: Outcome, atlas: Atlas) -> None:
-    from triage.evidence import on_followup_grid
+    from triage.report.evidence import on_followup_grid
 
     assert changed.evidence is not None
     maps = on_followup_grid(changed.evidence)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.files import FileStore
+from workers.files.store import FileStore
 
 
 @pytest.fixture(params=["unnamed while it comes in", "named from the start"])

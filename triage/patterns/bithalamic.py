@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.measurement import lookup
+from triage.alignment.placement import BRAIN_STEM, CAPSULES, THALAMI, WHITE
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.regions import BRAIN_STEM, CAPSULES, THALAMI, WHITE
+from triage.signal.change import lookup
 
 PATTERN = "A"
 TITLE = "bithalamic and brain stem FLAIR rise"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.measurement import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.signal.change import lookup
 
 PATTERN = "B"
 TITLE = "new or enlarging focal white matter lesions"
@@ -18,10 +18,10 @@ NEW = ("lesion_count", "lesion_volume_ml", "largest_lesion_ml", "lesions_at_prio
 
 @dataclass(frozen=True)
 class FocalWhiteMatterLimits:
-    """Limits of pattern B (clinical.md, mark S). What counts as one lesion is decided in triage.lesions and triage.enhancement.
+    """Limits of pattern B (clinical.md, mark S). What counts as one lesion is decided in triage.lesions.focal and triage.lesions.enhancement.
 
     count, volume_ml, enhancing_ml: each alone makes it suspected; fewer and smaller lesions make it possible. enhancing_ml is the smallest
-    place that triage.enhancement counts (0.1 mL less the spread of a measured volume): what is shown there is also called.
+    place that triage.lesions.enhancement counts (0.1 mL less the spread of a measured volume): what is shown there is also called.
     alone_count, alone_volume_ml: without a baseline, from both on focal lesions make it possible: new and old cannot be told apart, and small
     bright foci are common in healthy adults (AJNR 2009;30:911: 5 to 9 of them).
     """

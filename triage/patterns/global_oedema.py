@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.measurement import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.signal.change import lookup
 
 PATTERN = "D"
 TITLE = "global cerebral oedema"
 VOLUME = "volume_change_percent"
-FLAIR_ALONE = "source: flair"  # how triage.fluid names a figure that no other contrast stands behind
+FLAIR_ALONE = "source: flair"  # how triage.fluid.changes names a figure that no other contrast stands behind
 
 
 @dataclass(frozen=True)

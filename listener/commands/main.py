@@ -1,0 +1,84 @@
+"""The command `icansee`: arguments in, one of four exit codes out (0 done, 1 a bug, 2 the request is wrong, 3 not
+assessable)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from listener.commands import assess as cli_assess
+from listener.commands import node as cli_node
+from listener.commands import send as cli_send
+from listener.commands import store as cli_store
+from listener.commands import studies as cli_studies
+from listener.commands.common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
+from triage.errors import Misconfigured, NotAssessable, Transient
+from workers import log
+
+app = typer.Typer(
+    name="icansee",
+    help="A DICOM node with automatic triage of suspected CAR-T neurotoxicity on brain MRI.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with local variables could show a patient
+    add_completion=False,
+)
+config_app = typer.Typer(help="The site's settings.", no_args_is_help=True)
+
+for command in (
+    cli_node.serve,
+    cli_node.listener,
+    cli_node.worker,
+    cli_node.beat,
+    cli_node.web,
+    cli_assess.assess,
+    cli_send.send,
+    cli_studies.studies,
+    cli_studies.show,
+    cli_studies.replay,
+    cli_assess.simulate,
+):
+    app.command(command.__name__)(command)
+app.add_typer(cli_store.store, name="store")
+app.add_typer(cli_studies.patients, name="patients")
+app.add_typer(config_app, name="config")
+
+
+@config_app.callback()
+def _config() -> None:
+    """The site's settings."""
+
+
+@config_app.command("check")
+def check(config: ConfigOption = None) -> None:
+    """Say ok, or what is wrong with which key."""
+    load_settings(config)
+    out().print(f"ok: {config or Path('config.yaml')}" if config or Path("config.yaml").exists() else "ok: defaults")
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    try:
+        app()
+    except Misconfigured as error:
+        _say(str(error))
+        sys.exit(WRONG_REQUEST)
+    except NotAssessable as error:
+        _say(f"not assessable: {error}")
+        sys.exit(NOT_ASSESSABLE)
+    except Transient as error:
+        _say(f"not possible now: {error}")
+        sys.exit(BUG)
+    except Exception as error:
+        # no message and no values: those of an unexpected error may quote a header
+        _say(f"a fault of the program: {log.describe(error)}")
+        sys.exit(BUG)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"icansee: {text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Commands that run the node: serve (everything), or one process each: listener, worker, beat, web."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from listener.commands.common import ConfigOption, load_settings
+from listener.node.running import announce, ready_file, withdraw
+from listener.node.signals import end_with_parent, stop_on_signals
+from workers import log
+from workers.config import Settings
+
+ParentOption = Annotated[int | None, typer.Option("--parent", hidden=True)]
+ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written (JSON) once everything runs")]
+
+
+def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: ParentOption = None) -> None:
+    """Run the whole node in the foreground: broker (unless queue.url names one), listener, worker, beat, web."""
+    settings = load_settings(config)
+    log.configure(settings.log, process="serve")
+    if parent is not None:
+        end_with_parent(parent)
+    from listener.node.supervisor import Supervisor
+
+    stop = stop_on_signals()
+    Supervisor(settings, config_path=config, ready_file=ready).run(stop)
+
+
+def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Receive DICOM objects (C-STORE, C-ECHO)."""
+    settings = load_settings(config)
+    from listener.door import program as door
+
+    door.become(settings.node(), parent)
+
+
+def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Assess studies that are due."""
+    settings = _begin(config, "worker", parent)
+    from celery import signals
+
+    from workers.container import open_deps, open_files
+    from workers.queue.app import CeleryBell, make_app, make_worker_app, run_worker
+    from workers.queue.broker import broker_url
+
+    url = broker_url(settings)
+    open_files(settings)  # complain here rather than in every child
+    bell = CeleryBell(make_app(url, settings))
+    app = make_worker_app(url, settings, lambda: open_deps(settings, bell, prepare_later=bell.prepare_later))
+    path = ready_file(settings, "worker")
+
+    def ready(**_: object) -> None:
+        announce(path)
+
+    signals.worker_ready.connect(ready, weak=False)
+    try:
+        run_worker(app, settings)
+    finally:
+        withdraw(path)
+
+
+def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Notice complete studies and ring for what is due."""
+    settings = _begin(config, "beat", parent)
+    from workers.arrival import sweeper
+
+    def run(stop: threading.Event) -> None:
+        announce(ready_file(settings, "beat"))
+        sweeper.run(settings, stop)
+
+    _run(settings, "beat", run)
+
+
+def web(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Worklist page and HTTP API."""
+    settings = _begin(config, "web", parent)
+    from listener.web import app as site
+
+    def ready(port: int) -> None:
+        announce(ready_file(settings, "web"), port=port, host=settings.web.host)
+
+    _run(settings, "web", lambda stop: site.run(settings, stop=stop, ready=ready))
+
+
+def _begin(config: Path | None, name: str, parent: int | None) -> Settings:
+    settings = load_settings(config)
+    log.configure(settings.log, process=name)
+    if parent is not None:
+        end_with_parent(parent)
+    return settings
+
+
+def _run(settings: Settings, name: str, body: Callable[[threading.Event], None]) -> None:
+    try:
+        body(stop_on_signals())
+    finally:
+        withdraw(ready_file(settings, name))

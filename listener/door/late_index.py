@@ -1,0 +1,49 @@
+"""The index as the door uses it: opened when it is first needed, so that objects are received while it is away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from workers.announcements import Announcement, Source
+from workers.ports import ConflictRow, InstanceRow, StudyRow
+
+if TYPE_CHECKING:
+    from workers.index.sql import SqlIndex
+
+
+class LateIndex:
+    """What the listener needs of the index. Every method may raise errors.Transient."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._lock = url, threading.Lock()
+        self._index: SqlIndex | None = None
+
+    def opened(self) -> SqlIndex:
+        """The whole index."""
+        with self._lock:
+            if self._index is None:
+                from workers.index.sql import open_index  # a receiving child that hears of no step never needs it
+
+                self._index = open_index(self._url)
+            return self._index
+
+    def record_instances(self, rows: Sequence[InstanceRow]) -> None:
+        self.opened().record_instances(rows)
+
+    def paths_under(self, prefix: str) -> dict[str, int]:
+        return self.opened().paths_under(prefix)
+
+    def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
+        self.opened().put_announcement(announcement, now=now)
+
+    def announcement(self, source: Source, uid: str) -> Announcement | None:
+        return self.opened().announcement(source, uid)
+
+    def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
+        self.opened().record_conflicts(rows)
+
+    def studies(self, *, limit: int = 500) -> list[StudyRow]:
+        return self.opened().studies(limit=limit)

@@ -1,0 +1,107 @@
+"""The port: connections in, those that may come in handed over. One thread, which never reads from a connection."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Protocol
+
+from listener.associations import admission
+from listener.associations.admission import Address
+from listener.meters import Meter
+from triage.errors import Misconfigured
+from workers.audit.messages import Peer
+from workers.audit.spool import Auditor
+from workers.log import get_logger
+from workers.settings import ListenerSettings
+
+log = get_logger(__name__)
+
+BACKLOG = 128
+POLL_S = 0.25
+
+
+class Takes(Protocol):
+    """Somebody who serves connections: listener.associations.receiver.Receiver, or listener.door.pool.ProcessPool."""
+
+    def take(self, connection: socket.socket, address: Address) -> None:
+        """Serve a connection, or close it; must not block."""
+
+    def open_addresses(self) -> list[Address]:
+        """Where the open connections come from."""
+
+    def reap(self) -> None:
+        """Called now and then, to tidy up."""
+
+    def close(self, *, grace_s: float) -> None:
+        """Let open associations finish for ``grace_s`` and end them then."""
+
+
+@contextlib.contextmanager
+def listening_socket(settings: ListenerSettings) -> Iterator[socket.socket]:
+    """A socket that listens where the settings say.
+
+    Raises:
+        Misconfigured: it cannot.
+    """
+    try:
+        info = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = info[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)  # a connection may vanish between select and accept
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Misconfigured(f"listener.host, listener.port: cannot listen on {where} ({error.strerror})") from error
+    with listening:
+        yield listening
+
+
+def accept_until(
+    stop: threading.Event,
+    listening: socket.socket,
+    settings: ListenerSettings,
+    takes: Takes,
+    meter: Meter,
+    auditor: Auditor,
+) -> None:
+    """Hand over connections until ``stop`` is set, then close the port."""
+    with listening, selectors.DefaultSelector() as selector:
+        selector.register(listening, selectors.EVENT_READ)
+        while not stop.is_set():
+            if selector.select(POLL_S):
+                _accept_one(listening, settings, takes, meter, auditor)
+            else:
+                takes.reap()
+
+
+def _accept_one(
+    listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter, auditor: Auditor
+) -> None:
+    try:
+        connection, peer = listening.accept()
+    except BlockingIOError:
+        return  # the peer has gone again
+    except OSError as error:  # no file descriptor is left: those that are open go on
+        log.error("connection.failed", error=str(error.strerror))
+        threading.Event().wait(POLL_S)
+        return
+    address = admission.parse_address(peer[0])
+    reason = ""
+    if not admission.address_may_connect(settings, address):
+        reason = admission.UNKNOWN_ADDRESS.reason
+    elif not admission.room_for(settings, takes.open_addresses(), address):
+        reason = admission.TOO_MANY.reason
+    if reason:
+        log.warning("connection.refused", address=str(address), reason=reason)
+        meter.count(f"associations_refused:{reason}")
+        if reason == admission.UNKNOWN_ADDRESS.reason:
+            auditor.alert(Peer("", str(address)), reason)
+        connection.close()
+        return
+    takes.take(connection, address)

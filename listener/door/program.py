@@ -1,0 +1,68 @@
+"""The receiving process: settings over a descriptor in, a listening DICOM door out, until it is told to stop.
+
+A program of its own, into which `icansee listener` turns once it has checked the settings: that check needs the
+measurement core, which would cost a receiving process 150 MB of memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from listener.door.small_process import settle, start_small
+
+if __name__ == "__main__":  # before anything below loads what is to be kept out
+    start_small()
+
+from listener.door.handover import hand_over, taken_over
+from listener.node.running import announce, ready_file, withdraw
+from listener.node.signals import end_with_parent, stop_on_signals
+from workers import log
+from workers.settings import NodeSettings
+
+REFUSED = 2  # exit code for wrong settings, as of every command
+
+
+def become(settings: NodeSettings, parent: int | None) -> None:
+    """Turn this process, which keeps its number, into the receiving process. Does not return."""
+    fd = hand_over(settings)
+    # glibc would give each of the many threads an arena of its own, which grows and is never given back
+    environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
+    # the folder is for people: it tells this node's process from another's
+    folder = str(settings.store.state_dir.absolute())
+    command = [sys.executable, "-m", "listener.door.program", str(fd), str(parent or 0), folder]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - ourselves
+
+
+def main() -> None:
+    """Receive until SIGTERM; or be one of several receiving processes, until the pool says stop."""
+    if sys.argv[1] == "child":
+        from listener.door import pool_child
+
+        pool_child.main(int(sys.argv[2]), int(sys.argv[3]))
+        return
+    from listener.door import run as scp
+    from triage.errors import Misconfigured
+
+    settings = taken_over(int(sys.argv[1]))
+    log.configure(settings.log, process="listener")
+    if int(sys.argv[2]):
+        end_with_parent(int(sys.argv[2]))
+    path = ready_file(settings, "listener")
+    stop = stop_on_signals()
+
+    def ready(port: int) -> None:
+        settle()
+        announce(path, port=port, host=settings.listener.host)
+
+    try:
+        scp.run(settings, stop=stop, ready=ready)
+    except Misconfigured as error:
+        sys.stderr.write(f"icansee: {error}\n")
+        sys.exit(REFUSED)
+    finally:
+        withdraw(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""The DICOM door: C-STORE and C-ECHO. Sockets in, durable files and index rows out.
+
+Parts: an accept loop with admission by address, a Receiver that serves associations (here or in child processes), the
+FileStore, one IndexWriter behind the answers, and a scan at start that writes the rows a crash cost. Decides nothing
+about what it stores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from typing import Any
+
+from listener.associations import admission
+from listener.door.late_index import LateIndex
+from listener.door.port import Takes, accept_until, listening_socket
+from listener.door.repeating import repeating
+from listener.door.wiring import build_receiver, reception_of
+from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
+from listener.receiving.reception import Reception
+from listener.services import commitment
+from triage.errors import Transient
+from workers.arrival import pacs_count as pacs_query
+from workers.audit.spool import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_of
+from workers.files.hosts import BEAT_EVERY_S, Hosts
+from workers.files.store import FileStore, open_files
+from workers.index.conflicts import ConflictWatch
+from workers.index.reconcile import reconcile
+from workers.index.writer import IndexWriter
+from workers.log import brief, get_logger
+from workers.operations.retention import retention_of
+from workers.ports import InstanceRow
+from workers.remote import tls
+from workers.settings import NodeSettings
+
+log = get_logger(__name__)
+
+INDEX_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 300.0  # between scans that may well fail again: each costs a look at every folder
+FLUSH_S = 10.0
+CONFLICTS_EVERY_S = 2.0
+RETENTION_EVERY_S = 600.0
+
+OnStored = Callable[[Sequence[InstanceRow]], object]
+
+
+def run(
+    settings: NodeSettings,
+    *,
+    stop: threading.Event,
+    on_stored: OnStored | None = None,
+    ready: Callable[[int], None] | None = None,
+) -> None:
+    """Receive until ``stop`` is set; then finish open associations, write the waiting rows and return.
+
+    Args:
+        settings: the node's settings; port 0 takes any free port.
+        stop: set by the caller, e.g. on SIGTERM.
+        on_stored: called with batches of rows after they are in the index, in a thread of the listener.
+        ready: called with the port once connections are accepted.
+
+    Raises:
+        Misconfigured: the address cannot be used, or the index settings are wrong.
+    """
+    with contextlib.ExitStack() as parts:
+        listening = parts.enter_context(listening_socket(settings.listener))
+        parts.enter_context(_auditing(settings))
+        store = open_files(settings)
+        parts.callback(store.prepared.close)
+        index = LateIndex(settings.index_url)
+        hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
+        writer = parts.enter_context(_writing(index, on_stored, hosts))
+        meter, meters = Meter(), MeterFolder(settings.store.state_dir)
+        meters.begin()
+        reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
+        takes = _takes(settings, store, index, writer, reception)
+        parts.callback(_close, takes, reception, writer, settings.listener.stop_grace_s)
+        auditor = auditor_of(settings)
+        parts.enter_context(_scanning(store, index, writer, hosts))
+        if hosts is not None:
+            parts.enter_context(repeating("hosts", _look_after(hosts, writer), every_s=BEAT_EVERY_S))
+        numbers = _numbers(meter, meters, writer)
+        parts.enter_context(repeating("meters", numbers, every_s=WRITE_EVERY_S))
+        for name, work, every_s in _upkeep(settings, store, index):
+            parts.enter_context(repeating(name, work, every_s=every_s))
+        port = int(listening.getsockname()[1])
+        log.info("listener.started", host=settings.listener.host, port=port, ae_title=settings.listener.ae_title)
+        if not settings.listener.peers and not admission.loopback_only(settings.listener):
+            log.warning("listener.nobody_admitted", remedy="list the senders under listener.peers")
+        if ready is not None:
+            ready(port)
+        accept_until(stop, listening, settings.listener, takes, meter, auditor)
+    log.info("listener.stopped")
+
+
+def _takes(
+    settings: NodeSettings, store: FileStore, index: LateIndex, writer: IndexWriter, reception: Reception
+) -> Takes:
+    """Who serves the connections: this process, or several of its children."""
+    if settings.listener.processes > 1:
+        if settings.listener.tls is not None:
+            tls.server_context(settings.listener.tls)  # complain here rather than in every child
+        from listener.door.pool import ProcessPool
+
+        return ProcessPool(settings, writer.put, writer.incomplete.set)
+    return build_receiver(settings, store, index, reception)
+
+
+def _close(takes: Takes, reception: Reception, writer: IndexWriter, grace_s: float) -> None:
+    takes.close(grace_s=grace_s)
+    if reception.finishing:  # hangs on the disk: its row may come when nobody writes it any more
+        log.error("listener.object_unfinished", objects=reception.finishing, remedy="the scan at the next start")
+        writer.incomplete.set()
+
+
+@contextlib.contextmanager
+def _auditing(settings: NodeSettings) -> Iterator[None]:
+    """Report start and stop, and send what the processes of the door report, while the listener runs."""
+    if settings.audit.host is None:
+        yield
+        return
+    own, sender = SpoolingAuditor(settings), Sender(settings)
+    own.activity(started=True)
+    try:
+        with repeating("audit", sender.run, every_s=SEND_EVERY_S):
+            yield
+    finally:
+        own.activity(started=False)
+        sender.run()
+        sender.close()
+
+
+def _look_after(hosts: Hosts, writer: IndexWriter) -> Callable[[], None]:
+    """Tell the other hosts that we live, and scan for what a host that died had not yet put into the index."""
+
+    def look() -> None:
+        hosts.beat()
+        if lost := hosts.lost():
+            log.error("host.lost", hosts=lost, remedy="a scan of the shared store")
+            writer.incomplete.set()
+
+    return look
+
+
+def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable[[], None]:
+    def write() -> None:
+        meter.set("index_rows_waiting", writer.waiting)
+        meter.set("index_incomplete", int(writer.incomplete.is_set()))
+        meters.write(meter)
+
+    return write
+
+
+def _delete_old(settings: NodeSettings, index: LateIndex, store: FileStore) -> None:
+    retention_of(settings, index.opened(), store).run()
+
+
+def _upkeep(
+    settings: NodeSettings, store: FileStore, index: LateIndex
+) -> Iterator[tuple[str, Callable[[], object], float]]:
+    """(name, work, seconds between) of what goes on beside receiving; each in a thread of its own."""
+    yield "conflicts", ConflictWatch(store, index.record_conflicts).look, CONFLICTS_EVERY_S
+    if settings.commitment.enabled:
+        yield "commitment", commitment.Reporter(settings, store).run_due, commitment.LOOK_EVERY_S
+    if settings.store.retention_days is not None or settings.store.clean_below_bytes is not None:
+        yield "retention", lambda: _delete_old(settings, index, store), RETENTION_EVERY_S
+    if settings.arrival.query is not None:
+        counter = pacs_query.PacsCounter(
+            settings.arrival.query, settings.listener.ae_title, index, auditor=auditor_of(settings)
+        )
+        yield "pacs-query", counter.run, pacs_query.LOOK_EVERY_S
+
+
+@contextlib.contextmanager
+def _writing(index: LateIndex, on_stored: OnStored | None, hosts: Hosts | None) -> Iterator[IndexWriter]:
+    writer = IndexWriter(index.record_instances, on_recorded=on_stored)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        if not writer.close(timeout_s=FLUSH_S):
+            log.error("index.not_flushed", waiting=writer.waiting, remedy="the scan at the next start writes them")
+        elif hosts is not None:
+            hosts.goodbye()
+
+
+@contextlib.contextmanager
+def _scanning(store: FileStore, index: LateIndex, writer: IndexWriter, hosts: Hosts | None) -> Iterator[None]:
+    """Scan in the background at start, and again whenever the writer had to drop rows."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_scan, args=(store, index, writer, stop, hosts), name="reconcile", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(FLUSH_S)
+        if thread.is_alive():
+            writer.incomplete.set()  # it hangs on the file system: what it was to find is not in the index
+
+
+def _scan(
+    store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
+) -> None:
+    writer.incomplete.set()  # nobody has looked yet
+    outcome, pause_s, again_at = Scan.WELL, INDEX_PAUSE_S, math.inf
+    while not stop.is_set():
+        if writer.incomplete.is_set() or time.monotonic() >= again_at:
+            outcome = _scan_once(store, index, writer, stop, hosts)
+            hopeful = outcome in (Scan.WELL, Scan.AWAY)
+            pause_s = INDEX_PAUSE_S if hopeful else min(2 * pause_s, LONGEST_PAUSE_S)
+            again_at = time.monotonic() + pause_s if outcome is Scan.UNREAD else math.inf
+        stop.wait(pause_s if outcome is Scan.FAULT else INDEX_PAUSE_S)
+
+
+class Scan(Enum):
+    """How a scan ended. WELL: everything was looked at, or it was stopped. UNREAD: all but files that the disk does not
+    give; later more. AWAY: index or store are not there at the moment. FAULT: of the program, so that another one soon
+    would be of no use."""
+
+    WELL, UNREAD, AWAY, FAULT = range(4)
+
+
+def _scan_once(
+    store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None
+) -> Scan:
+    """``incomplete`` stays set unless the scan came to its end."""
+    writer.incomplete.clear()  # before the scan: what is dropped meanwhile sets it again
+    finished, outcome = False, Scan.FAULT
+    try:
+        claims = hosts.claims() if hosts is not None else frozenset()
+        with _reported("store.sweep_failed"):
+            log.info("store.swept", temporary_files=store.sweep_temporary())
+        report = reconcile(store, index, stop=stop)
+        finished, outcome = report.finished, Scan.UNREAD if report.unread else Scan.WELL
+        if finished and hosts is not None:
+            hosts.settle(claims)
+    except (Transient, OSError) as error:
+        outcome = Scan.AWAY
+        log.warning("store.scan_waits", error=brief(error))
+    except Exception:  # reception goes on
+        log.exception("store.scan_failed")
+    finally:
+        if not finished:
+            writer.incomplete.set()
+    return outcome
+
+
+@contextlib.contextmanager
+def _reported(event: str, **facts: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        log.exception(event, **facts)

@@ -1,0 +1,89 @@
+"""What the supervisor makes of processes that cannot be started."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from listener.node import supervisor
+from listener.node.supervisor import Child, Supervisor
+from tests.listener.harness import PATIENCE_S, eventually, settings_for
+from workers.config import parse
+
+NO_MEMORY = OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+class Programs:
+    """Stands for subprocess.Popen: programs that end at once, or the fault whose turn it is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *faults: Exception | None) -> None:
+        self.started: list[subprocess.Popen[bytes]] = []
+        self._real, self._faults = subprocess.Popen, list(faults)
+        monkeypatch.setattr(supervisor.subprocess, "Popen", self._start)
+        monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.05)
+
+    def _start(self, *_args: Any, **_more: Any) -> subprocess.Popen[bytes]:
+        if self._faults and (fault := self._faults.pop(0)) is not None:
+            raise fault
+        waits = [sys.executable, "-c", "input()"]
+        self.started.append(self._real(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True))
+        return self.started[-1]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param([], id="noop: started"),
+        pytest.param([NO_MEMORY], id="no memory"),
+        pytest.param([NO_MEMORY, BlockingIOError(errno.EAGAIN, "no process number"), RuntimeError()], id="three times"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: list[Exception]
+) -> None:
+    programs = Programs(monkeypatch, *faults)
+    child = Child("web", parse(settings_for(tmp_path)), None)
+    child.look()
+    assert len(programs.started) == (not faults)
+    eventually(lambda: child.look() is None and len(programs.started) == 1)
+    child.stop()
+
+
+def test_a_process_whose_words_nobody_can_read_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = Programs(monkeypatch)
+
+    def no_thread(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    child = Child("web", parse(settings_for(tmp_path)), None)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        child.look()
+    assert programs.started[0].wait(PATIENCE_S) != 0
+    eventually(lambda: child.look() is None and len(programs.started) == 2)
+    child.stop()
+
+
+def test_a_node_that_cannot_write_that_it_is_ready_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+
+    def announce(path: Path, **_facts: Any) -> None:
+        if not written:
+            written.append(path)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+
+    monkeypatch.setattr(supervisor, "announce", announce)
+    monkeypatch.setattr(supervisor, "ANNOUNCE_AGAIN_S", 0.05)
+    monkeypatch.setattr(Child, "ready", lambda _self: {"host": "127.0.0.1", "port": 1})
+    node = Supervisor(parse(settings_for(tmp_path)), config_path=None, ready_file=None)
+    node._announce_once()
+    assert not node._announced
+    eventually(lambda: [node._announce_once(), node._announced][1])
+    assert len(written) == 2

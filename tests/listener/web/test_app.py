@@ -1,0 +1,233 @@
+"""HTTP requests against the fakes -> status, headers, documents, pages."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from listener.web import app as web
+from listener.web.app import Site, create_app
+from tests.fake_index import InMemoryIndex
+from tests.fakes import SUSPECTED, FakeClock, Verdict, an_assessment, an_instance, some_images
+from triage.errors import Transient
+from triage.model import Category, Priority
+from workers.announcements import Announcement, Source, Step
+from workers.config import Settings
+from workers.outputs.results import ResultFolder
+from workers.ports import ConflictRow
+from workers.settings import StoreSettings, WebSettings
+
+UID = "1.2.3"
+
+
+class Node:
+    """A site over fakes with a client that talks to it as a browser on this machine would."""
+
+    def __init__(self, tmp_path: Path, **changes: object) -> None:
+        self.index, self.clock, self.broker_away = InMemoryIndex(), FakeClock(), False
+        self.tmp_path = tmp_path
+        store = StoreSettings(state_dir=tmp_path, min_free_bytes=0)
+        settings = Settings(store=store).model_copy(update=changes)
+        site = Site(settings, self.index, ResultFolder(tmp_path / "results"), self.ping, self.clock.now)
+        self.client = TestClient(create_app(site), base_url="http://127.0.0.1")
+
+    def ping(self) -> str:
+        if self.broker_away:
+            raise Transient("away")
+        return "run id"
+
+    def decided(self, uid: str = UID, verdict: Verdict = SUSPECTED, **row: object) -> None:
+        from triage.report.document import to_document
+
+        self.waiting(uid, **row)
+        claim = self.index.claim(uid, owner="w", now=self.clock.now(), lease_s=30)
+        assert claim is not None
+        document = to_document(an_assessment(some_images(uid).study, verdict=verdict))
+        assert self.index.save_assessment(claim, stage="full", document=document, now=self.clock.now())
+        assert self.index.complete(claim, now=self.clock.now())
+
+    def waiting(self, uid: str = UID, **row: object) -> None:
+        values = {"received_at": self.clock.now(), **row}
+        self.index.record_instances([an_instance(uid, **values)])
+        self.index.mark_ready(uid, now=self.clock.now(), reason="test")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_a_document_is_the_stored_one(node: Node) -> None:
+    node.decided()
+    assert node.client.get(f"/api/studies/{UID}").json() == node.index.assessment(UID)
+    (version,) = node.client.get(f"/api/studies/{UID}/versions").json()
+    assert (version["revision"], version["stage"], version["superseded"]) == (1, "full", False)
+
+
+def test_the_worklist_says_what_is_missing_and_what_was_kept_aside(node: Node) -> None:
+    node.decided()
+    step = Announcement(Source.MPPS, "1.9", UID, Step.COMPLETED, {f"{UID}.1": 40})
+    node.index.put_announcement(step, now=node.clock.now())
+    node.index.record_conflicts([ConflictRow("1.a.dcm", "1", "1.2", UID, node.clock.now(), "MR1")])
+    [entry] = node.client.get("/api/studies").json()
+    assert (entry["announced_images"], entry["missing_images"], entry["conflicts"]) == (40, 39, 1)
+    page = node.client.get("/").text
+    assert "1 of 40 announced images arrived" in page
+    assert "1 with other content under a known UID, kept aside" in page
+
+
+def test_the_worklist_is_sorted_by_priority_and_then_by_waiting(node: Node) -> None:
+    node.decided("1.1", (Category.NO_PATTERN, Priority.UNCHANGED))
+    node.waiting("1.2")
+    node.decided("1.3", (Category.POSSIBLE, Priority.P2), received_at=node.clock.now() - timedelta(minutes=5))
+    node.decided("1.4", (Category.POSSIBLE, Priority.P2), received_at=node.clock.now() - timedelta(minutes=9))
+    node.decided("1.5")
+    entries = node.client.get("/api/studies").json()
+    assert [entry["study_instance_uid"] for entry in entries][:3] == ["1.5", "1.4", "1.3"]
+    assert {entry["study_instance_uid"]: entry["waiting_minutes"] for entry in entries}["1.4"] == 9.0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        pytest.param("/api/studies", 200, id="noop: empty list"),
+        pytest.param("/", 200, id="noop: empty page"),
+        pytest.param("/style.css", 200, id="style"),
+        pytest.param("/api/studies/9.9", 404, id="unknown study"),
+        pytest.param("/studies/9.9", 404, id="page of an unknown study"),
+        pytest.param("/api/studies/9.9/evidence.png", 404, id="no picture"),
+        pytest.param("/api/studies/..", 404, id="dots leave the path"),
+        pytest.param("/api/studies/%2e%2e/evidence.png", 422, id="encoded dots"),
+        pytest.param("/api/studies/..%2f..%2fetc%2fpasswd", 404, id="encoded slashes"),
+        pytest.param("/api/studies/1.2.3%00/evidence.png", 422, id="NUL"),
+        pytest.param("/api/studies/1.2.3%0a", 422, id="newline"),
+        pytest.param(f"/api/studies/{'1' * 65}", 422, id="too long"),
+        pytest.param("/docs", 404, id="no page with scripts from elsewhere"),
+    ],
+)
+def test_status(node: Node, path: str, status: int) -> None:
+    assert node.client.get(path).status_code == status
+
+
+def test_a_study_without_a_decision_says_so(node: Node) -> None:
+    node.waiting()
+    answer = node.client.get(f"/api/studies/{UID}")
+    assert answer.status_code == 404
+    assert "no decision yet (state ready)" in answer.text
+    assert "no decision yet" in node.client.get("/").text
+
+
+def test_the_newest_picture(node: Node) -> None:
+    node.decided()
+    assert "evidence.png" not in node.client.get(f"/studies/{UID}").text
+    folder = node.tmp_path / "results" / UID / "r1-full"
+    folder.mkdir(parents=True)
+    (folder / "evidence.png").write_bytes(b"\x89PNG")
+    answer = node.client.get(f"/api/studies/{UID}/evidence.png")
+    assert (answer.content, answer.headers["content-type"]) == (b"\x89PNG", "image/png")
+    assert f'src="/api/studies/{UID}/evidence.png"' in node.client.get(f"/studies/{UID}").text
+
+
+@pytest.mark.parametrize("path", ["/", f"/studies/{UID}"])
+def test_what_a_header_says_is_text_and_never_markup(node: Node, path: str) -> None:
+    node.decided(patient_id="<script>alert(1)</script>")
+    document = node.index.assessments(UID)[-1]["document"]
+    document["decision"] = {**document["decision"], "reasons": ["<img src=x onerror=alert(1)>"]}
+    page = node.client.get(path).text
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize("path", ["/", "/api/studies", "/healthz", "/nowhere"])
+def test_every_answer_carries_the_security_headers(node: Node, path: str) -> None:
+    headers = node.client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
+def test_nothing_can_be_changed(node: Node, method: str) -> None:
+    assert getattr(node.client, method)("/api/studies").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("web_settings", "host", "status"),
+    [
+        pytest.param(WebSettings(), "127.0.0.1:8042", 200, id="loopback address"),
+        pytest.param(WebSettings(), "localhost", 200, id="loopback name"),
+        pytest.param(WebSettings(), "evil.example", 400, id="rebound name"),
+        pytest.param(WebSettings(host="10.0.0.5"), "worklist.clinic", 200, id="behind the site's own name"),
+        pytest.param(
+            WebSettings(host="10.0.0.5", allowed_hosts=("worklist.clinic",)), "x.example", 400, id="not listed"
+        ),
+    ],
+)
+def test_host_names(tmp_path: Path, web_settings: WebSettings, host: str, status: int) -> None:
+    node = Node(tmp_path, web=web_settings)
+    assert node.client.get("/api/studies", headers={"Host": host}).status_code == status
+
+
+class TestHealth:
+    def problems(self, node: Node) -> list[str]:
+        answer = node.client.get("/healthz")
+        assert (answer.status_code == 200) is (answer.json()["problems"] == []) is answer.json()["ok"]
+        return list(answer.json()["problems"])
+
+    def test_healthy(self, node: Node) -> None:
+        assert self.problems(node) == []
+
+    def test_index_away(self, node: Node) -> None:
+        node.index.away = True
+        assert self.problems(node) == ["index"]
+        assert node.client.get("/api/studies").status_code == 503
+
+    def test_broker_away(self, node: Node) -> None:
+        node.broker_away = True
+        assert self.problems(node) == ["broker"]
+
+    def test_disk_full(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, store=StoreSettings(state_dir=tmp_path, min_free_bytes=1 << 62))
+        assert self.problems(node) == ["disk"]
+
+    def test_index_damaged(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        def damaged(**_: object) -> list[object]:
+            raise RuntimeError("database disk image is malformed")
+
+        monkeypatch.setattr(node.index, "due", damaged)
+        assert self.problems(node) == ["index"]
+
+    def test_a_study_that_fails_again_and_again(self, node: Node) -> None:
+        node.waiting()
+        for number in range(1, 5):
+            claim = node.index.claim(UID, owner="w", now=node.clock.now(), lease_s=30)
+            assert claim is not None
+            assert self.problems(node) == [], "the attempt may well succeed"
+            node.index.fail(
+                claim, reason="disk", retry_at=node.clock.now() + timedelta(seconds=9), now=node.clock.now()
+            )
+            assert self.problems(node) == (["queue"] if number == 4 else [])
+            node.clock.advance(9)
+
+    def test_a_sweeper_that_looks_no_more(self, node: Node) -> None:
+        alive = node.tmp_path / "run" / "beat.alive"
+        alive.parent.mkdir(parents=True, exist_ok=True)
+        alive.touch()
+        assert self.problems(node) == []
+        silent = time.time() - web.SWEEPER_SILENT_S - 5
+        os.utime(alive, (silent, silent))
+        assert self.problems(node) == ["sweeper"]
+
+    def test_nobody_takes_a_due_study(self, node: Node) -> None:
+        node.waiting()
+        node.clock.advance(web.LONGEST_DUE_S)
+        assert self.problems(node) == []
+        node.clock.advance(1)
+        assert self.problems(node) == ["queue"]

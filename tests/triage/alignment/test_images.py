@@ -1,0 +1,142 @@
+"""Volumes to SimpleITK and back; grids, filters and matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import rigid
+from triage.alignment.images import (
+    affine_of,
+    affine_transform,
+    from_sitk,
+    isotropic_grid,
+    matrix_of,
+    on_grid,
+    resample,
+    shrink_to,
+    smooth_to,
+    to_sitk,
+)
+from triage.model import Volume
+
+angles = st.floats(-60, 60)
+shifts = st.floats(-100, 100)
+
+
+def a_volume(affine: np.ndarray | None = None, shape: tuple[int, int, int] = (6, 8, 10)) -> Volume:
+    rng = np.random.default_rng(1)
+    return Volume(rng.uniform(0, 100, shape).astype(np.float32), np.eye(4) if affine is None else affine)
+
+
+@given(degrees=st.tuples(angles, angles, angles), shift=st.tuples(shifts, shifts, shifts))
+@settings(max_examples=30, deadline=None)
+def test_there_and_back_keeps_voxels_and_geometry(
+    degrees: tuple[float, float, float], shift: tuple[float, float, float]
+) -> None:
+    affine = rigid(degrees, shift) @ np.diag([0.7, 0.8, 4.0, 1.0])
+    volume = a_volume(affine)
+    back = from_sitk(to_sitk(volume))
+    assert np.array_equal(back.voxels, volume.voxels)
+    assert back.affine == pytest.approx(affine, abs=1e-9)
+
+
+def test_a_boolean_array_becomes_zero_and_one() -> None:
+    image = to_sitk(Volume(np.array([[[True, False]]]), np.eye(4)), sitk.sitkUInt8)
+    assert sitk.GetArrayFromImage(image).tolist() == [[[1, 0]]]
+    assert sitk.GetArrayFromImage(on_grid(np.array([[[False, True]]]), image)).tolist() == [[[0, 1]]]
+
+
+def test_the_affine_agrees_with_the_image_library() -> None:
+    image = to_sitk(a_volume(rigid((10, 20, 30), (1, 2, 3)) @ np.diag([1.0, 2.0, 3.0, 1.0])))
+    index = (4, 3, 2)
+    assert (affine_of(image) @ [*index, 1])[:3] == pytest.approx(image.TransformIndexToPhysicalPoint(index))
+
+
+@given(degrees=st.tuples(angles, angles, angles), shift=st.tuples(shifts, shifts, shifts))
+@settings(max_examples=30, deadline=None)
+def test_a_matrix_survives_being_a_transform(
+    degrees: tuple[float, float, float], shift: tuple[float, float, float]
+) -> None:
+    matrix = rigid(degrees, shift) @ np.diag([1.1, 0.9, 1.0, 1.0])
+    assert matrix_of(affine_transform(matrix)) == pytest.approx(matrix, abs=1e-9)
+
+
+def test_matrix_of_a_chain_with_a_centre() -> None:
+    turn = sitk.Euler3DTransform((5.0, 6.0, 7.0), 0.1, 0.2, 0.3, (1.0, 2.0, 3.0))
+    chain = sitk.CompositeTransform([affine_transform(rigid((0, 0, 30))), turn])
+    matrix = matrix_of(chain)
+    assert (matrix @ [9, -8, 7, 1])[:3] == pytest.approx(chain.TransformPoint((9.0, -8.0, 7.0)))
+
+
+def test_resampling_onto_its_own_grid_moves_nothing() -> None:
+    image = to_sitk(a_volume())
+    assert np.array_equal(sitk.GetArrayFromImage(resample(image, image)), sitk.GetArrayFromImage(image))
+
+
+def test_resampling_follows_the_transform_from_grid_to_moving() -> None:
+    image = to_sitk(a_volume())
+    moved = sitk.GetArrayFromImage(resample(image, image, affine_transform(rigid(shift_mm=(2, 0, 0))), outside=-1))
+    assert np.array_equal(moved[..., :-2], sitk.GetArrayFromImage(image)[..., 2:])
+    assert (moved[..., -2:] == -1).all()
+
+
+@pytest.mark.parametrize("margin_mm", [0.0, 5.0])
+@pytest.mark.parametrize("spacing_mm", [1.0, 2.5, 8.0])
+def test_a_cubic_grid_covers_the_image_around_the_same_centre(spacing_mm: float, margin_mm: float) -> None:
+    image = to_sitk(a_volume(rigid((10, 20, 30), (1, 2, 3)) @ np.diag([0.7, 0.7, 4.0, 1.0]), (9, 40, 50)))
+    grid = isotropic_grid(image, spacing_mm, margin_mm=margin_mm)
+    assert grid.GetSpacing() == pytest.approx((spacing_mm,) * 3)
+
+    def centre(i: sitk.Image) -> tuple[float, ...]:
+        return tuple(i.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in i.GetSize()]))
+
+    extent = np.array(grid.GetSize()) * spacing_mm - (np.array(image.GetSize()) * image.GetSpacing() + 2 * margin_mm)
+    assert centre(grid) == pytest.approx(centre(image), abs=1e-6)
+    assert (extent >= -1e-6).all()
+    assert (extent < spacing_mm).all()
+
+
+def test_smoothing_keeps_a_constant() -> None:
+    flat = to_sitk(Volume(np.full((8, 9, 10), 7.0, dtype=np.float32), np.eye(4)))
+    assert sitk.GetArrayFromImage(smooth_to(flat, 4.0)) == pytest.approx(7.0, rel=1e-4)
+
+
+def test_smoothing_leaves_coarse_axes_alone() -> None:
+    image = to_sitk(a_volume(np.diag([1.0, 1.0, 4.0, 1.0])))
+    before, after = (sitk.GetArrayFromImage(i) for i in (image, smooth_to(image, 4.0)))
+    alone = sitk.GetArrayFromImage(smooth_to(to_sitk(Volume(before[2:3].repeat(4, 0), np.eye(4) * [1, 1, 4, 1])), 4.0))
+    assert after[2] == pytest.approx(alone[0], abs=1e-3), "slices mixed"
+    assert not np.allclose(after, before)
+
+
+def test_smoothing_to_a_finer_spacing_is_no_change() -> None:
+    image = to_sitk(a_volume())
+    assert np.array_equal(sitk.GetArrayFromImage(smooth_to(image, 1.0)), sitk.GetArrayFromImage(image))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "size", "expected"),
+    [
+        pytest.param((1.0, 1.0, 1.0), (8, 8, 8), (2.0, 2.0, 2.0), id="1 mm: blocks of two"),
+        pytest.param((0.5, 0.5, 4.0), (16, 16, 4), (2.0, 2.0, 4.0), id="thick slices stay"),
+        pytest.param((3.0, 3.0, 3.0), (4, 4, 4), (3.0, 3.0, 3.0), id="coarse already"),
+        pytest.param((1.0, 1.0, 1.0), (8, 8, 1), (2.0, 2.0, 1.0), id="a single slice"),
+    ],
+)
+def test_shrinking_averages_blocks_and_moves_nothing(
+    spacing: tuple[float, ...], size: tuple[int, ...], expected: tuple[float, ...]
+) -> None:
+    image = sitk.Image(list(size), sitk.sitkFloat32)
+    image.SetSpacing(spacing)
+    ramp = sitk.PhysicalPointSource(sitk.sitkVectorFloat32, image.GetSize(), (0, 0, 0), spacing)
+    image = sitk.VectorIndexSelectionCast(ramp, 0)
+
+    small = shrink_to(image, 3.0)
+
+    assert small.GetSpacing() == pytest.approx(expected)
+    where = small.TransformIndexToPhysicalPoint((1, 1, 0))
+    assert small[1, 1, 0] == pytest.approx(where[0]), "a ramp keeps its value at each place"

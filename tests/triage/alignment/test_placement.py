@@ -1,0 +1,194 @@
+"""The atlas on a scan: arithmetic of masks and filters, and a head whose regions are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import labels_on, rigid, scanned, small_head
+from triage.alignment.images import isotropic_grid, to_sitk
+from triage.alignment.placement import (
+    BRAIN_STEM,
+    THALAMI,
+    Placement,
+    RegionLimits,
+    brain_grid,
+    mask_of,
+    place_atlas,
+    regions_on,
+    smooth_over,
+    tissue_group,
+)
+from triage.errors import NotAssessable
+from triage.model import Atlas, Mask, Volume
+
+# -- arithmetic ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("region", "group"),
+    [
+        pytest.param("thalamus_left", "thalamus", id="a side is dropped"),
+        pytest.param("pons", "brain_stem", id="brain stem"),
+        pytest.param("medulla", "brain_stem", id="brain stem, too"),
+        pytest.param("cortex_occipital_right", "cortex", id="lobes are one cortex"),
+        pytest.param("white_matter_right", "white", id="white matter"),
+        pytest.param("external_extreme_capsule_left", "white", id="capsules are white matter"),
+        pytest.param("lateral_ventricle_left", "csf", id="ventricle"),
+        pytest.param("sulcal_csf", "csf", id="sulci"),
+        pytest.param("putamen_left", "putamen", id="a group of its own"),
+    ],
+)
+def test_tissue_group(region: str, group: str) -> None:
+    assert tissue_group(region) == group
+
+
+def test_left_and_right_share_a_group(atlas: Atlas) -> None:
+    for name in atlas.label_names.values():
+        assert tissue_group(name) == tissue_group(name.replace("_left", "_right"))
+
+
+@pytest.mark.parametrize(
+    ("regions", "expected"),
+    [
+        pytest.param((), [False, False, False], id="noop: none"),
+        pytest.param(("a",), [False, True, False], id="one"),
+        pytest.param(("a", "b", "not there"), [False, True, True], id="two and an unknown"),
+    ],
+)
+def test_mask_of(regions: tuple[str, ...], expected: list[bool]) -> None:
+    assert mask_of(np.array([0, 1, 2]), {1: "a", 2: "b"}, regions).tolist() == expected
+
+
+@given(value=st.floats(-50, 50), sigma=st.floats(0.5, 4.0), seed=st.integers(0, 20))
+@settings(max_examples=15, deadline=None)
+def test_smoothing_a_constant_gives_the_constant(value: float, sigma: float, seed: int) -> None:
+    """Whatever the weights are, near any of them."""
+    weight = (np.random.default_rng(seed).random((9, 10, 11)) > 0.5).astype(np.float64)
+    np.testing.assert_allclose(
+        smooth_over(np.full(weight.shape, value), weight, sigma)[weight > 0], value, rtol=1e-4, atol=1e-12
+    )
+
+
+def test_smoothing_hears_only_what_has_weight() -> None:
+    values, weight = np.zeros((9, 9, 9)), np.ones((9, 9, 9))
+    values[4, 4, 4], weight[4, 4, 4] = 1000.0, 0.0
+    assert np.abs(smooth_over(values, weight, 1.5)).max() == 0.0
+
+
+def test_smoothing_far_from_any_weight_is_zero() -> None:
+    weight = np.zeros((40, 5, 5))
+    weight[0] = 1.0
+    assert smooth_over(np.ones(weight.shape), weight, 1.0)[30:].max() == 0.0
+
+
+# -- placements ------------------------------------------------------------------------------------
+
+
+def a_placement(matrix: np.ndarray, field: np.ndarray | None = None, affine: np.ndarray | None = None) -> Placement:
+    return Placement(matrix, field, affine)
+
+
+def test_a_linear_placement_maps_points_like_its_matrix() -> None:
+    matrix = rigid((5, 10, 15), (3, 2, 1))
+    point = (10.0, -20.0, 30.0)
+    assert a_placement(matrix).transform().TransformPoint(point) == pytest.approx((matrix @ [*point, 1])[:3])
+
+
+def test_the_deformation_comes_after_the_matrix() -> None:
+    """A field that adds (1, 2, 3) mm in template space within its box."""
+    field = np.broadcast_to([1.0, 2.0, 3.0], (20, 20, 20, 3)).copy()
+    matrix = rigid((0, 0, 90), (4, 0, 0))
+    placed = a_placement(matrix, field, np.diag([2.0, 2.0, 2.0, 1.0]))
+    point = (10.0, -8.0, 12.0)
+    expected = (rigid(shift_mm=(1, 2, 3)) @ matrix @ [*point, 1])[:3]
+    assert placed.transform().TransformPoint(point) == pytest.approx(expected)
+
+
+def test_the_atlas_placed_on_itself_is_itself(atlas: Atlas) -> None:
+    labels, brain = regions_on(to_sitk(atlas.labels, sitk.sitkUInt8), a_placement(np.eye(4)), atlas)
+    assert np.array_equal(labels.voxels, atlas.labels.voxels)
+    assert np.array_equal(brain.voxels > 0, atlas.brain_mask.voxels > 0)
+
+
+def test_the_brain_grid_is_the_box_of_the_brain(atlas: Atlas, head: Volume) -> None:
+    grid = brain_grid(head, a_placement(np.eye(4)), atlas, 2.0)
+    whole = isotropic_grid(to_sitk(head), 2.0)
+    assert grid.GetSpacing() == pytest.approx((2.0, 2.0, 2.0))
+    assert np.prod(grid.GetSize()) < 0.8 * np.prod(whole.GetSize())
+    _, brain = regions_on(grid, a_placement(np.eye(4)), atlas)
+    assert brain.voxels.sum() * 8 == pytest.approx(atlas.brain_mask.voxels.astype(bool).sum(), rel=0.02)
+
+
+def test_an_atlas_beside_the_scan_is_refused(atlas: Atlas, head: Volume) -> None:
+    with pytest.raises(NotAssessable) as refused:
+        brain_grid(head, a_placement(rigid(shift_mm=(900, 0, 0))), atlas, 2.0)
+    assert refused.value.code == "atlas_failed"
+
+
+# -- a head whose regions are known ----------------------------------------------------------------
+
+POSE = rigid((8, -5, 6), (4, 10, -8)) @ np.diag([0.93, 0.95, 0.9, 1.0])  # a smaller head, turned
+
+
+def dice(one: Mask, other: Mask) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+@pytest.fixture(scope="module")
+def patient(atlas: Atlas) -> Volume:
+    return scanned(small_head(atlas, POSE), seed=5, gain=4.0)
+
+
+@pytest.fixture(scope="module")
+def placement(patient: Volume, atlas: Atlas) -> Placement:
+    return place_atlas(patient, atlas, RegionLimits())
+
+
+@pytest.mark.parametrize("region", [*THALAMI, *BRAIN_STEM])
+def test_regions_are_found(region: str, placement: Placement, patient: Volume, atlas: Atlas) -> None:
+    found, _ = regions_on(to_sitk(patient), placement, atlas)
+    truth = labels_on(patient, atlas, POSE)
+    one, other = (mask_of(labels, atlas.label_names, [region]) for labels in (found.voxels, truth))
+    assert dice(one, other) > 0.85
+
+
+def test_left_stays_left(placement: Placement, patient: Volume, atlas: Atlas) -> None:
+    """LPS: left is at larger x."""
+    found, _ = regions_on(to_sitk(patient), placement, atlas)
+    x = [found.affine[0] @ _centre(mask_of(found.voxels, atlas.label_names, [side])) for side in THALAMI]
+    assert x[0] > x[1] + 10
+
+
+def _centre(mask: Mask) -> np.ndarray:
+    return np.array([*np.argwhere(mask).mean(axis=0)[::-1], 1.0])
+
+
+@pytest.mark.parametrize(
+    "scan",
+    [
+        pytest.param("ball", id="a phantom ball"),
+        pytest.param("crown", id="only the crown of a head"),
+    ],
+)
+def test_what_is_no_whole_head_is_refused(scan: str, head: Volume, atlas: Atlas) -> None:
+    with pytest.raises(NotAssessable) as refused:
+        place_atlas(a_ball() if scan == "ball" else crown_of(head), atlas, RegionLimits())
+    assert refused.value.code in ("atlas_failed", "coverage")
+
+
+def a_ball() -> Volume:
+    index = np.indices((60, 60, 60)) - 29.5
+    voxels = 100.0 * ((index**2).sum(axis=0) < 15**2)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    return Volume(voxels.astype(np.float32), affine)
+
+
+def crown_of(head: Volume) -> Volume:
+    start = int(head.voxels.shape[0] * 0.8)
+    affine = head.affine.copy()
+    affine[:3, 3] += affine[:3, 2] * start
+    return Volume(head.voxels[start:].copy(), affine)

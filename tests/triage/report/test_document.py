@@ -1,0 +1,225 @@
+"""The JSON document: exactly the contract's keys, plain and finite, and one golden file."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import a_finding, a_measurement, a_study, rigid
+from triage.model import (
+    Assessment,
+    BaselineChoice,
+    BaselineReport,
+    Category,
+    Course,
+    Decision,
+    Evolution,
+    Finding,
+    Lesion,
+    Measurement,
+    PatternCourse,
+    Presence,
+    Priority,
+    RegistrationResult,
+    RejectedBaseline,
+    SequenceKind,
+    SkippedSeries,
+    Stage,
+    Strength,
+    Trend,
+    TrendPoint,
+)
+from triage.report.document import DISCLAIMER, to_document
+from triage.signal.change import not_measured
+
+GOLDEN = Path(__file__).with_name("golden") / "assessment.json"
+
+# The contract others script against. Changed only together with schema_version.
+KEYS: dict[str, set[str]] = {
+    "": {
+        "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
+        "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution", "baseline_report",
+    },
+    "evolution": {"patterns", "trend", "later_loss"},
+    "evolution.later_loss": {"presence", "explanation", "evidence"},
+    "evolution.patterns": {"pattern", "state", "since", "reason"},
+    "evolution.trend": {"region", "quantity", "unit", "points"},
+    "evolution.trend.points": {
+        "study_instance_uid", "study_date", "days_after_infusion", "value", "uncertainty", "stage", "protocol",
+        "baseline_study_instance_uid",
+    },
+    "baseline_report": {"study_instance_uid", "study_date", "abnormal", "statements", "measurements", "lesions", "sites"},
+    "lesions": {
+        "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml", "prior_injury_mm",
+    },
+    "study": {"study_instance_uid", "study_date", "patient_id", "days_after_infusion"},
+    "baseline": {"study_instance_uid", "study_date", "reason", "rejected"},
+    "rejected": {"study_instance_uid", "reason"},
+    "series": {"series_instance_uid", "kind", "used_as", "reasons"},
+    "registration": {"accepted", "reason", "quality", "followup_to_baseline_lps_mm"},
+    "measurements": {
+        "region", "quantity", "value", "unit", "uncertainty", "baseline_value", "assessable", "reason",
+    },
+    "findings": {"pattern", "presence", "strength", "explanation", "evidence"},
+    "decision": {"category", "priority", "reasons"},
+}  # fmt: skip
+
+
+def an_assessment(**changes: Any) -> Assessment:
+    """One with something in every place."""
+    study = a_study(SequenceKind.FLAIR, SequenceKind.T1, uid="1.2.2")
+    values: dict[str, Any] = {
+        "study": study,
+        "days_after_infusion": 7,
+        "baseline": BaselineChoice(
+            "1.2.1", date(2026, 2, 20), "latest before the infusion", (RejectedBaseline("1.2.0", "no_flair: none"),)
+        ),
+        "used_as": {"1.2.2.1": "flair"},
+        "skipped": (SkippedSeries("1.2.2.2", "missing_slices", "2 gaps"), SkippedSeries("", "not_dicom", "1 files")),
+        "registration": RegistrationResult(True, None, {"similarity": 0.71}, rigid((0, 0, 90), (1.5, 0, -2))),
+        "measurements": (
+            Measurement("thalamus_left", "flair_change_percent", 17.25, "%", 1.5, 1.1, reason="reference: near"),
+            not_measured("medulla", "flair_change_percent", "%", "coverage: cut"),
+        ),
+        "findings": (
+            a_finding("A", Strength.SUSPECTED, explanation="both thalami rise"),
+            a_finding("B", presence=Presence.INDETERMINATE, explanation="not built"),
+        ),
+        "decision": Decision(
+            Category.NEUROTOXICITY_SUSPECTED, Priority.P2, ("pattern A suspected: both thalami rise",)
+        ),
+        "stage": Stage.FULL,
+        "notices": ("protocol: same",),
+        "timings_s": {"read": 0.5},
+        "versions": {"icansee": "0.1.0", "config_sha256": "00ff", "atlas": "1"},
+        "lesions": (Lesion(1, "new", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5, prior_injury_mm=2.0),),
+        "look_alikes": ("something else looks like this",),
+        "evolution": Evolution(
+            (PatternCourse("A", Course.WORSE, date(2026, 3, 5), "against 2026-03-05: thalamus_left"),),
+            (
+                Trend(
+                    "thalamus_left",
+                    "flair_change_percent",
+                    "%",
+                    (
+                        TrendPoint("1.2.15", date(2026, 3, 5), 2, 9.5, 1.5, "full", "same", "1.2.1"),
+                        TrendPoint("1.2.2", date(2026, 3, 10), 7, None, None, "full", None, "1.2.1"),
+                    ),
+                ),
+            ),
+            Finding("C", Presence.ABSENT, None, "no later loss", ("cortex_insula_left/volume_change_percent=-1.0 %",)),
+        ),
+        "baseline_report": BaselineReport(
+            "1.2.1",
+            date(2026, 2, 20),
+            True,
+            ("3 old lesions",),
+            (Measurement("brain", "lesion_volume_ml", 2.5, "mL"),),
+            (Lesion(1, "chronic", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5),),
+            ("white_matter_left",),
+        ),
+    }
+    return Assessment(**{**values, **changes})
+
+
+def parts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    if not name:
+        return [document]
+    if name == "rejected":
+        return list(document["baseline"]["rejected"])
+    found = [document]
+    for key in name.split("."):
+        values = [one[key] for one in found]
+        found = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    return found
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name or "document") for name in KEYS])
+def test_the_keys_are_exactly_those_of_the_contract(name: str) -> None:
+    found = parts(to_document(an_assessment()), name)
+    assert found
+    assert all(set(part) == KEYS[name] for part in found)
+
+
+def test_golden() -> None:
+    """A change here is a change of the contract. To accept one on purpose, write the document to the golden file."""
+    document = to_document(an_assessment())
+    assert json.loads(json.dumps(document)) == json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def test_words_are_those_of_the_contract() -> None:
+    """Every value of every enumeration the document can show."""
+    assert {c.value for c in Category} == {"neurotoxicity_suspected", "possible", "no_pattern", "not_assessable"}
+    assert {p.value for p in Priority} == {"P1", "P2", "P3", "unchanged"}
+    assert {p.value for p in Presence} == {"present", "absent", "indeterminate"}
+    assert {s.value for s in Strength} == {"possible", "suspected", "strong"}
+    assert {s.value for s in Stage} == {"first_look", "full"}
+    assert {c.value for c in Course} == {"new", "worse", "stable", "resolving", "resolved", "not_comparable"}
+
+
+def test_what_is_unknown_is_null() -> None:
+    bare = an_assessment(
+        study=a_study(day=None),
+        days_after_infusion=None,
+        baseline=None,
+        registration=None,
+        skipped=(),
+        measurements=(),
+        findings=(),
+    )
+    document = to_document(bare)
+    assert document["baseline"] is None
+    assert document["registration"] is None
+    assert document["study"]["study_date"] is None
+    assert document["study"]["days_after_infusion"] is None
+    assert document["measurements"] == document["findings"] == []
+
+
+def test_a_refused_series_carries_its_reason() -> None:
+    series = {row["series_instance_uid"]: row for row in to_document(an_assessment())["series"]}
+    assert series["1.2.2.2"]["reasons"][-1] == "missing_slices: 2 gaps"
+    assert series["1.2.2.2"]["kind"] == "t1"
+    assert series[""]["reasons"] == ["not_dicom: 1 files"]
+    assert series["1.2.2.1"]["used_as"] == "flair"
+
+
+def test_no_grade_and_no_name() -> None:
+    text = json.dumps(to_document(an_assessment()))
+    assert DISCLAIMER in text
+    assert "birth" not in text
+    assert "PatientName" not in text
+
+
+anything = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def plain(value: object) -> bool:
+    """Only what JSON has, and only finite numbers."""
+    if isinstance(value, dict):
+        return all(type(key) is str and plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(plain(item) for item in value)
+    return value is None or type(value) in (str, bool, int) or (type(value) is float and math.isfinite(value))
+
+
+@given(figure=st.floats(allow_nan=False, allow_infinity=False), spread=anything, seconds=anything, similarity=anything)
+def test_plain_finite_and_the_same_after_a_round_trip(
+    figure: float, spread: float, seconds: float, similarity: float
+) -> None:
+    assessment = an_assessment(
+        measurements=(a_measurement(value=figure, uncertainty=spread),),
+        timings_s={"read": np.float64(seconds)},
+        registration=RegistrationResult(False, "why", {"similarity": np.float64(similarity)}, np.eye(4)),
+    )
+    document = to_document(assessment)
+    assert plain(document)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["measurements"][0]["value"] == pytest.approx(figure, abs=1e-6)

@@ -1,0 +1,120 @@
+"""What has arrived and when -> ready or not, and by which rule."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.fakes import NOON
+from triage.model import SequenceKind
+from workers.announcements import SeriesCount, StudyCount
+from workers.arrival.completeness import Progress, SeriesFacts, decide, gap_free
+from workers.settings import ArrivalSettings
+
+SETTINGS = ArrivalSettings(quiet_period_s=30.0, flair_settle_s=1.0)
+
+
+def a_series(uid: str = "flair", kind: SequenceKind | None = SequenceKind.FLAIR, **changes: Any) -> SeriesFacts:
+    """A whole-brain FLAIR of 30 slices, its first image 10 s ago and its last 0.1 s ago."""
+    values: dict[str, Any] = {
+        "instances": 30,
+        "first_received_at": NOON - timedelta(seconds=10),
+        "last_received_at": NOON - timedelta(seconds=changes.pop("silent_s", 0.1)),
+        "gap_free": True,
+        "coverage_mm": 150.0,
+    }
+    return SeriesFacts(uid, kind, **{**values, **changes})
+
+
+def t1(began_s_ago: float) -> SeriesFacts:
+    return a_series("t1", SequenceKind.T1, first_received_at=NOON - timedelta(seconds=began_s_ago), silent_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("series", "rule"),
+    [
+        pytest.param([], "empty", id="noop: nothing stored"),
+        pytest.param([a_series(expected=30)], "flair_count", id="announced number reached"),
+        pytest.param([a_series(expected=31)], "waiting", id="one image short of the announced number"),
+        pytest.param([a_series(expected=31, silent_s=20)], "waiting", id="short of the number, however long it pauses"),
+        pytest.param([a_series(expected=31, silent_s=30)], "quiet_period", id="short of the number for good"),
+        pytest.param([a_series(expected=20, silent_s=0.5)], "waiting", id="more than announced: not believed"),
+        pytest.param([a_series(expected=20, silent_s=1)], "flair_settled", id="not believed, settled"),
+        pytest.param([a_series()], "waiting", id="gap-free, still coming"),
+        pytest.param([a_series(silent_s=1)], "flair_settled", id="gap-free and settled"),
+        pytest.param([a_series(silent_s=1, gap_free=False)], "waiting", id="a slice is missing"),
+        pytest.param([a_series(silent_s=1, gap_free=None)], "waiting", id="not measured: geometry unknown"),
+        pytest.param([a_series(silent_s=1, coverage_mm=60.0)], "waiting", id="half a head"),
+        pytest.param([a_series(silent_s=1, coverage_mm=None)], "waiting", id="not measured: coverage unknown"),
+        pytest.param([a_series(silent_s=0.6), t1(0.3)], "flair_followed", id="the next series has begun"),
+        pytest.param([a_series(silent_s=0.3), t1(0.2)], "waiting", id="next series begun, too soon to tell"),
+        pytest.param([a_series(silent_s=0.6), t1(5.0)], "waiting", id="side by side with a T1 is not followed by it"),
+        pytest.param([a_series("t1", SequenceKind.T1, silent_s=29)], "waiting", id="no FLAIR yet"),
+        pytest.param([a_series("t1", SequenceKind.T1, silent_s=30)], "quiet_period", id="no FLAIR at all"),
+        pytest.param([a_series("sr", SequenceKind.NOT_IMAGE, silent_s=30)], "quiet_period", id="result objects only"),
+        pytest.param([a_series(kind=None, silent_s=30)], "quiet_period", id="not measured: unreadable header"),
+        pytest.param([a_series(silent_s=40), t1(40)], "flair_settled", id="T1 still coming: not quiet, FLAIR complete"),
+        pytest.param(
+            [a_series("f1", expected=31), a_series("f2", expected=30)], "flair_count", id="second of two FLAIR series"
+        ),
+    ],
+)
+def test_fresh_study(series: list[SeriesFacts], rule: str) -> None:
+    verdict = decide(series, progress=Progress(), now=NOON, settings=SETTINGS)
+    assert verdict.rule == rule
+    assert verdict.ready is (rule not in ("waiting", "empty"))
+
+
+@pytest.mark.parametrize(
+    ("images", "closed", "rule"),
+    [
+        pytest.param({}, False, "flair_settled", id="noop: nothing announced"),
+        pytest.param({"flair": 30}, True, "announced", id="all there"),
+        pytest.param({"flair": 30, "t1": 5}, True, "flair_count", id="FLAIR is there, T1 is missing"),
+        pytest.param({"flair": 31}, True, "waiting", id="one FLAIR image is missing, though gap-free and settled"),
+        pytest.param({"flair": 31}, False, "flair_settled", id="the scanner is still at work: its numbers grow"),
+    ],
+)
+def test_announced_study(images: dict[str, int], closed: bool, rule: str) -> None:
+    counts = tuple(SeriesCount(uid, 30 if uid == "flair" else 0, number) for uid, number in images.items())
+    verdict = decide(
+        [a_series(silent_s=1)],
+        progress=Progress(),
+        now=NOON,
+        settings=SETTINGS,
+        announced=StudyCount(counts, closed=closed),
+    )
+    assert verdict.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("progress", "rule"),
+    [
+        pytest.param(Progress({"flair": 30}, taken_up=True), "waiting", id="seen and taken up: the rest is waited for"),
+        pytest.param(Progress({"flair": 30}, taken_up=False), "flair_count", id="seen, but no worker came: again"),
+        pytest.param(Progress({"flair": 29}, taken_up=True), "flair_count", id="a late FLAIR image"),
+        pytest.param(Progress({}, taken_up=True), "flair_count", id="not known what was seen: rather once too often"),
+    ],
+)
+def test_reopened_study(progress: Progress, rule: str) -> None:
+    series = [a_series(expected=30, silent_s=5), t1(4.0)]
+    assert decide(series, progress=progress, now=NOON, settings=SETTINGS).rule == rule
+
+
+@pytest.mark.parametrize(
+    ("positions_mm", "even"),
+    [
+        pytest.param([0, 5, 10, 15], True, id="even"),
+        pytest.param([15, 0, 10, 5], True, id="any order"),
+        pytest.param([0, 5.01, 9.99, 15], True, id="rounded positions"),
+        pytest.param([0, 5, 15, 20], False, id="one missing"),
+        pytest.param([0, 0, 5, 5, 10, 10], True, id="two echoes at each place"),
+        pytest.param([0, 5], None, id="two slices: not measured"),
+        pytest.param([], None, id="none: not measured"),
+        pytest.param([3, 3, 3], None, id="all at one place: not measured"),
+    ],
+)
+def test_gap_free(positions_mm: list[float], even: bool | None) -> None:
+    assert gap_free(positions_mm) is even

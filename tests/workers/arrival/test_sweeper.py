@@ -1,0 +1,246 @@
+"""Studies arriving and waiting -> which are marked ready, which are rung for; also with broker or index away."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.fake_index import InMemoryIndex
+from tests.fakes import FakeBell, FakeClock, FakeFiles, an_instance
+from triage.errors import NotAssessable, Transient
+from triage.model import SequenceKind
+from workers.arrival.probe import SeriesProbe
+from workers.arrival.sweeper import Pass, Sweeper
+from workers.config import Settings
+from workers.ports import StudyState
+from workers.settings import ArrivalSettings
+
+STUDY = "1.2.3"
+QUIET_S = ArrivalSettings().quiet_period_s
+
+
+class Beat:
+    """A sweeper over fakes. kind: what every header shows; slices lie 5 mm apart in the order of their number."""
+
+    def __init__(self) -> None:
+        self.index, self.bell, self.clock = InMemoryIndex(), FakeBell(), FakeClock()
+        self.kind: SequenceKind | Exception = SequenceKind.FLAIR
+        self.headers_read = 0
+        self.epoch = "one"
+        self.sweeper = self.started()
+
+    def started(self) -> Sweeper:
+        probe = SeriesProbe(self.index, FakeFiles(), kind_of=self._kind_of, position_of=self._position_of)
+        return Sweeper(self.index, self.bell, self.clock, probe, Settings(), broker_epoch=lambda: self.epoch)
+
+    def _kind_of(self, path: Path) -> SequenceKind:
+        self.headers_read += 1
+        if isinstance(self.kind, Exception):
+            raise self.kind
+        return self.kind
+
+    def _position_of(self, path: Path) -> float | None:
+        return 5.0 * int(path.stem.split(".")[-1])
+
+    def arrive(self, count: int = 30, *, study: str = STUDY, first: int = 1, **changes: object) -> None:
+        rows = [an_instance(study, n, received_at=self.clock.now(), **changes) for n in range(first, first + count)]
+        self.index.record_instances(rows)
+
+    def state(self, study: str = STUDY) -> StudyState:
+        row = self.index.study(study)
+        assert row is not None
+        return row.state
+
+
+class TestArrivals:
+    def test_announced_number_reached(self) -> None:
+        beat = Beat()
+        beat.arrive(29, images_in_acquisition=30)
+        assert beat.sweeper.arrivals() == 0
+        beat.arrive(1, first=30, images_in_acquisition=30)
+        assert beat.sweeper.arrivals() == 1
+        assert beat.state() is StudyState.READY
+        assert beat.bell.rings == [STUDY]
+
+    def test_settled_without_a_number(self) -> None:
+        beat = Beat()
+        beat.arrive(30)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1.0)
+        assert beat.sweeper.arrivals() == 1
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            pytest.param(SequenceKind.NOT_IMAGE, id="result objects only"),
+            pytest.param(NotAssessable("not_dicom", "unreadable"), id="not measured: unreadable header"),
+        ],
+    )
+    def test_without_flair_after_the_quiet_period(self, kind: SequenceKind | Exception) -> None:
+        beat = Beat()
+        beat.kind = kind
+        beat.arrive(2)
+        beat.clock.advance(QUIET_S - 1)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1)
+        assert beat.sweeper.arrivals() == 1
+
+    def test_one_header_per_series_is_read(self) -> None:
+        beat = Beat()
+        beat.arrive(10)
+        beat.sweeper.arrivals()
+        beat.arrive(10, first=11)
+        beat.sweeper.arrivals()
+        assert beat.headers_read == 1
+
+    def test_the_rest_of_a_study_that_was_taken_up_waits_for_the_quiet_period(self) -> None:
+        beat = Beat()
+        beat.arrive(30, images_in_acquisition=30)
+        beat.sweeper.arrivals()
+        assert beat.index.claim(STUDY, owner="w", now=beat.clock.now(), lease_s=600) is not None
+        beat.kind = SequenceKind.T1
+        beat.arrive(5, first=31, series_instance_uid="t1")
+        beat.clock.advance(QUIET_S - 10)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(10)
+        assert beat.sweeper.arrivals() == 1
+
+    def test_a_study_reopened_before_a_worker_came_is_ready_again(self) -> None:
+        beat = Beat()
+        beat.arrive(30, images_in_acquisition=30)
+        beat.sweeper.arrivals()
+        beat.kind = SequenceKind.T1
+        beat.arrive(5, first=31, series_instance_uid="t1")
+        assert beat.sweeper.arrivals() == 1
+
+    def test_a_broker_that_is_away_does_not_keep_a_study_from_being_ready(self) -> None:
+        beat = Beat()
+        beat.bell.away = True
+        beat.arrive(30, images_in_acquisition=30)
+        assert beat.sweeper.arrivals() == 1
+        beat.bell.away = False
+        assert beat.sweeper.ring_due() == 1
+
+    def test_a_study_that_cannot_be_looked_at_is_handed_over_after_the_quiet_period(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        beat = Beat()
+        beat.arrive(30)
+
+        def broken(*_: object) -> list[object]:
+            raise NotImplementedError("a header that the library cannot read")
+
+        monkeypatch.setattr(SeriesProbe, "facts", broken)
+        beat.clock.advance(QUIET_S - 1)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1)
+        assert beat.sweeper.arrivals() == 1
+        assert beat.state() is StudyState.READY
+        assert len(beat.bell.rings) == 1
+
+    def test_one_bad_study_does_not_hold_up_the_others(self) -> None:
+        beat = Beat()
+        beat.arrive(30, study="1.1")
+        beat.kind = KeyError("broken")
+        beat.sweeper.arrivals()
+        beat.kind = SequenceKind.FLAIR
+        beat.arrive(30, study="1.2", images_in_acquisition=30)
+        assert beat.sweeper.arrivals() == 1
+
+    def test_a_beat_started_again_finds_everything_in_the_index(self) -> None:
+        beat = Beat()
+        beat.arrive(30)
+        beat.sweeper.arrivals()
+        beat.clock.advance(1)
+        assert beat.started().arrivals() == 1
+
+    @pytest.mark.parametrize(
+        ("infusion", "urgent"),
+        [
+            pytest.param(None, [], id="no date known"),
+            pytest.param(date(2026, 3, 1), [STUDY], id="after the infusion"),
+            pytest.param(date(2026, 4, 1), [], id="before the infusion"),
+        ],
+    )
+    def test_followups_go_first(self, infusion: date | None, urgent: list[str]) -> None:
+        beat = Beat()
+        if infusion:
+            beat.index.set_infusion_date("P1", infusion)
+        beat.arrive(30, images_in_acquisition=30)
+        beat.sweeper.arrivals()
+        assert beat.bell.urgent == urgent
+
+
+class TestRinging:
+    def due(self, *studies: str) -> Beat:
+        beat = Beat()
+        for study in studies:
+            beat.arrive(3, study=study)
+            beat.index.mark_ready(study, now=beat.clock.now(), reason="test")
+        return beat
+
+    def test_noop_nothing_due(self) -> None:
+        beat = Beat()
+        assert beat.sweeper.ring_due() == 0
+        assert beat.bell.rings == []
+
+    def test_rung_again_ever_more_rarely(self) -> None:
+        beat = self.due(STUDY)
+        rung_after_s = []
+        for second in range(600):
+            if beat.sweeper.ring_due():
+                rung_after_s.append(second)
+            beat.clock.advance(1)
+        assert rung_after_s == [0, 10, 30, 70, 150, 310]
+
+    def test_all_are_rung_again_when_the_broker_was_started_anew(self) -> None:
+        beat = self.due("1.1", "1.2")
+        assert beat.sweeper.ring_due() == 2
+        beat.clock.advance(1)
+        assert beat.sweeper.ring_due() == 0
+        beat.epoch = "two"
+        assert beat.sweeper.ring_due() == 2
+
+    def test_a_study_somebody_works_on_is_left_alone_until_its_lease_runs_out(self) -> None:
+        beat = self.due(STUDY)
+        beat.index.claim(STUDY, owner="w", now=beat.clock.now(), lease_s=30)
+        assert beat.sweeper.ring_due() == 0
+        beat.clock.advance(30)
+        assert beat.sweeper.ring_due() == 1
+
+    def test_a_new_attempt_is_rung_for_at_once(self) -> None:
+        beat = self.due(STUDY)
+        beat.sweeper.ring_due()
+        claim = beat.index.claim(STUDY, owner="w", now=beat.clock.now(), lease_s=30)
+        assert claim is not None
+        beat.index.fail(claim, reason="x", retry_at=beat.clock.now(), now=beat.clock.now())
+        assert beat.sweeper.ring_due() == 1
+
+    def test_a_ring_that_fails_is_not_taken_for_rung(self) -> None:
+        beat = self.due(STUDY)
+        beat.bell.away = True
+        with pytest.raises(Transient):
+            beat.sweeper.ring_due()
+        beat.bell.away = False
+        assert beat.sweeper.ring_due() == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(Transient("away"), id="known"), pytest.param(KeyError("x"), id="a bug of ours")]
+)
+def test_a_pass_that_fails_is_tried_again(fault: Exception) -> None:
+    faults: list[Exception] = [fault]
+    calls = []
+
+    def work() -> int:
+        calls.append(1)
+        if faults:
+            raise faults.pop()
+        return 0
+
+    job = Pass("test", work, every_s=0.0)
+    job.run()
+    job.run()
+    assert len(calls) == 2

@@ -1,0 +1,69 @@
+"""The conflicts folder is the record: what lies there gets its row, at the latest when the disk gives it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.workers.reading.data_sets import a_data_set, put
+from triage.errors import Transient
+from workers.files.store import FileStore
+from workers.index import conflicts
+from workers.index.conflicts import ConflictWatch
+from workers.ports import ConflictRow
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    found = FileStore(tmp_path)
+    for pixels in (b"\1\2", b"\3\4"):
+        put(found, a_data_set(1, pixels=pixels))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        pytest.param(None, [1, 0], id="noop: read, and not again"),
+        pytest.param(OSError(errno.EIO, "Input/output error"), [0, 1], id="the disk does not give it at first"),
+    ],
+)
+def test_looked_for_until_it_is_read(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch, fault: OSError | None, seen: list[int]
+) -> None:
+    rows: list[ConflictRow] = []
+    watch = ConflictWatch(store, rows.extend)
+
+    def fail(_path: Path) -> ConflictRow:
+        assert fault is not None
+        raise fault
+
+    with monkeypatch.context() as patch:
+        if fault is not None:
+            patch.setattr(conflicts, "read_conflict", fail)
+        found = [watch.look()]
+    found.append(watch.look())
+    assert found == seen
+    assert len(rows) == 1
+
+
+def test_what_is_no_object_is_left_alone(store: FileStore) -> None:
+    (store.conflicts / "notes.dcm").write_bytes(b"somebody's notes")
+    rows: list[ConflictRow] = []
+    watch = ConflictWatch(store, rows.extend)
+    assert [watch.look(), watch.look()] == [1, 0]
+
+
+def test_rows_are_written_when_the_index_is_back(store: FileStore) -> None:
+    away = [Transient("away")]
+
+    def record(rows: list[ConflictRow]) -> None:
+        if away:
+            raise away.pop()
+
+    watch = ConflictWatch(store, record)  # type: ignore[arg-type]
+    with pytest.raises(Transient):
+        watch.look()
+    assert watch.look() == 1

@@ -1,0 +1,15 @@
+"""The in-memory index keeps the contract of the real one, so that tests on it mean something."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fake_index import InMemoryIndex
+from tests.workers.index.index_contract import IndexContract
+from workers.ports import StudyIndex
+
+
+class TestInMemoryIndex(IndexContract):
+    @pytest.fixture
+    def index(self) -> StudyIndex:
+        return InMemoryIndex()

@@ -1,0 +1,55 @@
+"""Outcomes in, folders of results out; nothing outside the results folder is ever named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import an_assessment, some_images
+from triage.model import Stage
+from workers.outputs.results import ResultFolder
+
+
+def an_outcome(stage: Stage = Stage.FULL) -> object:
+    from triage.assessment import Outcome
+
+    return Outcome(assessment=an_assessment(some_images("1.2.3").study, stage), evidence=None)
+
+
+def test_a_document_is_written_and_written_again(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path)
+    for _ in range(2):
+        folder.write("1.2.3", 1, an_outcome())  # type: ignore[arg-type]
+    document = json.loads((tmp_path / "1.2.3" / "r1-full" / "document.json").read_text())
+    assert document["study"]["study_instance_uid"] == "1.2.3"
+    assert [entry.name for entry in (tmp_path / "1.2.3").iterdir()] == ["r1-full"]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "newest"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param(["r1-first_look"], "r1-first_look", id="first look only"),
+        pytest.param(["r1-first_look", "r1-full"], "r1-full", id="full over first look"),
+        pytest.param(["r9-full", "r10-first_look"], "r10-first_look", id="revisions are numbers"),
+        pytest.param([".r3-full.tmp"], None, id="noop: half written"),
+    ],
+)
+def test_newest_picture(tmp_path: Path, pictures: list[str], newest: str | None) -> None:
+    for name in pictures:
+        (tmp_path / "1.2.3" / name).mkdir(parents=True)
+        (tmp_path / "1.2.3" / name / "evidence.png").write_bytes(b"png")
+    picture = ResultFolder(tmp_path).picture("1.2.3")
+    assert (picture.parent.name if picture else None) == newest
+
+
+@pytest.mark.parametrize("uid", ["..", ".", "", "../1.2", "1/2", "1.2\n", "1" * 65, "a.b"])
+def test_what_is_no_uid_names_no_folder(tmp_path: Path, uid: str) -> None:
+    folder = ResultFolder(tmp_path / "results")
+    (tmp_path / "r1-full").mkdir()
+    (tmp_path / "r1-full" / "evidence.png").write_bytes(b"secret")
+    assert folder.picture(uid) is None
+    with pytest.raises(ValueError, match="not a UID"):
+        folder.place(uid, 1, "full")

@@ -1,0 +1,72 @@
+"""The fakes of one node, wired, for tests of the use cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fake_index import InMemoryIndex
+from tests.fakes import (
+    FakeBell,
+    FakeClock,
+    FakeEngine,
+    FakeFiles,
+    FakeReader,
+    FakeResults,
+    FakeStorage,
+    an_instance,
+)
+from triage.model import StudyImages
+from workers.config import Settings
+from workers.studies.assess import Deps, Result, assess_study
+from workers.studies.baselines import BaselineShelf
+
+STUDY = "1.2.3"
+
+
+class Node:
+    """The fakes of one node, wired."""
+
+    def __init__(self, tmp_path: Path, *images: StudyImages, engine: FakeEngine | None = None) -> None:
+        self.settings = Settings()
+        self.index = InMemoryIndex()
+        self.clock = FakeClock()
+        self.bell = FakeBell()
+        self.reader = FakeReader(*images)
+        self.engine = engine or FakeEngine()
+        self.results = FakeResults()
+        self.storage = FakeStorage()
+        self.deps = Deps(
+            settings=self.settings,
+            index=self.index,
+            files=FakeFiles(),
+            clock=self.clock,
+            bell=self.bell,
+            reader=self.reader,
+            engine=self.engine,
+            shelf=BaselineShelf(tmp_path, lambda: "key", self.storage),
+            results=self.results,
+        )
+        for image in images:
+            self.arrive(image)
+
+    def arrive(self, images: StudyImages, *, ready: bool = True, number: int = 1) -> None:
+        study = images.study
+        row = an_instance(
+            study.study_instance_uid,
+            number,
+            study_date=study.study_date,
+            patient_id=study.patient.patient_id,
+            received_at=self.clock.now(),
+        )
+        self.index.record_instances([row])
+        if ready:
+            self.index.mark_ready(study.study_instance_uid, now=self.clock.now(), reason="test")
+
+    def ring(self, study: str = STUDY, owner: str = "worker") -> Result:
+        return assess_study(study, self.deps, owner=owner)
+
+    def stages(self, study: str = STUDY) -> list[tuple[int, str]]:
+        return [(version["revision"], version["stage"]) for version in self.index.assessments(study)]
+
+    def done(self, what: str) -> list[str]:
+        return [study for call, study, _ in self.engine.calls if call == what]

@@ -1,0 +1,186 @@
+"""Everything that can go wrong in an attempt, and how often a study is tried."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import (
+    SUSPECTED,
+    FakeEngine,
+    some_images,
+)
+from tests.workers.studies.deciding import STUDY, Node
+from triage.errors import NotAssessable, Transient
+from workers.ports import StudyState
+from workers.studies.assess import Result, attempts_used_up, task_lost
+
+
+def abandon(node: Node, times: int) -> None:
+    """As many workers take the study and die without a word."""
+    for _ in range(times):
+        assert node.index.claim(STUDY, owner="dead", now=node.clock.now(), lease_s=30) is not None
+        node.clock.advance(31)
+
+
+class TestFaults:
+    def test_a_refusal_is_a_stored_decision_with_its_code(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.reader.faults = [NotAssessable("mixed_patients", "one study carries 2 patient IDs")]
+
+        assert node.ring() is Result.DECIDED
+        document = node.index.assessment(STUDY)
+        assert document is not None
+        assert document["decision"]["category"] == "not_assessable"
+        assert document["decision"]["priority"] == "unchanged"
+        assert document["decision"]["reasons"] == ["mixed_patients: one study carries 2 patient IDs"]
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert row.state is StudyState.ASSESSED
+
+    def test_a_transient_fault_is_tried_again_later_without_end(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.reader.faults = [Transient("disk busy") for _ in range(12)]
+
+        for _ in range(12):
+            assert node.ring() is Result.RETRY
+            assert node.ring() is Result.NOTHING_TO_DO, "not before its time"
+            node.clock.advance(300)
+        assert node.ring() is Result.DECIDED
+
+    def test_a_file_that_cannot_be_read_is_not_named(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.reader.faults = [OSError(errno.EIO, "Input/output error", f"/store/{STUDY}.dcm")]
+
+        assert node.ring() is Result.RETRY
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert row.failure == "transient (attempt 1): OSError: [Errno 5] Input/output error"
+
+    def test_a_bug_is_tried_again_and_then_fails_visibly(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.reader.faults = [ZeroDivisionError("PatientName^Secret") for _ in range(4)]
+        results = []
+        for _ in range(4):
+            results.append(node.ring())
+            node.clock.advance(300)
+
+        assert results == [Result.RETRY, Result.RETRY, Result.RETRY, Result.FAILED]
+        row, document = node.index.study(STUDY), node.index.assessment(STUDY)
+        assert row is not None
+        assert document is not None
+        assert row.state is StudyState.FAILED
+        assert document["decision"]["category"] == "not_assessable"
+        assert document["decision"]["reasons"][0].startswith("processing_failed: ")
+        assert "Secret" not in f"{row.failure} {document}", "the text of an unexpected error may quote a header"
+
+    def test_a_study_that_kills_its_worker_every_time_fails_visibly(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        abandon(node, node.settings.queue.max_killed_attempts)
+
+        assert node.ring() is Result.FAILED
+        assert node.engine.calls == []
+        document = node.index.assessment(STUDY)
+        assert document is not None
+        assert "processing_failed" in document["decision"]["reasons"][0]
+        assert "8 attempts" in document["decision"]["reasons"][0]
+
+    def test_a_study_whose_worker_is_killed_more_often_than_a_bug_may_show_is_still_decided(
+        self, tmp_path: Path
+    ) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        abandon(node, node.settings.queue.max_killed_attempts - 1)
+        assert node.ring() is Result.DECIDED
+
+    def test_a_first_look_of_this_revision_survives_a_failed_full_assessment(self, tmp_path: Path) -> None:
+        def fail(stage: str) -> None:
+            if stage == "full":
+                raise ZeroDivisionError
+
+        node = Node(tmp_path, some_images(STUDY), engine=FakeEngine(first=SUSPECTED, before=fail))
+        for _ in range(4):
+            result = node.ring()
+            node.clock.advance(300)
+        assert result is Result.FAILED
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.category, row.priority) == (StudyState.FAILED, "neurotoxicity_suspected", "P1")
+
+    def test_a_lost_lease_stores_nothing(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+
+        def taken_over(_stage: str) -> None:
+            node.clock.advance(31)
+            assert node.index.claim(STUDY, owner="other", now=node.clock.now(), lease_s=30) is not None
+
+        node.engine.before = taken_over
+        assert node.ring() is Result.LEASE_LOST
+        assert node.stages() == []
+        assert node.results.written == []
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert row.lease_owner == "other"
+
+    def test_files_that_cannot_be_written_do_not_undo_the_decision(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.results.fault = OSError("disk full")
+
+        assert node.ring() is Result.DECIDED
+        assert node.stages() == [(1, "first_look"), (1, "full")]
+
+    def test_an_index_that_is_away_is_the_callers_to_wait_for(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.index.away = True
+        with pytest.raises(Transient):
+            node.ring()
+
+
+class TestTaskLost:
+    """The pool child was ended at the time limit; its parent records it."""
+
+    def test_tried_again_after_the_delay(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.index.claim(STUDY, owner="w1", now=node.clock.now(), lease_s=30)
+        task_lost(STUDY, node.deps, owner="w1", reason="time limit")
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.lease_until, row.failure) == (StudyState.READY, None, "time limit")
+        node.clock.advance(10)
+        assert node.ring() is Result.DECIDED
+
+    def test_last_attempt_fails_visibly(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        for _ in range(4):
+            node.index.claim(STUDY, owner="w1", now=node.clock.now(), lease_s=30)
+            task_lost(STUDY, node.deps, owner="w1", reason="time limit")
+            node.clock.advance(300)
+        row = node.index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.category) == (StudyState.FAILED, "not_assessable")
+
+    def test_noop_when_another_worker_has_the_study(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.index.claim(STUDY, owner="w2", now=node.clock.now(), lease_s=30)
+        before = node.index.study(STUDY)
+        task_lost(STUDY, node.deps, owner="w1", reason="time limit")
+        assert node.index.study(STUDY) == before
+
+
+@pytest.mark.parametrize(
+    ("attempt", "last_failure", "used_up"),
+    [
+        pytest.param(1, None, False, id="first attempt"),
+        pytest.param(4, "bug (attempt 3): KeyError", False, id="last allowed attempt"),
+        pytest.param(5, None, True, id="four workers died without a word"),
+        pytest.param(5, "transient (attempt 4): Transient: disk", False, id="the last one ended in a transient fault"),
+        pytest.param(6, "transient (attempt 4): Transient: disk", True, id="died after a transient fault"),
+    ],
+)
+def test_attempts_used_up(tmp_path: Path, attempt: int, last_failure: str | None, used_up: bool) -> None:
+    node = Node(tmp_path, some_images(STUDY))
+    claim = node.index.claim(STUDY, owner="w", now=node.clock.now(), lease_s=30)
+    assert claim is not None
+    assert attempts_used_up(replace(claim, attempt=attempt), last_failure, 4) is used_up

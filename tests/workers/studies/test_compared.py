@@ -1,0 +1,152 @@
+"""Which baseline a study is compared with, and when it is prepared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import (
+    an_instance,
+    some_images,
+)
+from tests.workers.studies.deciding import Node
+from triage.errors import Transient
+from triage.model import SequenceKind
+from workers.studies.assess import Result, prepare_ahead
+from workers.studies.baselines import earlier_documents
+
+
+class TestBaseline:
+    BASE, FOLLOWUP = "1.1", "1.9"
+
+    def both(self, tmp_path: Path, **base: object) -> Node:
+        """A baseline of 2026-02-20 and a follow-up of 2026-03-10, infusion on 2026-03-01."""
+        baseline = some_images(self.BASE, day=date(2026, 2, 20), **base)  # type: ignore[arg-type]
+        node = Node(tmp_path, baseline, some_images(self.FOLLOWUP, day=date(2026, 3, 10)))
+        node.index.set_infusion_date("P1", date(2026, 3, 1))
+        return node
+
+    def test_the_course_is_read_from_earlier_documents_of_the_same_person(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        later = some_images("1.95", day=date(2026, 3, 20))
+        stranger = some_images("1.5", day=date(2026, 3, 5), birth_date=date(1950, 1, 1))
+        node.reader.images |= {i.study.study_instance_uid: i for i in (later, stranger)}
+        node.arrive(later)
+        node.index.record_instances(
+            [an_instance("1.5", study_date=date(2026, 3, 5), patient_id="P1", birth_date=date(1950, 1, 1))]
+        )
+        node.index.mark_ready("1.5", now=node.clock.now(), reason="test")
+        node.ring(self.BASE)
+        assert node.engine.contexts[-1].earlier == [], "the first study has nothing before it"
+        for study in ("1.5", self.FOLLOWUP):
+            node.ring(study)
+        claim = node.index.claim("1.95", owner="w", now=node.clock.now(), lease_s=30)
+        assert claim is not None
+        row = node.index.study("1.95")
+        assert row is not None
+        found = earlier_documents(replace(row, birth_date=date(1980, 1, 1)), node.deps)
+        assert {d["study"]["study_instance_uid"] for d in found} == {self.BASE, self.FOLLOWUP}
+        assert found == earlier_documents(replace(row, birth_date=date(1980, 1, 1)), node.deps)
+        assert earlier_documents(replace(row, patient_id=""), node.deps) == [], "an empty id is nobody"
+
+    def test_prepared_ahead_and_used(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        node.ring(self.BASE)
+        assert node.done("prepare") == [self.BASE]
+        node.ring(self.FOLLOWUP)
+        assert node.done("prepare") == [self.BASE], (
+            "taken from the shelf, and a study after the infusion is no baseline"
+        )
+        assert ("first_look", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls
+        assert ("full", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls
+        document = node.index.assessment(self.FOLLOWUP)
+        assert document is not None
+        assert document["baseline"]["study_instance_uid"] == self.BASE
+
+    def test_prepared_later_when_somebody_offers_to(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        later: list[str] = []
+        node.deps = replace(node.deps, prepare_later=later.append)
+        node.ring(self.BASE)
+        assert (later, node.done("prepare")) == ([self.BASE], [])
+        prepare_ahead(self.BASE, node.deps)
+        prepare_ahead(self.BASE, node.deps)
+        assert node.done("prepare") == [self.BASE], "once"
+
+    def test_noop_nothing_to_prepare_before_the_decision(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        prepare_ahead(self.BASE, node.deps)
+        prepare_ahead("9.9", node.deps)
+        assert node.done("prepare") == []
+
+    def test_a_broker_that_does_not_take_the_preparation_costs_no_decision(self, tmp_path: Path) -> None:
+        def away(_study: str) -> None:
+            raise Transient("away")
+
+        node = self.both(tmp_path)
+        node.deps = replace(node.deps, prepare_later=away)
+        assert node.ring(self.BASE) is Result.DECIDED
+
+    def test_prepared_when_needed_if_it_was_not_before(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        node.ring(self.FOLLOWUP)
+        assert ("full", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls
+
+    def test_an_unfit_baseline_is_a_rejected_candidate_and_found_out_once(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        node.engine.unfit_baselines = {self.BASE}
+        node.ring(self.FOLLOWUP)
+        assert ("full", self.FOLLOWUP, None) in node.engine.calls
+        node.index.requeue(self.FOLLOWUP, now=node.clock.now())
+        node.ring(self.FOLLOWUP)
+        assert node.done("prepare") == [self.BASE]
+
+    @pytest.mark.parametrize(
+        "base",
+        [
+            pytest.param({"kinds": (SequenceKind.T1,)}, id="no FLAIR"),
+            pytest.param({"birth_date": date(1970, 1, 1)}, id="another birth date"),
+        ],
+    )
+    def test_not_compared(self, tmp_path: Path, base: dict[str, object]) -> None:
+        node = self.both(tmp_path, **base)
+        followup = some_images(self.FOLLOWUP, day=date(2026, 3, 10), birth_date=date(1980, 1, 1))
+        node.reader.images[self.FOLLOWUP] = followup
+        node.ring(self.FOLLOWUP)
+        assert ("full", self.FOLLOWUP, None) in node.engine.calls
+        assert node.done("prepare") == []
+
+    def test_an_empty_patient_id_is_no_identity(self, tmp_path: Path) -> None:
+        node = Node(
+            tmp_path,
+            some_images(self.BASE, day=date(2026, 2, 20), patient_id=""),
+            some_images(self.FOLLOWUP, day=date(2026, 3, 10), patient_id=""),
+        )
+        node.ring(self.FOLLOWUP)
+        assert ("full", self.FOLLOWUP, None) in node.engine.calls
+
+    def test_a_baseline_that_arrives_after_its_followup_wakes_it_once(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(self.FOLLOWUP, day=date(2026, 3, 10)))
+        node.ring(self.FOLLOWUP)
+        baseline = some_images(self.BASE, day=date(2026, 2, 20))
+        node.reader.images[self.BASE] = baseline
+        node.arrive(baseline)
+
+        node.ring(self.BASE)
+        assert node.bell.rings == [self.FOLLOWUP]
+        node.ring(self.FOLLOWUP)
+        assert ("full", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls
+        assert node.bell.rings == [self.FOLLOWUP], "the follow-up wakes nobody in turn"
+
+        node.index.requeue(self.BASE, now=node.clock.now())
+        node.ring(self.BASE)
+        assert node.bell.rings == [self.FOLLOWUP], "only the first decision of a baseline wakes"
+
+    def test_noop_a_later_study_wakes_nobody(self, tmp_path: Path) -> None:
+        node = self.both(tmp_path)
+        node.ring(self.BASE)
+        node.ring(self.FOLLOWUP)
+        assert node.bell.rings == []

@@ -1,0 +1,160 @@
+"""A registered pair in, both dates on one half-way grid and one intensity scale out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from triage.alignment.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
+from triage.alignment.normalisation import CommonScale, common_scale, robust_sd
+from triage.alignment.registration import half_way
+from triage.alignment.session import Session
+from triage.errors import NotAssessable
+from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
+from triage.signal.change import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Both dates on the half-way grid (``image_grid``, LPS mm). followup_to_half_way: (4, 4), LPS mm to LPS mm."""
+
+    grid: Grid
+    image_grid: sitk.Image
+    scale: CommonScale
+    followup_to_half_way: Affine
+
+
+def on_common_grid(
+    followup: sitk.Image,
+    baseline: sitk.Image,
+    anatomy: tuple[Volume, Volume, Mapping[int, str]],
+    registration: RegistrationResult,
+    spacing: float,
+) -> Pair:
+    """Both dates and the regions on one cubic grid half-way between them, equally interpolated and equally blurred.
+
+    Args:
+        anatomy: region labels and brain mask in baseline space, label -> region.
+        spacing: of the cubic grid, mm.
+
+    Raises:
+        NotAssessable: ``no_reference_tissue``, see triage.alignment.normalisation.
+    """
+    region_labels, brain_mask, names = anatomy
+    to_half = half_way(registration.followup_to_baseline)  # follow-up -> half-way, and half-way -> baseline
+    brain = to_sitk(brain_mask, sitk.sitkUInt8)
+    grid = isotropic_grid(brain, spacing)  # the brain box of the baseline, carried half-way
+    grid = _moved_grid(grid, inverse(to_half))
+    f_blurred, b_blurred = equal_blur(followup, baseline, spacing)
+    f = resample(f_blurred, grid, affine_transform(inverse(to_half)))
+    b = resample(b_blurred, grid, affine_transform(to_half))
+    labels = resample(to_sitk(region_labels, sitk.sitkUInt8), grid, affine_transform(to_half), how=NEAREST)
+    seen = _inside(followup, grid, inverse(to_half)) & _inside(baseline, grid, to_half)
+    arrays = Grid(sitk.GetArrayFromImage(labels), names, seen, spacing)
+    scale = common_scale(sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, names, seen)
+    return Pair(arrays, grid, scale, to_half)
+
+
+def tissue_spread(pair: Pair) -> float:
+    """Robust sd of the log ratio over brain tissue in view: what one scale and a smooth field do not explain between two scans of one head.
+
+    Two FLAIRs leave their noise; an image of another contrast leaves its contrast, although its edges lie where they should.
+    """
+    level = pair.scale.baseline_level
+    tissue = (pair.grid.labels > 0) & pair.grid.seen & (level > 0.6) & (level < 1.9) & np.isfinite(pair.scale.change)
+    return robust_sd(pair.scale.change[tissue])
+
+
+def carried(
+    pair: Pair, volume: Volume, to_anchor: Affine, *, followup: bool, how: int = sitk.sitkLinear, blur_mm: float = 0.0
+) -> Voxels:
+    """Any series of either date on the half-way grid, (k, j, i) float32.
+
+    Args:
+        to_anchor: (4, 4), points of the series -> points of its date's FLAIR, LPS mm.
+        blur_mm: resolution (FWHM) it is blurred to first, per axis and only where it is finer; 0: as it is.
+    """
+    to_flair = inverse(pair.followup_to_half_way) if followup else pair.followup_to_half_way
+    image = to_sitk(volume)
+    for axis, spacing in enumerate(image.GetSpacing()):
+        if blur_mm > spacing and image.GetSize()[axis] >= 4:
+            image = sitk.RecursiveGaussian(image, sigma=float(np.sqrt(blur_mm**2 - spacing**2)) / 2.355, direction=axis)
+    transform = affine_transform(inverse(to_anchor) @ to_flair)
+    return np.asarray(sitk.GetArrayFromImage(resample(image, pair.image_grid, transform, how=how)), dtype=np.float32)
+
+
+def contrasts(
+    pair: Pair, followup: Session, baseline: Session, kinds: Iterable[SequenceKind]
+) -> tuple[dict[SequenceKind, tuple[CommonScale, Mask]], tuple[str, ...]]:
+    """Every one of ``kinds`` that both dates have, equally blurred and on one scale, with where both show it; and why others are missing."""
+    out: dict[SequenceKind, tuple[CommonScale, Mask]] = {}
+    problems = []
+    for kind in kinds:
+        if kind not in followup.volumes or kind not in baseline.volumes:
+            problems.append(f"no {kind.value} at both dates")
+        elif kind is SequenceKind.FLAIR:
+            out[kind] = pair.scale, pair.grid.seen
+        else:
+            try:
+                out[kind] = _contrast(pair, kind, followup, baseline)
+            except NotAssessable as refusal:
+                problems.append(f"{kind.value}: {refusal}")
+    return out, tuple(problems)
+
+
+def _contrast(pair: Pair, kind: SequenceKind, followup: Session, baseline: Session) -> tuple[CommonScale, Mask]:
+    images = equal_blur(to_sitk(followup.volumes[kind]), to_sitk(baseline.volumes[kind]), pair.grid.spacing_mm)
+    ways = (
+        inverse(followup.to_anchor[kind]) @ inverse(pair.followup_to_half_way),
+        inverse(baseline.to_anchor[kind]) @ pair.followup_to_half_way,
+    )
+    seen = pair.grid.seen.copy()
+    voxels = []
+    for image, way in zip(images, ways, strict=True):
+        seen &= _inside(image, pair.image_grid, way)
+        voxels.append(sitk.GetArrayFromImage(resample(image, pair.image_grid, affine_transform(way))))
+    return common_scale(voxels[0], voxels[1], pair.grid.labels, pair.grid.names, seen), seen
+
+
+def in_followup_space(pair: Pair, voxels: npt.NDArray[Any]) -> Volume:
+    """An array of the half-way grid as a Volume in follow-up space: the grid is carried, the voxels stay as they are."""
+    return Volume(voxels, inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid))
+
+
+def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:
+    """Blur each image along the other's thick axis until both have about the same resolution, then against aliasing at ``spacing_mm``."""
+    return _blur_like(followup, baseline, spacing_mm), _blur_like(baseline, followup, spacing_mm)
+
+
+def _blur_like(image: sitk.Image, other: sitk.Image, spacing_mm: float) -> sitk.Image:
+    directions = [np.array(i.GetDirection()).reshape(3, 3) for i in (image, other)]
+    out = image
+    for axis in range(3):
+        alike = int(np.argmax(np.abs(directions[1].T @ directions[0][:, axis])))
+        mine, theirs = image.GetSpacing()[axis], other.GetSpacing()[alike]
+        fwhm2 = max(0.0, max(theirs, spacing_mm) ** 2 - mine**2)
+        if fwhm2 > 0.1 and image.GetSize()[axis] >= 4:
+            out = sitk.RecursiveGaussian(out, sigma=float(np.sqrt(fwhm2)) / 2.355, direction=axis)
+    return out
+
+
+def _moved_grid(grid: sitk.Image, matrix: Affine) -> sitk.Image:
+    """The same grid carried rigidly by ``matrix`` (baseline points -> half-way points)."""
+    affine = matrix @ affine_of(grid)
+    out = sitk.Image(grid.GetSize(), grid.GetPixelID())
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    out.SetSpacing(spacing.tolist())
+    out.SetOrigin(affine[:3, 3].tolist())
+    out.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    return out
+
+
+def _inside(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Mask:
+    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
+    ones.CopyInformation(image)
+    return np.asarray(sitk.GetArrayFromImage(resample(ones, grid, affine_transform(to_image), how=NEAREST)) > 0)

@@ -1,0 +1,88 @@
+"""The series of one date in, each placed on the anchor series of that date (its FLAIR when there is one).
+
+The head may move a few millimetres between the series of a session; headers do not know. Every series is aligned rigidly by mutual
+information at 4 mm before anything of it is measured on the FLAIR's regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+
+from triage.alignment.images import isotropic_grid, matrix_of, resample, shrink_to, smooth_to, to_sitk
+from triage.alignment.registration import descend
+from triage.errors import NotAssessable
+from triage.model import Affine, DiffusionFacts, SequenceKind, StudyImages, Volume
+
+ANCHORS = (
+    SequenceKind.FLAIR,
+    SequenceKind.T2,
+    SequenceKind.T1,
+    SequenceKind.DWI,
+)  # the first that is there is the anchor
+WORKING_MM = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One date. volumes: native. to_anchor: kind -> (4, 4), points of that series -> points of the anchor series, LPS mm.
+
+    dwi_b0 lies on the grid of the DWI volume; ADC is placed like DWI.
+    """
+
+    anchor: SequenceKind
+    volumes: Mapping[SequenceKind, Volume]
+    to_anchor: Mapping[SequenceKind, Affine] = field(default_factory=dict)
+    dwi_b0: Volume | None = None
+    diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
+
+
+def align(images: StudyImages, kinds: Collection[SequenceKind] | None = None) -> Session:
+    """The session with each of ``kinds`` (None: all) placed on its anchor.
+
+    Raises:
+        NotAssessable: ``no_images`` when the study holds no anatomical series.
+    """
+    anchor = next((kind for kind in ANCHORS if kind in images.volumes), None)
+    if anchor is None:
+        raise NotAssessable("no_images", "the study holds no FLAIR, T2, T1 or DWI series")
+    kept = {kind: v for kind, v in images.volumes.items() if kind is anchor or kinds is None or kind in kinds}
+    placed: dict[SequenceKind, Affine] = {}
+    for kind, volume in kept.items():
+        if kind is not SequenceKind.ADC:
+            moving = images.dwi_b0 if kind is SequenceKind.DWI and images.dwi_b0 is not None else volume
+            placed[kind] = np.eye(4) if kind is anchor else place_on(kept[anchor], moving)
+    if SequenceKind.ADC in kept:
+        like = SequenceKind.DWI if SequenceKind.DWI in placed else None
+        placed[SequenceKind.ADC] = placed[like] if like is not None else place_on(kept[anchor], kept[SequenceKind.ADC])
+    return Session(anchor, kept, placed, images.dwi_b0, images.diffusion)
+
+
+def diffusion_alone(images: StudyImages) -> Session:
+    """The diffusion images as a session of their own, anchored on the DWI: headers alone place the ADC map, which comes from the same data."""
+    wanted = (SequenceKind.DWI, SequenceKind.ADC)
+    kept: dict[SequenceKind, Volume] = {kind: v for kind, v in images.volumes.items() if kind in wanted}
+    return Session(SequenceKind.DWI, kept, {kind: np.eye(4) for kind in kept}, images.dwi_b0, images.diffusion)
+
+
+def place_on(anchor: Volume, other: Volume) -> Affine:
+    """(4, 4), points of ``other`` -> points of ``anchor``, LPS mm; both of one session (rigid, mutual information)."""
+    return np.asarray(np.linalg.inv(anchor_to(anchor, other)), dtype=np.float64)
+
+
+def anchor_to(anchor: Volume, other: Volume) -> Affine:
+    """(4, 4), points of ``anchor`` -> points of ``other``, LPS mm."""
+    fixed, moving = _at_working_size(anchor), _at_working_size(other)
+    start = sitk.Euler3DTransform()
+    start.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in fixed.GetSize()]))
+    moved, _ = descend(fixed, moving, start, step_mm=0.5, mutual_information=True, iterations=40)
+    return matrix_of(moved)
+
+
+def _at_working_size(volume: Volume) -> sitk.Image:
+    image = to_sitk(volume)
+    grid = isotropic_grid(image, WORKING_MM)
+    return resample(smooth_to(shrink_to(image, WORKING_MM), WORKING_MM), grid)

@@ -1,0 +1,343 @@
+"""Diffusion images of a session (and of the baseline's) in, restricted cortex by lobe and side out. Needs no FLAIR and no baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.ndimage as ndi
+import SimpleITK as sitk
+
+from triage.alignment.images import NEAREST, affine_transform, inverse, resample, to_sitk
+from triage.alignment.normalisation import robust_sd
+from triage.alignment.placement import CSF, mask_of
+from triage.alignment.session import Session
+from triage.diffusion.adc import computed_adc
+from triage.diffusion.maps import DiffusionImages, TissueMaps, smoothed, tissue_maps
+from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction, surface_voxels
+from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
+from triage.signal.change import not_measured
+
+LOBES = tuple(
+    f"cortex_{lobe}_{side}"
+    for lobe in ("frontal", "parietal", "temporal", "occipital", "insula")
+    for side in ("left", "right")
+)
+ADC_REGIONS = (
+    "thalamus_left", "thalamus_right", "midbrain", "pons", "medulla", "cerebellum", "white_matter_left", "white_matter_right", *LOBES,
+)  # fmt: skip
+BRAIN, CORTEX = "brain", "cortex"
+RESTRICTED, GYRI = "restricted_volume_ml", "restricted_gyri"
+ADC, ADC_CHANGE, BELOW_650 = "adc_um2_s", "adc_change_percent", "adc_below_650_percent"
+LOW_ADC = 650.0  # um2/s; hypoxic injury: below this in >= 10 % of the brain (clinical.md)
+MASK = "restricted"
+BOX_MARGIN_MM = 10.0
+SMALLEST_ML = 0.05  # no volume is better known than this
+FINEST_MM = 2.0  # pixels are averaged up to this: finer ones hold interpolation and noise only
+
+
+@dataclass(frozen=True)
+class DiffusionLimits:
+    """How restricted tissue is found, and when a figure is given.
+
+    restriction: what counts as restricted. gyrus_ml: smallest cortical cluster counted as a gyrus.
+    min_region_voxels, min_seen: a region needs this many voxels of tissue, and this share of it inside the image.
+    repeatability_percent: one standard deviation of a region's ADC between two scans (a change counts from 8 %, two of them: PMC11537247).
+    usual_b: highest b-value (s/mm2) at which ADC limits in um2/s hold; more diffusion weighting lowers every ADC.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    restriction: RestrictionLimits = field(default_factory=RestrictionLimits)
+    gyrus_ml: float = 0.3
+    min_region_voxels: int = 20
+    min_seen: float = 0.8
+    repeatability_percent: float = 4.0
+    usual_b: float = 1500.0
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Atlas regions in some space. labels: uint8 Volume. from_followup: (4, 4), anchor points of the follow-up -> points of that space, LPS mm."""
+
+    labels: Volume
+    label_names: Mapping[int, str]
+    from_followup: Affine
+
+
+def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, limits: DiffusionLimits) -> Found:
+    """Restricted tissue of the session on its DWI grid, and the ADC of the regions.
+
+    Args:
+        session: the study under assessment; what it has of DWI, ADC and b = 0 decides what can be measured.
+        anatomy: regions; those of the baseline carried over when there is one, else placed on this study.
+        baseline: the baseline's session: what was restricted (or bright) before is not new.
+
+    Returns:
+        Figures per region, each measured or not measured with a reason (``no_dwi``, ``no_adc``, ``no_tissue``); the mask ``restricted`` (uint8,
+        label = number of the cluster, 1 the largest) in the space of the session's anchor.
+    """
+    dwi = session.volumes.get(SequenceKind.DWI)
+    if dwi is None:
+        return _nothing("no_dwi: the study holds no diffusion-weighted series")
+    grid, to_anchor = to_sitk(dwi), session.to_anchor[SequenceKind.DWI]
+    adc, source = _adc_on(session, dwi, to_anchor)
+    if adc is None:
+        return _nothing(source)
+    labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
+    if not labels.any():
+        return _nothing("no_tissue: the diffusion images show none of the brain")
+    maps = tissue_maps(
+        _averaged(
+            _around_brain(
+                DiffusionImages(
+                    dwi.voxels, adc, labels, anatomy.label_names, dwi.affine, _b0(session), _b_difference(session)
+                )
+            )
+        )
+    )
+    grid = to_sitk(Volume(maps.images.labels, maps.images.affine))
+    if maps.tissue.sum() < limits.min_region_voxels * len(ADC_REGIONS):
+        return _nothing("no_tissue: the diffusion images show too little of the brain")
+    before = None if baseline is None else _baseline_maps(baseline, grid, anatomy.from_followup @ to_anchor, maps)
+    restriction = find_restriction(maps, before, limits.restriction)
+    mask = Volume(np.minimum(restriction.clusters, 255).astype(np.uint8), np.asarray(to_anchor @ maps.images.affine))
+    return Found(
+        (*_volumes(restriction, maps, _in_view(maps, anatomy), limits), *_coefficients(maps, before, limits)),
+        {MASK: mask},
+        notices=tuple(_notices(source, restriction, before is not None, maps)),
+    )
+
+
+def _nothing(reason: str) -> Found:
+    return Found(
+        (
+            *(not_measured(region, RESTRICTED, "mL", reason) for region in (BRAIN, CORTEX, *LOBES)),
+            not_measured(CORTEX, GYRI, "1", reason),
+            *(not_measured(region, ADC, "um2/s", reason) for region in ADC_REGIONS),
+            not_measured(BRAIN, BELOW_650, "%", reason),
+        )
+    )
+
+
+# -- images on the DWI grid ------------------------------------------------------------------------
+
+
+def _around_brain(images: DiffusionImages) -> DiffusionImages:
+    """Cut to the regions and BOX_MARGIN_MM around them: most of an image is air, and every step costs by the voxel."""
+    found = ndi.find_objects((images.labels > 0).astype(np.uint8))
+    if not found:
+        return images
+    margin = np.ceil(BOX_MARGIN_MM / images.spacing_mm).astype(int)
+    box = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(found[0], margin, strict=True))
+    affine = images.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.array([s.start for s in box[::-1]])
+    b0 = None if images.b0 is None else images.b0[box]
+    return replace(images, dwi=images.dwi[box], adc=images.adc[box], labels=images.labels[box], affine=affine, b0=b0)
+
+
+def _averaged(images: DiffusionImages) -> DiffusionImages:
+    """Blocks of in-plane pixels averaged so that none is finer than half of FINEST_MM; every step costs by the voxel."""
+    _, j, i = (max(1, int(FINEST_MM / mm)) for mm in images.spacing_mm)
+    if i == j == 1:
+        return images
+    rows, columns = images.dwi.shape[1] // j * j, images.dwi.shape[2] // i * i
+
+    def mean(voxels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        blocks = voxels[:, :rows, :columns].reshape(len(voxels), rows // j, j, columns // i, i)
+        return np.asarray(blocks.mean(axis=(2, 4)), np.float32)
+
+    affine = images.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.array([(i - 1) / 2, (j - 1) / 2, 0.0])
+    affine[:3, 0] *= i
+    affine[:3, 1] *= j
+    return replace(
+        images, dwi=mean(images.dwi), adc=mean(images.adc), affine=affine,
+        labels=np.ascontiguousarray(images.labels[:, j // 2 : rows : j, i // 2 : columns : i]),
+        b0=None if images.b0 is None else mean(images.b0),
+    )  # fmt: skip
+
+
+def _adc_on(session: Session, dwi: Volume, to_anchor: Affine) -> tuple[npt.NDArray[np.float32] | None, str]:
+    """(ADC in um2/s on the DWI grid, where it comes from) or (None, reason)."""
+    vendor = session.volumes.get(SequenceKind.ADC)
+    facts = session.diffusion
+    if vendor is not None:
+        unit = f", stored in {facts.adc_unit}" if facts.adc_unit else ""
+        if vendor.voxels.shape == dwi.voxels.shape and np.allclose(vendor.affine, dwi.affine, atol=1e-3):
+            return np.asarray(vendor.voxels, np.float32), f"ADC: the scanner's map{unit}"
+        matrix = inverse(session.to_anchor[SequenceKind.ADC]) @ to_anchor
+        moved = resample(to_sitk(vendor), to_sitk(dwi), affine_transform(matrix))
+        return sitk.GetArrayFromImage(moved), f"ADC: the scanner's map{unit}, resampled onto the DWI"
+    if session.dwi_b0 is None:
+        return None, "no_adc: the study holds neither an ADC map nor an image without diffusion weighting"
+    if facts.b_high is None or facts.b_low is None or facts.b_high <= facts.b_low:
+        return None, "no_adc: no ADC map, and the b-values of the images are not stated"
+    adc = computed_adc(session.dwi_b0.voxels, dwi.voxels, facts.b_low, facts.b_high)
+    return adc, f"ADC: computed from b {facts.b_low:.0f} and b {facts.b_high:.0f}"
+
+
+def _b0(session: Session) -> npt.NDArray[np.float32] | None:
+    return None if session.dwi_b0 is None else np.asarray(session.dwi_b0.voxels, np.float32)
+
+
+def _b_difference(session: Session) -> float:
+    facts = session.diffusion
+    return (facts.b_high or 1000.0) - (facts.b_low or 0.0)
+
+
+def _labels_on(grid: sitk.Image, to_labels: Affine, anatomy: Anatomy) -> npt.NDArray[np.uint8]:
+    moved = resample(to_sitk(anatomy.labels, sitk.sitkUInt8), grid, affine_transform(to_labels), how=NEAREST)
+    return np.asarray(sitk.GetArrayFromImage(moved), np.uint8)
+
+
+def _baseline_maps(
+    baseline: Session, grid: sitk.Image, to_baseline_anchor: Affine, followup: TissueMaps
+) -> TissueMaps | None:
+    """The baseline's maps on the follow-up's DWI grid, with the same regions; None when it has no DWI and ADC."""
+    dwi = baseline.volumes.get(SequenceKind.DWI)
+    if dwi is None:
+        return None
+    adc, _ = _adc_on(baseline, dwi, baseline.to_anchor[SequenceKind.DWI])
+    if adc is None:
+        return None
+    transform = affine_transform(inverse(baseline.to_anchor[SequenceKind.DWI]) @ to_baseline_anchor)
+
+    def moved(voxels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.asarray(
+            sitk.GetArrayFromImage(resample(to_sitk(Volume(voxels, dwi.affine)), grid, transform)), np.float32
+        )
+
+    b0 = _b0(baseline)
+    here = followup.images
+    return tissue_maps(
+        DiffusionImages(
+            moved(dwi.voxels), moved(adc), here.labels, here.names, here.affine,
+            None if b0 is None else moved(b0), _b_difference(baseline),
+        )
+    )  # fmt: skip
+
+
+# -- figures ---------------------------------------------------------------------------------------
+
+
+def _in_view(maps: TissueMaps, anatomy: Anatomy) -> dict[str, float]:
+    """Share of each cortical region, of all cortex and of the brain that lies inside the diffusion images, 0..1."""
+    images, whole = maps.images, anatomy.labels
+    numbers = {name: [label] for label, name in images.names.items() if name in LOBES}
+    numbers[CORTEX] = [label for labels in numbers.values() for label in labels]
+    numbers[BRAIN] = list(images.names)
+    shares = {}
+    for name, labels in numbers.items():
+        full = float(np.isin(whole.voxels, labels).sum()) * whole.voxel_volume_ml
+        shares[name] = float(np.isin(images.labels, labels).sum()) * images.voxel_ml / full if full else 0.0
+    return shares
+
+
+def _volumes(
+    restriction: Restriction, maps: TissueMaps, in_view: Mapping[str, float], limits: DiffusionLimits
+) -> Iterator[Measurement]:
+    """Restricted volume of the brain, of cortex by lobe and side, and of every other region that has some; number of gyri.
+
+    Nothing found where too little is in view is not measured, rather than 0.
+    """
+
+    def volume(region: str, mask: Mask) -> Measurement:
+        seen = in_view.get(region, 1.0)
+        if seen < limits.min_seen and not mask.any():
+            return not_measured(region, RESTRICTED, "mL", f"coverage: {seen:.0%} of it is in the diffusion images")
+        return _volume(region, mask, maps)
+
+    images = maps.images
+    everything = restriction.clusters > 0
+    cortical = np.isin(restriction.clusters, restriction.cortical) & everything
+    yield volume(BRAIN, everything)
+    yield volume(CORTEX, cortical)
+    numbers = {name: label for label, name in images.names.items()}
+    for lobe in LOBES:
+        if lobe in numbers and (images.labels == numbers[lobe]).any():
+            yield volume(lobe, cortical & (restriction.regions == numbers[lobe]))
+        else:
+            yield not_measured(lobe, RESTRICTED, "mL", "region_missing: the region is not in view")
+    for name, label in numbers.items():
+        here = everything & (restriction.regions == label)
+        if name not in LOBES and name not in CSF and here.any():
+            yield _volume(name, here, maps)
+    sizes = [float((restriction.clusters == n).sum()) * images.voxel_ml for n in restriction.cortical]
+    yield Measurement(CORTEX, GYRI, float(sum(size >= limits.gyrus_ml for size in sizes)), "1")
+
+
+def _volume(region: str, mask: Mask, maps: TissueMaps) -> Measurement:
+    """The border lies somewhere inside its voxels: a uniform error of one voxel (sd 0.29) over the whole surface."""
+    voxel_ml = maps.images.voxel_ml
+    sd = max(0.29 * surface_voxels(mask) * voxel_ml, SMALLEST_ML)
+    return Measurement(region, RESTRICTED, float(mask.sum()) * voxel_ml, "mL", sd)
+
+
+def _coefficients(maps: TissueMaps, before: TissueMaps | None, limits: DiffusionLimits) -> Iterator[Measurement]:
+    """Median ADC of each region, its change since the baseline, and the share of the brain that is slow."""
+    images = maps.images
+    for region in ADC_REGIONS:
+        inside = mask_of(images.labels, images.names, (region,))
+        yield from _coefficient(region, inside, maps, before, limits)
+    yield _below(maps, limits)
+
+
+def _coefficient(
+    region: str, inside: Mask, maps: TissueMaps, before: TissueMaps | None, limits: DiffusionLimits
+) -> Iterator[Measurement]:
+    here = inside & maps.tissue
+    if here.sum() < limits.min_region_voxels or (maps.images.adc[inside] > 0).mean() < limits.min_seen:
+        yield not_measured(region, ADC, "um2/s", "coverage: too little of the region is in the diffusion images")
+        return
+    value, sd = _median_of(maps.images.adc[here])
+    usual = maps.images.b_difference <= limits.usual_b
+    if (
+        not usual
+    ):  # a figure in um2/s would be compared with limits that do not hold for it; the change below still stands
+        yield not_measured(region, ADC, "um2/s", _unusual_b(maps))
+    then = None if before is None else inside & before.tissue
+    compared = before is not None and then is not None and then.sum() >= limits.min_region_voxels
+    earlier, sd_then = _median_of(before.images.adc[then]) if before is not None and compared else (None, 0.0)
+    if usual:
+        yield Measurement(region, ADC, value, "um2/s", sd, earlier)
+    if earlier is not None:
+        noise = 100.0 * float(np.hypot(sd / value, sd_then / earlier))
+        spread = float(np.hypot(noise, limits.repeatability_percent))
+        yield Measurement(region, ADC_CHANGE, 100.0 * (value / earlier - 1.0), "%", spread, earlier)
+
+
+def _unusual_b(maps: TissueMaps) -> str:
+    return f"b_value: ADC from b {maps.images.b_difference:.0f} lies below what published limits were made for"
+
+
+def _median_of(values: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Median and its standard error; eight neighbours count as one, since they share noise and partial volume."""
+    wide = values.astype(np.float64)
+    return float(np.median(wide)), 1.253 * robust_sd(wide) / float(np.sqrt(max(1.0, wide.size / 8.0)))
+
+
+def _below(maps: TissueMaps, limits: DiffusionLimits) -> Measurement:
+    """Percent of parenchyma below LOW_ADC. Smoothed, since noise alone puts single voxels there; the sd is what the smoothing decides."""
+    if maps.images.b_difference > limits.usual_b:
+        return not_measured(BRAIN, BELOW_650, "%", _unusual_b(maps))
+    adc = maps.images.adc.astype(np.float64)
+    shares = [
+        100.0 * float((smoothed(adc, maps.tissue, mm, maps.images)[maps.tissue] < LOW_ADC).mean()) for mm in (2.0, 3.0)
+    ]
+    return Measurement(BRAIN, BELOW_650, shares[0], "%", abs(shares[0] - shares[1]) + 0.5)
+
+
+def _notices(source: str, restriction: Restriction, has_baseline: bool, maps: TissueMaps) -> Iterator[str]:
+    yield source
+    if not has_baseline:
+        yield "diffusion: no earlier DWI and ADC to compare with"
+    if restriction.uncompared > 0:
+        yield f"diffusion: {100 * restriction.uncompared:.0f} % of the tissue was not compared, the earlier images do not show it"
+    if restriction.unmirrored:
+        yield "diffusion: the two sides could not be compared"
+    hidden = 100.0 * float((restriction.zone & maps.brain).sum()) / max(1.0, float(maps.brain.sum()))
+    if hidden >= 2.0:
+        yield f"diffusion: {hidden:.0f} % of the brain lies in susceptibility artefacts and was not judged"

@@ -1,0 +1,81 @@
+"""One series header in, plain facts out: what kind of pulse sequence it was, which figure rules FLAIR out."""
+
+from __future__ import annotations
+
+import re
+
+from triage.model import SeriesHeader
+from triage.sequences import words
+
+FLAIR_MIN_TI_MS = 1500.0  # CSF (T1 about 4.3 s) is nulled at 1550 ms for TR 4 s and at 2480 ms for TR 9 s
+FLAIR_DOUBTFUL_TI_MS = 1300.0  # very low field scanners null CSF from here; only together with the words
+FLAIR_MIN_TR_MS = 3500.0  # below it, T1-FLAIR (TR about 2000, TI about 860 nulls CSF as well)
+FLAIR_MIN_TE_MS = 50.0  # T1-FLAIR and MP2RAGE second inversion have TE < 30
+STIR_MAX_TI_MS = 300.0  # fat is nulled at 110-230 ms for 0.3-3 T
+LONG_TE_MS = 60.0
+T2_MIN_TR_MS = 1500.0  # 3-D T2 (SPACE, CUBE) uses TR 2000-3200, single shot can say less
+T1_MAX_TE_MS = 40.0
+T1_SE_MAX_TR_MS = 1300.0
+PD_MIN_TR_MS = 1500.0
+T2_STAR_MIN_TE_MS = 12.0
+DIFFUSION_MIN_B = 50.0  # s/mm2; less is perfusion or a crusher
+DIFFUSION_MIN_TE_MS = 45.0  # diffusion gradients take that long
+
+
+def timing(h: SeriesHeader) -> str:
+    """'TR 9000 ms, TE 125 ms, TI 2500 ms', as far as the header says."""
+    figures = (("TR", h.repetition_time_ms), ("TE", h.echo_time_ms), ("TI", h.inversion_time_ms))
+    return (
+        ", ".join(f"{name} {value:g} ms" for name, value in figures if value is not None) or "no timing in the header"
+    )
+
+
+def image_type(h: SeriesHeader) -> str:
+    return "\\".join(h.image_type)
+
+
+def type_tokens(h: SeriesHeader) -> frozenset[str]:
+    return frozenset(part.strip().upper() for part in h.image_type)
+
+
+def sequence_name(h: SeriesHeader) -> str:
+    names = (h.sequence_name, h.vendor.get("siemens_sequence", ""), h.vendor.get("philips_technique", ""))
+    return " ".join(name.lower().lstrip("*") for name in names if name)
+
+
+def ge_name(h: SeriesHeader) -> str:
+    return f"{h.vendor.get('ge_pulse_sequence', '')} {h.vendor.get('ge_internal_sequence', '')}".lower().strip()
+
+
+def is_gradient_echo(h: SeriesHeader) -> bool:
+    return "GR" in h.scanning_sequence and "SE" not in h.scanning_sequence
+
+
+def is_echo_planar(h: SeriesHeader) -> bool:
+    return (
+        "EP" in h.scanning_sequence or re.search(r"^(?:ep|ez|re)_b|^ep(?:fid|se)|\bepi", sequence_name(h)) is not None
+    )
+
+
+def is_inversion_recovery(h: SeriesHeader) -> bool:
+    """ScanningSequence IR, an inversion time, or a vendor's name for it (Siemens tir2d, spcir; Philips M_IR, TIR; UIH
+    fse_ir; Hitachi FIR).
+    """
+    if "IR" in h.scanning_sequence or (h.inversion_time_ms or 0.0) > 20.0 or "M_IR" in type_tokens(h):
+        return True
+    pattern = r"tir2d|spc_?ir|tirm|flair|(?:^|_)ir(?:_|$|\d)|\bfir|\btir\b"
+    return re.search(pattern, sequence_name(h)) is not None
+
+
+def flair_contradiction(h: SeriesHeader) -> str | None:
+    """The figure that rules FLAIR out, or None. Absent figures rule out nothing."""
+    ti, tr, te = h.inversion_time_ms, h.repetition_time_ms, h.echo_time_ms
+    if ti is not None and 0.0 < ti < FLAIR_DOUBTFUL_TI_MS:
+        return f"TI {ti:g} ms is too short to null CSF at a long TR"
+    if tr is not None and tr < FLAIR_MIN_TR_MS:
+        return f"TR {tr:g} ms is below {FLAIR_MIN_TR_MS:g} ms"
+    if te is not None and te < FLAIR_MIN_TE_MS:
+        return f"TE {te:g} ms is below {FLAIR_MIN_TE_MS:g} ms"
+    if words.says(words.DOUBLE_INVERSION, h) or "cubedir" in ge_name(h):
+        return "double inversion recovery"
+    return None

@@ -1,0 +1,133 @@
+"""Arriving instances in, what is known of each series out. Reads one header per series, and slice positions of FLAIR
+series only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from triage.errors import NotAssessable
+from triage.model import SequenceKind
+from workers.arrival.completeness import SeriesFacts, gap_free
+from workers.log import get_logger, study_hash
+from workers.ports import InstanceFiles, InstanceRow, StudyIndex, StudyRow
+
+log = get_logger(__name__)
+
+# A multi-frame object holds its whole series, so its coverage is not in question before it is read.
+WHOLE_SERIES_MM = float("inf")
+
+
+@dataclass
+class _Known:
+    """What was read of one study so far, so that nothing is read twice."""
+
+    kinds: dict[str, SequenceKind] = field(default_factory=dict)
+    positions_mm: dict[str, float | None] = field(default_factory=dict)
+    as_of: tuple[int, datetime] | None = None
+    facts: list[SeriesFacts] = field(default_factory=list)
+
+
+class SeriesProbe:
+    """Remembers what it read of the studies that are arriving; ``forget`` the others."""
+
+    def __init__(
+        self,
+        index: StudyIndex,
+        files: InstanceFiles,
+        *,
+        kind_of: Callable[[Path], SequenceKind],
+        position_of: Callable[[Path], float | None],
+    ) -> None:
+        self._index = index
+        self._files = files
+        self._kind_of = kind_of
+        self._position_of = position_of
+        self._known: dict[str, _Known] = {}
+
+    def facts(self, row: StudyRow) -> list[SeriesFacts]:
+        """One entry per series of the study. Reads the index only when something arrived since the last call."""
+        known = self._known.setdefault(row.study_instance_uid, _Known())
+        as_of = (row.instance_count, row.last_received_at)
+        if known.as_of != as_of:
+            rows = sorted(self._index.instances(row.study_instance_uid), key=lambda r: r.series_instance_uid)
+            by_series = groupby(rows, key=lambda r: r.series_instance_uid)
+            known.facts = [self._series(known, uid, list(members)) for uid, members in by_series]
+            known.as_of = as_of
+        return known.facts
+
+    def forget(self, *, all_but: set[str]) -> None:
+        self._known = {uid: known for uid, known in self._known.items() if uid in all_but}
+
+    def _series(self, known: _Known, series_instance_uid: str, rows: Sequence[InstanceRow]) -> SeriesFacts:
+        kind = known.kinds.get(series_instance_uid)
+        if kind is None:
+            kind = known.kinds[series_instance_uid] = self._identify(rows[0])
+        even, coverage = self._geometry(known, rows) if kind is SequenceKind.FLAIR else (None, None)
+        announced = {row.images_in_acquisition for row in rows}
+        expected = announced.pop() if len(announced) == 1 else None
+        return SeriesFacts(
+            series_instance_uid=series_instance_uid,
+            kind=kind,
+            instances=len(rows),
+            first_received_at=min(row.received_at for row in rows),
+            last_received_at=max(row.received_at for row in rows),
+            # one image is what some senders write for every image of the series
+            expected=expected if expected is not None and expected > 1 else None,
+            gap_free=even,
+            coverage_mm=coverage,
+        )
+
+    def _identify(self, row: InstanceRow) -> SequenceKind:
+        try:
+            return self._kind_of(self._files.path(row))
+        except Exception as error:  # noqa: BLE001, RUF100 - the library decodes as it goes: anything can come out of a header
+            # the quiet period will hand the study over; the reader then says what is wrong with it
+            log.warning("series.not_identified", study=study_hash(row.study_instance_uid), error=type(error).__name__)
+            return SequenceKind.UNKNOWN
+
+    def _geometry(self, known: _Known, rows: Sequence[InstanceRow]) -> tuple[bool | None, float | None]:
+        if any(row.frame_count > 1 for row in rows):
+            return True, WHOLE_SERIES_MM
+        positions = [self._position(known, row) for row in rows]
+        measured = [position for position in positions if position is not None]
+        if len(measured) < len(positions) or not measured:
+            return None, None
+        return gap_free(measured), max(measured) - min(measured)
+
+    def _position(self, known: _Known, row: InstanceRow) -> float | None:
+        if row.sop_instance_uid not in known.positions_mm:
+            known.positions_mm[row.sop_instance_uid] = self._position_of(self._files.path(row))
+        return known.positions_mm[row.sop_instance_uid]
+
+
+def slice_position_mm(path: Path) -> float | None:
+    """Where a slice lies along its own normal, LPS mm; None when the header does not say."""
+    import pydicom
+
+    tags = ["ImagePositionPatient", "ImageOrientationPatient"]
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+        position = np.array(header.ImagePositionPatient, dtype=float)
+        orientation = np.array(header.ImageOrientationPatient, dtype=float)
+    except Exception:  # noqa: BLE001, RUF100 - as above; the reader says later what is wrong with the slice
+        return None
+    if position.shape != (3,) or orientation.shape != (6,):
+        return None
+    return float(np.dot(np.cross(orientation[:3], orientation[3:]), position))
+
+
+def series_kind(path: Path) -> SequenceKind:
+    """What the series of this file shows, from this one header."""
+    from workers.reading import study as dicom
+
+    try:
+        series = dicom.read_study([path], kinds=frozenset()).study.series
+    except NotAssessable:
+        return SequenceKind.NOT_IMAGE
+    return series[0].identification.kind if series else SequenceKind.NOT_IMAGE

@@ -1,0 +1,93 @@
+"""Rows of the index about a file: made of its head, when it is stored and whenever it is read again."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from triage.errors import Rejected
+from workers.files import part10
+from workers.files.head import (
+    CANNOT_UNDERSTAND,
+    DOES_NOT_MATCH,
+    Head,
+    ReadAt,
+    Uids,
+    Values,
+    head_in,
+    read_values,
+    uids_in,
+)
+from workers.files.names import relative_path, valid_uid
+from workers.files.part10 import Announced
+from workers.ports import ConflictRow, InstanceRow
+
+
+def read_row(root: Path, path: Path) -> InstanceRow:
+    """The index row of a stored file, read again from the file itself.
+
+    Raises:
+        Rejected: the file is cut short, or not one this store wrote under this name.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        fd = file.fileno()
+        if not part10.is_complete(fd):
+            raise Rejected(CANNOT_UNDERSTAND, "incomplete", "the file is shorter than what was received")
+        start, announced = part10.read_meta(fd)
+        values, uids = identified(_reader(fd), start, announced)
+        status = os.fstat(fd)
+    if str(path.relative_to(root)) != relative_path(uids.sop_instance_uid):
+        raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the file lies under the name of another SOP Instance UID")
+    return row_of(announced, head_in(values, uids), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def read_conflict(path: Path) -> ConflictRow:
+    """The index row of a file in the conflicts folder.
+
+    Raises:
+        Rejected: it is none that this store put there.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start, announced = part10.read_meta(file.fileno())
+        _, uids = identified(_reader(file.fileno()), start, announced)
+        received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+    return ConflictRow(
+        path=path.name,
+        sop_instance_uid=uids.sop_instance_uid,
+        series_instance_uid=uids.series_instance_uid,
+        study_instance_uid=uids.study_instance_uid,
+        received_at=received_at,
+        calling_ae=announced.calling_ae,
+    )
+
+
+def _reader(fd: int) -> ReadAt:
+    return lambda position, count: os.pread(fd, count, position)
+
+
+def identified(read_at: ReadAt, start: int, announced: Announced) -> tuple[Values, Uids]:
+    """What the index wants of a data set that begins at ``start``, and who it is.
+
+    Raises:
+        Rejected: it is damaged, or a UID in it is none.
+    """
+    values = read_values(read_at, start, announced.transfer_syntax_uid)
+    uids = uids_in(values)
+    if not all(map(valid_uid, uids)):
+        raise Rejected(CANNOT_UNDERSTAND, "invalid_uid", "a UID in the data set is not a UID")
+    return values, uids
+
+
+def row_of(announced: Announced, head: Head, size_bytes: int, received_at: datetime) -> InstanceRow:
+    """The row of a file with this head, put where its UID says."""
+    return InstanceRow(
+        **vars(head),
+        transfer_syntax_uid=announced.transfer_syntax_uid,
+        path=relative_path(head.sop_instance_uid),
+        size_bytes=size_bytes,
+        received_at=received_at,
+        calling_ae=announced.calling_ae,
+    )

@@ -1,0 +1,64 @@
+"""Decisions in, files out: ``results/<study uid>/r<revision>-<stage>/`` with document.json and the evidence of the
+contract."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workers.files.swap import put_in_place
+
+if TYPE_CHECKING:
+    from triage.assessment import Outcome
+
+# Begins with a digit, so that "." and ".." are no study; never anything that leaves its folder.
+UID = re.compile(r"[0-9][0-9.]{0,63}")
+FOLDER = re.compile(r"r(\d+)-(first_look|full)")
+
+
+class ResultFolder:
+    """The results of one node. A folder appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def place(self, study_instance_uid: str, revision: int, stage: str) -> Path:
+        if not UID.fullmatch(study_instance_uid):
+            raise ValueError("not a UID")
+        return self._folder / study_instance_uid / f"r{revision}-{stage}"
+
+    def write(self, study_instance_uid: str, revision: int, outcome: Outcome) -> None:
+        place = self.place(study_instance_uid, revision, outcome.assessment.stage.value)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in place.parent.glob(f".{place.name}.*"):  # of a writer that died, or has lost its lease
+            shutil.rmtree(leftover, ignore_errors=True)
+        growing = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+        growing.chmod(0o755)
+        write_results(growing, outcome)
+        put_in_place(growing, place)
+
+    def picture(self, study_instance_uid: str) -> Path | None:
+        """evidence.png of the newest version that has one."""
+        versions = sorted(self._versions(study_instance_uid), reverse=True)
+        return next((folder / "evidence.png" for _, _, folder in versions if (folder / "evidence.png").is_file()), None)
+
+    def _versions(self, study_instance_uid: str) -> list[tuple[int, bool, Path]]:
+        if not UID.fullmatch(study_instance_uid):
+            return []
+        folder = self._folder / study_instance_uid
+        names = [(FOLDER.fullmatch(entry.name), entry) for entry in folder.iterdir()] if folder.is_dir() else []
+        return [(int(match[1]), match[2] == "full", entry) for match, entry in names if match]
+
+
+def write_results(folder: Path, outcome: Outcome) -> None:
+    """document.json and the evidence files; a decision without any measurement gets a picture of its words."""
+    from triage.report.document import to_document
+    from workers.outputs.evidence.files import write_evidence
+
+    text = json.dumps(to_document(outcome.assessment), indent=1, ensure_ascii=False)
+    (folder / "document.json").write_text(text + "\n", encoding="utf-8")
+    write_evidence(folder, outcome)

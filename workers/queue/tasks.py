@@ -1,0 +1,78 @@
+"""The Celery tasks: a ring in, one call of a use case out. Names are stable: they stand in the broker's messages."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery, Task, signals
+from celery.exceptions import TimeLimitExceeded
+
+from triage.errors import Transient
+from workers.log import get_logger
+from workers.studies import assess as usecases
+from workers.studies.assess import Deps
+
+log = get_logger(__name__)
+
+ASSESS_STUDY = "icansee.assess_study"
+PREPARE_BASELINE = "icansee.prepare_baseline"
+
+
+class DepsOfProcess:
+    """The parts of this process: opened at first use, and again in a forked child."""
+
+    def __init__(self, open_deps: Callable[[], Deps]) -> None:
+        self._open = open_deps
+        self._lock = threading.Lock()
+        self._opened: tuple[int, Deps] | None = None
+
+    def __call__(self) -> Deps:
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), self._open())
+            return self._opened[1]
+
+
+def owner_of(task_id: str) -> str:
+    """The name of a task in a lease; the same in the pool child and in its parent."""
+    return f"{socket.gethostname()}:{task_id}"
+
+
+def register(app: Celery, open_deps: Callable[[], Deps]) -> None:
+    deps = DepsOfProcess(open_deps)
+
+    class StudyTask(Task):  # type: ignore[misc] # celery has no types
+        def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002 - Celery's signature
+            """Runs in the parent when a child was ended at the hard time limit: nobody else is left to record it."""
+            if isinstance(exc, TimeLimitExceeded):
+                _record_loss(str(args[0]), deps, task_id, f"no result within {app.conf.task_time_limit:g} s")
+
+    @app.task(name=ASSESS_STUDY, base=StudyTask, bind=True, shared=False)  # type: ignore[untyped-decorator]
+    def assess_study(self: Task, study_instance_uid: str) -> None:
+        try:
+            usecases.assess_study(study_instance_uid, deps(), owner=owner_of(self.request.id))
+        except Transient as error:
+            log.warning("task.put_off", error=str(error))  # the row stays due: the sweeper rings again
+
+    @app.task(name=PREPARE_BASELINE, shared=False)  # type: ignore[untyped-decorator]
+    def prepare_baseline(study_instance_uid: str) -> None:
+        usecases.prepare_ahead(study_instance_uid, deps())
+
+    @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+    def warm_up(**_kwargs: Any) -> None:
+        """Load the heavy libraries and the atlas before the first study comes, not while it waits."""
+        try:
+            deps().engine.warm_up()
+        except Exception:
+            log.exception("worker.warm_up_failed")
+
+
+def _record_loss(study_instance_uid: str, deps: DepsOfProcess, task_id: str, reason: str) -> None:
+    try:
+        usecases.task_lost(study_instance_uid, deps(), owner=owner_of(task_id), reason=reason)
+    except Exception:
+        log.exception("task.loss_not_recorded")  # the lease runs out by itself

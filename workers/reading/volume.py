@@ -1,0 +1,316 @@
+"""Frames of one series in, one Volume out, or NotAssessable with the reason: geometry that lies or has holes is
+refused, never repaired.
+
+Output voxels are (k, j, i) float32 with the rescale applied, k along the slice normal; the affine maps (i, j, k) to
+LPS mm (DICOM patient).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from triage.diffusion.adc import AdcUnit, adc_unit
+from triage.errors import NotAssessable
+from triage.model import Affine, SequenceKind, Volume, Voxels
+from workers.reading.frames import Frame
+from workers.reading.pixels import load_planes
+
+MIN_SLICES = 10  # fewer cannot cover a brain: 10 slices of 5 mm with gap are 6 cm
+POSITION_TOLERANCE_MM = 0.5  # jitter of real slice positions up to 0.4 mm was seen to be harmless
+POSITION_TOLERANCE_FRACTION = 0.3  # of the slice spacing, for thin slices
+MISSING_GAP = 1.5  # a gap this many times the usual one has lost a slice
+DUPLICATE_GAP = 0.1
+SHEAR_TOLERANCE_MM = 0.5  # sideways drift over the whole stack
+COSINE_TOLERANCE = 1e-3
+B0_LIMIT = (
+    150.0  # s/mm2: up to here an image counts as not diffusion weighted (some scanners play out 50 or 100 instead of 0)
+)
+GRID_TOLERANCE_MM = 0.05  # two stacks of one acquisition differ by rounding only
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames of one volume in slice order with their geometry."""
+
+    frames: tuple[Frame, ...]
+    affine: Affine
+
+
+def volume_of(frames: Sequence[Frame], kind: SequenceKind) -> Volume:
+    """The volume of one series that shows ``kind``.
+
+    Several volumes in one series (b-values, echoes, repeats) are told apart first: DWI takes the highest b-value, T2
+    the longest echo, others the shortest; of complete repeats the last.
+
+    Raises:
+        NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
+            uneven_spacing, sheared_stack, too_few_slices, too_large, undecodable, mosaic, adc_unit_unknown.
+    """
+    if any("MOSAIC" in f.image_type for f in frames):
+        raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
+    stacks = [stack_of(group) for group in select(frames, kind)]
+    volumes = [load(stack) for stack in stacks]
+    voxels = volumes[0] if len(volumes) == 1 else _geometric_mean(volumes)
+    if kind is SequenceKind.ADC:
+        voxels = voxels * np.float32(adc_unit(voxels).factor)
+    return Volume(voxels, stacks[0].affine)
+
+
+def adc_unit_of(frames: Sequence[Frame]) -> AdcUnit:
+    """The unit in which an ADC series is stored. Raises as :func:`volume_of` does."""
+    return adc_unit(load(stack_of(select(frames, SequenceKind.ADC)[0])))
+
+
+def highest_b(frames: Sequence[Frame]) -> float | None:
+    """The b-value of the volume that ``volume_of`` takes for DWI, s/mm2; None when no frame states one."""
+    return max((f.b_value for f in frames if f.b_value is not None and _shows(f, SequenceKind.DWI)), default=None)
+
+
+def unweighted_of(frames: Sequence[Frame], beside: Volume) -> Volume | None:
+    """The image of the lowest b-value (at most B0_LIMIT) among ``frames``, repeats averaged; None when there is none on the grid of ``beside``.
+
+    Raises:
+        NotAssessable: as :func:`volume_of`, when such frames exist but make no volume.
+    """
+    low = [f for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT and _shows(f, SequenceKind.DWI)]
+    low = _magnitude([f for f in low if f.b_value == min(g.b_value for g in low if g.b_value is not None)])
+    if not low:
+        return None
+    stacks = [stack_of(group) for group in _repeated(low)]
+    loaded = [load(stack) for stack in stacks]
+    if len({one.shape for one in loaded}) > 1:
+        raise NotAssessable("geometry", "the images without diffusion weighting have different sizes")
+    voxels = np.asarray(np.mean(loaded, axis=0), np.float32)
+    same = voxels.shape == beside.voxels.shape and np.allclose(stacks[0].affine, beside.affine, atol=GRID_TOLERANCE_MM)
+    return Volume(voxels, stacks[0].affine) if same else None
+
+
+def lowest_b(frames: Sequence[Frame]) -> float | None:
+    """The b-value of what ``unweighted_of`` takes, s/mm2."""
+    return min((f.b_value for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT), default=None)
+
+
+def _repeated(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames at the same places dealt out into complete stacks, in the order given."""
+    seen: dict[tuple[float, ...], int] = defaultdict(int)
+    stacks: dict[int, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        place = tuple(round(v, 2) for v in frame.position or ())
+        stacks[seen[place]].append(frame)
+        seen[place] += 1
+    return [stack for stack in stacks.values() if len(stack) == len(stacks[0])]
+
+
+# --- which frames ---
+
+
+def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
+    """The frames of the volume wanted; several lists only for DWI directions that are to be averaged into a trace."""
+    wanted = [f for f in frames if _shows(f, kind)] or list(frames)
+    wanted = _magnitude(wanted)
+    if kind is SequenceKind.DWI:
+        return _diffusion_groups(wanted)
+    wanted = _one_echo(wanted, longest=kind is SequenceKind.T2)
+    return [_one_repeat(_one_type(wanted))]
+
+
+def _shows(frame: Frame, kind: SequenceKind) -> bool:
+    """Frames of other maps in the same series (Philips and XA objects may hold b-values, ADC and FA together) are
+    left out.
+    """
+    maps = {"ADC", "EADC", "FA", "COLFA"} & {t.upper() for t in frame.image_type}
+    return bool(maps & {"ADC"}) if kind is SequenceKind.ADC else not maps
+
+
+def _magnitude(frames: list[Frame]) -> list[Frame]:
+    keep = [f for f in frames if f.component in ("", "MAGNITUDE", "MIXED") and not {"P", "R", "I"} & set(f.image_type)]
+    return keep or frames
+
+
+def _one_echo(frames: list[Frame], *, longest: bool) -> list[Frame]:
+    times = {round(f.echo_time_ms, 1) for f in frames if f.echo_time_ms is not None}
+    if len(times) < 2:
+        return frames
+    wanted = max(times) if longest else min(times)
+    selected = [f for f in frames if f.echo_time_ms is not None and round(f.echo_time_ms, 1) == wanted]
+    # an effective echo time that differs from slice to slice is not a second echo
+    return selected if len(frames) - len(selected) >= len(selected) and _repeats(frames) else frames
+
+
+def _one_type(frames: list[Frame]) -> list[Frame]:
+    """Dixon and similar series hold one volume per ImageType at the same places: keep the type seen first (in phase
+    or water).
+    """
+    if not _repeats(frames) or len({f.image_type for f in frames}) < 2:
+        return frames
+    for wanted in ("W", "WATER", "IN_PHASE", "IP"):
+        found = [f for f in frames if wanted in {t.upper() for t in f.image_type}]
+        if found:
+            return found
+    return [f for f in frames if f.image_type == frames[0].image_type]
+
+
+def _one_repeat(frames: list[Frame]) -> list[Frame]:
+    """Of complete repeats at the same places, the last; unequal repeats are left for the geometry to refuse."""
+    if not _repeats(frames):
+        return frames
+    for key in (lambda f: f.time_key[0], lambda f: f.time_key[1]):
+        groups = _split(frames, key)
+        if len(groups) > 1 and len({len(g) for g in groups}) == 1:
+            return groups[-1]
+    return frames
+
+
+def _diffusion_groups(frames: list[Frame]) -> list[list[Frame]]:
+    """The highest b-value: its trace-weighted volume, else its directions."""
+    stated = [f.b_value for f in frames if f.b_value is not None]
+    if stated:
+        frames = [f for f in frames if f.b_value is not None and round(f.b_value) == round(max(stated))]
+    isotropic = [
+        f
+        for f in frames
+        if f.direction == "isotropic" or {"TRACEW", "TRACE", "ISO"} & {t.upper() for t in f.image_type}
+    ]
+    frames = isotropic or frames
+    if not _repeats(frames):
+        return [frames]
+    directions = _split(frames, lambda f: f.gradient or ())
+    if len(directions) > 1 and len({len(g) for g in directions}) == 1:
+        return [_one_repeat(g) for g in directions]
+    return [_one_repeat(frames)]
+
+
+def _split(frames: Iterable[Frame], key: Any) -> list[list[Frame]]:
+    groups: dict[Any, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        groups[key(frame)].append(frame)
+    return [groups[k] for k in sorted(groups)]
+
+
+def _repeats(frames: Sequence[Frame]) -> bool:
+    places = {tuple(round(v, 2) for v in f.position) for f in frames if f.position}
+    return len(places) < len(frames)
+
+
+# --- geometry ---
+
+
+def stack_of(frames: Sequence[Frame]) -> Stack:
+    """Frames sorted along their normal, with the affine; see :func:`volume_of` for what is refused."""
+    if len(frames) < MIN_SLICES:
+        raise NotAssessable("too_few_slices", f"{len(frames)} slices; at least {MIN_SLICES} are needed")
+    _check_one_grid(frames)
+    row, column, normal = _axes(frames)
+    positions = np.array([f.position for f in frames], float)
+    heights = positions @ normal
+    order = np.argsort(heights, kind="stable")
+    step = _check_spacing(heights[order])
+    _check_shear(positions[order], normal)
+    spacing = frames[0].spacing
+    assert spacing is not None  # noqa: S101 - _check_one_grid
+    affine = np.eye(4)
+    affine[:3, 0] = row * spacing[1]
+    affine[:3, 1] = column * spacing[0]
+    affine[:3, 2] = normal * step
+    affine[:3, 3] = _origin(positions[order], normal, step)
+    return Stack(tuple(frames[int(n)] for n in order), affine)
+
+
+def _check_one_grid(frames: Sequence[Frame]) -> None:
+    if any(f.position is None or f.orientation is None or f.spacing is None for f in frames):
+        lacking = sum(f.position is None or f.orientation is None or f.spacing is None for f in frames)
+        raise NotAssessable(
+            "no_geometry", f"{lacking} of {len(frames)} images state no position, orientation or spacing"
+        )
+    if any(v <= 0 for f in frames for v in f.spacing or ()):
+        raise NotAssessable("no_geometry", "the pixel spacing is not positive")
+    matrices = sorted({(f.pixels.rows, f.pixels.columns) for f in frames})
+    if len(matrices) > 1:
+        raise NotAssessable(
+            "mixed_geometry",
+            f"{len(matrices)} matrices in one series: " + ", ".join(f"{r}x{c}" for r, c in matrices[:4]),
+        )
+    spacings = np.array([f.spacing for f in frames])
+    if float(np.ptp(spacings, axis=0).max()) > 1e-3:
+        low, high = spacings.min(), spacings.max()
+        raise NotAssessable("mixed_geometry", f"pixel spacings between {low:g} and {high:g} mm in one series")
+
+
+def _axes(frames: Sequence[Frame]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    cosines = np.array([f.orientation for f in frames], float)
+    spread = float(np.abs(cosines - cosines[0]).max())
+    if spread > 0.01:
+        raise NotAssessable(
+            "mixed_orientation", f"image orientations differ by up to {spread:.2f} in their direction cosines"
+        )
+    row, column = cosines[0, :3], cosines[0, 3:]
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if max(abs(length - 1) for length in lengths) > 0.01 or abs(float(row @ column)) > COSINE_TOLERANCE:
+        raise NotAssessable("no_geometry", "the direction cosines are not two perpendicular unit vectors")
+    row = row / lengths[0]
+    column = column - row * float(row @ column)
+    column = column / np.linalg.norm(column)
+    return row, column, np.cross(row, column)
+
+
+def _check_spacing(heights: FloatArray) -> float:
+    """The regular step between sorted heights in mm."""
+    gaps = np.diff(heights)
+    usual = float(np.median(gaps))
+    if usual < 1e-3 or bool(np.any(gaps < DUPLICATE_GAP * usual)):
+        count = int(np.sum(gaps < max(DUPLICATE_GAP * usual, 1e-3)))
+        raise NotAssessable("duplicate_slices", f"{count} slice positions are occupied more than once")
+    if bool(np.any(gaps > MISSING_GAP * usual)):
+        holes = int(np.sum(gaps > MISSING_GAP * usual))
+        raise NotAssessable(
+            "missing_slices", f"{holes} gaps of up to {gaps.max():.1f} mm between slices {usual:.1f} mm apart"
+        )
+    index = np.arange(len(heights))
+    step, start = np.polyfit(index, heights, 1)
+    off = float(np.abs(heights - (start + step * index)).max())
+    if off > min(POSITION_TOLERANCE_MM, POSITION_TOLERANCE_FRACTION * usual):
+        raise NotAssessable("uneven_spacing", f"slices lie up to {off:.2f} mm off an even spacing of {step:.2f} mm")
+    return float(step)
+
+
+def _check_shear(positions: FloatArray, normal: FloatArray) -> None:
+    sideways = positions - np.outer(positions @ normal, normal)
+    drift = float(np.linalg.norm(sideways - sideways[0], axis=1).max())
+    if drift > SHEAR_TOLERANCE_MM:
+        raise NotAssessable("sheared_stack", f"slices drift sideways by {drift:.1f} mm: a sheared stack")
+
+
+def _origin(positions: FloatArray, normal: FloatArray, step: float) -> FloatArray:
+    """First position of the even grid, so that jitter is shared by all slices."""
+    index = np.arange(len(positions))[:, None]
+    origin: FloatArray = (positions - index * step * normal).mean(axis=0)
+    return origin
+
+
+# --- values ---
+
+
+def load(stack: Stack) -> Voxels:
+    """Displayed values (k, j, i), float32: every frame with its own rescale; padding becomes zero."""
+    voxels = load_planes([(f.pixels, f.number) for f in stack.frames])
+    slopes = np.array([f.slope for f in stack.frames], np.float32)[:, None, None]
+    intercepts = np.array([f.intercept for f in stack.frames], np.float32)[:, None, None]
+    if bool(np.any(slopes != 1)) or bool(np.any(intercepts != 0)):
+        voxels = voxels * slopes + intercepts
+    if any(f.pixels.padding is not None for f in stack.frames):
+        np.nan_to_num(voxels, copy=False, nan=0.0)
+    return voxels
+
+
+def _geometric_mean(volumes: Sequence[Voxels]) -> Voxels:
+    """The trace-weighted image is the geometric mean over diffusion directions."""
+    logs = sum(np.log(np.maximum(v, 1e-6)) for v in volumes) / len(volumes)
+    return np.asarray(np.exp(logs), np.float32)

@@ -1,0 +1,409 @@
+"""One study in, its stored decisions out: claim, read, choose the baseline, first look, full assessment. No queue in
+here.
+
+The order is the promise: the decision is saved first, then its pictures; the repeatable work first, then the mark that
+it is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from triage.baseline import Candidate
+from triage.errors import NotAssessable, Transient
+from triage.model import Assessment, BaselineChoice, Priority, SequenceKind, Stage, Study, StudyImages
+from workers import announcements
+from workers.config import Settings
+from workers.log import bind, brief, get_logger, study_hash
+from workers.ports import Bell, Claim, Clock, InstanceFiles, StudyIndex, StudyRow, StudyState
+from workers.studies import refusals
+from workers.studies.baselines import BaselineShelf, Comparison, compare_with, earlier_documents, reopen_followups
+from workers.studies.lease import Lease, LeaseLost, hold
+
+if TYPE_CHECKING:
+    from triage.assessment import Context, Outcome
+    from triage.preparation import PreparedBaseline
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+LONGEST_RETRY_S = 300.0
+TAKE_ATTEMPTS = 5
+
+
+class Result(StrEnum):
+    """What became of one ring."""
+
+    NOTHING_TO_DO = "nothing_to_do"  # somebody else has it, or it is done
+    DECIDED = "decided"
+    REOPENED = "reopened"  # decided, but newer images are there: the next ring goes on
+    LEASE_LOST = "lease_lost"
+    RETRY = "retry"
+    FAILED = "failed"
+
+
+class Reader(Protocol):
+    """DICOM files into images; raises NotAssessable for a study that holds none, Transient when a file cannot be
+    read."""
+
+    def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
+        """Volumes of ``kinds`` only (None: all); the Study lists every series."""
+
+    def describe(self, paths: Sequence[Path]) -> Study:
+        """Headers only: the study with its series recognised."""
+
+
+class Engine(Protocol):
+    """The measurement core with its atlas and settings bound."""
+
+    @property
+    def versions(self) -> Mapping[str, str]: ...
+
+    def warm_up(self) -> None:
+        """Load now what the first study would otherwise wait for."""
+
+    def choose_baseline(
+        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
+    ) -> BaselineChoice: ...
+
+    def prepare_baseline(self, images: StudyImages) -> PreparedBaseline: ...
+
+    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Outcome: ...
+
+    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Outcome: ...
+
+
+class ResultFiles(Protocol):
+    def write(self, study_instance_uid: str, revision: int, outcome: Outcome) -> None:
+        """Document and evidence of one stored decision."""
+
+
+@dataclass(frozen=True)
+class Deps:
+    """Everything the use cases need from the outside."""
+
+    settings: Settings
+    index: StudyIndex
+    files: InstanceFiles
+    clock: Clock
+    bell: Bell
+    reader: Reader
+    engine: Engine
+    shelf: BaselineShelf
+    results: ResultFiles
+    prepare_later: Callable[[str], None] | None = None
+    """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
+
+
+def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
+    """Take the study if it is due, and decide. Safe to call at any time, any number of times, from any number of
+    workers.
+
+    Never raises for a fault of the study: that becomes a stored decision, a retry, or a visible failure.
+
+    Args:
+        owner: name of the caller in the lease, unique per task.
+
+    Raises:
+        Transient: the index is away; the caller may forget the ring, since the sweeper rings again.
+    """
+    with bind(study=study_hash(study_instance_uid), task=owner):
+        before = deps.index.study(study_instance_uid)
+        claim = _take(before, deps, owner)
+        if claim is None or before is None:
+            log.info("study.not_taken")
+            return Result.NOTHING_TO_DO
+        log.info("study.taken", revision=claim.revision, attempt=claim.attempt)
+        queue = deps.settings.queue
+        if attempts_used_up(claim, before.failure, queue.max_killed_attempts):
+            return _give_up(
+                claim, before, deps, tried=claim.attempt - 1, reason="the worker died or hung in the last one"
+            )
+        with hold(claim, deps.index, deps.clock, lease_s=queue.lease_s, limit_s=queue.task_time_limit_s) as lease:
+            return _guarded(lease, before, deps)
+
+
+def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -> None:
+    """The process working for ``owner`` was ended (time limit). Record it, so that the study is tried again at once or
+    fails visibly."""
+    row = deps.index.study(study_instance_uid)
+    if row is None or row.lease_owner != owner or row.lease_until is None:
+        return
+    claim = Claim(study_instance_uid, row.revision, owner, row.lease_until, row.attempts)
+    with bind(study=study_hash(study_instance_uid), task=owner):
+        log.error("study.task_lost", reason=reason, attempt=row.attempts)
+        if row.attempts >= deps.settings.queue.max_attempts:
+            _give_up(claim, row, deps, tried=row.attempts, reason=reason)
+        else:
+            deps.index.fail(claim, reason=reason, retry_at=_retry_at(claim, deps), now=deps.clock.now())
+
+
+def attempts_used_up(claim: Claim, last_failure: str | None, most: int) -> bool:
+    """Whether a fresh claim is one too many. An attempt that ended in a recorded transient fault does not count
+    against the study:
+    only attempts that died without a word, or in a bug, do."""
+    return claim.attempt > most and not (last_failure or "").startswith(_transient_prefix(claim.attempt - 1))
+
+
+def _transient_prefix(attempt: int) -> str:
+    return f"transient (attempt {attempt}):"
+
+
+def _take(row: StudyRow | None, deps: Deps, owner: str) -> Claim | None:
+    """Claim the study. If images that arrived since the ring reopened it before any worker came, take it as it is now:
+    under a steady stream of T1 images it would otherwise never be free at the right moment."""
+    if row is None:
+        return None
+    for _ in range(TAKE_ATTEMPTS):
+        now = deps.clock.now()
+        claim = deps.index.claim(row.study_instance_uid, owner=owner, now=now, lease_s=deps.settings.queue.lease_s)
+        if claim is not None:
+            return claim
+        current = deps.index.study(row.study_instance_uid)
+        if current is None or _leased(current, deps) or not _reopened_before_taken(current):
+            return None
+        deps.index.mark_ready(row.study_instance_uid, now=now, reason="reopened before a worker came")
+    return None
+
+
+def _reopened_before_taken(row: StudyRow) -> bool:
+    """A revision above the first means that it was ready once."""
+    return row.state is StudyState.RECEIVING and row.revision > 1 and row.decided_revision is None
+
+
+def _leased(row: StudyRow, deps: Deps) -> bool:
+    return row.lease_until is not None and row.lease_until > deps.clock.now()
+
+
+def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:
+    """Run the assessment; every way it can end has a row here."""
+    try:
+        return _assess(lease, row, deps)
+    except LeaseLost:
+        log.warning("study.lease_lost")
+        return Result.LEASE_LOST
+    except NotAssessable as refusal:
+        return _store_refusal(lease, row, deps, refusal)
+    except (Transient, OSError, MemoryError) as error:
+        reason = f"{_transient_prefix(lease.claim.attempt)} {brief(error)}"
+        return _try_again(lease.claim, deps, reason)
+    except Exception as error:
+        # the traceback goes to the log; the message could quote a header, so the index gets the type only
+        log.exception("study.attempt_failed", attempt=lease.claim.attempt)
+        if lease.claim.attempt >= deps.settings.queue.max_attempts:
+            reason = f"a fault of the program ({type(error).__name__})"
+            return _give_up(lease.claim, row, deps, tried=lease.claim.attempt, reason=reason)
+        return _try_again(lease.claim, deps, f"bug (attempt {lease.claim.attempt}): {type(error).__name__}")
+
+
+def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
+    uid, claim = row.study_instance_uid, lease.claim
+    paths = [deps.files.path(instance) for instance in deps.index.instances(uid)]
+    waited = _waiting_times(row, deps)
+    stored = deps.index.assessments(uid)
+    comparison: Comparison | None = None
+    if not any(_has_decision(version) for version in stored):
+        images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
+        comparison = compare_with(images.study, row, deps)
+        lease.check()
+        outcome = deps.engine.first_look(images, comparison.prepared, _context(comparison, row, deps))
+        _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, deps)
+        del images
+    if _newer_images(claim, deps):
+        # the rest of the study is arriving: what there is of it now would be measured in vain
+        return _finish(lease, deps)
+    images, read_s = _timed(lambda: deps.reader.read(paths))
+    comparison = comparison or compare_with(images.study, row, deps)
+    lease.check()
+    outcome = deps.engine.full(images, comparison.prepared, _context(comparison, row, deps))
+    _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, deps)
+    result = _finish(lease, deps)
+    _afterwards(row, images, comparison, deps)
+    return result
+
+
+def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps: Deps) -> None:
+    """What may be done once the decision stands, and lost without harm: prepare this study as a baseline, wake its
+    follow-ups."""
+    try:
+        if not deps.shelf.can_serve(images, comparison.infusion_date):
+            return
+        if row.decided_revision is None:
+            reopen_followups(row, comparison.infusion_date, deps)
+        if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
+            deps.prepare_later(row.study_instance_uid)
+        elif deps.settings.baseline.prepare_ahead:
+            deps.shelf.prepared(row, deps, images=images)
+    except NotAssessable as refusal:
+        log.info("baseline.refused", code=refusal.code)
+    except Exception:
+        log.exception("baseline.preparation_failed")
+
+
+def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
+    """Prepare a decided study as a baseline, unless that is done. Without a lease: it changes no decision, and twice
+    does no harm."""
+    with bind(study=study_hash(study_instance_uid)):
+        try:
+            row = deps.index.study(study_instance_uid)
+            if row is not None and row.state is StudyState.ASSESSED:
+                deps.shelf.prepared(row, deps)
+        except NotAssessable as refusal:
+            log.info("baseline.refused", code=refusal.code)
+        except Exception:
+            log.exception("baseline.preparation_failed")
+
+
+def _save(lease: Lease, outcome: Outcome, stage: Stage, timings_s: Mapping[str, float], deps: Deps) -> None:
+    """Decision first, then its files. A file that cannot be written is logged; the decision stands."""
+    from triage.report.document import to_document
+
+    claim = lease.claim
+    assessment = keep_priority(outcome.assessment, deps.index.assessments(claim.study_instance_uid))
+    assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
+    assessment = _with_missing_images(assessment, deps.index)
+    lease.check()
+    stored = deps.index.save_assessment(
+        lease.claim, stage=stage.value, document=to_document(assessment), now=deps.clock.now()
+    )
+    if not stored:
+        raise LeaseLost("the lease was lost before the decision was stored")
+    decision = assessment.decision
+    log.info("decision.made", stage=stage.value, category=decision.category.value, priority=decision.priority.value)
+    try:
+        outcome = dataclasses.replace(outcome, assessment=assessment)
+        deps.results.write(claim.study_instance_uid, claim.revision, outcome)
+    except Exception:
+        log.exception("results.not_written", stage=stage.value)
+
+
+def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessment:
+    """The same assessment, saying how many of the announced images it saw when some are missing."""
+    uid = assessment.study.study_instance_uid
+    text = announcements.sentence(index.study_counts([uid]).get(uid, announcements.StudyCount()))
+    return assessment if text is None else dataclasses.replace(assessment, notices=(*assessment.notices, text))
+
+
+_URGENCY = {Priority.UNCHANGED: 0, Priority.P3: 1, Priority.P2: 2, Priority.P1: 3}
+
+
+def keep_priority(assessment: Assessment, stored: Iterable[Mapping[str, Any]]) -> Assessment:
+    """The same assessment with the highest priority any stored version of the study had, and a reason when that raises
+    it."""
+    earlier = [Priority(version["document"]["decision"]["priority"]) for version in stored]
+    highest = max(earlier, key=_URGENCY.__getitem__, default=Priority.UNCHANGED)
+    decision = assessment.decision
+    if _URGENCY[highest] <= _URGENCY[decision.priority]:
+        return assessment
+    reason = f"priority {highest.value} of an earlier version is kept: the program never lowers a priority"
+    return dataclasses.replace(
+        assessment, decision=dataclasses.replace(decision, priority=highest, reasons=(*decision.reasons, reason))
+    )
+
+
+def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
+    """``not_assessable`` is a result like any other: stored, shown, complete."""
+    log.info("study.not_assessable", code=refusal.code)
+    outcome = _refused(row, deps, refusal.code, refusal.message)
+    try:
+        _save(lease, outcome, Stage.FULL, {}, deps)
+    except LeaseLost:
+        return Result.LEASE_LOST
+    return _finish(lease, deps)
+
+
+def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Outcome:
+    infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
+    return refusals.outcome(
+        refusals.study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions
+    )
+
+
+def _finish(lease: Lease, deps: Deps) -> Result:
+    """Mark it done, unless newer images came; if those are ready too, ring for them now rather than at the next
+    sweep."""
+    if deps.index.complete(lease.claim, now=deps.clock.now()):
+        return Result.DECIDED
+    row = deps.index.study(lease.claim.study_instance_uid)
+    if row is not None and row.state is StudyState.READY:
+        ring_quietly(deps.bell, row.study_instance_uid)
+    return Result.REOPENED
+
+
+def ring_quietly(bell: Bell, study_instance_uid: str) -> None:
+    """Ring; a broker that is away only costs the time until the sweeper rings."""
+    try:
+        bell.ring(study_instance_uid)
+    except Transient as error:
+        log.warning("bell.not_rung", error=str(error))
+
+
+def _try_again(claim: Claim, deps: Deps, reason: str) -> Result:
+    log.warning("study.retry", attempt=claim.attempt, reason=reason)
+    deps.index.fail(claim, reason=reason, retry_at=_retry_at(claim, deps), now=deps.clock.now())
+    return Result.RETRY
+
+
+def _retry_at(claim: Claim, deps: Deps) -> datetime:
+    delay_s = min(deps.settings.queue.retry_delay_s * 2.0 ** min(claim.attempt - 1, 16), LONGEST_RETRY_S)
+    return deps.clock.now() + timedelta(seconds=delay_s)
+
+
+def _give_up(claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str) -> Result:
+    """Attempts used up: a visible ``processing_failed``, then FAILED for a human. A first look of this very revision
+    stays on top:
+    it was measured, and nothing learnt since says otherwise."""
+    log.error("study.failed", reason=reason, attempts=tried)
+    now = deps.clock.now()
+    if not any(version["revision"] == claim.revision for version in deps.index.assessments(row.study_instance_uid)):
+        from triage.report.document import to_document
+
+        message = f"the program could not process this study in {tried} attempts: {reason}"
+        outcome = _refused(row, deps, "processing_failed", message)
+        assessment = keep_priority(outcome.assessment, deps.index.assessments(row.study_instance_uid))
+        deps.index.save_assessment(claim, stage=Stage.FULL.value, document=to_document(assessment), now=now)
+    deps.index.fail(claim, reason=reason, retry_at=None, now=now)
+    return Result.FAILED
+
+
+def _has_decision(version: Mapping[str, Any]) -> bool:
+    return bool(version["document"]["decision"]["category"] != "not_assessable")
+
+
+def _newer_images(claim: Claim, deps: Deps) -> bool:
+    row = deps.index.study(claim.study_instance_uid)
+    return row is not None and row.revision != claim.revision
+
+
+def _context(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
+    from triage.assessment import Context
+
+    return Context(
+        infusion_date=comparison.infusion_date,
+        baseline_choice=comparison.choice,
+        versions=deps.engine.versions,
+        earlier=earlier_documents(row, deps),
+    )
+
+
+def _waiting_times(row: StudyRow, deps: Deps) -> dict[str, float]:
+    """Seconds before the work began: from the last image to ready, and from ready to a worker."""
+    if row.ready_at is None:
+        return {}
+    return {
+        "arrival_to_ready": max(0.0, (row.ready_at - row.last_received_at).total_seconds()),
+        "ready_to_start": max(0.0, (deps.clock.now() - row.ready_at).total_seconds()),
+    }
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    started = time.perf_counter()
+    return work(), time.perf_counter() - started

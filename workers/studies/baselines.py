@@ -1,0 +1,205 @@
+"""Earlier studies of a patient in, the chosen and prepared baseline out; keeps prepared baselines on a shelf in the
+state folder."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from triage.baseline import Candidate, identity_mismatch
+from triage.errors import NotAssessable
+from triage.model import BaselineChoice, SequenceKind, Study, StudyImages
+from workers.log import get_logger, study_hash
+from workers.ports import StudyRow, StudyState
+from workers.studies.refusals import study_of
+
+if TYPE_CHECKING:
+    from triage.preparation import PreparedBaseline
+    from workers.studies.assess import Deps
+
+log = get_logger(__name__)
+
+REFUSED = "refused.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a study is compared with. choice None: no earlier study of the patient is stored."""
+
+    choice: BaselineChoice | None
+    prepared: PreparedBaseline | None
+    infusion_date: date | None
+
+
+class PreparedStorage(Protocol):
+    """How a prepared baseline lies in a folder."""
+
+    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
+        """Whole or not at all."""
+
+    def load(self, folder: Path) -> PreparedBaseline | None: ...
+
+
+class BaselineShelf:
+    """Prepared baselines in ``folder/<study uid>/<key>-r<revision>/``. key: gives what the preparation depends on
+    (atlas, settings)."""
+
+    def __init__(self, folder: Path, key: Callable[[], str], storage: PreparedStorage) -> None:
+        self._folder = folder
+        self._key = key
+        self._storage = storage
+
+    def place(self, row: StudyRow) -> Path:
+        return self._folder / row.study_instance_uid / f"{self._key()}-r{row.revision}"
+
+    def prepared(self, row: StudyRow, deps: Deps, *, images: StudyImages | None = None) -> PreparedBaseline:
+        """From the shelf, or prepared now and put there. images: of the whole study, when the caller has them already.
+
+        Raises:
+            NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.
+        """
+        place = self.place(row)
+        remembered = self.refusal(row)
+        if remembered is not None:
+            raise NotAssessable(*remembered)
+        found = self._storage.load(place)
+        if found is not None:
+            return found
+        if images is None:
+            images = deps.reader.read([deps.files.path(i) for i in deps.index.instances(row.study_instance_uid)])
+        try:
+            prepared = deps.engine.prepare_baseline(images)
+        except NotAssessable as refusal:
+            self._remember(place, refusal)
+            raise
+        self._storage.save(place, prepared)
+        self._drop_older(place)
+        log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
+        return prepared
+
+    def refusal(self, row: StudyRow) -> tuple[str, str] | None:
+        """Code and message of an earlier NotAssessable about this very revision."""
+        try:
+            code, _, message = (self.place(row) / REFUSED).read_text(encoding="utf-8").partition("\n")
+        except OSError:
+            return None
+        return (code, message) if code else None
+
+    @staticmethod
+    def can_serve(images: StudyImages, infusion_date: date | None) -> bool:
+        """Whether a later study may be compared with this one: it has a FLAIR, and was not taken after a known
+        infusion."""
+        if SequenceKind.FLAIR not in images.volumes:
+            return False
+        taken = images.study.study_date
+        return infusion_date is None or (taken is not None and taken <= infusion_date)
+
+    @staticmethod
+    def _remember(place: Path, refusal: NotAssessable) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
+        temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
+        temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
+
+    @staticmethod
+    def _drop_older(place: Path) -> None:
+        """Preparations of older revisions or settings are of no more use, and large."""
+        for other in place.parent.iterdir():
+            if other != place and not other.name.startswith("."):
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
+    """Choose the baseline; one that turns out not to be assessable becomes a rejected candidate, and the choice is
+    made again."""
+    infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
+    # of a study whose images were deleted there is nothing to compare with
+    gone = (StudyState.REMOVING, StudyState.REMOVED)
+    rows = {r.study_instance_uid: r for r in _earlier_rows(row, deps) if r.state not in gone}
+    studies = {uid: _describe(r, deps) for uid, r in rows.items()}
+    reasons = {uid: _known_refusal(r, studies[uid], deps) for uid, r in rows.items()}
+    while True:
+        candidates = [Candidate(studies[uid], reasons[uid] is None, reasons[uid]) for uid in rows]
+        choice = deps.engine.choose_baseline(study, candidates, infusion_date)
+        if choice.study_instance_uid is None:
+            return Comparison(choice, None, infusion_date)
+        try:
+            prepared = deps.shelf.prepared(rows[choice.study_instance_uid], deps)
+        except NotAssessable as refusal:
+            if reasons[choice.study_instance_uid] is not None:
+                raise  # chosen although refused: going round again would not end
+            reasons[choice.study_instance_uid] = f"{refusal.code}: {refusal.message}"
+            continue
+        return Comparison(choice, prepared, infusion_date)
+
+
+def reopen_followups(row: StudyRow, infusion_date: date | None, deps: Deps) -> int:
+    """A prior that arrives after the study it is the baseline of (prefetch is often slower than the scanner) wakes
+    that study again.
+
+    Called once per study, at its first decision, so that two studies cannot wake each other for ever. Returns how many
+    were woken.
+    """
+    woken = 0
+    for other in deps.index.studies_of_patient(row.patient_id, row.issuer) if row.patient_id else []:
+        if other.decided_revision is None or not _is_before(row, other) or not _would_gain(other, row, deps):
+            continue
+        if deps.index.requeue(other.study_instance_uid, now=deps.clock.now()):
+            log.info("study.woken_by_baseline", followup=study_hash(other.study_instance_uid))
+            deps.bell.ring(other.study_instance_uid, urgent=infusion_date is not None)
+            woken += 1
+    return woken
+
+
+def earlier_documents(row: StudyRow, deps: Deps) -> list[Mapping[str, Any]]:
+    """Newest document of each earlier study of the patient, for the course of the patterns. A study whose birth date or
+    sex contradicts this one's is somebody else's."""
+    found = (
+        deps.index.assessment(other.study_instance_uid)
+        for other in _earlier_rows(row, deps)
+        if other.decided_revision is not None and _is_before(other, row) and _nobody_else(other, row)
+    )
+    return [document for document in found if document is not None]
+
+
+def _nobody_else(other: StudyRow, row: StudyRow) -> bool:
+    return identity_mismatch(study_of(other).patient, study_of(row).patient) is None
+
+
+def _would_gain(followup: StudyRow, arrived: StudyRow, deps: Deps) -> bool:
+    document = deps.index.assessment(followup.study_instance_uid)
+    used = (document or {}).get("baseline") or {}
+    used_date = used.get("study_date") if used.get("study_instance_uid") else None
+    return used_date is None or (arrived.study_date is not None and date.fromisoformat(used_date) < arrived.study_date)
+
+
+def _is_before(row: StudyRow, other: StudyRow) -> bool:
+    if row.study_date is None or other.study_date is None or row.study_instance_uid == other.study_instance_uid:
+        return False
+    return (row.study_date, row.study_time) < (other.study_date, other.study_time)
+
+
+def _earlier_rows(row: StudyRow, deps: Deps) -> list[StudyRow]:
+    """The patient's other studies. A study without a patient id has none: an empty id is not an identity."""
+    if not row.patient_id:
+        return []
+    others = deps.index.studies_of_patient(row.patient_id, row.issuer)
+    return [other for other in others if other.study_instance_uid != row.study_instance_uid]
+
+
+def _describe(row: StudyRow, deps: Deps) -> Study:
+    return deps.reader.describe([deps.files.path(i) for i in deps.index.instances(row.study_instance_uid)])
+
+
+def _known_refusal(row: StudyRow, study: Study, deps: Deps) -> str | None:
+    if row.state is StudyState.RECEIVING and row.decided_revision is None:
+        return "still_arriving: its images are still coming in"
+    if not any(series.identification.kind is SequenceKind.FLAIR for series in study.series):
+        return "no_flair: none of its series is a FLAIR"
+    refusal = deps.shelf.refusal(row)
+    return None if refusal is None else ": ".join(refusal)

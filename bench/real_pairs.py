@@ -27,7 +27,7 @@ import SimpleITK as sitk
 from simulation.dicom import PatientIdentity, StudyIdentity, uid, write_volume
 from simulation.transplant import raise_regions
 from triage.alignment.images import NEAREST, affine_of, from_sitk, matrix_of, resample, to_sitk
-from triage.alignment.placement import BRAIN_STEM
+from triage.anatomy import BRAIN_STEM
 from triage.model import (
     Affine,
     Identification,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
+from triage.alignment.grid import Grid
 from triage.alignment.images import (
     NEAREST,
     affine_of,
@@ -22,6 +23,7 @@ from triage.alignment.images import (
     to_sitk,
 )
 from triage.alignment.session import Session
+from triage.measurements import not_measured
 from triage.model import (
     Affine,
     Atlas,
@@ -39,7 +41,6 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import PreparedBaseline
-from triage.signal.change import Grid, not_measured
 
 LEFT_RIGHT = ("left", "right")
 UNITS = {"volume_change_percent": "%", "symmetry": "1"}

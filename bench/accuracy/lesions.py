@@ -32,9 +32,9 @@ from triage import protocol as protocols
 from triage.alignment.comparison import Pair, contrasts, on_common_grid
 from triage.alignment.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
 from triage.alignment.normalisation import CommonScale
-from triage.alignment.placement import WHITE, mask_of
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align
+from triage.anatomy import WHITE, mask_of
 from triage.assessment import TriageSettings
 from triage.errors import NotAssessable
 from triage.lesions.enhancement import enhancing

@@ -37,8 +37,8 @@ from simulation.patient import OTHER_SCANNER_DRIFT, SAME_SCANNER_DRIFT
 from simulation.patterns import Change, apply_pattern
 from simulation.transplant import raise_regions, smooth_weight
 from triage.alignment.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
-from triage.alignment.placement import BRAIN_STEM, THALAMI, WHITE
 from triage.alignment.registration import points_of, register_followup
+from triage.anatomy import BRAIN_STEM, THALAMI, WHITE
 from triage.assessment import Context, Outcome, first_look, full
 from triage.errors import NotAssessable
 from triage.model import Affine, BaselineChoice, Mask, Measurement, SequenceKind, StudyImages, Volume

@@ -28,13 +28,13 @@ from simulation.deformation import Displacement, rng_for
 from simulation.effacement import effaced, uneven_loss
 from simulation.patient import SAME_SCANNER_DRIFT
 from triage.alignment.images import NEAREST, affine_transform, resample, to_sitk
-from triage.alignment.placement import THALAMI
+from triage.anatomy import THALAMI
 from triage.assessment import Outcome, full
 from triage.errors import NotAssessable
 from triage.fluid.statistics import mode
+from triage.measurements import lookup
 from triage.model import Mask, SequenceKind, Volume
 from triage.preparation import PreparedBaseline, prepare_baseline
-from triage.signal.change import lookup
 
 PAIRS = (("open_ms01a", "open_ms01b"), ("open_ms03a", "open_ms03b"))  # two dates of one person
 AGAIN, AGAIN_QUICK = ("open_ms01a", "open_ms03b", "patient07", "flair_3d"), ("open_ms01a",)

@@ -21,9 +21,10 @@ from tests.builders import (
     some_images,
 )
 from triage import assessment as assessment_module
-from triage.alignment.placement import THALAMI, mask_of
+from triage.anatomy import THALAMI, mask_of
 from triage.assessment import Context, Outcome, days_after, first_look, full
 from triage.errors import NotAssessable
+from triage.measurements import lookup
 from triage.model import (
     Atlas,
     BaselineChoice,
@@ -42,7 +43,7 @@ from triage.model import (
 from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.report.document import to_document
 from triage.settings import TriageSettings
-from triage.signal.change import MeasurementLimits, lookup
+from triage.signal.change import MeasurementLimits
 
 # Coarser than the default, for speed.
 SETTINGS = TriageSettings(measuring_spacing_mm=2.5, measurement=MeasurementLimits(pseudo_regions=12))

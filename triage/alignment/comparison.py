@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from triage.alignment.grid import Grid
 from triage.alignment.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
 from triage.alignment.normalisation import CommonScale, common_scale, robust_sd
 from triage.alignment.registration import half_way
 from triage.alignment.session import Session
 from triage.errors import NotAssessable
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
-from triage.signal.change import Grid
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from triage.alignment.placement import mask_of
+from triage.anatomy import mask_of
 from triage.errors import NotAssessable
 from triage.model import Mask
 

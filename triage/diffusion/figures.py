@@ -13,13 +13,13 @@ import SimpleITK as sitk
 
 from triage.alignment.images import NEAREST, affine_transform, inverse, resample, to_sitk
 from triage.alignment.normalisation import robust_sd
-from triage.alignment.placement import CSF, mask_of
 from triage.alignment.session import Session
+from triage.anatomy import CSF, mask_of
 from triage.diffusion.adc import computed_adc
 from triage.diffusion.maps import DiffusionImages, TissueMaps, smoothed, tissue_maps
 from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction, surface_voxels
+from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
-from triage.signal.change import not_measured
 
 LOBES = tuple(
     f"cortex_{lobe}_{side}"

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 
 from triage.alignment.normalisation import robust_sd, smooth_field
-from triage.alignment.placement import CSF, smooth_over, tissue_group
+from triage.alignment.placement import smooth_over
+from triage.anatomy import CSF, tissue_group
 from triage.model import Affine, Mask
 
 Field = npt.NDArray[np.float64]  # (k, j, i)

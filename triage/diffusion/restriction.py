@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
-from triage.alignment.placement import CSF
+from triage.anatomy import CSF
 from triage.diffusion.maps import (
     CLASSES,
     DEEP,

@@ -12,9 +12,9 @@ import scipy.ndimage as ndi
 import SimpleITK as sitk
 
 from triage.alignment.images import resample, to_sitk
-from triage.alignment.placement import WHITE, mask_of
+from triage.anatomy import WHITE, mask_of
+from triage.measurements import not_measured
 from triage.model import Found, Mask, Measurement, Volume
-from triage.signal.change import not_measured
 
 SHARE = "fluid_share_percent"
 LATERAL = ("lateral_ventricle_left", "lateral_ventricle_right")

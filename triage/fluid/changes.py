@@ -19,15 +19,16 @@ import scipy.ndimage as ndi
 import SimpleITK as sitk
 
 from triage.alignment.comparison import Pair
+from triage.alignment.grid import Grid
 from triage.alignment.images import NEAREST, affine_transform, inverse, isotropic_grid, resample, smooth_to, to_sitk
 from triage.alignment.normalisation import WHITE_REFERENCE, CommonScale, smooth_field
-from triage.alignment.placement import mask_of
 from triage.alignment.session import Session
+from triage.anatomy import mask_of
 from triage.errors import NotAssessable
 from triage.fluid.lobes import LobeChange, LobeLimits, lobe_change, lobe_names, lobes_on
 from triage.fluid.statistics import jackknife, mode, weighted
+from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
-from triage.signal.change import Grid, not_measured
 
 Array = npt.NDArray[np.float64]
 Shared = Mapping[SequenceKind, tuple[CommonScale, Mask]]

@@ -13,9 +13,9 @@ import SimpleITK as sitk
 
 from triage.alignment.images import affine_of, resample, to_sitk
 from triage.alignment.normalisation import robust_sd
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, CSF, WHITE, mask_of
+from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, WHITE, mask_of
+from triage.measurements import not_measured
 from triage.model import Found, Mask, Measurement, Volume
-from triage.signal.change import not_measured
 
 LESION, CAVITY = 1, 2  # labels in the mask ``chronic_lesions``
 SITES = (*WHITE, "corpus_callosum", "internal_capsule_left", "internal_capsule_right", *CAPSULES, *BRAIN_STEM)

@@ -19,11 +19,11 @@ import SimpleITK as sitk
 from triage.alignment.comparison import Pair, equal_blur
 from triage.alignment.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
 from triage.alignment.normalisation import GREY_REFERENCE, WHITE_REFERENCE, robust_sd, smooth_field
-from triage.alignment.placement import BRAIN_STEM, VENTRICLES, mask_of, midline
 from triage.alignment.session import Session, place_on
+from triage.anatomy import BRAIN_STEM, VENTRICLES, mask_of, midline
 from triage.lesions.clusters import EDGES, FACES, Box, Floats, compactness, standing_out, thickness_mm
+from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
-from triage.signal.change import not_measured
 
 FIELD_ORDER = 2  # one coil, minutes apart: only the transmit field of two sequences differs
 ALONE_SPACING_MM = 1.5

@@ -24,12 +24,13 @@ import scipy.ndimage as ndi
 import SimpleITK as sitk
 
 from triage.alignment.comparison import Pair, in_followup_space
+from triage.alignment.grid import Grid
 from triage.alignment.images import NEAREST, affine_transform, resample, to_sitk
 from triage.alignment.normalisation import CommonScale, robust_sd
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of, midline
+from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of, midline
 from triage.lesions.clusters import EDGES, FACES, Box, Floats, compactness, peak_of, standing_out
+from triage.measurements import not_measured, percent
 from triage.model import Affine, Found, Lesion, Mask, Measurement, Volume
-from triage.signal.change import Grid, not_measured, percent
 
 DEEP_GREY = tuple(f"{name}_{side}" for name in ("putamen", "pallidum", "caudate") for side in ("left", "right"))
 SITES = (

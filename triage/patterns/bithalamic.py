@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, THALAMI, WHITE
+from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE
+from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.signal.change import lookup
 
 PATTERN = "A"
 TITLE = "bithalamic and brain stem FLAIR rise"

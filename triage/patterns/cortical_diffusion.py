@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.signal.change import lookup
 
 PATTERN = "C"
 TITLE = "cortical diffusion restriction"

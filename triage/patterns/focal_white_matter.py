@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.signal.change import lookup
 
 PATTERN = "B"
 TITLE = "new or enlarging focal white matter lesions"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.signal.change import lookup
 
 PATTERN = "D"
 TITLE = "global cerebral oedema"

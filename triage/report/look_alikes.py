@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.alignment.placement import THALAMI, WHITE
+from triage.anatomy import THALAMI, WHITE
+from triage.measurements import lookup
 from triage.model import Finding, Lesion, Measurement, Presence, SequenceKind
-from triage.signal.change import lookup
 
 FLAIR = "flair_change_percent"
 

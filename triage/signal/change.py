@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
+from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of, smooth_over
+from triage.alignment.placement import smooth_over
+from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
+from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
 
 CHANGE_REGIONS = (*THALAMI, *BRAIN_STEM, *CAPSULES, *WHITE)
@@ -41,30 +44,6 @@ class MeasurementLimits:
     pseudo_regions: int = 60
     pseudo_radius_mm: float = 9.0
     floor_percent: float = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """The common cubic grid: labels uint8 and ``seen`` (both scans have data), shape (k, j, i); spacing in mm."""
-
-    labels: npt.NDArray[np.uint8]
-    names: Mapping[int, str]
-    seen: Mask
-    spacing_mm: float
-
-    @property
-    def voxel_ml(self) -> float:
-        return self.spacing_mm**3 / 1000.0
-
-
-def not_measured(region: str, quantity: str, unit: str, reason: str) -> Measurement:
-    """A visible 'could not measure' with its reason."""
-    return Measurement(region, quantity, None, unit, assessable=False, reason=reason)
-
-
-def percent(log_ratio: float) -> float:
-    """Log ratio to percent change."""
-    return float(100.0 * np.expm1(log_ratio))
 
 
 def flair_changes(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> tuple[Measurement, ...]:
@@ -251,11 +230,3 @@ def volumes(labels: npt.NDArray[np.uint8], names: Mapping[int, str], voxel_ml: f
         else not_measured(region, "volume_ml", "mL", "region_missing: the region is not in view")
         for label, region in names.items()
     )
-
-
-def lookup(measurements: tuple[Measurement, ...], region: str, quantity: str) -> Measurement:
-    """The named figure, or a not-measured one saying so: detectors never see a hole."""
-    for measurement in measurements:
-        if measurement.region == region and measurement.quantity == quantity:
-            return measurement
-    return not_measured(region, quantity, "%", "not measured in this stage")

@@ -12,19 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
+from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale
-from triage.alignment.placement import THALAMI, WHITE, mask_of
+from triage.anatomy import THALAMI, WHITE, mask_of
+from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
-from triage.signal.change import (
-    Grid,
-    MeasurementLimits,
-    inside_distance,
-    near_level,
-    not_measured,
-    percent,
-    raised_share,
-    unmeasurable,
-)
+from triage.signal.change import MeasurementLimits, inside_distance, near_level, raised_share, unmeasurable
 
 GANGLIA = ("caudate", "putamen", "pallidum")
 QUANTITY, RAISED = "flair_change_percent", "raised_fraction_percent"

@@ -18,19 +18,18 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from triage.alignment.grid import Grid
 from triage.alignment.images import NEAREST, isotropic_grid, resample, smooth_to, to_sitk
 from triage.alignment.normalisation import GREY_REFERENCE, MIN_REFERENCE_VOXELS, WHITE_REFERENCE, smooth_field
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.alignment.session import Session
+from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.errors import NotAssessable
+from triage.measurements import not_measured, percent
 from triage.model import Found, Mask, Measurement, Volume
 from triage.signal.change import (
-    Grid,
     MeasurementLimits,
     flair_ratios,
     inside_distance,
-    not_measured,
-    percent,
     shell_around,
     unmeasurable,
     volumes,

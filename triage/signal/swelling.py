@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
+from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd
-from triage.alignment.placement import mask_of
+from triage.anatomy import mask_of
+from triage.measurements import not_measured
 from triage.model import Mask, Measurement
-from triage.signal.change import CHANGE_REGIONS, Grid, not_measured
+from triage.signal.change import CHANGE_REGIONS
 
 Array = npt.NDArray[np.float64]
 Small = npt.NDArray[np.float32]

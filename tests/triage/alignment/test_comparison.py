@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from tests.builders import prepared_from, raised, rigid, scanned, small_head
 from triage.alignment.comparison import Pair, equal_blur, on_common_grid, tissue_spread
 from triage.alignment.images import to_sitk
-from triage.alignment.placement import THALAMI, WHITE, mask_of
+from triage.anatomy import THALAMI, WHITE, mask_of
 from triage.model import Affine, Atlas, Mask, RegistrationResult, Volume
 
 SPACING_MM = 2.5

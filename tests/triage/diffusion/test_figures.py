@@ -10,11 +10,11 @@ import pytest
 
 from tests.builders import labels_on
 from triage.alignment.images import from_sitk, isotropic_grid, to_sitk
-from triage.alignment.placement import CSF, tissue_group
 from triage.alignment.session import Session
+from triage.anatomy import CSF, tissue_group
 from triage.diffusion.figures import Anatomy, DiffusionLimits, restricted
+from triage.measurements import lookup
 from triage.model import Affine, Atlas, DiffusionFacts, Found, Mask, SequenceKind, Volume
-from triage.signal.change import lookup
 
 MM = 3.5
 FACTS = DiffusionFacts(1000.0, 0.0, "1e-6 mm2/s")

@@ -15,8 +15,8 @@ from triage.alignment.session import Session
 from triage.diffusion.figures import ADC, ADC_CHANGE, GYRI, MASK, RESTRICTED, Anatomy, DiffusionLimits, restricted
 from triage.diffusion.maps import DiffusionImages, mid_sagittal_reflection, tissue_maps
 from triage.diffusion.restriction import RestrictionLimits, _shallow_factor, find_restriction
+from triage.measurements import lookup
 from triage.model import DiffusionFacts, Found, SequenceKind, Volume
-from triage.signal.change import lookup
 
 SIZE, MM = 48, 2.0
 AFFINE = np.diag([MM, MM, MM, 1.0])

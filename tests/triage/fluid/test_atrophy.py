@@ -8,10 +8,10 @@ import scipy.ndimage as ndi
 
 from tests.builders import labels_on, scanned
 from triage.alignment.images import NEAREST, resample, to_sitk
-from triage.alignment.placement import mask_of
+from triage.anatomy import mask_of
 from triage.fluid.atrophy import LATERAL, AtrophyLimits, fluid_shares
+from triage.measurements import lookup
 from triage.model import Atlas, Found, Volume
-from triage.signal.change import lookup
 
 LIMITS = AtrophyLimits()
 Anatomy = tuple[Volume, Volume]

@@ -23,8 +23,8 @@ from triage.alignment.images import NEAREST, from_sitk, isotropic_grid, resample
 from triage.alignment.session import Session
 from triage.fluid.changes import BRAIN, FIGURES, KINDS, FluidLimits, Levels, fluid_alone, fluid_changes, shares_of
 from triage.fluid.statistics import mode, weighted
+from triage.measurements import lookup
 from triage.model import Atlas, Found, Mask, Measurement, RegistrationResult, SequenceKind, Volume
-from triage.signal.change import lookup
 
 F, T1, T2 = SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T2
 LIMITS = FluidLimits()

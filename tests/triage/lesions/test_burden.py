@@ -7,8 +7,8 @@ import pytest
 
 from tests.builders import TOY_NAMES, toy_labels, toy_scan
 from triage.lesions.burden import CAVITY, LESION, BurdenLimits, burden
+from triage.measurements import lookup
 from triage.model import Found, Mask, Volume
-from triage.signal.change import lookup
 
 SPACING_MM = 2.0
 AFFINE = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])

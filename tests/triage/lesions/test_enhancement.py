@@ -16,8 +16,8 @@ from triage.alignment.images import to_sitk
 from triage.alignment.normalisation import common_scale
 from triage.alignment.session import Session
 from triage.lesions.enhancement import Enhancement, EnhancementLimits, enhancing, enhancing_alone
+from triage.measurements import lookup
 from triage.model import Mask, SequenceKind, Volume
-from triage.signal.change import lookup
 
 LIMITS = EnhancementLimits()
 SPACING_MM = 2.0

@@ -16,8 +16,8 @@ from triage.alignment.comparison import Pair
 from triage.alignment.images import to_sitk
 from triage.alignment.normalisation import CommonScale, common_scale
 from triage.lesions.focal import LesionLimits, candidates, focal_changes
+from triage.measurements import lookup
 from triage.model import Found, Mask, Volume
-from triage.signal.change import lookup
 
 Array = npt.NDArray[Any]
 LIMITS = LesionLimits()

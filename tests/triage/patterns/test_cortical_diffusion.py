@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from triage.measurements import not_measured
 from triage.model import Measurement, Presence, ProtocolMatch, Strength
 from triage.patterns.cortical_diffusion import CorticalDiffusionLimits, SiteLater, detect, detect_alone, later_loss
-from triage.signal.change import not_measured
 
 LIMITS = CorticalDiffusionLimits()
 OCCIPITAL = "cortex_occipital_right"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from triage.measurements import not_measured
 from triage.model import Measurement, Presence, ProtocolMatch, Strength
 from triage.patterns.focal_white_matter import FocalWhiteMatterLimits, detect, detect_alone
-from triage.signal.change import not_measured
 
 LIMITS = FocalWhiteMatterLimits()
 UNITS = {"lesion_count": "1", "lesions_at_prior_injury": "1", "chronic_lesion_count": "1"}

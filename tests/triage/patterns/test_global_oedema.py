@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.builders import a_measurement
+from triage.measurements import not_measured
 from triage.model import Measurement, Presence, ProtocolMatch, Strength
 from triage.patterns.global_oedema import GlobalOedemaLimits, detect, detect_alone
-from triage.signal.change import not_measured
 
 SAME, DIFFERENT = ProtocolMatch.SAME, ProtocolMatch.DIFFERENT
 REGIONS = ("sulcal_csf", "extraventricular_csf", "brain", "ventricles", "cisterns")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_finding, a_measurement, a_study, rigid
+from triage.measurements import not_measured
 from triage.model import (
     Assessment,
     BaselineChoice,
@@ -38,7 +39,6 @@ from triage.model import (
     TrendPoint,
 )
 from triage.report.document import DISCLAIMER, to_document
-from triage.signal.change import not_measured
 
 GOLDEN = Path(__file__).with_name("golden") / "assessment.json"
 

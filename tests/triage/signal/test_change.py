@@ -11,17 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import TOY_NAMES, a_measurement, swapped_names, toy_grid, toy_labels, toy_scan
+from triage.alignment.grid import Grid
 from triage.alignment.normalisation import common_scale
+from triage.measurements import lookup, percent
 from triage.model import Measurement
 from triage.signal.change import (
     CHANGE_REGIONS,
-    Grid,
     MeasurementLimits,
     flair_changes,
     flair_ratios,
-    lookup,
     pair_drift,
-    percent,
     volumes,
 )
 

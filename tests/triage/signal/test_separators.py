@@ -9,8 +9,10 @@ import numpy.typing as npt
 import pytest
 
 from tests.builders import toy_grid, toy_labels, toy_scan
+from triage.alignment.grid import Grid
 from triage.alignment.normalisation import common_scale
-from triage.signal.change import Grid, MeasurementLimits, lookup
+from triage.measurements import lookup
+from triage.signal.change import MeasurementLimits
 from triage.signal.separators import separators
 
 LABELS = toy_labels()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.builders import labels_on, raised, scanned
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, THALAMI
+from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI
+from triage.measurements import lookup
 from triage.model import Atlas, Found, Volume
-from triage.signal.change import MeasurementLimits, lookup
+from triage.signal.change import MeasurementLimits
 from triage.signal.single_scan import ASYMMETRY, EXCESS, SingleScanLimits, measure_alone
 
 LIMITS = SingleScanLimits()

@@ -10,8 +10,9 @@ import pytest
 import scipy.ndimage as ndi
 
 from tests.builders import TOY_NAMES, toy_grid
+from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale
-from triage.signal.change import Grid, lookup
+from triage.measurements import lookup
 from triage.signal.swelling import FLOOR_PERCENT, WORKING_MM, Deformation, deform, volume_changes
 
 SIZE, RADIUS = 44, 10.0  # voxels of 2 mm; a ball of 34 mL, bright in a darker textured cube

@@ -14,7 +14,7 @@ import scipy.ndimage as ndi
 from SimpleITK import Image, Transform, WriteImage, WriteTransform, sitkUInt8
 
 from triage.alignment.images import NEAREST, affine_transform, to_sitk
-from triage.alignment.placement import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
+from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
 from triage.assessment import Outcome
 from triage.model import Assessment, Category, Mask, Presence
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid

@@ -62,7 +62,7 @@ def _imports() -> None:
     import importlib
 
     for name in (
-        "listener.door.wiring",
+        "listener.door.build",
         "workers.files.store",
         "workers.index.reconcile",
         "workers.index.sql",
@@ -77,7 +77,7 @@ class Target:
     def __init__(self, folder: Path) -> None:
         import structlog
 
-        from listener.door.wiring import build_receiver, reception_of
+        from listener.door.build import build_receiver, reception_of
         from listener.meters import Meter
         from workers.config import parse
         from workers.files.store import open_files
@@ -142,7 +142,7 @@ class Target:
 
     def look_at_store(self) -> None:
         """What was acknowledged can be read back and indexed, and nothing else lies there."""
-        from workers.files.rows import read_row
+        from workers.files.index_rows import read_row
 
         rows, self.rows[:] = list(self.rows), []
         try:

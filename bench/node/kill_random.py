@@ -26,7 +26,7 @@ from pathlib import Path
 from tests.chaos.node import Node, running_node, wait_for
 from tests.chaos.test_kill import acknowledged_by, storescu
 from tests.workers.reading.data_sets import a_data_set, as_file
-from workers.files.names import relative_path
+from workers.files.uid_paths import relative_path
 from workers.ports import StudyState
 
 IMAGES = 6

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from listener.associations.admission import Address
-from listener.door.handover import hand_over
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in
+from listener.door.settings_descriptor import hand_over
 from listener.meters import MeterFolder
 from workers.log import brief, get_logger
 from workers.ports import InstanceRow

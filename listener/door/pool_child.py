@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 from listener.associations.admission import parse_address
 from listener.associations.receiver import OpenAssociation, Receiver
-from listener.door.handover import taken_over
-from listener.door.late_index import LateIndex
+from listener.door.build import build_receiver, reception_of
+from listener.door.lazy_index import LateIndex
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in_parts
 from listener.door.repeating import repeating
+from listener.door.settings_descriptor import taken_over
 from listener.door.small_process import settle
-from listener.door.wiring import build_receiver, reception_of
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from workers import log as logs
 from workers.files.store import open_files

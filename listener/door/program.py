@@ -14,7 +14,7 @@ from listener.door.small_process import settle, start_small
 if __name__ == "__main__":  # before anything below loads what is to be kept out
     start_small()
 
-from listener.door.handover import hand_over, taken_over
+from listener.door.settings_descriptor import hand_over, taken_over
 from listener.node.running import announce, ready_file, withdraw
 from listener.node.signals import end_with_parent, stop_on_signals
 from workers import log

@@ -16,10 +16,10 @@ from enum import Enum
 from typing import Any
 
 from listener.associations import admission
-from listener.door.late_index import LateIndex
+from listener.door.build import build_receiver, reception_of
+from listener.door.lazy_index import LateIndex
 from listener.door.port import Takes, accept_until, listening_socket
 from listener.door.repeating import repeating
-from listener.door.wiring import build_receiver, reception_of
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.receiving.reception import Reception
 from listener.services import commitment

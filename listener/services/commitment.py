@@ -16,8 +16,8 @@ from listener.services.service import Service
 from triage.errors import IcanseeError
 from workers.files import commitments
 from workers.files.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
-from workers.files.names import valid_uid
 from workers.files.store import FileStore
+from workers.files.uid_paths import valid_uid
 from workers.log import brief, get_logger
 from workers.remote import tls
 from workers.remote.reactor import reactor_paused

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from listener.services.service import Service
 from triage.errors import Transient
 from workers.announcements import Announcement, Source, Step, from_counts
-from workers.files.names import valid_uid
+from workers.files.uid_paths import valid_uid
 from workers.log import brief, get_logger, study_hash
 
 if TYPE_CHECKING:

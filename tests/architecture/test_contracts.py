@@ -55,7 +55,9 @@ def test_every_pattern_is_independent() -> None:
         pytest.param("triage/patterns/global_oedema.py", "import triage.patterns.bithalamic", "patterns", id="sibling"),
         pytest.param("triage/errors.py", "import redis", "the core is pure", id="transport in the core"),
         pytest.param("workers/studies/assess.py", "import celery", "use cases", id="queue in a use case"),
-        pytest.param("workers/files/head.py", "import workers.index.sql", "reading DICOM", id="database while reading"),
+        pytest.param(
+            "workers/files/dataset_head.py", "import workers.index.sql", "reading DICOM", id="database while reading"
+        ),
     ],
 )
 def test_a_breach_is_found(tmp_path: Path, module: str, line: str, broken: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
 from workers.audit.messages import Peer
 from workers.audit.spool import Auditor, NoAudit
-from workers.files.names import valid_uid
+from workers.files.uid_paths import valid_uid
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow
 from workers.remote import tls

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from triage.errors import Rejected
-from workers.files.names import relative_path, valid_uid
-from workers.files.rows import read_row
+from workers.files.index_rows import read_row
 from workers.files.store import FileStore
+from workers.files.uid_paths import relative_path, valid_uid
 from workers.log import get_logger
 
 log = get_logger(__name__)

@@ -32,11 +32,11 @@ from typing import Self
 
 from triage.errors import Misconfigured, Rejected
 from workers.files import disk, part10
+from workers.files.dataset_head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Uids, Values, head_in
 from workers.files.disk import Chunk
-from workers.files.head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Uids, Values, head_in
-from workers.files.names import folder_of, folders, valid_uid
+from workers.files.index_rows import identified, row_of
 from workers.files.part10 import Announced
-from workers.files.rows import identified, row_of
+from workers.files.uid_paths import folder_of, folders, valid_uid
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from triage.errors import Rejected
-from workers.files.rows import read_conflict
+from workers.files.index_rows import read_conflict
 from workers.files.store import FileStore
 from workers.log import brief, get_logger
 from workers.ports import ConflictRow

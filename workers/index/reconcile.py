@@ -17,9 +17,9 @@ from typing import Protocol
 
 from triage.errors import Rejected, Transient
 from workers.files import part10
-from workers.files.names import folders
-from workers.files.rows import read_row
+from workers.files.index_rows import read_row
 from workers.files.store import FileStore
+from workers.files.uid_paths import folders
 from workers.index.writer import record_one_by_one
 from workers.log import get_logger, uid_hash
 from workers.ports import InstanceRow

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.files.swap import put_in_place
+from workers.files.replace_folder import put_in_place
 
 if TYPE_CHECKING:
     from triage.assessment import Outcome

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from triage.alignment.session import Session
 from triage.model import DiffusionFacts, Found, Lesion, Measurement, SequenceKind, SeriesHeader, Volume
 from triage.preparation import PreparedBaseline
-from workers.files.swap import put_in_place
+from workers.files.replace_folder import put_in_place
 
 _FILE = "prepared.json"
 _ARRAYS = "volumes.npz"

@@ -20,10 +20,10 @@ import pytest
 
 from listener.associations.admission import Address, parse_address
 from listener.door import pool as pool_module
-from listener.door.handover import hand_over, taken_over
 from listener.door.pool import ProcessPool
 from listener.door.pool_channel import SENT_BYTES, rows_in, rows_in_parts
 from listener.door.pool_child import UNFINISHED, _serve
+from listener.door.settings_descriptor import hand_over, taken_over
 from tests.fakes import an_instance
 from tests.listener.harness import PATIENCE_S, Node, eventually, process, settings_for
 from tests.listener.rawscu import Raw

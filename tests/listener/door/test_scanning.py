@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from listener.door import run as scp
-from listener.door.late_index import LateIndex
+from listener.door.lazy_index import LateIndex
 from tests.listener.harness import PATIENCE_S, eventually
 from tests.workers.reading.data_sets import a_data_set, put
 from triage.errors import Rejected, Transient
 from workers.files.hosts import Hosts
-from workers.files.rows import read_row
+from workers.files.index_rows import read_row
 from workers.files.store import FileStore
 from workers.index import reconcile
 from workers.index.reconcile import Report

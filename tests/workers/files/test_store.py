@@ -32,9 +32,9 @@ from tests.workers.reading.data_sets import (
 )
 from triage.errors import Rejected
 from workers.files import part10
-from workers.files.names import relative_path, valid_uid
-from workers.files.rows import read_row
+from workers.files.index_rows import read_row
 from workers.files.store import FileStore, Outcome
+from workers.files.uid_paths import relative_path, valid_uid
 
 UID_1 = f"{STUDY}.1.1"
 

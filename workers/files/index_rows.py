@@ -8,7 +8,7 @@ from pathlib import Path
 
 from triage.errors import Rejected
 from workers.files import part10
-from workers.files.head import (
+from workers.files.dataset_head import (
     CANNOT_UNDERSTAND,
     DOES_NOT_MATCH,
     Head,
@@ -19,8 +19,8 @@ from workers.files.head import (
     read_values,
     uids_in,
 )
-from workers.files.names import relative_path, valid_uid
 from workers.files.part10 import Announced
+from workers.files.uid_paths import relative_path, valid_uid
 from workers.ports import ConflictRow, InstanceRow
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.files.swap import put_in_place
+from workers.files.replace_folder import put_in_place
 
 
 def a_folder(path: Path, text: str) -> Path:

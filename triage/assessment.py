@@ -17,7 +17,7 @@ from triage.alignment.images import affine_of, inverse, to_sitk
 from triage.alignment.placement import brain_grid, place_atlas, regions_on
 from triage.alignment.registration import register_followup
 from triage.alignment.session import Session, align, diffusion_alone
-from triage.decision import decide
+from triage.decision import days_after, decide
 from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
 from triage.diffusion.figures import Anatomy, restricted
 from triage.errors import NotAssessable
@@ -427,11 +427,6 @@ def _used_as(images: StudyImages) -> dict[str, str]:
 
 def _no_baseline(choice: BaselineChoice | None) -> BaselineChoice | None:
     return None if choice is None else BaselineChoice(None, None, choice.reason, choice.rejected)
-
-
-def days_after(study_date: date | None, infusion_date: date | None) -> int | None:
-    """Whole days from infusion to study; negative before it; None when either date is unknown."""
-    return None if study_date is None or infusion_date is None else (study_date - infusion_date).days
 
 
 def _notices(context: Context) -> tuple[str, ...]:

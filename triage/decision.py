@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
 
 from triage.model import Category, Decision, Finding, Presence, Priority, Strength
 
+# from the least to the most urgent; the only place that ranks priorities
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
+
+
+def urgency(priority: str | None) -> int:
+    """The rank of a priority, larger is more urgent. ``unchanged`` and no decision yet (None) say nothing about urgency: 0."""
+    return 0 if priority is None else _ORDER.index(Priority(priority))
+
+
+def keep_priority(decision: Decision, earlier: Iterable[str]) -> Decision:
+    """The same decision with the highest priority of the earlier versions, and a reason when that raises it.
+
+    Args:
+        earlier: the priority of every stored decision on the same study.
+    """
+    highest = max(map(Priority, earlier), key=urgency, default=Priority.UNCHANGED)
+    if urgency(highest) <= urgency(decision.priority):
+        return decision
+    reason = f"priority {highest.value} of an earlier version is kept: the program never lowers a priority"
+    return replace(decision, priority=highest, reasons=(*decision.reasons, reason))
+
+
+def days_after(study_date: date | None, infusion_date: date | None) -> int | None:
+    """Whole days from the infusion to the study; negative before it; None when either date is unknown."""
+    return None if study_date is None or infusion_date is None else (study_date - infusion_date).days
 
 
 def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_baseline: bool = True) -> Decision:
@@ -23,7 +49,7 @@ def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_basel
     )  # said first: "no_baseline: ..." changes how everything after it is read
     reasons = (*refused, *(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present))
     if present:
-        priority = max((_priority(f, has_baseline) for f in present), key=_ORDER.index)
+        priority = max((_priority(f, has_baseline) for f in present), key=urgency)
         sure = any(f.strength in (Strength.SUSPECTED, Strength.STRONG) for f in present)
         category = Category.NEUROTOXICITY_SUSPECTED if sure else Category.POSSIBLE
         return Decision(category, priority, reasons)

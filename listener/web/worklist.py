@@ -9,11 +9,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from triage.decision import urgency
 from workers.announcements import StudyCount
 from workers.ports import StudyIndex, StudyRow
-
-# "unchanged" says nothing about urgency; a study without a decision yet stands beside it
-ORDER = {"P1": 0, "P2": 1, "P3": 2}
 
 
 def open_worklist(index: StudyIndex, *, now: datetime) -> list[dict[str, Any]]:
@@ -64,7 +62,7 @@ def remarks(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _rank(entry: dict[str, Any]) -> tuple[int, float]:
-    return ORDER.get(entry["priority"] or "", len(ORDER)), -entry["waiting_minutes"]
+    return -urgency(entry["priority"]), -entry["waiting_minutes"]
 
 
 def _entry(row: StudyRow, now: datetime) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.builders import (
 )
 from triage import assessment as assessment_module
 from triage.anatomy import THALAMI, mask_of
-from triage.assessment import Context, Outcome, days_after, first_look, full
+from triage.assessment import Context, Outcome, first_look, full
 from triage.errors import NotAssessable
 from triage.measurements import lookup
 from triage.model import (
@@ -240,20 +240,6 @@ def test_a_prepared_baseline_holds_the_regions_in_its_own_space(prepared: Prepar
                 for v in (found.labels, prepared.labels)
             ]
             assert np.linalg.norm(centres[0] - centres[1]) < 1.5, name
-
-
-@pytest.mark.parametrize(
-    ("study", "infusion", "expected"),
-    [
-        pytest.param(date(2026, 3, 10), date(2026, 3, 3), 7, id="a week after"),
-        pytest.param(date(2026, 3, 3), date(2026, 3, 3), 0, id="the day itself"),
-        pytest.param(date(2026, 2, 20), date(2026, 3, 3), -11, id="before"),
-        pytest.param(None, date(2026, 3, 3), None, id="study date unknown"),
-        pytest.param(date(2026, 3, 3), None, None, id="infusion date unknown"),
-    ],
-)
-def test_days_after_infusion(study: date | None, infusion: date | None, expected: int | None) -> None:
-    assert days_after(study, infusion) == expected
 
 
 # -- diffusion images alone ------------------------------------------------------------------------

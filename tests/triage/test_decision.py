@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_finding
-from triage.decision import decide
-from triage.model import Category, Finding, Presence, Priority, Strength
+from triage.decision import days_after, decide, keep_priority, urgency
+from triage.model import Category, Decision, Finding, Presence, Priority, Strength
 
 POSSIBLE, SUSPECTED, STRONG = Strength.POSSIBLE, Strength.SUSPECTED, Strength.STRONG
 P1, P2, P3, UNCHANGED = Priority.P1, Priority.P2, Priority.P3, Priority.UNCHANGED
@@ -110,3 +112,52 @@ def test_more_findings_never_lower_the_priority(found: list[Finding], more: list
 def test_every_decision_gives_a_reason(found: list[Finding], refusal: str | None) -> None:
     decision = decide(found, refusal=refusal)
     assert bool(decision.reasons) == (bool(found) or refusal is not None)
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        pytest.param("unchanged", "P3", id="a finding before none"),
+        pytest.param("P3", "P2", id="P2 before P3"),
+        pytest.param("P2", "P1", id="P1 before all"),
+        pytest.param(None, "P3", id="no decision yet"),
+    ],
+)
+def test_order_of_priorities(less: str | None, more: str) -> None:
+    assert urgency(less) < urgency(more)
+    assert urgency(None) == urgency("unchanged"), "neither says anything about urgency"
+
+
+NOTHING = (Category.NO_PATTERN, UNCHANGED)
+SURE = (Category.NEUROTOXICITY_SUSPECTED, P1)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "kept"),
+    [
+        pytest.param([], NOTHING, UNCHANGED, id="noop: first version"),
+        pytest.param([UNCHANGED], SURE, P1, id="raised: nothing to keep"),
+        pytest.param([P1], NOTHING, P1, id="would fall: kept"),
+        pytest.param([P1, P3], (Category.POSSIBLE, P2), P1, id="highest of all"),
+        pytest.param([P2], (Category.NOT_ASSESSABLE, UNCHANGED), P2, id="not measured: kept"),
+        pytest.param([P1], SURE, P1, id="noop: the same again"),
+    ],
+)
+def test_priority_is_never_lowered(earlier: list[Priority], now: tuple[Category, Priority], kept: Priority) -> None:
+    result = keep_priority(Decision(*now, ("because",)), [priority.value for priority in earlier])
+    assert (result.category, result.priority) == (now[0], kept)
+    assert any("never lowers" in reason for reason in result.reasons) is (kept != now[1])
+
+
+@pytest.mark.parametrize(
+    ("study", "infusion", "expected"),
+    [
+        pytest.param(date(2026, 3, 10), date(2026, 3, 3), 7, id="a week after"),
+        pytest.param(date(2026, 3, 3), date(2026, 3, 3), 0, id="the day itself"),
+        pytest.param(date(2026, 2, 20), date(2026, 3, 3), -11, id="before"),
+        pytest.param(None, date(2026, 3, 3), None, id="study date unknown"),
+        pytest.param(date(2026, 3, 3), None, None, id="infusion date unknown"),
+    ],
+)
+def test_days_after_infusion(study: date | None, infusion: date | None, expected: int | None) -> None:
+    assert days_after(study, infusion) == expected

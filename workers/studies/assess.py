@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from triage.baseline import Candidate
+from triage.decision import keep_priority
 from triage.errors import NotAssessable, Transient
-from triage.model import Assessment, BaselineChoice, Priority, SequenceKind, Stage, Study, StudyImages
+from triage.model import Assessment, BaselineChoice, SequenceKind, Stage, Study, StudyImages
 from workers import announcements
 from workers.config import Settings
 from workers.log import bind, brief, get_logger, study_hash
@@ -267,7 +268,7 @@ def _save(lease: Lease, outcome: Outcome, stage: Stage, timings_s: Mapping[str, 
     from triage.report.document import to_document
 
     claim = lease.claim
-    assessment = keep_priority(outcome.assessment, deps.index.assessments(claim.study_instance_uid))
+    assessment = _keeping_priority(outcome.assessment, deps.index)
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
@@ -292,21 +293,11 @@ def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessmen
     return assessment if text is None else dataclasses.replace(assessment, notices=(*assessment.notices, text))
 
 
-_URGENCY = {Priority.UNCHANGED: 0, Priority.P3: 1, Priority.P2: 2, Priority.P1: 3}
-
-
-def keep_priority(assessment: Assessment, stored: Iterable[Mapping[str, Any]]) -> Assessment:
-    """The same assessment with the highest priority any stored version of the study had, and a reason when that raises
-    it."""
-    earlier = [Priority(version["document"]["decision"]["priority"]) for version in stored]
-    highest = max(earlier, key=_URGENCY.__getitem__, default=Priority.UNCHANGED)
-    decision = assessment.decision
-    if _URGENCY[highest] <= _URGENCY[decision.priority]:
-        return assessment
-    reason = f"priority {highest.value} of an earlier version is kept: the program never lowers a priority"
-    return dataclasses.replace(
-        assessment, decision=dataclasses.replace(decision, priority=highest, reasons=(*decision.reasons, reason))
-    )
+def _keeping_priority(assessment: Assessment, index: StudyIndex) -> Assessment:
+    """The same assessment with the highest priority that any stored version of the study had."""
+    stored = index.assessments(assessment.study.study_instance_uid)
+    earlier = [version["document"]["decision"]["priority"] for version in stored]
+    return dataclasses.replace(assessment, decision=keep_priority(assessment.decision, earlier))
 
 
 def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
@@ -368,7 +359,7 @@ def _give_up(claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str
 
         message = f"the program could not process this study in {tried} attempts: {reason}"
         outcome = _refused(row, deps, "processing_failed", message)
-        assessment = keep_priority(outcome.assessment, deps.index.assessments(row.study_instance_uid))
+        assessment = _keeping_priority(outcome.assessment, deps.index)
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=to_document(assessment), now=now)
     deps.index.fail(claim, reason=reason, retry_at=None, now=now)
     return Result.FAILED

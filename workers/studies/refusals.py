@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import date, time
 from typing import TYPE_CHECKING
 
+from triage.decision import days_after
 from triage.model import Assessment, Category, Decision, Patient, Priority, Stage, Study
 
 if TYPE_CHECKING:
@@ -42,13 +43,6 @@ def outcome(
         versions=versions,
     )
     return Outcome(assessment=assessment, evidence=None)
-
-
-def days_after(study_date: date | None, infusion_date: date | None) -> int | None:
-    """Whole days from the infusion to the study; negative before it."""
-    if study_date is None or infusion_date is None:
-        return None
-    return (study_date - infusion_date).days
 
 
 def dicom_time(text: str) -> time | None:

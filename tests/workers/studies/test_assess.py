@@ -7,18 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import (
-    NOTHING,
-    SUSPECTED,
-    Verdict,
-    an_assessment,
-    some_images,
-)
+from tests.fakes import SUSPECTED, FakeEngine, some_images
 from tests.workers.studies.deciding import STUDY, Node
-from triage.model import Category, Priority, SequenceKind
+from triage.model import SequenceKind
 from workers.announcements import Announcement, Source, Step
 from workers.ports import StudyState
-from workers.studies.assess import Result, keep_priority
+from workers.studies.assess import Result
 
 
 def test_a_due_study_gets_its_first_look_its_full_assessment_and_its_files(tmp_path: Path) -> None:
@@ -117,32 +111,9 @@ def test_newer_images_that_are_ready_are_rung_for_at_once(tmp_path: Path) -> Non
     assert node.bell.rings == [STUDY]
 
 
-@pytest.mark.parametrize(
-    ("earlier", "now", "kept"),
-    [
-        pytest.param([], NOTHING, Priority.UNCHANGED, id="noop: first version"),
-        pytest.param([NOTHING], SUSPECTED, Priority.P1, id="raised: nothing to keep"),
-        pytest.param([SUSPECTED], NOTHING, Priority.P1, id="would fall: kept"),
-        pytest.param(
-            [SUSPECTED, (Category.POSSIBLE, Priority.P3)],
-            (Category.POSSIBLE, Priority.P2),
-            Priority.P1,
-            id="highest of all",
-        ),
-        pytest.param(
-            [(Category.POSSIBLE, Priority.P2)],
-            (Category.NOT_ASSESSABLE, Priority.UNCHANGED),
-            Priority.P2,
-            id="not measured: kept",
-        ),
-        pytest.param([SUSPECTED], SUSPECTED, Priority.P1, id="noop: the same again"),
-    ],
-)
-def test_priority_is_never_lowered(earlier: list[Verdict], now: Verdict, kept: Priority) -> None:
-    from triage.report.document import to_document
-
-    study = some_images(STUDY).study
-    stored = [{"document": to_document(an_assessment(study, verdict=verdict))} for verdict in earlier]
-    result = keep_priority(an_assessment(study, verdict=now), stored).decision
-    assert (result.category, result.priority) == (now[0], kept)
-    assert any("never lowers" in reason for reason in result.reasons) is (kept != now[1])
+def test_the_full_assessment_keeps_the_priority_of_the_first_look(tmp_path: Path) -> None:
+    node = Node(tmp_path, some_images(STUDY), engine=FakeEngine(first=SUSPECTED))
+    assert node.ring() is Result.DECIDED
+    decision = node.index.assessments(STUDY)[-1]["document"]["decision"]
+    assert (decision["category"], decision["priority"]) == ("no_pattern", "P1")
+    assert "never lowers" in decision["reasons"][-1]

@@ -177,12 +177,12 @@ class FakeEngine:
         return self._decide(Stage.FULL, self.whole, images, prepared, context)
 
     def _decide(self, stage: Stage, verdict: Verdict, images: StudyImages, prepared: Any, context: Any) -> Any:
-        from triage.assessment import Outcome
+        from triage.assessment import Assessed
 
         self.calls.append((stage.value, images.study.study_instance_uid, prepared))
         self.contexts.append(context)
         self.before(stage.value)
-        return Outcome(assessment=an_assessment(images.study, stage, verdict, context.baseline_choice), evidence=None)
+        return Assessed(assessment=an_assessment(images.study, stage, verdict, context.baseline_choice), evidence=None)
 
 
 def an_assessment(

@@ -79,21 +79,23 @@ class Context:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class Assessed:
+    """One assessment and the images that show it. evidence None: there is nothing to show."""
+
     assessment: Assessment
     evidence: Evidence | None
 
 
 def first_look(
     images: StudyImages, prepared: PreparedBaseline | None, context: Context, atlas: Atlas, settings: TriageSettings
-) -> Outcome:
+) -> Assessed:
     """FLAIR against the prepared baseline within seconds; never raises NotAssessable, that becomes the decision."""
     return _assess(images, prepared, context, atlas, settings, Stage.FIRST_LOOK)
 
 
 def full(
     images: StudyImages, prepared: PreparedBaseline | None, context: Context, atlas: Atlas, settings: TriageSettings
-) -> Outcome:
+) -> Assessed:
     """Everything: the first look plus swelling and, without a baseline, the single-scan figures."""
     return _assess(images, prepared, context, atlas, settings, Stage.FULL)
 
@@ -105,7 +107,7 @@ def _assess(
     atlas: Atlas,
     settings: TriageSettings,
     stage: Stage,
-) -> Outcome:
+) -> Assessed:
     use_threads(settings)
     clock = Stopwatch()
     started = time.perf_counter()
@@ -164,7 +166,7 @@ class _Draft:
 
     def finish(
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
-    ) -> Outcome:
+    ) -> Assessed:
         findings = self.findings or indeterminate(self.refusal or "no baseline to compare with")
         study, choice = self.images.study, self.context.baseline_choice
         days = days_after(study.study_date, self.context.infusion_date)
@@ -178,7 +180,7 @@ class _Draft:
             [(one.volume_ml, one.enhancing_volume_ml) for one in self.lesions],
             notices,
         )
-        return Outcome(
+        return Assessed(
             Assessment(
                 study=study,
                 days_after_infusion=days,

@@ -19,7 +19,7 @@ from workers.studies.assess import Deps
 from workers.studies.baselines import BaselineShelf
 
 if TYPE_CHECKING:
-    from triage.assessment import Context, Outcome
+    from triage.assessment import Assessed, Context
     from triage.baseline import Candidate
     from triage.preparation import PreparedBaseline
 
@@ -123,12 +123,12 @@ class TriageEngine:
 
         return prepare_baseline(images, self.atlas, self._settings.triage)
 
-    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Outcome:
+    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import first_look
 
         return first_look(images, prepared, context, self.atlas, self._settings.triage)
 
-    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Outcome:
+    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import full
 
         return full(images, prepared, context, self.atlas, self._settings.triage)

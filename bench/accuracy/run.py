@@ -39,7 +39,7 @@ from simulation.transplant import raise_regions, smooth_weight
 from triage.alignment.images import NEAREST, affine_transform, inverse, matrix_of, resample, to_sitk
 from triage.alignment.registration import points_of, register_followup
 from triage.anatomy import BRAIN_STEM, THALAMI, WHITE
-from triage.assessment import Context, Outcome, first_look, full
+from triage.assessment import Assessed, Context, first_look, full
 from triage.errors import NotAssessable
 from triage.model import Affine, BaselineChoice, Mask, Measurement, SequenceKind, StudyImages, Volume
 from triage.preparation import PreparedBaseline, prepare_baseline
@@ -418,7 +418,7 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
     return record
 
 
-def summary(outcome: Outcome, made: Made, before: PreparedBaseline) -> dict[str, Any]:
+def summary(outcome: Assessed, made: Made, before: PreparedBaseline) -> dict[str, Any]:
     a = outcome.assessment
     registration = a.registration
     refused = registration is None or not registration.accepted
@@ -444,7 +444,7 @@ def summary(outcome: Outcome, made: Made, before: PreparedBaseline) -> dict[str,
     return out
 
 
-def _overlap(outcome: Outcome, changed: Changed) -> dict[str, float]:
+def _overlap(outcome: Assessed, changed: Changed) -> dict[str, float]:
     """Lesion-wise and voxel-wise agreement of the evidence's mask with what was changed, on the mask's own grid."""
     found = None if outcome.evidence is None else outcome.evidence.masks.get(changed.found_in)
     if found is None:
@@ -473,7 +473,7 @@ def _region_dice(case: Case, before: PreparedBaseline) -> dict[str, float]:
     return out | {"brain_stem": dice(_of(ours, before, BRAIN_STEM), theirs == SAMSEG_BRAIN_STEM)}
 
 
-def _findings(outcome: Outcome) -> dict[str, list[str | None]]:
+def _findings(outcome: Assessed) -> dict[str, list[str | None]]:
     found = outcome.assessment.findings
     return {f.pattern: [f.presence.value, f.strength.value if f.strength else None] for f in found}
 

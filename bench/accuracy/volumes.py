@@ -29,7 +29,7 @@ from simulation.effacement import effaced, uneven_loss
 from simulation.patient import SAME_SCANNER_DRIFT
 from triage.alignment.images import NEAREST, affine_transform, resample, to_sitk
 from triage.anatomy import THALAMI
-from triage.assessment import Outcome, full
+from triage.assessment import Assessed, full
 from triage.errors import NotAssessable
 from triage.fluid.statistics import mode
 from triage.measurements import lookup
@@ -131,7 +131,7 @@ def compared(what: str, head: str, followup: Scans, true: Mapping[str, float]) -
     return Row(what, true, figures_of(outcome), "" if accepted else "registration refused")
 
 
-def figures_of(outcome: Outcome) -> dict[str, tuple[float | None, float | None]]:
+def figures_of(outcome: Assessed) -> dict[str, tuple[float | None, float | None]]:
     out = {}
     for region in SHOWN:
         found = lookup(outcome.assessment.measurements, region, "volume_change_percent")

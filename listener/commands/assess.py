@@ -24,7 +24,7 @@ from listener.commands.studies import print_document
 from triage.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from triage.assessment import Outcome
+    from triage.assessment import Assessed
 
 # The operator named the baseline; an age limit is for choosing automatically.
 ANY_AGE_DAYS = 100 * 365
@@ -61,7 +61,7 @@ def assess(
         raise typer.Exit(NOT_ASSESSABLE)
 
 
-def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: Path | None) -> Outcome:
+def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: Path | None) -> Assessed:
     from workers.container import DicomReader, TriageEngine
     from workers.reading import study as dicom
     from workers.studies.folders import STEPS, assess_folders
@@ -99,7 +99,7 @@ def _write(document: dict[str, Any], target: str | None) -> None:
         raise Misconfigured(f"--json: {target} cannot be written ({error.strerror})") from error
 
 
-def _write_evidence(folder: Path, outcome: Outcome) -> None:
+def _write_evidence(folder: Path, outcome: Assessed) -> None:
     from workers.outputs.evidence.files import write_evidence
 
     try:

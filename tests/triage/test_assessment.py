@@ -22,7 +22,7 @@ from tests.builders import (
 )
 from triage import assessment as assessment_module
 from triage.anatomy import THALAMI, mask_of
-from triage.assessment import Context, Outcome, first_look, full
+from triage.assessment import Assessed, Context, first_look, full
 from triage.errors import NotAssessable
 from triage.measurements import lookup
 from triage.model import (
@@ -65,19 +65,19 @@ def a_followup(atlas: Atlas, percent: float = 0.0) -> StudyImages:
 
 
 @pytest.fixture(scope="module")
-def unchanged(prepared: PreparedBaseline, atlas: Atlas) -> Outcome:
+def unchanged(prepared: PreparedBaseline, atlas: Atlas) -> Assessed:
     return full(a_followup(atlas), prepared, CONTEXT, atlas, SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def changed(prepared: PreparedBaseline, atlas: Atlas) -> Outcome:
+def changed(prepared: PreparedBaseline, atlas: Atlas) -> Assessed:
     return first_look(a_followup(atlas, 20.0), prepared, CONTEXT, atlas, SETTINGS)
 
 
 # -- compared --------------------------------------------------------------------------------------
 
 
-def test_nothing_changed_is_no_pattern(unchanged: Outcome) -> None:
+def test_nothing_changed_is_no_pattern(unchanged: Assessed) -> None:
     assessment = unchanged.assessment
     assert assessment.decision.category is Category.NO_PATTERN, assessment.decision
     assert assessment.decision.priority is Priority.UNCHANGED
@@ -86,14 +86,14 @@ def test_nothing_changed_is_no_pattern(unchanged: Outcome) -> None:
         assert lookup(assessment.measurements, side, "flair_change_percent").value == pytest.approx(0.0, abs=2.0)
 
 
-def test_raised_thalami_and_pons_are_suspected(changed: Outcome) -> None:
+def test_raised_thalami_and_pons_are_suspected(changed: Assessed) -> None:
     assessment = changed.assessment
     assert assessment.decision.category is Category.NEUROTOXICITY_SUSPECTED, assessment.decision
     for region in (*THALAMI, "pons"):
         assert lookup(assessment.measurements, region, "flair_change_percent").value == pytest.approx(20.0, abs=4.0)
 
 
-def test_the_full_stage_adds_and_takes_nothing_away(unchanged: Outcome, changed: Outcome) -> None:
+def test_the_full_stage_adds_and_takes_nothing_away(unchanged: Assessed, changed: Assessed) -> None:
     whole, first = ({(m.region, m.quantity) for m in o.assessment.measurements} for o in (unchanged, changed))
     assert first < whole
     assert ("thalamus_left", "volume_change_percent") in whole - first
@@ -101,7 +101,7 @@ def test_the_full_stage_adds_and_takes_nothing_away(unchanged: Outcome, changed:
     assert changed.assessment.stage is Stage.FIRST_LOOK
 
 
-def test_what_is_said_about_it(unchanged: Outcome) -> None:
+def test_what_is_said_about_it(unchanged: Assessed) -> None:
     assessment = unchanged.assessment
     assert assessment.days_after_infusion == 7
     assert assessment.baseline == CHOICE
@@ -114,7 +114,7 @@ def test_what_is_said_about_it(unchanged: Outcome) -> None:
     assert to_document(assessment)["decision"]["category"] == "no_pattern"
 
 
-def test_the_evidence_shows_the_change_where_it_is(changed: Outcome, atlas: Atlas) -> None:
+def test_the_evidence_shows_the_change_where_it_is(changed: Assessed, atlas: Atlas) -> None:
     from triage.report.evidence import on_followup_grid
 
     assert changed.evidence is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from workers.files.replace_folder import put_in_place
 
 if TYPE_CHECKING:
-    from triage.assessment import Outcome
+    from triage.assessment import Assessed
 
 # Begins with a digit, so that "." and ".." are no study; never anything that leaves its folder.
 UID = re.compile(r"[0-9][0-9.]{0,63}")
@@ -31,7 +31,7 @@ class ResultFolder:
             raise ValueError("not a UID")
         return self._folder / study_instance_uid / f"r{revision}-{stage}"
 
-    def write(self, study_instance_uid: str, revision: int, outcome: Outcome) -> None:
+    def write(self, study_instance_uid: str, revision: int, outcome: Assessed) -> None:
         place = self.place(study_instance_uid, revision, outcome.assessment.stage.value)
         place.parent.mkdir(parents=True, exist_ok=True)
         for leftover in place.parent.glob(f".{place.name}.*"):  # of a writer that died, or has lost its lease
@@ -54,7 +54,7 @@ class ResultFolder:
         return [(int(match[1]), match[2] == "full", entry) for match, entry in names if match]
 
 
-def write_results(folder: Path, outcome: Outcome) -> None:
+def write_results(folder: Path, outcome: Assessed) -> None:
     """document.json and the evidence files; a decision without any measurement gets a picture of its words."""
     from triage.report.document import to_document
     from workers.outputs.evidence.files import write_evidence

@@ -29,7 +29,7 @@ from workers.studies.baselines import BaselineShelf, Comparison, compare_with, e
 from workers.studies.lease import Lease, LeaseLost, hold
 
 if TYPE_CHECKING:
-    from triage.assessment import Context, Outcome
+    from triage.assessment import Assessed, Context
     from triage.preparation import PreparedBaseline
 
 log = get_logger(__name__)
@@ -77,13 +77,13 @@ class Engine(Protocol):
 
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline: ...
 
-    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Outcome: ...
+    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed: ...
 
-    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Outcome: ...
+    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed: ...
 
 
 class ResultFiles(Protocol):
-    def write(self, study_instance_uid: str, revision: int, outcome: Outcome) -> None:
+    def write(self, study_instance_uid: str, revision: int, outcome: Assessed) -> None:
         """Document and evidence of one stored decision."""
 
 
@@ -263,7 +263,7 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
             log.exception("baseline.preparation_failed")
 
 
-def _save(lease: Lease, outcome: Outcome, stage: Stage, timings_s: Mapping[str, float], deps: Deps) -> None:
+def _save(lease: Lease, outcome: Assessed, stage: Stage, timings_s: Mapping[str, float], deps: Deps) -> None:
     """Decision first, then its files. A file that cannot be written is logged; the decision stands."""
     from triage.report.document import to_document
 
@@ -311,7 +311,7 @@ def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessab
     return _finish(lease, deps)
 
 
-def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Outcome:
+def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Assessed:
     infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
     return refusals.outcome(
         refusals.study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions

@@ -1,4 +1,4 @@
-"""DICOM folders in, an Outcome out: the same assessment without node, index or queue."""
+"""DICOM folders in, an Assessed out: the same assessment without node, index or queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from triage.model import BaselineChoice, Patient, Study, StudyImages
 from workers.studies import refusals
 
 if TYPE_CHECKING:
-    from triage.assessment import Outcome
+    from triage.assessment import Assessed
     from triage.preparation import PreparedBaseline
     from workers.studies.assess import Engine, Reader
 
@@ -31,10 +31,10 @@ def assess_folders(
     reader: Reader,
     engine: Engine,
     on_step: Callable[[str], None] = lambda _step: None,
-) -> Outcome:
+) -> Assessed:
     """The full assessment of the one study in ``followup``, compared with the best suited study in ``baseline``.
 
-    A study that cannot be measured is an Outcome too (``not_assessable``).
+    A study that cannot be measured is an Assessed too (``not_assessable``).
 
     Raises:
         Misconfigured: a folder holds no DICOM study, or ``followup`` more than one; the message names the option.
@@ -108,7 +108,7 @@ def _described(reader: Reader, paths: list[Path]) -> Study:
         return Study("", Patient(""), None, None)
 
 
-def _refused(study: Study, refusal: NotAssessable, infusion_date: date | None, engine: Engine) -> Outcome:
+def _refused(study: Study, refusal: NotAssessable, infusion_date: date | None, engine: Engine) -> Assessed:
     return refusals.outcome(
         study, code=refusal.code, message=refusal.message, infusion_date=infusion_date, versions=engine.versions
     )

@@ -1,4 +1,4 @@
-"""A reason why a study could not be measured in, the Outcome that says so out: a visible ``not_assessable`` like any
+"""A reason why a study could not be measured in, the Assessed that says so out: a visible ``not_assessable`` like any
 other result."""
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from triage.model import Assessment, Category, Decision, Patient, Priority, Stag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from triage.assessment import Outcome
+    from triage.assessment import Assessed
     from workers.ports import StudyRow
 
 
 def outcome(
     study: Study, *, code: str, message: str, infusion_date: date | None, versions: Mapping[str, str]
-) -> Outcome:
+) -> Assessed:
     """Nothing measured, nothing compared, priority left as it was.
 
     Args:
         code: stable reason code of the contract, e.g. ``processing_failed``.
         message: a sentence for the reader.
     """
-    from triage.assessment import Outcome
+    from triage.assessment import Assessed
 
     assessment = Assessment(
         study=study,
@@ -42,7 +42,7 @@ def outcome(
         timings_s={},
         versions=versions,
     )
-    return Outcome(assessment=assessment, evidence=None)
+    return Assessed(assessment=assessment, evidence=None)
 
 
 def dicom_time(text: str) -> time | None:

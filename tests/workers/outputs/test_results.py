@@ -13,9 +13,9 @@ from workers.outputs.results import ResultFolder
 
 
 def an_outcome(stage: Stage = Stage.FULL) -> object:
-    from triage.assessment import Outcome
+    from triage.assessment import Assessed
 
-    return Outcome(assessment=an_assessment(some_images("1.2.3").study, stage), evidence=None)
+    return Assessed(assessment=an_assessment(some_images("1.2.3").study, stage), evidence=None)
 
 
 def test_a_document_is_written_and_written_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""DICOM folders -> one Outcome, without index or queue."""
+"""DICOM folders -> one Assessed, without index or queue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def folder_reader(**folders: list[str]):  # type: ignore[no-untyped-def] # a lam
     return lambda folder: {uid: [Path("/fake") / uid / "1.dcm"] for uid in folders[folder.name]}
 
 
-def run(engine: FakeEngine, reader: FakeReader, baseline: str | None = "base", **folders: list[str]):  # type: ignore[no-untyped-def] # Outcome
+def run(engine: FakeEngine, reader: FakeReader, baseline: str | None = "base", **folders: list[str]):  # type: ignore[no-untyped-def] # Assessed
     steps: list[str] = []
     outcome = assess_folders(
         Path("follow"),

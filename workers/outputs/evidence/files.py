@@ -1,4 +1,4 @@
-"""An Outcome in; maps, transform and picture on the follow-up FLAIR's grid out, in files that appear whole or not."""
+"""An Assessed in; maps, transform and picture on the follow-up FLAIR's grid out, in files that appear whole or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from SimpleITK import Image, Transform, WriteImage, WriteTransform, sitkUInt8
 
 from triage.alignment.images import NEAREST, affine_transform, to_sitk
 from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
-from triage.assessment import Outcome
+from triage.assessment import Assessed
 from triage.model import Assessment, Category, Mask, Presence
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
 from workers.outputs.evidence import slices, text
@@ -53,7 +53,7 @@ SPECK_MM2 = 20.0  # smaller outlines are ends of regions that belong to another 
 STEPS_PER_BRIGHT = 256  # grey levels kept below the mean level: finer than noise, and files become a third as large
 
 
-def write_evidence(folder: Path, outcome: Outcome) -> list[Path]:
+def write_evidence(folder: Path, outcome: Assessed) -> list[Path]:
     """Write what there is to see of one outcome; returns the paths in the order written.
 
     A refused registration yields only the picture: maps carried over by a wrong transform would look usable.

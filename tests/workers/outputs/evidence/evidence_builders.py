@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from triage.assessment import Outcome
+from triage.assessment import Assessed
 from triage.model import (
     Affine,
     Assessment,
@@ -157,5 +157,5 @@ def an_assessment(measurements: tuple[Measurement, ...] | None = None) -> Assess
     )
 
 
-def an_outcome(axes: Array | None = None, measurements: tuple[Measurement, ...] | None = None) -> Outcome:
-    return Outcome(an_assessment(measurements), an_evidence(np.eye(3) if axes is None else axes))
+def an_outcome(axes: Array | None = None, measurements: tuple[Measurement, ...] | None = None) -> Assessed:
+    return Assessed(an_assessment(measurements), an_evidence(np.eye(3) if axes is None else axes))

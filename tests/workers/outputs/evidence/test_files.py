@@ -23,7 +23,7 @@ from tests.workers.outputs.evidence.evidence_builders import (
     the_patient,
 )
 from triage.alignment.images import to_sitk
-from triage.assessment import Outcome
+from triage.assessment import Assessed
 from triage.model import Category, Decision, Finding, Lesion, Measurement, Presence, Priority, Strength
 from triage.report.evidence import on_followup_grid
 from workers.outputs.evidence.files import picture_of, write_evidence
@@ -55,17 +55,17 @@ def names(paths: list[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
-def picture(outcome: Outcome) -> Picture:
+def picture(outcome: Assessed) -> Picture:
     maps = None if outcome.evidence is None else on_followup_grid(outcome.evidence)
     return picture_of(outcome.assessment, outcome.evidence, maps)
 
 
-def refused(outcome: Outcome) -> Outcome:
+def refused(outcome: Assessed) -> Assessed:
     registration = outcome.assessment.registration
     assert registration is not None
     assert outcome.evidence is not None
     why = "registration_failed: similarity 0.20 is below 0.42"
-    return Outcome(
+    return Assessed(
         replace(
             outcome.assessment,
             registration=replace(registration, accepted=False, reason=why),
@@ -76,17 +76,17 @@ def refused(outcome: Outcome) -> Outcome:
     )
 
 
-def alone(outcome: Outcome) -> Outcome:
+def alone(outcome: Assessed) -> Assessed:
     assert outcome.evidence is not None
     evidence = replace(
         outcome.evidence, baseline=None, change=None, followup_to_baseline=None, followup_to_half_way=None
     )
-    return Outcome(replace(outcome.assessment, baseline=None, registration=None, measurements=()), evidence)
+    return Assessed(replace(outcome.assessment, baseline=None, registration=None, measurements=()), evidence)
 
 
-def without_regions(outcome: Outcome) -> Outcome:
+def without_regions(outcome: Assessed) -> Assessed:
     assert outcome.evidence is not None
-    return Outcome(outcome.assessment, replace(outcome.evidence, labels=None, label_names={}))
+    return Assessed(outcome.assessment, replace(outcome.evidence, labels=None, label_names={}))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def without_regions(outcome: Outcome) -> Outcome:
         pytest.param(lambda o: o, EVERYTHING, id="compared"),
         pytest.param(alone, ["regions.nii.gz", "regions.json", "evidence.png"], id="no baseline"),
         pytest.param(refused, ["evidence.png"], id="refused registration: no maps that look usable"),
-        pytest.param(lambda o: Outcome(o.assessment, None), ["evidence.png"], id="noop: no evidence, still a picture"),
+        pytest.param(lambda o: Assessed(o.assessment, None), ["evidence.png"], id="noop: no evidence, still a picture"),
         pytest.param(
             lambda o: without_regions(alone(o)),
             ["evidence.png"],
@@ -103,7 +103,7 @@ def without_regions(outcome: Outcome) -> Outcome:
         ),
     ],
 )
-def test_what_is_written(tmp_path: Path, change: Callable[[Outcome], Outcome], expected: list[str]) -> None:
+def test_what_is_written(tmp_path: Path, change: Callable[[Assessed], Assessed], expected: list[str]) -> None:
     outcome = change(an_outcome())
     assert names(write_evidence(tmp_path, outcome)) == expected
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(expected)
@@ -217,8 +217,8 @@ def test_refused_registration_draws_no_outline() -> None:
         assert row.missing["difference"].startswith("not compared: registration failed")
 
 
-@pytest.mark.parametrize("change", [lambda o: o, alone, refused, lambda o: Outcome(o.assessment, None)])
-def test_the_patient_is_not_named(change: Callable[[Outcome], Outcome]) -> None:
+@pytest.mark.parametrize("change", [lambda o: o, alone, refused, lambda o: Assessed(o.assessment, None)])
+def test_the_patient_is_not_named(change: Callable[[Assessed], Assessed]) -> None:
     outcome = change(an_outcome())
     said = "\n".join(texts(picture(outcome)))
     assert the_patient().patient_id not in said
@@ -257,7 +257,7 @@ def test_masks_are_written_and_outlined(label: int, tmp_path: Path) -> None:
 
 def with_restriction(
     presence: Presence = Presence.PRESENT, kinds: tuple[str, ...] = ("dwi", "adc"), found: int = 1
-) -> Outcome:
+) -> Assessed:
     outcome = an_outcome()
     assert outcome.evidence is not None
     followup = outcome.evidence.followup
@@ -311,5 +311,5 @@ def test_restricted_tissue_gets_a_row_of_its_own(compared: Picture) -> None:
         pytest.param(with_restriction(kinds=("dwi",)), id="no ADC to show"),
     ],
 )
-def test_no_row_without_restricted_tissue(outcome: Outcome, compared: Picture) -> None:
+def test_no_row_without_restricted_tissue(outcome: Assessed, compared: Picture) -> None:
     assert len(picture(outcome).rows) == len(compared.rows)

@@ -69,7 +69,7 @@ class MeterFolder:
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir.absolute() / "run" / "meters"
-        self._burying = threading.Lock()
+        self._adding = threading.Lock()
 
     def begin(self) -> None:
         """Forget an earlier listener."""
@@ -81,14 +81,14 @@ class MeterFolder:
         """What this process counted; whole or not at all."""
         self._put(str(os.getpid()), meter.numbers())
 
-    def bury(self, pid: int) -> None:
+    def add_finished_process(self, pid: int) -> None:
         """Add what a dead process counted to the numbers of the dead. Safe for many threads of one process, the parent.
 
         Raises:
             OSError: the disk is full or fails; the numbers are still counted where they are.
         """
         path = self._folder / f"{pid}.json"
-        with self._burying:  # several children may die at the same moment
+        with self._adding:  # several children may die at the same moment
             found = _read(path)
             if found is not None:
                 self._put("dead", add([_read(self._folder / "dead.json") or Numbers(), found]))

@@ -26,13 +26,12 @@ from listener.associations.admission import Address
 from listener.meters import Meter
 from listener.receiving.reception import Tally
 from listener.services.service import Services
-from workers.audit.messages import Peer
+from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
 from workers.files.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from workers.log import brief, get_logger
 from workers.remote import tls
-from workers.settings import ListenerSettings
-from workers.settings import Peer as ListedPeer
+from workers.settings import ListenerSettings, Peer
 
 log = get_logger(__name__)
 
@@ -157,7 +156,7 @@ class Receiver:
             self._on_end(entry)
 
     def _audit_end(self, entry: OpenAssociation) -> None:
-        peer = Peer(entry.calling_ae, str(entry.address))
+        peer = RemoteNode(entry.calling_ae, str(entry.address))
         for transfer in entry.tally.studies.values():
             self._auditor.transferred(peer, transfer, complete=bool(entry.association.is_released))
 
@@ -195,7 +194,7 @@ class Receiver:
 
     def _tls_failed(self, entry: OpenAssociation) -> None:
         self._meter.count("associations_refused:tls_failed")
-        self._auditor.alert(Peer(entry.calling_ae, str(entry.address)), "tls_failed")
+        self._auditor.alert(RemoteNode(entry.calling_ae, str(entry.address)), "tls_failed")
 
     def _on_request(self, event: Any) -> None:
         """Admit or refuse. The library swallows what comes out of here, and would go on without any context: a sender
@@ -223,7 +222,7 @@ class Receiver:
             refusal = self._bind_to_limits(entry, peer)
         if refusal is not None:
             if refusal not in (admission.TOO_MANY, admission.TOO_MANY_OF_PEER):
-                self._auditor.alert(Peer(entry.calling_ae, str(entry.address)), refusal.reason)
+                self._auditor.alert(RemoteNode(entry.calling_ae, str(entry.address)), refusal.reason)
             self._refuse(association, refusal)
             return
         proposed = [
@@ -239,7 +238,7 @@ class Receiver:
         association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
         association.kill()
 
-    def _bind_to_limits(self, entry: OpenAssociation, peer: ListedPeer) -> admission.Refusal | None:
+    def _bind_to_limits(self, entry: OpenAssociation, peer: Peer) -> admission.Refusal | None:
         """The limits of this peer; a refusal when all its places are taken."""
         if peer.idle_timeout_s is not None:
             entry.association.network_timeout = peer.idle_timeout_s

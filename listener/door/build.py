@@ -73,7 +73,7 @@ def receive_path(settings: ListenerSettings, reception: Reception, tally_of: Tal
     if settings.receive_path == "stream":
         missing = receive_stream.missing_names()
         if not missing:
-            door = receive_stream.Door(
+            shared = receive_stream.Shared(
                 reception=reception,
                 tally_of=tally_of,
                 max_pdu_bytes=settings.max_pdu_bytes,
@@ -81,6 +81,6 @@ def receive_path(settings: ListenerSettings, reception: Reception, tally_of: Tal
                 acse_timeout_s=settings.acse_timeout_s,
                 pdu_timeout_s=settings.pdu_timeout_s,
             )
-            return ReceivePath("stream", request_handler=receive_stream.request_handler(door))
+            return ReceivePath("stream", request_handler=receive_stream.request_handler(shared))
         log.warning("listener.stock_path", reason="pynetdicom has changed", missing=missing)
     return ReceivePath("stock", handlers=(receive_stock.store_handler(reception, tally_of),))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workers.index.sql import SqlIndex
 
 
-class LateIndex:
+class LazyIndex:
     """What the listener needs of the index. Every method may raise errors.Transient."""
 
     def __init__(self, url: str) -> None:

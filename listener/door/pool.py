@@ -22,7 +22,7 @@ from typing import Any
 
 from listener.associations.admission import Address
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in
-from listener.door.settings_descriptor import hand_over
+from listener.door.settings_descriptor import settings_to_descriptor
 from listener.meters import MeterFolder
 from workers.log import brief, get_logger
 from workers.ports import InstanceRow
@@ -44,7 +44,7 @@ class _Child:
 
 
 class ProcessPool:
-    """Serves connections in ``settings.listener.processes`` children. Is accepting.Takes.
+    """Serves connections in ``settings.listener.processes`` children. Is port.ConnectionServer.
 
     Args:
         settings: of the node; sent to each child.
@@ -121,7 +121,7 @@ class ProcessPool:
         with theirs, contextlib.ExitStack() as undo:
             closes = undo.enter_context(contextlib.ExitStack())
             closes.callback(ours.close)
-            settings = hand_over(self._settings.node())
+            settings = settings_to_descriptor(self._settings.node())
             undo.callback(os.close, settings)
             inherited = [theirs.fileno(), settings]
             command = [sys.executable, "-m", "listener.door.program", CHILD, *map(str, inherited)]
@@ -149,7 +149,7 @@ class ProcessPool:
                 return
             log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
             self._on_loss()
-            self._bury(child.process.pid)
+            self._add_numbers_of(child.process.pid)
             pause_s = RESTART_PAUSE_S if time.monotonic() - started > STEADY_S else pause_s
             child = self._replaced(place, pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -169,9 +169,9 @@ class ProcessPool:
         child.process.wait()
         return heard
 
-    def _bury(self, pid: int) -> None:
+    def _add_numbers_of(self, pid: int) -> None:
         try:
-            self._meters.bury(pid)
+            self._meters.add_finished_process(pid)
         except OSError as error:  # numbers for a chart must not cost a receiving process
             log.warning("listener.meters_not_added", child=pid, error=str(error.strerror))
 

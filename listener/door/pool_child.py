@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from listener.associations.admission import parse_address
 from listener.associations.receiver import OpenAssociation, Receiver
 from listener.door.build import build_receiver, reception_of
-from listener.door.lazy_index import LateIndex
+from listener.door.lazy_index import LazyIndex
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in_parts
 from listener.door.repeating import repeating
-from listener.door.settings_descriptor import taken_over
+from listener.door.settings_descriptor import settings_from_descriptor
 from listener.door.small_process import settle
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from workers import log as logs
@@ -42,7 +42,7 @@ def main(channel_fd: int, settings_fd: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure(LogSettings(), process="listener")  # whatever is wrong with the settings must not quote them
     try:
-        finished = _run(socket.socket(fileno=channel_fd), taken_over(settings_fd))
+        finished = _run(socket.socket(fileno=channel_fd), settings_from_descriptor(settings_fd))
     except Exception:
         log.exception("listener.child_failed")
         finished = False
@@ -83,7 +83,7 @@ def _run(channel: socket.socket, settings: NodeSettings) -> bool:
             send(json.dumps({"incomplete": True}))
 
     reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
-    receiver = build_receiver(settings, store, LateIndex(settings.index_url), reception, on_end)
+    receiver = build_receiver(settings, store, LazyIndex(settings.index_url), reception, on_end)
     settle()
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)

@@ -13,7 +13,7 @@ from listener.associations import admission
 from listener.associations.admission import Address
 from listener.meters import Meter
 from triage.errors import Misconfigured
-from workers.audit.messages import Peer
+from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor
 from workers.log import get_logger
 from workers.settings import ListenerSettings
@@ -24,7 +24,7 @@ BACKLOG = 128
 POLL_S = 0.25
 
 
-class Takes(Protocol):
+class ConnectionServer(Protocol):
     """Somebody who serves connections: listener.associations.receiver.Receiver, or listener.door.pool.ProcessPool."""
 
     def take(self, connection: socket.socket, address: Address) -> None:
@@ -66,7 +66,7 @@ def accept_until(
     stop: threading.Event,
     listening: socket.socket,
     settings: ListenerSettings,
-    takes: Takes,
+    server: ConnectionServer,
     meter: Meter,
     auditor: Auditor,
 ) -> None:
@@ -75,13 +75,13 @@ def accept_until(
         selector.register(listening, selectors.EVENT_READ)
         while not stop.is_set():
             if selector.select(POLL_S):
-                _accept_one(listening, settings, takes, meter, auditor)
+                _accept_one(listening, settings, server, meter, auditor)
             else:
-                takes.reap()
+                server.reap()
 
 
 def _accept_one(
-    listening: socket.socket, settings: ListenerSettings, takes: Takes, meter: Meter, auditor: Auditor
+    listening: socket.socket, settings: ListenerSettings, server: ConnectionServer, meter: Meter, auditor: Auditor
 ) -> None:
     try:
         connection, peer = listening.accept()
@@ -95,13 +95,13 @@ def _accept_one(
     reason = ""
     if not admission.address_may_connect(settings, address):
         reason = admission.UNKNOWN_ADDRESS.reason
-    elif not admission.room_for(settings, takes.open_addresses(), address):
+    elif not admission.room_for(settings, server.open_addresses(), address):
         reason = admission.TOO_MANY.reason
     if reason:
         log.warning("connection.refused", address=str(address), reason=reason)
         meter.count(f"associations_refused:{reason}")
         if reason == admission.UNKNOWN_ADDRESS.reason:
-            auditor.alert(Peer("", str(address)), reason)
+            auditor.alert(RemoteNode("", str(address)), reason)
         connection.close()
         return
-    takes.take(connection, address)
+    server.take(connection, address)

@@ -14,7 +14,7 @@ from listener.door.small_process import settle, start_small
 if __name__ == "__main__":  # before anything below loads what is to be kept out
     start_small()
 
-from listener.door.settings_descriptor import hand_over, taken_over
+from listener.door.settings_descriptor import settings_from_descriptor, settings_to_descriptor
 from listener.node.running import announce, ready_file, withdraw
 from listener.node.signals import end_with_parent, stop_on_signals
 from workers import log
@@ -25,7 +25,7 @@ REFUSED = 2  # exit code for wrong settings, as of every command
 
 def become(settings: NodeSettings, parent: int | None) -> None:
     """Turn this process, which keeps its number, into the receiving process. Does not return."""
-    fd = hand_over(settings)
+    fd = settings_to_descriptor(settings)
     # glibc would give each of the many threads an arena of its own, which grows and is never given back
     environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
     # the folder is for people: it tells this node's process from another's
@@ -44,7 +44,7 @@ def main() -> None:
     from listener.door import run as scp
     from triage.errors import Misconfigured
 
-    settings = taken_over(int(sys.argv[1]))
+    settings = settings_from_descriptor(int(sys.argv[1]))
     log.configure(settings.log, process="listener")
     if int(sys.argv[2]):
         end_with_parent(int(sys.argv[2]))

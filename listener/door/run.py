@@ -17,8 +17,8 @@ from typing import Any
 
 from listener.associations import admission
 from listener.door.build import build_receiver, reception_of
-from listener.door.lazy_index import LateIndex
-from listener.door.port import Takes, accept_until, listening_socket
+from listener.door.lazy_index import LazyIndex
+from listener.door.port import ConnectionServer, accept_until, listening_socket
 from listener.door.repeating import repeating
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.receiving.reception import Reception
@@ -71,14 +71,14 @@ def run(
         parts.enter_context(_auditing(settings))
         store = open_files(settings)
         parts.callback(store.prepared.close)
-        index = LateIndex(settings.index_url)
+        index = LazyIndex(settings.index_url)
         hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
         writer = parts.enter_context(_writing(index, on_stored, hosts))
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)
         meters.begin()
         reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
-        takes = _takes(settings, store, index, writer, reception)
-        parts.callback(_close, takes, reception, writer, settings.listener.stop_grace_s)
+        server = _connection_server(settings, store, index, writer, reception)
+        parts.callback(_close, server, reception, writer, settings.listener.stop_grace_s)
         auditor = auditor_of(settings)
         parts.enter_context(_scanning(store, index, writer, hosts))
         if hosts is not None:
@@ -93,13 +93,13 @@ def run(
             log.warning("listener.nobody_admitted", remedy="list the senders under listener.peers")
         if ready is not None:
             ready(port)
-        accept_until(stop, listening, settings.listener, takes, meter, auditor)
+        accept_until(stop, listening, settings.listener, server, meter, auditor)
     log.info("listener.stopped")
 
 
-def _takes(
-    settings: NodeSettings, store: FileStore, index: LateIndex, writer: IndexWriter, reception: Reception
-) -> Takes:
+def _connection_server(
+    settings: NodeSettings, store: FileStore, index: LazyIndex, writer: IndexWriter, reception: Reception
+) -> ConnectionServer:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
         if settings.listener.tls is not None:
@@ -110,8 +110,8 @@ def _takes(
     return build_receiver(settings, store, index, reception)
 
 
-def _close(takes: Takes, reception: Reception, writer: IndexWriter, grace_s: float) -> None:
-    takes.close(grace_s=grace_s)
+def _close(server: ConnectionServer, reception: Reception, writer: IndexWriter, grace_s: float) -> None:
+    server.close(grace_s=grace_s)
     if reception.finishing:  # hangs on the disk: its row may come when nobody writes it any more
         log.error("listener.object_unfinished", objects=reception.finishing, remedy="the scan at the next start")
         writer.incomplete.set()
@@ -155,12 +155,12 @@ def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable
     return write
 
 
-def _delete_old(settings: NodeSettings, index: LateIndex, store: FileStore) -> None:
+def _delete_old(settings: NodeSettings, index: LazyIndex, store: FileStore) -> None:
     retention_of(settings, index.opened(), store).run()
 
 
 def _upkeep(
-    settings: NodeSettings, store: FileStore, index: LateIndex
+    settings: NodeSettings, store: FileStore, index: LazyIndex
 ) -> Iterator[tuple[str, Callable[[], object], float]]:
     """(name, work, seconds between) of what goes on beside receiving; each in a thread of its own."""
     yield "conflicts", ConflictWatch(store, index.record_conflicts).look, CONFLICTS_EVERY_S
@@ -176,7 +176,7 @@ def _upkeep(
 
 
 @contextlib.contextmanager
-def _writing(index: LateIndex, on_stored: OnStored | None, hosts: Hosts | None) -> Iterator[IndexWriter]:
+def _writing(index: LazyIndex, on_stored: OnStored | None, hosts: Hosts | None) -> Iterator[IndexWriter]:
     writer = IndexWriter(index.record_instances, on_recorded=on_stored)
     writer.start()
     try:
@@ -189,7 +189,7 @@ def _writing(index: LateIndex, on_stored: OnStored | None, hosts: Hosts | None) 
 
 
 @contextlib.contextmanager
-def _scanning(store: FileStore, index: LateIndex, writer: IndexWriter, hosts: Hosts | None) -> Iterator[None]:
+def _scanning(store: FileStore, index: LazyIndex, writer: IndexWriter, hosts: Hosts | None) -> Iterator[None]:
     """Scan in the background at start, and again whenever the writer had to drop rows."""
     stop = threading.Event()
     thread = threading.Thread(target=_scan, args=(store, index, writer, stop, hosts), name="reconcile", daemon=True)
@@ -204,7 +204,7 @@ def _scanning(store: FileStore, index: LateIndex, writer: IndexWriter, hosts: Ho
 
 
 def _scan(
-    store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
+    store: FileStore, index: LazyIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
 ) -> None:
     writer.incomplete.set()  # nobody has looked yet
     outcome, pause_s, again_at = Scan.WELL, INDEX_PAUSE_S, math.inf
@@ -226,7 +226,7 @@ class Scan(Enum):
 
 
 def _scan_once(
-    store: FileStore, index: LateIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None
+    store: FileStore, index: LazyIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None
 ) -> Scan:
     """``incomplete`` stays set unless the scan came to its end."""
     writer.incomplete.clear()  # before the scan: what is dropped meanwhile sets it again

@@ -8,7 +8,7 @@ import os
 from workers.settings import NodeSettings
 
 
-def hand_over(settings: NodeSettings) -> int:
+def settings_to_descriptor(settings: NodeSettings) -> int:
     """A file without a name that holds the settings, to be inherited; the caller closes it.
 
     Raises:
@@ -20,7 +20,7 @@ def hand_over(settings: NodeSettings) -> int:
     return fd
 
 
-def taken_over(fd: int) -> NodeSettings:
+def settings_from_descriptor(fd: int) -> NodeSettings:
     """The settings in such a file, which is closed."""
     with os.fdopen(fd, "rb") as source:
         return NodeSettings.model_validate_json(source.read())

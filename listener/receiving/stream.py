@@ -114,9 +114,9 @@ class _Store:
 class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no types
     """The upper layer with its own reading of P-DATA. Runs in the association's DUL thread, C-STORE included."""
 
-    def __init__(self, assoc: Any, door: Door) -> None:
+    def __init__(self, assoc: Any, shared: Shared) -> None:
         super().__init__(assoc)
-        self._door = door
+        self._shared = shared
         self._run_loop_delay = 0  # StreamSocket.ready waits
         self._broken = False
         """The peer sent what is no PDU: it gets one abort, and what it still says until it hangs up is thrown away."""
@@ -194,7 +194,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             raise ProtocolError(f"PDU type {kind} of {length} bytes")
 
     def _read_p_data(self, sock: StreamSocket, left: int) -> None:
-        if left > max(self._door.max_pdu_bytes, MAX_FRAGMENT_BYTES):
+        if left > max(self._shared.max_pdu_bytes, MAX_FRAGMENT_BYTES):
             raise ProtocolError(f"P-DATA-TF of {left} bytes")
         while left:
             if left < 6:
@@ -258,10 +258,10 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             transfer_syntax_uid=str(context.transfer_syntax[0]),
             calling_ae=self._calling_ae,
         )
-        tally = self._door.tally_of(self.assoc)
+        tally = self._shared.tally_of(self.assoc)
         store = _Store(tally, context_id, request, None, 0, time.monotonic())
         try:
-            store.spool = self._door.reception.begin(announced, str(context.abstract_syntax))
+            store.spool = self._shared.reception.begin(announced, str(context.abstract_syntax))
         except Exception as error:  # answered when the data set is through
             self._refuse(store, error)
         return store
@@ -286,7 +286,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             self._answer(sock, store)
 
     def _check_progress(self, store: _Store) -> None:
-        if store.received > DRAIN_FACTOR * self._door.max_object_bytes:
+        if store.received > DRAIN_FACTOR * self._shared.max_object_bytes:
             raise ProtocolError("the data set does not end")
         if time.monotonic() - store.since > SLOW_GRACE_S + store.received / SLOWEST_BYTES_PER_S:
             raise TimeoutError("the data set comes too slowly")
@@ -310,7 +310,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         received = None
         if store.spool is not None:
             try:
-                received = self._door.reception.finish(store.spool)
+                received = self._shared.reception.finish(store.spool)
                 store.status = received.stored.status
             except Exception as error:
                 self._refuse(store, error)
@@ -319,10 +319,10 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             sock.socket.sendall(dimse.store_response(store.context_id, store.request, store.status))
         finally:
             if received is not None:
-                self._door.reception.note(received, store.tally)
+                self._shared.reception.note(received, store.tally)
 
     def _refuse(self, store: _Store, error: Exception) -> None:
-        store.status = self._door.reception.refused(error, store.tally, calling_ae=self._calling_ae)
+        store.status = self._shared.reception.refused(error, store.tally, calling_ae=self._calling_ae)
         spool, store.spool = store.spool, None
         if spool is not None:
             spool.abort()
@@ -353,14 +353,14 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
 
     is_established: bool
 
-    def __init__(self, ae: Any, door: Door) -> None:
+    def __init__(self, ae: Any, shared: Shared) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
         self._something = threading.Semaphore(0)
         self.afterwards: list[Callable[[], None]] = []
         """What a handler wants done once its answer is on the way, in the thread that serves the association."""
         self.tls_failed: Callable[[], None] = lambda: None
         """Called when the handshake, or the connection's cryptography, fails."""
-        self.dul = StreamDul(self, door)
+        self.dul = StreamDul(self, shared)
         self.dul.to_user_queue = _SignalQueue(self._something.release)
         self.dimse.msg_queue = _SignalQueue(self._something.release)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout  # arms the new DUL's timers
@@ -423,7 +423,7 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
 
 
 @dataclass(frozen=True)
-class Door:
+class Shared:
     """What every association of a listener shares."""
 
     reception: Reception
@@ -434,20 +434,20 @@ class Door:
     pdu_timeout_s: float
 
 
-def request_handler(door: Door) -> type[RequestHandler]:
+def request_handler(shared: Shared) -> type[RequestHandler]:
     """pynetdicom's connection handler, making associations of the fast kind."""
 
     class StreamHandler(RequestHandler):  # type: ignore[misc] # pynetdicom has no types
         def _create_association(self) -> StreamAssociation:
-            association = StreamAssociation(self.ae, door)
+            association = StreamAssociation(self.ae, shared)
             association._server = self.server
             association.name = f"AcceptorThread@{time.time():.6f}"
             association.set_socket(
                 StreamSocket(
                     association,
                     self.request,
-                    first_timeout_s=door.acse_timeout_s,
-                    pdu_timeout_s=door.pdu_timeout_s,
+                    first_timeout_s=shared.acse_timeout_s,
+                    pdu_timeout_s=shared.pdu_timeout_s,
                 )
             )
             acceptor = association.acceptor

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
-from workers.audit.messages import Peer
+from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
 from workers.files.uid_paths import valid_uid
 from workers.log import get_logger, study_hash
@@ -90,7 +90,7 @@ class PacsCounter:
         from pynetdicom.dsutils import encode
 
         answers = find(keys)
-        peer = Peer(self._settings.ae_title, self._settings.host)
+        peer = RemoteNode(self._settings.ae_title, self._settings.host)
         self._auditor.queried(peer, STUDY_ROOT_FIND, encode(keys, is_implicit_vr=True, is_little_endian=True) or b"")
         return answers
 

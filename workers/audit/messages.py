@@ -40,7 +40,7 @@ PATIENT_NUMBER = Code("2", "Patient Number", "RFC-3881")
 
 
 @dataclass(frozen=True)
-class Site:
+class AuditSource:
     """Who reports: AE title, process id and the name of the audit source."""
 
     ae_title: str
@@ -49,7 +49,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Peer:
+class RemoteNode:
     """The other side: AE title (empty when it never said one) and IP address."""
 
     ae_title: str
@@ -66,19 +66,21 @@ class Transfer:
     classes: Mapping[str, int]
 
 
-def application_activity(site: Site, at: datetime, *, started: bool) -> str:
+def application_activity(source: AuditSource, at: datetime, *, started: bool) -> str:
     """The application began or ended its work."""
     message = _message(APPLICATION_ACTIVITY, at, SUCCESS, START if started else STOP, action="E")
-    _participant(message, site.ae_title, APPLICATION, is_requestor=False, alternative=str(site.process_id))
-    return _finished(message, site)
+    _participant(message, source.ae_title, APPLICATION, is_requestor=False, alternative=str(source.process_id))
+    return _finished(message, source)
 
 
-def instances_transferred(site: Site, peer: Peer, transfer: Transfer, at: datetime, *, complete: bool) -> str:
+def instances_transferred(
+    source: AuditSource, peer: RemoteNode, transfer: Transfer, at: datetime, *, complete: bool
+) -> str:
     """Objects of one study came from a peer. complete: the association ended in good order."""
     message = _message(INSTANCES_TRANSFERRED, at, SUCCESS if complete else MINOR_FAILURE, action="C")
     _participant(message, peer.ae_title, SOURCE, is_requestor=True, address=peer.address)
-    _participant(message, site.ae_title, DESTINATION, is_requestor=False, alternative=str(site.process_id))
-    _source(message, site)
+    _participant(message, source.ae_title, DESTINATION, is_requestor=False, alternative=str(source.process_id))
+    _audit_source(message, source)
     study = _object(message, transfer.study_instance_uid, STUDY_UID, kind="2", role="3")
     description = Xml.SubElement(study, "ParticipantObjectDescription")
     if transfer.accession_number:
@@ -89,24 +91,26 @@ def instances_transferred(site: Site, peer: Peer, transfer: Transfer, at: dateti
     return _text(message)
 
 
-def security_alert(site: Site, peer: Peer, reason: str, at: datetime) -> str:
+def security_alert(source: AuditSource, peer: RemoteNode, reason: str, at: datetime) -> str:
     """A node was not let in: it is not listed, or did not prove who it is."""
     message = _message(SECURITY_ALERT, at, SERIOUS_FAILURE, NODE_AUTHENTICATION, action="E", outcome=reason)
-    _participant(message, site.ae_title, APPLICATION, is_requestor=False, alternative=str(site.process_id))
+    _participant(message, source.ae_title, APPLICATION, is_requestor=False, alternative=str(source.process_id))
     _participant(message, peer.ae_title or peer.address, None, is_requestor=True, address=peer.address)
-    _source(message, site)
+    _audit_source(message, source)
     _object(message, peer.ae_title or peer.address, NODE_ID, kind="2", role="13")  # 13: security resource
     return _text(message)
 
 
-def query(site: Site, peer: Peer, sop_class_uid: str, keys: bytes, at: datetime, *, answered: bool) -> str:
+def query(
+    source: AuditSource, peer: RemoteNode, sop_class_uid: str, keys: bytes, at: datetime, *, answered: bool
+) -> str:
     """We asked a peer by C-FIND. keys: the encoded identifier."""
     import base64
 
     message = _message(QUERY, at, SUCCESS if answered else MINOR_FAILURE, action="E")
-    _participant(message, site.ae_title, SOURCE, is_requestor=True, alternative=str(site.process_id))
+    _participant(message, source.ae_title, SOURCE, is_requestor=True, alternative=str(source.process_id))
     _participant(message, peer.ae_title, DESTINATION, is_requestor=False, address=peer.address)
-    _source(message, site)
+    _audit_source(message, source)
     asked = _object(message, sop_class_uid, SOP_CLASS_UID, kind="2", role="3")
     Xml.SubElement(asked, "ParticipantObjectQuery").text = base64.b64encode(keys).decode()
     return _text(message)
@@ -150,14 +154,14 @@ def _participant(
         _coded(element, "RoleIDCode", role)
 
 
-def _source(message: Xml.Element, site: Site) -> None:
-    element = Xml.SubElement(message, "AuditSourceIdentification", AuditSourceID=site.source_id)
+def _audit_source(message: Xml.Element, source: AuditSource) -> None:
+    element = Xml.SubElement(message, "AuditSourceIdentification", AuditSourceID=source.source_id)
     # 4: application server process (PS3.15 section A.5.1, audit source types of RFC 3881)
     Xml.SubElement(element, "AuditSourceTypeCode", {"csd-code": "4"})
 
 
-def _finished(message: Xml.Element, site: Site) -> str:
-    _source(message, site)
+def _finished(message: Xml.Element, source: AuditSource) -> str:
+    _audit_source(message, source)
     return _text(message)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from workers.audit import messages
-from workers.audit.messages import Peer, Site, Transfer
+from workers.audit.messages import AuditSource, RemoteNode, Transfer
 from workers.log import brief, get_logger
 from workers.remote import tls
 from workers.settings import AuditSettings, NodeSettings
@@ -37,23 +37,23 @@ MESSAGE_ID = "DICOM+RFC3881"  # PS3.15 section A.6.2
 class Auditor(Protocol):
     """Who hears what the door does."""
 
-    def transferred(self, peer: Peer, transfer: Transfer, *, complete: bool) -> None: ...
+    def transferred(self, peer: RemoteNode, transfer: Transfer, *, complete: bool) -> None: ...
 
-    def alert(self, peer: Peer, reason: str) -> None: ...
+    def alert(self, peer: RemoteNode, reason: str) -> None: ...
 
-    def queried(self, peer: Peer, sop_class_uid: str, keys: bytes) -> None: ...
+    def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None: ...
 
 
 class NoAudit:
     """Audit is switched off."""
 
-    def transferred(self, peer: Peer, transfer: Transfer, *, complete: bool) -> None:
+    def transferred(self, peer: RemoteNode, transfer: Transfer, *, complete: bool) -> None:
         pass
 
-    def alert(self, peer: Peer, reason: str) -> None:
+    def alert(self, peer: RemoteNode, reason: str) -> None:
         pass
 
-    def queried(self, peer: Peer, sop_class_uid: str, keys: bytes) -> None:
+    def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None:
         pass
 
 
@@ -62,19 +62,19 @@ class SpoolingAuditor:
 
     def __init__(self, settings: NodeSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         source = settings.audit.source_id or settings.listener.ae_title
-        self._site = Site(settings.listener.ae_title, os.getpid(), source)
+        self._source = AuditSource(settings.listener.ae_title, os.getpid(), source)
         self._spool = AuditSpool(settings.store.state_dir, settings.audit)
         self._now = now
         self._lock = threading.Lock()
-        self._alerts: OrderedDict[tuple[Peer, str], float] = OrderedDict()
+        self._alerts: OrderedDict[tuple[RemoteNode, str], float] = OrderedDict()
 
     def activity(self, *, started: bool) -> None:
-        self._put(messages.application_activity(self._site, self._now(), started=started))
+        self._put(messages.application_activity(self._source, self._now(), started=started))
 
-    def transferred(self, peer: Peer, transfer: Transfer, *, complete: bool) -> None:
-        self._put(messages.instances_transferred(self._site, peer, transfer, self._now(), complete=complete))
+    def transferred(self, peer: RemoteNode, transfer: Transfer, *, complete: bool) -> None:
+        self._put(messages.instances_transferred(self._source, peer, transfer, self._now(), complete=complete))
 
-    def alert(self, peer: Peer, reason: str) -> None:
+    def alert(self, peer: RemoteNode, reason: str) -> None:
         key, now = (peer, reason), time.monotonic()
         with self._lock:
             if now - self._alerts.get(key, -ALERT_PAUSE_S) < ALERT_PAUSE_S:
@@ -82,10 +82,10 @@ class SpoolingAuditor:
             self._alerts[key] = now
             while len(self._alerts) > REMEMBERED_ALERTS:
                 self._alerts.popitem(last=False)
-        self._put(messages.security_alert(self._site, peer, reason, self._now()))
+        self._put(messages.security_alert(self._source, peer, reason, self._now()))
 
-    def queried(self, peer: Peer, sop_class_uid: str, keys: bytes) -> None:
-        self._put(messages.query(self._site, peer, sop_class_uid, keys, self._now(), answered=True))
+    def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None:
+        self._put(messages.query(self._source, peer, sop_class_uid, keys, self._now(), answered=True))
 
     def _put(self, text: str) -> None:
         try:

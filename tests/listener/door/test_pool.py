@@ -23,7 +23,7 @@ from listener.door import pool as pool_module
 from listener.door.pool import ProcessPool
 from listener.door.pool_channel import SENT_BYTES, rows_in, rows_in_parts
 from listener.door.pool_child import UNFINISHED, _serve
-from listener.door.settings_descriptor import hand_over, taken_over
+from listener.door.settings_descriptor import settings_from_descriptor, settings_to_descriptor
 from tests.fakes import an_instance
 from tests.listener.harness import PATIENCE_S, Node, eventually, process, settings_for
 from tests.listener.rawscu import Raw
@@ -267,7 +267,7 @@ def test_rows_fit_the_messages(rows: int, text: str, parts: int) -> None:
 def test_settings_of_any_size_reach_a_child(tmp_path: Path) -> None:
     peers = [{"ae_title": f"SCANNER{number}", "hosts": ["10.0.0.0/8"]} for number in range(5000)]
     settings = parse(settings_for(tmp_path, peers=peers)).node()
-    assert taken_over(hand_over(settings)) == settings
+    assert settings_from_descriptor(settings_to_descriptor(settings)) == settings
 
 
 def test_a_child_that_fails_ends_at_once_says_so_and_quotes_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from listener.door import run as scp
-from listener.door.lazy_index import LateIndex
+from listener.door.lazy_index import LazyIndex
 from tests.listener.harness import PATIENCE_S, eventually
 from tests.workers.reading.data_sets import a_data_set, put
 from triage.errors import Rejected, Transient
@@ -65,7 +65,7 @@ class Claims:
 
 
 def scan(store: FileStore, index: Index, writer: IndexWriter, hosts: Claims) -> Any:
-    return scp._scanning(store, cast(LateIndex, index), writer, cast(Hosts, hosts))
+    return scp._scanning(store, cast(LazyIndex, index), writer, cast(Hosts, hosts))
 
 
 def a_writer(index: Index) -> IndexWriter:
@@ -176,8 +176,8 @@ def test_who_stops_while_a_scan_hangs_says_no_goodbye(
     index, hosts = Index(), Hosts(tmp_path / "hosts")
     hosts.beat()
     with (
-        scp._writing(cast(LateIndex, index), None, hosts) as writer,
-        scp._scanning(store, cast(LateIndex, index), writer, hosts),
+        scp._writing(cast(LazyIndex, index), None, hosts) as writer,
+        scp._scanning(store, cast(LazyIndex, index), writer, hosts),
     ):
         eventually(hanging)
     assert len(list((tmp_path / "hosts").glob("*.alive"))) == 1
@@ -191,8 +191,8 @@ def test_noop_who_stops_after_a_scan_says_goodbye(
     settled: list[frozenset[Path]] = []
     monkeypatch.setattr(hosts, "settle", settled.append)
     with (
-        scp._writing(cast(LateIndex, index), None, hosts) as writer,
-        scp._scanning(store, cast(LateIndex, index), writer, hosts),
+        scp._writing(cast(LazyIndex, index), None, hosts) as writer,
+        scp._scanning(store, cast(LazyIndex, index), writer, hosts),
     ):
         eventually(lambda: settled)
     assert not list((tmp_path / "hosts").glob("*.alive"))

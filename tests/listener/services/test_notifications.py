@@ -21,7 +21,7 @@ from tests.listener.harness import Node, running
 from tests.workers.reading.data_sets import MR
 from workers.announcements import Announcement, Source, Step
 from workers.arrival.pacs_count import STUDY_ROOT_FIND, PacsCounter, connected, numbers
-from workers.audit.messages import Peer
+from workers.audit.messages import RemoteNode
 from workers.audit.spool import NoAudit
 from workers.index.sql import open_index
 from workers.remote.reactor import reactor_paused
@@ -238,7 +238,7 @@ def test_asks_while_a_study_grows() -> None:
     audited: list[tuple[str, bytes]] = []
 
     class Audited(NoAudit):
-        def queried(self, peer: Peer, sop_class_uid: str, keys: bytes) -> None:
+        def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None:
             audited.append((peer.ae_title, keys))
 
     counter = PacsCounter(

@@ -50,8 +50,8 @@ def test_the_dead_keep_what_they_counted_and_hold_nothing_open(tmp_path: Path) -
     folder.write(a_meter(4))
     before = folder.total()
     assert (before.counts["instances:new"], before.open["associations_open"]) == (7, 2)
-    folder.bury(dead.pid)
-    folder.bury(dead.pid)
+    folder.add_finished_process(dead.pid)
+    folder.add_finished_process(dead.pid)
     assert folder.total() == before
     folder.begin()
     assert folder.total() == add([])
@@ -65,7 +65,7 @@ def test_many_die_at_the_same_moment(tmp_path: Path) -> None:
         folder.write(a_meter(3))
         (tmp_path / "run/meters" / f"{os.getpid()}.json").rename(tmp_path / "run/meters" / f"{pid}.json")
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(folder.bury, pids))
+        list(threads.map(folder.add_finished_process, pids))
     assert folder.total().counts["instances:new"] == 3 * len(pids)
     assert [path.name for path in (tmp_path / "run/meters").iterdir()] == ["dead.json"]
 

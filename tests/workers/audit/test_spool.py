@@ -22,13 +22,13 @@ from tests.listener.rawscu import Raw
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, encoded
 from triage.errors import Misconfigured
 from workers.audit import messages
-from workers.audit.messages import Peer, Site, Transfer
+from workers.audit.messages import AuditSource, RemoteNode, Transfer
 from workers.audit.spool import AuditSpool, Sender, SpoolingAuditor, frame
 from workers.config import Settings, parse
 from workers.settings import AuditSettings
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 5000, UTC)
-SITE, PEER = Site("ICANSEE", 77, "node-1"), Peer("MR1", "10.1.2.3")
+SITE, PEER = AuditSource("ICANSEE", 77, "node-1"), RemoteNode("MR1", "10.1.2.3")
 TRANSFER = Transfer("1.2.3", 'P<1>&"', "A77", {MR: 3, "1.2.840.10008.5.1.4.1.1.7": 1})
 
 CODE = {"csd-code", "codeSystemName", "originalText"}
@@ -94,7 +94,7 @@ ALL = [
         messages.instances_transferred(SITE, PEER, TRANSFER, AT, complete=True), "110104", "0", 2, id="transferred"
     ),
     pytest.param(
-        messages.instances_transferred(SITE, Peer("", "::1"), Transfer("1.2", "", "", {MR: 1}), AT, complete=False),
+        messages.instances_transferred(SITE, RemoteNode("", "::1"), Transfer("1.2", "", "", {MR: 1}), AT, complete=False),
         "110104", "4", 2, id="cut off, and nothing known",
     ),
     pytest.param(messages.security_alert(SITE, PEER, "certificate_not_listed", AT), "110113", "8", 1, id="alert"),

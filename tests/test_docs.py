@@ -113,6 +113,9 @@ def test_every_setting_is_explained() -> None:
         pytest.param(
             "arrival: {quiet_period_s: soon}", ["arrival.quiet_period_s", "number", "soon"], id="not a number"
         ),
+        pytest.param(
+            "listener: {durable: false}", ["listener", "durable", "remove this key"], id="a key of benchmarks"
+        ),
         pytest.param("- listener", ["mapping", "list"], id="not a mapping"),
         pytest.param("listener: {", ["YAML"], id="not YAML"),
     ],
@@ -124,6 +127,23 @@ def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, text: str, said: lis
         config.load(path)
     for word in said:
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("listener: {durable: true}", id="what every node does"),
+        pytest.param("listener: {}", id="noop: nothing said"),
+    ],
+)
+def test_a_key_of_older_files_that_says_what_is_so_anyway_is_accepted(text: str) -> None:
+    assert config.parse(yaml.safe_load(text)) == Settings()
+
+
+def test_a_refusal_repeats_no_password() -> None:
+    with pytest.raises(Misconfigured) as refused:
+        config.parse({"listener": {"durable": False, "peers": [{"ae_title": "A", "passcode": "open sesame"}]}})
+    assert "sesame" not in str(refused.value)
 
 
 # --- commands in the documents

@@ -61,7 +61,9 @@ def _explain(error: ErrorDetails) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: unknown key; accepted here: {', '.join(accepted_keys(error['loc'][:-1]))}"
-    return f"{key}: {error['msg']} (got {error['input']!r})"
+    said = error["msg"].removeprefix("Value error, ")
+    # a whole section is not repeated: it may hold a password
+    return f"{key}: {said}" if isinstance(error["input"], dict) else f"{key}: {said} (got {error['input']!r})"
 
 
 def accepted_keys(where: tuple[int | str, ...]) -> list[str]:

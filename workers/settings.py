@@ -105,7 +105,19 @@ class ListenerSettings(Section):
     extra_storage_classes: tuple[str, ...] = ()
     tls: TlsSettings | None = None
     receive_path: Literal["stream", "stock"] = "stream"
-    durable: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _always_durable(cls, raw: object) -> object:
+        """Accept ``durable: true`` of older files: objects are always durable before the answer."""
+        if not isinstance(raw, dict) or "durable" not in raw:
+            return raw
+        if raw["durable"] is not True:
+            raise ValueError(
+                "durable: a node always stores an object durably before it answers; remove this key "
+                "(only bench/ingest measures without it)"
+            )
+        return {name: value for name, value in raw.items() if name != "durable"}
 
     @model_validator(mode="after")
     def _certificates_can_be_seen(self) -> Self:

@@ -87,12 +87,12 @@ class Target:
         self.faults: Counter[str] = Counter()
         self.handled: Counter[str] = Counter()
         self.current = b""
-        listener = {"durable": False, "acse_timeout_s": 2, "pdu_timeout_s": 2, "idle_timeout_s": 2}
+        listener = {"acse_timeout_s": 2, "pdu_timeout_s": 2, "idle_timeout_s": 2}
         store = {"state_dir": str(folder / "state"), "min_free_bytes": 0}
         settings = parse({"listener": {**listener, "max_object_bytes": 1 << 20}, "store": store})
         structlog.configure(processors=[self._event], cache_logger_on_first_use=False)
         threading.excepthook = lambda args: self._fault("a thread ended by", args.exc_value)
-        self.store, self.index = open_files(settings), open_index(settings.index_url)
+        self.store, self.index = open_files(settings, durable=False), open_index(settings.index_url)
         self.rows: list[Any] = []
         reception = reception_of(settings, self.store, self.rows.append, Meter())
         self.receiver = build_receiver(settings, self.store, self.index, reception)
@@ -218,7 +218,7 @@ def record_seeds(folder: Path) -> list[bytes]:
         files[-1].write_bytes(as_file(data_set, syntax))
     said: list[bytes] = []
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with running(folder / "state", durable=False) as node:
+    with running(folder / "state") as node:
         for arguments in ([], ["-xi"], ["-pdu", "4096"], ["-xd", "-usr", "somebody"]):
             with recorded(node.port, said) as port:
                 dcmtk("storescu", "-aec", "ICANSEE", *arguments, "127.0.0.1", port, *files)

@@ -29,7 +29,8 @@ settings, announce = NodeSettings.model_validate(json.loads(sys.argv[1])), Path(
 log.configure(settings.log, process="bench")
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
-scp.run(settings, stop=stop, ready=lambda port: (settle(), announce.write_text(str(port))))
+ready = lambda port: (settle(), announce.write_text(str(port)))
+scp.run(settings, stop=stop, ready=ready, durable=sys.argv[3] == "durable")
 """
 
 
@@ -51,14 +52,15 @@ class Usage:
     rss_mb: float  # of all of them, now
 
 
-def ours(name: str, **listener: object) -> Receiver:
+def ours(name: str, *, durable: bool = True, **listener: object) -> Receiver:
     def command(folder: Path, _port: int) -> list[str]:
         settings = {
             "listener": {"port": 0, "max_associations_per_address": 1000, **listener},
             "store": {"state_dir": str(folder / "state")},
             "log": {"level": "error"},
         }
-        return [sys.executable, "-c", _OURS, json.dumps(settings), str(folder / "port")]
+        durably = "durable" if durable else "not durable"
+        return [sys.executable, "-c", _OURS, json.dumps(settings), str(folder / "port"), durably]
 
     # as listener.door.program, which the process of a real node is, sets it for itself
     return Receiver(name, "ICANSEE", command, takes_port=False, environment={"MALLOC_ARENA_MAX": "1"})

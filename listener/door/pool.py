@@ -31,6 +31,7 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 CHILD = "child"  # what listener.door.program is told when it is to be one
+NOT_DURABLE = "not-durable"  # and this one is to answer without a flush
 RESTART_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between a death and the next start; doubles while it keeps dying
 STEADY_S = 60.0
 END_WAIT_S = 5.0
@@ -50,15 +51,22 @@ class ProcessPool:
         settings: of the node; sent to each child.
         record: takes each row of a durable object.
         on_loss: called when rows may be missing in the index: a child died, or could not report them.
+        durable: False only in benchmarks: the children answer without a flush.
 
     Raises:
         OSError, RuntimeError: there is no memory for the children, or no descriptor, or no thread.
     """
 
     def __init__(
-        self, settings: NodeSettings, record: Callable[[InstanceRow], None], on_loss: Callable[[], None]
+        self,
+        settings: NodeSettings,
+        record: Callable[[InstanceRow], None],
+        on_loss: Callable[[], None],
+        *,
+        durable: bool = True,
     ) -> None:
         self._settings, self._record, self._on_loss = settings, record, on_loss
+        self._words = [CHILD] if durable else [CHILD, NOT_DURABLE]
         self._meters = MeterFolder(settings.store.state_dir)
         self._tickets = itertools.count()
         self._lock = threading.Lock()
@@ -124,7 +132,7 @@ class ProcessPool:
             settings = settings_to_descriptor(self._settings.node())
             undo.callback(os.close, settings)
             inherited = [theirs.fileno(), settings]
-            command = [sys.executable, "-m", "listener.door.program", CHILD, *map(str, inherited)]
+            command = [sys.executable, "-m", "listener.door.program", *self._words, *map(str, inherited)]
             with self._lock:  # close() sees it, or it is not started
                 if self._closing:
                     return None

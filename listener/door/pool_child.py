@@ -35,14 +35,14 @@ FLUSH_S = 10.0
 UNFINISHED = 3  # exit code: an object may be stored whose row was not reported
 
 
-def main(channel_fd: int, settings_fd: int) -> None:
+def main(channel_fd: int, settings_fd: int, *, durable: bool = True) -> None:
     """Run until the pool says stop or is gone. A fault ends the process: the pool starts another one and looks for rows
     that may be missing, while a process that no longer serves its channel would be handed connections for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C and a SIGTERM to the group are for the parent, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure(LogSettings(), process="listener")  # whatever is wrong with the settings must not quote them
     try:
-        finished = _run(socket.socket(fileno=channel_fd), settings_from_descriptor(settings_fd))
+        finished = _run(socket.socket(fileno=channel_fd), settings_from_descriptor(settings_fd), durable=durable)
     except Exception:
         log.exception("listener.child_failed")
         finished = False
@@ -50,7 +50,7 @@ def main(channel_fd: int, settings_fd: int) -> None:
         os._exit(UNFINISHED)  # at once: threads that hang on the disk, or still serve, would keep it
 
 
-def _run(channel: socket.socket, settings: NodeSettings) -> bool:
+def _run(channel: socket.socket, settings: NodeSettings, *, durable: bool) -> bool:
     """Whether everything that was stored is reported."""
     logs.configure(settings.log, process="listener")
     sending = threading.Lock()
@@ -70,7 +70,7 @@ def _run(channel: socket.socket, settings: NodeSettings) -> bool:
     ended: list[int] = []
     writer = IndexWriter(report_rows)
     writer.start()
-    store, meter, meters = open_files(settings), Meter(), MeterFolder(settings.store.state_dir)
+    store, meter, meters = open_files(settings, durable=durable), Meter(), MeterFolder(settings.store.state_dir)
 
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)

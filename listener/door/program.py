@@ -39,7 +39,8 @@ def main() -> None:
     if sys.argv[1] == "child":
         from listener.door import pool_child
 
-        pool_child.main(int(sys.argv[2]), int(sys.argv[3]))
+        channel_fd, settings_fd = sys.argv[-2:]
+        pool_child.main(int(channel_fd), int(settings_fd), durable="not-durable" not in sys.argv)
         return
     from listener.door import run as scp
     from triage.errors import Misconfigured

@@ -54,6 +54,7 @@ def run(
     stop: threading.Event,
     on_stored: OnStored | None = None,
     ready: Callable[[int], None] | None = None,
+    durable: bool = True,
 ) -> None:
     """Receive until ``stop`` is set; then finish open associations, write the waiting rows and return.
 
@@ -62,6 +63,7 @@ def run(
         stop: set by the caller, e.g. on SIGTERM.
         on_stored: called with batches of rows after they are in the index, in a thread of the listener.
         ready: called with the port once connections are accepted.
+        durable: False only in benchmarks: objects are answered without a flush.
 
     Raises:
         Misconfigured: the address cannot be used, or the index settings are wrong.
@@ -69,7 +71,7 @@ def run(
     with contextlib.ExitStack() as parts:
         listening = parts.enter_context(listening_socket(settings.listener))
         parts.enter_context(_auditing(settings))
-        store = open_files(settings)
+        store = open_files(settings, durable=durable)
         parts.callback(store.prepared.close)
         index = LazyIndex(settings.index_url)
         hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
@@ -77,7 +79,7 @@ def run(
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)
         meters.begin()
         reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
-        server = _connection_server(settings, store, index, writer, reception)
+        server = _connection_server(settings, store, index, writer, reception, durable=durable)
         parts.callback(_close, server, reception, writer, settings.listener.stop_grace_s)
         auditor = auditor_of(settings)
         parts.enter_context(_scanning(store, index, writer, hosts))
@@ -98,7 +100,13 @@ def run(
 
 
 def _connection_server(
-    settings: NodeSettings, store: FileStore, index: LazyIndex, writer: IndexWriter, reception: Reception
+    settings: NodeSettings,
+    store: FileStore,
+    index: LazyIndex,
+    writer: IndexWriter,
+    reception: Reception,
+    *,
+    durable: bool,
 ) -> ConnectionServer:
     """Who serves the connections: this process, or several of its children."""
     if settings.listener.processes > 1:
@@ -106,7 +114,7 @@ def _connection_server(
             tls.server_context(settings.listener.tls)  # complain here rather than in every child
         from listener.door.pool import ProcessPool
 
-        return ProcessPool(settings, writer.put, writer.incomplete.set)
+        return ProcessPool(settings, writer.put, writer.incomplete.set, durable=durable)
     return build_receiver(settings, store, index, reception)
 
 

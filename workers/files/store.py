@@ -93,8 +93,8 @@ class Stored:
         return Path(self.name)
 
 
-def open_files(settings: NodeSettings) -> FileStore:
-    """The instance files of this node.
+def open_files(settings: NodeSettings, *, durable: bool = True) -> FileStore:
+    """The instance files of this node. durable: see FileStore; no setting, only benchmarks leave it out.
 
     Raises:
         Misconfigured: store.shared_dir is not the shared file system, but what is there when that is not mounted.
@@ -108,7 +108,7 @@ def open_files(settings: NodeSettings) -> FileStore:
         settings.store.files_dir,
         min_free_bytes=settings.store.min_free_bytes,
         max_object_bytes=settings.listener.max_object_bytes,
-        durable=settings.listener.durable,
+        durable=durable,
         sync_folders=True if settings.store.shared_dir is not None else None,
     )
 

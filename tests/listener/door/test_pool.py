@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from listener.associations.admission import Address, parse_address
 from listener.door import pool as pool_module
+from listener.door import pool_child, program
 from listener.door.pool import ProcessPool
 from listener.door.pool_channel import SENT_BYTES, rows_in, rows_in_parts
 from listener.door.pool_child import UNFINISHED, _serve
@@ -117,6 +117,7 @@ class Programs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *faults: Exception | None) -> None:
         self.started: list[subprocess.Popen[bytes]] = []
+        self.commands: list[list[str]] = []
         self.ends: list[socket.socket] = []
         self._real, self._faults = subprocess.Popen, list(faults)
         monkeypatch.setattr(pool_module.subprocess, "Popen", self._start)
@@ -124,7 +125,8 @@ class Programs:
         monkeypatch.setattr(pool_module, "LONGEST_PAUSE_S", 0.05)
         monkeypatch.setattr(pool_module, "END_WAIT_S", 0.1)
 
-    def _start(self, *_args: Any, pass_fds: list[int]) -> subprocess.Popen[bytes]:
+    def _start(self, command: list[str], *, pass_fds: list[int]) -> subprocess.Popen[bytes]:
+        self.commands.append(command)
         if self._faults and (fault := self._faults.pop(0)) is not None:
             raise fault
         self.ends.append(socket.socket(fileno=os.dup(pass_fds[0])))
@@ -242,6 +244,20 @@ def test_a_connection_goes_to_the_next_child_when_one_is_dead(
     channel = programs.ends[1]
     assert [json.loads(channel.recv(1000)) for _ in range(2)] == [{"ticket": 0}, {"ticket": 1}]
     pool.close(grace_s=0.0)
+
+
+@pytest.mark.parametrize("durable", [pytest.param(True, id="a node"), pytest.param(False, id="a benchmark")])
+def test_only_a_benchmark_leaves_out_the_flush_in_the_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    programs = Programs(monkeypatch)
+    settings = parse(settings_for(tmp_path, processes=1))
+    ProcessPool(settings, lambda _: None, lambda: None, durable=durable).close(grace_s=0.0)
+    told: list[bool] = []
+    monkeypatch.setattr(pool_child, "main", lambda *_fds, durable: told.append(durable))
+    monkeypatch.setattr(sys, "argv", programs.commands[0][2:])
+    program.main()
+    assert told == [durable]
 
 
 # --- what goes between

@@ -262,3 +262,25 @@ def test_the_limits_the_radiologist_reads_are_the_defaults() -> None:
     assert f"+{limits.capsules:g} % | +{limits.capsules:g} %" in rows["A4"]
     assert f"brain stem together | +{limits.together_same:g} % | +{limits.together_different:g} %" in text
     assert f"{limits.z:g} times" in text
+
+
+def limits_in(text: str) -> list[tuple[str, str, float]]:
+    """Every limit of a table: (row, setting, number); the numbers and the settings of a row have the same order."""
+    found = []
+    for row in re.findall(r"^\|.*`triage\.[a-z_.]+`.*\|$", text, re.MULTILINE):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        numbers = [float(cell) for cell in cells if re.fullmatch(r"-?\d+(\.\d+)?", cell)]
+        names = re.findall(r"`(triage\.[a-z_.]+)`", row)
+        assert len(numbers) == len(names), row
+        found += [(row, name, number) for name, number in zip(names, numbers, strict=True)]
+    return found
+
+
+def test_the_limits_of_the_method_are_the_defaults() -> None:
+    written = limits_in((ROOT / "docs" / "method.md").read_text(encoding="utf-8"))
+    assert len(written) > 60
+    for row, name, number in written:
+        value: Any = Settings()
+        for part in name.split("."):
+            value = getattr(value, part)
+        assert value == number, row

@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
     os.environ.setdefault(_name, "1")  # before numpy is imported: one thread per worker process
 
-from bench.accuracy.bases import missing  # noqa: E402
 from bench.accuracy.cases import Case, cases  # noqa: E402
+from bench.accuracy.heads import missing  # noqa: E402
 
 
 def by_head(wanted: Sequence[Case]) -> list[list[Case]]:

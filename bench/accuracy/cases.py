@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.accuracy.bases import DWI, HEADS, REAL, Base
+from bench.accuracy.heads import DWI, HEADS, REAL, Base
 
 STRENGTHS = (5.0, 8.0, 10.0, 15.0, 20.0, 25.0)  # percent
 SWELLING = 5.0  # percent, thalami and brain stem

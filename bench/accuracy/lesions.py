@@ -20,11 +20,10 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
-from bench.accuracy import bases as heads
-from bench.accuracy import run
-from bench.accuracy.bases import HEADS, Base
+from bench.accuracy import heads, run
 from bench.accuracy.cases import Case, bases
 from bench.accuracy.figures import LesionScore, match_lesions, rate
+from bench.accuracy.heads import HEADS, Base
 from bench.real_pairs import PAIRS, data_folder
 from simulation.deformation import rng_for
 from simulation.transplant import raise_regions

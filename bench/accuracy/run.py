@@ -14,8 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 import atlas
-from bench.accuracy import bases as heads
-from bench.accuracy.bases import ADC, DWI, ELSEWHERE, HEADS, HERE, T1, T2, Base, F
+from bench.accuracy import heads
 from bench.accuracy.cases import LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
 from bench.accuracy.changes import (
     Rescan,
@@ -29,6 +28,7 @@ from bench.accuracy.changes import (
     swelling_of,
 )
 from bench.accuracy.figures import dice, match_lesions
+from bench.accuracy.heads import ADC, DWI, ELSEWHERE, HEADS, HERE, T1, T2, Base, F
 from bench.accuracy.insertions import balls, effaced, sites, truth_on, with_lesions, with_restriction
 from bench.real_pairs import PAIRS, SAMSEG_BRAIN_STEM, SAMSEG_THALAMI, reference_transform, segmentation_of
 from simulation.contrast import Alteration

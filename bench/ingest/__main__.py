@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.ingest import load as ingest_load
+from bench.ingest import sender
 from bench.ingest.memory import TouchedMemory
 from bench.ingest.receivers import Receiver, library_app, orthanc, ours, running, storescp, usage
 
@@ -83,7 +83,7 @@ def measure(
         os.sync()  # what the receiver before this one left in memory is not this one's bill
         before = usage(pid)
         try:
-            result = ingest_load.send(port, receiver.called, parts, association_per_image=per_image)
+            result = sender.send(port, receiver.called, parts, association_per_image=per_image)
         except ConnectionError as error:
             raise RuntimeError(f"{receiver.name}: {error}; {(folder / 'log').read_text()[-1500:]}") from error
         time.sleep(0.3)  # rows that follow the answers are part of the bill
@@ -114,12 +114,12 @@ def memory(gigabytes: float, under: Path | None, idle: int = 100) -> None:
         with running(receiver, folder) as (port, pid):
             _warm_up(receiver, port)
             before = usage(pid).peak_rss_mb
-            seconds, status = ingest_load.send_big(port, receiver.called, str(data_set.SOPInstanceUID), start, size)
+            seconds, status = sender.send_big(port, receiver.called, str(data_set.SOPInstanceUID), start, size)
             peak = usage(pid).peak_rss_mb
             print(f"one object of {size / 1e9:.2f} GB: status {status:#06x}, {size / 1e6 / seconds:.0f} MB/s, ", end="")
             print(f"peak RSS {peak:.0f} MB (before {before:.0f}; at most 80, aim 60)")
             quiet = usage(pid).rss_mb
-            open_ones = ingest_load.stay(port, receiver.called, idle)
+            open_ones = sender.stay(port, receiver.called, idle)
             time.sleep(1.0)
             each = (usage(pid).rss_mb - quiet) / idle
             print(f"{idle} idle associations: {each:.2f} MB each (at most 0.2)")
@@ -133,7 +133,7 @@ def _warm_up(receiver: Receiver, port: int) -> None:
     """First use of code, database and child processes is not what is measured."""
     for round_ in range(2):
         strangers = corpus(8, suffix=f".9{round_}")
-        ingest_load.send(port, receiver.called, [strangers[n::4] for n in range(4)])
+        sender.send(port, receiver.called, [strangers[n::4] for n in range(4)])
         time.sleep(1.0)
 
 

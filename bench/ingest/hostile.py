@@ -22,8 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.ingest import corpus
-from bench.ingest import load as ingest_load
+from bench.ingest import corpus, sender
 from tests.listener.rawscu import MR, associate_rq, command, data_pdus, pdu, pdv
 
 
@@ -71,7 +70,7 @@ def facts(pid: int) -> dict[str, int]:
 
 def good_rate(port: int, instances: list[tuple[str, bytes]]) -> float:
     """Instances per second of one good association."""
-    result = ingest_load.send(port, "ICANSEE", [instances])
+    result = sender.send(port, "ICANSEE", [instances])
     if result.failures:
         raise RuntimeError(f"{result.failures} instances of the good sender were refused")
     return len(instances) / result.seconds

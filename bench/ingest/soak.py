@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.ingest.hostile import facts, node
-from bench.ingest.load import _associate, _message, _release, _status
+from bench.ingest.sender import _associate, _message, _release, _status
 from tests.workers.reading.data_sets import a_data_set, encoded
 
 STUDY_INSTANCES = 200

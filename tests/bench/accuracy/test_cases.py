@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.accuracy.bases import HEADS
+from bench.accuracy.heads import HEADS
 from bench.accuracy.cases import KEY_STRENGTH, Case, bases, cases, gates
 
 

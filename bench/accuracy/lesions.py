@@ -20,10 +20,13 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
-from bench.accuracy import heads, run
+from bench.accuracy import heads
+from bench.accuracy.baselines import FOLLOWUP_DAY, SETTINGS, machine_of, prepared
 from bench.accuracy.cases import Case, bases
 from bench.accuracy.figures import LesionScore, match_lesions, rate
 from bench.accuracy.heads import HEADS, Base
+from bench.accuracy.real_followups import rescan_of
+from bench.accuracy.run import followup
 from bench.real_pairs import PAIRS, data_folder
 from simulation.deformation import rng_for
 from simulation.transplant import raise_regions
@@ -34,14 +37,12 @@ from triage.alignment.normalisation import CommonScale
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align
 from triage.anatomy import WHITE, mask_of
-from triage.assessment import TriageSettings
 from triage.errors import NotAssessable
 from triage.lesions.enhancement import enhancing
 from triage.lesions.focal import candidates, focal_changes
 from triage.model import Found, Mask, SequenceKind, SeriesHeader, StudyImages, Volume
 from triage.preparation import PreparedBaseline
 
-SETTINGS = TriageSettings(threads=1)
 FLAIR, T2, GD = SequenceKind.FLAIR, SequenceKind.T2, SequenceKind.T1_GD
 SIZES_ML = (0.12, 0.2, 0.4, 0.8)
 RISES_PERCENT = (25.0, 32.0, 40.0, 55.0)
@@ -110,8 +111,8 @@ def change_mask(pair_name: str, folder: Path) -> dict[str, LesionScore]:
     truth leaves out may be detected or not: it counts neither way.
     """
     name = f"open_ms{pair_name.removeprefix('patient')}"
-    before = run.prepared(Base(f"{name}a"), folder)
-    images = heads.study(heads.native(f"{name}b"), heads.HERE.header(""), "1.3", run.FOLLOWUP_DAY)
+    before = prepared(Base(f"{name}a"), folder)
+    images = heads.study(heads.native(f"{name}b"), heads.HERE.header(""), "1.3", FOLLOWUP_DAY)
     pair, other = compared(before, images)
     shared, _ = contrasts(pair, align(images, (FLAIR, T2)), before.session, (T2,))
     truth = truth_on(pair, pair_name)
@@ -160,8 +161,8 @@ def no_change(split: str, repeats: int, folder: Path) -> Iterator[tuple[Case, in
             for number in range(repeats):
                 case = Case("no_change", base, protocol, number)
                 try:
-                    before = run.prepared(base, folder)
-                    pair, other = compared(before, run.followup(case, before).images)
+                    before = prepared(base, folder)
+                    pair, other = compared(before, followup(case, before).images)
                 except NotAssessable:
                     yield case, None, 0.0
                     continue
@@ -193,16 +194,16 @@ def inserted(
 
 
 def _one_insertion(case: Case, folder: Path, kind: SequenceKind) -> tuple[list[Inserted], int]:
-    before = run.prepared(case.base, folder)
+    before = prepared(case.base, folder)
     volumes, base_pose = dict(heads.native(case.base.head)), heads.real_baseline(case.base)[1]
     truth = places(before, base_pose, rng_for(case.seed, "lesions"))
     rises = dict(enumerate(rng_for(case.seed, "rises").permutation(RISES_PERCENT).tolist(), start=1))
     on_kind = _on_grid_of(truth, volumes[kind])
     masks = {str(n): on_kind == n for n in rises}
     volumes[kind] = raise_regions(volumes[kind], masks, {str(n): rise for n, rise in rises.items()}, edge_mm=1.0)
-    how = run._rescan(case)
+    how = rescan_of(case)
     images = heads.study(
-        heads.second_scan(volumes, how), run._machine(case.base, case.protocol).header(""), "1.3", run.FOLLOWUP_DAY
+        heads.second_scan(volumes, how), machine_of(case.base, case.protocol).header(""), "1.3", FOLLOWUP_DAY
     )
     pair, other = compared(before, images)
     # follow-up points -> first scan: the head moved by the pose

@@ -20,9 +20,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from bench.accuracy import heads
+from bench.accuracy.baselines import BASELINE_DAY, CONTEXT, SETTINGS, the_atlas
 from bench.accuracy.changes import centre_of, random_rescan, swelling_of
 from bench.accuracy.heads import HERE, T1, T2, F
-from bench.accuracy.run import BASELINE_DAY, CONTEXT, FOLLOWUP_DAY, SETTINGS, the_atlas
+from bench.accuracy.run import FOLLOWUP_DAY
 from bench.real_pairs import missing_data
 from simulation.deformation import Displacement, rng_for
 from simulation.effacement import effaced, uneven_loss

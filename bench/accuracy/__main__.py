@@ -141,10 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = collect(wanted, options.jobs, out, resume=options.resume)
     else:
         found = sorted(read_records(out), key=lambda r: r["name"])
-    from bench.accuracy import report as accuracy_report
+    from bench.accuracy.report import report
 
     document = None if options.calibrate or options.cases != "all" or options.only else ROOT / "docs"
-    accuracy_report.report(found, out, split=split, minutes=(time.perf_counter() - started) / 60, document=document)
+    report(found, out, split=split, minutes=(time.perf_counter() - started) / 60, document=document)
     return 2 if any("failed" in r for r in found) else 0
 
 

@@ -10,14 +10,9 @@ import numpy as np
 
 from bench.accuracy.cases import PROTOCOLS, cases
 from bench.accuracy.figures import area_under, roc
-from bench.accuracy.tables import PATTERNS, STRENGTHS, Record, Table, of, score, sensitivity, tables
-
-
-def markdown(table: Table) -> str:
-    lines = [f"## {table.title}", "", "| " + " | ".join(table.headings) + " |", "|" + "---|" * len(table.headings)]
-    lines += ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in table.rows]
-    return "\n".join([*lines, *(["", table.note] if table.note else []), ""])
-
+from bench.accuracy.records import PATTERNS, STRENGTHS, Record, of, score, sensitivity
+from bench.accuracy.table import markdown
+from bench.accuracy.tables import tables
 
 INTRODUCTION = """# Accuracy
 

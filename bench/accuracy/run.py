@@ -47,9 +47,6 @@ def followup(case: Case, before: PreparedBaseline) -> Made:
     return real_followup(case, before)
 
 
-# -- faults ----------------------------------------------------------------------------------------
-
-
 def run(case: Case, folder: Path) -> dict[str, Any]:
     """The record of a case: flat, JSON."""
     started = time.perf_counter()

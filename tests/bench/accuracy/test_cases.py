@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.accuracy.heads import HEADS
 from bench.accuracy.cases import KEY_STRENGTH, Case, bases, cases, gates
+from bench.accuracy.heads import HEADS
 
 
 def _run(split: str, size: str = "all") -> tuple[Case, ...]:

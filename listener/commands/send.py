@@ -18,6 +18,7 @@ import typer
 from listener.commands.common import BUG, ConfigOption, err, load_settings, out, progress_bar, quiet_logging
 from listener.node.running import running_port
 from triage.errors import Misconfigured
+from workers import dicom_status
 from workers.remote.reactor import reactor_paused
 
 MOST_CONTEXTS = 128  # PS3.8 section 9.3.2.2: odd identifiers from 1 to 255
@@ -166,9 +167,9 @@ def _send_one(association: Any, file: OutgoingFile, report: SendReport) -> str |
     code = getattr(status, "Status", None)
     if code is None:
         return "no answer"
-    if code == 0x0000:
+    if code == dicom_status.SUCCESS:
         report.sent += 1
-    elif code & 0xF000 == 0xB000:  # PS3.7 Annex C: stored, with a warning
+    elif dicom_status.is_warning(code):
         report.sent += 1
         report.warned += 1
     else:

@@ -14,6 +14,7 @@ from listener.associations.places import Pace
 from listener.meters import Meter
 from triage.errors import Rejected
 from workers.audit.messages import Transfer
+from workers.dicom_status import CLASS_NOT_SUPPORTED, PROCESSING_FAILURE
 from workers.files.part10 import Announced
 from workers.files.store import FileStore, Outcome, Spool, Stored
 from workers.log import get_logger, study_hash
@@ -21,9 +22,6 @@ from workers.ports import InstanceRow
 from workers.settings import Peer
 
 log = get_logger(__name__)
-
-SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 Annex C.5.6 and section 9.1.1.1.9
-PROCESSING_FAILURE = 0x0110  # PS3.7 Annex C.5.3
 
 
 @dataclass
@@ -85,7 +83,7 @@ class Reception:
         """
         if announced.sop_class_uid != context_class_uid:
             message = "the SOP class is not the one of the presentation context"
-            raise Rejected(SOP_CLASS_NOT_SUPPORTED, "class_not_negotiated", message)
+            raise Rejected(CLASS_NOT_SUPPORTED, "class_not_negotiated", message)
         spool = self._store.spool(announced, limit_bytes=self._largest.get(announced.calling_ae))
         spool.begun = time.perf_counter()
         return spool

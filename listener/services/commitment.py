@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from listener.services.service import Service
 from triage.errors import IcanseeError
+from workers.dicom_status import INVALID_ARGUMENT, NO_SUCH_ACTION, RESOURCE_LIMITATION, SUCCESS
 from workers.files import commitments
 from workers.files.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
 from workers.files.store import FileStore
@@ -33,8 +34,6 @@ PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"  # PS3.4 section J.3.5
 REQUEST_COMMITMENT = 1  # action type, PS3.4 section J.3.2
 ALL_SAFE, SOME_FAILED = 1, 2  # event types, PS3.4 section J.3.3
 
-SUCCESS = 0x0000
-INVALID_ARGUMENT, NO_SUCH_ACTION, RESOURCE_LIMITATION = 0x0115, 0x0123, 0x0213  # PS3.7 Annex C
 
 LOOK_EVERY_S = 1.0
 HERE_GRACE_S = 30.0  # how long an attempt on the requester's own association may take before the address is tried

@@ -16,6 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from listener.services.service import Service
 from triage.errors import Transient
 from workers.announcements import Announcement, Source, Step, from_counts
+from workers.dicom_status import (
+    DUPLICATE_INSTANCE,
+    INVALID_VALUE,
+    MISSING_ATTRIBUTE,
+    NO_SUCH_INSTANCE,
+    PROCESSING_FAILURE,
+    SUCCESS,
+)
 from workers.files.uid_paths import valid_uid
 from workers.log import brief, get_logger, study_hash
 
@@ -27,9 +35,6 @@ log = get_logger(__name__)
 MPPS = "1.2.840.10008.3.1.2.3.3"
 AVAILABILITY = "1.2.840.10008.5.1.4.33"
 
-# PS3.7 Annex C
-SUCCESS, PROCESSING_FAILURE, DUPLICATE, NO_SUCH_INSTANCE = 0x0000, 0x0110, 0x0111, 0x0112
-INVALID_VALUE, MISSING_ATTRIBUTE = 0x0106, 0x0120
 
 STEPS = {"IN PROGRESS": Step.IN_PROGRESS, "COMPLETED": Step.COMPLETED, "DISCONTINUED": Step.DISCONTINUED}
 NOT_IMAGES = ("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.88.")
@@ -135,7 +140,7 @@ def _created(index: Notices, uid: str, facts: StepFacts) -> Announcement | int:
     if not valid_uid(uid):
         return INVALID_VALUE
     if index.announcement(Source.MPPS, uid) is not None:
-        return DUPLICATE
+        return DUPLICATE_INSTANCE
     step = STEPS.get("IN PROGRESS" if facts.status is None else facts.status)
     if step is not Step.IN_PROGRESS:
         return INVALID_VALUE  # PS3.4 table F.7.2-1: a step begins IN PROGRESS

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from workers.dicom_status import NO_SUCH_CLASS
+
 
 @dataclass(frozen=True)
 class Service:
@@ -24,9 +26,6 @@ class Services:
 
     classes: frozenset[str] = frozenset()
     handlers: tuple[tuple[Any, Any], ...] = ()
-
-
-NO_SUCH_CLASS = 0x0118  # PS3.7 Annex C.5.7
 
 
 def combine(services: Iterable[Service]) -> Services:

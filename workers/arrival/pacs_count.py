@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
+from workers.dicom_status import PENDING
 from workers.files.uid_paths import valid_uid
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-PENDING = (0xFF00, 0xFF01)  # PS3.4 table C.4-1
 RECENT = timedelta(hours=1)  # a study that got no image for this long is not asked about any more
 LOOK_EVERY_S = 2.0
 TIMEOUT_S = 20.0

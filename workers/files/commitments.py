@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from triage.errors import Rejected
+from workers.dicom_status import CLASS_CONFLICT, NO_SUCH_INSTANCE, PROCESSING_FAILURE
 from workers.files.index_rows import read_row
 from workers.files.store import FileStore
 from workers.files.uid_paths import relative_path, valid_uid
@@ -23,10 +24,6 @@ from workers.log import get_logger
 
 log = get_logger(__name__)
 
-# failure reasons (0008,1197), PS3.3 section C.14.1.1
-PROCESSING_FAILURE = 0x0110
-NO_SUCH_INSTANCE = 0x0112
-CLASS_CONFLICT = 0x0119
 
 MOST_WAITING = 10_000  # a requester that asks without end is refused, and does not fill the disk
 LONGEST_PAUSE_S = 3600.0

@@ -16,9 +16,7 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from triage.errors import Rejected
-
-CANNOT_UNDERSTAND = 0xC000  # PS3.4 Annex B.2.3
-DOES_NOT_MATCH = 0xA900  # PS3.4 Annex B.2.3: data set does not match SOP class (here: or the command that announced it)
+from workers.dicom_status import CANNOT_UNDERSTAND
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from triage.errors import Rejected
+from workers.dicom_status import CANNOT_UNDERSTAND, DOES_NOT_MATCH
 from workers.files import part10
 from workers.files.dataset_head import (
-    CANNOT_UNDERSTAND,
-    DOES_NOT_MATCH,
     Head,
     ReadAt,
     Uids,

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from triage.errors import Rejected
-from workers.files.dataset_head import CANNOT_UNDERSTAND
+from workers.dicom_status import CANNOT_UNDERSTAND
 
 IMPLEMENTATION_CLASS_UID = "2.25.103597480246121849145653263831869860387"  # PS3.5 Annex B.2: derived from a UUID
 IMPLEMENTATION_VERSION_NAME = "ICANSEE_1"

@@ -31,18 +31,15 @@ from pathlib import Path
 from typing import Self
 
 from triage.errors import Misconfigured, Rejected
+from workers.dicom_status import CANNOT_UNDERSTAND, CLASS_DIFFERS, DOES_NOT_MATCH, OUT_OF_RESOURCES, SUCCESS
 from workers.files import disk, part10
-from workers.files.dataset_head import CANNOT_UNDERSTAND, DOES_NOT_MATCH, WINDOW_BYTES, Uids, Values, head_in
+from workers.files.dataset_head import WINDOW_BYTES, Uids, Values, head_in
 from workers.files.disk import Chunk
 from workers.files.index_rows import identified, row_of
 from workers.files.part10 import Announced
 from workers.files.uid_paths import folder_of, folders, valid_uid
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
-
-OUT_OF_RESOURCES = 0xA700  # PS3.4 Annex B.2.3, refused
-SUCCESS = 0x0000  # PS3.4 Annex B.2.3
-CLASS_DIFFERS = 0xB007  # PS3.4 Annex B.2.3, warning: stored, but the data set is of another SOP class than announced
 
 MAX_ID_BYTES = (
     512  # LO has 64 characters (PS3.5 section 6.2), some bytes each; an index entry of PostgreSQL 2,704 bytes

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, put
+from workers.dicom_status import CLASS_CONFLICT, NO_SUCH_INSTANCE, PROCESSING_FAILURE
 from workers.files import commitments
 from workers.files.commitments import (
-    CLASS_CONFLICT,
-    NO_SUCH_INSTANCE,
-    PROCESSING_FAILURE,
     Reference,
     Request,
     RequestFolder,

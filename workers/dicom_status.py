@@ -1,0 +1,31 @@
+"""DICOM status codes under names, each with its place in the standard. No other file holds their numbers."""
+
+from __future__ import annotations
+
+# every service (PS3.7 Annex C)
+SUCCESS = 0x0000  # section C.1.1
+INVALID_VALUE = 0x0106  # of an attribute
+PROCESSING_FAILURE = 0x0110  # section C.5.3
+DUPLICATE_INSTANCE = 0x0111
+NO_SUCH_INSTANCE = 0x0112
+INVALID_ARGUMENT = 0x0115
+NO_SUCH_CLASS = 0x0118  # section C.5.7
+CLASS_CONFLICT = 0x0119  # the instance is there, but of another SOP class
+MISSING_ATTRIBUTE = 0x0120
+CLASS_NOT_SUPPORTED = 0x0122  # section C.5.6 and section 9.1.1.1.9
+NO_SUCH_ACTION = 0x0123
+RESOURCE_LIMITATION = 0x0213
+
+# C-STORE (PS3.4 Annex B.2.3)
+OUT_OF_RESOURCES = 0xA700  # refused; the sender may try again
+DOES_NOT_MATCH = 0xA900  # error: the data set does not match the SOP class, or the command that announced it
+CLASS_DIFFERS = 0xB007  # warning: stored, but the data set is of another SOP class than announced
+CANNOT_UNDERSTAND = 0xC000  # error: the data set cannot be read
+
+# C-FIND (PS3.4 table C.4-1): another answer follows; the second one: without some optional keys
+PENDING = (0xFF00, 0xFF01)
+
+
+def is_warning(status: int) -> bool:
+    """Whether an object was stored with a warning (PS3.7 Annex C: Bxxx)."""
+    return status & 0xF000 == 0xB000

@@ -24,6 +24,7 @@ from listener.associations.admission import Address
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in
 from listener.door.settings_descriptor import settings_to_descriptor
 from listener.meters import MeterFolder
+from workers.backoff import Backoff
 from workers.log import brief, get_logger
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
@@ -32,7 +33,7 @@ log = get_logger(__name__)
 
 CHILD = "child"  # what listener.door.program is told when it is to be one
 NOT_DURABLE = "not-durable"  # and this one is to answer without a flush
-RESTART_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between a death and the next start; doubles while it keeps dying
+RESTART = Backoff(first_s=1.0, longest_s=30.0)  # between the end of a child and the start of the next one
 STEADY_S = 60.0
 END_WAIT_S = 5.0
 
@@ -143,7 +144,7 @@ class ProcessPool:
 
     def _keep(self, place: int, child: _Child | None) -> None:
         """Hear one child after the other, until the pool is closed."""
-        pause_s = RESTART_PAUSE_S
+        pause_s = RESTART.first_s
         while child is not None:
             started = time.monotonic()
             heard = self._hear_out(child)
@@ -158,9 +159,9 @@ class ProcessPool:
             log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
             self._on_loss()
             self._add_numbers_of(child.process.pid)
-            pause_s = RESTART_PAUSE_S if time.monotonic() - started > STEADY_S else pause_s
+            pause_s = RESTART.first_s if time.monotonic() - started > STEADY_S else pause_s
             child = self._replaced(place, pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = RESTART.next_s(pause_s)
 
     def _hear_out(self, child: _Child) -> bool:
         """Take what a child reports until it has ended; whether that was all it had to say. One that cannot be heard any
@@ -190,7 +191,7 @@ class ProcessPool:
                 return self._start(place)
             except Exception as error:  # no memory, no descriptor, no process number: later
                 log.error("listener.child_not_started", error=brief(error))
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                pause_s = RESTART.next_s(pause_s)
         return None
 
     def _hear(self, child: _Child, message: dict[str, Any]) -> None:

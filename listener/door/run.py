@@ -26,6 +26,7 @@ from listener.services import commitment
 from triage.errors import Transient
 from workers.arrival import pacs_count as pacs_query
 from workers.audit.spool import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_of
+from workers.backoff import Backoff
 from workers.files.hosts import BEAT_EVERY_S, Hosts
 from workers.files.store import FileStore, open_files
 from workers.index.conflicts import ConflictWatch
@@ -39,8 +40,7 @@ from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
-INDEX_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 300.0  # between scans that may well fail again: each costs a look at every folder
+SCANS = Backoff(first_s=5.0, longest_s=300.0)  # between scans that may well fail again: each looks into every folder
 FLUSH_S = 10.0
 CONFLICTS_EVERY_S = 2.0
 RETENTION_EVERY_S = 600.0
@@ -215,14 +215,14 @@ def _scan(
     store: FileStore, index: LazyIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
 ) -> None:
     writer.incomplete.set()  # nobody has looked yet
-    outcome, pause_s, again_at = Scan.WELL, INDEX_PAUSE_S, math.inf
+    outcome, pause_s, again_at = Scan.WELL, SCANS.first_s, math.inf
     while not stop.is_set():
         if writer.incomplete.is_set() or time.monotonic() >= again_at:
             outcome = _scan_once(store, index, writer, stop, hosts)
             hopeful = outcome in (Scan.WELL, Scan.AWAY)
-            pause_s = INDEX_PAUSE_S if hopeful else min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = SCANS.first_s if hopeful else SCANS.next_s(pause_s)
             again_at = time.monotonic() + pause_s if outcome is Scan.UNREAD else math.inf
-        stop.wait(pause_s if outcome is Scan.FAULT else INDEX_PAUSE_S)
+        stop.wait(pause_s if outcome is Scan.FAULT else SCANS.first_s)
 
 
 class Scan(Enum):

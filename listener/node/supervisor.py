@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from listener.node.running import announce, forget, read_ready, ready_file, withdraw
 from triage.errors import Misconfigured, Transient
+from workers.backoff import Backoff
 from workers.config import Settings
 from workers.log import brief, get_logger
 from workers.queue.broker import EmbeddedBroker, broker_folder
@@ -30,8 +31,7 @@ STOP_GRACE_S = {"listener": 20.0, "beat": 5.0, "web": 5.0, "worker": 30.0}  # th
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+RESTART = Backoff(first_s=0.5, longest_s=30.0)  # between the end of a process and its next start
 STEADY_S = 60.0
 ANNOUNCE_AGAIN_S = 5.0
 WRONG_SETTINGS = 2  # exit code of a command that refuses its settings: starting it again would not help
@@ -48,7 +48,7 @@ class Child:
         self._grace_s = STOP_GRACE_S[name] + (settings.listener.stop_grace_s if name == "listener" else 0.0)
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
-        self._pause_s = FIRST_PAUSE_S
+        self._pause_s = RESTART.first_s
         self._next_start = 0.0
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class Child:
             return None
         self._end_group()
         lived_s = time.monotonic() - self._started
-        self._wait(FIRST_PAUSE_S if lived_s > STEADY_S else 2 * self._pause_s)
+        self._wait(RESTART.first_s if lived_s > STEADY_S else RESTART.next_s(self._pause_s))
         log.error("process.died", name=self.name, exit_code=code, lived_s=round(lived_s, 1), restart_in_s=self._pause_s)
         self._process = None
         return code
@@ -97,11 +97,11 @@ class Child:
         try:
             self.start()
         except (OSError, RuntimeError) as error:
-            self._wait(2 * self._pause_s)
+            self._wait(RESTART.next_s(self._pause_s))
             log.error("process.not_started", name=self.name, error=brief(error), again_in_s=self._pause_s)
 
     def _wait(self, pause_s: float) -> None:
-        self._pause_s = min(pause_s, LONGEST_PAUSE_S)
+        self._pause_s = pause_s
         self._next_start = time.monotonic() + self._pause_s
 
     def ready(self) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from workers.announcements import StudyCount
 from workers.arrival import completeness
 from workers.arrival.completeness import Progress
 from workers.arrival.probe import SeriesProbe
+from workers.backoff import Backoff
 from workers.config import Settings
 from workers.log import brief, get_logger, study_hash
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
@@ -42,7 +43,7 @@ class RecentRings:
     short one."""
 
     def __init__(self, first_pause_s: float) -> None:
-        self._first_pause_s = first_pause_s
+        self._pauses = Backoff(first_pause_s, LONGEST_RING_PAUSE_S)
         self._rings: dict[tuple[str, int, int], _Ring] = {}
 
     def wanted(self, row: StudyRow, now: datetime) -> bool:
@@ -51,7 +52,7 @@ class RecentRings:
 
     def note(self, row: StudyRow, now: datetime) -> None:
         ring = self._rings.get(_key(row))
-        pause_s = self._first_pause_s if ring is None else min(2 * ring.pause_s, LONGEST_RING_PAUSE_S)
+        pause_s = self._pauses.first_s if ring is None else self._pauses.next_s(ring.pause_s)
         self._rings[_key(row)] = _Ring(now, pause_s)
 
     def keep_only(self, rows: list[StudyRow]) -> None:
@@ -226,7 +227,7 @@ class Pass:
     def __init__(self, name: str, work: Callable[[], int], every_s: float) -> None:
         self._name = name
         self._work = work
-        self._every_s = every_s
+        self._pauses = Backoff(every_s, max(LONGEST_PAUSE_S, every_s))
         self._pause_s = every_s
         self._next = 0.0
 
@@ -237,9 +238,9 @@ class Pass:
             return
         try:
             self._work()
-            self._pause_s = self._every_s
+            self._pause_s = self._pauses.first_s
         except Exception as error:  # whatever it is, the beat goes on
-            self._pause_s = min(2 * self._pause_s, max(LONGEST_PAUSE_S, self._every_s))
+            self._pause_s = self._pauses.next_s(self._pause_s)
             known = isinstance(error, Transient)
             log.warning("beat.pass_failed", what=self._name, error=brief(error), exc_info=not known)
         self._next = time.monotonic() + self._pause_s
@@ -274,12 +275,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 
 def _patiently(open_it: Callable[[], StudyIndex], stop: threading.Event) -> StudyIndex | None:
-    pause_s = 0.5
+    pauses = Backoff(0.5, LONGEST_PAUSE_S)
+    pause_s = pauses.first_s
     while not stop.is_set():
         try:
             return open_it()
         except Transient as error:
             log.warning("beat.waiting_for_index", error=str(error))
             stop.wait(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = pauses.next_s(pause_s)
     return None

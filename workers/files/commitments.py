@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from triage.errors import Rejected
+from workers.backoff import Backoff
 from workers.dicom_status import CLASS_CONFLICT, NO_SUCH_INSTANCE, PROCESSING_FAILURE
 from workers.files.index_rows import read_row
 from workers.files.store import FileStore
@@ -146,7 +147,7 @@ _TIMES = ("received_at", "not_before")
 
 def later(request: Request, now: datetime, *, retry_s: float) -> Request:
     """The request after an attempt that failed; pauses double up to an hour."""
-    pause_s = min(retry_s * 2.0 ** min(request.attempts, 16), LONGEST_PAUSE_S)
+    pause_s = Backoff(retry_s, LONGEST_PAUSE_S).pause_s(request.attempts)
     return replace(request, attempts=request.attempts + 1, not_before=now + timedelta(seconds=pause_s))
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from triage.errors import Transient
+from workers.backoff import Backoff
 from workers.log import get_logger, uid_hash
 from workers.ports import InstanceRow
 
@@ -19,7 +20,7 @@ log = get_logger(__name__)
 BATCH_ROWS = 128
 BATCH_WAIT_S = 0.1  # at most this much later than its answer an object is in the index
 WAITING_ROWS = 100_000  # about 100 MB; at the highest rates the index may be away for a minute before rows are dropped
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+AWAY = Backoff(first_s=0.1, longest_s=5.0)  # between attempts while the index is away
 MOST_REFUSED = 3  # rows of one batch; with more it is not the rows that are at fault
 
 
@@ -126,7 +127,7 @@ class IndexWriter:
         return batch, True
 
     def _write(self, batch: list[InstanceRow]) -> None:
-        pause_s = FIRST_PAUSE_S
+        pause_s = AWAY.first_s
         while True:
             try:
                 self._record_all(batch)
@@ -135,7 +136,7 @@ class IndexWriter:
                 log.warning("index.away", error=str(error), waiting=self.waiting + len(batch))
                 if self._closing.wait(pause_s):
                     return self._drop(len(batch), "the index is away")
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                pause_s = AWAY.next_s(pause_s)
         if self._on_recorded is not None:
             try:
                 self._on_recorded(batch)

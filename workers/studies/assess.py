@@ -21,6 +21,7 @@ from triage.decision import keep_priority
 from triage.errors import NotAssessable, Transient
 from triage.model import Assessment, BaselineChoice, SequenceKind, Stage, Study, StudyImages
 from workers import announcements
+from workers.backoff import Backoff
 from workers.config import Settings
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, Clock, InstanceFiles, StudyIndex, StudyRow, StudyState
@@ -344,7 +345,7 @@ def _try_again(claim: Claim, deps: Deps, reason: str) -> Result:
 
 
 def _retry_at(claim: Claim, deps: Deps) -> datetime:
-    delay_s = min(deps.settings.queue.retry_delay_s * 2.0 ** min(claim.attempt - 1, 16), LONGEST_RETRY_S)
+    delay_s = Backoff(deps.settings.queue.retry_delay_s, LONGEST_RETRY_S).pause_s(claim.attempt - 1)
     return deps.clock.now() + timedelta(seconds=delay_s)
 
 

@@ -28,6 +28,7 @@ from tests.fakes import an_instance
 from tests.listener.harness import PATIENCE_S, Node, eventually, process, settings_for
 from tests.listener.rawscu import Raw
 from tests.workers.reading.data_sets import STUDY, a_data_set, encoded
+from workers.backoff import Backoff
 from workers.config import parse
 
 UID = f"{STUDY}.1.1"
@@ -121,8 +122,7 @@ class Programs:
         self.ends: list[socket.socket] = []
         self._real, self._faults = subprocess.Popen, list(faults)
         monkeypatch.setattr(pool_module.subprocess, "Popen", self._start)
-        monkeypatch.setattr(pool_module, "RESTART_PAUSE_S", 0.01)
-        monkeypatch.setattr(pool_module, "LONGEST_PAUSE_S", 0.05)
+        monkeypatch.setattr(pool_module, "RESTART", Backoff(0.01, 0.05))
         monkeypatch.setattr(pool_module, "END_WAIT_S", 0.1)
 
     def _start(self, command: list[str], *, pass_fds: list[int]) -> subprocess.Popen[bytes]:
@@ -234,7 +234,7 @@ def test_a_connection_goes_to_the_next_child_when_one_is_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: list[bool]
 ) -> None:
     programs = Programs(monkeypatch)
-    monkeypatch.setattr(pool_module, "RESTART_PAUSE_S", 1000.0)
+    monkeypatch.setattr(pool_module, "RESTART", Backoff(1000.0, 1000.0))
     pool = ProcessPool(parse(settings_for(tmp_path, processes=2)), lambda _: None, lambda: losses.append(True))
     programs.ends[0].close()  # its program still runs: nobody has noticed yet
     for _ in range(2):

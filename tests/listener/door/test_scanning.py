@@ -14,6 +14,7 @@ from listener.door.lazy_index import LazyIndex
 from tests.listener.harness import PATIENCE_S, eventually
 from tests.workers.reading.data_sets import a_data_set, put
 from triage.errors import Rejected, Transient
+from workers.backoff import Backoff
 from workers.files.hosts import Hosts
 from workers.files.index_rows import read_row
 from workers.files.store import FileStore
@@ -24,8 +25,7 @@ from workers.index.writer import IndexWriter
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scp, "INDEX_PAUSE_S", 0.01)
-    monkeypatch.setattr(scp, "LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(scp, "SCANS", Backoff(0.01, 0.01))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_files_that_cannot_be_read(
 
 
 def test_one_file_that_is_never_given_delays_nothing_else(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scp, "LONGEST_PAUSE_S", PATIENCE_S)
+    monkeypatch.setattr(scp, "SCANS", Backoff(0.01, PATIENCE_S))
     for number in (1, 2):
         put(store, a_data_set(number))
 

@@ -14,6 +14,7 @@ import pytest
 from listener.node import supervisor
 from listener.node.supervisor import Child, Supervisor
 from tests.listener.harness import PATIENCE_S, eventually, settings_for
+from workers.backoff import Backoff
 from workers.config import parse
 
 NO_MEMORY = OSError(errno.ENOMEM, "Cannot allocate memory")
@@ -26,7 +27,7 @@ class Programs:
         self.started: list[subprocess.Popen[bytes]] = []
         self._real, self._faults = subprocess.Popen, list(faults)
         monkeypatch.setattr(supervisor.subprocess, "Popen", self._start)
-        monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.05)
+        monkeypatch.setattr(supervisor, "RESTART", Backoff(0.05, 30.0))
 
     def _start(self, *_args: Any, **_more: Any) -> subprocess.Popen[bytes]:
         if self._faults and (fault := self._faults.pop(0)) is not None:

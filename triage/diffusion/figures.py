@@ -32,7 +32,7 @@ ADC_REGIONS = (
 BRAIN, CORTEX = "brain", "cortex"
 RESTRICTED, GYRI = "restricted_volume_ml", "restricted_gyri"
 ADC, ADC_CHANGE, BELOW_650 = "adc_um2_s", "adc_change_percent", "adc_below_650_percent"
-LOW_ADC = 650.0  # um2/s; hypoxic injury: below this in >= 10 % of the brain (clinical.md)
+LOW_ADC = 650.0  # um2/s; hypoxic injury: below this in >= 10 % of the brain (docs/method.md, Look-alikes)
 MASK = "restricted"
 BOX_MARGIN_MM = 10.0
 SMALLEST_ML = 0.05  # no volume is better known than this
@@ -41,20 +41,20 @@ FINEST_MM = 2.0  # pixels are averaged up to this: finer ones hold interpolation
 
 @dataclass(frozen=True)
 class DiffusionLimits:
-    """How restricted tissue is found, and when a figure is given.
-
-    restriction: what counts as restricted. gyrus_ml: smallest cortical cluster counted as a gyrus.
-    min_region_voxels, min_seen: a region needs this many voxels of tissue, and this share of it inside the image.
-    repeatability_percent: one standard deviation of a region's ADC between two scans (a change counts from 8 %, two of them: PMC11537247).
-    usual_b: highest b-value (s/mm2) at which ADC limits in um2/s hold; more diffusion weighting lowers every ADC.
-    """
+    """How restricted tissue is found, and when a figure is given (docs/method.md, Pattern C)."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # what counts as restricted
     restriction: RestrictionLimits = field(default_factory=RestrictionLimits)
+    # smallest cortical cluster that counts as a gyrus
     gyrus_ml: float = 0.3
+    # a region needs this many voxels of tissue
     min_region_voxels: int = 20
+    # and this share of it inside the image
     min_seen: float = 0.8
+    # one standard deviation of a region's ADC between two scans; a change counts from 8 %, two of them (PMC11537247)
     repeatability_percent: float = 4.0
+    # highest b-value (s/mm2) at which ADC limits in um2/s hold; more diffusion weighting lowers every ADC
     usual_b: float = 1500.0
 
 

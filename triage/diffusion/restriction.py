@@ -36,50 +36,59 @@ FINE = 3.0  # borders and the final ADC are read at this fraction of the smoothi
 
 @dataclass(frozen=True)
 class RestrictionLimits:
-    """What counts as restricted.
+    """What counts as restricted. Starting values (docs/method.md, Pattern C) unless a comment gives a reason.
 
-    Evidence is the step from normal tissue towards restriction, in standard deviations of this brain's own tissue: brightness and
-    slowness together, each weighted by how much an ADC of ``model_ratio`` would change it and how much it scatters.
-
-    seed: evidence that starts a cluster (2.5 lies above the 99th percentile of healthy cortex at sigma_mm). mass: evidence times volume
-    (mL) that a cluster needs above what the mirror side shows; mass_symmetric: or, in cortex alone, without regard to the mirror side.
-    adc_ratio: largest median ADC of a cluster as a share of its own tissue's or the baseline's (outside cortex also: the mirror side's),
-    read within its final border and almost unsmoothed: smoothing lets a 1 mL patch of 0.75 look like 0.85. Without a baseline the smoothed
-    seeds must reach it too.
-    supported: the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise.
-    z_new: with a baseline, the evidence must have risen since by this much on average.
-    sigma_mm: smoothing within one tissue before anything is judged. mirror_sigma_mm: additional smoothing of the mirror side.
-    rim_mm: nothing starts this close to where the signal ends; eddy currents shift the two images against each other there.
-    shallow_mm, shallow_share, shallow_factor: a cluster with more than this share of its voxels this near the rim lies flat along it and needs
-    this many times the mass; without a baseline the demand grows gradually from half of the voxels on.
-    grow_share, grow_mm: a cluster takes neighbours at least this share as bright as its own median, within this distance;
-    grow_sd: and this many standard deviations above their tissue; grow_adc_ratio: and at most this ADC, which with a baseline also is
-    the largest mean ADC of the smoothed seeds. With a baseline all three are read from the change since.
-    seam_mm: tissue that the baseline does not show counts as such when it is thicker than twice this; thinner is a seam of two masks.
-    zone_mm, pile_up: no cluster starts within this distance of signal dropout inside the brain, nor where the image without diffusion
-    weighting is brighter than its tissue by this factor (piled-up signal at the skull base and sinuses).
+    *Evidence* is the step from normal tissue towards restriction, in standard deviations of this brain's own tissue.
+    It adds brightness and slowness. Each is weighted by how much an ADC of ``model_ratio`` changes it and by how much
+    it scatters.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # evidence that starts a cluster; 2.5 lies above the 99th percentile of healthy cortex at sigma_mm
     seed: float = 2.5
+    # evidence times volume (mL) that a cluster needs above what the mirror side shows
     mass: float = 1.5
+    # or, in cortex alone: evidence times volume (mL) without regard to the mirror side
     mass_symmetric: float = 4.0
+    # ADC of a typical lesion as a share of normal; it weighs brightness against slowness
     model_ratio: float = 0.75
+    # largest median ADC of a cluster as a share of its own tissue's or the baseline's; outside cortex also of the mirror
+    # side's. It is read within the final border and almost unsmoothed: smoothing lets a 1 mL patch of 0.75 look like 0.85.
+    # Without a baseline the smoothed seeds must reach it too
     adc_ratio: float = 0.85
+    # the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise
     supported: float = 2.0
+    # with a baseline: the evidence must have risen since by this much on average
     z_new: float = 2.0
+    # smoothing (Gaussian sigma) within one tissue before anything is judged
     sigma_mm: float = 1.8
+    # additional smoothing of the mirror side
     mirror_sigma_mm: float = 3.0
+    # nothing starts this close to where the signal ends: eddy currents shift the two images against each other there
     rim_mm: float = 3.0
+    # a voxel this close to the rim counts as shallow
     shallow_mm: float = 8.0
+    # a cluster with more than this share of shallow voxels lies flat along the rim
     shallow_share: float = 0.8
+    # such a cluster needs this many times the mass; without a baseline the demand grows gradually from half of the
+    # voxels on
     shallow_factor: float = 4.0
+    # a cluster takes neighbours at least this share as bright as its own median; with a baseline this and the other
+    # grow limits are read from the change since
     grow_share: float = 0.5
+    # and this many standard deviations above their tissue
     grow_sd: float = 1.5
+    # and within this distance
     grow_mm: float = 4.0
+    # and with at most this ADC; with a baseline it also is the largest mean ADC of the smoothed seeds
     grow_adc_ratio: float = 0.95
+    # tissue that the baseline does not show counts as such when it is thicker than twice this; thinner is a seam of two
+    # masks
     seam_mm: float = 4.0
+    # no cluster starts within this distance of signal dropout inside the brain
     zone_mm: float = 6.0
+    # nor where the image without diffusion weighting is brighter than its tissue by this factor: signal piles up at the
+    # skull base and the sinuses
     pile_up: float = 2.0
 
 

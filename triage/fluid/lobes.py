@@ -21,17 +21,16 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LobeLimits:
-    """How a lobe is measured.
-
-    reach_mm: fluid this near to a lobe's cortex belongs to it (half a sulcus and the placement of the atlas). block_mm: edge of the blocks
-    left out in turn (jackknife); a gyrus is about that long. min_ml: less cortex than this in view gives no percentage. min_seen: nor less
-    than this share of the lobe (T1 and FLAIR leave out the rim of the brain, up to a fifth of a lobe).
-    """
+    """How a lobe is measured."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # fluid this near to a lobe's cortex belongs to it: half a sulcus and the placement of the atlas
     reach_mm: float = 5.0
+    # edge of the blocks that are left out in turn (jackknife); a gyrus is about that long
     block_mm: float = 20.0
+    # less cortex than this in view gives no percentage
     min_ml: float = 2.0
+    # nor does less than this share of the lobe: T1 and FLAIR leave out the rim of the brain, up to a fifth of a lobe
     min_seen: float = 0.6
 
 

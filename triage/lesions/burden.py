@@ -26,26 +26,31 @@ FACES = ndi.generate_binary_structure(3, 1)
 
 @dataclass(frozen=True)
 class BurdenLimits:
-    """What counts as abnormal on a single scan; all starting values.
-
-    lesion_percent, lesion_z: a white matter voxel this far above the white matter around it (surround_mm), in percent and in robust sd. Cortex is
-    10 to 25 % brighter than white matter on FLAIR: less than that cannot be told from a cortex the atlas drew a little too deep.
-    lesion_ml, cavity_ml: smallest cluster. cavity_level: fluid is darker than this share of white matter.
-    rim_mm: the brightest white matter of healthy people lies this close to the ventricles; a cluster that reaches no further is not counted.
-    misfit_percent: more fluid than this where the atlas has deep tissue means that it lies wrong (seven real scans: 0 to 0.8 %; with the
-    atlas moved 20 mm or mirrored top to bottom 7 to 18 %). min_white_ml: with less white matter than this in view nothing is measured.
-    """
+    """What counts as abnormal on a single scan. Starting values unless a comment gives a reason."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # a white matter voxel is part of a lesion from this far above the white matter around it. Cortex is 10 to 25 %
+    # brighter than white matter on FLAIR: less than that cannot be told from a cortex the atlas drew a little too deep
     lesion_percent: float = 25.0
+    # and from this many robust sd
     lesion_z: float = 3.0
+    # smallest cluster that counts as a lesion
     lesion_ml: float = 0.03
+    # Gaussian sigma of the white matter around
     surround_mm: float = 15.0
+    # fluid is darker than this share of white matter
     cavity_level: float = 0.5
+    # smallest cluster of fluid that counts as a cavity
     cavity_ml: float = 0.3
+    # tissue is deep this far from the atlas's fluid and from the surface; fluid there is a cavity
     cavity_depth_mm: float = 4.0
+    # the brightest white matter of healthy people lies this close to the ventricles; a cluster that reaches no further is
+    # not counted
     rim_mm: float = 3.0
+    # more fluid than this where the atlas has deep tissue means that the atlas lies wrong: seven real scans had 0 to
+    # 0.8 %; with the atlas moved by 20 mm or mirrored top to bottom 7 to 18 %
     misfit_percent: float = 5.0
+    # with less white matter than this in view nothing is measured
     min_white_ml: float = 100.0
 
 

@@ -38,35 +38,44 @@ LOWEST_LEVEL, HIGHEST_LEVEL, LEVEL_STEP, MIN_LEVEL_VOXELS = 0.3, 1.4, 0.05, 500 
 
 @dataclass(frozen=True)
 class EnhancementLimits:
-    """What counts as enhancing; starting values of clinical.md (mark S) unless a reason is given.
+    """What counts as enhancing. Starting values (docs/method.md, Pattern B) unless a comment gives a reason.
 
-    rise_percent, z, volume_ml: signal after over before contrast, the same in robust sd of tissue, and the smallest cluster (0.1 mL less the
-    spread of a volume measured on these voxels). The ``_alone`` ones hold when the baseline has no pair of its own to compare with: then what
-    enhances in this patient at all times is not known. kept_share: of its rise that a place of 0.1 mL keeps after smoothing.
-    extent_share: a cluster are the connected voxels above this share of its own peak.
-    edge_mm: this close to the border of the brain are meninges, sinuses and bridging veins. ventricle_mm, ventricle_share: a cluster with this share
-    in or this near the ventricles is plexus. thickness_alone_mm: a cluster nowhere this thick (holes filled) is a vessel; with a baseline pair
-    vessels cancel, and compactness (triage.lesions.clusters) is enough. tissue_level: smallest
-    signal of a voxel before contrast over white matter; below it is fluid or flow. midline_mm: this close to the midline, outside brain
-    stem, callosum and cerebellum, are falx and deep veins. tentorium_mm: this close to both the cerebellum and the hemispheres are the tentorium and its sinuses.
+    The ``_alone`` limits hold when the baseline has no pair of its own to compare with: what enhances in this patient
+    at all times is then not known.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # signal after over before contrast
     rise_percent: float = 15.0
+    # the same without a pair of the baseline
     rise_alone_percent: float = 20.0
+    # the same in robust sd of tissue
     z: float = 4.0
+    # the same without a pair of the baseline
     z_alone: float = 5.0
+    # of its rise that a place of 0.1 mL keeps after smoothing
     kept_share: float = 0.75
+    # extent of a cluster: the connected voxels above this share of its own peak
     extent_share: float = 0.5
+    # smallest cluster: 0.1 mL less the spread of a volume measured on these voxels
     volume_ml: float = 0.08
+    # smallest cluster without a pair of the baseline
     volume_alone_ml: float = 0.2
+    # this close to the border of the brain are meninges, sinuses and bridging veins
     edge_mm: float = 5.0
+    # a cluster in the ventricles or this near to them is plexus
     ventricle_mm: float = 3.0
+    # when this share of it lies there
     ventricle_share: float = 0.5
+    # without a pair of the baseline: a cluster that is nowhere this thick (holes filled) is a vessel
     thickness_alone_mm: float = 4.0
+    # with a pair of the baseline vessels cancel, and this compactness (triage.lesions.clusters) is enough
     compactness: float = 0.33
+    # smallest signal of a voxel before contrast over white matter; below it is fluid or flow
     tissue_level: float = 0.55
+    # this close to the midline, outside brain stem, callosum and cerebellum, are falx and deep veins
     midline_mm: float = 4.0
+    # this close to both the cerebellum and the hemispheres are the tentorium and its sinuses
     tentorium_mm: float = 6.0
 
 

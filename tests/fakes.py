@@ -13,7 +13,6 @@ import numpy as np
 from triage.baseline import Candidate, choose_baseline
 from triage.errors import NotAssessable, Transient
 from triage.model import (
-    Assessment,
     BaselineChoice,
     Category,
     Decision,
@@ -28,6 +27,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.report.contents import Assessment
 from workers.ports import InstanceRow
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

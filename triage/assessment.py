@@ -27,10 +27,8 @@ from triage.lesions.enhancement import enhancing, enhancing_alone
 from triage.lesions.focal import Candidates, candidates, focal_changes, supported
 from triage.model import (
     Affine,
-    Assessment,
     Atlas,
     BaselineChoice,
-    BaselineReport,
     Decision,
     Finding,
     Found,
@@ -43,7 +41,7 @@ from triage.model import (
     Stage,
     StudyImages,
     Volume,
-)  # fmt: skip
+)
 from triage.preparation import (
     LABEL_SPACING_MM,
     PreparedBaseline,
@@ -55,6 +53,7 @@ from triage.preparation import (
 )
 from triage.report import look_alikes
 from triage.report.baseline_report import baseline_report
+from triage.report.contents import Assessment, BaselineReport  # fmt: skip
 from triage.report.evidence import Evidence
 from triage.report.evolution import evolution, visit_now
 from triage.settings import TriageSettings

@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from triage.alignment.images import NEAREST, resample, to_sitk
 from triage.fluid.atrophy import SHARE
 from triage.measurements import lookup
-from triage.model import BaselineReport, Found, Measurement, Volume
+from triage.model import Found, Measurement, Volume
+from triage.report.contents import BaselineReport
 
 COUNT, LOAD, CAVITY = "chronic_lesion_count", "chronic_lesion_volume_ml", "cavity_volume_ml"
 RISK = (

@@ -6,17 +6,8 @@ import math
 from datetime import date
 from typing import Any
 
-from triage.model import (
-    Assessment,
-    BaselineChoice,
-    BaselineReport,
-    Evolution,
-    Finding,
-    Lesion,
-    Measurement,
-    RegistrationResult,
-    TrendPoint,
-)
+from triage.model import BaselineChoice, Finding, Lesion, Measurement, RegistrationResult
+from triage.report.contents import Assessment, BaselineReport, Evolution, TrendPoint
 
 SCHEMA_VERSION = "1"
 DISCLAIMER = "Decision support, unverified. Not a diagnosis. No toxicity grade is given."

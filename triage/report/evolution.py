@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from triage.model import Course, Evolution, Finding, Measurement, PatternCourse, Presence, Trend, TrendPoint
+from triage.model import Finding, Measurement, Presence
 from triage.patterns.cortical_diffusion import CorticalDiffusionLimits, SiteLater, later_loss
+from triage.report.contents import Course, Evolution, PatternCourse, Trend, TrendPoint
 
 FLAIR, SWELLING, ALONE = "flair_change_percent", "volume_change_percent", "flair_excess_percent"
 _A_REGIONS = ("thalamus_left", "thalamus_right", "midbrain", "pons", "medulla")

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from triage.baseline import Candidate
 from triage.decision import keep_priority
 from triage.errors import NotAssessable, Transient
-from triage.model import Assessment, BaselineChoice, SequenceKind, Stage, Study, StudyImages
+from triage.model import BaselineChoice, SequenceKind, Stage, Study, StudyImages
+from triage.report.contents import Assessment
 from workers import announcements
 from workers.backoff import Backoff
 from workers.config import Settings

@@ -7,7 +7,8 @@ from datetime import date, time
 from typing import TYPE_CHECKING
 
 from triage.decision import days_after
-from triage.model import Assessment, Category, Decision, Patient, Priority, Stage, Study
+from triage.model import Category, Decision, Patient, Priority, Stage, Study
+from triage.report.contents import Assessment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

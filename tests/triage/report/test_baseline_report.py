@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from triage.measurements import not_measured
-from triage.model import BaselineReport, Found, Measurement, Volume
+from triage.model import Found, Measurement, Volume
 from triage.report.baseline_report import RISK, BaselineReportLimits, baseline_report
+from triage.report.contents import BaselineReport
 
 NAMES = {1: "white_matter_left", 2: "pons"}
 LABELS = Volume(np.repeat(np.array([1, 2], dtype=np.uint8), 32).reshape(4, 4, 4), np.eye(4))

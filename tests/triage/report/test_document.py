@@ -16,17 +16,12 @@ from hypothesis import strategies as st
 from tests.builders import a_finding, a_measurement, a_study, rigid
 from triage.measurements import not_measured
 from triage.model import (
-    Assessment,
     BaselineChoice,
-    BaselineReport,
     Category,
-    Course,
     Decision,
-    Evolution,
     Finding,
     Lesion,
     Measurement,
-    PatternCourse,
     Presence,
     Priority,
     RegistrationResult,
@@ -35,9 +30,8 @@ from triage.model import (
     SkippedSeries,
     Stage,
     Strength,
-    Trend,
-    TrendPoint,
 )
+from triage.report.contents import Assessment, BaselineReport, Course, Evolution, PatternCourse, Trend, TrendPoint
 from triage.report.document import DISCLAIMER, to_document
 
 GOLDEN = Path(__file__).with_name("golden") / "assessment.json"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.model import Course
+from triage.report.contents import Course
 from triage.report.document import to_document
 from triage.report.evolution import EvolutionLimits, evolution, visit_of
 

@@ -16,7 +16,8 @@ from SimpleITK import Image, Transform, WriteImage, WriteTransform, sitkUInt8
 from triage.alignment.images import NEAREST, affine_transform, to_sitk
 from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
 from triage.assessment import Assessed
-from triage.model import Assessment, Category, Mask, Presence
+from triage.model import Category, Mask, Presence
+from triage.report.contents import Assessment
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
 from workers.outputs.evidence import slices, text
 from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, render

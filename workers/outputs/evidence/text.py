@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from triage.model import Assessment, Category, Finding, Lesion, Measurement, Priority, RegistrationResult, Stage
+from triage.model import Category, Finding, Lesion, Measurement, Priority, RegistrationResult, Stage
+from triage.report.contents import Assessment
 from triage.report.document import DISCLAIMER
 
 CATEGORY_WORDS = {

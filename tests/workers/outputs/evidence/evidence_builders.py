@@ -11,7 +11,6 @@ import numpy.typing as npt
 from triage.assessment import Assessed
 from triage.model import (
     Affine,
-    Assessment,
     BaselineChoice,
     Category,
     Decision,
@@ -26,6 +25,7 @@ from triage.model import (
     Study,
     Volume,
 )
+from triage.report.contents import Assessment
 from triage.report.evidence import Evidence
 
 Array = npt.NDArray[Any]

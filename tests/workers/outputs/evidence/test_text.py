@@ -10,19 +10,16 @@ import pytest
 from tests.workers.outputs.evidence.evidence_builders import an_assessment
 from triage.model import (
     BaselineChoice,
-    BaselineReport,
     Category,
-    Course,
     Decision,
-    Evolution,
     Finding,
     Measurement,
-    PatternCourse,
     Presence,
     Priority,
     Stage,
     Strength,
 )
+from triage.report.contents import BaselineReport, Course, Evolution, PatternCourse
 from workers.outputs.evidence import text
 
 NEAR = Measurement("pons", "flair_change_percent", 24.84, "%", 1.12, reason="reference: near")

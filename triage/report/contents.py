@@ -1,0 +1,110 @@
+"""What a report says about one study and about the patient's studies over time, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from triage.model import (
+    BaselineChoice,
+    Decision,
+    Finding,
+    Lesion,
+    Measurement,
+    RegistrationResult,
+    SkippedSeries,
+    Stage,
+    Study,
+)
+
+
+class Course(StrEnum):
+    """How a pattern went on since the patient's earlier studies."""
+
+    NEW = "new"
+    WORSE = "worse"
+    STABLE = "stable"
+    RESOLVING = "resolving"
+    RESOLVED = "resolved"
+    NOT_COMPARABLE = "not_comparable"
+
+
+@dataclass(frozen=True)
+class PatternCourse:
+    """since: date of the study in which this episode of the pattern was first seen (resolved: first seen gone); None when unknown."""
+
+    pattern: str
+    state: Course
+    since: date | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrendPoint:
+    """One figure at one date. value None: not measured then. protocol None: not compared with a baseline."""
+
+    study_instance_uid: str
+    study_date: date | None
+    days_after_infusion: int | None
+    value: float | None
+    uncertainty: float | None
+    stage: str
+    protocol: str | None
+    baseline_study_instance_uid: str | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One quantity of one region over the patient's studies, oldest first."""
+
+    region: str
+    quantity: str
+    unit: str
+    points: tuple[TrendPoint, ...]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """later_loss: cortical loss where diffusion was restricted in an earlier study; None when nothing was restricted before."""
+
+    patterns: tuple[PatternCourse, ...]
+    trend: tuple[Trend, ...]
+    later_loss: Finding | None = None
+
+
+@dataclass(frozen=True)
+class BaselineReport:
+    """What was abnormal before treatment. abnormal None: could not be told. sites: atlas regions with old lesions, largest load first."""
+
+    study_instance_uid: str
+    study_date: date | None
+    abnormal: bool | None
+    statements: tuple[str, ...]
+    measurements: tuple[Measurement, ...]
+    lesions: tuple[Lesion, ...]
+    sites: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything said about one study; becomes the JSON document of the contract."""
+
+    study: Study
+    days_after_infusion: int | None
+    baseline: BaselineChoice | None
+    used_as: Mapping[str, str]  # series UID -> what it was used as, e.g. "follow-up FLAIR"
+    skipped: tuple[SkippedSeries, ...]
+    registration: RegistrationResult | None
+    measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
+    decision: Decision
+    stage: Stage
+    notices: tuple[str, ...]  # e.g. "no infusion date is known"; shown with every output
+    timings_s: Mapping[str, float]
+    versions: Mapping[str, str]
+    lesions: tuple[Lesion, ...] = ()
+    look_alikes: tuple[str, ...] = ()  # sentences; none of them lowers a priority
+    evolution: Evolution | None = None  # None: no earlier document of the patient
+    baseline_report: BaselineReport | None = None  # None: no scan before treatment was measured

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,10 +13,11 @@ from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_
 from triage.alignment.images import affine_of, inverse, to_sitk
 from triage.alignment.placement import brain_grid, place_atlas, regions_on
 from triage.alignment.registration import register_followup
-from triage.alignment.session import Session, align, diffusion_alone
-from triage.decision import days_after, decide
+from triage.alignment.session import align, diffusion_alone
+from triage.decision import days_after
 from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
 from triage.diffusion.figures import Anatomy, restricted
+from triage.draft import Context, Draft
 from triage.errors import NotAssessable
 from triage.fluid.changes import KINDS as FLUID_KINDS
 from triage.fluid.changes import fluid_alone, fluid_changes
@@ -29,11 +27,7 @@ from triage.model import (
     Affine,
     Atlas,
     BaselineChoice,
-    Decision,
-    Finding,
     Found,
-    Lesion,
-    Measurement,
     ProtocolMatch,
     RegistrationResult,
     SequenceKind,
@@ -51,30 +45,15 @@ from triage.preparation import (
     place,
     use_threads,
 )
-from triage.report import look_alikes
 from triage.report.baseline_report import baseline_report
-from triage.report.contents import Assessment, BaselineReport  # fmt: skip
+from triage.report.contents import Assessment, BaselineReport
 from triage.report.evidence import Evidence
-from triage.report.evolution import evolution, visit_now
 from triage.settings import TriageSettings
 from triage.signal import swelling
 from triage.signal.change import flair_changes, volumes
 from triage.signal.separators import separators
 from triage.signal.single_scan import measure_alone, plain_figures
 from triage.stopwatch import Stopwatch
-
-
-@dataclass(frozen=True)
-class Context:
-    """What is known besides the images. baseline_choice None: nothing was looked for.
-
-    earlier: newest document of each earlier study of the patient (any order), for the course of the patterns.
-    """
-
-    infusion_date: date | None
-    baseline_choice: BaselineChoice | None
-    versions: Mapping[str, str]
-    earlier: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +89,7 @@ def _assess(
     use_threads(settings)
     clock = Stopwatch()
     started = time.perf_counter()
-    draft = _Draft(images, context, stage)
+    draft = Draft(images, context, stage)
     try:
         flair = images.volumes.get(SequenceKind.FLAIR)
         if flair is None:
@@ -121,103 +100,18 @@ def _assess(
             draft = _compare(draft, flair, prepared, settings, stage, clock)
     except NotAssessable as refusal:
         draft = replace(draft, refusal=str(refusal))
-    return draft.finish({**clock.parts_s, "assess": time.perf_counter() - started}, prepared, settings)
-
-
-@dataclass(frozen=True, eq=False)
-class _Draft:
-    """The assessment as it grows along the line."""
-
-    images: StudyImages
-    context: Context
-    stage: Stage
-    measurements: tuple[Measurement, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    registration: RegistrationResult | None = None
-    notices: tuple[str, ...] = ()
-    lesions: tuple[Lesion, ...] = ()
-    evidence: Evidence | None = None
-    refusal: str | None = None
-    before: BaselineReport | None = None
-
-    def with_found(self, *found: Found) -> _Draft:
-        """The draft with the figures, masks, lesions and notices of measuring steps added."""
-        masks = {name: mask for one in found for name, mask in one.masks.items()}
-        evidence = self.evidence
-        return replace(
-            self,
-            measurements=(*self.measurements, *(m for one in found for m in one.measurements)),
-            lesions=(*self.lesions, *(lesion for one in found for lesion in one.lesions)),
-            notices=(*self.notices, *(notice for one in found for notice in one.notices)),
-            evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
-        )
-
-    def with_diffusion(self, session: Session) -> _Draft:
-        """The draft whose evidence can show the session's diffusion images."""
-        if self.evidence is None:
-            return self
-        shown = {
-            kind.value: Volume(v.voxels, np.asarray(session.to_anchor[kind] @ v.affine))
-            for kind, v in session.volumes.items()
-            if kind in (SequenceKind.DWI, SequenceKind.ADC)
-        }
-        return replace(self, evidence=replace(self.evidence, diffusion=shown))
-
-    def finish(
-        self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
-    ) -> Assessed:
-        findings = self.findings or indeterminate(self.refusal or "no baseline to compare with")
-        study, choice = self.images.study, self.context.baseline_choice
-        days = days_after(study.study_date, self.context.infusion_date)
-        notices = (*_notices(self.context), *self.notices)
-        visit = visit_now(
-            (study.study_instance_uid, study.study_date, days),
-            self.stage.value,
-            None if prepared is None else prepared.study_instance_uid,
-            self.measurements,
-            findings,
-            [(one.volume_ml, one.enhancing_volume_ml) for one in self.lesions],
-            notices,
-        )
-        return Assessed(
-            Assessment(
-                study=study,
-                days_after_infusion=days,
-                baseline=choice
-                if choice is not None and choice.study_instance_uid is not None and prepared is not None
-                else _no_baseline(choice),
-                used_as=_used_as(self.images),
-                skipped=self.images.skipped,
-                registration=self.registration,
-                measurements=self.measurements,
-                findings=findings,
-                decision=_decision(findings, self.refusal, prepared is not None),
-                stage=self.stage,
-                notices=notices,
-                timings_s={key: round(value, 3) for key, value in timings_s.items()},
-                versions=self.context.versions,
-                lesions=self.lesions,
-                look_alikes=look_alikes.sentences(
-                    self.measurements,
-                    findings,
-                    self.lesions,
-                    examined=self.images.used if self.measurements else (),
-                    limits=settings.look_alikes,
-                ),
-                baseline_report=self.before,
-                evolution=evolution(visit, self.context.earlier, settings.evolution, settings.cortical_diffusion),
-            ),
-            self.evidence,
-        )
-
-
-def _decision(findings: tuple[Finding, ...], refusal: str | None, has_baseline: bool) -> Decision:
-    return decide(findings, refusal=refusal, has_baseline=has_baseline)
+    timings_s = {**clock.parts_s, "assess": time.perf_counter() - started}
+    return Assessed(draft.finish(timings_s, prepared, settings), draft.evidence)
 
 
 def _compare(
-    draft: _Draft, flair: Volume, prepared: PreparedBaseline, settings: TriageSettings, stage: Stage, clock: Stopwatch
-) -> _Draft:
+    draft: Draft, flair: Volume, prepared: PreparedBaseline, settings: TriageSettings, stage: Stage, clock: Stopwatch
+) -> Draft:
+    """The follow-up against its baseline: registered first, then measured unless the registration refuses.
+
+    Raises:
+        NotAssessable: ``no_reference_tissue`` or ``contrast``.
+    """
     followup, baseline = to_sitk(flair), to_sitk(prepared.flair)
     with clock.part("registration"):
         registration = register_followup(
@@ -243,14 +137,24 @@ def _compare(
             settings.measuring_spacing_mm,
         )
     _check_contrast(pair, settings)
+    change = Volume(np.where(pair.grid.seen, pair.scale.change, np.nan).astype(np.float32), affine_of(pair.image_grid))
+    shown = _evidence(flair, prepared, registration, (change, pair.followup_to_half_way))
+    return _measure_pair(replace(draft, evidence=shown), flair, pair, prepared, settings, stage, clock)
+
+
+def _measure_pair(
+    draft: Draft,
+    flair: Volume,
+    pair: Pair,
+    prepared: PreparedBaseline,
+    settings: TriageSettings,
+    stage: Stage,
+    clock: Stopwatch,
+) -> Draft:
+    """The figures of a registered pair, and the patterns found in them."""
     header = header_of(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, notice = _protocol_of(pair, (header, flair), prepared, settings)
-    change = Volume(np.where(pair.grid.seen, pair.scale.change, np.nan).astype(np.float32), affine_of(pair.image_grid))
-    draft = replace(
-        draft,
-        notices=(notice,),
-        evidence=_evidence(flair, prepared, registration, (change, pair.followup_to_half_way)),
-    )
+    draft = replace(draft, notices=(notice,))
     with clock.part("measurement"):
         draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement)))
     with clock.part("lesions"):
@@ -299,13 +203,13 @@ def _quoted(
 
 
 def _compare_fully(
-    draft: _Draft,
+    draft: Draft,
     pair: Pair,
     prepared: PreparedBaseline,
     focal: Candidates,
     settings: TriageSettings,
     clock: Stopwatch,
-) -> _Draft:
+) -> Draft:
     """What the first look does not wait for: the other series, the deformation, volumes."""
     with clock.part("session"):
         session = align(draft.images)
@@ -340,8 +244,8 @@ def _compare_fully(
 
 
 def _alone(
-    draft: _Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch
-) -> _Draft:
+    draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch
+) -> Draft:
     """No baseline: say so first; the full stage still measures the single scan, for the reader and as a future baseline."""
     choice = draft.context.baseline_choice
     why = f"no_baseline: {choice.reason if choice is not None else 'no earlier study was given'}"
@@ -384,7 +288,7 @@ def _alone(
     return replace(draft, findings=findings)
 
 
-def _without_flair(draft: _Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> _Draft:
+def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> Draft:
     """No FLAIR but diffusion images: pattern C alone is assessed, on the diffusion images' own space, and the decision says so.
 
     Raises:
@@ -420,15 +324,3 @@ def _evidence(
     return Evidence(
         flair, prepared.flair, prepared.labels, prepared.label_names, volume, registration.followup_to_baseline, matrix
     )
-
-
-def _used_as(images: StudyImages) -> dict[str, str]:
-    return {uid: f"{kind.value}" for kind, uid in images.used.items()}
-
-
-def _no_baseline(choice: BaselineChoice | None) -> BaselineChoice | None:
-    return None if choice is None else BaselineChoice(None, None, choice.reason, choice.rejected)
-
-
-def _notices(context: Context) -> tuple[str, ...]:
-    return () if context.infusion_date is not None else ("no infusion date is known for this patient",)

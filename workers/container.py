@@ -19,8 +19,9 @@ from workers.studies.assess import Deps
 from workers.studies.baselines import BaselineShelf
 
 if TYPE_CHECKING:
-    from triage.assessment import Assessed, Context
+    from triage.assessment import Assessed
     from triage.baseline import Candidate
+    from triage.draft import Context
     from triage.preparation import PreparedBaseline
 
 

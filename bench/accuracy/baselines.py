@@ -17,7 +17,7 @@ from bench.accuracy.heads import ELSEWHERE, HEADS, HERE, Base
 from simulation.patient import SAME_SCANNER_DRIFT
 from simulation.patterns import Change
 from triage.alignment.images import NEAREST, affine_transform, resample, to_sitk
-from triage.assessment import Context
+from triage.draft import Context
 from triage.model import Affine, BaselineChoice, Mask, StudyImages
 from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.settings import TriageSettings

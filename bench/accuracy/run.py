@@ -31,7 +31,8 @@ from bench.accuracy.simulated_followups import simulated_followup
 from bench.real_pairs import SAMSEG_BRAIN_STEM, SAMSEG_THALAMI, data_folder, read_nifti, segmentation_of
 from triage.alignment.images import affine_transform
 from triage.anatomy import BRAIN_STEM
-from triage.assessment import Assessed, Context, first_look, full
+from triage.assessment import Assessed, first_look, full
+from triage.draft import Context
 from triage.errors import NotAssessable
 from triage.model import Measurement
 from triage.preparation import PreparedBaseline

@@ -22,7 +22,8 @@ from tests.builders import (
 )
 from triage import assessment as assessment_module
 from triage.anatomy import THALAMI, mask_of
-from triage.assessment import Assessed, Context, first_look, full
+from triage.assessment import Assessed, first_look, full
+from triage.draft import Context
 from triage.errors import NotAssessable
 from triage.measurements import lookup
 from triage.model import (

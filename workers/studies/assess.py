@@ -31,7 +31,8 @@ from workers.studies.baselines import BaselineShelf, Comparison, compare_with, e
 from workers.studies.lease import Lease, LeaseLost, hold
 
 if TYPE_CHECKING:
-    from triage.assessment import Assessed, Context
+    from triage.assessment import Assessed
+    from triage.draft import Context
     from triage.preparation import PreparedBaseline
 
 log = get_logger(__name__)
@@ -377,7 +378,7 @@ def _newer_images(claim: Claim, deps: Deps) -> bool:
 
 
 def _context(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
-    from triage.assessment import Context
+    from triage.draft import Context
 
     return Context(
         infusion_date=comparison.infusion_date,

@@ -39,7 +39,7 @@ def assess_folders(
     Raises:
         Misconfigured: a folder holds no DICOM study, or ``followup`` more than one; the message names the option.
     """
-    from triage.assessment import Context
+    from triage.draft import Context
 
     on_step(STEPS[0])
     paths = _one_study(read_folder(followup), followup)

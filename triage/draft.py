@@ -1,0 +1,154 @@
+"""The assessment of one study as it grows along the straight line; at its end, the Assessment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from triage.alignment.session import Session
+from triage.decision import days_after, decide
+from triage.detection import indeterminate
+from triage.model import (
+    BaselineChoice,
+    Finding,
+    Found,
+    Lesion,
+    Measurement,
+    RegistrationResult,
+    SequenceKind,
+    Stage,
+    StudyImages,
+    Volume,
+)
+from triage.preparation import PreparedBaseline
+from triage.report import look_alikes
+from triage.report.contents import Assessment, BaselineReport, Evolution
+from triage.report.evidence import Evidence
+from triage.report.evolution import evolution, visit_now
+from triage.settings import TriageSettings
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known besides the images. baseline_choice None: nothing was looked for.
+
+    earlier: newest document of each earlier study of the patient (any order), for the course of the patterns.
+    """
+
+    infusion_date: date | None
+    baseline_choice: BaselineChoice | None
+    versions: Mapping[str, str]
+    earlier: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """The assessment as it grows along the line."""
+
+    images: StudyImages
+    context: Context
+    stage: Stage
+    measurements: tuple[Measurement, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    registration: RegistrationResult | None = None
+    notices: tuple[str, ...] = ()
+    lesions: tuple[Lesion, ...] = ()
+    evidence: Evidence | None = None
+    refusal: str | None = None
+    before: BaselineReport | None = None
+
+    def with_found(self, *found: Found) -> Draft:
+        """The draft with the figures, masks, lesions and notices of measuring steps added."""
+        masks = {name: mask for one in found for name, mask in one.masks.items()}
+        evidence = self.evidence
+        return replace(
+            self,
+            measurements=(*self.measurements, *(m for one in found for m in one.measurements)),
+            lesions=(*self.lesions, *(lesion for one in found for lesion in one.lesions)),
+            notices=(*self.notices, *(notice for one in found for notice in one.notices)),
+            evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
+        )
+
+    def with_diffusion(self, session: Session) -> Draft:
+        """The draft whose evidence can show the session's diffusion images."""
+        if self.evidence is None:
+            return self
+        shown = {
+            kind.value: Volume(v.voxels, np.asarray(session.to_anchor[kind] @ v.affine))
+            for kind, v in session.volumes.items()
+            if kind in (SequenceKind.DWI, SequenceKind.ADC)
+        }
+        return replace(self, evidence=replace(self.evidence, diffusion=shown))
+
+    def finish(
+        self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
+    ) -> Assessment:
+        """The assessment: the draft with its decision, the possible look-alikes and the course since earlier studies."""
+        findings = self.findings or indeterminate(self.refusal or "no baseline to compare with")
+        study = self.images.study
+        days = days_after(study.study_date, self.context.infusion_date)
+        notices = (*_notices(self.context), *self.notices)
+        return Assessment(
+            study=study,
+            days_after_infusion=days,
+            baseline=_baseline(self.context.baseline_choice, prepared),
+            used_as=_used_as(self.images),
+            skipped=self.images.skipped,
+            registration=self.registration,
+            measurements=self.measurements,
+            findings=findings,
+            decision=decide(findings, refusal=self.refusal, has_baseline=prepared is not None),
+            stage=self.stage,
+            notices=notices,
+            timings_s={key: round(value, 3) for key, value in timings_s.items()},
+            versions=self.context.versions,
+            lesions=self.lesions,
+            look_alikes=look_alikes.sentences(
+                self.measurements,
+                findings,
+                self.lesions,
+                examined=self.images.used if self.measurements else (),
+                limits=settings.look_alikes,
+            ),
+            baseline_report=self.before,
+            evolution=self._course(days, prepared, findings, notices, settings),
+        )
+
+    def _course(
+        self,
+        days: int | None,
+        prepared: PreparedBaseline | None,
+        findings: tuple[Finding, ...],
+        notices: tuple[str, ...],
+        settings: TriageSettings,
+    ) -> Evolution | None:
+        """How the patterns and figures went on since the patient's earlier studies."""
+        visit = visit_now(
+            (self.images.study.study_instance_uid, self.images.study.study_date, days),
+            self.stage.value,
+            None if prepared is None else prepared.study_instance_uid,
+            self.measurements,
+            findings,
+            [(one.volume_ml, one.enhancing_volume_ml) for one in self.lesions],
+            notices,
+        )
+        return evolution(visit, self.context.earlier, settings.evolution, settings.cortical_diffusion)
+
+
+def _used_as(images: StudyImages) -> dict[str, str]:
+    return {uid: kind.value for kind, uid in images.used.items()}
+
+
+def _baseline(choice: BaselineChoice | None, prepared: PreparedBaseline | None) -> BaselineChoice | None:
+    """The choice as the result states it: without a prepared baseline nothing was compared, so no study is named."""
+    if choice is None or (choice.study_instance_uid is not None and prepared is not None):
+        return choice
+    return BaselineChoice(None, None, choice.reason, choice.rejected)
+
+
+def _notices(context: Context) -> tuple[str, ...]:
+    return () if context.infusion_date is not None else ("no infusion date is known for this patient",)

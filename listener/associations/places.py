@@ -1,4 +1,4 @@
-"""Limits of one peer that hold over all its associations: places to hold and a pace to keep.
+"""How many associations one peer may have at once: a peer in, a place that it holds out.
 
 A place is a locked file, so that the limit counts over all receiving processes and a dead one gives its places back.
 """
@@ -8,9 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -35,30 +32,3 @@ def take_place(folder: Path, name: str, places: int) -> int | None:
             raise
         return fd
     return None
-
-
-class Pace:
-    """At most so many events a second over any stretch; up to one second's worth may come at once.
-
-    Args:
-        per_s: events per second.
-        now, sleep: the clock.
-    """
-
-    def __init__(
-        self, per_s: float, *, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._per_s, self._now, self._sleep = per_s, now, sleep
-        self._lock = threading.Lock()
-        self._left, self._at = max(1.0, per_s), now()
-
-    def keep(self) -> float:
-        """Wait until one more event is allowed; how long it took, in seconds."""
-        with self._lock:
-            now = self._now()
-            self._left = min(max(1.0, self._per_s), self._left + (now - self._at) * self._per_s) - 1.0
-            self._at = now
-            wait_s = max(0.0, -self._left / self._per_s)
-        if wait_s:
-            self._sleep(wait_s)
-        return wait_s

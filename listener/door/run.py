@@ -24,7 +24,7 @@ from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.receiving.reception import Reception
 from listener.services import commitment
 from triage.errors import Transient
-from workers.arrival import pacs_count as pacs_query
+from workers.arrival import pacs_count
 from workers.audit.spool import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_of
 from workers.backoff import Backoff
 from workers.files.hosts import BEAT_EVERY_S, Hosts
@@ -177,10 +177,10 @@ def _upkeep(
     if settings.store.retention_days is not None or settings.store.clean_below_bytes is not None:
         yield "retention", lambda: _delete_old(settings, index, store), RETENTION_EVERY_S
     if settings.arrival.query is not None:
-        counter = pacs_query.PacsCounter(
+        counter = pacs_count.PacsCounter(
             settings.arrival.query, settings.listener.ae_title, index, auditor=auditor_of(settings)
         )
-        yield "pacs-query", counter.run, pacs_query.LOOK_EVERY_S
+        yield "pacs-query", counter.run, pacs_count.LOOK_EVERY_S
 
 
 @contextlib.contextmanager

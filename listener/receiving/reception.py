@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from listener.associations.places import Pace
 from listener.meters import Meter
+from listener.receiving.pace import Pace
 from triage.errors import Rejected
 from workers.audit.messages import Transfer
 from workers.dicom_status import CLASS_NOT_SUPPORTED, PROCESSING_FAILURE
@@ -84,12 +84,14 @@ class Reception:
         if announced.sop_class_uid != context_class_uid:
             message = "the SOP class is not the one of the presentation context"
             raise Rejected(CLASS_NOT_SUPPORTED, "class_not_negotiated", message)
-        spool = self._store.spool(announced, limit_bytes=self._largest.get(announced.calling_ae))
-        spool.begun = time.perf_counter()
-        return spool
+        return self._store.spool(announced, limit_bytes=self._largest.get(announced.calling_ae))
 
-    def finish(self, spool: Spool) -> Received:
-        """Make a completely received object durable; what comes back says how to answer, and belongs into ``note``.
+    def finish(self, spool: Spool, *, since: float) -> Received:
+        """Make a completely received object durable. What comes back says how to answer; pass it to ``note`` afterwards.
+
+        Args:
+            spool: the whole object.
+            since: time.monotonic() when it was announced.
 
         Raises:
             Rejected: nothing was kept.
@@ -103,7 +105,7 @@ class Reception:
         pace = self._paces.get(stored.announced.calling_ae)
         if pace is not None:
             pace.keep()  # the sender waits for its answer: nothing piles up here
-        return Received(stored, time.perf_counter() - spool.begun)
+        return Received(stored, time.monotonic() - since)
 
     def note(self, received: Received, tally: Tally) -> None:
         """Pass its row on and count it. Never raises: this may come after the answer, while the sender is at work on the

@@ -5,6 +5,7 @@ The whole data set is in memory before the handler runs; the object size cap is 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pynetdicom import evt
@@ -26,12 +27,13 @@ def store_handler(reception: Reception, tally_of: Any) -> tuple[Any, Any]:
             calling_ae=calling_ae,
         )
         tally: Tally = tally_of(assoc)
+        since = time.monotonic()
         try:
             with reception.begin(announced, str(context.abstract_syntax)) as spool:
                 data = request.DataSet.getbuffer()
                 if len(data):
                     spool.write([data], len(data))
-                received = reception.finish(spool)
+                received = reception.finish(spool, since=since)
             reception.note(received, tally)
             return received.stored.status
         except Exception as error:  # whatever it is: answer this request and keep the association

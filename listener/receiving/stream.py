@@ -310,7 +310,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         received = None
         if store.spool is not None:
             try:
-                received = self._shared.reception.finish(store.spool)
+                received = self._shared.reception.finish(store.spool, since=store.since)
                 store.status = received.stored.status
             except Exception as error:
                 self._refuse(store, error)

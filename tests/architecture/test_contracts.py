@@ -42,6 +42,13 @@ def test_every_module_of_the_core_has_its_layer() -> None:
     assert layers == files | folders
 
 
+def test_every_folder_of_the_listener_has_its_layer() -> None:
+    layers = {name.strip() for layer in contract("the listener")["layers"] for name in layer.split("|")}
+    files = {path.stem for path in (ROOT / "listener").glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in (ROOT / "listener").glob("*/__init__.py")}
+    assert layers == files | folders
+
+
 def test_every_pattern_is_independent() -> None:
     files = {f"triage.patterns.{path.stem}" for path in (ROOT / "triage" / "patterns").glob("*.py")}
     assert set(contract("patterns")["modules"]) == files - {"triage.patterns.__init__"}
@@ -54,6 +61,19 @@ def test_every_pattern_is_independent() -> None:
         pytest.param("triage/model.py", "import triage.decision", "the core is one", id="upwards in the core"),
         pytest.param("triage/patterns/global_oedema.py", "import triage.patterns.bithalamic", "patterns", id="sibling"),
         pytest.param("triage/errors.py", "import redis", "the core is pure", id="transport in the core"),
+        pytest.param(
+            "listener/door/run.py", "import listener.web.app", "the listener", id="the door imports the pages"
+        ),
+        pytest.param(
+            "listener/receiving/pace.py",
+            "import listener.associations.places",
+            "the listener",
+            id="receiving imports associations",
+        ),
+        pytest.param(
+            "listener/node/running.py", "import listener.services.service", "the listener", id="node, services"
+        ),
+        pytest.param("listener/unplaced.py", "", "the listener", id="a file of the listener without a layer"),
         pytest.param("workers/studies/assess.py", "import celery", "use cases", id="queue in a use case"),
         pytest.param(
             "workers/files/dataset_head.py", "import workers.index.sql", "reading DICOM", id="database while reading"

@@ -246,7 +246,6 @@ class Spool:
         self._start = b""
         self._temporary: Path | None = None
         self._closed = self._renamed = False
-        self.begun = 0.0  # set by whoever measures how long a sender waits for its answer
         with _disk_errors():
             if store.unnamed:
                 self._fd = store.prepared.take(self._folder)

@@ -21,7 +21,7 @@ from listener.associations.admission import (
     Identity,
     Refusal,
 )
-from listener.associations.places import Pace, take_place
+from listener.associations.places import take_place
 from triage.errors import Misconfigured
 from workers.config import parse
 from workers.settings import ListenerSettings
@@ -133,16 +133,6 @@ def test_what_a_peer_must_prove(calling: str, identity: Identity, refusal: Refus
 def test_certificates_without_tls_are_refused_by_name() -> None:
     with pytest.raises(Misconfigured, match=r"client_ca"):
         parse({"listener": {**PROVEN, "tls": None}})
-
-
-def test_pace() -> None:
-    """Ten at once, then one each 100 ms; after a pause of half a second five more at once."""
-    now = [0.0]
-    pace = Pace(10.0, now=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s))
-    waits = [pace.keep() for _ in range(12)]
-    assert waits == pytest.approx([0.0] * 10 + [0.1, 0.1])
-    now[0] += 0.5
-    assert [pace.keep() for _ in range(6)] == pytest.approx([0.0] * 5 + [0.1])
 
 
 def test_places(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def receive(reception: Reception, tally: Tally, pixels: bytes) -> Outcome:
     data = encoded(data_set)
     with reception.begin(announce(data_set), str(data_set.SOPClassUID)) as spool:
         spool.write([data], len(data))
-        received = reception.finish(spool)
+        received = reception.finish(spool, since=time.monotonic())
     reception.note(received, tally)
     return received.stored.outcome
 

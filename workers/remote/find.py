@@ -1,0 +1,55 @@
+"""C-FIND on an association of our own: a query in, the answers of a PACS out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from workers.dicom_status import PENDING
+from workers.log import get_logger
+from workers.remote import tls
+from workers.remote.reactor import reactor_paused
+from workers.settings import PacsQuerySettings
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+log = get_logger(__name__)
+
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+TIMEOUT_S = 20.0
+MOST_ANSWERS = 20_000
+
+Find = Callable[["Dataset"], Iterable["Dataset"]]
+
+
+@contextmanager
+def connected(settings: PacsQuerySettings, own_ae: str) -> Iterator[Find | None]:
+    """A function that asks on one association; None when the PACS is away."""
+    from pynetdicom import AE
+
+    ae = AE(ae_title=own_ae)
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = TIMEOUT_S
+    ae.add_requested_context(STUDY_ROOT_FIND)
+    secured = None if settings.tls is None else (tls.client_context(settings.tls), settings.host)
+    association = ae.associate(settings.host, settings.port, ae_title=settings.ae_title, tls_args=secured)
+    if not association.is_established:
+        log.warning("pacs.away", ae_title=settings.ae_title)
+        yield None
+        return
+
+    def find(keys: Dataset) -> Sequence[Dataset]:
+        found: list[Dataset] = []
+        for status, answer in association.send_c_find(keys, STUDY_ROOT_FIND):
+            if getattr(status, "Status", None) not in PENDING or answer is None or len(found) >= MOST_ANSWERS:
+                break
+            found.append(answer)
+        return found
+
+    try:
+        with reactor_paused(association):
+            yield find
+    finally:
+        if association.is_established:
+            association.release()

@@ -46,7 +46,7 @@ from triage.preparation import (
     use_threads,
 )
 from triage.report.baseline_report import baseline_report
-from triage.report.contents import Assessment, BaselineReport
+from triage.report.contents import Assessment, BaselineReport, JudgedFrom
 from triage.report.evidence import Evidence
 from triage.settings import TriageSettings
 from triage.signal import swelling
@@ -154,7 +154,7 @@ def _measure_pair(
     """The figures of a registered pair, and the patterns found in them."""
     header = header_of(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, notice = _protocol_of(pair, (header, flair), prepared, settings)
-    draft = replace(draft, notices=(notice,))
+    draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,))
     with clock.part("measurement"):
         draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement)))
     with clock.part("lesions"):
@@ -265,7 +265,8 @@ def _alone(
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
-    draft = replace(draft, evidence=Evidence(flair, None, labels, names, None, None, None))
+    evidence = Evidence(flair, None, labels, names, None, None, None)
+    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence)
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
@@ -310,7 +311,8 @@ def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: 
         placement = place_atlas(unweighted, atlas, settings.regions)
         labels, _ = regions_on(to_sitk(dwi), placement, atlas)
     names = dict(atlas.label_names)
-    draft = replace(draft, evidence=Evidence(dwi, None, labels, names, None, None, None))
+    evidence = Evidence(dwi, None, labels, names, None, None, None)
+    draft = replace(draft, judged_from=JudgedFrom.DIFFUSION, evidence=evidence)
     with clock.part("diffusion"):
         draft = draft.with_diffusion(session)
         draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))

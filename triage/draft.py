@@ -18,6 +18,7 @@ from triage.model import (
     Found,
     Lesion,
     Measurement,
+    ProtocolMatch,
     RegistrationResult,
     SequenceKind,
     Stage,
@@ -26,7 +27,7 @@ from triage.model import (
 )
 from triage.preparation import PreparedBaseline
 from triage.report import look_alikes
-from triage.report.contents import Assessment, BaselineReport, Evolution
+from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom
 from triage.report.evidence import Evidence
 from triage.report.evolution import evolution, visit_now
 from triage.settings import TriageSettings
@@ -59,6 +60,8 @@ class Draft:
     lesions: tuple[Lesion, ...] = ()
     evidence: Evidence | None = None
     refusal: str | None = None
+    judged_from: JudgedFrom = JudgedFrom.NOTHING
+    protocol: ProtocolMatch | None = None
     before: BaselineReport | None = None
 
     def with_found(self, *found: Found) -> Draft:
@@ -91,7 +94,6 @@ class Draft:
         findings = self.findings or indeterminate(self.refusal or "no baseline to compare with")
         study = self.images.study
         days = days_after(study.study_date, self.context.infusion_date)
-        notices = (*_notices(self.context), *self.notices)
         return Assessment(
             study=study,
             days_after_infusion=days,
@@ -103,7 +105,7 @@ class Draft:
             findings=findings,
             decision=decide(findings, refusal=self.refusal, has_baseline=prepared is not None),
             stage=self.stage,
-            notices=notices,
+            notices=(*_notices(self.context), *self.notices),
             timings_s={key: round(value, 3) for key, value in timings_s.items()},
             versions=self.context.versions,
             lesions=self.lesions,
@@ -115,7 +117,8 @@ class Draft:
                 limits=settings.look_alikes,
             ),
             baseline_report=self.before,
-            evolution=self._course(days, prepared, findings, notices, settings),
+            judged=Judged(self.judged_from, self.protocol, self.refusal),
+            evolution=self._course(days, prepared, findings, settings),
         )
 
     def _course(
@@ -123,7 +126,6 @@ class Draft:
         days: int | None,
         prepared: PreparedBaseline | None,
         findings: tuple[Finding, ...],
-        notices: tuple[str, ...],
         settings: TriageSettings,
     ) -> Evolution | None:
         """How the patterns and figures went on since the patient's earlier studies."""
@@ -134,7 +136,7 @@ class Draft:
             self.measurements,
             findings,
             [(one.volume_ml, one.enhancing_volume_ml) for one in self.lesions],
-            notices,
+            self.protocol,
         )
         return evolution(visit, self.context.earlier, settings.evolution, settings.cortical_diffusion)
 

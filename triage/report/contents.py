@@ -13,11 +13,30 @@ from triage.model import (
     Finding,
     Lesion,
     Measurement,
+    ProtocolMatch,
     RegistrationResult,
     SkippedSeries,
     Stage,
     Study,
 )
+
+
+class JudgedFrom(StrEnum):
+    """Which figures a study's findings were judged from."""
+
+    COMPARISON = "comparison"  # against a baseline
+    SINGLE_SCAN = "single_scan"  # without a baseline
+    DIFFUSION = "diffusion"  # diffusion images alone, without a FLAIR
+    NOTHING = "nothing"  # nothing was measured
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What findings and decision rest on. protocol: None without a comparison. refusal: why the assessment is not complete."""
+
+    source: JudgedFrom = JudgedFrom.NOTHING
+    protocol: ProtocolMatch | None = None
+    refusal: str | None = None
 
 
 class Course(StrEnum):
@@ -108,3 +127,4 @@ class Assessment:
     look_alikes: tuple[str, ...] = ()  # sentences; none of them lowers a priority
     evolution: Evolution | None = None  # None: no earlier document of the patient
     baseline_report: BaselineReport | None = None  # None: no scan before treatment was measured
+    judged: Judged = Judged()

@@ -6,16 +6,17 @@ difference is one. Nothing here changes a category or a priority.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
 import numpy as np
 
-from triage.model import Finding, Measurement, Presence
+from triage.model import Finding, Measurement, Presence, ProtocolMatch
 from triage.patterns.cortical_diffusion import CorticalDiffusionLimits, SiteLater, later_loss
 from triage.report.contents import Course, Evolution, PatternCourse, Trend, TrendPoint
+from triage.report.document import protocol_of
 
 FLAIR, SWELLING, ALONE = "flair_change_percent", "volume_change_percent", "flair_excess_percent"
 _A_REGIONS = ("thalamus_left", "thalamus_right", "midbrain", "pons", "medulla")
@@ -77,7 +78,7 @@ def visit_of(document: Mapping[str, Any]) -> Visit:
         date.fromisoformat(day) if day else None,
         study.get("days_after_infusion"),
         document.get("stage", "full"),
-        _protocol(document.get("notices", ())),
+        _word(protocol_of(document)),
         baseline.get("study_instance_uid"),
         {**figures, **_lesion_sums([(one["volume_ml"], one["enhancing_volume_ml"]) for one in lesions])},
         {f["pattern"]: f["presence"] for f in document.get("findings", ())},
@@ -91,20 +92,16 @@ def visit_now(
     measurements: Sequence[Measurement],
     findings: Sequence[Finding],
     lesions: Sequence[tuple[float | None, float | None]],
-    notices: Sequence[str],
+    protocol: ProtocolMatch | None,
 ) -> Visit:
     """The study under assessment. facts: study UID, date, days after infusion. lesions: (volume, enhancing volume) in mL of each."""
     figures = {(m.region, m.quantity): (m.value, m.uncertainty, m.unit) for m in measurements}
     presence = {f.pattern: f.presence.value for f in findings}
-    return Visit(*facts, stage, _protocol(notices), baseline_uid, {**figures, **_lesion_sums(lesions)}, presence)
+    return Visit(*facts, stage, _word(protocol), baseline_uid, {**figures, **_lesion_sums(lesions)}, presence)
 
 
-def _protocol(notices: Iterable[str]) -> str | None:
-    """same or different, as the assessment states it in its notices."""
-    for notice in notices:
-        if notice.startswith("protocol: "):
-            return notice.removeprefix("protocol: ").split()[0]
-    return None
+def _word(protocol: ProtocolMatch | None) -> str | None:
+    return None if protocol is None else protocol.value
 
 
 def _lesion_sums(lesions: Sequence[tuple[float | None, float | None]]) -> dict[tuple[str, str], Any]:

@@ -260,3 +260,27 @@ def test_no_later_loss_without_earlier_restriction(before: dict[str, Any]) -> No
     found = evolution(visit_of(a_study_of_volume(40, -9.0)), [before], LIMITS)
     assert found is not None
     assert found.later_loss is None
+
+
+@pytest.mark.parametrize(
+    ("of_earlier", "of_now", "expected"),
+    [
+        pytest.param("same", "same", "worse", id="noop: both alike"),
+        pytest.param("different", "same", "stable", id="the earlier one by another protocol"),
+        pytest.param("same", "different", "stable", id="the present one by another protocol"),
+    ],
+)
+@pytest.mark.parametrize(
+    "by_field", [pytest.param(True, id="field"), pytest.param(False, id="notice of earlier versions")]
+)
+def test_the_protocol_class_comes_from_its_field_or_from_an_old_notice(
+    by_field: bool, of_earlier: str, of_now: str, expected: str
+) -> None:
+    def one(day: int, thalami: float, protocol: str) -> dict[str, Any]:
+        if not by_field:
+            return a_document(day, thalami, PRESENT, protocol=protocol)
+        return a_document(
+            day, thalami, PRESENT, notices=[], judged={"from": "comparison", "protocol": protocol, "refusal": None}
+        )
+
+    assert course(one(3, 12, of_earlier), one(7, 15.5, of_now)) == (expected, on(3))

@@ -93,7 +93,7 @@ def summary(outcome: Assessed, made: Made, before: PreparedBaseline) -> dict[str
         "lesions": [[lesion.kind, lesion.site, lesion.volume_ml, lesion.change_percent] for lesion in a.lesions],
         "quality": {} if registration is None else dict(registration.quality),
     }
-    out["said_protocol"] = next((n.split()[1].rstrip(";:,") for n in a.notices if n.startswith("protocol: ")), "")
+    out["said_protocol"] = a.judged.protocol.value if a.judged.protocol else ""
     if made.changed is not None:
         out |= _overlap(outcome, made.changed)
     if made.to_baseline is not None and registration is not None:

@@ -25,14 +25,17 @@ from triage.anatomy import THALAMI, mask_of
 from triage.assessment import Assessed, first_look, full
 from triage.draft import Context
 from triage.errors import NotAssessable
+from triage.judging import judge_again
 from triage.measurements import lookup
 from triage.model import (
+    Assessment,
     Atlas,
     BaselineChoice,
     Category,
     DiffusionFacts,
     Presence,
     Priority,
+    ProtocolMatch,
     RejectedBaseline,
     SequenceKind,
     SkippedSeries,
@@ -42,7 +45,7 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import PreparedBaseline, prepare_baseline
-from triage.report.document import to_document
+from triage.report.document import from_document, to_document
 from triage.settings import TriageSettings
 from triage.signal.change import MeasurementLimits
 
@@ -115,6 +118,17 @@ def test_what_is_said_about_it(unchanged: Assessed) -> None:
     assert to_document(assessment)["decision"]["category"] == "no_pattern"
 
 
+def test_stored_figures_say_the_same_without_the_images(unchanged: Assessed, changed: Assessed) -> None:
+    assert_judged_alike(unchanged.assessment)
+    assert_judged_alike(changed.assessment)
+    assert (unchanged.assessment.judged.source, unchanged.assessment.judged.protocol) == ("comparison", "same")
+
+
+def assert_judged_alike(assessment: Assessment) -> None:
+    stored = from_document(to_document(assessment))
+    assert judge_again(stored, SETTINGS) == (assessment.findings, assessment.decision)
+
+
 def test_the_evidence_shows_the_change_where_it_is(changed: Assessed, atlas: Atlas) -> None:
     from triage.report.evidence import on_followup_grid
 
@@ -135,8 +149,9 @@ def test_another_contrast_counts_as_another_protocol(prepared: PreparedBaseline,
         name for name in atlas.label_names.values() if name.startswith(("cortex", "cerebellum", "putamen", "caudate"))
     ]
     darker = raised(moved, labels_on(moved, atlas, POSE), atlas, grey, -15.0)
-    notices = first_look(some_images(scanned(darker, seed=23)), prepared, CONTEXT, atlas, SETTINGS).assessment.notices
-    assert any("protocol: different" in notice and "grey/white" in notice for notice in notices)
+    found = first_look(some_images(scanned(darker, seed=23)), prepared, CONTEXT, atlas, SETTINGS).assessment
+    assert any("protocol: different" in notice and "grey/white" in notice for notice in found.notices)
+    assert found.judged.protocol is ProtocolMatch.DIFFERENT
 
 
 # -- refused ---------------------------------------------------------------------------------------
@@ -148,6 +163,7 @@ def test_another_head_is_not_assessable(prepared: PreparedBaseline, head: Volume
     assert assessment.decision.category is Category.NOT_ASSESSABLE
     assert assessment.decision.reasons[0].startswith("registration_failed")
     assert all(f.presence is Presence.INDETERMINATE for f in assessment.findings)
+    assert_judged_alike(assessment)
     assert [f.pattern for f in assessment.findings] == ["A", "B", "C", "D"]
     assert assessment.measurements == ()
     assert assessment.registration is not None
@@ -217,6 +233,7 @@ def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedB
     outcome = full(some_images(prepared.flair), None, Context(None, None, {}), atlas, SETTINGS)
     measured = outcome.assessment.measurements
     assert outcome.assessment.decision.category is Category.NOT_ASSESSABLE
+    assert_judged_alike(outcome.assessment)
     assert lookup(measured, "thalamus_left", "flair_ratio").assessable
     truth = (prepared.labels.voxels == 9).sum() * prepared.labels.voxel_volume_ml
     assert lookup(measured, "thalamus_left", "volume_ml").value == pytest.approx(truth, rel=0.15)
@@ -293,6 +310,7 @@ def test_diffusion_without_flair_is_assessed_for_pattern_c_alone(
     assert says in found["C"].explanation
     assert {f.presence for pattern, f in found.items() if pattern != "C"} == {Presence.INDETERMINATE}
     assert "no FLAIR: only pattern C (diffusion) was assessed" in outcome.assessment.notices
+    assert_judged_alike(outcome.assessment)
     assert outcome.evidence is not None
     seen = outcome.evidence.masks.get("restricted")
     assert (seen is not None and bool(seen.voxels.any())) is (presence is Presence.PRESENT)

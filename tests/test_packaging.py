@@ -64,6 +64,13 @@ def test_the_wheel_holds_the_atlas(wheel: zipfile.ZipFile) -> None:
     assert {Path(name).name for name in wheel.namelist() if name.startswith("atlas/data/")} == committed
 
 
+def test_the_wheel_holds_the_revisions_of_the_index(wheel: zipfile.ZipFile) -> None:
+    folder = "workers/index/versions"
+    committed = {path.name for path in (ROOT / folder).glob("*.py")}
+    assert {Path(name).name for name in wheel.namelist() if name.startswith(f"{folder}/")} == committed
+    assert "r0001_baseline.py" in committed
+
+
 def test_the_wheel_cannot_be_uploaded_by_mistake(wheel: zipfile.ZipFile) -> None:
     metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     assert "Classifier: Private :: Do Not Upload" in wheel.read(metadata).decode()

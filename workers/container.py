@@ -143,7 +143,7 @@ def open_index(settings: Settings) -> StudyIndex:
     """
     from workers.index import sql as store
 
-    return store.open_index(settings.index_url)
+    return store.open_index(settings.index_url, upgrade=settings.owns_index)
 
 
 def open_files(settings: Settings) -> InstanceFiles:

@@ -244,6 +244,11 @@ class NodeSettings(Section):
     def index_url(self) -> str:
         return self.index.url or f"sqlite:///{self.store.state_dir.absolute() / 'index.db'}"
 
+    @property
+    def owns_index(self) -> bool:
+        """The index belongs to this state folder alone: the node may upgrade its schema unasked."""
+        return self.index.url is None
+
     def node(self) -> NodeSettings:
         """These settings without what a subclass added."""
         return NodeSettings.model_validate(self.model_dump(include=set(NodeSettings.model_fields)))

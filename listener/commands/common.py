@@ -56,11 +56,20 @@ def existing_index(settings: Settings) -> StudyIndex:
         Misconfigured: none did; a question must not create an empty node.
         Transient: the database is away.
     """
-    if settings.index.url is None and not (settings.store.state_dir / "index.db").exists():
-        raise Misconfigured(f"store.state_dir: no node has run on {settings.store.state_dir.absolute()}")
+    require_index(settings)
     from workers.container import open_index
 
     return open_index(settings)
+
+
+def require_index(settings: Settings) -> None:
+    """Does nothing when a node ran here before, or the index is a database elsewhere.
+
+    Raises:
+        Misconfigured: no node ran here; a question must not create an empty node.
+    """
+    if settings.owns_index and not (settings.store.state_dir / "index.db").exists():
+        raise Misconfigured(f"store.state_dir: no node has run on {settings.store.state_dir.absolute()}")
 
 
 def quiet_logging() -> None:

@@ -1,4 +1,4 @@
-"""Commands about the stored files: store clean."""
+"""Commands about what a node keeps: store init, upgrade, clean."""
 
 from __future__ import annotations
 
@@ -16,27 +16,47 @@ from listener.commands.common import (
     out,
     print_json,
     quiet_logging,
+    require_index,
 )
 from triage.errors import Misconfigured, Transient
 
-store = typer.Typer(help="The stored images.", no_args_is_help=True)
+store = typer.Typer(help="The stored images and their index.", no_args_is_help=True)
 
 
 @store.callback()
 def _store() -> None:
-    """The stored images."""
+    """The stored images and their index."""
 
 
 @store.command("init")
 def init(config: ConfigOption = None) -> None:
-    """Mark the file system of store.shared_dir as the store, once, from any host that has it mounted."""
+    """Create the tables of the index. With store.shared_dir, also mark its file system as the store: once, from any host
+    that has it mounted."""
     quiet_logging()
     settings = load_settings(config)
+    if settings.store.shared_dir is not None:
+        _mark(settings.store.files_dir)
+    from workers.container import open_index
+
+    open_index(settings)
+    out().print("ready: the index")
+
+
+@store.command("upgrade")
+def upgrade(config: ConfigOption = None) -> None:
+    """Upgrade the tables of the index to those of this program. Stop every node that uses the index before."""
+    quiet_logging()
+    settings = load_settings(config)
+    require_index(settings)
+    from workers.index.sql import upgrade_schema
+
+    before, now = upgrade_schema(settings.index_url)
+    out().print(f"the index has revision {now}" + ("" if before == now else f", before it had {before}"))
+
+
+def _mark(folder: Path) -> None:
     from workers.files.store import SHARED_MARK
 
-    if settings.store.shared_dir is None:
-        raise Misconfigured("store.shared_dir: not set; a node on one host needs no such mark")
-    folder = settings.store.files_dir
     try:
         (folder / SHARED_MARK).touch()
         alone = folder.stat().st_dev == Path("/").stat().st_dev

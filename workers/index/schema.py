@@ -19,10 +19,8 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 
 from triage.errors import Misconfigured
 
-SCHEMA_VERSION = 1
 BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
-SCHEMA_LOCK = 0x1CA5EE  # key of the PostgreSQL advisory lock held while tables are created
 # libpq: a server that does not answer any more is away after half a minute, not when TCP gives up; the URL may say otherwise
 POSTGRESQL_PATIENCE = {
     "connect_timeout": 10,
@@ -55,6 +53,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 metadata = sa.MetaData()
 
+# read by programs older than the revisions of workers.index.migrations; those refuse a number above 1
 schema_version = sa.Table(
     "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False)
 )
@@ -182,11 +181,10 @@ conflicts = sa.Table(
 
 
 def open_engine(url: str) -> Engine:
-    """An engine with the tables in place. Any number of processes may do this at once.
+    """An engine that has not connected yet. The tables are the business of workers.index.migrations.
 
     Raises:
-        Misconfigured: the URL is not one of SQLite or PostgreSQL, or the tables were written by a newer program.
-        sqlalchemy.exc.DBAPIError: the database cannot be reached.
+        Misconfigured: the URL is not one of SQLite or PostgreSQL.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -195,8 +193,6 @@ def open_engine(url: str) -> Engine:
         patience = {name: value for name, value in POSTGRESQL_PATIENCE.items() if name not in parsed.query}
         engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=4, max_overflow=16, connect_args=patience)
     _forget_connections_after_fork(engine)
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        _create(connection)
     return engine
 
 
@@ -263,17 +259,3 @@ def _forget_connections_after_fork(engine: Engine) -> None:
             alive.dispose(close=False)
 
     os.register_at_fork(after_in_child=forget)
-
-
-def _create(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        # CREATE TABLE IF NOT EXISTS still collides when two sessions run it at the same moment
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
-    metadata.create_all(connection)
-    found = connection.execute(sa.select(sa.func.max(schema_version.c.version))).scalar()
-    if found is None:
-        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
-    elif found > SCHEMA_VERSION:
-        raise Misconfigured(
-            f"index.url: the index has schema version {found}, this program knows {SCHEMA_VERSION}; update the program"
-        )

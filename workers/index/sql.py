@@ -20,8 +20,9 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from triage.errors import Transient
+from triage.errors import Misconfigured, Transient
 from workers.announcements import Announcement, Source, StudyCount
+from workers.index import migrations
 from workers.index import notices as store_notices
 from workers.index.schema import (
     WRITES,
@@ -46,15 +47,41 @@ STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
 
 
-def open_index(url: str) -> SqlIndex:
+def open_index(url: str, *, upgrade: bool = False) -> SqlIndex:
     """Connect, creating the tables when they are missing.
 
+    Args:
+        upgrade: change an older schema to that of this program. False for an index that other hosts may use.
+
     Raises:
-        Misconfigured: the URL is not one of SQLite or PostgreSQL, or the tables were written by a newer program.
+        Misconfigured: the URL is not one of SQLite or PostgreSQL, or the schema is newer than this program, or older and not
+            to be upgraded.
         Transient: the database cannot be reached.
     """
     with _transient_errors():
-        return SqlIndex(open_engine(url))
+        engine = open_engine(url)
+        migrations.prepare(engine, upgrade=upgrade)
+        return SqlIndex(engine)
+
+
+def upgrade_schema(url: str) -> tuple[str, str]:
+    """Upgrade the schema of an index; (revision before, revision now).
+
+    Raises:
+        Misconfigured: there are no tables, or the schema is newer than this program.
+        Transient: the database cannot be reached.
+    """
+    with _transient_errors():
+        engine = open_engine(url)
+        try:
+            with engine.connect() as connection:
+                before = migrations.look(connection).revision
+            if before is None:
+                raise Misconfigured("index.url: the index has no tables yet; run `icansee store init`")
+            migrations.prepare(engine, upgrade=True)
+        finally:
+            engine.dispose()
+    return before, migrations.REVISION
 
 
 class SqlIndex:

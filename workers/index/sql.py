@@ -7,7 +7,6 @@ the mere passing of its end: a worker that was slow to renew keeps its work as l
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -17,31 +16,24 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, RowMapping
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from triage.errors import Misconfigured, Transient
+from triage.errors import Misconfigured
 from workers.announcements import Announcement, Source, StudyCount
-from workers.index import migrations
-from workers.index import notices as store_notices
+from workers.index import migrations, notices
+from workers.index.arrivals import Arrivals
+from workers.index.errors import transient_errors
 from workers.index.schema import (
     WRITES,
-    UtcDateTime,
     announcements,
     assessments,
     infusions,
     instances,
     open_engine,
-    series,
     studies,
 )
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
 STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
-STUDY_FACTS = ("patient_id", "issuer", "birth_date", "sex", "study_date", "study_time", "accession_number")
-LIMIT_EXCEEDED = (
-    "54"  # class of SQLSTATE, PostgreSQL appendix A: also a value too long for an index; psycopg calls it operational
-)
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
@@ -58,7 +50,7 @@ def open_index(url: str, *, upgrade: bool = False) -> SqlIndex:
             to be upgraded.
         Transient: the database cannot be reached.
     """
-    with _transient_errors():
+    with transient_errors():
         engine = open_engine(url)
         migrations.prepare(engine, upgrade=upgrade)
         return SqlIndex(engine)
@@ -71,7 +63,7 @@ def upgrade_schema(url: str) -> tuple[str, str]:
         Misconfigured: there are no tables, or the schema is newer than this program.
         Transient: the database cannot be reached.
     """
-    with _transient_errors():
+    with transient_errors():
         engine = open_engine(url)
         try:
             with engine.connect() as connection:
@@ -89,10 +81,7 @@ class SqlIndex:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # built once: these run for every few received instances
-        self._add_instances = self._insert(instances).on_conflict_do_nothing().returning(instances.c.sop_instance_uid)
-        self._add_series = self._insert(series).on_conflict_do_nothing().returning(series.c.series_instance_uid)
-        self._add_study = self._insert(studies).on_conflict_do_nothing().returning(studies.c.study_instance_uid)
+        self._arrivals = Arrivals(self._insert)
 
     def close(self) -> None:
         """Give the connections back; the index must not be used afterwards."""
@@ -107,33 +96,8 @@ class SqlIndex:
         """As record_instances; returns those rows that were not in the index before."""
         if not rows:
             return []
-        # of two equal UIDs in one batch the first one counts
-        unique = {row.sop_instance_uid: row for row in reversed(rows)}
         with self._write() as connection:
-            # one order everywhere, so that two writers cannot lock each other's rows crosswise
-            values = [dict(vars(unique[uid])) for uid in sorted(unique)]
-            new = [
-                unique[uid]
-                for some in _portions(values)
-                for uid in connection.execute(self._add_instances, some).scalars()
-            ]
-            by_study: defaultdict[str, list[InstanceRow]] = defaultdict(list)
-            for row in new:
-                by_study[row.study_instance_uid].append(row)
-            for study_instance_uid in sorted(by_study):
-                self._add_to_study(connection, study_instance_uid, by_study[study_instance_uid])
-        return new
-
-    def _add_to_study(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
-        first, last = min(r.received_at for r in new), max(r.received_at for r in new)
-        uids = sorted({row.series_instance_uid for row in new})
-        pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
-        added = sum(len(connection.execute(self._add_series, some).all()) for some in _portions(pairs))
-        study = _new_study(new[0], first, last, instance_count=len(new), series_count=added)
-        if connection.execute(self._add_study, [study]).all():
-            return
-        parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
-        connection.execute(_GROW_STUDY, parameters)
+            return self._arrivals.record(connection, rows)
 
     def receiving(self) -> list[StudyRow]:
         return self._studies(sa.select(*STUDY_COLUMNS).where(studies.c.state == StudyState.RECEIVING.value))
@@ -276,7 +240,7 @@ class SqlIndex:
 
     def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
         with self._write() as connection:
-            store_notices.forget_instances(connection, study_instance_uid, sop_instance_uids)
+            notices.forget_instances(connection, study_instance_uid, sop_instance_uids)
 
     # --- questions
 
@@ -347,25 +311,25 @@ class SqlIndex:
 
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
         with self._write() as connection:
-            store_notices.put_announcement(connection, self._insert, announcement, now)
+            notices.put_announcement(connection, self._insert, announcement, now)
 
     def announcement(self, source: Source, uid: str) -> Announcement | None:
         conditions = (announcements.c.source == source.value, announcements.c.uid == uid)
-        with _transient_errors(), self._engine.connect() as connection:
-            found = store_notices.read_announcements(connection, *conditions)
+        with transient_errors(), self._engine.connect() as connection:
+            found = notices.read_announcements(connection, *conditions)
         return found[0] if found else None
 
     def study_counts(self, study_instance_uids: Sequence[str]) -> dict[str, StudyCount]:
-        with _transient_errors(), self._engine.connect() as connection:
-            return store_notices.study_counts(connection, study_instance_uids)
+        with transient_errors(), self._engine.connect() as connection:
+            return notices.study_counts(connection, study_instance_uids)
 
     def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
         with self._write() as connection:
-            store_notices.record_conflicts(connection, self._insert, rows)
+            notices.record_conflicts(connection, self._insert, rows)
 
     def conflicts(self) -> list[ConflictRow]:
-        with _transient_errors(), self._engine.connect() as connection:
-            return store_notices.read_conflicts(connection)
+        with transient_errors(), self._engine.connect() as connection:
+            return notices.read_conflicts(connection)
 
     # --- patients
 
@@ -394,14 +358,14 @@ class SqlIndex:
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         with (
-            _transient_errors(),
+            transient_errors(),
             self._engine.connect().execution_options(**{WRITES: True}) as connection,
             connection.begin(),
         ):
             yield connection
 
     def _read(self, statement: sa.Select[Any]) -> Sequence[RowMapping]:
-        with _transient_errors(), self._engine.connect() as connection:
+        with transient_errors(), self._engine.connect() as connection:
             return connection.execute(statement).mappings().all()
 
     def _studies(self, statement: sa.Select[Any]) -> list[StudyRow]:
@@ -414,62 +378,6 @@ class SqlIndex:
     def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """INSERT of the dialect at hand: ON CONFLICT is not part of the common one."""
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
-
-
-def _grow_study() -> sa.Update:
-    """More instances of a known study: count them, and reopen it when it was settled."""
-    c = studies.c
-    first, last = sa.bindparam("first", type_=UtcDateTime), sa.bindparam("last", type_=UtcDateTime)
-    settled = c.state != StudyState.RECEIVING.value
-    return (
-        studies.update()
-        .where(c.study_instance_uid == sa.bindparam("uid"))
-        .values(
-            instance_count=c.instance_count + sa.bindparam("instances", type_=sa.Integer),
-            series_count=c.series_count + sa.bindparam("series", type_=sa.Integer),
-            first_received_at=sa.case((c.first_received_at > first, first), else_=c.first_received_at),
-            last_received_at=sa.case((c.last_received_at < last, last), else_=c.last_received_at),
-            # A live lease stays: its worker may still save what it found out about the revision it claimed.
-            revision=sa.case((settled, c.revision + 1), else_=c.revision),
-            attempts=sa.case((settled, 0), else_=c.attempts),
-            ready_at=sa.case((settled, None), else_=c.ready_at),
-            due_at=sa.case((settled, None), else_=c.due_at),
-            failure=sa.case((settled, None), else_=c.failure),
-            state=StudyState.RECEIVING.value,
-        )
-    )
-
-
-_GROW_STUDY = _grow_study()
-
-
-def _new_study(
-    row: InstanceRow, first: datetime, last: datetime, *, instance_count: int, series_count: int
-) -> dict[str, Any]:
-    return {
-        "study_instance_uid": row.study_instance_uid,
-        **{name: getattr(row, name) for name in STUDY_FACTS},
-        "state": StudyState.RECEIVING.value,
-        "revision": 1,
-        "attempts": 0,
-        "instance_count": instance_count,
-        "series_count": series_count,
-        "first_received_at": first,
-        "last_received_at": last,
-    }
-
-
-def _portions(values: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
-    """The same values in portions whose sizes are powers of two.
-
-    Many rows are one statement with as many VALUES, and the driver keeps each different statement prepared: batches of
-    every size from 1 to 128 cost 20 MB that never came back.
-    """
-    done = 0
-    while left := len(values) - done:
-        size = 1 << (left.bit_length() - 1)
-        yield values[done : done + size]
-        done += size
 
 
 def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
@@ -489,25 +397,3 @@ def _holds(claim: Claim) -> tuple[sa.ColumnElement[bool], ...]:
         c.lease_revision == claim.revision,
         c.lease_attempt == claim.attempt,
     )
-
-
-@contextmanager
-def _transient_errors() -> Iterator[None]:
-    """A database that is away, locked or out of connections is Transient; wrong SQL stays a bug, and so does a value that
-    it will never take."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        if str(getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(LIMIT_EXCEEDED):
-            raise
-        raise Transient(f"index: {_brief(error)}") from error
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise Transient(f"index: {_brief(error)}") from error
-
-
-def _brief(error: Exception) -> str:
-    """The driver's own words without the statement and its parameters, which may hold names."""
-    original = getattr(error, "orig", None)
-    return f"{type(original or error).__name__}: {original}" if original is not None else type(error).__name__

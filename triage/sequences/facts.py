@@ -1,11 +1,9 @@
-"""One series header in, plain facts out: what kind of pulse sequence it was, which figure rules FLAIR out."""
+"""One series header in, plain facts out: which kind of pulse sequence it was, and which figure rules FLAIR out."""
 
 from __future__ import annotations
 
-import re
-
 from triage.model import SeriesHeader
-from triage.sequences import words
+from triage.sequences import vendors, words
 
 FLAIR_MIN_TI_MS = 1500.0  # CSF (T1 about 4.3 s) is nulled at 1550 ms for TR 4 s and at 2480 ms for TR 9 s
 FLAIR_DOUBTFUL_TI_MS = 1300.0  # very low field scanners null CSF from here; only together with the words
@@ -31,40 +29,34 @@ def timing(h: SeriesHeader) -> str:
 
 
 def image_type(h: SeriesHeader) -> str:
+    """ImageType as DICOM writes it, e.g. ``ORIGINAL\\PRIMARY\\M``."""
     return "\\".join(h.image_type)
 
 
 def type_tokens(h: SeriesHeader) -> frozenset[str]:
+    """The values of ImageType, upper case."""
     return frozenset(part.strip().upper() for part in h.image_type)
 
 
-def sequence_name(h: SeriesHeader) -> str:
-    names = (h.sequence_name, h.vendor.get("siemens_sequence", ""), h.vendor.get("philips_technique", ""))
-    return " ".join(name.lower().lstrip("*") for name in names if name)
-
-
-def ge_name(h: SeriesHeader) -> str:
-    return f"{h.vendor.get('ge_pulse_sequence', '')} {h.vendor.get('ge_internal_sequence', '')}".lower().strip()
-
-
 def is_gradient_echo(h: SeriesHeader) -> bool:
+    """ScanningSequence GR without SE."""
     return "GR" in h.scanning_sequence and "SE" not in h.scanning_sequence
 
 
 def is_echo_planar(h: SeriesHeader) -> bool:
-    return (
-        "EP" in h.scanning_sequence or re.search(r"^(?:ep|ez|re)_b|^ep(?:fid|se)|\bepi", sequence_name(h)) is not None
-    )
+    """ScanningSequence EP, or a vendor's name for it."""
+    return "EP" in h.scanning_sequence or vendors.ECHO_PLANAR.search(vendors.sequence_name(h)) is not None
 
 
 def is_inversion_recovery(h: SeriesHeader) -> bool:
-    """ScanningSequence IR, an inversion time, or a vendor's name for it (Siemens tir2d, spcir; Philips M_IR, TIR; UIH
-    fse_ir; Hitachi FIR).
-    """
-    if "IR" in h.scanning_sequence or (h.inversion_time_ms or 0.0) > 20.0 or "M_IR" in type_tokens(h):
+    """ScanningSequence IR, an inversion time, or a vendor's name for it."""
+    if (
+        "IR" in h.scanning_sequence
+        or (h.inversion_time_ms or 0.0) > 20.0
+        or vendors.INVERSION_RECOVERY_TOKEN in type_tokens(h)
+    ):
         return True
-    pattern = r"tir2d|spc_?ir|tirm|flair|(?:^|_)ir(?:_|$|\d)|\bfir|\btir\b"
-    return re.search(pattern, sequence_name(h)) is not None
+    return vendors.INVERSION_RECOVERY.search(vendors.sequence_name(h)) is not None
 
 
 def flair_contradiction(h: SeriesHeader) -> str | None:
@@ -76,6 +68,22 @@ def flair_contradiction(h: SeriesHeader) -> str | None:
         return f"TR {tr:g} ms is below {FLAIR_MIN_TR_MS:g} ms"
     if te is not None and te < FLAIR_MIN_TE_MS:
         return f"TE {te:g} ms is below {FLAIR_MIN_TE_MS:g} ms"
-    if words.says(words.DOUBLE_INVERSION, h) or "cubedir" in ge_name(h):
+    if words.says(words.DOUBLE_INVERSION, h) or vendors.GE_DOUBLE_INVERSION.search(vendors.ge_name(h)):
         return "double inversion recovery"
     return None
+
+
+def is_reformat(header: SeriesHeader) -> bool:
+    """Whether the images were resampled from another series, by ImageType or the enhanced header."""
+    return (
+        any(token.upper() in vendors.REFORMATS for token in header.image_type)
+        or header.vendor.get("volume_calculation") == "MPR"
+    )
+
+
+def acquired_at(header: SeriesHeader) -> tuple[float, int]:
+    """Sort key of the order of acquisition: seconds of the day (infinite when unknown), then the series number."""
+    clock = header.acquisition_time
+    number = header.series_number if header.series_number is not None else 10**9
+    seconds = clock.hour * 3600 + clock.minute * 60 + clock.second + clock.microsecond / 1e6 if clock else float("inf")
+    return seconds, number

@@ -1,10 +1,14 @@
-"""One series header in, the first rule that recognises it out. Rules run in order; each names its reason with the
-figures it read.
+"""One series header in, the first rule that recognises it out; every rule names its reason with the figures it read.
 
-Order matters: what an image was computed to be (maps, projections) comes before how it was acquired, and the physics
-before the words. Timing limits follow the published rule set of dicom-sequence-classifier (FLAIR: TI > 1550 ms and TR
-> 3500 ms; T2: TE > 60 ms and TR > 2000 ms; 3-D T1: gradient echo, TE < 10 ms and TR < 25 ms, or TI 600-950 ms),
-widened where vendors' 3-D protocols need it; the reason stands beside each.
+ORDER matters: what an image was computed to be (maps, projections; ``computed.py``) comes before how it was acquired,
+and the physics comes before the words.
+
+Timing limits follow the published rule set of dicom-sequence-classifier, widened where vendors' 3-D protocols need it;
+the reason stands beside each limit in ``facts.py``. The published limits are:
+
+- FLAIR: TI > 1550 ms and TR > 3500 ms
+- T2: TE > 60 ms and TR > 2000 ms
+- 3-D T1: gradient echo, TE < 10 ms and TR < 25 ms, or TI 600-950 ms
 """
 
 # ruff: noqa: PLR0911 - a rule is a list of tests, each returning at once
@@ -12,10 +16,10 @@ widened where vendors' 3-D protocols need it; the reason stands beside each.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from triage.model import Identification, SequenceKind, SeriesHeader
-from triage.sequences import words
+from triage.sequences import vendors, words
+from triage.sequences.computed import localizer, not_an_image, parametric_map, phase_image, projection_or_subtraction
 from triage.sequences.facts import (
     DIFFUSION_MIN_B,
     DIFFUSION_MIN_TE_MS,
@@ -29,123 +33,14 @@ from triage.sequences.facts import (
     T2_MIN_TR_MS,
     T2_STAR_MIN_TE_MS,
     flair_contradiction,
-    ge_name,
     image_type,
     is_echo_planar,
     is_gradient_echo,
     is_inversion_recovery,
-    sequence_name,
     timing,
     type_tokens,
 )
-
-Rule = Callable[[SeriesHeader], Identification | None]
-
-MR_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.4",  # MR Image
-        "1.2.840.10008.5.1.4.1.1.4.1",  # Enhanced MR Image
-        "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR Image
-    }
-)
-ENHANCED_MR_COLOR = "1.2.840.10008.5.1.4.1.1.4.3"
-NON_IMAGE_NAMES = {
-    "1.2.840.10008.5.1.4.1.1.4.2": "MR spectroscopy",
-    "1.2.840.10008.5.1.4.1.1.7": "secondary capture",
-    "1.2.840.10008.5.1.4.1.1.66": "raw data",
-}
-
-
-def known(kind: SequenceKind, confidence: float, *reasons: str) -> Identification:
-    return Identification(kind, confidence, reasons)
-
-
-# --- what it was computed to be ---
-
-
-def not_an_image(h: SeriesHeader) -> Identification | None:
-    if h.sop_class_uid in NON_IMAGE_NAMES:
-        return known(SequenceKind.NOT_IMAGE, 1.0, f"{NON_IMAGE_NAMES[h.sop_class_uid]} object")
-    if h.sop_class_uid == ENHANCED_MR_COLOR:
-        return known(SequenceKind.DERIVED, 0.95, "colour image: a computed map")
-    if h.modality and h.modality != "MR":
-        return known(SequenceKind.NOT_IMAGE, 1.0, f"modality {h.modality}: not a magnetic resonance image")
-    if h.sop_class_uid and h.sop_class_uid not in MR_CLASSES:
-        return known(SequenceKind.NOT_IMAGE, 1.0, f"SOP class {h.sop_class_uid}: not a magnetic resonance image")
-    return None
-
-
-def localizer(h: SeriesHeader) -> Identification | None:
-    if "LOCALIZER" in type_tokens(h):
-        return known(SequenceKind.LOCALIZER, 0.95, "ImageType LOCALIZER")
-    if words.says(words.LOCALIZER, h):
-        return known(SequenceKind.LOCALIZER, 0.9, "the description says localizer")
-    if h.orientation == "mixed" and 0 < h.frame_count <= 30 and not is_inversion_recovery(h):
-        return known(SequenceKind.LOCALIZER, 0.7, f"{h.frame_count} slices in several orientations")
-    return None
-
-
-def projection_or_subtraction(h: SeriesHeader) -> Identification | None:
-    tokens = type_tokens(h)
-    if tokens & {"MNIP", "MIN_IP"} and (tokens & {"SWI"} or words.says(words.SWI, h)):
-        return None  # the susceptibility rule names it
-    for token in (
-        "PROJECTION IMAGE",
-        "MIP",
-        "MAX_IP",
-        "MIN_IP",
-        "MNIP",
-        "MINIP",
-        "VOLUME_RENDER",
-        "SURFACE_RENDER",
-        "CPR",
-        "CURVED",
-    ):
-        if token in tokens or h.vendor.get("volume_calculation") == token:
-            return known(SequenceKind.DERIVED, 0.95, f"ImageType {token}: a projection")
-    if tokens & {"SUBTRACTION", "SUB", "SUBTRACT"} or ("DERIVED" in tokens and words.says(words.SUBTRACTION, h)):
-        return known(SequenceKind.DERIVED, 0.95, "a subtraction of two series")
-    if "DERIVED" in tokens and words.says(words.PROJECTION, h) and not words.says(words.SWI, h):
-        return known(SequenceKind.DERIVED, 0.85, "derived, and the description says projection")
-    return None
-
-
-def parametric_map(h: SeriesHeader) -> Identification | None:
-    tokens = type_tokens(h)
-    derived = "DERIVED" in tokens
-    if tokens & {"EADC", "EXP_ADC", "EXPONENTIAL", "EXPADC"} or (derived and words.says(words.EXPONENTIAL_ADC, h)):
-        return known(SequenceKind.DERIVED, 0.95, "exponential ADC map")
-    if tokens & {"ADC", "ADC_UNSPECIFIED"} or any(
-        t.startswith(("APPARENT DIFF", "ADC_MAP", "ADC MAP")) for t in tokens
-    ):
-        return known(SequenceKind.ADC, 0.95, f"ImageType {image_type(h)}: apparent diffusion coefficient")
-    if tokens & {"FA", "COLFA", "COLOR FA", "TENSOR", "TENSOR_B0", "RA", "VR", "AD", "RD", "MD", "GFA"}:
-        return known(SequenceKind.DERIVED, 0.95, f"ImageType {image_type(h)}: a diffusion tensor map")
-    if tokens & {"RCBV", "RCBF", "CBV", "CBF", "MTT", "TTP", "TMAX", "PBP", "GBP", "RELCBF", "RELCBV", "RELMTT", "ASL"}:
-        return known(SequenceKind.PERFUSION, 0.95, f"ImageType {image_type(h)}: perfusion")
-    if tokens & {
-        "T1 MAP",
-        "T2 MAP",
-        "T2_STAR MAP",
-        "R2 MAP",
-        "R2_STAR MAP",
-        "T1_MAP",
-        "T2_MAP",
-        "B0",
-        "B1",
-        "FIELD_MAP",
-        "FMRI",
-        "BOLD",
-    }:
-        return known(SequenceKind.DERIVED, 0.9, f"ImageType {image_type(h)}: a computed map")
-    if derived and words.says(words.ADC, h):
-        return known(SequenceKind.ADC, 0.85, "derived, and the description says ADC")
-    if derived and words.says(words.TENSOR_MAP, h) and (h.b_values or words.says(words.DIFFUSION, h)):
-        return known(SequenceKind.DERIVED, 0.85, "derived, and the description names a tensor map")
-    return None
-
-
-# --- how it was acquired ---
+from triage.sequences.rule import Rule, known
 
 _CONTRASTS = {  # PS3.3 C.8.13.3.1.2
     "T1": SequenceKind.T1,
@@ -182,19 +77,22 @@ def acquisition_contrast(h: SeriesHeader) -> Identification | None:
 
 
 def diffusion(h: SeriesHeader) -> Identification | None:
+    """Diffusion-weighted images: by b-value, sequence name, ImageType, stated contrast, then by the description."""
     tokens = type_tokens(h)
     highest = max(h.b_values, default=None)
     if highest is not None and highest >= DIFFUSION_MIN_B:
         listed = ", ".join(f"{b:g}" for b in h.b_values)
         return known(SequenceKind.DWI, 0.95, f"b-values {listed} s/mm2")
-    named = re.search(r"(?:ep|ez|re)_b(\d+)", sequence_name(h))
+    named = vendors.B_VALUE.search(vendors.sequence_name(h))
     if named and float(named[1]) >= DIFFUSION_MIN_B:
         return known(SequenceKind.DWI, 0.9, f"sequence name {h.sequence_name}: b {named[1]} s/mm2")
-    if tokens & {"TRACEW", "TRACE", "DIFFUSION", "ISO"} and (
+    if tokens & vendors.DIFFUSION_WEIGHTED and (
         is_echo_planar(h) or "TRACEW" in tokens or h.acquisition_contrast == "DIFFUSION"
     ):
         return known(SequenceKind.DWI, 0.85, f"ImageType {image_type(h)}: diffusion weighted")
-    stated = h.acquisition_contrast.upper() == "DIFFUSION" or re.search(r"dwi|diff", sequence_name(h)) is not None
+    stated = (
+        h.acquisition_contrast.upper() == "DIFFUSION" or vendors.DIFFUSION.search(vendors.sequence_name(h)) is not None
+    )
     # Philips calls its diffusion ScanningSequence SE: without a b-value only the word tells it from T2
     worded = words.says(words.DIFFUSION, h) and not is_gradient_echo(h) and not is_inversion_recovery(h)
     if highest is not None or named:
@@ -213,13 +111,16 @@ def diffusion(h: SeriesHeader) -> Identification | None:
 
 
 def angiography(h: SeriesHeader) -> Identification | None:
+    """Time of flight and phase contrast: by the header's flags, the sequence name, then by the description."""
     for fact in ("time_of_flight", "phase_contrast"):
         if h.vendor.get(fact) == "YES":
             return known(SequenceKind.ANGIOGRAPHY, 0.9, f"{fact.replace('_', ' ')} acquisition")
     if h.vendor.get("angio_flag") == "Y" and words.says(words.ANGIOGRAPHY, h):
         return known(SequenceKind.ANGIOGRAPHY, 0.95, "AngioFlag Y, and the description says angiography")
-    if re.search(r"\btof|tof-|\bfl3d1r_t|pcax|\bfi3d", f"{sequence_name(h)} {ge_name(h)}"):
-        return known(SequenceKind.ANGIOGRAPHY, 0.9, f"sequence name {h.sequence_name or ge_name(h)}: angiography")
+    if vendors.ANGIOGRAPHY.search(vendors.all_names(h)):
+        return known(
+            SequenceKind.ANGIOGRAPHY, 0.9, f"sequence name {h.sequence_name or vendors.ge_name(h)}: angiography"
+        )
     gradient = is_gradient_echo(h) or not h.scanning_sequence
     if gradient and words.says(words.ANGIOGRAPHY, h) and (h.repetition_time_ms or 0.0) < 60.0:
         return known(
@@ -229,11 +130,13 @@ def angiography(h: SeriesHeader) -> Identification | None:
 
 
 def susceptibility(h: SeriesHeader) -> Identification | None:
+    """SWI: by ImageType or sequence name, else a long-TE gradient echo whose description says so."""
     tokens = type_tokens(h)
-    names = f"{sequence_name(h)} {ge_name(h)}"
-    if "SWI" in tokens or re.search(r"swi|swan", names):
+    if "SWI" in tokens or vendors.SUSCEPTIBILITY.search(vendors.all_names(h)):
         return known(
-            SequenceKind.SWI, 0.95, f"susceptibility weighted ({h.sequence_name or ge_name(h) or 'ImageType SWI'})"
+            SequenceKind.SWI,
+            0.95,
+            f"susceptibility weighted ({h.sequence_name or vendors.ge_name(h) or 'ImageType SWI'})",
         )
     if (
         words.says(words.SWI, h)
@@ -243,13 +146,6 @@ def susceptibility(h: SeriesHeader) -> Identification | None:
         return known(
             SequenceKind.SWI, 0.85, "long-TE gradient echo, and the description says susceptibility", timing(h)
         )
-    return None
-
-
-def phase_image(h: SeriesHeader) -> Identification | None:
-    component = h.vendor.get("complex_component", "")
-    if component in ("PHASE", "REAL", "IMAGINARY") or type_tokens(h) & {"P", "PHASE", "PHASE MAP", "VELOCITY"}:
-        return known(SequenceKind.DERIVED, 0.85, "phase, real or imaginary part: not a magnitude image")
     return None
 
 
@@ -268,21 +164,22 @@ def echo_planar_series(h: SeriesHeader) -> Identification | None:
 
 def ge_named_sequence(h: SeriesHeader) -> Identification | None:
     """GE's private pulse sequence name (0019,109C); CUBE FLAIR often has no TI in the header."""
-    name = ge_name(h)
+    name = vendors.ge_name(h)
     if "t2flair" in name.replace("-", "").replace(" ", ""):
         if flair_contradiction(h) is None:
             return known(SequenceKind.FLAIR, 0.95, f"GE pulse sequence {name.split()[0]}", timing(h))
         return None
-    if "t1flair" in name:
+    if vendors.GE_T1_FLAIR.search(name):
         return known(SequenceKind.T1, 0.85, f"GE pulse sequence {name.split()[0]}: T1-FLAIR", timing(h))
-    if re.search(r"bravo|cubet1", name):
+    if vendors.GE_T1.search(name):
         return known(SequenceKind.T1, 0.9, f"GE pulse sequence {name.split()[0]}", timing(h))
-    if re.search(r"cubet2\b", name) and not words.says(words.FLAIR, h):
+    if vendors.GE_T2.search(name) and not words.says(words.FLAIR, h):
         return known(SequenceKind.T2, 0.9, f"GE pulse sequence {name.split()[0]}", timing(h))
     return None
 
 
 def inversion_recovery(h: SeriesHeader) -> Identification | None:
+    """FLAIR, STIR, or T1 with an inversion pulse: by the inversion time, then by the echo time."""
     if not is_inversion_recovery(h):
         return None
     ti, te = h.inversion_time_ms, h.echo_time_ms
@@ -343,10 +240,11 @@ def _long_echo_inversion(h: SeriesHeader) -> Identification | None:
 
 
 def gradient_echo(h: SeriesHeader) -> Identification | None:
+    """T1 by a short echo time, T2* by a long one. Balanced steady state is neither."""
     if not is_gradient_echo(h):
         return None
     te, tr = h.echo_time_ms, h.repetition_time_ms
-    if words.says(words.BALANCED, h) or re.search(r"tfi3d|ci3d|tfi2d|fiesta|bffe", f"{sequence_name(h)} {ge_name(h)}"):
+    if words.says(words.BALANCED, h) or vendors.BALANCED.search(vendors.all_names(h)):
         return known(SequenceKind.UNKNOWN, 0.7, "balanced steady state: neither T1 nor T2, not measured", timing(h))
     if te is None:
         return None
@@ -360,10 +258,11 @@ def gradient_echo(h: SeriesHeader) -> Identification | None:
 
 
 def _prepared(h: SeriesHeader) -> bool:
-    return "MP" in h.sequence_variant or re.search(r"tfl3d|t1tfe|mprage|bravo", sequence_name(h)) is not None
+    return "MP" in h.sequence_variant or vendors.PREPARED_T1.search(vendors.sequence_name(h)) is not None
 
 
 def spin_echo(h: SeriesHeader) -> Identification | None:
+    """T1, T2 or proton density by TR and TE. Without a stated TI, only the word can tell FLAIR from T2."""
     te, tr = h.echo_time_ms, h.repetition_time_ms
     if te is None or tr is None or is_gradient_echo(h) or words.says(words.STIR, h):
         return None
@@ -399,8 +298,9 @@ _WORDS_ALONE = (
 
 
 def description_without_timing(h: SeriesHeader) -> Identification | None:
-    """Only where the header has no timing at all (anonymised or converted objects): there is no physics for the words
-    to contradict.
+    """The words alone, and only where the header has no timing at all (anonymised or converted objects).
+
+    No physics can contradict the words there.
     """
     if any(value is not None for value in (h.repetition_time_ms, h.echo_time_ms, h.inversion_time_ms)):
         return None

@@ -1,5 +1,7 @@
-"""Words technologists write: a series' description in, what it claims out. Descriptions only ever break ties (see
-triage/sequences.py).
+"""The words that technologists write: a series' description in, what it claims out.
+
+Technologists choose descriptions freely and copy them between protocols. So the rules ask the timing first, and words
+decide only what the timing leaves open (``rules.py``).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ import re
 
 from triage.model import SeriesHeader
 
-# Separators become spaces so that \b works on "tirm_tra_dark-fluid"; "+" stays, it means contrast ("T1+C", "+Gd").
+# Separators become spaces, so that \b works on "tirm_tra_dark-fluid". "+" stays: it means contrast ("T1+C", "+Gd").
 _SEPARATORS = re.compile(r"[_\-./\\^*:,;()\[\]]+")
 
 FLAIR = re.compile(r"flair|dark ?fluid|fluid atten|\btirm\b|\bfluide? sombre\b")
@@ -65,17 +67,17 @@ def normalised(text: str) -> str:
 
 
 def described(header: SeriesHeader) -> str:
-    """What the series' own words are. ProtocolName only when there is no description: on GE it names the whole
-    examination.
-    """
+    """The series' own words: its description, or ProtocolName without one (on GE it names the whole examination)."""
     return normalised(header.series_description or header.protocol_name)
 
 
 def says(pattern: re.Pattern[str], header: SeriesHeader) -> bool:
+    """Whether the series' own words contain the pattern."""
     return pattern.search(described(header)) is not None
 
 
 def says_pre_contrast(header: SeriesHeader) -> bool:
+    """'pre', 'ohne KM', 'sans gado', 'C-', ..."""
     return says(PRE_CONTRAST, header)
 
 

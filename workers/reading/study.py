@@ -19,7 +19,8 @@ from pydicom import Dataset, dcmread
 
 from triage.errors import Misconfigured, NotAssessable
 from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
-from triage.sequences.identify import identify_study, rank
+from triage.sequences.choose import rank
+from triage.sequences.identify import identify_study
 from workers.reading.frames import Frame, frames_of, patient_of, series_header, study_of, text
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.builders_dicom import ENHANCED_MR, a_header
-from triage.model import Identification, SequenceKind, Series, SeriesHeader
-from triage.sequences.identify import choose, identify, identify_study, rank
+from triage.model import SequenceKind, SeriesHeader
+from triage.sequences.identify import identify, identify_study
 
 K = SequenceKind
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -342,9 +342,6 @@ def test_a_reformat_is_less_sure_than_its_source() -> None:
     )
 
 
-# --- study level ---
-
-
 def t1(number: int, description: str = "AX T1", agent: str = "", **more: Any) -> SeriesHeader:
     return h(
         "SE",
@@ -399,94 +396,3 @@ def test_flair_after_contrast_says_so() -> None:
     found = identify_study([flair(1), t1(2, agent="Gadovist"), flair(3)])
     assert not any("contrast agent" in r for r in found[0].reasons)
     assert any("contrast agent" in r for r in found[2].reasons)
-
-
-# --- choosing ---
-
-
-def a_series(
-    uid: str,
-    *,
-    kind: SequenceKind = K.FLAIR,
-    confidence: float = 0.95,
-    reasons: tuple[str, ...] = ("r",),
-    **header: Any,
-) -> Series:
-    values = {"frame_count": 40, "slice_thickness_mm": 4.0, "orientation": "axial", **header}
-    return Series(a_header(series_instance_uid=uid, **values), Identification(kind, confidence, reasons))
-
-
-CHOICES = [
-    pytest.param(
-        {"frame_count": 15}, {"frame_count": 40, "series_number": 1}, "whole brain", id="whole-brain-over-slab"
-    ),
-    pytest.param(
-        {"image_type": ("DERIVED", "SECONDARY", "MPR"), "frame_count": 60}, {}, "original", id="original-over-reformat"
-    ),
-    pytest.param(
-        {"reasons": ("acquired after series 2, which states a contrast agent",)},
-        {},
-        "before contrast",
-        id="before-contrast",
-    ),
-    pytest.param({"orientation": "coronal"}, {}, "axial", id="axial-over-coronal"),
-    pytest.param(
-        {"orientation": "coronal"},
-        {"orientation": "sagittal", "mr_acquisition_type": "3D"},
-        "3-D",
-        id="3d-sagittal-over-coronal",
-    ),
-    pytest.param({"frame_count": 30}, {"frame_count": 40}, "more slices", id="more-slices"),
-    pytest.param({"series_number": 3}, {"series_number": 4}, "later repeat", id="later-repeat"),
-    pytest.param(
-        {"acquisition_time": time(9)}, {"acquisition_time": time(9, 5)}, "later repeat", id="later-repeat-by-time"
-    ),
-    pytest.param({"confidence": 0.6}, {"confidence": 0.95}, "surer", id="surer"),
-    pytest.param(
-        {"image_type": ("ORIGINAL", "PRIMARY", "M", "ND")},
-        {"image_type": ("ORIGINAL", "PRIMARY", "M", "NORM")},
-        "normalised",
-        id="normalised",
-    ),
-]
-
-
-@pytest.mark.parametrize("turned", [False, True], ids=["worse-first", "better-first"])
-@pytest.mark.parametrize(("worse", "better", "reason"), CHOICES)
-def test_choose(worse: dict[str, Any], better: dict[str, Any], reason: str, turned: bool) -> None:
-    candidates = [a_series("worse", **worse), a_series("better", **better)]
-    choice = choose(candidates[::-1] if turned else candidates, K.FLAIR)
-    assert choice is not None
-    assert choice.series.header.series_instance_uid == "better"
-    assert reason in choice.reasons[-1]
-    assert [uid for uid, _ in choice.passed_over] == ["worse"]
-    assert choice.passed_over[0][1]
-
-
-DWI_CHOICES = [
-    pytest.param({"b_values": (0.0, 3000.0)}, {"b_values": (0.0, 1000.0)}, id="b1000-over-b3000"),
-    pytest.param(
-        {"b_values": (0.0, 1000.0), "frame_count": 200},
-        {"b_values": (1000.0,), "image_type": ("DERIVED", "PRIMARY", "DIFFUSION", "TRACEW")},
-        id="trace-over-directions",
-    ),
-]
-
-
-@pytest.mark.parametrize(("worse", "better"), DWI_CHOICES)
-def test_choose_diffusion(worse: dict[str, Any], better: dict[str, Any]) -> None:
-    choice = choose([a_series("worse", kind=K.DWI, **worse), a_series("better", kind=K.DWI, **better)], K.DWI)
-    assert choice is not None
-    assert choice.series.header.series_instance_uid == "better"
-
-
-def test_choose_none_of_the_kind() -> None:
-    assert choose([a_series("a", kind=K.T2)], K.FLAIR) is None
-    assert rank([], K.FLAIR) == ()
-
-
-def test_choose_the_only_one() -> None:
-    choice = choose([a_series("a"), a_series("b", kind=K.T2)], K.FLAIR)
-    assert choice is not None
-    assert choice.reasons == ("r", "the only series of its kind")
-    assert choice.passed_over == ()

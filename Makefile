@@ -1,7 +1,7 @@
 # One word per chore. `make demo` and `make test` set up everything they need on a fresh Debian or Ubuntu machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo serve test lint types check bench clean
+.PHONY: help setup peers demo serve test lint types check bench docs clean
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -21,6 +21,7 @@ help:
 	@echo "make types   static types"
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
+	@echo "make docs    docs/settings.md, from the settings classes"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
 	@echo "make clean   remove what the chores above made, except the state of a node"
 
@@ -59,6 +60,9 @@ check: lint types test
 bench: $(READY)
 	@for name in accuracy accuracy.engines ingest real_pairs time_to_flag; do \
 		echo "== bench.$$name"; $(PYTHON) -m bench.$$name || exit; done
+
+docs: $(READY)
+	@$(PYTHON) -m scripts.settings_reference
 
 clean:
 	rm -rf .venv .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo build dist bench/out

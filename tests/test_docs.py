@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel
 
 from listener.commands.main import app
+from scripts import settings_reference
 from triage.errors import Misconfigured
 from workers import config
 from workers.config import Settings
@@ -24,6 +25,8 @@ from workers.config import Settings
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMED = [pytest.param(path, id=path.name) for path in DOCUMENTS]
+PATTERN_SECTIONS = ("bithalamic", "focal_white_matter", "cortical_diffusion", "global_oedema")
+SECTIONS = [type(value) for name, value in Settings() if name != "triage"]
 PROGRAM = Path(sys.executable).with_name("icansee")
 
 
@@ -85,9 +88,23 @@ def test_the_settings_file_holds_the_defaults() -> None:
     assert config.load(ROOT / "config.yaml") == Settings()
 
 
-def test_the_settings_file_names_every_key() -> None:
-    written = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    assert sorted(keys_of(written)) == sorted(settings_keys())
+def test_the_settings_file_names_what_a_site_decides() -> None:
+    """All keys of the node, and of the core the limits of the patterns."""
+    written = set(keys_of(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))))
+    left_out = set(settings_keys()) - written
+    assert written <= set(settings_keys())
+    assert {key.split(".")[0] for key in left_out} == {"triage"}
+    assert {key for key in left_out if key.split(".")[1] in PATTERN_SECTIONS} == set()
+    assert {key for key in written if key.startswith("triage.") and key.split(".")[1] not in PATTERN_SECTIONS} == {
+        "triage.threads"
+    }
+
+
+def test_the_settings_file_and_the_reference_say_the_same() -> None:
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8").split("\ntriage:")[0]
+    comments = re.findall(r"^  (\w+): .*?# (.*)$", text, re.MULTILINE)
+    said = [(name, value) for section in SECTIONS for name, value in settings_reference.meanings(section).items()]
+    assert sorted(comments) == sorted(said)
 
 
 def test_every_setting_is_explained() -> None:
@@ -225,7 +242,7 @@ def log_events() -> set[str]:
 @pytest.mark.parametrize("path", NAMED)
 def test_settings_that_are_named_exist(path: Path) -> None:
     """`listener.peers` and the like: a name that begins with a section and is no file and no log event."""
-    known = set(settings_keys())
+    known = set(settings_keys()) | {table.path for table in settings_reference.tables()}
     names = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", path.read_text(encoding="utf-8"))
     no_settings = log_events() | {"index.db"}
     mentioned = {name for name in names if name.split(".")[0] in known and not name.endswith(".py")} - no_settings

@@ -19,6 +19,7 @@ from workers.settings import NodeSettings
 class Settings(NodeSettings):
     """The whole of config.yaml."""
 
+    # everything that can change a result; its digest is part of every result
     triage: TriageSettings = Field(default_factory=TriageSettings)
 
     @field_validator("triage", mode="before")

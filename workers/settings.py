@@ -1,5 +1,8 @@
-"""The sections of config.yaml as frozen values, and the settings of a process that does not measure. Light: the door's
-processes import this, and neither the measurement core nor a YAML reader."""
+"""The sections of config.yaml as frozen values, without the ``triage`` section.
+
+The processes of the door import this and load neither the measurement core nor a YAML reader. The comment above a field
+is its description in docs/settings.md.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,24 @@ class Section(BaseModel):
 class Peer(Section):
     """One sender that may talk to the node. Outside loopback only listed peers are answered."""
 
+    # calling AE title of this sender
     ae_title: AeTitle
-    hosts: tuple[str, ...] = Field(
-        default=(), description="addresses or networks, e.g. 10.1.2.3 or 10.1.0.0/16; empty: any address"
-    )
-    certificates: tuple[Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|CN=.+)$")], ...] = Field(
-        default=(), description="of which it must show one (TLS with client_ca): sha256:<fingerprint> or CN=<name>"
-    )
-    user: str | None = Field(default=None, description="user name that it must give in the association request")
-    passcode: str | None = Field(default=None, description="and the passcode to it")
+    # addresses or networks it may call from, e.g. 10.1.2.3 or 10.1.0.0/16; empty: any address
+    hosts: tuple[str, ...] = ()
+    # client certificates, of which it must show one (needs listener.tls.client_ca): sha256:<fingerprint> or
+    # CN=<name>
+    certificates: tuple[Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|CN=.+)$")], ...] = ()
+    # user name it must give in the association request
+    user: str | None = None
+    # passcode it must give with the user name
+    passcode: str | None = None
+    # associations it may have open at the same time; null: only the listener's limits
     max_associations: Annotated[int, Field(ge=1)] | None = None
-    max_instances_per_s: Positive | None = Field(
-        default=None, description="in each receiving process; more has to wait"
-    )
+    # objects it may send to each receiving process; a faster sender waits for its answers; null: no limit
+    max_instances_per_s: Positive | None = None
+    # its larger objects are refused with 0xA700; null: listener.max_object_bytes
     max_object_bytes: Annotated[int, Field(ge=1)] | None = None
+    # its silent associations end after this time; null: listener.idle_timeout_s
     idle_timeout_s: Positive | None = None
 
     @field_validator("hosts")
@@ -48,62 +55,92 @@ class Peer(Section):
 class TlsSettings(Section):
     """TLS at the DICOM port (BCP 195: 1.2 or newer, forward secrecy). Without client_ca no client certificate is asked."""
 
-    certificate: Path = Field(description="PEM, with its chain")
-    private_key: Path = Field(description="PEM")
-    client_ca: Path | None = Field(
-        default=None, description="PEM; senders must show a certificate signed by one of these"
-    )
+    # our certificate with its chain, PEM
+    certificate: Path
+    # private key of our certificate, PEM
+    private_key: Path
+    # CA certificates, PEM; a sender must show a certificate signed by one of them; null: none is asked for
+    client_ca: Path | None = None
 
 
 class ClientTlsSettings(Section):
     """TLS when we call somebody."""
 
-    ca: Path = Field(description="PEM; the other side must show a certificate signed by one of these")
-    certificate: Path | None = Field(default=None, description="PEM, ours, when the other side asks for one")
-    private_key: Path | None = Field(default=None, description="PEM")
+    # CA certificates, PEM; the other side must show a certificate signed by one of them
+    ca: Path
+    # our certificate, PEM, for a server that asks for one
+    certificate: Path | None = None
+    # private key of our certificate, PEM
+    private_key: Path | None = None
+    # the certificate of the other side must name the host we call
     check_hostname: bool = True
 
 
 class DicomTarget(Section):
     """A DICOM node that we call."""
 
+    # AE title of the node we call
     ae_title: AeTitle
+    # its host name or address
     host: str
+    # its DICOM port
     port: Annotated[int, Field(ge=1, le=65535)] = 104
+    # TLS settings for the call; null: no TLS
     tls: ClientTlsSettings | None = None
 
 
 class ReportTarget(DicomTarget):
     """Where a requester of storage commitment wants to hear about it."""
 
-    same_association: bool = Field(default=False, description="try the requester's own association first")
+    # try the requester's own association first
+    same_association: bool = False
 
 
 class CommitmentSettings(Section):
+    # answer storage commitment requests; an image counts as safe when it is flushed to this disk
     enabled: bool = True
+    # where requesters hear the result, e.g. [{ae_title: PACS, host: 10.1.2.3, port: 104}]; others hear it on the
+    # association of their request
     report_to: tuple[ReportTarget, ...] = ()
+    # pause before the node calls an unreachable requester again; it doubles up to an hour
     retry_s: Positive = 60.0
+    # a request that cannot be reported for this long is dropped, with an error in the log
     give_up_after_s: Positive = 172800.0
 
 
 class ListenerSettings(Section):
+    # our AE title; an association that calls another one is refused
     ae_title: AeTitle = "ICANSEE"
+    # address to listen on; 0.0.0.0 for all (then list the senders under peers)
     host: str = "127.0.0.1"
+    # TCP port of the DICOM listener; 0 takes a free one
     port: Port = 11112
+    # receiving processes; more of them help with several fast senders
     processes: Annotated[int, Field(ge=1, le=64)] = 1
+    # largest protocol data unit (PDU) we announce
     max_pdu_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    # open associations in all
     max_associations: Annotated[int, Field(ge=1)] = 100
+    # open associations from one address
     max_associations_per_address: Annotated[int, Field(ge=1)] = 50
+    # larger DICOM objects are refused
     max_object_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    # an association without any message for this long is ended
     idle_timeout_s: Positive = 60.0
+    # time to negotiate an association
     acse_timeout_s: Positive = 15.0
-    pdu_timeout_s: Positive = Field(default=60.0, description="a PDU that was begun must be whole after this long")
-    stop_grace_s: Annotated[float, Field(ge=0)] = Field(
-        default=10.0, description="how long open associations may go on when the listener is stopped"
-    )
+    # a PDU must be complete this long after its first byte
+    pdu_timeout_s: Positive = 60.0
+    # open associations may go on for this long when the listener stops
+    stop_grace_s: Annotated[float, Field(ge=0)] = 10.0
+    # who may send, e.g. [{ae_title: PACS, hosts: [10.1.2.3, 10.1.4.0/24]}]; empty: only this machine; more keys:
+    # listener.peers[] in docs/settings.md
     peers: tuple[Peer, ...] = ()
+    # SOP Class UIDs to store besides MR, SR, SEG, SC, presentation states and PDF
     extra_storage_classes: tuple[str, ...] = ()
+    # TLS 1.2 or newer at the port, {certificate: a.pem, private_key: b.pem, client_ca: c.pem}; null: no TLS
     tls: TlsSettings | None = None
+    # stream (fast) or stock (pynetdicom's own, slower)
     receive_path: Literal["stream", "stock"] = "stream"
 
     @model_validator(mode="before")
@@ -129,13 +166,18 @@ class ListenerSettings(Section):
 class StoreSettings(Section):
     """state_dir belongs to one host, shared_dir to all of them."""
 
+    # folder of everything the node keeps: images, index, prepared baselines, results
     state_dir: Path = Path("state")
-    shared_dir: Path | None = Field(
-        default=None, description="images, results and prepared baselines of several hosts; empty: in state_dir"
-    )
+    # folder on a file system that several hosts share, for images, prepared baselines and results; needs
+    # index.url and queue.url; null: in state_dir
+    shared_dir: Path | None = None
+    # with less free space than this, images are refused (0xA700) instead of half stored
     min_free_bytes: Annotated[int, Field(ge=0)] = 2 << 30
+    # delete images of a study this long after it came, when it is assessed, delivered and nobody's baseline; null: never
     retention_days: Annotated[int, Field(ge=1)] | None = None
+    # with less free space than this, delete the oldest such studies of any age, never those of the last day; null: never
     clean_below_bytes: Annotated[int, Field(ge=0)] | None = None
+    # also delete studies that a sender knows to be safe here by storage commitment
     delete_committed: bool = False
 
     @property
@@ -145,20 +187,27 @@ class StoreSettings(Section):
 
 
 class IndexSettings(Section):
-    url: str | None = Field(default=None, description="SQLAlchemy URL; empty: SQLite (WAL) in the state folder")
+    # SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/icansee; null: SQLite in state_dir
+    url: str | None = None
 
 
 class QueueSettings(Section):
-    url: str | None = Field(
-        default=None, description="redis:// URL; empty: the node starts its own server on a loopback socket"
-    )
+    # Redis URL, e.g. redis://:password@host:6379/0; null: icansee serve runs its own broker
+    url: str | None = None
+    # a study of a dead worker is taken up again after this long
     lease_s: Positive = 30.0
+    # pause between two searches of the beat for studies that are due
     sweep_every_s: Positive = 5.0
+    # attempts before a study is shown as failed
     max_attempts: Annotated[int, Field(ge=1)] = 4
-    # a study that kills its worker does so each time; one whose worker is killed by something else deserves more patience
+    # attempts before a study whose last worker was killed (power, memory, kill -9) is shown as failed; more than
+    # max_attempts, because the cause may lie outside the study
     max_killed_attempts: Annotated[int, Field(ge=1)] = 8
+    # pause before the second attempt; it doubles up to 300 s
     retry_delay_s: Positive = 10.0
+    # an assessment that takes longer is ended and counts as an attempt
     task_time_limit_s: Positive = 600.0
+    # studies assessed at the same time; each needs about 1 GB of memory and triage.threads cores
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
 
     @model_validator(mode="after")
@@ -173,37 +222,54 @@ class QueueSettings(Section):
 class PacsQuerySettings(DicomTarget):
     """A PACS that is asked how many images a study has."""
 
+    # level of the C-FIND request
     level: Literal["STUDY", "SERIES", "IMAGE"] = "SERIES"
+    # pause between two requests for one study
     every_s: Positive = 20.0
 
 
 class ArrivalSettings(Section):
-    # the fallback; images that come later reopen the study: waiting longer would only delay what is there
+    # a study without a new image for this long counts as complete, when nothing else tells; later images reopen it, so
+    # waiting longer would only delay what is there
     quiet_period_s: Positive = 20.0
+    # a FLAIR series without gaps gets a first look this long after its last image
     flair_settle_s: Annotated[float, Field(ge=0)] = 1.0
+    # accept performed procedure steps (MPPS): they tell when a study is complete and how many images it has
     mpps: bool = True
+    # accept instance availability notices (IAN), for the same purpose
     availability_notices: bool = True
+    # PACS that the node asks (C-FIND) how many images a study has, {ae_title: PACS, host: 10.1.2.3, port: 104,
+    # level: SERIES}; null: none
     query: PacsQuerySettings | None = None
 
 
 class BaselineSettings(Section):
+    # an older study is no baseline (without an infusion date: days before the follow-up)
     latest_days_before_infusion: Annotated[int, Field(ge=1)] = 365
+    # measure a baseline when it arrives, so that the follow-up is fast
     prepare_ahead: bool = True
 
 
 class WebSettings(Section):
+    # address to listen on
     host: str = "127.0.0.1"
+    # TCP port of page and API; 0 takes a free one
     port: Port = 8042
-    allowed_hosts: tuple[str, ...] = Field(
-        default=(), description="names a browser may use; empty: loopback names when bound to loopback, else any"
-    )
+    # host names a browser may use; empty: loopback names when bound to loopback, else any
+    allowed_hosts: tuple[str, ...] = ()
 
 
 class AuditSettings(Section):
+    # audit repository, e.g. audit.hospital; null: no audit messages
     host: str | None = None
+    # TLS port of the audit repository
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    # TLS settings, {ca: ca.pem, certificate: ours.pem, private_key: ours.key, check_hostname: true}; required
+    # with host
     tls: ClientTlsSettings | None = None
+    # our name in the messages; null: the AE title
     source_id: str | None = None
+    # messages kept while the repository is away; the oldest are dropped first
     spool_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
 
     @model_validator(mode="after")
@@ -214,22 +280,34 @@ class AuditSettings(Section):
 
 
 class LogSettings(Section):
+    # least severe events that are logged: debug, info, warning or error
     level: Literal["debug", "info", "warning", "error"] = "info"
+    # json (one object per line) or console
     format: Literal["console", "json"] = "json"
 
 
 class NodeSettings(Section):
     """config.yaml without the ``triage`` section: all that the processes need which do not measure."""
 
+    # the DICOM listener: C-STORE and C-ECHO
     listener: ListenerSettings = ListenerSettings()
+    # storage commitment: senders ask which of their images are safe here
     commitment: CommitmentSettings = CommitmentSettings()
+    # files
     store: StoreSettings = StoreSettings()
+    # the database about the files; it is rebuilt from them if it is lost
     index: IndexSettings = IndexSettings()
+    # who works on what
     queue: QueueSettings = QueueSettings()
+    # when a study is complete enough to be looked at
     arrival: ArrivalSettings = ArrivalSettings()
+    # which earlier study a follow-up is compared with
     baseline: BaselineSettings = BaselineSettings()
+    # worklist page and HTTP API (read only, no log-in: put it behind the site's own)
     web: WebSettings = WebSettings()
+    # DICOM audit messages (PS3.15 A.5) to a syslog server over TLS; they name patients
     audit: AuditSettings = AuditSettings()
+    # events on stderr, without patient data
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -30,15 +30,13 @@ GAUGES = {
     "index_rows_waiting": "objects that are acknowledged and not in the index yet",
     "index_incomplete": "1 while rows are missing in the index and a scan is due",
 }
-
-
+# what ``/healthz`` can complain of
 PARTS = ("index", "broker", "disk", "queue", "sweeper")
-"""What ``/healthz`` can complain of."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What the site's own check found (listener.web.app.health_of)."""
+    """What the site's own check found (listener.web.health.health_of)."""
 
     problems: tuple[str, ...]
     free_bytes: int

@@ -17,7 +17,7 @@ HOMES = {
     "alembic": {"workers.index.migrations"} | REVISIONS,
     "yaml": {"workers.config"},
     "structlog": {"workers.log"},
-    "fastapi": {"listener.web.app"},
+    "fastapi": {"listener.web.api", "listener.web.app"},
     "starlette": {"listener.web.app"},
     "uvicorn": {"listener.web.app"},
     "prometheus_client": {"listener.web.metrics"},

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from listener.web import app as web
-from listener.web.app import Site, create_app
+from listener.web import health
+from listener.web.app import create_app
+from listener.web.site import Site
 from tests.fake_index import InMemoryIndex
 from tests.fakes import SUSPECTED, FakeClock, Verdict, an_assessment, an_instance, some_images
 from triage.errors import Transient
@@ -221,13 +222,13 @@ class TestHealth:
         alive.parent.mkdir(parents=True, exist_ok=True)
         alive.touch()
         assert self.problems(node) == []
-        silent = time.time() - web.SWEEPER_SILENT_S - 5
+        silent = time.time() - health.SWEEPER_SILENT_S - 5
         os.utime(alive, (silent, silent))
         assert self.problems(node) == ["sweeper"]
 
     def test_nobody_takes_a_due_study(self, node: Node) -> None:
         node.waiting()
-        node.clock.advance(web.LONGEST_DUE_S)
+        node.clock.advance(health.LONGEST_DUE_S)
         assert self.problems(node) == []
         node.clock.advance(1)
         assert self.problems(node) == ["queue"]

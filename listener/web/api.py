@@ -1,0 +1,60 @@
+"""A site in, the JSON API, the metrics and the health check out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Path
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from listener.web.health import health_of
+from listener.web.site import Site
+from listener.web.worklist import open_worklist
+
+# Begins with a digit: "." and ".." are no study.
+Uid = Annotated[str, Path(pattern=r"^[0-9][0-9.]{0,63}$")]
+
+
+def add_api(app: FastAPI, site: Site) -> None:
+    """Add the routes that answer with data."""
+
+    @app.get("/api/studies")
+    def studies() -> list[dict[str, Any]]:
+        return open_worklist(site.index, now=site.now())
+
+    @app.get("/api/studies/{uid}")
+    def study(uid: Uid) -> dict[str, Any]:
+        return document_of(site, uid)
+
+    @app.get("/api/studies/{uid}/versions")
+    def versions(uid: Uid) -> list[dict[str, Any]]:
+        return site.index.assessments(uid)
+
+    @app.get("/api/studies/{uid}/evidence.png")
+    def picture(uid: Uid) -> FileResponse:
+        path = site.results.picture(uid)
+        if path is None:
+            raise HTTPException(404, "no picture of this study")
+        return FileResponse(path, media_type="image/png")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        from listener.web.metrics import CONTENT_TYPE, Health, door_numbers, render
+
+        facts, state_dir = health_of(site), site.settings.store.state_dir.absolute()
+        health = Health(tuple(facts["problems"]), facts["free_bytes"], facts["oldest_due_s"], facts["due"])
+        return Response(render(door_numbers(state_dir), site.index, health, state_dir), media_type=CONTENT_TYPE)
+
+    @app.get("/healthz")
+    def health() -> JSONResponse:
+        facts = health_of(site)
+        return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
+
+
+def document_of(site: Site, uid: str) -> dict[str, Any]:
+    """The newest decision of a study; 404 without one."""
+    document = site.index.assessment(uid)
+    if document is not None:
+        return document
+    row = site.index.study(uid)
+    raise HTTPException(404, "no such study" if row is None else f"no decision yet (state {row.state.value})")

@@ -1,0 +1,22 @@
+"""The parts of a node that the pages and the API read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from workers.config import Settings
+from workers.outputs.results import ResultFolder
+from workers.ports import StudyIndex
+
+
+@dataclass(frozen=True)
+class Site:
+    """Settings, index and results of a node, and what can be asked of it."""
+
+    settings: Settings
+    index: StudyIndex
+    results: ResultFolder
+    ping_broker: Callable[[], str]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)

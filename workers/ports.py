@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workers.announcements import Announcement, Source, StudyCount
+
+if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at run time
+    from triage.assessment import Assessed
+    from triage.baseline import Candidate
+    from triage.draft import Context
+    from triage.model import BaselineChoice, SequenceKind, Study, StudyImages
+    from triage.preparation import PreparedBaseline
 
 
 class StudyState(StrEnum):
@@ -207,3 +214,48 @@ class Bell(Protocol):
 class Clock(Protocol):
     def now(self) -> datetime:
         """Current time, UTC, timezone-aware."""
+
+
+class Reader(Protocol):
+    """DICOM files into images; raises NotAssessable for a study that holds none, Transient when a file cannot be
+    read."""
+
+    def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
+        """Volumes of ``kinds`` only (None: all); the Study lists every series."""
+
+    def describe(self, paths: Sequence[Path]) -> Study:
+        """Headers only: the study with its series recognised."""
+
+
+class Engine(Protocol):
+    """The measurement core with its atlas and settings bound."""
+
+    @property
+    def versions(self) -> Mapping[str, str]: ...
+
+    def warm_up(self) -> None:
+        """Load now what the first study would otherwise wait for."""
+
+    def choose_baseline(
+        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
+    ) -> BaselineChoice: ...
+
+    def prepare_baseline(self, images: StudyImages) -> PreparedBaseline: ...
+
+    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed: ...
+
+    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed: ...
+
+
+class ResultFiles(Protocol):
+    def write(self, study_instance_uid: str, revision: int, outcome: Assessed) -> None:
+        """Document and evidence of one stored decision."""
+
+
+class PreparedStorage(Protocol):
+    """How a prepared baseline lies in a folder."""
+
+    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
+        """Whole or not at all."""
+
+    def load(self, folder: Path) -> PreparedBaseline | None: ...

@@ -62,8 +62,9 @@ def assess(
 
 
 def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: Path | None) -> Assessed:
-    from workers.container import DicomReader, TriageEngine
     from workers.reading import study as dicom
+    from workers.reading.reader import DicomReader
+    from workers.studies.engine import TriageEngine
     from workers.studies.folders import STEPS, assess_folders
 
     settings = load_settings(config)

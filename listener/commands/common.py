@@ -57,9 +57,9 @@ def existing_index(settings: Settings) -> StudyIndex:
         Transient: the database is away.
     """
     require_index(settings)
-    from workers.container import open_index
+    from workers.container import node_index
 
-    return open_index(settings)
+    return node_index(settings)
 
 
 def require_index(settings: Settings) -> None:

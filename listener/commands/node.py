@@ -44,7 +44,8 @@ def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
     settings = _begin(config, "worker", parent)
     from celery import signals
 
-    from workers.container import open_deps, open_files
+    from workers.container import open_deps
+    from workers.files.store import open_files
     from workers.queue.app import CeleryBell, make_app, make_worker_app, run_worker
     from workers.queue.broker import broker_url
 
@@ -67,11 +68,11 @@ def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
 def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Notice complete studies and ring for what is due."""
     settings = _begin(config, "beat", parent)
-    from workers.arrival import sweeper
+    from workers.queue import beat as loop
 
     def run(stop: threading.Event) -> None:
         announce(ready_file(settings, "beat"))
-        sweeper.run(settings, stop)
+        loop.run(settings, stop)
 
     _run(settings, "beat", run)
 

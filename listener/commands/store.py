@@ -83,7 +83,7 @@ def clean(
     index = existing_index(settings)
     from datetime import UTC, datetime
 
-    from workers.container import open_files
+    from workers.files.store import open_files
     from workers.operations.retention import keeps, retention_of
 
     retention = retention_of(settings, index, open_files(settings))

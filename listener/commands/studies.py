@@ -227,9 +227,9 @@ def _remark_decided(index: StudyIndex, changed: set[str]) -> None:
 
 
 def _index(settings: Settings) -> StudyIndex:
-    from workers.container import open_index
+    from workers.container import node_index
 
-    return open_index(settings)
+    return node_index(settings)
 
 
 def _ring(settings: Settings, study_uid: str) -> None:

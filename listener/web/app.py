@@ -87,11 +87,14 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers.container import open_index, open_results
+    from workers.container import node_index, open_results
 
     listening = _bind(settings)
     site = Site(
-        settings, open_index(settings), open_results(settings), lambda: broker.ping(broker.broker_url(settings))
+        settings,
+        node_index(settings),
+        open_results(settings),
+        lambda: broker.ping(broker.broker_url(settings)),
     )
     server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, access_log=False, server_header=False))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``

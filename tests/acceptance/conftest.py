@@ -15,7 +15,8 @@ from bench import real_pairs as real
 from listener.commands import main as cli
 from triage.model import StudyImages
 from triage.preparation import PreparedBaseline
-from workers import container
+from workers.studies import engine
+from workers.studies.engine import TriageEngine
 
 
 @dataclass
@@ -51,7 +52,7 @@ def assess_here(followup: Path, baseline: Path, results: Path) -> dict[str, Any]
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container, "TriageEngine", RememberingEngine)
+        patch.setattr(engine, "TriageEngine", RememberingEngine)
         patch.setattr(sys, "argv", ["icansee", *real.command(followup, baseline, results)[3:]])
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -60,7 +61,7 @@ def assess_here(followup: Path, baseline: Path, results: Path) -> dict[str, Any]
     return real.read_document(results)
 
 
-class RememberingEngine(container.TriageEngine):
+class RememberingEngine(TriageEngine):
     """The engine of the node, preparing each baseline once per session."""
 
     prepared: ClassVar[dict[str, PreparedBaseline]] = {}

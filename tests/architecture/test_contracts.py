@@ -74,6 +74,7 @@ def test_every_pattern_is_independent() -> None:
             "listener/node/running.py", "import listener.services.service", "the listener", id="node, services"
         ),
         pytest.param("listener/unplaced.py", "", "the listener", id="a file of the listener without a layer"),
+        pytest.param("workers/files/swap.py", "import workers.studies.deps", "the workers by folder", id="upwards"),
         pytest.param("workers/studies/assess.py", "import celery", "use cases", id="queue in a use case"),
         pytest.param(
             "workers/files/dataset_head.py", "import workers.index.sql", "reading DICOM", id="database while reading"

@@ -13,7 +13,7 @@ from triage.errors import Transient
 from workers.config import Settings
 from workers.log import get_logger
 from workers.queue import tasks
-from workers.studies.assess import Deps
+from workers.studies.deps import Deps
 
 log = get_logger(__name__)
 

@@ -14,7 +14,7 @@ from celery.exceptions import TimeLimitExceeded
 from triage.errors import Transient
 from workers.log import get_logger
 from workers.studies import assess as usecases
-from workers.studies.assess import Deps
+from workers.studies.deps import Deps
 
 log = get_logger(__name__)
 

@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from triage.baseline import Candidate
 from triage.decision import keep_priority
 from triage.errors import NotAssessable, Transient
-from triage.model import BaselineChoice, SequenceKind, Stage, Study, StudyImages
+from triage.model import SequenceKind, Stage, StudyImages
 from triage.report.contents import Assessment
 from workers import announcements
 from workers.backoff import Backoff
-from workers.config import Settings
 from workers.log import bind, brief, get_logger, study_hash
-from workers.ports import Bell, Claim, Clock, InstanceFiles, StudyIndex, StudyRow, StudyState
+from workers.ports import (
+    Bell,
+    Claim,
+    StudyIndex,
+    StudyRow,
+    StudyState,
+)
 from workers.studies import refusals
-from workers.studies.baselines import BaselineShelf, Comparison, compare_with, earlier_documents, reopen_followups
+from workers.studies.baselines import Comparison, compare_with, context_of, reopen_followups
+from workers.studies.deps import Deps
+from workers.studies.identity import study_of
 from workers.studies.lease import Lease, LeaseLost, hold
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
-    from triage.draft import Context
-    from triage.preparation import PreparedBaseline
 
 log = get_logger(__name__)
 
@@ -52,59 +54,6 @@ class Result(StrEnum):
     LEASE_LOST = "lease_lost"
     RETRY = "retry"
     FAILED = "failed"
-
-
-class Reader(Protocol):
-    """DICOM files into images; raises NotAssessable for a study that holds none, Transient when a file cannot be
-    read."""
-
-    def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
-        """Volumes of ``kinds`` only (None: all); the Study lists every series."""
-
-    def describe(self, paths: Sequence[Path]) -> Study:
-        """Headers only: the study with its series recognised."""
-
-
-class Engine(Protocol):
-    """The measurement core with its atlas and settings bound."""
-
-    @property
-    def versions(self) -> Mapping[str, str]: ...
-
-    def warm_up(self) -> None:
-        """Load now what the first study would otherwise wait for."""
-
-    def choose_baseline(
-        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
-    ) -> BaselineChoice: ...
-
-    def prepare_baseline(self, images: StudyImages) -> PreparedBaseline: ...
-
-    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed: ...
-
-    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed: ...
-
-
-class ResultFiles(Protocol):
-    def write(self, study_instance_uid: str, revision: int, outcome: Assessed) -> None:
-        """Document and evidence of one stored decision."""
-
-
-@dataclass(frozen=True)
-class Deps:
-    """Everything the use cases need from the outside."""
-
-    settings: Settings
-    index: StudyIndex
-    files: InstanceFiles
-    clock: Clock
-    bell: Bell
-    reader: Reader
-    engine: Engine
-    shelf: BaselineShelf
-    results: ResultFiles
-    prepare_later: Callable[[str], None] | None = None
-    """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
 
 
 def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
@@ -218,7 +167,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
         comparison = compare_with(images.study, row, deps)
         lease.check()
-        outcome = deps.engine.first_look(images, comparison.prepared, _context(comparison, row, deps))
+        outcome = deps.engine.first_look(images, comparison.prepared, context_of(comparison, row, deps))
         _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, deps)
         del images
     if _newer_images(claim, deps):
@@ -227,7 +176,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     images, read_s = _timed(lambda: deps.reader.read(paths))
     comparison = comparison or compare_with(images.study, row, deps)
     lease.check()
-    outcome = deps.engine.full(images, comparison.prepared, _context(comparison, row, deps))
+    outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
     _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, deps)
     result = _finish(lease, deps)
     _afterwards(row, images, comparison, deps)
@@ -245,7 +194,7 @@ def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps
         if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
             deps.prepare_later(row.study_instance_uid)
         elif deps.settings.baseline.prepare_ahead:
-            deps.shelf.prepared(row, deps, images=images)
+            deps.shelf.prepared(row, images=images)
     except NotAssessable as refusal:
         log.info("baseline.refused", code=refusal.code)
     except Exception:
@@ -259,7 +208,7 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
         try:
             row = deps.index.study(study_instance_uid)
             if row is not None and row.state is StudyState.ASSESSED:
-                deps.shelf.prepared(row, deps)
+                deps.shelf.prepared(row)
         except NotAssessable as refusal:
             log.info("baseline.refused", code=refusal.code)
         except Exception:
@@ -317,7 +266,7 @@ def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessab
 def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Assessed:
     infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
     return refusals.outcome(
-        refusals.study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions
+        study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions
     )
 
 
@@ -375,17 +324,6 @@ def _has_decision(version: Mapping[str, Any]) -> bool:
 def _newer_images(claim: Claim, deps: Deps) -> bool:
     row = deps.index.study(claim.study_instance_uid)
     return row is not None and row.revision != claim.revision
-
-
-def _context(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
-    from triage.draft import Context
-
-    return Context(
-        infusion_date=comparison.infusion_date,
-        baseline_choice=comparison.choice,
-        versions=deps.engine.versions,
-        earlier=earlier_documents(row, deps),
-    )
 
 
 def _waiting_times(row: StudyRow, deps: Deps) -> dict[str, float]:

@@ -3,28 +3,24 @@ state folder."""
 
 from __future__ import annotations
 
-import secrets
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from triage.baseline import Candidate, identity_mismatch
 from triage.errors import NotAssessable
-from triage.model import BaselineChoice, SequenceKind, Study, StudyImages
+from triage.model import BaselineChoice, SequenceKind, Study
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
-from workers.studies.refusals import study_of
+from workers.studies.identity import study_of
 
 if TYPE_CHECKING:
+    from triage.draft import Context
     from triage.preparation import PreparedBaseline
-    from workers.studies.assess import Deps
+    from workers.studies.deps import Deps
 
 log = get_logger(__name__)
-
-REFUSED = "refused.txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,84 +30,6 @@ class Comparison:
     choice: BaselineChoice | None
     prepared: PreparedBaseline | None
     infusion_date: date | None
-
-
-class PreparedStorage(Protocol):
-    """How a prepared baseline lies in a folder."""
-
-    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
-        """Whole or not at all."""
-
-    def load(self, folder: Path) -> PreparedBaseline | None: ...
-
-
-class BaselineShelf:
-    """Prepared baselines in ``folder/<study uid>/<key>-r<revision>/``. key: gives what the preparation depends on
-    (atlas, settings)."""
-
-    def __init__(self, folder: Path, key: Callable[[], str], storage: PreparedStorage) -> None:
-        self._folder = folder
-        self._key = key
-        self._storage = storage
-
-    def place(self, row: StudyRow) -> Path:
-        return self._folder / row.study_instance_uid / f"{self._key()}-r{row.revision}"
-
-    def prepared(self, row: StudyRow, deps: Deps, *, images: StudyImages | None = None) -> PreparedBaseline:
-        """From the shelf, or prepared now and put there. images: of the whole study, when the caller has them already.
-
-        Raises:
-            NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.
-        """
-        place = self.place(row)
-        remembered = self.refusal(row)
-        if remembered is not None:
-            raise NotAssessable(*remembered)
-        found = self._storage.load(place)
-        if found is not None:
-            return found
-        if images is None:
-            images = deps.reader.read([deps.files.path(i) for i in deps.index.instances(row.study_instance_uid)])
-        try:
-            prepared = deps.engine.prepare_baseline(images)
-        except NotAssessable as refusal:
-            self._remember(place, refusal)
-            raise
-        self._storage.save(place, prepared)
-        self._drop_older(place)
-        log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
-        return prepared
-
-    def refusal(self, row: StudyRow) -> tuple[str, str] | None:
-        """Code and message of an earlier NotAssessable about this very revision."""
-        try:
-            code, _, message = (self.place(row) / REFUSED).read_text(encoding="utf-8").partition("\n")
-        except OSError:
-            return None
-        return (code, message) if code else None
-
-    @staticmethod
-    def can_serve(images: StudyImages, infusion_date: date | None) -> bool:
-        """Whether a later study may be compared with this one: it has a FLAIR, and was not taken after a known
-        infusion."""
-        if SequenceKind.FLAIR not in images.volumes:
-            return False
-        taken = images.study.study_date
-        return infusion_date is None or (taken is not None and taken <= infusion_date)
-
-    @staticmethod
-    def _remember(place: Path, refusal: NotAssessable) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
-        temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
-        temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
-
-    @staticmethod
-    def _drop_older(place: Path) -> None:
-        """Preparations of older revisions or settings are of no more use, and large."""
-        for other in place.parent.iterdir():
-            if other != place and not other.name.startswith("."):
-                shutil.rmtree(other, ignore_errors=True)
 
 
 def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
@@ -129,13 +47,25 @@ def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
         if choice.study_instance_uid is None:
             return Comparison(choice, None, infusion_date)
         try:
-            prepared = deps.shelf.prepared(rows[choice.study_instance_uid], deps)
+            prepared = deps.shelf.prepared(rows[choice.study_instance_uid])
         except NotAssessable as refusal:
             if reasons[choice.study_instance_uid] is not None:
                 raise  # chosen although refused: going round again would not end
             reasons[choice.study_instance_uid] = f"{refusal.code}: {refusal.message}"
             continue
         return Comparison(choice, prepared, infusion_date)
+
+
+def context_of(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
+    """What the measurement core is told about the study beside its images."""
+    from triage.draft import Context
+
+    return Context(
+        infusion_date=comparison.infusion_date,
+        baseline_choice=comparison.choice,
+        versions=deps.engine.versions,
+        earlier=earlier_documents(row, deps),
+    )
 
 
 def reopen_followups(row: StudyRow, infusion_date: date | None, deps: Deps) -> int:

@@ -15,7 +15,7 @@ from workers.studies import refusals
 if TYPE_CHECKING:
     from triage.assessment import Assessed
     from triage.preparation import PreparedBaseline
-    from workers.studies.assess import Engine, Reader
+    from workers.ports import Engine, Reader
 
 STEPS = ("reading the follow-up", "reading the baseline", "preparing the baseline", "measuring")
 

@@ -3,18 +3,17 @@ other result."""
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date
 from typing import TYPE_CHECKING
 
 from triage.decision import days_after
-from triage.model import Category, Decision, Patient, Priority, Stage, Study
+from triage.model import Category, Decision, Priority, Stage, Study
 from triage.report.contents import Assessment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from triage.assessment import Assessed
-    from workers.ports import StudyRow
 
 
 def outcome(
@@ -44,23 +43,3 @@ def outcome(
         versions=versions,
     )
     return Assessed(assessment=assessment, evidence=None)
-
-
-def dicom_time(text: str) -> time | None:
-    """A DICOM TM value, e.g. ``093015.25``; None when empty or malformed."""
-    digits = text.replace(":", "").split(".")[0]
-    try:
-        return time(int(digits[0:2]), int(digits[2:4] or 0), int(digits[4:6] or 0))
-    except ValueError:
-        return None
-
-
-def study_of(row: StudyRow) -> Study:
-    """The study as the index knows it, for when its files cannot be read."""
-    return Study(
-        study_instance_uid=row.study_instance_uid,
-        patient=Patient(row.patient_id, row.issuer, row.birth_date, row.sex),
-        study_date=row.study_date,
-        study_time=dicom_time(row.study_time),
-        accession_number=row.accession_number,
-    )

@@ -18,13 +18,14 @@ NOT_MEASURED: Verdict = (Category.NOT_ASSESSABLE, Priority.UNCHANGED)
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """One study in any folder; the reader and the engine behind the command are fakes."""
-    from workers import container
+    from workers.reading import reader as reading
     from workers.reading import study as dicom
+    from workers.studies import engine as core
 
     engine, reader = FakeEngine(), FakeReader(some_images("1.9"))
     engine.reader = reader  # type: ignore[attr-defined]
-    monkeypatch.setattr(container, "DicomReader", lambda: reader)
-    monkeypatch.setattr(container, "TriageEngine", lambda _settings: engine)
+    monkeypatch.setattr(reading, "DicomReader", lambda: reader)
+    monkeypatch.setattr(core, "TriageEngine", lambda _settings: engine)
     monkeypatch.setattr(dicom, "read_folder", lambda _folder: {"1.9": [Path("/fake/1.9/1.dcm")]})
     return engine
 

@@ -12,9 +12,10 @@ from tests.fakes import FakeBell, FakeClock, FakeFiles, an_instance
 from triage.errors import NotAssessable, Transient
 from triage.model import SequenceKind
 from workers.arrival.probe import SeriesProbe
-from workers.arrival.sweeper import Pass, Sweeper
-from workers.config import Settings
+from workers.arrival.sweeper import Sweeper
 from workers.ports import StudyState
+from workers.queue.beat import Pass
+from workers.queue.rings import DueRinger
 from workers.settings import ArrivalSettings
 
 STUDY = "1.2.3"
@@ -30,10 +31,11 @@ class Beat:
         self.headers_read = 0
         self.epoch = "one"
         self.sweeper = self.started()
+        self.ringer = DueRinger(self.index, self.bell, self.clock, first_pause_s=10.0, broker_epoch=lambda: self.epoch)
 
     def started(self) -> Sweeper:
         probe = SeriesProbe(self.index, FakeFiles(), kind_of=self._kind_of, position_of=self._position_of)
-        return Sweeper(self.index, self.bell, self.clock, probe, Settings(), broker_epoch=lambda: self.epoch)
+        return Sweeper(self.index, self.bell, self.clock, probe, ArrivalSettings())
 
     def _kind_of(self, path: Path) -> SequenceKind:
         self.headers_read += 1
@@ -121,7 +123,7 @@ class TestArrivals:
         beat.arrive(30, images_in_acquisition=30)
         assert beat.sweeper.arrivals() == 1
         beat.bell.away = False
-        assert beat.sweeper.ring_due() == 1
+        assert beat.ringer.ring_due() == 1
 
     def test_a_study_that_cannot_be_looked_at_is_handed_over_after_the_quiet_period(
         self, monkeypatch: pytest.MonkeyPatch
@@ -183,48 +185,48 @@ class TestRinging:
 
     def test_noop_nothing_due(self) -> None:
         beat = Beat()
-        assert beat.sweeper.ring_due() == 0
+        assert beat.ringer.ring_due() == 0
         assert beat.bell.rings == []
 
     def test_rung_again_ever_more_rarely(self) -> None:
         beat = self.due(STUDY)
         rung_after_s = []
         for second in range(600):
-            if beat.sweeper.ring_due():
+            if beat.ringer.ring_due():
                 rung_after_s.append(second)
             beat.clock.advance(1)
         assert rung_after_s == [0, 10, 30, 70, 150, 310]
 
     def test_all_are_rung_again_when_the_broker_was_started_anew(self) -> None:
         beat = self.due("1.1", "1.2")
-        assert beat.sweeper.ring_due() == 2
+        assert beat.ringer.ring_due() == 2
         beat.clock.advance(1)
-        assert beat.sweeper.ring_due() == 0
+        assert beat.ringer.ring_due() == 0
         beat.epoch = "two"
-        assert beat.sweeper.ring_due() == 2
+        assert beat.ringer.ring_due() == 2
 
     def test_a_study_somebody_works_on_is_left_alone_until_its_lease_runs_out(self) -> None:
         beat = self.due(STUDY)
         beat.index.claim(STUDY, owner="w", now=beat.clock.now(), lease_s=30)
-        assert beat.sweeper.ring_due() == 0
+        assert beat.ringer.ring_due() == 0
         beat.clock.advance(30)
-        assert beat.sweeper.ring_due() == 1
+        assert beat.ringer.ring_due() == 1
 
     def test_a_new_attempt_is_rung_for_at_once(self) -> None:
         beat = self.due(STUDY)
-        beat.sweeper.ring_due()
+        beat.ringer.ring_due()
         claim = beat.index.claim(STUDY, owner="w", now=beat.clock.now(), lease_s=30)
         assert claim is not None
         beat.index.fail(claim, reason="x", retry_at=beat.clock.now(), now=beat.clock.now())
-        assert beat.sweeper.ring_due() == 1
+        assert beat.ringer.ring_due() == 1
 
     def test_a_ring_that_fails_is_not_taken_for_rung(self) -> None:
         beat = self.due(STUDY)
         beat.bell.away = True
         with pytest.raises(Transient):
-            beat.sweeper.ring_due()
+            beat.ringer.ring_due()
         beat.bell.away = False
-        assert beat.sweeper.ring_due() == 1
+        assert beat.ringer.ring_due() == 1
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from tests.fakes import (
 )
 from triage.model import StudyImages
 from workers.config import Settings
-from workers.studies.assess import Deps, Result, assess_study
-from workers.studies.baselines import BaselineShelf
+from workers.studies.assess import Result, assess_study
+from workers.studies.deps import Deps
+from workers.studies.shelf import BaselineShelf
 
 STUDY = "1.2.3"
 
@@ -35,15 +36,25 @@ class Node:
         self.engine = engine or FakeEngine()
         self.results = FakeResults()
         self.storage = FakeStorage()
+        files = FakeFiles()
+        self.shelf = BaselineShelf(
+            tmp_path,
+            lambda: "key",
+            self.storage,
+            reader=self.reader,
+            engine=self.engine,
+            index=self.index,
+            files=files,
+        )
         self.deps = Deps(
             settings=self.settings,
             index=self.index,
-            files=FakeFiles(),
+            files=files,
             clock=self.clock,
             bell=self.bell,
             reader=self.reader,
             engine=self.engine,
-            shelf=BaselineShelf(tmp_path, lambda: "key", self.storage),
+            shelf=self.shelf,
             results=self.results,
         )
         for image in images:

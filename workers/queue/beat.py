@@ -1,0 +1,103 @@
+"""The beat: looks at arriving studies and rings for due ones, again and again. A process of its own, never behind a task."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from triage.errors import Transient
+from workers.arrival.probe import SeriesProbe
+from workers.arrival.sweeper import Sweeper
+from workers.backoff import Backoff
+from workers.config import Settings
+from workers.log import brief, get_logger
+from workers.ports import StudyIndex
+from workers.queue import broker
+from workers.queue.rings import DueRinger
+
+log = get_logger(__name__)
+
+ARRIVAL_EVERY_S = 0.5
+LONGEST_PAUSE_S = 10.0
+
+
+def loop(
+    sweeper: Sweeper,
+    ringer: DueRinger,
+    stop: threading.Event,
+    *,
+    sweep_every_s: float,
+    on_arrivals: Callable[[], None] = lambda: None,
+) -> None:
+    """Until ``stop``. An index or broker that is away is logged once per pause; the pauses grow to ten seconds."""
+
+    def look() -> int:
+        found = sweeper.arrivals()
+        on_arrivals()
+        return found
+
+    arrivals = Pass("arrivals", look, ARRIVAL_EVERY_S)
+    due = Pass("due", ringer.ring_due, sweep_every_s)
+    while not stop.wait(ARRIVAL_EVERY_S / 2):
+        arrivals.run()
+        due.run()
+
+
+class Pass:
+    """One repeated job with its own back-off, so that a lost broker does not delay arrivals."""
+
+    def __init__(self, name: str, work: Callable[[], int], every_s: float) -> None:
+        self._name = name
+        self._work = work
+        self._pauses = Backoff(every_s, max(LONGEST_PAUSE_S, every_s))
+        self._pause_s = every_s
+        self._next = 0.0
+
+    def run(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        try:
+            self._work()
+            self._pause_s = self._pauses.first_s
+        except Exception as error:  # whatever it is, the beat goes on
+            self._pause_s = self._pauses.next_s(self._pause_s)
+            known = isinstance(error, Transient)
+            log.warning("beat.pass_failed", what=self._name, error=brief(error), exc_info=not known)
+        self._next = time.monotonic() + self._pause_s
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """The whole beat process: open everything (waiting for what is away), then loop."""
+    from workers.arrival.probe import series_kind, slice_position_mm
+    from workers.container import SystemClock, node_index
+    from workers.files.store import open_files
+    from workers.queue.app import CeleryBell, make_app
+
+    url = broker.broker_url(settings)
+    index = _patiently(lambda: node_index(settings), stop)
+    if index is None:
+        return
+    probe = SeriesProbe(index, open_files(settings), kind_of=series_kind, position_of=slice_position_mm)
+    bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), SystemClock(), settings.queue.sweep_every_s
+    sweeper = Sweeper(index, bell, clock, probe, settings.arrival)
+    ringer = DueRinger(index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url))
+    log.info("beat.started")
+    # its age tells a beat that hangs from one that works
+    alive = settings.store.state_dir.absolute() / "run" / "beat.alive"
+    alive.parent.mkdir(parents=True, exist_ok=True)
+    alive.unlink(missing_ok=True)  # of an earlier one, which may have ended long ago
+    loop(sweeper, ringer, stop, sweep_every_s=sweep_every_s, on_arrivals=alive.touch)
+
+
+def _patiently(open_it: Callable[[], StudyIndex], stop: threading.Event) -> StudyIndex | None:
+    pauses = Backoff(0.5, LONGEST_PAUSE_S)
+    pause_s = pauses.first_s
+    while not stop.is_set():
+        try:
+            return open_it()
+        except Transient as error:
+            log.warning("beat.waiting_for_index", error=str(error))
+            stop.wait(pause_s)
+            pause_s = pauses.next_s(pause_s)
+    return None

@@ -1,0 +1,103 @@
+"""Which due studies are rung for, and when again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from workers.arrival.sweeper import is_urgent
+from workers.backoff import Backoff
+from workers.log import get_logger
+from workers.ports import Bell, Clock, StudyIndex, StudyRow
+
+log = get_logger(__name__)
+
+LONGEST_RING_PAUSE_S = 300.0
+
+
+@dataclass
+class _Ring:
+    at: datetime
+    pause_s: float
+
+
+class RecentRings:
+    """What was rung and when. A study that waits its turn is rung again ever more rarely, so that a long queue stays a
+    short one."""
+
+    def __init__(self, first_pause_s: float) -> None:
+        self._pauses = Backoff(first_pause_s, LONGEST_RING_PAUSE_S)
+        self._rings: dict[tuple[str, int, int], _Ring] = {}
+
+    def wanted(self, row: StudyRow, now: datetime) -> bool:
+        ring = self._rings.get(_key(row))
+        return ring is None or now - ring.at >= timedelta(seconds=ring.pause_s)
+
+    def note(self, row: StudyRow, now: datetime) -> None:
+        ring = self._rings.get(_key(row))
+        pause_s = self._pauses.first_s if ring is None else self._pauses.next_s(ring.pause_s)
+        self._rings[_key(row)] = _Ring(now, pause_s)
+
+    def keep_only(self, rows: list[StudyRow]) -> None:
+        keys = {_key(row) for row in rows}
+        self._rings = {key: ring for key, ring in self._rings.items() if key in keys}
+
+    def forget_all(self) -> None:
+        self._rings.clear()
+
+
+def _key(row: StudyRow) -> tuple[str, int, int]:
+    return row.study_instance_uid, row.revision, row.attempts
+
+
+class DueRinger:
+    """One pass over the studies that are due; the beat calls it again and again.
+
+    Args:
+        first_pause_s: a study that is still due is rung again after this time.
+        broker_epoch: changes with every start of the broker.
+    """
+
+    def __init__(
+        self,
+        index: StudyIndex,
+        bell: Bell,
+        clock: Clock,
+        *,
+        first_pause_s: float,
+        broker_epoch: Callable[[], str],
+    ) -> None:
+        self._index = index
+        self._bell = bell
+        self._clock = clock
+        self._broker_epoch = broker_epoch
+        self._epoch: str | None = None
+        self._rings = RecentRings(first_pause_s)
+
+    def ring_due(self) -> int:
+        """Ring for due studies that nobody works on and that were not rung lately; returns how many were rung.
+
+        Raises:
+            Transient: index or broker is away.
+        """
+        now = self._clock.now()
+        rows = self._index.due(now=now)
+        self._rings.keep_only(rows)
+        wanted = [row for row in rows if self._rings.wanted(row, now)] if self._same_broker() else rows
+        for row in wanted:
+            self._bell.ring(row.study_instance_uid, urgent=is_urgent(row, self._index))
+            self._rings.note(row, now)
+        if wanted:
+            log.info("bell.rung", studies=len(wanted), due=len(rows))
+        return len(wanted)
+
+    def _same_broker(self) -> bool:
+        """False after the broker was started anew: what was rung before may be gone with it."""
+        epoch = self._broker_epoch()
+        same = self._epoch in (None, epoch)
+        if not same:
+            log.warning("broker.restarted")
+            self._rings.forget_all()
+        self._epoch = epoch
+        return same

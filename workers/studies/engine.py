@@ -1,0 +1,74 @@
+"""The measurement core behind the port of the use cases, with atlas and settings bound."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from triage.model import Atlas, BaselineChoice, Study, StudyImages
+from workers.config import Settings
+
+if TYPE_CHECKING:
+    from triage.assessment import Assessed
+    from triage.baseline import Candidate
+    from triage.draft import Context
+    from triage.preparation import PreparedBaseline
+
+
+class TriageEngine:
+    """The measurement core with atlas and settings bound. The atlas is loaded once per process, at first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _loaded_atlas(self) -> Atlas:
+        import atlas
+
+        return atlas.load()
+
+    @property
+    def atlas(self) -> Atlas:
+        with self._lock:
+            return self._loaded_atlas
+
+    def warm_up(self) -> None:
+        import triage.assessment  # noqa: F401 - for SimpleITK and scipy, which take a second to load
+
+        _ = self.versions
+
+    @cached_property
+    def versions(self) -> Mapping[str, str]:
+        return {
+            "icansee": importlib.metadata.version("icansee"),
+            "config_sha256": self._settings.sha256(),
+            "atlas": self.atlas.version,
+        }
+
+    def choose_baseline(
+        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
+    ) -> BaselineChoice:
+        from triage.baseline import choose_baseline
+
+        days = self._settings.baseline.latest_days_before_infusion
+        return choose_baseline(study, candidates, infusion_date=infusion_date, latest_days_before_infusion=days)
+
+    def prepare_baseline(self, images: StudyImages) -> PreparedBaseline:
+        from triage.preparation import prepare_baseline
+
+        return prepare_baseline(images, self.atlas, self._settings.triage)
+
+    def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
+        from triage.assessment import first_look
+
+        return first_look(images, prepared, context, self.atlas, self._settings.triage)
+
+    def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
+        from triage.assessment import full
+
+        return full(images, prepared, context, self.atlas, self._settings.triage)

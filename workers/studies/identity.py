@@ -1,0 +1,31 @@
+"""A row of the index in, the study and patient that it names out."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import TYPE_CHECKING
+
+from triage.model import Patient, Study
+
+if TYPE_CHECKING:
+    from workers.ports import StudyRow
+
+
+def dicom_time(text: str) -> time | None:
+    """A DICOM TM value, e.g. ``093015.25``; None when empty or malformed."""
+    digits = text.replace(":", "").split(".")[0]
+    try:
+        return time(int(digits[0:2]), int(digits[2:4] or 0), int(digits[4:6] or 0))
+    except ValueError:
+        return None
+
+
+def study_of(row: StudyRow) -> Study:
+    """The study as the index knows it, for when its files cannot be read."""
+    return Study(
+        study_instance_uid=row.study_instance_uid,
+        patient=Patient(row.patient_id, row.issuer, row.birth_date, row.sex),
+        study_date=row.study_date,
+        study_time=dicom_time(row.study_time),
+        accession_number=row.accession_number,
+    )

@@ -1,0 +1,116 @@
+"""Prepared baselines in folders of the state folder: looked up, prepared when missing, remembered when refused."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triage.errors import NotAssessable
+from triage.model import SequenceKind, StudyImages
+from workers.log import get_logger, study_hash
+from workers.ports import Engine, InstanceFiles, PreparedStorage, Reader, StudyIndex, StudyRow
+
+if TYPE_CHECKING:
+    from triage.preparation import PreparedBaseline
+
+log = get_logger(__name__)
+
+REFUSED = "refused.txt"
+
+
+class BaselineShelf:
+    """Prepared baselines in ``folder/<study uid>/<key>-r<revision>/``. key: gives what the preparation depends on
+    (atlas, settings)."""
+
+    def __init__(
+        self,
+        folder: Path,
+        key: Callable[[], str],
+        storage: PreparedStorage,
+        *,
+        reader: Reader,
+        engine: Engine,
+        index: StudyIndex,
+        files: InstanceFiles,
+    ) -> None:
+        self._folder = folder
+        self._key = key
+        self._storage = storage
+        self._reader, self._engine, self._index, self._files = reader, engine, index, files
+
+    def place(self, row: StudyRow) -> Path:
+        return self._folder / row.study_instance_uid / f"{self._key()}-r{row.revision}"
+
+    def prepared(self, row: StudyRow, *, images: StudyImages | None = None) -> PreparedBaseline:
+        """From the shelf, or prepared now and put there. images: of the whole study, when the caller has them already.
+
+        Raises:
+            NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.
+        """
+        place = self.place(row)
+        remembered = self.refusal(row)
+        if remembered is not None:
+            raise NotAssessable(*remembered)
+        found = self._storage.load(place)
+        if found is not None:
+            return found
+        if images is None:
+            images = self._reader.read([self._files.path(i) for i in self._index.instances(row.study_instance_uid)])
+        try:
+            prepared = self._engine.prepare_baseline(images)
+        except NotAssessable as refusal:
+            self._remember(place, refusal)
+            raise
+        self._storage.save(place, prepared)
+        self._drop_older(place)
+        log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
+        return prepared
+
+    def refusal(self, row: StudyRow) -> tuple[str, str] | None:
+        """Code and message of an earlier NotAssessable about this very revision."""
+        try:
+            code, _, message = (self.place(row) / REFUSED).read_text(encoding="utf-8").partition("\n")
+        except OSError:
+            return None
+        return (code, message) if code else None
+
+    @staticmethod
+    def can_serve(images: StudyImages, infusion_date: date | None) -> bool:
+        """Whether a later study may be compared with this one: it has a FLAIR, and was not taken after a known
+        infusion."""
+        if SequenceKind.FLAIR not in images.volumes:
+            return False
+        taken = images.study.study_date
+        return infusion_date is None or (taken is not None and taken <= infusion_date)
+
+    @staticmethod
+    def _remember(place: Path, refusal: NotAssessable) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
+        temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
+        temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
+
+    @staticmethod
+    def _drop_older(place: Path) -> None:
+        """Preparations of older revisions or settings are of no more use, and large."""
+        for other in place.parent.iterdir():
+            if other != place and not other.name.startswith("."):
+                shutil.rmtree(other, ignore_errors=True)
+
+
+class PreparedFolders:
+    """``workers.studies.prepared`` behind the port of the shelf, imported at first use: it needs SimpleITK."""
+
+    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
+        from workers.studies import prepared as folders
+
+        folders.save(folder, prepared)
+
+    def load(self, folder: Path) -> PreparedBaseline | None:
+        from workers.studies import prepared as folders
+
+        return folders.load(folder)

@@ -36,9 +36,9 @@ def init(config: ConfigOption = None) -> None:
     settings = load_settings(config)
     if settings.store.shared_dir is not None:
         _mark(settings.store.files_dir)
-    from workers.container import open_index
+    from workers.container import node_index
 
-    open_index(settings)
+    node_index(settings)
     out().print("ready: the index")
 
 

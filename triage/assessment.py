@@ -21,8 +21,9 @@ from triage.draft import Context, Draft
 from triage.errors import NotAssessable
 from triage.fluid.changes import KINDS as FLUID_KINDS
 from triage.fluid.changes import fluid_alone, fluid_changes
+from triage.lesions.candidates import Candidates, candidates, supported
 from triage.lesions.enhancement import enhancing, enhancing_alone
-from triage.lesions.focal import Candidates, candidates, focal_changes, supported
+from triage.lesions.focal import focal_changes
 from triage.model import (
     Affine,
     Atlas,

@@ -12,7 +12,7 @@ from triage.fluid.atrophy import AtrophyLimits
 from triage.fluid.changes import FluidLimits
 from triage.lesions.burden import BurdenLimits
 from triage.lesions.enhancement import EnhancementLimits
-from triage.lesions.focal import LesionLimits
+from triage.lesions.limits import LesionLimits
 from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
 from triage.protocol import ProtocolLimits
 from triage.report.baseline_report import BaselineReportLimits

@@ -38,8 +38,9 @@ from triage.alignment.registration import register_followup
 from triage.alignment.session import align
 from triage.anatomy import WHITE, mask_of
 from triage.errors import NotAssessable
+from triage.lesions.candidates import candidates
 from triage.lesions.enhancement import enhancing
-from triage.lesions.focal import candidates, focal_changes
+from triage.lesions.focal import focal_changes
 from triage.model import Found, Mask, SequenceKind, SeriesHeader, StudyImages, Volume
 from triage.preparation import PreparedBaseline
 

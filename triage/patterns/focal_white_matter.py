@@ -18,7 +18,7 @@ NEW = ("lesion_count", "lesion_volume_ml", "largest_lesion_ml", "lesions_at_prio
 
 @dataclass(frozen=True)
 class FocalWhiteMatterLimits:
-    """Limits of pattern B (clinical.md, mark S). What counts as one lesion is decided in triage.lesions.focal and triage.lesions.enhancement.
+    """Limits of pattern B (clinical.md, mark S). What counts as one lesion is decided in triage.lesions.candidates and triage.lesions.enhancement.
 
     count, volume_ml, enhancing_ml: each alone makes it suspected; fewer and smaller lesions make it possible. enhancing_ml is the smallest
     place that triage.lesions.enhancement counts (0.1 mL less the spread of a measured volume): what is shown there is also called.

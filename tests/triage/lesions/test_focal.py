@@ -15,7 +15,9 @@ from tests.builders import TOY_NAMES, rigid, toy_grid, toy_labels, toy_scan
 from triage.alignment.comparison import Pair
 from triage.alignment.images import to_sitk
 from triage.alignment.normalisation import CommonScale, common_scale
-from triage.lesions.focal import LesionLimits, candidates, focal_changes
+from triage.lesions.candidates import candidates
+from triage.lesions.focal import focal_changes
+from triage.lesions.limits import LesionLimits
 from triage.measurements import lookup
 from triage.model import Found, Mask, Volume
 

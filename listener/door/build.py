@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from listener.associations.receiver import OpenAssociation, ReceivePath, Receiver, TallyOf
 from listener.meters import Meter
@@ -56,20 +57,23 @@ def build_receiver(
         services += [one for one in notifications.services(index) if wanted[one.classes[0]]]
     if settings.commitment.enabled:
         services.append(commitment.service(settings, store))
-    listener = settings.listener
+    listener, run_dir = settings.listener, settings.store.state_dir.absolute() / "run"
     return Receiver(
         listener,
-        lambda tally_of: receive_path(listener, reception, tally_of),
+        lambda tally_of: receive_path(listener, reception, tally_of, run_dir / "incoming"),
         combine(services),
         on_end,
         reception.meter,
-        settings.store.state_dir.absolute() / "run" / "places",
+        run_dir / "places",
         auditor_of(settings),
     )
 
 
-def receive_path(settings: ListenerSettings, reception: Reception, tally_of: TallyOf) -> ReceivePath:
-    """The receive path that is wanted; the stock one when the library is not the one the other was made for."""
+def receive_path(settings: ListenerSettings, reception: Reception, tally_of: TallyOf, incoming: Path) -> ReceivePath:
+    """The receive path of the settings; the stock one when pynetdicom lacks what the fast one needs.
+
+    incoming: folder for temporary files of the stock path.
+    """
     if settings.receive_path == "stream":
         missing = receive_stream.missing_names()
         if not missing:
@@ -83,4 +87,4 @@ def receive_path(settings: ListenerSettings, reception: Reception, tally_of: Tal
             )
             return ReceivePath("stream", request_handler=receive_stream.request_handler(shared))
         log.warning("listener.stock_path", reason="pynetdicom has changed", missing=missing)
-    return ReceivePath("stock", handlers=(receive_stock.store_handler(reception, tally_of),))
+    return ReceivePath("stock", handlers=receive_stock.store_handlers(reception, tally_of, incoming))

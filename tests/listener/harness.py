@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -98,6 +99,7 @@ def running(state_dir: Path, *, sections: dict[str, Any] | None = None, **listen
     thread = threading.Thread(
         target=scp.run, args=(settings,), kwargs={"stop": stop, "on_stored": stored.extend, "ready": announce}
     )
+    temporary = tempfile.tempdir  # the stock path changes it for its process
     thread.start()
     try:
         assert ready.wait(PATIENCE_S), "the listener did not start"
@@ -105,6 +107,7 @@ def running(state_dir: Path, *, sections: dict[str, Any] | None = None, **listen
     finally:
         stop.set()
         thread.join(PATIENCE_S)
+        tempfile.tempdir = temporary
     assert not thread.is_alive(), "the listener did not stop"
 
 

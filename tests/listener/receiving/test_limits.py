@@ -128,7 +128,7 @@ _FULL_DISK = """
         if statuses[-1] == 0:
             safe[f"{STUDY}.1.{number}"] = data
     ballast = disk / "ballast"
-    ballast.write_bytes(bytes(6 << 20))
+    ballast.write_bytes(bytes(14 << 20))
     with Raw.connect(ports[0]) as raw:
         raw.associate()
         for number in range(40):
@@ -157,13 +157,17 @@ _FULL_DISK = """
 
 @pytest.mark.parametrize("floor", [pytest.param(4 << 20, id="refused early"), pytest.param(0, id="full to the brim")])
 def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, floor: int) -> None:
-    """In a mount namespace with a file system of 24 MB of its own."""
+    """In a mount namespace with a file system of 32 MB of its own.
+
+    The space is looked at every 50 ms: a fast sender gets below the floor, down to an empty disk. The 14 MB that are freed
+    therefore hold the floor (4 MB), three more objects (2.1 MB) and a full write-ahead log of the index (4 MB).
+    """
     unshare = shutil.which("unshare")
     assert unshare is not None
     disk = tmp_path / "disk"
     disk.mkdir()
     settings = json.dumps(settings_for(disk, sections={"store": {"min_free_bytes": floor}}))
-    mount = f'mount -t tmpfs -o size=24m none {disk} && exec "$@"'
+    mount = f'mount -t tmpfs -o size=32m none {disk} && exec "$@"'
     program = [sys.executable, "-c", textwrap.dedent(_FULL_DISK), settings]
     run = subprocess.run(
         [unshare, "--map-root-user", "--mount", "sh", "-c", mount, "sh", *program],

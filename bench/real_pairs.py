@@ -9,6 +9,7 @@ percent. The functions are also what ``tests/acceptance/test_real_pairs.py`` sta
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -286,6 +287,8 @@ def main() -> int:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.table import Table
 
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     problem = missing_data()
     if problem:
         print(problem, file=sys.stderr)

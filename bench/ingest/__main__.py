@@ -4,6 +4,7 @@
     python -m bench.ingest --kinds tiny large     # 2,000 instances of 3 kB; multi-frame objects of 50 MB
     python -m bench.ingest --instances 150 --repeats 3 --associations 1 8
     python -m bench.ingest --per-image            # one association per image
+    python -m bench.ingest --other ../before      # this tree and another checkout, nothing else
     python -m bench.ingest --big 2                # memory: one object of 2 GB, and 100 idle associations
 
 Everything is on loopback (in a network namespace of its own, because Orthanc binds every address), TCP_NODELAY on all
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import shutil
 import statistics
 import struct
@@ -24,45 +24,13 @@ import time
 from pathlib import Path
 
 from bench.ingest import sender
+from bench.ingest.instances import corpus, large, tiny
 from bench.ingest.memory import TouchedMemory
-from bench.ingest.receivers import Receiver, library_app, orthanc, ours, running, storescp, usage
+from bench.ingest.receivers import Receiver, library_app, listener_of, orthanc, ours, running, storescp, usage
 
-LARGE_FRAMES = 95  # of 0.5 MB
-SIZES = ((256, 0.62), (512, 0.38))  # side of the slice in pixels, share: 137 and 530 kB, 288 kB on average
-
-
-def corpus(count: int, *, seed: int = 1, suffix: str = "") -> list[tuple[str, bytes]]:
-    """(UID, encoded data set) of MR slices. suffix: makes the UIDs those of other instances."""
-    from tests.workers.reading.data_sets import a_data_set, encoded
-
-    chance = random.Random(seed)
-    found = []
-    for number in range(count):
-        side = chance.choices([size for size, _ in SIZES], [share for _, share in SIZES])[0]
-        data_set = a_data_set(number, pixels=chance.randbytes(2 * side * side), Rows=side, Columns=side)
-        data_set.SOPInstanceUID += suffix
-        data_set.ImageComments = "x" * 5000  # a header of realistic length
-        found.append((str(data_set.SOPInstanceUID), encoded(data_set)))
-    return found
-
-
-def tiny(count: int = 2000) -> list[tuple[str, bytes]]:
-    """(UID, encoded data set) of instances that are nearly all header."""
-    from tests.workers.reading.data_sets import a_data_set, encoded
-
-    found = [a_data_set(number, pixels=bytes(2 * 32 * 32), Rows=32, Columns=32) for number in range(count)]
-    return [(str(one.SOPInstanceUID), encoded(one)) for one in found]
-
-
-def large(count: int) -> list[tuple[str, bytes]]:
-    """(UID, encoded data set) of multi-frame objects of 50 MB each."""
-    from tests.workers.reading.data_sets import a_data_set, encoded
-
-    pixels = random.Random(1).randbytes(2 * 512 * 512 * LARGE_FRAMES)
-    found = [
-        a_data_set(number, pixels=pixels, Rows=512, Columns=512, NumberOfFrames=LARGE_FRAMES) for number in range(count)
-    ]
-    return [(str(one.SOPInstanceUID), encoded(one)) for one in found]
+ROOT = Path(__file__).resolve().parents[2]
+# beginning of a receiver's name -> heading of the column with the ratio to it
+RIVALS = {"Orthanc": "x Orthanc", "dcmtk": "x storescp", "pynetdicom": "x library", "other tree": "x other tree"}
 
 
 def measure(
@@ -153,6 +121,8 @@ def main() -> None:
         library_app("pynetdicom storescp"),
     ]
     receivers = [one for one in receivers if any(word in one.name for word in options.only)] or receivers
+    if options.other:
+        receivers = [listener_of("this tree", ROOT), listener_of("other tree", options.other)]
     kinds = {"mr": lambda: corpus(options.instances), "tiny": tiny, "large": lambda: large(max(options.associations))}
     with (
         tempfile.TemporaryDirectory(prefix="ingest-", dir=options.folder, ignore_cleanup_errors=True) as under,
@@ -175,20 +145,20 @@ def main() -> None:
 
 def _table(associations: int, runs: dict[str, list[dict[str, float]]]) -> None:
     print(f"\n{associations} association{'s' * (associations > 1)}, medians of {len(next(iter(runs.values())))}")
-    print(f"{'':30}  inst/s  p50 ms  p99 ms  CPU s/GB  RSS MB  x Orthanc  x storescp  x library")
+    rivals = {rival: word for rival, word in RIVALS.items() if any(name.startswith(rival) for name in runs)}
+    columns = "".join(f"{word:>13}" for word in rivals.values())
+    print(f"{'':34}  inst/s  p50 ms  p99 ms  CPU s/GB  RSS MB{columns}")
     for name, found in runs.items():
         values = [statistics.median(one[key] for one in found) for key in found[0]]
-        ratios = [_ratio(found, runs, other) for other in ("Orthanc", "dcmtk", "pynetdicom")]
+        ratios = [_ratio(found, runs, rival) for rival in rivals]
         print(
-            f"{name:30} {values[0]:7.0f} {values[1]:7.2f} {values[2]:7.2f} {values[3]:9.2f} {values[4]:7.0f}"
-            + "".join(f"{ratio:>11}" for ratio in ratios)
+            f"{name:34} {values[0]:7.0f} {values[1]:7.2f} {values[2]:7.2f} {values[3]:9.2f} {values[4]:7.0f}"
+            + "".join(f"{ratio:>13}" for ratio in ratios)
         )
 
 
-def _ratio(found: list[dict[str, float]], runs: dict[str, list[dict[str, float]]], other: str) -> str:
-    rivals = next((value for name, value in runs.items() if name.startswith(other)), None)
-    if rivals is None:
-        return "-"
+def _ratio(found: list[dict[str, float]], runs: dict[str, list[dict[str, float]]], rival: str) -> str:
+    rivals = next(value for name, value in runs.items() if name.startswith(rival))
     return f"{statistics.median(a['per_s'] / b['per_s'] for a, b in zip(found, rivals, strict=True)):.2f}"
 
 
@@ -201,6 +171,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-image", action="store_true", help="one association per image")
     parser.add_argument("--big", type=float, metavar="GB", help="memory for one object of this size, nothing else")
     parser.add_argument("--folder", type=Path, help="where the receivers store: the disk that is measured")
+    parser.add_argument("--other", type=Path, metavar="TREE", help="this tree against another checkout")
     parser.add_argument("--only", nargs="*", default=[], help="words of receiver names")
     return parser.parse_args()
 

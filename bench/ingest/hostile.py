@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.ingest import corpus, sender
+from bench.ingest import sender
+from bench.ingest.instances import corpus
 from tests.listener.rawscu import MR, associate_rq, command, data_pdus, pdu, pdv
 
 

@@ -66,6 +66,21 @@ def ours(name: str, *, durable: bool = True, **listener: object) -> Receiver:
     return Receiver(name, "ICANSEE", command, takes_port=False, environment={"MALLOC_ARENA_MAX": "1"})
 
 
+def listener_of(name: str, tree: Path) -> Receiver:
+    """The receiving process of a checkout with its own environment (.venv), by its own command."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        settings = {
+            "listener": {"port": port, "max_associations_per_address": 1000},
+            "store": {"state_dir": str(folder / "state")},
+            "log": {"level": "error"},
+        }
+        (folder / "config.yaml").write_text(json.dumps(settings))
+        return [str(tree.resolve() / ".venv/bin/icansee"), "listener", "--config", str(folder / "config.yaml")]
+
+    return Receiver(name, "ICANSEE", command)
+
+
 def storescp(name: str, *options: str) -> Receiver:
     def command(folder: Path, port: int) -> list[str]:
         return ["/usr/bin/storescp", "+B", "-pdu", "131072", *options, "-od", str(folder), str(port)]

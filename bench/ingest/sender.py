@@ -59,42 +59,42 @@ def _guarded(run: Any, port: int, called: str, part: Sequence[tuple[str, bytes]]
 def _one_association(
     port: int, called: str, part: Sequence[tuple[str, bytes]], gate: Any
 ) -> tuple[float, float, list[float], int]:
-    sock, max_pdu = _associate(port, called)
-    messages = [_message(number, uid, data, max_pdu) for number, (uid, data) in enumerate(part)]
+    sock, max_pdu = associate(port, called)
+    messages = [store_message(number, uid, data, max_pdu) for number, (uid, data) in enumerate(part)]
     gate.wait(120)
     latencies, failed = [], 0
     start = time.perf_counter()
     for message in messages:
         before = time.perf_counter()
         sock.sendall(message)
-        failed += _status(sock) not in (0, 0xB007)
+        failed += read_status(sock) not in (0, 0xB007)
         latencies.append(time.perf_counter() - before)
     end = time.perf_counter()
-    _release(sock)
+    release(sock)
     return start, end, latencies, failed
 
 
 def _one_each(
     port: int, called: str, part: Sequence[tuple[str, bytes]], gate: Any
 ) -> tuple[float, float, list[float], int]:
-    messages = [_message(number, uid, data, 16000) for number, (uid, data) in enumerate(part)]
+    messages = [store_message(number, uid, data, 16000) for number, (uid, data) in enumerate(part)]
     gate.wait(120)
     latencies, failed = [], 0
     start = time.perf_counter()
     for message in messages:
         before = time.perf_counter()
-        sock, _ = _associate(port, called)
+        sock, _ = associate(port, called)
         sock.sendall(message)
-        failed += _status(sock) not in (0, 0xB007)
-        _release(sock)
+        failed += read_status(sock) not in (0, 0xB007)
+        release(sock)
         latencies.append(time.perf_counter() - before)
     return start, time.perf_counter(), latencies, failed
 
 
 def send_big(port: int, called: str, uid: str, start: bytes, size: int) -> tuple[float, int]:
     """One object: ``start`` and then ``size`` zero bytes, made while they are sent. (seconds, status)."""
-    sock, max_pdu = _associate(port, called)
-    command = _message(1, uid, b"", max_pdu)
+    sock, max_pdu = associate(port, called)
+    command = store_message(1, uid, b"", max_pdu)
     block = bytes(max_pdu - 6)
     full, rest = _p_data(0, block), size % len(block)
     before = time.perf_counter()
@@ -102,18 +102,18 @@ def send_big(port: int, called: str, uid: str, start: bytes, size: int) -> tuple
     for _ in range(size // len(block)):
         sock.sendall(full)
     sock.sendall(_p_data(2, bytes(rest)))
-    status = _status(sock)
+    status = read_status(sock)
     seconds = time.perf_counter() - before
-    _release(sock)
+    release(sock)
     return seconds, status
 
 
 def stay(port: int, called: str, count: int) -> list[socket.socket]:
     """Associations that say nothing more."""
-    return [_associate(port, called)[0] for _ in range(count)]
+    return [associate(port, called)[0] for _ in range(count)]
 
 
-def _associate(port: int, called: str) -> tuple[socket.socket, int]:
+def associate(port: int, called: str) -> tuple[socket.socket, int]:
     """(socket, longest PDU the peer takes)."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=60)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -130,7 +130,7 @@ def _associate(port: int, called: str) -> tuple[socket.socket, int]:
     return sock, min(limit or 1 << 17, 1 << 17)
 
 
-def _message(number: int, uid: str, data: bytes, max_pdu: int) -> bytes:
+def store_message(number: int, uid: str, data: bytes, max_pdu: int) -> bytes:
     body = b"".join(
         (
             _element(0x0002, MR.encode()),
@@ -176,13 +176,13 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-def _status(sock: socket.socket) -> int:
+def read_status(sock: socket.socket) -> int:
     _, body = _pdu(sock)
     at = body.rindex(struct.pack("<HHI", 0, 0x0900, 2)) + 8  # the last one: message ID 0x0209 looks the same
     return int.from_bytes(body[at : at + 2], "little")
 
 
-def _release(sock: socket.socket) -> None:
+def release(sock: socket.socket) -> None:
     sock.sendall(struct.pack(">BBI", 5, 0, 4) + bytes(4))
     _pdu(sock)
     sock.close()

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.ingest.hostile import facts, node
-from bench.ingest.sender import _associate, _message, _release, _status
+from bench.ingest.sender import associate, read_status, release, store_message
 from tests.workers.reading.data_sets import a_data_set, encoded
 
 STUDY_INSTANCES = 200
@@ -57,21 +57,21 @@ def send(
 ) -> None:
     begun, number = time.monotonic(), 0
     while time.monotonic() - begun < seconds:
-        sock, longest = _associate(port, "ICANSEE")
+        sock, longest = associate(port, "ICANSEE")
         for _ in range(STUDY_INSTANCES):
             due = begun + number / rate
             pause = due - time.monotonic()
             log.late += pause < -1.0
             time.sleep(max(0.0, pause))
-            message = _message(number, *make(sender, number), longest)
+            message = store_message(number, *make(sender, number), longest)
             before = time.monotonic()
             sock.sendall(message)
-            log.refused += _status(sock) not in (0, 0xB007)
+            log.refused += read_status(sock) not in (0, 0xB007)
             log.latencies_s.append((before - begun, time.monotonic() - before))
             number += 1
             if time.monotonic() - begun > seconds:
                 break
-        _release(sock)
+        release(sock)
 
 
 def look_after(pid: int, store: Path, log: Log, stop: threading.Event) -> None:

@@ -3,7 +3,7 @@
 
 FROM python:3.11-slim-bookworm AS build
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
-RUN pip install --no-cache-dir --root-user-action=ignore uv
+RUN pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
 WORKDIR /build
 # The dependencies first: they change less often than the program.
 COPY pyproject.toml uv.lock README.md LICENSE ./

@@ -27,7 +27,7 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml uv.lock scripts/setup.sh
+$(READY): pyproject.toml uv.lock scripts/setup.sh scripts/downloads.sh
 	@scripts/setup.sh
 	@touch $@
 

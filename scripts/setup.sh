@@ -1,16 +1,11 @@
 #!/usr/bin/env bash
 # Nothing but Python 3.11 in, the environment of uv.lock out (.venv). uv itself goes into .venv-bootstrap, not into the
-# user's or the system's packages. Quick when there is nothing to do.
+# user's or the system's packages. Quick when there is nothing to do. downloads.sh says which variables it honours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bootstrap=.venv-bootstrap
-
-say() { echo "setup: $*" >&2; }
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
-}
+. scripts/downloads.sh
 
 suits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' >/dev/null 2>&1; }
 
@@ -38,8 +33,7 @@ if ! python=$(find_python); then
     python=$(find_python) || { say "Python 3.11 or 3.12 is needed; put one on PATH or name it in PYTHON_FOR_VENV"; exit 1; }
 fi
 
-if ! "$bootstrap/bin/uv" --version >/dev/null 2>&1; then
-    say "installing uv into $bootstrap (with $python)"
+if [ ! -x "$bootstrap/bin/python" ] || ! "$bootstrap/bin/python" -m pip --version >/dev/null 2>&1; then
     rm -rf "$bootstrap"
     if ! "$python" -m venv "$bootstrap" >/dev/null 2>&1; then
         # Debian keeps ensurepip in a package of its own
@@ -48,9 +42,16 @@ if ! "$bootstrap/bin/uv" --version >/dev/null 2>&1; then
         install_apt "$version-venv" || { say "$version-venv is needed: apt-get install $version-venv"; exit 1; }
         "$python" -m venv "$bootstrap"
     fi
-    "$bootstrap/bin/python" -m pip install --quiet --no-input --disable-pip-version-check uv
+fi
+
+use_site_certificates "$bootstrap/bin/python"
+use_site_index "$bootstrap/bin/python"
+
+if [[ "$("$bootstrap/bin/uv" --version 2>/dev/null)" != "uv $UV_VERSION"* ]]; then
+    say "installing uv $UV_VERSION into $bootstrap (with $python)"
+    install_uv "$bootstrap/bin/python"
 fi
 
 say "environment of uv.lock -> .venv"
 export UV_PYTHON_DOWNLOADS=never UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}" UV_NO_PROGRESS="${UV_NO_PROGRESS:-1}"
-"$bootstrap/bin/uv" sync --frozen --quiet --python "$python"
+sync_environment "$bootstrap/bin/uv" "$python"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real servers and tools the tests talk to (Debian or Ubuntu, root or sudo). Starts none of them.
 set -euo pipefail
+. "$(dirname "$0")/downloads.sh"
 
 declare -A package_of=(
     [/usr/bin/storescu]=dcmtk
@@ -19,7 +20,7 @@ for file in "${!package_of[@]}"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-if [ "$(id -u)" -eq 0 ]; then root=(); elif command -v sudo >/dev/null; then root=(sudo); else
+if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
     echo "test peers: missing ${missing[*]}; neither root nor sudo: install them by hand" >&2
     exit 1
 fi
@@ -28,10 +29,13 @@ command -v apt-get >/dev/null || { echo "test peers: missing ${missing[*]}; no a
 echo "test peers: installing ${missing[*]}" >&2
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
-    trap '"${root[@]}" rm -f "$policy"' EXIT
+    trap 'as_root rm -f "$policy"' EXIT
     # 101: "action forbidden by policy"; the packages are unpacked, their services stay off
-    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
-    "${root[@]}" chmod 755 "$policy"
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
 fi
-"${root[@]}" apt-get update -qq || echo "test peers: apt-get update failed; trying with what is known" >&2
-"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+as_root apt-get update -qq || echo "test peers: apt-get update failed; trying with what is known" >&2
+as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || {
+    echo "test peers: the installation failed: if this machine needs a proxy, set http_proxy and run this again" >&2
+    exit 1
+}

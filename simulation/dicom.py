@@ -191,12 +191,26 @@ def _identified(*, patient: PatientIdentity, study: StudyIdentity, plan: SeriesP
     ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE_ENDIAN
     ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     ds.file_meta.ImplementationVersionName = "ICANSEE_SIM"
-    who: dict[str, object] = {
+    for part in (_patient_header(patient), _study_header(study), _series_header(plan), _equipment_header(scanner)):
+        _set(ds, part)
+    return ds
+
+
+def _patient_header(patient: PatientIdentity) -> dict[str, object]:
+    header: dict[str, object] = {
         "SpecificCharacterSet": "ISO_IR 100",
         "PatientName": patient.name,
         "PatientID": patient.patient_id,
         "PatientSex": patient.sex,
         "PatientBirthDate": "" if patient.birth_date is None else f"{patient.birth_date:%Y%m%d}",
+    }
+    if patient.weight_kg is not None:
+        header["PatientWeight"] = patient.weight_kg
+    return header
+
+
+def _study_header(study: StudyIdentity) -> dict[str, object]:
+    return {
         "StudyInstanceUID": study.study_instance_uid,
         "StudyDate": f"{study.started:%Y%m%d}",
         "StudyTime": f"{study.started:%H%M%S}",
@@ -207,9 +221,10 @@ def _identified(*, patient: PatientIdentity, study: StudyIdentity, plan: SeriesP
         "FrameOfReferenceUID": study.frame_of_reference_uid,
         "PositionReferenceIndicator": "",
     }
-    if patient.weight_kg is not None:
-        who["PatientWeight"] = patient.weight_kg
-    what: dict[str, object] = {
+
+
+def _series_header(plan: SeriesPlan) -> dict[str, object]:
+    return {
         "SOPClassUID": MR_IMAGE_STORAGE,
         "Modality": "MR",
         "BurnedInAnnotation": "NO",
@@ -221,6 +236,13 @@ def _identified(*, patient: PatientIdentity, study: StudyIdentity, plan: SeriesP
         "InstanceCreationDate": f"{plan.started:%Y%m%d}",
         "PatientPosition": "HFS",
         "BodyPartExamined": "HEAD",
+        "ImagedNucleus": "1H",
+        "NumberOfAverages": 1,
+    }
+
+
+def _equipment_header(scanner: Scanner) -> dict[str, object]:
+    return {
         "Manufacturer": scanner.manufacturer,
         "ManufacturerModelName": scanner.model_name,
         "StationName": scanner.station_name,
@@ -230,12 +252,7 @@ def _identified(*, patient: PatientIdentity, study: StudyIdentity, plan: SeriesP
         "ReceiveCoilName": scanner.coil,
         "MagneticFieldStrength": scanner.field_t,
         "ImagingFrequency": 42.577478 * scanner.field_t,
-        "ImagedNucleus": "1H",
-        "NumberOfAverages": 1,
     }
-    _set(ds, who)
-    _set(ds, what)
-    return ds
 
 
 def _pixel_header(voxels: Stored, affine: Affine, total: int, plan: SeriesPlan) -> dict[str, object]:

@@ -1,7 +1,8 @@
-"""Sulcal fluid of a real scan turned into tissue: volume, place and levels in; the effaced volume and the true loss out. Pure.
+"""A real scan, a place and levels in; the scan with effaced sulci and the true loss of fluid out. Pure.
 
-A mixed voxel holds a share of fluid, linear between the level of tissue and that of pure fluid; a part of that share becomes tissue. The
-skull stays where it is, nothing moves: gyri that swell into their sulci look so at the resolution of a scan.
+A mixed voxel holds a share of fluid, linear between the level of tissue and that of pure fluid. A part of that share
+becomes tissue. Nothing moves, and the skull stays where it is: at the resolution of a scan, gyri that swell into their
+sulci look like this.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import numpy.typing as npt
 
 from triage.model import Mask, Volume
 
-WAVE_MM = 90.0  # the loss waxes and wanes over about half of this
-UNEVEN = 0.3  # by this share of itself
+WAVE_MM = 90.0  # wavelength of the loss along each axis
+UNEVEN = 0.3  # amplitude of the wave, as a share of the loss
 
 
 def uneven_loss(volume: Volume, loss: float, seed: int) -> npt.NDArray[np.float32]:
-    """A smooth loss about ``loss`` (0..1), a function of the place in LPS mm alone: the same for every series of a session. (k, j, i)."""
+    """A smooth loss about ``loss`` (0..1), shape (k, j, i).
+
+    It depends on the place in LPS mm alone, so that it is the same for every series of a session.
+    """
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, 3)
     k, j, i = (np.arange(n, dtype=np.float64) for n in volume.voxels.shape)
     out = np.zeros(volume.voxels.shape, dtype=np.float64)

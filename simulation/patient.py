@@ -28,10 +28,8 @@ from triage.model import Affine
 
 DEFAULT_INFUSION = date(2024, 3, 4)
 BASELINE_DAYS_BEFORE_INFUSION = 10
-SAME_SCANNER_DRIFT, OTHER_SCANNER_DRIFT = (
-    0.15,
-    0.8,
-)  # receive-field difference between sessions, relative to the field itself
+SAME_SCANNER_DRIFT = 0.15  # receive-field difference between sessions, relative to the field itself
+OTHER_SCANNER_DRIFT = 0.8  # the same between two scanners
 
 
 @dataclass(frozen=True)
@@ -77,18 +75,10 @@ def simulate(
     """
     _check(sequences, seed, strength)
     tell = on_progress or (lambda _share, _what: None)
-    patient_id = _patient_id(seed)
     folder = out / f"SIM-{seed}"
     amount = usual_strength(pattern) if strength is None else strength
-    plans = (
-        plan_of(vendor, protocol),
-        plan_of(followup_vendor or vendor, followup_protocol or protocol),
-    )
-    dates = (
-        infusion_date - timedelta(days=BASELINE_DAYS_BEFORE_INFUSION),
-        infusion_date + timedelta(days=followup_days),
-    )
-    baseline, followup = (_session(seed, n, plans, dates[n]) for n in (0, 1))
+    plans = (plan_of(vendor, protocol), plan_of(followup_vendor or vendor, followup_protocol or protocol))
+    baseline, followup = _sessions(seed, plans, infusion_date, followup_days)
 
     import atlas
 
@@ -97,21 +87,24 @@ def simulate(
     change = apply_pattern(phantom, pattern, amount, seed)
     for share, session, state in ((0.2, baseline, Change(phantom)), (0.6, followup, change)):
         scan(session, state, folder / session.name, sequences=sequences, tell=_part(tell, share))
+    asked = {"seed": seed, "pattern": pattern, "strength": amount, "infusion_date": infusion_date.isoformat()}
     truth = {
-        "patient_id": patient_id,
-        "seed": seed,
-        "pattern": pattern,
-        "strength": amount,
-        "infusion_date": infusion_date.isoformat(),
-        "baseline": _session_truth(baseline),
-        "followup": _session_truth(followup),
-        "followup_to_baseline_lps_mm": _followup_to_baseline(baseline, followup).tolist(),
+        "patient_id": _patient_id(seed),
+        **asked,
+        **_sessions_truth(baseline, followup),
         **truth_of(phantom, change, plans[1].scanner.field_t, plans[1].sequences["flair"].weighting),
     }
     (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     tell(1.0, "done")
+    return _written(folder, (baseline, followup), infusion_date, truth)
+
+
+def _written(
+    folder: Path, sessions: tuple[Session, Session], infusion_date: date, truth: Mapping[str, object]
+) -> SimulatedPatient:
+    baseline, followup = sessions
     return SimulatedPatient(
-        patient_id=patient_id,
+        patient_id=baseline.patient.patient_id,
         baseline_dir=folder / "baseline",
         followup_dir=folder / "followup",
         infusion_date=infusion_date,
@@ -150,6 +143,15 @@ def _part(tell: Progress, start: float) -> Progress:
     return lambda share, what: tell(start + 0.4 * share, what)
 
 
+def _sessions(
+    seed: int, plans: tuple[Protocol, Protocol], infusion_date: date, followup_days: int
+) -> tuple[Session, Session]:
+    """Baseline and follow-up."""
+    before = infusion_date - timedelta(days=BASELINE_DAYS_BEFORE_INFUSION)
+    after = infusion_date + timedelta(days=followup_days)
+    return _session(seed, 0, plans, before), _session(seed, 1, plans, after)
+
+
 def _session(seed: int, number: int, plans: tuple[Protocol, Protocol], day: date) -> Session:
     """Session 0 is the baseline, 1 the follow-up."""
     name = ("baseline", "followup")[number]
@@ -178,6 +180,14 @@ def _followup_to_baseline(baseline: Session, followup: Session) -> Affine:
     """Where a follow-up scanner point of the unmoved skull lies in the baseline scan, LPS mm (4, 4)."""
     back = np.linalg.inv(followup.pose.head_to_scanner())
     return np.asarray(baseline.pose.head_to_scanner() @ back, dtype=np.float64)
+
+
+def _sessions_truth(baseline: Session, followup: Session) -> dict[str, object]:
+    return {
+        "baseline": _session_truth(baseline),
+        "followup": _session_truth(followup),
+        "followup_to_baseline_lps_mm": _followup_to_baseline(baseline, followup).tolist(),
+    }
 
 
 def _session_truth(session: Session) -> dict[str, object]:

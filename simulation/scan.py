@@ -54,7 +54,7 @@ def scan(session: Session, state: Change, out: Path, *, sequences: tuple[str, ..
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """One series as the scanner holds it before it writes files. affine: (4, 4), voxel index (i, j, k, 1) -> scanner LPS mm."""
+    """One series before its files are written. affine: (4, 4), voxel index (i, j, k, 1) -> scanner LPS mm."""
 
     sequence: Sequence
     stacks: list[Stack]

@@ -28,7 +28,6 @@ from triage.errors import NotAssessable
 from triage.judging import judge_again
 from triage.measurements import lookup
 from triage.model import (
-    Assessment,
     Atlas,
     BaselineChoice,
     Category,
@@ -45,6 +44,7 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import PreparedBaseline, prepare_baseline
+from triage.report.contents import Assessment
 from triage.report.document import from_document, to_document
 from triage.settings import TriageSettings
 from triage.signal.change import MeasurementLimits

@@ -138,8 +138,11 @@ def meanings(kind: type[Any]) -> dict[str, str]:
 def _said_in(kind: type[Any]) -> dict[str, str]:
     source = Path(str(inspect.getsourcefile(kind))).read_text(encoding="utf-8")
     lines = source.splitlines()
-    body = next(n.body for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef) and n.name == kind.__name__)
-    found: dict[str, str] = {}
+    classes = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef) and n.name == kind.__name__)
+    written_out = next(classes, None)
+    if written_out is None:  # made from the list of patterns
+        return {}
+    body, found = written_out.body, dict[str, str]()
     for node, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             text = _docstring(after) or _comment_above(lines, node.lineno) or _comment_behind(lines, node.end_lineno)

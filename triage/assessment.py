@@ -15,7 +15,7 @@ from triage.alignment.placement import brain_grid, place_atlas, regions_on
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align, diffusion_alone
 from triage.decision import days_after
-from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
+from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate, judged_in_diffusion
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Context, Draft
 from triage.errors import NotAssessable
@@ -127,7 +127,9 @@ def _compare(
     )
     if not registration.accepted:
         return replace(
-            draft, refusal=registration.reason, findings=indeterminate(registration.reason or "registration refused")
+            draft,
+            refusal=registration.reason,
+            findings=indeterminate(registration.reason or "registration refused", draft.patterns),
         )
     with clock.part("common_scale"):
         pair = on_common_grid(
@@ -170,7 +172,7 @@ def _measure_pair(
         if stage is Stage.FULL
         else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
-    return replace(draft, findings=detect(draft.measurements, match, settings))
+    return replace(draft, findings=detect(draft.measurements, match, settings, draft.patterns))
 
 
 def _check_contrast(pair: Pair, settings: TriageSettings) -> None:
@@ -253,7 +255,7 @@ def _alone(
     draft = replace(
         draft,
         refusal=why,
-        findings=indeterminate("no baseline to compare with"),
+        findings=indeterminate("no baseline to compare with", draft.patterns),
         notices=("no baseline: nothing was compared",),
     )
     draft = replace(draft, evidence=Evidence(flair, None, None, {}, None, None, None))
@@ -284,14 +286,14 @@ def _alone(
     if days is None or days < 0:  # this study is the one before treatment
         facts = (study.study_instance_uid, study.study_date)
         draft = replace(draft, before=baseline_report(facts, chronic, (cubic, names), settings.baseline_report))
-    findings = detect_alone(draft.measurements, settings)
+    findings = detect_alone(draft.measurements, settings, draft.patterns)
     if days is not None and days < 0:
-        findings = tuple(not_yet(f) for f in findings)
+        findings = before_infusion(findings, draft.patterns)
     return replace(draft, findings=findings)
 
 
 def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> Draft:
-    """No FLAIR but diffusion images: pattern C alone is assessed, on the diffusion images' own space, and the decision says so.
+    """No FLAIR but diffusion images: only what needs no FLAIR is assessed, on the diffusion images' own space, and the decision says so.
 
     Raises:
         NotAssessable: why there is no FLAIR, at the first look (which knows FLAIR only) or without DWI; as ``place_atlas``.
@@ -300,10 +302,12 @@ def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: 
     if dwi is None or stage is Stage.FIRST_LOOK:
         raise missing
     why = str(missing)
+    judged = judged_in_diffusion(draft.patterns)
+    only = f"only pattern{'s' * (len(judged) > 1)} {', '.join(judged)} (diffusion) was assessed"
     draft = replace(
         draft,
-        refusal=f"{why}; only pattern C (diffusion) was assessed",
-        notices=("no FLAIR: only pattern C (diffusion) was assessed",),
+        refusal=f"{why}; {only}",
+        notices=(f"no FLAIR: {only}",),
         evidence=Evidence(dwi, None, None, {}, None, None, None),
     )
     with clock.part("atlas"):
@@ -317,7 +321,7 @@ def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: 
     with clock.part("diffusion"):
         draft = draft.with_diffusion(session)
         draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))
-    return replace(draft, findings=diffusion_only(draft.measurements, why, settings))
+    return replace(draft, findings=diffusion_only(draft.measurements, why, settings, draft.patterns))
 
 
 def _evidence(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
-from triage.model import Category, Decision, Finding, Presence, Priority, Strength
+from triage.model import Category, Decision, Finding, Presence, Priority
+from triage.patterns.pattern import Pattern, is_sure, usual_priority
 
 # from the least to the most urgent; the only place that ranks priorities
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
@@ -35,11 +37,18 @@ def days_after(study_date: date | None, infusion_date: date | None) -> int | Non
     return None if study_date is None or infusion_date is None else (study_date - infusion_date).days
 
 
-def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_baseline: bool = True) -> Decision:
+def decide(
+    findings: Sequence[Finding],
+    patterns: Iterable[Pattern[Any]],
+    *,
+    refusal: str | None = None,
+    has_baseline: bool = True,
+) -> Decision:
     """The category and priority for one study (clinical.md, Priority).
 
     Args:
         findings: one per pattern.
+        patterns: whose rules rank them; a finding of another pattern gets the usual priority.
         refusal: reason code and sentence when nothing could be measured, or compared (``no_baseline``).
         has_baseline: without one, priority is capped at P2 unless C or D stand on their own.
     """
@@ -49,8 +58,10 @@ def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_basel
     )  # said first: "no_baseline: ..." changes how everything after it is read
     reasons = (*refused, *(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present))
     if present:
-        priority = max((_priority(f, has_baseline) for f in present), key=urgency)
-        sure = any(f.strength in (Strength.SUSPECTED, Strength.STRONG) for f in present)
+        rules = {pattern.name: pattern.priority for pattern in patterns}
+        priorities = (rules.get(f.pattern, usual_priority)(f, has_baseline) for f in present)
+        priority = max(priorities, key=urgency)
+        sure = any(is_sure(f) for f in present)
         category = Category.NEUROTOXICITY_SUSPECTED if sure else Category.POSSIBLE
         return Decision(category, priority, reasons)
     if refusal is not None:
@@ -69,14 +80,3 @@ def decide(findings: Sequence[Finding], *, refusal: str | None = None, has_basel
         Priority.UNCHANGED,
         tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings),
     )
-
-
-def _priority(finding: Finding, has_baseline: bool) -> Priority:
-    sure = finding.strength in (Strength.SUSPECTED, Strength.STRONG)
-    match finding.pattern:
-        case "D" | "C":
-            return Priority.P1 if sure else Priority.P2
-        case "A" if finding.strength is Strength.STRONG and has_baseline:
-            return Priority.P1
-        case _:
-            return Priority.P2 if sure else Priority.P3

@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from triage.model import Finding, Measurement, Presence, ProtocolMatch
-from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
+from triage.patterns.all import PATTERNS
+from triage.patterns.pattern import Pattern
 from triage.settings import TriageSettings
 
+Patterns = Sequence[Pattern[Any]]
 
-def detect(measured: tuple[Measurement, ...], match: ProtocolMatch, settings: TriageSettings) -> tuple[Finding, ...]:
+
+def detect(
+    measured: tuple[Measurement, ...], match: ProtocolMatch, settings: TriageSettings, patterns: Patterns = PATTERNS
+) -> tuple[Finding, ...]:
     """A follow-up against its baseline."""
-    return (
-        bithalamic.detect(measured, match, settings.bithalamic),
-        focal_white_matter.detect(measured, match, settings.focal_white_matter),
-        cortical_diffusion.detect(measured, match, settings.cortical_diffusion),
-        global_oedema.detect(measured, match, settings.global_oedema),
-    )
+    return tuple(p.detect(measured, match, p.limits_in(settings)) for p in patterns)
 
 
-def detect_alone(measured: tuple[Measurement, ...], settings: TriageSettings) -> tuple[Finding, ...]:
+def detect_alone(
+    measured: tuple[Measurement, ...], settings: TriageSettings, patterns: Patterns = PATTERNS
+) -> tuple[Finding, ...]:
     """A study without a baseline."""
-    return (
-        bithalamic.detect_alone(measured, settings.bithalamic),
-        focal_white_matter.detect_alone(measured, settings.focal_white_matter),
-        cortical_diffusion.detect_alone(measured, settings.cortical_diffusion),
-        global_oedema.detect_alone(measured, settings.global_oedema),
+    return tuple(p.detect_alone(measured, p.limits_in(settings)) for p in patterns)
+
+
+def indeterminate(why: str, patterns: Patterns = PATTERNS) -> tuple[Finding, ...]:
+    """Nothing could be judged, and why."""
+    return tuple(p.indeterminate(why) for p in patterns)
+
+
+def diffusion_only(
+    measured: tuple[Measurement, ...], why: str, settings: TriageSettings, patterns: Patterns = PATTERNS
+) -> tuple[Finding, ...]:
+    """A study without a FLAIR but with diffusion images: what needs no FLAIR is judged, the other patterns say why they are not.
+
+    Args:
+        why: there is no FLAIR.
+    """
+    return tuple(
+        p.indeterminate(why)
+        if p.detect_in_diffusion is None
+        else p.detect_in_diffusion(measured, p.limits_in(settings))
+        for p in patterns
     )
 
 
-def indeterminate(why: str) -> tuple[Finding, ...]:
-    """Nothing could be judged, and why."""
-    patterns = (bithalamic, focal_white_matter, cortical_diffusion, global_oedema)
-    return tuple(Finding(p.PATTERN, Presence.INDETERMINATE, None, f"{p.TITLE}: {why}") for p in patterns)
+def judged_in_diffusion(patterns: Patterns = PATTERNS) -> tuple[str, ...]:
+    """Names of the patterns that need no FLAIR."""
+    return tuple(p.name for p in patterns if p.detect_in_diffusion is not None)
 
 
-def diffusion_only(measured: tuple[Measurement, ...], why: str, settings: TriageSettings) -> tuple[Finding, ...]:
-    """A study without a FLAIR but with diffusion images: pattern C stands on its own, the others say why they do not."""
-    finding = cortical_diffusion.detect_alone(measured, settings.cortical_diffusion)
-    return tuple(finding if f.pattern == finding.pattern else f for f in indeterminate(why))
+def before_infusion(findings: Sequence[Finding], patterns: Patterns = PATTERNS) -> tuple[Finding, ...]:
+    """The findings of a study before the infusion: what is present is part of the baseline, unless it is urgent at any time."""
+    part_of_baseline = {p.name for p in patterns if not p.urgent_before_infusion}
+    return tuple(
+        _not_yet(f) if f.pattern in part_of_baseline and f.presence is Presence.PRESENT else f for f in findings
+    )
 
 
-def not_yet(finding: Finding) -> Finding:
-    """Before the infusion bright thalami are part of the baseline and no toxicity; oedema and restricted cortex are urgent whenever."""
-    if (
-        finding.pattern not in (bithalamic.PATTERN, focal_white_matter.PATTERN)
-        or finding.presence is not Presence.PRESENT
-    ):
-        return finding
+def _not_yet(finding: Finding) -> Finding:
     text = f"{finding.explanation}; the study lies before the infusion, so this belongs to the baseline"
     return replace(finding, presence=Presence.INDETERMINATE, strength=None, explanation=text)

@@ -11,7 +11,7 @@ import numpy as np
 
 from triage.alignment.session import Session
 from triage.decision import days_after, decide
-from triage.detection import indeterminate
+from triage.detection import Patterns, indeterminate
 from triage.model import (
     BaselineChoice,
     Finding,
@@ -25,12 +25,13 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.patterns.all import PATTERNS
 from triage.preparation import PreparedBaseline
 from triage.report import look_alikes
 from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom
 from triage.report.evidence import Evidence
 from triage.report.evolution import evolution, visit_now
-from triage.settings import TriageSettings
+from triage.settings import TriageSettings, limits_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Draft:
     judged_from: JudgedFrom = JudgedFrom.NOTHING
     protocol: ProtocolMatch | None = None
     before: BaselineReport | None = None
+    patterns: Patterns = PATTERNS
 
     def with_found(self, *found: Found) -> Draft:
         """The draft with the figures, masks, lesions and notices of measuring steps added."""
@@ -91,7 +93,7 @@ class Draft:
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
     ) -> Assessment:
         """The assessment: the draft with its decision, the possible look-alikes and the course since earlier studies."""
-        findings = self.findings or indeterminate(self.refusal or "no baseline to compare with")
+        findings = self.findings or indeterminate(self.refusal or "no baseline to compare with", self.patterns)
         study = self.images.study
         days = days_after(study.study_date, self.context.infusion_date)
         return Assessment(
@@ -103,7 +105,7 @@ class Draft:
             registration=self.registration,
             measurements=self.measurements,
             findings=findings,
-            decision=decide(findings, refusal=self.refusal, has_baseline=prepared is not None),
+            decision=decide(findings, self.patterns, refusal=self.refusal, has_baseline=prepared is not None),
             stage=self.stage,
             notices=(*_notices(self.context), *self.notices),
             timings_s={key: round(value, 3) for key, value in timings_s.items()},
@@ -138,7 +140,7 @@ class Draft:
             [(one.volume_ml, one.enhancing_volume_ml) for one in self.lesions],
             self.protocol,
         )
-        return evolution(visit, self.context.earlier, settings.evolution, settings.cortical_diffusion)
+        return evolution(visit, self.context.earlier, settings.evolution, limits_of(settings, self.patterns))
 
 
 def _used_as(images: StudyImages) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass, field, make_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from triage.alignment.placement import RegionLimits
 from triage.alignment.registration import RegistrationLimits
@@ -13,7 +14,8 @@ from triage.fluid.changes import FluidLimits
 from triage.lesions.burden import BurdenLimits
 from triage.lesions.enhancement import EnhancementLimits
 from triage.lesions.limits import LesionLimits
-from triage.patterns import bithalamic, cortical_diffusion, focal_white_matter, global_oedema
+from triage.patterns.all import PATTERNS
+from triage.patterns.pattern import Pattern
 from triage.protocol import ProtocolLimits
 from triage.report.baseline_report import BaselineReportLimits
 from triage.report.evolution import EvolutionLimits
@@ -23,8 +25,8 @@ from triage.signal.single_scan import SingleScanLimits
 
 
 @dataclass(frozen=True)
-class TriageSettings:
-    """Everything that can change a result; the ``triage`` section of config.yaml.
+class CommonSettings:
+    """Everything that can change a result, except the limits of the patterns.
 
     threads: most threads SimpleITK may use. measuring_spacing_mm: cubic voxel of the common half-way grid.
     """
@@ -46,11 +48,26 @@ class TriageSettings:
     baseline_report: BaselineReportLimits = field(default_factory=BaselineReportLimits)
     evolution: EvolutionLimits = field(default_factory=EvolutionLimits)
     look_alikes: LookAlikeLimits = field(default_factory=LookAlikeLimits)
-    bithalamic: bithalamic.BithalamicLimits = field(default_factory=bithalamic.BithalamicLimits)
-    focal_white_matter: focal_white_matter.FocalWhiteMatterLimits = field(
-        default_factory=focal_white_matter.FocalWhiteMatterLimits
+
+
+def settings_with(patterns: Iterable[Pattern[Any]]) -> type[CommonSettings]:
+    """The settings with a section for each pattern: its limits, under its key."""
+    return make_dataclass(
+        "TriageSettings",
+        [(pattern.key, pattern.limits, field(default_factory=pattern.limits)) for pattern in patterns],
+        bases=(CommonSettings,),
+        frozen=True,
+        namespace={"__doc__": "Everything that can change a result; the ``triage`` section of config.yaml."},
     )
-    cortical_diffusion: cortical_diffusion.CorticalDiffusionLimits = field(
-        default_factory=cortical_diffusion.CorticalDiffusionLimits
-    )
-    global_oedema: global_oedema.GlobalOedemaLimits = field(default_factory=global_oedema.GlobalOedemaLimits)
+
+
+def limits_of(settings: CommonSettings, patterns: Iterable[Pattern[Any]] = PATTERNS) -> dict[Pattern[Any], Any]:
+    """Each pattern with its limits."""
+    return {pattern: pattern.limits_in(settings) for pattern in patterns}
+
+
+if TYPE_CHECKING:
+    TriageSettings = CommonSettings  # a type checker cannot see the sections of the patterns
+else:
+    TriageSettings = settings_with(PATTERNS)
+    TriageSettings.__module__ = __name__

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_finding
-from triage.decision import days_after, decide, keep_priority, urgency
+from triage.decision import days_after, keep_priority, urgency
+from triage.decision import decide as decide_by
 from triage.model import Category, Decision, Finding, Presence, Priority, Strength
+from triage.patterns.all import PATTERNS
+from triage.patterns.pattern import Pattern
 
 POSSIBLE, SUSPECTED, STRONG = Strength.POSSIBLE, Strength.SUSPECTED, Strength.STRONG
 P1, P2, P3, UNCHANGED = Priority.P1, Priority.P2, Priority.P3, Priority.UNCHANGED
 ORDER = [UNCHANGED, P3, P2, P1]
+
+
+def decide(found: Sequence[Finding], patterns: Iterable[Pattern[Any]] = PATTERNS, **more: Any) -> Decision:
+    """By the rules of the program's own patterns."""
+    return decide_by(found, patterns, **more)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +41,8 @@ ORDER = [UNCHANGED, P3, P2, P1]
         pytest.param("D", POSSIBLE, P2, id="possible D"),
         pytest.param("D", SUSPECTED, P1, id="suspected D"),
         pytest.param("D", STRONG, P1, id="strong D"),
+        pytest.param("?", POSSIBLE, P3, id="possible, of a pattern without a rule"),
+        pytest.param("?", STRONG, P2, id="strong, of a pattern without a rule"),
     ],
 )
 def test_one_pattern(pattern: str, strength: Strength, priority: Priority) -> None:

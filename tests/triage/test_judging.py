@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.triage.report.test_document import an_assessment
 from triage.decision import decide
-from triage.detection import detect, detect_alone, diffusion_only, indeterminate, not_yet
+from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate
 from triage.judging import judge_again
 from triage.measurements import not_measured
 from triage.model import (
@@ -22,6 +22,7 @@ from triage.model import (
     Priority,
     ProtocolMatch,
 )
+from triage.patterns.all import PATTERNS
 from triage.report.contents import Assessment, Judged, JudgedFrom
 from triage.report.document import from_document, to_document
 from triage.settings import TriageSettings
@@ -55,13 +56,13 @@ DIFFUSION = Judged(JudgedFrom.DIFFUSION, None, "no_flair: none; only pattern C (
 def compared(figures: tuple[Measurement, ...], protocol: ProtocolMatch) -> Assessment:
     findings = detect(figures, protocol, SETTINGS)
     judged = Judged(JudgedFrom.COMPARISON, protocol)
-    return an_assessment(measurements=figures, findings=findings, decision=decide(findings), judged=judged)
+    return an_assessment(measurements=figures, findings=findings, decision=decide(findings, PATTERNS), judged=judged)
 
 
 def alone(figures: tuple[Measurement, ...], days: int | None) -> Assessment:
     findings = detect_alone(figures, SETTINGS)
     if days is not None and days < 0:
-        findings = tuple(not_yet(f) for f in findings)
+        findings = before_infusion(findings)
     return _without_baseline(figures, findings, ALONE, days_after_infusion=days)
 
 
@@ -70,7 +71,7 @@ def by_diffusion(figures: tuple[Measurement, ...]) -> Assessment:
 
 
 def _without_baseline(figures: tuple[Measurement, ...], findings: Any, judged: Judged, **more: Any) -> Assessment:
-    decision = decide(findings, refusal=judged.refusal, has_baseline=False)
+    decision = decide(findings, PATTERNS, refusal=judged.refusal, has_baseline=False)
     return an_assessment(
         measurements=figures, findings=findings, decision=decision, baseline=NOBODY, judged=judged, **more
     )
@@ -125,7 +126,7 @@ def test_a_limit_of_diffusion_changes_a_study_without_flair() -> None:
 
 def test_a_study_of_which_nothing_was_measured_keeps_its_decision() -> None:
     findings = indeterminate("coverage: cut")
-    decision = decide(findings, refusal="coverage: cut")
+    decision = decide(findings, PATTERNS, refusal="coverage: cut")
     assessment = an_assessment(
         measurements=(), findings=findings, decision=decision, judged=Judged(refusal="coverage: cut")
     )

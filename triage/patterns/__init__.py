@@ -1,1 +1,1 @@
-"""One detector per file. Each sees only Measurements (and its own limits) and answers one Finding."""
+"""One pattern per file. Each sees only Measurements and its own limits, and answers one Finding; ``all.py`` lists them."""

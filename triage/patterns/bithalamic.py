@@ -10,10 +10,12 @@ from typing import ClassVar
 
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE
 from triage.measurements import lookup
-from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.model import Finding, Measurement, Presence, Priority, ProtocolMatch, Strength
+from triage.patterns.pattern import Figure, Pattern, usual_priority
 
 PATTERN = "A"
 TITLE = "bithalamic and brain stem FLAIR rise"
+RISE, SWELLING = "flair_change_percent", "volume_change_percent"
 ALONE = "flair_excess_percent"  # single scan
 
 
@@ -74,7 +76,7 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     thalami = _both(
         measurements,
         THALAMI,
-        "flair_change_percent",
+        RISE,
         limits.thalami_same if same else limits.thalami_different,
         limits.z,
         "A1 thalami",
@@ -82,7 +84,7 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     strong = _both(
         measurements,
         THALAMI,
-        "flair_change_percent",
+        RISE,
         limits.thalami_strong_same if same else limits.thalami_strong_different,
         limits.z,
         "A1 strong",
@@ -137,7 +139,7 @@ def detect_alone(measurements: tuple[Measurement, ...], limits: BithalamicLimits
 
 def _together(measurements: tuple[Measurement, ...], limit: float, z: float) -> _Sign:
     """Thalami and brain stem rise a little, all of them. Its evidence is that of A1 and A2."""
-    thalami = _both(measurements, THALAMI, "flair_change_percent", limit, z, "A1 thalami")
+    thalami = _both(measurements, THALAMI, RISE, limit, z, "A1 thalami")
     stem = _any(measurements, limit, z)
     both = (thalami.presence, stem.presence)
     if Presence.ABSENT in both:
@@ -188,9 +190,7 @@ def _both(
     return _Sign(name, _presence(answer), tuple(_line(m) for m in found))
 
 
-def _any(
-    measurements: tuple[Measurement, ...], limit: float, z: float, quantity: str = "flair_change_percent"
-) -> _Sign:
+def _any(measurements: tuple[Measurement, ...], limit: float, z: float, quantity: str = RISE) -> _Sign:
     """Any part of the brain stem: the midbrain swells and brightens with the thalami it joins (clinical.md A names pons and medulla)."""
     found = [lookup(measurements, region, quantity) for region in BRAIN_STEM]
     answers = [_exceeds(m, limit, z) for m in found]
@@ -199,9 +199,9 @@ def _any(
 
 
 def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *, same: bool) -> _Sign:
-    thalami = [lookup(measurements, region, "volume_change_percent") for region in THALAMI]
-    ventricle = lookup(measurements, "third_ventricle", "volume_change_percent")
-    pons = lookup(measurements, "pons", "volume_change_percent")
+    thalami = [lookup(measurements, region, SWELLING) for region in THALAMI]
+    ventricle = lookup(measurements, "third_ventricle", SWELLING)
+    pons = lookup(measurements, "pons", SWELLING)
     lines = tuple(_line(m) for m in (*thalami, ventricle, pons))
     left, right = thalami[0].value, thalami[1].value
     if left is None or right is None:
@@ -214,7 +214,7 @@ def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *
 
 
 def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:
-    capsules = _both(measurements, CAPSULES, "flair_change_percent", limits.capsules, limits.z, "A4 capsules")
+    capsules = _both(measurements, CAPSULES, RISE, limits.capsules, limits.z, "A4 capsules")
     white = [lookup(measurements, region, "raised_fraction_percent") for region in WHITE]
     raised = [None if m.value is None else m.value >= limits.white_raised_percent for m in white]
     symmetry = [lookup(measurements, name, "symmetry") for name in ("external_extreme_capsules", "white_matter")]
@@ -230,3 +230,25 @@ def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -
 def _white_symmetry(white: list[Measurement]) -> float:
     left, right = white[0].value, white[1].value
     return 0.0 if left is None or right is None or max(left, right) <= 0 else min(left, right) / max(left, right)
+
+
+def _priority(finding: Finding, has_baseline: bool) -> Priority:
+    """P1 when strong against a baseline: a single scan never says strong."""
+    strong = finding.strength is Strength.STRONG and has_baseline
+    return Priority.P1 if strong else usual_priority(finding, has_baseline)
+
+
+BITHALAMIC = Pattern(
+    PATTERN,
+    TITLE,
+    "bithalamic",
+    BithalamicLimits,
+    detect,
+    detect_alone,
+    priority=_priority,
+    figures=(
+        *(Figure(region, quantity, 1) for quantity in (RISE, ALONE) for region in (*THALAMI, *BRAIN_STEM)),
+        *(Figure(region, SWELLING, 1) for region in THALAMI),
+    ),
+    leads=True,
+)

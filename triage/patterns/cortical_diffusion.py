@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
+
+import numpy as np
 
 from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.patterns.pattern import Figure, Pattern, Visit, urgent_priority
 
 PATTERN = "C"
 TITLE = "cortical diffusion restriction"
 VOLUME, GYRI, ADC = "restricted_volume_ml", "restricted_gyri", "adc_um2_s"
 CORTEX, BRAIN = "cortex", "brain"
-
-
+CHANGE = "volume_change_percent"
 KEPT_Z = 1.645  # one-sided 95 %
 
 
@@ -191,3 +194,55 @@ def _why_open(site: SiteLater) -> str:
     if site.volume_change_percent is None or site.uncertainty_percent is None:
         return "was not measured"
     return f"{site.volume_change_percent:.0f} +- {site.uncertainty_percent:.0f} %, too uncertain"
+
+
+def loss_since(now: Visit, visits: Sequence[Visit], limits: CorticalDiffusionLimits) -> Finding | None:
+    """Loss of cortex where an earlier study (also when it became the baseline) showed the pattern; None: none did.
+
+    Each lobe counts from the first study that showed it restricted.
+    """
+    baseline = next((v.study_date for v in visits if v.study_instance_uid == now.baseline_uid), None)
+    shown = [v for v in visits if v.presence.get(PATTERN) == Presence.PRESENT and _before(v, now)]
+    sites: dict[str, SiteLater] = {}
+    for visit in sorted(shown, key=lambda v: v.study_date or date.min):
+        for (region, quantity), (ml, _, _) in visit.figures.items():
+            if quantity == VOLUME and region.startswith("cortex_") and ml and ml >= limits.possible_ml:
+                sites.setdefault(region, _site(region, ml, visit, now, baseline))
+    return later_loss(tuple(sites.values()), _elsewhere(now, sites), limits) if shown else None
+
+
+def _before(visit: Visit, now: Visit) -> bool:
+    dated = visit.study_date is not None and now.study_date is not None and visit.study_date < now.study_date
+    return dated and (visit.days is None or visit.days >= 0)
+
+
+def _site(region: str, ml: float, visit: Visit, now: Visit, baseline: date | None) -> SiteLater:
+    assert visit.study_date is not None and now.study_date is not None  # noqa: S101, PT018 - see _before
+    change, sd, _ = now.figures.get((region, CHANGE), (None, None, "%"))
+    older = baseline is None or baseline < visit.study_date
+    return SiteLater(region, ml, (now.study_date - visit.study_date).days, change, sd, older)
+
+
+def _elsewhere(now: Visit, sites: Mapping[str, SiteLater]) -> float | None:
+    """Median volume change of the lobes without restriction, percent."""
+    changes = [
+        value
+        for (region, quantity), (value, _, _) in now.figures.items()
+        if quantity == CHANGE and region.startswith("cortex_") and region not in sites and value is not None
+    ]
+    return float(np.median(changes)) if changes else None
+
+
+CORTICAL_DIFFUSION = Pattern(
+    PATTERN,
+    TITLE,
+    "cortical_diffusion",
+    CorticalDiffusionLimits,
+    detect,
+    detect_alone,
+    detect_in_diffusion=detect_alone,
+    later_loss=loss_since,
+    priority=urgent_priority,
+    figures=(Figure(CORTEX, VOLUME, 1),),
+    urgent_before_infusion=True,
+)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.patterns.pattern import ALL_LESIONS, Figure, Pattern
 
 PATTERN = "B"
 TITLE = "new or enlarging focal white matter lesions"
@@ -99,3 +100,14 @@ def _line(m: Measurement) -> str:
     if m.value is None:
         return f"{m.region}/{m.quantity}: not measured ({m.reason})"
     return f"{m.region}/{m.quantity} = {m.value:g} {m.unit}"
+
+
+FOCAL_WHITE_MATTER = Pattern(
+    PATTERN,
+    TITLE,
+    "focal_white_matter",
+    FocalWhiteMatterLimits,
+    detect,
+    detect_alone,
+    figures=(Figure(ALL_LESIONS, "lesion_volume_ml", 1), Figure(ALL_LESIONS, "enhancing_volume_ml", 1)),
+)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
+from triage.patterns.pattern import Figure, Pattern, urgent_priority
 
 PATTERN = "D"
 TITLE = "global cerebral oedema"
@@ -148,3 +149,16 @@ def detect_alone(measurements: tuple[Measurement, ...], limits: GlobalOedemaLimi
         return Finding(PATTERN, Presence.PRESENT, Strength.POSSIBLE, text, (_line(sulci),))
     text = f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is not tight, a loss of fluid cannot be seen on one scan"
     return Finding(PATTERN, Presence.INDETERMINATE, None, text, (_line(sulci),))
+
+
+GLOBAL_OEDEMA = Pattern(
+    PATTERN,
+    TITLE,
+    "global_oedema",
+    GlobalOedemaLimits,
+    detect,
+    detect_alone,
+    priority=urgent_priority,
+    figures=(Figure("sulcal_csf", VOLUME, -1), Figure("ventricles", VOLUME, -1), Figure("brain", VOLUME, 1)),
+    urgent_before_infusion=True,
+)

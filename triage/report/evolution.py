@@ -14,22 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from triage.model import Finding, Measurement, Presence, ProtocolMatch
-from triage.patterns.cortical_diffusion import CorticalDiffusionLimits, SiteLater, later_loss
+from triage.patterns.all import PATTERNS
+from triage.patterns.pattern import ALL_LESIONS, Figure, Pattern, Visit
 from triage.report.contents import Course, Evolution, PatternCourse, Trend, TrendPoint
 from triage.report.document import protocol_of
-
-FLAIR, SWELLING, ALONE = "flair_change_percent", "volume_change_percent", "flair_excess_percent"
-_A_REGIONS = ("thalamus_left", "thalamus_right", "midbrain", "pons", "medulla")
-RESTRICTED = "restricted_volume_ml"
-LESIONS = "all_lesions"  # region of the sum over a study's new and enlarging lesions
-
-# The figures a pattern is followed by, and whether a larger one is worse (+1) or better (-1).
-FIGURES: Mapping[str, tuple[tuple[str, str, int], ...]] = {
-    "A": (*((region, q, 1) for q in (FLAIR, ALONE) for region in _A_REGIONS), *((r, SWELLING, 1) for r in _A_REGIONS[:2])),
-    "B": ((LESIONS, "lesion_volume_ml", 1), (LESIONS, "enhancing_volume_ml", 1)),
-    "C": (("cortex", "restricted_volume_ml", 1),),
-    "D": (("sulcal_csf", SWELLING, -1), ("ventricles", SWELLING, -1), ("brain", SWELLING, 1)),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,18 +38,7 @@ class EvolutionLimits:
     relative_volume: float = 0.2
 
 
-@dataclass(frozen=True)
-class Visit:
-    """What one study said. figures: (region, quantity) -> (value, uncertainty, unit). days: after infusion."""
-
-    study_instance_uid: str
-    study_date: date | None
-    days: int | None
-    stage: str
-    protocol: str | None
-    baseline_uid: str | None
-    figures: Mapping[tuple[str, str], tuple[float | None, float | None, str]]
-    presence: Mapping[str, str]
+Followed = Mapping[Pattern[Any], Any]  # pattern -> its limits
 
 
 def visit_of(document: Mapping[str, Any]) -> Visit:
@@ -108,15 +85,12 @@ def _lesion_sums(lesions: Sequence[tuple[float | None, float | None]]) -> dict[t
     if not lesions:
         return {}
     enhancing = [e for _, e in lesions if e is not None]
-    sums = {(LESIONS, "lesion_volume_ml"): (sum(v or 0.0 for v, _ in lesions), None, "mL")}
-    return sums | ({(LESIONS, "enhancing_volume_ml"): (sum(enhancing), None, "mL")} if enhancing else {})
+    sums = {(ALL_LESIONS, "lesion_volume_ml"): (sum(v or 0.0 for v, _ in lesions), None, "mL")}
+    return sums | ({(ALL_LESIONS, "enhancing_volume_ml"): (sum(enhancing), None, "mL")} if enhancing else {})
 
 
 def evolution(
-    now: Visit,
-    earlier: Sequence[Mapping[str, Any]],
-    limits: EvolutionLimits,
-    restriction: CorticalDiffusionLimits | None = None,
+    now: Visit, earlier: Sequence[Mapping[str, Any]], limits: EvolutionLimits, patterns: Followed | None = None
 ) -> Evolution | None:
     """The course of each pattern over the patient's studies.
 
@@ -124,54 +98,38 @@ def evolution(
         now: the study under assessment.
         earlier: newest document of each earlier study of the same patient, any order; those before the infusion, and the baseline
             itself, are no follow-ups and are left out.
-        restriction: limits of pattern C, for the cortical loss that follows it (None: the defaults).
+        patterns: those of this program, each with its limits (None: all of them with their defaults).
 
     Returns:
         None when there is no earlier document, or ``now`` itself lies before the infusion.
     """
     if not earlier or (now.days is not None and now.days < 0):
         return None
-    past = sorted((v for v in map(visit_of, earlier) if _is_followup(v, now)), key=lambda v: v.study_date or date.min)
-    courses = (_course(pattern, now, past, limits) for pattern in FIGURES)
-    loss = _later_loss(now, list(map(visit_of, earlier)), restriction or CorticalDiffusionLimits())
-    return Evolution(tuple(c for c in courses if c is not None), _trends([*past, now]), loss)
+    if patterns is None:
+        patterns = {pattern: pattern.limits() for pattern in PATTERNS}
+    visits = list(map(visit_of, earlier))
+    past = sorted((v for v in visits if _is_followup(v, now)), key=lambda v: v.study_date or date.min)
+    figures = _figures(patterns, [*past, now])
+    courses = (_course(name, followed, now, past, limits) for name, followed in figures.items())
+    return Evolution(
+        tuple(c for c in courses if c is not None),
+        _trends([*past, now], figures),
+        _later_loss(now, visits, patterns),
+    )
 
 
-def _later_loss(now: Visit, visits: Sequence[Visit], limits: CorticalDiffusionLimits) -> Finding | None:
-    """Loss of cortex where an earlier study (also when it became the baseline) showed the pattern; None: none did.
-
-    Each lobe counts from the first study that showed it restricted.
-    """
-    baseline = next((v.study_date for v in visits if v.study_instance_uid == now.baseline_uid), None)
-    shown = [v for v in visits if v.presence.get("C") == Presence.PRESENT and _before(v, now)]
-    sites: dict[str, SiteLater] = {}
-    for visit in sorted(shown, key=lambda v: v.study_date or date.min):
-        for (region, quantity), (ml, _, _) in visit.figures.items():
-            if quantity == RESTRICTED and region.startswith("cortex_") and ml and ml >= limits.possible_ml:
-                sites.setdefault(region, _site(region, ml, visit, now, baseline))
-    return later_loss(tuple(sites.values()), _elsewhere(now, sites), limits) if shown else None
+def _figures(patterns: Followed, visits: Sequence[Visit]) -> dict[str, tuple[Figure, ...]]:
+    """Pattern -> the figures that its course follows. A pattern that only a document knows has none; its course is still told."""
+    known = {pattern.name: pattern.figures for pattern in patterns}
+    others = dict.fromkeys(name for visit in visits for name in visit.presence if name not in known)
+    return known | dict.fromkeys(others, ())
 
 
-def _before(visit: Visit, now: Visit) -> bool:
-    dated = visit.study_date is not None and now.study_date is not None and visit.study_date < now.study_date
-    return dated and (visit.days is None or visit.days >= 0)
-
-
-def _site(region: str, ml: float, visit: Visit, now: Visit, baseline: date | None) -> SiteLater:
-    assert visit.study_date is not None and now.study_date is not None  # noqa: S101, PT018 - see _before
-    change, sd, _ = now.figures.get((region, SWELLING), (None, None, "%"))
-    older = baseline is None or baseline < visit.study_date
-    return SiteLater(region, ml, (now.study_date - visit.study_date).days, change, sd, older)
-
-
-def _elsewhere(now: Visit, sites: Mapping[str, SiteLater]) -> float | None:
-    """Median volume change of the lobes without restriction, percent."""
-    changes = [
-        value
-        for (region, quantity), (value, _, _) in now.figures.items()
-        if quantity == SWELLING and region.startswith("cortex_") and region not in sites and value is not None
-    ]
-    return float(np.median(changes)) if changes else None
+def _later_loss(now: Visit, visits: Sequence[Visit], patterns: Followed) -> Finding | None:
+    """What the pattern with such a rule says of later damage; None: nothing."""
+    rules = ((pattern.later_loss, limits) for pattern, limits in patterns.items())
+    found = (rule(now, visits, limits) for rule, limits in rules if rule is not None)
+    return next((finding for finding in found if finding is not None), None)
 
 
 def _is_followup(visit: Visit, now: Visit) -> bool:
@@ -182,7 +140,9 @@ def _is_followup(visit: Visit, now: Visit) -> bool:
     return visit.days is None or visit.days >= 0
 
 
-def _course(pattern: str, now: Visit, past: Sequence[Visit], limits: EvolutionLimits) -> PatternCourse | None:
+def _course(
+    pattern: str, figures: Sequence[Figure], now: Visit, past: Sequence[Visit], limits: EvolutionLimits
+) -> PatternCourse | None:
     """None: never seen, and not now."""
     known = [v for v in past if v.presence.get(pattern) in (Presence.PRESENT, Presence.ABSENT)]
     ever = any(v.presence[pattern] == Presence.PRESENT for v in known)
@@ -191,12 +151,18 @@ def _course(pattern: str, now: Visit, past: Sequence[Visit], limits: EvolutionLi
         why = "seen in an earlier study, could not be judged in this one"
         return PatternCourse(pattern, Course.NOT_COMPARABLE, None, why) if ever else None
     if here == Presence.PRESENT:
-        return _present(pattern, now, known, limits, again=ever)
-    return _absent(pattern, now, known, limits) if ever else None
+        return _present(pattern, figures, now, known, limits, again=ever)
+    return _absent(pattern, figures, now, known, limits) if ever else None
 
 
 def _present(
-    pattern: str, now: Visit, known: Sequence[Visit], limits: EvolutionLimits, *, again: bool
+    pattern: str,
+    figures: Sequence[Figure],
+    now: Visit,
+    known: Sequence[Visit],
+    limits: EvolutionLimits,
+    *,
+    again: bool,
 ) -> PatternCourse:
     if not known:
         return PatternCourse(pattern, Course.NEW, now.study_date, "no earlier study since the infusion could judge it")
@@ -204,7 +170,7 @@ def _present(
     if last.presence[pattern] == Presence.ABSENT:
         word = "seen again" if again else "first seen"
         return PatternCourse(pattern, Course.NEW, now.study_date, f"{word}; absent on {_day(last)}")
-    up, down, compared = _differences(pattern, now, last, limits)
+    up, down, compared = _differences(figures, now, last, limits)
     since = _episode_start(pattern, known)
     if not compared:
         return PatternCourse(pattern, Course.NOT_COMPARABLE, since, _why_not(now, last))
@@ -215,10 +181,12 @@ def _present(
     return PatternCourse(pattern, Course.STABLE, since, f"no difference to {_day(last)} beyond the uncertainty")
 
 
-def _absent(pattern: str, now: Visit, known: Sequence[Visit], limits: EvolutionLimits) -> PatternCourse:
+def _absent(
+    pattern: str, figures: Sequence[Figure], now: Visit, known: Sequence[Visit], limits: EvolutionLimits
+) -> PatternCourse:
     last_seen = max(n for n, v in enumerate(known) if v.presence[pattern] == Presence.PRESENT)
     seen, gone = known[last_seen], known[last_seen + 1 :]
-    _, down, compared = _differences(pattern, now, seen, limits)
+    _, down, compared = _differences(figures, now, seen, limits)
     if not compared:
         return PatternCourse(pattern, Course.NOT_COMPARABLE, None, _why_not(now, seen))
     if not down:
@@ -248,14 +216,16 @@ def _why_not(now: Visit, last: Visit) -> str:
     return f"no figure of it was measured both on {_day(last)} and now"
 
 
-def _differences(pattern: str, now: Visit, last: Visit, limits: EvolutionLimits) -> tuple[list[str], list[str], bool]:
+def _differences(
+    figures: Sequence[Figure], now: Visit, last: Visit, limits: EvolutionLimits
+) -> tuple[list[str], list[str], bool]:
     """Figures that got worse, that got better, each as words, and whether any could be compared."""
     up: list[str] = []
     down: list[str] = []
     compared = False
     if now.baseline_uid != last.baseline_uid:
         return up, down, False
-    for region, quantity, worse in FIGURES[pattern]:
+    for region, quantity, worse in figures:
         pair = [v.figures.get((region, quantity)) for v in (last, now)]
         if pair[0] is None or pair[1] is None or pair[0][0] is None or pair[1][0] is None:
             continue
@@ -287,10 +257,10 @@ def _spread(figure: tuple[float | None, float | None, str], limits: EvolutionLim
     return uncertainty if uncertainty is not None else limits.relative_volume * abs(value or 0.0)
 
 
-def _trends(visits: Sequence[Visit]) -> tuple[Trend, ...]:
+def _trends(visits: Sequence[Visit], figures: Mapping[str, tuple[Figure, ...]]) -> tuple[Trend, ...]:
     """Every followed figure that was measured at least once; a visit without it has a point without a value."""
     out = []
-    for region, quantity in dict.fromkeys((r, q) for figures in FIGURES.values() for r, q, _ in figures):
+    for region, quantity in dict.fromkeys((f.region, f.quantity) for followed in figures.values() for f in followed):
         found = [v.figures.get((region, quantity)) for v in visits]
         unit = next((f[2] for f in found if f is not None and f[0] is not None), None)
         if unit is not None:

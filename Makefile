@@ -1,7 +1,7 @@
 # One word per chore. `make demo` and `make test` set up everything they need on a fresh Debian or Ubuntu machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo serve test lint types check bench docs clean
+.PHONY: help setup peers demo serve test lint types check bench nightly docs clean
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -9,6 +9,11 @@ SOURCES := triage workers listener atlas simulation
 
 # Real scans for the tests marked `real`; without the folder those tests are skipped and say so.
 export ICANSEE_SHARED ?= $(abspath ../shared)
+
+# How much make nightly does.
+ROUNDS ?= 10
+MINUTES ?= 10
+KILLS ?= 20
 
 # Two test processes share the cores; see listener/__init__.py.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -21,6 +26,7 @@ help:
 	@echo "make types   static types"
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
+	@echo "make nightly long searches with new random numbers: properties, hostile input, kill -9 (an hour)"
 	@echo "make docs    docs/settings.md, from the settings classes"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
 	@echo "make clean   remove what the chores above made, except the state of a node"
@@ -60,6 +66,13 @@ check: lint types test
 bench: $(READY)
 	@for name in accuracy accuracy.engines ingest real_pairs time_to_flag; do \
 		echo "== bench.$$name"; $(PYTHON) -m bench.$$name || exit; done
+
+# Each round draws other examples. ROUNDS, MINUTES and KILLS make it shorter or longer.
+nightly: $(READY) peers
+	@for round in $$(seq $(ROUNDS)); do \
+		$(PYTHON) -m pytest -q -m hypothesis --hypothesis-profile nightly || exit; done
+	$(PYTHON) -m bench.ingest.fuzz --minutes $(MINUTES)
+	$(PYTHON) -m bench.node.kill_random --kills $(KILLS) --seed $$(date +%s)
 
 docs: $(READY)
 	@$(PYTHON) -m scripts.settings_reference

@@ -1,4 +1,4 @@
-"""Examples that tests draw are the same in every run, and a slow machine is no failure: random search is for bench/."""
+"""Examples that tests draw are the same in every run, and a slow machine is no failure. `make nightly` draws others."""
 
 from __future__ import annotations
 
@@ -6,5 +6,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "tests", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "nightly", settings.get_profile("tests"), derandomize=False, max_examples=1000, print_blob=True
 )
 settings.load_profile("tests")

@@ -20,7 +20,7 @@ from workers import config
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("triage", "workers", "listener", "atlas", "simulation")
-CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench")
+CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench", "nightly", "docs")
 PROCESSES = ("listener", "worker", "beat", "web")
 
 

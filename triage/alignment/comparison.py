@@ -21,12 +21,12 @@ from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume,
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Both dates on the half-way grid (``image_grid``, LPS mm). followup_to_half_way: (4, 4), LPS mm to LPS mm."""
+    """Both dates on one cubic grid half-way between them."""
 
-    grid: Grid
-    image_grid: sitk.Image
+    grid: Grid  # regions and field of view on that grid, arrays (k, j, i)
+    image_grid: sitk.Image  # the geometry of that grid, LPS mm
     scale: CommonScale
-    followup_to_half_way: Affine
+    followup_to_half_way: Affine  # (4, 4), LPS mm -> LPS mm; the same transform leads from half-way to the baseline
 
 
 def on_common_grid(
@@ -39,6 +39,7 @@ def on_common_grid(
     """Both dates and the regions on one cubic grid half-way between them, equally interpolated and equally blurred.
 
     Args:
+        followup, baseline: float32 FLAIR images, each in its own space (LPS mm).
         anatomy: region labels and brain mask in baseline space, label -> region.
         spacing: of the cubic grid, mm.
 
@@ -61,9 +62,10 @@ def on_common_grid(
 
 
 def tissue_spread(pair: Pair) -> float:
-    """Robust sd of the log ratio over brain tissue in view: what one scale and a smooth field do not explain between two scans of one head.
+    """Robust sd (log units) of the log ratio over the brain tissue in view.
 
-    Two FLAIRs leave their noise; an image of another contrast leaves its contrast, although its edges lie where they should.
+    It is what one scale and a smooth field leave unexplained between two scans of one head. Two FLAIRs leave their
+    noise. An image of another contrast leaves its contrast, even though the registration aligns its edges.
     """
     level = pair.scale.baseline_level
     tissue = (pair.grid.labels > 0) & pair.grid.seen & (level > 0.6) & (level < 1.9) & np.isfinite(pair.scale.change)
@@ -77,7 +79,9 @@ def carried(
 
     Args:
         to_anchor: (4, 4), points of the series -> points of its date's FLAIR, LPS mm.
-        blur_mm: resolution (FWHM) it is blurred to first, per axis and only where it is finer; 0: as it is.
+        followup: whether the series is of the follow-up; else of the baseline.
+        how: SimpleITK interpolator.
+        blur_mm: resolution (FWHM, mm) that each finer axis is blurred to first; 0: no blurring.
     """
     to_flair = inverse(pair.followup_to_half_way) if followup else pair.followup_to_half_way
     image = to_sitk(volume)
@@ -91,7 +95,11 @@ def carried(
 def contrasts(
     pair: Pair, followup: Session, baseline: Session, kinds: Iterable[SequenceKind]
 ) -> tuple[dict[SequenceKind, tuple[CommonScale, Mask]], tuple[str, ...]]:
-    """Every one of ``kinds`` that both dates have, equally blurred and on one scale, with where both show it; and why others are missing."""
+    """The contrasts that both dates share, each on one scale.
+
+    Returns:
+        Kind -> (the scale, where both dates show it), and a sentence for each of ``kinds`` that is missing.
+    """
     out: dict[SequenceKind, tuple[CommonScale, Mask]] = {}
     problems = []
     for kind in kinds:
@@ -122,12 +130,18 @@ def _contrast(pair: Pair, kind: SequenceKind, followup: Session, baseline: Sessi
 
 
 def in_followup_space(pair: Pair, voxels: npt.NDArray[Any]) -> Volume:
-    """An array of the half-way grid as a Volume in follow-up space: the grid is carried, the voxels stay as they are."""
+    """An array (k, j, i) of the half-way grid as a Volume in follow-up space (LPS mm).
+
+    Only the affine changes; no voxel is resampled.
+    """
     return Volume(voxels, inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid))
 
 
 def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:
-    """Blur each image along the other's thick axis until both have about the same resolution, then against aliasing at ``spacing_mm``."""
+    """Both images at about the same resolution, and smooth enough to be sampled at ``spacing_mm``.
+
+    Each is blurred along the axis on which the other is coarser.
+    """
     return _blur_like(followup, baseline, spacing_mm), _blur_like(baseline, followup, spacing_mm)
 
 

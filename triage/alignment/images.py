@@ -1,4 +1,4 @@
-"""Bridges between Volume and SimpleITK, and the few resampling verbs the core needs. All transforms act on LPS mm points."""
+"""Volume to SimpleITK and back, and the few resampling steps of the core. All transforms act on LPS mm points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPLINE = sitk.sitkBSpline3
 
 
 def to_sitk(volume: Volume, pixel_type: int = sitk.sitkFloat32) -> sitk.Image:
-    """The same voxels and geometry as a SimpleITK image (bool arrays become 0/1)."""
+    """The same voxels and geometry (LPS mm) as a SimpleITK image; bool arrays become 0 and 1."""
     array = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
@@ -35,11 +35,12 @@ def affine_of(image: sitk.Image) -> Affine:
 
 
 def from_sitk(image: sitk.Image) -> Volume:
+    """The same voxels, shape (k, j, i), and geometry (LPS mm) as a Volume."""
     return Volume(sitk.GetArrayFromImage(image), affine_of(image))
 
 
 def on_grid(voxels: npt.NDArray[Any], grid: sitk.Image) -> sitk.Image:
-    """Array (k, j, i) with the geometry of ``grid``."""
+    """An array of shape (k, j, i) as an image with the geometry of ``grid``; bool arrays become 0 and 1."""
     image = sitk.GetImageFromArray(voxels.astype(np.uint8) if voxels.dtype == np.bool_ else voxels)
     image.CopyInformation(grid)
     return image
@@ -53,14 +54,20 @@ def resample(
     how: int = LINEAR,
     outside: float = 0.0,
 ) -> sitk.Image:
-    """``moving`` on the grid of ``grid``; ``transform`` maps grid points to moving points (ITK's direction)."""
+    """``moving`` on the grid of ``grid``.
+
+    Args:
+        transform: grid points -> moving points, LPS mm (ITK's direction); None: identity.
+        how: SimpleITK interpolator.
+        outside: value where ``moving`` has no data.
+    """
     return sitk.Resample(
         moving, grid, transform or sitk.Transform(3, sitk.sitkIdentity), how, outside, moving.GetPixelID()
     )
 
 
 def isotropic_grid(image: sitk.Image, spacing_mm: float, *, margin_mm: float = 0.0) -> sitk.Image:
-    """An empty uint8 grid of cubic voxels along the image's own axes covering its extent plus a margin."""
+    """An empty uint8 image of cubic voxels along the image's own axes, covering its extent and a margin."""
     size = np.array(image.GetSize())
     spacing = np.array(image.GetSpacing())
     extent = size * spacing + 2 * margin_mm
@@ -75,7 +82,10 @@ def isotropic_grid(image: sitk.Image, spacing_mm: float, *, margin_mm: float = 0
 
 
 def smooth_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
-    """Gaussian pre-filter against aliasing before sampling at ``spacing_mm``; axes already coarser are left alone."""
+    """Smoothed against aliasing before sampling at ``spacing_mm``; axes that are coarser already stay as they are.
+
+    The Gaussian sigma is 0.4 of ``spacing_mm``.
+    """
     sigmas = [spacing_mm * 0.4 if s < spacing_mm * 0.75 else 0.0 for s in image.GetSpacing()]
     for axis, sigma in enumerate(sigmas):
         if sigma > 0 and image.GetSize()[axis] >= 4:
@@ -84,9 +94,9 @@ def smooth_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
 
 
 def shrink_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
-    """Means of whole blocks of voxels, no axis coarser than two thirds of ``spacing_mm``: what follows then costs less.
+    """Means of whole blocks of voxels, no axis coarser than two thirds of ``spacing_mm``; later steps then cost less.
 
-    A 1 mm head smoothed for 3 mm took half a second at full size, and a tenth of that on blocks of two.
+    Smoothing a 1 mm head for 3 mm took half a second at full size, and a tenth of that on blocks of two.
     """
     factors = [max(1, int(spacing_mm / 1.5 / s + 0.01)) for s in image.GetSpacing()]
     factors = [min(factor, size) for factor, size in zip(factors, image.GetSize(), strict=True)]
@@ -102,7 +112,10 @@ def affine_transform(matrix: Affine) -> sitk.AffineTransform:
 
 
 def matrix_of(transform: sitk.Transform) -> Affine:
-    """(4, 4) of any linear ITK transform, found by mapping four points (centres and composites included)."""
+    """(4, 4), LPS mm -> LPS mm, of any linear ITK transform.
+
+    It is found by mapping four points, so that centres of rotation and composites are included.
+    """
     matrix = np.eye(4)
     zero = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     for axis in range(3):
@@ -114,5 +127,5 @@ def matrix_of(transform: sitk.Transform) -> Affine:
 
 
 def inverse(matrix: Affine) -> Affine:
-    """The (4, 4) transform back."""
+    """The inverse of a (4, 4) transform."""
     return np.asarray(np.linalg.inv(matrix), dtype=np.float64)

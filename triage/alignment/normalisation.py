@@ -1,10 +1,14 @@
-"""Two registered FLAIR images in, one voxelwise log ratio on a common intensity scale out; suspect tissue never steers the scale.
+"""Two registered FLAIR images in, one voxelwise log ratio on a common intensity scale out.
 
-Two reference tissues set the scale: white matter and cortex. Their log ratios may differ when the contrast differs (TE, TI, field
-strength); a voxel is corrected by the value interpolated at its own baseline intensity. What remains smooth over the head is the
-differential receive and transmit field: a fourth-order polynomial, fitted robustly to reference tissue only, is removed too. On the real
-pair across two scanners it left -0.4 / -1.7 % in the thalami where a 30 mm Gaussian mean left -12.7 / -13.2 %: suspect regions sit in a
-hole of the reference tissue at the centre of the head, and a local mean cannot follow a field into a hole.
+White matter and grey matter (cortex, putamen, caudate, cerebellum) set the scale. Suspect tissue never does. The log
+ratios of the two may differ when the contrast differs (TE, TI, field strength). A voxel is corrected by the value
+interpolated at its own baseline intensity.
+
+What remains smooth over the head is the difference between the receive and transmit fields. It is a fourth-order
+polynomial, fitted robustly to reference tissue alone, and is removed too. On the real pair across two scanners the
+polynomial left -0.4 / -1.7 % in the thalami; a 30 mm Gaussian mean left -12.7 / -13.2 %. Suspect regions lie at the
+centre of the head, where reference tissue is missing, and a local mean cannot extrapolate a field into that gap.
+
 Whole-brain z-scores are not used: pathology degrades them (ISMRM 2017 #0183).
 """
 
@@ -27,35 +31,41 @@ WHITE_REFERENCE = (
     "internal_capsule_left",
     "internal_capsule_right",
 )
+CORTEX_LOBES = ("frontal", "parietal", "temporal", "occipital")
 GREY_REFERENCE = (
-    *(f"cortex_{lobe}_{side}" for lobe in ("frontal", "parietal", "temporal", "occipital") for side in ("left", "right")),
-    "putamen_left", "putamen_right", "caudate_left", "caudate_right", "cerebellum",
-)  # fmt: skip
-FIELD_ORDER = (
-    4  # of the polynomial; 35 terms. Orders 2, 3 and 5 left 1.3, 2.0 and -1.1 % in the left thalamus of that pair
+    *(f"cortex_{lobe}_{side}" for lobe in CORTEX_LOBES for side in ("left", "right")),
+    "putamen_left",
+    "putamen_right",
+    "caudate_left",
+    "caudate_right",
+    "cerebellum",
 )
-FIT_VOXELS = 20_000  # at most, evenly taken: more changes nothing
-CHANGED = 0.25  # |log ratio| beyond which a reference voxel is taken as changed tissue or CSF edge and left out
+# of the polynomial; 35 terms. Orders 2, 3 and 5 left 1.3, 2.0 and -1.1 % in the left thalamus of the pair above
+FIELD_ORDER = 4
+# most voxels that a fit reads, evenly taken; more change nothing
+FIT_VOXELS = 20_000
+# |log ratio| beyond which a reference voxel counts as changed tissue or an edge of CSF and is left out
+CHANGED = 0.25
 MIN_REFERENCE_VOXELS = 2000
-AIR = 1e-3  # share of the white matter level below which a voxel holds no signal
+# share of the white matter level below which a voxel holds no signal
+AIR = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class CommonScale:
-    """log(follow-up / baseline) after scaling. Arrays (k, j, i).
+    """log(follow-up / baseline) after scaling. Arrays have shape (k, j, i)."""
 
-    change: log ratio with the two-tissue scale and the smooth differential field removed.
-    reference: voxels the scale was read from. baseline_level, followup_level: intensity over the baseline's white matter level, the
-    follow-up carried onto the baseline's scale.
-    contrast: log ratio of grey minus that of white matter: how much the contrast between them changed between the protocols.
-    field_spread: robust sd of the removed smooth field over the reference, log units.
-    """
-
+    # log ratio without the scale of the two tissues and without the smooth field
     change: npt.NDArray[np.float64]
+    # voxels that the scale was read from
     reference: Mask
+    # intensity over the white matter level of the baseline
     baseline_level: npt.NDArray[np.float64]
+    # the same of the follow-up, on the baseline's scale
     followup_level: npt.NDArray[np.float64]
+    # log ratio of grey minus that of white matter: how much the contrast changed between the protocols
     contrast: float
+    # robust sd of the removed smooth field over the reference, log units
     field_spread: float
 
 
@@ -69,7 +79,8 @@ def common_scale(
     """Put both dates on one scale.
 
     Args:
-        followup, baseline, labels, seen: shape (k, j, i), same cubic grid; ``seen`` is where both scans have data.
+        followup, baseline, labels, seen: shape (k, j, i), on one cubic grid; ``seen``: where both scans have data.
+        names: label -> region.
 
     Raises:
         NotAssessable: ``no_reference_tissue`` when too little white or grey matter is in view to set the scale.
@@ -90,11 +101,11 @@ def common_scale(
     white, grey = white & tissue, grey & tissue
     share = _grey_share(level, float(np.median(level[grey])))
     kind = np.where(grey, 1.0, 0.0)
-    reference = (white | grey) & (
-        np.abs(ratio - np.median(ratio[white | grey])) < 2 * CHANGED
-    )  # the field itself may be strong
+    # twice the limit: the field is still in the ratio and may be strong
+    reference = (white | grey) & (np.abs(ratio - np.median(ratio[white | grey])) < 2 * CHANGED)
     for _ in range(2):
-        # both at once: cortex lies at the rim, so that a centre-to-rim field looks like a contrast change when fitted alone
+        # Field and contrast together: cortex lies at the rim, so a field from centre to rim fitted without the contrast
+        # looks like a contrast change
         field, contrast = smooth_field(ratio, reference, kind)
         reference &= np.abs(ratio - field - kind * contrast) < CHANGED
     change = ratio - field - share * contrast
@@ -109,13 +120,16 @@ def common_scale(
 
 
 def _with_signal(image: npt.NDArray[np.float32], white: Mask) -> Mask:
-    """Voxels that are more than air: smoothing leaves values of 1e-30 there, whose ratio is no number."""
+    """Voxels that are more than air. Smoothing leaves values of 1e-30 in air, whose ratio means nothing."""
     bright = image[white & (image > 0)]
     return np.asarray(image > (AIR * float(np.median(bright)) if bright.size else 0.0))
 
 
 def _grey_share(level: npt.NDArray[np.float64], grey_level: float) -> npt.NDArray[np.float64]:
-    """How grey a voxel is by its baseline level: 0 at white matter (1) and beyond, 1 at grey matter; one half without contrast to tell."""
+    """How grey a voxel is by its baseline level: 0 at white matter (1) and beyond, 1 at grey matter.
+
+    One half everywhere when the levels of grey and white matter differ by less than 5 %.
+    """
     if abs(grey_level - 1.0) < 0.05:
         return np.full(level.shape, 0.5)
     return np.clip((level - 1.0) / (grey_level - 1.0), 0.0, 1.0)
@@ -124,9 +138,13 @@ def _grey_share(level: npt.NDArray[np.float64], grey_level: float) -> npt.NDArra
 def smooth_field(
     values: npt.NDArray[np.float64], where: Mask, kind: npt.NDArray[np.float64] | None = None, order: int = FIELD_ORDER
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Robust polynomial (Chebyshev basis, total degree <= order) plus a step of ``kind``, fitted to ``values`` where the mask is set.
+    """A polynomial and a step of ``kind``, fitted robustly to ``values`` where the mask is set.
 
-    Weights are Cauchy-like (inverse of 1 + (residual / 2 MAD)^2), so changed tissue that slipped into the mask does not steer it.
+    The polynomial has a Chebyshev basis of total degree ``order`` at most. Weights are Cauchy's, 1 / (1 + (residual /
+    (2 robust sd))^2), so that changed tissue inside the mask hardly counts.
+
+    Args:
+        values, where, kind: shape (k, j, i).
 
     Returns:
         The polynomial on the whole grid (k, j, i), and the step per unit of ``kind`` (0 without one).
@@ -142,7 +160,7 @@ def smooth_field(
     observed, weight = values[k, j, i], np.ones(len(places))
     for _ in range(6):
         weighted = basis * (weight * weight)[:, None]
-        # normal equations: well conditioned in a Chebyshev basis, and a hundredth of the time of an SVD of the voxels
+        # Normal equations: well conditioned in a Chebyshev basis, and a hundred times faster than an SVD of the voxels
         found = np.linalg.lstsq(weighted.T @ basis, weighted.T @ observed, rcond=None)[0]
         residual = observed - basis @ found
         weight = 1.0 / (1.0 + (residual / max(2 * robust_sd(residual), 1e-6)) ** 2)

@@ -1,8 +1,9 @@
 """Atlas and one scan in, every atlas region on that scan's own space out.
 
-The atlas is placed in two steps: a 12-parameter affine by mutual information, then a smooth diffeomorphic deformation towards an image of
-the atlas *in the scan's own contrast*: each tissue group gets the intensity it has in this scan (median), so one method serves FLAIR and T1.
-The correlation of the scan with that painted atlas says how well it fits: it chooses between affine starts and refuses what is no head.
+The atlas is placed in two steps: a 12-parameter affine by mutual information, then a smooth diffeomorphic deformation
+towards an image of the atlas *in the scan's own contrast*. In that painted atlas each tissue group has its median
+intensity in this scan, so one method serves FLAIR and T1. The correlation of the scan with the painted atlas measures
+the fit. It chooses between the starts of the affine, and a low one refuses the scan.
 """
 
 from __future__ import annotations
@@ -34,43 +35,47 @@ from triage.anatomy import tissue_group
 from triage.errors import NotAssessable
 from triage.model import Affine, Atlas, Mask, Volume
 
-# Deformation: smoothing of the displacement field, mm. Chosen on three scans with an independent segmentation: less follows noise and
-# the flat thalamus/white matter border of thick FLAIR slices (thalamus Dice fell from 0.84 to 0.76), more no longer follows large ventricles.
+# Smoothing of the displacement field. Chosen on three scans with an independent segmentation. Less follows noise and the
+# flat border between thalamus and white matter of thick FLAIR slices (Dice of the thalamus fell from 0.84 to 0.76);
+# more no longer follows large ventricles.
 FIELD_SIGMA_MM = 12.0
+# Resolutions of the deformation, coarse first, and the iterations at each
 LEVELS_MM = (4.0, 3.0)
 ITERATIONS = 15
-START_SCALE = 0.9  # of the template, which is larger than an adult brain; from 1.0 the brain may come to lie on the scalp of a bright-scalp FLAIR
+# Of the template, which is larger than an adult brain. From 1.0 the template's brain may settle on the scalp of a FLAIR
+# whose scalp is bright.
+START_SCALE = 0.9
 
 
 @dataclass(frozen=True)
 class RegionLimits:
     """When the atlas counts as placed.
 
-    fit: smallest correlation of the scan with the atlas painted in its contrast and deformed, inside the head. good_fit: from this fit of the
-    affine on, no other start is tried. Eleven real FLAIRs of ten protocols had 0.54-0.79 after the affine, wrong optima 0.05-0.51, a ball 0.2.
-    overlap: share of the atlas brain inside the field of view below which nothing can be placed.
+    Eleven real FLAIRs of ten protocols had a fit of 0.54-0.79 after the affine, wrong optima 0.05-0.51, a ball 0.2.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # from this fit of the affine on, no other start is tried
     good_fit: float = 0.7
+    # smallest correlation of the scan with the atlas painted in its contrast and deformed, inside the head
     fit: float = 0.52
+    # smallest share of the atlas brain inside the field of view
     overlap: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where the atlas lies on one scan.
+    """Where the atlas lies on one scan."""
 
-    to_template: (4, 4), scan LPS mm -> template LPS mm (linear part, applied first).
-    field: displacement in template space, mm, shape (k, j, i, 3), sampled on ``field_affine``; None: linear only.
-    """
-
+    # (4, 4), scan LPS mm -> template LPS mm; the linear part, applied first
     to_template: Affine
+    # displacement in template space, mm, shape (k, j, i, 3); None: linear only
     field: npt.NDArray[np.float64] | None
+    # (4, 4), voxel index (i, j, k, 1) of the field -> template LPS mm
     field_affine: Affine | None
 
     def transform(self) -> sitk.Transform:
-        """Scan LPS mm -> template LPS mm as an ITK transform (resamples template images onto scan grids)."""
+        """Scan LPS mm -> template LPS mm as an ITK transform, to resample template images onto scan grids."""
         out = sitk.CompositeTransform(3)
         if self.field is not None and self.field_affine is not None:
             out.AddTransform(sitk.DisplacementFieldTransform(_vector_image(self.field, self.field_affine)))
@@ -108,17 +113,18 @@ def _template(atlas: Atlas) -> _Template:
 
 @dataclass(frozen=True, eq=False)
 class _Template:
+    """The atlas as the registration needs it, in template space."""
+
     t1: tuple[sitk.Image, ...]  # 8 mm, 4 mm
     flair: tuple[sitk.Image, ...]  # 8 mm, 4 mm
     smaller: Affine  # scaling by START_SCALE about the middle of the brain
-    head: sitk.Image
-    near_brain: sitk.Image
-    brain: sitk.Image
+    head: sitk.Image  # the brain and 8 voxels around it
+    near_brain: sitk.Image  # and 2 voxels
+    brain: sitk.Image  # and 4 voxels
     tight_brain: sitk.Image
     labels: sitk.Image
-    levels: Mapping[
-        float, tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]
-    ]  # mm -> grid, group -> membership 0..1
+    # mm -> the grid, and group -> membership 0..1 on it, shape (k, j, i)
+    levels: Mapping[float, tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]]
 
 
 def _scaling(factor: float, mask: sitk.Image) -> Affine:
@@ -158,14 +164,16 @@ def place_atlas(
 ) -> Placement:
     """Find where the atlas lies on a FLAIR scan of a whole head (or an extracted brain).
 
-    The affine comes from the FLAIR: whole-head T1 has a second optimum half or twice the size, where scalp fat lies on white matter.
-    The deformation comes from the T1 of the same session when there is one (deep grey matter and brain stem borders are clearer).
+    The affine comes from the FLAIR. A whole-head T1 has second optima at half and twice the size, where scalp fat lies
+    on white matter. The deformation comes from the T1 of the same session when there is one, because it shows the
+    borders of deep grey matter and brain stem more clearly.
 
     Args:
         t1, flair_to_t1: T1 volume and (4, 4), FLAIR LPS mm -> T1 LPS mm; both or neither.
 
     Raises:
-        NotAssessable: ``atlas_failed`` when too little of the brain is inside the field of view or no plausible affine is found.
+        NotAssessable: ``coverage`` when too little of the brain is inside the field of view; ``atlas_failed`` when no
+            affine is plausible or the placed atlas does not resemble the scan.
     """
     template, image = _template(atlas), to_sitk(flair)
     affine = _affine(template, image, limits)
@@ -176,7 +184,7 @@ def place_atlas(
 
 
 def _affine(template: _Template, image: sitk.Image, limits: RegionLimits) -> Affine:
-    """Template LPS mm -> scan LPS mm, by mutual information; the start that ends in the best fit wins."""
+    """Template LPS mm -> scan LPS mm, by mutual information. The start that ends in the best fit wins."""
     scans = (pyramid(image).coarse, resample(smooth_to(image, 4.0), isotropic_grid(image, 4.0)))
     tries = (_from_whole_head, _from_brain, _from_free_start)
     found: list[tuple[float, Affine]] = []
@@ -209,7 +217,10 @@ def _from_brain(template: _Template, scans: tuple[sitk.Image, sitk.Image]) -> Af
 
 
 def _from_free_start(template: _Template, scans: tuple[sitk.Image, sitk.Image]) -> Affine:
-    """The same with the whole template at the coarse level: air around the head holds the size when the scalp draws it outwards."""
+    """As from the brain, but with the whole template at the coarse level.
+
+    The air around the head keeps the size right where the scalp would draw the brain outwards.
+    """
     start = matrix_of(coarse_rigid(template.flair[0], scans[0])) @ template.smaller
     coarse, _ = affine_levels(template.flair[:1], scans[:1], start, None, mutual_information=True)
     return affine_levels(template.flair[1:], scans[1:], coarse, template.near_brain, mutual_information=True)[0]
@@ -288,7 +299,8 @@ def _deform(affine: Affine, template: _Template, image: sitk.Image, limits: Regi
     if fit < limits.fit:
         raise NotAssessable(
             "atlas_failed",
-            f"the scan resembles the placed atlas by {fit:.2f} only, at least {limits.fit:.2f} is needed; no human head?",
+            f"the scan resembles the placed atlas by {fit:.2f} only, at least {limits.fit:.2f} is needed; "
+            "no human head?",
         )
     return Placement(inverse(affine), sitk.GetArrayFromImage(field), affine_of(field))
 
@@ -300,7 +312,12 @@ def _pair_in_one_contrast(
     field: sitk.Image | None,
     grid: sitk.Image,
 ) -> tuple[sitk.Image, sitk.Image]:
-    """The scan without its receive field and without skull, and the atlas painted with the scan's own intensities; white matter is 1."""
+    """The scan without its receive field and skull, and the atlas painted with the scan's intensities; white matter is 1.
+
+    Args:
+        scan, head, members: shape (k, j, i), on ``grid``.
+        field: displacement in mm on ``grid``, to read the intensities where the atlas lies now; None: where it started.
+    """
     here = members if field is None else {g: _warp(m, field, grid) for g, m in members.items()}
     flat = scan / np.exp(_receive_field(scan, here, grid.GetSpacing()[0]))
     levels = _levels(flat, here)
@@ -360,7 +377,7 @@ def _demons(fixed: sitk.Image, moving: sitk.Image, field: sitk.Image | None, mm:
 
 
 def regions_on(grid: sitk.Image, placement: Placement, atlas: Atlas) -> tuple[Volume, Volume]:
-    """(labels, brain mask) on ``grid`` (scan space), uint8."""
+    """(labels, brain mask) of the placed atlas on ``grid`` (scan space, LPS mm), uint8, shape (k, j, i)."""
     template, transform = _template(atlas), placement.transform()
     labels = resample(template.labels, grid, transform, how=NEAREST)
     brain = resample(sitk.Cast(template.tight_brain, sitk.sitkUInt8), grid, transform, how=NEAREST)
@@ -369,7 +386,11 @@ def regions_on(grid: sitk.Image, placement: Placement, atlas: Atlas) -> tuple[Vo
 
 
 def brain_grid(scan: Volume, placement: Placement, atlas: Atlas, spacing_mm: float) -> sitk.Image:
-    """Cubic grid along the scan's axes around the brain of the placed atlas (6 mm margin), not beyond the scan itself."""
+    """A cubic grid along the scan's axes around the brain of the placed atlas, with 6 mm margin but not beyond the scan.
+
+    Raises:
+        NotAssessable: ``atlas_failed`` when the placed atlas does not overlap the scan.
+    """
     whole = isotropic_grid(to_sitk(scan), 3.0)
     _, brain = regions_on(whole, placement, atlas)
     if not brain.voxels.any():

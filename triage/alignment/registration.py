@@ -1,8 +1,9 @@
-"""Two images of one head in, a rigid transform (or an affine, for the atlas) with a quality that can refuse.
+"""Two images of one head in; a rigid transform out (or an affine, for the atlas), with a quality that can refuse it.
 
-Similarity is the correlation of *locally normalised* images: every voxel minus the mean of its neighbourhood, over the neighbourhood's
-standard deviation. Receive-field and scanner differences are smooth, so they vanish before the comparison; on the two real pairs this
-took the error against the publishers' transforms from 0.49 / 1.34 mm (Mattes mutual information) to 0.15 / 0.55 mm.
+Similarity is the correlation of *locally normalised* images: every voxel minus the mean of its neighbourhood, over the
+neighbourhood's standard deviation. Differences of the receive field and the scanner are smooth, so this removes them
+before the comparison. On the two real pairs the error against the publishers' transforms fell from 0.49 / 1.34 mm
+(Mattes mutual information) to 0.15 / 0.55 mm.
 """
 
 from __future__ import annotations
@@ -28,35 +29,34 @@ from triage.alignment.images import (
 from triage.model import Affine, RegistrationResult
 
 COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
-FINE_SHARE = (
-    0.25  # of the voxels at the finest level: a quarter moved the answer by < 0.08 mm and took a third of the time
-)
+# Share of the voxels that the finest level reads: a quarter moved the answer by < 0.08 mm and took a third of the time
+FINE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class RegistrationLimits:
-    """Gates of the follow-up to baseline registration; each can refuse.
-
-    inverse_consistency_mm: mean distance over the brain between the forward and the inverted backward registration, for slices up to
-        ``thick_slice_mm``; thick slices get the wider limit (source: clinical.md gates, 0.5 and 2 mm).
-    similarity: lowest accepted correlation of the locally normalised images inside the brain. Same head at two dates measured 0.54-0.9,
-        two different heads 0.15-0.35 (``bench/accuracy``).
-    coverage: lowest accepted share of the baseline's brain inside the follow-up's field of view.
-    scale_error: largest accepted stretch of the follow-up in any direction, as a share.
-    """
+    """Gates of the registration of a follow-up to its baseline; each can refuse it."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # largest mean distance over the brain between the forward and the inverted backward registration, for slices up to
+    # thick_slice_mm (starting point: 0.5 mm for thin and 2 mm for thick slices, docs/method.md)
     inverse_consistency_mm: float = 0.7
+    # the same for slices thicker than thick_slice_mm
     inverse_consistency_thick_mm: float = 2.0
+    # slice thickness above which the wider limit holds
     thick_slice_mm: float = 2.5
+    # smallest correlation of the locally normalised images inside the brain; one head at two dates measured 0.54-0.9,
+    # two different heads 0.15-0.35 (bench/accuracy)
     similarity: float = 0.42
+    # smallest share of the baseline's brain inside the follow-up's field of view
     coverage: float = 0.9
+    # largest stretch of the follow-up in any direction, as a share
     scale_error: float = 0.04
 
 
 @dataclass(frozen=True, eq=False)
 class Pyramid:
-    """One image at the three working resolutions (isotropic, mm); fine and middle are locally normalised."""
+    """One image at 8, 4 and 2 mm (cubic voxels); middle and fine are locally normalised."""
 
     coarse: sitk.Image
     middle: sitk.Image
@@ -64,7 +64,10 @@ class Pyramid:
 
 
 def normalise_locally(image: sitk.Image, sigma_mm: float) -> sitk.Image:
-    """(x - local mean) / (local sd + floor), Gaussian neighbourhood; the floor is 5 % of the image's bright level, so air stays quiet."""
+    """(x - local mean) / sqrt(local variance + floor^2), in a Gaussian neighbourhood.
+
+    The floor is 5 % of the image's bright level (90th percentile of what is above 0), so that noise in air stays small.
+    """
     values = sitk.GetArrayViewFromImage(image)
     bright = float(np.percentile(values[values > 0], 90)) if (values > 0).any() else 1.0
     mean = sitk.SmoothingRecursiveGaussian(image, sigma_mm)
@@ -75,7 +78,7 @@ def normalise_locally(image: sitk.Image, sigma_mm: float) -> sitk.Image:
 
 
 def pyramid(image: sitk.Image) -> Pyramid:
-    """Cubic-voxel versions of a float32 image at 8, 4 and 2 mm."""
+    """The working resolutions of a float32 image."""
     fine = resample(smooth_to(image, FINE_MM), isotropic_grid(image, FINE_MM))
     middle = resample(smooth_to(fine, MIDDLE_MM), isotropic_grid(fine, MIDDLE_MM))
     coarse = resample(smooth_to(middle, COARSE_MM), isotropic_grid(middle, COARSE_MM))
@@ -93,7 +96,18 @@ def descend(
     iterations: int = 100,
     share: float = 1.0,
 ) -> tuple[sitk.Transform, float]:
-    """One resolution level of a linear registration. Returns the transform (fixed points -> moving points) and the similarity (higher is better)."""
+    """One resolution level of a linear registration.
+
+    Args:
+        start: the transform to begin from; the result is of the same type.
+        step_mm: first step of the gradient descent, in mm of shift.
+        mask: where ``fixed`` is read; any grid in its space.
+        mutual_information: Mattes' measure, for different contrasts; else correlation.
+        share: share of the voxels that is read.
+
+    Returns:
+        The transform (fixed points -> moving points, LPS mm) and the similarity (higher is better).
+    """
     method = sitk.ImageRegistrationMethod()
     if mutual_information:
         method.SetMetricAsMattesMutualInformation(32)
@@ -101,7 +115,7 @@ def descend(
         method.SetMetricAsCorrelation()
     if mask is not None:
         method.SetMetricFixedMask(resample(mask, fixed, how=NEAREST))
-    if share < 1.0:  # a regular subset of voxels; seeded, so that the same images give the same transform
+    if share < 1.0:  # a regular subset of voxels with a fixed seed: the same images give the same transform
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(share, 1)
     method.SetInterpolator(sitk.sitkLinear)
@@ -114,7 +128,7 @@ def descend(
 
 
 def _starts(fixed: sitk.Image, moving: sitk.Image) -> list[sitk.Euler3DTransform]:
-    """Centre-of-mass and centre-of-grid alignments: either may fail on a cut field of view."""
+    """Centres of mass aligned, and centres of the grids aligned: each can fail on a cut field of view."""
     kinds = (sitk.CenteredTransformInitializerFilter.MOMENTS, sitk.CenteredTransformInitializerFilter.GEOMETRY)
     return [
         sitk.Euler3DTransform(sitk.CenteredTransformInitializer(fixed, moving, sitk.Euler3DTransform(), kind))
@@ -134,7 +148,12 @@ def coarse_rigid(fixed: sitk.Image, moving: sitk.Image) -> sitk.Euler3DTransform
 def rigid_one_way(
     fixed: Pyramid, moving: Pyramid, mask: sitk.Image | None, start: sitk.Transform | None = None
 ) -> tuple[sitk.Transform, float]:
-    """Rigid fixed -> moving points; ``mask`` (on the fixed side) limits the middle and fine levels."""
+    """Rigid transform, fixed points -> moving points, and the similarity.
+
+    Args:
+        mask: where the middle and fine levels read ``fixed``.
+        start: where to begin; None: whole-head alignment at 8 mm.
+    """
     transform = start if start is not None else coarse_rigid(fixed.coarse, moving.coarse)
     transform, _ = descend(fixed.middle, moving.middle, transform, step_mm=2.0, mask=mask)
     return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
@@ -175,13 +194,16 @@ def register_followup(
     baseline_pyramid: Pyramid | None = None,
     start: Affine | None = None,
 ) -> RegistrationResult:
-    """Rigid follow-up FLAIR to baseline FLAIR, both ways, averaged half-way; never raises for a bad fit, it refuses in the result.
+    """Rigid registration of the follow-up FLAIR to the baseline FLAIR, the mean of both directions.
+
+    A bad fit raises nothing: the result states that it is refused, and why.
 
     Args:
-        followup, baseline: float32 images, any grids.
+        followup, baseline: float32 images, any grids (LPS mm).
         baseline_brain: brain mask on the baseline side (any grid, same space).
         slice_thickness_mm: the thicker of the two acquisitions, for the consistency gate.
-        start: (4, 4) follow-up points -> baseline points to begin from; None: whole-head alignment.
+        baseline_pyramid: ``pyramid(baseline)`` when it was made before.
+        start: (4, 4), follow-up points -> baseline points, to begin from; None: whole-head alignment.
     """
     moving, fixed = pyramid(followup), baseline_pyramid or pyramid(baseline)
     mask = sitk.BinaryDilate(resample(baseline_brain, fixed.fine, how=NEAREST), [3, 3, 3])
@@ -216,7 +238,10 @@ def rigid_transform(matrix: Affine, image: sitk.Image) -> sitk.Euler3DTransform:
 
 
 def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.Image) -> tuple[sitk.Transform, float]:
-    """Middle and fine levels from a start displaced from the optimum, so that agreement with the other direction means something."""
+    """Middle and fine levels from a start 1 mm off in each direction.
+
+    Without that displacement the backward registration would agree with the forward one simply by not moving.
+    """
     nudged = sitk.Euler3DTransform(start)
     nudged.SetTranslation([t + d for t, d in zip(nudged.GetTranslation(), (1.0, -1.0, 1.0), strict=True)])
     transform, _ = descend(fixed.middle, moving.middle, nudged, step_mm=2.0, mask=mask)
@@ -224,9 +249,10 @@ def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.I
 
 
 def scale_error(fixed: sitk.Image, moving: sitk.Image, rigid: sitk.Transform, mask: sitk.Image) -> float:
-    """How far the best affine is from keeping sizes: the largest |log singular value| of its linear part (0.05: 5 % in some direction).
+    """How much the best affine stretches: the largest |log singular value| of its linear part (0.05: 5 %).
 
-    One head has one size. A wrong voxel size or slice distance in a header, or another head of about the same shape, shows here.
+    One head has one size. A stretch means a wrong voxel size or slice distance in a header, or another head of about the
+    same shape.
     """
     start = _centred(affine_transform(matrix_of(rigid)), fixed)
     free, _ = descend(fixed, moving, start, step_mm=1.0, mask=mask, iterations=40)
@@ -237,7 +263,10 @@ def refusal(quality: dict[str, float], limits: RegistrationLimits, *, thick: boo
     """The reason code and figures of the first gate that fails, or None."""
     consistency = limits.inverse_consistency_thick_mm if thick else limits.inverse_consistency_mm
     if quality["brain_coverage"] < limits.coverage:
-        return f"coverage: the follow-up shows {quality['brain_coverage']:.0%} of the baseline's brain, at least {limits.coverage:.0%} is needed"
+        return (
+            f"coverage: the follow-up shows {quality['brain_coverage']:.0%} of the baseline's brain, "
+            f"at least {limits.coverage:.0%} is needed"
+        )
     if quality["similarity"] < limits.similarity:
         return (
             f"registration_failed: similarity {quality['similarity']:.2f} is below {limits.similarity:.2f} "
@@ -245,11 +274,14 @@ def refusal(quality: dict[str, float], limits: RegistrationLimits, *, thick: boo
         )
     if quality["scale_error"] > limits.scale_error:
         return (
-            f"geometry: the follow-up fits best when stretched or shrunk by {quality['scale_error']:.1%}, limit {limits.scale_error:.1%} "
-            "(a wrong voxel size in a header, or another head)"
+            f"geometry: the follow-up fits best when stretched or shrunk by {quality['scale_error']:.1%}, "
+            f"limit {limits.scale_error:.1%} (a wrong voxel size in a header, or another head)"
         )
     if quality["inverse_consistency_mm"] > consistency:
-        return f"registration_failed: forward and backward registration differ by {quality['inverse_consistency_mm']:.2f} mm, limit {consistency:.2f} mm"
+        return (
+            "registration_failed: forward and backward registration differ by "
+            f"{quality['inverse_consistency_mm']:.2f} mm, limit {consistency:.2f} mm"
+        )
     return None
 
 
@@ -275,7 +307,11 @@ def affine_levels(
     *,
     mutual_information: bool,
 ) -> tuple[Affine, float]:
-    """12-parameter refinement over paired resolution levels, coarse first. Returns fixed -> moving (4, 4) and the last similarity."""
+    """12-parameter refinement over paired resolution levels, coarse first.
+
+    Returns:
+        (4, 4), fixed points -> moving points, LPS mm, and the similarity at the last level.
+    """
     transform: sitk.Transform = _centred(affine_transform(start), fixed[-1])
     similarity = 0.0
     for f, m in zip(fixed, moving, strict=True):
@@ -286,7 +322,7 @@ def affine_levels(
 
 
 def _centred(transform: sitk.AffineTransform, image: sitk.Image) -> sitk.AffineTransform:
-    """The same mapping with its centre of rotation in the middle of ``image``: far better conditioned for the optimiser."""
+    """The same mapping with its centre of rotation in the middle of ``image``, which conditions the optimiser better."""
     centre = np.array(image.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in image.GetSize()]))
     matrix = matrix_of(transform)
     out = sitk.AffineTransform(3)

@@ -1,7 +1,7 @@
-"""The series of one date in, each placed on the anchor series of that date (its FLAIR when there is one).
+"""The series of one date in, each placed on the anchor series of that date out (its FLAIR when there is one).
 
-The head may move a few millimetres between the series of a session; headers do not know. Every series is aligned rigidly by mutual
-information at 4 mm before anything of it is measured on the FLAIR's regions.
+The head may move a few millimetres between the series of a session, which no header states. So every series is aligned
+rigidly by mutual information at 3 mm before it is measured on the FLAIR's regions.
 """
 
 from __future__ import annotations
@@ -17,25 +17,21 @@ from triage.alignment.registration import descend
 from triage.errors import NotAssessable
 from triage.model import Affine, DiffusionFacts, SequenceKind, StudyImages, Volume
 
-ANCHORS = (
-    SequenceKind.FLAIR,
-    SequenceKind.T2,
-    SequenceKind.T1,
-    SequenceKind.DWI,
-)  # the first that is there is the anchor
+# The first kind that the study holds is the anchor
+ANCHORS = (SequenceKind.FLAIR, SequenceKind.T2, SequenceKind.T1, SequenceKind.DWI)
 WORKING_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """One date. volumes: native. to_anchor: kind -> (4, 4), points of that series -> points of the anchor series, LPS mm.
-
-    dwi_b0 lies on the grid of the DWI volume; ADC is placed like DWI.
-    """
+    """The series of one date and where they lie."""
 
     anchor: SequenceKind
+    # native voxels and geometry
     volumes: Mapping[SequenceKind, Volume]
+    # kind -> (4, 4), points of that series -> points of the anchor series, LPS mm; ADC is placed like DWI
     to_anchor: Mapping[SequenceKind, Affine] = field(default_factory=dict)
+    # on the grid of the DWI volume
     dwi_b0: Volume | None = None
     diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
 
@@ -62,14 +58,17 @@ def align(images: StudyImages, kinds: Collection[SequenceKind] | None = None) ->
 
 
 def diffusion_alone(images: StudyImages) -> Session:
-    """The diffusion images as a session of their own, anchored on the DWI: headers alone place the ADC map, which comes from the same data."""
+    """The diffusion images as a session of their own, anchored on the DWI.
+
+    The ADC map keeps the position of its header: it is computed from the same data as the DWI.
+    """
     wanted = (SequenceKind.DWI, SequenceKind.ADC)
     kept: dict[SequenceKind, Volume] = {kind: v for kind, v in images.volumes.items() if kind in wanted}
     return Session(SequenceKind.DWI, kept, {kind: np.eye(4) for kind in kept}, images.dwi_b0, images.diffusion)
 
 
 def place_on(anchor: Volume, other: Volume) -> Affine:
-    """(4, 4), points of ``other`` -> points of ``anchor``, LPS mm; both of one session (rigid, mutual information)."""
+    """(4, 4), points of ``other`` -> points of ``anchor``, LPS mm; rigid, by mutual information, within one session."""
     return np.asarray(np.linalg.inv(anchor_to(anchor, other)), dtype=np.float64)
 
 

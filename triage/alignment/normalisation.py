@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage as ndi
 
 from triage.anatomy import mask_of
 from triage.errors import NotAssessable
@@ -174,3 +176,12 @@ def smooth_field(
 def robust_sd(values: npt.NDArray[np.float64]) -> float:
     """1.4826 x median absolute deviation; 0 for an empty array."""
     return float(1.4826 * np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+
+
+def smooth_over(values: npt.NDArray[Any], weight: npt.NDArray[Any], sigma_voxels: float) -> npt.NDArray[np.float64]:
+    """Normalised convolution: the Gaussian-weighted mean of ``values`` where ``weight`` > 0; 0 far from any weight."""
+    total = ndi.gaussian_filter(np.asarray(weight, dtype=np.float64), sigma_voxels, truncate=3.0)
+    return np.asarray(
+        ndi.gaussian_filter(np.asarray(values * weight, dtype=np.float64), sigma_voxels, truncate=3.0)
+        / np.maximum(total, 1e-6)
+    )

@@ -251,8 +251,8 @@ def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.I
 def scale_error(fixed: sitk.Image, moving: sitk.Image, rigid: sitk.Transform, mask: sitk.Image) -> float:
     """How much the best affine stretches: the largest |log singular value| of its linear part (0.05: 5 %).
 
-    One head has one size. A stretch means a wrong voxel size or slice distance in a header, or another head of about the
-    same shape.
+    One head has one size. A stretch means a wrong voxel size or slice distance in a header, or another head of about
+    the same shape.
     """
     start = _centred(affine_transform(matrix_of(rigid)), fixed)
     free, _ = descend(fixed, moving, start, step_mm=1.0, mask=mask, iterations=40)
@@ -322,7 +322,7 @@ def affine_levels(
 
 
 def _centred(transform: sitk.AffineTransform, image: sitk.Image) -> sitk.AffineTransform:
-    """The same mapping with its centre of rotation in the middle of ``image``, which conditions the optimiser better."""
+    """The same mapping, turning about the middle of ``image``: this conditions the optimiser far better."""
     centre = np.array(image.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in image.GetSize()]))
     matrix = matrix_of(transform)
     out = sitk.AffineTransform(3)

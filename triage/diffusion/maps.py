@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
-from triage.alignment.normalisation import robust_sd, smooth_field
-from triage.alignment.placement import smooth_over
+from triage.alignment.normalisation import robust_sd, smooth_field, smooth_over
 from triage.anatomy import CSF, tissue_group
 from triage.model import Affine, Mask
 

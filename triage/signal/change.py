@@ -11,8 +11,7 @@ import numpy.typing as npt
 import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
-from triage.alignment.normalisation import CommonScale, robust_sd
-from triage.alignment.placement import smooth_over
+from triage.alignment.normalisation import CommonScale, robust_sd, smooth_over
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.builders import labels_on, rigid, scanned, small_head
 from triage.alignment.images import isotropic_grid, to_sitk
-from triage.alignment.placement import Placement, RegionLimits, brain_grid, place_atlas, regions_on, smooth_over
+from triage.alignment.normalisation import smooth_over
+from triage.alignment.placement import Placement, RegionLimits, brain_grid, place_atlas, regions_on
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
 from triage.errors import NotAssessable
 from triage.model import Atlas, Mask, Volume

@@ -1,0 +1,87 @@
+"""A scan and the atlas in; the atlas painted with the scan's intensities out, and how well the two correlate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from triage.alignment.images import on_grid, resample
+from triage.alignment.normalisation import smooth_over
+from triage.model import Mask
+
+
+def fit_of(
+    scan: npt.NDArray[Any],
+    head: Mask,
+    members: Mapping[str, npt.NDArray[np.float32]],
+    field: sitk.Image | None,
+    grid: sitk.Image,
+) -> float:
+    """Correlation of the scan with the painted (and warped) atlas over the head; 0 when one of them is uniform.
+
+    Args: as ``pair_in_one_contrast``.
+    """
+    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, head, members, field, grid))
+    if field is not None:
+        painted = warp(painted, field, grid)
+    one, other = flat[head], painted[head]
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+
+
+def pair_in_one_contrast(
+    scan: npt.NDArray[Any],
+    head: Mask,
+    members: Mapping[str, npt.NDArray[np.float32]],
+    field: sitk.Image | None,
+    grid: sitk.Image,
+) -> tuple[sitk.Image, sitk.Image]:
+    """The scan without its receive field and skull, and the atlas painted with the scan's intensities.
+
+    Args:
+        scan, head: shape (k, j, i), on ``grid`` (template space).
+        members: tissue group -> membership 0..1, shape (k, j, i), on ``grid``.
+        field: displacement in mm on ``grid``, to read the intensities where the atlas lies now; None: where it started.
+
+    Returns:
+        Both on ``grid``, float32; white matter is 1.
+    """
+    here = members if field is None else {g: warp(m, field, grid) for g, m in members.items()}
+    flat = scan / np.exp(_receive_field(scan, here, grid.GetSpacing()[0]))
+    levels = _levels(flat, here)
+    flat = np.where(head, flat, levels["csf"]) / max(levels["white"], 1e-6)
+    levels = {group: level / max(levels["white"], 1e-6) for group, level in levels.items()}
+    painted = sum(levels[g] * m for g, m in members.items()) + levels["csf"] * np.clip(1 - sum(members.values()), 0, 1)
+    return on_grid(np.clip(flat, 0, 1.8).astype(np.float32), grid), on_grid(np.asarray(painted, dtype=np.float32), grid)
+
+
+def warp(values: npt.NDArray[np.float32], field: sitk.Image, grid: sitk.Image) -> npt.NDArray[np.float32]:
+    """An array (k, j, i) on ``grid``, displaced by ``field`` (mm)."""
+    transform = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
+    return np.asarray(sitk.GetArrayFromImage(resample(on_grid(values, grid), grid, transform)), dtype=np.float32)
+
+
+def _levels(scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, float]:
+    """Median intensity per tissue group over its nearly pure voxels (at least the 30 purest)."""
+    out = {}
+    for group, membership in members.items():
+        inside = membership > min(0.8, float(np.partition(membership.ravel(), -30)[-30]) - 1e-6)
+        out[group] = float(np.median(scan[inside]))
+    return out
+
+
+def _receive_field(
+    scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32]], mm: float
+) -> npt.NDArray[np.float64]:
+    """Smooth (sigma 20 mm) log ratio of the scan to the painted atlas, from brain tissue only; shape (k, j, i)."""
+    levels = _levels(scan, members)
+    painted = np.asarray(sum(levels[g] * m for g, m in members.items()))
+    white = max(levels["white"], 1e-6)
+    tissue = (painted > 0.6 * white) & (scan > 0.5 * white) & (scan < 2 * white)
+    ratio = np.where(
+        tissue, np.clip(np.log(np.where(tissue, scan, 1.0) / np.where(tissue, painted, 1.0)), -0.4, 0.4), 0.0
+    )
+    return smooth_over(ratio, tissue.astype(np.float64), 20.0 / mm)

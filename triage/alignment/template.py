@@ -1,0 +1,91 @@
+"""The atlas in; its images at working resolutions, its masks and the memberships of its tissues out, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from triage.alignment.images import isotropic_grid, on_grid, resample, smooth_to, to_sitk
+from triage.anatomy import tissue_group
+from triage.model import Affine, Atlas
+
+# Resolutions of the deformation, coarse first
+LEVELS_MM = (4.0, 3.0)
+# Of the template, which is larger than an adult brain. From 1.0 the template's brain may settle on the scalp of a FLAIR
+# whose scalp is bright.
+START_SCALE = 0.9
+
+
+@lru_cache(maxsize=2)
+def template_of(atlas: Atlas) -> Template:
+    """What the registration needs of this atlas; made at the first call."""
+    t1, brain = to_sitk(atlas.template_t1), to_sitk(atlas.brain_mask, sitk.sitkUInt8) > 0
+    flair = to_sitk(atlas.template_flair)
+    labels = to_sitk(atlas.labels, sitk.sitkUInt8)
+    near = crop(labels, brain, margin=8)
+    return Template(
+        t1=tuple(resample(smooth_to(t1, mm), isotropic_grid(t1, mm)) for mm in (8.0, 4.0)),
+        flair=tuple(resample(smooth_to(flair, mm), isotropic_grid(flair, mm)) for mm in (8.0, 4.0)),
+        smaller=scaling(START_SCALE, brain),
+        head=sitk.BinaryDilate(brain, [8, 8, 8]),
+        near_brain=sitk.BinaryDilate(brain, [2, 2, 2]),
+        brain=sitk.BinaryDilate(brain, [4, 4, 4]),
+        tight_brain=brain,
+        labels=labels,
+        levels={mm: _memberships(labels, atlas.label_names, isotropic_grid(near, mm)) for mm in LEVELS_MM},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The atlas as the registration needs it, in template space (LPS mm)."""
+
+    t1: tuple[sitk.Image, ...]  # 8 mm, 4 mm
+    flair: tuple[sitk.Image, ...]  # 8 mm, 4 mm
+    smaller: Affine  # scaling by START_SCALE about the middle of the brain
+    head: sitk.Image  # the brain and 8 voxels around it
+    near_brain: sitk.Image  # and 2 voxels
+    brain: sitk.Image  # and 4 voxels
+    tight_brain: sitk.Image
+    labels: sitk.Image
+    # mm -> the grid, and group -> membership 0..1 on it, shape (k, j, i)
+    levels: Mapping[float, tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]]
+
+
+def scaling(factor: float, mask: sitk.Image) -> Affine:
+    """(4, 4): scaling about the centre of mass of ``mask``, LPS mm."""
+    stats = sitk.LabelShapeStatisticsImageFilter()
+    stats.Execute(mask)
+    out = np.diag([factor, factor, factor, 1.0])
+    out[:3, 3] = (1 - factor) * np.array(stats.GetCentroid(1))
+    return out
+
+
+def crop(image: sitk.Image, mask: sitk.Image, margin: int) -> sitk.Image:
+    """The box of the mask's label 1 and ``margin`` voxels around it, cut out of an image on the same grid."""
+    stats = sitk.LabelShapeStatisticsImageFilter()
+    stats.Execute(mask)
+    box = stats.GetBoundingBox(1)
+    start = [max(0, box[a] - margin) for a in range(3)]
+    size = [min(image.GetSize()[a], box[a] + box[a + 3] + margin) - start[a] for a in range(3)]
+    return sitk.RegionOfInterest(image, size, start)
+
+
+def _memberships(
+    labels: sitk.Image, names: Mapping[int, str], grid: sitk.Image
+) -> tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]:
+    """The grid, and group -> share of the voxel that belongs to it, 0..1, shape (k, j, i)."""
+    array = sitk.GetArrayViewFromImage(labels)
+    groups: dict[str, list[int]] = {}
+    for label, region in names.items():
+        groups.setdefault(tissue_group(region), []).append(label)
+    out = {}
+    for group, members in groups.items():
+        mask = on_grid(np.isin(array, members).astype(np.float32), labels)
+        out[group] = sitk.GetArrayFromImage(resample(smooth_to(mask, grid.GetSpacing()[0]), grid)).astype(np.float32)
+    return grid, out

@@ -211,7 +211,7 @@ def region_dice(name: str, *, with_t1: bool = True) -> dict[str, float]:
     images = segmented_case(name)
     if not with_t1:
         images = replace(images, volumes={SequenceKind.FLAIR: images.volumes[SequenceKind.FLAIR]})
-    prepared = prepare_baseline(images, atlas.load(), TriageSettings())
+    prepared = prepare_baseline(images, atlas.load(), TriageSettings().preparation)
     reference = segmentation_of(name)
     ours = sitk.GetArrayFromImage(resample(to_sitk(prepared.labels, sitk.sitkUInt8), reference, how=NEAREST))
     theirs = sitk.GetArrayFromImage(reference)

@@ -151,6 +151,7 @@ class FakeEngine:
     before: Callable[[str], None] = lambda _stage: None
     calls: list[tuple[str, str, str | None]] = field(default_factory=list)  # (what, study, baseline)
     contexts: list[Any] = field(default_factory=list)
+    preparation_key: str = "key"
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"icansee": "test", "config_sha256": "0" * 64, "atlas": "test"}
     )
@@ -206,17 +207,15 @@ def an_assessment(
 
 
 class FakeStorage:
-    """Prepared baselines in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[Path, Any] = {}
+    """Prepared baselines as a line of text in their folder."""
 
     def save(self, folder: Path, prepared: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.kept[folder] = prepared
+        (folder / "kept").write_text(prepared, encoding="utf-8")
 
     def load(self, folder: Path) -> Any:
-        return self.kept.get(folder)
+        kept = folder / "kept"
+        return kept.read_text(encoding="utf-8") if kept.exists() else None
 
 
 class FakeResults:

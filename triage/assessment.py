@@ -87,7 +87,7 @@ def _assess(
     settings: TriageSettings,
     stage: Stage,
 ) -> Assessed:
-    use_threads(settings)
+    use_threads(settings.threads)
     clock = Stopwatch()
     started = time.perf_counter()
     draft = Draft(images, context, stage)
@@ -264,7 +264,7 @@ def _alone(
     with clock.part("session"):
         session = align(draft.images)
     with clock.part("atlas"):
-        placement = place(session, flair, atlas, settings)
+        placement = place(session, flair, atlas, settings.preparation)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
@@ -273,7 +273,7 @@ def _alone(
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)
-        chronic = before_treatment(flair, cubic, cubic_brain, names, settings)
+        chronic = before_treatment(flair, cubic, cubic_brain, names, settings.preparation)
     with clock.part("enhancement"):
         taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
     with clock.part("fluid"):

@@ -15,7 +15,7 @@ from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
 from triage.lesions.burden import burden
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
-from triage.settings import TriageSettings
+from triage.settings import PreparationSettings
 
 SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
 LABEL_SPACING_MM = 1.0  # regions are kept at this spacing in baseline space
@@ -40,13 +40,13 @@ class PreparedBaseline:
     burden: Found = field(default_factory=Found)
 
 
-def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings) -> PreparedBaseline:
+def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
     """The slow part of a comparison, done when a possible baseline arrives: atlas placement and region masks.
 
     Raises:
         NotAssessable: ``no_flair``, ``atlas_failed`` or ``coverage``.
     """
-    use_threads(settings)
+    use_threads(settings.threads)
     flair = flair_of(images)
     session = align(images)
     placement = place(session, flair, atlas, settings)
@@ -67,7 +67,7 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: TriageSettings
 
 
 def before_treatment(
-    flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], settings: TriageSettings
+    flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], settings: PreparationSettings
 ) -> Found:
     """What is abnormal on one scan by itself. labels, brain: on one cubic grid."""
     chronic = burden(flair, labels, brain, names, settings.burden)
@@ -75,7 +75,7 @@ def before_treatment(
     return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
 
 
-def place(session: Session, flair: Volume, atlas: Atlas, settings: TriageSettings) -> Placement:
+def place(session: Session, flair: Volume, atlas: Atlas, settings: PreparationSettings) -> Placement:
     """Atlas on the T1 when the session has one (better contrast of deep grey matter), else on the FLAIR itself."""
     t1 = session.volumes.get(SequenceKind.T1)
     if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
@@ -105,5 +105,5 @@ def header_of(study: Study, series_instance_uid: str) -> SeriesHeader:
     return SeriesHeader(series_instance_uid)
 
 
-def use_threads(settings: TriageSettings) -> None:
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(settings.threads)
+def use_threads(threads: int) -> None:
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)

@@ -25,6 +25,16 @@ from triage.signal.single_scan import SingleScanLimits
 
 
 @dataclass(frozen=True)
+class PreparationSettings:
+    """The settings that the preparation of a baseline reads, and no others: prepared work stays valid while these stay."""
+
+    threads: int
+    regions: RegionLimits
+    burden: BurdenLimits
+    atrophy: AtrophyLimits
+
+
+@dataclass(frozen=True)
 class CommonSettings:
     """Everything that can change a result, except the limits of the patterns.
 
@@ -48,6 +58,11 @@ class CommonSettings:
     baseline_report: BaselineReportLimits = field(default_factory=BaselineReportLimits)
     evolution: EvolutionLimits = field(default_factory=EvolutionLimits)
     look_alikes: LookAlikeLimits = field(default_factory=LookAlikeLimits)
+
+    @property
+    def preparation(self) -> PreparationSettings:
+        """The part that is read when a baseline is prepared."""
+        return PreparationSettings(self.threads, self.regions, self.burden, self.atrophy)
 
 
 def settings_with(patterns: Iterable[Pattern[Any]]) -> type[CommonSettings]:

@@ -50,10 +50,6 @@ def open_deps(
     reader, engine = DicomReader(), TriageEngine(settings)
     index, files = node_index(settings), open_files(settings)
 
-    def key() -> str:  # asked late: it needs the atlas
-        versions = engine.versions
-        return f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
-
     return Deps(
         settings=settings,
         index=index,
@@ -64,7 +60,6 @@ def open_deps(
         engine=engine,
         shelf=BaselineShelf(
             settings.store.files_dir / "prepared",
-            key,
             PreparedFolders(),
             reader=reader,
             engine=engine,

@@ -233,6 +233,10 @@ class Engine(Protocol):
     @property
     def versions(self) -> Mapping[str, str]: ...
 
+    @property
+    def preparation_key(self) -> str:
+        """Changes with everything that ``prepare_baseline`` reads beside the images; a part of a folder name."""
+
     def warm_up(self) -> None:
         """Load now what the first study would otherwise wait for."""
 

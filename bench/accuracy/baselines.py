@@ -40,7 +40,7 @@ def prepared(base: Base, folder: Path) -> PreparedBaseline:
     """From the run's cache, or prepared now."""
     kept = prepared_files.load(folder / base.name)
     if kept is None:
-        kept = prepare_baseline(baseline_images(base), the_atlas(), SETTINGS)
+        kept = prepare_baseline(baseline_images(base), the_atlas(), SETTINGS.preparation)
         prepared_files.save(folder / base.name, kept)
     return kept
 

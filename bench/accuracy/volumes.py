@@ -66,7 +66,9 @@ def anatomical(head: str) -> dict[SequenceKind, Volume]:
 
 @lru_cache(maxsize=2)
 def prepared(head: str) -> PreparedBaseline:
-    return prepare_baseline(heads.study(anatomical(head), HERE.header(""), "1.2", BASELINE_DAY), the_atlas(), SETTINGS)
+    return prepare_baseline(
+        heads.study(anatomical(head), HERE.header(""), "1.2", BASELINE_DAY), the_atlas(), SETTINGS.preparation
+    )
 
 
 def taken_again(head: str, scans: Scans, seed: int, swelling: Displacement | None = None) -> dict[SequenceKind, Volume]:

@@ -201,7 +201,7 @@ def test_without_a_flair_volume(
     assert assessment.decision.reasons[0].startswith(f"{code}:")
     assert all(f.presence is Presence.INDETERMINATE for f in assessment.findings)
     with pytest.raises(NotAssessable) as refused:
-        prepare_baseline(images, atlas, SETTINGS)
+        prepare_baseline(images, atlas, SETTINGS.preparation)
     assert refused.value.code == code
 
 
@@ -246,7 +246,7 @@ def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedB
 
 def test_a_prepared_baseline_holds_the_regions_in_its_own_space(prepared: PreparedBaseline, atlas: Atlas) -> None:
     images = some_images(prepared.flair, uid="1.2.1", manufacturer="SIEMENS")
-    found = prepare_baseline(images, atlas, SETTINGS)
+    found = prepare_baseline(images, atlas, SETTINGS.preparation)
     assert (found.study_instance_uid, found.series_instance_uid) == ("1.2.1", "1.2.1.1")
     assert found.header.manufacturer == "SIEMENS"
     assert found.labels.spacing_mm == pytest.approx((1.0, 1.0, 1.0))

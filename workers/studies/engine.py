@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import importlib.metadata
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from triage.baseline import Candidate
     from triage.draft import Context
     from triage.preparation import PreparedBaseline
+    from triage.settings import PreparationSettings
 
 
 class TriageEngine:
@@ -50,6 +54,10 @@ class TriageEngine:
             "atlas": self.atlas.version,
         }
 
+    @cached_property
+    def preparation_key(self) -> str:
+        return preparation_key(self.atlas.version, self.versions["icansee"], self._settings.triage.preparation)
+
     def choose_baseline(
         self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
     ) -> BaselineChoice:
@@ -61,7 +69,7 @@ class TriageEngine:
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline:
         from triage.preparation import prepare_baseline
 
-        return prepare_baseline(images, self.atlas, self._settings.triage)
+        return prepare_baseline(images, self.atlas, self._settings.triage.preparation)
 
     def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import first_look
@@ -72,3 +80,10 @@ class TriageEngine:
         from triage.assessment import full
 
         return full(images, prepared, context, self.atlas, self._settings.triage)
+
+
+def preparation_key(atlas: str, program: str, settings: PreparationSettings) -> str:
+    """Everything that a prepared baseline depends on beside its images, as a folder name: the versions of atlas and program,
+    and a digest of the settings that the preparation reads."""
+    text = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+    return f"{atlas}-{program}-p{hashlib.sha256(text.encode()).hexdigest()[:12]}"

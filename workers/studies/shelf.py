@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,11 @@ REFUSED = "refused.txt"
 
 
 class BaselineShelf:
-    """Prepared baselines in ``folder/<study uid>/<key>-r<revision>/``. key: gives what the preparation depends on
-    (atlas, settings)."""
+    """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``."""
 
     def __init__(
         self,
         folder: Path,
-        key: Callable[[], str],
         storage: PreparedStorage,
         *,
         reader: Reader,
@@ -38,12 +36,8 @@ class BaselineShelf:
         files: InstanceFiles,
     ) -> None:
         self._folder = folder
-        self._key = key
         self._storage = storage
         self._reader, self._engine, self._index, self._files = reader, engine, index, files
-
-    def place(self, row: StudyRow) -> Path:
-        return self._folder / row.study_instance_uid / f"{self._key()}-r{row.revision}"
 
     def prepared(self, row: StudyRow, *, images: StudyImages | None = None) -> PreparedBaseline:
         """From the shelf, or prepared now and put there. images: of the whole study, when the caller has them already.
@@ -51,8 +45,8 @@ class BaselineShelf:
         Raises:
             NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.
         """
-        place = self.place(row)
-        remembered = self.refusal(row)
+        place = self._place(row)
+        remembered = _refusal_in(place)
         if remembered is not None:
             raise NotAssessable(*remembered)
         found = self._storage.load(place)
@@ -63,20 +57,27 @@ class BaselineShelf:
         try:
             prepared = self._engine.prepare_baseline(images)
         except NotAssessable as refusal:
-            self._remember(place, refusal)
+            _remember(place, refusal)
             raise
         self._storage.save(place, prepared)
-        self._drop_older(place)
+        _drop_older(place)
         log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
         return prepared
 
     def refusal(self, row: StudyRow) -> tuple[str, str] | None:
         """Code and message of an earlier NotAssessable about this very revision."""
-        try:
-            code, _, message = (self.place(row) / REFUSED).read_text(encoding="utf-8").partition("\n")
-        except OSError:
-            return None
-        return (code, message) if code else None
+        return _refusal_in(self._place(row))
+
+    def _place(self, row: StudyRow) -> Path:
+        """Where the preparation of this revision lies, or will lie. A folder named by the first version of the program is
+        renamed: its name holds the digest of all settings, so it is valid when none of them has changed."""
+        place = self._folder / row.study_instance_uid / f"{self._engine.preparation_key}-r{row.revision}"
+        if not place.exists():
+            versions = self._engine.versions
+            first_key = f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
+            with contextlib.suppress(OSError):  # there is none, or another worker renames it
+                place.with_name(f"{first_key}-r{row.revision}").rename(place)
+        return place
 
     @staticmethod
     def can_serve(images: StudyImages, infusion_date: date | None) -> bool:
@@ -86,20 +87,6 @@ class BaselineShelf:
             return False
         taken = images.study.study_date
         return infusion_date is None or (taken is not None and taken <= infusion_date)
-
-    @staticmethod
-    def _remember(place: Path, refusal: NotAssessable) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
-        temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
-        temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
-
-    @staticmethod
-    def _drop_older(place: Path) -> None:
-        """Preparations of older revisions or settings are of no more use, and large."""
-        for other in place.parent.iterdir():
-            if other != place and not other.name.startswith("."):
-                shutil.rmtree(other, ignore_errors=True)
 
 
 class PreparedFolders:
@@ -114,3 +101,25 @@ class PreparedFolders:
         from workers.studies import prepared as folders
 
         return folders.load(folder)
+
+
+def _refusal_in(place: Path) -> tuple[str, str] | None:
+    try:
+        code, _, message = (place / REFUSED).read_text(encoding="utf-8").partition("\n")
+    except OSError:
+        return None
+    return (code, message) if code else None
+
+
+def _remember(place: Path, refusal: NotAssessable) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
+    temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
+    temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
+
+
+def _drop_older(place: Path) -> None:
+    """Preparations of older revisions, or by other settings or versions, are of no more use, and large."""
+    for other in place.parent.iterdir():
+        if other != place and not other.name.startswith("."):
+            shutil.rmtree(other, ignore_errors=True)

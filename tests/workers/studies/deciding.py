@@ -39,7 +39,6 @@ class Node:
         files = FakeFiles()
         self.shelf = BaselineShelf(
             tmp_path,
-            lambda: "key",
             self.storage,
             reader=self.reader,
             engine=self.engine,

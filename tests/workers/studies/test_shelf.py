@@ -1,0 +1,136 @@
+"""Prepared baselines in folders: when one is found again, when it is prepared anew, and what an earlier version left."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import FakeEngine, some_images
+from tests.workers.studies.deciding import STUDY, Node
+from triage.errors import NotAssessable
+from triage.settings import TriageSettings
+from workers.ports import StudyRow
+from workers.studies.engine import preparation_key
+
+READ = {"threads", "regions", "burden", "atrophy"}  # by triage.preparation
+SETTINGS = TriageSettings()
+
+
+def each_changed(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting once: its name, and the same settings with this one changed."""
+    for field in dataclasses.fields(value):
+        old, name = getattr(value, field.name), f"{where}{field.name}"
+        if dataclasses.is_dataclass(old):
+            for inner, changed in each_changed(old, f"{name}."):
+                yield inner, dataclasses.replace(value, **{field.name: changed})
+        elif isinstance(old, bool):
+            yield name, dataclasses.replace(value, **{field.name: not old})
+        elif isinstance(old, (int, float)):
+            yield name, dataclasses.replace(value, **{field.name: old + 1})
+        elif isinstance(old, tuple):
+            yield name, dataclasses.replace(value, **{field.name: old[:-1]})
+        else:
+            yield name, dataclasses.replace(value, **{field.name: f"{old} changed"})
+
+
+def key(settings: TriageSettings, *, atlas: str = "atlas1", program: str = "0.1.0") -> str:
+    return preparation_key(atlas, program, settings.preparation)
+
+
+CHANGES = dict(each_changed(SETTINGS))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_key_changes_with_what_the_preparation_reads_and_with_nothing_else(name: str) -> None:
+    reads = name.split(".", maxsplit=1)[0] in READ
+    assert (key(CHANGES[name]) != key(SETTINGS)) is reads
+
+
+def test_the_settings_of_the_preparation_are_those_of_the_sections_of_the_same_name() -> None:
+    part = SETTINGS.preparation
+    assert {field.name for field in dataclasses.fields(part)} == READ
+    assert all(getattr(part, name) is getattr(SETTINGS, name) for name in READ)
+
+
+@pytest.mark.parametrize("changed", [{"atlas": "atlas2"}, {"program": "0.2.0"}])
+def test_the_key_changes_with_atlas_and_program(changed: dict[str, str]) -> None:
+    assert key(SETTINGS, **changed) != key(SETTINGS)
+
+
+def a_node(folder: Path, settings: TriageSettings = SETTINGS) -> Node:
+    engine = FakeEngine(preparation_key=key(settings))
+    return Node(folder, some_images(STUDY, day=date(2026, 2, 20)), engine=engine)
+
+
+def row_of(node: Node) -> StudyRow:
+    row = node.index.study(STUDY)
+    assert row is not None
+    return row
+
+
+def kept(folder: Path) -> set[str]:
+    return {path.name for path in (folder / STUDY).iterdir()}
+
+
+def test_a_changed_limit_of_a_pattern_finds_the_prepared_folder_again(tmp_path: Path) -> None:
+    before = a_node(tmp_path)
+    before.shelf.prepared(row_of(before))
+    folders = kept(tmp_path)
+    limits = next(name for name in CHANGES if name.startswith("bithalamic."))
+
+    after = a_node(tmp_path, CHANGES[limits])
+    assert after.shelf.prepared(row_of(after)) == f"prepared {STUDY}"
+    assert after.done("prepare") == []
+    assert kept(tmp_path) == folders
+
+
+def test_a_changed_setting_of_the_preparation_prepares_again_and_drops_the_older_folder(tmp_path: Path) -> None:
+    before = a_node(tmp_path)
+    before.shelf.prepared(row_of(before))
+    folders = kept(tmp_path)
+
+    after = a_node(tmp_path, CHANGES["burden.lesion_z"])
+    after.shelf.prepared(row_of(after))
+    assert after.done("prepare") == [STUDY]
+    assert len(kept(tmp_path)) == 1
+    assert not kept(tmp_path) & folders
+
+
+class TestFirstFormat:
+    """Folders of the version whose key held the digest of all settings."""
+
+    VALID, INVALID = f"test-test-{'0' * 12}-r1", f"test-test-{'1' * 12}-r1"
+
+    def test_is_found_when_no_setting_has_changed(self, tmp_path: Path) -> None:
+        node = a_node(tmp_path)
+        node.storage.save(tmp_path / STUDY / self.VALID, "prepared before")
+        assert node.shelf.prepared(row_of(node)) == "prepared before"
+        assert node.done("prepare") == []
+        assert kept(tmp_path) == {f"{key(SETTINGS)}-r1"}
+
+    def test_stays_found_when_a_limit_of_a_pattern_changes_afterwards(self, tmp_path: Path) -> None:
+        node = a_node(tmp_path)
+        node.storage.save(tmp_path / STUDY / self.VALID, "prepared before")
+        node.shelf.prepared(row_of(node))
+        node.engine.versions = {**node.engine.versions, "config_sha256": "2" * 64}
+        assert node.shelf.prepared(row_of(node)) == "prepared before"
+
+    def test_is_prepared_again_when_settings_have_changed(self, tmp_path: Path) -> None:
+        node = a_node(tmp_path)
+        node.storage.save(tmp_path / STUDY / self.INVALID, "prepared before")
+        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert kept(tmp_path) == {f"{key(SETTINGS)}-r1"}
+
+    def test_a_refusal_is_remembered(self, tmp_path: Path) -> None:
+        node = a_node(tmp_path)
+        (tmp_path / STUDY / self.VALID).mkdir(parents=True)
+        (tmp_path / STUDY / self.VALID / "refused.txt").write_text("motion\ntoo much motion", encoding="utf-8")
+        assert node.shelf.refusal(row_of(node)) == ("motion", "too much motion")
+        with pytest.raises(NotAssessable, match="too much motion"):
+            node.shelf.prepared(row_of(node))
+        assert node.done("prepare") == []

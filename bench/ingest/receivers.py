@@ -120,6 +120,7 @@ def running(receiver: Receiver, folder: Path) -> Iterator[tuple[int, int]]:
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(
             receiver.command(folder, port),
+            cwd=folder,  # not a checkout: Python would import from it
             env=NODELAY | receiver.environment,
             stdout=log,
             stderr=log,

@@ -8,8 +8,10 @@ from pathlib import Path
 from listener.associations.receiver import OpenAssociation, ReceivePath, Receiver, TallyOf
 from listener.meters import Meter
 from listener.receiving import stock as receive_stock
-from listener.receiving import stream as receive_stream
+from listener.receiving import stream_association
+from listener.receiving.library_names import missing_names
 from listener.receiving.reception import Reception
+from listener.receiving.stream import Shared
 from listener.services import commitment, notifications
 from listener.services.notifications import Notices
 from listener.services.service import Service, combine
@@ -75,9 +77,9 @@ def receive_path(settings: ListenerSettings, reception: Reception, tally_of: Tal
     incoming: folder for temporary files of the stock path.
     """
     if settings.receive_path == "stream":
-        missing = receive_stream.missing_names()
+        missing = missing_names()
         if not missing:
-            shared = receive_stream.Shared(
+            shared = Shared(
                 reception=reception,
                 tally_of=tally_of,
                 max_pdu_bytes=settings.max_pdu_bytes,
@@ -85,6 +87,6 @@ def receive_path(settings: ListenerSettings, reception: Reception, tally_of: Tal
                 acse_timeout_s=settings.acse_timeout_s,
                 pdu_timeout_s=settings.pdu_timeout_s,
             )
-            return ReceivePath("stream", request_handler=receive_stream.request_handler(shared))
+            return ReceivePath("stream", request_handler=stream_association.request_handler(shared))
         log.warning("listener.stock_path", reason="pynetdicom has changed", missing=missing)
     return ReceivePath("stock", handlers=receive_stock.store_handlers(reception, tally_of, incoming))

@@ -1,9 +1,9 @@
-"""The fast receive path: P-DATA of a C-STORE goes from the socket straight into its spool file.
+"""P-DATA of a C-STORE in, its spool file out: the reading half of the fast receive path.
 
-Replaces three things of pynetdicom 3.0 through their seams: the socket (stream_socket: one large buffer, deadlines),
-the reactors (they wait for events instead of polling every millisecond) and the reading of P-DATA (no PDU objects, no
-data set in memory). Negotiation, release, abort, the state machine and every other service stay pynetdicom's. The
-underscore names used are checked at start (missing_names); `receive_path: stock` is the switch back.
+The fast path replaces three parts of pynetdicom 3.0: the socket (stream_socket: one large buffer, deadlines), the reactor
+of the association (stream_association: it waits for events instead of polling every millisecond) and, here, the reading of
+P-DATA (no PDU objects, no data set in memory). Negotiation, release, abort, the state machine and every other service stay
+pynetdicom's. docs/receive-path.md says why, and what to do when pynetdicom changes.
 
 Nothing is allocated by a length that a peer claims: PDUs of negotiation and of other services have caps, fragments of
 C-STORE pass through a fixed buffer.
@@ -11,24 +11,18 @@ C-STORE pass through a fixed buffer.
 
 from __future__ import annotations
 
-import queue
 import ssl
 import struct
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pynetdicom import evt
-from pynetdicom._globals import MODE_ACCEPTOR
-from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.transport import AssociationSocket, RequestHandler
 
 from listener.receiving import dimse
 from listener.receiving.reception import Reception, Tally
-from listener.receiving.stream_socket import WAIT_MS, StreamSocket
+from listener.receiving.stream_socket import StreamSocket
 from workers.files.disk import Chunk
 from workers.files.part10 import Announced
 from workers.files.store import Spool
@@ -54,42 +48,16 @@ class ProtocolError(Exception):
     """The peer broke PS3.8 or PS3.7; the association is aborted."""
 
 
-def missing_names() -> list[str]:
-    """Names of pynetdicom that this module leans on and that are not there; empty when the fast path can be used."""
-    wanted: dict[type, tuple[str, ...]] = {
-        Association: ("_run_reactor", "_serve_request", "_abort_blocking", "kill", "abort"),
-        DULServiceProvider: ("_read_pdu_data", "_decode_pdu", "stop_dul", "run_reactor", "idle_timer_expired"),
-        AssociationSocket: ("ready", "recv", "close", "_shutdown_socket"),
-        RequestHandler: ("_create_association", "handle"),
-    }
-    missing = [f"{kind.__name__}.{name}" for kind, names in wanted.items() for name in names if not hasattr(kind, name)]
-    from pynetdicom import AE
+@dataclass(frozen=True)
+class Shared:
+    """What every association of a listener shares."""
 
-    association = Association(AE(), MODE_ACCEPTOR)
-    instances: list[tuple[object, tuple[str, ...]]] = [
-        (association, ("_kill", "_is_paused", "_reactor_checkpoint", "_accepted_cx", "dul", "dimse", "_server")),
-        (
-            association.dul,
-            ("_recv_pdu", "_idle_timer", "_run_loop_delay", "_kill_thread", "event_queue", "to_user_queue"),
-        ),
-        (association.dimse, ("msg_queue", "message")),
-    ]
-    missing += [
-        f"{type(one).__name__}().{name}" for one, names in instances for name in names if not hasattr(one, name)
-    ]
-    return missing
-
-
-class _SignalQueue(queue.Queue[Any]):
-    """A queue that wakes somebody when something is put in."""
-
-    def __init__(self, signal: Callable[[], None]) -> None:
-        super().__init__()
-        self._signal = signal
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item, block, timeout)
-        self._signal()
+    reception: Reception
+    tally_of: Callable[[Any], Tally]
+    max_pdu_bytes: int
+    max_object_bytes: int
+    acse_timeout_s: float
+    pdu_timeout_s: float
 
 
 @dataclass
@@ -346,128 +314,3 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
     @property
     def _calling_ae(self) -> str:
         return str(self.assoc.requestor.ae_title).strip()
-
-
-class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no types
-    """An acceptor's association whose reactor sleeps until a message or primitive arrives."""
-
-    is_established: bool
-
-    def __init__(self, ae: Any, shared: Shared) -> None:
-        super().__init__(ae, MODE_ACCEPTOR)
-        self._something = threading.Semaphore(0)
-        self.afterwards: list[Callable[[], None]] = []
-        """What a handler wants done once its answer is on the way, in the thread that serves the association."""
-        self.tls_failed: Callable[[], None] = lambda: None
-        """Called when the handshake, or the connection's cryptography, fails."""
-        self.dul = StreamDul(self, shared)
-        self.dul.to_user_queue = _SignalQueue(self._something.release)
-        self.dimse.msg_queue = _SignalQueue(self._something.release)
-        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout  # arms the new DUL's timers
-
-    def set_socket(self, sock: StreamSocket) -> None:
-        super().set_socket(sock)
-        self.dul.to_provider_queue = _SignalQueue(sock.wake)
-
-    def kill(self) -> None:
-        self._something.release()
-        super().kill()
-
-    def run_reactor(self) -> None:
-        try:
-            super().run_reactor()
-        except Exception as error:  # of the library, over a request that it cannot digest
-            log.warning("association.failed", error=describe(error))
-            self.is_aborted = True
-            self._abort_blocking()
-            self.kill()
-
-    def _run_afterwards(self) -> None:
-        waiting, self.afterwards[:] = list(self.afterwards), []
-        for work in waiting:
-            try:
-                work()
-            except Exception:  # of something that was already answered
-                log.exception("association.afterwards_failed")
-
-    def _run_reactor(self) -> None:
-        """As pynetdicom's, with a semaphore in place of ``sleep(0.001)``; each step is one of its own."""
-        self._is_paused = False
-        while not self._kill:
-            self._something.acquire(timeout=WAIT_MS / 1000)
-            self._is_paused = True
-            self._reactor_checkpoint.wait()
-            self._is_paused = False
-            context_id, message = self.dimse.get_msg(block=False)
-            if message:
-                self._serve_request(message, context_id)
-                self._run_afterwards()
-            if self.is_established and self.acse.is_release_requested():
-                self.acse.send_release(is_response=True)
-                self.is_released = True
-                self.is_established = False
-                evt.trigger(self, evt.EVT_RELEASED, {})
-                return self.kill()
-            if self.acse.is_aborted():
-                self.dul.receive_pdu(wait=False)
-                self.is_aborted = True
-                self.is_established = False
-                evt.trigger(self, evt.EVT_ABORTED, {})
-                return self.kill()
-            if not self.dul.is_alive():
-                return self.kill()
-            if not self.dul.busy and self.dul.idle_timer_expired():
-                self.abort()
-                return self.kill()
-        return None
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What every association of a listener shares."""
-
-    reception: Reception
-    tally_of: Callable[[Any], Tally]
-    max_pdu_bytes: int
-    max_object_bytes: int
-    acse_timeout_s: float
-    pdu_timeout_s: float
-
-
-def request_handler(shared: Shared) -> type[RequestHandler]:
-    """pynetdicom's connection handler, making associations of the fast kind."""
-
-    class StreamHandler(RequestHandler):  # type: ignore[misc] # pynetdicom has no types
-        def _create_association(self) -> StreamAssociation:
-            association = StreamAssociation(self.ae, shared)
-            association._server = self.server
-            association.name = f"AcceptorThread@{time.time():.6f}"
-            association.set_socket(
-                StreamSocket(
-                    association,
-                    self.request,
-                    first_timeout_s=shared.acse_timeout_s,
-                    pdu_timeout_s=shared.pdu_timeout_s,
-                )
-            )
-            acceptor = association.acceptor
-            acceptor.maximum_length = self.ae.maximum_pdu_size
-            acceptor.ae_title = self.server.ae_title
-            acceptor.address_info = self.local
-            acceptor.implementation_class_uid = self.ae.implementation_class_uid
-            acceptor.implementation_version_name = self.ae.implementation_version_name
-            acceptor.supported_contexts = []  # set when the request is known
-            association.requestor.address_info = self.remote
-            _bind(association, self.server)
-            return association
-
-    return StreamHandler
-
-
-def _bind(association: Any, server: Any) -> None:
-    for event, handlers in server._handlers.items():
-        if event.is_intervention and handlers:
-            association.bind(event, *handlers)
-        elif event.is_notification:
-            for handler in handlers:
-                association.bind(event, handler[0], handler[1])

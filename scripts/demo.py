@@ -1,4 +1,4 @@
-"""Nothing in, a working node shown: two synthetic patients go in by C-STORE, their decisions and pictures come out.
+"""Starts a node, sends two synthetic patients by C-STORE, and shows their decisions and pictures.
 
 Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first).
 """
@@ -32,7 +32,7 @@ LOG = FOLDER / "node.log"
 ICANSEE = Path(sys.executable).with_name("icansee")
 START_S, DECISION_S, STOP_S = 90.0, 600.0, 90.0
 
-# Free ports, so that a demo runs beside anything; short pauses, so that nobody waits for a fallback.
+# Free ports do not collide with another node. Short pauses keep the demonstration short.
 SETTINGS = {
     "store": {"state_dir": str(FOLDER / "state")},
     "listener": {"port": 0},

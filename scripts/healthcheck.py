@@ -1,4 +1,7 @@
-"""ICANSEE_PROCESS and the settings in, exit code 0 out when that process announced itself and lives; web is asked."""
+"""ICANSEE_PROCESS and the settings in; exit code 0 out when that process has announced itself and is alive.
+
+The web process must also answer /healthz with success.
+"""
 
 from __future__ import annotations
 

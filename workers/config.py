@@ -1,4 +1,4 @@
-"""config.yaml in, one validated, frozen Settings out; unknown or wrong keys are refused with the key and the accepted values."""
+"""config.yaml in, one validated, frozen Settings out. A wrong key or value is refused by name, with what is accepted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def accepted_keys(where: tuple[int | str, ...]) -> list[str]:
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     while True:
-        # an optional section is one of several, and of these the one that is not null
+        # an optional section is a choice of the section and null
         wrapped = node.get("allOf", []) + [one for one in node.get("anyOf", []) if "$ref" in one]
         ref = node.get("$ref") or (wrapped[0]["$ref"] if wrapped else None)
         if ref is None:

@@ -1,5 +1,7 @@
-"""Log events as key=value or JSON lines on stderr; stdout belongs to results. No PHI: study UIDs appear only as short
-hashes."""
+"""Log events in, key=value or JSON lines on stderr out; stdout is for results.
+
+Lines hold no PHI: study UIDs appear only as short hashes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from structlog.typing import Processor
 from triage.errors import IcanseeError
 from workers.settings import LogSettings
 
-# These print arguments, data set contents or one line per message at INFO.
+# At INFO these libraries log arguments, data set contents or one line per message.
 NOISY = (
     "pynetdicom",
     "celery",
@@ -61,14 +63,14 @@ def configure(settings: LogSettings, *, process: str) -> None:
     root.setLevel(settings.level.upper())
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # pydicom quotes the value that it does not like, in its log and on stderr
+    # pydicom quotes invalid values in its log and on stderr
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom\b")
     threading.excepthook = _report_dead_thread
 
 
 def _report_dead_thread(died: threading.ExceptHookArgs) -> None:
-    """In the log like every other fault: Python's own way is the bare text of the error, which may quote a header."""
+    """Log the end of a thread like every other fault. Python would print the text of the error, which may quote a header."""
     if not isinstance(died.exc_value, SystemExit):
         name = died.thread.name if died.thread is not None else ""
         get_logger(__name__).error("thread.died", thread=name, exc_info=died.exc_value)
@@ -89,14 +91,14 @@ def uid_hash(uid: str) -> str:
 
 
 def bind(**values: Any) -> Any:
-    """``with bind(task=..., study=...):`` puts the values into every line logged inside, also by library code."""
+    """``with bind(task=..., study=...):`` adds the values to every line logged inside, also by library code."""
     return structlog.contextvars.bound_contextvars(**values)
 
 
 def _renderers(settings: LogSettings) -> list[Processor]:
     if settings.format == "json":
         return [_exception_without_values, structlog.processors.JSONRenderer(sort_keys=False)]
-    plain = structlog.dev.plain_traceback  # rich's would print local variables: whole headers, with the patient
+    plain = structlog.dev.plain_traceback  # the one of rich prints local variables: whole headers with patient data
     return [
         _exception_without_values,
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
@@ -104,7 +106,7 @@ def _renderers(settings: LogSettings) -> list[Processor]:
 
 
 def _exception_without_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """``exc_info`` as the type and the places it passed. The message only of errors that never quote a data set."""
+    """Replace ``exc_info`` by the type of the error and its call stack. Only errors that never quote a data set keep their message."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
@@ -116,8 +118,7 @@ def _exception_without_values(_logger: Any, _method: str, event: MutableMapping[
 
 
 def describe(error: BaseException) -> str:
-    """An error for the log: its type, its message if it is known to hold no PHI, and the places from the outermost to
-    the innermost."""
+    """An error for the log: its type, its message if that is known to hold no PHI, and its call stack, innermost last."""
     frames = traceback.extract_tb(error.__traceback__)
     places = "".join(f"\n  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames)
     cause = f"\ncaused by {describe(error.__cause__)}" if error.__cause__ is not None else ""
@@ -125,8 +126,10 @@ def describe(error: BaseException) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """An error for one line: its type and, if that is known to hold no PHI, its message. Of an OSError the number and the
-    words of the system: its own text names the file, and files are called by UIDs."""
+    """An error for one line: its type, and its message if that is known to hold no PHI.
+
+    Of an OSError the number and text of the system are given. Its own message names the file, and file names are UIDs.
+    """
     if isinstance(error, IcanseeError):
         return f"{type(error).__name__}: {error}"
     if isinstance(error, OSError) and error.errno is not None:

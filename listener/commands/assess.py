@@ -62,8 +62,8 @@ def assess(
 
 
 def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: Path | None) -> Assessed:
-    from workers.reading import study as dicom
     from workers.reading.reader import DicomReader
+    from workers.reading.study import read_folder
     from workers.studies.engine import TriageEngine
     from workers.studies.folders import STEPS, assess_folders
 
@@ -80,7 +80,7 @@ def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: P
             followup,
             baseline,
             infusion_date=infusion_date,
-            read_folder=dicom.read_folder,
+            read_folder=read_folder,
             reader=DicomReader(),
             engine=TriageEngine(settings),
             on_step=on_step,

@@ -124,10 +124,10 @@ def slice_position_mm(path: Path) -> float | None:
 
 def series_kind(path: Path) -> SequenceKind:
     """What the series of this file shows, from this one header."""
-    from workers.reading import study as dicom
+    from workers.reading.study import read_study
 
     try:
-        series = dicom.read_study([path], kinds=frozenset()).study.series
+        series = read_study([path], kinds=frozenset()).study.series
     except NotAssessable:
         return SequenceKind.NOT_IMAGE
     return series[0].identification.kind if series else SequenceKind.NOT_IMAGE

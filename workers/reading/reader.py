@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from triage.model import SequenceKind, Study, StudyImages
-
-if TYPE_CHECKING:
-    pass
-
 
 DESCRIBED_STUDIES = 64
 
 
 class DicomReader:
-    """workers.reading.study behind the port of the use cases. Remembers descriptions: the same priors are candidates again and
-    again."""
+    """Reads studies for the use cases, and remembers descriptions: the same priors are candidates again and again."""
 
     def __init__(self) -> None:
         self._described: OrderedDict[tuple[Path, ...], Study] = OrderedDict()
 
     def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
-        from workers.reading import study as dicom
+        from workers.reading.study import read_study
 
-        return dicom.read_study(paths, kinds=kinds)
+        return read_study(paths, kinds=kinds)
 
     def describe(self, paths: Sequence[Path]) -> Study:
-        from workers.reading import study as dicom
+        from workers.reading.study import read_study
 
         key = tuple(paths)  # stored files never change
         if key not in self._described:
             # no kind is asked for, so that no pixels are decoded
-            self._described[key] = dicom.read_study(paths, kinds=frozenset()).study
+            self._described[key] = read_study(paths, kinds=frozenset()).study
             while len(self._described) > DESCRIBED_STUDIES:
                 self._described.popitem(last=False)
         return self._described[key]

@@ -18,11 +18,14 @@ from typing import Any
 from pydicom import Dataset, dcmread
 
 from triage.errors import Misconfigured, NotAssessable
-from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
+from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
-from workers.reading.frames import Frame, frames_of, patient_of, series_header, study_of, text
+from workers.reading.frames import Frame, frames_of
+from workers.reading.patient import patient_of, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
+from workers.reading.series import series_header
+from workers.reading.values import text
 from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 MEASURED: tuple[SequenceKind, ...] = (
@@ -128,7 +131,7 @@ def read_study(
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
     series = tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
-    study = replace(study_of(_richest(files)), series=series)
+    study = replace(study_without_series(_richest(files)), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds)
     dwi_b0, facts = _beside_the_dwi(usable, frames, volumes, used)
@@ -242,13 +245,16 @@ def _beside_the_dwi(
     volumes: dict[SequenceKind, Volume],
     used: dict[SequenceKind, str],
 ) -> tuple[Volume | None, DiffusionFacts]:
-    """The image without diffusion weighting on the DWI's grid (of its own series, else of another one), b-values and the unit of the ADC map."""
+    """The image without diffusion weighting on the DWI's grid, the b-values, and the unit of the ADC map.
+
+    The image comes from the series of the DWI; when that has none, from another series.
+    """
     unit = adc_unit_of(frames[used[SequenceKind.ADC]]).name if SequenceKind.ADC in used else ""
     if SequenceKind.DWI not in used:
         return None, DiffusionFacts(adc_unit=unit)
     own, dwi = used[SequenceKind.DWI], volumes[SequenceKind.DWI]
     high = highest_b(frames[own])
-    # a series of b = 0 alone is not identified as DWI, so every other series is looked through last; the grid must match
+    # a series of b = 0 alone is not identified as DWI, so every other series is tried last; the grid must match
     others = (*rank(series, SequenceKind.DWI), *series)
     for uid in dict.fromkeys((own, *(c.header.series_instance_uid for c in others))):
         try:
@@ -259,6 +265,3 @@ def _beside_the_dwi(
         if found is not None and low is not None and (high is None or low < high):
             return found, DiffusionFacts(high, low, unit)
     return None, DiffusionFacts(high, None, unit)
-
-
-__all__ = ["MEASURED", "Study", "patient_of", "read_folder", "read_header", "read_study", "series_header", "study_of"]

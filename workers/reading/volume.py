@@ -28,9 +28,8 @@ MISSING_GAP = 1.5  # a gap this many times the usual one has lost a slice
 DUPLICATE_GAP = 0.1
 SHEAR_TOLERANCE_MM = 0.5  # sideways drift over the whole stack
 COSINE_TOLERANCE = 1e-3
-B0_LIMIT = (
-    150.0  # s/mm2: up to here an image counts as not diffusion weighted (some scanners play out 50 or 100 instead of 0)
-)
+# s/mm2: up to here an image counts as not diffusion weighted; some scanners play out 50 or 100 instead of 0
+B0_LIMIT = 150.0
 GRID_TOLERANCE_MM = 0.05  # two stacks of one acquisition differ by rounding only
 
 FloatArray = npt.NDArray[np.float64]
@@ -75,7 +74,9 @@ def highest_b(frames: Sequence[Frame]) -> float | None:
 
 
 def unweighted_of(frames: Sequence[Frame], beside: Volume) -> Volume | None:
-    """The image of the lowest b-value (at most B0_LIMIT) among ``frames``, repeats averaged; None when there is none on the grid of ``beside``.
+    """The image of the lowest b-value (at most B0_LIMIT) among ``frames``, repeats averaged.
+
+    None when there is none on the grid of ``beside``.
 
     Raises:
         NotAssessable: as :func:`volume_of`, when such frames exist but make no volume.

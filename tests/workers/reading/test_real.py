@@ -19,7 +19,7 @@ from tests.workers.reading.reading import (
     as_image,
 )
 from triage.model import SequenceKind
-from workers.reading import pixels as dicom_pixels
+from workers.reading.pixels import load_planes, open_header
 from workers.reading.study import read_folder, read_study
 
 SHARED = Path(os.environ.get("ICANSEE_SHARED", Path(__file__).parents[4] / "shared"))
@@ -75,8 +75,8 @@ def test_real_enhanced_geometry_equals_simpleitk(number: str) -> None:
 @pytest.mark.real
 def test_real_transfer_syntaxes_decode_to_the_same_pixels() -> None:
     paths = sorted(real("transfer_syntaxes").glob("*.dcm"))
-    opened = [dicom_pixels.open_header(path) for path in paths]
-    decoded = [dicom_pixels.load_planes([(pixels, 0)]) for _, pixels in opened]
+    opened = [open_header(path) for path in paths]
+    decoded = [load_planes([(pixels, 0)]) for _, pixels in opened]
     assert len({str(ds.file_meta.TransferSyntaxUID) for ds, _ in opened}) == 7
     assert ExplicitVRBigEndian in {ds.file_meta.TransferSyntaxUID for ds, _ in opened}
     assert decoded[0].std() > 0

@@ -32,7 +32,9 @@ from tests.workers.reading.reading import (
 )
 from triage.errors import Misconfigured, NotAssessable
 from triage.model import SequenceKind
-from workers.reading.study import patient_of, read_folder, read_header, read_study, series_header, study_of
+from workers.reading.patient import patient_of, study_without_series
+from workers.reading.series import series_header
+from workers.reading.study import read_folder, read_header, read_study
 
 
 def test_study_with_two_kinds(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_broken_header_values_are_absent_and_quoted_nowhere(
             path.write_bytes(path.read_bytes().replace(good, bad))
     header = read_header(paths[0])
     assert patient_of(header).birth_date is None
-    assert study_of(header).study_date is None
+    assert study_without_series(header).study_date is None
     images = read_study(paths)
     assert FLAIR in images.volumes
     assert images.study.study_date is None

@@ -28,7 +28,7 @@ from tests.workers.reading.reading import (
     only_refusal,
 )
 from triage.errors import NotAssessable
-from workers.reading import pixels as dicom_pixels
+from workers.reading import pixels
 from workers.reading.study import read_header, read_study
 
 
@@ -105,7 +105,7 @@ def test_a_codestream_larger_than_its_header_is_not_decoded(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(dicom_pixels, "iter_pixels", never)
+    monkeypatch.setattr(pixels, "iter_pixels", never)
     code, message = only_refusal(read_study(paths))
     assert code == "undecodable"
     assert message == "an image is (64, 48) inside, its header says (32, 48)"
@@ -120,7 +120,7 @@ def test_a_deflated_bomb_is_refused_before_parsing(tmp_path: Path, monkeypatch: 
     voxels = np.zeros((12, 512, 512), np.uint16)
     paths = a_series(tmp_path, pixels=voxels, syntax=DeflatedExplicitVRLittleEndian)
     assert FLAIR in read_study(paths).volumes
-    monkeypatch.setattr(dicom_pixels, "MAX_SERIES_BYTES", 400_000)
+    monkeypatch.setattr(pixels, "MAX_SERIES_BYTES", 400_000)
     assert paths[0].stat().st_size < 10_000
     with pytest.raises(NotAssessable) as refused:
         read_header(paths[0])
@@ -137,7 +137,7 @@ def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path, monkeyp
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(dicom_pixels, "_decoded", never)
+    monkeypatch.setattr(pixels, "_decoded", never)
 
     def change(k: int, ds: Dataset) -> None:
         ds.Rows = ds.Columns = 30000

@@ -1,0 +1,81 @@
+"""One object in, the place of each frame's values out: classic attributes, functional groups, private blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from workers.reading.values import first_item, value_of
+
+
+class Private:
+    """One dataset with its private blocks looked up once: creator name -> block."""
+
+    def __init__(self, ds: Any) -> None:
+        self._ds = ds
+        self._blocks = {
+            (tag.group, str(ds[tag].value).strip().upper()): tag.element
+            for tag in ds.keys()  # noqa: SIM118 - iterating the dataset would convert every element
+            if tag.group % 2 and 0x10 <= tag.element <= 0xFF
+        }
+
+    def get(self, group: int, creator: str, element: int) -> Any:
+        """The value, or None."""
+        block = self._blocks.get((group, creator.upper()))
+        found = None if block is None else value_of(self._ds, (group, (block << 8) | element))
+        return None if found is None else found.value
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+
+class Groups:
+    """Looks a macro up in the frame's own functional groups, then the shared ones, then the top level of the object."""
+
+    def __init__(self, top: Any, places: Sequence[Any] = (), private: Sequence[Private] = ()) -> None:
+        self._top = top
+        self._places = places
+        self.private_places = private
+
+    def get(self, macro: str, keyword: str) -> Any:
+        for place in self._places:
+            item = first_item(place, macro) if macro else None
+            found = None if item is None else value_of(item, keyword)
+            if found is not None:
+                return found
+        return value_of(self._top, keyword)
+
+    def item(self, macro: str) -> Any:
+        for place in (*self._places, self._top):
+            found = first_item(place, macro)
+            if found is not None:
+                return found
+        return None
+
+    def private(self, group: int, creator: str, element: int) -> Any:
+        """A private value from the object, its groups, or one sequence level below (Siemens XA)."""
+        for place in self.private_places:
+            found = place.get(group, creator, element)
+            if found is not None and found != "":
+                return found
+        return None
+
+
+def groups_of(ds: Any) -> list[Groups]:
+    """One lookup per frame; what the frames share is prepared once."""
+    per_frame = value_of(ds, "PerFrameFunctionalGroupsSequence") or ()
+    shared = (value_of(ds, "SharedFunctionalGroupsSequence") or ())[:1]
+    common = [p for p in (Private(ds), *(q for place in shared for q in _private_below(place))) if p]
+    # not NumberOfFrames: only frames with functional groups have a place, and a hostile count would fill the memory
+    count = max(len(per_frame), 1)
+    found = []
+    for n in range(count):
+        own = per_frame[n : n + 1]
+        found.append(Groups(ds, [*own, *shared], [*common, *(p for place in own for p in _private_below(place) if p)]))
+    return found
+
+
+def _private_below(place: Any) -> list[Private]:
+    tags = [t for t in place.keys() if t.group % 2 and t.element > 0xFF]  # noqa: SIM118 - as in Private
+    nested = [place[t].value[0] for t in tags if place[t].VR == "SQ" and place[t].value]
+    return [Private(ds) for ds in (place, *nested, *(value_of(place, "MRImageFrameTypeSequence") or ())[:1])]

@@ -1,0 +1,141 @@
+"""Headers of one series in, the facts that it is recognised by out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from triage.model import SeriesHeader
+from workers.reading.frames import Frame, frames_of
+from workers.reading.groups import Groups, groups_of
+from workers.reading.pixels import PixelData
+from workers.reading.values import Vector, first_item, integer, number, parse_time, text, texts, value_of
+
+
+def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
+    """The facts one series is recognised by.
+
+    Args:
+        datasets: headers of all objects of one series, at least one; classic or enhanced.
+        frames: their frames when the caller already has them.
+    """
+    first = datasets[0]
+    listed = list(frames) if frames is not None else [f for ds in datasets for f in _frames_if_image(ds)]
+    groups = groups_of(first)[0]
+    echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
+    b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
+    spacing = listed[0].spacing if listed else None
+    return SeriesHeader(
+        series_instance_uid=text(first, "SeriesInstanceUID"),
+        sop_class_uid=text(first, "SOPClassUID"),
+        modality=text(first, "Modality"),
+        manufacturer=text(first, "Manufacturer"),
+        model_name=text(first, "ManufacturerModelName"),
+        station_name=text(first, "StationName"),
+        software_versions="\\".join(texts(first, "SoftwareVersions")),
+        magnetic_field_strength_t=_tesla(first),
+        series_number=integer(value_of(first, "SeriesNumber")),
+        series_description=text(first, "SeriesDescription"),
+        protocol_name=text(first, "ProtocolName"),
+        sequence_name=text(first, "SequenceName") or text(first, "PulseSequenceName"),
+        scanning_sequence=_scanning_sequence(first, groups),
+        sequence_variant=texts(first, "SequenceVariant"),
+        scan_options=texts(first, "ScanOptions"),
+        image_type=texts(first, "ImageType"),
+        acquisition_contrast=str(groups.get("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
+        mr_acquisition_type=text(first, "MRAcquisitionType"),
+        repetition_time_ms=number(groups.get("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
+        echo_time_ms=max(echo_times, default=None),
+        inversion_time_ms=_inversion_time(groups),
+        flip_angle_deg=number(groups.get("MRTimingAndRelatedParametersSequence", "FlipAngle")),
+        echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),
+        b_values=tuple(b_values),
+        contrast_agent=_contrast_agent(first),
+        slice_thickness_mm=listed[0].thickness_mm if listed else None,
+        rows=integer(value_of(first, "Rows")),
+        columns=integer(value_of(first, "Columns")),
+        pixel_spacing_mm=(spacing[0], spacing[1]) if spacing else None,
+        instance_count=len(datasets),
+        frame_count=len(listed),
+        acquisition_time=min((t for t in map(_acquisition_time, datasets) if t), default=None),
+        orientation=orientation_name([f.orientation for f in listed if f.orientation]),
+        vendor=_vendor_facts(groups, listed),
+    )
+
+
+def _frames_if_image(ds: Any) -> list[Frame]:
+    return frames_of(ds, PixelData(Path())) if value_of(ds, "Rows") is not None else []
+
+
+def _tesla(ds: Any) -> float | None:
+    """Some scanners state gauss."""
+    found = number(value_of(ds, "MagneticFieldStrength"))
+    return found / 10000.0 if found is not None and found > 100 else found
+
+
+def _inversion_time(groups: Groups) -> float | None:
+    found = number(groups.get("MRModifierSequence", "InversionTimes"))
+    return found if found is not None else number(groups.get("", "InversionTime"))
+
+
+def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
+    """ScanningSequence, or the same words from the enhanced attributes."""
+    classic = texts(ds, "ScanningSequence")
+    if classic:
+        return classic
+    echo = {"GRADIENT": ("GR",), "SPIN": ("SE",), "BOTH": ("SE", "GR")}.get(text(ds, "EchoPulseSequence"), ())
+    planar = ("EP",) if text(ds, "EchoPlanarPulseSequence") == "YES" else ()
+    inverted = ("IR",) if str(groups.get("MRModifierSequence", "InversionRecovery") or "") == "YES" else ()
+    return (*echo, *inverted, *planar)
+
+
+def _contrast_agent(ds: Any) -> str:
+    agent = text(ds, "ContrastBolusAgent")
+    item = first_item(ds, "ContrastBolusAgentSequence")
+    return agent or (text(item, "CodeMeaning") if item is not None else "")
+
+
+def _acquisition_time(ds: Any) -> time | None:
+    stamp = text(ds, "AcquisitionDateTime")
+    return parse_time(text(ds, "AcquisitionTime")) or (parse_time(stamp[8:14]) if len(stamp) >= 10 else None)
+
+
+def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
+    facts = {
+        "ge_pulse_sequence": groups.private(0x0019, "GEMS_ACQU_01", 0x9C),
+        "ge_internal_sequence": groups.private(0x0019, "GEMS_ACQU_01", 0x9E),
+        "philips_technique": groups.private(0x2001, "Philips Imaging DD 001", 0x20),
+        "siemens_sequence": groups.private(0x0021, "SIEMENS MR SDI 02", 0x77),
+        "mosaic_images": groups.private(0x0019, "SIEMENS MR HEADER", 0x0A)
+        if "MOSAIC" in (groups.get("", "ImageType") or ())
+        else None,
+        "angio_flag": groups.get("", "AngioFlag"),
+        "time_of_flight": groups.get("", "TimeOfFlightContrast"),
+        "phase_contrast": groups.get("", "PhaseContrast"),
+        "complex_component": groups.get("MRImageFrameTypeSequence", "ComplexImageComponent"),
+        "volume_calculation": groups.get("MRImageFrameTypeSequence", "VolumeBasedCalculationTechnique"),
+        "isotropic": "YES" if any(f.direction == "isotropic" for f in frames) else None,
+    }
+    return {name: _as_text(value) for name, value in facts.items() if value not in (None, "", b"")}
+
+
+def _as_text(value: Any) -> str:
+    return value.decode("ascii", "replace").strip(" \x00") if isinstance(value, bytes) else str(value).strip()
+
+
+def orientation_name(orientations: Sequence[Vector]) -> str:
+    """axial | coronal | sagittal | oblique | mixed, or "" when unknown. Up to 41 degrees off still counts (cos 41 deg
+    = 0.75).
+    """
+    if not orientations:
+        return ""
+    normals = np.array([np.cross(o[:3], o[3:]) for o in {tuple(round(v, 2) for v in o) for o in orientations}])
+    if bool(np.any(np.abs(normals @ normals[0]) < 0.9)):
+        return "mixed"
+    mean = np.abs(normals[0])
+    names = ("sagittal", "coronal", "axial")
+    return names[int(np.argmax(mean))] if mean.max() >= 0.75 else "oblique"

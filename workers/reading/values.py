@@ -1,0 +1,95 @@
+"""DICOM elements in, plain values out. A value that the header gets wrong is treated as absent."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+from datetime import date, time
+from typing import Any
+
+import numpy as np
+
+Vector = tuple[float, ...]
+
+
+def value_of(ds: Any, key: Any) -> Any:
+    """``ds.get(key)``, or None where the stored value does not fit its VR: pydicom converts on access."""
+    try:
+        return ds.get(key)
+    except Exception:  # noqa: BLE001, RUF100 - conversion raises whatever the value provokes
+        return None
+
+
+def first_item(ds: Any, key: str) -> Any:
+    """The first item of a sequence, or None where there is none (or something that is no sequence)."""
+    items = value_of(ds, key)
+    return items[0] if isinstance(items, MutableSequence) and items and hasattr(items[0], "get") else None
+
+
+def text(ds: Any, keyword: str) -> str:
+    value = value_of(ds, keyword)
+    return "" if value is None else str(value).strip()
+
+
+def texts(ds: Any, keyword: str) -> tuple[str, ...]:
+    value = value_of(ds, keyword)
+    if value is None or value == "":
+        return ()
+    return tuple(str(v) for v in value) if not isinstance(value, str) else (value,)
+
+
+def number(value: Any) -> float | None:
+    """A finite float, the first one of a list, or None."""
+    if isinstance(value, (bytes, bytearray)):
+        return _from_bytes(bytes(value))
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, (str, int, float)) and hasattr(value, "__len__"):
+        return number(value[0]) if len(value) else None
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if np.isfinite(result) else None
+
+
+def _from_bytes(value: bytes) -> float | None:
+    """Private elements of implicit files arrive as bytes: a decimal string, or a little-endian float or double."""
+    try:
+        return float(value.decode("ascii").split("\\")[0].strip(" \x00"))
+    except (UnicodeDecodeError, ValueError):
+        pass
+    if len(value) not in (4, 8):
+        return None
+    result = float(np.frombuffer(value, "<f4" if len(value) == 4 else "<f8")[0])
+    return result if np.isfinite(result) else None
+
+
+def numbers(value: Any, count: int) -> Vector | None:
+    if value is None or isinstance(value, (str, bytes)) or len(value) != count:
+        return None
+    found = tuple(number(v) for v in value)
+    return None if any(v is None for v in found) else tuple(v for v in found if v is not None)
+
+
+def parse_date(value: str) -> date | None:
+    try:
+        return date(int(value[:4]), int(value[4:6]), int(value[6:8])) if len(value) >= 8 else None
+    except ValueError:
+        return None
+
+
+def parse_time(value: str) -> time | None:
+    """DICOM TM: HHMMSS.FFFFFF, possibly short."""
+    digits, _, fraction = value.replace(":", "").partition(".")
+    if not digits.isdigit() or len(digits) < 2:
+        return None
+    padded = digits.ljust(6, "0")
+    try:
+        return time(int(padded[:2]), int(padded[2:4]), min(int(padded[4:6]), 59), int(fraction[:6].ljust(6, "0") or 0))
+    except ValueError:
+        return None
+
+
+def integer(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)

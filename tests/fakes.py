@@ -12,17 +12,21 @@ import numpy as np
 
 from triage.baseline import Candidate, choose_baseline
 from triage.errors import NotAssessable, Transient
+from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
     Category,
     Decision,
+    Finding,
     Identification,
     Patient,
+    Presence,
     Priority,
     SequenceKind,
     Series,
     SeriesHeader,
     Stage,
+    Strength,
     Study,
     StudyImages,
     Volume,
@@ -136,6 +140,7 @@ class FakeReader:
 
 
 Verdict = tuple[Category, Priority]
+ACUTE = (Category.POSSIBLE, Category.NEUROTOXICITY_SUSPECTED)
 NOTHING: Verdict = (Category.NO_PATTERN, Priority.UNCHANGED)
 SUSPECTED: Verdict = (Category.NEUROTOXICITY_SUSPECTED, Priority.P1)
 
@@ -160,9 +165,9 @@ class FakeEngine:
         pass
 
     def choose_baseline(
-        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
+        self, study: Study, candidates: Sequence[Candidate], infusions: Sequence[Infusion]
     ) -> BaselineChoice:
-        return choose_baseline(study, candidates, infusion_date=infusion_date, latest_days_before_infusion=365)
+        return choose_baseline(study, candidates, infusions=infusions, latest_days_before_infusion=365)
 
     def prepare_baseline(self, images: StudyImages) -> Any:
         uid = images.study.study_instance_uid
@@ -197,7 +202,7 @@ def an_assessment(
         skipped=(),
         registration=None,
         measurements=(),
-        findings=(),
+        findings=(Finding("A", Presence.PRESENT, Strength.SUSPECTED, "found"),) if verdict[0] in ACUTE else (),
         decision=Decision(*verdict, ("because",)),
         stage=stage,
         notices=(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from triage.alignment.images import affine_of, inverse, to_sitk
 from triage.alignment.placement import brain_grid, place_atlas, regions_on
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align, diffusion_alone
+from triage.course import carried_on, merged, sentence
 from triage.decision import days_after
 from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate, judged_in_diffusion
 from triage.diffusion.figures import Anatomy, restricted
@@ -47,7 +49,7 @@ from triage.preparation import (
     use_threads,
 )
 from triage.report.baseline_report import baseline_report
-from triage.report.contents import Assessment, BaselineReport, JudgedFrom
+from triage.report.contents import Assessment, BaselineReport, JudgedFrom, Since
 from triage.report.evidence import Evidence
 from triage.settings import TriageSettings
 from triage.signal import swelling
@@ -90,15 +92,18 @@ def _assess(
     use_threads(settings.threads)
     clock = Stopwatch()
     started = time.perf_counter()
-    draft = Draft(images, context, stage)
+    draft, choice = Draft(images, context, stage), context.baseline_choice
     try:
         flair = images.volumes.get(SequenceKind.FLAIR)
         if flair is None:
             draft = _without_flair(draft, atlas, settings, stage, clock)
         elif prepared is None:
             draft = _alone(draft, flair, atlas, settings, stage, clock)
+        elif choice is not None and choice.since is not None:
+            draft, prepared = _since(draft, flair, prepared, atlas, settings, clock), None
         else:
             draft = _compare(draft, flair, prepared, settings, stage, clock)
+            draft = _carry(draft, flair, atlas, settings, clock)
     except NotAssessable as refusal:
         draft = replace(draft, refusal=str(refusal))
     timings_s = {**clock.parts_s, "assess": time.perf_counter() - started}
@@ -290,6 +295,59 @@ def _alone(
     if days is not None and days < 0:
         findings = before_infusion(findings, draft.patterns)
     return replace(draft, findings=findings)
+
+
+def _since(
+    draft: Draft, flair: Volume, prepared: PreparedBaseline, atlas: Atlas, settings: TriageSettings, clock: Stopwatch
+) -> Draft:
+    """Only a study that is no baseline is there: the single scan is measured, and what was added since that study.
+
+    Raises:
+        NotAssessable: neither could be done.
+    """
+    choice = draft.context.baseline_choice
+    assert choice is not None and choice.since is not None  # noqa: S101, PT018 - the caller asked
+    uid, day = choice.since
+    compared = _or_refused(lambda: _compare(draft, flair, prepared, settings, draft.stage, clock), draft)
+    alone = _or_refused(lambda: _alone(draft, flair, atlas, settings, draft.stage, clock), draft)
+    measured = alone.judged_from is JudgedFrom.SINGLE_SCAN
+    findings = merged(compared.findings, alone.findings if measured else (), day)
+    return replace(
+        alone if measured else compared,
+        registration=None,
+        findings=carried_on(findings, choice.carried, alone.findings if measured else (), day),
+        refusal=f"no_baseline: {choice.reason}",
+        notices=(f"no baseline; {sentence(compared.measurements, day)}", *alone.notices[1:]),
+        measurements=alone.measurements,
+        lesions=alone.lesions if measured else compared.lesions,
+        evidence=alone.evidence or compared.evidence,
+        judged_from=JudgedFrom.COURSE if measured else JudgedFrom.NOTHING,
+        protocol=compared.protocol,
+        carried=choice.carried,
+        since=Since(uid, day, compared.registration, compared.measurements, compared.findings),
+    )
+
+
+def _or_refused(measure: Callable[[], Draft], draft: Draft) -> Draft:
+    """What ``measure`` gives, or the draft with the reason why it gives nothing."""
+    try:
+        return measure()
+    except NotAssessable as refusal:
+        why = str(refusal)
+        return replace(draft, refusal=why, findings=indeterminate(why), notices=(why,))
+
+
+def _carry(draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, clock: Stopwatch) -> Draft:
+    """A baseline after an earlier infusion that shows a pattern: the pattern goes on unless the single scan says it is gone."""
+    choice = draft.context.baseline_choice
+    if choice is None or not choice.carried or choice.study_date is None:
+        return draft
+    single = replace(draft, measurements=(), lesions=(), notices=())
+    alone = _or_refused(lambda: _alone(single, flair, atlas, settings, draft.stage, clock), single)
+    found = alone.findings if alone.judged_from is JudgedFrom.SINGLE_SCAN else ()
+    return replace(
+        draft, carried=choice.carried, findings=carried_on(draft.findings, choice.carried, found, choice.study_date)
+    )
 
 
 def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> Draft:

@@ -6,52 +6,91 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
 
-from triage.model import BaselineChoice, Patient, RejectedBaseline, Study
+from triage.infusions import Infusion, earlier_infusion, infusion_of
+from triage.model import BaselineChoice, Basis, Patient, RejectedBaseline, Study
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An earlier study and whether it can be measured. problem: why not, e.g. "no FLAIR"; None when assessable."""
+    """An earlier study and whether it can be measured.
+
+    problem: why not, e.g. "no FLAIR"; None when assessable. acute: patterns that its current decision found (``possible``
+    or ``neurotoxicity_suspected``). copy: it is the same acquisition as the follow-up under other UIDs.
+    """
 
     study: Study
     assessable: bool
     problem: str | None = None
+    acute: tuple[str, ...] = ()
+    copy: bool = False
 
 
 def choose_baseline(
-    study: Study, candidates: Sequence[Candidate], *, infusion_date: date | None, latest_days_before_infusion: int
+    study: Study, candidates: Sequence[Candidate], *, infusions: Sequence[Infusion], latest_days_before_infusion: int
 ) -> BaselineChoice:
-    """The latest assessable study before the infusion (its day included) and before the follow-up.
+    """What the follow-up is compared with (docs/method.md, Baseline).
 
-    Without an infusion date, or without a study before it, the latest earlier study stands in and ``reason`` says so.
-    For a follow-up that itself precedes the infusion no comparison is needed; an earlier study is used when there is
-    one.
+    The baseline is the latest assessable study before the infusion that the follow-up belongs to (its day included):
+    whatever that study shows was there before treatment. While no infusion date is known, it is the latest earlier study
+    without an acute finding. When only other studies exist (after the infusion, or with an acute finding) there is no
+    baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
 
     Args:
         study: the follow-up.
-        candidates: other studies filed under the same patient, in any order; the follow-up itself may be among them.
-        infusion_date: day of the CAR-T infusion, None when unknown.
+        candidates: other studies of the same patient, in any order; the follow-up itself may be among them.
+        infusions: all known infusions of the patient, in any order; empty when none is known.
         latest_days_before_infusion: a study older than this many days before the infusion (or, when its date is
             unknown, before the follow-up) is too old to compare with.
 
     Returns:
         The choice; ``rejected`` holds every other candidate, in the order given.
     """
-    limit = _Limit(infusion_date, latest_days_before_infusion)
+    infusion = infusion_of(study.study_date, infusions)
+    limit = _Limit(None if infusion is None else infusion.day, latest_days_before_infusion)
     problems = [_problem(study, candidate, limit) for candidate in candidates]
-    usable = [c.study for c, problem in zip(candidates, problems, strict=True) if problem is None]
-    chosen, reason = _choose(study, usable, infusion_date)
+    usable = [c for c, problem in zip(candidates, problems, strict=True) if problem is None]
+    choice = _choose(study, usable, infusion)
     rejected: list[RejectedBaseline] = []
     taken = False
     for candidate, problem in zip(candidates, problems, strict=True):
-        if not taken and chosen is not None and candidate.study is chosen:
+        if not taken and choice.compared is not None and candidate is choice.compared and choice.is_baseline:
             taken = True
             continue
-        why = problem or _not_best(candidate.study, chosen, infusion_date)
+        why = problem or _not_best(candidate, choice, infusion)
         rejected.append(RejectedBaseline(candidate.study.study_instance_uid, why))
-    if chosen is None:
-        return BaselineChoice(None, None, reason, tuple(rejected))
-    return BaselineChoice(chosen.study_instance_uid, chosen.study_date, reason, tuple(rejected))
+    return _stated(choice, tuple(rejected), infusion, infusions)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The candidate compared with (None: none), why, and on what basis."""
+
+    compared: Candidate | None
+    reason: str
+    basis: Basis
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.basis in (Basis.BEFORE_INFUSION, Basis.DATE_UNKNOWN)
+
+
+def _stated(
+    choice: _Choice, rejected: tuple[RejectedBaseline, ...], infusion: Infusion | None, infusions: Sequence[Infusion]
+) -> BaselineChoice:
+    compared = choice.compared
+    if compared is None or compared.study.study_date is None:
+        return BaselineChoice(None, None, choice.reason, rejected)
+    uid, day = compared.study.study_instance_uid, compared.study.study_date
+    if choice.is_baseline:
+        carried = compared.acute if _after_an_earlier_infusion(day, infusion, infusions) else ()
+        return BaselineChoice(uid, day, choice.reason, rejected, choice.basis, None, carried)
+    return BaselineChoice(None, None, choice.reason, rejected, choice.basis, (uid, day), compared.acute)
+
+
+def _after_an_earlier_infusion(day: date, infusion: Infusion | None, infusions: Sequence[Infusion]) -> bool:
+    """Whether a study of ``day`` before ``infusion`` belongs to an earlier one: what it shows is not before treatment."""
+    earlier = None if infusion is None else earlier_infusion(infusion, infusions)
+    return earlier is not None and day >= earlier.day
 
 
 @dataclass(frozen=True)
@@ -80,6 +119,8 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
         return "the follow-up's study date is unknown, so the order cannot be told"
     if not _is_earlier(other, study):
         return "not earlier than the follow-up"
+    if candidate.copy:
+        return "a copy of the follow-up: the same acquisition under other UIDs"
     if not candidate.assessable:
         return f"not assessable: {candidate.problem or 'no reason given'}"
     return limit.too_old(other.study_date, study.study_date)
@@ -113,44 +154,69 @@ def _is_earlier(other: Study, study: Study) -> bool:
     return other.study_time < study.study_time
 
 
-def _key(study: Study) -> tuple[date, time]:
-    return study.study_date or date.min, study.study_time or time.min
-
-
-def _choose(study: Study, usable: Sequence[Study], infusion: date | None) -> tuple[Study | None, str]:
-    """The study and the sentence that explains it; usable studies are earlier, assessable and recent enough."""
+def _choose(study: Study, usable: Sequence[Candidate], infusion: Infusion | None) -> _Choice:
+    """The candidate and the sentence that explains it; usable candidates are earlier, assessable and recent enough."""
     latest = max(usable, key=_key, default=None)
+    clear = max((c for c in usable if not c.acute), key=_key, default=None)
     if infusion is None:
-        if latest is None:
-            return None, "no earlier study can serve as baseline; the infusion date is not known"
-        return latest, f"the latest earlier study, of {latest.study_date}; the infusion date is not known"
-    if study.study_date is not None and study.study_date < infusion:
-        return _before_infusion(study, latest, infusion)
-    before = max((s for s in usable if s.study_date is not None and s.study_date <= infusion), key=_key, default=None)
+        return _without_a_date(latest, clear)
+    if study.study_date is not None and study.study_date < infusion.day:
+        return _before_infusion(study, latest, clear, infusion.day)
+    before = max((c for c in usable if _day(c) <= infusion.day), key=_key, default=None)
     if before is not None:
-        return before, f"the latest study before the infusion of {infusion}, of {before.study_date}"
+        said = f"the latest study before the infusion of {infusion.day}, of {_day(before)}"
+        return _Choice(before, said, Basis.BEFORE_INFUSION)
+    said = f"no study before the infusion of {infusion.day}"
     if latest is None:
-        return None, f"no study before the infusion of {infusion} and no other earlier study can serve as baseline"
-    return (
-        latest,
-        f"no study before the infusion of {infusion}; comparing with the latest earlier study, of {latest.study_date}",
-    )
+        return _Choice(None, f"{said} and no other earlier study can serve as baseline", Basis.NONE)
+    return _Choice(latest, f"{said}; the study of {_day(latest)} shows the course since then only", Basis.COURSE_ONLY)
 
 
-def _before_infusion(study: Study, latest: Study | None, infusion: date) -> tuple[Study | None, str]:
+def _without_a_date(latest: Candidate | None, clear: Candidate | None) -> _Choice:
+    unknown = "the infusion date is not known"
+    if clear is not None:
+        which = "the latest earlier study" if clear is latest else "the latest earlier study without an acute finding"
+        return _Choice(clear, f"{which}, of {_day(clear)}; {unknown}", Basis.DATE_UNKNOWN)
+    if latest is None:
+        return _Choice(None, f"no earlier study can serve as baseline; {unknown}", Basis.NONE)
+    said = f"every earlier study shows an acute pattern, the latest ({_letters(latest)}) on {_day(latest)}"
+    return _Choice(latest, f"{said}: it shows the course since then only; {unknown}", Basis.COURSE_ONLY)
+
+
+def _before_infusion(study: Study, latest: Candidate | None, clear: Candidate | None, infusion: date) -> _Choice:
     said = f"study precedes the infusion: {study.study_date} is before {infusion}"
     if latest is None:
-        return None, f"{said}; it can itself serve as baseline"
-    return latest, f"{said}; comparing with the latest earlier study, of {latest.study_date}"
+        return _Choice(None, f"{said}; it can itself serve as baseline", Basis.NONE)
+    if clear is not None:
+        which = "the latest earlier study" if clear is latest else "the latest earlier study without an acute finding"
+        return _Choice(clear, f"{said}; comparing with {which}, of {_day(clear)}", Basis.BEFORE_INFUSION)
+    shown = f"every earlier study shows an acute pattern, the latest ({_letters(latest)}) on {_day(latest)}"
+    return _Choice(latest, f"{said}; {shown}: it shows the course since then only", Basis.COURSE_ONLY)
 
 
-def _not_best(study: Study, chosen: Study | None, infusion: date | None) -> str:
-    if infusion is not None and study.study_date is not None and study.study_date > infusion:
-        return f"after the infusion of {infusion}"
-    if chosen is not None and study.study_instance_uid == chosen.study_instance_uid:
+def _not_best(candidate: Candidate, choice: _Choice, infusion: Infusion | None) -> str:
+    day, compared = candidate.study.study_date, choice.compared
+    if candidate is compared:
+        return f"no baseline: {choice.reason}"
+    if infusion is not None and day is not None and day > infusion.day:
+        return f"after the infusion of {infusion.day}"
+    if compared is not None and candidate.study.study_instance_uid == compared.study.study_instance_uid:
         return "listed twice"
-    return (
-        f"a later study is closer to the infusion: {chosen.study_date}"
-        if chosen and infusion
-        else "a later study is chosen"
-    )
+    if candidate.acute and (compared is None or not compared.acute):
+        return f"an acute pattern was found in it ({_letters(candidate)})"
+    if compared is not None and infusion is not None:
+        return f"a later study is closer to the infusion: {compared.study.study_date}"
+    return "a later study is chosen"
+
+
+def _letters(candidate: Candidate) -> str:
+    return ", ".join(candidate.acute)
+
+
+def _day(candidate: Candidate) -> date:
+    assert candidate.study.study_date is not None  # noqa: S101 - usable candidates are dated
+    return candidate.study.study_date
+
+
+def _key(candidate: Candidate) -> tuple[date, time]:
+    return candidate.study.study_date or date.min, candidate.study.study_time or time.min

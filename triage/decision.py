@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from triage.model import Category, Decision, Finding, Presence, Priority
+from triage.model import BaselineChoice, Basis, Category, Decision, Finding, Presence, Priority
 from triage.patterns.pattern import Pattern, is_sure, usual_priority
 
 # from the least to the most urgent; the only place that ranks priorities
@@ -32,6 +32,29 @@ def keep_priority(decision: Decision, earlier: Iterable[str]) -> Decision:
     return replace(decision, priority=highest, reasons=(*decision.reasons, reason))
 
 
+def opening(choice: BaselineChoice | None) -> str | None:
+    """What a negative must open with: without an infusion date nobody knows whether the baseline lies before it."""
+    if choice is None or choice.study_instance_uid is None or choice.basis is not Basis.DATE_UNKNOWN:
+        return None
+    return f"no change since {choice.study_date}; the infusion date is not known"
+
+
+_CERTAINTY = {Category.NEUROTOXICITY_SUSPECTED: 2, Category.POSSIBLE: 1}
+
+
+def say_fall(decision: Decision, before: Category, when: str) -> Decision:
+    """The same decision; a category below the earlier one is the first thing it says.
+
+    Args:
+        before: category of the patient's previous study, or of the previous version of this one.
+        when: which one, e.g. ``in the study of 2024-03-09``.
+    """
+    if _CERTAINTY.get(decision.category, 0) >= _CERTAINTY.get(before, 0):
+        return decision
+    said = f"the category falls: {before.value} {when}, {decision.category.value} now"
+    return replace(decision, reasons=(said, *decision.reasons))
+
+
 def days_after(study_date: date | None, infusion_date: date | None) -> int | None:
     """Whole days from the infusion to the study; negative before it; None when either date is unknown."""
     return None if study_date is None or infusion_date is None else (study_date - infusion_date).days
@@ -43,6 +66,7 @@ def decide(
     *,
     refusal: str | None = None,
     has_baseline: bool = True,
+    first: str | None = None,
 ) -> Decision:
     """The category and priority for one study (clinical.md, Priority).
 
@@ -51,6 +75,7 @@ def decide(
         patterns: whose rules rank them; a finding of another pattern gets the usual priority.
         refusal: reason code and sentence when nothing could be measured, or compared (``no_baseline``).
         has_baseline: without one, priority is capped at P2 unless C or D stand on their own.
+        first: what ``no_pattern`` opens with, when it holds only under a condition.
     """
     present = [f for f in findings if f.presence is Presence.PRESENT]
     refused = (
@@ -78,5 +103,8 @@ def decide(
     return Decision(
         Category.NO_PATTERN,
         Priority.UNCHANGED,
-        tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings),
+        (
+            *(() if first is None else (first,)),
+            *(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings),
+        ),
     )

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from triage.alignment.session import Session
-from triage.decision import days_after, decide
+from triage.decision import days_after, decide, opening
 from triage.detection import Patterns, indeterminate
+from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
     Finding,
@@ -28,7 +29,7 @@ from triage.model import (
 from triage.patterns.all import PATTERNS
 from triage.preparation import PreparedBaseline
 from triage.report import look_alikes
-from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom
+from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom, Since
 from triage.report.evidence import Evidence
 from triage.report.evolution import evolution, visit_now
 from triage.settings import TriageSettings, limits_of
@@ -38,13 +39,15 @@ from triage.settings import TriageSettings, limits_of
 class Context:
     """What is known besides the images. baseline_choice None: nothing was looked for.
 
-    earlier: newest document of each earlier study of the patient (any order), for the course of the patterns.
+    infusion_date: of the infusion that the study belongs to. infusions: all that are known. earlier: newest document of each
+    earlier study of the patient (any order), for the course of the patterns.
     """
 
     infusion_date: date | None
     baseline_choice: BaselineChoice | None
     versions: Mapping[str, str]
     earlier: Sequence[Mapping[str, Any]] = ()
+    infusions: tuple[Infusion, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,8 @@ class Draft:
     protocol: ProtocolMatch | None = None
     before: BaselineReport | None = None
     patterns: Patterns = PATTERNS
+    since: Since | None = None
+    carried: tuple[str, ...] = ()
 
     def with_found(self, *found: Found) -> Draft:
         """The draft with the figures, masks, lesions and notices of measuring steps added."""
@@ -105,7 +110,14 @@ class Draft:
             registration=self.registration,
             measurements=self.measurements,
             findings=findings,
-            decision=decide(findings, self.patterns, refusal=self.refusal, has_baseline=prepared is not None),
+            decision=decide(
+                findings,
+                self.patterns,
+                refusal=self.refusal,
+                # a rise since any date is measured as surely as one against a baseline
+                has_baseline=prepared is not None or self.since is not None,
+                first=opening(_baseline(self.context.baseline_choice, prepared)),
+            ),
             stage=self.stage,
             notices=(*_notices(self.context), *self.notices),
             timings_s={key: round(value, 3) for key, value in timings_s.items()},
@@ -119,9 +131,17 @@ class Draft:
                 limits=settings.look_alikes,
             ),
             baseline_report=self.before,
-            judged=Judged(self.judged_from, self.protocol, self.refusal),
+            judged=Judged(self.judged_from, self.protocol, self.refusal, self.carried, self._carried_on()),
+            since=self.since,
+            infusions=self.context.infusions,
             evolution=self._course(days, prepared, findings, settings),
         )
+
+    def _carried_on(self) -> date | None:
+        choice = self.context.baseline_choice
+        if not self.carried or choice is None:
+            return None
+        return choice.since[1] if choice.since is not None else choice.study_date
 
     def _course(
         self,
@@ -151,7 +171,7 @@ def _baseline(choice: BaselineChoice | None, prepared: PreparedBaseline | None) 
     """The choice as the result states it: without a prepared baseline nothing was compared, so no study is named."""
     if choice is None or (choice.study_instance_uid is not None and prepared is not None):
         return choice
-    return BaselineChoice(None, None, choice.reason, choice.rejected)
+    return replace(choice, study_instance_uid=None, study_date=None)
 
 
 def _notices(context: Context) -> tuple[str, ...]:

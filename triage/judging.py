@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from triage.decision import decide
+from triage.course import carried_on, merged
+from triage.decision import decide, opening
 from triage.detection import Patterns, before_infusion, detect, detect_alone, diffusion_only, judged_in_diffusion
-from triage.model import Decision, Finding, ProtocolMatch
+from triage.model import Decision, Finding, Presence, ProtocolMatch
 from triage.patterns.all import PATTERNS
-from triage.report.contents import Assessment, JudgedFrom
+from triage.report.contents import Assessment, JudgedFrom, Since
 from triage.settings import TriageSettings
 
 
@@ -24,19 +25,45 @@ def judge_again(
     """
     if stored.judged.source is JudgedFrom.NOTHING:
         return stored.findings, stored.decision
-    findings = _findings(stored, settings, patterns)
-    compared = stored.judged.source is JudgedFrom.COMPARISON
+    findings = _carried(stored, _findings(stored, settings, patterns))
+    compared = stored.judged.source is JudgedFrom.COMPARISON or stored.since is not None
     has_baseline = compared or (stored.baseline is not None and stored.baseline.study_instance_uid is not None)
-    return findings, decide(findings, patterns, refusal=stored.judged.refusal, has_baseline=has_baseline)
+    first = opening(stored.baseline)
+    return findings, decide(findings, patterns, refusal=stored.judged.refusal, has_baseline=has_baseline, first=first)
+
+
+def _carried(stored: Assessment, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """A pattern that the compared study showed stays as it was stored: the single scan's figures are not kept beside it."""
+    if stored.judged.source is not JudgedFrom.COMPARISON or not stored.judged.carried:
+        return findings
+    before = {f.pattern: f for f in stored.findings if f.pattern in stored.judged.carried}
+    return tuple(f if f.presence is Presence.PRESENT else before.get(f.pattern, f) for f in findings)
 
 
 def _findings(stored: Assessment, settings: TriageSettings, patterns: Patterns) -> tuple[Finding, ...]:
     if stored.judged.source is JudgedFrom.COMPARISON:
         return detect(stored.measurements, stored.judged.protocol or ProtocolMatch.DIFFERENT, settings, patterns)
+    if stored.judged.source is JudgedFrom.COURSE and stored.since is not None:
+        return _course_findings(stored, stored.since, settings, patterns)
     if stored.judged.source is JudgedFrom.DIFFUSION:
         names, known = judged_in_diffusion(patterns), {f.pattern: f for f in stored.findings}
         again = diffusion_only(stored.measurements, "not judged without a FLAIR", settings, patterns)
         return tuple(f if f.pattern in names else known.get(f.pattern, f) for f in again)
+    return _alone(stored, settings, patterns)
+
+
+def _alone(stored: Assessment, settings: TriageSettings, patterns: Patterns) -> tuple[Finding, ...]:
     findings = detect_alone(stored.measurements, settings, patterns)
     early = stored.days_after_infusion is not None and stored.days_after_infusion < 0
     return before_infusion(findings, patterns) if early else findings
+
+
+def _course_findings(
+    stored: Assessment, since: Since, settings: TriageSettings, patterns: Patterns
+) -> tuple[Finding, ...]:
+    judged, added = stored.judged, since.findings
+    if judged.protocol is not None:
+        added = detect(since.measurements, judged.protocol, settings, patterns)
+    alone = _alone(stored, settings, patterns)
+    findings = merged(added, alone, since.study_date)
+    return carried_on(findings, judged.carried, alone, since.study_date)

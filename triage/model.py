@@ -328,14 +328,30 @@ class RejectedBaseline:
     reason: str
 
 
+class Basis(StrEnum):
+    """What a follow-up is compared with."""
+
+    BEFORE_INFUSION = "before_infusion"  # the study before the infusion that the follow-up belongs to
+    DATE_UNKNOWN = "date_unknown"  # the latest earlier study without an acute finding; no infusion date is known
+    COURSE_ONLY = "course_only"  # no baseline: an earlier study shows the course since its date, nothing more
+    NONE = "none"
+
+
 @dataclass(frozen=True)
 class BaselineChoice:
-    """Which earlier study is the baseline and why; every rejected candidate with its reason."""
+    """Which earlier study is the baseline and why; every rejected candidate with its reason.
+
+    since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried: patterns
+    that the compared study shows and that do not lie before treatment: an unchanged scan still shows them.
+    """
 
     study_instance_uid: str | None
     study_date: date | None
     reason: str
     rejected: tuple[RejectedBaseline, ...] = ()
+    basis: Basis = Basis.NONE
+    since: tuple[str, date] | None = None
+    carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

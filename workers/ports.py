@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at 
     from triage.assessment import Assessed
     from triage.baseline import Candidate
     from triage.draft import Context
+    from triage.infusions import Infusion
     from triage.model import BaselineChoice, SequenceKind, Study, StudyImages
     from triage.preparation import PreparedBaseline
 
@@ -241,7 +242,7 @@ class Engine(Protocol):
         """Load now what the first study would otherwise wait for."""
 
     def choose_baseline(
-        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
+        self, study: Study, candidates: Sequence[Candidate], infusions: Sequence[Infusion]
     ) -> BaselineChoice: ...
 
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, time, timedelta
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.baseline import Candidate, choose_baseline, identity_mismatch
-from triage.model import BaselineChoice, Patient, Study
+from triage.infusions import Infusion
+from triage.model import BaselineChoice, Basis, Patient, Study
 
 INFUSION = date(2024, 3, 10)
 DAY = timedelta(days=1)
@@ -32,7 +34,8 @@ FOLLOWUP = a_study("followup", INFUSION + 9 * DAY)
 def chosen(
     *candidates: Candidate, study: Study = FOLLOWUP, infusion: date | None = INFUSION, days: int = 365
 ) -> BaselineChoice:
-    return choose_baseline(study, candidates, infusion_date=infusion, latest_days_before_infusion=days)
+    infusions = () if infusion is None else (Infusion(infusion),)
+    return choose_baseline(study, candidates, infusions=infusions, latest_days_before_infusion=days)
 
 
 CASES = [
@@ -56,8 +59,8 @@ CASES = [
     pytest.param(
         [a_candidate("c", INFUSION + 3 * DAY), a_candidate("d", INFUSION + 5 * DAY)],
         INFUSION,
-        "d",
-        "no study before the infusion of 2024-03-10; comparing with the latest earlier study",
+        None,
+        "no study before the infusion of 2024-03-10; the study of 2024-03-15 shows the course since then only",
         id="only-after-infusion",
     ),
     pytest.param(
@@ -140,7 +143,67 @@ def test_every_rejected_candidate_has_its_reason(candidate: Candidate, reason: s
 
 
 def test_same_day_earlier_study_is_used() -> None:
-    assert chosen(a_candidate("morning", INFUSION + 9 * DAY, time(8))).study_instance_uid == "morning"
+    morning = a_candidate("morning", INFUSION + 9 * DAY, time(8))
+    assert chosen(morning, infusion=INFUSION + 9 * DAY).study_instance_uid == "morning"
+
+
+SECOND = INFUSION + 90 * DAY
+TWICE = (Infusion(INFUSION), Infusion(SECOND, "retreatment"))
+
+
+def acute(uid: str, when: date, *patterns: str) -> Candidate:
+    return replace(a_candidate(uid, when), acute=patterns or ("A",))
+
+
+BEFORE, KNOWN = a_candidate("before", INFUSION - 5 * DAY), (Infusion(INFUSION),)
+COMPARED = [
+    pytest.param([acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.COURSE_ONLY, "d5", ("A",), id="no-scan-before-infusion"),
+    pytest.param([acute("d5", INFUSION + 5 * DAY, "A", "D")], (), Basis.COURSE_ONLY, "d5", ("A", "D"), id="no-roster-positive"),
+    pytest.param([BEFORE, acute("d5", INFUSION + 5 * DAY)], (), Basis.DATE_UNKNOWN, "before", (), id="no-roster-clear"),
+    pytest.param([BEFORE, acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "before", (), id="known"),
+    pytest.param([acute("b", INFUSION - 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "b", (), id="shown-before-treatment"),
+    pytest.param([a_candidate("d5", INFUSION + 5 * DAY)], KNOWN, Basis.COURSE_ONLY, "d5", (), id="clear-but-after"),
+    pytest.param([], KNOWN, Basis.NONE, None, (), id="nothing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("candidates", "infusions", "basis", "compared", "carried"), COMPARED)
+def test_what_is_no_baseline_shows_the_course(
+    candidates: list[Candidate], infusions: tuple[Infusion, ...], basis: Basis, compared: str | None, carried: tuple[str, ...]
+) -> None:  # fmt: skip
+    choice = choose_baseline(FOLLOWUP, candidates, infusions=infusions, latest_days_before_infusion=365)
+    found = choice.since[0] if choice.since else choice.study_instance_uid
+    assert (choice.basis, found, choice.carried) == (basis, compared, carried)
+    assert (choice.study_instance_uid is None) == (basis in (Basis.COURSE_ONLY, Basis.NONE))
+
+
+RETREATED = [
+    pytest.param([BEFORE, acute("d7", INFUSION + 7 * DAY)], "d7", ("A",), id="positive-since-the-first-infusion"),
+    pytest.param([BEFORE, a_candidate("d40", INFUSION + 40 * DAY)], "d40", (), id="clear-before-the-second"),
+    pytest.param([BEFORE], "before", (), id="only-before-the-first"),
+    pytest.param([acute("before", INFUSION - 5 * DAY)], "before", (), id="before-any-treatment"),
+]
+
+
+@pytest.mark.parametrize(("candidates", "uid", "carried"), RETREATED)
+def test_a_study_belongs_to_the_latest_infusion_before_it(
+    candidates: list[Candidate], uid: str, carried: tuple[str, ...]
+) -> None:
+    study = a_study("second-course", SECOND + 5 * DAY)
+    choice = choose_baseline(study, candidates, infusions=TWICE, latest_days_before_infusion=365)
+    assert (choice.study_instance_uid, choice.carried, choice.basis) == (uid, carried, Basis.BEFORE_INFUSION)
+
+
+def test_a_second_infusion_changes_nothing_for_the_first_course() -> None:
+    choice = choose_baseline(FOLLOWUP, [BEFORE], infusions=TWICE, latest_days_before_infusion=365)
+    assert choice == choose_baseline(FOLLOWUP, [BEFORE], infusions=TWICE[:1], latest_days_before_infusion=365)
+
+
+def test_a_copy_is_no_prior() -> None:
+    own = replace(a_candidate("copy", INFUSION - DAY), copy=True)
+    choice = chosen(BEFORE, own)
+    assert choice.study_instance_uid == "before"
+    assert "same acquisition" in choice.rejected[0].reason
 
 
 def test_followup_before_the_infusion_needs_no_baseline() -> None:
@@ -148,6 +211,11 @@ def test_followup_before_the_infusion_needs_no_baseline() -> None:
     assert choice == BaselineChoice(
         None, None, "study precedes the infusion: 2024-03-06 is before 2024-03-10; it can itself serve as baseline"
     )
+
+
+def test_followup_before_the_infusion_is_not_compared_with_an_acute_one_as_a_baseline() -> None:
+    choice = chosen(acute("old", INFUSION - 60 * DAY), study=a_study("pre", INFUSION - 4 * DAY))
+    assert (choice.study_instance_uid, choice.basis, choice.carried) == (None, Basis.COURSE_ONLY, ("A",))
 
 
 def test_followup_before_the_infusion_still_compares_with_an_earlier_study() -> None:
@@ -201,7 +269,7 @@ candidates_of_any_kind = st.lists(
     study=studies, candidates=candidates_of_any_kind, infusion=st.none() | st.just(INFUSION), days=st.integers(1, 600)
 )
 def test_any_set_of_candidates(study: Study, candidates: list[Candidate], infusion: date | None, days: int) -> None:
-    choice = choose_baseline(study, candidates, infusion_date=infusion, latest_days_before_infusion=days)
+    choice = chosen(*candidates, study=study, infusion=infusion, days=days)
     accounted = [r.study_instance_uid for r in choice.rejected] + (
         [choice.study_instance_uid] if choice.study_instance_uid else []
     )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_finding
-from triage.decision import days_after, keep_priority, urgency
+from triage.decision import days_after, keep_priority, say_fall, urgency
 from triage.decision import decide as decide_by
 from triage.model import Category, Decision, Finding, Presence, Priority, Strength
 from triage.patterns.all import PATTERNS
@@ -173,3 +173,32 @@ def test_priority_is_never_lowered(earlier: list[Priority], now: tuple[Category,
 )
 def test_days_after_infusion(study: date | None, infusion: date | None, expected: int | None) -> None:
     assert days_after(study, infusion) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "falls"),
+    [
+        pytest.param(Category.NEUROTOXICITY_SUSPECTED, Category.NO_PATTERN, True, id="to nothing"),
+        pytest.param(Category.NEUROTOXICITY_SUSPECTED, Category.POSSIBLE, True, id="one step"),
+        pytest.param(Category.POSSIBLE, Category.NOT_ASSESSABLE, True, id="to not assessable"),
+        pytest.param(Category.NO_PATTERN, Category.NOT_ASSESSABLE, False, id="neither is a finding"),
+        pytest.param(Category.POSSIBLE, Category.POSSIBLE, False, id="noop"),
+        pytest.param(Category.NO_PATTERN, Category.NEUROTOXICITY_SUSPECTED, False, id="rises"),
+    ],
+)
+def test_a_category_that_falls_says_so_first(before: Category, now: Category, falls: bool) -> None:
+    decision = Decision(now, UNCHANGED, ("because",))
+    said = say_fall(decision, before, "in the study of 2024-03-09")
+    assert said.reasons[-1] == "because"
+    assert (len(said.reasons) == 2) is falls
+    if falls:
+        assert all(word in said.reasons[0] for word in (before.value, now.value, "2024-03-09"))
+
+
+def test_a_negative_that_holds_under_a_condition_opens_with_it() -> None:
+    absent = Finding("A", Presence.ABSENT, None, "no rise")
+    decision = decide([absent], first="no change since 2024-03-01; the infusion date is not known")
+    assert decision.category is Category.NO_PATTERN
+    assert decision.reasons[0].startswith("no change since")
+    present = Finding("A", Presence.PRESENT, Strength.POSSIBLE, "rise")
+    assert not any(reason.startswith("no change") for reason in decide([present], first="no change since").reasons)

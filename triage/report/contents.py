@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
     Decision,
@@ -26,17 +27,34 @@ class JudgedFrom(StrEnum):
 
     COMPARISON = "comparison"  # against a baseline
     SINGLE_SCAN = "single_scan"  # without a baseline
+    COURSE = "course"  # of a single scan, and against a study that is no baseline
     DIFFUSION = "diffusion"  # diffusion images alone, without a FLAIR
     NOTHING = "nothing"  # nothing was measured
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What findings and decision rest on. protocol: None without a comparison. refusal: why the assessment is not complete."""
+    """What findings and decision rest on. protocol: None without a comparison. refusal: why the assessment is not complete.
+
+    carried: patterns that the compared study showed and that do not lie before treatment, with its date in ``carried_on``.
+    """
 
     source: JudgedFrom = JudgedFrom.NOTHING
     protocol: ProtocolMatch | None = None
     refusal: str | None = None
+    carried: tuple[str, ...] = ()
+    carried_on: date | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Since:
+    """What went on since the date of a study that is no baseline."""
+
+    study_instance_uid: str
+    study_date: date
+    registration: RegistrationResult | None
+    measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
 
 
 class Course(StrEnum):
@@ -128,3 +146,5 @@ class Assessment:
     evolution: Evolution | None = None  # None: no earlier document of the patient
     baseline_report: BaselineReport | None = None  # None: no scan before treatment was measured
     judged: Judged = Judged()
+    infusions: tuple[Infusion, ...] = ()  # all that are known of the patient
+    since: Since | None = None  # None: not compared with a study that is no baseline

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
+    Basis,
     Category,
     Decision,
     Finding,
@@ -41,6 +43,7 @@ from triage.report.contents import (
     Judged,
     JudgedFrom,
     PatternCourse,
+    Since,
     Trend,
     TrendPoint,
 )
@@ -81,9 +84,26 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
             "from": assessment.judged.source.value,
             "protocol": assessment.judged.protocol.value if assessment.judged.protocol else None,
             "refusal": assessment.judged.refusal,
+            "carried": list(assessment.judged.carried),
+            "carried_on": _date(assessment.judged.carried_on),
         },
+        "since": _since(assessment.since),
+        "infusions": [{"date": _date(i.day), "kind": i.kind, "source": i.source} for i in assessment.infusions],
         "timings_s": {key: _number(value) for key, value in assessment.timings_s.items()},
         "versions": dict(assessment.versions),
+    }
+
+
+def _since(since: Since | None) -> dict[str, Any] | None:
+    """null: not compared with a study that is no baseline."""
+    if since is None:
+        return None
+    return {
+        "study_instance_uid": since.study_instance_uid,
+        "study_date": _date(since.study_date),
+        "registration": _registration(since.registration),
+        "measurements": [_measurement(m) for m in since.measurements],
+        "findings": [_finding(f) for f in since.findings],
     }
 
 
@@ -95,6 +115,7 @@ def _baseline(choice: BaselineChoice | None) -> dict[str, Any] | None:
         "study_instance_uid": choice.study_instance_uid,
         "study_date": _date(choice.study_date),
         "reason": choice.reason,
+        "basis": choice.basis.value,
         "rejected": [{"study_instance_uid": r.study_instance_uid, "reason": r.reason} for r in choice.rejected],
     }
 
@@ -279,6 +300,11 @@ def from_document(document: Document) -> Assessment:
         evolution=_evolution_of(document.get("evolution")),
         baseline_report=_baseline_report_of(document.get("baseline_report")),
         judged=_judged_of(document),
+        since=_since_of(document.get("since")),
+        infusions=tuple(
+            Infusion(date.fromisoformat(one["date"]), one["kind"], one["source"])
+            for one in document.get("infusions", ())
+        ),
     )
 
 
@@ -297,7 +323,10 @@ def _judged_of(document: Document) -> Judged:
     protocol = protocol_of(document)
     if "judged" in document:
         judged = document["judged"]
-        return Judged(JudgedFrom(judged["from"]), protocol, judged["refusal"])
+        carried = tuple(judged.get("carried", ()))
+        return Judged(
+            JudgedFrom(judged["from"]), protocol, judged["refusal"], carried, _date_of(judged.get("carried_on"))
+        )
     reasons = document["decision"]["reasons"]
     refusal = reasons[0] if reasons and not reasons[0].startswith("pattern ") else None
     if protocol is not None:
@@ -317,7 +346,20 @@ def _baseline_of(row: Document | None) -> BaselineChoice | None:
     if row is None:
         return None
     rejected = tuple(RejectedBaseline(one["study_instance_uid"], one["reason"]) for one in row["rejected"])
-    return BaselineChoice(row["study_instance_uid"], _date_of(row["study_date"]), row["reason"], rejected)
+    basis = Basis(row.get("basis", Basis.NONE.value))
+    return BaselineChoice(row["study_instance_uid"], _date_of(row["study_date"]), row["reason"], rejected, basis)
+
+
+def _since_of(row: Document | None) -> Since | None:
+    if row is None:
+        return None
+    return Since(
+        row["study_instance_uid"],
+        date.fromisoformat(row["study_date"]),
+        _registration_of(row["registration"]),
+        tuple(map(_measurement_of, row["measurements"])),
+        tuple(map(_finding_of, row["findings"])),
+    )
 
 
 def _registration_of(row: Document | None) -> RegistrationResult | None:

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from triage.decision import keep_priority
+from triage.decision import keep_priority, say_fall
 from triage.errors import NotAssessable, Transient
-from triage.model import SequenceKind, Stage, StudyImages
+from triage.model import Category, SequenceKind, Stage, StudyImages
 from triage.report.contents import Assessment
 from workers import announcements
 from workers.backoff import Backoff
@@ -29,7 +29,7 @@ from workers.ports import (
     StudyState,
 )
 from workers.studies import refusals
-from workers.studies.baselines import Comparison, compare_with, context_of, reopen_followups
+from workers.studies.baselines import Comparison, compare_with, context_of, previous_document, reopen_followups
 from workers.studies.deps import Deps
 from workers.studies.identity import study_of
 from workers.studies.lease import Lease, LeaseLost, hold
@@ -220,7 +220,7 @@ def _save(lease: Lease, outcome: Assessed, stage: Stage, timings_s: Mapping[str,
     from triage.report.document import to_document
 
     claim = lease.claim
-    assessment = _keeping_priority(outcome.assessment, deps.index)
+    assessment = _over_time(outcome.assessment, claim.study_instance_uid, deps)
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
@@ -245,11 +245,21 @@ def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessmen
     return assessment if text is None else dataclasses.replace(assessment, notices=(*assessment.notices, text))
 
 
-def _keeping_priority(assessment: Assessment, index: StudyIndex) -> Assessment:
-    """The same assessment with the highest priority that any stored version of the study had."""
-    stored = index.assessments(assessment.study.study_instance_uid)
-    earlier = [version["document"]["decision"]["priority"] for version in stored]
-    return dataclasses.replace(assessment, decision=keep_priority(assessment.decision, earlier))
+def _over_time(assessment: Assessment, study_instance_uid: str, deps: Deps) -> Assessment:
+    """The same assessment beside what was decided before: a category that falls says so first, and the priority is the
+    highest that any stored version of the study had."""
+    decision = assessment.decision
+    row = deps.index.study(study_instance_uid)
+    previous = None if row is None else previous_document(row, deps)
+    if previous is not None:
+        before = Category(previous["decision"]["category"])
+        decision = say_fall(decision, before, f"in the study of {previous['study']['study_date']}")
+    stored = deps.index.assessments(study_instance_uid)
+    if stored:
+        before = Category(stored[-1]["document"]["decision"]["category"])
+        decision = say_fall(decision, before, "in the version of this study before")
+    decision = keep_priority(decision, [version["document"]["decision"]["priority"] for version in stored])
+    return dataclasses.replace(assessment, decision=decision)
 
 
 def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
@@ -311,7 +321,7 @@ def _give_up(claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str
 
         message = f"the program could not process this study in {tried} attempts: {reason}"
         outcome = _refused(row, deps, "processing_failed", message)
-        assessment = _keeping_priority(outcome.assessment, deps.index)
+        assessment = _over_time(outcome.assessment, claim.study_instance_uid, deps)
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=to_document(assessment), now=now)
     deps.index.fail(claim, reason=reason, retry_at=None, now=now)
     return Result.FAILED

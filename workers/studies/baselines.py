@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from triage.baseline import Candidate, identity_mismatch
 from triage.errors import NotAssessable
-from triage.model import BaselineChoice, SequenceKind, Study
+from triage.infusions import Infusion, infusion_of
+from triage.model import BaselineChoice, Category, Presence, SequenceKind, Study
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
 from workers.studies.identity import study_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+ACUTE = (Category.POSSIBLE.value, Category.NEUROTOXICITY_SUSPECTED.value)
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -29,31 +32,50 @@ class Comparison:
 
     choice: BaselineChoice | None
     prepared: PreparedBaseline | None
+    infusions: tuple[Infusion, ...]
     infusion_date: date | None
+    """Of the infusion that the study belongs to; None when none is known."""
 
 
 def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
     """Choose the baseline; one that turns out not to be assessable becomes a rejected candidate, and the choice is
     made again."""
-    infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
+    infusions = known_infusions(row, deps)
+    infusion = infusion_of(study.study_date, infusions)
+    infusion_date = None if infusion is None else infusion.day
     # of a study whose images were deleted there is nothing to compare with
     gone = (StudyState.REMOVING, StudyState.REMOVED)
     rows = {r.study_instance_uid: r for r in _earlier_rows(row, deps) if r.state not in gone}
     studies = {uid: _describe(r, deps) for uid, r in rows.items()}
+    acute = {uid: acute_patterns(deps.index.assessment(uid)) for uid in rows}
     reasons = {uid: _known_refusal(r, studies[uid], deps) for uid, r in rows.items()}
     while True:
-        candidates = [Candidate(studies[uid], reasons[uid] is None, reasons[uid]) for uid in rows]
-        choice = deps.engine.choose_baseline(study, candidates, infusion_date)
-        if choice.study_instance_uid is None:
-            return Comparison(choice, None, infusion_date)
+        candidates = [Candidate(studies[uid], reasons[uid] is None, reasons[uid], acute[uid]) for uid in rows]
+        choice = deps.engine.choose_baseline(study, candidates, infusions)
+        compared = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
+        if compared is None:
+            return Comparison(choice, None, infusions, infusion_date)
         try:
-            prepared = deps.shelf.prepared(rows[choice.study_instance_uid])
+            prepared = deps.shelf.prepared(rows[compared])
         except NotAssessable as refusal:
-            if reasons[choice.study_instance_uid] is not None:
+            if reasons[compared] is not None:
                 raise  # chosen although refused: going round again would not end
-            reasons[choice.study_instance_uid] = f"{refusal.code}: {refusal.message}"
+            reasons[compared] = f"{refusal.code}: {refusal.message}"
             continue
-        return Comparison(choice, prepared, infusion_date)
+        return Comparison(choice, prepared, infusions, infusion_date)
+
+
+def known_infusions(row: StudyRow, deps: Deps) -> tuple[Infusion, ...]:
+    """Every known infusion of the study's patient. An empty patient ID is not an identity: nothing is known of it."""
+    day = deps.index.infusion_date(row.patient_id) if row.patient_id else None
+    return () if day is None else (Infusion(day),)
+
+
+def acute_patterns(document: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The patterns that a decision found; none when it found nothing, or there is no decision."""
+    if document is None or document["decision"]["category"] not in ACUTE:
+        return ()
+    return tuple(f["pattern"] for f in document["findings"] if f["presence"] == Presence.PRESENT)
 
 
 def context_of(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
@@ -62,6 +84,7 @@ def context_of(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
 
     return Context(
         infusion_date=comparison.infusion_date,
+        infusions=comparison.infusions,
         baseline_choice=comparison.choice,
         versions=deps.engine.versions,
         earlier=earlier_documents(row, deps),
@@ -95,6 +118,12 @@ def earlier_documents(row: StudyRow, deps: Deps) -> list[Mapping[str, Any]]:
         if other.decided_revision is not None and _is_before(other, row) and _nobody_else(other, row)
     )
     return [document for document in found if document is not None]
+
+
+def previous_document(row: StudyRow, deps: Deps) -> Mapping[str, Any] | None:
+    """Newest document of the patient's latest decided study before this one; None: there is none."""
+    earlier = earlier_documents(row, deps)  # by date and time
+    return earlier[-1] if earlier else None
 
 
 def _nobody_else(other: StudyRow, row: StudyRow) -> bool:

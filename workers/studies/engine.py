@@ -8,7 +8,6 @@ import importlib.metadata
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from triage.assessment import Assessed
     from triage.baseline import Candidate
     from triage.draft import Context
+    from triage.infusions import Infusion
     from triage.preparation import PreparedBaseline
     from triage.settings import PreparationSettings
 
@@ -59,12 +59,12 @@ class TriageEngine:
         return preparation_key(self.atlas.version, self.versions["icansee"], self._settings.triage.preparation)
 
     def choose_baseline(
-        self, study: Study, candidates: Sequence[Candidate], infusion_date: date | None
+        self, study: Study, candidates: Sequence[Candidate], infusions: Sequence[Infusion]
     ) -> BaselineChoice:
         from triage.baseline import choose_baseline
 
         days = self._settings.baseline.latest_days_before_infusion
-        return choose_baseline(study, candidates, infusion_date=infusion_date, latest_days_before_infusion=days)
+        return choose_baseline(study, candidates, infusions=infusions, latest_days_before_infusion=days)
 
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline:
         from triage.preparation import prepare_baseline

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from triage.baseline import Candidate
 from triage.errors import Misconfigured, NotAssessable
+from triage.infusions import Infusion
 from triage.model import BaselineChoice, Patient, Study, StudyImages
 from workers.studies import refusals
 
@@ -80,8 +81,8 @@ def _compare(
         raise Misconfigured(f"--baseline: no DICOM files in {folder}")
     candidates = {uid: Candidate(reader.describe(paths), True) for uid, paths in studies.items()}
     while True:
-        choice = engine.choose_baseline(images.study, list(candidates.values()), infusion_date)
-        uid = choice.study_instance_uid
+        choice = engine.choose_baseline(images.study, list(candidates.values()), _known(infusion_date))
+        uid = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
         if uid is None:
             return choice, None
         on_step(STEPS[2])
@@ -91,6 +92,10 @@ def _compare(
             if not candidates[uid].assessable:
                 raise
             candidates[uid] = Candidate(candidates[uid].study, False, str(refusal))
+
+
+def _known(infusion_date: date | None) -> tuple[Infusion, ...]:
+    return () if infusion_date is None else (Infusion(infusion_date, source="command line"),)
 
 
 def _one_study(studies: dict[str, list[Path]], folder: Path) -> list[Path]:

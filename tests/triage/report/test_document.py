@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_finding, a_measurement, a_study, rigid
+from triage.infusions import Infusion
 from triage.measurements import not_measured
 from triage.model import (
     BaselineChoice,
+    Basis,
     Category,
     Decision,
     Finding,
@@ -41,6 +43,7 @@ from triage.report.contents import (
     Judged,
     JudgedFrom,
     PatternCourse,
+    Since,
     Trend,
     TrendPoint,
 )
@@ -54,9 +57,11 @@ KEYS: dict[str, set[str]] = {
     "": {
         "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
         "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution", "baseline_report",
-        "judged",
+        "judged", "since", "infusions",
     },
-    "judged": {"from", "protocol", "refusal"},
+    "judged": {"from", "protocol", "refusal", "carried", "carried_on"},
+    "since": {"study_instance_uid", "study_date", "registration", "measurements", "findings"},
+    "infusions": {"date", "kind", "source"},
     "evolution": {"patterns", "trend", "later_loss"},
     "evolution.later_loss": {"pattern", "presence", "explanation", "evidence"},
     "evolution.patterns": {"pattern", "state", "since", "reason"},
@@ -70,7 +75,7 @@ KEYS: dict[str, set[str]] = {
         "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml", "prior_injury_mm",
     },
     "study": {"study_instance_uid", "study_date", "patient_id", "days_after_infusion"},
-    "baseline": {"study_instance_uid", "study_date", "reason", "rejected"},
+    "baseline": {"study_instance_uid", "study_date", "reason", "basis", "rejected"},
     "rejected": {"study_instance_uid", "reason"},
     "series": {"series_instance_uid", "kind", "used_as", "reasons"},
     "registration": {"accepted", "reason", "quality", "followup_to_baseline_lps_mm"},
@@ -89,7 +94,11 @@ def an_assessment(**changes: Any) -> Assessment:
         "study": study,
         "days_after_infusion": 7,
         "baseline": BaselineChoice(
-            "1.2.1", date(2026, 2, 20), "latest before the infusion", (RejectedBaseline("1.2.0", "no_flair: none"),)
+            "1.2.1",
+            date(2026, 2, 20),
+            "latest before the infusion",
+            (RejectedBaseline("1.2.0", "no_flair: none"),),
+            Basis.BEFORE_INFUSION,
         ),
         "used_as": {"1.2.2.1": "flair"},
         "skipped": (SkippedSeries("1.2.2.2", "missing_slices", "2 gaps"), SkippedSeries("", "not_dicom", "1 files")),
@@ -135,7 +144,15 @@ def an_assessment(**changes: Any) -> Assessment:
             (Lesion(1, "chronic", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5),),
             ("white_matter_left",),
         ),
-        "judged": Judged(JudgedFrom.COMPARISON, ProtocolMatch.SAME),
+        "judged": Judged(JudgedFrom.COMPARISON, ProtocolMatch.SAME, None, ("A",), date(2026, 2, 20)),
+        "since": Since(
+            "1.2.15",
+            date(2026, 3, 5),
+            None,
+            (Measurement("pons", "flair_change_percent", 1.25, "%", 1.0),),
+            (a_finding("A", presence=Presence.ABSENT, explanation="no rise"),),
+        ),
+        "infusions": (Infusion(date(2026, 3, 3), "CAR-T", "roster"),),
     }
     return Assessment(**{**values, **changes})
 
@@ -258,7 +275,11 @@ def test_what_a_document_holds_of_an_assessment_is_read_back() -> None:
 def test_a_document_of_an_earlier_version_is_read() -> None:
     document = json.loads(EARLIER.read_text(encoding="utf-8"))
     assert "judged" not in document
-    assert to_document(from_document(document)) == json.loads(GOLDEN.read_text(encoding="utf-8"))
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    golden |= {"since": None, "infusions": []}
+    golden["baseline"]["basis"] = "none"
+    golden["judged"] |= {"carried": [], "carried_on": None}
+    assert to_document(from_document(document)) == golden
 
 
 @pytest.mark.parametrize(

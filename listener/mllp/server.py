@@ -1,0 +1,112 @@
+"""HL7 messages over MLLP in, acknowledgements out: a listener that answers AA only when the message is safe on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from listener.mllp.frames import END, START, Code, acknowledgement
+from workers.feeds.hl7_messages import LONGEST_BYTES, Header, MalformedMessageError
+from workers.log import brief, get_logger
+
+log = get_logger(__name__)
+
+FRAME_TIMEOUT_S = 30.0  # a frame that has begun must be whole after this long
+IDLE_TIMEOUT_S = 3600.0  # interface engines keep a connection open
+HANDSHAKE_TIMEOUT_S = 10.0
+MOST_CONNECTIONS = 64
+NAME = ("ICANSEE", "RADIOLOGY")
+
+Take = Callable[[bytes], tuple[Header, str]]
+"""Store one message durably: its header, and a word on what becomes of it. Raises MalformedMessageError (answered AE),
+OSError or Transient (answered AR: nothing was kept, send it again)."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who may connect, and what takes the messages. networks: allowed peers."""
+
+    take: Take
+    networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    tls: ssl.SSLContext | None = None
+
+
+class MllpServer:
+    """One listening port. ``async with`` it; ``port`` is known inside."""
+
+    def __init__(self, door: Door, *, host: str, port: int) -> None:
+        self._door, self._host, self._wanted = door, host, port
+        self._server: asyncio.Server | None = None
+        self._open = 0
+
+    @property
+    def port(self) -> int:
+        if self._server is None:
+            raise RuntimeError("the server does not listen yet")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def __aenter__(self) -> MllpServer:
+        # only with TLS: asyncio refuses the timeout without it
+        patience = {} if self._door.tls is None else {"ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+        self._server = await asyncio.start_server(
+            self._serve, self._host, self._wanted, ssl=self._door.tls, limit=LONGEST_BYTES + 1024, **patience
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        address = str(peer[0]) if peer else ""
+        self._open += 1
+        try:
+            if not self._allowed(address):
+                log.warning("hl7.refused", address=address, reason="not a listed peer")
+            elif self._open > MOST_CONNECTIONS:
+                log.warning("hl7.refused", address=address, reason="too many connections")
+            else:
+                await self._messages(reader, writer)
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError) as error:
+            log.warning("hl7.connection_ended", address=address, error=type(error).__name__)
+        finally:
+            self._open -= 1
+            writer.close()
+
+    def _allowed(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+        except ValueError:
+            return False
+        return any(found in network for network in self._door.networks)
+
+    async def _messages(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            first = await asyncio.wait_for(reader.read(1), IDLE_TIMEOUT_S)
+            if not first:
+                return
+            if first != START:
+                continue  # between frames everything is ignored, as MLLP asks
+            frame = await asyncio.wait_for(reader.readuntil(END), FRAME_TIMEOUT_S)
+            writer.write(await asyncio.to_thread(self._answer, frame.removesuffix(END)))
+            await writer.drain()
+
+    def _answer(self, raw: bytes) -> bytes:
+        header: Header | None = None
+        try:
+            header, text = self._door.take(raw)
+            code = Code.AA
+        except MalformedMessageError as error:
+            code, text = Code.AE, str(error)
+            header = error.header
+            log.warning("hl7.malformed", reason=text)
+        except Exception as error:  # whatever it is: the sender keeps the message and sends it again
+            code, text = Code.AR, "the message could not be stored now; send it again"
+            log.error("hl7.not_stored", error=brief(error))
+        return acknowledgement(header, code, text, now=datetime.now(UTC), number=secrets.token_hex(8), name=NAME)

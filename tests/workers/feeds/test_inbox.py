@@ -1,0 +1,104 @@
+"""Messages in a folder: durable, in order, once; what cannot be applied costs only itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
+from triage.errors import Transient
+from workers.feeds.facts import Fact, PatientKey, PatientsMerged
+from workers.feeds.hl7_messages import MalformedMessageError
+from workers.feeds.inbox import KEEP_DAYS, Inbox
+
+
+def merge(new: str, old: str) -> bytes:
+    return message("ADT^A40", f"PID|1||{new}", f"MRG|{old}")
+
+
+class Applied:
+    """Remembers what was applied; fails as told."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.facts: list[Fact] = []
+        self.error = error
+
+    def __call__(self, facts: tuple[Fact, ...], source: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.facts.extend(facts)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    return Inbox(tmp_path / "inbox", WORDS)
+
+
+def test_messages_are_applied_in_order_and_once(inbox: Inbox) -> None:
+    for new, old in (("B", "A"), ("C", "B"), ("D", "C")):
+        assert inbox.take(merge(new, old))[1] == "stored"
+    applied = Applied()
+    assert inbox.apply_waiting(applied) == 3
+    assert applied.facts == [PatientsMerged(PatientKey(n), PatientKey(o)) for n, o in ("BA", "CB", "DC")]
+    assert inbox.apply_waiting(applied) == 0
+
+
+def test_a_message_sent_again_is_applied_once(inbox: Inbox) -> None:
+    applied = Applied()
+    for _ in range(2):
+        inbox.take(merge("B", "A"))
+        inbox.apply_waiting(applied)
+    assert len(applied.facts) == 1
+
+
+def test_an_index_that_is_away_keeps_what_waits(inbox: Inbox) -> None:
+    inbox.take(merge("B", "A"))
+    with pytest.raises(Transient):
+        inbox.apply_waiting(Applied(Transient("index: away")))
+    assert inbox.waiting() == (1, 0)
+    assert inbox.apply_waiting(Applied()) == 1
+
+
+def test_a_message_that_cannot_be_applied_costs_only_itself(inbox: Inbox) -> None:
+    inbox.take(merge("B", "A"))
+    assert inbox.apply_waiting(Applied(ValueError("bug"))) == 0
+    inbox.take(merge("D", "C"))
+    applied = Applied()
+    assert inbox.apply_waiting(applied) == 1
+    assert inbox.waiting() == (0, 1)
+    assert inbox.retry_failed() == 1
+    assert inbox.apply_waiting(applied) == 1
+
+
+def test_what_is_none_of_our_business_is_not_kept(inbox: Inbox) -> None:
+    header, said = inbox.take(message("ORU^R01", PID))
+    assert (header.control_id, said, inbox.waiting()) == ("42", "ORU messages are not read", (0, 0))
+
+
+def test_a_malformed_message_is_not_kept_and_its_header_is_known(inbox: Inbox) -> None:
+    with pytest.raises(MalformedMessageError) as error:
+        inbox.take(message("ADT^A40", PID))
+    assert error.value.header is not None
+    assert error.value.header.control_id == "42"
+    assert inbox.waiting() == (0, 0)
+
+
+def test_only_the_owner_reads_the_messages(inbox: Inbox, tmp_path: Path) -> None:
+    inbox.take(merge("B", "A"))
+    (path,) = (tmp_path / "inbox" / "new").iterdir()
+    assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_applied_messages_are_forgotten_after_a_month(inbox: Inbox, tmp_path: Path) -> None:
+    inbox.take(merge("B", "A"))
+    inbox.apply_waiting(Applied())
+    (path,) = (tmp_path / "inbox" / "applied").iterdir()
+    inbox.forget_old(now_s=time.time())
+    assert path.exists()
+    os.utime(path, (0, time.time() - (KEEP_DAYS + 1) * 86400))
+    inbox.forget_old(now_s=time.time())
+    assert not path.exists()

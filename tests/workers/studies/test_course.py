@@ -1,0 +1,67 @@
+"""Histories of one patient: what was found in an earlier study is never lost by comparing with it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import NOTHING, SUSPECTED, Verdict, some_images
+from tests.workers.studies.deciding import Node
+from triage.model import Basis
+
+INFUSION = date(2024, 3, 4)
+BEFORE, DAY_5, DAY_7 = date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
+
+
+def decided(tmp_path: Path, days: dict[date, Verdict], *, infusion: date | None) -> Node:
+    """A node that decided the patient's studies in the order of their dates, each as told."""
+    images = {day: some_images(f"1.{number}", day=day) for number, day in enumerate(days, 1)}
+    node = Node(tmp_path, *images.values())
+    if infusion is not None:
+        node.index.set_infusion_date("P1", infusion)
+    for day, verdict in days.items():
+        node.engine.first = node.engine.whole = verdict
+        node.ring(images[day].study.study_instance_uid)
+    return node
+
+
+HISTORIES = [
+    pytest.param({DAY_5: SUSPECTED, DAY_7: SUSPECTED}, INFUSION, Basis.COURSE_ONLY, DAY_5, ("A",), id="no scan before infusion"),
+    pytest.param({DAY_5: SUSPECTED, DAY_7: SUSPECTED}, None, Basis.COURSE_ONLY, DAY_5, ("A",), id="no roster, no clear scan"),
+    pytest.param({BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, None, Basis.DATE_UNKNOWN, BEFORE, (), id="no roster"),
+    pytest.param({BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, INFUSION, Basis.BEFORE_INFUSION, BEFORE, (), id="roster"),
+    pytest.param({BEFORE: SUSPECTED, DAY_7: NOTHING}, INFUSION, Basis.BEFORE_INFUSION, BEFORE, (), id="found before treatment"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("days", "infusion", "basis", "compared", "carried"), HISTORIES)
+def test_what_the_last_study_is_compared_with(
+    tmp_path: Path, days: dict[date, Verdict], infusion: date | None, basis: Basis, compared: date, carried: tuple[str, ...]
+) -> None:  # fmt: skip
+    node = decided(tmp_path, days, infusion=infusion)
+    choice = node.engine.contexts[-1].baseline_choice
+    found = choice.since[1] if choice.since is not None else choice.study_date
+    assert (choice.basis, found, choice.carried) == (basis, compared, carried)
+    last = [call for call in node.engine.calls if call[0] == "full"][-1]
+    assert last[2] is not None, "what it is compared with was prepared"
+
+
+def test_a_category_that_falls_between_two_studies_says_so_first(tmp_path: Path) -> None:
+    node = decided(tmp_path, {BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, infusion=INFUSION)
+    document = node.index.assessment("1.3")
+    assert document is not None
+    first = document["decision"]["reasons"][0]
+    assert all(word in first for word in ("neurotoxicity_suspected", "2024-03-09", "no_pattern"))
+
+
+def test_a_category_that_falls_between_two_versions_says_so_first(tmp_path: Path) -> None:
+    node = decided(tmp_path, {BEFORE: NOTHING, DAY_5: SUSPECTED}, infusion=INFUSION)
+    node.engine.whole = NOTHING
+    node.index.requeue("1.2", now=node.clock.now())
+    node.ring("1.2")
+    document = node.index.assessment("1.2")
+    assert document is not None
+    assert "version of this study before" in document["decision"]["reasons"][0]
+    assert document["decision"]["priority"] == "P1", "never lowered"

@@ -1,0 +1,112 @@
+"""HL7 messages in a folder: durable before they are acknowledged, applied in the order of their arrival, each once.
+
+inbox/new/<time>-<digest>.hl7     acknowledged, not yet applied
+inbox/applied/<digest>.hl7        applied; kept for ``KEEP_DAYS``, so that a message sent twice is known
+inbox/failed/<digest>.hl7         could not be applied; a human looks at it, ``icansee feeds retry`` tries again
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from triage.errors import Transient
+from workers.feeds.facts import Fact, NothingToDo
+from workers.feeds.hl7_messages import Header, InfusionWords, MalformedMessageError, facts_of, parse
+from workers.log import brief, get_logger
+
+log = get_logger(__name__)
+
+KEEP_DAYS = 30
+SUFFIX = ".hl7"
+
+Apply = Callable[[tuple[Fact, ...], str], None]
+"""Apply what one message states; the second argument names its source. Applying twice does no harm. May raise Transient."""
+
+
+class Inbox:
+    """The folder of one node."""
+
+    def __init__(self, folder: Path, words: InfusionWords) -> None:
+        self._new, self._applied, self._failed = folder / "new", folder / "applied", folder / "failed"
+        self._words = words
+        for each in (self._new, self._applied, self._failed):
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def take(self, raw: bytes) -> tuple[Header, str]:
+        """Store one message; its header and what becomes of it.
+
+        Raises:
+            MalformedMessageError: it is not stored.
+            OSError: it cannot be stored now.
+        """
+        header, message = parse(raw)
+        try:
+            facts = facts_of(header, message, self._words)
+        except MalformedMessageError as error:
+            raise MalformedMessageError(str(error), header) from None
+        useful = [fact for fact in facts if not isinstance(fact, NothingToDo)]
+        if not useful:
+            return header, "; ".join(fact.why for fact in facts if isinstance(fact, NothingToDo))
+        digest = hashlib.sha256(raw).hexdigest()
+        if not (self._applied / f"{digest}{SUFFIX}").exists():
+            self._store(raw, digest)
+        return header, "stored"
+
+    def _store(self, raw: bytes, digest: str) -> None:
+        """The file is whole and on the disk when this returns."""
+        place = self._new / f"{time.time_ns():020d}-{digest}{SUFFIX}"
+        temporary = place.with_suffix(".tmp")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(place)
+        folder = os.open(self._new, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def apply_waiting(self, apply: Apply) -> int:
+        """Apply what waits, the oldest first; how many were applied. A message that cannot be applied is set aside.
+
+        Raises:
+            Transient: the index is away; what waits stays.
+        """
+        done = 0
+        for path in sorted(self._new.glob(f"*{SUFFIX}")):
+            digest = path.stem.rsplit("-", 1)[-1]
+            try:
+                header, message = parse(path.read_bytes())
+                apply(facts_of(header, message, self._words), f"HL7 {header.message_type}^{header.event}")
+            except Transient:
+                raise
+            except Exception as error:  # one message must not hold up those behind it
+                log.error("hl7.not_applied", message=digest[:12], error=brief(error))
+                path.replace(self._failed / f"{digest}{SUFFIX}")
+                continue
+            path.replace(self._applied / f"{digest}{SUFFIX}")
+            done += 1
+        return done
+
+    def waiting(self) -> tuple[int, int]:
+        """How many messages wait, and how many were set aside."""
+        return len(list(self._new.glob(f"*{SUFFIX}"))), len(list(self._failed.glob(f"*{SUFFIX}")))
+
+    def retry_failed(self) -> int:
+        """Have the messages that were set aside applied again; how many."""
+        failed = sorted(self._failed.glob(f"*{SUFFIX}"))
+        for path in failed:
+            path.replace(self._new / f"{time.time_ns():020d}-{path.name}")
+        return len(failed)
+
+    def forget_old(self, *, now_s: float) -> None:
+        """Delete applied messages older than KEEP_DAYS: they name patients."""
+        for path in self._applied.glob(f"*{SUFFIX}"):
+            if now_s - path.stat().st_mtime > KEEP_DAYS * 86400:
+                path.unlink(missing_ok=True)

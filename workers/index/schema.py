@@ -179,6 +179,22 @@ conflicts = sa.Table(
     sa.Column("calling_ae", sa.Text, nullable=False),
 )
 
+# one row for each output of a decision and its destination
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stage", sa.String(32), primary_key=True),
+    sa.Column("output", sa.String(64), primary_key=True),
+    sa.Column("destination", sa.String(64), primary_key=True),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("failure", sa.Text),
+    sa.Column("done_at", UtcDateTime),
+    sa.Index("deliveries_by_due", "done_at", "due_at"),
+)
+
 
 def open_engine(url: str) -> Engine:
     """An engine that has not connected yet. The tables are the business of workers.index.migrations.

@@ -3,7 +3,6 @@ contract."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.files.replace_folder import put_in_place
+from workers.outputs.document_json import DOCUMENT_JSON
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -59,6 +59,6 @@ def write_results(folder: Path, outcome: Assessed) -> None:
     from triage.report.document import to_document
     from workers.outputs.evidence.files import write_evidence
 
-    text = json.dumps(to_document(outcome.assessment), indent=1, ensure_ascii=False)
-    (folder / "document.json").write_text(text + "\n", encoding="utf-8")
+    document = DOCUMENT_JSON.render(to_document(outcome.assessment), {})
+    (folder / DOCUMENT_JSON.file_name).write_bytes(document)
     write_evidence(folder, outcome)

@@ -1,0 +1,8 @@
+"""The outputs that a decision can be delivered as. A new one is a file of its own and a line here."""
+
+from __future__ import annotations
+
+from workers.outputs.document_json import DOCUMENT_JSON
+from workers.outputs.output import Output
+
+OUTPUTS: tuple[Output, ...] = (DOCUMENT_JSON,)

@@ -1,0 +1,24 @@
+"""What an output is: a name for files and rows, and a pure function from a stored decision to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EvidenceFiles = Mapping[str, bytes]  # file name -> content, of the evidence that was stored with the decision
+Render = Callable[[Mapping[str, Any], EvidenceFiles], bytes]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One form in which a decision leaves the program.
+
+    kind: stable name; it stands in settings and in the rows of deliveries.
+    render: document and evidence in, content out; the same input gives the same bytes, so that a delivery can be repeated.
+    """
+
+    kind: str
+    file_name: str
+    media_type: str
+    render: Render

@@ -16,7 +16,8 @@ from triage.errors import Rejected
 from workers.audit.messages import Transfer
 from workers.dicom_status import CLASS_NOT_SUPPORTED, PROCESSING_FAILURE
 from workers.files.part10 import Announced
-from workers.files.store import FileStore, Outcome, Spool, Stored
+from workers.files.store import FileStore, Spool
+from workers.files.stored import Outcome, Stored
 from workers.log import get_logger, study_hash
 from workers.ports import InstanceRow
 from workers.settings import Peer

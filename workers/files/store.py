@@ -23,20 +23,18 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from triage.errors import Misconfigured, Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND, CLASS_DIFFERS, DOES_NOT_MATCH, OUT_OF_RESOURCES, SUCCESS
 from workers.files import disk, part10
-from workers.files.dataset_head import WINDOW_BYTES, Uids, Values, head_in
+from workers.files.dataset_head import WINDOW_BYTES, Uids, Values
 from workers.files.disk import Chunk
-from workers.files.index_rows import identified, row_of
+from workers.files.index_rows import identified
 from workers.files.part10 import Announced
+from workers.files.stored import Outcome, Stored
 from workers.files.uid_paths import folder_of, folders, valid_uid
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
@@ -54,40 +52,6 @@ START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head i
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
 
 ONE_FLUSH_FILE_SYSTEMS = ("ext4", "xfs")
-
-
-class Outcome(StrEnum):
-    """NEW: stored. SAME: was there already, byte for byte. CONFLICT: kept aside, the first copy of this UID stays."""
-
-    NEW = "new"
-    SAME = "same"
-    CONFLICT = "conflict"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A durable object.
-
-    status: for the C-STORE response. name: absolute path. values: what its data set says, not decoded yet.
-    """
-
-    outcome: Outcome
-    status: int
-    name: str
-    announced: Announced
-    uids: Uids
-    values: Values
-    size_bytes: int
-    received_at: datetime
-
-    @cached_property
-    def row(self) -> InstanceRow:
-        """For the index; of a CONFLICT it is not to be recorded. Made when it is first asked for: nobody waits for it."""
-        return row_of(self.announced, head_in(self.values, self.uids), self.size_bytes, self.received_at)
-
-    @property
-    def path(self) -> Path:
-        return Path(self.name)
 
 
 def open_files(settings: NodeSettings, *, durable: bool = True) -> FileStore:

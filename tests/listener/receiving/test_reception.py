@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from listener.meters import Meter
 from listener.receiving.reception import Reception, Tally
 from tests.workers.reading.data_sets import a_data_set, announce, encoded
-from workers.files.store import FileStore, Outcome
+from workers.files.store import FileStore
+from workers.files.stored import Outcome
 from workers.ports import InstanceRow
 
 

@@ -21,7 +21,8 @@ from tests.workers.reading.data_sets import (
 )
 from triage.errors import Rejected
 from workers.files.disk import file_system_of
-from workers.files.store import FileStore, Outcome
+from workers.files.store import FileStore
+from workers.files.stored import Outcome
 from workers.files.uid_paths import relative_path
 
 UID_1 = f"{STUDY}.1.1"

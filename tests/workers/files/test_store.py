@@ -33,7 +33,8 @@ from tests.workers.reading.data_sets import (
 from triage.errors import Rejected
 from workers.files import part10
 from workers.files.index_rows import read_row
-from workers.files.store import FileStore, Outcome
+from workers.files.store import FileStore
+from workers.files.stored import Outcome
 from workers.files.uid_paths import relative_path, valid_uid
 
 UID_1 = f"{STUDY}.1.1"

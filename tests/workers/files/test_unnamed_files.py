@@ -10,7 +10,8 @@ import pytest
 from tests.workers.reading.data_sets import STUDY, a_data_set, announce, encoded, names, put
 from workers.files import disk
 from workers.files.disk import PREPARED_FILES
-from workers.files.store import FileStore, Outcome
+from workers.files.store import FileStore
+from workers.files.stored import Outcome
 from workers.files.uid_paths import relative_path
 
 

@@ -15,7 +15,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from workers.files.part10 import Announced
-from workers.files.store import FileStore, Stored
+from workers.files.store import FileStore
+from workers.files.stored import Stored
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

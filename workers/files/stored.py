@@ -1,0 +1,48 @@
+"""What became of an object that was received: new, the same again, or in conflict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+from workers.files.dataset_head import Uids, Values, head_in
+from workers.files.index_rows import row_of
+from workers.files.part10 import Announced
+from workers.ports import InstanceRow
+
+
+class Outcome(StrEnum):
+    """NEW: stored. SAME: was there already, byte for byte. CONFLICT: kept aside, the first copy of this UID stays."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A durable object.
+
+    status: for the C-STORE response. name: absolute path. values: what its data set says, not decoded yet.
+    """
+
+    outcome: Outcome
+    status: int
+    name: str
+    announced: Announced
+    uids: Uids
+    values: Values
+    size_bytes: int
+    received_at: datetime
+
+    @cached_property
+    def row(self) -> InstanceRow:
+        """For the index; of a CONFLICT it is not to be recorded. Made when it is first asked for: nobody waits for it."""
+        return row_of(self.announced, head_in(self.values, self.uids), self.size_bytes, self.received_at)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)

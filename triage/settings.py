@@ -10,7 +10,7 @@ from triage.alignment.placement import RegionLimits
 from triage.alignment.registration import RegistrationLimits
 from triage.diffusion.figures import DiffusionLimits
 from triage.fluid.atrophy import AtrophyLimits
-from triage.fluid.changes import FluidLimits
+from triage.fluid.limits import FluidLimits
 from triage.lesions.burden import BurdenLimits
 from triage.lesions.enhancement import EnhancementLimits
 from triage.lesions.limits import LesionLimits

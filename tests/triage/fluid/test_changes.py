@@ -1,4 +1,4 @@
-"""Fluid of sulci, ventricles and cisterns between two dates: nothing for no change, the truth for a known loss, reasons where it cannot be
+"""Fluid between two dates: nothing for no change, the truth for a known loss, reasons where it cannot be
 told. The head is drawn from the atlas, so that the truth is known on every contrast."""
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from tests.builders import HEAD_MM, scanned
 from triage.alignment.comparison import Pair, contrasts, on_common_grid
 from triage.alignment.images import NEAREST, from_sitk, isotropic_grid, resample, smooth_to, to_sitk
 from triage.alignment.session import Session
-from triage.fluid.changes import BRAIN, FIGURES, KINDS, FluidLimits, Levels, fluid_alone, fluid_changes, shares_of
+from triage.fluid.changes import BRAIN, FIGURES, KINDS, fluid_alone, fluid_changes
+from triage.fluid.limits import FluidLimits
+from triage.fluid.shares import Levels, shares_of
 from triage.fluid.statistics import mode, weighted
 from triage.measurements import lookup
 from triage.model import Atlas, Found, Mask, Measurement, RegistrationResult, SequenceKind, Volume
@@ -41,7 +43,7 @@ Scans = Mapping[SequenceKind, Volume]
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A drawn head, 2 mm, and the atlas on its grid. outer: where sulci may lose fluid; ventricles: labels; all (k, j, i)."""
+    """A drawn head, 2 mm, and the atlas on its grid. outer: where sulci may lose fluid; all (k, j, i)."""
 
     scans: Scans
     labels: Volume
@@ -60,7 +62,7 @@ def numbers(atlas: Atlas, *wanted: str) -> list[int]:
 
 @lru_cache(maxsize=1)
 def the_head() -> Head:
-    """White matter, grey matter and fluid where the atlas has them, at the resolution of a scan; between brain and bone there is fluid."""
+    """White and grey matter and fluid where the atlas has them, as a scan shows them; fluid between brain and bone."""
     atlas = the_atlas()
     full = atlas.labels.voxels
     grid = isotropic_grid(to_sitk(atlas.labels), HEAD_MM)

@@ -15,7 +15,8 @@ from simulation.dicom import PatientIdentity, StudyIdentity, to_stored, uid, wri
 from triage.model import SequenceKind, Volume
 
 PATIENT = PatientIdentity("SIM-TEST", "Simulated^Test")
-STUDY = StudyIdentity(uid("test", "study"), uid("test", "frame"), datetime(2024, 3, 1, 10, 0))  # noqa: DTZ001 - local, as DICOM
+STARTED = datetime(2024, 3, 1, 10, 0)  # noqa: DTZ001 - local, as DICOM
+STUDY = StudyIdentity(uid("test", "study"), uid("test", "frame"), STARTED)
 
 
 def a_volume(*, flipped: bool = False, whole: bool = False) -> Volume:

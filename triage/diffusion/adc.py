@@ -1,4 +1,4 @@
-"""Apparent diffusion coefficients: vendor units told apart, or the map computed from two b-values. Everything in um2/s (1e-6 mm2/s)."""
+"""An ADC map of unknown unit, or images of two b-values, in; ADC in um2/s (1e-6 mm2/s) out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from triage.errors import NotAssessable
 from triage.model import Voxels
 
-# Tissue is 700-1000 um2/s and fluid 3000 (AJNR 2002;23:194). Units in use lie three decades apart, so the median alone tells which.
+# Tissue is 700-1000 um2/s and fluid 3000 (AJNR 2002;23:194). Units in use lie three decades apart, so that the median
+# alone tells the unit.
 TISSUE_RANGE = (100.0, 10_000.0)
 UNITS = ((1.0, "1e-6 mm2/s"), (1e3, "1e-3 mm2/s"), (1e6, "mm2/s"))
 FLUID = 3200.0  # free water at 37 degrees C, rounded up: nothing diffuses faster, larger figures are noise or flow
@@ -18,17 +19,17 @@ NOISE_MULTIPLE = 3.0  # a b = 0 signal below this many noise levels carries no c
 
 @dataclass(frozen=True)
 class AdcUnit:
-    """factor: what turns stored values into um2/s. name: the unit the map was stored in."""
+    """factor: stored value -> um2/s. name: the unit of the stored values."""
 
     factor: float
     name: str
 
 
 def adc_unit(voxels: Voxels) -> AdcUnit:
-    """The unit of a vendor's map from its values: the median of what is above zero must be tissue or fluid.
+    """The unit of a vendor's map from its values: the median of the positive ones must be tissue or fluid.
 
     Raises:
-        NotAssessable: ``adc_unit_unknown`` when no unit makes tissue of it.
+        NotAssessable: ``adc_unit_unknown``: in no unit the median is that of tissue or fluid.
     """
     tissue = voxels[np.isfinite(voxels) & (voxels > 0)]
     median = float(np.median(tissue)) if tissue.size else 0.0
@@ -39,7 +40,7 @@ def adc_unit(voxels: Voxels) -> AdcUnit:
 
 
 def noise_level(voxels: Voxels) -> float:
-    """Noise of a magnitude image from its background: the mean of a Rayleigh distribution is 1.25 sigma. 0 when the background is blank."""
+    """Noise (sigma) of a magnitude image from its Rayleigh-distributed background. 0: the background is blank."""
     low = voxels[(voxels > 0) & (voxels < 0.25 * np.percentile(voxels, 98))]
     if low.size < 0.05 * voxels.size:
         return 0.0
@@ -50,7 +51,8 @@ def noise_level(voxels: Voxels) -> float:
 def computed_adc(b0: Voxels, weighted: Voxels, b_low: float, b_high: float) -> Voxels:
     """Monoexponential ADC in um2/s, shape (k, j, i); 0 where nothing can be said.
 
-    The noise is taken off the weighted signal in quadrature: in fluid the signal is all noise floor, and the floor would fake slow diffusion.
+    The noise is subtracted from the weighted signal in quadrature. In fluid the signal is all noise floor, which would
+    look like slow diffusion.
 
     Args:
         b0, weighted: magnitude images on one grid. b_low, b_high: their b-values in s/mm2.

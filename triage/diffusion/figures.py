@@ -1,4 +1,7 @@
-"""Diffusion images of a session (and of the baseline's) in, restricted cortex by lobe and side out. Needs no FLAIR and no baseline."""
+"""Diffusion images of a session (and of the baseline's) in, restricted cortex by lobe and side out.
+
+Neither FLAIR nor a baseline is needed.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ LOBES = tuple(
     for side in ("left", "right")
 )
 ADC_REGIONS = (
-    "thalamus_left", "thalamus_right", "midbrain", "pons", "medulla", "cerebellum", "white_matter_left", "white_matter_right", *LOBES,
+    "thalamus_left", "thalamus_right", "midbrain", "pons", "medulla", "cerebellum", "white_matter_left",
+    "white_matter_right", *LOBES,
 )  # fmt: skip
 BRAIN, CORTEX = "brain", "cortex"
 RESTRICTED, GYRI = "restricted_volume_ml", "restricted_gyri"
@@ -60,7 +64,10 @@ class DiffusionLimits:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Atlas regions in some space. labels: uint8 Volume. from_followup: (4, 4), anchor points of the follow-up -> points of that space, LPS mm."""
+    """Atlas regions in some space.
+
+    labels: uint8 Volume. from_followup: (4, 4), anchor points of the follow-up -> points of that space, LPS mm.
+    """
 
     labels: Volume
     label_names: Mapping[int, str]
@@ -76,8 +83,9 @@ def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, lim
         baseline: the baseline's session: what was restricted (or bright) before is not new.
 
     Returns:
-        Figures per region, each measured or not measured with a reason (``no_dwi``, ``no_adc``, ``no_tissue``); the mask ``restricted`` (uint8,
-        label = number of the cluster, 1 the largest) in the space of the session's anchor.
+        Figures per region, each measured or not measured with a reason (``no_dwi``, ``no_adc``, ``no_tissue``); the
+        mask ``restricted`` (uint8, label = number of the cluster, 1 is the largest) in the space of the session's
+        anchor.
     """
     dwi = session.volumes.get(SequenceKind.DWI)
     if dwi is None:
@@ -126,7 +134,7 @@ def _nothing(reason: str) -> Found:
 
 
 def _around_brain(images: DiffusionImages) -> DiffusionImages:
-    """Cut to the regions and BOX_MARGIN_MM around them: most of an image is air, and every step costs by the voxel."""
+    """Cut to the regions and BOX_MARGIN_MM around them: most of an image is air, and every voxel costs time."""
     found = ndi.find_objects((images.labels > 0).astype(np.uint8))
     if not found:
         return images
@@ -139,7 +147,7 @@ def _around_brain(images: DiffusionImages) -> DiffusionImages:
 
 
 def _averaged(images: DiffusionImages) -> DiffusionImages:
-    """Blocks of in-plane pixels averaged so that none is finer than half of FINEST_MM; every step costs by the voxel."""
+    """Blocks of in-plane pixels averaged, so that none is finer than half of FINEST_MM; every voxel costs time."""
     _, j, i = (max(1, int(FINEST_MM / mm)) for mm in images.spacing_mm)
     if i == j == 1:
         return images
@@ -239,7 +247,7 @@ def _in_view(maps: TissueMaps, anatomy: Anatomy) -> dict[str, float]:
 def _volumes(
     restriction: Restriction, maps: TissueMaps, in_view: Mapping[str, float], limits: DiffusionLimits
 ) -> Iterator[Measurement]:
-    """Restricted volume of the brain, of cortex by lobe and side, and of every other region that has some; number of gyri.
+    """Restricted volume of brain, cortex by lobe and side, and every other region that has some; number of gyri.
 
     Nothing found where too little is in view is not measured, rather than 0.
     """
@@ -294,9 +302,8 @@ def _coefficient(
         return
     value, sd = _median_of(maps.images.adc[here])
     usual = maps.images.b_difference <= limits.usual_b
-    if (
-        not usual
-    ):  # a figure in um2/s would be compared with limits that do not hold for it; the change below still stands
+    if not usual:
+        # a figure in um2/s would be compared with limits that do not hold for it; the change below is still valid
         yield not_measured(region, ADC, "um2/s", _unusual_b(maps))
     then = None if before is None else inside & before.tissue
     compared = before is not None and then is not None and then.sum() >= limits.min_region_voxels
@@ -320,7 +327,10 @@ def _median_of(values: npt.NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _below(maps: TissueMaps, limits: DiffusionLimits) -> Measurement:
-    """Percent of parenchyma below LOW_ADC. Smoothed, since noise alone puts single voxels there; the sd is what the smoothing decides."""
+    """Percent of parenchyma below LOW_ADC.
+
+    The ADC is smoothed, since noise alone puts single voxels there. The sd is what the amount of smoothing changes.
+    """
     if maps.images.b_difference > limits.usual_b:
         return not_measured(BRAIN, BELOW_650, "%", _unusual_b(maps))
     adc = maps.images.adc.astype(np.float64)
@@ -335,7 +345,8 @@ def _notices(source: str, restriction: Restriction, has_baseline: bool, maps: Ti
     if not has_baseline:
         yield "diffusion: no earlier DWI and ADC to compare with"
     if restriction.uncompared > 0:
-        yield f"diffusion: {100 * restriction.uncompared:.0f} % of the tissue was not compared, the earlier images do not show it"
+        share = f"{100 * restriction.uncompared:.0f} % of the tissue"
+        yield f"diffusion: {share} was not compared, the earlier images do not show it"
     if restriction.unmirrored:
         yield "diffusion: the two sides could not be compared"
     hidden = 100.0 * float((restriction.zone & maps.brain).sum()) / max(1.0, float(maps.brain.sum()))

@@ -1,7 +1,7 @@
-"""One session's diffusion images and its regions in, comparable maps out: how bright and how slow each voxel is for its tissue.
+"""One session's diffusion images and regions in, maps out: how bright and how slow each voxel is for its tissue.
 
-All arrays lie on the DWI grid, shape (k, j, i). Brightness and ADC are log ratios to what the same tissue of the same brain shows, after
-the smooth receive field has been taken off, so that they compare with the mirror side and with another date as they stand.
+All arrays lie on the DWI grid, shape (k, j, i). Brightness and ADC are log ratios to what the same tissue of the same
+brain shows, without the smooth receive field. They can therefore be compared with the mirror side and another date.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ SIGNAL = 0.25  # of tissue without diffusion weighting; less is air, bone or dro
 
 @dataclass(frozen=True, eq=False)
 class DiffusionImages:
-    """dwi: highest b-value, arbitrary unit. adc: um2/s, 0 where unknown. labels: atlas regions, uint8. affine: voxel (i, j, k) -> LPS mm."""
+    """Images and regions on one grid, arrays (k, j, i).
+
+    dwi: highest b-value, arbitrary unit. adc: um2/s, 0 where unknown. labels: atlas regions, uint8.
+    affine: (4, 4), voxel (i, j, k) -> LPS mm. b0: without diffusion weighting. b_difference: s/mm2.
+    """
 
     dwi: npt.NDArray[np.float32]
     adc: npt.NDArray[np.float32]
@@ -57,7 +61,8 @@ class DiffusionImages:
 class TissueMaps:
     """classes: 0 outside, else a tissue class. tissue: parenchyma with a believable ADC.
 
-    bright, slow: log DWI and log ADC against the voxel's own tissue, not smoothed. unweighted: log signal without diffusion weighting, likewise.
+    bright, slow: log DWI and log ADC against the voxel's own tissue, not smoothed.
+    unweighted: the same of the signal without diffusion weighting.
     depth_mm: distance to the nearest voxel without signal.
     """
 
@@ -96,14 +101,18 @@ def tissue_maps(images: DiffusionImages) -> TissueMaps:
 
 
 def _highest_adc(images: DiffusionImages, classes: npt.NDArray[np.uint8]) -> float:
-    """Above this there is fluid: half as much again as cortex has (high b-values lower every ADC), at most HIGHEST_ADC."""
+    """Above this there is fluid: 1.5 times the cortex (high b-values lower every ADC), at most HIGHEST_ADC; um2/s."""
     cortex = images.adc[(classes == CLASSES["cortex"]) & (images.adc > LOWEST_ADC) & (images.adc < HIGHEST_ADC)]
     return min(HIGHEST_ADC, 1.5 * float(np.median(cortex))) if cortex.size else HIGHEST_ADC
 
 
 def _flat(values: Field, images: DiffusionImages, tissue: Mask) -> Field:
-    """Without the receive field: a polynomial (surface coils rise steeply towards the rim, which a local mean cannot follow), then what is
-    left of it at RECEIVE_SIGMA_MM. Values are clipped first, so that a lesion does not take itself away."""
+    """Values without the receive field.
+
+    A polynomial is removed first: the signal of surface coils rises steeply towards the rim, and a local mean cannot
+    follow. What is left of the field is removed at RECEIVE_SIGMA_MM, from clipped values, so that a lesion does not
+    remove itself.
+    """
     if tissue.sum() < MIN_FIELD_VOXELS:
         return values
     field, _ = smooth_field(values, tissue)
@@ -120,7 +129,10 @@ def smoothed(values: Field, where: Mask, sigma_mm: float, images: DiffusionImage
 
 
 def within_classes(values: Field, maps: TissueMaps, sigma_mm: float) -> Field:
-    """Smoothed inside each tissue class (cortex does not mix with white matter), centred on the class median; 0 outside tissue."""
+    """Smoothed inside each tissue class, so that cortex does not mix with white matter; centred on the class median.
+
+    0 outside tissue.
+    """
     out = np.zeros(values.shape)
     for number in range(1, DEEP + 1):
         inside = (maps.classes == number) & maps.tissue
@@ -131,8 +143,10 @@ def within_classes(values: Field, maps: TissueMaps, sigma_mm: float) -> Field:
 
 
 def upper_sds(values: Field, maps: TissueMaps) -> Field:
-    """The standard deviation of each voxel's class, read from its upper half (90th percentile): the lower half of brightness is fluid mixed
-    in, and a lesion is too small to reach the 90th percentile; 0 outside tissue."""
+    """The standard deviation of each voxel's class, read from its upper half (90th percentile); 0 outside tissue.
+
+    Fluid mixes into the lower half of brightness. A lesion is too small to move the 90th percentile.
+    """
     out = np.zeros(values.shape)
     for number in range(1, DEEP + 1):
         inside = (maps.classes == number) & maps.tissue
@@ -143,7 +157,7 @@ def upper_sds(values: Field, maps: TissueMaps) -> Field:
 
 
 def in_upper_sds(values: Field, scale: Field, maps: TissueMaps) -> Field:
-    """Evidence (already in standard deviations) from the class median of ``scale``, over its upper standard deviation; 0 outside tissue."""
+    """Evidence less the class median of ``scale``, over the upper standard deviation of ``scale``; 0 outside tissue."""
     out = np.zeros(values.shape)
     sds = np.maximum(upper_sds(scale, maps), SMALLEST_EVIDENCE_SD)
     for number in range(1, DEEP + 1):
@@ -167,7 +181,10 @@ def mirrored(values: Field, maps: TissueMaps, reflection: Affine, sigma_mm: floa
 def mid_sagittal_reflection(
     labels: npt.NDArray[np.uint8], names: Mapping[int, str], affine: Affine, min_voxels: int = MIN_CLASS_VOXELS
 ) -> Affine | None:
-    """(4, 4), LPS mm -> LPS mm of the mirror point; from the centres of all regions that exist on both sides. None: no such pair in view."""
+    """(4, 4), LPS mm -> LPS mm of the mirror point, from the centres of all regions that exist on both sides.
+
+    None: no such pair of regions is in view.
+    """
     numbers = {name: label for label, name in names.items()}
     across, middle, weights = [], [], []
     for name, left in numbers.items():

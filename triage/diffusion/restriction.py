@@ -1,7 +1,8 @@
 """Tissue maps of one date (and of the baseline, on the same grid) in, restricted tissue as numbered clusters out.
 
-Restriction is bright on the diffusion-weighted image *and* slow on the ADC map: bright alone is T2 shine-through, slow alone is noise or
-iron. Both are judged against the voxel's own tissue, against the mirror side, and against the baseline; a fixed ADC alone is not used.
+Restriction is bright on the diffusion-weighted image *and* slow on the ADC map: bright alone is T2 shine-through, slow
+alone is noise or iron. Both are compared with the voxel's own tissue, the mirror side and the baseline. A fixed ADC
+alone is not used (docs/method.md, Pattern C).
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class RestrictionLimits:
     mass_symmetric: float = 4.0
     # ADC of a typical lesion as a share of normal; it weighs brightness against slowness
     model_ratio: float = 0.75
-    # largest median ADC of a cluster as a share of its own tissue's or the baseline's; outside cortex also of the mirror
-    # side's. It is read within the final border and almost unsmoothed: smoothing lets a 1 mL patch of 0.75 look like 0.85.
-    # Without a baseline the smoothed seeds must reach it too
+    # largest median ADC of a cluster as a share of its own tissue's or the baseline's; outside cortex also of the
+    # mirror side's. It is read within the final border and almost unsmoothed: smoothing makes a 1 mL patch of 0.75 look
+    # like 0.85. Without a baseline the smoothed seeds must reach it too
     adc_ratio: float = 0.85
     # the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise
     supported: float = 2.0
@@ -94,9 +95,15 @@ class RestrictionLimits:
 
 @dataclass(frozen=True, eq=False)
 class Restriction:
-    """clusters: numbered, 1 the largest; int32 (k, j, i). regions: atlas label of every clustered voxel, else 0. cortical: numbers of those that
-    lie mainly in cortex. zone: where susceptibility hides everything. unmirrored: the sides could not be compared. uncompared: share of the
-    tissue that the baseline does not show (0 without a baseline)."""
+    """Restricted tissue on the DWI grid, arrays (k, j, i).
+
+    clusters: number of the cluster, 1 is the largest, 0 none; int32.
+    regions: atlas label of every clustered voxel, else 0.
+    cortical: numbers of the clusters that lie mainly in cortex.
+    zone: where susceptibility hides everything.
+    unmirrored: the sides could not be compared.
+    uncompared: share of the tissue that the baseline does not show; 0 without a baseline.
+    """
 
     clusters: npt.NDArray[np.int32]
     regions: npt.NDArray[np.uint8]
@@ -108,8 +115,14 @@ class Restriction:
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """Every voxel: evidence against own tissue, the same less what the mirror side shows (None: no mirror side), the rise since the baseline
-    (None: no baseline), and the log ADC ratio to own tissue or, where smaller, to the baseline: smoothed, and hardly smoothed (slow_fine)."""
+    """What is known of every voxel, (k, j, i).
+
+    own: evidence against own tissue.
+    beyond_mirror: the same less what the mirror side shows; None: no mirror side.
+    risen: the rise of the evidence since the baseline; None: no baseline.
+    slow: log ADC ratio to own tissue or, where smaller, to the baseline, smoothed.
+    slow_fine: the same, hardly smoothed.
+    """
 
     own: Field
     beyond_mirror: Field | None
@@ -120,8 +133,11 @@ class _Judged:
 
 @dataclass(frozen=True, eq=False)
 class _Border:
-    """What decides where a cluster ends: log brightness and log ADC against the tissue (since: against the baseline), lightly smoothed, and the
-    standard deviation of that brightness."""
+    """What decides where a cluster ends, (k, j, i).
+
+    bright, slow: log brightness and log ADC, lightly smoothed, against the tissue; against the baseline if ``since``.
+    sds: standard deviation of that brightness.
+    """
 
     bright: Field
     slow: Field
@@ -221,9 +237,8 @@ def _evidence(bright: Field, slow: Field, scale: list[Field], maps: TissueMaps, 
         inside = (maps.classes == number) & maps.tissue
         if inside.sum() < MIN_CLASS_VOXELS:
             continue
-        decay = (
-            maps.images.b_difference * 1e-6 * float(np.median(maps.images.adc[inside]))
-        )  # log signal per unit of ADC ratio
+        # log signal per unit of ADC ratio
+        decay = maps.images.b_difference * 1e-6 * float(np.median(maps.images.adc[inside]))
         b, s = bright[inside], slow[inside]
         explained = np.log(np.clip(1.0 - limits.supported * np.maximum(b, 0.0) / decay, 0.05, 1.0))
         s = np.maximum(s, explained)
@@ -235,7 +250,10 @@ def _evidence(bright: Field, slow: Field, scale: list[Field], maps: TissueMaps, 
 
 
 def _seeds(maps: TissueMaps, judged: _Judged, limits: RestrictionLimits) -> Mask:
-    """Cortex is alike all over and may be judged by itself; capsule and tracts are bright and slow by nature, on both sides."""
+    """Voxels that start a cluster.
+
+    Cortex is alike all over and is judged by itself. Capsule and tracts are bright and slow by nature, on both sides.
+    """
     cortex = maps.classes == CLASSES["cortex"]
     out = (judged.own >= limits.seed) & cortex
     if judged.beyond_mirror is not None:
@@ -273,15 +291,21 @@ def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: Restrictio
 
 
 def _shallow_factor(share: Field, limits: RestrictionLimits, alone: bool) -> Field:
-    """How many times the mass a cluster with this share of its voxels near the rim needs. Without a baseline the demand grows from half of them
-    on: what the rim's distortion brightens there cannot be seen to have been bright before."""
+    """How many times the mass a cluster needs that has this share of its voxels near the rim.
+
+    Without a baseline the demand grows from a half on: the rim's distortion brightens tissue there, and nothing shows
+    that it was bright before.
+    """
     if alone:
         return np.asarray(np.interp(share, (0.5, limits.shallow_share), (1.0, limits.shallow_factor)))
     return np.where(share > limits.shallow_share, limits.shallow_factor, 1.0)
 
 
 def _border(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLimits) -> _Border:
-    """Cortex differs more from place to place than a faint lesion from it, so with a baseline the change alone draws the border."""
+    """The maps that draw the border; with a baseline those of the change alone.
+
+    Cortex differs more from place to place than a faint lesion differs from it.
+    """
 
     def light(of: TissueMaps) -> tuple[Field, Field]:
         return (
@@ -309,8 +333,11 @@ def _centred(change: Field, both: Mask, maps: TissueMaps) -> Field:
 
 
 def _grow(seeds: Mask, border: _Border, judged: _Judged, maps: TissueMaps, limits: RestrictionLimits) -> Mask:
-    """Each seed takes what is about as bright and still slow around it, and the whole must be slow enough: the border lies half-way between
-    lesion and tissue. A border drawn from the change since the baseline also gives back seeds that only smoothing put outside it."""
+    """Each seed takes what is about as bright and still slow around it; the whole must be slow enough.
+
+    The border lies half-way between lesion and tissue. A border drawn from the change since the baseline also drops
+    seeds that only smoothing put outside the lesion.
+    """
     spacing = maps.images.spacing_mm
     numbered, _ = ndi.label(seeds, NEIGHBOURS)
     out = np.zeros_like(seeds)
@@ -339,7 +366,10 @@ def _by_size(mask: Mask) -> npt.NDArray[np.int32]:
 
 
 def _sites(clusters: npt.NDArray[np.int32], maps: TissueMaps) -> tuple[npt.NDArray[np.uint8], tuple[int, ...]]:
-    """The region of each clustered voxel. A cluster mainly in cortex counts there as a whole: atlas and image differ by a millimetre or two."""
+    """The region of each clustered voxel, and the numbers of the cortical clusters.
+
+    A cluster mainly in cortex counts there as a whole: atlas and image differ by a millimetre or two.
+    """
     images = maps.images
     fluid = [label for label, name in images.names.items() if name in CSF]
     solid = (images.labels > 0) & ~np.isin(images.labels, fluid)

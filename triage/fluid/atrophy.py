@@ -25,8 +25,8 @@ class AtrophyLimits:
     """How fluid is counted on a FLAIR."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-    # darker than this share of white matter is fluid; at 0.7 three real scans gave 17 to 22 mL of lateral ventricles where
-    # an independent segmentation gave 20 to 23
+    # darker than this share of white matter is fluid; at 0.7 three real scans gave 17 to 22 mL of lateral ventricles,
+    # an independent segmentation 20 to 23
     fluid_level: float = 0.7
     # ventricles are looked for this far around the atlas's, which follow large ones only in part
     reach_mm: float = 8.0
@@ -45,7 +45,11 @@ class AtrophyLimits:
 def fluid_shares(
     flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], limits: AtrophyLimits
 ) -> Found:
-    """Fluid over the space inside the skull, percent. labels, brain: uint8, one cubic grid in the scan's space (LPS mm)."""
+    """Fluid over the space inside the skull, percent.
+
+    Args:
+        labels, brain: uint8, one cubic grid in the scan's space (LPS mm).
+    """
     image = sitk.GetArrayFromImage(resample(to_sitk(flair), to_sitk(labels, sitk.sitkUInt8)))
     inside = brain.voxels > 0
     white = mask_of(labels.voxels, names, WHITE) & (image > 0)

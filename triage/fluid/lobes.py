@@ -1,6 +1,7 @@
-"""Shares of fluid at both dates in, the volume change of each lobe's cortex out: what a lobe loses, the sulci beside it gain.
+"""Shares of fluid at both dates in, the volume change of each lobe's cortex out.
 
-All arrays lie on the half-way grid, shape (k, j, i). A deformation cannot do this: gyri are thinner than its neighbourhood.
+What a lobe loses, the sulci beside it gain. A deformation cannot measure this: gyri are thinner than its neighbourhood.
+All arrays lie on the half-way grid, shape (k, j, i).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def lobe_names(names: Mapping[int, str]) -> tuple[str, ...]:
 def lobes_on(
     labels: npt.NDArray[Any], names: Mapping[int, str], surface: Mask, spacing_mm: float, limits: LobeLimits
 ) -> dict[str, tuple[Mask, Mask]]:
-    """Of each lobe its cortex, and the place where its fluid is looked for: the part of ``surface`` nearest to it within reach."""
+    """Each lobe's cortex, and where its fluid is looked for: the part of ``surface`` nearest to it within reach."""
     cortex = np.isin(labels, [label for label, name in names.items() if name.startswith("cortex_")])
     if not cortex.any():
         return {}
@@ -73,7 +74,7 @@ def lobe_change(
     level: float,
     contrast: float,
 ) -> LobeChange | None:
-    """One lobe by one contrast; None: too little of it was looked at.
+    """One lobe by one contrast; None: too little of it was in view.
 
     Args:
         shares: of fluid, baseline and follow-up, 0..1; where: what was looked at; lobe: as ``lobes_on`` gives it.

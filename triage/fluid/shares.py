@@ -70,7 +70,7 @@ class Shares:
 
 
 def compartments(grid: Grid, limits: FluidLimits) -> Compartments:
-    """Every voxel of the brain belongs to the nearest fluid of the atlas, so misplacement by a millimetre does no harm."""
+    """Every voxel of the brain belongs to the nearest fluid of the atlas: a misplacement of 1 mm does no harm."""
     labels, names = grid.labels, grid.names
     cortical = tuple(n for n in names.values() if n.startswith("cortex"))
     seeds = np.zeros(labels.shape, dtype=np.uint8)

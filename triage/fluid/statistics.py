@@ -1,4 +1,4 @@
-"""Arithmetic of the fluid figures: the commonest level of an image, the spread over blocks, several contrasts' answers as one."""
+"""Arithmetic of the fluid figures: the commonest level, the spread over blocks, several contrasts' answers as one."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ def jackknife(base: Array, change: Array) -> float:
 
 
 def weighted(answers: list[tuple[float, float]]) -> tuple[float, float]:
-    """(value, sd) pairs -> weighted mean and its sd, multiplied by the Birge ratio where the answers contradict each other; never below the
-    smallest sd divided by the root of their number."""
+    """(value, sd) pairs -> weighted mean and its sd.
+
+    The sd is multiplied by the Birge ratio where the answers contradict each other. It is never below the
+    smallest sd divided by the root of their number.
+    """
     values, sds = np.array(answers).T
     weight = 1.0 / np.maximum(sds, 1e-6) ** 2
     mean = float((weight * values).sum() / weight.sum())

@@ -1,4 +1,4 @@
-"""One scan before treatment in, the report of what is already abnormal in it out: lesion load and sites, atrophy, prior injury."""
+"""One FLAIR before treatment in; old lesions, cavities and their volumes out."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class BurdenLimits:
     cavity_ml: float = 0.3
     # tissue is deep this far from the atlas's fluid and from the surface; fluid there is a cavity
     cavity_depth_mm: float = 4.0
-    # the brightest white matter of healthy people lies this close to the ventricles; a cluster that reaches no further is
-    # not counted
+    # the brightest white matter of healthy people lies this close to the ventricles; a cluster that reaches no further
+    # is not counted
     rim_mm: float = 3.0
     # more fluid than this where the atlas has deep tissue means that the atlas lies wrong: seven real scans had 0 to
     # 0.8 %; with the atlas moved by 20 mm or mirrored top to bottom 7 to 18 %
@@ -55,10 +55,14 @@ class BurdenLimits:
 
 
 def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, str], limits: BurdenLimits) -> Found:
-    """Chronic change of one FLAIR. labels, brain: uint8, any grid in the same space (LPS mm).
+    """Chronic change of one FLAIR.
 
-    The mask ``chronic_lesions`` (uint8: 1 lesion, 2 cavity) lies on the label grid and is kept with the prepared baseline: new lesions are
-    judged against it.
+    Args:
+        labels: atlas regions, uint8, any grid in the scan's space (LPS mm).
+
+    Returns:
+        Figures, and the mask ``chronic_lesions`` (uint8: 1 lesion, 2 cavity) on the label grid. The mask is kept with
+        the prepared baseline: new lesions are judged against it.
     """
     grid = to_sitk(labels)
     image = np.asarray(sitk.GetArrayFromImage(resample(to_sitk(flair), grid)), dtype=np.float32)
@@ -70,7 +74,8 @@ def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, st
     spacing = np.array(labels.spacing_mm[::-1])
     dark = _dark_percent(level, image > 0, labels.voxels, names, spacing, limits)
     if dark > limits.misfit_percent:
-        reason = f"atlas_misfit: {dark:.0f} % of deep tissue is as dark as fluid; the atlas lies wrong or a cavity is very large"
+        dark_words = f"{dark:.0f} % of deep tissue is as dark as fluid"
+        reason = f"atlas_misfit: {dark_words}; the atlas lies wrong or a cavity is very large"
         return Found(tuple(not_measured("brain", name, unit, reason) for name, unit in QUANTITIES))
     lesions = _lesions(level, labels.voxels, names, spacing, limits, labels.voxel_volume_ml)
     cavities = _cavities(level, labels.voxels, names, spacing, limits, labels.voxel_volume_ml)

@@ -1,4 +1,4 @@
-"""A map of change in, compact places that stand out of it: each by its own peak, also when weaker ground connects them. Pure arithmetic."""
+"""A map of change in, clusters that stand out by their own peak out, even where weaker ground connects them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ TOP_VOXELS = 8  # the peak of a cluster is the mean of its strongest (0.027 mL a
 
 
 def standing_out(strength: Floats, where: Mask, seeds: Mask, low: float, share: float) -> Iterator[tuple[Box, Mask]]:
-    """Clusters that hold a seed: voxels of ``where`` (face neighbours) above ``low`` and above ``share`` of the cluster's own peak.
+    """Clusters that hold a seed: voxels of ``where`` (face neighbours) above ``low`` and ``share`` of their own peak.
 
-    What a strong place leaves of the ground around it is looked at again: a weak lesion that touches a bright vessel has a peak of its own.
+    What a strong place leaves of the ground around it is examined again: a weak lesion that touches a bright vessel has
+    a peak of its own.
 
     Args:
         strength, where, seeds: (k, j, i) on one grid; seeds outside ``where`` do not count.
@@ -60,6 +61,6 @@ def thickness_mm(one: Mask, spacing_mm: float) -> float:
 
 
 def compactness(one: Mask, spacing_mm: float) -> float:
-    """Thickness over the diameter of a ball of the same volume: about 0.7 for a ball on a grid, less for what is flat or long."""
+    """Thickness over the diameter of a ball of the same volume: about 0.7 for a ball on a grid, less if flat."""
     ball_mm = 2 * (float(one.sum()) * spacing_mm**3 * 0.75 / np.pi) ** (1 / 3)
     return thickness_mm(one, spacing_mm) / ball_mm if ball_mm else 0.0

@@ -1,8 +1,9 @@
-"""T1 before and after contrast of one session in, enhancing tissue out (vessels, plexus, sinuses and meninges left out).
+"""T1 before and after contrast of one session in, enhancing tissue out, without vessels, plexus, sinuses, meninges.
 
-Both series are aligned with each other, brought to the same resolution and one scale (white matter, cortex and a smooth field, as for FLAIR).
-What enhances in everybody is told by where it is, how thick it is and what it was before: vessels are thin, plexus lies in the ventricles,
-sinuses, meninges and pituitary at the border of the brain, and vessels in sulci were dark before contrast.
+Both series are aligned with each other and brought to the same resolution and one scale (white matter, cortex and a
+smooth field, as for FLAIR). Place, thickness and signal before contrast tell what enhances in everybody: vessels are
+thin; plexus lies in the ventricles; sinuses, meninges and pituitary lie at the border of the brain; vessels in sulci
+were dark before contrast.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ ALONE_SPACING_MM = 1.5
 SMOOTHING = 0.6  # voxels, of the difference of two pairs: four interpolated images
 UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 QUANTITIES = (("enhancing_volume_ml", "mL"), ("enhancing_lesion_count", "1"))
-# regions that cross the midline: there a place at the midline is tissue; elsewhere it is falx, pericallosal vessels or deep veins
+# regions that cross the midline: there a place at the midline is tissue; elsewhere it is falx, pericallosal vessels or
+# deep veins
 ACROSS = (*BRAIN_STEM, "corpus_callosum", "cerebellum")
 MIN_WHITE_VOXELS = 2000
 LOWEST_LEVEL, HIGHEST_LEVEL, LEVEL_STEP, MIN_LEVEL_VOXELS = 0.3, 1.4, 0.05, 500  # of white matter before contrast
@@ -81,7 +83,10 @@ class EnhancementLimits:
 
 @dataclass(frozen=True, eq=False)
 class Enhancement:
-    """clusters: label of each enhancing cluster on the grid asked for, uint8 (k, j, i), None when not measured; then ``reason`` says why."""
+    """Enhancing clusters on the grid asked for.
+
+    clusters: number of the cluster, uint8 (k, j, i); None: not measured, and ``reason`` says why.
+    """
 
     clusters: npt.NDArray[np.uint8] | None
     voxel_ml: float
@@ -93,7 +98,11 @@ class Enhancement:
         return None if self.clusters is None else np.asarray(self.clusters > 0)
 
     def found(self, grid_in_followup: Affine) -> Found:
-        """Figures, and the mask ``enhancing`` (label = number, 1 is the largest). grid_in_followup: (4, 4), voxel index (i, j, k) -> LPS mm."""
+        """Figures, and the mask ``enhancing`` (label = number, 1 is the largest).
+
+        Args:
+            grid_in_followup: (4, 4), voxel index (i, j, k) -> LPS mm of the follow-up.
+        """
         if self.clusters is None:
             return Found(tuple(not_measured("brain", name, unit, self.reason or "") for name, unit in QUANTITIES))
         values = (float((self.clusters > 0).sum()) * self.voxel_ml, float(self.clusters.max(initial=0)))
@@ -105,7 +114,10 @@ class Enhancement:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A cubic grid with regions, where enhancement is measured. labels: (k, j, i) on ``image``; to_flair: its points -> the session's FLAIR points."""
+    """A cubic grid with regions, where enhancement is measured.
+
+    labels: uint8 (k, j, i) on ``image``. to_flair: (4, 4), its points -> the session's FLAIR points, LPS mm.
+    """
 
     image: sitk.Image
     labels: npt.NDArray[np.uint8]
@@ -165,7 +177,7 @@ def _has_pair(session: Session) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Uptake:
-    """rise: log(after / before) on one scale, (k, j, i). level: signal before, over white matter. seen: both have data."""
+    """rise: log(after / before) on one scale, (k, j, i). level: before, over white matter. seen: both have data."""
 
     rise: Floats
     level: Floats
@@ -198,7 +210,7 @@ def _uptake(place: Place, session: Session) -> _Uptake | None:
 
 
 def _usual(rise: Floats, level: npt.NDArray[Any], brain: Mask) -> Floats:
-    """What tissue of each level before contrast does in this pair: the median of ``rise``, carried back to every voxel, (k, j, i).
+    """The usual rise of tissue of each level before contrast: the median of ``rise``, for every voxel, (k, j, i).
 
     The two series are often of two sequences, with another contrast between fluid, grey and white matter.
     """
@@ -214,7 +226,10 @@ def _usual(rise: Floats, level: npt.NDArray[Any], brain: Mask) -> Floats:
 def _clusters(
     place: Place, now: _Uptake, before: _Uptake | None, limits: EnhancementLimits, *, alone: bool
 ) -> npt.NDArray[np.uint8]:
-    """With the baseline's own pair, what rises more than it did there: texture, vessels and meninges cancel, and what is left is noise."""
+    """Numbered clusters; with the baseline's own pair, of what rises more than it did there.
+
+    Texture, vessels and meninges then cancel, and what is left is noise.
+    """
     spacing = place.spacing_mm
     usable = _usable(place, now, limits)
     usual = np.zeros_like(now.rise) if before is None else np.where(before.seen, before.rise, 0.0)

@@ -1,6 +1,6 @@
 """Measurements in, plain sentences about what else could look like this out. None of them lowers a priority.
 
-Signs after clinical.md (look-alikes); each sentence names the figures that made it. A last sentence says what was not examined.
+The signs are in docs/method.md, Look-alikes; each sentence names the figures that made it. A last sentence says what was not examined.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FLAIR = "flair_change_percent"
 
 @dataclass(frozen=True)
 class LookAlikeLimits:
-    """When a sign counts as measured; percent FLAIR change unless named otherwise. Starting values (mark S of clinical.md).
+    """When a sign counts as measured; percent FLAIR change unless named otherwise. Starting values (docs/method.md, Look-alikes).
 
     rise: a part of a region rises. apart: and its counterpart by this much less. posterior_share: raised white matter behind over that in
     front. adc_low_um2_s: restricted deep grey or white matter (hypoxic injury is counted below 650; normal deep grey 750, white 700, AJNR

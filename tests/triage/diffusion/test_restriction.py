@@ -40,8 +40,9 @@ def a_session(
     keep: str = "dab",
     texture: float = 0.05,
 ) -> Session:
-    """A toy study. Inside the patches the ADC is ``ratio`` of its tissue's and the signal without weighting ``shine`` times as bright.
+    """A toy study.
 
+    ratio: ADC inside the patches, of their tissue's. shine: factor on the signal without weighting there.
     keep: of d(wi), a(dc) and b(0), what the study holds.
     """
     labels, rng = toy_labels(SIZE), np.random.default_rng(seed)
@@ -270,7 +271,7 @@ def test_what_lies_along_the_rim_needs_more_mass(share: float, alone: bool, fact
 
 @pytest.mark.parametrize("patches", [(LEFT_CORTEX,), ()], ids=["a patch there", "noop: nothing there"])
 def test_what_the_baseline_does_not_show_is_judged_without_it(patches: tuple[Patch, ...]) -> None:
-    """A baseline whose diffusion images end before the left side can say nothing about it, least of all that nothing is new."""
+    """A baseline whose diffusion images end before the left side cannot say that nothing is new there."""
     before = a_session(seed=2)
     cut = {kind: replace(v, voxels=np.where(np.arange(SIZE) < 34, v.voxels, 0)) for kind, v in before.volumes.items()}
     found = found_in(a_session(*patches), replace(before, volumes=cut))

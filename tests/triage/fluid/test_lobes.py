@@ -1,4 +1,4 @@
-"""Cortex lost in one lobe is found in that lobe, as a percentage of it; nothing lost is nothing; out of view is not measured."""
+"""Cortex lost in one lobe is found there, as a percentage; nothing lost is nothing; out of view is not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clusters stand out by their own peak: a weak place beside a strong one is its own, the slope of the strong one is not."""
+"""A weak place beside a strong one is a cluster of its own; the slope of the strong one is not."""
 
 from __future__ import annotations
 

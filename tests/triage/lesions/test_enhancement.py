@@ -1,4 +1,4 @@
-"""Enhancement from T1 before and after contrast: what is thick and in tissue is found; what enhances in everybody is not."""
+"""Enhancement from T1 before and after contrast: thick places in tissue are found; vessels and the like are not."""
 
 from __future__ import annotations
 

@@ -3,9 +3,10 @@
     python -m bench.door_size [--repeats 7]
     python -m bench.door_size --other ../before --other-module listener.door,listener.scp
 
-Import time: a fresh interpreter loads the program of the receiving process and what that imports later. Memory: `icansee listener` with default settings,
-some seconds after it began to listen. RSS counts shared pages in full, PSS divides them among the processes that share them.
-A tree is a checkout with its own environment (.venv). Prints medians, and this tree over the other one.
+Import time: a fresh interpreter loads the program of the receiving process and what that imports later. Memory:
+`icansee listener` with default settings, some seconds after it began to listen. RSS counts shared pages in full, PSS
+divides them among the processes that share them. A tree is a checkout with its own environment (.venv). Prints medians,
+and this tree over the other one.
 """
 
 from __future__ import annotations

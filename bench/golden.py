@@ -4,9 +4,9 @@
     python -m bench.golden --against before.json                     # this tree; exit code 1 when anything differs
     python -m bench.golden --against before.json --patterns A,B --protocols 2d
 
-A tree is a checkout with its own environment (.venv). Every document of the tree is made with one thread, so that it is the
-same, bit for bit, each time on one machine. Timings and versions are left out of the comparison. The patients are simulated once
-by this tree and kept in --patients.
+A tree is a checkout with its own environment (.venv). Every document of the tree is made with one thread, so that it is
+the same, bit for bit, each time on one machine. Timings and versions are left out of the comparison. The patients are
+simulated once by this tree and kept in --patients.
 """
 
 from __future__ import annotations

@@ -199,12 +199,14 @@ def segmented_case(name: str) -> StudyImages:
 
 
 def region_dice(name: str, *, with_t1: bool = True) -> dict[str, float]:
-    """Dice of thalami and brain stem against SAMSEG, on the scan's own grid; raw, and (``... common``) on the common extent.
+    """Dice of thalami and brain stem against SAMSEG, on the scan's own grid; raw, and (``... common``) on the common
+    extent.
 
-    SAMSEG follows FreeSurfer, whose borders differ from the anatomical ones of our atlas: cerebral crura, substantia nigra and red nucleus
-    (midbrain in ours and in the Allen reference), and what lies below the thalamus, are its "ventral DC" (28, 60); its cerebellar white
-    matter (7, 46) reaches medially into the pons. The common extent leaves out the voxels of those four labels. It flatters a little: a
-    region of ours that was placed into them by mistake is not counted either.
+    SAMSEG follows FreeSurfer, whose borders differ from the anatomical ones of our atlas: cerebral crura, substantia
+    nigra and red nucleus (midbrain in ours and in the Allen reference), and what lies below the thalamus, are its
+    "ventral DC" (28, 60); its cerebellar white matter (7, 46) reaches medially into the pons. The common extent leaves
+    out the voxels of those four labels. It flatters a little: a region of ours that was placed into them by mistake is
+    not counted either.
     """
     import atlas
 
@@ -223,7 +225,8 @@ def region_dice(name: str, *, with_t1: bool = True) -> dict[str, float]:
 
 
 def _agreement(ours: Any, theirs: Any, numbers: Mapping[str, int]) -> dict[str, float]:
-    """Dice of the three regions; ours by ``numbers`` (region -> label), theirs in FreeSurfer numbers, both (k, j, i)."""
+    """Dice of the three regions; ours by ``numbers`` (region -> label), theirs in FreeSurfer numbers, both (k, j,
+    i)."""
     out = {region: dice(ours == numbers[region], theirs == label) for region, label in SAMSEG_THALAMI.items()}
     stem = np.isin(ours, [numbers[region] for region in BRAIN_STEM])
     return out | {"brain_stem": dice(stem, theirs == SAMSEG_BRAIN_STEM)}

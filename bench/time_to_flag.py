@@ -7,8 +7,8 @@ worker process). Each repeat is another synthetic patient: the baseline is sent 
 FLAIR series first, the rest right behind it on the same association, as a scanner or PACS would. "First look" is the
 first stored decision, "full" the stored full assessment; the index is asked every 50 ms.
 
-``--other`` also starts a node of another checkout with its own environment (.venv). Both get the same patients in turn, and
-the medians of the ratios within a patient are printed. Progress goes to stderr.
+``--other`` also starts a node of another checkout with its own environment (.venv). Both get the same patients in turn,
+and the medians of the ratios within a patient are printed. Progress goes to stderr.
 """
 
 from __future__ import annotations

@@ -63,8 +63,10 @@ def a_measurement(
 
 
 def figures(quantity: str = "flair_change_percent", **values: float | None) -> tuple[Measurement, ...]:
-    """One figure per region, e.g. ``figures(pons=12.0)``; the name before ``__both`` stands for both sides; a later name
-    overrides an earlier one."""
+    """One figure per region, e.g.
+
+    ``figures(pons=12.0)``; the name before ``__both`` stands for both sides; a later name overrides an earlier one.
+    """
     found: dict[str, float | None] = {}
     for name, value in values.items():
         stem = name.removesuffix("__both")

@@ -2,10 +2,11 @@
 
     python -m bench.accuracy                       # a few cases of the test split, about five minutes on two cores
     python -m bench.accuracy --cases all           # all of them, about 25 minutes; writes docs/accuracy.md
-    python -m bench.accuracy --cases all --calibrate   # the calibration split: proposes limits from pairs without change
+    python -m bench.accuracy --cases all --calibrate   # the calibration split: limits from pairs without change
     python -m bench.accuracy --report-only         # tables and plots again from the records of the last run
 
-Real scans are read from ICANSEE_SHARED (default: ../shared beside the project). Heads and seeds of the two splits never overlap.
+Real scans are read from ICANSEE_SHARED (default: ../shared beside the project). Heads and seeds of the two splits never
+overlap.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def by_head(wanted: Sequence[Case]) -> list[list[Case]]:
 
 
 def work(job: tuple[list[Case], Path, Any]) -> None:
-    """One worker's share: the cases of one baseline, each record put on the queue; a fault of the bench is a record too."""
+    """One worker's share: puts a record of each case of one baseline on the queue, also when the bench itself fails."""
     import SimpleITK as sitk
 
     from bench.accuracy.run import run
@@ -71,7 +72,10 @@ def records(wanted: Sequence[Case], jobs: int, folder: Path) -> Iterator[dict[st
 
 
 def collect(wanted: Sequence[Case], jobs: int, out: Path, *, resume: bool) -> list[dict[str, Any]]:
-    """Run with a progress bar; the records are also kept in ``records.jsonl``. resume: what is kept there already is not run again."""
+    """Run with a progress bar; the records are also kept in ``records.jsonl``.
+
+    resume: what is kept there already is not run again.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -113,7 +117,7 @@ def read_records(out: Path) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit 0 when the run ended (whatever the figures), 2 when data are missing or a case failed in the bench itself."""
+    """Exit code 0 when the run ended, whatever the figures; 2 when data are missing or the bench itself failed."""
     parser = argparse.ArgumentParser(prog="bench.accuracy", description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--cases", choices=("quick", "all"), default="quick")
     parser.add_argument("--patterns", default="A,B,C,D", help="letters, separated by commas")

@@ -1,4 +1,4 @@
-"""A baseline of the bench in, the engine's prepared baseline out; with the settings and dates that all benches share."""
+"""A baseline of the bench in, the engine's prepared baseline out. Settings and dates that all benches share."""
 
 from __future__ import annotations
 

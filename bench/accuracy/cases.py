@@ -1,4 +1,4 @@
-"""Which cases are run: lists of frozen values, each with its head, its seed and what is done to it. Nothing is computed here."""
+"""The list of cases: each names its head, its seed and the change that is made. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ VENDORS = ("siemens", "ge", "philips")
 
 @dataclass(frozen=True)
 class Case:
-    """One follow-up. kind: "no_change", "A" to "D", "pair" (two real dates), "gate" (a fault that must be refused), "regions" or "infarct".
+    """One follow-up.
 
-    protocol: "same" or "different" acquisition of the two dates. strength: of the change, percent. option: which fault, site or date.
+    kind: "no_change", "A" to "D", "pair" (two real dates), "gate" (a fault that must be refused), "regions", "infarct".
+    protocol: "same" or "different" acquisition of the two dates. strength: of the change, percent.
+    option: which fault, site or date.
     """
 
     kind: str
@@ -44,7 +46,10 @@ class Case:
 
 
 def bases(split: str) -> tuple[Base, ...]:
-    """The baselines of a split: real scans as they are, 3-D ones also as a thick stack, simulated ones in turn by vendor and 2-D/3-D."""
+    """The baselines of a split.
+
+    Real scans as they are, 3-D ones also as a thick stack; simulated ones in turn by vendor and 2-D/3-D.
+    """
     real: list[Base] = []
     for head in REAL:
         if head.split == split:
@@ -162,7 +167,10 @@ def _contrasts() -> Iterator[Case]:
 
 
 def cases(size: str, split: str, kinds: str) -> tuple[Case, ...]:
-    """The run. size: "quick" or "all"; kinds: letters of patterns; no-change pairs, real pairs and gates always run (test split)."""
+    """All cases of a run. size: "quick" or "all"; kinds: letters of patterns.
+
+    Pairs without a change always run; real pairs and gates run in the test split.
+    """
     found: list[Case] = []
     found += no_change(split, 2)
     if "A" in kinds:

@@ -1,6 +1,9 @@
-"""A scan in, the same head scanned again out: other pose, grid, contrast, field and noise; with a known change or a known fault. Pure.
+"""A scan in, the same head scanned again out, with a known change or a known fault. Pure.
 
-Frames: LPS mm. ``Rescan.pose`` takes points of the head in the first scan to where the scanner finds them at the second.
+The second scan has another pose, grid, contrast, field and noise.
+
+Frames: LPS mm. ``Rescan.pose`` takes points of the head in the first scan to where the scanner finds them at the
+second.
 """
 
 from __future__ import annotations
@@ -36,10 +39,10 @@ DEFORMATION_MM = 2.0
 class Rescan:
     """How a head is scanned again.
 
-    pose: (4, 4) LPS mm, first scan -> second scan. follow: share of the head's tilt that the stack follows. spacing_mm: (i, j, k) of the
-    new stack, None: as before. offset: shift of the stack in voxels (i, j, k). gamma: exponent of the contrast curve, white matter fixed.
-    field: (10,) log differential receive field over (x, y, z, x2, y2, z2, xy, xz, yz, z3) in units of 100 mm. snr: white matter over the
-    noise of one channel. gain: overall scale.
+    pose: (4, 4) LPS mm, first scan -> second scan. follow: share of the head's tilt that the stack follows. spacing_mm:
+    (i, j, k) of the new stack, None: as before. offset: shift of the stack in voxels (i, j, k). gamma: exponent of the
+    contrast curve, white matter fixed. field: (10,) log differential receive field over (x, y, z, x2, y2, z2, xy, xz,
+    yz, z3) in units of 100 mm. snr: white matter over the noise of one channel. gain: overall scale.
     """
 
     seed: int
@@ -68,7 +71,10 @@ def random_rescan(
     most_deg: float = 6.0,
     most_mm: float = 10.0,
 ) -> Rescan:
-    """Everything drawn from the seed. drift: size of the field difference (simulation: 0.15 the same scanner, 0.8 another one)."""
+    """Everything drawn from the seed.
+
+    drift: size of the field difference (simulation: 0.15 the same scanner, 0.8 another one).
+    """
     rng = rng_for(seed, "rescan")
     axis = rng.normal(0, 1, 3) * (1.3, 0.8, 0.9)  # nodding mostly
     turn = Rotation.from_rotvec(axis / np.linalg.norm(axis) * np.deg2rad(rng.uniform(1.0, most_deg))).as_matrix()
@@ -101,7 +107,8 @@ def rescanned(
     """The volume as the second scan shows it.
 
     Args:
-        white_level: intensity of white matter, sets the noise; None: no contrast curve, field or noise (maps, masks of the truth).
+        white_level: intensity of white matter, sets the noise; None: no contrast curve, field or noise (maps, masks of
+        the truth).
         swelling: pull field in the frame of the first scan, follow-up head -> baseline head.
         stream: name of the series, so that each has its own noise.
     """
@@ -201,7 +208,8 @@ def swelling_of(
 ) -> tuple[Displacement, dict[str, float]]:
     """A smooth pull field that enlarges each growing region by ``percent``, and how much each really grows, percent.
 
-    Fluid near the regions gives way. Masks (k, j, i) on ``image_grid``; the field lies on an axis-aligned 2 mm grid in the same space.
+    Fluid near the regions gives way. Masks (k, j, i) on ``image_grid``; the field lies on an axis-aligned 2 mm grid in
+    the same space.
     """
     everything = fluid | np.any(list(growing.values()), axis=0)
     grid = box_about(image_grid, everything)
@@ -262,7 +270,7 @@ def scaled(volume: Volume, factors: tuple[float, float, float]) -> Volume:
 
 
 def flipped(volume: Volume, axis: int) -> Volume:
-    """Voxels in reverse order along array axis 0 (slices), 1 (rows) or 2 (columns), the header as before: a mirrored head."""
+    """A mirrored head: voxels reversed along array axis 0 (slices), 1 (rows) or 2 (columns), the header as before."""
     return Volume(np.ascontiguousarray(np.flip(volume.voxels, axis)), volume.affine)
 
 
@@ -278,7 +286,7 @@ def cut(volume: Volume, axis: int, keep: tuple[float, float]) -> Volume:
 
 
 def ghosted(volume: Volume, seed: int, *, amplitude_mm: float, slice_shift_mm: float) -> Volume:
-    """Heavy motion: the head swings along the phase direction (rows) while k-space is read, and jumps between slices."""
+    """Heavy motion: the head swings along the rows (phase direction) during readout, and jumps between slices."""
     rng = rng_for(seed, "motion")
     voxels, dj = volume.voxels.astype(np.float64), volume.spacing_mm[1]
     n = voxels.shape[1]

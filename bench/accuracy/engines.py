@@ -1,13 +1,14 @@
-"""Other registration engines beside ours, on the same real scans: rigid pairs, and the atlas on scans with a SAMSEG segmentation.
+"""Other registration engines beside ours on the same real scans: rigid pairs, and the atlas against SAMSEG.
 
     python -m venv engines && engines/bin/pip install . -r bench/engines.txt
     engines/bin/python -m bench.accuracy.engines [--only greedy,ants,elastix] [--threads 2]
 
-Rigid: follow-up FLAIR to baseline FLAIR of the two real pairs, each engine with its usual multi-resolution settings and mutual information,
-started from the identity of the headers; error against the publishers' transforms over the brain. Regions: the template FLAIR to the scan,
-started for every engine from *our* affine, then the engine's usual deformation (greedy: local correlation; ANTs: SyN and elastix: B-spline
-of 20 mm, both by mutual information); Dice of the carried labels against SAMSEG on the scan's own grid. Ours is measured without the T1 here, so that
-all engines see the same images. Seconds are of the registration alone.
+Rigid: follow-up FLAIR to baseline FLAIR of the two real pairs, each engine with its usual multi-resolution settings and
+mutual information, started from the identity of the headers; error against the publishers' transforms over the brain.
+Regions: the template FLAIR to the scan, started for every engine from *our* affine, then the engine's usual deformation
+(greedy: local correlation; ANTs: SyN and elastix: B-spline of 20 mm, both by mutual information); Dice of the carried
+labels against SAMSEG on the scan's own grid. Ours is measured without the T1 here, so that all engines see the same
+images. Seconds are of the registration alone.
 """
 
 from __future__ import annotations

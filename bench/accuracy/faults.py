@@ -66,15 +66,16 @@ def _with_fault(flair: Volume, group: str, fault: str, seed: int) -> Volume:
     left = flair.affine[0, across] > 0  # LPS: x grows to the left
     back = flair.affine[1, ahead] > 0
     axis, low, high, forward = {
-        "no_top": (slices, 0.0, 0.7, up), "no_bottom": (slices, 0.4, 1.0, up), "upper_half": (slices, 0.55, 1.0, up),
-        "lower_half": (slices, 0.0, 0.5, up), "left_half": (across, 0.5, 1.0, left), "right_half": (across, 0.0, 0.5, left),
+        "no_top": (slices, 0.0, 0.7, up), "no_bottom": (slices, 0.4, 1.0, up),
+        "upper_half": (slices, 0.55, 1.0, up), "lower_half": (slices, 0.0, 0.5, up),
+        "left_half": (across, 0.5, 1.0, left), "right_half": (across, 0.0, 0.5, left),
         "no_front": (ahead, 0.4, 1.0, back),
     }[fault]  # fmt: skip
     return cut(flair, 2 - axis, (low, high) if forward else (1 - high, 1 - low))
 
 
 def registration_from_afar(case: Case, made: Made, before: PreparedBaseline) -> dict[str, Any]:
-    """The registration from a start 25 to 60 degrees and 30 to 60 mm away from the truth; wrong ends must be refused."""
+    """Registers from a start 25 to 60 degrees and 30 to 60 mm off the truth; a wrong result must be refused."""
     assert made.to_baseline is not None
     rng = rng_for(case.seed, "start")
     axis = rng.normal(0, 1, 3)

@@ -1,4 +1,4 @@
-"""Counts and scores in, the figures of the tables out: intervals, ROC, smallest change, lesion matching. Pure arithmetic."""
+"""Counts and scores in, the figures of the tables out: intervals, ROC, smallest change, lesion matching."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def rate(answers: Sequence[bool]) -> Rate:
 def smallest_change(found: Mapping[float, Rate], wanted: float = 0.95) -> float | None:
     """Strength from which on the share found stays at or above ``wanted``; None when even the strongest stays below.
 
-    Between the last strength below and the first one above, a straight line; the shares are first made to rise with the strength
-    (each is at most the smallest of all stronger ones), so that a lucky weak case does not count.
+    Between the last strength below and the first one above, a straight line; the shares are first made to rise with the
+    strength (each is at most the smallest of all stronger ones), so that a lucky weak case does not count.
     """
     strengths = sorted(s for s, r in found.items() if r.total)
     if not strengths:
@@ -85,7 +85,10 @@ def area_under(negatives: Sequence[float], positives: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class LesionScore:
-    """Lesion-wise agreement of one scan. found, missed: lesions of the truth; false: detections that touch none; dice: of the masks."""
+    """Lesion-wise agreement of one scan.
+
+    found, missed: lesions of the truth; false: detections that touch none; dice: of the masks.
+    """
 
     found: int
     missed: int
@@ -104,8 +107,8 @@ def match_lesions(
 ) -> LesionScore:
     """Connected components against connected components (26 neighbours).
 
-    A lesion of the truth of at least ``smallest_ml`` is found when detections cover ``share`` of it; a detection is false when it
-    touches no lesion of the truth, however small. Both masks (k, j, i) on one grid.
+    A lesion of the truth of at least ``smallest_ml`` is found when detections cover ``share`` of it; a detection is
+    false when it touches no lesion of the truth, however small. Both masks (k, j, i) on one grid.
     """
     true_mask, found_mask = np.asarray(truth) > 0, np.asarray(detected) > 0
     around = np.ones((3, 3, 3), dtype=bool)
@@ -126,8 +129,8 @@ def dice(one: Mask, other: Mask) -> float:
 
 
 def proposed_limit(no_change: Sequence[float], *, quantile: float = 0.98, margin: float = 1.15) -> float:
-    """A limit from figures of pairs without the change: the upper ``quantile`` (larger of the empirical one and that of a normal
-    distribution with the same median and robust spread) times ``margin``. nan for fewer than five figures."""
+    """A limit from figures of pairs without the change: the upper ``quantile`` (larger of the empirical one and that of
+    a normal distribution with the same median and robust spread) times ``margin``. nan for fewer than five figures."""
     values = np.asarray([v for v in no_change if np.isfinite(v)], dtype=np.float64)
     if values.size < 5:
         return float("nan")

@@ -1,4 +1,7 @@
-"""The heads of the bench and their split: a name in, the images of its baseline out. Calibration and test share no head and no seed."""
+"""A name of a head in, the images of its baseline out; with the split of heads into calibration and test.
+
+Calibration and test share no head and no seed.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ NOON = datetime(2024, 2, 23, 12)  # noqa: DTZ001 - DICOM times have no zone
 class Head:
     """One person. patient: who it is (two dates of one person are one patient); split: "test" or "calibration".
 
-    files: kind -> path below the data folder; empty: simulated from ``seed``. segmentation: of SAMSEG, where there is one.
+    files: kind -> path below the data folder; empty: simulated from ``seed``. segmentation: of SAMSEG, where there is
+    one.
     """
 
     name: str
@@ -61,10 +65,13 @@ REAL = (
     Head("flair_3d", "flair_3d", "test", {F: "flair_3d/flair.nii.gz"}, segmentation="flair_3d"),
     Head("isbi02", "isbi02", "test", {F: "isbi/training02_01_flair.nii.gz"}),
     Head("open_ms01a", "open_ms01", "test", _open_ms("patient01", 1, _THREE)),
-    Head("open_ms01b", "open_ms01", "test", _open_ms("patient01", 2, _THREE), segmentation="open_ms_patient01_study2_FLAIR"),
+    Head("open_ms01b", "open_ms01", "test", _open_ms("patient01", 2, _THREE),
+         segmentation="open_ms_patient01_study2_FLAIR"),
     Head("open_ms03a", "open_ms03", "test", _open_ms("patient03", 1, _TWO)),
-    Head("open_ms03b", "open_ms03", "test", _open_ms("patient03", 2, _THREE), segmentation="open_ms_patient03_study2_FLAIR"),
-    Head("isles22", "isles22", "test", {k: f"isles22/case0009/{n}.nii.gz" for k, n in ((F, "flair"), (DWI, "dwi"), (ADC, "adc"))}),
+    Head("open_ms03b", "open_ms03", "test", _open_ms("patient03", 2, _THREE),
+         segmentation="open_ms_patient03_study2_FLAIR"),
+    Head("isles22", "isles22", "test",
+         {k: f"isles22/case0009/{n}.nii.gz" for k, n in ((F, "flair"), (DWI, "dwi"), (ADC, "adc"))}),
     Head("isbi01", "isbi01", "calibration", {F: "isbi/training01_01_flair.nii.gz"}),
     Head("isbi03", "isbi03", "calibration", {F: "isbi/training03_01_flair.nii.gz"}),
     Head("patient07", "patient07", "calibration",
@@ -82,7 +89,10 @@ HEADS = {head.name: head for head in (*REAL, *SIMULATED)}
 
 @dataclass(frozen=True)
 class Base:
-    """A head as it was scanned first. variant: "native" or, for 3-D scans, "thick" (a 2-D stack of it); simulated: "<vendor>-<2d|3d>"."""
+    """A head as it was scanned first.
+
+    variant: "native" or, for 3-D scans, "thick" (a 2-D stack of it); simulated: "<vendor>-<2d|3d>".
+    """
 
     head: str
     variant: str = "native"
@@ -143,7 +153,10 @@ def missing(names: tuple[str, ...]) -> list[str]:
 
 @lru_cache(maxsize=2)
 def native(name: str) -> dict[SequenceKind, Volume]:
-    """The scans of a real head as published. ADC in 1e-6 mm2/s, whatever the file's unit; the axes run along the slices."""
+    """The scans of a real head as published.
+
+    ADC in 1e-6 mm2/s, whatever the file's unit; the axes run along the slices.
+    """
     folder = data_folder()
     out = {kind: read_nifti(folder / path) for kind, path in HEADS[name].files.items()}
     if ADC in out and float(np.percentile(out[ADC].voxels, 99)) < 100:
@@ -171,7 +184,10 @@ def real_baseline(base: Base) -> tuple[dict[SequenceKind, Volume], Affine]:
 def second_scan(
     volumes: Mapping[SequenceKind, Volume], how: Rescan, flair: Volume | None = None, swelling=None
 ) -> dict[SequenceKind, Volume]:  # type: ignore[no-untyped-def]
-    """All series of a head scanned again in one session. flair: to use instead of the FLAIR of ``volumes`` (a change was put in)."""
+    """All series of a head scanned again in one session.
+
+    flair: to use instead of the FLAIR of ``volumes`` (a change was put in).
+    """
     out = {}
     for kind, volume in volumes.items():
         level = None if kind is ADC else white_level(volume)

@@ -1,6 +1,7 @@
 """Scans and a place in, the scans with a known focal or global change out, with the mask of what was changed. Pure.
 
-Pattern B: bright foci in white matter. Pattern C: slow diffusion in a patch of cortex. Pattern D: swollen brain, effaced sulci.
+Pattern B: bright foci in white matter. Pattern C: slow diffusion in a patch of cortex. Pattern D: swollen brain,
+effaced sulci.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ B_S_MM2 = 1000.0  # of the diffusion-weighted image
 def sites(
     allowed: Mask, spacing_mm: tuple[float, float, float], radius_mm: float, count: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Up to ``count`` voxels (k, j, i) of ``allowed`` at least a radius from its border and 4 radii (and 15 mm) from each other."""
+    """Up to ``count`` voxels (k, j, i) of ``allowed``.
+
+    They lie at least a radius from its border, and 4 radii (and 15 mm) from each other.
+    """
     inner = ndimage.distance_transform_edt(allowed, spacing_mm[::-1])
     places = np.argwhere(inner >= min(0.8 * radius_mm, 0.7 * float(inner.max())))
     found: list[np.ndarray] = []
@@ -81,7 +85,9 @@ def with_lesions(
 def with_restriction(
     dwi: Volume, adc: Volume, cortex: Mask, volume_ml: float, ratio: float, seed: int
 ) -> tuple[Volume, Volume, Mask]:
-    """A patch of ``cortex`` of ``volume_ml`` with its ADC times ``ratio`` and the b1000 signal that follows from it. All (k, j, i) on one grid.
+    """A patch of ``cortex`` of ``volume_ml`` with its ADC times ``ratio`` and the b1000 signal that follows from it.
+
+    All (k, j, i) on one grid.
 
     The patch is the cortex nearest to a random point of it: gyriform where the cortex is.
     """
@@ -101,10 +107,12 @@ def with_restriction(
 
 
 def effaced(volume: Volume, outer: Mask, cortex: Mask, ventricles: Mask, percent: float) -> Volume:
-    """``percent`` of the fluid in ``outer`` handed over to cortex, whatever the contrast. Masks (k, j, i) on the volume's grid.
+    """``percent`` of the fluid in ``outer`` handed over to cortex, whatever the contrast.
 
-    A voxel between the levels of cortex and of fluid holds a share of each; its share of fluid shrinks. outer: cortex and the fluid
-    around it, inside the skull; ventricles: where pure fluid is.
+    Masks (k, j, i) on the volume's grid.
+
+    A voxel between the levels of cortex and of fluid holds a share of each; its share of fluid shrinks. outer: cortex
+    and the fluid around it, inside the skull; ventricles: where pure fluid is.
     """
     grey = float(np.median(volume.voxels[cortex]))
     core = ndimage.binary_erosion(ventricles, iterations=1)
@@ -114,7 +122,7 @@ def effaced(volume: Volume, outer: Mask, cortex: Mask, ventricles: Mask, percent
 
 
 def truth_on(mask: Mask, source: Volume, grid: Volume, to_source: sitk.Transform) -> Mask:
-    """A mask of ``source``'s grid on another grid ((k, j, i) of ``grid``); ``to_source`` maps its points to the source's."""
+    """A mask of the grid of ``source`` on ``grid`` (k, j, i); ``to_source`` maps points of ``grid`` to ``source``."""
     image = on_grid(mask.astype(np.float32), _empty(source))
     out = sitk.Resample(image, _empty(grid), to_source, sitk.sitkLinear, 0.0)
     return np.asarray(sitk.GetArrayFromImage(out) >= 0.5)

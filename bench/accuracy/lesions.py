@@ -1,8 +1,10 @@
-"""Pattern B on real scans: publishers' change masks, scans taken twice without a change, lesions of known size put in; as tables.
+"""Pattern B on real scans: publishers' change masks, scans without a change, lesions of known size put in.
 
-    python -m bench.accuracy.lesions [--repeats 2] [--split test] [--out FOLDER]    # ICANSEE_SHARED: folder of the real scans
+    python -m bench.accuracy.lesions [--repeats 2] [--split test] [--out FOLDER]
 
-Only registration, common scale and the lesion steps run, not the whole engine: seconds per case. The functions answer records, for other benches.
+ICANSEE_SHARED names the folder of the real scans.
+Only registration, common scale and the lesion steps run, not the whole engine: seconds per case. The
+functions return records, for other benches.
 """
 
 from __future__ import annotations
@@ -106,10 +108,12 @@ def labels_of(found: Found, pair: Pair) -> npt.NDArray[Any]:
 
 
 def change_mask(pair_name: str, folder: Path) -> dict[str, LesionScore]:
-    """Agreement with a publisher's mask, FLAIR alone and FLAIR with T2; and with those of its lesions that the aligned pair shows at all.
+    """Agreement with a publisher's mask, and with those of its lesions that the aligned pair shows at all.
 
-    The masks hold every change their raters agreed on, of both signs, and changes of a few percent of one contrast only. What a part of the
-    truth leaves out may be detected or not: it counts neither way.
+    Each with FLAIR alone, and with FLAIR and T2.
+
+    The masks hold every change their raters agreed on, of both signs, and changes of a few percent of one contrast
+    only. What a part of the truth leaves out may be detected or not: it counts neither way.
     """
     name = f"open_ms{pair_name.removeprefix('patient')}"
     before = prepared(Base(f"{name}a"), folder)
@@ -156,7 +160,10 @@ def moved_by(truth: Mask, change: npt.NDArray[Any], sign: int) -> Mask:
 
 
 def no_change(split: str, repeats: int, folder: Path) -> Iterator[tuple[Case, int | None, float]]:
-    """Each base scanned again without a change: the case, how many lesions were found (None: not assessable), and their volume."""
+    """Each base scanned again without a change.
+
+    Yields the case, how many lesions were found (None: not assessable), and their volume.
+    """
     for base in bases(split):
         for protocol in ("same", "different"):
             for number in range(repeats):
@@ -177,7 +184,9 @@ def no_change(split: str, repeats: int, folder: Path) -> Iterator[tuple[Case, in
 def inserted(
     split: str, folder: Path, *, enhance: bool = False, repeats: int = 1
 ) -> Iterator[tuple[list[Inserted], int]]:
-    """Real scans taken again with four lesions in white matter; per case the lesions and the number of false detections.
+    """Real scans taken again with four lesions in white matter.
+
+    Yields for each case the lesions and the number of false detections.
 
     Args:
         enhance: brighter on T1 after contrast instead of FLAIR (scans that have one; both splits).
@@ -225,7 +234,10 @@ def _one_insertion(case: Case, folder: Path, kind: SequenceKind) -> tuple[list[I
 
 
 def places(before: PreparedBaseline, base_pose: npt.NDArray[np.float64], rng: np.random.Generator) -> Volume:
-    """Ellipsoids of SIZES_ML in white matter, APART_MM from each other, uint8 labels on a 1 mm grid of the head as first published."""
+    """Ellipsoids of SIZES_ML in white matter, APART_MM from each other.
+
+    Returns uint8 labels on a 1 mm grid of the head as first published.
+    """
     labels = before.labels
     white = mask_of(labels.voxels, before.label_names, WHITE)
     candidates_at = np.argwhere(ndi.binary_erosion(white, iterations=2))
@@ -276,8 +288,10 @@ def tables(split: str, repeats: int, folder: Path) -> int:
             (count, volume) for case, count, volume in no_change(split, repeats, folder) if case.protocol == protocol
         ]
         counts = [count for count, _ in answers if count is not None]
+        per_scan = sum(counts) / max(1, len(counts))
         print(
-            f"no change, {protocol} protocol: {sum(counts)} false lesions in {len(counts)} scans ({sum(counts) / max(1, len(counts)):.2f} per scan), "
+            f"no change, {protocol} protocol: {sum(counts)} false lesions in {len(counts)} scans "
+            f"({per_scan:.2f} per scan), "
             f"{len(answers) - len(counts)} not assessable",
             flush=True,
         )

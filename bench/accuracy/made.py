@@ -19,7 +19,10 @@ SMALLEST_LESION_ML = 0.08  # of a lesion that must be found; those of 0.1 mL kee
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A follow-up with its truth. to_baseline: (4, 4) follow-up LPS mm -> baseline LPS mm, None when there is none (another head)."""
+    """A follow-up with its truth.
+
+    to_baseline: (4, 4) follow-up LPS mm -> baseline LPS mm, None when there is none (another head).
+    """
 
     images: StudyImages
     to_baseline: Affine | None
@@ -29,8 +32,9 @@ class Made:
 
 @dataclass(frozen=True, eq=False)
 class Changed:
-    """Where something was changed: a mask (k, j, i) on the grid of ``source``; to_source: (4, 4) follow-up LPS mm -> its LPS mm.
+    """Where something was changed: a mask (k, j, i) on the grid of ``source``.
 
+    to_source: (4, 4) follow-up LPS mm -> LPS mm of ``source``.
     found_in: name of the mask of the evidence that should show it.
     """
 

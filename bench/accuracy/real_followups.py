@@ -117,8 +117,8 @@ def _taken_along(case: Case) -> dict[SequenceKind, Volume]:
 
 
 def suspect_masks(case: Case, before: PreparedBaseline, base_pose: Affine) -> tuple[dict[str, Mask], Mask]:
-    """Thalami and brain stem on the native FLAIR's grid: SAMSEG's where there is one, else the placed atlas moved by a random
-    1.5 mm (so that the truth is not exactly what the program looks at); and the fluid."""
+    """Thalami and brain stem on the native FLAIR's grid: SAMSEG's where there is one, else the placed atlas moved by a
+    random 1.5 mm (so that the truth is not exactly what the program looks at); and the fluid."""
     flair = to_sitk(heads.native(case.base.head)[F])
     shift = rng_for(case.seed, "truth").normal(0, 1, 3)
     moved = np.eye(4)

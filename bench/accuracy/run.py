@@ -1,4 +1,4 @@
-"""One case in, its record out: the follow-up is made, assessed like a study of the node, and compared with what is known."""
+"""One case in, its record out: makes the follow-up, assesses it like a study of the node, and compares the result."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     record: dict[str, Any] = {
         "name": case.name, "kind": case.kind, "base": case.base.name, "head": case.base.head, "split": case.split,
-        "protocol": case.protocol, "strength": case.strength, "option": case.option, "simulated": bool(HEADS[case.base.head].seed),
+        "protocol": case.protocol, "strength": case.strength, "option": case.option,
+        "simulated": bool(HEADS[case.base.head].seed),
     }  # fmt: skip
     if case.kind == "infarct":
         return record | _infarct(case)

@@ -175,7 +175,7 @@ def seconds_table(records: Sequence[Record]) -> Table:
 
 
 def calibration_table(records: Sequence[Record]) -> Table:
-    """Limits that the calibration split proposes; config.yaml takes the larger of these and of what medicine asks for."""
+    """Limits that the calibration split proposes; a default is the larger of these and of the clinical limit."""
     rows = []
     for what, regions, quantity in DRIFTS:
         for protocol in PROTOCOLS:

@@ -1,10 +1,11 @@
-"""Volume change of fluid, brain and thalami on real scans: error without a change, effaced sulci, swollen thalami; as tables.
+"""Volume change of fluid, brain and thalami on real scans: without a change, with effaced sulci, with swollen thalami.
 
-    python -m bench.accuracy.volumes [--quick]      # ICANSEE_SHARED: folder of the real scans (default: ../shared beside the project)
+    python -m bench.accuracy.volumes [--quick]
 
-Everything in memory. Without a change: the two real pairs of bench.real_pairs in both directions, and real scans taken again (another pose,
-grid, field and noise). The effaced sulci are simulation.effacement on every contrast, the swollen thalami are bench.accuracy.changes.
-``--quick``: one head of each kind.
+ICANSEE_SHARED names the folder of the real scans (default: ../shared beside the project).
+Everything in memory. Without a change: the two real pairs of bench.real_pairs in both directions, and real scans taken
+again (another pose, grid, field and noise). The effaced sulci are simulation.effacement on every contrast, the swollen
+thalami are bench.accuracy.changes. ``--quick``: one head of each kind.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ Scans = Mapping[SequenceKind, Volume]
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. true: what was put in, percent, by region; figures: region -> (value, sd), None where not measured."""
+    """One comparison.
+
+    true: what was put in, percent, by region. figures: region -> (value, sd), None where not measured.
+    """
 
     what: str
     true: Mapping[str, float]

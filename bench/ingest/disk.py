@@ -1,11 +1,11 @@
-"""What it costs to make one object durable, by other ways of storing than ours too: the disk alone, no network, no DICOM.
+"""What it costs to make one object durable, in our way of storing and in others. No network, no DICOM.
 
     python -m bench.ingest.disk --repeats 5
     python -m bench.ingest.disk --folder /mnt/other/disk
 
-Every way stores the same mixture of 137 and 530 kB, flushed before the next one begins, with 1 and with 8 threads. Times
-are per object; processor time is that of this process, kernel included. A segment is one large file that is written
-round and round; what was stored in it has to become files later, and the last row is the time until it has.
+Every way stores the same mixture of 137 and 530 kB, flushed before the next one begins, with 1 and with 8 threads.
+Times are per object; processor time is that of this process, kernel included. A segment is one large file that is
+written round and round; what was stored in it has to become files later, and the last row is the time until it has.
 """
 
 from __future__ import annotations

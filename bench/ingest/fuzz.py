@@ -3,13 +3,13 @@
     uv run --with atheris python -m bench.ingest.fuzz --minutes 30
 
 Each execution is one connection to a receiver in this process, with its threads, files and services. Inputs are streams
-of PDUs; they start from what dcmtk and pynetdicom really say (C-ECHO, C-STORE, storage commitment, MPPS, release) and are
-mutated PDU by PDU (bench.ingest.fuzz_pdus), guided by the coverage of listener, workers and pynetdicom. Without atheris the same
-mutations run unguided, which the first line says.
+of PDUs; they start from what dcmtk and pynetdicom really say (C-ECHO, C-STORE, storage commitment, MPPS, release) and
+are mutated PDU by PDU (bench.ingest.fuzz_pdus), guided by the coverage of listener, workers and pynetdicom. Without
+atheris the same mutations run unguided, which the first line says.
 
-Counted: crashes (an exception that ends a thread, or a fault while an object is stored), threads that live on after their
-peer has gone, objects acknowledged that cannot be read back or indexed, temporary files left. Afterwards every input that
-found new code is sent to a real listener process, several times over, and its memory compared.
+Counted: crashes (an exception that ends a thread, or a fault while an object is stored), threads that live on after
+their peer has gone, objects acknowledged that cannot be read back or indexed, temporary files left. Afterwards every
+input that found new code is sent to a real listener process, several times over, and its memory compared.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def main() -> None:
         raise SystemExit(f"the fuzzing process ended with {code}: {(folder / 'log').read_text()[-3000:]}")
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     print(
-        f"{report['executions']} executions in {report['seconds']} s, {report['accepted']} with an accepted association, "
+        f"{report['executions']} executions in {report['seconds']} s, "
+        f"{report['accepted']} with an accepted association, "
         f"{len(list(corpus.iterdir())) - seeds} inputs with new coverage"
     )
     stuck = sum(n for what, n in report["faults"].items() if what.startswith("stuck"))

@@ -1,5 +1,7 @@
-"""Streams of PDUs in, other streams out: the mutations of bench.ingest.fuzz. Knows where lengths stand and keeps most of
-them right, so that mutations reach what lies behind the length checks."""
+"""Streams of PDUs in, other streams out: the mutations of bench.ingest.fuzz.
+
+Knows where lengths stand and keeps most of them right, so that mutations reach what lies behind the length checks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory of a virtual machine, touched before the clock starts: what is written into it then costs what it costs in life.
+"""Touches the memory of a virtual machine before the clock starts, so that writing costs what it costs in life.
 
 The host gives a page only when the guest first uses it, and takes free pages back after a while. To write 256 kB into
 memory that was never used takes 0.6 ms instead of 0.06; a receiver that happens to get such pages looks three times as
@@ -21,7 +21,7 @@ CGROUP_FILES = (
 
 
 class TouchedMemory:
-    """Holds the free memory of the machine as cached pages of a file full of holes, and gives some of it back on demand."""
+    """Holds the free memory of the machine as cached pages of a sparse file, and gives some of it back on demand."""
 
     def __init__(self, folder: Path) -> None:
         self._fd = os.open(folder / "memory", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -137,7 +137,8 @@ def main() -> None:
                     f"cut {number + 1}: acknowledged {found[0]}, lost {found[1]}, corrupt {found[2]}, half {found[3]}"
                 )
     print(
-        f"{options.file_system}, {options.cuts} cuts: acknowledged {total[0]}, lost {total[1]}, corrupt {total[2]}, half {total[3]}"
+        f"{options.file_system}, {options.cuts} cuts: "
+        f"acknowledged {total[0]}, lost {total[1]}, corrupt {total[2]}, half {total[3]}"
     )
 
 

@@ -3,8 +3,8 @@
     python -m bench.ingest.soak --minutes 60 --rate 100
 
 Every instance is new and belongs to a study of 200; associations are renewed after each study. Stored files are deleted
-half a minute after they came, so that the disk does not fill; the index grows as it does in life. First and last tenth of
-the time are compared.
+half a minute after they came, so that the disk does not fill; the index grows as it does in life. First and last tenth
+of the time are compared.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m bench.node.kill_random --kills 200
 
-Small studies come all the time from a sender that sends again what was not acknowledged, as senders do. Every moment one
-process dies: listener, worker, beat, web, broker, or the supervisor (the node is then started again). Afterwards:
+Small studies come all the time from a sender that sends again what was not acknowledged, as senders do. Every moment
+one process dies: listener, worker, beat, web, broker, or the supervisor (the node is then started again). Afterwards:
 lost: acknowledged, and not in the store or not in the index; or a study without a decision. twice: a study with two
 decisions that count, or an object with two rows. stuck: not decided after a long wait, or failed.
 """

@@ -1,5 +1,5 @@
-"""Several hosts against one: studies per hour of 2 doors + 2 workers and of 1 + 1, on the same cores in the same run; and
-what is lost when a working host dies.
+"""Several hosts against one: studies per hour of 2 doors + 2 workers and of 1 + 1, on the same cores in the same run;
+and what is lost when a working host dies.
 
     python -m bench.node.scale_out --patients 4 --repeats 3
 

@@ -1,7 +1,7 @@
 """What the use cases need from the outside, as Protocols. One fake per port stands in tests/fakes.py.
 
-The index row is the task; the queue is only a bell. A study's ``revision`` grows by one whenever a new instance of it arrives after the
-study was already marked ready; an assessment is keyed by (study_instance_uid, revision, stage).
+The index row is the task; the queue only wakes a worker. A study's ``revision`` grows by one when a new instance arrives
+after the study was marked ready. An assessment is keyed by (study_instance_uid, revision, stage).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at 
 
 
 class StudyState(StrEnum):
-    """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human (attempts used up);
-    REMOVING while its images are deleted; REMOVED: only the decisions are left."""
+    """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human, since
+    its attempts are used up; REMOVING while its images are deleted; REMOVED: only the decisions are left."""
 
     RECEIVING = "receiving"
     READY = "ready"
@@ -117,10 +117,11 @@ class Claim:
 
 
 class StudyIndex(Protocol):
-    """The index of what is stored and what was decided. Every method is one transaction and may raise errors.Transient."""
+    """The index of what is stored and what was decided. Each method is one transaction and may raise errors.Transient."""
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
-        """Insert (idempotent on sop_instance_uid); a new instance of a READY/ASSESSED/FAILED study raises its revision and reopens it."""
+        """Insert, idempotent on sop_instance_uid. A new instance of a READY, ASSESSED or FAILED study raises its revision
+        and reopens it."""
 
     def receiving(self) -> list[StudyRow]:
         """Studies in RECEIVING state."""
@@ -132,23 +133,27 @@ class StudyIndex(Protocol):
         """READY, due_at passed, no live lease; earliest ready_at first."""
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
-        """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else has it, or nothing to do."""
+        """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else has it,
+        or there is nothing to do."""
 
     def renew(self, claim: Claim, *, now: datetime, lease_s: float) -> Claim | None:
         """Prolong; None when the lease was lost (then stop working on it)."""
 
     def save_assessment(self, claim: Claim, *, stage: str, document: Mapping[str, Any], now: datetime) -> bool:
-        """Store the document for (study, revision, stage); False (and nothing stored) when the lease was lost. Stored priority never falls
-        between versions: the caller asks decision policy; the index only stores. Older versions stay, marked superseded."""
+        """Store the document for (study, revision, stage). False, and nothing stored, when the lease was lost.
+
+        The caller keeps the priority from falling between versions; the index only stores. Older versions stay, marked
+        superseded."""
 
     def complete(self, claim: Claim, *, now: datetime) -> bool:
-        """READY -> ASSESSED and drop the lease, if the revision is still the claimed one; otherwise only drop the lease."""
+        """Drop the lease; READY -> ASSESSED if the revision is still the claimed one."""
 
     def fail(self, claim: Claim, *, reason: str, retry_at: datetime | None, now: datetime) -> None:
         """Drop the lease; retry_at None: FAILED, needs a human."""
 
     def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
-        """`icansee replay`: READY again with attempts 0 and a new revision. False: unknown study, or its images are gone."""
+        """`icansee replay`: READY again with attempts 0 and a new revision. False: the study is unknown, or its images
+        are gone."""
 
     def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
         """ASSESSED -> REMOVING, if the revision is still this one and nobody holds a lease. False: it is not."""
@@ -207,7 +212,7 @@ class InstanceFiles(Protocol):
 
 
 class Bell(Protocol):
-    """Rings workers: 'look at this study now'. Losing a ring costs seconds, never a study."""
+    """Tells a worker to look at a study now. A ring that is lost costs seconds, never a study."""
 
     def ring(self, study_instance_uid: str, *, urgent: bool = False) -> None: ...
 

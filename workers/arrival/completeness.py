@@ -50,7 +50,9 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Readiness:
+    """Whether a study is ready for its first look, and the rule that said so."""
+
     ready: bool
     rule: str
     reason: str
@@ -63,7 +65,7 @@ def decide(
     now: datetime,
     settings: ArrivalSettings,
     announced: StudyCount = StudyCount(),  # noqa: B008 - frozen
-) -> Verdict:
+) -> Readiness:
     """Ready when all announced images are here, when a FLAIR series is complete that no worker has looked at, or when
     nothing came for the quiet period.
 
@@ -71,17 +73,17 @@ def decide(
         announced: what procedure steps and availability notices said.
     """
     if not series:
-        return Verdict(False, "empty", "no instance is stored")
+        return Readiness(False, "empty", "no instance is stored")
     if announced.complete:
-        return Verdict(True, "announced", f"all {announced.announced} announced images")
+        return Readiness(True, "announced", f"all {announced.announced} announced images")
     series = [_with_announced(facts, announced) for facts in series]
     quiet_s = (now - max(facts.last_received_at for facts in series)).total_seconds()
     if quiet_s >= settings.quiet_period_s:
-        return Verdict(True, "quiet_period", f"no new image for {settings.quiet_period_s:g} s")
+        return Readiness(True, "quiet_period", f"no new image for {settings.quiet_period_s:g} s")
     flairs = [facts for facts in series if facts.kind is SequenceKind.FLAIR]
-    verdicts = [_flair(facts, series, now, settings) for facts in flairs if not _already_seen(facts, progress)]
-    waiting = Verdict(False, "waiting", "no unseen FLAIR series; waiting for the quiet period")
-    return next((verdict for verdict in verdicts if verdict.ready), verdicts[0] if verdicts else waiting)
+    found = [_flair(facts, series, now, settings) for facts in flairs if not _already_seen(facts, progress)]
+    waiting = Readiness(False, "waiting", "no unseen FLAIR series; waiting for the quiet period")
+    return next((one for one in found if one.ready), found[0] if found else waiting)
 
 
 def _with_announced(facts: SeriesFacts, announced: StudyCount) -> SeriesFacts:
@@ -98,29 +100,29 @@ def _already_seen(flair: SeriesFacts, progress: Progress) -> bool:
     return progress.taken_up and progress.seen.get(flair.series_instance_uid) == flair.instances
 
 
-def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], now: datetime, settings: ArrivalSettings) -> Verdict:
+def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], now: datetime, settings: ArrivalSettings) -> Readiness:
     if flair.expected is not None and flair.instances <= flair.expected:
         # A number that was announced and not reached means more is coming: pauses of the sender do not count then.
         ready = flair.instances == flair.expected
-        return Verdict(
+        return Readiness(
             ready, "flair_count" if ready else "waiting", f"{flair.instances} of {flair.expected} FLAIR images"
         )
     if not flair.gap_free:
-        return Verdict(
+        return Readiness(
             False, "waiting", "FLAIR slices have gaps" if flair.gap_free is False else "FLAIR geometry unknown"
         )
     if (flair.coverage_mm or 0.0) < LEAST_COVERAGE_MM:
-        return Verdict(
+        return Readiness(
             False, "waiting", f"FLAIR covers {flair.coverage_mm or 0.0:.0f} mm of at least {LEAST_COVERAGE_MM:.0f} mm"
         )
     settle = timedelta(seconds=settings.flair_settle_s)
     since_last = now - flair.last_received_at
     if since_last >= settle:
-        return Verdict(True, "flair_settled", f"gap-free FLAIR and none for {settings.flair_settle_s:g} s")
+        return Readiness(True, "flair_settled", f"gap-free FLAIR and none for {settings.flair_settle_s:g} s")
     # Half the time is enough when the sender went on to another series. Not none: associations may run side by side.
     if since_last >= settle / 2 and _followed(flair, series):
-        return Verdict(True, "flair_followed", "gap-free FLAIR and a later series has begun")
-    return Verdict(False, "waiting", "FLAIR gap-free; more may come")
+        return Readiness(True, "flair_followed", "gap-free FLAIR and a later series has begun")
+    return Readiness(False, "waiting", "FLAIR gap-free; more may come")
 
 
 def _followed(flair: SeriesFacts, series: Sequence[SeriesFacts]) -> bool:

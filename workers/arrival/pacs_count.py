@@ -1,4 +1,4 @@
-"""C-FIND at a configured PACS: studies that are arriving in, how many images the PACS has of each out into the index."""
+"""Arriving studies in, how many images the PACS has of each out: asked by C-FIND and written into the index."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class SeriesProbe:
     def _identify(self, row: InstanceRow) -> SequenceKind:
         try:
             return self._kind_of(self._files.path(row))
-        except Exception as error:  # noqa: BLE001, RUF100 - the library decodes as it goes: anything can come out of a header
+        except Exception as error:  # the library decodes as it goes: a header can raise anything
             # the quiet period will hand the study over; the reader then says what is wrong with it
             log.warning("series.not_identified", study=study_hash(row.study_instance_uid), error=type(error).__name__)
             return SequenceKind.UNKNOWN

@@ -68,8 +68,8 @@ class Sweeper:
         return False
 
     def _by_silence(self, row: StudyRow) -> bool:
-        """A study that cannot be looked at is handed over when nothing has come for a while: the worker says what is wrong
-        with it."""
+        """Hand over a study that cannot be looked at when nothing has come for a while. The worker says what is wrong with
+        it."""
         silent_s = (self._clock.now() - row.last_received_at).total_seconds()
         if silent_s < self._settings.quiet_period_s:
             return False
@@ -82,10 +82,10 @@ class Sweeper:
         progress = Progress(
             seen=self._seen.get(row.study_instance_uid, {}), taken_up=leased or row.decided_revision is not None
         )
-        verdict = completeness.decide(facts, progress=progress, now=now, settings=self._settings, announced=announced)
-        if not verdict.ready:
+        readiness = completeness.decide(facts, progress=progress, now=now, settings=self._settings, announced=announced)
+        if not readiness.ready:
             return False
-        if not self._hand_over(row, rule=verdict.rule, reason=verdict.reason):
+        if not self._hand_over(row, rule=readiness.rule, reason=readiness.reason):
             return False
         self._remember(row.study_instance_uid, {f.series_instance_uid: f.instances for f in facts})
         return True

@@ -1,4 +1,4 @@
-"""Deliveries that are due in, their outputs rendered and handed to their destinations out. Each one until it succeeds."""
+"""Due deliveries in, rendered outputs at their destinations out. Each one is tried until it succeeds."""
 
 from __future__ import annotations
 

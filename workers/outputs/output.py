@@ -15,7 +15,7 @@ class Output:
     """One form in which a decision leaves the program.
 
     kind: stable name; it stands in settings and in the rows of deliveries.
-    render: document and evidence in, content out; the same input gives the same bytes, so that a delivery can be repeated.
+    render: document and evidence in, content out. The same input gives the same bytes, so a delivery can be repeated.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""The beat: looks at arriving studies and rings for due ones, again and again. A process of its own, never behind a task."""
+"""The beat: looks at arriving studies and rings for due ones, again and again. It is a process of its own."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def register(app: Celery, open_deps: Callable[[], Deps]) -> None:
     deps = DepsOfProcess(open_deps)
 
     class StudyTask(Task):  # type: ignore[misc] # celery has no types
-        def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002 - Celery's signature
+        # Celery's signature
+        def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002
             """Runs in the parent when a child was ended at the hard time limit: nobody else is left to record it."""
             if isinstance(exc, TimeLimitExceeded):
                 _record_loss(str(args[0]), deps, task_id, f"no result within {app.conf.task_time_limit:g} s")

@@ -83,7 +83,9 @@ class TriageEngine:
 
 
 def preparation_key(atlas: str, program: str, settings: PreparationSettings) -> str:
-    """Everything that a prepared baseline depends on beside its images, as a folder name: the versions of atlas and program,
-    and a digest of the settings that the preparation reads."""
+    """Everything that a prepared baseline depends on beside its images, as a folder name.
+
+    These are the versions of atlas and program, and a digest of the settings that the preparation reads.
+    """
     text = json.dumps(dataclasses.asdict(settings), sort_keys=True)
     return f"{atlas}-{program}-p{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -50,9 +50,7 @@ class Lease:
             return
         try:
             renewed = self._index.renew(self._claim, now=now, lease_s=self._lease_s)
-        except (
-            Exception
-        ) as error:  # whatever it is: a heartbeat that dies silently would give the study to a second worker
+        except Exception as error:  # a heartbeat that dies silently would give the study to a second worker
             log.warning("lease.renewal_failed", error=brief(error), exc_info=not isinstance(error, Transient))
             if now > self._claim.until:
                 self._lost.set()

@@ -69,8 +69,11 @@ class BaselineShelf:
         return _refusal_in(self._place(row))
 
     def _place(self, row: StudyRow) -> Path:
-        """Where the preparation of this revision lies, or will lie. A folder named by the first version of the program is
-        renamed: its name holds the digest of all settings, so it is valid when none of them has changed."""
+        """Where the preparation of this revision lies, or will lie.
+
+        A folder that an earlier version of the program named is renamed. Its name holds the digest of all settings, so it
+        is valid when none of them has changed.
+        """
         place = self._folder / row.study_instance_uid / f"{self._engine.preparation_key}-r{row.revision}"
         if not place.exists():
             versions = self._engine.versions

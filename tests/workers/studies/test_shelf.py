@@ -1,4 +1,4 @@
-"""Prepared baselines in folders: when one is found again, when it is prepared anew, and what an earlier version left."""
+"""Prepared baselines in folders: found again, prepared anew, or taken over from an earlier version."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class _Scene:
     """Images and geometry shared by the rows. shown: what the view must hold, mask (k, j, i) on the follow-up grid."""
 
     evidence: Evidence
-    frame: slices.Frame
+    frame: slices.AxialFrame
     thickness_mm: float
     shown: Mask
     followup: Image

@@ -231,7 +231,7 @@ class _Sheet:
         return out.getvalue()
 
     def _inked(self) -> Paper:
-        """Lines and words laid over the paper. The drawing library never sees the pixels: it would resample them all."""
+        """Draw lines and words over the paper. The drawing library gets no pixels: it would resample them all."""
         height, width, _ = self.paper.shape
         # No axes: lines are placed in display pixels, which count from the bottom and from pixel corners.
         placed = [np.stack([line[:, 0] + 0.5, height - line[:, 1] - 0.5], axis=1) for _, line in self.lines]

@@ -26,7 +26,7 @@ BELOW_VERTEX_MM = (70.0, 90.0, 110.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class AxialFrame:
     """How axial pictures lie in one volume.
 
     axes: (3, 3), columns are unit vectors in LPS mm: towards the patient's left, back and head. They are the volume's
@@ -63,13 +63,13 @@ class Slice:
     regions: tuple[str, ...]
 
 
-def frame_of(affine: Affine) -> Frame:
+def frame_of(affine: Affine) -> AxialFrame:
     """The volume's axes in the order and sense left, back, head."""
     unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     order = max(permutations(range(3)), key=lambda p: sum(abs(unit[a, p[a]]) for a in range(3)))
     axes = np.stack([unit[:, order[a]] * np.sign(unit[a, order[a]]) for a in range(3)], axis=1)
     axes[:, 2] = np.cross(axes[:, 0], axes[:, 1])  # right-handed whatever the acquisition
-    return Frame(axes, (order[0], order[1], order[2]))
+    return AxialFrame(axes, (order[0], order[1], order[2]))
 
 
 def is_axial(volume: Volume) -> bool:
@@ -77,7 +77,7 @@ def is_axial(volume: Volume) -> bool:
     return frame_of(volume.affine).head_axis == 2 and volume.spacing_mm[2] >= SLAB_MM - 0.5
 
 
-def along(volume: Volume, frame: Frame, axis: int, indices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def along(volume: Volume, frame: AxialFrame, axis: int, indices: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Positions (mm along frame axis 0 left, 1 back, 2 head) of voxel indices of the matching volume axis."""
     column = frame.index_axes[axis]
     direction = frame.axes[:, axis]
@@ -90,7 +90,7 @@ def profile(mask: Mask, index_axis: int) -> npt.NDArray[np.int64]:
     return np.asarray(mask.sum(axis=tuple(a for a in range(3) if a != array_axis)))
 
 
-def view_of(mask: Mask, volume: Volume, frame: Frame, columns: int, rows: int) -> View:
+def view_of(mask: Mask, volume: Volume, frame: AxialFrame, columns: int, rows: int) -> View:
     """The view that holds the box of a mask (k, j, i) plus a margin; the whole volume when the mask is empty."""
     spans = []
     for axis in (0, 1):
@@ -103,7 +103,7 @@ def view_of(mask: Mask, volume: Volume, frame: Frame, columns: int, rows: int) -
     return View(left, back, max(width / columns, depth / rows), columns, rows)
 
 
-def at_level(mask: Mask, volume: Volume, frame: Frame, level: Slice) -> Mask:
+def at_level(mask: Mask, volume: Volume, frame: AxialFrame, level: Slice) -> Mask:
     """The part of a mask (k, j, i) within the thickness of one slice."""
     positions = along(volume, frame, 2, np.arange(mask.shape[2 - frame.head_axis]))
     step = volume.spacing_mm[frame.head_axis]
@@ -118,7 +118,7 @@ def zoomed(whole: View, close: View) -> View:
     return replace(close, pixel_mm=min(whole.pixel_mm, max(close.pixel_mm, whole.pixel_mm / MOST_ZOOM)))
 
 
-def slab_mm(volumes: Iterable[Volume], frame: Frame) -> float:
+def slab_mm(volumes: Iterable[Volume], frame: AxialFrame) -> float:
     """Thickness to show: that of the thickest slices, at least SLAB_MM."""
     return max(SLAB_MM, *(spacing_along(volume, frame.axes[:, 2]) for volume in volumes))
 
@@ -130,7 +130,7 @@ def spacing_along(volume: Volume, direction: npt.NDArray[np.float64]) -> float:
 
 
 def region_slices(
-    labels: Volume, frame: Frame, thickness_mm: float, groups: Iterable[tuple[tuple[str, ...], Mask]]
+    labels: Volume, frame: AxialFrame, thickness_mm: float, groups: Iterable[tuple[tuple[str, ...], Mask]]
 ) -> tuple[Slice, ...]:
     """One slice per group at the largest cross-section of its mask (k, j, i), top down; equal slices are merged."""
     step = labels.spacing_mm[frame.head_axis]
@@ -143,7 +143,7 @@ def region_slices(
     return tuple(Slice(position, thickness_mm, found[position]) for position in sorted(found, reverse=True))
 
 
-def plain_slices(volume: Volume, frame: Frame, thickness_mm: float) -> tuple[Slice, ...]:
+def plain_slices(volume: Volume, frame: AxialFrame, thickness_mm: float) -> tuple[Slice, ...]:
     """Levels at fixed distances below the top of the head, for a scan without regions."""
     area = profile(foreground(volume), frame.head_axis)
     positions = along(volume, frame, 2, np.arange(area.size))
@@ -162,7 +162,7 @@ def foreground(volume: Volume) -> Mask:
 
 def sample(
     image: Image,
-    frame: Frame,
+    frame: AxialFrame,
     view: View,
     level: Slice,
     to_image: Affine | None = None,
@@ -183,17 +183,17 @@ def sample(
     return np.asarray(planes.mean(axis=0), dtype=np.float32)
 
 
-def samples_for(volume: Volume, frame: Frame, level: Slice) -> int:
+def samples_for(volume: Volume, frame: AxialFrame, level: Slice) -> int:
     """Planes to average so that a thin acquisition is shown as thick as the other date; 1 for slices that thick."""
     return max(1, round(level.thickness_mm / spacing_along(volume, frame.axes[:, 2])))
 
 
-def centre_lps_mm(frame: Frame, view: View, level: Slice) -> npt.NDArray[np.float64]:
+def centre_lps_mm(frame: AxialFrame, view: View, level: Slice) -> npt.NDArray[np.float64]:
     """LPS mm of the middle of the picture."""
     return np.asarray(frame.axes @ np.array([view.centre_left_mm, view.centre_back_mm, level.position_mm]))
 
 
-def _grid(frame: Frame, view: View, level: Slice, samples: int) -> Image:
+def _grid(frame: AxialFrame, view: View, level: Slice, samples: int) -> Image:
     step = level.thickness_mm / samples
     corner = np.array(
         [

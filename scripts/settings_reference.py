@@ -96,11 +96,19 @@ def tables(kind: type[Any] = Settings, path: str = "", meaning: str = "") -> Ite
             about = next(filter(None, reversed(described) if many or default is None else described), "")
             inner.append((section, key + "[]" * many, about))
         if section is None or many or default is None:
-            keys.append(Key(name, written(default), unit_of(key), accepted(kind, name), said.get(name, "")))
+            keys.append(Key(name, written(default), unit_of(key), accepted(kind, name), meaning_of(name, said)))
     if keys:
         yield Table(path, meaning, tuple(keys))
     for section, key, about in inner:
         yield from tables(section, key, about)
+
+
+def meaning_of(name: str, said: dict[str, str]) -> str:
+    """What the source says about a field. A limit across protocols may leave it to the one above it."""
+    partner = name.removesuffix("_different") + "_same"
+    if name not in said and name.endswith("_different") and partner in said:
+        return f"{partner}, when the two scans have different protocols"
+    return said.get(name, "")
 
 
 def fields(kind: type[Any]) -> dict[str, tuple[Any, Any]]:

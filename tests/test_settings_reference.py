@@ -80,6 +80,16 @@ def test_where_the_meaning_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (key.name, key.default, key.unit, key.accepted, key.meaning) == ("volume_ml", "0.1", "mL", "number", said)
 
 
+def test_a_limit_across_protocols_may_leave_it_to_the_one_above() -> None:
+    said = {"stem_same": "rises this much", "sulcal_different": "own words", "sulcal_same": "falls"}
+    names = ("stem_different", "sulcal_different", "white_different")
+    assert [settings_reference.meaning_of(name, said) for name in names] == [
+        "stem_same, when the two scans have different protocols",
+        "own words",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "words"),
     [

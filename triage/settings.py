@@ -36,13 +36,12 @@ class PreparationSettings:
 
 @dataclass(frozen=True)
 class CommonSettings:
-    """Everything that can change a result, except the limits of the patterns.
-
-    threads: most threads SimpleITK may use. measuring_spacing_mm: cubic voxel of the common half-way grid.
-    """
+    """Everything that can change a result, except the limits of the patterns."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # most processor threads that SimpleITK uses for one assessment
     threads: int = 2
+    # edge of the cubic voxels of the half-way grid on which both dates are compared
     measuring_spacing_mm: float = 1.5
     registration: RegistrationLimits = field(default_factory=RegistrationLimits)
     regions: RegionLimits = field(default_factory=RegionLimits)

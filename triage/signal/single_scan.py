@@ -52,16 +52,27 @@ class SingleScanLimits:
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # the thalami against white matter and caudate or putamen: mean of heads without disease
     thalami_normal: float = -4.5
+    # the thalami against white matter and caudate or putamen: one standard deviation between heads
     thalami_spread: float = 6.5
+    # the midbrain against white matter and cerebellum: mean of heads without disease
     midbrain_normal: float = -8.0
+    # the midbrain against white matter and cerebellum: one standard deviation between heads
     midbrain_spread: float = 7.0
+    # the pons against white matter and cerebellum: mean of heads without disease
     pons_normal: float = -11.0
+    # the pons against white matter and cerebellum: one standard deviation between heads
     pons_spread: float = 7.5
+    # the medulla against white matter and cerebellum: mean of heads without disease
     medulla_normal: float = -6.0
+    # the medulla against white matter and cerebellum: one standard deviation between heads
     medulla_spread: float = 7.5
+    # external and extreme capsule against white matter nearby: mean of heads without disease
     capsules_normal: float = 4.0
+    # external and extreme capsule against white matter nearby: one standard deviation between heads
     capsules_spread: float = 3.5
+    # left against right: one standard deviation between heads
     asymmetry_spread: float = 3.0
 
 

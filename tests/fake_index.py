@@ -120,6 +120,7 @@ class InMemoryIndex:
             decided_revision=versions[-1]["revision"],
             category=decision.get("category"),
             priority=decision.get("priority"),
+            reasons=tuple(decision.get("reasons") or ()),
         )
         return True
 

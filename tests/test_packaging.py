@@ -71,6 +71,14 @@ def test_the_wheel_holds_the_revisions_of_the_index(wheel: zipfile.ZipFile) -> N
     assert "r0001_baseline.py" in committed
 
 
+def test_the_wheel_holds_what_the_pages_are_made_from(wheel: zipfile.ZipFile) -> None:
+    for folder, suffix in (("templates", ".html"), ("static", ".css")):
+        committed = {path.name for path in (ROOT / "listener" / "web" / folder).iterdir()}
+        shipped = {Path(name).name for name in wheel.namelist() if name.startswith(f"listener/web/{folder}/")}
+        assert shipped == committed != set()
+        assert {Path(name).suffix for name in shipped} == {suffix}
+
+
 def test_the_wheel_cannot_be_uploaded_by_mistake(wheel: zipfile.ZipFile) -> None:
     metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     assert "Classifier: Private :: Do Not Upload" in wheel.read(metadata).decode()

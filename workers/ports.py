@@ -90,6 +90,7 @@ class StudyRow:
     decided_revision: int | None  # newest revision that has a stored decision
     category: str | None
     priority: str | None
+    reasons: tuple[str, ...] = ()  # of the decision, as its document says them
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener.web import pages
 from listener.web.api import Uid, add_api, document_of
 from listener.web.site import Site
-from listener.web.worklist import open_worklist
+from listener.web.worklist import worklist_of
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.log import get_logger
@@ -59,16 +59,17 @@ def create_app(site: Site) -> FastAPI:
 def _add_pages(app: FastAPI, site: Site) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        entries = open_worklist(site.index, now=site.now())
-        return pages.home([(entry, site.index.assessment(entry["study_instance_uid"])) for entry in entries])
+        rows = site.index.studies()
+        reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
+        return pages.home(worklist_of(site.index, rows, now=site.now()), reasons)
 
     @app.get("/studies/{uid}", response_class=HTMLResponse)
     def one(uid: Uid) -> str:
         return pages.study(document_of(site, uid), has_picture=site.results.picture(uid) is not None)
 
     @app.get("/style.css")
-    def style() -> Response:
-        return Response(pages.STYLE, media_type="text/css")
+    def style() -> FileResponse:
+        return FileResponse(pages.STYLE, media_type="text/css")
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:

@@ -4,7 +4,7 @@ page show."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,11 @@ from workers.ports import StudyIndex, StudyRow
 
 def open_worklist(index: StudyIndex, *, now: datetime) -> list[dict[str, Any]]:
     """The worklist of an index."""
-    rows = index.studies()
+    return worklist_of(index, index.studies(), now=now)
+
+
+def worklist_of(index: StudyIndex, rows: Sequence[StudyRow], *, now: datetime) -> list[dict[str, Any]]:
+    """The worklist of rows at hand. Reads rows only, never a document."""
     counts = index.study_counts([row.study_instance_uid for row in rows])
     aside = Counter(row.study_instance_uid for row in index.conflicts())
     return worklist(rows, now=now, counts=counts, conflicts=aside)

@@ -19,6 +19,7 @@ HOMES = {
     "structlog": {"workers.log"},
     "fastapi": {"listener.web.api", "listener.web.app"},
     "starlette": {"listener.web.app"},
+    "jinja2": {"listener.web.pages"},
     "uvicorn": {"listener.web.app"},
     "prometheus_client": {"listener.web.metrics"},
 }

@@ -53,7 +53,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 metadata = sa.MetaData()
 
-# read by programs older than the revisions of workers.index.migrations; those refuse a number above 1
+# read by programs older than the revisions of workers.index.migrations; they refuse a number above 1
 schema_version = sa.Table(
     "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False)
 )
@@ -123,6 +123,7 @@ studies = sa.Table(
     sa.Column("decided_revision", sa.Integer),
     sa.Column("category", sa.Text),
     sa.Column("priority", sa.Text),
+    sa.Column("reasons", sa.JSON(none_as_null=True)),  # a list of texts, so that no list of studies needs documents
     sa.Index("studies_by_state", "state"),
     sa.Index("studies_by_patient", "patient_id", "issuer"),
 )

@@ -186,7 +186,10 @@ class SqlIndex:
             studies.update()
             .where(studies.c.study_instance_uid == study_instance_uid)
             .values(
-                decided_revision=current.revision, category=decision.get("category"), priority=decision.get("priority")
+                decided_revision=current.revision,
+                category=decision.get("category"),
+                priority=decision.get("priority"),
+                reasons=list(decision.get("reasons") or ()),
             )
         )
 
@@ -369,7 +372,7 @@ class SqlIndex:
             return connection.execute(statement).mappings().all()
 
     def _studies(self, statement: sa.Select[Any]) -> list[StudyRow]:
-        return [StudyRow(**{**row, "state": StudyState(row["state"])}) for row in self._read(statement)]
+        return [_study_row(row) for row in self._read(statement)]
 
     def _update_one(self, statement: sa.Update) -> bool:
         with self._write() as connection:
@@ -378,6 +381,10 @@ class SqlIndex:
     def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """INSERT of the dialect at hand: ON CONFLICT is not part of the common one."""
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _study_row(row: RowMapping) -> StudyRow:
+    return StudyRow(**{**row, "state": StudyState(row["state"]), "reasons": tuple(row["reasons"] or ())})
 
 
 def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:

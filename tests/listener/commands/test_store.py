@@ -59,6 +59,8 @@ def test_an_older_shared_index_is_upgraded_only_by_command(icansee: Icansee, dat
     (icansee.folder / "shared").mkdir()
     load_before_revisions(database)
     on_several_hosts(icansee, database)
+    answer = icansee("studies")
+    assert (answer.code, "icansee store upgrade" in answer.err) == (2, True)
     answer = icansee("store", "upgrade")
     assert (answer.code, answer.err) == (0, "")
     assert f"revision {REVISION}" in answer.out
@@ -75,7 +77,7 @@ def test_store_upgrade_says_what_it_did(icansee: Icansee) -> None:
     load_before_revisions(f"sqlite:///{icansee.folder / 'state' / 'index.db'}")
     answer = icansee("store", "upgrade")
     assert f"revision {REVISION}" in answer.out
-    assert BASELINE == REVISION or f"before it had {BASELINE}" in answer.out
+    assert f"before it had {BASELINE}" in answer.out
 
 
 def test_store_upgrade_needs_an_index(icansee: Icansee, database: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,13 +43,17 @@ class Node:
             raise Transient("away")
         return "run id"
 
-    def decided(self, uid: str = UID, verdict: Verdict = SUSPECTED, **row: object) -> None:
+    def decided(
+        self, uid: str = UID, verdict: Verdict = SUSPECTED, reasons: Sequence[str] | None = None, **row: object
+    ) -> None:
         from triage.report.document import to_document
 
         self.waiting(uid, **row)
         claim = self.index.claim(uid, owner="w", now=self.clock.now(), lease_s=30)
         assert claim is not None
         document = to_document(an_assessment(some_images(uid).study, verdict=verdict))
+        if reasons is not None:
+            document["decision"]["reasons"] = list(reasons)
         assert self.index.save_assessment(claim, stage="full", document=document, now=self.clock.now())
         assert self.index.complete(claim, now=self.clock.now())
 
@@ -136,9 +141,7 @@ def test_the_newest_picture(node: Node) -> None:
 
 @pytest.mark.parametrize("path", ["/", f"/studies/{UID}"])
 def test_what_a_header_says_is_text_and_never_markup(node: Node, path: str) -> None:
-    node.decided(patient_id="<script>alert(1)</script>")
-    document = node.index.assessments(UID)[-1]["document"]
-    document["decision"] = {**document["decision"], "reasons": ["<img src=x onerror=alert(1)>"]}
+    node.decided(patient_id="<script>alert(1)</script>", reasons=["<img src=x onerror=alert(1)>"])
     page = node.client.get(path).text
     assert "<script" not in page
     assert "<img src=x" not in page

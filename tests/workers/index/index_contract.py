@@ -112,7 +112,7 @@ class IndexContract:
         assert facts == ("P-1", "CLINIC", date(1980, 2, 29), "F", date(2026, 2, 28), "101500.25")
         assert (row.accession_number, row.state, row.revision, row.attempts) == ("A77", StudyState.RECEIVING, 1, 0)
         assert (row.ready_at, row.due_at, row.lease_owner, row.lease_until, row.failure) == (None,) * 5
-        assert (row.decided_revision, row.category, row.priority) == (None,) * 3
+        assert (row.decided_revision, row.category, row.priority, row.reasons) == (None, None, None, ())
 
     def test_times_of_arrival_span_all_instances(self, index: StudyIndex) -> None:
         index.record_instances([a_row(5)])
@@ -334,6 +334,7 @@ class IndexContract:
         row = index.study(STUDY)
         assert row is not None
         assert (row.decided_revision, row.category, row.priority) == (1, "possible", "P2")
+        assert row.reasons == ("größer",)
 
     def test_saving_the_same_version_again_keeps_one(self, index: StudyIndex) -> None:
         make_ready(index)

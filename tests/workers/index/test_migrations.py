@@ -51,6 +51,11 @@ def check_contents(index: SqlIndex) -> None:
         "1.2.4": ("P'2", StudyState.FAILED, 1, 2, None, None),
         "1.2.5": ("P-3", StudyState.RECEIVING, 1, 2, None, None),
     }
+    assert {row.study_instance_uid: row.reasons for row in index.studies() if row.reasons} == {
+        "1.2.1": ("no baseline: the study is one itself",),
+        "1.2.2": ("thalamus left +31 %", "größer & <b>hell</b>", "third"),
+        "1.2.3": ("a new lesion",),
+    }
     document = index.assessment("1.2.2")
     assert document is not None
     assert document["decision"]["reasons"] == ["thalamus left +31 %", "größer & <b>hell</b>", "third"]
@@ -75,6 +80,15 @@ def test_a_database_from_before_revisions_is_upgraded_with_all_it_holds(url: str
     again = open_index(url)
     assert again.infusion_date("P-3") == date(2026, 2, 2)
     again.close()
+
+
+@on_both
+def test_programs_without_revisions_refuse_what_they_do_not_know(url: str) -> None:
+    """They read a number, know 1 and refuse a higher one."""
+    load_before_revisions(url)
+    open_index(url, upgrade=True).close()
+    with sa.create_engine(url).connect() as connection:
+        assert connection.execute(sa.text("SELECT max(version) FROM schema_version")).scalar() == 2
 
 
 @on_both

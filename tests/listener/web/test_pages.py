@@ -1,0 +1,169 @@
+"""Entries and documents in, pages out: the words that readers know, and nothing that is markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+
+from listener.web import pages
+from tests.listener.web.visible import words
+
+HERE = Path(__file__).parent
+DOCUMENT = HERE.parents[1] / "triage" / "report" / "golden" / "assessment.json"
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}",
+    "' onmouseover='alert(1)",
+    "&lt;b&gt;",
+]
+
+
+def a_document() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    return loaded
+
+
+def an_entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "study_instance_uid": "1.2.3",
+        "study_date": "2026-03-01",
+        "patient_id": "P-1",
+        "accession_number": "A1",
+        "state": "assessed",
+        "category": "suspected",
+        "priority": "P1",
+        "waiting_minutes": 12.6,
+        "images": 40,
+        "series": 2,
+        "revision": 1,
+        "decided_revision": 1,
+        "attempts": 1,
+        "received_at": "2026-03-01T12:00:00+00:00",
+        "ready_at": None,
+        "failure": None,
+        "announced_images": None,
+        "missing_images": None,
+        "conflicts": 0,
+    } | changes
+
+
+ENTRIES = [
+    an_entry(),
+    an_entry(
+        study_instance_uid="1.2.4",
+        priority="unchanged",
+        revision=2,
+        state="receiving",
+        announced_images=40,
+        missing_images=3,
+        conflicts=2,
+        waiting_minutes=0.4,
+    ),
+    an_entry(
+        study_instance_uid="1.2.5",
+        priority=None,
+        category=None,
+        decided_revision=None,
+        study_date=None,
+        patient_id="",
+        state="failed",
+        failure="engine: broken",
+    ),
+]
+REASONS = {"1.2.3": ["thalami +31 %", "größer & <b>"], "1.2.4": []}
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def check_nothing_runs(page: str) -> None:
+    for tag, attributes in Elements(page).found:
+        assert tag not in ("script", "iframe", "object", "embed", "form", "style", "base"), tag
+        assert not any(name.startswith("on") or name == "style" for name in attributes), attributes
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "/").startswith("/"), attributes
+
+
+def with_text(value: Any, text: str) -> Any:
+    """The document with another text in every place that holds one."""
+    if isinstance(value, dict):
+        return {key: with_text(one, text) for key, one in value.items()}
+    if isinstance(value, list):
+        return [with_text(one, text) for one in value]
+    return text if isinstance(value, str) else value
+
+
+def golden(name: str) -> list[str]:
+    return (HERE / "golden" / name).read_text(encoding="utf-8").split()
+
+
+def test_the_worklist_says_what_it_always_said() -> None:
+    assert words(pages.home(ENTRIES, REASONS)) == golden("worklist.txt")
+
+
+@pytest.mark.parametrize("has_picture", [False, True])
+def test_the_study_page_says_what_it_always_said(has_picture: bool) -> None:
+    page = pages.study(a_document(), has_picture=has_picture)
+    assert words(page) == golden("study.txt")
+    assert any(tag == "img" for tag, _ in Elements(page).found) is has_picture
+
+
+def test_noop_an_empty_worklist() -> None:
+    assert "No study has arrived yet." in pages.home([], {})
+
+
+def test_only_a_decided_study_has_a_page() -> None:
+    links = [attributes["href"] for tag, attributes in Elements(pages.home(ENTRIES, REASONS)).found if tag == "a"]
+    assert links == ["/studies/1.2.3", "/studies/1.2.4"]
+
+
+def a_page(text: str) -> str:
+    """The worklist with this text in every place."""
+    return pages.home([with_text(an_entry(failure="x"), text)], {text: [text, text]})
+
+
+def a_study_page(text: str) -> str:
+    """The page of a study with this text in every place but dates, which the drawing reads."""
+    document = with_text(a_document(), text)
+    for series in document["evolution"]["trend"]:
+        for point in series["points"]:
+            point["study_date"] = None
+    return pages.study(document, has_picture=True)
+
+
+@pytest.mark.parametrize("made", [a_page, a_study_page])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_shown_and_changes_nothing(text: str, made: Callable[[str], str]) -> None:
+    page = made(text)
+    check_nothing_runs(page)
+    assert [tag for tag, _ in Elements(page).found] == [tag for tag, _ in Elements(made("harmless")).found]
+    assert " ".join(words(page)).count(" ".join(text.split())) >= 6
+
+
+def test_a_document_without_what_the_page_needs_is_a_fault_and_no_gap() -> None:
+    document = a_document()
+    del document["decision"]["priority"]
+    with pytest.raises(UndefinedError):
+        pages.study(document, has_picture=False)
+
+
+def test_the_style_is_a_file_without_anything_from_elsewhere() -> None:
+    style = pages.STYLE.read_text(encoding="utf-8")
+    assert "url(" not in style
+    assert "@import" not in style

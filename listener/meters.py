@@ -1,7 +1,7 @@
-"""Numbers of the door: events counted in each receiving process in, one sum over all of them out.
+"""Numbers of the listener: events counted in each receiving process in, one sum over all of them out.
 
-Every process writes its own numbers to a small file now and then; whoever wants the sum adds the files. What a dead
-process counted stays in the sum, what it had open does not. When the listener starts anew, all numbers begin at zero,
+Every process writes its own numbers to a small file every second; a reader adds the files. The counts of a process that
+has ended stay in the sum, its open associations do not. When the listener starts anew, all numbers begin at zero,
 which is what a scraper expects of a counter.
 """
 
@@ -82,7 +82,8 @@ class MeterFolder:
         self._put(str(os.getpid()), meter.numbers())
 
     def add_finished_process(self, pid: int) -> None:
-        """Add what a dead process counted to the numbers of the dead. Safe for many threads of one process, the parent.
+        """Add the counts of a process that has ended to those of all ended processes. Safe for many threads of one
+        process, the parent.
 
         Raises:
             OSError: the disk is full or fails; the numbers are still counted where they are.

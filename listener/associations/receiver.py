@@ -1,8 +1,7 @@
 """Connected sockets in, served associations out: pynetdicom as a server without a listening socket of its own.
 
-The accept loop (listener.door.run) owns the port; here each socket becomes an association that is checked, served and, when
-its thread has ended, logged in one line.
-"""
+The accept loop (listener.door.port) owns the port. Here each socket becomes an association, which is checked, served
+and, when its threads have ended, logged in one line."""
 
 from __future__ import annotations
 
@@ -119,11 +118,11 @@ class Receiver:
         self._taking = OpenAssociation(address, ticket=ticket)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each answer waits 40 ms for an ACK
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # of one read or write: a silent peer must not hold a thread for ever
+        # of one read or write: a silent peer must not keep a thread
         connection.settimeout(self._settings.pdu_timeout_s)
         try:
             if self._tls is not None:
-                # the handshake comes with the first read, in the thread of the association: here it would hold up others
+                # the handshake comes with the first read, in the thread of the association; here it would delay others
                 connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             self._server.finish_request(connection, connection.getpeername())
         except Exception as error:  # the peer has gone already, or there are no threads left: the accept loop goes on
@@ -197,8 +196,8 @@ class Receiver:
         self._auditor.alert(RemoteNode(entry.calling_ae, str(entry.address)), "tls_failed")
 
     def _on_request(self, event: Any) -> None:
-        """Admit or refuse. The library swallows what comes out of here, and would go on without any context: a sender
-        would be told for good what is true only for a moment."""
+        """Admit or refuse. The library ignores exceptions of this handler and would accept no context: the sender would
+        take a passing fault for a permanent refusal."""
         try:
             self._admit_or_refuse(event)
         except Exception as error:  # no descriptor left for the place of a peer, or the disk is full
@@ -249,8 +248,8 @@ class Receiver:
 
 
 def _close_socket(association: Any) -> None:
-    """Of an association that did not get its threads, and that nobody will end: its descriptors, and a half-started
-    upper layer hears that the connection is gone."""
+    """Close the connection of an association that did not get its threads: nothing else frees its descriptors, or ends
+    an upper layer that has started already."""
     sock = getattr(getattr(association, "dul", None), "socket", None)
     if sock is not None:
         with suppress(OSError):
@@ -300,7 +299,7 @@ def _has_ended(association: Any) -> bool:
 
 
 def _end_what_is_left(entry: OpenAssociation) -> None:
-    """The upper layer of an association that failed in the library may wait for its peer for ever."""
+    """End the upper layer of an association that failed in the library: it could wait for its peer without limit."""
     association = entry.association
     if association.ident is None or association.is_alive() or not association.dul.is_alive():
         return

@@ -49,7 +49,7 @@ def build_receiver(
     reception: Reception,
     on_end: Callable[[OpenAssociation], None] | None = None,
 ) -> Receiver:
-    """A receiver for one process. ``on_end`` hears of every connection that is over."""
+    """A receiver for one process. ``on_end`` is called for every connection that has ended."""
     services: list[Service] = []
     if settings.arrival.mpps or settings.arrival.availability_notices:
         wanted = {

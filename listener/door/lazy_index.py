@@ -1,4 +1,4 @@
-"""The index as the door uses it: opened when it is first needed, so that objects are received while it is away."""
+"""The index, opened when it is first needed: objects are received while it is away."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class LazyIndex:
         """The whole index."""
         with self._lock:
             if self._index is None:
-                from workers.index.sql import open_index  # a receiving child that hears of no step never needs it
+                # here, because not every receiving child needs it
+                from workers.index.sql import open_index
 
                 self._index = open_index(self._settings.index_url, upgrade=self._settings.owns_index)
             return self._index

@@ -1,8 +1,8 @@
 """Several receiving processes behind one port: this process accepts, admits and hands each socket to the idlest child.
 
 A child gets sockets over a unix socket (SCM_RIGHTS) and sends back rows of durable objects and the ends of connections.
-The rows go to the one index writer, here. A child that dies, or says what nobody understands, takes its associations
-with it and is replaced; rows that were on their way are found by the scan, which its end asks for.
+The rows go to the one index writer, here. A child that dies, or sends a message that cannot be read, is ended and
+replaced; its associations break. A scan, started at its end, finds the rows that it had not reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
-CHILD = "child"  # what listener.door.program is told when it is to be one
+CHILD = "child"  # the argument that makes listener.door.program a child
 NOT_DURABLE = "not-durable"  # and this one is to answer without a flush
 RESTART = Backoff(first_s=1.0, longest_s=30.0)  # between the end of a child and the start of the next one
 STEADY_S = 60.0
@@ -86,7 +86,7 @@ class ProcessPool:
             ticket = next(self._tickets)
             order = json.dumps({"ticket": ticket}).encode()
             for child in sorted(filter(None, self._children), key=lambda one: len(one.open)):
-                # dead or hanging, but nobody has noticed yet: the next one
+                # a child that is dead or hangs unnoticed refuses: try the next one
                 with contextlib.suppress(OSError):
                     socket.send_fds(child.channel, [order], [connection.fileno()], socket.MSG_DONTWAIT)
                     child.open[ticket] = address
@@ -117,7 +117,7 @@ class ProcessPool:
                 child.process.kill()
         for thread in self._threads:
             thread.join(END_WAIT_S)
-            if thread.is_alive():  # its child hangs on the disk: nobody knows what it still had to report
+            if thread.is_alive():  # its child hangs on the disk: rows may be missing
                 self._on_loss()
 
     def _start(self, place: int) -> _Child | None:
@@ -164,14 +164,14 @@ class ProcessPool:
             pause_s = RESTART.next_s(pause_s)
 
     def _hear_out(self, child: _Child) -> bool:
-        """Take what a child reports until it has ended; whether that was all it had to say. One that cannot be heard any
-        more must not go on."""
+        """Read the messages of a child until it has ended; True: it had reported everything. A child whose messages
+        cannot be read is ended."""
         heard = False
         try:
             while message := child.channel.recv(MESSAGE_BYTES):
                 self._hear(child, json.loads(message))
             heard = True
-        except Exception as error:  # whatever it is: without this thread nobody would replace the child
+        except Exception as error:  # of any kind: only this thread replaces the child
             if not isinstance(error, OSError):
                 log.exception("listener.child_unheard", child=child.process.pid)
             child.process.kill()

@@ -20,7 +20,8 @@ ROWS = TypeAdapter(list[InstanceRow])
 
 
 def rows_in_parts(rows: Sequence[InstanceRow]) -> list[str]:
-    """The rows as messages. One row has 40 kB at most: its texts are cut when they are read (workers.files.dataset_head)."""
+    """The rows as messages. One row has 40 kB at most: its texts are cut when they are read
+    (workers.files.dataset_head)."""
     encoded = json.dumps({"rows": ROWS.dump_python(list(rows), mode="json")})
     if len(encoded) <= SENT_BYTES or len(rows) == 1:
         return [encoded]

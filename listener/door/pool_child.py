@@ -29,7 +29,7 @@ from workers.settings import LogSettings, NodeSettings
 
 log = logs.get_logger(__name__)
 
-REAP_MS = 20  # while something is open: the pool counts an association until it hears of its end
+REAP_MS = 20  # while an association is open: the pool counts it until its end is reported
 IDLE_MS = 250
 FLUSH_S = 10.0
 UNFINISHED = 3  # exit code: an object may be stored whose row was not reported
@@ -37,7 +37,7 @@ UNFINISHED = 3  # exit code: an object may be stored whose row was not reported
 
 def main(channel_fd: int, settings_fd: int, *, durable: bool = True) -> None:
     """Run until the pool says stop or is gone. A fault ends the process: the pool starts another one and looks for rows
-    that may be missing, while a process that no longer serves its channel would be handed connections for ever."""
+    that may be missing. A process that no longer reads its channel would still be given connections."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C and a SIGTERM to the group are for the parent, which tells us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure(LogSettings(), process="listener")  # whatever is wrong with the settings must not quote them

@@ -1,4 +1,5 @@
-"""The port: connections in, those that may come in handed over. One thread, which never reads from a connection."""
+"""The port: connections in, those from admitted addresses to a server out. One thread, which reads from none of
+them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ POLL_S = 0.25
 
 
 class ConnectionServer(Protocol):
-    """Somebody who serves connections: listener.associations.receiver.Receiver, or listener.door.pool.ProcessPool."""
+    """Serves connections: listener.associations.receiver.Receiver, or listener.door.pool.ProcessPool."""
 
     def take(self, connection: socket.socket, address: Address) -> None:
         """Serve a connection, or close it; must not block."""

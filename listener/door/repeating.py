@@ -1,5 +1,4 @@
-"""Work that a process of the door repeats beside receiving: a function and a pause in, a thread that ends with its
-context out."""
+"""Repeated work beside receiving: a function and a pause in, a thread that ends with its context out."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ END_WAIT_S = 10.0
 
 @contextlib.contextmanager
 def repeating(name: str, work: Callable[[], object], *, every_s: float) -> Iterator[None]:
-    """Run ``work`` now and again. Whatever it raises is logged, and it is tried again."""
+    """Run ``work`` every ``every_s`` seconds. An exception is logged; the work is tried again after the pause."""
     stop = threading.Event()
 
     def loop() -> None:

@@ -1,4 +1,4 @@
-"""The DICOM door: C-STORE and C-ECHO. Sockets in, durable files and index rows out.
+"""The receiving process: sockets in, durable files and index rows out.
 
 Parts: an accept loop with admission by address, a Receiver that serves associations (here or in child processes), the
 FileStore, one IndexWriter behind the answers, and a scan at start that writes the rows a crash cost. Decides nothing
@@ -120,14 +120,14 @@ def _connection_server(
 
 def _close(server: ConnectionServer, reception: Reception, writer: IndexWriter, grace_s: float) -> None:
     server.close(grace_s=grace_s)
-    if reception.finishing:  # hangs on the disk: its row may come when nobody writes it any more
+    if reception.finishing:  # an object hangs on the disk: its row may come after the writer has ended
         log.error("listener.object_unfinished", objects=reception.finishing, remedy="the scan at the next start")
         writer.incomplete.set()
 
 
 @contextlib.contextmanager
 def _auditing(settings: NodeSettings) -> Iterator[None]:
-    """Report start and stop, and send what the processes of the door report, while the listener runs."""
+    """Report start and stop, and send the audit messages of all receiving processes, while the listener runs."""
     if settings.audit.host is None:
         yield
         return
@@ -214,7 +214,7 @@ def _scanning(store: FileStore, index: LazyIndex, writer: IndexWriter, hosts: Ho
 def _scan(
     store: FileStore, index: LazyIndex, writer: IndexWriter, stop: threading.Event, hosts: Hosts | None = None
 ) -> None:
-    writer.incomplete.set()  # nobody has looked yet
+    writer.incomplete.set()  # the first scan is still to come
     outcome, pause_s, again_at = Scan.WELL, SCANS.first_s, math.inf
     while not stop.is_set():
         if writer.incomplete.is_set() or time.monotonic() >= again_at:

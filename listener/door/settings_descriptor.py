@@ -1,5 +1,5 @@
-"""Settings in, a descriptor out that another program of ours reads them from: they may hold a password, which must not be
-on a command line."""
+"""Settings in, a file descriptor for a child program out. Settings may hold a password, which must not stand on a
+command line."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Nothing in, a small process out: keeps what decodes pixels, or colours a terminal, out of the process that calls it,
-before anything loads it.
+"""Keeps the memory of a receiving process small: libraries that it does not need are hidden before anything imports
+them.
 
-The door never decodes. pydicom loads every decoder that is installed when it is imported, which costs 60 MB of memory in
-each process, and structlog loads rich, for 12 MB; here they are simply not there.
-"""
+Receiving decodes no pixels. pydicom imports every installed decoder, which costs 60 MB of memory in each process;
+structlog imports rich, for 12 MB."""
 
 from __future__ import annotations
 
@@ -24,8 +23,8 @@ def keep_decoders_out() -> None:
 
 
 def start_small() -> None:
-    """For a process that only receives, before it imports anything else. pydicom's dictionaries take 50 MB for a moment:
-    it is loaded while the process is small, and the memory goes back to the system."""
+    """For a process that only receives, before it imports anything else. pydicom's dictionaries take 50 MB for a
+    moment: it is loaded while the process is small, and the memory goes back to the system."""
     keep_decoders_out()
     import pydicom  # noqa: F401
 

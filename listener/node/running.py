@@ -41,8 +41,8 @@ def running_port(settings: NodeSettings, name: str) -> int | None:
 
 
 def withdraw(path: Path) -> None:
-    """Take back what this process announced. When its supervisor was killed, and a new node runs already, the file is that
-    of its successor, and stays: without it the new node would never be ready."""
+    """Remove the announcement of this process. When its supervisor was killed and a new node runs already, the file
+    belongs to the successor and stays: without it the new node would never be ready."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         if int(json.loads(path.read_text(encoding="utf-8"))["pid"]) == os.getpid():
             path.unlink()

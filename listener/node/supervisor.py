@@ -26,7 +26,7 @@ from workers.queue.broker import EmbeddedBroker, broker_folder
 log = get_logger(__name__)
 
 NAMES = ("listener", "worker", "beat", "web")
-# The door closes first, the worker may end its study, the broker goes last.
+# The listener stops first, the worker may end its study, the broker stops last.
 STOP_GRACE_S = {"listener": 20.0, "beat": 5.0, "web": 5.0, "worker": 30.0}  # the listener's after its own stop_grace_s
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
@@ -68,7 +68,7 @@ class Child:
         prefix = f"{self.name:8} | ".encode() if self._settings.log.format == "console" else b""
         try:
             threading.Thread(target=_copy_lines, args=(process.stdout, prefix), daemon=True).start()
-        except RuntimeError:  # nobody would read what it says, and it would hang when the pipe is full
+        except RuntimeError:  # nothing would read its output, and it would hang when the pipe is full
             process.kill()
             process.communicate()
             raise

@@ -1,9 +1,8 @@
 """pynetdicom as installed in, what the fast receive path would miss in it out.
 
-The path leans on underscore names of pynetdicom 3.0, which may change without notice. They are looked for at every start;
-when one is gone the stock path is used. A test compares the names here with those in the source, another one compares the
-methods with digests of the version that the path was written for.
-"""
+The path leans on underscore names of pynetdicom 3.0, which may change without notice. They are looked for at every
+start; when one is gone the stock path is used. A test compares the names here with those in the source, another one
+compares the methods with digests of the version that the path was written for."""
 
 from __future__ import annotations
 

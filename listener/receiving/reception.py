@@ -88,7 +88,8 @@ class Reception:
         return self._store.spool(announced, limit_bytes=self._largest.get(announced.calling_ae))
 
     def finish(self, spool: Spool, *, since: float) -> Received:
-        """Make a completely received object durable. What comes back says how to answer; pass it to ``note`` afterwards.
+        """Make a completely received object durable. What comes back says how to answer; pass it to ``note``
+        afterwards.
 
         Args:
             spool: the whole object.
@@ -109,8 +110,8 @@ class Reception:
         return Received(stored, time.monotonic() - since)
 
     def note(self, received: Received, tally: Tally) -> None:
-        """Pass its row on and count it. Never raises: this may come after the answer, while the sender is at work on the
-        next object. What a crash in between costs, the scan at the next start finds."""
+        """Pass its row on and count it. Never raises: this may come after the answer, while the sender is at work on
+        the next object. What a crash in between costs, the scan at the next start finds."""
         stored = received.stored
         if stored.outcome is not Outcome.CONFLICT:
             self._pass_on(stored)  # also a repeated one: its row may have been lost

@@ -28,7 +28,8 @@ Handlers = tuple[tuple[Any, Any], ...]
 
 
 def store_handlers(reception: Reception, tally_of: Callable[[Any], Tally], incoming: Path) -> Handlers:
-    """(event, handler) pairs for C-STORE. Changes pynetdicom's options and the folder of this process's temporary files.
+    """(event, handler) pairs for C-STORE. Changes pynetdicom's options and the folder of this process's temporary
+    files.
 
     Args:
         reception: takes the objects.

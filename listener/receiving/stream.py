@@ -1,9 +1,9 @@
 """P-DATA of a C-STORE in, its spool file out: the reading half of the fast receive path.
 
-The fast path replaces three parts of pynetdicom 3.0: the socket (stream_socket: one large buffer, deadlines), the reactor
-of the association (stream_association: it waits for events instead of polling every millisecond) and, here, the reading of
-P-DATA (no PDU objects, no data set in memory). Negotiation, release, abort, the state machine and every other service stay
-pynetdicom's. docs/receive-path.md says why, and what to do when pynetdicom changes.
+The fast path replaces three parts of pynetdicom 3.0: the socket (stream_socket: one large buffer, deadlines), the
+reactor of the association (stream_association: it waits for events instead of polling every millisecond) and, here, the
+reading of P-DATA (no PDU objects, no data set in memory). Negotiation, release, abort, the state machine and every
+other service stay pynetdicom's. docs/receive-path.md says why, and what to do when pynetdicom changes.
 
 Nothing is allocated by a length that a peer claims: PDUs of negotiation and of other services have caps, fragments of
 C-STORE pass through a fixed buffer.
@@ -31,12 +31,11 @@ from workers.log import describe, get_logger
 log = get_logger(__name__)
 
 MAX_ASSOCIATE_BYTES = 256 << 10  # 128 contexts with 45 transfer syntaxes each are 150 kB; decoding takes 1 s per MB
-MAX_MESSAGE_BYTES = (
-    8 << 20
-)  # data set of any service but C-STORE (a storage commitment request names 100 bytes per object)
+# data set of any service but C-STORE (a storage commitment request has 100 bytes per object)
+MAX_MESSAGE_BYTES = 8 << 20
 MAX_FRAGMENT_BYTES = 1 << 20  # fragment of such a message
 MAX_WAITING_PARTS = 512  # fragments of a byte each would else cost a hundred times their size
-DRAIN_FACTOR = 2  # a refused data set is read to its end, so that the sender hears why, up to this many times the limit
+DRAIN_FACTOR = 2  # a refused data set is read up to this many times the limit, so that its sender gets the status
 SLOWEST_BYTES_PER_S = 1000  # a data set that comes slower than this on average is cut off
 SLOW_GRACE_S = 60.0
 
@@ -76,7 +75,7 @@ class _Store:
     received: int = 0
     parts: list[Chunk] = field(default_factory=list)
     waiting: int = 0
-    """``parts`` are that many bytes in the socket's buffer which the spool has not got yet."""
+    """Bytes of ``parts``: they lie in the socket's buffer and are not yet in the spool."""
 
 
 class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no types
@@ -87,9 +86,9 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
         self._shared = shared
         self._run_loop_delay = 0  # StreamSocket.ready waits
         self._broken = False
-        """The peer sent what is no PDU: it gets one abort, and what it still says until it hangs up is thrown away."""
+        """The peer sent bytes that are no PDU: it gets one abort; what it sends after that is discarded."""
         self.busy = False
-        """Something of the peer's is being worked on: it waits for us and is not idle, however long the disk takes."""
+        """A message of the peer is being processed: the peer is not idle, however long the disk takes."""
         self._command = bytearray()
         self._store: _Store | None = None
         self._other_bytes: int | None = None  # of the data set of another service, None outside of one
@@ -111,7 +110,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             if self.socket is not None:
                 self.socket.close()  # the library leaves it open when it gives up over a PDU that it cannot decode
                 self.socket.give_back()
-            self.to_user_queue.put(None)  # who still waits for the request of a peer that has hung up need not
+            self.to_user_queue.put(None)  # ends the wait for the request of a peer that has hung up
 
     def _read_pdu_data(self) -> None:
         """Read one PDU, or as many as come without a pause while they belong to C-STORE."""
@@ -296,7 +295,7 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             spool.abort()
 
     def _drop(self) -> None:
-        """The sender is gone or out of step: nothing of the unfinished object stays."""
+        """Remove the unfinished object: its sender is gone, or broke the protocol."""
         store, self._store = self._store, None
         if self.socket is not None:
             self.socket.release = None

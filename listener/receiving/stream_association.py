@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 
 class _SignalQueue(queue.Queue[Any]):
-    """A queue that wakes somebody when something is put in."""
+    """A queue that calls ``signal`` after each put."""
 
     def __init__(self, signal: Callable[[], None]) -> None:
         super().__init__()
@@ -41,7 +41,8 @@ class StreamAssociation(Association):  # type: ignore[misc] # pynetdicom has no 
         super().__init__(ae, MODE_ACCEPTOR)
         self._something = threading.Semaphore(0)
         self.afterwards: list[Callable[[], None]] = []
-        """What a handler wants done once its answer is on the way, in the thread that serves the association."""
+        """Functions that a handler wants called after its answer was sent, in the thread that serves the
+        association."""
         self.tls_failed: Callable[[], None] = lambda: None
         """Called when the handshake, or the connection's cryptography, fails."""
         self.dul = StreamDul(self, shared)

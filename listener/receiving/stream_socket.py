@@ -40,7 +40,7 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
         self.view = memoryview(self.buffer)
         self.low = self.high = 0  # unread bytes are buffer[low:high]
         self.release: Callable[[], None] | None = None
-        """Set by who still looks at bytes before ``low``; called once, before they are overwritten."""
+        """Set while bytes before ``low`` are still needed; called once, before they are overwritten."""
         self.deadline = 0.0
         self._timeout_s = first_timeout_s
         self._established_timeout_s: float | None = pdu_timeout_s
@@ -53,7 +53,7 @@ class StreamSocket(AssociationSocket):  # type: ignore[misc] # pynetdicom has no
 
     def wake(self) -> None:
         """Make ``ready`` return now; from any thread."""
-        with self._wake_lock:  # a descriptor closed in between could be somebody's file by now
+        with self._wake_lock:  # the number of a closed descriptor may belong to another file by now
             if self._wake_fd >= 0:
                 os.eventfd_write(self._wake_fd, 1)
 

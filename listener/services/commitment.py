@@ -1,7 +1,7 @@
 """Storage Commitment Push Model as SCP (PS3.4 Annex J): N-ACTION in, N-EVENT-REPORT out, to the configured address of
 the requester or on its own association.
 
-The request is on disk before it is answered with 0x0000, and goes on being reported until the requester has heard it.
+The request is on disk before it is answered with 0x0000. The report is repeated until the requester has confirmed it.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Reporter:
         self._now = now
 
     def run_due(self) -> int:
-        """One attempt for every request that is due; how many were settled. None stands in the way of the others."""
+        """One attempt for every request that is due; how many were settled. A failing one does not stop the others."""
         return sum(self._try(request) for request in self._folder.due(self._now()))
 
     def _try(self, request: Request) -> bool:
@@ -165,7 +165,7 @@ class Reporter:
         gone, means: not yet."""
         try:
             verdict = commitments.judge(self._store, request.references)
-            self._given.add(verdict)  # before it is said
+            self._given.add(verdict)  # before it is reported
             if not self._send(target, self._own_ae, *report(request, verdict)):
                 return False
         except (OSError, IcanseeError) as error:

@@ -1,8 +1,8 @@
 """Modality Performed Procedure Step (PS3.4 Annex F) and Instance Availability Notification (PS3.4 Annex R) as SCP:
 N-CREATE and N-SET in, announcements in the index out.
 
-They tell when a study is complete and how many images it has. A message that cannot be stored now is refused, so that
-its sender repeats it; one that is lost costs the quiet period, never a study.
+They say when a study is complete and how many images it has. A message that cannot be stored now is refused, so that
+its sender repeats it. A lost message costs the quiet period, never a study.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def _stored(
 
 @dataclass(frozen=True)
 class StepFacts:
-    """What is used of a performed procedure step. None: the message does not say. Everything else in it may be damaged."""
+    """What is used of a performed procedure step. None: the message does not say. Everything else in it may be
+    damaged."""
 
     status: str | None
     study_instance_uid: str

@@ -1,4 +1,4 @@
-"""Services of the door beside C-STORE and C-ECHO: their SOP classes, and the handlers that serve them."""
+"""DICOM services other than C-STORE and C-ECHO: their SOP classes, and the handlers that serve them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class AuditSource:
 
 @dataclass(frozen=True)
 class RemoteNode:
-    """The other side: AE title (empty when it never said one) and IP address."""
+    """The other side of an association: AE title (empty when it sent none) and IP address."""
 
     ae_title: str
     address: str

@@ -1,4 +1,4 @@
-"""Audit messages from every process of the door in, a TLS syslog server (RFC 5425) as their reader out.
+"""Audit messages of every receiving process in, messages at a TLS syslog server (RFC 5425) out.
 
 A message is a small file until it is sent: it outlasts a server that is away, and a restart. When the spool is full the
 oldest go first, and that is counted and logged.
@@ -28,14 +28,14 @@ log = get_logger(__name__)
 
 SEND_EVERY_S = 1.0
 CONNECT_S = 10.0
-ALERT_PAUSE_S = 60.0  # one peer that knocks without end is reported once in this time for each reason
+ALERT_PAUSE_S = 60.0  # repeated alerts about one peer are reported once in this time for each reason
 REMEMBERED_ALERTS = 1000
 PRIORITY = 10 * 8 + 5  # RFC 5424 section 6.2.1: security messages, notice
 MESSAGE_ID = "DICOM+RFC3881"  # PS3.15 section A.6.2
 
 
 class Auditor(Protocol):
-    """Who hears what the door does."""
+    """Takes what the listener reports for the audit."""
 
     def transferred(self, peer: RemoteNode, transfer: Transfer, *, complete: bool) -> None: ...
 
@@ -58,7 +58,7 @@ class NoAudit:
 
 
 class SpoolingAuditor:
-    """Writes messages into the spool; any number of processes may. Never raises: the door goes on without audit."""
+    """Writes messages into the spool; any number of processes may. Never raises: receiving goes on without audit."""
 
     def __init__(self, settings: NodeSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         source = settings.audit.source_id or settings.listener.ae_title

@@ -60,7 +60,7 @@ class Verdict:
 
 
 class GivenCommitments:
-    """Studies of which we told somebody that images are safe here: they are not deleted unless the site says so."""
+    """Studies with images that were reported as safe here: they are not deleted unless the site says so."""
 
     def __init__(self, files_dir: Path) -> None:
         self._folder = files_dir.absolute() / "commitments" / "given"
@@ -159,7 +159,7 @@ def judge(store: FileStore, references: Sequence[Reference]) -> Verdict:
     failed: list[tuple[Reference, int]] = []
     studies: set[str] = set()
     for one in references:
-        # two contents came under this UID: nobody can know which of them the requester would delete
+        # two contents came under this UID: it is unknown which of them the requester would delete
         found = PROCESSING_FAILURE if one.sop_instance_uid in disputed else _study_of(store, one)
         if isinstance(found, int):
             failed.append((one, found))

@@ -1,9 +1,8 @@
 """The first bytes of a data set in, the facts the index keeps out. Never reads pixels, never holds more than a window.
 
-Works on the encoded bytes (PS3.5 section 7) instead of a parsed data set because it runs once per received instance,
-before the answer, and lengths are checked before anything is allocated. Before the answer only the UIDs are decoded; the
-rest of the facts (``head_in``) can wait until the sender has heard.
-"""
+It works on the encoded bytes (PS3.5 section 7) instead of a parsed data set: it runs for each received instance, before
+the answer. Lengths are checked before anything is allocated. Before the answer only the UIDs are decoded; the other
+facts (``head_in``) are decoded after it."""
 
 from __future__ import annotations
 
@@ -22,9 +21,8 @@ IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 
-WINDOW_BYTES = (
-    16 << 10
-)  # headers of MR images without private data have 3 to 10 kB; each further window is one more read
+# headers of MR images without private data have 3 to 10 kB; each further window is one more read
+WINDOW_BYTES = 16 << 10
 MAX_INFLATED_BYTES = 4 << 20  # of a deflated data set only this much is ever unpacked here
 MAX_ELEMENTS = 50_000  # real headers up to Number of Frames have some hundreds, nested ones included
 MAX_DEPTH = 16
@@ -32,12 +30,9 @@ MAX_TEXT_BYTES = 1024
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 NUMBER_OF_FRAMES = 0x00280008  # the last element wanted; elements come in ascending order (PS3.5 section 7.1)
-SHORT_VRS = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
-)  # length in two bytes (PS3.5 section 7.1.2)
-LONG_VRS = frozenset(
-    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-)  # PS3.5 7.1.2
+# length in two bytes, and in four (PS3.5 section 7.1.2)
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
 TEXTS = {
     0x00080005: "character_set",
@@ -180,8 +175,8 @@ class _Parser:
         """The raw values of the wanted elements, up to and including Number of Frames."""
         found: Values = {}
         explicit = explicit and self._has_vr(0)
-        # this runs for each received object, over hundreds of elements: few calls for one that lies in the window and is
-        # not wanted
+        # this runs for each received object, over hundreds of elements: few calls for one that lies in the window and
+        # is not wanted
         buffer, first, position = b"", 0, 0  # buffer begins at position first
         unpack, wanted = self._tag_vr_length, TEXTS.get
         while True:

@@ -1,4 +1,5 @@
-"""What the store asks of the file system: files that have no name yet, names given once, leftovers told from the living."""
+"""File system calls of the store: files without a name, names given once, temporary files that no process uses any
+more."""
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ class PreparedFiles:
     def make(self) -> None:
         """One more, unless there are enough."""
         if self._open and len(self._ready) < PREPARED_FILES:
-            with contextlib.suppress(OSError):  # it is told to the sender of the object that has no file
+            with contextlib.suppress(OSError):  # the sender of the object that needs this file gets the error
                 self._ready.append(create_unnamed(next(self._everywhere)))
 
     def take(self, folder: str) -> int:
@@ -94,7 +95,7 @@ class PreparedFiles:
     def close(self) -> None:
         """Give them back, and make no more."""
         self._open = False
-        with contextlib.suppress(IndexError):  # somebody may still take one
+        with contextlib.suppress(IndexError):  # another thread may still take one
             while True:
                 os.close(self._ready.popleft())
 
@@ -138,7 +139,7 @@ def remove_if_abandoned(path: Path) -> bool:
 
 
 def is_the_file(name: Name, fd: int) -> bool:
-    """Whether ``name`` is a name of the open file, and not of what somebody else put there."""
+    """Whether ``name`` is a name of the open file, and not of another file."""
     try:
         return os.path.samestat(Path(name).stat(), os.fstat(fd))
     except OSError:

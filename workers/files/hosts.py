@@ -1,6 +1,5 @@
-"""Heartbeats of the receiving hosts in the shared folder: a host that stopped beating without saying goodbye is found by
-the others, which then write the index rows that died with it.
-"""
+"""Heartbeats of the receiving hosts in the shared folder: a host that stopped beating without saying goodbye is found
+by the others, which then write the index rows that died with it."""
 
 from __future__ import annotations
 
@@ -45,7 +44,7 @@ class Hosts:
         temporary.replace(self._own)
 
     def goodbye(self) -> None:
-        """Everything we took is in the index; nobody needs to look after us."""
+        """Every row of this host is in the index: no other host needs to scan for it."""
         self._own.unlink(missing_ok=True)
 
     def lost(self) -> int:

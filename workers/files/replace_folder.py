@@ -1,4 +1,5 @@
-"""A finished folder in, the same folder under its final name out: whole or not at all, whoever else does the same."""
+"""A finished folder in, the same folder under its final name out: whole or not at all, even when several processes do
+it at once."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def put_in_place(new: Path, final: Path) -> None:
         try:
             new.rename(final)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody else was first
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was first
                 shutil.rmtree(new, ignore_errors=True)
                 return
             with suppress(OSError):

@@ -39,9 +39,8 @@ from workers.files.uid_paths import folder_of, folders, valid_uid
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
 
-MAX_ID_BYTES = (
-    512  # LO has 64 characters (PS3.5 section 6.2), some bytes each; an index entry of PostgreSQL 2,704 bytes
-)
+# LO has 64 characters (PS3.5 section 6.2), some bytes each; an index entry of PostgreSQL has at most 2,704 bytes
+MAX_ID_BYTES = 512
 IDS = ("patient_id", "issuer")
 MAX_BUFFERS = 512  # one writev takes at most IOV_MAX (1024 on Linux) buffers
 FREE_SPACE_CHECK_BYTES = 64 << 20  # of one object between two looks at the free space
@@ -58,7 +57,7 @@ def open_files(settings: NodeSettings, *, durable: bool = True) -> FileStore:
     """The instance files of this node. durable: see FileStore; no setting, only benchmarks leave it out.
 
     Raises:
-        Misconfigured: store.shared_dir is not the shared file system, but what is there when that is not mounted.
+        Misconfigured: store.shared_dir is not the shared file system, but the folder below its mount point.
     """
     if settings.store.shared_dir is not None and not (settings.store.files_dir / SHARED_MARK).is_file():
         raise Misconfigured(
@@ -110,7 +109,8 @@ class FileStore:
         known = disk.file_system_of(self.root) in ONE_FLUSH_FILE_SYSTEMS
         self.sync_folders = not known if sync_folders is None else sync_folders
         self.unnamed = not self.sync_folders and disk.can_name_later(self.root / folders()[0], self._names)
-        """Objects have no name while they come in: nothing to lock, to sweep or to take away, one change of a folder."""
+        """Objects have no name while they come in: nothing to lock, to sweep or to take away, one change of a
+        folder."""
         self._look_at_space_at = 0.0
         self.prepared = disk.PreparedFiles(list(self.folders.values()))
 
@@ -149,7 +149,7 @@ class FileStore:
         return Spool(self, announced, self._names, min(limit_bytes or self.max_object_bytes, self.max_object_bytes))
 
     def prepare(self) -> None:
-        """Make the file for one of the next objects, while there is time: nobody waits for an answer now."""
+        """Make the file for one of the next objects now, while no sender waits for an answer."""
         if self.unnamed:
             self.prepared.make()
 
@@ -196,7 +196,8 @@ class FileStore:
 
 
 class Spool:
-    """One object on its way in: write() until its data set is complete, then finish(); abort() when it is cut off."""
+    """One object that is being received: write() until its data set is complete, then finish(); abort() when it is cut
+    off."""
 
     def __init__(self, store: FileStore, announced: Announced, names: Iterator[str], limit_bytes: int) -> None:
         self._store, self._announced, self._names = store, announced, names
@@ -287,7 +288,7 @@ class Spool:
 
     def _commit(self) -> tuple[Outcome, str]:
         if self._store.sync_folders:
-            self._store.flush(self._fd)  # while only we know it: when this fails, nobody else has seen anything
+            self._store.flush(self._fd)  # before the file has a name: when this fails, no other process has seen it
         elif self._temporary is None:
             fcntl.flock(self._fd, fcntl.LOCK_EX)  # until it is closed: see _existing
         for _ in range(COMMIT_TRIES):
@@ -308,7 +309,7 @@ class Spool:
         raise OSError(errno.EBUSY, "the name is given and taken away all the time")
 
     def _commit_again(self) -> tuple[Outcome, str] | None:
-        """Somebody else has the name. None: not any more."""
+        """Another process has the name. None: the name was taken away meanwhile."""
         with self._existing() as existing:
             if existing is None:
                 return None
@@ -330,9 +331,8 @@ class Spool:
     def _existing(self) -> Iterator[int | None]:
         """The file that has the name, locked against those who would take the name away; None: it is gone already.
 
-        Its sender holds the lock until the file is durable, or gone because its flush failed. On a shared store no name is
-        taken away, and nobody waits for another host.
-        """
+        Its sender holds the lock until the file is durable, or gone because its flush failed. On a shared store no name
+        is taken away, and nobody waits for another host."""
         try:
             existing = os.open(self._final, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -364,7 +364,7 @@ class Spool:
         """The object has its name and the temporary one is gone; make that last."""
         self._renamed = True
         if self._store.sync_folders:
-            # when this fails the name stays: its content is on the disk, and somebody else may have answered for it
+            # when this fails the name stays: its content is on the disk, and another host may have acknowledged it
             self._store.flush_names(Path(self._folder))
             return
         try:

@@ -40,7 +40,7 @@ class Stored:
 
     @cached_property
     def row(self) -> InstanceRow:
-        """For the index; of a CONFLICT it is not to be recorded. Made when it is first asked for: nobody waits for it."""
+        """For the index; the row of a CONFLICT is not recorded. Made on first use, after the sender has its answer."""
         return row_of(self.announced, head_in(self.values, self.uids), self.size_bytes, self.received_at)
 
     @property

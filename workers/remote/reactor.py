@@ -1,4 +1,4 @@
-"""An association of pynetdicom on which we ask: its answers are ours, and not its reactor's."""
+"""A pynetdicom association in, the same with its reactor thread paused out: the reactor takes no answers away."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def reactor_paused(association: Any) -> Iterator[None]:
     """Pause pynetdicom's reactor thread for as long as requests are sent.
 
     pynetdicom 3.0 pauses it around every single request. Against a fast peer the reactor then takes about one answer in
-    1,700 off the queue in the moment between, and who asked waits for it in vain.
+    1,700 off the queue in the moment between, and the caller waits for it in vain.
     """
     checkpoint = getattr(association, "_reactor_checkpoint", None)
     if not isinstance(checkpoint, threading.Event):
-        yield  # another version: whoever asks repeats what got no answer
+        yield  # another version: callers repeat requests that got no answer
         return
     held = _HeldEvent()
     association._reactor_checkpoint = held

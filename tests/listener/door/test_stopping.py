@@ -1,4 +1,5 @@
-"""A listener that stops while an object is on its way to the disk: its row is written, or it is said that one is missing."""
+"""A listener that stops while an object is on its way to the disk: its row is written, or it is said that one is
+missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Methods of pynetdicom in, digests of their source out; and the digests of the version that the fast path was written for.
+"""Methods of pynetdicom in, digests of their source out; and the digests of the version that the fast path was written
+for.
 
 After the fast path was adapted to another version: ``python -m tests.listener.receiving.pynetdicom_digests`` prints the
 new table.

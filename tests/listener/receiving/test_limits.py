@@ -159,8 +159,8 @@ _FULL_DISK = """
 def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, floor: int) -> None:
     """In a mount namespace with a file system of 32 MB of its own.
 
-    The space is looked at every 50 ms: a fast sender gets below the floor, down to an empty disk. The 14 MB that are freed
-    therefore hold the floor (4 MB), three more objects (2.1 MB) and a full write-ahead log of the index (4 MB).
+    The space is looked at every 50 ms: a fast sender gets below the floor, down to an empty disk. The 14 MB that are
+    freed therefore hold the floor (4 MB), three more objects (2.1 MB) and a full write-ahead log of the index (4 MB).
     """
     unshare = shutil.which("unshare")
     assert unshare is not None

@@ -1,4 +1,5 @@
-"""Files that are made before their object is announced: used once each, few at a time, and none where they cannot be."""
+"""Files that are made before their object is announced: used once each, few at a time, and none where they cannot
+be."""
 
 from __future__ import annotations
 

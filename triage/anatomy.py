@@ -27,7 +27,7 @@ _GROUP_OF = {
 
 
 def tissue_group(region: str) -> str:
-    """Regions of one group share one expected intensity: left and right, all CSF, all lobes of the cortex, all white matter."""
+    """The group of regions that share one expected intensity: both sides, all CSF, all cortex, all white matter."""
     base = region.removesuffix("_left").removesuffix("_right")
     if region in CSF:
         return "csf"
@@ -41,7 +41,11 @@ def mask_of(labels: npt.NDArray[Any], names: Mapping[int, str], regions: Iterabl
 
 
 def midline(labels: npt.NDArray[np.uint8], names: Mapping[int, str]) -> tuple[npt.NDArray[np.float64], float]:
-    """The plane between the paired regions on a cubic grid: unit normal (k, j, i) and its offset, both in voxels: ``index @ normal = offset``."""
+    """The plane between the paired regions on a cubic grid: ``index @ normal = offset``.
+
+    Returns:
+        Unit normal (k, j, i), and its offset in voxels.
+    """
     of = {name: label for label, name in names.items()}
     pairs = [(of[n], of[n.removesuffix("_left") + "_right"]) for n in of if n.endswith("_left")]
     here = np.bincount(labels.ravel(), minlength=256) > 0

@@ -106,7 +106,8 @@ class _Limit:
         return f"{age} days before the {name}, more than the {self.days} allowed" if age > self.days else None
 
 
-def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  # noqa: PLR0911 - one return per reason, in order
+def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  # noqa: PLR0911 - one return per reason
+    """The first reason why the candidate cannot be the baseline; None when it can."""
     other = candidate.study
     if other.study_instance_uid == study.study_instance_uid:
         return "the follow-up itself"
@@ -140,7 +141,7 @@ def identity_mismatch(one: Patient, other: Patient) -> str | None:
 
 
 def _sex(patient: Patient) -> str:
-    """M or F; O (other) and anything else counts as not known, since sites use it for "not recorded"."""
+    """M or F. O (other) and anything else count as unknown: sites use them for "not recorded"."""
     return patient.sex.strip().upper() if patient.sex.strip().upper() in ("M", "F") else ""
 
 

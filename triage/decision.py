@@ -15,7 +15,7 @@ _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
 
 
 def urgency(priority: str | None) -> int:
-    """The rank of a priority, larger is more urgent. ``unchanged`` and no decision yet (None) say nothing about urgency: 0."""
+    """The rank of a priority, larger is more urgent. ``unchanged`` and None (no decision yet) rank 0."""
     return 0 if priority is None else _ORDER.index(Priority(priority))
 
 
@@ -68,19 +68,18 @@ def decide(
     has_baseline: bool = True,
     first: str | None = None,
 ) -> Decision:
-    """The category and priority for one study (clinical.md, Priority).
+    """The category and priority for one study (docs/method.md, priority).
 
     Args:
         findings: one per pattern.
         patterns: whose rules rank them; a finding of another pattern gets the usual priority.
         refusal: reason code and sentence when nothing could be measured, or compared (``no_baseline``).
-        has_baseline: without one, priority is capped at P2 unless C or D stand on their own.
+        has_baseline: without one a pattern whose rule asks for it gets a lower priority.
         first: what ``no_pattern`` opens with, when it holds only under a condition.
     """
     present = [f for f in findings if f.presence is Presence.PRESENT]
-    refused = (
-        () if refusal is None else (refusal,)
-    )  # said first: "no_baseline: ..." changes how everything after it is read
+    # the refusal is said first: "no_baseline: ..." changes how everything after it is read
+    refused = () if refusal is None else (refusal,)
     reasons = (*refused, *(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present))
     if present:
         rules = {pattern.name: pattern.priority for pattern in patterns}

@@ -36,7 +36,7 @@ def indeterminate(why: str, patterns: Patterns = PATTERNS) -> tuple[Finding, ...
 def diffusion_only(
     measured: tuple[Measurement, ...], why: str, settings: TriageSettings, patterns: Patterns = PATTERNS
 ) -> tuple[Finding, ...]:
-    """A study without a FLAIR but with diffusion images: what needs no FLAIR is judged, the other patterns say why they are not.
+    """A study with diffusion images but no FLAIR: patterns that need no FLAIR are judged, the others say why not.
 
     Args:
         why: there is no FLAIR.
@@ -55,7 +55,7 @@ def judged_in_diffusion(patterns: Patterns = PATTERNS) -> tuple[str, ...]:
 
 
 def before_infusion(findings: Sequence[Finding], patterns: Patterns = PATTERNS) -> tuple[Finding, ...]:
-    """The findings of a study before the infusion: what is present is part of the baseline, unless it is urgent at any time."""
+    """The findings of a study before the infusion: a pattern is part of the baseline, unless it is always urgent."""
     part_of_baseline = {p.name for p in patterns if not p.urgent_before_infusion}
     return tuple(
         _not_yet(f) if f.pattern in part_of_baseline and f.presence is Presence.PRESENT else f for f in findings

@@ -1,4 +1,7 @@
-"""Errors sorted by who must act: the reader (NotAssessable), nobody yet (Transient), the site (Misconfigured), the sender (Rejected)."""
+"""Errors, sorted by who must act.
+
+The reader: NotAssessable. Nobody yet: Transient. The site: Misconfigured. The sender: Rejected.
+"""
 
 from __future__ import annotations
 

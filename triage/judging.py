@@ -16,12 +16,13 @@ def judge_again(
 ) -> tuple[tuple[Finding, ...], Decision]:
     """What the detectors and the policy say of figures that were measured before.
 
-    Only the limits of the patterns can change the answer: the figures stay as the settings of their time made them. A study of which
-    nothing was measured keeps its findings and its decision. The priority of earlier versions is not kept here (``keep_priority``).
+    Only the limits of the patterns can change the answer: the figures stay as the settings of their time made them. A
+    study of which nothing was measured keeps its findings and its decision. The priority of earlier versions is not
+    kept here (``keep_priority``).
 
     Args:
-        stored: an assessment, or what ``from_document`` gives: there figures have six decimals, so that a figure within that distance of
-            a limit may fall on its other side.
+        stored: an assessment, or what ``from_document`` gives: there figures have six decimals, so that a figure
+            within that distance of a limit may fall on its other side.
     """
     if stored.judged.source is JudgedFrom.NOTHING:
         return stored.findings, stored.decision

@@ -1,4 +1,4 @@
-"""Measurements in, one of them by region and quantity out; and how a figure that could not be measured is made."""
+"""Measurements in, one of them by region and quantity out; and the form of a figure that could not be measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def percent(log_ratio: float) -> float:
 
 
 def lookup(measurements: tuple[Measurement, ...], region: str, quantity: str) -> Measurement:
-    """The named figure, or a not-measured one saying so: detectors never see a hole."""
+    """The named figure; when there is none, one that says that it was not measured."""
     for measurement in measurements:
         if measurement.region == region and measurement.quantity == quantity:
             return measurement

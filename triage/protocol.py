@@ -10,26 +10,29 @@ from triage.model import ProtocolMatch, SeriesHeader, Volume
 
 @dataclass(frozen=True)
 class ProtocolLimits:
-    """Largest relative differences that still count as the same protocol.
-
-    tissue_contrast: |log ratio of white matter - log ratio of grey matter| between the dates; a header cannot lie about it.
-    tissue_spread: largest robust sd of the log ratio over brain tissue; beyond it one of the images is no FLAIR. Measured: 0.035 and 0.057 on two
-    real pairs, 0.103 when a diffusion-weighted image stood in for the FLAIR: one such case, so a starting value.
-    """
+    """Largest relative differences that still count as the same protocol."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # repetition, echo and inversion time
     timing: float = 0.15
+    # voxel size within the slice
     in_plane: float = 0.2
+    # distance of slices
     slice_thickness: float = 0.5
+    # absolute difference in tesla
     field_strength_t: float = 0.3
+    # |log ratio of white matter - log ratio of grey matter| between the dates; unlike a header it is measured
     tissue_contrast: float = 0.06
+    # largest robust standard deviation of the log ratio over brain tissue; beyond it one of the images is no FLAIR.
+    # Measured: 0.035 and 0.057 on two real pairs, 0.103 when a diffusion-weighted image stood in for the FLAIR. That
+    # is one such case, so a starting value
     tissue_spread: float = 0.095
 
 
 def compare(
     followup: tuple[SeriesHeader, Volume], baseline: tuple[SeriesHeader, Volume], limits: ProtocolLimits
 ) -> tuple[ProtocolMatch, tuple[str, ...]]:
-    """Whether both were acquired alike. What a header does not say is not held against it; geometry is always known."""
+    """Whether both were acquired alike. What a header does not state counts as equal; geometry is always known."""
     (fh, fv), (bh, bv) = followup, baseline
     reasons = [
         *_text("manufacturer", fh.manufacturer, bh.manufacturer),
@@ -48,7 +51,7 @@ def compare(
 
 
 def other_field(followup: SeriesHeader, baseline: SeriesHeader, limits: ProtocolLimits) -> bool:
-    """Whether field strength or 2D/3D differ; what a header does not say is not held against it."""
+    """Whether field strength or 2D/3D differ. A fact that a header does not state counts as equal."""
     tesla = (followup.magnetic_field_strength_t, baseline.magnetic_field_strength_t)
     return bool(tesla[0] and tesla[1] and abs(tesla[0] - tesla[1]) > limits.field_strength_t) or bool(
         _text("acquisition", followup.mr_acquisition_type, baseline.mr_acquisition_type)

@@ -26,7 +26,7 @@ from triage.signal.single_scan import SingleScanLimits
 
 @dataclass(frozen=True)
 class PreparationSettings:
-    """The settings that the preparation of a baseline reads, and no others: prepared work stays valid while these stay."""
+    """The settings that the preparation of a baseline reads. Prepared work stays valid while they stay the same."""
 
     threads: int
     regions: RegionLimits

@@ -1,4 +1,4 @@
-"""Named parts of a piece of work in, their seconds out. Time decides nothing in the core, it is only reported."""
+"""Named parts of a piece of work in, their seconds out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds per named part; time never decides anything here, it is only reported."""
+    """Seconds per named part. They are reported only: no decision of the core depends on time."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self.parts_s: dict[str, float] = {}

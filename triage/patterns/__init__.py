@@ -1,1 +1,1 @@
-"""One pattern per file. Each sees only Measurements and its own limits, and answers one Finding; ``all.py`` lists them."""
+"""One pattern per file: Measurements and its own limits in, one Finding out. ``all.py`` lists the patterns."""

@@ -1,6 +1,6 @@
-"""Pattern A: both thalami and the brain stem rise on FLAIR and swell; external/extreme capsules and white matter support it.
+"""Pattern A: both thalami and the brain stem rise on FLAIR and swell. Capsules and white matter support it.
 
-Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (clinical.md, pattern A).
+Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (docs/method.md, pattern A).
 """
 
 from __future__ import annotations
@@ -21,43 +21,61 @@ ALONE = "flair_excess_percent"  # single scan
 
 @dataclass(frozen=True)
 class BithalamicLimits:
-    """Limits in percent unless named otherwise; ``_same`` / ``_different`` by protocol class. Absolute change and z must both hold.
+    """Limits of pattern A, in percent unless named otherwise.
 
-    Starting values of clinical.md (mark S) for the same protocol. Across protocols its values (15, 22, 18) rested on a scale that left up
-    to -8.3 % in the thalami of a pair without disease; with the present scale three such pairs (one real, two simulated) left at most
-    -2.4 %, so half the distance to the same-protocol limits is kept. To be recalibrated on more pairs without disease.
+    A change must exceed its limit and ``z`` times its uncertainty.
 
-    ``together_``: both thalami and a part of the brain stem all rise by at least this: possible. Where three regions must agree the limit may lie
-    below that of one alone: in the calibration pairs of ``bench/accuracy`` (no change) both thalami rose by at most 0.3 / 1.6 % at once. Heads
-    scanned again are easier than two real visits, hence the distance: the real pair across scanners left -8 % in the pons (thalami -1.2 %), as
-    large as the limit though of the other sign, so the limit across protocols is the less certain one.
-
-    ``alone_``: without a baseline, percent above the normal mean of SingleScanLimits; its spread is 6.5 %, so that 11.5 is about the 95th
-    percentile of heads without disease. alone_quiet: below this (and below the limit) a side counts as not raised; in between nothing is said.
+    ``_same`` and ``_different``: by protocol class. The values for the same protocol are starting values
+    (docs/method.md, pattern A). Starting values of 15, 22 and 18 across protocols rested on a scale that left up to
+    -8.3 % in the thalami of a pair without disease. With the present scale three such pairs (one real, two simulated)
+    left at most -2.4 %, so half the distance to the limits for the same protocol is kept. More pairs without disease
+    are needed to calibrate them again.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # both thalami rise at least this much
     thalami_same: float = 8.0
     thalami_different: float = 12.0
+    # the same, strong
     thalami_strong_same: float = 15.0
     thalami_strong_different: float = 18.0
+    # a part of the brain stem rises at least this much
     stem_same: float = 10.0
     stem_different: float = 14.0
+    # possible: both thalami and a part of the brain stem all rise at least this much. Three regions that agree may
+    # have a lower limit than one alone: in the calibration pairs of bench/accuracy (no change) both thalami rose by
+    # at most 0.3 % (same protocol) and 1.6 % (different) at once. Heads scanned again are easier than two real
+    # visits, so the limit keeps a distance from that.
     together_same: float = 4.0
+    # the less certain limit: the real pair across scanners left -8 % in the pons (thalami -1.2 %), as large though of
+    # the other sign
     together_different: float = 7.0
+    # a change must also exceed this many times its uncertainty
     z: float = 2.5
-    swelling_same: float = 4.0  # mean log-Jacobian +0.04 of both thalami
+    # mean volume change of both thalami: a mean log-Jacobian of +0.04
+    swelling_same: float = 4.0
     # across protocols a signal rise without swelling was measured as up to +7 % (real pair, two scanners)
     swelling_different: float = 10.0
+    # swelling is supported by this volume change of the pons
     pons_swelling_percent: float = 3.0
+    # or by this volume change of the third ventricle
     third_ventricle_percent: float = -20.0
+    # external and extreme capsules of both sides rise at least this much
     capsules: float = 10.0
+    # or this share of the white matter of each hemisphere is raised
     white_raised_percent: float = 2.0
+    # the smaller side is at least this share of the larger one
     symmetry: float = 0.7
+    # without a baseline: both thalami this far above the normal mean of triage.single_scan. Its spread is 6.5 %, so
+    # that this is about the 95th percentile of heads without disease
     alone_thalami: float = 11.5
+    # without a baseline, strong
     alone_strong: float = 18.0
+    # without a baseline: any part of the brain stem
     alone_stem: float = 13.0
+    # without a baseline: and this many times the spread between heads
     alone_z: float = 1.7
+    # without a baseline: below this (and below the limit) a side counts as not raised; in between nothing is said
     alone_quiet: float = 4.0
 
 
@@ -107,13 +125,17 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         PATTERN,
         Presence.ABSENT,
         None,
-        f"{TITLE}: the thalami do not both rise by {limit:g} %, nor by {less:g} % together with the brain stem ({protocol} protocol)",
+        f"{TITLE}: the thalami do not both rise by {limit:g} %, "
+        f"nor by {less:g} % together with the brain stem ({protocol} protocol)",
         evidence,
     )
 
 
 def detect_alone(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> Finding:
-    """Pattern A from a single scan: possible, or suspected when strong and symmetric or supported by the brain stem; never strong."""
+    """Pattern A from a single scan: possible, or suspected, never strong.
+
+    Suspected: both sides are alike, and they are strong or the brain stem supports them.
+    """
     thalami = _both(measurements, THALAMI, ALONE, limits.alone_thalami, limits.alone_z, "thalami")
     strong = _both(measurements, THALAMI, ALONE, limits.alone_strong, limits.alone_z, "thalami")
     stem = _any(measurements, limits.alone_stem, limits.alone_z, ALONE)
@@ -191,7 +213,11 @@ def _both(
 
 
 def _any(measurements: tuple[Measurement, ...], limit: float, z: float, quantity: str = RISE) -> _Sign:
-    """Any part of the brain stem: the midbrain swells and brightens with the thalami it joins (clinical.md A names pons and medulla)."""
+    """Any part of the brain stem.
+
+    The letter names pons and medulla (docs/method.md, pattern A); the midbrain swells and brightens with the thalami
+    that it joins.
+    """
     found = [lookup(measurements, region, quantity) for region in BRAIN_STEM]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = True if True in answers else None if None in answers else False
@@ -207,10 +233,10 @@ def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *
     if left is None or right is None:
         return _Sign("A3 swelling", Presence.INDETERMINATE, lines)
     limit = limits.swelling_same if same else limits.swelling_different
-    supported = (ventricle.value is not None and ventricle.value <= limits.third_ventricle_percent) or (
-        pons.value is not None and pons.value >= limits.pons_swelling_percent
-    )
-    return _Sign("A3 swelling", _presence((left + right) / 2 >= limit and supported), lines)
+    narrow_ventricle = ventricle.value is not None and ventricle.value <= limits.third_ventricle_percent
+    swollen_pons = pons.value is not None and pons.value >= limits.pons_swelling_percent
+    swollen = (left + right) / 2 >= limit and (narrow_ventricle or swollen_pons)
+    return _Sign("A3 swelling", _presence(swollen), lines)
 
 
 def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:

@@ -1,4 +1,7 @@
-"""Pattern C: cortical diffusion restriction. Measurements in, one Finding out. It stands on its own: no baseline and no FLAIR are needed."""
+"""Pattern C: cortical diffusion restriction. It needs neither a baseline nor a FLAIR.
+
+Source of the pattern: docs/method.md, pattern C.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,20 @@ KEPT_Z = 1.645  # one-sided 95 %
 
 @dataclass(frozen=True)
 class CorticalDiffusionLimits:
-    """Limits of pattern C (clinical.md).
-
-    possible_ml, suspected_ml: restricted cortex; suspected_gyri: or this many restricted gyri.
-    later_days, later_volume_percent, later_z: cortical loss, this long after restriction at the same site.
-    """
+    """Limits of pattern C (docs/method.md, pattern C)."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # possible: this much restricted cortex
     possible_ml: float = 0.3
+    # suspected: this much restricted cortex
     suspected_ml: float = 1.0
+    # or this many separate restricted gyri
     suspected_gyri: float = 2.0
+    # loss of cortex is looked for this long after restriction at the same site
     later_days: int = 21
+    # volume change of the lobe's cortex that counts as loss
     later_volume_percent: float = -5.0
+    # it must also exceed this many times its uncertainty
     later_z: float = 2.5
 
 
@@ -112,8 +117,9 @@ def _evidence(measurements: tuple[Measurement, ...]) -> Iterator[str]:
 class SiteLater:
     """One lobe, weeks after it was restricted.
 
-    restricted_ml: at the earlier study. days: since then. volume_change_percent: of the lobe's cortex since the baseline (None: not
-    measured), with its standard deviation. baseline_before: whether that baseline is older than the restriction.
+    restricted_ml: at the earlier study. days: since then. volume_change_percent: of the lobe's cortex since the
+    baseline, None when not measured. uncertainty_percent: its standard deviation. baseline_before: the baseline is
+    older than the restriction.
     """
 
     region: str
@@ -129,8 +135,9 @@ def later_loss(
 ) -> Finding:
     """Later cortical loss at the site of earlier restriction, the atrophy that follows pattern C.
 
-    Present when a lobe lost, after at least ``later_days``, more volume than the other lobes by the limit and by ``later_z`` times its
-    uncertainty: steroids, dehydration and time widen all sulci. Absent only when every such lobe was measured well enough to exclude that loss.
+    Present: after at least ``later_days`` a lobe lost more volume than the other lobes, by the limit and by
+    ``later_z`` times its uncertainty. The other lobes are the reference because steroids, dehydration and time widen
+    all sulci. Absent: every such lobe was measured well enough to exclude that loss.
 
     Args:
         sites: lobes that held at least ``possible_ml`` of restricted tissue in an earlier study with the pattern.

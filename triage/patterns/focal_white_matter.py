@@ -1,6 +1,8 @@
-"""Pattern B: new or enlarging focal white matter lesions on FLAIR, with or without enhancement; some at sites of prior injury.
+"""Pattern B: new or enlarging focal white matter lesions on FLAIR, with or without enhancement.
 
-Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (clinical.md, pattern B).
+Some lie at sites of prior injury.
+
+Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (docs/method.md, pattern B).
 """
 
 from __future__ import annotations
@@ -19,24 +21,32 @@ NEW = ("lesion_count", "lesion_volume_ml", "largest_lesion_ml", "lesions_at_prio
 
 @dataclass(frozen=True)
 class FocalWhiteMatterLimits:
-    """Limits of pattern B (clinical.md, mark S). What counts as one lesion is decided in triage.lesions.candidates and triage.lesions.enhancement.
+    """Limits of pattern B, starting values (docs/method.md, pattern B).
 
-    count, volume_ml, enhancing_ml: each alone makes it suspected; fewer and smaller lesions make it possible. enhancing_ml is the smallest
-    place that triage.lesions.enhancement counts (0.1 mL less the spread of a measured volume): what is shown there is also called.
-    alone_count, alone_volume_ml: without a baseline, from both on focal lesions make it possible: new and old cannot be told apart, and small
-    bright foci are common in healthy adults (AJNR 2009;30:911: 5 to 9 of them).
+    triage.lesions.candidates and triage.lesions.enhancement decide what counts as one lesion. Fewer and smaller
+    lesions than these make the pattern possible.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # suspected: this many new or enlarging lesions
     count: int = 3
+    # or this much in all
     volume_ml: float = 0.5
+    # or this much enhancing tissue: the smallest place that triage.lesions.enhancement counts (0.1 mL less the spread
+    # of a measured volume), so that the pattern is called whenever the pictures show enhancement
     enhancing_ml: float = 0.08
+    # without a baseline, possible at most: this many lesions. New and old lesions look the same, and healthy adults
+    # commonly have 5 to 9 small bright foci (AJNR 2009;30:911)
     alone_count: int = 10
+    # and this much in all
     alone_volume_ml: float = 5.0
 
 
 def detect(measurements: tuple[Measurement, ...], _protocol: ProtocolMatch, limits: FocalWhiteMatterLimits) -> Finding:
-    """Pattern B from the measurements of one follow-up against its baseline. The protocol class is already in the sizes that count."""
+    """Pattern B from the measurements of one follow-up against its baseline.
+
+    The protocol class is not used: the sizes that count as a lesion depend on it already.
+    """
     found = {quantity: lookup(measurements, "brain", quantity) for quantity in NEW}
     lit = lookup(measurements, "brain", "enhancing_volume_ml")
     evidence = tuple(_line(m) for m in (*found.values(), lit))
@@ -67,7 +77,10 @@ def detect_alone(measurements: tuple[Measurement, ...], limits: FocalWhiteMatter
         why = f"focal enhancement, {lit.value:.1f} mL; no baseline to compare with"
         return Finding(PATTERN, Presence.PRESENT, Strength.SUSPECTED, why, evidence)
     if (count.value or 0.0) >= limits.alone_count and (volume.value or 0.0) >= limits.alone_volume_ml:
-        why = f"{count.value:.0f} focal white matter lesions, {volume.value:.1f} mL; without a baseline new and old cannot be told apart"
+        why = (
+            f"{count.value:.0f} focal white matter lesions, {volume.value:.1f} mL; "
+            "without a baseline new and old cannot be told apart"
+        )
         return Finding(PATTERN, Presence.PRESENT, Strength.POSSIBLE, why, evidence)
     return Finding(
         PATTERN,

@@ -1,7 +1,8 @@
-"""Pattern D: global cerebral oedema. Sulci and cisterns are effaced, the brain grows, the ventricles may give way.
+"""Pattern D: global cerebral oedema. Sulci and cisterns are effaced, the brain grows, and the ventricles may narrow.
 
-Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (clinical.md, pattern D). dCSF beyond 14 % is visible
-oedema on stroke CT; sulcal fluid below 5 mL is global oedema on CT.
+Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroimaging (docs/method.md, pattern D). A
+loss of cerebrospinal fluid beyond 14 % is visible oedema on CT after stroke; sulcal fluid below 5 mL is global oedema
+on CT.
 """
 
 from __future__ import annotations
@@ -21,30 +22,41 @@ FLAIR_ALONE = "source: flair"  # how triage.fluid.changes names a figure that no
 
 @dataclass(frozen=True)
 class GlobalOedemaLimits:
-    """Limits in percent unless named otherwise; ``_same`` / ``_different`` by protocol class. Absolute change and z must both hold.
+    """Limits of pattern D, in percent unless named otherwise.
 
-    Same-protocol values are those of clinical.md (mark S). Across protocols thin sulci alone were measured 57 % apart on T2 and 31 % apart the
-    other way on FLAIR (real pair without oedema): contradiction is in the uncertainty, the wider limits cover what both contrasts share.
-    brain_different: three times the largest change of the brain in 12 calibration pairs without change (0.52 %).
-    flair_alone: factor on every limit when only FLAIR stands behind a figure.
-    alone_sulcal_ml: single scan, sulcal fluid below this.
+    A change must exceed its limit and ``z`` times its uncertainty.
+
+    ``_same`` and ``_different``: by protocol class. The values for the same protocol are starting values
+    (docs/method.md, pattern D). Across protocols, thin sulci of a real pair without oedema were measured 57 % apart
+    on T2 and 31 % apart, in the other direction, on FLAIR. The uncertainty holds what the contrasts contradict each
+    other by; the wider limits cover what they share.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # sulcal fluid
     sulcal_same: float = -25.0
     sulcal_different: float = -32.0
+    # sulcal fluid, strong
     sulcal_strong_same: float = -50.0
     sulcal_strong_different: float = -60.0
+    # sulcal and cisternal fluid
     extraventricular_same: float = -14.0
     extraventricular_different: float = -25.0
+    # brain volume
     brain_same: float = 1.5
+    # three times the largest change of 12 calibration pairs without change (0.52 %)
     brain_different: float = 1.6
+    # ventricles; they can stay normal and are never required
     ventricles_same: float = -15.0
     ventricles_different: float = -25.0
+    # basal cisterns
     cisterns_same: float = -30.0
     cisterns_different: float = -45.0
+    # factor on every limit when only FLAIR stands behind a figure
     flair_alone: float = 1.5
+    # a change must also exceed this many times its uncertainty
     z: float = 3.0
+    # without a baseline: less sulcal fluid than this is possible oedema, or a young brain
     alone_sulcal_ml: float = 5.0
 
 
@@ -147,7 +159,10 @@ def detect_alone(measurements: tuple[Measurement, ...], limits: GlobalOedemaLimi
             "It may be a young brain: children and young adults have narrow sulci"
         )
         return Finding(PATTERN, Presence.PRESENT, Strength.POSSIBLE, text, (_line(sulci),))
-    text = f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is not tight, a loss of fluid cannot be seen on one scan"
+    text = (
+        f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is not tight, "
+        "a loss of fluid cannot be seen on one scan"
+    )
     return Finding(PATTERN, Presence.INDETERMINATE, None, text, (_line(sulci),))
 
 

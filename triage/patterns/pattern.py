@@ -17,7 +17,7 @@ ALL_LESIONS = "all_lesions"  # region of the sums over the new and enlarging les
 
 
 class Figure(NamedTuple):
-    """A figure that the course of a pattern follows. worse: +1 when a larger value is worse, -1 when a smaller one is."""
+    """A figure that the course of a pattern follows. worse: +1 when a larger value is worse, -1 when a smaller is."""
 
     region: str
     quantity: str
@@ -65,8 +65,9 @@ class Pattern(Generic[L]):
         detect: a follow-up against its baseline.
         detect_alone: a study without a baseline.
         detect_in_diffusion: a study without a FLAIR; None: the pattern needs one.
-        later_loss: (this study, earlier studies, limits) -> later damage at the site where an earlier study showed the pattern; None: nothing
-            to say. The document has one place for it, so one pattern at most has such a rule.
+        later_loss: (this study, earlier studies, limits) -> later damage at the site where an earlier study showed the
+            pattern, None when there is nothing to say. The document has one place for it, so one pattern at most has
+            such a rule.
         priority: (a finding that is present, whether there is a baseline) -> its priority.
         figures: what its course over the patient's studies follows.
         urgent_before_infusion: False: seen before the infusion it belongs to the baseline.

@@ -1,4 +1,4 @@
-"""What was measured on the scan before treatment in, the report of what was already abnormal out: figures, sites and plain sentences."""
+"""Figures of the scan before treatment in, the report of what was abnormal then out: figures, sites, sentences."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from triage.report.contents import BaselineReport
 
 COUNT, LOAD, CAVITY = "chronic_lesion_count", "chronic_lesion_volume_ml", "cavity_volume_ml"
 RISK = (
-    "An abnormal scan before treatment carries a higher risk: of 43 children with CD19 CAR-T cells those with one had more neurotoxicity "
-    "than those with a normal one or none (Gust, Ann Neurol 2019;86:42)."
+    "An abnormal scan before treatment carries a higher risk: of 43 children with CD19 CAR-T cells those with one "
+    "had more neurotoxicity than those with a normal one or none (Gust, Ann Neurol 2019;86:42)."
 )
 SITES = 3  # as many are named
 
 
 @dataclass(frozen=True)
 class BaselineReportLimits:
-    """From where on a scan before treatment counts as abnormal.
-
-    lesion_ml: load of old lesions; single small foci are common in the healthy (27 % of 67 subjects, and a third of those over 25 years).
-    cavity_ml. ventricle_percent, sulcal_percent: of the space inside the skull (six real heads without wide fluid spaces: 0.5 to 1.5, and
-    3 to 5; the one beside a metastasis 2.3).
-    """
+    """From where on a scan before treatment counts as abnormal."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # load of old lesions; single small foci are common in the healthy (27 % of 67 subjects, a third of those over 25
+    # years)
     lesion_ml: float = 0.5
+    # cavity of prior injury
     cavity_ml: float = 0.3
+    # lateral ventricles, of the space inside the skull. Six real heads without wide fluid spaces have 0.5 to 1.5, the
+    # one beside a metastasis 2.3
     ventricle_percent: float = 2.5
+    # deep sulci, of the space inside the skull. The six real heads have 3 to 5
     sulcal_percent: float = 8.0
 
 

@@ -34,9 +34,10 @@ class JudgedFrom(StrEnum):
 
 @dataclass(frozen=True)
 class Judged:
-    """What findings and decision rest on. protocol: None without a comparison. refusal: why the assessment is not complete.
+    """What findings and decision rest on.
 
-    carried: patterns that the compared study showed and that do not lie before treatment, with its date in ``carried_on``.
+    protocol: None without a comparison. refusal: why the assessment is not complete, None when it is. carried: patterns that the
+    compared study showed and that do not lie before treatment, with its date in ``carried_on``.
     """
 
     source: JudgedFrom = JudgedFrom.NOTHING
@@ -70,7 +71,11 @@ class Course(StrEnum):
 
 @dataclass(frozen=True)
 class PatternCourse:
-    """since: date of the study in which this episode of the pattern was first seen (resolved: first seen gone); None when unknown."""
+    """How one pattern went on.
+
+    since: date of the study that first showed this episode of the pattern (resolved: first showed it gone); None when
+    unknown.
+    """
 
     pattern: str
     state: Course
@@ -104,7 +109,11 @@ class Trend:
 
 @dataclass(frozen=True)
 class Evolution:
-    """later_loss: cortical loss where diffusion was restricted in an earlier study; None when nothing was restricted before."""
+    """The course of the patient's studies.
+
+    later_loss: cortical loss where diffusion was restricted in an earlier study; None when nothing was restricted
+    before.
+    """
 
     patterns: tuple[PatternCourse, ...]
     trend: tuple[Trend, ...]
@@ -113,7 +122,10 @@ class Evolution:
 
 @dataclass(frozen=True)
 class BaselineReport:
-    """What was abnormal before treatment. abnormal None: could not be told. sites: atlas regions with old lesions, largest load first."""
+    """What was abnormal before treatment.
+
+    abnormal: None when unknown. sites: atlas regions with old lesions, largest load first.
+    """
 
     study_instance_uid: str
     study_date: date | None

@@ -268,8 +268,8 @@ LATER_LOSS_PATTERN = "C"  # of documents that do not say it
 def from_document(document: Document) -> Assessment:
     """The assessment as far as its document holds it; keys that an earlier version did not write are taken as empty.
 
-    A document holds no header, time, accession number, birth date or sex. Reasons for which a series was skipped stay among the reasons
-    of the series. Figures have six decimals.
+    A document holds no header, time, accession number, birth date or sex. Reasons for which a series was skipped stay
+    among the reasons of the series. Figures have six decimals.
 
     Raises:
         ValueError: the document has another schema_version.

@@ -1,4 +1,7 @@
-"""What a reader looks at: everything on the follow-up FLAIR's own grid, made when asked for (the decision never waits for it)."""
+"""The parts of the pictures in, all of them on the follow-up FLAIR's own grid out.
+
+It runs on request: the decision never waits for it.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ from triage.model import Affine, Volume
 class Evidence:
     """Ingredients of the pictures.
 
-    followup, baseline: native FLAIR volumes. labels: regions in baseline space. change: log ratio on the half-way grid (None: not compared).
-    followup_to_baseline, followup_to_half_way: (4, 4), LPS mm to LPS mm. Without a baseline: labels lie in follow-up space, transforms are None.
-    masks: name -> uint8 Volume in follow-up space (``new_lesions``, ``enhancing``, ``restricted``, ...).
-    diffusion: ``dwi`` (highest b-value) and ``adc``, native voxels placed in follow-up space.
+    followup, baseline: native FLAIR volumes. labels: regions in baseline space. change: log ratio on the half-way
+    grid (None: not compared). followup_to_baseline, followup_to_half_way: (4, 4), LPS mm to LPS mm. Without a
+    baseline: labels lie in follow-up space, transforms are None. masks: name -> uint8 Volume in follow-up space
+    (``new_lesions``, ``enhancing``, ``restricted``, ...). diffusion: ``dwi`` (highest b-value) and ``adc``, native
+    voxels placed in follow-up space.
     """
 
     followup: Volume
@@ -35,7 +39,10 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class EvidenceMaps:
-    """On the follow-up grid, shape (k, j, i): labels and masks uint8; baseline and change_percent float32 (NaN where not measured)."""
+    """On the follow-up grid, shape (k, j, i).
+
+    Labels and masks are uint8. baseline and change_percent are float32, NaN where not measured.
+    """
 
     followup: Volume
     labels: Volume | None

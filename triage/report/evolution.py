@@ -1,7 +1,7 @@
-"""Documents of a patient's earlier studies and the figures of the present one in, the course of each pattern and a trend per region out.
+"""Documents of a patient's earlier studies and the present figures in, the course of each pattern and the trends out.
 
-Pure: a function on documents. Only figures measured against the *same* baseline are compared; their uncertainties decide whether a
-difference is one. Nothing here changes a category or a priority.
+A pure function on documents. Only figures that were measured against the same baseline are compared. Their
+uncertainties decide whether a difference is one. No category and no priority depends on it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from triage.report.document import protocol_of
 
 @dataclass(frozen=True)
 class EvolutionLimits:
-    """When two studies differ.
-
-    z: a difference must exceed this many times its own uncertainty (root of the sum of both squared), about 95 %.
-    least_percent, least_ml: and be at least this large. protocol_percent: added to the uncertainty when the two studies were acquired
-    by different protocols (the drift that the common scale leaves, see BithalamicLimits). relative_volume: uncertainty of a lesion
-    volume without one of its own, as a share of it (borders move by half a voxel).
-    """
+    """When two studies differ."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # a difference must exceed this many times its own uncertainty (root of the sum of both squared), about 95 %
     z: float = 2.0
+    # and be at least this large, of a figure in percent
     least_percent: float = 3.0
+    # or of a volume
     least_ml: float = 0.1
+    # added to the uncertainty when the studies were acquired by different protocols: the drift that the common scale
+    # leaves, see BithalamicLimits
     protocol_percent: float = 2.4
+    # uncertainty of a lesion volume without one of its own, as a share of it: borders move by half a voxel
     relative_volume: float = 0.2
 
 
@@ -42,7 +42,7 @@ Followed = Mapping[Pattern[Any], Any]  # pattern -> its limits
 
 
 def visit_of(document: Mapping[str, Any]) -> Visit:
-    """A visit from the JSON document of the contract; keys that an older version did not write are taken as not measured."""
+    """A visit from a JSON document; keys that an earlier version did not write count as not measured."""
     study, baseline = document["study"], document.get("baseline") or {}
     day = study.get("study_date")
     figures = {
@@ -71,7 +71,12 @@ def visit_now(
     lesions: Sequence[tuple[float | None, float | None]],
     protocol: ProtocolMatch | None,
 ) -> Visit:
-    """The study under assessment. facts: study UID, date, days after infusion. lesions: (volume, enhancing volume) in mL of each."""
+    """The study under assessment.
+
+    Args:
+        facts: study UID, date, days after infusion.
+        lesions: (volume, enhancing volume) of each, mL.
+    """
     figures = {(m.region, m.quantity): (m.value, m.uncertainty, m.unit) for m in measurements}
     presence = {f.pattern: f.presence.value for f in findings}
     return Visit(*facts, stage, _word(protocol), baseline_uid, {**figures, **_lesion_sums(lesions)}, presence)
@@ -96,8 +101,8 @@ def evolution(
 
     Args:
         now: the study under assessment.
-        earlier: newest document of each earlier study of the same patient, any order; those before the infusion, and the baseline
-            itself, are no follow-ups and are left out.
+        earlier: newest document of each earlier study of the same patient, any order; those before the infusion, and
+            the baseline itself, are no follow-ups and are left out.
         patterns: those of this program, each with its limits (None: all of them with their defaults).
 
     Returns:
@@ -119,7 +124,7 @@ def evolution(
 
 
 def _figures(patterns: Followed, visits: Sequence[Visit]) -> dict[str, tuple[Figure, ...]]:
-    """Pattern -> the figures that its course follows. A pattern that only a document knows has none; its course is still told."""
+    """Pattern -> the figures that its course follows; none for a pattern that only a document knows."""
     known = {pattern.name: pattern.figures for pattern in patterns}
     others = dict.fromkeys(name for visit in visits for name in visit.presence if name not in known)
     return known | dict.fromkeys(others, ())

@@ -1,6 +1,7 @@
 """Measurements in, plain sentences about what else could look like this out. None of them lowers a priority.
 
-The signs are in docs/method.md, Look-alikes; each sentence names the figures that made it. A last sentence says what was not examined.
+The signs are those of docs/method.md, look-alikes. Each sentence names the figures that made it. A last sentence says
+what was not examined.
 """
 
 from __future__ import annotations
@@ -18,25 +19,34 @@ FLAIR = "flair_change_percent"
 
 @dataclass(frozen=True)
 class LookAlikeLimits:
-    """When a sign counts as measured; percent FLAIR change unless named otherwise. Starting values (docs/method.md, Look-alikes).
+    """When a sign counts as measured, in percent FLAIR change unless named otherwise.
 
-    rise: a part of a region rises. apart: and its counterpart by this much less. posterior_share: raised white matter behind over that in
-    front. adc_low_um2_s: restricted deep grey or white matter (hypoxic injury is counted below 650; normal deep grey 750, white 700, AJNR
-    2002;23:194). brain_restricted_percent: of the brain below 650 (hypoxic injury). large_ml: volume of a sphere of 1 cm (ADEM).
-    lopsided: smaller over larger side. csf, csf_quiet: rise of fluid, in percent of white matter (fluid itself is near 0 on FLAIR). quiet: FLAIR counts as near normal below this.
+    Starting values (docs/method.md, look-alikes).
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # a part of a region rises
     rise: float = 8.0
+    # and its counterpart by this much less
     apart: float = 6.0
+    # raised share of the white matter behind
     posterior_percent: float = 2.0
+    # and this many times that in front
     posterior_share: float = 2.0
+    # restricted deep grey or white matter. Hypoxic injury is counted below 650; normal deep grey has 750, white 700
+    # (AJNR 2002;23:194)
     adc_low_um2_s: float = 600.0
+    # of the brain below an ADC of 650: hypoxic injury
     brain_restricted_percent: float = 10.0
+    # volume of a sphere of 1 cm: acute disseminated encephalomyelitis (ADEM)
     large_ml: float = 0.52
+    # lesion volume of the smaller over the larger side
     lopsided: float = 0.5
+    # fluid rises by this much, percent of white matter (fluid itself is near 0 on FLAIR)
     csf: float = 15.0
+    # and does not rise, below this
     csf_quiet: float = 7.5
+    # FLAIR of tissue counts as near normal below this
     quiet: float = 5.0
 
 
@@ -86,8 +96,8 @@ def _medial(s: Signs, limits: LookAlikeLimits) -> str | None:
     if medial is None or lateral is None or medial < limits.rise or medial - lateral < limits.apart:
         return None
     return (
-        f"The medial halves of the thalami rise by {medial:+.0f} %, the lateral ones by {lateral:+.0f} %: Wernicke encephalopathy does so "
-        "(with the mammillary bodies, which are not measured)."
+        f"The medial halves of the thalami rise by {medial:+.0f} %, the lateral ones by {lateral:+.0f} %: "
+        "Wernicke encephalopathy does so (with the mammillary bodies, which are not measured)."
     )
 
 
@@ -96,8 +106,9 @@ def _basal_ganglia(s: Signs, limits: LookAlikeLimits) -> str | None:
     if ganglia is None or thalami is None or min(ganglia, thalami) < limits.rise:
         return None
     return (
-        f"The basal ganglia rise with the thalami ({ganglia:+.0f} % and {thalami:+.0f} % on the smaller side): deep venous thrombosis does "
-        "so; bleeding and the veins themselves were not measured. Viral and acute necrotising encephalitis too."
+        f"The basal ganglia rise with the thalami ({ganglia:+.0f} % and {thalami:+.0f} % on the smaller side): "
+        "deep venous thrombosis does so; bleeding and the veins themselves were not measured. "
+        "Viral and acute necrotising encephalitis too."
     )
 
 
@@ -113,7 +124,10 @@ def _pontine_core(s: Signs, limits: LookAlikeLimits) -> str | None:
     core, rim = s.value("pons_core"), s.value("pons_rim")
     if core is None or rim is None or core < limits.rise or core - rim < limits.apart:
         return None
-    return f"The core of the pons rises by {core:+.0f} %, its rim by {rim:+.0f} %: osmotic demyelination does so (ask for the sodium's course)."
+    return (
+        f"The core of the pons rises by {core:+.0f} %, its rim by {rim:+.0f} %: "
+        "osmotic demyelination does so (ask for the sodium's course)."
+    )
 
 
 def _posterior(s: Signs, limits: LookAlikeLimits) -> str | None:
@@ -124,8 +138,8 @@ def _posterior(s: Signs, limits: LookAlikeLimits) -> str | None:
     if behind < limits.posterior_percent or behind < limits.posterior_share * max(before, 0.0):
         return None
     return (
-        f"White matter rises behind ({behind:.1f} % of it, {before:.1f} % in front) and the thalami do not ({thalami:+.0f} %): posterior "
-        "reversible encephalopathy (PRES) does so (ask for the blood pressure)."
+        f"White matter rises behind ({behind:.1f} % of it, {before:.1f} % in front) and the thalami do not "
+        f"({thalami:+.0f} %): posterior reversible encephalopathy (PRES) does so (ask for the blood pressure)."
     )
 
 
@@ -144,8 +158,9 @@ def _large_lopsided(s: Signs, limits: LookAlikeLimits) -> str | None:
     if min(sides) >= limits.lopsided * max(sides):
         return None
     return (
-        f"{len(large)} focal lesion{'s' * (len(large) > 1)} of 1 cm or more, {sides[0]:.1f} mL on the left and {sides[1]:.1f} mL on the "
-        "right: acute disseminated encephalomyelitis (ADEM) is asymmetric like this."
+        f"{len(large)} focal lesion{'s' * (len(large) > 1)} of 1 cm or more, "
+        f"{sides[0]:.1f} mL on the left and {sides[1]:.1f} mL on the right: "
+        "acute disseminated encephalomyelitis (ADEM) is asymmetric like this."
     )
 
 
@@ -153,7 +168,8 @@ def _methotrexate(s: Signs, limits: LookAlikeLimits) -> str | None:
     for region in WHITE:
         adc, change = s.value(region, "adc_um2_s"), s.value(region)
         if adc is not None and adc <= limits.adc_low_um2_s and change is not None and abs(change) < limits.quiet:
-            return f"{_words(region).capitalize()} has an ADC of {adc:.0f} um2/s with near-normal FLAIR ({change:+.0f} %): methotrexate does so."
+            what = f"{_words(region).capitalize()} has an ADC of {adc:.0f} um2/s"
+            return f"{what} with near-normal FLAIR ({change:+.0f} %): methotrexate does so."
     return None
 
 
@@ -162,8 +178,8 @@ def _leptomeningeal(s: Signs, limits: LookAlikeLimits) -> str | None:
     if sulci is None or ventricles is None or sulci < limits.csf or ventricles >= limits.csf_quiet:
         return None
     return (
-        f"The sulci are brighter on FLAIR ({sulci:+.0f} % of white matter), the ventricles are not ({ventricles:+.0f} %): leptomeningeal leukaemia or "
-        "lymphoma, blood, or inhaled oxygen do so."
+        f"The sulci are brighter on FLAIR ({sulci:+.0f} % of white matter), the ventricles are not "
+        f"({ventricles:+.0f} %): leptomeningeal leukaemia or lymphoma, blood, or inhaled oxygen do so."
     )
 
 
@@ -174,14 +190,15 @@ def _fluid_only(s: Signs, limits: LookAlikeLimits) -> str | None:
     if any(f.presence is Presence.PRESENT for f in s.findings):
         return None
     return (
-        f"Only the fluid is brighter on FLAIR (sulci {sulci:+.0f} %, ventricles {ventricles:+.0f} % of white matter): inhaled oxygen (anaesthesia) or "
-        "recent gadolinium do so; this is not counted as a finding."
+        f"Only the fluid is brighter on FLAIR (sulci {sulci:+.0f} %, ventricles {ventricles:+.0f} % of white matter): "
+        "inhaled oxygen (anaesthesia) or recent gadolinium do so; this is not counted as a finding."
     )
 
 
 Rule = Callable[[Signs, LookAlikeLimits], str | None]
 RULES: tuple[Rule, ...] = (
-    _medial, _basal_ganglia, _percheron, _pontine_core, _posterior, _hypoxic, _large_lopsided, _methotrexate, _leptomeningeal, _fluid_only,
+    _medial, _basal_ganglia, _percheron, _pontine_core, _posterior, _hypoxic, _large_lopsided, _methotrexate,
+    _leptomeningeal, _fluid_only,
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from SimpleITK import Image, Transform, WriteImage, WriteTransform, sitkUInt8
 from triage.alignment.images import NEAREST, affine_transform, to_sitk
 from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
 from triage.assessment import Assessed
+from triage.detection import judged_in_diffusion
 from triage.model import Category, Mask, Presence
 from triage.report.contents import Assessment
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
@@ -144,9 +145,10 @@ def _rows(assessment: Assessment, evidence: Evidence, maps: EvidenceMaps) -> Ite
 
 
 def _diffusion_rows(assessment: Assessment, scene: _Scene, maps: EvidenceMaps) -> Iterator[Row]:
-    """The slice with most restricted tissue, when pattern C is possible or more."""
+    """The slice with most restricted tissue, when a pattern that is judged in diffusion images is possible or more."""
     mask, shown = maps.masks.get(RESTRICTED), scene.evidence.diffusion
-    present = any(f.pattern == "C" and f.presence is Presence.PRESENT for f in assessment.findings)
+    names = judged_in_diffusion()
+    present = any(f.pattern in names and f.presence is Presence.PRESENT for f in assessment.findings)
     if not present or mask is None or not mask.voxels.any() or not {"dwi", "adc"} <= set(shown):
         return
     groups = [((RESTRICTED,), np.asarray(mask.voxels > 0))]

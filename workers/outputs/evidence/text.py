@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from triage.model import Category, Finding, Lesion, Measurement, Priority, RegistrationResult, Stage
+from triage.patterns.all import PATTERNS
 from triage.report.contents import Assessment
 from triage.report.document import DISCLAIMER
 
@@ -58,7 +59,7 @@ def legend(assessment: Assessment) -> str | None:
 
 
 def headline(assessment: Assessment) -> str:
-    """Category, priority, and each pattern that is present (pattern A always) with its course."""
+    """Category, priority, and each pattern that is present, or always leads, with its course."""
     priority = assessment.decision.priority
     courses = {} if assessment.evolution is None else {c.pattern: c.state.value for c in assessment.evolution.patterns}
     parts = [
@@ -70,7 +71,7 @@ def headline(assessment: Assessment) -> str:
 
 
 def _leads(finding: Finding) -> bool:
-    return finding.pattern == "A" or finding.strength is not None
+    return finding.strength is not None or any(p.leads for p in PATTERNS if p.name == finding.pattern)
 
 
 def _course(state: str | None) -> str:

@@ -45,7 +45,8 @@ from triage.model import (
 )
 from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.report.contents import Assessment
-from triage.report.document import from_document, to_document
+from triage.report.document import to_document
+from triage.report.stored import from_document
 from triage.settings import TriageSettings
 from triage.signal.change import MeasurementLimits
 

@@ -24,7 +24,8 @@ from triage.model import (
 )
 from triage.patterns.all import PATTERNS
 from triage.report.contents import Assessment, Judged, JudgedFrom
-from triage.report.document import from_document, to_document
+from triage.report.document import to_document
+from triage.report.stored import from_document
 from triage.settings import TriageSettings
 
 SETTINGS = TriageSettings()

@@ -36,7 +36,7 @@ class JudgedFrom(StrEnum):
 class Judged:
     """What findings and decision rest on.
 
-    protocol: None without a comparison. refusal: why the assessment is not complete, None when it is. carried: patterns that the
+    protocol: None without a comparison. refusal: why the assessment is incomplete, else None. carried: patterns that the
     compared study showed and that do not lie before treatment, with its date in ``carried_on``.
     """
 

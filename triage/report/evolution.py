@@ -17,7 +17,7 @@ from triage.model import Finding, Measurement, Presence, ProtocolMatch
 from triage.patterns.all import PATTERNS
 from triage.patterns.pattern import ALL_LESIONS, Figure, Pattern, Visit
 from triage.report.contents import Course, Evolution, PatternCourse, Trend, TrendPoint
-from triage.report.document import protocol_of
+from triage.report.stored import protocol_of
 
 
 @dataclass(frozen=True)

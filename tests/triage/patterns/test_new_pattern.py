@@ -19,8 +19,9 @@ from triage.judging import judge_again
 from triage.model import BaselineChoice, Presence, Priority, ProtocolMatch, SequenceKind, Stage, StudyImages
 from triage.patterns.all import PATTERNS
 from triage.report.contents import Assessment, JudgedFrom
-from triage.report.document import from_document, to_document
+from triage.report.document import to_document
 from triage.report.evolution import EvolutionLimits, evolution, visit_of
+from triage.report.stored import from_document
 from triage.settings import TriageSettings, limits_of, settings_with
 
 WITH_E = (*PATTERNS, CEREBELLAR_RISE)  # the line that triage/patterns/all.py would get

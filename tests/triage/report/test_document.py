@@ -47,7 +47,8 @@ from triage.report.contents import (
     Trend,
     TrendPoint,
 )
-from triage.report.document import DISCLAIMER, from_document, protocol_of, to_document
+from triage.report.document import DISCLAIMER, to_document
+from triage.report.stored import from_document, protocol_of
 
 GOLDEN = Path(__file__).with_name("golden") / "assessment.json"
 EARLIER = GOLDEN.with_name("assessment_without_judged.json")  # as versions before the key "judged" wrote it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,16 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Every text file under version control; in an unpacked archive, every one that is not hidden."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    names = [ROOT / name for name in done.stdout.decode().split("\0") if name]
+    found = names or [path for path in ROOT.rglob("*") if not any(part.startswith(".") for part in path.parts)]
+    binary = {".gz", ".png", ".dcm", ".lock", ".npz", ".pyc"}
+    return tuple(path for path in found if path.is_file() and path.suffix not in binary)
 
 
 def project() -> dict[str, Any]:

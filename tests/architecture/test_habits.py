@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT, Module, modules
+from tests.architecture.source import ROOT, Module, files, modules
 
 MODULES = [pytest.param(module, id=module.name) for module in modules()]
 LONGEST_FILE = 500  # lines; style.md: when something grows, look for the second noun in it
-
-
-def tracked() -> list[Path]:
-    """Text files under version control, or, in an unpacked archive, all of them."""
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    names = [ROOT / name for name in done.stdout.decode().split("\0") if name]
-    found = names or [path for path in ROOT.rglob("*") if not any(part.startswith(".") for part in path.parts)]
-    binary = {".gz", ".png", ".dcm", ".lock", ".npz", ".pyc"}
-    return [path for path in found if path.is_file() and path.suffix not in binary]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -45,12 +34,12 @@ def test_every_pattern_has_its_test() -> None:
 
 def test_nothing_is_left_to_do() -> None:
     mark = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
-    left = [str(path.relative_to(ROOT)) for path in tracked() if mark.search(path.read_text(encoding="utf-8"))]
+    left = [str(path.relative_to(ROOT)) for path in files() if mark.search(path.read_text(encoding="utf-8"))]
     assert left == []
 
 
 def test_no_path_of_one_machine() -> None:
     """A path that only exists where somebody worked."""
     homes = re.compile(r"(?<![\w.])/(work" + r"|root|home)/\w")
-    found = [str(path.relative_to(ROOT)) for path in tracked() if homes.search(path.read_text(encoding="utf-8"))]
+    found = [str(path.relative_to(ROOT)) for path in files() if homes.search(path.read_text(encoding="utf-8"))]
     assert found == []

@@ -1,7 +1,7 @@
 """What the use cases need from the outside, as Protocols. One fake per port stands in tests/fakes.py.
 
-The index row is the task; the queue only wakes a worker. A study's ``revision`` grows by one when a new instance arrives
-after the study was marked ready. An assessment is keyed by (study_instance_uid, revision, stage).
+The index row is the task; the queue only wakes a worker. A study's ``revision`` grows by one when a new instance
+arrives after the study was marked ready. An assessment is keyed by (study_instance_uid, revision, stage).
 """
 
 from __future__ import annotations
@@ -118,11 +118,11 @@ class Claim:
 
 
 class StudyIndex(Protocol):
-    """The index of what is stored and what was decided. Each method is one transaction and may raise errors.Transient."""
+    """The index of what is stored and decided. Each method is one transaction and may raise errors.Transient."""
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
-        """Insert, idempotent on sop_instance_uid. A new instance of a READY, ASSESSED or FAILED study raises its revision
-        and reopens it."""
+        """Insert, idempotent on sop_instance_uid. A new instance of a READY, ASSESSED or FAILED study raises its
+        revision and reopens it."""
 
     def receiving(self) -> list[StudyRow]:
         """Studies in RECEIVING state."""
@@ -134,8 +134,8 @@ class StudyIndex(Protocol):
         """READY, due_at passed, no live lease; earliest ready_at first."""
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
-        """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else has it,
-        or there is nothing to do."""
+        """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else
+        has it, or there is nothing to do."""
 
     def renew(self, claim: Claim, *, now: datetime, lease_s: float) -> Claim | None:
         """Prolong; None when the lease was lost (then stop working on it)."""

@@ -68,8 +68,8 @@ class Sweeper:
         return False
 
     def _by_silence(self, row: StudyRow) -> bool:
-        """Hand over a study that cannot be looked at when nothing has come for a while. The worker says what is wrong with
-        it."""
+        """Hand over a study that cannot be looked at when nothing has come for a while. The worker says what is wrong
+        with it."""
         silent_s = (self._clock.now() - row.last_received_at).total_seconds()
         if silent_s < self._settings.quiet_period_s:
             return False

@@ -171,7 +171,7 @@ class Retention:
         return done
 
     def _deleted(self, study_instance_uid: str) -> bool:
-        """Whether all of it could be deleted. A study that the disk keeps stays in removal and holds up no other study."""
+        """Whether all of it could be deleted. One that the disk keeps stays in removal and holds up no other."""
         rows = self._index.instances(study_instance_uid)
         try:
             for row in rows:

@@ -1,7 +1,7 @@
 """A PreparedBaseline to and from a folder: one archive of arrays and one JSON file, complete or absent, never half.
 
-The archive is numpy's, a zip without compression. Every array has a checksum, so that a truncated file is noticed. Nothing
-is pickled.
+The archive is numpy's, a zip without compression. Every array has a checksum, so that a truncated file is noticed.
+Nothing is pickled.
 """
 
 from __future__ import annotations

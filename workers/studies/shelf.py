@@ -71,8 +71,8 @@ class BaselineShelf:
     def _place(self, row: StudyRow) -> Path:
         """Where the preparation of this revision lies, or will lie.
 
-        A folder that an earlier version of the program named is renamed. Its name holds the digest of all settings, so it
-        is valid when none of them has changed.
+        A folder that an earlier version of the program named is renamed. Its name holds the digest of all settings, so
+        it is valid when none of them has changed.
         """
         place = self._folder / row.study_instance_uid / f"{self._engine.preparation_key}-r{row.revision}"
         if not place.exists():

@@ -87,21 +87,23 @@ def simulate(
     change = apply_pattern(phantom, pattern, amount, seed)
     for share, session, state in ((0.2, baseline, Change(phantom)), (0.6, followup, change)):
         scan(session, state, folder / session.name, sequences=sequences, tell=_part(tell, share))
-    asked = {"seed": seed, "pattern": pattern, "strength": amount, "infusion_date": infusion_date.isoformat()}
+    asked = {"patient_id": _patient_id(seed), "seed": seed, "pattern": pattern, "strength": amount}
     truth = {
-        "patient_id": _patient_id(seed),
         **asked,
+        "infusion_date": infusion_date.isoformat(),
         **_sessions_truth(baseline, followup),
         **truth_of(phantom, change, plans[1].scanner.field_t, plans[1].sequences["flair"].weighting),
     }
-    (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+    written = _written(folder, (baseline, followup), infusion_date, truth)
     tell(1.0, "done")
-    return _written(folder, (baseline, followup), infusion_date, truth)
+    return written
 
 
 def _written(
     folder: Path, sessions: tuple[Session, Session], infusion_date: date, truth: Mapping[str, object]
 ) -> SimulatedPatient:
+    """The truth file is written here; the images are already there."""
+    (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     baseline, followup = sessions
     return SimulatedPatient(
         patient_id=baseline.patient.patient_id,

@@ -23,7 +23,7 @@ from listener.door.repeating import repeating
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.receiving.reception import Reception
 from listener.services import commitment
-from triage.errors import Transient
+from triage.errors import Misconfigured, Transient
 from workers.arrival import pacs_count
 from workers.audit.spool import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_of
 from workers.backoff import Backoff
@@ -250,6 +250,8 @@ def _scan_once(
     except (Transient, OSError) as error:
         outcome = Scan.AWAY
         log.warning("store.scan_waits", error=brief(error))
+    except Misconfigured as error:  # objects are received all the same: the scan after the remedy writes their rows
+        log.error("store.scan_failed", error=str(error))
     except Exception:  # reception goes on
         log.exception("store.scan_failed")
     finally:

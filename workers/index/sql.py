@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 
 from triage.errors import Misconfigured
 from workers.announcements import Announcement, Source, StudyCount
-from workers.index import migrations, notices
+from workers.index import decisions, migrations, notices
 from workers.index.arrivals import Arrivals
 from workers.index.errors import transient_errors
 from workers.index.schema import (
@@ -33,7 +33,6 @@ from workers.index.schema import (
 )
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
-STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
@@ -152,46 +151,8 @@ class SqlIndex:
             ).one_or_none()
             if held is None:
                 return False
-            values = {
-                "created_at": now,
-                "superseded": False,
-                "document": dict(document),
-                "stage_rank": STAGE_RANK.get(stage, 1),
-            }
-            key = {"study_instance_uid": claim.study_instance_uid, "revision": claim.revision, "stage": stage}
-            insert = self._insert(assessments)
-            # the same task run twice after a crash writes the same key again: one document, not two
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=list(key), set_={name: insert.excluded[name] for name in values}
-                ),
-                [key | values],
-            )
-            self._supersede(connection, claim.study_instance_uid)
+            decisions.put(connection, self._insert, claim, stage=stage, document=document, now=now)
         return True
-
-    def _supersede(self, connection: Connection, study_instance_uid: str) -> None:
-        """Leave one current document, and copy its decision into the study row."""
-        a, of_study = assessments.c, assessments.c.study_instance_uid == study_instance_uid
-        current = connection.execute(
-            sa.select(a.revision, a.stage, a.document)
-            .where(of_study)
-            .order_by(a.revision.desc(), a.stage_rank.desc())
-            .limit(1)
-        ).one()
-        is_current = sa.and_(a.revision == current.revision, a.stage == current.stage)
-        connection.execute(assessments.update().where(of_study).values(superseded=sa.not_(is_current)))
-        decision = current.document.get("decision") or {}
-        connection.execute(
-            studies.update()
-            .where(studies.c.study_instance_uid == study_instance_uid)
-            .values(
-                decided_revision=current.revision,
-                category=decision.get("category"),
-                priority=decision.get("priority"),
-                reasons=list(decision.get("reasons") or ()),
-            )
-        )
 
     def complete(self, claim: Claim, *, now: datetime) -> bool:
         return self._settle(claim, {"state": StudyState.ASSESSED.value, "due_at": None, "failure": None}, now=now)

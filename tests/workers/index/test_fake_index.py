@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.fake_index import InMemoryIndex
+from tests.workers.index.index_answers import AnswersContract
 from tests.workers.index.index_contract import IndexContract
 from workers.ports import StudyIndex
 
 
-class TestInMemoryIndex(IndexContract):
+class TestInMemoryIndex(IndexContract, AnswersContract):
     @pytest.fixture
     def index(self) -> StudyIndex:
         return InMemoryIndex()

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.workers.index.databases import on_both, on_sqlite
+from tests.workers.index.index_answers import AnswersContract
 from tests.workers.index.index_contract import LEASE_S, NOW, STUDY, IndexContract, a_document, a_row, make_ready
 from triage.errors import Misconfigured, Transient
 from workers.index.migrations import REVISION
@@ -32,7 +33,7 @@ print(" ".join(won), flush=True)
 
 
 @on_both
-class TestSqlIndex(IndexContract):
+class TestSqlIndex(IndexContract, AnswersContract):
     @pytest.fixture
     def index(self, url: str) -> Iterator[StudyIndex]:
         opened = open_index(url)

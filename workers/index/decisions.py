@@ -1,0 +1,67 @@
+"""Decided documents in; one current document per study out, and its decision in the row of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from workers.index.schema import assessments, studies
+from workers.ports import Claim
+
+STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
+
+
+def put(
+    connection: Connection,
+    insert: Callable[[sa.Table], Any],
+    claim: Claim,
+    *,
+    stage: str,
+    document: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Store the document under (study, revision, stage). The caller holds the lease of the claim."""
+    values = {
+        "created_at": now,
+        "superseded": False,
+        "document": dict(document),
+        "stage_rank": STAGE_RANK.get(stage, 1),
+    }
+    key = {"study_instance_uid": claim.study_instance_uid, "revision": claim.revision, "stage": stage}
+    statement = insert(assessments)
+    # the same task run twice after a crash writes the same key again: one document, not two
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(key), set_={name: statement.excluded[name] for name in values}
+        ),
+        [key | values],
+    )
+    _supersede(connection, claim.study_instance_uid)
+
+
+def _supersede(connection: Connection, study_instance_uid: str) -> None:
+    """Leave one current document, and copy its decision into the study row."""
+    a, of_study = assessments.c, assessments.c.study_instance_uid == study_instance_uid
+    current = connection.execute(
+        sa.select(a.revision, a.stage, a.document)
+        .where(of_study)
+        .order_by(a.revision.desc(), a.stage_rank.desc())
+        .limit(1)
+    ).one()
+    is_current = sa.and_(a.revision == current.revision, a.stage == current.stage)
+    connection.execute(assessments.update().where(of_study).values(superseded=sa.not_(is_current)))
+    decision = current.document.get("decision") or {}
+    connection.execute(
+        studies.update()
+        .where(studies.c.study_instance_uid == study_instance_uid)
+        .values(
+            decided_revision=current.revision,
+            category=decision.get("category"),
+            priority=decision.get("priority"),
+            reasons=list(decision.get("reasons") or ()),
+        )
+    )

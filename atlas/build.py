@@ -1,13 +1,11 @@
-"""Make the atlas: nilearn's MNI152 2009a template + SAMSEG + JHU + AAL -> NIfTI files and ``labels.json``.
+"""Make the atlas: nilearn's MNI152 2009a template, SAMSEG, JHU and AAL in, NIfTI files and ``labels.json`` out.
 
     uv run --group atlas python -m atlas.build --out atlas/data --samseg-env DIR   # runs SAMSEG, 8-12 minutes
     uv run --group atlas python -m atlas.build --out atlas/data --samseg-seg FILE  # takes an earlier result
 
 ``DIR`` is a Python 3.11 environment (``uv venv DIR && VIRTUAL_ENV=DIR uv pip install samseg==0.4a0 'numpy<2'``);
-SAMSEG is
-run as a separate process. JHU, AAL and Colin 27 come from the Debian package ``mricron-data`` (``--mricron``). Where
-each
-thing comes from and under which terms is written in ``PROVENANCE.md``.
+SAMSEG runs as a separate process. JHU, AAL and Colin 27 come from the Debian package ``mricron-data`` (``--mricron``).
+``PROVENANCE.md`` lists the source and the terms of each.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -35,9 +33,9 @@ VERSION = "1.1.0"
 MRICRON_TEMPLATES = "/usr/share/mricron/templates"  # where Debian's mricron-data puts them
 NILEARN_FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 DEEP_GREY = ("thalamus_left", "thalamus_right", "pallidum_left", "pallidum_right", "midbrain", "pons", "medulla")
-# mricron's copy of JHU has its midplane at LPS x = +1 mm and "R" at the patient's left: voxels in FSL's radiological
-# order
-# under a neurological header. The shift centres it; the sides are made by mirroring, so the swapped names do no harm.
+# mricron's copy of JHU has its midplane at LPS x = +1 mm and "R" at the patient's left: its voxels are in FSL's
+# radiological order under a neurological header. The shift centres it. The swapped names do no harm, because both sides
+# are made by mirroring.
 JHU_SHIFT = sitk.TranslationTransform(3, (1.0, 0.0, 0.0))
 SOURCES = (
     "MNI152 2009a nonlinear symmetric T1, grey and white matter probability (nilearn wheel)",
@@ -69,14 +67,14 @@ def run_samseg(environment: Path, t1: Path, work: Path, threads: int) -> Path:
 
 
 def on_grid(path: Path, grid: sitk.Image, transform: sitk.Transform | None = None) -> Array:
-    """A label map resampled (nearest neighbour) through physical space onto the grid."""
+    """A label map resampled (nearest neighbour) through physical space onto the grid, shape (k, j, i)."""
     image = read_lps(str(path))
     placed = sitk.Resample(image, grid, transform or sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkInt16)
     return np.asarray(sitk.GetArrayFromImage(placed))
 
 
 def probability(path: Path) -> Float:
-    """A tissue map stored as 0..255 -> 0..1."""
+    """A tissue map stored as 0..255 in, probability 0..1 out, shape (k, j, i)."""
     stored = np.asarray(sitk.GetArrayFromImage(read_lps(str(path))), dtype=np.float32)
     return np.asarray(stored / 255, dtype=np.float32)
 

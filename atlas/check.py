@@ -86,9 +86,9 @@ ALLEN_PAIRED: dict[str, tuple[str, ...]] = {
     "cortex_occipital": ("OP", "Cun", "LiG", "FuGo", "IOG", "SOG", "LOG"),
 }
 
-# Whole region, both sides together where paired, mL: textbook adult range, widened upwards because the MNI152
-# template is larger
-# than the average adult brain. Wide on purpose: they catch a wrong label or unit, not a boundary.
+# Whole region in mL, both sides together where paired: the textbook range of adults, widened upwards because the MNI152
+# template is larger than the average adult brain. The ranges are wide: they detect a wrong label or unit, not a wrong
+# boundary.
 TEXTBOOK_ML: dict[str, tuple[float, float]] = {
     "thalamus": (11, 22),
     "midbrain": (5, 13),
@@ -127,8 +127,7 @@ class Agreement:
 
 
 def reference_folder() -> Path:
-    """Where the reference lies: ``ICANSEE_SHARED`` or ``../shared`` beside the project, then
-    ``data/allen_reference``."""
+    """``data/allen_reference`` below ``ICANSEE_SHARED``, or below ``../shared`` beside the project."""
     default = Path(__file__).resolve().parents[2] / "shared"
     return Path(os.environ.get("ICANSEE_SHARED", str(default))) / "data" / "allen_reference"
 

@@ -1,9 +1,7 @@
-"""A whole symmetric head around the MNI152 brain: Colin 27 (mricron ``ch2``) warped on, its brain replaced by the
-template's.
+"""The MNI152 2009a brain and the Colin 27 head (mricron ``ch2``) in, a whole symmetric head around that brain out.
 
-In: the MNI152 2009a T1 brain and the Colin 27 head, both T1-weighted. Out: head on the template grid, and the warp,
-which also
-carries the AAL map (drawn on Colin 27) onto the template.
+Both are T1-weighted. Colin 27 is warped onto the template, and the template's brain replaces its brain. The warp also
+carries the AAL map, which was drawn on Colin 27, onto the template.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -75,10 +73,10 @@ def register_colin(template: sitk.Image, colin_brain: sitk.Image) -> sitk.Transf
 
 
 def whole_head(template: sitk.Image, colin: sitk.Image, warp: sitk.Transform, brain_mask: Mask) -> Float:
-    """Symmetric head T1, 0..255: the template inside the brain mask, warped Colin 27 (averaged with its mirror image)
-    outside.
+    """Symmetric head T1, 0..255, shape (k, j, i): the template inside the brain mask, warped Colin 27 outside.
 
-    The seam is blended over about 2 mm outside the mask so that the template's brain stays untouched.
+    Colin 27 is averaged with its mirror image. The seam is blended over about 2 mm outside the mask, so that the
+    template's brain stays as it is.
     """
     stored = np.asarray(sitk.GetArrayFromImage(template), dtype=np.float32)
     brain: Array = (stored + mirrored(stored)) / 2
@@ -100,8 +98,9 @@ def whole_head(template: sitk.Image, colin: sitk.Image, warp: sitk.Transform, br
 def synthetic_flair(head_t1: Float, grey: Array, white: Array, brain_mask: Mask, deep_grey: Mask) -> Float:
     """FLAIR-like head, 0..255: CSF 25, white matter 100, cortex 118, deep grey 108; outside the brain a remapped T1.
 
-    grey, white: probability 0..1. deep_grey: nuclei and brain stem tissue whose grey is only slightly above white
-    matter.
+    Args:
+        grey, white: probability 0..1, shape (k, j, i).
+        deep_grey: nuclei and brain stem, whose grey is only slightly above white matter.
     """
     total = np.clip(grey + white, 1e-3, None)
     scale = np.minimum(1.0, 1.0 / total)

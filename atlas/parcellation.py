@@ -1,7 +1,7 @@
-"""SAMSEG labels, JHU tracts, AAL lobes and tissue probabilities -> one exclusive, mirror-symmetric label map.
+"""SAMSEG labels, JHU tracts, AAL lobes and tissue probabilities in, one exclusive, mirror-symmetric label map out.
 
-All inputs lie on the atlas grid (LPS, 1 mm, mirror plane x = 0). Plane landmarks are MNI152 2009a LPS millimetres (x,
-y, z).
+All inputs lie on the atlas grid (LPS, 1 mm, mirror plane x = 0). Landmarks of planes are MNI152 2009a LPS millimetres
+(x, y, z).
 """
 
 from __future__ import annotations
@@ -91,30 +91,30 @@ class Plane:
         return np.asarray(z0 + (y - y0) * (z1 - z0) / (y1 - y0), dtype=np.float32)
 
 
-# Landmarks were read off the T1 template (midsagittal, x = 6 and z = -10 mm views), not off a label map. The sulci
-# and colliculi
-# as borders: Naidich et al., Duvernoy's Atlas of the Human Brain Stem and Cerebellum (Springer 2009).
+# Landmarks were read off the T1 template (midsagittal, x = 6 and z = -10 mm views), not off a label map. The sulci and
+# colliculi are borders in Naidich et al., Duvernoy's Atlas of the Human Brain Stem and Cerebellum (Springer 2009).
 # superior pontine sulcus (below the interpeduncular fossa) -> lower edge of the inferior colliculi
 PONTOMESENCEPHALIC = Plane(ventral=(15.5, -21.5), dorsal=(38.5, -15.0))
 # inferior pontine sulcus (foramen caecum) -> floor of the fourth ventricle at the lateral recess (stria medullares)
 PONTOMEDULLARY = Plane(ventral=(29.0, -49.5), dorsal=(43.0, -42.0))
 # posterior edge of the mamillary bodies -> underside of the thalamus above the rostral pole of the red nucleus: the
-# midbrain's roof.
-# The classical line to the posterior commissure, (27.0, -1.5), would cut red nucleus and substantia nigra, which are
-# midbrain.
+# midbrain's roof. The classical line to the posterior commissure, (27.0, -1.5), would cut red nucleus and substantia
+# nigra, which are midbrain.
 DIENCEPHALIC = Plane(ventral=(10.0, -13.0), dorsal=(20.0, -2.0))
 # Lateral and medial geniculate bodies: metathalamus, the part of SAMSEG's ventral diencephalon beside and behind the
 # midbrain
 GENICULATE_MEDIAL_MM, GENICULATE_ANTERIOR_MM, GENICULATE_LOWER_MM = 13.0, 20.0, -10.0  # |x|, y, z
 CRUS_LATERAL_MM = 18.0  # |x| of the lateral edge of the cerebral crura, where the optic tract crosses
 COLLICULI_BACK_MM = 40.0  # y of the back of the inferior colliculi
-TRIGEMINAL_ENTRY_MM = (
-    20.0  # |x| of the trigeminal root entry: lateral end of the pons, middle cerebellar peduncle beyond
-)
+# |x| of the trigeminal root entry: lateral end of the pons, middle cerebellar peduncle beyond
+TRIGEMINAL_ENTRY_MM = 20.0
 FOURTH_VENTRICLE_FRONT_MM = 37.0  # y of the floor of the fourth ventricle at mid pons
-# Where the two rules above were too generous, read off the Allen reference: below this z more of that strip is optic tract, radiation and
-# midbrain tegmentum (1 mL of both sides) than geniculate body, and lateral of this |x| more is middle cerebellar peduncle than pons.
-METATHALAMUS_LOWER_MM, PONS_LATERAL_MM = -4.0, 17.0
+# Where the two rules above were too generous, read off the Allen reference.
+# Below this z, more of the geniculate strip is optic tract, radiation and midbrain tegmentum (1 mL of both sides) than
+# geniculate body.
+METATHALAMUS_LOWER_MM = -4.0
+# Lateral of this |x|, more is middle cerebellar peduncle than pons.
+PONS_LATERAL_MM = 17.0
 FORAMEN_MAGNUM_MM = -70.0  # lower end of the medulla, z; below it the template's field of view ends
 
 
@@ -145,8 +145,7 @@ def symmetric_half(samseg: Array) -> dict[str, Mask]:
     """SAMSEG structures averaged with their mirror images, as left-or-central masks on the whole grid.
 
     Occupancies of a structure and of its mirrored partner are averaged and smoothed (sigma 0.6 mm); the likeliest
-    wins. A
-    paired structure is returned as its left copy, whose mirror image is the right one.
+    wins. A paired structure is returned as its left copy, whose mirror image is the right one.
     """
     names: list[str] = []
     best = np.full(samseg.shape, 0.0, dtype=np.float32)
@@ -175,8 +174,10 @@ def symmetric_half(samseg: Array) -> dict[str, Mask]:
 
 
 def _symmetric(labels: Array, numbers: Sequence[int]) -> Mask:
-    """A tract of both sides averaged with its mirror image and smoothed slightly; the file's side names are not
-    trusted."""
+    """A tract of both sides, averaged with its mirror image and smoothed slightly.
+
+    So the names of the sides in the file do not matter.
+    """
     here = np.isin(labels, numbers).astype(np.float32)
     occupancy = (here + mirrored(here)) / 2
     return np.asarray(smooth(occupancy, 0.7) >= 0.4, dtype=np.bool_)
@@ -198,9 +199,8 @@ def brain_stem_parts(structures: dict[str, Mask], sources: Sources) -> dict[str,
     """Brain stem and ventral diencephalon -> midbrain, pons, medulla, and the geniculate bodies apart.
 
     SAMSEG's CSF takes the blurred rim of the midbrain (colliculi, crura): tissue within 3 mm is given back. SAMSEG's
-    cerebellum
-    reaches into the pons: its white matter before the fourth ventricle and medial to the trigeminal root entry is
-    given back.
+    cerebellum reaches into the pons: its white matter in front of the fourth ventricle and medial to the trigeminal
+    root entry is given back.
     """
     x, y, z = np.abs(sources.x), sources.y, sources.z
     tissue = sources.grey + sources.white > 0.5
@@ -229,9 +229,8 @@ def brain_stem_parts(structures: dict[str, Mask], sources: Sources) -> dict[str,
 def capsule(structures: dict[str, Mask], insula: Mask, sources: Sources) -> Mask:
     """Left external + extreme capsule with the claustrum between them.
 
-    The strip lateral to the putamen whose distances to the putamen and to the insular cortex together stay below 9
-    mm, or that the JHU
-    external capsule (dilated 1 mm) covers.
+    It is the strip lateral to the putamen whose distances to the putamen and to the insular cortex add up to 9 mm at
+    most, or that the JHU external capsule (dilated 1 mm) covers.
     """
     putamen = structures["putamen"]
     to_putamen, to_insula = distance_mm(putamen), distance_mm(insula)
@@ -298,8 +297,15 @@ def build_labels(sources: Sources) -> Array:
 
 
 def trimmed(labels: Array, x: Float, y: Float, z: Float) -> Array:
-    """The label map (k, j, i) without the lowest part of the geniculate strip (unlabelled) and the root of the middle cerebellar peduncle
-    (cerebellum); x, y, z: LPS mm, broadcastable."""
+    """The label map with two cuts.
+
+    The lowest part of the geniculate strip becomes unlabelled. The root of the middle cerebellar peduncle becomes
+    cerebellum.
+
+    Args:
+        labels: uint8, shape (k, j, i).
+        x, y, z: LPS mm, broadcastable to that shape.
+    """
     numbers, out = label_numbers(), labels.copy()
     thalami = np.isin(labels, [numbers["thalamus_left"], numbers["thalamus_right"]])
     strip = (np.abs(x) >= GENICULATE_MEDIAL_MM) & (y >= GENICULATE_ANTERIOR_MM) & (z < METATHALAMUS_LOWER_MM)

@@ -70,14 +70,23 @@ class Assessed:
 def first_look(
     images: StudyImages, prepared: PreparedBaseline | None, context: Context, atlas: Atlas, settings: TriageSettings
 ) -> Assessed:
-    """FLAIR against the prepared baseline within seconds; never raises NotAssessable, that becomes the decision."""
+    """FLAIR against the prepared baseline, within seconds.
+
+    What cannot be assessed raises nothing: it becomes the decision ``not_assessable``.
+
+    Args:
+        prepared: None: nothing to compare with.
+    """
     return _assess(images, prepared, context, atlas, settings, Stage.FIRST_LOOK)
 
 
 def full(
     images: StudyImages, prepared: PreparedBaseline | None, context: Context, atlas: Atlas, settings: TriageSettings
 ) -> Assessed:
-    """Everything: the first look plus swelling and, without a baseline, the single-scan figures."""
+    """Everything: the first look, the other series, swelling and, without a baseline, the figures of the single scan.
+
+    What cannot be assessed raises nothing, as in ``first_look``.
+    """
     return _assess(images, prepared, context, atlas, settings, Stage.FULL)
 
 
@@ -113,7 +122,7 @@ def _assess(
 def _compare(
     draft: Draft, flair: Volume, prepared: PreparedBaseline, settings: TriageSettings, stage: Stage, clock: Stopwatch
 ) -> Draft:
-    """The follow-up against its baseline: registered first, then measured unless the registration refuses.
+    """The follow-up against its baseline: registered first, then measured unless the registration is refused.
 
     Raises:
         NotAssessable: ``no_reference_tissue`` or ``contrast``.
@@ -181,19 +190,24 @@ def _measure_pair(
 
 
 def _check_contrast(pair: Pair, settings: TriageSettings) -> None:
-    """Raises NotAssessable when the pair cannot be two FLAIRs."""
+    """Refuse a pair that cannot be two FLAIRs.
+
+    Raises:
+        NotAssessable: ``contrast``.
+    """
     spread, most = tissue_spread(pair), settings.protocol.tissue_spread
     if spread > most:
         raise NotAssessable(
             "contrast",
-            f"the images differ by {spread:.1%} within brain tissue after scaling, at most {most:.1%} between two FLAIRs; is one of another contrast?",
+            f"the images differ by {spread:.1%} within brain tissue after scaling, "
+            f"at most {most:.1%} between two FLAIRs; is one of another contrast?",
         )
 
 
 def _protocol_of(
     pair: Pair, now: tuple[SeriesHeader, Volume], prepared: PreparedBaseline, settings: TriageSettings
 ) -> tuple[ProtocolMatch, str]:
-    """How alike the two acquisitions are, by their headers and by the contrast that was measured; and the notice that says so."""
+    """How alike the two acquisitions are, by their headers and the measured contrast, and the notice that states it."""
     match, differences = protocol.compare(now, (prepared.header, prepared.flair), settings.protocol)
     if abs(pair.scale.contrast) > settings.protocol.tissue_contrast:
         match = ProtocolMatch.DIFFERENT
@@ -204,7 +218,7 @@ def _protocol_of(
 def _quoted(
     choice: BaselineChoice | None, prepared: PreparedBaseline, settings: TriageSettings
 ) -> BaselineReport | None:
-    """The report of the baseline, for the result of a follow-up."""
+    """The report of the baseline, which the result of a follow-up quotes."""
     known = choice is not None and choice.study_instance_uid == prepared.study_instance_uid
     facts = (prepared.study_instance_uid, choice.study_date if choice is not None and known else None)
     return baseline_report(facts, prepared.burden, (prepared.labels, prepared.label_names), settings.baseline_report)
@@ -218,7 +232,7 @@ def _compare_fully(
     settings: TriageSettings,
     clock: Stopwatch,
 ) -> Draft:
-    """What the first look does not wait for: the other series, the deformation, volumes."""
+    """What the first look leaves out: the other series, the deformation, volumes."""
     with clock.part("session"):
         session = align(draft.images)
     with clock.part("contrasts"):
@@ -254,7 +268,10 @@ def _compare_fully(
 def _alone(
     draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch
 ) -> Draft:
-    """No baseline: say so first; the full stage still measures the single scan, for the reader and as a future baseline."""
+    """Without a baseline: the refusal, and at the full stage the figures of the single scan.
+
+    They are for the reader, and the scan may be a baseline later.
+    """
     choice = draft.context.baseline_choice
     why = f"no_baseline: {choice.reason if choice is not None else 'no earlier study was given'}"
     draft = replace(
@@ -351,10 +368,13 @@ def _carry(draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, 
 
 
 def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> Draft:
-    """No FLAIR but diffusion images: only what needs no FLAIR is assessed, on the diffusion images' own space, and the decision says so.
+    """Without a FLAIR but with diffusion images: what needs no FLAIR is assessed, in the space of the diffusion images.
+
+    The decision states that this is all.
 
     Raises:
-        NotAssessable: why there is no FLAIR, at the first look (which knows FLAIR only) or without DWI; as ``place_atlas``.
+        NotAssessable: why there is no FLAIR, when there is no DWI either or at the first look, which needs a FLAIR;
+            as ``place_atlas``.
     """
     dwi, missing = draft.images.volumes.get(SequenceKind.DWI), no_flair(draft.images)
     if dwi is None or stage is Stage.FIRST_LOOK:

@@ -37,16 +37,17 @@ from triage.settings import TriageSettings, limits_of
 
 @dataclass(frozen=True)
 class Context:
-    """What is known besides the images. baseline_choice None: nothing was looked for.
+    """What is known besides the images."""
 
-    infusion_date: of the infusion that the study belongs to. infusions: all that are known. earlier: newest document of each
-    earlier study of the patient (any order), for the course of the patterns.
-    """
-
+    # of the infusion that the study belongs to
     infusion_date: date | None
+    # None: no baseline was looked for
     baseline_choice: BaselineChoice | None
+    # of the program, the settings and the atlas, as the result states them
     versions: Mapping[str, str]
+    # newest document of each earlier study of the patient, in any order, for the course of the patterns
     earlier: Sequence[Mapping[str, Any]] = ()
+    # all infusions that are known
     infusions: tuple[Infusion, ...] = ()
 
 
@@ -97,7 +98,7 @@ class Draft:
     def finish(
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
     ) -> Assessment:
-        """The assessment: the draft with its decision, the possible look-alikes and the course since earlier studies."""
+        """The draft with its decision, the possible look-alikes and the course since earlier studies."""
         findings = self.findings or indeterminate(self.refusal or "no baseline to compare with", self.patterns)
         study = self.images.study
         days = days_after(study.study_date, self.context.infusion_date)

@@ -1,6 +1,7 @@
-"""The words of the program as frozen values: Study, Series, SequenceKind, Volume, Region, Measurement, Finding, Decision, Assessment.
+"""The words of the core as frozen values: Study, Series, SequenceKind, Volume, Measurement, Lesion, Finding, Decision.
 
-Frame everywhere: DICOM patient coordinates, LPS+ millimetres. Arrays are indexed ``(k, j, i)``; affines map ``(i, j, k, 1)`` to LPS mm.
+Frame everywhere: DICOM patient coordinates, LPS+ millimetres. Arrays are indexed ``(k, j, i)``. Affines map the voxel
+index ``(i, j, k, 1)`` to LPS mm.
 """
 
 from __future__ import annotations
@@ -42,18 +43,24 @@ class SequenceKind(StrEnum):
 
 
 class Presence(StrEnum):
+    """Whether a pattern is there. INDETERMINATE: it could not be judged."""
+
     PRESENT = "present"
     ABSENT = "absent"
     INDETERMINATE = "indeterminate"
 
 
 class Strength(StrEnum):
+    """How strongly a present pattern points to neurotoxicity, weakest first."""
+
     POSSIBLE = "possible"
     SUSPECTED = "suspected"
     STRONG = "strong"
 
 
 class Category(StrEnum):
+    """What the program says about a study."""
+
     NEUROTOXICITY_SUSPECTED = "neurotoxicity_suspected"
     POSSIBLE = "possible"
     NO_PATTERN = "no_pattern"
@@ -61,7 +68,7 @@ class Category(StrEnum):
 
 
 class Priority(StrEnum):
-    """P1 is the most urgent. ``unchanged`` leaves whatever the worklist already has: the program never lowers a priority."""
+    """P1 is the most urgent. ``unchanged`` keeps what the worklist has: the program never lowers a priority."""
 
     P1 = "P1"
     P2 = "P2"
@@ -108,12 +115,16 @@ class Volume:
 
     @property
     def voxel_volume_ml(self) -> float:
+        """Volume of one voxel in mL."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
 
 @dataclass(frozen=True)
 class SeriesHeader:
-    """The header facts one series is recognised by. Times in ms, b-values in s/mm2, lengths in mm. ``None``: the header does not say."""
+    """The header facts that one series is recognised by.
+
+    Times in ms, b-values in s/mm2, lengths in mm. ``None``, "" or an empty tuple: the header does not state it.
+    """
 
     series_instance_uid: str
     sop_class_uid: str = ""
@@ -148,9 +159,8 @@ class SeriesHeader:
     frame_count: int = 0
     acquisition_time: time | None = None
     orientation: str = ""  # axial | coronal | sagittal | oblique | mixed
-    vendor: Mapping[str, str] = field(
-        default_factory=dict
-    )  # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
+    # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
+    vendor: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,8 @@ class Patient:
 
 @dataclass(frozen=True)
 class Series:
+    """One series: what its header states and what it was identified as."""
+
     header: SeriesHeader
     identification: Identification
 
@@ -205,46 +217,42 @@ class SkippedSeries:
 
 @dataclass(frozen=True)
 class DiffusionFacts:
-    """What the headers say about the diffusion images. b_high, b_low: s/mm2, of the DWI volume and of the image beside it; None: not stated.
+    """What the headers state about the diffusion images. b-values in s/mm2, None when not stated."""
 
-    adc_unit: the unit the vendor's map was stored in, "" without one (the volume itself is in um2/s).
-    """
-
+    # of the DWI volume
     b_high: float | None = None
+    # of the image beside it
     b_low: float | None = None
+    # the unit that the vendor's ADC map was stored in, "" without one; the volume itself is in um2/s
     adc_unit: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class StudyImages:
-    """A study with the volumes chosen from it.
-
-    volumes: one volume per kind (DWI: the highest b-value); used: kind -> series UID it came from.
-    dwi_b0: the image without diffusion weighting of the DWI series, on the grid of the DWI volume.
-    """
+    """A study with the volumes chosen from it."""
 
     study: Study
+    # one volume of each kind; of DWI that with the highest b-value
     volumes: Mapping[SequenceKind, Volume]
+    # kind -> UID of the series that its volume came from
     used: Mapping[SequenceKind, str]
     skipped: tuple[SkippedSeries, ...] = ()
+    # the image without diffusion weighting of the DWI series, on the grid of the DWI volume
     dwi_b0: Volume | None = None
     diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
 
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """The atlas on one grid in MNI152 2009a symmetric space (LPS mm). All volumes share shape and affine.
-
-    labels: uint8, 0 = outside; label_names maps label -> region name. grey, white: probability 0..255.
-    """
+    """The atlas in MNI152 2009a symmetric space (LPS mm). All volumes share shape and affine."""
 
     template_t1: Volume
     template_flair: Volume
-    grey: Volume
-    white: Volume
+    grey: Volume  # probability 0..255
+    white: Volume  # probability 0..255
     brain_mask: Volume
-    labels: Volume
-    label_names: Mapping[int, str]
+    labels: Volume  # uint8, 0 is outside
+    label_names: Mapping[int, str]  # label -> region
     version: str
 
 
@@ -253,6 +261,9 @@ class Measurement:
     """One figure of one region. ``value`` is None exactly when ``assessable`` is False; then ``reason`` says why.
 
     uncertainty: one standard deviation in ``unit``, None when unknown.
+
+    Raises:
+        ValueError: ``value`` and ``assessable`` contradict each other, or the value is not finite.
     """
 
     region: str
@@ -269,7 +280,7 @@ class Measurement:
             raise ValueError(
                 f"{self.region}/{self.quantity}: value {self.value} contradicts assessable={self.assessable}"
             )
-        if self.value is not None and not math.isfinite(self.value):  # nan >= limit is False: a silent negative
+        if self.value is not None and not math.isfinite(self.value):  # nan >= limit is False, a silent negative
             raise ValueError(
                 f"{self.region}/{self.quantity}: {self.value} is no figure; say not_measured with a reason"
             )
@@ -277,20 +288,22 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Lesion:
-    """One focal change. number: its label in the evidence's ``new_lesions.nii.gz`` (1 is the largest).
+    """One focal change."""
 
-    kind: "new" or "enlarging". site: atlas region. centre_lps_mm: in follow-up space. change_percent: median FLAIR change.
-    enhancing_volume_ml: None when no pair of T1 before and after contrast was there. prior_injury_mm: distance to the nearest lesion or
-    cavity of the baseline, None when there is none.
-    """
-
+    # its label in the evidence's new_lesions.nii.gz; 1 is the largest
     number: int
+    # "new" or "enlarging"
     kind: str
+    # region of the atlas
     site: str
     volume_ml: float
+    # in follow-up space
     centre_lps_mm: tuple[float, float, float]
+    # median FLAIR change
     change_percent: float
+    # None without a pair of T1 before and after contrast
     enhancing_volume_ml: float | None = None
+    # distance to the nearest lesion or cavity of the baseline; None when there is none
     prior_injury_mm: float | None = None
 
 
@@ -317,6 +330,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Decision:
+    """What the program says about a study, how urgent it is, and why."""
+
     category: Category
     priority: Priority
     reasons: tuple[str, ...]
@@ -324,6 +339,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class RejectedBaseline:
+    """An earlier study that is not the baseline, and why."""
+
     study_instance_uid: str
     reason: str
 
@@ -356,9 +373,12 @@ class BaselineChoice:
 
 @dataclass(frozen=True, eq=False)
 class RegistrationResult:
-    """followup_to_baseline: (4, 4) matrix, follow-up LPS mm -> baseline LPS mm (a point transform). quality: named figures, mm or ratios."""
+    """How a follow-up lies on its baseline, and whether that can be relied on."""
 
     accepted: bool
+    # reason code and sentence of the refusal
     reason: str | None
+    # named figures, mm or ratios
     quality: Mapping[str, float]
+    # (4, 4), follow-up points -> baseline points, LPS mm
     followup_to_baseline: Affine

@@ -1,4 +1,4 @@
-"""A possible baseline in, everything slow about it done: its series placed on its FLAIR, the atlas on both, what is abnormal already."""
+"""A possible baseline in; out with its slow work done: series and atlas placed on its FLAIR, old damage measured."""
 
 from __future__ import annotations
 
@@ -17,34 +17,38 @@ from triage.lesions.burden import burden
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
 from triage.settings import PreparationSettings
 
-SLAB_MM = 100.0  # a T1 thinner than this in any direction is a slab and places no atlas
-LABEL_SPACING_MM = 1.0  # regions are kept at this spacing in baseline space
+# A T1 thinner than this in any direction is a slab; no atlas is placed by it
+SLAB_MM = 100.0
+# Spacing of the cubic grid that holds the regions in baseline space
+LABEL_SPACING_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedBaseline:
-    """A baseline with its slow work done.
-
-    flair: native FLAIR. labels, brain: uint8 on a 1 mm cubic grid in the baseline's own space (LPS mm). label_names: label -> region.
-    session: the baseline's series placed on its FLAIR. burden: what was already abnormal, with the mask ``chronic_lesions`` on the label grid.
-    """
+    """A baseline with its slow work done, in its own space (LPS mm)."""
 
     study_instance_uid: str
+    # of the FLAIR
     series_instance_uid: str
     header: SeriesHeader
+    # native voxels
     flair: Volume
+    # regions and brain mask, uint8, on one cubic grid of 1 mm
     labels: Volume
     brain: Volume
+    # label -> region
     label_names: Mapping[int, str]
+    # the series placed on the FLAIR
     session: Session
+    # what was abnormal already, with the mask chronic_lesions on the grid of the labels
     burden: Found = field(default_factory=Found)
 
 
 def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
-    """The slow part of a comparison, done when a possible baseline arrives: atlas placement and region masks.
+    """The slow part of a comparison, done when a possible baseline arrives.
 
     Raises:
-        NotAssessable: ``no_flair``, ``atlas_failed`` or ``coverage``.
+        NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``atlas_failed`` or ``coverage``.
     """
     use_threads(settings.threads)
     flair = flair_of(images)
@@ -69,14 +73,18 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSet
 def before_treatment(
     flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], settings: PreparationSettings
 ) -> Found:
-    """What is abnormal on one scan by itself. labels, brain: on one cubic grid."""
+    """What is abnormal on one scan by itself. labels, brain: uint8, on one cubic grid in the FLAIR's space."""
     chronic = burden(flair, labels, brain, names, settings.burden)
     fluid = fluid_shares(flair, labels, brain, names, settings.atrophy)
     return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
 
 
 def place(session: Session, flair: Volume, atlas: Atlas, settings: PreparationSettings) -> Placement:
-    """Atlas on the T1 when the session has one (better contrast of deep grey matter), else on the FLAIR itself."""
+    """The atlas placed by the session's T1 (better contrast of deep grey matter), else by the FLAIR itself.
+
+    Raises:
+        NotAssessable: as ``place_atlas``.
+    """
     t1 = session.volumes.get(SequenceKind.T1)
     if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
         return place_atlas(flair, atlas, settings.regions)
@@ -85,12 +93,18 @@ def place(session: Session, flair: Volume, atlas: Atlas, settings: PreparationSe
 
 
 def flair_of(images: StudyImages) -> Volume:
+    """The FLAIR of a study.
+
+    Raises:
+        NotAssessable: ``no_flair``.
+    """
     if SequenceKind.FLAIR in images.volumes:
         return images.volumes[SequenceKind.FLAIR]
     raise no_flair(images)
 
 
 def no_flair(images: StudyImages) -> NotAssessable:
+    """Why a study has no FLAIR volume: the reason that its FLAIR series was skipped, else ``no_flair``."""
     flairs = {s.header.series_instance_uid for s in images.study.series if s.identification.kind is SequenceKind.FLAIR}
     for skipped in images.skipped:
         if skipped.series_instance_uid in flairs:
@@ -99,6 +113,7 @@ def no_flair(images: StudyImages) -> NotAssessable:
 
 
 def header_of(study: Study, series_instance_uid: str) -> SeriesHeader:
+    """The header of one series; an empty one when the study does not list it."""
     for series in study.series:
         if series.header.series_instance_uid == series_instance_uid:
             return series.header
@@ -106,4 +121,5 @@ def header_of(study: Study, series_instance_uid: str) -> SeriesHeader:
 
 
 def use_threads(threads: int) -> None:
+    """Limit SimpleITK's threads in this process."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)

@@ -265,7 +265,10 @@ def test_a_prepared_baseline_holds_the_regions_in_its_own_space(prepared: Prepar
 
 
 def diffusion_images(head: Volume, atlas: Atlas, ratio: float, *, map_too: bool = True) -> StudyImages:
-    """A head of DWI and ADC (and b = 0) without FLAIR; the left occipital cortex within 14 mm of a point has its ADC times ``ratio``."""
+    """A head of DWI, ADC and b = 0 without FLAIR.
+
+    The ADC of the left occipital cortex within 14 mm of a point is multiplied by ``ratio``.
+    """
     unweighted, labels = scanned(head, seed=5), labels_on(head, atlas)
     adc = np.where(labels > 0, 800.0, 0.0) * np.random.default_rng(5).normal(1.0, 0.04, labels.shape)
     lobe = mask_of(labels, atlas.label_names, ("cortex_occipital_left",))

@@ -1,4 +1,4 @@
-"""Stored figures in, findings and decision out: with the same settings what was stored, with another limit what that limit says."""
+"""Stored figures in, findings and decision out: as stored with the same settings, by the new limit with another."""
 
 from __future__ import annotations
 

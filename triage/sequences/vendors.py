@@ -2,7 +2,7 @@
 
 A new vendor name is one more alternative or token here, and one more case in
 tests/triage/sequences/test_identify.py.
-A new private element is read in workers/reading/series.py first, which files it under a name in ``SeriesHeader.vendor``.
+A new private element is read in workers/reading/series.py first, which gives it a name in ``SeriesHeader.vendor``.
 
 Patterns are searched in lower-case names. Siemens' leading "*" is taken off, which marks a name that differs from the
 protocol's.

@@ -1,4 +1,4 @@
-"""A registered pair (or a single scan) and region masks in, Measurements with uncertainty out."""
+"""A registered pair (or a single scan) and its regions in, FLAIR figures with their uncertainty out."""
 
 from __future__ import annotations
 
@@ -21,32 +21,40 @@ CHANGE_REGIONS = (*THALAMI, *BRAIN_STEM, *CAPSULES, *WHITE)
 
 @dataclass(frozen=True)
 class MeasurementLimits:
-    """What a region needs to be measurable, and how the figures are taken.
-
-    shell_mm: inner and outer distance of the local reference shell (clinical.md: 4-15 mm had the smallest drift between protocols).
-    erode_mm: taken off thalami and brain stem before the median, against partial volume with CSF.
-    min_volume_ml, min_seen: smallest eroded volume and smallest share of the region that both scans must show.
-    raised_percent, raised_sigma_mm: a white matter voxel counts as raised above this change after this smoothing (A4).
-    pseudo_regions: spheres of reference tissue that tell how much a region of this pair changes without disease.
-    floor_percent: smallest uncertainty that is believed.
-    """
+    """What a region needs to be measurable, and how its figures are taken."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # the reference tissue of a region lies at this distance from it or more; a shell of 4-15 mm had the smallest drift
+    # between protocols (docs/method.md)
     shell_inner_mm: float = 4.0
+    # and at this distance or less
     shell_outer_mm: float = 15.0
+    # rim taken off thalami and brain stem before the median, against partial volume with CSF
     erode_mm: float = 2.0
+    # smallest volume without the rim
     min_volume_ml: float = 0.3
+    # smallest share of the region that both scans must show
     min_seen: float = 0.8
+    # fewest voxels of the reference shell
     min_shell_voxels: int = 150
+    # a voxel of white matter counts as raised above this FLAIR change (A4)
     raised_percent: float = 15.0
+    # Gaussian sigma of the smoothing before that
     raised_sigma_mm: float = 2.0
+    # number of spheres of reference tissue that measure how much a region of this pair changes without disease
     pseudo_regions: int = 60
+    # radius of these spheres
     pseudo_radius_mm: float = 9.0
+    # smallest uncertainty that a figure may state
     floor_percent: float = 1.0
 
 
 def flair_changes(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> tuple[Measurement, ...]:
-    """FLAIR change of every suspect region: against the near shell, against the far field, its upper tail and its spread."""
+    """FLAIR change of every suspect region: against the shell near it, against the far field, and its upper tail.
+
+    Args:
+        scale, grid: of one pair, on the half-way grid.
+    """
     drift = pair_drift(scale, grid, limits)
     out: list[Measurement] = []
     for region in CHANGE_REGIONS:
@@ -62,7 +70,8 @@ def _region_change(
     problem = unmeasurable(whole, grid, limits)
     core = whole if problem else _core(region, whole, grid, limits) & grid.seen
     if problem is None and core.sum() * grid.voxel_ml < limits.min_volume_ml:
-        problem = f"too_small: {core.sum() * grid.voxel_ml:.2f} mL left after taking off its rim, need {limits.min_volume_ml} mL"
+        left_ml = core.sum() * grid.voxel_ml
+        problem = f"too_small: {left_ml:.2f} mL left after taking off its rim, need {limits.min_volume_ml} mL"
     quantities = ("flair_change_percent", "flair_change_far_percent", "flair_change_p95_percent")
     if problem is not None:
         yield from (not_measured(region, quantity, "%", problem) for quantity in quantities)
@@ -71,9 +80,7 @@ def _region_change(
     level = float(np.median(scale.baseline_level[core]))
     far = scale.change[core]
     sd = max(drift, limits.floor_percent)
-    if (
-        region in WHITE or local is None
-    ):  # white matter is itself the reference tissue around it: only the far field can judge it
+    if region in WHITE or local is None:  # the reference tissue around white matter is white matter: take the far field
         near, name = far, "far"
     else:
         near, name = far - local, "near"
@@ -100,7 +107,10 @@ def near_level(whole: Mask, scale: CommonScale, grid: Grid, limits: MeasurementL
 
 
 def raised_share(scale: CommonScale, core: Mask, grid: Grid, limits: MeasurementLimits) -> float:
-    """Share of the region raised beyond raised_percent *minus* the share lowered as much, percent: noise and edge errors do both alike."""
+    """Share of the region raised beyond ``raised_percent`` *minus* the share lowered as much, in percent.
+
+    Noise and errors at edges raise and lower alike, so the difference cancels them.
+    """
     box = _box(core, 4)
     smooth = smooth_over(scale.change[box], core[box], limits.raised_sigma_mm / grid.spacing_mm)[core[box]]
     limit = np.log1p(limits.raised_percent / 100.0)
@@ -127,7 +137,8 @@ def _core(region: str, whole: Mask, grid: Grid, limits: MeasurementLimits) -> Ma
 
 def _box(mask: Mask, margin: int) -> tuple[slice, slice, slice]:
     found = ndi.find_objects(mask.astype(np.uint8))[0]
-    return tuple(slice(max(0, s.start - margin), s.stop + margin) for s in found)  # type: ignore[return-value]  # three axes
+    k, j, i = (slice(max(0, s.start - margin), s.stop + margin) for s in found)
+    return k, j, i
 
 
 def inside_distance(mask: Mask, spacing_mm: float) -> npt.NDArray[np.float64]:
@@ -139,7 +150,7 @@ def inside_distance(mask: Mask, spacing_mm: float) -> npt.NDArray[np.float64]:
 
 
 def shell_around(whole: Mask, reference: Mask, grid: Grid, limits: MeasurementLimits) -> Mask:
-    """Reference tissue at shell_inner..shell_outer mm from the region."""
+    """Reference tissue at ``shell_inner_mm`` to ``shell_outer_mm`` from the region. Masks have shape (k, j, i)."""
     box = _box(whole, int(np.ceil(limits.shell_outer_mm / grid.spacing_mm)) + 1)
     away = ndi.distance_transform_edt(~whole[box]) * grid.spacing_mm
     out = np.zeros_like(whole)
@@ -150,8 +161,9 @@ def shell_around(whole: Mask, reference: Mask, grid: Grid, limits: MeasurementLi
 def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> float:
     """How much a region of this very pair changes without disease, as one robust sd in percent.
 
-    Spheres of reference tissue (seeded places, so the answer is repeatable) are measured like a region: their median against the shell
-    around them. This catches what noise figures cannot: receive-field remains, misregistration, contrast change.
+    Spheres of reference tissue are measured like a region: their median against the shell around them. Their places are
+    seeded, so the answer is repeatable. This includes what noise figures cannot show: remains of the receive field,
+    misregistration, a change of contrast.
     """
     rng = np.random.default_rng(20200101)
     places = np.argwhere(scale.reference)
@@ -173,9 +185,9 @@ def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> flo
         found.append(float(np.median(scale.change[box][inside]) - np.median(scale.change[box][around])))
         if len(found) >= limits.pseudo_regions:
             break
-    return (
-        100.0 * float(1.4826 * np.median(np.abs(found))) if len(found) >= 10 else 5.0
-    )  # 5 %: nothing is known about this pair
+    if len(found) < 10:
+        return 5.0  # too few spheres to say anything about this pair
+    return 100.0 * float(1.4826 * np.median(np.abs(found)))
 
 
 def _symmetry(measured: list[Measurement]) -> Iterator[Measurement]:
@@ -194,7 +206,7 @@ def _symmetry(measured: list[Measurement]) -> Iterator[Measurement]:
 def flair_ratios(
     image: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], names: Mapping[int, str]
 ) -> tuple[Measurement, ...]:
-    """Single scan: median FLAIR of each suspect region over that of white matter (same grid, shape (k, j, i))."""
+    """Single scan: median FLAIR of each suspect region over that of white matter. Arrays: one grid, shape (k, j, i)."""
     white = image[mask_of(labels, names, WHITE) & (image > 0)]
     if white.size < 500:
         return tuple(

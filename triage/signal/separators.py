@@ -1,7 +1,7 @@
-"""One intensity scale and the regions in, FLAIR change of the parts that tell look-alikes apart out.
+"""One intensity scale and the regions in; the FLAIR change of those parts out that tell look-alikes apart.
 
-Medial and lateral halves of the thalami, core and rim of the pons, basal ganglia, white matter behind and in front. Same half-way grid and
-same near references as the regions they are part of.
+The parts are the medial and lateral halves of the thalami, core and rim of the pons, the basal ganglia, and the white
+matter behind and in front. They use the half-way grid and the near references of the regions that they belong to.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from triage.signal.change import MeasurementLimits, inside_distance, near_level,
 
 GANGLIA = ("caudate", "putamen", "pallidum")
 QUANTITY, RAISED = "flair_change_percent", "raised_fraction_percent"
-RIM_MM = 5.0  # of the pons: this deep is rim (its outermost erode_mm left out), the rest is core
+# Of the pons: up to this depth is rim (without the outermost erode_mm), the rest is core
+RIM_MM = 5.0
 Part = tuple[str, Mask, Mask]  # name, the part, the whole region its near shell lies around
 
 
 def separators(scale: CommonScale, grid: Grid, limits: MeasurementLimits, sd: float) -> tuple[Measurement, ...]:
-    """sd: what a region of this pair changes without disease, percent (the uncertainty of its figures)."""
+    """FLAIR change of each part.
+
+    Args:
+        sd: how much a region of this pair changes without disease, percent; the uncertainty of the figures.
+    """
     out: list[Measurement] = []
     for name, everywhere, whole in _parts(grid, limits):
         part = everywhere & grid.seen
@@ -64,7 +69,10 @@ def _core(whole: Mask, grid: Grid, depth_mm: float) -> Mask:
 
 
 def _medial_halves(thalami: list[Mask], grid: Grid, limits: MeasurementLimits) -> Mask:
-    """The half of each thalamus nearer to the other one, by the line between their centres (no need to know the head's axes)."""
+    """The half of each thalamus nearer to the other one, along the line between their centres.
+
+    This needs no axes of the head.
+    """
     cores = [_core(t, grid, limits.erode_mm) for t in thalami]
     centres = [np.argwhere(t).mean(axis=0) for t in thalami]
     axis = centres[1] - centres[0]
@@ -99,7 +107,7 @@ def _white_halves(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> 
 
 
 def _nearest_lobe(grid: Grid, names: dict[int, str]) -> npt.NDArray[np.uint8]:
-    """Label of the nearest cortex, (k, j, i); found on every second voxel, which is fine for a lobe."""
+    """Label of the nearest cortex, shape (k, j, i), found on every second voxel: precise enough for a lobe."""
     coarse = grid.labels[::2, ::2, ::2]
     where = ndi.distance_transform_edt(~np.isin(coarse, list(names)), return_distances=False, return_indices=True)
     found = coarse[tuple(where)].repeat(2, 0).repeat(2, 1).repeat(2, 2)

@@ -1,11 +1,15 @@
-"""One scan and its regions in, what can be said without a baseline out: how far a region is from what it normally is beside its references.
+"""One scan and its regions in; how far each region is from its normal level, beside its references, out.
 
-A single scan has no partner to cancel the receive field, and FLAIR contrast differs between protocols. So each region is measured against
-*two* references after the smooth field was taken out: the thalami against white matter nearby and against caudate and putamen (the brighter
-of the two), the brain stem against white matter and cerebellum, the capsules against white matter nearby. Published: in adults the thalamus
-gives less signal than putamen or caudate (67 subjects aged 4-50, T2; scilit 2619bce5f1fec4dc). The mean of the two log ratios varies less
-between normal heads than either. Its normal value and spread are in the limits; the spread is the uncertainty of every figure, hence the
-wide limits of the patterns.
+No second scan cancels the receive field, and FLAIR contrast differs between protocols. So the smooth field is taken out
+and each region is measured against *two* references:
+
+- the thalami against white matter nearby, and against the brighter of caudate and putamen
+- the brain stem against white matter and cerebellum
+- the capsules against white matter nearby alone
+
+Published: in adults the thalamus gives less signal than putamen or caudate (67 subjects aged 4-50, T2; scilit
+2619bce5f1fec4dc). The mean of the two log ratios varies less between normal heads than either of them. Its normal value
+and spread are in the limits. The spread is the uncertainty of every figure, so the patterns need wide limits here.
 """
 
 from __future__ import annotations
@@ -37,18 +41,21 @@ from triage.signal.change import (
 
 EXCESS, ASYMMETRY = "flair_excess_percent", "flair_asymmetry_percent"
 CAUDATE, PUTAMEN = ("caudate_left", "caudate_right"), ("putamen_left", "putamen_right")
-TISSUE = (0.6, 1.9)  # times the white matter level: what can be brain tissue on FLAIR; below is fluid, above a lesion
-OFF_REFERENCE = 0.25  # |log| from the fitted level beyond which a reference voxel is left out (lesion, partial volume)
+# Times the white matter level: what can be brain tissue on FLAIR. Below is fluid, above a lesion
+TISSUE = (0.6, 1.9)
+# |log| from the fitted level beyond which a reference voxel is left out (lesion, partial volume)
+OFF_REFERENCE = 0.25
 GRID_MM = 1.5
 
 
 @dataclass(frozen=True)
 class SingleScanLimits:
-    """What is normal, in percent: ``_normal`` is the mean of the two log ratios in heads without disease there, ``_spread`` one standard
-    deviation between heads (prediction of a new one).
+    """What is normal on a single scan, in percent.
 
-    Measured on eight real heads (2-D and 3-D, whole and extracted, several scanners) and six simulated ones. The real ones have multiple
-    sclerosis, a stroke or a metastasis elsewhere, or nothing.
+    Measured on eight real heads (2-D and 3-D, whole and extracted, several scanners) and six simulated ones. The real
+    ones have multiple sclerosis, a stroke or a metastasis elsewhere, or nothing. ``_normal`` is the mean of the two log
+    ratios in heads without disease in that region. ``_spread`` is one standard deviation between heads, as the
+    prediction for a new one.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -78,18 +85,22 @@ class SingleScanLimits:
 
 @dataclass(frozen=True, eq=False)
 class FlatScan:
-    """One scan without its smooth field, arrays (k, j, i) on one cubic grid. level: log intensity over white matter; white: reference."""
+    """One scan without its smooth field, on one cubic grid. Arrays have shape (k, j, i)."""
 
-    level: npt.NDArray[np.float64]
-    white: Mask
-    contrast: float
+    level: npt.NDArray[np.float64]  # log intensity over white matter
+    white: Mask  # reference tissue
+    contrast: float  # log ratio of grey over white matter
     grid: Grid
 
 
 def measure_alone(
     flair: Volume, labels: Volume, names: Mapping[int, str], limits: SingleScanLimits, measuring: MeasurementLimits
 ) -> Found:
-    """Figures of a single FLAIR scan. labels: uint8, any grid in the same space (LPS mm)."""
+    """Excess and asymmetry of every suspect region of a single FLAIR scan.
+
+    Args:
+        labels: uint8, any grid in the FLAIR's space (LPS mm).
+    """
     try:
         scan = flattened(flair, labels, names)
     except NotAssessable as refusal:
@@ -99,7 +110,7 @@ def measure_alone(
 
 
 def plain_figures(session: Session, labels: Volume, names: Mapping[int, str]) -> Found:
-    """Ratios and volumes as they are, for the reader. labels: on the FLAIR's own grid."""
+    """Ratios to white matter and volumes, for the reader. labels: uint8, on the FLAIR's own grid."""
     flair = session.volumes[session.anchor]
     return Found(
         (*flair_ratios(flair.voxels, labels.voxels, names), *volumes(labels.voxels, names, labels.voxel_volume_ml))
@@ -107,7 +118,9 @@ def plain_figures(session: Session, labels: Volume, names: Mapping[int, str]) ->
 
 
 def flattened(flair: Volume, labels: Volume, names: Mapping[int, str]) -> FlatScan:
-    """The smooth field (receive and transmit) and the grey/white contrast are fitted together to reference tissue, and the field removed.
+    """The scan without its smooth field (receive and transmit).
+
+    Field and contrast of grey to white matter are fitted together to the reference tissue.
 
     Raises:
         NotAssessable: ``no_reference_tissue``.
@@ -199,7 +212,7 @@ def _core(whole: Mask, scan: FlatScan, measuring: MeasurementLimits) -> Mask:
 
 
 def _asymmetries(scan: FlatScan, limits: SingleScanLimits, measuring: MeasurementLimits) -> Iterator[Measurement]:
-    """Left against right: the mirror side is the one reference that shares age, contrast and protocol."""
+    """Left against right: the mirror side is the only reference that shares age, contrast and protocol."""
     for pair, name in ((THALAMI, "thalami"), (CAPSULES, "external_extreme_capsules"), (WHITE, "white_matter")):
         left, right = (region_level(side, scan, measuring) for side in pair)
         if isinstance(left, str) or isinstance(right, str):

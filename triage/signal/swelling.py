@@ -1,9 +1,12 @@
-"""Both dates on one scale, in every contrast they share, in; local volume change per region out (deformation, log-Jacobian).
+"""Every contrast that both dates share, on one scale, in; the local volume change of each region out (log-Jacobian).
 
-One displacement is fitted to all contrasts together, half of it applied to each date, so that neither is interpolated more than the other
-(thin-plate interpolation alone costs 1.7 %, arXiv 2504.15931). Images are normalised locally first (each voxel minus the mean of its
-neighbourhood over the neighbourhood's standard deviation), and the signal change of suspect regions is taken out: oedema must move borders,
-not fake them. Steps are Lucas-Kanade's: the Gaussian-weighted least squares answer of a neighbourhood, damped where it has no edges.
+One displacement is fitted to all contrasts together. Half of it is applied to each date, so that neither is
+interpolated more than the other (thin-plate interpolation alone costs 1.7 %, arXiv 2504.15931).
+
+Images are normalised locally first: each voxel minus the mean of its neighbourhood, over the neighbourhood's standard
+deviation. The signal change of suspect regions is taken out before, because oedema that only brightens a region must
+not look like a moved border. Steps are Lucas and Kanade's: the Gaussian-weighted least squares solution of a
+neighbourhood, damped where it has no edges.
 """
 
 from __future__ import annotations
@@ -34,8 +37,8 @@ REGIONS = (
     "lateral_ventricle_left",
     "lateral_ventricle_right",
 )
-# Chosen on two real pairs and five simulated ones with one to three contrasts; finer smoothing follows noise (thalami without change up to
-# 6 % off), coarser loses a thalamus (about 20 mm)
+# Chosen on two real pairs and five simulated ones with one to three contrasts. Finer smoothing follows noise (up to 6 %
+# in thalami without change); coarser misses a thalamus (about 20 mm).
 STEP_SIGMA_MM = 6.0  # neighbourhood of one step
 FIELD_SIGMA_MM = 2.0  # smoothing of the displacement after each step
 DAMPING = 0.02  # of the squared gradient of a normalised image, 1/mm2, per contrast
@@ -48,21 +51,27 @@ BRIGHTEST = 1.8  # of white matter: brighter is fluid or fat, and counts as this
 MARGIN_MM = 16.0  # around the regions
 EDGE_SIGMA_MM = 1.0  # softness of a region's edge when its signal change is taken out
 WORKING_MM = 2.0
-FLOOR_PERCENT = 0.5  # smallest uncertainty that is believed
+FLOOR_PERCENT = 0.5  # smallest uncertainty that a figure may state
 
 
 @dataclass(frozen=True, eq=False)
 class Deformation:
-    """log_jacobian: shape (k, j, i) on a grid of ``spacing_mm``; > 0 where the follow-up is larger; 0 far from the regions. folded: share of
-    voxels, percent."""
+    """How the brain's shape changed between the dates."""
 
+    # shape (k, j, i); > 0 where the follow-up is larger, 0 far from the regions
     log_jacobian: Array
+    # of its cubic grid
     spacing_mm: float
+    # share of the voxels where the deformation cannot be inverted
     folded_percent: float
 
 
 def deform(scales: Sequence[CommonScale], grid: Grid) -> Deformation:
-    """Estimate the local volume change between the dates from all contrasts at once."""
+    """The local volume change between the dates, from all contrasts at once.
+
+    Args:
+        scales: one for each contrast, all on ``grid``.
+    """
     factor = grid.spacing_mm / WORKING_MM
     labels = grid.labels[_nearest(grid.labels.shape, tuple(round(n * factor) for n in grid.labels.shape))]
     box = _box(mask_of(labels, grid.names, REGIONS), round(MARGIN_MM / WORKING_MM))
@@ -88,7 +97,7 @@ def _without_signal(scale: CommonScale, grid: Grid) -> tuple[Array, Array]:
 
 
 def _regional_change(scale: CommonScale, grid: Grid) -> npt.NDArray[np.float64]:
-    """Each suspect region's own median change, with soft edges: taken out first, since oedema must move borders, not fake them."""
+    """Each suspect region's median change, with soft edges, shape (k, j, i)."""
     out = np.zeros(grid.labels.shape)
     for region in CHANGE_REGIONS:
         inside = mask_of(grid.labels, grid.names, (region,)) & grid.seen
@@ -147,7 +156,10 @@ def _log_jacobian(u: Small) -> tuple[Array, float]:
 def volume_changes(
     deformation: Deformation, grid: Grid, brain_change_regions: tuple[str, ...] = REGIONS
 ) -> tuple[Measurement, ...]:
-    """Percent volume change per region: mean log-Jacobian. Uncertainty: how much as large a piece of other brain changed in this very pair."""
+    """Percent volume change of each region: its mean log-Jacobian.
+
+    The uncertainty is how much pieces of the same size elsewhere in the brain changed in this very pair.
+    """
     shape = deformation.log_jacobian.shape
     index = _nearest(grid.labels.shape, shape)
     labels, seen = grid.labels[index], grid.seen[index]

@@ -66,9 +66,8 @@ def test_orthonormal_leaves_a_rigid_move_alone(
 
 @given(angle=st.floats(-170, 170), axis=st.sampled_from([0, 1, 2]))
 def test_rotation_angle(angle: float, axis: int) -> None:
-    degrees = [0.0, 0.0, 0.0]
-    degrees[axis] = angle
-    assert rotation_deg(rigid(tuple(degrees), (5, 6, 7))) == pytest.approx(abs(angle), abs=1e-4)  # type: ignore[arg-type]
+    x, y, z = (angle if one == axis else 0.0 for one in range(3))
+    assert rotation_deg(rigid((x, y, z), (5, 6, 7))) == pytest.approx(abs(angle), abs=1e-4)
 
 
 def some_points() -> Affine:

@@ -25,6 +25,9 @@ from triage.signal.change import (
 )
 
 LABELS = toy_labels()
+WITHOUT_THALAMUS = np.where(LABELS == 5, 0, LABELS).astype(np.uint8)
+HALF_A_PONS = np.where((LABELS == 7) & (np.arange(48) < 20), 1, LABELS).astype(np.uint8)
+UPPER = np.arange(48)[:, None, None] * np.ones_like(LABELS) > 16
 BASELINE, FOLLOWUP = toy_scan(LABELS, seed=1), toy_scan(LABELS, seed=2)
 LIMITS = MeasurementLimits(pseudo_regions=12)  # fewer: quicker
 Change = dict[str, float]
@@ -100,16 +103,11 @@ def test_swapping_left_and_right_swaps_the_result() -> None:
 @pytest.mark.parametrize(
     ("grid", "region", "code"),
     [
-        pytest.param(toy_grid(np.where(LABELS == 5, 0, LABELS).astype(np.uint8)), "thalamus_left", "region_missing", id="gone"),
-        pytest.param(
-            replace(toy_grid(LABELS), seen=np.arange(48)[:, None, None] * np.ones_like(LABELS) > 16), "pons", "coverage", id="cut"
-        ),
-        pytest.param(
-            toy_grid(np.where((LABELS == 7) & (np.arange(48) < 20), 1, LABELS).astype(np.uint8)), "midbrain", "region_missing",
-            id="never labelled",
-        ),
+        pytest.param(toy_grid(WITHOUT_THALAMUS), "thalamus_left", "region_missing", id="gone"),
+        pytest.param(replace(toy_grid(LABELS), seen=UPPER), "pons", "coverage", id="cut"),
+        pytest.param(toy_grid(HALF_A_PONS), "midbrain", "region_missing", id="never labelled"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_measured_says_why(grid: Grid, region: str, code: str) -> None:
     found = measured(FOLLOWUP, grid)
     for quantity in ("flair_change_percent", "flair_change_far_percent", "flair_change_p95_percent"):

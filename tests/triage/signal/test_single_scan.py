@@ -1,4 +1,4 @@
-"""One scan without a partner: how far a region is above what is normal beside its references, and what the receive field does to it."""
+"""A single scan: how far a region is above its normal level, and what the receive field does to that figure."""
 
 from __future__ import annotations
 

@@ -73,15 +73,14 @@ def simulate(
         chronic_lesions: old white-matter lesions at both dates; None: the seed decides.
         on_progress: called with (share done 0..1, what is being done).
     """
+    import atlas
+
     _check(sequences, seed, strength)
     tell = on_progress or (lambda _share, _what: None)
     folder = out / f"SIM-{seed}"
     amount = usual_strength(pattern) if strength is None else strength
     plans = (plan_of(vendor, protocol), plan_of(followup_vendor or vendor, followup_protocol or protocol))
     baseline, followup = _sessions(seed, plans, infusion_date, followup_days)
-
-    import atlas
-
     tell(0.0, "anatomy")
     phantom = make_phantom(atlas.load(), seed, chronic_lesions=chronic_lesions)
     change = apply_pattern(phantom, pattern, amount, seed)

@@ -1,4 +1,5 @@
-"""The settings classes in, docs/settings.md out: one table per section with key, default, unit, accepted values, meaning.
+"""The settings classes in, docs/settings.md out: one table per section with key, default, unit, accepted values,
+meaning.
 
 The meaning of a key is the comment above its field, the comment behind it, or the docstring below it.
 `python -m scripts.settings_reference` writes the page; with `--check` it fails when the page is not up to date.

@@ -237,7 +237,10 @@ class FakeResults:
 
 
 class FakeDeliveries:
-    """ports.Deliveries in a dictionary. It passes the same contract as the SQL one (test_deliveries.py of the index)."""
+    """ports.Deliveries in a dictionary.
+
+    It passes the same contract as the SQL one (test_deliveries.py of the index).
+    """
 
     def __init__(self) -> None:
         self._rows: dict[tuple[Decided, str, str], Delivery] = {}

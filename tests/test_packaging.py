@@ -1,4 +1,7 @@
-"""What is shipped: wheel, image, compose file, Makefile. The image itself is not built here (that needs a Docker engine)."""
+"""What is shipped: wheel, image, compose file, Makefile.
+
+The image itself is not built here (that needs a Docker engine).
+"""
 
 from __future__ import annotations
 

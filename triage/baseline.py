@@ -14,8 +14,8 @@ from triage.model import BaselineChoice, Basis, Patient, RejectedBaseline, Study
 class Candidate:
     """An earlier study and whether it can be measured.
 
-    problem: why not, e.g. "no FLAIR"; None when assessable. acute: patterns that its current decision found (``possible``
-    or ``neurotoxicity_suspected``). copy: it is the same acquisition as the follow-up under other UIDs.
+    problem: why not, e.g. "no FLAIR"; None when assessable. acute: patterns that its current decision found
+    (``possible`` or ``neurotoxicity_suspected``). copy: it is the same acquisition as the follow-up under other UIDs.
     """
 
     study: Study
@@ -31,9 +31,9 @@ def choose_baseline(
     """What the follow-up is compared with (docs/method.md, Baseline).
 
     The baseline is the latest assessable study before the infusion that the follow-up belongs to (its day included):
-    whatever that study shows was there before treatment. While no infusion date is known, it is the latest earlier study
-    without an acute finding. When only other studies exist (after the infusion, or with an acute finding) there is no
-    baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
+    whatever that study shows was there before treatment. While no infusion date is known, it is the latest earlier
+    study without an acute finding. When only other studies exist (after the infusion, or with an acute finding) there
+    is no baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
 
     Args:
         study: the follow-up.
@@ -88,7 +88,8 @@ def _stated(
 
 
 def _after_an_earlier_infusion(day: date, infusion: Infusion | None, infusions: Sequence[Infusion]) -> bool:
-    """Whether a study of ``day`` before ``infusion`` belongs to an earlier one: what it shows is not before treatment."""
+    """Whether a study of ``day`` before ``infusion`` belongs to an earlier one: what it shows is not before
+    treatment."""
     earlier = None if infusion is None else earlier_infusion(infusion, infusions)
     return earlier is not None and day >= earlier.day
 

@@ -1,7 +1,8 @@
-"""Findings against a study that is no baseline, and what an earlier study showed, in; the findings of the follow-up out.
+"""Findings against a study that is no baseline, and what an earlier study showed, in; the findings of the follow-up
+out.
 
-A study with an acute finding, or one after the infusion, hides what it shows itself: a comparison with it finds what was added
-since, never that nothing is there (docs/method.md, Baseline). Pure.
+A study with an acute finding, or one after the infusion, hides what it shows itself: a comparison with it finds what
+was added since, never that nothing is there (docs/method.md, Baseline). Pure.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def carried_on(
 
     Args:
         carried: patterns that the compared study showed and that do not lie before treatment.
-        alone: findings of the single scan; only its ``absent`` says that a pattern is gone. Empty when it was not measured.
+        alone: findings of the single scan; only its ``absent`` says that a pattern is gone. Empty when it was not
+        measured.
     """
     gone = {finding.pattern for finding in alone if finding.presence is Presence.ABSENT}
     return tuple(_carried(f, day) if f.pattern in carried and f.pattern not in gone else f for f in findings)

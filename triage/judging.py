@@ -34,7 +34,8 @@ def judge_again(
 
 
 def _carried(stored: Assessment, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """A pattern that the compared study showed stays as it was stored: the single scan's figures are not kept beside it."""
+    """A pattern that the compared study showed stays as it was stored: the single scan's figures are not kept beside
+    it."""
     if stored.judged.source is not JudgedFrom.COMPARISON or not stored.judged.carried:
         return findings
     before = {f.pattern: f for f in stored.findings if f.pattern in stored.judged.carried}

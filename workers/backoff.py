@@ -9,7 +9,10 @@ MOST_STEPS = 60  # beyond it a power is of no use and may overflow
 
 @dataclass(frozen=True)
 class Backoff:
-    """Pauses that grow. first_s: the first one. longest_s: none is longer after growth. factor: from one to the next."""
+    """Pauses that grow. first_s: the first one.
+
+    longest_s: none is longer after growth. factor: from one to the next.
+    """
 
     first_s: float
     longest_s: float

@@ -1,4 +1,7 @@
-"""config.yaml in, one validated, frozen Settings out. A wrong key or value is refused by name, with what is accepted."""
+"""config.yaml in, one validated, frozen Settings out.
+
+A wrong key or value is refused by name, with what is accepted.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ def load(path: Path) -> Settings:
     """Read and validate config.yaml.
 
     Raises:
-        Misconfigured: the file is missing, not YAML, or a key is unknown or wrong; the message names the key and what is accepted.
+        Misconfigured: the file is missing, not YAML, or a key is unknown or wrong; the message names the key and what
+        is accepted.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))

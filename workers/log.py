@@ -70,7 +70,10 @@ def configure(settings: LogSettings, *, process: str) -> None:
 
 
 def _report_dead_thread(died: threading.ExceptHookArgs) -> None:
-    """Log the end of a thread like every other fault. Python would print the text of the error, which may quote a header."""
+    """Log the end of a thread like every other fault.
+
+    Python would print the text of the error, which may quote a header.
+    """
     if not isinstance(died.exc_value, SystemExit):
         name = died.thread.name if died.thread is not None else ""
         get_logger(__name__).error("thread.died", thread=name, exc_info=died.exc_value)
@@ -106,7 +109,10 @@ def _renderers(settings: LogSettings) -> list[Processor]:
 
 
 def _exception_without_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace ``exc_info`` by the type of the error and its call stack. Only errors that never quote a data set keep their message."""
+    """Replace ``exc_info`` by the type of the error and its call stack.
+
+    Only errors that never quote a data set keep their message.
+    """
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
@@ -118,7 +124,8 @@ def _exception_without_values(_logger: Any, _method: str, event: MutableMapping[
 
 
 def describe(error: BaseException) -> str:
-    """An error for the log: its type, its message if that is known to hold no PHI, and its call stack, innermost last."""
+    """An error for the log: its type, its message if that is known to hold no PHI, and its call stack, innermost
+    last."""
     frames = traceback.extract_tb(error.__traceback__)
     places = "".join(f"\n  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames)
     cause = f"\ncaused by {describe(error.__cause__)}" if error.__cause__ is not None else ""

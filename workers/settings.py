@@ -53,7 +53,10 @@ class Peer(Section):
 
 
 class TlsSettings(Section):
-    """TLS at the DICOM port (BCP 195: 1.2 or newer, forward secrecy). Without client_ca no client certificate is asked."""
+    """TLS at the DICOM port (BCP 195: 1.2 or newer, forward secrecy).
+
+    Without client_ca no client certificate is asked.
+    """
 
     # our certificate with its chain, PEM
     certificate: Path
@@ -173,9 +176,11 @@ class StoreSettings(Section):
     shared_dir: Path | None = None
     # with less free space than this, images are refused (0xA700) instead of half stored
     min_free_bytes: Annotated[int, Field(ge=0)] = 2 << 30
-    # delete images of a study this long after it came, when it is assessed, delivered and nobody's baseline; null: never
+    # delete images of a study this long after it came, when it is assessed, delivered and nobody's baseline; null:
+    # never
     retention_days: Annotated[int, Field(ge=1)] | None = None
-    # with less free space than this, delete the oldest such studies of any age, never those of the last day; null: never
+    # with less free space than this, delete the oldest such studies of any age, never those of the last day; null:
+    # never
     clean_below_bytes: Annotated[int, Field(ge=0)] | None = None
     # also delete studies that a sender knows to be safe here by storage commitment
     delete_committed: bool = False

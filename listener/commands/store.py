@@ -30,8 +30,10 @@ def _store() -> None:
 
 @store.command("init")
 def init(config: ConfigOption = None) -> None:
-    """Create the tables of the index. With store.shared_dir, also mark its file system as the store: once, from any host
-    that has it mounted."""
+    """Create the tables of the index.
+
+    With store.shared_dir, also mark its file system as the store: once, from any host that has it mounted.
+    """
     quiet_logging()
     settings = load_settings(config)
     if settings.store.shared_dir is not None:

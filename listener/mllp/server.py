@@ -1,4 +1,5 @@
-"""HL7 messages over MLLP in, acknowledgements out: a listener that answers AA only when the message is safe on the disk."""
+"""HL7 messages over MLLP in, acknowledgements out: a listener that answers AA only when the message is safe on the
+disk."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ SWEEPER_SILENT_S = 60.0  # it looks twice a second
 
 
 def health_of(site: Site) -> dict[str, Any]:
-    """ok only when the index and the broker answer, the disk has space, the sweeper looks, no due study waits for longer than
-    five minutes and no study is tried again and again."""
+    """ok only when the index and the broker answer, the disk has space, the sweeper looks, no due study waits for
+    longer than five minutes and no study is tried again and again."""
     problems: list[str] = []
     oldest_due_s, waiting, tried_often = 0.0, 0, 0
     try:

@@ -1,4 +1,7 @@
-"""The numbers of the node in, the text that Prometheus scrapes out. No patient, no UID: only counts, times and states."""
+"""The numbers of the node in, the text that Prometheus scrapes out.
+
+No patient, no UID: only counts, times and states.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Worklist entries and documents in, HTML out. Pure: the templates escape every value; no script, no asset of another site."""
+"""Worklist entries and documents in, HTML out.
+
+Pure: the templates escape every value; no script, no asset of another site.
+"""
 
 from __future__ import annotations
 

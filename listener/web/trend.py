@@ -28,7 +28,10 @@ def _when(point: Mapping[str, Any], number: int) -> float:
 
 
 def svg(series: Mapping[str, Any]) -> str:
-    """Values with bars of one sd over time, and the zero line; hollow: acquired by another protocol than the baseline. No script."""
+    """Values with bars of one sd over time, and the zero line; hollow: acquired by another protocol than the baseline.
+
+    No script.
+    """
     points = known_points(series)
     if not points:
         return ""

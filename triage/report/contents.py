@@ -36,8 +36,8 @@ class JudgedFrom(StrEnum):
 class Judged:
     """What findings and decision rest on.
 
-    protocol: None without a comparison. refusal: why the assessment is incomplete, else None. carried: patterns that the
-    compared study showed and that do not lie before treatment, with its date in ``carried_on``.
+    protocol: None without a comparison. refusal: why the assessment is incomplete, else None. carried: patterns that
+    the compared study showed and that do not lie before treatment, with its date in ``carried_on``.
     """
 
     source: JudgedFrom = JudgedFrom.NOTHING

@@ -1,4 +1,5 @@
-"""What a clinical system says about a patient, as values: the words that every feed (HL7, FHIR, roster) translates into."""
+"""What a clinical system says about a patient, as values: the words that every feed (HL7, FHIR, roster) translates
+into."""
 
 from __future__ import annotations
 
@@ -16,7 +17,10 @@ class PatientKey:
 
 @dataclass(frozen=True)
 class InfusionReported:
-    """A cell infusion is ordered, scheduled or given on ``day``. order: the placer's or filler's number, when it has one."""
+    """A cell infusion is ordered, scheduled or given on ``day``.
+
+    order: the placer's or filler's number, when it has one.
+    """
 
     patient: PatientKey
     day: date

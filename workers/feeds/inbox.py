@@ -24,7 +24,10 @@ KEEP_DAYS = 30
 SUFFIX = ".hl7"
 
 Apply = Callable[[tuple[Fact, ...], str], None]
-"""Apply what one message states; the second argument names its source. Applying twice does no harm. May raise Transient."""
+"""Apply what one message states; the second argument names its source.
+
+Applying twice does no harm. May raise Transient.
+"""
 
 
 class Inbox:

@@ -34,14 +34,14 @@ alembic_version = sa.Table(
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSchema:
     """What a database holds. revision: None without tables. stamped: the database itself names its revision."""
 
     revision: str | None
     stamped: bool
 
 
-def prepare(engine: Engine, *, upgrade: bool) -> Found:
+def prepare(engine: Engine, *, upgrade: bool) -> FoundSchema:
     """Make the tables those of this program; what was found before.
 
     Args:
@@ -53,28 +53,28 @@ def prepare(engine: Engine, *, upgrade: bool) -> Found:
     """
     with engine.connect() as connection:
         found = look(connection)
-    if found == Found(REVISION, stamped=True):
+    if found == FoundSchema(REVISION, stamped=True):
         return found
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         _lock(connection)
         found = look(connection)  # another process may have been faster
         if found.revision is None:
             _create(connection)
-        elif found != Found(REVISION, stamped=True):
+        elif found != FoundSchema(REVISION, stamped=True):
             _refuse(found.revision, upgrade=upgrade)
             run_scripts(connection, found)
             log.info("index.schema_upgraded", before=found.revision, now=REVISION)
     return found
 
 
-def look(connection: Connection) -> Found:
+def look(connection: Connection) -> FoundSchema:
     """Which revision the database has."""
     tables = sa.inspect(connection).get_table_names()
     if alembic_version.name in tables:
         revision = connection.execute(sa.select(alembic_version.c.version_num)).scalar()
         if revision is not None:
-            return Found(revision, stamped=True)
-    return Found(BASELINE if studies.name in tables else None, stamped=False)
+            return FoundSchema(revision, stamped=True)
+    return FoundSchema(BASELINE if studies.name in tables else None, stamped=False)
 
 
 def _refuse(found: str, *, upgrade: bool) -> None:
@@ -104,7 +104,7 @@ def _create(connection: Connection) -> None:
     connection.execute(alembic_version.insert().values(version_num=REVISION))
 
 
-def run_scripts(connection: Connection, found: Found) -> None:
+def run_scripts(connection: Connection, found: FoundSchema) -> None:
     """Upgrade within the transaction at hand."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations

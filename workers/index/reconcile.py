@@ -43,8 +43,8 @@ class Report:
 
     added: files that had no row and have one now. missing: rows whose file is gone. changed: files of another size than
     their row says. incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
-    files that are no objects of this store, left where they are. unread: files that the disk did not give, or whose row the
-    index refuses: another scan has to look. finished: False when the scan was stopped early.
+    files that are no objects of this store, left where they are. unread: files that the disk did not give, or whose row
+    the index refuses: another scan has to look. finished: False when the scan was stopped early.
     """
 
     files: int = 0
@@ -115,7 +115,10 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
 
 
 def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
-    """The row of a file that has none, and as what it counts. What is wrong with one file is no reason to leave others."""
+    """The row of a file that has none, and as what it counts.
+
+    What is wrong with one file is no reason to leave others.
+    """
     try:
         try:
             return read_row(store.root, path), "added"

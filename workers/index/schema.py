@@ -21,7 +21,8 @@ from triage.errors import Misconfigured
 
 BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
-# libpq: a server that does not answer any more is away after half a minute, not when TCP gives up; the URL may say otherwise
+# libpq: a server that does not answer any more is away after half a minute, not when TCP gives up; the URL may say
+# otherwise
 POSTGRESQL_PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 15,

@@ -25,8 +25,10 @@ MOST_REFUSED = 3  # rows of one batch; with more it is not the rows that are at 
 
 
 def record_one_by_one(record: Callable[[Sequence[InstanceRow]], object], rows: Sequence[InstanceRow]) -> int:
-    """Write what can be written of a batch that was refused; how many rows were not. What a sender may write into one object
-    must not cost the others their rows; after more than MOST_REFUSED the rest is not tried.
+    """Write what can be written of a batch that was refused; how many rows were not.
+
+    What a sender may write into one object must not cost the others their rows; after more than MOST_REFUSED the rest
+    is not tried.
 
     Raises:
         Transient: the index is away.

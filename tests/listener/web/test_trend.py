@@ -1,4 +1,5 @@
-"""A trend in, SVG and text out: every point where it belongs, a gap where nothing was measured, nothing that is markup."""
+"""A trend in, SVG and text out: every point where it belongs, a gap where nothing was measured, nothing that is
+markup."""
 
 from __future__ import annotations
 

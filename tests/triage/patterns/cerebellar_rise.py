@@ -1,4 +1,7 @@
-"""A toy: pattern E, the cerebellum rises on FLAIR. All that a new pattern is: one file, and one line where patterns are listed."""
+"""A toy: pattern E, the cerebellum rises on FLAIR.
+
+All that a new pattern is: one file, and one line where patterns are listed.
+"""
 
 from __future__ import annotations
 

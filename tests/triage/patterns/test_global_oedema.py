@@ -1,4 +1,5 @@
-"""Pattern D as a table: effaced sulci and a larger brain make it; no change, one protocol change and missing figures do not."""
+"""Pattern D as a table: effaced sulci and a larger brain make it; no change, one protocol change and missing figures do
+not."""
 
 from __future__ import annotations
 

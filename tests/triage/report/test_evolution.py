@@ -1,4 +1,5 @@
-"""Documents of earlier studies and one visit in, the course of each pattern out; uncertainty decides what is a difference."""
+"""Documents of earlier studies and one visit in, the course of each pattern out; uncertainty decides what is a
+difference."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from tests.workers.index.databases import load_before_revisions, on_both
 from triage.errors import Misconfigured
 from workers.index import migrations
-from workers.index.migrations import BASELINE, REVISION, Found
+from workers.index.migrations import BASELINE, REVISION, FoundSchema
 from workers.index.schema import WRITES, metadata, open_engine
 from workers.index.sql import SqlIndex, open_index, upgrade_schema
 from workers.ports import StudyState
 
-EMPTY = Found(None, stamped=False)
+EMPTY = FoundSchema(None, stamped=False)
 
 
 def stamps(url: str) -> list[str]:
@@ -110,17 +110,17 @@ def test_the_command_does_not_create(url: str) -> None:
 @on_both
 def test_threads_upgrade_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load_before_revisions(url)
-    runs: list[Found] = []
+    runs: list[FoundSchema] = []
     really = migrations.run_scripts
 
-    def count(connection: sa.Connection, found: Found) -> None:
+    def count(connection: sa.Connection, found: FoundSchema) -> None:
         runs.append(found)
         really(connection, found)
 
     monkeypatch.setattr(migrations, "run_scripts", count)
     with ThreadPoolExecutor(6) as pool:
         opened = list(pool.map(lambda one: open_index(one, upgrade=True), [url] * 6))
-    assert runs == [Found(BASELINE, stamped=False)]
+    assert runs == [FoundSchema(BASELINE, stamped=False)]
     for index in opened:
         check_contents(index)
         index.close()
@@ -178,7 +178,7 @@ def test_an_older_schema_is_refused_by_name_when_it_is_not_to_be_upgraded(url: s
 def test_a_failed_upgrade_leaves_the_old_schema_whole(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load_before_revisions(url)
 
-    def fail(connection: sa.Connection, _found: Found) -> None:
+    def fail(connection: sa.Connection, _found: FoundSchema) -> None:
         connection.execute(sa.text("ALTER TABLE studies ADD COLUMN half TEXT"))
         connection.execute(sa.text("DELETE FROM infusions"))
         raise RuntimeError("in the middle")
@@ -207,7 +207,7 @@ def test_the_scripts_lead_to_the_tables_of_the_program(url: str, start: str) -> 
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
-        assert migrations.look(connection) == Found(REVISION, stamped=True)
+        assert migrations.look(connection) == FoundSchema(REVISION, stamped=True)
         connection.rollback()
         connection.execute(sa.text("DROP TABLE infusions"))  # the comparison can fail
         assert [difference[0] for difference in compare_metadata(context, metadata)] == ["add_table"]

@@ -29,8 +29,8 @@ REQUIRED = "required"
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
-Every key that `config.yaml` accepts. The file in the repository holds the keys that a site decides, and the limits of the
-four patterns; each key here can be set in it under the same name, e.g.
+Every key that `config.yaml` accepts. The file in the repository holds the keys that a site decides, and the limits of
+the four patterns; each key here can be set in it under the same name, e.g.
 
 ```yaml
 triage:
@@ -39,8 +39,8 @@ triage:
 ```
 
 A key that is left out keeps its default. An unknown key or a value outside the accepted ones is refused at the start
-(`icansee config check`). A digest of all `triage` settings is part of every result. They are part of the measurement method:
-a change needs the checks of [accuracy.md](accuracy.md) again.
+(`icansee config check`). A digest of all `triage` settings is part of every result. They are part of the measurement
+method: a change needs the checks of [accuracy.md](accuracy.md) again.
 
 This page is generated from the source: `make docs` writes it.
 """

@@ -87,8 +87,7 @@ def simulate(
     for share, session, state in ((0.2, baseline, Change(phantom)), (0.6, followup, change)):
         scan(session, state, folder / session.name, sequences=sequences, tell=_part(tell, share))
     asked = {"patient_id": _patient_id(seed), "seed": seed, "pattern": pattern, "strength": amount}
-    truth = {
-        **asked,
+    truth = asked | {
         "infusion_date": infusion_date.isoformat(),
         **_sessions_truth(baseline, followup),
         **truth_of(phantom, change, plans[1].scanner.field_t, plans[1].sequences["flair"].weighting),

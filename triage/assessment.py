@@ -153,7 +153,7 @@ def _compare(
             registration,
             settings.measuring_spacing_mm,
         )
-    _check_contrast(pair, settings)
+    protocol.check_contrast(tissue_spread(pair), settings.protocol)
     change = Volume(np.where(pair.grid.seen, pair.scale.change, np.nan).astype(np.float32), affine_of(pair.image_grid))
     shown = _evidence(flair, prepared, registration, (change, pair.followup_to_half_way))
     return _measure_pair(replace(draft, evidence=shown), flair, pair, prepared, settings, stage, clock)
@@ -187,21 +187,6 @@ def _measure_pair(
         else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
     return replace(draft, findings=detect(draft.measurements, match, settings, draft.patterns))
-
-
-def _check_contrast(pair: Pair, settings: TriageSettings) -> None:
-    """Refuse a pair that cannot be two FLAIRs.
-
-    Raises:
-        NotAssessable: ``contrast``.
-    """
-    spread, most = tissue_spread(pair), settings.protocol.tissue_spread
-    if spread > most:
-        raise NotAssessable(
-            "contrast",
-            f"the images differ by {spread:.1%} within brain tissue after scaling, "
-            f"at most {most:.1%} between two FLAIRs; is one of another contrast?",
-        )
 
 
 def _protocol_of(
@@ -355,7 +340,8 @@ def _or_refused(measure: Callable[[], Draft], draft: Draft) -> Draft:
 
 
 def _carry(draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, clock: Stopwatch) -> Draft:
-    """A baseline after an earlier infusion that shows a pattern: the pattern goes on unless the single scan says it is gone."""
+    """A baseline after an earlier infusion that shows a pattern: the pattern goes on unless the single scan says it is
+    gone."""
     choice = draft.context.baseline_choice
     if choice is None or not choice.carried or choice.study_date is None:
         return draft

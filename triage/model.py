@@ -358,8 +358,8 @@ class Basis(StrEnum):
 class BaselineChoice:
     """Which earlier study is the baseline and why; every rejected candidate with its reason.
 
-    since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried: patterns
-    that the compared study shows and that do not lie before treatment: an unchanged scan still shows them.
+    since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried:
+    patterns that the compared study shows and that do not lie before treatment: an unchanged scan still shows them.
     """
 
     study_instance_uid: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from triage.errors import NotAssessable
 from triage.model import ProtocolMatch, SeriesHeader, Volume
 
 
@@ -48,6 +49,20 @@ def compare(
     if tesla[0] and tesla[1] and abs(tesla[0] - tesla[1]) > limits.field_strength_t:
         reasons.append(f"field strength {tesla[0]:g} T against {tesla[1]:g} T")
     return (ProtocolMatch.DIFFERENT if reasons else ProtocolMatch.SAME), tuple(reasons)
+
+
+def check_contrast(spread: float, limits: ProtocolLimits) -> None:
+    """Refuse a pair that cannot be two FLAIRs. spread: robust sd of the log ratio over brain tissue.
+
+    Raises:
+        NotAssessable: ``contrast``.
+    """
+    if spread > limits.tissue_spread:
+        raise NotAssessable(
+            "contrast",
+            f"the images differ by {spread:.1%} within brain tissue after scaling, "
+            f"at most {limits.tissue_spread:.1%} between two FLAIRs; is one of another contrast?",
+        )
 
 
 def other_field(followup: SeriesHeader, baseline: SeriesHeader, limits: ProtocolLimits) -> bool:

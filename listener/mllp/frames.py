@@ -15,7 +15,7 @@ LONGEST_TEXT = 200
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\r": " ", "\n": " "})
 
 
-class Code(StrEnum):
+class AckCode(StrEnum):
     """MSA-1, HL7 table 0008: accepted, an error in this message, rejected (try again later)."""
 
     AA = "AA"
@@ -28,7 +28,7 @@ def framed(message: bytes) -> bytes:
 
 
 def acknowledgement(
-    header: Header | None, code: Code, text: str, *, now: datetime, number: str, name: tuple[str, str]
+    header: Header | None, code: AckCode, text: str, *, now: datetime, number: str, name: tuple[str, str]
 ) -> bytes:
     """The answer to one message. It quotes nothing of the message but what MSH holds.
 
@@ -48,8 +48,8 @@ def acknowledgement(
         f"MSH|^~\\&|{names}|{now:%Y%m%d%H%M%S}||{event}|{number}|P|{version.translate(_ESCAPES)}||||||UNICODE UTF-8",
         f"MSA|{code}|{control_id}|{said}",
     ]
-    if code is not Code.AA:
+    if code is not AckCode.AA:
         # 207: application internal error, 102: data type error (HL7 table 0357)
-        error = "102^Data type error^HL70357" if code is Code.AE else "207^Application internal error^HL70357"
+        error = "102^Data type error^HL70357" if code is AckCode.AE else "207^Application internal error^HL70357"
         lines.append(f"ERR|||{error}|E||||{said}")
     return framed("".join(f"{line}\r" for line in lines).encode())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from listener.mllp.frames import END, START, Code, acknowledgement
+from listener.mllp.frames import END, START, AckCode, acknowledgement
 from workers.feeds.hl7_messages import LONGEST_BYTES, Header, MalformedMessageError
 from workers.log import brief, get_logger
 
@@ -102,12 +102,12 @@ class MllpServer:
         header: Header | None = None
         try:
             header, text = self._door.take(raw)
-            code = Code.AA
+            code = AckCode.AA
         except MalformedMessageError as error:
-            code, text = Code.AE, str(error)
+            code, text = AckCode.AE, str(error)
             header = error.header
             log.warning("hl7.malformed", reason=text)
         except Exception as error:  # whatever it is: the sender keeps the message and sends it again
-            code, text = Code.AR, "the message could not be stored now; send it again"
+            code, text = AckCode.AR, "the message could not be stored now; send it again"
             log.error("hl7.not_stored", error=brief(error))
         return acknowledgement(header, code, text, now=datetime.now(UTC), number=secrets.token_hex(8), name=NAME)

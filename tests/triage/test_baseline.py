@@ -157,8 +157,10 @@ def acute(uid: str, when: date, *patterns: str) -> Candidate:
 
 BEFORE, KNOWN = a_candidate("before", INFUSION - 5 * DAY), (Infusion(INFUSION),)
 COMPARED = [
-    pytest.param([acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.COURSE_ONLY, "d5", ("A",), id="no-scan-before-infusion"),
-    pytest.param([acute("d5", INFUSION + 5 * DAY, "A", "D")], (), Basis.COURSE_ONLY, "d5", ("A", "D"), id="no-roster-positive"),
+    pytest.param([acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.COURSE_ONLY, "d5", ("A",),
+        id="no-scan-before-infusion"),
+    pytest.param([acute("d5", INFUSION + 5 * DAY, "A", "D")], (), Basis.COURSE_ONLY, "d5", ("A", "D"),
+        id="no-roster-positive"),
     pytest.param([BEFORE, acute("d5", INFUSION + 5 * DAY)], (), Basis.DATE_UNKNOWN, "before", (), id="no-roster-clear"),
     pytest.param([BEFORE, acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "before", (), id="known"),
     pytest.param([acute("b", INFUSION - 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "b", (), id="shown-before-treatment"),
@@ -169,7 +171,8 @@ COMPARED = [
 
 @pytest.mark.parametrize(("candidates", "infusions", "basis", "compared", "carried"), COMPARED)
 def test_what_is_no_baseline_shows_the_course(
-    candidates: list[Candidate], infusions: tuple[Infusion, ...], basis: Basis, compared: str | None, carried: tuple[str, ...]
+    candidates: list[Candidate], infusions: tuple[Infusion, ...], basis: Basis, compared: str | None,
+    carried: tuple[str, ...]
 ) -> None:  # fmt: skip
     choice = choose_baseline(FOLLOWUP, candidates, infusions=infusions, latest_days_before_infusion=365)
     found = choice.since[0] if choice.since else choice.study_instance_uid

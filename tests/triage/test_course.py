@@ -20,16 +20,22 @@ def finding(presence: Presence, strength: Strength | None = None, pattern: str =
 
 
 MERGED = [
-    pytest.param(finding(PRESENT, Strength.STRONG), None, PRESENT, Strength.STRONG, "added since", id="added, not measured alone"),
+    pytest.param(finding(PRESENT, Strength.STRONG), None, PRESENT, Strength.STRONG, "added since",
+        id="added, not measured alone"),
     pytest.param(
-        finding(PRESENT, Strength.POSSIBLE), finding(PRESENT, Strength.SUSPECTED), PRESENT, Strength.SUSPECTED, "added since",
+        finding(PRESENT, Strength.POSSIBLE), finding(PRESENT, Strength.SUSPECTED), PRESENT, Strength.SUSPECTED,
+        "added since",
         id="both: the stronger one",
     ),
-    pytest.param(finding(PRESENT, Strength.POSSIBLE), finding(ABSENT), PRESENT, Strength.POSSIBLE, "added since", id="added, little in all"),
-    pytest.param(finding(ABSENT), finding(PRESENT, Strength.SUSPECTED), PRESENT, Strength.SUSPECTED, "not added since", id="there, not added"),
+    pytest.param(finding(PRESENT, Strength.POSSIBLE), finding(ABSENT), PRESENT, Strength.POSSIBLE, "added since",
+        id="added, little in all"),
+    pytest.param(finding(ABSENT), finding(PRESENT, Strength.SUSPECTED), PRESENT, Strength.SUSPECTED, "not added since",
+        id="there, not added"),
     pytest.param(finding(ABSENT), finding(ABSENT), ABSENT, None, "not added since", id="neither"),
-    pytest.param(finding(ABSENT), None, UNKNOWN, None, "what was there then is not excluded", id="not added, not measured alone"),
-    pytest.param(finding(ABSENT), finding(UNKNOWN), UNKNOWN, None, "what was there then is not excluded", id="not added, not clear alone"),
+    pytest.param(finding(ABSENT), None, UNKNOWN, None, "what was there then is not excluded",
+        id="not added, not measured alone"),
+    pytest.param(finding(ABSENT), finding(UNKNOWN), UNKNOWN, None, "what was there then is not excluded",
+        id="not added, not clear alone"),
     pytest.param(finding(UNKNOWN), finding(ABSENT), ABSENT, None, "not added since", id="not compared, absent alone"),
     pytest.param(finding(UNKNOWN), None, UNKNOWN, None, "A indeterminate", id="nothing measured"),
 ]  # fmt: skip

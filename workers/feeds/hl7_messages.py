@@ -36,9 +36,11 @@ TIMES = (("RXA", 3), ("TQ1", 7), ("AIS", 4), ("OBR", 7), ("OBR", 36), ("RXG", 3)
 QUANTITY_TIMING = (("ORC", 7), ("RXE", 1), ("SCH", 11), ("OBR", 27))  # component 4: start, HL7 v2.3 to v2.5
 # HL7 table 0211 -> Python
 CHARACTER_SETS = {
-    "": "utf-8", "ASCII": "ascii", "8859/1": "latin-1", "8859/2": "iso8859-2", "8859/5": "iso8859-5", "8859/7": "iso8859-7",
+    "": "utf-8", "ASCII": "ascii", "8859/1": "latin-1", "8859/2": "iso8859-2", "8859/5": "iso8859-5",
+    "8859/7": "iso8859-7",
     "8859/9": "iso8859-9", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8", "UTF-8": "utf-8",
-    "GB 18030-2000": "gb18030", "ISO IR87": "iso2022_jp", "KS X 1001": "euc_kr", "BIG-5": "big5", "CNS 11643-1992": "euc_tw",
+    "GB 18030-2000": "gb18030", "ISO IR87": "iso2022_jp", "KS X 1001": "euc_kr", "BIG-5": "big5",
+    "CNS 11643-1992": "euc_tw",
 }  # fmt: skip
 
 

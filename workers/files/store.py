@@ -61,8 +61,8 @@ def open_files(settings: NodeSettings, *, durable: bool = True) -> FileStore:
     """
     if settings.store.shared_dir is not None and not (settings.store.files_dir / SHARED_MARK).is_file():
         raise Misconfigured(
-            f"store.shared_dir: {settings.store.files_dir} is not the shared store; mount it, or run `icansee store init` "
-            "once when it is new"
+            f"store.shared_dir: {settings.store.files_dir} is not the shared store; mount it, or run "
+            "`icansee store init` once when it is new"
         )
     return FileStore(
         settings.store.files_dir,

@@ -81,12 +81,13 @@ def _refuse(found: str, *, upgrade: bool) -> None:
     """Revisions are numbers of equal length, so that their order is that of their texts."""
     if found > REVISION:
         raise Misconfigured(
-            f"index.url: the schema of the index has revision {found}, this program knows {REVISION}; update the program"
+            f"index.url: the schema of the index has revision {found}, this program knows {REVISION}; "
+            "update the program"
         )
     if found < REVISION and not upgrade:
         raise Misconfigured(
-            f"index.url: the schema of the index has revision {found}, this program needs {REVISION}; stop every node that "
-            "uses this index and run `icansee store upgrade`"
+            f"index.url: the schema of the index has revision {found}, this program needs {REVISION}; "
+            "stop every node that uses this index and run `icansee store upgrade`"
         )
 
 

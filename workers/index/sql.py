@@ -45,8 +45,8 @@ def open_index(url: str, *, upgrade: bool = False) -> SqlIndex:
         upgrade: change an older schema to that of this program. False for an index that other hosts may use.
 
     Raises:
-        Misconfigured: the URL is not one of SQLite or PostgreSQL, or the schema is newer than this program, or older and not
-            to be upgraded.
+        Misconfigured: the URL is not one of SQLite or PostgreSQL, or the schema is newer than this program, or older
+            and not to be upgraded.
         Transient: the database cannot be reached.
     """
     with transient_errors():

@@ -10,7 +10,7 @@ from typing import Any
 
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, number, numbers, text, value_of
+from workers.reading.values import Vector, first_item, number, text, value_of, vector_of
 
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
@@ -54,9 +54,9 @@ def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
     return Frame(
         pixels=pixels,
         number=n,
-        position=numbers(groups.get("PlanePositionSequence", "ImagePositionPatient"), 3),
-        orientation=numbers(groups.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
-        spacing=numbers(groups.get("PixelMeasuresSequence", "PixelSpacing"), 2),
+        position=vector_of(groups.get("PlanePositionSequence", "ImagePositionPatient"), 3),
+        orientation=vector_of(groups.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
+        spacing=vector_of(groups.get("PixelMeasuresSequence", "PixelSpacing"), 2),
         thickness_mm=number(groups.get("PixelMeasuresSequence", "SliceThickness")),
         slope=transform[0],
         intercept=transform[1],
@@ -123,9 +123,9 @@ def diffusion_of(groups: Groups) -> tuple[float | None, str, Vector | None]:
 
 def _gradient(groups: Groups) -> Vector | None:
     nested = groups.get("MRDiffusionSequence", "DiffusionGradientDirectionSequence")
-    found = numbers(value_of(nested[0], "DiffusionGradientOrientation"), 3) if nested else None
-    found = found or numbers(groups.get("", "DiffusionGradientOrientation"), 3)
-    found = found or numbers(groups.private(0x0019, "SIEMENS MR HEADER", 0x0E), 3)
+    found = vector_of(value_of(nested[0], "DiffusionGradientOrientation"), 3) if nested else None
+    found = found or vector_of(groups.get("", "DiffusionGradientOrientation"), 3)
+    found = found or vector_of(groups.private(0x0019, "SIEMENS MR HEADER", 0x0E), 3)
     return tuple(round(v, 3) for v in found) if found and any(found) else None
 
 

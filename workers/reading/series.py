@@ -13,7 +13,7 @@ from triage.model import SeriesHeader
 from workers.reading.frames import Frame, frames_of
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, integer, number, parse_time, text, texts, value_of
+from workers.reading.values import Vector, first_item, integer, number, parse_time, strings, text, value_of
 
 
 def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
@@ -36,16 +36,16 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         manufacturer=text(first, "Manufacturer"),
         model_name=text(first, "ManufacturerModelName"),
         station_name=text(first, "StationName"),
-        software_versions="\\".join(texts(first, "SoftwareVersions")),
+        software_versions="\\".join(strings(first, "SoftwareVersions")),
         magnetic_field_strength_t=_tesla(first),
         series_number=integer(value_of(first, "SeriesNumber")),
         series_description=text(first, "SeriesDescription"),
         protocol_name=text(first, "ProtocolName"),
         sequence_name=text(first, "SequenceName") or text(first, "PulseSequenceName"),
         scanning_sequence=_scanning_sequence(first, groups),
-        sequence_variant=texts(first, "SequenceVariant"),
-        scan_options=texts(first, "ScanOptions"),
-        image_type=texts(first, "ImageType"),
+        sequence_variant=strings(first, "SequenceVariant"),
+        scan_options=strings(first, "ScanOptions"),
+        image_type=strings(first, "ImageType"),
         acquisition_contrast=str(groups.get("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
         mr_acquisition_type=text(first, "MRAcquisitionType"),
         repetition_time_ms=number(groups.get("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
@@ -84,7 +84,7 @@ def _inversion_time(groups: Groups) -> float | None:
 
 def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
     """ScanningSequence, or the same words from the enhanced attributes."""
-    classic = texts(ds, "ScanningSequence")
+    classic = strings(ds, "ScanningSequence")
     if classic:
         return classic
     echo = {"GRADIENT": ("GR",), "SPIN": ("SE",), "BOTH": ("SE", "GR")}.get(text(ds, "EchoPulseSequence"), ())

@@ -30,7 +30,7 @@ def text(ds: Any, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def texts(ds: Any, keyword: str) -> tuple[str, ...]:
+def strings(ds: Any, keyword: str) -> tuple[str, ...]:
     value = value_of(ds, keyword)
     if value is None or value == "":
         return ()
@@ -64,7 +64,7 @@ def _from_bytes(value: bytes) -> float | None:
     return result if np.isfinite(result) else None
 
 
-def numbers(value: Any, count: int) -> Vector | None:
+def vector_of(value: Any, count: int) -> Vector | None:
     if value is None or isinstance(value, (str, bytes)) or len(value) != count:
         return None
     found = tuple(number(v) for v in value)

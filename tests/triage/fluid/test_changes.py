@@ -24,7 +24,7 @@ from triage.alignment.session import Session
 from triage.fluid.changes import BRAIN, FIGURES, KINDS, fluid_alone, fluid_changes
 from triage.fluid.limits import FluidLimits
 from triage.fluid.shares import Levels, shares_of
-from triage.fluid.statistics import mode, weighted
+from triage.fluid.statistics import weighted
 from triage.measurements import lookup
 from triage.model import Atlas, Found, Mask, Measurement, RegistrationResult, SequenceKind, Volume
 
@@ -396,17 +396,3 @@ def test_shares_are_shares_and_follow_the_signal(signal: list[float], levels: tu
     assert ((shares.baseline >= 0) & (shares.baseline <= 1)).all()
     assert (np.diff(shares.baseline.ravel()) >= -1e-9).all()
     np.testing.assert_array_equal(shares.baseline, shares.followup)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 1000), st.floats(-5, 5), st.floats(0.1, 10))
-def test_the_commonest_value_moves_with_the_values(seed: int, shift: float, gain: float) -> None:
-    rng = np.random.default_rng(seed)
-    values = np.concatenate([rng.normal(1.0, 0.02, 400), rng.uniform(0, 4, 300)])
-    assert mode(values) == pytest.approx(1.0, abs=0.05)
-    assert mode(gain * values + shift) == pytest.approx(gain * mode(values) + shift, abs=1e-6)
-
-
-def test_the_commonest_of_nothing_is_nothing() -> None:
-    assert mode(np.array([])) == 0.0
-    assert mode(np.array([2.5])) == 2.5

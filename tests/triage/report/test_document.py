@@ -57,7 +57,8 @@ EARLIER = GOLDEN.with_name("assessment_without_judged.json")  # as versions befo
 KEYS: dict[str, set[str]] = {
     "": {
         "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
-        "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution", "baseline_report",
+        "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution",
+        "baseline_report",
         "judged", "since", "infusions",
     },
     "judged": {"from", "protocol", "refusal", "carried", "carried_on"},
@@ -71,9 +72,11 @@ KEYS: dict[str, set[str]] = {
         "study_instance_uid", "study_date", "days_after_infusion", "value", "uncertainty", "stage", "protocol",
         "baseline_study_instance_uid",
     },
-    "baseline_report": {"study_instance_uid", "study_date", "abnormal", "statements", "measurements", "lesions", "sites"},
+    "baseline_report": {"study_instance_uid", "study_date", "abnormal", "statements", "measurements", "lesions",
+        "sites"},
     "lesions": {
-        "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml", "prior_injury_mm",
+        "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml",
+        "prior_injury_mm",
     },
     "study": {"study_instance_uid", "study_date", "patient_id", "days_after_infusion"},
     "baseline": {"study_instance_uid", "study_date", "reason", "basis", "rejected"},
@@ -88,74 +91,73 @@ KEYS: dict[str, set[str]] = {
 }  # fmt: skip
 
 
-def an_assessment(**changes: Any) -> Assessment:
-    """One with something in every place."""
-    study = a_study(SequenceKind.FLAIR, SequenceKind.T1, uid="1.2.2")
-    values: dict[str, Any] = {
-        "study": study,
-        "days_after_infusion": 7,
-        "baseline": BaselineChoice(
-            "1.2.1",
-            date(2026, 2, 20),
-            "latest before the infusion",
-            (RejectedBaseline("1.2.0", "no_flair: none"),),
-            Basis.BEFORE_INFUSION,
-        ),
-        "used_as": {"1.2.2.1": "flair"},
-        "skipped": (SkippedSeries("1.2.2.2", "missing_slices", "2 gaps"), SkippedSeries("", "not_dicom", "1 files")),
-        "registration": RegistrationResult(True, None, {"similarity": 0.71}, rigid((0, 0, 90), (1.5, 0, -2))),
-        "measurements": (
-            Measurement("thalamus_left", "flair_change_percent", 17.25, "%", 1.5, 1.1, reason="reference: near"),
-            not_measured("medulla", "flair_change_percent", "%", "coverage: cut"),
-        ),
-        "findings": (
-            a_finding("A", Strength.SUSPECTED, explanation="both thalami rise"),
-            a_finding("B", presence=Presence.INDETERMINATE, explanation="not built"),
-        ),
-        "decision": Decision(
-            Category.NEUROTOXICITY_SUSPECTED, Priority.P2, ("pattern A suspected: both thalami rise",)
-        ),
-        "stage": Stage.FULL,
-        "notices": ("protocol: same",),
-        "timings_s": {"read": 0.5},
-        "versions": {"icansee": "0.1.0", "config_sha256": "00ff", "atlas": "1"},
-        "lesions": (Lesion(1, "new", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5, prior_injury_mm=2.0),),
-        "look_alikes": ("something else looks like this",),
-        "evolution": Evolution(
-            (PatternCourse("A", Course.WORSE, date(2026, 3, 5), "against 2026-03-05: thalamus_left"),),
-            (
-                Trend(
-                    "thalamus_left",
-                    "flair_change_percent",
-                    "%",
-                    (
-                        TrendPoint("1.2.15", date(2026, 3, 5), 2, 9.5, 1.5, "full", "same", "1.2.1"),
-                        TrendPoint("1.2.2", date(2026, 3, 10), 7, None, None, "full", None, "1.2.1"),
-                    ),
+FULL: dict[str, Any] = {  # something in every place
+    "study": a_study(SequenceKind.FLAIR, SequenceKind.T1, uid="1.2.2"),
+    "days_after_infusion": 7,
+    "baseline": BaselineChoice(
+        "1.2.1",
+        date(2026, 2, 20),
+        "latest before the infusion",
+        (RejectedBaseline("1.2.0", "no_flair: none"),),
+        Basis.BEFORE_INFUSION,
+    ),
+    "used_as": {"1.2.2.1": "flair"},
+    "skipped": (SkippedSeries("1.2.2.2", "missing_slices", "2 gaps"), SkippedSeries("", "not_dicom", "1 files")),
+    "registration": RegistrationResult(True, None, {"similarity": 0.71}, rigid((0, 0, 90), (1.5, 0, -2))),
+    "measurements": (
+        Measurement("thalamus_left", "flair_change_percent", 17.25, "%", 1.5, 1.1, reason="reference: near"),
+        not_measured("medulla", "flair_change_percent", "%", "coverage: cut"),
+    ),
+    "findings": (
+        a_finding("A", Strength.SUSPECTED, explanation="both thalami rise"),
+        a_finding("B", presence=Presence.INDETERMINATE, explanation="not built"),
+    ),
+    "decision": Decision(Category.NEUROTOXICITY_SUSPECTED, Priority.P2, ("pattern A suspected: both thalami rise",)),
+    "stage": Stage.FULL,
+    "notices": ("protocol: same",),
+    "timings_s": {"read": 0.5},
+    "versions": {"icansee": "0.1.0", "config_sha256": "00ff", "atlas": "1"},
+    "lesions": (Lesion(1, "new", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5, prior_injury_mm=2.0),),
+    "look_alikes": ("something else looks like this",),
+    "evolution": Evolution(
+        (PatternCourse("A", Course.WORSE, date(2026, 3, 5), "against 2026-03-05: thalamus_left"),),
+        (
+            Trend(
+                "thalamus_left",
+                "flair_change_percent",
+                "%",
+                (
+                    TrendPoint("1.2.15", date(2026, 3, 5), 2, 9.5, 1.5, "full", "same", "1.2.1"),
+                    TrendPoint("1.2.2", date(2026, 3, 10), 7, None, None, "full", None, "1.2.1"),
                 ),
             ),
-            Finding("C", Presence.ABSENT, None, "no later loss", ("cortex_insula_left/volume_change_percent=-1.0 %",)),
         ),
-        "baseline_report": BaselineReport(
-            "1.2.1",
-            date(2026, 2, 20),
-            True,
-            ("3 old lesions",),
-            (Measurement("brain", "lesion_volume_ml", 2.5, "mL"),),
-            (Lesion(1, "chronic", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5),),
-            ("white_matter_left",),
-        ),
-        "judged": Judged(JudgedFrom.COMPARISON, ProtocolMatch.SAME, None, ("A",), date(2026, 2, 20)),
-        "since": Since(
-            "1.2.15",
-            date(2026, 3, 5),
-            None,
-            (Measurement("pons", "flair_change_percent", 1.25, "%", 1.0),),
-            (a_finding("A", presence=Presence.ABSENT, explanation="no rise"),),
-        ),
-        "infusions": (Infusion(date(2026, 3, 3), "CAR-T", "roster"),),
-    }
-    return Assessment(**{**values, **changes})
+        Finding("C", Presence.ABSENT, None, "no later loss", ("cortex_insula_left/volume_change_percent=-1.0 %",)),
+    ),
+    "baseline_report": BaselineReport(
+        "1.2.1",
+        date(2026, 2, 20),
+        True,
+        ("3 old lesions",),
+        (Measurement("brain", "lesion_volume_ml", 2.5, "mL"),),
+        (Lesion(1, "chronic", "white_matter_left", 0.75, (12.5, -3.0, 40.0), 28.5),),
+        ("white_matter_left",),
+    ),
+    "judged": Judged(JudgedFrom.COMPARISON, ProtocolMatch.SAME, None, ("A",), date(2026, 2, 20)),
+    "since": Since(
+        "1.2.15",
+        date(2026, 3, 5),
+        None,
+        (Measurement("pons", "flair_change_percent", 1.25, "%", 1.0),),
+        (a_finding("A", presence=Presence.ABSENT, explanation="no rise"),),
+    ),
+    "infusions": (Infusion(date(2026, 3, 3), "CAR-T", "roster"),),
+}
+
+
+def an_assessment(**changes: Any) -> Assessment:
+    """One with something in every place."""
+    return Assessment(**{**FULL, **changes})
 
 
 def parts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -294,8 +296,10 @@ def test_a_document_of_an_earlier_version_is_read() -> None:
             ["no baseline: nothing was compared"], ["no_baseline: none"], True,
             Judged(JudgedFrom.SINGLE_SCAN, None, "no_baseline: none"), id="single scan",
         ),
-        pytest.param([], ["no_baseline: none"], False, Judged(refusal="no_baseline: none"), id="first look without a baseline"),
-        pytest.param([], ["no_flair: none; only"], True, Judged(JudgedFrom.DIFFUSION, None, "no_flair: none; only"), id="diffusion"),
+        pytest.param([], ["no_baseline: none"], False, Judged(refusal="no_baseline: none"),
+            id="first look without a baseline"),
+        pytest.param([], ["no_flair: none; only"], True, Judged(JudgedFrom.DIFFUSION, None, "no_flair: none; only"),
+            id="diffusion"),
         pytest.param([], ["coverage: cut"], False, Judged(refusal="coverage: cut"), id="refused"),
     ],
 )  # fmt: skip
@@ -328,12 +332,14 @@ measurements = st.builds(
     Measurement, words, words, st.floats(allow_nan=False, allow_infinity=False), words, spreads, spreads
 ) | st.builds(not_measured, words, words, words, words)
 lesions = st.builds(
-    Lesion, st.integers(0, 9), words, words, anything, st.tuples(anything, anything, anything), anything, spreads, spreads
+    Lesion, st.integers(0, 9), words, words, anything, st.tuples(anything, anything, anything), anything, spreads,
+    spreads
 )  # fmt: skip
 strengths = st.none() | st.sampled_from(Strength)
 findings = st.builds(Finding, words, st.sampled_from(Presence), strengths, words, st.tuples(words))
 points = st.builds(
-    TrendPoint, words, days, st.none() | st.integers(-9, 99), spreads, spreads, words, st.none() | words, st.none() | words
+    TrendPoint, words, days, st.none() | st.integers(-9, 99), spreads, spreads, words, st.none() | words,
+    st.none() | words
 )  # fmt: skip
 assessments = st.builds(
     an_assessment,

@@ -71,27 +71,34 @@ def on(day: int) -> date:
         pytest.param([a_document(3, 12, PRESENT), a_document(7, 13, PRESENT)], ("stable", on(3)), id="alike"),
         pytest.param([a_document(3, 18, PRESENT), a_document(7, 12, PRESENT)], ("resolving", on(3)), id="less"),
         pytest.param([a_document(3, 18, PRESENT), a_document(7, 2)], ("resolved", on(7)), id="gone"),
-        pytest.param([a_document(3, 18, PRESENT), a_document(7, 2), a_document(9, 1)], ("resolved", on(7)), id="still gone"),
+        pytest.param([a_document(3, 18, PRESENT), a_document(7, 2), a_document(9, 1)], ("resolved", on(7)),
+            id="still gone"),
         pytest.param([a_document(3, 8.5, PRESENT), a_document(7, 7.5)], ("stable", on(3)), id="just below the limit"),
         pytest.param(
             [a_document(3, 18, PRESENT), a_document(7, 2), a_document(9, 14, PRESENT)], ("new", on(9)), id="seen again"
         ),
         pytest.param(
-            [a_document(3, 12, PRESENT, sd=3.0), a_document(7, 18, PRESENT, sd=3.0)], ("stable", on(3)), id="too uncertain"
+            [a_document(3, 12, PRESENT, sd=3.0), a_document(7, 18, PRESENT, sd=3.0)], ("stable", on(3)),
+            id="too uncertain"
         ),
         pytest.param(
             [a_document(3, 12, PRESENT), a_document(7, 16, PRESENT, protocol="different")],
             ("stable", on(3)),
             id="another protocol widens the uncertainty",
         ),
-        pytest.param([a_document(3, 12, PRESENT), a_document(7, presence=UNKNOWN)], ("not_comparable", None), id="not judged now"),
+        pytest.param([a_document(3, 12, PRESENT), a_document(7, presence=UNKNOWN)], ("not_comparable", None),
+            id="not judged now"),
         pytest.param([a_document(3, presence=UNKNOWN), a_document(7, presence=UNKNOWN)], None, id="never judged"),
-        pytest.param([a_document(3, None, UNKNOWN), a_document(7, 12, PRESENT)], ("new", on(7)), id="not judged before"),
+        pytest.param([a_document(3, None, UNKNOWN), a_document(7, 12, PRESENT)], ("new", on(7)),
+            id="not judged before"),
         pytest.param(
-            [a_document(3, 12, PRESENT, baseline="1.2"), a_document(7, 18, PRESENT)], ("not_comparable", on(3)), id="other baseline"
+            [a_document(3, 12, PRESENT, baseline="1.2"), a_document(7, 18, PRESENT)], ("not_comparable", on(3)),
+            id="other baseline"
         ),
-        pytest.param([a_document(3, 12, PRESENT), a_document(7, None, PRESENT)], ("not_comparable", on(3)), id="no common figure"),
-        pytest.param([a_document(3, 12, PRESENT), a_document(7, None)], ("not_comparable", None), id="gone, but not by figures"),
+        pytest.param([a_document(3, 12, PRESENT), a_document(7, None, PRESENT)], ("not_comparable", on(3)),
+            id="no common figure"),
+        pytest.param([a_document(3, 12, PRESENT), a_document(7, None)], ("not_comparable", None),
+            id="gone, but not by figures"),
         pytest.param(
             [a_document(3, 12, PRESENT), a_document(5, None, UNKNOWN), a_document(7, 18, PRESENT)],
             ("worse", on(3)),
@@ -210,7 +217,8 @@ OTHER = "cortex_frontal_left"
 def a_restricted_study(day: int, ml: float = 2.0, presence: str = PRESENT, **more: Any) -> dict[str, Any]:
     return a_document(
         day, None, presence, pattern="C",
-        measurements=[{"region": LOBE, "quantity": "restricted_volume_ml", "value": ml, "uncertainty": 0.3, "unit": "mL"}], **more,
+        measurements=[{"region": LOBE, "quantity": "restricted_volume_ml", "value": ml, "uncertainty": 0.3,
+            "unit": "mL"}], **more,
     )  # fmt: skip
 
 
@@ -226,18 +234,22 @@ def a_study_of_volume(day: int, percent: float | None, sd: float = 1.5, **more: 
     [
         pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0)], PRESENT, "right occipital -9 %", id="lost"),
         pytest.param([a_restricted_study(7), a_study_of_volume(40, -1.0)], ABSENT, "no loss", id="noop: kept"),
-        pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0, 5.0)], UNKNOWN, "too uncertain", id="too uncertain"),
+        pytest.param([a_restricted_study(7), a_study_of_volume(40, -9.0, 5.0)], UNKNOWN, "too uncertain",
+            id="too uncertain"),
         pytest.param([a_restricted_study(7), a_study_of_volume(12, -9.0)], UNKNOWN, "5 days since", id="too early"),
         pytest.param([a_restricted_study(7), a_study_of_volume(40, None)], UNKNOWN, "not measured", id="not measured"),
         pytest.param([a_restricted_study(7), a_document(40)], UNKNOWN, "no other lobe", id="no such figure"),
         pytest.param(
-            [a_restricted_study(7), a_restricted_study(30), a_study_of_volume(40, -9.0)], PRESENT, "-9 %", id="counted from the first"
+            [a_restricted_study(7), a_restricted_study(30), a_study_of_volume(40, -9.0)], PRESENT, "-9 %",
+            id="counted from the first"
         ),
         pytest.param(
-            [a_restricted_study(7, ml=0.1), a_study_of_volume(40, -9.0)], UNKNOWN, "no single lobe", id="too little in each lobe"
+            [a_restricted_study(7, ml=0.1), a_study_of_volume(40, -9.0)], UNKNOWN, "no single lobe",
+            id="too little in each lobe"
         ),
         pytest.param(
-            [a_restricted_study(7), a_study_of_volume(40, -9.0, baseline="1.107")], UNKNOWN, "later than", id="it is the baseline"
+            [a_restricted_study(7), a_study_of_volume(40, -9.0, baseline="1.107")], UNKNOWN, "later than",
+            id="it is the baseline"
         ),
     ],
 )  # fmt: skip

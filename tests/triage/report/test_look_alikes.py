@@ -51,13 +51,15 @@ METHOTREXATE = figures(ADC, white_matter_left=560.0) + figures(white_matter_left
     [
         pytest.param(thalami(18.0, 3.0), ("Wernicke", "+18 %", "+3 %"), id="medial thalami"),
         pytest.param(
-            figures(thalamus__both=14.0, basal_ganglia__both=12.0), ("venous thrombosis", "+12 %", "+14 %"), id="basal ganglia"
+            figures(thalamus__both=14.0, basal_ganglia__both=12.0), ("venous thrombosis", "+12 %", "+14 %"),
+            id="basal ganglia"
         ),
         pytest.param(figures(ADC, thalamus_left=480.0), ("Percheron", "left thalamus 480"), id="restricted thalamus"),
         pytest.param(figures(ADC, midbrain=500.0), ("Percheron", "midbrain 500"), id="restricted midbrain"),
         pytest.param(figures(pons_core=20.0, pons_rim=2.0), ("osmotic", "+20 %", "+2 %"), id="core of the pons"),
         pytest.param(white(6.0, 0.5), ("PRES", "6.0 %", "0.5 %", "+0 %"), id="white matter behind"),
-        pytest.param((a_measurement("brain", 23.0, "adc_below_650_percent"),), ("hypoxic", "23 %"), id="much of the brain restricted"),
+        pytest.param((a_measurement("brain", 23.0, "adc_below_650_percent"),), ("hypoxic", "23 %"),
+            id="much of the brain restricted"),
         pytest.param(METHOTREXATE, ("methotrexate", "560", "+2 %"), id="restricted white matter"),
         pytest.param(fluid(30.0, 2.0), ("leptomeningeal", "+30 %", "+2 %"), id="bright sulci"),
         pytest.param(fluid(30.0, 25.0), ("oxygen", "gadolinium", "+30 %", "+25 %"), id="bright fluid"),

@@ -94,11 +94,13 @@ ALL = [
         messages.instances_transferred(SITE, PEER, TRANSFER, AT, complete=True), "110104", "0", 2, id="transferred"
     ),
     pytest.param(
-        messages.instances_transferred(SITE, RemoteNode("", "::1"), Transfer("1.2", "", "", {MR: 1}), AT, complete=False),
+        messages.instances_transferred(SITE, RemoteNode("", "::1"), Transfer("1.2", "", "", {MR: 1}), AT,
+            complete=False),
         "110104", "4", 2, id="cut off, and nothing known",
     ),
     pytest.param(messages.security_alert(SITE, PEER, "certificate_not_listed", AT), "110113", "8", 1, id="alert"),
-    pytest.param(messages.query(SITE, PEER, "1.2.840.10008.5.1.4.1.2.2.1", b"\0\1", AT, answered=True), "110112", "0", 1,
+    pytest.param(messages.query(SITE, PEER, "1.2.840.10008.5.1.4.1.2.2.1", b"\0\1", AT, answered=True), "110112", "0",
+        1,
         id="query"),
 ]  # fmt: skip
 

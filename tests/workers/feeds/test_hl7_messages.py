@@ -77,12 +77,14 @@ READ = [
     pytest.param(
         message("RDE^O11", PID, "ORC|NW|77", "RXE|1^^^202403041000+0100|X1^CAR-T infusion"), (REPORTED,), id="RDE"
     ),
-    pytest.param(message("RAS^O17", PID, "ORC|RE|77", "RXA|0|1|202403041000||X1^CAR-T infusion"), (REPORTED,), id="RAS"),
+    pytest.param(message("RAS^O17", PID, "ORC|RE|77", "RXA|0|1|202403041000||X1^CAR-T infusion"), (REPORTED,),
+        id="RAS"),
     pytest.param(
         message("SIU^S12", "SCH|77||||||X1^CAR-T infusion||||^^^20240304", PID), (REPORTED,), id="SIU, timing in SCH"
     ),
     pytest.param(
-        message("SIU^S12", "SCH|77", PID, "AIS|1||X1^CAR-T infusion|20240304"), (REPORTED,), id="SIU, service and time in AIS"
+        message("SIU^S12", "SCH|77", PID, "AIS|1||X1^CAR-T infusion|20240304"), (REPORTED,),
+        id="SIU, service and time in AIS"
     ),
     pytest.param(
         message("ORM^O01", PID, "ORC|NW|77", "OBR|1|||CART1^^L|||20240304"),
@@ -90,16 +92,20 @@ READ = [
         id="by the code alone",
     ),
     pytest.param(
-        message("RDE^O11", PID, "ORC|NW|1", "RXE|^^^20240301|D1^fludarabine", "ORC|NW|77", "RXE|^^^20240304|X1^CAR-T infusion"),
+        message("RDE^O11", PID, "ORC|NW|1", "RXE|^^^20240301|D1^fludarabine", "ORC|NW|77",
+            "RXE|^^^20240304|X1^CAR-T infusion"),
         (REPORTED,),
         id="the infusion among other orders",
     ),
-    pytest.param(message("ORM^O01", PID, "ORC|CA|77", "OBR|1|||CART1"), (InfusionCancelled(PATIENT, None, "77"),), id="cancelled"),
+    pytest.param(message("ORM^O01", PID, "ORC|CA|77", "OBR|1|||CART1"), (InfusionCancelled(PATIENT, None, "77"),),
+        id="cancelled"),
     pytest.param(
-        message("SIU^S15", "SCH|77||||||X1^CAR-T||||^^^20240304", PID), (InfusionCancelled(PATIENT, DAY, "77"),), id="unscheduled"
+        message("SIU^S15", "SCH|77||||||X1^CAR-T||||^^^20240304", PID), (InfusionCancelled(PATIENT, DAY, "77"),),
+        id="unscheduled"
     ),
     pytest.param(
-        message("ORM^O01", PID, "ORC|NW|77", "OBR|1|||MRB^Brain MRI"), (NothingToDo("it orders no cell infusion"),), id="other order"
+        message("ORM^O01", PID, "ORC|NW|77", "OBR|1|||MRB^Brain MRI"), (NothingToDo("it orders no cell infusion"),),
+        id="other order"
     ),
     pytest.param(message("ORU^R01", PID), (NothingToDo("ORU messages are not read"),), id="other message"),
     pytest.param(

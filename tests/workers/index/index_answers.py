@@ -1,4 +1,5 @@
-"""What every implementation of ports.StudyIndex must keep and answer: decisions, lists, statements of others, patients."""
+"""What every implementation of ports.StudyIndex must keep and answer: decisions, lists, statements of others,
+patients."""
 
 from __future__ import annotations
 

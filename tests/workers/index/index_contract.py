@@ -1,4 +1,5 @@
-"""What every implementation of ports.StudyIndex must do with arriving images and claims; see index_answers for the rest.
+"""What every implementation of ports.StudyIndex must do with arriving images and claims; see index_answers for the
+rest.
 
 class TestMyIndex(IndexContract, AnswersContract):
     @pytest.fixture()

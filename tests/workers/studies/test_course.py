@@ -28,18 +28,28 @@ def decided(tmp_path: Path, days: dict[date, Verdict], *, infusion: date | None)
 
 
 HISTORIES = [
-    pytest.param({DAY_5: SUSPECTED, DAY_7: SUSPECTED}, INFUSION, Basis.COURSE_ONLY, DAY_5, ("A",), id="no scan before infusion"),
-    pytest.param({DAY_5: SUSPECTED, DAY_7: SUSPECTED}, None, Basis.COURSE_ONLY, DAY_5, ("A",), id="no roster, no clear scan"),
-    pytest.param({BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, None, Basis.DATE_UNKNOWN, BEFORE, (), id="no roster"),
-    pytest.param({BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, INFUSION, Basis.BEFORE_INFUSION, BEFORE, (), id="roster"),
-    pytest.param({BEFORE: SUSPECTED, DAY_7: NOTHING}, INFUSION, Basis.BEFORE_INFUSION, BEFORE, (), id="found before treatment"),
+    pytest.param({DAY_5: SUSPECTED, DAY_7: SUSPECTED}, INFUSION, Basis.COURSE_ONLY, DAY_5, ("A",),
+        id="no scan before infusion"),
+    pytest.param({DAY_5: SUSPECTED, DAY_7: SUSPECTED}, None, Basis.COURSE_ONLY, DAY_5, ("A",),
+        id="no roster, no clear scan"),
+    pytest.param({BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, None, Basis.DATE_UNKNOWN, BEFORE, (),
+        id="no roster"),
+    pytest.param({BEFORE: NOTHING, DAY_5: SUSPECTED, DAY_7: NOTHING}, INFUSION, Basis.BEFORE_INFUSION, BEFORE, (),
+        id="roster"),
+    pytest.param({BEFORE: SUSPECTED, DAY_7: NOTHING}, INFUSION, Basis.BEFORE_INFUSION, BEFORE, (),
+        id="found before treatment"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("days", "infusion", "basis", "compared", "carried"), HISTORIES)
 def test_what_the_last_study_is_compared_with(
-    tmp_path: Path, days: dict[date, Verdict], infusion: date | None, basis: Basis, compared: date, carried: tuple[str, ...]
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    days: dict[date, Verdict],
+    infusion: date | None,
+    basis: Basis,
+    compared: date,
+    carried: tuple[str, ...],
+) -> None:
     node = decided(tmp_path, days, infusion=infusion)
     choice = node.engine.contexts[-1].baseline_choice
     found = choice.since[1] if choice.since is not None else choice.study_date

@@ -18,8 +18,8 @@ CATEGORY_WORDS = {
 }
 LEGEND_ALONE = "FLAIR signal over that of white matter (WM), ± robust sd inside the region. Nothing was compared."
 LEGEND_EXCESS = (
-    "Single scan, nothing was compared: FLAIR signal above what is normal beside two references, ± 1 sd between healthy heads. "
-    "× WM: signal over that of white matter."
+    "Single scan, nothing was compared: FLAIR signal above what is normal beside two references, ± 1 sd between "
+    "healthy heads. × WM: signal over that of white matter."
 )
 LEGEND_REFUSED = "Nothing was measured. The baseline is shown where the refused registration put it."
 LEGEND_COMPARED = (

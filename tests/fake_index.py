@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from triage.decision import urgency
 from triage.errors import Transient
+from triage.model import Priority
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
@@ -188,6 +190,16 @@ class InMemoryIndex:
         self._here()
         rows = sorted((study.row for study in self._studies.values()), key=lambda row: row.study_instance_uid)
         return sorted(rows, key=lambda row: row.last_received_at, reverse=True)[:limit]
+
+    def most_urgent(self, *, limit: int = 500) -> list[StudyRow]:
+        newest = self.studies(limit=len(self._studies))
+        ranked = sorted(newest, key=lambda row: -urgency(row.priority))
+        first = [row for row in ranked if row.priority == Priority.P1]
+        return first + [row for row in ranked if row.priority != Priority.P1][:limit]
+
+    def number_of_studies(self) -> int:
+        self._here()
+        return len(self._studies)
 
     def instances(self, study_instance_uid: str) -> list[InstanceRow]:
         self._here()

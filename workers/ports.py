@@ -167,6 +167,12 @@ class StudyIndex(Protocol):
     def studies(self, *, limit: int = 500) -> list[StudyRow]:
         """Newest first by last_received_at."""
 
+    def most_urgent(self, *, limit: int = 500) -> list[StudyRow]:
+        """The worklist: every study of the highest priority, whatever the limit, then at most ``limit`` others by priority,
+        newest first."""
+
+    def number_of_studies(self) -> int: ...
+
     def instances(self, study_instance_uid: str) -> list[InstanceRow]: ...
 
     def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]: ...

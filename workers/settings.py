@@ -260,7 +260,7 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     # TCP port of page and API; 0 takes a free one
     port: Port = 8042
-    # host names a browser may use; empty: loopback names when bound to loopback, else any
+    # host names a browser may use; empty: loopback names, this machine's name and the bound address, never any
     allowed_hosts: tuple[str, ...] = ()
 
 

@@ -26,7 +26,7 @@ from listener.commands.common import (
     quiet_logging,
 )
 from listener.web import trend
-from listener.web.worklist import open_worklist, remarks, worklist
+from listener.web.worklist import cut, open_worklist, remarks, worklist
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.ports import StudyIndex
@@ -41,7 +41,11 @@ ROSTER_COLUMNS = ("patient_id", "infusion_date")
 def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """The worklist: most urgent first, then longest waiting."""
     quiet_logging()
-    entries = open_worklist(existing_index(load_settings(config)), now=datetime.now(UTC))
+    index = existing_index(load_settings(config))
+    entries = open_worklist(index, now=datetime.now(UTC))
+    missing = cut(index, len(entries))
+    if missing is not None:
+        err().print(missing)
     if as_json:
         print_json(entries)
         return

@@ -19,8 +19,10 @@ def add_api(app: FastAPI, site: Site) -> None:
     """Add the routes that answer with data."""
 
     @app.get("/api/studies")
-    def studies() -> list[dict[str, Any]]:
-        return open_worklist(site.index, now=site.now())
+    def studies(response: Response) -> list[dict[str, Any]]:
+        entries = open_worklist(site.index, now=site.now())
+        response.headers["X-Total-Count"] = str(max(site.index.number_of_studies(), len(entries)))
+        return entries
 
     @app.get("/api/studies/{uid}")
     def study(uid: Uid) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from listener.web import pages
 from listener.web.api import Uid, add_api, document_of
 from listener.web.site import Site
-from listener.web.worklist import worklist_of
+from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.log import get_logger
@@ -22,6 +22,7 @@ from workers.queue import broker
 
 log = get_logger(__name__)
 
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -35,9 +36,7 @@ HEADERS = {
 def create_app(site: Site) -> FastAPI:
     """The application; no external assets, no interactive documentation (it would load scripts from elsewhere)."""
     app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    hosts = _allowed_hosts(site.settings)
-    if hosts:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)  # against DNS rebinding
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(site.settings))  # against DNS rebinding
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -59,9 +58,9 @@ def create_app(site: Site) -> FastAPI:
 def _add_pages(app: FastAPI, site: Site) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        rows = site.index.studies()
+        rows = site.index.most_urgent()
         reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
-        return pages.home(worklist_of(site.index, rows, now=site.now()), reasons)
+        return pages.home(worklist_of(site.index, rows, now=site.now()), reasons, cut(site.index, len(rows)))
 
     @app.get("/studies/{uid}", response_class=HTMLResponse)
     def one(uid: Uid) -> str:
@@ -73,11 +72,15 @@ def _add_pages(app: FastAPI, site: Site) -> None:
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:
-    """Host names a browser may use; empty: any (the site put the page behind its own name)."""
+    """Host names a browser may use: those of the settings, else those of loopback, this machine and the bound address.
+
+    Never any name: a page of another site could then read the worklist through its own name.
+    """
     if settings.web.allowed_hosts:
         return list(settings.web.allowed_hosts)
-    loopback = ["localhost", "127.0.0.1", "[::1]", "::1"]
-    return loopback if settings.web.host in loopback else []
+    own = [] if settings.web.host in LOOPBACK else [socket.gethostname()]
+    bound = [] if settings.web.host in ("0.0.0.0", "::", *LOOPBACK) else [settings.web.host]  # noqa: S104 - a comparison
+    return [*LOOPBACK, *own, *bound]
 
 
 def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], None]) -> None:

@@ -23,12 +23,13 @@ SHOWN_MEASUREMENTS = 400
 REFRESH_S = 10
 
 
-def home(entries: Iterable[Mapping[str, Any]], reasons: Mapping[str, Sequence[str]]) -> str:
+def home(entries: Iterable[Mapping[str, Any]], reasons: Mapping[str, Sequence[str]], cut: str | None = None) -> str:
     """The worklist.
 
     Args:
         entries: of listener.web.worklist, in the order in which they are shown.
         reasons: study UID -> reasons of its newest decision; a study without a decision is not in it.
+        cut: what a list says that does not show every study.
     """
     lines = [
         {
@@ -39,7 +40,7 @@ def home(entries: Iterable[Mapping[str, Any]], reasons: Mapping[str, Sequence[st
         }
         for entry in entries
     ]
-    return _templates().get_template("home.html").render(lines=lines, caution=CAUTION, refresh_s=REFRESH_S)
+    return _templates().get_template("home.html").render(lines=lines, caution=CAUTION, refresh_s=REFRESH_S, cut=cut)
 
 
 def study(document: Mapping[str, Any], *, has_picture: bool) -> str:

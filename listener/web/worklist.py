@@ -16,7 +16,15 @@ from workers.ports import StudyIndex, StudyRow
 
 def open_worklist(index: StudyIndex, *, now: datetime) -> list[dict[str, Any]]:
     """The worklist of an index."""
-    return worklist_of(index, index.studies(), now=now)
+    return worklist_of(index, index.most_urgent(), now=now)
+
+
+def cut(index: StudyIndex, shown: int) -> str | None:
+    """What a list that does not show every study says; None: it shows all."""
+    number = index.number_of_studies()
+    if number <= shown:
+        return None
+    return f"{shown} of {number} studies: every P1, then the most urgent and the newest"
 
 
 def worklist_of(index: StudyIndex, rows: Sequence[StudyRow], *, now: datetime) -> list[dict[str, Any]]:

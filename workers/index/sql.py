@@ -219,6 +219,21 @@ class SqlIndex:
             .limit(limit)
         )
 
+    def most_urgent(self, *, limit: int = 500) -> list[StudyRow]:
+        # not at the top: the receiving processes import this file, and measure nothing
+        from triage.decision import urgency
+        from triage.model import Priority
+
+        ranks = {priority.value: urgency(priority) for priority in Priority}
+        rank = sa.case(ranks, value=studies.c.priority, else_=0)
+        highest = max(ranks.values())
+        order = (rank.desc(), studies.c.last_received_at.desc(), studies.c.study_instance_uid)
+        first = self._studies(sa.select(*STUDY_COLUMNS).where(rank == highest).order_by(*order))
+        return first + self._studies(sa.select(*STUDY_COLUMNS).where(rank < highest).order_by(*order).limit(limit))
+
+    def number_of_studies(self) -> int:
+        return int(self._read(sa.select(sa.func.count().label("number")).select_from(studies))[0]["number"])
+
     def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]:
         return self._studies(
             sa.select(*STUDY_COLUMNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -25,6 +26,8 @@ from workers.ports import ConflictRow
 from workers.settings import StoreSettings, WebSettings
 
 UID = "1.2.3"
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the setting of a container; nothing is bound
 
 
 class Node:
@@ -148,6 +151,23 @@ def test_what_a_header_says_is_text_and_never_markup(node: Node, path: str) -> N
     assert "&lt;img src=x" in page
 
 
+def test_no_number_of_later_studies_hides_a_positive(node: Node) -> None:
+    node.decided("1.1", received_at=node.clock.now() - timedelta(hours=9))
+    for number in range(600):
+        node.waiting(f"2.{number}")
+    answer = node.client.get("/api/studies")
+    entries = answer.json()
+    assert entries[0]["study_instance_uid"] == "1.1"
+    assert (len(entries), answer.headers["x-total-count"]) == (501, "601"), "one P1 and the limit of the others"
+    assert "501 of 601 studies" in node.client.get("/").text
+
+
+def test_noop_a_whole_list_says_nothing_of_a_cut(node: Node) -> None:
+    node.decided()
+    assert "of 1 studies" not in node.client.get("/").text
+    assert node.client.get("/api/studies").headers["x-total-count"] == "1"
+
+
 @pytest.mark.parametrize("path", ["/", "/api/studies", "/healthz", "/nowhere"])
 def test_every_answer_carries_the_security_headers(node: Node, path: str) -> None:
     headers = node.client.get(path).headers
@@ -168,7 +188,14 @@ def test_nothing_can_be_changed(node: Node, method: str) -> None:
         pytest.param(WebSettings(), "127.0.0.1:8042", 200, id="loopback address"),
         pytest.param(WebSettings(), "localhost", 200, id="loopback name"),
         pytest.param(WebSettings(), "evil.example", 400, id="rebound name"),
-        pytest.param(WebSettings(host="10.0.0.5"), "worklist.clinic", 200, id="behind the site's own name"),
+        pytest.param(WebSettings(host="10.0.0.5"), "worklist.clinic", 400, id="a name that nobody listed"),
+        pytest.param(WebSettings(host="10.0.0.5"), "10.0.0.5:8042", 200, id="the bound address"),
+        pytest.param(WebSettings(host=EVERYWHERE), "localhost", 200, id="the check of the container itself"),
+        pytest.param(WebSettings(host=EVERYWHERE), socket.gethostname(), 200, id="the name of this machine"),
+        pytest.param(WebSettings(host=EVERYWHERE), "rebound.example", 400, id="rebound name beyond loopback"),
+        pytest.param(
+            WebSettings(host="10.0.0.5", allowed_hosts=("worklist.clinic",)), "worklist.clinic", 200, id="listed"
+        ),
         pytest.param(
             WebSettings(host="10.0.0.5", allowed_hosts=("worklist.clinic",)), "x.example", 400, id="not listed"
         ),

@@ -83,6 +83,23 @@ class AnswersContract:
         assert [s.study_instance_uid for s in index.studies()] == ["1.3", "1.2", "1.1"]
         assert [s.study_instance_uid for s in index.studies(limit=2)] == ["1.3", "1.2"]
 
+    def test_the_most_urgent_first_and_no_p1_is_cut(self, index: StudyIndex) -> None:
+        assert (index.most_urgent(), index.number_of_studies()) == ([], 0)
+        for number, priority in enumerate(("P1", "unchanged", "P2", "P1", "P3"), 1):
+            uid = f"1.{number}"
+            index.record_instances([a_row(number, study_instance_uid=uid)])
+            index.mark_ready(uid, now=NOW, reason="test")
+            claim = index.claim(uid, owner="w", now=NOW, lease_s=30)
+            assert claim is not None
+            index.save_assessment(claim, stage="full", document=a_document("possible", priority), now=NOW)
+        index.record_instances([a_row(6, study_instance_uid="1.6")])
+        found = [row.study_instance_uid for row in index.most_urgent()]
+        assert set(found[:2]) == {"1.1", "1.4"}
+        assert found[2:4] == ["1.3", "1.5"]
+        assert set(found[4:]) == {"1.2", "1.6"}
+        assert [row.priority for row in index.most_urgent(limit=1)] == ["P1", "P1", "P2"]
+        assert index.number_of_studies() == 6
+
     @pytest.mark.parametrize(
         ("patient_id", "issuer", "found"),
         [

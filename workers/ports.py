@@ -168,8 +168,8 @@ class StudyIndex(Protocol):
         """Newest first by last_received_at."""
 
     def most_urgent(self, *, limit: int = 500) -> list[StudyRow]:
-        """The worklist: every study of the highest priority, whatever the limit, then at most ``limit`` others by priority,
-        newest first."""
+        """The worklist: every study of the highest priority, whatever the limit, then at most ``limit`` others by
+        priority, newest first."""
 
     def number_of_studies(self) -> int: ...
 

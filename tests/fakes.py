@@ -32,6 +32,7 @@ from triage.model import (
     Volume,
 )
 from triage.report.contents import Assessment
+from workers.feeds.facts import PatientKey
 from workers.ports import Decided, Delivery, InstanceRow
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -292,3 +293,37 @@ class FakeDestination:
         if self.away:
             raise Transient("the destination is away")
         self.got.append((delivery, file_name, media_type, content))
+
+
+class FakePatientFacts:
+    """What the feeds told the index. Raises the faults in ``faults`` first."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.infusions: dict[tuple[PatientKey, date], Infusion] = {}
+        self.merged: list[tuple[PatientKey, PatientKey, str]] = []
+        self.corrected: list[tuple[PatientKey, date | None, str, str]] = []
+        self.faults = list(faults)
+
+    def add_infusion(self, patient: PatientKey, infusion: Infusion) -> None:
+        self._maybe_fail()
+        self.infusions[patient, infusion.day] = infusion
+
+    def remove_infusion(self, patient: PatientKey, day: date) -> None:
+        self._maybe_fail()
+        self.infusions.pop((patient, day), None)
+
+    def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:
+        self._maybe_fail()
+        self.merged.append((old, new, source))
+        moved = {key: one for key, one in self.infusions.items() if key[0] == old}
+        for (_, day), one in moved.items():
+            del self.infusions[old, day]
+            self.infusions[new, day] = one
+
+    def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None:
+        self._maybe_fail()
+        self.corrected.append((patient, birth_date, sex, source))
+
+    def _maybe_fail(self) -> None:
+        if self.faults:
+            raise self.faults.pop(0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from workers.config import Settings
+from workers.feeds.apply import PatientFacts
 from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, StudyIndex
 from workers.reading.reader import DicomReader
@@ -30,6 +31,17 @@ def node_index(settings: Settings) -> StudyIndex:
     from workers.index.sql import open_index
 
     return open_index(settings.index_url, upgrade=settings.owns_index)
+
+
+def patient_facts(settings: Settings) -> PatientFacts:
+    """The index of this node, for what the feeds report.
+
+    Raises:
+        Misconfigured, Transient: see workers.index.sql.open_index.
+    """
+    from workers.index.reported import ReportedFacts
+
+    return ReportedFacts(node_index(settings))
 
 
 def open_results(settings: Settings) -> ResultFolder:

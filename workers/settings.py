@@ -17,8 +17,18 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+# the CD19 products that are licensed; a site adds its own trial products
+CD19_PRODUCTS = ("tisagenlecleucel", "axicabtagene", "brexucabtagene", "lisocabtagene", "obecabtagene")
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _networks_in(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        ipaddress.ip_network(text, strict=False)  # its ValueError names the text and what is wrong with it
+    return texts
 
 
 class Peer(Section):
@@ -47,9 +57,7 @@ class Peer(Section):
     @field_validator("hosts")
     @classmethod
     def _networks(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            ipaddress.ip_network(host, strict=False)  # its ValueError names the text and what is wrong with it
-        return hosts
+        return _networks_in(hosts)
 
 
 class TlsSettings(Section):
@@ -284,6 +292,40 @@ class AuditSettings(Section):
         return self
 
 
+class Hl7FeedSettings(Section):
+    """HL7 v2 messages of an interface engine over MLLP: patients' IDs, and orders of infusions."""
+
+    # TCP port of the MLLP listener; 0 takes a free one; null: off
+    port: Port | None = None
+    # address to listen on; beyond loopback list the interface engines under peers
+    host: str = "127.0.0.1"
+    # addresses or networks that may connect, e.g. [10.1.2.3, 10.1.4.0/24]; this machine always may
+    peers: tuple[str, ...] = ()
+    # TLS 1.2 or newer at the port, {certificate: a.pem, private_key: b.pem, client_ca: c.pem}; null: no TLS
+    tls: TlsSettings | None = None
+    # codes of the orders that are a cell infusion, as the site's orders have them
+    infusion_codes: tuple[str, ...] = ()
+    # words in the text of such an order, in any case; a text about imaging is never an infusion
+    infusion_words: tuple[str, ...] = CD19_PRODUCTS
+
+    @field_validator("peers")
+    @classmethod
+    def _networks(cls, peers: tuple[str, ...]) -> tuple[str, ...]:
+        return _networks_in(peers)
+
+
+class FeedsSettings(Section):
+    """What clinical systems say about patients."""
+
+    # HL7 v2 messages of an interface engine over MLLP: patients' IDs, and orders of infusions
+    hl7: Hl7FeedSettings = Hl7FeedSettings()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is configured that needs a process."""
+        return self.hl7.port is not None
+
+
 class LogSettings(Section):
     # least severe events that are logged: debug, info, warning or error
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -312,6 +354,8 @@ class NodeSettings(Section):
     web: WebSettings = WebSettings()
     # DICOM audit messages (PS3.15 A.5) to a syslog server over TLS; they name patients
     audit: AuditSettings = AuditSettings()
+    # what clinical systems say about patients: IDs that are merged or corrected, infusions
+    feeds: FeedsSettings = FeedsSettings()
     # events on stderr, without patient data
     log: LogSettings = LogSettings()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from listener.commands import assess as cli_assess
+from listener.commands import feeds as cli_feeds
 from listener.commands import node as cli_node
 from listener.commands import send as cli_send
 from listener.commands import store as cli_store
@@ -42,6 +43,7 @@ for command in (
     app.command(command.__name__)(command)
 app.add_typer(cli_store.store, name="store")
 app.add_typer(cli_studies.patients, name="patients")
+app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(config_app, name="config")
 
 

@@ -41,7 +41,7 @@ def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
 def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Assess studies that are due."""
-    settings = _begin(config, "worker", parent)
+    settings = begin(config, "worker", parent)
     from celery import signals
 
     from workers.container import open_deps
@@ -67,28 +67,29 @@ def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
 def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Notice complete studies and ring for what is due."""
-    settings = _begin(config, "beat", parent)
+    settings = begin(config, "beat", parent)
     from workers.queue import beat as loop
 
     def run(stop: threading.Event) -> None:
         announce(ready_file(settings, "beat"))
         loop.run(settings, stop)
 
-    _run(settings, "beat", run)
+    run_until_stopped(settings, "beat", run)
 
 
 def web(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Worklist page and HTTP API."""
-    settings = _begin(config, "web", parent)
+    settings = begin(config, "web", parent)
     from listener.web import app as site
 
     def ready(port: int) -> None:
         announce(ready_file(settings, "web"), port=port, host=settings.web.host)
 
-    _run(settings, "web", lambda stop: site.run(settings, stop=stop, ready=ready))
+    run_until_stopped(settings, "web", lambda stop: site.run(settings, stop=stop, ready=ready))
 
 
-def _begin(config: Path | None, name: str, parent: int | None) -> Settings:
+def begin(config: Path | None, name: str, parent: int | None) -> Settings:
+    """The settings of a process of the node, with its log configured."""
     settings = load_settings(config)
     log.configure(settings.log, process=name)
     if parent is not None:
@@ -96,7 +97,8 @@ def _begin(config: Path | None, name: str, parent: int | None) -> Settings:
     return settings
 
 
-def _run(settings: Settings, name: str, body: Callable[[threading.Event], None]) -> None:
+def run_until_stopped(settings: Settings, name: str, body: Callable[[threading.Event], None]) -> None:
+    """The work of a process until a signal stops it."""
     try:
         body(stop_on_signals())
     finally:

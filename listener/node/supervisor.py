@@ -27,7 +27,13 @@ log = get_logger(__name__)
 
 NAMES = ("listener", "worker", "beat", "web")
 # The listener stops first, the worker may end its study, the broker stops last.
-STOP_GRACE_S = {"listener": 20.0, "beat": 5.0, "web": 5.0, "worker": 30.0}  # the listener's after its own stop_grace_s
+STOP_GRACE_S = {
+    "listener": 20.0,
+    "beat": 5.0,
+    "web": 5.0,
+    "worker": 30.0,
+    "feeds": 10.0,
+}  # the listener's after its own stop_grace_s
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5
@@ -128,13 +134,18 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
+def names_of(settings: Settings) -> tuple[str, ...]:
+    """The processes of this node."""
+    return (*NAMES, "feeds") if settings.feeds.wanted else NAMES
+
+
 class Supervisor:
     """The node in the foreground."""
 
     def __init__(self, settings: Settings, *, config_path: Path | None, ready_file: Path | None) -> None:
         self._settings = settings
         self._ready_file = ready_file
-        self._children = [Child(name, settings, config_path) for name in NAMES]
+        self._children = [Child(name, settings, config_path) for name in names_of(settings)]
         self._broker = None if settings.queue.url else EmbeddedBroker(broker_folder(settings))
         self._broker_next = 0.0
         self._broker_strikes = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import Any
 
 from listener.web.metrics import sweeper_age_s
 from listener.web.site import Site
 from triage.errors import IcanseeError
 from workers.config import Settings
+from workers.feeds.folders import alive_file, feeds_folder, open_inbox
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -16,6 +18,7 @@ log = get_logger(__name__)
 # A study that is due and nobody takes: the workers or the beat are gone.
 LONGEST_DUE_S = 300.0
 SWEEPER_SILENT_S = 60.0  # it looks twice a second
+FEEDS_SILENT_S = 60.0  # they look five times a second; a slow server of theirs may take 20 s
 
 
 def health_of(site: Site) -> dict[str, Any]:
@@ -43,6 +46,9 @@ def health_of(site: Site) -> dict[str, Any]:
         problems.append("queue")
     if (sweeper_age_s(site.settings.store.state_dir) or 0.0) > SWEEPER_SILENT_S:
         problems.append("sweeper")
+    feeds = feeds_of(site.settings)
+    if feeds["failed"] or feeds["silent"]:
+        problems.append("feeds")
     return {
         "ok": not problems,
         "problems": problems,
@@ -50,7 +56,20 @@ def health_of(site: Site) -> dict[str, Any]:
         "oldest_due_s": round(oldest_due_s, 1),
         "due": waiting,
         "tried_often": tried_often,
+        "feeds": feeds,
     }
+
+
+def feeds_of(settings: Settings) -> dict[str, Any]:
+    """What the feeds of clinical systems have not applied. silent: their process gives no sign of life."""
+    if not settings.feeds.wanted:
+        return {"waiting": 0, "failed": 0, "silent": False}
+    waiting, failed = open_inbox(settings).waiting() if feeds_folder(settings).exists() else (0, 0)
+    try:
+        silent_s = time.time() - alive_file(settings).stat().st_mtime
+    except OSError:
+        silent_s = float("inf")
+    return {"waiting": waiting, "failed": failed, "silent": silent_s > FEEDS_SILENT_S}
 
 
 def _free_bytes(settings: Settings) -> int:

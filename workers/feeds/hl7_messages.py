@@ -67,6 +67,10 @@ class MalformedMessageError(Exception):
         self.header = header
 
 
+# An order of images often says why: "MR brain, day 9 after CAR-T". It is no infusion, whatever words it has.
+IMAGING = re.compile(r"\b(MRI?|MRT|CT|PET|EEG|US|X-?ray|scan|imaging|radiolog\w*|post|after|follow)\b", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class InfusionWords:
     """How a site's orders name a cell infusion: exact codes, and words of the text (any case)."""
@@ -79,6 +83,8 @@ class InfusionWords:
         code, text = (coded[0] if coded else ""), " ".join(coded[1:2])
         if code and code in self.codes:
             return text or code
+        if IMAGING.search(text):
+            return None
         found = next((word for word in self.words if word.casefold() in f"{code} {text}".casefold()), None)
         return None if found is None else text or code
 

@@ -108,6 +108,13 @@ class Inbox:
             path.replace(self._new / f"{time.time_ns():020d}-{path.name}")
         return len(failed)
 
+    def dismiss_failed(self) -> int:
+        """Count the messages that were set aside as applied: a human has done what they say; how many."""
+        failed = sorted(self._failed.glob(f"*{SUFFIX}"))
+        for path in failed:
+            path.replace(self._applied / path.name)
+        return len(failed)
+
     def forget_old(self, *, now_s: float) -> None:
         """Delete applied messages older than KEEP_DAYS: they name patients."""
         for path in self._applied.glob(f"*{SUFFIX}"):

@@ -11,8 +11,11 @@ from workers.settings import ClientTlsSettings, TlsSettings
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def server_context(settings: TlsSettings) -> ssl.SSLContext:
+def server_context(settings: TlsSettings, *, section: str = "listener.tls") -> ssl.SSLContext:
     """The context of the server side.
+
+    Args:
+        section: where ``settings`` stand, for the message of an error.
 
     Raises:
         Misconfigured: a file cannot be read, or key and certificate do not belong together.
@@ -23,12 +26,12 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
     try:
         context.load_cert_chain(settings.certificate, settings.private_key)
     except OSError as error:
-        raise Misconfigured(f"listener.tls.certificate, listener.tls.private_key: {_why(error)}") from error
+        raise Misconfigured(f"{section}.certificate, {section}.private_key: {_why(error)}") from error
     if settings.client_ca is not None:
         try:
             context.load_verify_locations(settings.client_ca)
         except OSError as error:
-            raise Misconfigured(f"listener.tls.client_ca: {_why(error)}") from error
+            raise Misconfigured(f"{section}.client_ca: {_why(error)}") from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 

@@ -88,3 +88,15 @@ def test_a_node_that_cannot_write_that_it_is_ready_goes_on(tmp_path: Path, monke
     assert not node._announced
     eventually(lambda: [node._announce_once(), node._announced][1])
     assert len(written) == 2
+
+
+@pytest.mark.parametrize(
+    ("feeds", "process"),
+    [
+        pytest.param({}, False, id="noop: nothing configured"),
+        pytest.param({"hl7": {"port": 2575}}, True, id="HL7"),
+    ],
+)
+def test_the_feeds_run_only_when_configured(tmp_path: Path, feeds: dict[str, Any], process: bool) -> None:
+    settings = parse(settings_for(tmp_path, sections={"feeds": feeds}))
+    assert ("feeds" in supervisor.names_of(settings)) is process

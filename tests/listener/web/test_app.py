@@ -17,13 +17,15 @@ from listener.web.app import create_app
 from listener.web.site import Site
 from tests.fake_index import InMemoryIndex
 from tests.fakes import SUSPECTED, FakeClock, Verdict, an_assessment, an_instance, some_images
+from tests.workers.feeds.test_inbox import Applied, merge
 from triage.errors import Transient
 from triage.model import Category, Priority
 from workers.announcements import Announcement, Source, Step
 from workers.config import Settings
+from workers.feeds.folders import open_inbox
 from workers.outputs.results import ResultFolder
 from workers.ports import ConflictRow
-from workers.settings import StoreSettings, WebSettings
+from workers.settings import FeedsSettings, Hl7FeedSettings, StoreSettings, WebSettings
 
 UID = "1.2.3"
 
@@ -262,3 +264,18 @@ class TestHealth:
         assert self.problems(node) == []
         node.clock.advance(1)
         assert self.problems(node) == ["queue"]
+
+
+def test_health_counts_what_the_feeds_have_not_applied(tmp_path: Path) -> None:
+    feeds = FeedsSettings(hl7=Hl7FeedSettings(port=0))
+    node = Node(tmp_path, feeds=feeds)
+    assert node.client.get("/healthz").json()["feeds"] == {"waiting": 0, "failed": 0, "silent": True}
+    inbox = open_inbox(Settings(store=StoreSettings(state_dir=tmp_path), feeds=feeds))
+    inbox.take(merge("B", "A"))
+    inbox.apply_waiting(Applied(ValueError("bug")))
+    inbox.take(merge("D", "C"))
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "feeds.alive").touch()
+    said = node.client.get("/healthz").json()
+    assert said["feeds"] == {"waiting": 1, "failed": 1, "silent": False}
+    assert "feeds" in said["problems"]

@@ -1,0 +1,111 @@
+"""Settings in, the running feeds out: an MLLP port that stores messages, a thread that applies them to the index."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import threading
+import time
+from collections.abc import Callable
+
+from listener.mllp.server import Door, MllpServer, Take
+from triage.errors import Misconfigured
+from workers.config import Settings
+from workers.feeds.apply import Applier, PatientFacts
+from workers.feeds.facts import Fact
+from workers.feeds.folders import alive_file, feeds_folder, open_inbox, open_orders
+from workers.feeds.hl7_messages import Header
+from workers.feeds.inbox import Inbox
+from workers.feeds.loop import Job, Loop
+from workers.log import get_logger
+from workers.remote.tls import server_context
+from workers.settings import Hl7FeedSettings
+
+log = get_logger(__name__)
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+FORGET_EVERY_S = 3600.0
+
+OpenIndex = Callable[[], PatientFacts]
+
+
+class LateIndex:
+    """Applies facts to the index, which is opened at the first fact: messages are taken while the database is away."""
+
+    def __init__(self, settings: Settings, open_index: OpenIndex) -> None:
+        self._settings = settings
+        self._open = open_index
+        self._applier: Applier | None = None
+
+    def __call__(self, facts: tuple[Fact, ...], source: str) -> None:
+        if self._applier is None:
+            self._applier = Applier(self._open(), open_orders(self._settings))
+        self._applier(facts, source)
+
+
+def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | None], None], index: OpenIndex) -> None:
+    """Until ``stop``. What was acknowledged and not applied by then is applied at the next start.
+
+    Raises:
+        Misconfigured: feeds.hl7.host and port cannot be bound, or the certificates cannot be used.
+    """
+    feeds_folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+    inbox, apply = open_inbox(settings), LateIndex(settings, index)
+    loop = Loop(jobs(inbox, apply), alive=_heartbeat(settings))
+    thread = threading.Thread(target=loop.run, args=(stop,), name="feeds")
+    thread.start()
+    try:
+        if settings.feeds.hl7.port is None:
+            ready(None)
+            stop.wait()
+        else:
+            asyncio.run(_listen(settings.feeds.hl7, _waking(inbox.take, loop), stop, ready))
+    finally:
+        stop.set()
+        thread.join()
+
+
+def jobs(inbox: Inbox, apply: Callable[[tuple[Fact, ...], str], None]) -> list[Job]:
+    def forget_old() -> int:
+        inbox.forget_old(now_s=time.time())
+        return 0
+
+    return [Job("hl7", lambda: inbox.apply_waiting(apply)), Job("hl7_forget", forget_old, FORGET_EVERY_S)]
+
+
+def door_of(settings: Hl7FeedSettings, take: Take) -> Door:
+    """Who may connect: this machine, and the listed peers."""
+    listed = tuple(ipaddress.ip_network(peer, strict=False) for peer in settings.peers)
+    tls = None if settings.tls is None else server_context(settings.tls, section="feeds.hl7.tls")
+    return Door(take, (*LOOPBACK, *listed), tls)
+
+
+async def _listen(
+    settings: Hl7FeedSettings, take: Take, stop: threading.Event, ready: Callable[[int | None], None]
+) -> None:
+    door = door_of(settings, take)
+    try:
+        async with MllpServer(door, host=settings.host, port=settings.port or 0) as server:
+            log.info("hl7.listening", port=server.port, tls=door.tls is not None)
+            ready(server.port)
+            await asyncio.to_thread(stop.wait)
+    except OSError as error:
+        raise Misconfigured(
+            f"feeds.hl7.host/feeds.hl7.port: {settings.host}:{settings.port} cannot be used ({error.strerror})"
+        ) from error
+
+
+def _waking(take: Take, loop: Loop) -> Take:
+    def taken(raw: bytes) -> tuple[Header, str]:
+        found = take(raw)
+        loop.wake("hl7")
+        return found
+
+    return taken
+
+
+def _heartbeat(settings: Settings) -> Callable[[], None]:
+    path = alive_file(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # of an earlier process
+    return path.touch

@@ -1,0 +1,128 @@
+"""The running feeds: what a client sends over MLLP reaches the index, with TLS, and only from listed peers."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hl7.client import MLLPClient
+
+from listener.mllp import process
+from tests.fakes import FakePatientFacts
+from tests.listener import certificates
+from tests.listener.harness import eventually, settings_for
+from tests.workers.feeds.test_hl7_messages import PID, message
+from triage.errors import Misconfigured, Transient
+from workers.config import Settings, parse
+from workers.feeds.facts import PatientKey
+from workers.feeds.folders import alive_file, open_inbox
+
+ORDER = message("OMP^O09", PID, "ORC|NW|77", "TQ1|||||||20240304", "RXO|X1^axicabtagene ciloleucel")
+MERGE = message("ADT^A40", PID, "MRG|OLD^^^HOSP")
+P7, OLD = PatientKey("P7", "HOSP"), PatientKey("OLD", "HOSP")
+
+
+def settings_in(tmp_path: Path, **hl7: Any) -> Settings:
+    return parse(settings_for(tmp_path) | {"feeds": {"hl7": {"port": 0, **hl7}}})
+
+
+@contextmanager
+def running(settings: Settings, index: FakePatientFacts) -> Iterator[int]:
+    """The process body in a thread; its port."""
+    stop, up, port = threading.Event(), threading.Event(), [0]
+
+    def ready(found: int | None) -> None:
+        port[0] = found or 0
+        up.set()
+
+    def body() -> None:
+        process.run(settings, stop=stop, ready=ready, index=lambda: index)
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    assert up.wait(20)
+    try:
+        yield port[0]
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_messages_reach_the_index(tmp_path: Path) -> None:
+    settings, index = settings_in(tmp_path), FakePatientFacts()
+    with running(settings, index) as port, MLLPClient("127.0.0.1", port) as client:
+        assert b"MSA|AA|42" in client.send_message(ORDER)
+        assert b"MSA|AA|42" in client.send_message(MERGE)
+        eventually(lambda: index.merged and index.infusions)
+        assert b"MSA|AE|42" in client.send_message(message("ADT^A40", PID))
+    assert index.infusions[P7, date(2024, 3, 4)].source == "HL7 OMP^O09"
+    assert index.merged == [(OLD, P7, "HL7 ADT^A40")]
+    assert open_inbox(settings).waiting() == (0, 0)
+    assert alive_file(settings).exists()
+
+
+def test_an_index_that_is_away_delays_and_loses_nothing(tmp_path: Path) -> None:
+    index = FakePatientFacts(Transient("index: away"))
+    with running(settings_in(tmp_path), index) as port, MLLPClient("127.0.0.1", port) as client:
+        assert b"MSA|AA|42" in client.send_message(ORDER)
+        eventually(lambda: index.infusions)
+
+
+def test_what_waited_is_applied_at_the_next_start(tmp_path: Path) -> None:
+    settings, index = settings_in(tmp_path), FakePatientFacts()
+    open_inbox(settings).take(ORDER)
+    with running(settings, index):
+        eventually(lambda: index.infusions)
+
+
+def test_tls(tmp_path: Path) -> None:
+    folder = tmp_path / "certificates"
+    certificates.make(folder, "ours")
+    tls = {"certificate": str(folder / "ours.pem"), "private_key": str(folder / "ours.key")}
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.check_hostname = False
+    index = FakePatientFacts()
+    with (
+        running(settings_in(tmp_path, tls=tls), index) as port,
+        context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10)) as secured,
+    ):
+        secured.sendall(b"\x0b" + ORDER + b"\x1c\r")
+        assert b"MSA|AA|42" in secured.recv(4096)
+        eventually(lambda: index.infusions)
+
+
+@pytest.mark.parametrize(
+    ("peers", "address", "allowed"),
+    [
+        pytest.param([], "127.0.0.1", True, id="this machine"),
+        pytest.param([], "10.1.2.3", False, id="nobody else unless listed"),
+        pytest.param(["10.1.0.0/16"], "10.1.2.3", True, id="a listed network"),
+        pytest.param(["10.1.2.4"], "10.1.2.3", False, id="another address"),
+    ],
+)
+def test_who_may_connect(tmp_path: Path, peers: list[str], address: str, allowed: bool) -> None:
+    settings = settings_in(tmp_path, peers=peers)
+    door = process.door_of(settings.feeds.hl7, open_inbox(settings).take)
+    assert any(ipaddress.ip_address(address) in network for network in door.networks) is allowed
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = settings_in(tmp_path, port=taken.getsockname()[1])
+        with pytest.raises(Misconfigured, match=r"feeds\.hl7\.port"):
+            process.run(settings, stop=threading.Event(), ready=lambda _: None, index=FakePatientFacts)
+
+
+@pytest.mark.parametrize("wrong", [{"peers": ["10.1"]}, {"port": 70000}, {"words": []}])
+def test_wrong_settings_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(Misconfigured, match=r"feeds\.hl7"):
+        settings_in(tmp_path, **wrong)

@@ -1,0 +1,84 @@
+"""Facts in, what the index is told out: order numbers are remembered, a moved order is one infusion."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import FakePatientFacts
+from workers.feeds.apply import Applier, UnknownOrderError
+from workers.feeds.facts import (
+    Fact,
+    InfusionCancelled,
+    InfusionReported,
+    NothingToDo,
+    PatientKey,
+    PatientsMerged,
+    PatientUpdated,
+)
+from workers.feeds.orders import KnownOrders
+
+P, Q = PatientKey("P", "HOSP"), PatientKey("Q", "HOSP")
+MARCH, APRIL = date(2024, 3, 4), date(2024, 4, 1)
+
+
+def given(day: date, order: str = "", patient: PatientKey = P) -> InfusionReported:
+    return InfusionReported(patient, day, "axicabtagene", order)
+
+
+def left(tmp_path: Path, *facts: Fact) -> FakePatientFacts:
+    """The index after these facts, each in a message of its own and in a process of its own."""
+    index = FakePatientFacts()
+    for fact in facts:
+        Applier(index, KnownOrders(tmp_path / "feeds" / "orders.json"))((fact,), "HL7")
+    return index
+
+
+@pytest.mark.parametrize(
+    ("facts", "days"),
+    [
+        pytest.param((NothingToDo("noop"),), set(), id="noop"),
+        pytest.param((given(MARCH),), {(P, MARCH)}, id="reported"),
+        pytest.param((given(MARCH, "1"), given(MARCH, "1")), {(P, MARCH)}, id="twice"),
+        pytest.param((given(MARCH, "1"), given(APRIL, "1")), {(P, APRIL)}, id="an order that is moved"),
+        pytest.param((given(MARCH, "1"), given(APRIL, "2")), {(P, MARCH), (P, APRIL)}, id="two orders"),
+        pytest.param((given(MARCH, "1"), InfusionCancelled(P, None, "1")), set(), id="cancelled by number"),
+        pytest.param((given(MARCH), InfusionCancelled(P, MARCH)), set(), id="cancelled by date"),
+        pytest.param(
+            (given(MARCH, "1"), given(MARCH, "2"), InfusionCancelled(P, None, "1")),
+            {(P, MARCH)},
+            id="another order stands for the day",
+        ),
+        pytest.param(
+            (given(MARCH, "1"), PatientsMerged(Q, P), InfusionCancelled(Q, None, "1")),
+            set(),
+            id="cancelled under the ID of a merge",
+        ),
+        pytest.param(
+            (given(MARCH, "1"), given(MARCH, "1", Q), InfusionCancelled(P, None, "1")),
+            {(Q, MARCH)},
+            id="a number of two patients",
+        ),
+    ],
+)
+def test_infusions(tmp_path: Path, facts: tuple[Fact, ...], days: set[tuple[PatientKey, date]]) -> None:
+    index = left(tmp_path, *facts)
+    assert set(index.infusions) == days
+
+
+def test_a_cancellation_of_an_unknown_order_needs_a_human(tmp_path: Path) -> None:
+    with pytest.raises(UnknownOrderError):
+        left(tmp_path, InfusionCancelled(P, None, "1"))
+
+
+def test_identity_goes_to_the_index_with_its_source(tmp_path: Path) -> None:
+    index = left(tmp_path, PatientsMerged(Q, P), PatientUpdated(P, MARCH, "F"))
+    assert index.merged == [(P, Q, "HL7")]
+    assert index.corrected == [(P, MARCH, "F", "HL7")]
+
+
+def test_only_the_owner_reads_the_orders(tmp_path: Path) -> None:
+    left(tmp_path, given(MARCH, "1"))
+    assert (tmp_path / "feeds" / "orders.json").stat().st_mode & 0o077 == 0

@@ -1,0 +1,31 @@
+"""Where a node keeps what its feeds said. All of it is in the state folder: one host has the interface engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workers.feeds.hl7_messages import InfusionWords
+from workers.feeds.inbox import Inbox
+from workers.feeds.orders import KnownOrders
+from workers.settings import Hl7FeedSettings, NodeSettings
+
+
+def feeds_folder(settings: NodeSettings) -> Path:
+    return settings.store.state_dir.absolute() / "feeds"
+
+
+def open_inbox(settings: NodeSettings) -> Inbox:
+    return Inbox(feeds_folder(settings) / "inbox", words_of(settings.feeds.hl7))
+
+
+def open_orders(settings: NodeSettings) -> KnownOrders:
+    return KnownOrders(feeds_folder(settings) / "orders.json")
+
+
+def words_of(settings: Hl7FeedSettings) -> InfusionWords:
+    return InfusionWords(settings.infusion_codes, settings.infusion_words)
+
+
+def alive_file(settings: NodeSettings) -> Path:
+    """Its age tells a process that hangs from one that works."""
+    return settings.store.state_dir.absolute() / "run" / "feeds.alive"

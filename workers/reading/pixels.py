@@ -7,9 +7,8 @@ from __future__ import annotations
 import logging
 import struct
 import warnings
-import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.pixels import iter_pixels
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -31,6 +29,8 @@ from pydicom.uid import (
 
 from triage.errors import NotAssessable
 from triage.model import Voxels
+from workers.reading.limits import Budget, check
+from workers.reading.survey import survey
 
 MAX_SERIES_BYTES = 1 << 30  # decoded; checked before decoding, so that a small file cannot unpack into all memory
 _NATIVE = (
@@ -61,14 +61,17 @@ class PixelData:
     padding: float | None = None
 
 
-def open_header(path: Path) -> tuple[Dataset, PixelData]:
+def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, PixelData]:
     """One file's header without its pixels, and where those are.
 
+    Args:
+        budget: what is left for its study.
+
     Raises:
-        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read; too_large when it
-            unpacks to more than ``MAX_SERIES_BYTES``.
+        NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read; too_large,
+            too_complex, too_slow when it exceeds a limit of ``workers.reading.limits``.
     """
-    with _opened(path) as file:
+    with _opened(path, budget) as file:
         ds = dcmread(file, stop_before_pixels=True)
         return ds, _pixel_data(ds, path, file.tell())
 
@@ -85,16 +88,22 @@ def study_uid_of(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path, budget: Budget | None = None) -> Iterator[BinaryIO]:
     """The file, with whatever reading it raises turned into NotAssessable without quoting the header."""
     _silence_pydicom()
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
-            _check_deflated(file)
+            size = survey(file)
+            check(size)
+            if budget is not None:
+                budget.take_header(size)
+            file.seek(0)
             yield file
     except NotAssessable:
         raise
+    except MemoryError:
+        raise NotAssessable("too_large", "a header needs more memory than reading may take") from None
     except (InvalidDicomError, OSError, EOFError):
         raise NotAssessable("not_dicom", "not a DICOM object") from None
     except Exception as error:  # a broken header can raise anything
@@ -105,22 +114,6 @@ def _silence_pydicom() -> None:
     """Invalid values are treated as absent here; pydicom would quote them in warnings and log."""
     config.settings.reading_validation_mode = config.IGNORE
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-
-def _check_deflated(file: BinaryIO) -> None:
-    """Refuse a deflated file that unpacks beyond the cap: it is unpacked whole before its header can be read."""
-    start = file.read(144)  # preamble, "DICM", (0002,0000) UL length; PS3.10 7.1
-    length = int.from_bytes(start[140:144], "little") if start[132:136] == b"\x02\x00\x00\x00" else 1 << 16
-    meta = file.read(min(length, 1 << 20))
-    if DeflatedExplicitVRLittleEndian.encode() in meta:
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        unpacked, raw = 0, file.read()
-        while raw and not inflate.eof:
-            unpacked += len(inflate.decompress(raw, 1 << 24))
-            raw = inflate.unconsumed_tail
-            if unpacked > MAX_SERIES_BYTES:
-                raise NotAssessable("too_large", f"a deflated file unpacks to more than {MAX_SERIES_BYTES >> 20} MiB")
-    file.seek(0)
 
 
 def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
@@ -156,10 +149,7 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
     Raises:
         NotAssessable: too_large, undecodable.
     """
-    # float32 is the larger of what is decoded and what is kept, except for colour and 64-bit pixels
-    size = sum(pixels.rows * pixels.columns * max(pixels.bytes_per_pixel, 4) for pixels, _ in wanted)
-    if size > MAX_SERIES_BYTES:
-        raise NotAssessable("too_large", f"{size >> 20} MiB decoded; at most {MAX_SERIES_BYTES >> 20} MiB are read")
+    decoded_bytes([pixels for pixels, _ in wanted])
     first = wanted[0][0]
     voxels = np.empty((len(wanted), first.rows, first.columns), np.float32)
     by_file: dict[PixelData, list[tuple[int, int]]] = defaultdict(list)
@@ -177,6 +167,19 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
     return voxels
 
 
+def decoded_bytes(planes: Iterable[PixelData]) -> int:
+    """Memory for these planes of one volume. float32 is the larger of what is decoded and what is kept, except for
+    colour and 64-bit pixels.
+
+    Raises:
+        NotAssessable: too_large.
+    """
+    size = sum(pixels.rows * pixels.columns * max(pixels.bytes_per_pixel, 4) for pixels in planes)
+    if size > MAX_SERIES_BYTES:
+        raise NotAssessable("too_large", f"{size >> 20} MiB decoded; at most {MAX_SERIES_BYTES >> 20} MiB are read")
+    return size
+
+
 def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
     try:
         if pixels.offset is not None:
@@ -189,6 +192,8 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
     except NotAssessable:
         raise
+    except MemoryError:
+        raise NotAssessable("too_large", "an image needs more memory than reading may take") from None
     except Exception as error:  # decoders raise anything, and may quote the header: only the type is told
         raise NotAssessable("undecodable", f"an image cannot be decoded ({type(error).__name__})") from None
 

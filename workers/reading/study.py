@@ -22,6 +22,7 @@ from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, St
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from workers.reading.frames import Frame, frames_of
+from workers.reading.limits import Budget
 from workers.reading.patient import patient_of, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
@@ -117,7 +118,8 @@ def read_study(
         NotAssessable: no_images (nothing readable), mixed_patients.
         Misconfigured: the files belong to more than one study.
     """
-    files, skipped = _read_headers(paths, on_file)
+    budget = Budget()
+    files, skipped = _read_headers(paths, on_file, budget)
     if not files:
         raise NotAssessable("no_images", f"none of the files is a readable DICOM object ({len(skipped)} reasons)")
     _check_one_study(files)
@@ -133,19 +135,19 @@ def read_study(
     series = tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
     study = replace(study_without_series(_richest(files)), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
-    volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds)
-    dwi_b0, facts = _beside_the_dwi(usable, frames, volumes, used)
+    volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
+    dwi_b0, facts = _beside_the_dwi(usable, frames, volumes, used, budget)
     return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, facts)
 
 
 def _read_headers(
-    paths: Iterable[Path], on_file: Callable[[Path], None] | None
+    paths: Iterable[Path], on_file: Callable[[Path], None] | None, budget: Budget
 ) -> tuple[list[_File], list[SkippedSeries]]:
     files: list[_File] = []
     problems: Counter[tuple[str, str]] = Counter()
     for path in paths:
         try:
-            files.append(_read_file(path))
+            files.append(_read_file(path, budget))
         except NotAssessable as error:
             problems[error.code, error.message] += 1
         if on_file is not None:
@@ -153,8 +155,8 @@ def _read_headers(
     return files, [SkippedSeries("", code, f"{count} files: {message}") for (code, message), count in problems.items()]
 
 
-def _read_file(path: Path) -> _File:
-    header, pixels = open_header(path)
+def _read_file(path: Path, budget: Budget) -> _File:
+    header, pixels = open_header(path, budget)
     if not all(text(header, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")):
         raise NotAssessable("incomplete_header", "a study, series or instance UID is missing")
     try:
@@ -221,7 +223,7 @@ def _richest(files: Sequence[_File]) -> Any:
 
 
 def _load(
-    series: Sequence[Series], frames: dict[str, list[Frame]], kinds: Collection[SequenceKind]
+    series: Sequence[Series], frames: dict[str, list[Frame]], kinds: Collection[SequenceKind], budget: Budget
 ) -> tuple[dict[SequenceKind, Volume], dict[SequenceKind, str], list[SkippedSeries]]:
     volumes: dict[SequenceKind, Volume] = {}
     used: dict[SequenceKind, str] = {}
@@ -230,7 +232,7 @@ def _load(
         for candidate in rank(series, kind) if kind in kinds else ():
             uid = candidate.header.series_instance_uid
             try:
-                volumes[kind] = volume_of(frames[uid], kind)
+                volumes[kind] = volume_of(frames[uid], kind, budget)
             except NotAssessable as error:
                 skipped.append(SkippedSeries(uid, error.code, error.message))
                 continue
@@ -244,6 +246,7 @@ def _beside_the_dwi(
     frames: dict[str, list[Frame]],
     volumes: dict[SequenceKind, Volume],
     used: dict[SequenceKind, str],
+    budget: Budget,
 ) -> tuple[Volume | None, DiffusionFacts]:
     """The image without diffusion weighting on the DWI's grid, the b-values, and the unit of the ADC map.
 
@@ -258,7 +261,7 @@ def _beside_the_dwi(
     others = (*rank(series, SequenceKind.DWI), *series)
     for uid in dict.fromkeys((own, *(c.header.series_instance_uid for c in others))):
         try:
-            found = unweighted_of(frames[uid], dwi)
+            found = unweighted_of(frames[uid], dwi, budget)
         except NotAssessable:
             continue
         low = lowest_b(frames[uid])

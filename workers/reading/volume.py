@@ -19,7 +19,8 @@ from triage.diffusion.adc import AdcUnit, adc_unit
 from triage.errors import NotAssessable
 from triage.model import Affine, SequenceKind, Volume, Voxels
 from workers.reading.frames import Frame
-from workers.reading.pixels import load_planes
+from workers.reading.limits import Budget
+from workers.reading.pixels import decoded_bytes, load_planes
 
 MIN_SLICES = 10  # fewer cannot cover a brain: 10 slices of 5 mm with gap are 6 cm
 POSITION_TOLERANCE_MM = 0.5  # jitter of real slice positions up to 0.4 mm was seen to be harmless
@@ -30,6 +31,8 @@ SHEAR_TOLERANCE_MM = 0.5  # sideways drift over the whole stack
 COSINE_TOLERANCE = 1e-3
 # s/mm2: up to here an image counts as not diffusion weighted; some scanners play out 50 or 100 instead of 0
 B0_LIMIT = 150.0
+LARGEST_VALUE = 1e10  # 32-bit pixels reach 4.3e9; squares of larger figures overflow float32 in the registration
+SMALLEST_VALUE = 1e-12  # an ADC in m2/s is about 1e-9
 GRID_TOLERANCE_MM = 0.05  # two stacks of one acquisition differ by rounding only
 
 FloatArray = npt.NDArray[np.float64]
@@ -43,21 +46,25 @@ class Stack:
     affine: Affine
 
 
-def volume_of(frames: Sequence[Frame], kind: SequenceKind) -> Volume:
+def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None = None) -> Volume:
     """The volume of one series that shows ``kind``.
 
     Several volumes in one series (b-values, echoes, repeats) are told apart first: DWI takes the highest b-value, T2
     the longest echo, others the shortest; of complete repeats the last.
 
+    Args:
+        budget: what is left for the study.
+
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
-            uneven_spacing, sheared_stack, too_few_slices, too_large, undecodable, mosaic, adc_unit_unknown.
+            uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values, mosaic,
+            adc_unit_unknown.
     """
     if any("MOSAIC" in f.image_type for f in frames):
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
     stacks = [stack_of(group) for group in select(frames, kind)]
-    volumes = [load(stack) for stack in stacks]
-    voxels = volumes[0] if len(volumes) == 1 else _geometric_mean(volumes)
+    _reserve(stacks, budget)
+    voxels = load(stacks[0]) if len(stacks) == 1 else _geometric_mean(stacks)
     if kind is SequenceKind.ADC:
         voxels = voxels * np.float32(adc_unit(voxels).factor)
     return Volume(voxels, stacks[0].affine)
@@ -73,7 +80,7 @@ def highest_b(frames: Sequence[Frame]) -> float | None:
     return max((f.b_value for f in frames if f.b_value is not None and _shows(f, SequenceKind.DWI)), default=None)
 
 
-def unweighted_of(frames: Sequence[Frame], beside: Volume) -> Volume | None:
+def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None = None) -> Volume | None:
     """The image of the lowest b-value (at most B0_LIMIT) among ``frames``, repeats averaged.
 
     None when there is none on the grid of ``beside``.
@@ -86,10 +93,12 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume) -> Volume | None:
     if not low:
         return None
     stacks = [stack_of(group) for group in _repeated(low)]
-    loaded = [load(stack) for stack in stacks]
-    if len({one.shape for one in loaded}) > 1:
+    if len({_matrix(stack) for stack in stacks}) > 1:
         raise NotAssessable("geometry", "the images without diffusion weighting have different sizes")
-    voxels = np.asarray(np.mean(loaded, axis=0), np.float32)
+    if _matrix(stacks[0]) != beside.voxels.shape:
+        return None  # not decoded in vain
+    _reserve(stacks, budget)
+    voxels = _mean(stacks)
     same = voxels.shape == beside.voxels.shape and np.allclose(stacks[0].affine, beside.affine, atol=GRID_TOLERANCE_MM)
     return Volume(voxels, stacks[0].affine) if same else None
 
@@ -300,18 +309,59 @@ def _origin(positions: FloatArray, normal: FloatArray, step: float) -> FloatArra
 
 
 def load(stack: Stack) -> Voxels:
-    """Displayed values (k, j, i), float32: every frame with its own rescale; padding becomes zero."""
+    """Displayed values (k, j, i), float32: every frame with its own rescale; padding becomes zero.
+
+    Raises:
+        NotAssessable: absurd_values when a value is not finite, or no scanner writes figures of this size; and as
+            ``load_planes``.
+    """
     voxels = load_planes([(f.pixels, f.number) for f in stack.frames])
-    slopes = np.array([f.slope for f in stack.frames], np.float32)[:, None, None]
-    intercepts = np.array([f.intercept for f in stack.frames], np.float32)[:, None, None]
-    if bool(np.any(slopes != 1)) or bool(np.any(intercepts != 0)):
-        voxels = voxels * slopes + intercepts
-    if any(f.pixels.padding is not None for f in stack.frames):
-        np.nan_to_num(voxels, copy=False, nan=0.0)
+    padding = np.isnan(voxels) if any(f.pixels.padding is not None for f in stack.frames) else None
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        slopes = np.array([f.slope for f in stack.frames]).astype(np.float32)[:, None, None]
+        intercepts = np.array([f.intercept for f in stack.frames]).astype(np.float32)[:, None, None]
+        if bool(np.any(slopes != 1)) or bool(np.any(intercepts != 0)):
+            voxels *= slopes
+            voxels += intercepts
+    if padding is not None:
+        voxels[padding] = 0.0
+    _check_values(voxels)
     return voxels
 
 
-def _geometric_mean(volumes: Sequence[Voxels]) -> Voxels:
-    """The trace-weighted image is the geometric mean over diffusion directions."""
-    logs = sum(np.log(np.maximum(v, 1e-6)) for v in volumes) / len(volumes)
+def _check_values(voxels: Voxels) -> None:
+    low, high = float(voxels.min()), float(voxels.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise NotAssessable("absurd_values", "the rescaled values are not finite")
+    size = max(-low, high)
+    if size > LARGEST_VALUE:
+        raise NotAssessable("absurd_values", f"values of up to {size:.2g}; at most {LARGEST_VALUE:g} is plausible")
+    if low < high and size < SMALLEST_VALUE:
+        raise NotAssessable("absurd_values", f"no value above {size:.2g}; at least {SMALLEST_VALUE:g} is plausible")
+
+
+def _reserve(stacks: Sequence[Stack], budget: Budget | None) -> None:
+    """Take what the stacks need from the budget before one of them is decoded."""
+    if budget is not None:
+        budget.take_decoded(sum(decoded_bytes(frame.pixels for frame in stack.frames) for stack in stacks))
+
+
+def _matrix(stack: Stack) -> tuple[int, int, int]:
+    pixels = stack.frames[0].pixels
+    return len(stack.frames), pixels.rows, pixels.columns
+
+
+def _mean(stacks: Sequence[Stack]) -> Voxels:
+    """The mean of repeats; one of them is held at a time."""
+    total = load(stacks[0])
+    for stack in stacks[1:]:
+        total += load(stack)
+    return total / np.float32(len(stacks))
+
+
+def _geometric_mean(stacks: Sequence[Stack]) -> Voxels:
+    """The trace-weighted image is the geometric mean over diffusion directions; one of them is held at a time."""
+    if len({_matrix(stack) for stack in stacks}) > 1:
+        raise NotAssessable("mixed_geometry", "the diffusion directions have different sizes")
+    logs = sum(np.log(np.maximum(load(stack), 1e-6)) for stack in stacks) / len(stacks)
     return np.asarray(np.exp(logs), np.float32)

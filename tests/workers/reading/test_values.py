@@ -28,7 +28,7 @@ from tests.workers.reading.reading import (
     only_refusal,
 )
 from triage.errors import NotAssessable
-from workers.reading import pixels
+from workers.reading import limits, pixels
 from workers.reading.study import read_header, read_study
 
 
@@ -120,7 +120,7 @@ def test_a_deflated_bomb_is_refused_before_parsing(tmp_path: Path, monkeypatch: 
     voxels = np.zeros((12, 512, 512), np.uint16)
     paths = a_series(tmp_path, pixels=voxels, syntax=DeflatedExplicitVRLittleEndian)
     assert FLAIR in read_study(paths).volumes
-    monkeypatch.setattr(pixels, "MAX_SERIES_BYTES", 400_000)
+    monkeypatch.setattr(limits, "MAX_UNPACKED_BYTES", 400_000)
     assert paths[0].stat().st_size < 10_000
     with pytest.raises(NotAssessable) as refused:
         read_header(paths[0])

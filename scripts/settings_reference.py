@@ -23,7 +23,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from workers.config import Settings
-from workers.settings import AeTitle
+from workers.sections import AeTitle
 
 REQUIRED = "required"
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"

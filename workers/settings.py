@@ -6,29 +6,13 @@ is its description in docs/settings.md.
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-AeTitle = Annotated[str, Field(pattern=r"^[\x21-\x5B\x5D-\x7E](?:[\x20-\x5B\x5D-\x7E]{0,14}[\x21-\x5B\x5D-\x7E])?$")]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-# the CD19 products that are licensed; a site adds its own trial products
-CD19_PRODUCTS = ("tisagenlecleucel", "axicabtagene", "brexucabtagene", "lisocabtagene", "obecabtagene")
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _networks_in(texts: tuple[str, ...]) -> tuple[str, ...]:
-    for text in texts:
-        ipaddress.ip_network(text, strict=False)  # its ValueError names the text and what is wrong with it
-    return texts
+from workers.feed_settings import FeedsSettings
+from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
 
 
 class Peer(Section):
@@ -57,47 +41,7 @@ class Peer(Section):
     @field_validator("hosts")
     @classmethod
     def _networks(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return _networks_in(hosts)
-
-
-class TlsSettings(Section):
-    """TLS at the DICOM port (BCP 195: 1.2 or newer, forward secrecy).
-
-    Without client_ca no client certificate is asked.
-    """
-
-    # our certificate with its chain, PEM
-    certificate: Path
-    # private key of our certificate, PEM
-    private_key: Path
-    # CA certificates, PEM; a sender must show a certificate signed by one of them; null: none is asked for
-    client_ca: Path | None = None
-
-
-class ClientTlsSettings(Section):
-    """TLS when we call somebody."""
-
-    # CA certificates, PEM; the other side must show a certificate signed by one of them
-    ca: Path
-    # our certificate, PEM, for a server that asks for one
-    certificate: Path | None = None
-    # private key of our certificate, PEM
-    private_key: Path | None = None
-    # the certificate of the other side must name the host we call
-    check_hostname: bool = True
-
-
-class DicomTarget(Section):
-    """A DICOM node that we call."""
-
-    # AE title of the node we call
-    ae_title: AeTitle
-    # its host name or address
-    host: str
-    # its DICOM port
-    port: Annotated[int, Field(ge=1, le=65535)] = 104
-    # TLS settings for the call; null: no TLS
-    tls: ClientTlsSettings | None = None
+        return networks_in(hosts)
 
 
 class ReportTarget(DicomTarget):
@@ -290,40 +234,6 @@ class AuditSettings(Section):
         if self.host is not None and self.tls is None:
             raise ValueError("audit.tls is needed with audit.host: audit messages name patients")
         return self
-
-
-class Hl7FeedSettings(Section):
-    """HL7 v2 messages of an interface engine over MLLP: patients' IDs, and orders of infusions."""
-
-    # TCP port of the MLLP listener; 0 takes a free one; null: off
-    port: Port | None = None
-    # address to listen on; beyond loopback list the interface engines under peers
-    host: str = "127.0.0.1"
-    # addresses or networks that may connect, e.g. [10.1.2.3, 10.1.4.0/24]; this machine always may
-    peers: tuple[str, ...] = ()
-    # TLS 1.2 or newer at the port, {certificate: a.pem, private_key: b.pem, client_ca: c.pem}; null: no TLS
-    tls: TlsSettings | None = None
-    # codes of the orders that are a cell infusion, as the site's orders have them
-    infusion_codes: tuple[str, ...] = ()
-    # words in the text of such an order, in any case; a text about imaging is never an infusion
-    infusion_words: tuple[str, ...] = CD19_PRODUCTS
-
-    @field_validator("peers")
-    @classmethod
-    def _networks(cls, peers: tuple[str, ...]) -> tuple[str, ...]:
-        return _networks_in(peers)
-
-
-class FeedsSettings(Section):
-    """What clinical systems say about patients."""
-
-    # HL7 v2 messages of an interface engine over MLLP: patients' IDs, and orders of infusions
-    hl7: Hl7FeedSettings = Hl7FeedSettings()
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anything is configured that needs a process."""
-        return self.hl7.port is not None
 
 
 class LogSettings(Section):

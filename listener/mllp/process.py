@@ -11,6 +11,7 @@ from collections.abc import Callable
 from listener.mllp.server import Door, MllpServer, Take
 from triage.errors import Misconfigured
 from workers.config import Settings
+from workers.feed_settings import Hl7FeedSettings
 from workers.feeds.apply import Applier, PatientFacts
 from workers.feeds.facts import Fact
 from workers.feeds.folders import alive_file, feeds_folder, open_inbox, open_orders
@@ -19,7 +20,6 @@ from workers.feeds.inbox import Inbox
 from workers.feeds.loop import Job, Loop
 from workers.log import get_logger
 from workers.remote.tls import server_context
-from workers.settings import Hl7FeedSettings
 
 log = get_logger(__name__)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workers.feed_settings import Hl7FeedSettings
 from workers.feeds.hl7_messages import InfusionWords
 from workers.feeds.inbox import Inbox
 from workers.feeds.orders import KnownOrders
-from workers.settings import Hl7FeedSettings, NodeSettings
+from workers.settings import NodeSettings
 
 
 def feeds_folder(settings: NodeSettings) -> Path:

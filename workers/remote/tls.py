@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from triage.errors import Misconfigured
-from workers.settings import ClientTlsSettings, TlsSettings
+from workers.sections import ClientTlsSettings, TlsSettings
 
 # RFC 9325 section 4.2: forward secrecy and authenticated encryption; TLS 1.3 has no other suites
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"

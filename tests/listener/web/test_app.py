@@ -22,10 +22,11 @@ from triage.errors import Transient
 from triage.model import Category, Priority
 from workers.announcements import Announcement, Source, Step
 from workers.config import Settings
+from workers.feed_settings import FeedsSettings, Hl7FeedSettings
 from workers.feeds.folders import open_inbox
 from workers.outputs.results import ResultFolder
 from workers.ports import ConflictRow
-from workers.settings import FeedsSettings, Hl7FeedSettings, StoreSettings, WebSettings
+from workers.settings import StoreSettings, WebSettings
 
 UID = "1.2.3"
 

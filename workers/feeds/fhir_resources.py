@@ -1,0 +1,170 @@
+"""Resources of a FHIR R4 server in, the facts that they state out. Pure.
+
+Read are Procedure (R4, 9.3) and MedicationAdministration (11.2) that name a cell infusion, with the Patient they are about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo, PatientKey
+from workers.feeds.hl7_messages import InfusionWords
+
+KINDS = ("Procedure", "MedicationAdministration")
+# An infusion that was stopped half-way was given: cells are in the patient.
+GIVEN = frozenset({"completed", "in-progress", "stopped"})
+NEVER_GIVEN = frozenset({"entered-in-error", "not-done"})
+MEDICAL_RECORD = "MR"  # HL7 table 0203
+
+Resource = Mapping[str, Any]
+
+
+class MalformedResourceError(Exception):
+    """The resource is not what it says it is. The text names the element and quotes no patient."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a site's server says what and who.
+
+    issuers: system of an identifier -> issuer of the patient ID; empty: the medical record number, without an issuer.
+    """
+
+    words: InfusionWords
+    issuers: Mapping[str, str] = field(default_factory=dict)
+
+
+def reference_of(resource: Resource) -> str:
+    """``Procedure/12``.
+
+    Raises:
+        MalformedResourceError: it has no type or no id.
+    """
+    kind, name = resource.get("resourceType"), resource.get("id")
+    if not isinstance(kind, str) or not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", name):
+        raise MalformedResourceError("resourceType or id is missing")
+    return f"{kind}/{name}"
+
+
+def subject_of(resource: Resource) -> str | None:
+    """The reference to its Patient, as it is written; None: it has none."""
+    reference = _mapping(resource.get("subject"), "subject").get("reference")
+    return reference if isinstance(reference, str) else None
+
+
+def fact_of(resource: Resource, patients: Mapping[str, Resource], reading: Reading) -> Fact:
+    """What one resource states.
+
+    Args:
+        patients: by reference, e.g. ``Patient/7``.
+
+    Raises:
+        MalformedResourceError: an element that it needs is missing or wrong.
+    """
+    order = reference_of(resource)
+    name = _infusion_name(resource, reading.words)
+    if name is None:
+        return NothingToDo("it is no cell infusion")
+    status = resource.get("status")
+    if status in NEVER_GIVEN:
+        return InfusionCancelled(_patient(resource, patients, reading), None, order)
+    if status not in GIVEN:
+        return NothingToDo("its status does not say that it was given")
+    day = _day(resource)
+    return InfusionReported(_patient(resource, patients, reading), day, name, order)
+
+
+def _infusion_name(resource: Resource, words: InfusionWords) -> str | None:
+    for concept in _concepts(resource):
+        texts = [(_text(coding, "code"), _text(coding, "display")) for coding in _items(concept, "coding")]
+        for coded in (*texts, ("", _text(concept, "text"))):
+            name = words.name(coded)
+            if name is not None:
+                return name
+    return None
+
+
+def _concepts(resource: Resource) -> Iterator[Resource]:
+    """Each CodeableConcept that says what was given."""
+    for key in ("code", "medicationCodeableConcept"):
+        if key in resource:
+            yield _mapping(resource[key], key)
+    if "medicationReference" in resource:
+        medication = _mapping(resource["medicationReference"], "medicationReference")
+        yield {"text": _text(medication, "display")}
+        wanted = _text(medication, "reference").removeprefix("#")
+        for contained in _items(resource, "contained"):
+            if contained.get("id") == wanted and "code" in contained:
+                yield _mapping(contained["code"], "contained.code")
+
+
+def _day(resource: Resource) -> date:
+    """The day as it is written, in the time zone of whoever wrote it."""
+    kind = "performed" if resource.get("resourceType") == "Procedure" else "effective"
+    written = resource.get(f"{kind}DateTime")
+    if written is None:
+        written = _mapping(resource.get(f"{kind}Period"), f"{kind}Period").get("start")
+    if not isinstance(written, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}(T.*)?", written):
+        raise MalformedResourceError(f"{kind}DateTime and {kind}Period.start name no day")
+    try:
+        return date.fromisoformat(written[:10])
+    except ValueError:
+        raise MalformedResourceError(f"{kind}[x] is no date of the calendar") from None
+
+
+def _patient(resource: Resource, patients: Mapping[str, Resource], reading: Reading) -> PatientKey:
+    """The identifier in the reference itself, or one of the Patient it refers to."""
+    subject = _mapping(resource.get("subject"), "subject")
+    own = [_mapping(subject["identifier"], "subject.identifier")] if "identifier" in subject else []
+    patient = patients.get(relative(subject_of(resource) or ""))
+    found = own + ([] if patient is None else list(_items(patient, "identifier")))
+    key = _key(found, reading.issuers)
+    if key is None:
+        raise MalformedResourceError("its patient has no identifier of a system in feeds.fhir.issuers")
+    return key
+
+
+def relative(reference: str) -> str:
+    """``Patient/7`` of ``https://server/fhir/Patient/7/_history/2``."""
+    parts = reference.split("/_history", maxsplit=1)[0].split("/")
+    return "/".join(parts[-2:])
+
+
+def _key(identifiers: list[Resource], issuers: Mapping[str, str]) -> PatientKey | None:
+    usable = [one for one in identifiers if _text(one, "value") and one.get("use") != "old"]
+    if issuers:
+        known = [one for one in usable if _text(one, "system") in issuers]
+        return PatientKey(_text(known[0], "value"), issuers[_text(known[0], "system")]) if known else None
+    numbers = [one for one in usable if _is_record_number(one)] or (usable if len(usable) == 1 else [])
+    return PatientKey(_text(numbers[0], "value")) if numbers else None
+
+
+def _is_record_number(identifier: Resource) -> bool:
+    kind = _mapping(identifier.get("type"), "identifier.type")
+    return any(coding.get("code") == MEDICAL_RECORD for coding in _items(kind, "coding"))
+
+
+def _mapping(value: Any, where: str) -> Resource:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise MalformedResourceError(f"{where} is no object")
+    return value
+
+
+def _items(parent: Resource, key: str) -> list[Resource]:
+    found = parent.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+        raise MalformedResourceError(f"{key} is no list of objects")
+    return found
+
+
+def _text(parent: Resource, key: str) -> str:
+    found = parent.get(key, "")
+    if not isinstance(found, str):
+        raise MalformedResourceError(f"{key} is no text")
+    return found.strip()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from workers.sections import Port, Section, TlsSettings, networks_in
+from pydantic import Field, field_validator
+
+from workers.sections import Port, Positive, Section, TlsSettings, networks_in
 
 # the CD19 products that are licensed; a site adds its own trial products
 CD19_PRODUCTS = ("tisagenlecleucel", "axicabtagene", "brexucabtagene", "lisocabtagene", "obecabtagene")
@@ -32,13 +35,45 @@ class Hl7FeedSettings(Section):
         return networks_in(peers)
 
 
+class FhirFeedSettings(Section):
+    """A FHIR R4 server that is asked again and again for infusions: Procedure and MedicationAdministration."""
+
+    # base address, e.g. https://ehr.hospital/fhir; beyond this machine only https; null: off
+    url: str | None = None
+    # pause between two questions
+    every_s: Positive = 60.0
+    # file with the bearer token; null: none is sent
+    token_file: Path | None = None
+    # codes of the procedures and medications that are a cell infusion
+    codes: tuple[str, ...] = ()
+    # words in their text, in any case; a text about imaging is never an infusion
+    words: tuple[str, ...] = CD19_PRODUCTS
+    # system of a patient identifier -> issuer of the patient ID as the images have it, e.g. {urn:oid:1.2.3: HOSP};
+    # empty: the medical record number, without an issuer
+    issuers: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("url")
+    @classmethod
+    def _never_in_clear(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise ValueError("an address such as https://ehr.hospital/fhir is expected, without user and password")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("beyond this machine only https is accepted: the answers name patients")
+        return url
+
+
 class FeedsSettings(Section):
     """What clinical systems say about patients."""
 
     # HL7 v2 messages of an interface engine over MLLP: patients' IDs, and orders of infusions
     hl7: Hl7FeedSettings = Hl7FeedSettings()
+    # a FHIR R4 server that is asked again and again for infusions: Procedure and MedicationAdministration
+    fhir: FhirFeedSettings = FhirFeedSettings()
 
     @property
     def wanted(self) -> bool:
         """Whether anything is configured that needs a process."""
-        return self.hl7.port is not None
+        return self.hl7.port is not None or self.fhir.url is not None

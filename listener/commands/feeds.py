@@ -12,10 +12,9 @@ from listener.commands.node import ParentOption, begin, run_until_stopped
 from listener.node.running import announce, ready_file
 from triage.errors import Misconfigured
 from workers.config import Settings
-from workers.feeds.folders import feeds_folder, open_inbox
-from workers.feeds.inbox import Inbox
+from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
 
-feeds = typer.Typer(help="What clinical systems say about patients (HL7): run the process, or ask about it.")
+feeds = typer.Typer(help="What clinical systems say about patients (HL7, FHIR): run the process, or ask about it.")
 
 
 @feeds.callback(invoke_without_command=True)
@@ -30,7 +29,9 @@ def _run(settings: Settings) -> None:
     from workers.container import patient_facts
 
     if not settings.feeds.wanted:
-        raise Misconfigured("feeds.hl7.port: nothing is configured; `icansee serve` starts this process when it is")
+        raise Misconfigured(
+            "feeds.hl7.port, feeds.fhir.url: nothing is configured; `icansee serve` starts this process when it is"
+        )
 
     def ready(port: int | None) -> None:
         announce(ready_file(settings, "feeds"), **({} if port is None else {"port": port}))
@@ -43,40 +44,44 @@ def _run(settings: Settings) -> None:
 
 @feeds.command("status")
 def status(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
-    """How many messages wait, and how many could not be applied."""
+    """How many messages wait, how many could not be applied, and how many FHIR resources could not be read."""
     quiet_logging()
     found = _status(load_settings(config))
     if as_json:
         print_json(found)
         return
     for name, value in found.items():
-        out().print(f"{name:10} {value}")
+        out().print(f"{name:11} {value}")
 
 
 def _status(settings: Settings) -> dict[str, int]:
-    waiting, failed = open_inbox(settings).waiting() if _has_run(settings) else (0, 0)
-    return {"waiting": waiting, "failed": failed}
+    if not _has_run(settings):
+        return {"waiting": 0, "failed": 0, "fhir_failed": 0}
+    waiting, failed = open_inbox(settings).waiting()
+    return {"waiting": waiting, "failed": failed, "fhir_failed": len(fhir_progress(settings).read().failed)}
 
 
 @feeds.command("retry")
 def retry(config: ConfigOption = None) -> None:
-    """Apply the messages again that could not be applied."""
+    """Apply the messages again that could not be applied, and read everything of the FHIR server again."""
     quiet_logging()
-    out().print(f"{_inbox(config).retry_failed()} messages wait again")
+    settings = _settings(config)
+    fhir_progress(settings).start_again()
+    out().print(f"{open_inbox(settings).retry_failed()} messages wait again")
 
 
 @feeds.command("dismiss")
 def dismiss(config: ConfigOption = None) -> None:
     """Give the messages up that could not be applied, after what they say was entered by hand."""
     quiet_logging()
-    out().print(f"{_inbox(config).dismiss_failed()} messages given up")
+    out().print(f"{open_inbox(_settings(config)).dismiss_failed()} messages given up")
 
 
-def _inbox(config: Path | None) -> Inbox:
+def _settings(config: Path | None) -> Settings:
     settings = load_settings(config)
     if not _has_run(settings):
         raise Misconfigured(f"store.state_dir: no feed has run on {settings.store.state_dir.absolute()}")
-    return open_inbox(settings)
+    return settings
 
 
 def _has_run(settings: Settings) -> bool:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from listener.mllp.server import Door, MllpServer, Take
 from triage.errors import Misconfigured
 from workers.config import Settings
-from workers.feed_settings import Hl7FeedSettings
+from workers.feed_settings import FhirFeedSettings, Hl7FeedSettings
 from workers.feeds.apply import Applier, PatientFacts
 from workers.feeds.facts import Fact
-from workers.feeds.folders import alive_file, feeds_folder, open_inbox, open_orders
+from workers.feeds.fhir_poll import FhirPoll, open_client
+from workers.feeds.folders import alive_file, feeds_folder, fhir_progress, open_inbox, open_orders
 from workers.feeds.hl7_messages import Header
 from workers.feeds.inbox import Inbox
 from workers.feeds.loop import Job, Loop
@@ -36,11 +37,13 @@ class LateIndex:
         self._settings = settings
         self._open = open_index
         self._applier: Applier | None = None
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, facts: tuple[Fact, ...], source: str) -> None:
-        if self._applier is None:
-            self._applier = Applier(self._open(), open_orders(self._settings))
-        self._applier(facts, source)
+        with self._one_at_a_time:
+            if self._applier is None:
+                self._applier = Applier(self._open(), open_orders(self._settings))
+            self._applier(facts, source)
 
 
 def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | None], None], index: OpenIndex) -> None:
@@ -52,8 +55,11 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | Non
     feeds_folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     inbox, apply = open_inbox(settings), LateIndex(settings, index)
     loop = Loop(jobs(inbox, apply), alive=_heartbeat(settings))
-    thread = threading.Thread(target=loop.run, args=(stop,), name="feeds")
-    thread.start()
+    # a FHIR server that is slow holds up no message
+    slow = Loop(fhir_jobs(settings.feeds.fhir, apply, settings), alive=lambda: None)
+    threads = [threading.Thread(target=one.run, args=(stop,), name="feeds") for one in (loop, slow)]
+    for thread in threads:
+        thread.start()
     try:
         if settings.feeds.hl7.port is None:
             ready(None)
@@ -62,7 +68,8 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | Non
             asyncio.run(_listen(settings.feeds.hl7, _waking(inbox.take, loop), stop, ready))
     finally:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def jobs(inbox: Inbox, apply: Callable[[tuple[Fact, ...], str], None]) -> list[Job]:
@@ -71,6 +78,14 @@ def jobs(inbox: Inbox, apply: Callable[[tuple[Fact, ...], str], None]) -> list[J
         return 0
 
     return [Job("hl7", lambda: inbox.apply_waiting(apply)), Job("hl7_forget", forget_old, FORGET_EVERY_S)]
+
+
+def fhir_jobs(fhir: FhirFeedSettings, apply: LateIndex, settings: Settings) -> list[Job]:
+    """The polls of the FHIR server, when one is configured."""
+    if fhir.url is None:
+        return []
+    poll = FhirPoll(fhir, apply, fhir_progress(settings), open_client(fhir))
+    return [Job("fhir", poll.poll, fhir.every_s)]
 
 
 def door_of(settings: Hl7FeedSettings, take: Take) -> Door:

@@ -10,7 +10,7 @@ from listener.web.metrics import sweeper_age_s
 from listener.web.site import Site
 from triage.errors import IcanseeError
 from workers.config import Settings
-from workers.feeds.folders import alive_file, feeds_folder, open_inbox
+from workers.feeds.folders import alive_file, feeds_folder, fhir_progress, open_inbox
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -65,6 +65,7 @@ def feeds_of(settings: Settings) -> dict[str, Any]:
     if not settings.feeds.wanted:
         return {"waiting": 0, "failed": 0, "silent": False}
     waiting, failed = open_inbox(settings).waiting() if feeds_folder(settings).exists() else (0, 0)
+    failed += len(fhir_progress(settings).read().failed)
     try:
         silent_s = time.time() - alive_file(settings).stat().st_mtime
     except OSError:

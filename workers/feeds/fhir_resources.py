@@ -1,6 +1,6 @@
 """Resources of a FHIR R4 server in, the facts that they state out. Pure.
 
-Read are Procedure (R4, 9.3) and MedicationAdministration (11.2) that name a cell infusion, with the Patient they are about.
+Read are Procedure (R4, 9.3) and MedicationAdministration (11.2) that name a cell infusion, with their Patient.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def fact_of(resource: Resource, patients: Mapping[str, Resource], reading: Readi
     name = _infusion_name(resource, reading.words)
     if name is None:
         return NothingToDo("it is no cell infusion")
-    status = resource.get("status")
+    status = _text(resource, "status")
     if status in NEVER_GIVEN:
         return InfusionCancelled(_patient(resource, patients, reading), None, order)
     if status not in GIVEN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workers.feed_settings import Hl7FeedSettings
+from workers.feeds.fhir_poll import ProgressFile
 from workers.feeds.hl7_messages import InfusionWords
 from workers.feeds.inbox import Inbox
 from workers.feeds.orders import KnownOrders
@@ -21,6 +22,10 @@ def open_inbox(settings: NodeSettings) -> Inbox:
 
 def open_orders(settings: NodeSettings) -> KnownOrders:
     return KnownOrders(feeds_folder(settings) / "orders.json")
+
+
+def fhir_progress(settings: NodeSettings) -> ProgressFile:
+    return ProgressFile(feeds_folder(settings) / "fhir.json")
 
 
 def words_of(settings: Hl7FeedSettings) -> InfusionWords:

@@ -25,8 +25,8 @@ def inbox(icansee: Icansee) -> Inbox:
 
 def test_status_counts_what_is_not_applied(icansee: Icansee, inbox: Inbox) -> None:
     answer = icansee("feeds", "status", "--json")
-    assert (answer.code, json.loads(answer.out)) == (0, {"waiting": 1, "failed": 1})
-    assert "failed     1" in icansee("feeds", "status").out
+    assert (answer.code, json.loads(answer.out)) == (0, {"waiting": 1, "failed": 1, "fhir_failed": 0})
+    assert "failed      1" in icansee("feeds", "status").out
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_failed(icansee: Icansee, inbox: Inbox, command: str, left: tuple[i
 
 
 def test_a_question_before_any_feed_ran_creates_nothing(icansee: Icansee) -> None:
-    assert json.loads(icansee("feeds", "status", "--json").out) == {"waiting": 0, "failed": 0}
+    assert json.loads(icansee("feeds", "status", "--json").out) == {"waiting": 0, "failed": 0, "fhir_failed": 0}
     assert icansee("feeds", "retry").code == 2
     assert not (icansee.folder / "state").exists()
 

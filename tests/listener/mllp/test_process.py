@@ -19,6 +19,7 @@ from listener.mllp import process
 from tests.fakes import FakePatientFacts
 from tests.listener import certificates
 from tests.listener.harness import eventually, settings_for
+from tests.workers.feeds.test_fhir_poll import Server, on_day
 from tests.workers.feeds.test_hl7_messages import PID, message
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings, parse
@@ -82,6 +83,18 @@ def test_what_waited_is_applied_at_the_next_start(tmp_path: Path) -> None:
     open_inbox(settings).take(ORDER)
     with running(settings, index):
         eventually(lambda: index.infusions)
+
+
+def test_a_fhir_server_is_polled(tmp_path: Path) -> None:
+    server = Server()
+    server.put(on_day(4), 1)
+    fhir = {"url": server.url, "codes": ["CART1"], "issuers": {"urn:oid:1.2.3": "HOSP"}, "every_s": 0.1}
+    settings, index = parse(settings_for(tmp_path) | {"feeds": {"fhir": fhir}}), FakePatientFacts()
+    with running(settings, index):
+        eventually(lambda: index.infusions)
+        server.put(on_day(5), 2)
+        eventually(lambda: len(index.infusions) == 2)
+    server.http.shutdown()
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -1,0 +1,232 @@
+"""Polls of a real HTTP server that answers like a FHIR server: pages, cursors, faults, and where the token goes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.fakes import FakePatientFacts
+from tests.workers.feeds.test_fhir_resources import PATIENTS, a_procedure, an_administration
+from triage.errors import Misconfigured, Transient
+from workers.config import parse
+from workers.feed_settings import FhirFeedSettings
+from workers.feeds import fhir_poll
+from workers.feeds.apply import Applier
+from workers.feeds.facts import PatientKey
+from workers.feeds.fhir_poll import FhirPoll, ProgressFile, open_client
+from workers.feeds.orders import KnownOrders
+
+DAY = date(2024, 3, 4)
+
+
+class Server:
+    """A FHIR server: searches by _lastUpdated, sorts, pages, and sends patients along when asked."""
+
+    def __init__(self) -> None:
+        self.resources: list[dict[str, Any]] = []
+        self.patients = {"Patient/7": PATIENTS["Patient/7"] | {"id": "7"}}
+        self.page, self.includes, self.sorts, self.status = 2, True, True, 200
+        self.next_base = ""
+        self.asked: list[str] = []
+        self.tokens: set[str | None] = set()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                server.tokens.add(self.headers["Authorization"])
+                status, body = server.answer(self.path)
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/fhir"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def put(self, resource: dict[str, Any], second: int) -> None:
+        """Store; the server's clock is at ``second``."""
+        self.resources = [one for one in self.resources if one.get("id") != resource.get("id")]
+        self.resources.append(resource | {"meta": {"lastUpdated": f"2024-03-05T10:00:{second:02d}Z"}})
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        if self.status != 200:
+            return self.status, b"{}"
+        parts = urlsplit(path)
+        name = parts.path.removeprefix("/fhir/")
+        if name.startswith("Patient/"):
+            return (200, json.dumps(self.patients[name]).encode()) if name in self.patients else (404, b"{}")
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        since = query.get("_lastUpdated", "ge").removeprefix("ge")
+        found = [r for r in self.resources if r["resourceType"] == name and r["meta"]["lastUpdated"] >= since]
+        found.sort(key=lambda one: str(one["meta"]["lastUpdated"]), reverse=not self.sorts)
+        at = int(query.get("page", 0))
+        page = found[at : at + self.page]
+        entries = page + (list(self.patients.values()) if self.includes else [])
+        bundle: dict[str, Any] = {"resourceType": "Bundle", "entry": [{"resource": one} for one in entries]}
+        if at + self.page < len(found):
+            base = self.next_base or self.url
+            url = f"{base}/{name}?page={at + self.page}" + (f"&_lastUpdated=ge{since}" if since else "")
+            bundle["link"] = [{"relation": "next", "url": url}]
+        return 200, json.dumps(bundle).encode()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.http.shutdown()
+
+
+class Site:
+    """A poll with its files in a folder; each one is a process of its own."""
+
+    def __init__(self, folder: Path, url: str, token: str | None = None) -> None:
+        self.folder, self.index = folder, FakePatientFacts()
+        if token is not None:
+            (folder / "token").write_text(token + "\n", encoding="utf-8")
+        self.settings = FhirFeedSettings(
+            url=url,
+            codes=("CART1",),
+            issuers={"urn:oid:1.2.3": "HOSP"},
+            token_file=folder / "token" if token is not None else None,
+        )
+
+    @property
+    def progress(self) -> ProgressFile:
+        return ProgressFile(self.folder / "feeds" / "fhir.json")
+
+    def poll(self) -> int:
+        apply = Applier(self.index, KnownOrders(self.folder / "feeds" / "orders.json"))
+        with open_client(self.settings) as client:
+            return FhirPoll(self.settings, apply, self.progress, client).poll()
+
+    @property
+    def days(self) -> set[date]:
+        return {day for _, day in self.index.infusions}
+
+
+def on_day(day: int, name: str | None = None, **changes: Any) -> dict[str, Any]:
+    return a_procedure(id=name or str(day), performedDateTime=f"2024-03-{day:02d}", **changes)
+
+
+@pytest.mark.parametrize("includes", [True, False])
+def test_infusions_of_both_kinds_reach_the_index(tmp_path: Path, server: Server, includes: bool) -> None:
+    server.includes = includes
+    server.put(on_day(4), 1)
+    server.put(an_administration(id="9", effectivePeriod={"start": "2024-03-05"}), 2)
+    site = Site(tmp_path, server.url, token="secret")
+    assert site.poll() == 2
+    assert set(site.index.infusions) == {(PatientKey("P7", "HOSP"), date(2024, 3, day)) for day in (4, 5)}
+    assert site.index.infusions[PatientKey("P7", "HOSP"), DAY].source == "FHIR Procedure"
+    assert server.tokens == {"Bearer secret"}
+
+
+def test_only_what_changed_is_applied_again(tmp_path: Path, server: Server) -> None:
+    site = Site(tmp_path, server.url)
+    for day in range(1, 6):
+        server.put(on_day(day), day)
+    assert [site.poll(), site.poll()] == [5, 0]
+    server.put(on_day(6), 5)  # in the same second as the newest one
+    server.put(on_day(7, "1"), 9)  # another day for the first one
+    server.put(on_day(2, status="entered-in-error"), 9)
+    assert site.poll() == 3
+    assert site.days == {date(2024, 3, day) for day in (3, 4, 5, 6, 7)}
+    assert site.poll() == 0
+
+
+def test_a_malformed_resource_costs_only_itself_until_it_is_corrected(tmp_path: Path, server: Server) -> None:
+    site = Site(tmp_path, server.url)
+    server.put(on_day(4, "bad", subject={"reference": "Patient/8"}), 1)
+    server.put(on_day(5), 2)
+    assert site.poll() == 1
+    assert list(site.progress.read().failed) == ["Procedure/bad"]
+    server.put(on_day(4, "bad"), 3)
+    assert site.poll() == 1
+    assert (site.days, site.progress.read().failed) == ({date(2024, 3, 4), date(2024, 3, 5)}, {})
+
+
+def test_an_error_that_was_entered_before_this_node_began_is_nothing(tmp_path: Path, server: Server) -> None:
+    server.put(on_day(4, status="entered-in-error"), 1)
+    site = Site(tmp_path, server.url)
+    assert site.poll() == 0
+    assert site.progress.read().failed == {}
+
+
+@pytest.mark.parametrize("status", [301, 401, 404, 500])
+def test_a_server_that_does_not_answer_loses_nothing(tmp_path: Path, server: Server, status: int) -> None:
+    site = Site(tmp_path, server.url)
+    server.put(on_day(4), 1)
+    server.status = status
+    with pytest.raises(Transient):
+        site.poll()
+    server.status = 200
+    assert site.poll() == 1
+
+
+def test_an_index_that_is_away_in_the_middle_loses_nothing(tmp_path: Path, server: Server) -> None:
+    for day in range(1, 6):
+        server.put(on_day(day), day)
+    site = Site(tmp_path, server.url)
+    site.index.faults = [Transient("index: away")]
+    with pytest.raises(Transient):
+        site.poll()
+    site.poll()
+    assert len(site.days) == 5
+
+
+@pytest.mark.parametrize(
+    ("sorts", "seen"), [pytest.param(True, 5, id="sorted: goes on"), pytest.param(False, 2, id="not sorted: does not")]
+)
+def test_pages_are_capped(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, sorts: bool, seen: int
+) -> None:
+    """A cursor that moved on after half of an unsorted answer would skip the other half for ever."""
+    monkeypatch.setattr(fhir_poll, "MOST_PAGES", 1)
+    server.sorts = sorts
+    for day in range(1, 6):
+        server.put(on_day(day), day)
+    site = Site(tmp_path, server.url)
+    for _ in range(5):
+        site.poll()
+    assert len(site.days) == seen
+    assert bool(site.progress.read().cursors.get("Procedure")) is sorts
+
+
+def test_the_token_goes_to_no_other_server(tmp_path: Path, server: Server) -> None:
+    other = Server()
+    server.next_base = other.url
+    for day in range(1, 6):
+        server.put(on_day(day), day)
+    with pytest.raises(Transient, match="another server"):
+        Site(tmp_path, server.url, token="secret").poll()
+    assert other.asked == []
+    other.http.shutdown()
+
+
+@pytest.mark.parametrize(
+    "fhir",
+    [
+        pytest.param({"url": "http://ehr.hospital/fhir"}, id="in clear beyond this machine"),
+        pytest.param({"url": "https://user:word@ehr.hospital/fhir"}, id="a password in the address"),
+        pytest.param({"url": "ehr.hospital"}, id="no address"),
+    ],
+)
+def test_settings_that_are_refused(fhir: dict[str, Any]) -> None:
+    with pytest.raises(Misconfigured, match=r"feeds\.fhir"):
+        parse({"feeds": {"fhir": fhir}})
+
+
+def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="token_file"):
+        open_client(FhirFeedSettings(url="https://ehr/fhir", token_file=tmp_path / "none"))

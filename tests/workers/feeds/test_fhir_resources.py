@@ -1,0 +1,200 @@
+"""FHIR resources in, facts out: a table of what is read, of what is none of our business, and of what is malformed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo, PatientKey
+from workers.feeds.fhir_resources import MalformedResourceError, Reading, fact_of, reference_of, relative
+from workers.feeds.hl7_messages import InfusionWords
+
+WORDS = InfusionWords(codes=("CART1",), words=("axicabtagene",))
+READING = Reading(WORDS, {"urn:oid:1.2.3": "HOSP"})
+DAY = date(2024, 3, 4)
+P7 = PatientKey("P7", "HOSP")
+PATIENTS = {
+    "Patient/7": {
+        "resourceType": "Patient",
+        "identifier": [{"system": "urn:other", "value": "X"}, {"system": "urn:oid:1.2.3", "value": "P7"}],
+    }
+}
+SUBJECT = {"reference": "Patient/7"}
+CODE = {"coding": [{"system": "urn:site", "code": "CART1", "display": "CAR-T"}]}
+
+
+def a_procedure(**changes: Any) -> dict[str, Any]:
+    found = {
+        "resourceType": "Procedure",
+        "id": "12",
+        "status": "completed",
+        "code": CODE,
+        "subject": SUBJECT,
+        "performedDateTime": "2024-03-04T09:30:00+01:00",
+    }
+    return {key: value for key, value in (found | changes).items() if value is not None}
+
+
+def an_administration(**changes: Any) -> dict[str, Any]:
+    found = {
+        "resourceType": "MedicationAdministration",
+        "id": "12",
+        "status": "completed",
+        "medicationCodeableConcept": {"text": "Axicabtagene ciloleucel"},
+        "subject": SUBJECT,
+        "effectivePeriod": {"start": "2024-03-04"},
+    }
+    return {key: value for key, value in (found | changes).items() if value is not None}
+
+
+GIVEN = InfusionReported(P7, DAY, "CAR-T", "Procedure/12")
+ADMINISTERED = InfusionReported(P7, DAY, "Axicabtagene ciloleucel", "MedicationAdministration/12")
+CONTAINED = {
+    "medicationCodeableConcept": None,
+    "medicationReference": {"reference": "#m"},
+    "contained": [{"resourceType": "Medication", "id": "m", "code": {"text": "Axicabtagene ciloleucel"}}],
+}
+OWN = {"identifier": {"system": "urn:oid:1.2.3", "value": "P7"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "fact"),
+    [
+        pytest.param(a_procedure(), GIVEN, id="by code"),
+        pytest.param(a_procedure(status="in-progress"), GIVEN, id="in progress"),
+        pytest.param(a_procedure(status="stopped"), GIVEN, id="stopped half-way: cells were given"),
+        pytest.param(
+            a_procedure(code={"text": "axicabtagene"}),
+            InfusionReported(P7, DAY, "axicabtagene", "Procedure/12"),
+            id="by word",
+        ),
+        pytest.param(
+            a_procedure(performedDateTime=None, performedPeriod={"start": "2024-03-04T23:59:00Z"}), GIVEN, id="a period"
+        ),
+        pytest.param(
+            a_procedure(subject={"reference": "https://ehr/fhir/Patient/7/_history/2"}),
+            GIVEN,
+            id="an absolute reference",
+        ),
+        pytest.param(a_procedure(subject=OWN), GIVEN, id="the identifier in the reference"),
+        pytest.param(
+            a_procedure(status="entered-in-error"), InfusionCancelled(P7, None, "Procedure/12"), id="entered in error"
+        ),
+        pytest.param(a_procedure(status="not-done"), InfusionCancelled(P7, None, "Procedure/12"), id="not done"),
+        pytest.param(an_administration(), ADMINISTERED, id="a medication"),
+        pytest.param(an_administration(**CONTAINED), ADMINISTERED, id="a contained medication"),
+        pytest.param(
+            an_administration(
+                medicationCodeableConcept=None, medicationReference={"display": "Axicabtagene ciloleucel"}
+            ),
+            ADMINISTERED,
+            id="a medication elsewhere, by its display",
+        ),
+    ],
+)
+def test_what_is_read(resource: dict[str, Any], fact: Fact) -> None:
+    assert fact_of(resource, PATIENTS, READING) == fact
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        pytest.param(a_procedure(code={"text": "appendectomy"}), id="noop: another procedure"),
+        pytest.param(a_procedure(code=None), id="no code"),
+        pytest.param(a_procedure(code={"text": "MRI brain post axicabtagene"}), id="imaging after an infusion"),
+        pytest.param(a_procedure(status="preparation"), id="not begun"),
+        pytest.param(a_procedure(status="on-hold"), id="on hold"),
+        pytest.param(a_procedure(status=None), id="no status"),
+        pytest.param(a_procedure(code={"text": "appendectomy"}, subject=None), id="another procedure of nobody"),
+    ],
+)
+def test_what_is_none_of_our_business(resource: dict[str, Any]) -> None:
+    assert isinstance(fact_of(resource, PATIENTS, READING), NothingToDo)
+
+
+@pytest.mark.parametrize(
+    ("resource", "where"),
+    [
+        pytest.param(a_procedure(id=None), "id", id="no id"),
+        pytest.param(a_procedure(id="../x"), "id", id="an id that is none"),
+        pytest.param(a_procedure(subject=None), "identifier", id="no patient"),
+        pytest.param(a_procedure(subject={"reference": "Patient/8"}), "identifier", id="a patient that is not there"),
+        pytest.param(a_procedure(subject="Patient/7"), "subject", id="a patient that is no reference"),
+        pytest.param(
+            a_procedure(subject={"identifier": {"system": "urn:other", "value": "P7"}}), "issuers", id="another system"
+        ),
+        pytest.param(a_procedure(performedDateTime=None), "performed", id="no date"),
+        pytest.param(a_procedure(performedDateTime="2024-03"), "performed", id="a month"),
+        pytest.param(a_procedure(performedDateTime="2024-02-30"), "calendar", id="a day that does not exist"),
+        pytest.param(a_procedure(performedDateTime=20240304), "performed", id="a number"),
+        pytest.param(a_procedure(code="CART1"), "code", id="a code that is text"),
+        pytest.param(a_procedure(code={"coding": [1]}), "coding", id="a coding that is a number"),
+        pytest.param(a_procedure(code={"coding": [{"code": 1}]}), "code", id="a code that is a number"),
+        pytest.param(an_administration(effectivePeriod=[]), "effectivePeriod", id="a period that is a list"),
+    ],
+)
+def test_what_is_malformed(resource: dict[str, Any], where: str) -> None:
+    with pytest.raises(MalformedResourceError, match=where) as error:
+        fact_of(resource, PATIENTS, READING)
+    assert "P7" not in str(error.value)
+
+
+MR_TYPE = {"coding": [{"code": "MR"}]}
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "key"),
+    [
+        pytest.param([{"value": "P7"}], PatientKey("P7"), id="the only one"),
+        pytest.param([{"value": "A"}, {"value": "P7", "type": MR_TYPE}], PatientKey("P7"), id="the record number"),
+        pytest.param([{"value": "A", "use": "old"}, {"value": "P7"}], PatientKey("P7"), id="not an old one"),
+        pytest.param([{"value": "A"}, {"value": "B"}], None, id="two of no known kind"),
+        pytest.param([], None, id="none"),
+    ],
+)
+def test_without_a_mapping_the_record_number_is_the_patient(
+    identifiers: list[dict[str, Any]], key: PatientKey | None
+) -> None:
+    patients = {"Patient/7": {"identifier": identifiers}}
+    if key is None:
+        with pytest.raises(MalformedResourceError):
+            fact_of(a_procedure(), patients, Reading(WORDS))
+    else:
+        found = fact_of(a_procedure(), patients, Reading(WORDS))
+        assert isinstance(found, InfusionReported)
+        assert found.patient == key
+
+
+def test_references() -> None:
+    assert reference_of(a_procedure()) == "Procedure/12"
+    assert relative("https://ehr/fhir/Patient/7") == relative("Patient/7/_history/3") == "Patient/7"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda one: (
+        st.lists(one)
+        | st.dictionaries(
+            st.sampled_from(["coding", "code", "text", "reference", "identifier", "value", "start", "id"]), one
+        )
+    ),
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            sorted({*a_procedure(), *an_administration(), "contained", "medicationReference", "performedPeriod"})
+        ),
+        JSON,
+    )
+)
+def test_nothing_else_comes_out_of_any_json(changes: dict[str, Any]) -> None:
+    for whole in (a_procedure, an_administration):
+        with suppress(MalformedResourceError):
+            fact_of(whole() | changes, PATIENTS, READING)

@@ -1,0 +1,266 @@
+"""A FHIR server in, the facts of what changed there since the last poll out. R4, JSON, read only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from triage.errors import Misconfigured, Transient
+from workers.feed_settings import FhirFeedSettings
+from workers.feeds.apply import UnknownOrderError
+from workers.feeds.facts import Fact, NothingToDo
+from workers.feeds.fhir_resources import (
+    KINDS,
+    MalformedResourceError,
+    Reading,
+    Resource,
+    fact_of,
+    reference_of,
+    relative,
+    subject_of,
+)
+from workers.feeds.hl7_messages import InfusionWords
+from workers.log import get_logger
+
+log = get_logger(__name__)
+
+TIMEOUT_S = 20.0
+PAGE_SIZE = 100
+MOST_PAGES = 200  # of one kind in one poll; the next poll goes on from there
+LONGEST_PAGE_BYTES = 32 << 20
+MOST_FAILED = 1000
+
+ApplyFacts = Callable[[tuple[Fact, ...], str], None]
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far one kind was read. since: lastUpdated of the newest one, empty at first; at: those of that time."""
+
+    since: str = ""
+    at: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FhirProgress:
+    """What the node remembers of a server. failed: reference -> why it could not be read."""
+
+    cursors: Mapping[str, Cursor] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+class ProgressFile:
+    """FhirProgress on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> FhirProgress:
+        try:
+            read = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return FhirProgress()
+        cursors = {kind: Cursor(one["since"], tuple(one["at"])) for kind, one in read["cursors"].items()}
+        return FhirProgress(cursors, read["failed"])
+
+    def write(self, progress: FhirProgress) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = self._path.with_suffix(".tmp")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(progress), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
+
+    def start_again(self) -> None:
+        """Read everything again at the next poll."""
+        self._path.unlink(missing_ok=True)
+
+
+class FhirPoll:
+    """One server. Each poll reads what changed since the one before, oldest first.
+
+    Args:
+        client: with the token of the server; it is only ever sent there.
+    """
+
+    def __init__(
+        self, settings: FhirFeedSettings, apply: ApplyFacts, progress: ProgressFile, client: httpx.Client
+    ) -> None:
+        self._base = f"{settings.url}".rstrip("/") + "/"
+        self._reading = Reading(InfusionWords(settings.codes, settings.words), settings.issuers)
+        self._apply, self._progress, self._client = apply, progress, client
+
+    def poll(self) -> int:
+        """ApplyFacts what changed; how many facts.
+
+        Raises:
+            Transient: the server or the index is away; the next poll begins where this one did.
+        """
+        return sum(self._poll(kind) for kind in KINDS)
+
+    def _poll(self, kind: str) -> int:
+        """One kind. What was read is noted when all is applied, or when the server sorts and the pages ran out."""
+        before = self._progress.read()
+        seen = before.cursors.get(kind, Cursor())
+        walk = _Walk(seen, dict(before.failed))
+        applied, complete = 0, False
+        for resources, patients, last in self._pages(kind, seen.since):
+            complete = last
+            for resource in resources:
+                reference, updated = _identity(resource, kind)
+                if updated and updated == seen.since and reference in seen.at:
+                    continue
+                walk.note(reference, updated)
+                applied += self._take(resource, reference, patients, walk.failed)
+        if not complete and not walk.sorted:
+            log.error("fhir.not_sorted", kind=kind, pages=MOST_PAGES)
+            return applied
+        now = FhirProgress({**before.cursors, kind: walk.cursor}, dict(list(walk.failed.items())[-MOST_FAILED:]))
+        if now != before and self._progress.read() == before:  # else somebody wants it all read again
+            self._progress.write(now)
+        return applied
+
+    def _take(self, resource: Resource, reference: str, patients: dict[str, Resource], failed: dict[str, str]) -> int:
+        """ApplyFacts one resource; one that cannot be read costs only itself."""
+        failed.pop(reference, None)
+        try:
+            subject = subject_of(resource)
+            if subject is not None and relative(subject) not in patients:
+                self._fetch_patient(relative(subject), patients)
+            fact = fact_of(resource, patients, self._reading)
+            if isinstance(fact, NothingToDo):
+                return 0
+            self._apply((fact,), f"FHIR {reference.split('/', maxsplit=1)[0]}")
+        except UnknownOrderError:  # it was entered in error before this node ever saw it
+            return 0
+        except MalformedResourceError as error:
+            log.warning("fhir.malformed", kind=reference.split("/", maxsplit=1)[0], reason=str(error))
+            failed[reference] = str(error)
+            return 0
+        return 1
+
+    def _fetch_patient(self, reference: str, patients: dict[str, Resource]) -> None:
+        """The server did not send the patient along."""
+        if not reference.startswith("Patient/"):
+            return
+        try:
+            patients[reference] = self._get(urljoin(self._base, reference))
+        except _NotThereError:
+            patients[reference] = {}
+
+    def _pages(self, kind: str, since: str) -> Iterator[tuple[Sequence[Resource], dict[str, Resource], bool]]:
+        """Resources, patients by reference, and whether this page is the last one."""
+        query = {"_sort": "_lastUpdated", "_count": str(PAGE_SIZE), "_include": f"{kind}:patient"}
+        if since:
+            query["_lastUpdated"] = f"ge{since}"
+        page: str | None = f"{urljoin(self._base, kind)}?{httpx.QueryParams(query)}"
+        for _ in range(MOST_PAGES):
+            if page is None:
+                return
+            bundle = self._get(page)
+            found = [one for entry in _objects(bundle, "entry") if isinstance(one := entry.get("resource"), dict)]
+            patients: dict[str, Resource] = {
+                f"Patient/{one.get('id')}": one for one in found if one.get("resourceType") == "Patient"
+            }
+            page = self._next(bundle)
+            yield [one for one in found if one.get("resourceType") == kind], patients, page is None
+
+    def _next(self, bundle: Resource) -> str | None:
+        links = [one for one in _objects(bundle, "link") if one.get("relation") == "next"]
+        if not links or not isinstance(links[0].get("url"), str):
+            return None
+        url = urljoin(self._base, str(links[0]["url"]))
+        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+            raise Transient("fhir: the next page is on another server; the token is not sent there")
+        return url
+
+    def _get(self, url: str) -> Resource:
+        try:
+            with self._client.stream("GET", url) as answer:
+                if answer.status_code in (404, 410):
+                    raise _NotThereError("fhir: the server does not have it")
+                if answer.status_code != 200:
+                    raise Transient(f"fhir: the server answers {answer.status_code}")
+                body = bytearray()
+                for part in answer.iter_bytes():
+                    body += part
+                    if len(body) > LONGEST_PAGE_BYTES:
+                        raise Transient(f"fhir: an answer of more than {LONGEST_PAGE_BYTES} bytes")
+            read = json.loads(body)
+        except httpx.HTTPError as error:
+            raise Transient(f"fhir: the server cannot be reached ({type(error).__name__})") from error
+        except (ValueError, RecursionError) as error:
+            raise Transient("fhir: the answer is no JSON") from error
+        if not isinstance(read, dict):
+            raise Transient("fhir: the answer is no resource")
+        return read
+
+
+class _NotThereError(Transient):
+    """404 or 410."""
+
+
+class _Walk:
+    """The pages of one kind: the newest resource among them, and whether they come oldest first."""
+
+    def __init__(self, seen: Cursor, failed: dict[str, str]) -> None:
+        self.cursor, self.failed, self.sorted = seen, failed, True
+        self._last = seen.since
+
+    def note(self, reference: str, updated: str) -> None:
+        if not updated:
+            return
+        self.sorted = self.sorted and (not self._last or _moment(updated) >= _moment(self._last))
+        self._last = updated
+        if not self.cursor.since or _moment(updated) > _moment(self.cursor.since):
+            self.cursor = Cursor(updated, (reference,))
+        elif updated == self.cursor.since:
+            self.cursor = replace(self.cursor, at=(*self.cursor.at, reference))
+
+
+def _objects(parent: Resource, key: str) -> list[dict[str, Any]]:
+    found = parent.get(key)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _moment(updated: str) -> datetime:
+    return datetime.fromisoformat(updated)
+
+
+def _identity(resource: Resource, kind: str) -> tuple[str, str]:
+    """Reference and lastUpdated; a resource without either is read at every poll."""
+    try:
+        reference = reference_of(resource)
+    except MalformedResourceError:
+        reference = f"{kind}/?"
+    meta = resource.get("meta")
+    updated = meta.get("lastUpdated") if isinstance(meta, dict) else None
+    try:
+        aware = isinstance(updated, str) and _moment(updated).tzinfo is not None
+    except ValueError:
+        aware = False
+    return reference, str(updated) if aware else ""
+
+
+def open_client(settings: FhirFeedSettings) -> httpx.Client:
+    """A client with the token of ``token_file``; no redirects, so that the token goes nowhere else.
+
+    Raises:
+        Misconfigured: the file cannot be read.
+    """
+    headers = {"Accept": "application/fhir+json"}
+    if settings.token_file is not None:
+        try:
+            headers["Authorization"] = f"Bearer {settings.token_file.read_text(encoding='utf-8').strip()}"
+        except OSError as error:
+            raise Misconfigured(f"feeds.fhir.token_file: cannot be read ({error.strerror})") from error
+    return httpx.Client(headers=headers, timeout=TIMEOUT_S, follow_redirects=False)

@@ -134,6 +134,10 @@ class StoreSettings(Section):
     # with less free space than this, delete the oldest such studies of any age, never those of the last day; null:
     # never
     clean_below_bytes: Annotated[int, Field(ge=0)] | None = None
+    # whether the group of the node's account may read its files; otherwise nobody but the account itself
+    group_readable: bool = False
+    # most bytes of objects that came with other content under a known UID; more are refused (0xA700)
+    max_conflict_bytes: Annotated[int, Field(ge=0)] = 10 << 30
     # also delete studies that a sender knows to be safe here by storage commitment
     delete_committed: bool = False
 

@@ -22,6 +22,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from listener.associations import admission, contexts, identities
 from listener.associations import places as limits
 from listener.associations.admission import Address
+from listener.associations.refusals import RefusalLog
 from listener.meters import Meter
 from listener.receiving.reception import Tally
 from listener.services.service import Services
@@ -92,6 +93,7 @@ class Receiver:
         auditor: Auditor | None = None,
     ) -> None:
         silence_library()
+        self._refusals = RefusalLog()
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
         self._services = services.classes | {contexts.VERIFICATION}
@@ -150,7 +152,7 @@ class Receiver:
         for entry in ended:
             if entry.place is not None:
                 os.close(entry.place)
-            _log_end(entry)
+            _log_end(entry, self._refusals)
             self._audit_end(entry)
             self._on_end(entry)
 
@@ -318,11 +320,11 @@ def _stop_reading(association: Any) -> None:
             socket.socket.shutdown(connection, socket.SHUT_RD)
 
 
-def _log_end(entry: OpenAssociation) -> None:
+def _log_end(entry: OpenAssociation, refusals: RefusalLog) -> None:
     association = entry.association
     facts = {"address": str(entry.address), "calling_ae": entry.calling_ae}
     if entry.refusal:
-        log.warning("association.refused", reason=entry.refusal, **facts)
+        refusals.refused(facts["address"], entry.refusal, calling_ae=entry.calling_ae)
         return
     outcome = "released" if association.is_released else "aborted" if association.is_aborted else "broken off"
     log.info(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from listener.commands.common import ConfigOption, load_settings
+from listener.node.private import keep_private
 from listener.node.running import announce, ready_file, withdraw
 from listener.node.signals import end_with_parent, stop_on_signals
 from workers import log
@@ -22,6 +23,7 @@ ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written 
 def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: ParentOption = None) -> None:
     """Run the whole node in the foreground: broker (unless queue.url names one), listener, worker, beat, web."""
     settings = load_settings(config)
+    keep_private(settings)
     log.configure(settings.log, process="serve")
     if parent is not None:
         end_with_parent(parent)
@@ -34,6 +36,7 @@ def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: Parent
 def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Receive DICOM objects (C-STORE, C-ECHO)."""
     settings = load_settings(config)
+    keep_private(settings)
     from listener.door import program as door
 
     door.become(settings.node(), parent)
@@ -91,6 +94,7 @@ def web(config: ConfigOption = None, parent: ParentOption = None) -> None:
 def begin(config: Path | None, name: str, parent: int | None) -> Settings:
     """The settings of a process of the node, with its log configured."""
     settings = load_settings(config)
+    keep_private(settings)
     log.configure(settings.log, process=name)
     if parent is not None:
         end_with_parent(parent)

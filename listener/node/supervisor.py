@@ -4,18 +4,16 @@ stops all of them."""
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from listener.node.private import only_one
 from listener.node.running import announce, forget, read_ready, ready_file, withdraw
 from triage.errors import Misconfigured, Transient
 from workers.backoff import Backoff
@@ -159,7 +157,7 @@ class Supervisor:
             Misconfigured: another node runs on this state folder, or a process refused its settings at the start.
             Transient: the embedded broker does not start.
         """
-        with _only_one(self._settings.store.state_dir):
+        with only_one(self._settings.store.state_dir, "serve"):
             try:
                 if self._broker is not None:
                     self._broker.start()
@@ -237,22 +235,6 @@ class Supervisor:
         if self._broker is not None:
             self._broker.stop()
         log.info("node.stopped")
-
-
-@contextmanager
-def _only_one(state_dir: Path) -> Iterator[None]:
-    """A lock that dies with its holder: no stale lock after a crash."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        file = (state_dir / "serve.lock").open("w")
-    except OSError as error:
-        raise Misconfigured(f"store.state_dir: {state_dir} cannot be used ({error.strerror})") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Misconfigured(f"store.state_dir: another `icansee serve` runs on {state_dir.absolute()}") from error
-        yield
 
 
 def _copy_lines(source: IO[bytes], prefix: bytes) -> None:

@@ -29,7 +29,7 @@ from typing import Self
 
 from triage.errors import Misconfigured, Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND, CLASS_DIFFERS, DOES_NOT_MATCH, OUT_OF_RESOURCES, SUCCESS
-from workers.files import disk, part10
+from workers.files import disk, part10, quota
 from workers.files.dataset_head import WINDOW_BYTES, Uids, Values
 from workers.files.disk import Chunk
 from workers.files.index_rows import identified
@@ -68,6 +68,7 @@ def open_files(settings: NodeSettings, *, durable: bool = True) -> FileStore:
         settings.store.files_dir,
         min_free_bytes=settings.store.min_free_bytes,
         max_object_bytes=settings.listener.max_object_bytes,
+        max_conflict_bytes=settings.store.max_conflict_bytes,
         durable=durable,
         sync_folders=True if settings.store.shared_dir is not None else None,
     )
@@ -80,6 +81,7 @@ class FileStore:
         state_dir: the node's state folder; created when missing.
         min_free_bytes: nothing is accepted while less than this is free on the disk.
         max_object_bytes: largest data set accepted.
+        max_conflict_bytes: quota of the conflicts folder; None: no quota.
         durable: False leaves out every fsync (for measurements: a power cut then loses acknowledged objects).
         sync_folders: content is flushed before it gets its name, and names have a flush of their own; None: unless the
             file system is known to need neither. True where several hosts share the folder.
@@ -92,6 +94,7 @@ class FileStore:
         *,
         min_free_bytes: int = 0,
         max_object_bytes: int = 4 << 30,
+        max_conflict_bytes: int | None = None,
         durable: bool = True,
         sync_folders: bool | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -103,6 +106,7 @@ class FileStore:
         self.now = now
         self._durable = durable
         self._min_free_bytes = min_free_bytes
+        self.max_conflict_bytes = max_conflict_bytes
         self._names = map(f".{os.getpid()}.{secrets.token_hex(4)}.{{}}.part".format, itertools.count())
         for folder in (self.conflicts, *(self.root / name for name in folders())):
             folder.mkdir(parents=True, exist_ok=True)
@@ -325,6 +329,8 @@ class Spool:
                 return Outcome.SAME, self._final
         # the name holds the digest: what it may replace is equal
         aside = f"{self._store.conflicts}/{self._announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
+        if not os.path.lexists(aside):
+            quota.check(self._store.conflicts, os.fstat(self._fd).st_size, most=self._store.max_conflict_bytes)
         return self._take_over(aside, Outcome.CONFLICT)
 
     @contextlib.contextmanager

@@ -14,11 +14,15 @@ import numpy as np
 from triage.errors import NotAssessable
 from triage.model import SequenceKind
 from workers.arrival.completeness import SeriesFacts, gap_free
-from workers.log import get_logger, study_hash
+from workers.log import get_logger, study_hash, uid_hash
 from workers.ports import InstanceFiles, InstanceRow, StudyIndex, StudyRow
+from workers.reading.child import LimitExceeded
 
 log = get_logger(__name__)
 
+# After this many objects of a study that exceed the limits of reading, no header of it is read while it arrives: the
+# quiet period hands it over.
+STRIKES = 2
 # A multi-frame object holds its whole series, so its coverage is not in question before it is read.
 WHOLE_SERIES_MM = float("inf")
 
@@ -31,6 +35,7 @@ class _Known:
     positions_mm: dict[str, float | None] = field(default_factory=dict)
     as_of: tuple[int, datetime] | None = None
     facts: list[SeriesFacts] = field(default_factory=list)
+    strikes: int = 0
 
 
 class SeriesProbe:
@@ -67,7 +72,7 @@ class SeriesProbe:
     def _series(self, known: _Known, series_instance_uid: str, rows: Sequence[InstanceRow]) -> SeriesFacts:
         kind = known.kinds.get(series_instance_uid)
         if kind is None:
-            kind = known.kinds[series_instance_uid] = self._identify(rows[0])
+            kind = known.kinds[series_instance_uid] = self._identify(known, rows[0])
         even, coverage = self._geometry(known, rows) if kind is SequenceKind.FLAIR else (None, None)
         announced = {row.images_in_acquisition for row in rows}
         expected = announced.pop() if len(announced) == 1 else None
@@ -83,13 +88,17 @@ class SeriesProbe:
             coverage_mm=coverage,
         )
 
-    def _identify(self, row: InstanceRow) -> SequenceKind:
+    def _identify(self, known: _Known, row: InstanceRow) -> SequenceKind:
+        if known.strikes >= STRIKES:
+            return SequenceKind.UNKNOWN
         try:
             return self._kind_of(self._files.path(row))
+        except LimitExceeded as error:
+            _strike(known, row, error)
         except Exception as error:  # the library decodes as it goes: a header can raise anything
             # the quiet period will hand the study over; the reader then says what is wrong with it
             log.warning("series.not_identified", study=study_hash(row.study_instance_uid), error=type(error).__name__)
-            return SequenceKind.UNKNOWN
+        return SequenceKind.UNKNOWN
 
     def _geometry(self, known: _Known, rows: Sequence[InstanceRow]) -> tuple[bool | None, float | None]:
         if any(row.frame_count > 1 for row in rows):
@@ -102,8 +111,23 @@ class SeriesProbe:
 
     def _position(self, known: _Known, row: InstanceRow) -> float | None:
         if row.sop_instance_uid not in known.positions_mm:
-            known.positions_mm[row.sop_instance_uid] = self._position_of(self._files.path(row))
+            known.positions_mm[row.sop_instance_uid] = self._measure(known, row)
         return known.positions_mm[row.sop_instance_uid]
+
+    def _measure(self, known: _Known, row: InstanceRow) -> float | None:
+        if known.strikes >= STRIKES:
+            return None
+        try:
+            return self._position_of(self._files.path(row))
+        except LimitExceeded as error:
+            _strike(known, row, error)
+            return None
+
+
+def _strike(known: _Known, row: InstanceRow, error: LimitExceeded) -> None:
+    known.strikes += 1
+    study, instance = study_hash(row.study_instance_uid), uid_hash(row.sop_instance_uid)
+    log.warning("object.exceeds_limits", study=study, instance=instance, reason=str(error), strikes=known.strikes)
 
 
 def slice_position_mm(path: Path) -> float | None:

@@ -69,16 +69,16 @@ class Pass:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """The whole beat process: open everything (waiting for what is away), then loop."""
-    from workers.arrival.probe import series_kind, slice_position_mm
+    from workers.arrival.header_process import HeaderProcess
     from workers.container import SystemClock, node_index
     from workers.files.store import open_files
     from workers.queue.app import CeleryBell, make_app
 
-    url = broker.broker_url(settings)
+    url, headers = broker.broker_url(settings), HeaderProcess()
     index = _patiently(lambda: node_index(settings), stop)
     if index is None:
         return
-    probe = SeriesProbe(index, open_files(settings), kind_of=series_kind, position_of=slice_position_mm)
+    probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), SystemClock(), settings.queue.sweep_every_s
     sweeper = Sweeper(index, bell, clock, probe, settings.arrival)
     ringer = DueRinger(index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url))
@@ -87,7 +87,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     alive = settings.store.state_dir.absolute() / "run" / "beat.alive"
     alive.parent.mkdir(parents=True, exist_ok=True)
     alive.unlink(missing_ok=True)  # of an earlier one, which may have ended long ago
-    loop(sweeper, ringer, stop, sweep_every_s=sweep_every_s, on_arrivals=alive.touch)
+    headers.start()
+    try:
+        loop(sweeper, ringer, stop, sweep_every_s=sweep_every_s, on_arrivals=alive.touch)
+    finally:
+        headers.close()
 
 
 def _patiently(open_it: Callable[[], StudyIndex], stop: threading.Event) -> StudyIndex | None:

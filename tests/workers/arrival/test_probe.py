@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.builders_dicom import a_series
+from tests.fake_index import InMemoryIndex
+from tests.fakes import FakeClock, FakeFiles, an_instance
 from triage.model import SequenceKind
-from workers.arrival.probe import series_kind, slice_position_mm
+from workers.arrival.probe import SeriesProbe, series_kind, slice_position_mm
+from workers.reading.child import LimitExceeded
 
 POSITION = b"\x20\x00\x32\x00DS"
 
@@ -39,3 +42,23 @@ def test_one_header(
     place = slice_position_mm(paths[3])
     assert place == (None if place_mm is None else pytest.approx(first + place_mm))
     assert series_kind(paths[3]) is kind
+
+
+def test_after_two_objects_beyond_the_limits_no_header_of_the_study_is_read() -> None:
+    index, asked = InMemoryIndex(), list[Path]()
+
+    def never_in_time(path: Path) -> SequenceKind:
+        asked.append(path)
+        raise LimitExceeded("no answer within 2 s")
+
+    index.record_instances(
+        [an_instance("1.2.3", n, received_at=FakeClock().now(), series_instance_uid=f"1.2.3.{n}") for n in range(1, 9)]
+    )
+    index.record_instances([an_instance("4.5.6", 1, received_at=FakeClock().now())])
+    probe = SeriesProbe(index, FakeFiles(), kind_of=never_in_time, position_of=lambda _: None)
+    rows = {row.study_instance_uid: row for row in index.receiving()}
+    facts = probe.facts(rows["1.2.3"])
+    assert (len(facts), {one.kind for one in facts}) == (8, {SequenceKind.UNKNOWN})
+    assert len(asked) == 2
+    probe.facts(rows["4.5.6"])
+    assert len(asked) == 3, "another study is looked at"

@@ -9,6 +9,7 @@ declare -A package_of=(
     [/usr/bin/redis-server]=redis-server
     [/usr/bin/dciodvfy]=dicom3tools
     ["/usr/bin/openssl"]=openssl
+    ["/usr/bin/npm"]=npm
     ["/usr/bin/pgrep"]=procps
     ["/*bin/ip"]=iproute2
     ["/usr/lib/postgresql/*/bin/pg_ctl"]=postgresql

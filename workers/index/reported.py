@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage.errors import Transient
 from triage.infusions import Infusion
 from workers.feeds.facts import PatientKey
 from workers.ports import StudyIndex
+
+
+class CannotApplyError(Exception):
+    """The index has no such operation: the message is set aside, and a human does what it says."""
 
 
 class ReportedFacts:
@@ -20,10 +23,10 @@ class ReportedFacts:
         self._index.set_infusion_date(patient.patient_id, infusion.day)
 
     def remove_infusion(self, patient: PatientKey, day: date) -> None:  # noqa: ARG002 - a port
-        raise Transient("the index cannot remove an infusion yet; the message waits")
+        raise CannotApplyError("removing an infusion")
 
     def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:  # noqa: ARG002 - a port
-        raise Transient("the index cannot merge patients yet; the message waits")
+        raise CannotApplyError("merging patients")
 
     def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None:
         """The index takes identities from images; an update without a merge changes nothing."""

@@ -77,7 +77,7 @@ def make_app(url: str, settings: Settings) -> Celery:
 def make_worker_app(url: str, settings: Settings, open_deps: Callable[[], Deps]) -> Celery:
     """The app with the tasks. ``open_deps`` is called once per pool child, after the fork."""
     app = make_app(url, settings)
-    tasks.register(app, open_deps)
+    tasks.register(app, open_deps, memory_bytes=settings.queue.worker_memory_bytes)
     return app
 
 

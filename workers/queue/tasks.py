@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task, signals
@@ -42,7 +45,11 @@ def owner_of(task_id: str) -> str:
     return f"{socket.gethostname()}:{task_id}"
 
 
-def register(app: Celery, open_deps: Callable[[], Deps]) -> None:
+def register(app: Celery, open_deps: Callable[[], Deps], *, memory_bytes: int | None = None) -> None:
+    """
+    Args:
+        memory_bytes: what a pool child may take; None: no limit.
+    """
     deps = DepsOfProcess(open_deps)
 
     class StudyTask(Task):  # type: ignore[misc] # celery has no types
@@ -66,10 +73,21 @@ def register(app: Celery, open_deps: Callable[[], Deps]) -> None:
     @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def warm_up(**_kwargs: Any) -> None:
         """Load the heavy libraries and the atlas before the first study comes, not while it waits."""
+        limit_memory(memory_bytes)
         try:
             deps().engine.warm_up()
         except Exception:
             log.exception("worker.warm_up_failed")
+
+
+def limit_memory(memory_bytes: int | None) -> None:
+    """Bound what this process may allocate: one study must not take the memory of the machine. When the machine has
+    none left, the kernel ends this process first, not the listener."""
+    if memory_bytes is not None:
+        # not the address space: libraries and thread stacks reserve more of it than they use
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _record_loss(study_instance_uid: str, deps: DepsOfProcess, task_id: str, reason: str) -> None:

@@ -28,7 +28,7 @@ from workers.ports import (
     StudyRow,
     StudyState,
 )
-from workers.studies import refusals
+from workers.studies import quarantine, refusals
 from workers.studies.baselines import Comparison, compare_with, context_of, previous_document, reopen_followups
 from workers.studies.deps import Deps
 from workers.studies.identity import study_of
@@ -93,10 +93,15 @@ def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -
     claim = Claim(study_instance_uid, row.revision, owner, row.lease_until, row.attempts)
     with bind(study=study_hash(study_instance_uid), task=owner):
         log.error("study.task_lost", reason=reason, attempt=row.attempts)
-        if row.attempts >= deps.settings.queue.max_attempts:
-            _give_up(claim, row, deps, tried=row.attempts, reason=reason)
-        else:
-            deps.index.fail(claim, reason=reason, retry_at=_retry_at(claim, deps), now=deps.clock.now())
+        _limit_exceeded(claim, row, deps, reason)
+
+
+def _limit_exceeded(claim: Claim, row: StudyRow, deps: Deps, reason: str) -> Result:
+    """One more attempt after the first time, quarantine after the second: the same images do the same again."""
+    strikes = quarantine.strikes_of(row.failure) + 1
+    if strikes >= quarantine.STRIKES or claim.attempt >= deps.settings.queue.max_attempts:
+        return _give_up(claim, row, deps, tried=claim.attempt, reason=reason, code=quarantine.CODE)
+    return _try_again(claim, deps, quarantine.failure(strikes, reason))
 
 
 def attempts_used_up(claim: Claim, last_failure: str | None, most: int) -> bool:
@@ -136,7 +141,7 @@ def _leased(row: StudyRow, deps: Deps) -> bool:
     return row.lease_until is not None and row.lease_until > deps.clock.now()
 
 
-def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:
+def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR0911 - a table of endings
     """Run the assessment; every way it can end has a row here."""
     try:
         return _assess(lease, row, deps)
@@ -145,7 +150,10 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         return Result.LEASE_LOST
     except NotAssessable as refusal:
         return _store_refusal(lease, row, deps, refusal)
-    except (Transient, OSError, MemoryError) as error:
+    except MemoryError:
+        # the process has its own limit, queue.worker_memory_bytes
+        return _limit_exceeded(lease.claim, row, deps, "more memory than an assessment may take")
+    except (Transient, OSError) as error:
         reason = f"{_transient_prefix(lease.claim.attempt)} {brief(error)}"
         return _try_again(lease.claim, deps, reason)
     except Exception as error:
@@ -310,20 +318,24 @@ def _retry_at(claim: Claim, deps: Deps) -> datetime:
     return deps.clock.now() + timedelta(seconds=delay_s)
 
 
-def _give_up(claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str) -> Result:
-    """Attempts used up: a visible ``processing_failed``, then FAILED for a human. A first look of this very revision
-    stays on top:
-    it was measured, and nothing learnt since says otherwise."""
+def _give_up(
+    claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str, code: str = "processing_failed"
+) -> Result:
+    """Attempts used up: a visible ``processing_failed`` or ``quarantined``, then FAILED for a human.
+
+    A first look of this very revision stays on top: it was measured, and nothing learnt since says otherwise.
+    """
     log.error("study.failed", reason=reason, attempts=tried)
     now = deps.clock.now()
     if not any(version["revision"] == claim.revision for version in deps.index.assessments(row.study_instance_uid)):
         from triage.report.document import to_document
 
         message = f"the program could not process this study in {tried} attempts: {reason}"
-        outcome = _refused(row, deps, "processing_failed", message)
+        outcome = _refused(row, deps, code, message)
         assessment = _over_time(outcome.assessment, claim.study_instance_uid, deps)
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=to_document(assessment), now=now)
-    deps.index.fail(claim, reason=reason, retry_at=None, now=now)
+    failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
+    deps.index.fail(claim, reason=failure, retry_at=None, now=now)
     return Result.FAILED
 
 

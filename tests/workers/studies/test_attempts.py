@@ -147,19 +147,57 @@ class TestTaskLost:
         task_lost(STUDY, node.deps, owner="w1", reason="time limit")
         row = node.index.study(STUDY)
         assert row is not None
-        assert (row.state, row.lease_until, row.failure) == (StudyState.READY, None, "time limit")
+        assert (row.state, row.lease_until, row.failure) == (
+            StudyState.READY,
+            None,
+            "limit exceeded (1 of 2): time limit",
+        )
         node.clock.advance(10)
         assert node.ring() is Result.DECIDED
 
-    def test_last_attempt_fails_visibly(self, tmp_path: Path) -> None:
+    def test_after_the_second_time_the_study_is_quarantined(self, tmp_path: Path) -> None:
         node = Node(tmp_path, some_images(STUDY))
-        for _ in range(4):
+        for _ in range(2):
             node.index.claim(STUDY, owner="w1", now=node.clock.now(), lease_s=30)
-            task_lost(STUDY, node.deps, owner="w1", reason="time limit")
+            task_lost(STUDY, node.deps, owner="w1", reason="no result within 600 s")
             node.clock.advance(300)
-        row = node.index.study(STUDY)
+        row, document = node.index.study(STUDY), node.index.assessment(STUDY)
         assert row is not None
+        assert document is not None
         assert (row.state, row.category) == (StudyState.FAILED, "not_assessable")
+        assert row.failure == "quarantined: no result within 600 s"
+        assert document["decision"]["reasons"][0].startswith("quarantined: ")
+        assert node.ring() is Result.NOTHING_TO_DO, "not tried again by itself"
+
+    def test_a_replay_ends_the_quarantine(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        for _ in range(2):
+            node.index.claim(STUDY, owner="w1", now=node.clock.now(), lease_s=30)
+            task_lost(STUDY, node.deps, owner="w1", reason="no result within 600 s")
+            node.clock.advance(300)
+        assert node.index.requeue(STUDY, now=node.clock.now())
+        assert node.ring() is Result.DECIDED
+
+    def test_memory_is_a_limit_as_well(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.reader.faults = [MemoryError(), MemoryError()]
+        assert node.ring() is Result.RETRY
+        node.clock.advance(300)
+        assert node.ring() is Result.FAILED
+        document = node.index.assessment(STUDY)
+        assert document is not None
+        assert document["decision"]["reasons"] == [
+            "quarantined: the program could not process this study in 2 attempts: "
+            "more memory than an assessment may take"
+        ]
+
+    def test_a_worker_killed_from_outside_between_two_limits_does_not_count(self, tmp_path: Path) -> None:
+        node = Node(tmp_path, some_images(STUDY))
+        node.index.claim(STUDY, owner="w1", now=node.clock.now(), lease_s=30)
+        task_lost(STUDY, node.deps, owner="w1", reason="no result within 600 s")
+        node.clock.advance(300)
+        abandon(node, 3)
+        assert node.ring() is Result.DECIDED
 
     def test_noop_when_another_worker_has_the_study(self, tmp_path: Path) -> None:
         node = Node(tmp_path, some_images(STUDY))

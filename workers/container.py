@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from workers.arrival.order_texts import OrderTexts
 from workers.config import Settings
 from workers.feeds.apply import PatientFacts
 from workers.outputs.results import ResultFolder
@@ -80,4 +81,13 @@ def open_deps(
         ),
         results=open_results(settings),
         prepare_later=prepare_later,
+        order_hint=_order_texts(settings),
     )
+
+
+def _order_texts(settings: Settings) -> OrderTexts | None:
+    if settings.feeds.worklist is None:
+        return None
+    from workers.audit.spool import auditor_of
+
+    return OrderTexts(settings.feeds.worklist, settings.listener.ae_title, auditor=auditor_of(settings))

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from workers.sections import Port, Positive, Section, TlsSettings, networks_in
+from workers.sections import DicomTarget, Port, Positive, Section, TlsSettings, networks_in
 
 # the CD19 products that are licensed; a site adds its own trial products
 CD19_PRODUCTS = ("tisagenlecleucel", "axicabtagene", "brexucabtagene", "lisocabtagene", "obecabtagene")
@@ -72,6 +72,10 @@ class FeedsSettings(Section):
     hl7: Hl7FeedSettings = Hl7FeedSettings()
     # a FHIR R4 server that is asked again and again for infusions: Procedure and MedicationAdministration
     fhir: FhirFeedSettings = FhirFeedSettings()
+
+    # modality worklist that is asked (C-FIND) for the order of a study, {ae_title: RIS, host: 10.1.2.3, port: 104}; a
+    # text such as "day 9 post CAR-T" is shown as a hint and never used as a date; null: none
+    worklist: DicomTarget | None = None
 
     @property
     def wanted(self) -> bool:

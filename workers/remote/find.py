@@ -10,7 +10,7 @@ from workers.dicom_status import PENDING
 from workers.log import get_logger
 from workers.remote import tls
 from workers.remote.reactor import reactor_paused
-from workers.settings import PacsQuerySettings
+from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -25,13 +25,19 @@ Find = Callable[["Dataset"], Iterable["Dataset"]]
 
 
 @contextmanager
-def connected(settings: PacsQuerySettings, own_ae: str) -> Iterator[Find | None]:
-    """A function that asks on one association; None when the PACS is away."""
+def connected(
+    settings: DicomTarget, own_ae: str, *, model: str = STUDY_ROOT_FIND, timeout_s: float = TIMEOUT_S
+) -> Iterator[Find | None]:
+    """A function that asks on one association; None when the other side is away.
+
+    Args:
+        model: SOP class of the queries.
+    """
     from pynetdicom import AE
 
     ae = AE(ae_title=own_ae)
-    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = TIMEOUT_S
-    ae.add_requested_context(STUDY_ROOT_FIND)
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
+    ae.add_requested_context(model)
     secured = None if settings.tls is None else (tls.client_context(settings.tls), settings.host)
     association = ae.associate(settings.host, settings.port, ae_title=settings.ae_title, tls_args=secured)
     if not association.is_established:
@@ -41,7 +47,7 @@ def connected(settings: PacsQuerySettings, own_ae: str) -> Iterator[Find | None]
 
     def find(keys: Dataset) -> Sequence[Dataset]:
         found: list[Dataset] = []
-        for status, answer in association.send_c_find(keys, STUDY_ROOT_FIND):
+        for status, answer in association.send_c_find(keys, model):
             if getattr(status, "Status", None) not in PENDING or answer is None or len(found) >= MOST_ANSWERS:
                 break
             found.append(answer)
@@ -53,3 +59,10 @@ def connected(settings: PacsQuerySettings, own_ae: str) -> Iterator[Find | None]
     finally:
         if association.is_established:
             association.release()
+
+
+def encoded(keys: Dataset) -> bytes:
+    """The query as an audit message quotes it."""
+    from pynetdicom.dsutils import encode
+
+    return encode(keys, is_implicit_vr=True, is_little_endian=True) or b""

@@ -185,6 +185,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     comparison = comparison or compare_with(images.study, row, deps)
     lease.check()
     outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
+    outcome = _with_order_hint(outcome, row, comparison, deps)
     _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, deps)
     result = _finish(lease, deps)
     _afterwards(row, images, comparison, deps)
@@ -251,6 +252,15 @@ def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessmen
     uid = assessment.study.study_instance_uid
     text = announcements.sentence(index.study_counts([uid]).get(uid, announcements.StudyCount()))
     return assessment if text is None else dataclasses.replace(assessment, notices=(*assessment.notices, text))
+
+
+def _with_order_hint(outcome: Assessed, row: StudyRow, comparison: Comparison, deps: Deps) -> Assessed:
+    """The same outcome, with what the order hints about an infusion among its notices."""
+    text = None if deps.order_hint is None else deps.order_hint(row, comparison.infusion_date)
+    if text is None:
+        return outcome
+    assessment = dataclasses.replace(outcome.assessment, notices=(*outcome.assessment.notices, text))
+    return dataclasses.replace(outcome, assessment=assessment)
 
 
 def _over_time(assessment: Assessment, study_instance_uid: str, deps: Deps) -> Assessment:

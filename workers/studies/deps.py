@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from workers.config import Settings
@@ -15,6 +16,7 @@ from workers.ports import (
     Reader,
     ResultFiles,
     StudyIndex,
+    StudyRow,
 )
 from workers.studies.shelf import BaselineShelf
 
@@ -37,3 +39,5 @@ class Deps:
     results: ResultFiles
     prepare_later: Callable[[str], None] | None = None
     """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
+    order_hint: Callable[[StudyRow, date | None], str | None] | None = None
+    """What the order of a study hints about an infusion beyond the known one, as a sentence; None: nobody is asked."""

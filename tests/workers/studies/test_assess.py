@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_missing_images_are_said_in_the_document(tmp_path: Path, announced: int,
     document = node.index.assessment(STUDY)
     assert document is not None
     assert document["notices"] == notices
+
+
+@pytest.mark.parametrize(
+    ("said", "notices"),
+    [pytest.param("the order says so", ["the order says so"], id="a hint"), pytest.param(None, [], id="noop: no hint")],
+)
+def test_what_the_order_says_is_a_notice_and_no_date(tmp_path: Path, said: str | None, notices: list[str]) -> None:
+    node = Node(tmp_path, some_images(STUDY))
+    node.deps = replace(node.deps, order_hint=lambda _row, _infusion: said)
+    assert node.ring() is Result.DECIDED
+    document = node.index.assessment(STUDY)
+    assert document is not None
+    assert (document["notices"], document["study"]["days_after_infusion"]) == (notices, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""A study in, what its order hints about an infusion out: asked by C-FIND of a modality worklist (PS3.4 Annex K)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from workers.audit.messages import RemoteNode
+from workers.audit.spool import Auditor, NoAudit
+from workers.feeds.order_hint import hint_in, sentence
+from workers.log import brief, get_logger, study_hash
+from workers.ports import StudyRow
+from workers.remote.find import connected, encoded
+from workers.sections import DicomTarget
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+log = get_logger(__name__)
+
+WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
+TIMEOUT_S = 3.0  # a decision waits for it
+PAUSE_S = 60.0  # after a worklist that did not answer
+TEXTS = (
+    "ReasonForTheRequestedProcedure",
+    "RequestedProcedureDescription",
+    "RequestedProcedureComments",
+    "ReasonForTheImagingServiceRequest",
+    "ImagingServiceRequestComments",
+    "AdditionalPatientHistory",
+)
+STEP_TEXTS = ("ScheduledProcedureStepDescription", "CommentsOnTheScheduledProcedureStep")
+
+
+class OrderTexts:
+    """One worklist. A worklist that is away costs one timeout in a minute and no decision."""
+
+    def __init__(
+        self,
+        settings: DicomTarget,
+        own_ae: str,
+        *,
+        auditor: Auditor | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._own_ae, self._now_s = settings, own_ae, now_s
+        self._auditor = auditor or NoAudit()
+        self._again_s = float("-inf")
+
+    def __call__(self, row: StudyRow, infusion: date | None) -> str | None:
+        """The sentence for the notices; None: the order says nothing that is not known."""
+        if self._now_s() < self._again_s or not (row.accession_number or row.patient_id):
+            return None
+        try:
+            answers = self._ask(row)
+        except Exception as error:  # a hint is never worth a decision
+            log.warning("worklist.not_asked", study=study_hash(row.study_instance_uid), error=brief(error))
+            answers = None
+        if answers is None:
+            self._again_s = self._now_s() + PAUSE_S
+            return None
+        hint = hint_in(text for answer in answers if _is_of(answer, row) for text in texts_of(answer))
+        log.info("worklist.asked", study=study_hash(row.study_instance_uid), orders=len(answers), hint=hint is not None)
+        return None if hint is None or hint.agrees(row.study_date, infusion) else sentence(hint)
+
+    def _ask(self, row: StudyRow) -> list[Dataset] | None:
+        """By accession number, else by patient; None: the worklist is away."""
+        with connected(self._settings, self._own_ae, model=WORKLIST_FIND, timeout_s=TIMEOUT_S) as find:
+            if find is None:
+                return None
+            keys = query_of(row)
+            answers = list(find(keys))
+            peer = RemoteNode(self._settings.ae_title, self._settings.host)
+            self._auditor.queried(peer, WORKLIST_FIND, encoded(keys))
+            return answers
+
+
+def query_of(row: StudyRow) -> Dataset:
+    """The order of the study when its accession number is known, else the orders of the patient."""
+    from pydicom import Dataset
+
+    keys, step = Dataset(), Dataset()
+    for name in TEXTS:
+        setattr(keys, name, "")
+    for name in STEP_TEXTS:
+        setattr(step, name, "")
+    keys.ScheduledProcedureStepSequence = [step]
+    keys.AccessionNumber = row.accession_number
+    keys.PatientID = "" if row.accession_number else row.patient_id
+    return keys
+
+
+def _is_of(answer: Dataset, row: StudyRow) -> bool:
+    """An accession number that two departments use must not bring the order of somebody else."""
+    patient = str(answer.get("PatientID", "") or "").strip()
+    return not patient or not row.patient_id or patient == row.patient_id
+
+
+def texts_of(answer: Dataset) -> Iterator[str]:
+    """Every free text of one worklist entry."""
+    yield from _values(answer, TEXTS)
+    for step in answer.get("ScheduledProcedureStepSequence") or ():
+        yield from _values(step, STEP_TEXTS)
+
+
+def _values(item: Dataset, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        value: Any = item.get(name)
+        if value:
+            yield str(value)

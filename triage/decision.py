@@ -14,6 +14,9 @@ from triage.patterns.pattern import Pattern, is_sure, usual_priority
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
 
 
+SET_ASIDE = "set_aside"  # code of the reason that objects of somebody else were left out of a study
+
+
 def urgency(priority: str | None) -> int:
     """The rank of a priority, larger is more urgent. ``unchanged`` and None (no decision yet) rank 0."""
     return 0 if priority is None else _ORDER.index(Priority(priority))

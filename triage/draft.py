@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from triage.alignment.session import Session
-from triage.decision import days_after, decide, opening
+from triage.decision import SET_ASIDE, days_after, decide, opening
 from triage.detection import Patterns, indeterminate
 from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
+    Decision,
     Finding,
     Found,
     Lesion,
@@ -111,16 +112,18 @@ class Draft:
             registration=self.registration,
             measurements=self.measurements,
             findings=findings,
-            decision=decide(
-                findings,
-                self.patterns,
-                refusal=self.refusal,
-                # a rise since any date is measured as surely as one against a baseline
-                has_baseline=prepared is not None or self.since is not None,
-                first=opening(_baseline(self.context.baseline_choice, prepared)),
+            decision=self._with_strays(
+                decide(
+                    findings,
+                    self.patterns,
+                    refusal=self.refusal,
+                    # a rise since any date is measured as surely as one against a baseline
+                    has_baseline=prepared is not None or self.since is not None,
+                    first=opening(_baseline(self.context.baseline_choice, prepared)),
+                )
             ),
             stage=self.stage,
-            notices=(*_notices(self.context), *self.notices),
+            notices=(*self.images.set_aside, *self.images.notices, *_notices(self.context), *self.notices),
             timings_s={key: round(value, 3) for key, value in timings_s.items()},
             versions=self.context.versions,
             lesions=self.lesions,
@@ -137,6 +140,11 @@ class Draft:
             infusions=self.context.infusions,
             evolution=self._course(days, prepared, findings, settings),
         )
+
+    def _with_strays(self, decision: Decision) -> Decision:
+        """The decision, saying that objects were set aside: worklists show reasons, not notices."""
+        said = (f"{SET_ASIDE}: {one}" for one in self.images.set_aside)
+        return replace(decision, reasons=(*decision.reasons, *said))
 
     def _carried_on(self) -> date | None:
         choice = self.context.baseline_choice

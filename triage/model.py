@@ -240,6 +240,10 @@ class StudyImages:
     # the image without diffusion weighting of the DWI series, on the grid of the DWI volume
     dwi_b0: Volume | None = None
     diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
+    # why objects that were stored with the study are not among its images
+    set_aside: tuple[str, ...] = ()
+    # what the reader of a result should know about the objects
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from triage.decision import urgency
+from triage.decision import SET_ASIDE, urgency
 from workers.announcements import StudyCount
 from workers.ports import StudyIndex, StudyRow
 
@@ -68,6 +68,7 @@ def remarks(entry: Mapping[str, Any]) -> list[str]:
     if entry.get("missing_images"):
         came = entry["announced_images"] - entry["missing_images"]
         found.append(f"{came} of {entry['announced_images']} announced images arrived")
+    found += entry.get("set_aside", ())
     if entry.get("conflicts"):
         found.append(f"{entry['conflicts']} with other content under a known UID, kept aside")
     return found
@@ -95,4 +96,5 @@ def _entry(row: StudyRow, now: datetime) -> dict[str, Any]:
         "received_at": row.last_received_at.isoformat(),
         "ready_at": row.ready_at.isoformat() if row.ready_at else None,
         "failure": row.failure,
+        "set_aside": [reason.partition(": ")[2] for reason in row.reasons if reason.startswith(f"{SET_ASIDE}: ")],
     }

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from triage.errors import Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND
+from workers.identities import printable
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
@@ -299,10 +300,10 @@ def head_in(values: Values, uids: Uids) -> Head:
 
 
 def _text(value: bytes, character_set: bytes) -> str:
-    """Decoded, without padding and without NUL, which PostgreSQL cannot store."""
+    """Decoded, without padding and without control and bidirectional characters (PostgreSQL cannot store NUL)."""
     plain = value.isascii() and b"\x1b" not in value
     decoded = value.decode("ascii") if plain else _decode(value, character_set)
-    return decoded.replace("\0", "").strip()
+    return printable(decoded).strip()
 
 
 def _decode(value: bytes, character_set: bytes) -> str:

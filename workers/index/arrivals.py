@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from workers.identities import StudyFacts, may_change, merged
 from workers.index.schema import UtcDateTime, instances, series, studies
 from workers.ports import InstanceRow, StudyState
 
-STUDY_FACTS = ("patient_id", "issuer", "birth_date", "sex", "study_date", "study_time", "accession_number")
+STUDY_FACTS = tuple(StudyFacts.__dataclass_fields__)
 
 
 class Arrivals:
@@ -50,11 +51,32 @@ class Arrivals:
         uids = sorted({row.series_instance_uid for row in new})
         pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
         added = sum(len(connection.execute(self._add_series, some).all()) for some in portions(pairs))
-        study = _new_study(new[0], first, last, instance_count=len(new), series_count=added)
+        facts = merged((facts_of(row), 1) for row in new)
+        study = _new_study(study_instance_uid, facts, first, last) | {"instance_count": len(new), "series_count": added}
         if connection.execute(self._add_study, [study]).all():
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
         connection.execute(_GROW_STUDY, parameters)
+        self._merge_facts(connection, study_instance_uid, new)
+
+    @staticmethod
+    def _merge_facts(connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
+        """What all objects say together. The row of the study is locked by the statement before."""
+        of_study = studies.c.study_instance_uid == study_instance_uid
+        known = StudyFacts(
+            **connection.execute(sa.select(*(studies.c[n] for n in STUDY_FACTS)).where(of_study)).one()._mapping
+        )
+        if not any(may_change(facts_of(row), known) for row in new):
+            return
+        columns = [instances.c[name] for name in STUDY_FACTS]
+        said = connection.execute(
+            sa.select(sa.func.count(), *columns)
+            .where(instances.c.study_instance_uid == study_instance_uid)
+            .group_by(*columns)
+        )
+        found = merged((StudyFacts(*facts), count) for count, *facts in said)
+        if found != known:
+            connection.execute(studies.update().where(of_study).values(**vars(found)))
 
 
 def _grow_study() -> sa.Update:
@@ -84,17 +106,18 @@ def _grow_study() -> sa.Update:
 _GROW_STUDY = _grow_study()
 
 
-def _new_study(
-    row: InstanceRow, first: datetime, last: datetime, *, instance_count: int, series_count: int
-) -> dict[str, Any]:
+def facts_of(row: InstanceRow) -> StudyFacts:
+    """What one object says about its patient and study."""
+    return StudyFacts(**{name: getattr(row, name) for name in STUDY_FACTS})
+
+
+def _new_study(study_instance_uid: str, facts: StudyFacts, first: datetime, last: datetime) -> dict[str, Any]:
     return {
-        "study_instance_uid": row.study_instance_uid,
-        **{name: getattr(row, name) for name in STUDY_FACTS},
+        "study_instance_uid": study_instance_uid,
+        **vars(facts),
         "state": StudyState.RECEIVING.value,
         "revision": 1,
         "attempts": 0,
-        "instance_count": instance_count,
-        "series_count": series_count,
         "first_received_at": first,
         "last_received_at": last,
     }

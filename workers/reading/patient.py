@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from triage.model import Patient, Study
+from workers.identities import StudyFacts
 from workers.reading.values import parse_date, parse_time, text
 
 
@@ -18,13 +19,28 @@ def patient_of(ds: Any) -> Patient:
     )
 
 
-def study_without_series(ds: Any) -> Study:
-    """The study that a header belongs to."""
+def facts_of(ds: Any) -> StudyFacts:
+    """What the header says about its patient and study."""
+    patient = patient_of(ds)
+    return StudyFacts(
+        patient_id=patient.patient_id,
+        issuer=patient.issuer,
+        birth_date=patient.birth_date,
+        sex=patient.sex,
+        study_date=parse_date(text(ds, "StudyDate")),
+        study_time=text(ds, "StudyTime"),
+        accession_number=text(ds, "AccessionNumber"),
+    )
+
+
+def study_without_series(ds: Any, facts: StudyFacts | None = None) -> Study:
+    """The study that a header belongs to; facts: what all its objects say together."""
+    said = facts if facts is not None else facts_of(ds)
     return Study(
         study_instance_uid=text(ds, "StudyInstanceUID"),
-        patient=patient_of(ds),
-        study_date=parse_date(text(ds, "StudyDate")),
-        study_time=parse_time(text(ds, "StudyTime")),
-        accession_number=text(ds, "AccessionNumber"),
+        patient=Patient(said.patient_id, said.issuer, said.birth_date, said.sex),
+        study_date=said.study_date,
+        study_time=parse_time(said.study_time),
+        accession_number=said.accession_number,
         study_description=text(ds, "StudyDescription"),
     )

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from triage.model import SequenceKind, Study, StudyImages
+from workers.log import get_logger, study_hash
+
+log = get_logger(__name__)
 
 DESCRIBED_STUDIES = 64
 
@@ -20,7 +23,11 @@ class DicomReader:
     def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
         from workers.reading.study import read_study
 
-        return read_study(paths, kinds=kinds)
+        images = read_study(paths, kinds=kinds)
+        if images.set_aside:
+            study = study_hash(images.study.study_instance_uid)
+            log.warning("study.objects_set_aside", study=study, said="; ".join(images.set_aside))
+        return images
 
     def describe(self, paths: Sequence[Path]) -> Study:
         from workers.reading.study import read_study

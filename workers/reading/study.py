@@ -21,9 +21,10 @@ from triage.errors import Misconfigured, NotAssessable
 from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
+from workers.identities import StudyFacts, sort_out
 from workers.reading.frames import Frame, frames_of
 from workers.reading.limits import Budget
-from workers.reading.patient import patient_of, study_without_series
+from workers.reading.patient import facts_of, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.values import text
@@ -123,7 +124,7 @@ def read_study(
     if not files:
         raise NotAssessable("no_images", f"none of the files is a readable DICOM object ({len(skipped)} reasons)")
     _check_one_study(files)
-    _check_one_patient(files)
+    files, facts, told = _of_one_patient(files)
     files, conflicting = _without_duplicates(files)
     skipped += conflicting
     refused = {s.series_instance_uid for s in conflicting}
@@ -133,11 +134,11 @@ def read_study(
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
     series = tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
-    study = replace(study_without_series(_richest(files)), series=series)
+    study = replace(study_without_series(_richest(files), facts), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
-    dwi_b0, facts = _beside_the_dwi(usable, frames, volumes, used, budget)
-    return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, facts)
+    dwi_b0, diffusion = _beside_the_dwi(usable, frames, volumes, used, budget)
+    return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, diffusion, **told)
 
 
 def _read_headers(
@@ -173,13 +174,23 @@ def _check_one_study(files: Sequence[_File]) -> None:
         raise Misconfigured(f"the files belong to {len(counts)} studies ({listed}); give one study at a time")
 
 
-def _check_one_patient(files: Sequence[_File]) -> None:
-    patients = [patient_of(f.header) for f in files]
-    ids = {p.patient_id for p in patients if p.patient_id}
-    births = {p.birth_date for p in patients if p.birth_date}
-    if len(ids) > 1 or len(births) > 1:
+def _of_one_patient(files: Sequence[_File]) -> tuple[list[_File], StudyFacts, dict[str, tuple[str, ...]]]:
+    """The files of the study's patient, what they say together, and what the result says about the others."""
+    said = [facts_of(f.header) for f in files]
+    found = sort_out(said)
+    if not found.clear:
+        ids = {one.patient_id for one in said if one.patient_id}
+        births = {one.birth_date for one in said if one.birth_date}
         what = f"{len(ids)} patient IDs" if len(ids) > 1 else f"{len(births)} birth dates"
         raise NotAssessable("mixed_patients", f"one study carries {what}")
+    told = {
+        "set_aside": tuple(
+            f"{count} of {len(files)} objects carry {why} than the rest of the study; the rest is assessed"
+            for why, count in sorted(Counter(found.strays.values()).items())
+        ),
+        "notices": tuple(f"the objects of the study disagree on the {name}" for name in found.disagreements),
+    }
+    return [f for number, f in enumerate(files) if number not in found.strays], found.facts, told
 
 
 def _without_duplicates(files: Sequence[_File]) -> tuple[list[_File], list[SkippedSeries]]:

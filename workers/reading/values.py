@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from workers.identities import printable
+
 Vector = tuple[float, ...]
 
 
@@ -26,8 +28,9 @@ def first_item(ds: Any, key: str) -> Any:
 
 
 def text(ds: Any, keyword: str) -> str:
+    """As it may be shown: without control and bidirectional characters."""
     value = value_of(ds, keyword)
-    return "" if value is None else str(value).strip()
+    return "" if value is None else printable(str(value)).strip()
 
 
 def strings(ds: Any, keyword: str) -> tuple[str, ...]:

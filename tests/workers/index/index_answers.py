@@ -119,6 +119,25 @@ class AnswersContract:
         )
         assert [s.study_instance_uid for s in index.studies_of_patient(patient_id, issuer)] == found
 
+    @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (3, 0, 2, 1)], ids=["first", "last", "between"])
+    @pytest.mark.parametrize("batch", [1, 4], ids=["one by one", "at once"])
+    def test_facts_of_a_study_are_those_of_most_objects(
+        self, index: StudyIndex, order: tuple[int, ...], batch: int
+    ) -> None:
+        stranger = a_row(1, patient_id="P-9", birth_date=date(1950, 1, 1), sex="M", study_time="", accession_number="")
+        nameless = a_row(2, patient_id="", issuer="", birth_date=None, sex="", study_date=None, accession_number="")
+        objects = [stranger, nameless, a_row(3), a_row(4)]
+        rows = [objects[number] for number in order]
+        for first in range(0, len(rows), batch):
+            index.record_instances(rows[first : first + batch])
+        study = index.study(STUDY)
+        assert study is not None
+        assert (study.patient_id, study.issuer, study.birth_date) == ("P-1", "CLINIC", date(1980, 2, 29))
+        assert (study.sex, study.study_date, study.study_time) == ("F", date(2026, 2, 28), "101500.25")
+        assert study.accession_number == "A77"
+        assert [row.study_instance_uid for row in index.studies_of_patient("P-1", "CLINIC")] == [STUDY]
+        assert index.studies_of_patient("P-9", "CLINIC") == []
+
     def test_infusions(self, index: StudyIndex) -> None:
         assert index.infusion_date("P-1") is None
         assert index.infusions() == {}

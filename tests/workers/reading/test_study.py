@@ -135,6 +135,31 @@ def test_objects_without_identity_do_not_mix_patients(tmp_path: Path) -> None:
     assert read_study(paths).study.patient.patient_id == "SECRET-ID"
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [({"PatientID": "SECRET-2"}, "another patient ID"), ({"PatientBirthDate": "19710102"}, "another birth date")],
+    ids=["id", "birth-date"],
+)
+@pytest.mark.parametrize("first", [True, False], ids=["stray first", "stray last"])
+def test_a_stray_object_is_set_aside(tmp_path: Path, changed: dict[str, str], why: str, *, first: bool) -> None:
+    own, strays = a_series(tmp_path, series=1), a_series(tmp_path, series=2, count=1, **changed)
+    images = read_study(strays + own if first else own + strays)
+    assert images.study.patient.patient_id == "SECRET-ID"
+    assert FLAIR in images.volumes
+    assert len(images.study.series) == 1
+    assert images.set_aside == (f"1 of 13 objects carry {why} than the rest of the study; the rest is assessed",)
+
+
+def test_the_study_is_what_most_objects_say(tmp_path: Path) -> None:
+    odd = a_series(tmp_path, series=2, count=1, StudyDate="19990101", PatientSex="O", AccessionNumber="other")
+    plain = read_study(a_series(tmp_path, series=1))
+    images = read_study(odd + a_series(tmp_path, series=1))
+    study = images.study
+    assert (study.study_date, study.patient) == (plain.study.study_date, plain.study.patient)
+    assert plain.notices == ()
+    assert any("study date" in said for said in images.notices)
+
+
 def test_broken_header_values_are_absent_and_quoted_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -1,0 +1,83 @@
+"""Which facts of its objects are those of a study, which objects are not its own, and which characters are shown."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import permutations
+
+import pytest
+
+from workers.identities import StudyFacts, may_change, merged, printable, sort_out
+
+BORN, DAY = date(1980, 2, 29), date(2026, 3, 10)
+OWN = StudyFacts("P1", "CLINIC", BORN, "F", DAY, "101500", "A1")
+NAMELESS = StudyFacts()
+STRANGER = StudyFacts("P2", "OTHER", date(1950, 1, 1), "M", date(2020, 1, 1), "080000", "B9")
+
+
+@pytest.mark.parametrize(
+    ("objects", "patient_id", "clear", "strays"),
+    [
+        pytest.param([], "", True, {}, id="noop: nothing"),
+        pytest.param([NAMELESS], "", True, {}, id="nobody"),
+        pytest.param([OWN], "P1", True, {}, id="one"),
+        pytest.param([NAMELESS, OWN], "P1", True, {}, id="S1: a nameless object first"),
+        pytest.param([NAMELESS] * 5 + [OWN], "P1", True, {}, id="most objects are nameless"),
+        pytest.param([STRANGER, OWN, OWN], "P1", True, {0: "another patient ID"}, id="S3: two of three decide"),
+        pytest.param([OWN, STRANGER], "P1", False, {1: "another patient ID"}, id="one against one"),
+        pytest.param(
+            [OWN, OWN, StudyFacts("P1", "CLINIC", date(1981, 2, 28))],
+            "P1",
+            True,
+            {2: "another birth date"},
+            id="another birth date",
+        ),
+        pytest.param(
+            [OWN, OWN, StudyFacts("P1"), NAMELESS], "P1", True, {}, id="what is not stated contradicts nothing"
+        ),
+    ],
+)
+def test_who_belongs_to_a_study(
+    objects: list[StudyFacts], patient_id: str, strays: dict[int, str], *, clear: bool
+) -> None:
+    found = sort_out(objects)
+    assert (found.facts.patient_id, found.clear, found.strays) == (patient_id, clear, strays)
+
+
+def test_no_order_of_arrival_matters() -> None:
+    objects = [OWN, OWN, NAMELESS, STRANGER, StudyFacts("P1", study_date=date(2026, 3, 9), study_time="235900")]
+    assert {merged((one, 1) for one in order) for order in permutations(objects)} == {OWN}
+
+
+def test_equal_numbers_are_no_matter_of_order() -> None:
+    assert merged([(OWN, 1), (STRANGER, 1)]) == merged([(STRANGER, 1), (OWN, 1)])
+
+
+def test_a_stranger_has_no_vote_about_the_rest() -> None:
+    assert merged([(STRANGER, 3), (StudyFacts("P1"), 4)]) == StudyFacts("P1")
+
+
+@pytest.mark.parametrize(
+    ("said", "changes"), [(OWN, False), (NAMELESS, False), (StudyFacts("P1", sex="M"), True), (STRANGER, True)]
+)
+def test_more_votes_for_the_same_change_nothing(said: StudyFacts, *, changes: bool) -> None:
+    assert may_change(said, OWN) is changes
+
+
+def test_disagreements_are_named() -> None:
+    found = sort_out([OWN, OWN, StudyFacts("P1", "WARD", BORN, "M", DAY, "101501", "A2"), STRANGER])
+    assert found.disagreements == ("issuer of the patient ID", "sex", "accession number")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("P-1", "P-1"),
+        ("größer 王 الله", "größer 王 الله"),
+        ("<script>alert(1)</script>\u202egnp.exe\x07", "<script>alert(1)</script>gnp.exe"),
+        ("a\r\nMSH|^~\\&|b\x00\x1b[2J\x85\u2066c\udcff", "aMSH|^~\\&|b[2Jc"),
+        ("", ""),
+    ],
+)
+def test_characters_that_reorder_or_control(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -12,8 +12,8 @@ from triage.decision import urgency
 from triage.errors import Transient
 from triage.model import Priority
 from workers.announcements import Announcement, Source, StudyCount, count
-from workers.identities import merged
-from workers.index.arrivals import facts_of
+from workers.identities import merge_facts
+from workers.index.arrivals import row_facts
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
 STAGE_RANK = {"first_look": 0, "full": 1}
@@ -60,7 +60,7 @@ class InMemoryIndex:
             "series_count": len(series),
             "first_received_at": min(old.first_received_at, row.received_at),
             "last_received_at": max(old.last_received_at, row.received_at),
-            **vars(merged((facts_of(i), 1) for i in self._instances.values() if i.study_instance_uid == uid)),
+            **vars(merge_facts((row_facts(i), 1) for i in self._instances.values() if i.study_instance_uid == uid)),
         }
         if old.state is not StudyState.RECEIVING:
             changed |= {"revision": old.revision + 1, "attempts": 0, "ready_at": None, "due_at": None, "failure": None}

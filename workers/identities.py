@@ -50,7 +50,7 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c not in BIDI and unicodedata.category(c) not in ("Cc", "Cs"))
 
 
-def merged(objects: Iterable[tuple[StudyFacts, int]]) -> StudyFacts:
+def merge_facts(objects: Iterable[tuple[StudyFacts, int]]) -> StudyFacts:
     """What most objects say, field by field; what is not stated has no vote.
 
     Only objects that do not contradict the patient ID and the birth date found vote about the other fields.
@@ -114,7 +114,7 @@ class Sorted:
 
 def sort_out(objects: Sequence[StudyFacts]) -> Sorted:
     """Find the study's patient and the objects that are not theirs."""
-    facts = merged((one, 1) for one in objects)
+    facts = merge_facts((one, 1) for one in objects)
     strays = {number: why for number, one in enumerate(objects) if (why := stray(one, facts)) is not None}
     stating = sum(1 for one in objects if one.patient_id or one.birth_date)
     rest = [one for number, one in enumerate(objects) if number not in strays]

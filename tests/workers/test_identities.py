@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from workers.identities import StudyFacts, may_change, merged, printable, sort_out
+from workers.identities import StudyFacts, may_change, merge_facts, printable, sort_out
 
 BORN, DAY = date(1980, 2, 29), date(2026, 3, 10)
 OWN = StudyFacts("P1", "CLINIC", BORN, "F", DAY, "101500", "A1")
@@ -46,15 +46,15 @@ def test_who_belongs_to_a_study(
 
 def test_no_order_of_arrival_matters() -> None:
     objects = [OWN, OWN, NAMELESS, STRANGER, StudyFacts("P1", study_date=date(2026, 3, 9), study_time="235900")]
-    assert {merged((one, 1) for one in order) for order in permutations(objects)} == {OWN}
+    assert {merge_facts((one, 1) for one in order) for order in permutations(objects)} == {OWN}
 
 
 def test_equal_numbers_are_no_matter_of_order() -> None:
-    assert merged([(OWN, 1), (STRANGER, 1)]) == merged([(STRANGER, 1), (OWN, 1)])
+    assert merge_facts([(OWN, 1), (STRANGER, 1)]) == merge_facts([(STRANGER, 1), (OWN, 1)])
 
 
 def test_a_stranger_has_no_vote_about_the_rest() -> None:
-    assert merged([(STRANGER, 3), (StudyFacts("P1"), 4)]) == StudyFacts("P1")
+    assert merge_facts([(STRANGER, 3), (StudyFacts("P1"), 4)]) == StudyFacts("P1")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from workers.identities import StudyFacts, may_change, merged
+from workers.identities import StudyFacts, may_change, merge_facts
 from workers.index.schema import UtcDateTime, instances, series, studies
 from workers.ports import InstanceRow, StudyState
 
@@ -51,7 +51,7 @@ class Arrivals:
         uids = sorted({row.series_instance_uid for row in new})
         pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
         added = sum(len(connection.execute(self._add_series, some).all()) for some in portions(pairs))
-        facts = merged((facts_of(row), 1) for row in new)
+        facts = merge_facts((row_facts(row), 1) for row in new)
         study = _new_study(study_instance_uid, facts, first, last) | {"instance_count": len(new), "series_count": added}
         if connection.execute(self._add_study, [study]).all():
             return
@@ -66,7 +66,7 @@ class Arrivals:
         known = StudyFacts(
             **connection.execute(sa.select(*(studies.c[n] for n in STUDY_FACTS)).where(of_study)).one()._mapping
         )
-        if not any(may_change(facts_of(row), known) for row in new):
+        if not any(may_change(row_facts(row), known) for row in new):
             return
         columns = [instances.c[name] for name in STUDY_FACTS]
         said = connection.execute(
@@ -74,7 +74,7 @@ class Arrivals:
             .where(instances.c.study_instance_uid == study_instance_uid)
             .group_by(*columns)
         )
-        found = merged((StudyFacts(*facts), count) for count, *facts in said)
+        found = merge_facts((StudyFacts(*facts), count) for count, *facts in said)
         if found != known:
             connection.execute(studies.update().where(of_study).values(**vars(found)))
 
@@ -106,7 +106,7 @@ def _grow_study() -> sa.Update:
 _GROW_STUDY = _grow_study()
 
 
-def facts_of(row: InstanceRow) -> StudyFacts:
+def row_facts(row: InstanceRow) -> StudyFacts:
     """What one object says about its patient and study."""
     return StudyFacts(**{name: getattr(row, name) for name in STUDY_FACTS})
 

@@ -19,7 +19,7 @@ def patient_of(ds: Any) -> Patient:
     )
 
 
-def facts_of(ds: Any) -> StudyFacts:
+def stated_facts(ds: Any) -> StudyFacts:
     """What the header says about its patient and study."""
     patient = patient_of(ds)
     return StudyFacts(
@@ -35,7 +35,7 @@ def facts_of(ds: Any) -> StudyFacts:
 
 def study_without_series(ds: Any, facts: StudyFacts | None = None) -> Study:
     """The study that a header belongs to; facts: what all its objects say together."""
-    said = facts if facts is not None else facts_of(ds)
+    said = facts if facts is not None else stated_facts(ds)
     return Study(
         study_instance_uid=text(ds, "StudyInstanceUID"),
         patient=Patient(said.patient_id, said.issuer, said.birth_date, said.sex),

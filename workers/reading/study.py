@@ -24,7 +24,7 @@ from triage.sequences.identify import identify_study
 from workers.identities import StudyFacts, sort_out
 from workers.reading.frames import Frame, frames_of
 from workers.reading.limits import Budget
-from workers.reading.patient import facts_of, study_without_series
+from workers.reading.patient import stated_facts, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.values import text
@@ -176,7 +176,7 @@ def _check_one_study(files: Sequence[_File]) -> None:
 
 def _of_one_patient(files: Sequence[_File]) -> tuple[list[_File], StudyFacts, dict[str, tuple[str, ...]]]:
     """The files of the study's patient, what they say together, and what the result says about the others."""
-    said = [facts_of(f.header) for f in files]
+    said = [stated_facts(f.header) for f in files]
     found = sort_out(said)
     if not found.clear:
         ids = {one.patient_id for one in said if one.patient_id}

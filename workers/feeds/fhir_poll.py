@@ -28,7 +28,7 @@ from workers.feeds.fhir_resources import (
     subject_of,
 )
 from workers.feeds.hl7_messages import InfusionWords
-from workers.log import get_logger
+from workers.log import brief, get_logger
 
 log = get_logger(__name__)
 
@@ -145,6 +145,12 @@ class FhirPoll:
         except MalformedResourceError as error:
             log.warning("fhir.malformed", kind=reference.split("/", maxsplit=1)[0], reason=str(error))
             failed[reference] = str(error)
+            return 0
+        except Transient:
+            raise
+        except Exception as error:  # one resource must not hold up those behind it
+            log.error("fhir.not_applied", kind=reference.split("/", maxsplit=1)[0], error=brief(error))
+            failed[reference] = f"it cannot be applied ({type(error).__name__})"
             return 0
         return 1
 

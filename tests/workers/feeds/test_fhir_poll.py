@@ -156,6 +156,16 @@ def test_a_malformed_resource_costs_only_itself_until_it_is_corrected(tmp_path: 
     assert (site.days, site.progress.read().failed) == ({date(2024, 3, 4), date(2024, 3, 5)}, {})
 
 
+def test_a_resource_that_cannot_be_applied_costs_only_itself(tmp_path: Path, server: Server) -> None:
+    site = Site(tmp_path, server.url)
+    site.index.faults = [ValueError("bug")]
+    server.put(on_day(4), 1)
+    server.put(on_day(5), 2)
+    assert site.poll() == 1
+    assert list(site.progress.read().failed) == ["Procedure/4"]
+    assert site.days == {date(2024, 3, 5)}
+
+
 def test_an_error_that_was_entered_before_this_node_began_is_nothing(tmp_path: Path, server: Server) -> None:
     server.put(on_day(4, status="entered-in-error"), 1)
     site = Site(tmp_path, server.url)

@@ -173,6 +173,9 @@ class QueueSettings(Section):
     worker_memory_bytes: Annotated[int, Field(ge=1 << 30)] | None = 3 << 30
     # studies assessed at the same time; each needs about 1 GB of memory and triage.threads cores
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
+    # icansee serve runs one more worker for studies taken after a known infusion, so that they wait for no other study
+    # (not even one that hangs until its time limit); it needs another 1 GB of memory while it works, 0.4 GB otherwise
+    urgent_worker: bool = True
 
     @model_validator(mode="after")
     def _patience(self) -> Self:

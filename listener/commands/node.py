@@ -17,6 +17,9 @@ from workers import log
 from workers.config import Settings
 
 ParentOption = Annotated[int | None, typer.Option("--parent", hidden=True)]
+UrgentOption = Annotated[
+    bool, typer.Option("--urgent", help="only studies taken after a known infusion, one at a time")
+]
 ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written (JSON) once everything runs")]
 
 
@@ -42,9 +45,10 @@ def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
     door.become(settings.node(), parent)
 
 
-def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
+def worker(config: ConfigOption = None, urgent: UrgentOption = False, parent: ParentOption = None) -> None:
     """Assess studies that are due."""
-    settings = begin(config, "worker", parent)
+    name = "urgent" if urgent else "worker"
+    settings = begin(config, name, parent)
     from celery import signals
 
     from workers.container import open_deps
@@ -56,14 +60,14 @@ def worker(config: ConfigOption = None, parent: ParentOption = None) -> None:
     open_files(settings)  # complain here rather than in every child
     bell = CeleryBell(make_app(url, settings))
     app = make_worker_app(url, settings, lambda: open_deps(settings, bell, prepare_later=bell.prepare_later))
-    path = ready_file(settings, "worker")
+    path = ready_file(settings, name)
 
     def ready(**_: object) -> None:
         announce(path)
 
     signals.worker_ready.connect(ready, weak=False)
     try:
-        run_worker(app, settings)
+        run_worker(app, settings, only_urgent=urgent)
     finally:
         withdraw(path)
 

@@ -30,8 +30,10 @@ STOP_GRACE_S = {
     "beat": 5.0,
     "web": 5.0,
     "worker": 30.0,
+    "urgent": 30.0,
     "feeds": 10.0,
 }  # the listener's after its own stop_grace_s
+COMMANDS = {"urgent": ("worker", "--urgent")}  # the others have their own name
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5
@@ -62,8 +64,9 @@ class Child:
             OSError, RuntimeError: there is no memory for it, no process number, no descriptor, no thread.
         """
         forget(self.ready_path)
+        command = COMMANDS.get(self.name, (self.name,))
         process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "listener.commands.main", self.name, *self._config, "--parent", str(os.getpid())],
+            [sys.executable, "-m", "listener.commands.main", *command, *self._config, "--parent", str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -134,7 +137,9 @@ class Child:
 
 def names_of(settings: Settings) -> tuple[str, ...]:
     """The processes of this node."""
-    return (*NAMES, "feeds") if settings.feeds.wanted else NAMES
+    urgent = ("urgent",) if settings.queue.urgent_worker else ()
+    feeds = ("feeds",) if settings.feeds.wanted else ()
+    return (*NAMES, *urgent, *feeds)
 
 
 class Supervisor:

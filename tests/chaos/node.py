@@ -28,7 +28,7 @@ LEASE_S = 6.0
 class Node:
     """`icansee serve` on free ports. Short lease and quiet period, so that tests do not wait for the defaults."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **queue: object) -> None:
         self.folder = folder
         self.state = folder / "state"
         self._config = folder / "config.yaml"
@@ -37,7 +37,8 @@ class Node:
             "store": {"state_dir": str(self.state), "min_free_bytes": 0},
             "listener": {"port": 0},
             "web": {"port": 0},
-            "queue": {"lease_s": LEASE_S, "sweep_every_s": 1.0, "retry_delay_s": 1.0},
+            # one worker: the tests end it and look who takes the study up
+            "queue": {"lease_s": LEASE_S, "sweep_every_s": 1.0, "retry_delay_s": 1.0, "urgent_worker": False, **queue},
             "arrival": {"quiet_period_s": 4.0},
         }
         self._config.write_text(yaml.safe_dump(settings), encoding="utf-8")
@@ -152,8 +153,9 @@ def wait_for(what: str, condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def running_node(folder: Path) -> Iterator[Node]:
-    node = Node(folder)
+def running_node(folder: Path, **queue: object) -> Iterator[Node]:
+    """queue: settings of this section."""
+    node = Node(folder, **queue)
     try:
         node.start()
         yield node

@@ -18,6 +18,7 @@ from workers.studies.deps import Deps
 log = get_logger(__name__)
 
 QUEUE = "icansee"
+URGENT_QUEUE = "icansee.urgent"  # every worker takes from it, and the urgent worker takes from nothing else
 # 0 is the highest priority on Redis
 URGENT, ORDINARY, WHEN_IDLE = 0, 5, 9
 
@@ -91,7 +92,10 @@ class CeleryBell:
         """Raises:
         Transient: the broker is away; the study stays due in the index, and the sweeper rings again.
         """
-        self._send(tasks.ASSESS_STUDY, study_instance_uid, URGENT if urgent else ORDINARY)
+        if urgent:
+            self._send(tasks.ASSESS_STUDY, study_instance_uid, URGENT, queue=URGENT_QUEUE)
+        else:
+            self._send(tasks.ASSESS_STUDY, study_instance_uid, ORDINARY)
 
     def prepare_later(self, study_instance_uid: str) -> None:
         """Have a baseline prepared after every study that waits for its decision.
@@ -101,20 +105,26 @@ class CeleryBell:
         """
         self._send(tasks.PREPARE_BASELINE, study_instance_uid, WHEN_IDLE)
 
-    def _send(self, task: str, study_instance_uid: str, priority: int) -> None:
+    def _send(self, task: str, study_instance_uid: str, priority: int, *, queue: str = QUEUE) -> None:
         # A connection for each ring, not the app's pool: a pool that met a dead broker once stays closed for ever,
         # and the studies behind it would never be rung for. Rings are few; a local connection costs a millisecond.
         try:
             with self._app.connection_for_write() as connection:
                 self._app.send_task(
-                    task, args=[study_instance_uid], queue=QUEUE, priority=priority, connection=connection
+                    task, args=[study_instance_uid], queue=queue, priority=priority, connection=connection
                 )
         except (KombuError, OperationalError, OSError) as error:
             raise Transient(f"the broker does not take the ring: {type(error).__name__}") from error
 
 
-def run_worker(app: Celery, settings: Settings) -> None:
-    """Work until SIGTERM (which lets running tasks end)."""
+def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) -> None:
+    """Work until SIGTERM (which lets running tasks end).
+
+    Args:
+        only_urgent: one process for urgent studies, which then wait for no other study.
+    """
+    processes = 1 if only_urgent else settings.queue.worker_processes
+    queues = (URGENT_QUEUE,) if only_urgent else (URGENT_QUEUE, QUEUE)  # the first one first
 
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def keep_our_logging(**_: Any) -> None:
@@ -124,12 +134,12 @@ def run_worker(app: Celery, settings: Settings) -> None:
         [
             "--quiet",  # no banner
             "worker",
-            f"--concurrency={settings.queue.worker_processes}",
+            f"--concurrency={processes}",
             "--pool=prefork",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",
             "--loglevel=WARNING",
-            f"--queues={QUEUE}",
+            f"--queues={','.join(queues)}",
         ]
     )

@@ -10,6 +10,7 @@ from workers.arrival.sweeper import is_urgent
 from workers.backoff import Backoff
 from workers.log import get_logger
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
+from workers.studies import quarantine
 
 log = get_logger(__name__)
 
@@ -86,7 +87,9 @@ class DueRinger:
         self._rings.keep_only(rows)
         wanted = [row for row in rows if self._rings.wanted(row, now)] if self._same_broker() else rows
         for row in wanted:
-            self._bell.ring(row.study_instance_uid, urgent=is_urgent(row, self._index))
+            # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
+            urgent = quarantine.strikes_of(row.failure) == 0 and is_urgent(row, self._index)
+            self._bell.ring(row.study_instance_uid, urgent=urgent)
             self._rings.note(row, now)
         if wanted:
             log.info("bell.rung", studies=len(wanted), due=len(rows))

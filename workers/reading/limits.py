@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from triage.errors import NotAssessable
 
 MIB = 1 << 20
+LIMIT_CODES = ("too_large", "too_complex", "too_slow")  # reason codes of what exceeds a limit
 
 # Limits of one object's header. Enhanced MR objects of clinical studies have up to 5,000 frames with about 50 elements
 # each; private elements have a few MiB.

@@ -23,7 +23,7 @@ from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from workers.identities import StudyFacts, sort_out
 from workers.reading.frames import Frame, frames_of
-from workers.reading.limits import Budget
+from workers.reading.limits import LIMIT_CODES, Budget
 from workers.reading.patient import stated_facts, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
@@ -116,12 +116,16 @@ def read_study(
         of ``workers.reading.volume.volume_of`` and not_dicom, incomplete_header, duplicate_sop_instance_uids.
 
     Raises:
-        NotAssessable: no_images (nothing readable), mixed_patients.
+        NotAssessable: no_images (nothing readable), too_large, too_complex, too_slow (nothing within the limits),
+            mixed_patients.
         Misconfigured: the files belong to more than one study.
     """
     budget = Budget()
     files, skipped = _read_headers(paths, on_file, budget)
     if not files:
+        for one in skipped:
+            if one.code in LIMIT_CODES:
+                raise NotAssessable(one.code, one.message)
         raise NotAssessable("no_images", f"none of the files is a readable DICOM object ({len(skipped)} reasons)")
     _check_one_study(files)
     files, facts, told = _of_one_patient(files)

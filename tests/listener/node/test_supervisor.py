@@ -100,3 +100,23 @@ def test_a_node_that_cannot_write_that_it_is_ready_goes_on(tmp_path: Path, monke
 def test_the_feeds_run_only_when_configured(tmp_path: Path, feeds: dict[str, Any], process: bool) -> None:
     settings = parse(settings_for(tmp_path, sections={"feeds": feeds}))
     assert ("feeds" in supervisor.names_of(settings)) is process
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_urgent_worker_is_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    settings = parse(settings_for(tmp_path, sections={"queue": {"urgent_worker": wanted}}))
+    assert ("urgent" in supervisor.names_of(settings)) is wanted
+    commands: list[list[str]] = []
+    programs = Programs(monkeypatch)
+
+    def start(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        commands.append(command)
+        return programs._start(command, **more)
+
+    monkeypatch.setattr(supervisor.subprocess, "Popen", start)
+    child = Child("urgent", settings, None)
+    child.look()
+    child.stop()
+    assert commands[0][3:5] == ["worker", "--urgent"]

@@ -122,7 +122,7 @@ def test_reading_has_a_deadline_of_processor_time(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(limits, "STUDY_CPU_S", -1.0)
     with pytest.raises(NotAssessable) as refused:
         read_study(paths)
-    assert refused.value.code == "no_images"
+    assert refused.value.code == "too_slow"
 
 
 def test_without_memory_an_object_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

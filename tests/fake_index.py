@@ -10,11 +10,12 @@ from typing import Any
 
 from triage.decision import urgency
 from triage.errors import Transient
+from triage.infusions import Infusion
 from triage.model import Priority
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import merge_facts
 from workers.index.arrivals import row_facts
-from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
+from workers.ports import Claim, ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
 
 STAGE_RANK = {"first_look": 0, "full": 1}
 
@@ -33,7 +34,8 @@ class InMemoryIndex:
         self._studies: dict[str, _Study] = {}
         self._instances: dict[str, InstanceRow] = {}
         self._assessments: dict[tuple[str, int, str], dict[str, Any]] = {}
-        self._infusions: dict[str, date] = {}
+        self._infusions: dict[PatientKey, dict[date, Infusion]] = {}
+        self._marked: dict[str, datetime] = {}
         self._announcements: dict[tuple[Source, str], Announcement] = {}
         self._conflicts: dict[str, ConflictRow] = {}
         self.away = False
@@ -127,16 +129,17 @@ class InMemoryIndex:
             priority=decision.get("priority"),
             reasons=tuple(decision.get("reasons") or ()),
         )
+        self.mark_patient(study.row.patient_id, now=now)
         return True
 
     def complete(self, claim: Claim, *, now: datetime) -> bool:
-        return self._settle(claim, state=StudyState.ASSESSED, due_at=None, failure=None)
+        return self._settle(claim, now, state=StudyState.ASSESSED, due_at=None, failure=None)
 
     def fail(self, claim: Claim, *, reason: str, retry_at: datetime | None, now: datetime) -> None:
         state = StudyState.FAILED if retry_at is None else StudyState.READY
-        self._settle(claim, state=state, due_at=retry_at, failure=reason)
+        self._settle(claim, now, state=state, due_at=retry_at, failure=reason)
 
-    def _settle(self, claim: Claim, **values: Any) -> bool:
+    def _settle(self, claim: Claim, now: datetime, **values: Any) -> bool:
         self._here()
         study = self._held(claim)
         if study is None:
@@ -144,6 +147,8 @@ class InMemoryIndex:
         applies = study.row.revision == claim.revision and study.row.state is StudyState.READY
         study.lease = None
         study.row = replace(study.row, lease_owner=None, lease_until=None, **(values if applies else {}))
+        if applies:
+            self.mark_patient(study.row.patient_id, now=now)
         return applies
 
     def requeue(self, study_instance_uid: str, *, now: datetime) -> bool:
@@ -209,11 +214,6 @@ class InMemoryIndex:
         rows = [row for row in self._instances.values() if row.study_instance_uid == study_instance_uid]
         return sorted(rows, key=lambda row: (row.received_at, row.sop_instance_uid))
 
-    def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]:
-        self._here()
-        rows = [s.row for s in self._studies.values() if (s.row.patient_id, s.row.issuer) == (patient_id, issuer)]
-        return sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
-
     def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
         versions = self.assessments(study_instance_uid)
         return dict(versions[-1]["document"]) if versions else None
@@ -259,17 +259,44 @@ class InMemoryIndex:
         self._here()
         return sorted(self._conflicts.values(), key=lambda row: row.received_at)
 
-    def infusion_date(self, patient_id: str) -> date | None:
+    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         self._here()
-        return self._infusions.get(patient_id)
+        return tuple(sorted(self._infusions.get(patient, {}).values()))
 
-    def set_infusion_date(self, patient_id: str, infusion_date: date) -> None:
+    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         self._here()
-        self._infusions[patient_id] = infusion_date
+        self._infusions.setdefault(patient, {})[infusion.day] = infusion
+        self.mark_patient(patient.patient_id, now=now)
 
-    def infusions(self) -> dict[str, date]:
+    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
         self._here()
-        return dict(sorted(self._infusions.items()))
+        if self._infusions.get(patient, {}).pop(day, None) is None:
+            return False
+        self.mark_patient(patient.patient_id, now=now)
+        return True
+
+    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
+        self._here()
+        return {patient: self.infusions_of(patient) for patient in sorted(self._infusions) if self._infusions[patient]}
+
+    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
+        self._here()
+        rows = [study.row for study in self._studies.values() if study.row.patient_id == patient_id]
+        return sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
+
+    def marked_patients(self) -> dict[str, datetime]:
+        self._here()
+        return dict(self._marked)
+
+    def mark_patient(self, patient_id: str, *, now: datetime) -> None:
+        self._here()
+        if patient_id:
+            self._marked[patient_id] = now
+
+    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
+        self._here()
+        if self._marked.get(patient_id) == marked_at:
+            del self._marked[patient_id]
 
     def _here(self) -> None:
         if self.away:

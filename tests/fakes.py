@@ -32,8 +32,7 @@ from triage.model import (
     Volume,
 )
 from triage.report.contents import Assessment
-from workers.feeds.facts import PatientKey
-from workers.ports import Decided, Delivery, InstanceRow
+from workers.ports import Decided, Delivery, InstanceRow, PatientKey
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -108,13 +107,14 @@ def some_images(
     kinds: Sequence[SequenceKind] = (SequenceKind.FLAIR,),
     patient_id: str = "P1",
     birth_date: date | None = None,
+    issuer: str = "",
 ) -> StudyImages:
     """A study that has the given kinds, one series each."""
     series = tuple(
         Series(SeriesHeader(f"{study}.{number}"), Identification(kind, 1.0, ("said so",)))
         for number, kind in enumerate(kinds, start=1)
     )
-    described = Study(study, Patient(patient_id, birth_date=birth_date), day, None, series)
+    described = Study(study, Patient(patient_id, issuer, birth_date=birth_date), day, None, series)
     used = {s.identification.kind: s.header.series_instance_uid for s in series}
     return StudyImages(described, {kind: a_volume() for kind in kinds}, used)
 

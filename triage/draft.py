@@ -50,6 +50,7 @@ class Context:
     earlier: Sequence[Mapping[str, Any]] = ()
     # all infusions that are known
     infusions: tuple[Infusion, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,4 +185,5 @@ def _baseline(choice: BaselineChoice | None, prepared: PreparedBaseline | None) 
 
 
 def _notices(context: Context) -> tuple[str, ...]:
-    return () if context.infusion_date is not None else ("no infusion date is known for this patient",)
+    known = () if context.infusion_date is not None else ("no infusion date is known for this patient",)
+    return (*known, *context.notices)

@@ -40,7 +40,7 @@ def patient_facts(settings: Settings) -> PatientFacts:
     Raises:
         Misconfigured, Transient: see workers.index.sql.open_index.
     """
-    from workers.index.reported import ReportedFacts
+    from workers.studies.reported import ReportedFacts
 
     return ReportedFacts(node_index(settings))
 

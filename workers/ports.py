@@ -13,13 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, StudyCount
 
 if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at run time
     from triage.assessment import Assessed
     from triage.baseline import Candidate
     from triage.draft import Context
-    from triage.infusions import Infusion
     from triage.model import BaselineChoice, SequenceKind, Study, StudyImages
     from triage.preparation import PreparedBaseline
 
@@ -175,8 +175,6 @@ class StudyIndex(Protocol):
 
     def instances(self, study_instance_uid: str) -> list[InstanceRow]: ...
 
-    def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]: ...
-
     def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
         """The newest document that is not superseded."""
 
@@ -203,11 +201,28 @@ class StudyIndex(Protocol):
     def conflicts(self) -> list[ConflictRow]:
         """All of them, oldest first."""
 
-    def infusion_date(self, patient_id: str) -> date | None: ...
+    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
+        """By day. Of exactly this patient ID and issuer."""
 
-    def set_infusion_date(self, patient_id: str, infusion_date: date) -> None: ...
+    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
+        """Store it, in place of what was known of that day; the patient is marked."""
 
-    def infusions(self) -> dict[str, date]: ...
+    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
+        """Forget it, and mark the patient. False: there was none."""
+
+    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
+        """All of them, by patient and day."""
+
+    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
+        """Of any issuer, by date and time."""
+
+    def marked_patients(self) -> dict[str, datetime]:
+        """Patient IDs of which something changed that a decision rests on, and when. save_assessment marks, too."""
+
+    def mark_patient(self, patient_id: str, *, now: datetime) -> None: ...
+
+    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
+        """Remove the mark, unless it was set again meanwhile."""
 
 
 class InstanceFiles(Protocol):
@@ -326,3 +341,11 @@ class Destination(Protocol):
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> None:
         """Return when the other side has it; raise when it does not."""
+
+
+@dataclass(frozen=True, order=True)
+class PatientKey:
+    """A patient ID and who issued it. issuer empty: not stated."""
+
+    patient_id: str
+    issuer: str = ""

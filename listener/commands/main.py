@@ -11,6 +11,7 @@ import typer
 from listener.commands import assess as cli_assess
 from listener.commands import feeds as cli_feeds
 from listener.commands import node as cli_node
+from listener.commands import patients as cli_patients
 from listener.commands import send as cli_send
 from listener.commands import store as cli_store
 from listener.commands import studies as cli_studies
@@ -42,7 +43,7 @@ for command in (
 ):
     app.command(command.__name__)(command)
 app.add_typer(cli_store.store, name="store")
-app.add_typer(cli_studies.patients, name="patients")
+app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(config_app, name="config")
 

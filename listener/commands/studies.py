@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +17,6 @@ from listener.commands.common import (
     JsonFlag,
     err,
     existing_index,
-    iso_date,
     load_settings,
     out,
     print_json,
@@ -29,13 +26,8 @@ from listener.web import trend
 from listener.web.worklist import cut, open_worklist, remarks, worklist
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
-from workers.ports import StudyIndex
-
-patients = typer.Typer(help="Infusion dates of the patients.", no_args_is_help=True)
 
 UidArgument = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID")]
-
-ROSTER_COLUMNS = ("patient_id", "infusion_date")
 
 
 def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
@@ -131,109 +123,6 @@ def _print_course(console: Console, evolution: Mapping[str, Any] | None) -> None
     for series in (evolution or {}).get("trend", ()):
         name = f"{series['region']} {series['quantity']}"
         console.print(f"trend     {escape(name)}  {escape(trend.line(series))}")
-
-
-@patients.command("import")
-def import_roster(
-    roster: Annotated[Path, typer.Argument(metavar="ROSTER.csv", help="columns patient_id, infusion_date")],
-    config: ConfigOption = None,
-) -> None:
-    """Take over a roster: all of it, or nothing when a line is wrong."""
-    quiet_logging()
-    dates = read_roster(roster)
-    index = _index(load_settings(config))
-    known = index.infusions()
-    for patient_id, infusion_date in dates.items():
-        index.set_infusion_date(patient_id, infusion_date)
-    changed = {patient_id for patient_id, infusion_date in dates.items() if known.get(patient_id) != infusion_date}
-    out().print(f"{len(dates)} patients imported, {len(changed)} dates new or changed")
-    _remark_decided(index, changed)
-
-
-@patients.command("set")
-def set_infusion_date(
-    patient_id: Annotated[str, typer.Argument(metavar="PATIENT_ID")],
-    infusion_date: Annotated[str, typer.Option("--infusion-date", metavar="YYYY-MM-DD")],
-    config: ConfigOption = None,
-) -> None:
-    """Set or change the infusion date of one patient."""
-    quiet_logging()
-    day: date = iso_date(infusion_date, field="--infusion-date")
-    if not patient_id.strip():
-        raise Misconfigured("PATIENT_ID: empty")
-    index = _index(load_settings(config))
-    index.set_infusion_date(patient_id.strip(), day)
-    _remark_decided(index, {patient_id.strip()})
-
-
-@patients.command("list")
-def list_patients(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
-    """All patients with a known infusion date."""
-    quiet_logging()
-    infusions = sorted(_index(load_settings(config)).infusions().items())
-    if as_json:
-        print_json([{"patient_id": key, "infusion_date": day.isoformat()} for key, day in infusions])
-        return
-    table = Table("patient", "infusion date")
-    for patient_id, day in infusions:
-        table.add_row(escape(patient_id), day.isoformat())
-    out().print(table)
-
-
-def read_roster(path: Path) -> dict[str, date]:
-    """patient_id -> infusion date of a CSV file with a header line; comma or semicolon.
-
-    Raises:
-        Misconfigured: the file cannot be read, or lines are wrong; the message names every wrong line (never a
-        patient).
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"ROSTER.csv: {path} cannot be read as UTF-8 text ({error})") from error
-    header = text.splitlines()[0] if text.strip() else ""
-    reader = csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ",")
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
-    missing = [name for name in ROSTER_COLUMNS if name not in columns]
-    if missing:
-        raise Misconfigured(f"ROSTER.csv: column {', '.join(missing)} is missing; expected {', '.join(ROSTER_COLUMNS)}")
-    reader.fieldnames = columns
-    return _roster_lines((reader.line_num, line) for line in reader)
-
-
-def _roster_lines(lines: Iterable[tuple[int, Mapping[str, str | None]]]) -> dict[str, date]:
-    dates: dict[str, date] = {}
-    wrong: list[str] = []
-    for number, line in lines:
-        patient_id = (line["patient_id"] or "").strip()
-        written = (line["infusion_date"] or "").strip()
-        try:
-            day = date.fromisoformat(written)
-        except ValueError:
-            wrong.append(f"line {number}: infusion_date {written!r} is not a date written YYYY-MM-DD")
-            continue
-        if not patient_id:
-            wrong.append(f"line {number}: patient_id is empty")
-        elif dates.setdefault(patient_id, day) != day:
-            wrong.append(f"line {number}: the same patient_id stands above with another date")
-    if wrong:
-        raise Misconfigured("ROSTER.csv: nothing was imported\n" + "\n".join(wrong))
-    return dates
-
-
-def _remark_decided(index: StudyIndex, changed: set[str]) -> None:
-    """A date that changed after a decision does not change that decision by itself: say so."""
-    rows = [
-        row for row in index.studies(limit=100_000) if row.patient_id in changed and row.decided_revision is not None
-    ]
-    for row in rows:
-        err().print(f"decided before this date was known: icansee replay {row.study_instance_uid}")
-
-
-def _index(settings: Settings) -> StudyIndex:
-    from workers.container import node_index
-
-    return node_index(settings)
 
 
 def _ring(settings: Settings, study_uid: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.architecture.source import modules, project
 
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
-INDEX = ("arrivals", "decisions", "deliveries", "errors", "migrations", "notices", "schema", "sql")
+INDEX = ("arrivals", "decisions", "deliveries", "errors", "migrations", "notices", "patients", "schema", "sql")
 HOMES = {
     "celery": {"workers.queue.app", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},

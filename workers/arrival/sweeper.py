@@ -15,7 +15,7 @@ from workers.arrival import completeness
 from workers.arrival.completeness import Progress
 from workers.arrival.probe import SeriesProbe
 from workers.log import get_logger, study_hash
-from workers.ports import Bell, Clock, StudyIndex, StudyRow
+from workers.ports import Bell, Clock, PatientKey, StudyIndex, StudyRow
 from workers.settings import ArrivalSettings
 
 log = get_logger(__name__)
@@ -119,5 +119,5 @@ def is_urgent(row: StudyRow, index: StudyIndex) -> bool:
     """Whether the study goes ahead of baselines and strangers: it was taken after a known infusion."""
     if not row.patient_id or row.study_date is None:
         return False
-    infusion = index.infusion_date(row.patient_id)
-    return infusion is not None and row.study_date >= infusion
+    known = {one for issuer in {row.issuer, ""} for one in index.infusions_of(PatientKey(row.patient_id, issuer))}
+    return any(one.day <= row.study_date for one in known)

@@ -11,11 +11,11 @@ from workers.feeds.facts import (
     InfusionCancelled,
     InfusionReported,
     NothingToDo,
-    PatientKey,
     PatientsMerged,
     PatientUpdated,
 )
 from workers.feeds.orders import KnownOrders, Order
+from workers.ports import PatientKey
 
 
 class PatientFacts(Protocol):

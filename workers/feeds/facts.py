@@ -6,13 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-
-@dataclass(frozen=True, order=True)
-class PatientKey:
-    """A patient ID and who issued it. issuer empty: not stated."""
-
-    patient_id: str
-    issuer: str = ""
+from workers.ports import PatientKey
 
 
 @dataclass(frozen=True)

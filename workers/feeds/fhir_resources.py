@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo, PatientKey
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo
 from workers.feeds.hl7_messages import InfusionWords
+from workers.ports import PatientKey
 
 KINDS = ("Procedure", "MedicationAdministration")
 # An infusion that was stopped half-way was given: cells are in the patient.

@@ -17,10 +17,10 @@ from workers.feeds.facts import (
     InfusionCancelled,
     InfusionReported,
     NothingToDo,
-    PatientKey,
     PatientsMerged,
     PatientUpdated,
 )
+from workers.ports import PatientKey
 
 LONGEST_BYTES = 1 << 20
 MOST_SEGMENTS = 2000

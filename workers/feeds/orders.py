@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from workers.feeds.facts import PatientKey
+from workers.ports import PatientKey
 
 MOST_ORDERS = 100_000  # the oldest are forgotten first
 

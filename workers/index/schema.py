@@ -145,7 +145,18 @@ infusions = sa.Table(
     "infusions",
     metadata,
     sa.Column("patient_id", sa.Text, primary_key=True),
-    sa.Column("infusion_date", sa.Date, nullable=False),
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
+
+# patients of whom something changed that a decision rests on: the beat compares and forgets the mark
+reconsider = sa.Table(
+    "reconsider",
+    metadata,
+    sa.Column("patient_id", sa.Text, primary_key=True),
+    sa.Column("marked_at", UtcDateTime, nullable=False),
 )
 
 

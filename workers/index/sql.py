@@ -18,20 +18,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
 from triage.errors import Misconfigured
+from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, StudyCount
-from workers.index import decisions, migrations, notices
+from workers.index import decisions, migrations, notices, patients
 from workers.index.arrivals import Arrivals
 from workers.index.errors import transient_errors
 from workers.index.schema import (
     WRITES,
     announcements,
     assessments,
-    infusions,
     instances,
     open_engine,
+    reconsider,
     studies,
 )
-from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
+from workers.ports import Claim, ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
 
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
@@ -152,6 +153,7 @@ class SqlIndex:
             if held is None:
                 return False
             decisions.put(connection, self._insert, claim, stage=stage, document=document, now=now)
+            patients.mark_of_study(connection, self._insert, claim.study_instance_uid, now)
         return True
 
     def complete(self, claim: Claim, *, now: datetime) -> bool:
@@ -170,6 +172,7 @@ class SqlIndex:
                 studies.update().where(*_holds(claim), *unchanged).values(**no_lease, **values, settled_at=now)
             )
             if applied.rowcount == 1:
+                patients.mark_of_study(connection, self._insert, claim.study_instance_uid, now)
                 return True
             connection.execute(studies.update().where(*_holds(claim)).values(**no_lease))
         return False
@@ -233,13 +236,6 @@ class SqlIndex:
 
     def number_of_studies(self) -> int:
         return int(self._read(sa.select(sa.func.count().label("number")).select_from(studies))[0]["number"])
-
-    def studies_of_patient(self, patient_id: str, issuer: str) -> list[StudyRow]:
-        return self._studies(
-            sa.select(*STUDY_COLUMNS)
-            .where(studies.c.patient_id == patient_id, studies.c.issuer == issuer)
-            .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
-        )
 
     def instances(self, study_instance_uid: str) -> list[InstanceRow]:
         statement = (
@@ -312,25 +308,40 @@ class SqlIndex:
 
     # --- patients
 
-    def infusion_date(self, patient_id: str) -> date | None:
-        rows = self._read(sa.select(infusions.c.infusion_date).where(infusions.c.patient_id == patient_id))
-        return rows[0]["infusion_date"] if rows else None
+    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
+        with transient_errors(), self._engine.connect() as connection:
+            return patients.read_infusions(connection, *patients.is_of(patient)).get(patient, ())
 
-    def set_infusion_date(self, patient_id: str, infusion_date: date) -> None:
+    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         with self._write() as connection:
-            insert = self._insert(infusions)
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["patient_id"], set_={"infusion_date": insert.excluded.infusion_date}
-                ),
-                [{"patient_id": patient_id, "infusion_date": infusion_date}],
-            )
+            patients.add_infusion(connection, self._insert, patient, infusion, now)
 
-    def infusions(self) -> dict[str, date]:
-        return {
-            row["patient_id"]: row["infusion_date"]
-            for row in self._read(sa.select(infusions).order_by(infusions.c.patient_id))
-        }
+    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
+        with self._write() as connection:
+            return patients.remove_infusion(connection, self._insert, patient, day, now)
+
+    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
+        with transient_errors(), self._engine.connect() as connection:
+            return patients.read_infusions(connection)
+
+    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
+        return self._studies(
+            sa.select(*STUDY_COLUMNS)
+            .where(studies.c.patient_id == patient_id)
+            .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
+        )
+
+    def marked_patients(self) -> dict[str, datetime]:
+        return {row["patient_id"]: row["marked_at"] for row in self._read(sa.select(reconsider))}
+
+    def mark_patient(self, patient_id: str, *, now: datetime) -> None:
+        with self._write() as connection:
+            patients.mark(connection, self._insert, patient_id, now)
+
+    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
+        c = reconsider.c
+        with self._write() as connection:
+            connection.execute(reconsider.delete().where(c.patient_id == patient_id, c.marked_at == marked_at))
 
     # --- helpers
 

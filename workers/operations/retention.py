@@ -8,21 +8,25 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
+from triage.infusions import Infusion
+from triage.model import Category
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash
-from workers.ports import InstanceFiles, StudyIndex, StudyRow, StudyState
+from workers.ports import InstanceFiles, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import NodeSettings, StoreSettings
 
 log = get_logger(__name__)
 
 YOUNGEST = timedelta(days=1)  # never deleted, however full the disk: it may still be wanted for a look at the pictures
 MOST_STUDIES = 100_000
+ACUTE = (Category.POSSIBLE.value, Category.NEUROTOXICITY_SUSPECTED.value)
 
 
 @dataclass(frozen=True)
@@ -89,16 +93,30 @@ def choose(
     return chosen
 
 
-def next_baselines(rows: Sequence[StudyRow], infusions: dict[str, date]) -> set[str]:
-    """Per patient the study that a follow-up of tomorrow would be compared with: the latest one before the infusion, or
-    the latest one of all while the date is not known."""
-    by_patient: defaultdict[tuple[str, str], list[StudyRow]] = defaultdict(list)
+def possible_baselines(rows: Sequence[StudyRow], infusions: Mapping[PatientKey, Sequence[Infusion]]) -> set[str]:
+    """Studies that a later one could be compared with.
+
+    With known infusions: of each infusion the latest study before it, and the latest one of all, before which a further
+    infusion may come. While no infusion is known: every study before the first one with an acute finding.
+    """
+    by_id: defaultdict[str, list[StudyRow]] = defaultdict(list)
     for row in rows:
-        infusion = infusions.get(row.patient_id)
-        if row.patient_id and row.study_date and (infusion is None or row.study_date <= infusion):
-            by_patient[row.patient_id, row.issuer].append(row)
-    newest = (max(some, key=lambda row: (row.study_date or date.min, row.study_time)) for some in by_patient.values())
-    return {row.study_instance_uid for row in newest}
+        if row.patient_id and row.study_date:
+            by_id[row.patient_id].append(row)
+    days: defaultdict[str, set[date]] = defaultdict(set)
+    for patient, known in infusions.items():
+        days[patient.patient_id] |= {one.day for one in known}
+    return {uid for patient_id, some in by_id.items() for uid in _of_patient(some, days[patient_id])}
+
+
+def _of_patient(rows: Sequence[StudyRow], infusions: set[date]) -> Iterator[str]:
+    ordered = sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
+    if not infusions:
+        yield from (row.study_instance_uid for row in takewhile(lambda row: row.category not in ACUTE, ordered))
+    yield ordered[-1].study_instance_uid
+    for day in infusions:
+        before = [row for row in ordered if row.study_date is not None and row.study_date <= day]
+        yield from (row.study_instance_uid for row in before[-1:])
 
 
 class Retention:
@@ -126,7 +144,7 @@ class Retention:
         """Of every study whose images are here."""
         rows = [row for row in self._index.studies(limit=MOST_STUDIES) if row.state is not StudyState.REMOVED]
         baselines = {self._baseline_of(row) for row in rows if row.decided_revision is not None}
-        candidates = next_baselines(rows, self._index.infusions())
+        candidates = possible_baselines(rows, self._index.infusions())
         aside: defaultdict[str, int] = defaultdict(int)
         for conflict in self._index.conflicts():
             aside[conflict.study_instance_uid] += 1

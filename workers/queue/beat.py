@@ -15,10 +15,12 @@ from workers.log import brief, get_logger
 from workers.ports import StudyIndex
 from workers.queue import broker
 from workers.queue.rings import DueRinger
+from workers.studies.reconsider import reconsider
 
 log = get_logger(__name__)
 
 ARRIVAL_EVERY_S = 0.5
+RECONSIDER_EVERY_S = 2.0
 LONGEST_PAUSE_S = 10.0
 
 
@@ -29,6 +31,7 @@ def loop(
     *,
     sweep_every_s: float,
     on_arrivals: Callable[[], None] = lambda: None,
+    reconsidering: Callable[[], int] = lambda: 0,
 ) -> None:
     """Until ``stop``. An index or broker that is away is logged once per pause; the pauses grow to ten seconds."""
 
@@ -39,9 +42,11 @@ def loop(
 
     arrivals = Pass("arrivals", look, ARRIVAL_EVERY_S)
     due = Pass("due", ringer.ring_due, sweep_every_s)
+    facts = Pass("facts", reconsidering, RECONSIDER_EVERY_S)
     while not stop.wait(ARRIVAL_EVERY_S / 2):
         arrivals.run()
         due.run()
+        facts.run()
 
 
 class Pass:
@@ -89,7 +94,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     alive.unlink(missing_ok=True)  # of an earlier one, which may have ended long ago
     headers.start()
     try:
-        loop(sweeper, ringer, stop, sweep_every_s=sweep_every_s, on_arrivals=alive.touch)
+        loop(
+            sweeper,
+            ringer,
+            stop,
+            sweep_every_s=sweep_every_s,
+            on_arrivals=alive.touch,
+            reconsidering=lambda: reconsider(index, bell, clock),
+        )
     finally:
         headers.close()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from triage.decision import keep_priority, say_fall
 from triage.errors import NotAssessable, Transient
+from triage.infusions import infusion_of
 from triage.model import Category, SequenceKind, Stage, StudyImages
 from triage.report.contents import Assessment
 from workers import announcements
@@ -29,10 +30,13 @@ from workers.ports import (
     StudyState,
 )
 from workers.studies import quarantine, refusals
-from workers.studies.baselines import Comparison, compare_with, context_of, previous_document, reopen_followups
+from workers.studies.baselines import Comparison, compare_with, context_of, previous_document
 from workers.studies.deps import Deps
 from workers.studies.identity import study_of
+from workers.studies.inputs import Inputs, changed
 from workers.studies.lease import Lease, LeaseLost, hold
+from workers.studies.person import infusions_of_person
+from workers.studies.reconsider import inputs_now, stored_inputs
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -170,13 +174,14 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     paths = [deps.files.path(instance) for instance in deps.index.instances(uid)]
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
+    inputs = inputs_now(row, deps.index)  # before anything is chosen by them: what changes meanwhile is found later
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
         comparison = compare_with(images.study, row, deps)
         lease.check()
         outcome = deps.engine.first_look(images, comparison.prepared, context_of(comparison, row, deps))
-        _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, deps)
+        _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, inputs, deps)
         del images
     if _newer_images(claim, deps):
         # the rest of the study is arriving: what there is of it now would be measured in vain
@@ -186,7 +191,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     lease.check()
     outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
     outcome = _with_order_hint(outcome, row, comparison, deps)
-    _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, deps)
+    _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, inputs, deps)
     result = _finish(lease, deps)
     _afterwards(row, images, comparison, deps)
     return result
@@ -198,8 +203,6 @@ def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps
     try:
         if not deps.shelf.can_serve(images, comparison.infusion_date):
             return
-        if row.decided_revision is None:
-            reopen_followups(row, comparison.infusion_date, deps)
         if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
             deps.prepare_later(row.study_instance_uid)
         elif deps.settings.baseline.prepare_ahead:
@@ -224,17 +227,19 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
             log.exception("baseline.preparation_failed")
 
 
-def _save(lease: Lease, outcome: Assessed, stage: Stage, timings_s: Mapping[str, float], deps: Deps) -> None:
+def _save(
+    lease: Lease, outcome: Assessed, stage: Stage, timings_s: Mapping[str, float], inputs: Inputs, deps: Deps
+) -> None:
     """Decision first, then its files. A file that cannot be written is logged; the decision stands."""
     from triage.report.document import to_document
 
     claim = lease.claim
-    assessment = _over_time(outcome.assessment, claim.study_instance_uid, deps)
+    assessment = _over_time(outcome.assessment, claim.study_instance_uid, inputs, deps)
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
     stored = deps.index.save_assessment(
-        lease.claim, stage=stage.value, document=to_document(assessment), now=deps.clock.now()
+        lease.claim, stage=stage.value, document=to_document(assessment) | {"inputs": inputs}, now=deps.clock.now()
     )
     if not stored:
         raise LeaseLost("the lease was lost before the decision was stored")
@@ -263,7 +268,7 @@ def _with_order_hint(outcome: Assessed, row: StudyRow, comparison: Comparison, d
     return dataclasses.replace(outcome, assessment=assessment)
 
 
-def _over_time(assessment: Assessment, study_instance_uid: str, deps: Deps) -> Assessment:
+def _over_time(assessment: Assessment, study_instance_uid: str, inputs: Inputs, deps: Deps) -> Assessment:
     """The same assessment beside what was decided before: a category that falls says so first, and the priority is the
     highest that any stored version of the study had."""
     decision = assessment.decision
@@ -274,6 +279,10 @@ def _over_time(assessment: Assessment, study_instance_uid: str, deps: Deps) -> A
         decision = say_fall(decision, before, f"in the study of {previous['study']['study_date']}")
     stored = deps.index.assessments(study_instance_uid)
     if stored:
+        why = changed(stored_inputs(stored[-1]["document"]), inputs)
+        if why:
+            said = f"assessed again: {'; '.join(why)}"
+            decision = dataclasses.replace(decision, reasons=(said, *decision.reasons))
         before = Category(stored[-1]["document"]["decision"]["category"])
         decision = say_fall(decision, before, "in the version of this study before")
     decision = keep_priority(decision, [version["document"]["decision"]["priority"] for version in stored])
@@ -285,14 +294,15 @@ def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessab
     log.info("study.not_assessable", code=refusal.code)
     outcome = _refused(row, deps, refusal.code, refusal.message)
     try:
-        _save(lease, outcome, Stage.FULL, {}, deps)
+        _save(lease, outcome, Stage.FULL, {}, inputs_now(row, deps.index), deps)
     except LeaseLost:
         return Result.LEASE_LOST
     return _finish(lease, deps)
 
 
 def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Assessed:
-    infusion_date = deps.index.infusion_date(row.patient_id) if row.patient_id else None
+    infusion = infusion_of(row.study_date, infusions_of_person(row, deps.index)[0])
+    infusion_date = None if infusion is None else infusion.day
     return refusals.outcome(
         study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions
     )
@@ -342,8 +352,10 @@ def _give_up(
 
         message = f"the program could not process this study in {tried} attempts: {reason}"
         outcome = _refused(row, deps, code, message)
-        assessment = _over_time(outcome.assessment, claim.study_instance_uid, deps)
-        deps.index.save_assessment(claim, stage=Stage.FULL.value, document=to_document(assessment), now=now)
+        inputs = inputs_now(row, deps.index)
+        assessment = _over_time(outcome.assessment, claim.study_instance_uid, inputs, deps)
+        document = to_document(assessment) | {"inputs": inputs}
+        deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now)
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
     deps.index.fail(claim, reason=failure, retry_at=None, now=now)
     return Result.FAILED

@@ -11,10 +11,11 @@ import pytest
 
 from tests.fakes import SUSPECTED, an_assessment, an_instance, some_images
 from tests.listener.commands.cli_runner import Icansee
+from triage.infusions import Infusion
 from workers import config
 from workers.announcements import Announcement, Source, Step
 from workers.index.sql import open_index
-from workers.ports import ConflictRow, StudyIndex, StudyState
+from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyState
 
 UID = "1.2.3"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -142,7 +143,32 @@ class TestPatients:
     def test_set_and_list(self, icansee: Icansee) -> None:
         assert icansee("patients", "set", "P1", "--infusion-date", "2024-03-04").code == 0
         listed = json.loads(icansee("patients", "list", "--json").out)
-        assert listed == [{"patient_id": "P1", "infusion_date": "2024-03-04"}]
+        known = {"date": "2024-03-04", "kind": "CAR-T", "source": "command line"}
+        assert listed == [{"patient_id": "P1", "infusion_date": "2024-03-04", "issuer": "", "infusions": [known]}]
+
+    @pytest.mark.parametrize(
+        ("days", "said", "known"),
+        [
+            pytest.param(["2024-03-04", "2024-03-04"], "was known", ["2024-03-04"], id="noop: the same again"),
+            pytest.param(["2024-03-04", "2024-03-06"], "corrected to 2024-03-06", ["2024-03-06"], id="corrected"),
+            pytest.param(
+                ["2024-03-04", "2024-06-03"], "further infusion", ["2024-03-04", "2024-06-03"], id="a second infusion"
+            ),
+        ],
+    )
+    def test_a_second_date(self, icansee: Icansee, days: list[str], said: str, known: list[str]) -> None:
+        answers = [icansee("patients", "set", "P1", "--infusion-date", day) for day in days]
+        assert said in answers[-1].out
+        [listed] = json.loads(icansee("patients", "list", "--json").out)
+        assert [one["date"] for one in listed["infusions"]] == known
+        assert listed["infusion_date"] == known[-1]
+
+    def test_remove(self, icansee: Icansee) -> None:
+        icansee("patients", "set", "P1", "--infusion-date", "2024-03-04", "--issuer", "CLINIC")
+        wrong = icansee("patients", "remove", "P1", "--infusion-date", "2024-03-04")
+        assert (wrong.code, "--infusion-date" in wrong.err) == (2, True), "of another issuer"
+        assert icansee("patients", "remove", "P1", "--infusion-date", "2024-03-04", "--issuer", "CLINIC").code == 0
+        assert json.loads(icansee("patients", "list", "--json").out) == []
 
     @pytest.mark.parametrize(
         "text",
@@ -156,7 +182,14 @@ class TestPatients:
     )
     def test_import(self, icansee: Icansee, text: str) -> None:
         assert icansee("patients", "import", self.roster(icansee, text)).code == 0
-        assert index_of(icansee).infusions() == {"P1": date(2024, 3, 4), "P2": date(2024, 4, 5)}
+        found = {patient.patient_id: [i.day for i in known] for patient, known in index_of(icansee).infusions().items()}
+        assert found == {"P1": [date(2024, 3, 4)], "P2": [date(2024, 4, 5)]}
+
+    def test_import_of_two_infusions(self, icansee: Icansee) -> None:
+        text = "patient_id,infusion_date,issuer,kind\nP1,2024-03-04,CLINIC,\nP1,2024-06-03,CLINIC,retreatment\n"
+        assert icansee("patients", "import", self.roster(icansee, text)).code == 0
+        known = (Infusion(date(2024, 3, 4), source="roster"), Infusion(date(2024, 6, 3), "retreatment", "roster"))
+        assert index_of(icansee).infusions() == {PatientKey("P1", "CLINIC"): known}
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -178,11 +211,13 @@ class TestPatients:
         assert [word for word in says if word not in answer.err] == []
         assert index_of(icansee).infusions() == {}
 
-    def test_decisions_made_under_another_date_are_named(self, icansee: Icansee) -> None:
+    def test_check_tells_which_decisions_a_date_concerns(self, icansee: Icansee) -> None:
         receive(icansee)
-        answer = icansee("patients", "set", "P1", "--infusion-date", "2026-03-01")
-        assert f"icansee replay {UID}" in answer.err
-        assert UID not in icansee("patients", "set", "P2", "--infusion-date", "2026-03-01").err
+        icansee("patients", "set", "P1", "--infusion-date", "2026-03-01")
+        icansee("patients", "set", "P2", "--infusion-date", "2026-03-01")
+        [found] = json.loads(icansee("patients", "check", "--dry-run", "--json").out)
+        assert found["study_instance_uid"] == UID
+        assert found["why"]
 
 
 def test_a_bug_exits_1_without_the_message_that_may_quote_a_header(

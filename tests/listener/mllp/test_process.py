@@ -23,8 +23,8 @@ from tests.workers.feeds.test_fhir_poll import Server, on_day
 from tests.workers.feeds.test_hl7_messages import PID, message
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings, parse
-from workers.feeds.facts import PatientKey
 from workers.feeds.folders import alive_file, open_inbox
+from workers.ports import PatientKey
 
 ORDER = message("OMP^O09", PID, "ORC|NW|77", "TQ1|||||||20240304", "RXO|X1^axicabtagene ciloleucel")
 MERGE = message("ADT^A40", PID, "MRG|OLD^^^HOSP")

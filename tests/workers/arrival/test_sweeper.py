@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,11 @@ import pytest
 from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeBell, FakeClock, FakeFiles, an_instance
 from triage.errors import NotAssessable, Transient
+from triage.infusions import Infusion
 from triage.model import SequenceKind
 from workers.arrival.probe import SeriesProbe
 from workers.arrival.sweeper import Sweeper
-from workers.ports import StudyState
+from workers.ports import PatientKey, StudyState
 from workers.queue.beat import Pass
 from workers.queue.rings import DueRinger
 from workers.settings import ArrivalSettings
@@ -169,7 +170,7 @@ class TestArrivals:
     def test_followups_go_first(self, infusion: date | None, urgent: list[str]) -> None:
         beat = Beat()
         if infusion:
-            beat.index.set_infusion_date("P1", infusion)
+            beat.index.add_infusion(PatientKey("P1"), Infusion(infusion), now=datetime.now(UTC))
         beat.arrive(30, images_in_acquisition=30)
         beat.sweeper.arrivals()
         assert beat.bell.urgent == urgent

@@ -14,11 +14,11 @@ from workers.feeds.facts import (
     InfusionCancelled,
     InfusionReported,
     NothingToDo,
-    PatientKey,
     PatientsMerged,
     PatientUpdated,
 )
 from workers.feeds.orders import KnownOrders
+from workers.ports import PatientKey
 
 P, Q = PatientKey("P", "HOSP"), PatientKey("Q", "HOSP")
 MARCH, APRIL = date(2024, 3, 4), date(2024, 4, 1)

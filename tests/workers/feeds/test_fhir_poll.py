@@ -20,9 +20,9 @@ from workers.config import parse
 from workers.feed_settings import FhirFeedSettings
 from workers.feeds import fhir_poll
 from workers.feeds.apply import Applier
-from workers.feeds.facts import PatientKey
 from workers.feeds.fhir_poll import FhirPoll, ProgressFile, open_client
 from workers.feeds.orders import KnownOrders
+from workers.ports import PatientKey
 
 DAY = date(2024, 3, 4)
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo, PatientKey
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo
 from workers.feeds.fhir_resources import MalformedResourceError, Reading, fact_of, reference_of, relative
 from workers.feeds.hl7_messages import InfusionWords
+from workers.ports import PatientKey
 
 WORDS = InfusionWords(codes=("CART1",), words=("axicabtagene",))
 READING = Reading(WORDS, {"urn:oid:1.2.3": "HOSP"})

@@ -14,11 +14,11 @@ from workers.feeds.facts import (
     InfusionCancelled,
     InfusionReported,
     NothingToDo,
-    PatientKey,
     PatientsMerged,
     PatientUpdated,
 )
 from workers.feeds.hl7_messages import LONGEST_BYTES, InfusionWords, MalformedMessageError, facts_of, parse
+from workers.ports import PatientKey
 
 WORDS = InfusionWords(codes=("CART1",), words=("CAR-T", "axicabtagene"))
 DAY = date(2024, 3, 4)

@@ -19,8 +19,9 @@ from tests.workers.index.index_contract import (
     make_ready,
     state_of,
 )
+from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, Step
-from workers.ports import ConflictRow, StudyIndex, StudyState
+from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyState
 
 
 class AnswersContract:
@@ -101,23 +102,22 @@ class AnswersContract:
         assert index.number_of_studies() == 6
 
     @pytest.mark.parametrize(
-        ("patient_id", "issuer", "found"),
+        ("patient_id", "found"),
         [
-            pytest.param("P-1", "CLINIC", ["1.1", "1.2"], id="both studies, oldest first"),
-            pytest.param("P-1", "OTHER", ["1.3"], id="same number of another issuer"),
-            pytest.param("P-2", "CLINIC", [], id="nobody"),
-            pytest.param("' OR 1=1 --", "CLINIC", [], id="not code"),
+            pytest.param("P-1", ["1.1", "1.2", "1.3"], id="of any issuer, by date"),
+            pytest.param("P-2", [], id="nobody"),
+            pytest.param("' OR 1=1 --", [], id="not code"),
         ],
     )
-    def test_studies_of_a_patient(self, index: StudyIndex, patient_id: str, issuer: str, found: list[str]) -> None:
+    def test_studies_with_an_id(self, index: StudyIndex, patient_id: str, found: list[str]) -> None:
         index.record_instances(
             [
                 a_row(1, study_instance_uid="1.2", study_date=date(2026, 2, 2)),
                 a_row(2, study_instance_uid="1.1", study_date=date(2026, 1, 1)),
-                a_row(3, study_instance_uid="1.3", issuer="OTHER"),
+                a_row(3, study_instance_uid="1.3", issuer="OTHER", study_date=date(2026, 3, 1)),
             ]
         )
-        assert [s.study_instance_uid for s in index.studies_of_patient(patient_id, issuer)] == found
+        assert [s.study_instance_uid for s in index.studies_with_id(patient_id)] == found
 
     @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (3, 0, 2, 1)], ids=["first", "last", "between"])
     @pytest.mark.parametrize("batch", [1, 4], ids=["one by one", "at once"])
@@ -135,17 +135,42 @@ class AnswersContract:
         assert (study.patient_id, study.issuer, study.birth_date) == ("P-1", "CLINIC", date(1980, 2, 29))
         assert (study.sex, study.study_date, study.study_time) == ("F", date(2026, 2, 28), "101500.25")
         assert study.accession_number == "A77"
-        assert [row.study_instance_uid for row in index.studies_of_patient("P-1", "CLINIC")] == [STUDY]
-        assert index.studies_of_patient("P-9", "CLINIC") == []
+        assert [row.study_instance_uid for row in index.studies_with_id("P-1")] == [STUDY]
+        assert index.studies_with_id("P-9") == []
 
     def test_infusions(self, index: StudyIndex) -> None:
-        assert index.infusion_date("P-1") is None
-        assert index.infusions() == {}
-        index.set_infusion_date("P-1", date(2026, 1, 5))
-        index.set_infusion_date("P-2", date(2026, 2, 5))
-        index.set_infusion_date("P-1", date(2026, 1, 6))
-        assert index.infusion_date("P-1") == date(2026, 1, 6)
-        assert index.infusions() == {"P-1": date(2026, 1, 6), "P-2": date(2026, 2, 5)}
+        one, other = PatientKey("P-1"), PatientKey("P-1", "CLINIC")
+        first, second = Infusion(date(2026, 1, 5)), Infusion(date(2026, 5, 6), "retreatment", "HL7")
+        assert (index.infusions_of(one), index.infusions()) == ((), {})
+        for patient, infusion in ((one, second), (one, first), (other, first), (one, first)):
+            index.add_infusion(patient, infusion, now=NOW)
+        assert index.infusions_of(one) == (first, second)
+        assert index.infusions() == {one: (first, second), other: (first,)}
+        index.add_infusion(one, replace(first, source="ADT"), now=NOW)
+        assert index.infusions_of(one)[0].source == "ADT"
+        assert index.remove_infusion(one, first.day, now=NOW)
+        assert not index.remove_infusion(one, first.day, now=NOW)
+        assert index.infusions_of(one) == (second,)
+        assert index.infusions_of(other) == (first,)
+
+    def test_what_changes_marks_the_patient(self, index: StudyIndex) -> None:
+        assert index.marked_patients() == {}
+        index.add_infusion(PatientKey("P-9"), Infusion(date(2026, 1, 5)), now=NOW)
+        assert index.marked_patients() == {"P-9": NOW}
+        index.remove_infusion(PatientKey("P-9"), date(2026, 1, 5), now=later(1))
+        index.forget_mark("P-9", NOW)
+        assert index.marked_patients() == {"P-9": later(1)}, "marked again meanwhile"
+        index.forget_mark("P-9", later(1))
+        index.remove_infusion(PatientKey("P-9"), date(2026, 1, 5), now=later(2))
+        assert index.marked_patients() == {}, "there was nothing to remove"
+        make_ready(index)
+        claim = claimed(index)
+        index.save_assessment(claim, stage="full", document=a_document(), now=later(3))
+        assert set(index.marked_patients().values()) == {later(3)}
+        index.complete(claim, now=later(4))
+        assert set(index.marked_patients().values()) == {later(4)}
+        index.mark_patient("", now=NOW)
+        assert "" not in index.marked_patients(), "an empty ID is nobody"
 
     # --- what others said, what was kept aside
 

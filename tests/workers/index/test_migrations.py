@@ -5,18 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from tests.workers.index.databases import load_before_revisions, on_both
 from triage.errors import Misconfigured
+from triage.infusions import Infusion
 from workers.index import migrations
 from workers.index.migrations import BASELINE, REVISION, FoundSchema
 from workers.index.schema import WRITES, metadata, open_engine
 from workers.index.sql import SqlIndex, open_index, upgrade_schema
-from workers.ports import StudyState
+from workers.ports import PatientKey, StudyState
 
 EMPTY = FoundSchema(None, stamped=False)
 
@@ -63,7 +64,11 @@ def check_contents(index: SqlIndex) -> None:
         ("first_look", True),
         ("full", False),
     ]
-    assert index.infusions() == {"P'2": date(2026, 1, 15), "P-1": date(2026, 1, 10)}
+    assert index.infusions() == {
+        PatientKey("P'2"): (Infusion(date(2026, 1, 15), source="roster"),),
+        PatientKey("P-1"): (Infusion(date(2026, 1, 10), source="roster"),),
+    }
+    assert index.marked_patients() == {}, "an upgrade decides nothing anew"
     assert [row.size_bytes for row in index.instances("1.2.5")] == [(1 << 33) + 1, (1 << 33) + 2]
     assert index.study_counts(["1.2.5"])["1.2.5"].missing == 2
     assert [row.study_instance_uid for row in index.conflicts()] == ["1.2.5"]
@@ -74,11 +79,11 @@ def test_a_database_from_before_revisions_is_upgraded_with_all_it_holds(url: str
     load_before_revisions(url)
     index = open_index(url, upgrade=True)
     check_contents(index)
-    index.set_infusion_date("P-3", date(2026, 2, 2))
+    index.add_infusion(PatientKey("P-3"), Infusion(date(2026, 2, 2)), now=datetime.now(UTC))
     index.close()
     assert stamps(url) == [REVISION]
     again = open_index(url)
-    assert again.infusion_date("P-3") == date(2026, 2, 2)
+    assert again.infusions_of(PatientKey("P-3")) == (Infusion(date(2026, 2, 2)),)
     again.close()
 
 

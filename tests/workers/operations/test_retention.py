@@ -13,11 +13,12 @@ import pytest
 from tests.fake_index import InMemoryIndex
 from tests.fakes import NOON, an_instance
 from tests.workers.reading.data_sets import STUDY, a_data_set, put
+from triage.infusions import Infusion
 from workers.config import Settings, parse
 from workers.files.commitments import GivenCommitments, Verdict
 from workers.files.store import FileStore
-from workers.operations.retention import Facts, Retention, choose, keeps, next_baselines, results_written
-from workers.ports import ConflictRow, StudyIndex, StudyRow, StudyState
+from workers.operations.retention import Facts, Retention, choose, keeps, possible_baselines, results_written
+from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import StoreSettings
 
 
@@ -71,16 +72,32 @@ def test_choice(settings: dict[str, int], gone: list[str]) -> None:
     assert [one.study_instance_uid for one in chosen] == gone
 
 
-def test_next_baselines() -> None:
-    rows = [
-        a_study("1.1", study_date=date(2026, 1, 1)),
-        a_study("1.2", study_date=date(2026, 2, 1)),
-        a_study("1.3", study_date=date(2026, 3, 1)),
-        a_study("1.4", patient_id="P2", study_date=date(2026, 1, 1)),
-        a_study("1.5", patient_id="P2", study_date=date(2026, 3, 1)),
-        a_study("1.6", patient_id=""),
-    ]
-    assert next_baselines(rows, {"P1": date(2026, 2, 10)}) == {"1.2", "1.5"}
+JANUARY, FEBRUARY, MARCH, APRIL = (date(2026, month, 1) for month in (1, 2, 3, 4))
+COURSE = [
+    a_study("1.1", study_date=JANUARY),
+    a_study("1.2", study_date=FEBRUARY),
+    a_study("1.3", study_date=MARCH, category="possible"),
+    a_study("1.4", study_date=APRIL),
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "infusions", "kept"),
+    [
+        pytest.param([], [], set(), id="noop"),
+        pytest.param(COURSE, [], {"1.1", "1.2", "1.4"}, id="no infusion known: every study before the first finding"),
+        pytest.param(COURSE, [date(2026, 2, 10)], {"1.2", "1.4"}, id="the one before the infusion, and the latest"),
+        pytest.param(
+            COURSE, [date(2026, 1, 10), date(2026, 3, 10)], {"1.1", "1.3", "1.4"}, id="one before each infusion"
+        ),
+        pytest.param(COURSE, [date(2025, 1, 1)], {"1.4"}, id="all after the infusion"),
+        pytest.param([a_study("1.6", patient_id="")], [], set(), id="nobody's"),
+        pytest.param([a_study("1.7", study_date=None)], [], set(), id="undated"),
+    ],
+)
+def test_possible_baselines(rows: list[StudyRow], infusions: list[date], kept: set[str]) -> None:
+    known = {PatientKey("P1"): [Infusion(day) for day in infusions]}
+    assert possible_baselines(rows, known) == kept
 
 
 class Node:
@@ -91,6 +108,8 @@ class Node:
         self.index: StudyIndex = InMemoryIndex()
         self.store = FileStore(tmp_path)
         self.state_dir = tmp_path
+        # both studies lie after it: only the later one could be a baseline, of a further infusion
+        self.index.add_infusion(PatientKey("P1"), Infusion(date(2025, 1, 1)), now=NOON)
         for number, (uid, day) in enumerate([(f"{STUDY}.8", date(2026, 1, 1)), (f"{STUDY}.9", date(2026, 2, 1))]):
             stored = put(self.store, a_data_set(number, StudyInstanceUID=uid, PatientID="P1"))
             row = replace(stored.row, received_at=NOON - timedelta(days=50 - number), study_date=day)
@@ -175,6 +194,7 @@ def test_what_the_disk_does_not_let_go_costs_no_other_study(tmp_path: Path, monk
         [replace(stuck.row, received_at=NOON - timedelta(days=60), study_date=date(2025, 1, 1))]
     )
     node.assess(f"{STUDY}.7")
+    node.index.add_infusion(PatientKey("P2"), Infusion(date(2024, 1, 1)), now=NOON)
     later = put(node.store, a_data_set(6, StudyInstanceUID=f"{STUDY}.6", PatientID="P2"))  # so that the other may go
     node.index.record_instances([replace(later.row, received_at=NOON, study_date=date(2025, 2, 1))])
     real = Path.unlink

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ from tests.fakes import (
 )
 from tests.workers.studies.deciding import Node
 from triage.errors import Transient
+from triage.infusions import Infusion
 from triage.model import SequenceKind
+from workers.ports import PatientKey
 from workers.studies.assess import Result, prepare_ahead
 from workers.studies.baselines import earlier_documents
 
@@ -26,7 +28,7 @@ class TestBaseline:
         """A baseline of 2026-02-20 and a follow-up of 2026-03-10, infusion on 2026-03-01."""
         baseline = some_images(self.BASE, day=date(2026, 2, 20), **base)  # type: ignore[arg-type]
         node = Node(tmp_path, baseline, some_images(self.FOLLOWUP, day=date(2026, 3, 10)))
-        node.index.set_infusion_date("P1", date(2026, 3, 1))
+        node.index.add_infusion(PatientKey("P1"), Infusion(date(2026, 3, 1)), now=datetime.now(UTC))
         return node
 
     def test_the_course_is_read_from_earlier_documents_of_the_same_person(self, tmp_path: Path) -> None:
@@ -127,23 +129,6 @@ class TestBaseline:
         )
         node.ring(self.FOLLOWUP)
         assert ("full", self.FOLLOWUP, None) in node.engine.calls
-
-    def test_a_baseline_that_arrives_after_its_followup_wakes_it_once(self, tmp_path: Path) -> None:
-        node = Node(tmp_path, some_images(self.FOLLOWUP, day=date(2026, 3, 10)))
-        node.ring(self.FOLLOWUP)
-        baseline = some_images(self.BASE, day=date(2026, 2, 20))
-        node.reader.images[self.BASE] = baseline
-        node.arrive(baseline)
-
-        node.ring(self.BASE)
-        assert node.bell.rings == [self.FOLLOWUP]
-        node.ring(self.FOLLOWUP)
-        assert ("full", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls
-        assert node.bell.rings == [self.FOLLOWUP], "the follow-up wakes nobody in turn"
-
-        node.index.requeue(self.BASE, now=node.clock.now())
-        node.ring(self.BASE)
-        assert node.bell.rings == [self.FOLLOWUP], "only the first decision of a baseline wakes"
 
     def test_noop_a_later_study_wakes_nobody(self, tmp_path: Path) -> None:
         node = self.both(tmp_path)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import NOTHING, SUSPECTED, Verdict, some_images
 from tests.workers.studies.deciding import Node
+from triage.infusions import Infusion
 from triage.model import Basis
+from workers.ports import PatientKey
 
 INFUSION = date(2024, 3, 4)
 BEFORE, DAY_5, DAY_7 = date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
@@ -20,7 +22,7 @@ def decided(tmp_path: Path, days: dict[date, Verdict], *, infusion: date | None)
     images = {day: some_images(f"1.{number}", day=day) for number, day in enumerate(days, 1)}
     node = Node(tmp_path, *images.values())
     if infusion is not None:
-        node.index.set_infusion_date("P1", infusion)
+        node.index.add_infusion(PatientKey("P1"), Infusion(infusion), now=datetime.now(UTC))
     for day, verdict in days.items():
         node.engine.first = node.engine.whole = verdict
         node.ring(images[day].study.study_instance_uid)

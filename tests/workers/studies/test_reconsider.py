@@ -1,0 +1,192 @@
+"""Facts that change after a decision: the decisions concerned are made again by themselves, in any order of events."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import SUSPECTED, an_instance, some_images
+from tests.workers.studies.deciding import Node
+from triage.infusions import Infusion
+from triage.model import Basis, StudyImages
+from workers.ports import PatientKey, StudyState
+from workers.studies.inputs import changed
+from workers.studies.reconsider import due_studies, reconsider
+
+INFUSION, BEFORE, DAY_5, DAY_7 = date(2024, 3, 4), date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
+ME = PatientKey("P1")
+
+
+class History(Node):
+    """A node on which the beat's pass and the workers go on until nothing is left to do."""
+
+    def settle(self) -> int:
+        """Rings until quiet; how many times a study was assessed again."""
+        again = 0
+        for _ in range(20):
+            for row in self.index.due(now=self.clock.now()):
+                self.ring(row.study_instance_uid)
+            woken = reconsider(self.index, self.bell, self.clock)
+            again += woken
+            if not woken and not self.index.due(now=self.clock.now()):
+                return again
+        raise AssertionError("it never settles")
+
+    def come(self, *images: StudyImages) -> None:
+        for one in images:
+            self.reader.images[one.study.study_instance_uid] = one
+            self.arrive(one)
+
+    def infusion(self, day: date) -> None:
+        self.index.add_infusion(ME, Infusion(day), now=self.clock.now())
+
+    def document(self, uid: str) -> dict[str, Any]:
+        found = self.index.assessment(uid)
+        assert found is not None
+        return found
+
+    def compared(self, uid: str) -> tuple[Basis, date | None]:
+        """What the last assessment of the study rested on."""
+        choice = next(
+            context.baseline_choice
+            for call, context in zip(
+                reversed([call for call in self.engine.calls if call[0] in ("full", "first_look")]),
+                reversed(self.engine.contexts),
+                strict=True,
+            )
+            if call[1] == uid and call[0] == "full"
+        )
+        return choice.basis, choice.since[1] if choice.since else choice.study_date
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+PRE, EARLY, LATE = (some_images(uid, day=day) for uid, day in (("1.1", BEFORE), ("1.5", DAY_5), ("1.7", DAY_7)))
+
+
+def test_a_prior_that_arrives_late(node: History) -> None:
+    node.infusion(INFUSION)
+    node.come(LATE)
+    node.settle()
+    assert node.compared("1.7") == (Basis.NONE, None)
+    node.come(PRE)
+    assert node.settle() == 1
+    assert node.compared("1.7") == (Basis.BEFORE_INFUSION, BEFORE)
+    assert node.document("1.7")["decision"]["reasons"][0] == "assessed again: the study of 2024-02-23 arrived"
+
+
+def test_a_prior_that_arrives_in_two_parts(node: History) -> None:
+    node.come(PRE, LATE)
+    node.settle()
+    node.index.record_instances([an_instance("1.1", 2, study_date=BEFORE, patient_id="P1")])
+    assert node.settle() == 0, "it is still arriving"
+    node.index.mark_ready("1.1", now=node.clock.now(), reason="test")
+    assert node.settle() == 1
+    assert "images of the study of 2024-02-23" in node.document("1.7")["decision"]["reasons"][0]
+
+
+def test_an_infusion_date_that_is_set_changed_and_removed(node: History) -> None:
+    node.engine.first = node.engine.whole = SUSPECTED
+    node.come(EARLY, LATE)
+    node.settle()
+    assert node.compared("1.7") == (Basis.COURSE_ONLY, DAY_5), "an acute study is no baseline"
+    node.infusion(date(2024, 3, 10))
+    assert node.settle() >= 1
+    assert node.compared("1.7") == (Basis.BEFORE_INFUSION, DAY_5), "it lies before the infusion"
+    assert "infusion of 2024-03-10 became known" in node.document("1.7")["decision"]["reasons"][0]
+    node.index.remove_infusion(ME, date(2024, 3, 10), now=node.clock.now())
+    assert node.settle() >= 1
+    assert node.compared("1.7") == (Basis.COURSE_ONLY, DAY_5)
+    assert "removed" in node.document("1.7")["decision"]["reasons"][0]
+
+
+def test_a_decision_on_an_earlier_study_that_changes(node: History) -> None:
+    node.come(EARLY, LATE)
+    node.settle()
+    assert node.compared("1.7") == (Basis.DATE_UNKNOWN, DAY_5)
+    node.engine.first = node.engine.whole = SUSPECTED
+    node.index.requeue("1.5", now=node.clock.now())
+    assert node.settle() == 1
+    assert node.compared("1.7") == (Basis.COURSE_ONLY, DAY_5)
+    assert "the decision on the study of 2024-03-09 changed" in node.document("1.7")["decision"]["reasons"][0]
+
+
+def test_a_second_infusion_leaves_the_first_course_alone(node: History) -> None:
+    node.infusion(INFUSION)
+    second = some_images("1.9", day=date(2024, 6, 8))
+    node.come(PRE, EARLY, second)
+    node.settle()
+    node.infusion(date(2024, 6, 3))
+    node.settle()
+    assert node.compared("1.5") == (Basis.BEFORE_INFUSION, BEFORE)
+    assert node.compared("1.9") == (Basis.BEFORE_INFUSION, DAY_5)
+
+
+def test_noop_nothing_changed(node: History) -> None:
+    node.infusion(INFUSION)
+    node.come(PRE, EARLY, LATE)
+    node.settle()
+    versions = [len(node.index.assessments(uid)) for uid in ("1.1", "1.5", "1.7")]
+    node.infusion(INFUSION)
+    assert node.settle() == 0
+    assert [len(node.index.assessments(uid)) for uid in ("1.1", "1.5", "1.7")] == versions
+    assert list(due_studies("P1", node.index)) == []
+
+
+@pytest.mark.parametrize("order", [(PRE, EARLY, LATE), (LATE, EARLY, PRE), (EARLY, LATE, PRE), (LATE, PRE, EARLY)])
+@pytest.mark.parametrize("known_at", [0, 1, 2, 3])
+def test_the_order_of_events_does_not_matter(node: History, order: tuple[StudyImages, ...], known_at: int) -> None:
+    """Arrivals and the infusion date in any order, settled in between: the decisions rest on the same studies."""
+    for number, images in enumerate(order):
+        if number == known_at:
+            node.infusion(INFUSION)
+        node.come(images)
+        node.settle()
+    if known_at == len(order):
+        node.infusion(INFUSION)
+    node.settle()
+    assert {uid: node.compared(uid) for uid in ("1.1", "1.5", "1.7")} == {
+        "1.1": (Basis.NONE, None),
+        "1.5": (Basis.BEFORE_INFUSION, BEFORE),
+        "1.7": (Basis.BEFORE_INFUSION, BEFORE),
+    }
+    assert all(row.state is StudyState.ASSESSED for row in node.index.studies())
+
+
+ISSUERS = [
+    pytest.param("", "HOSPITAL", True, id="only the follow-up states it"),
+    pytest.param("HOSPITAL", "", True, id="only the baseline states it"),
+    pytest.param("HOSPITAL", "HOSPITAL", True, id="both the same"),
+    pytest.param("HOSPITAL", "OTHER", False, id="two people"),
+]
+
+
+@pytest.mark.parametrize(("baseline", "followup", "matched"), ISSUERS)
+def test_issuers(node: History, baseline: str, followup: str, matched: bool) -> None:
+    for uid, day, issuer in (("1.1", BEFORE, baseline), ("1.7", DAY_7, followup)):
+        images = some_images(uid, day=day, issuer=issuer)
+        node.reader.images[uid] = images
+        node.index.record_instances([an_instance(uid, study_date=day, patient_id="P1", issuer=issuer)])
+        node.index.mark_ready(uid, now=node.clock.now(), reason="test")
+    node.infusion(INFUSION)
+    node.settle()
+    assert node.compared("1.7")[1] == (BEFORE if matched else None)
+    days = node.engine.contexts[-1].infusion_date
+    assert days == (INFUSION if matched else None), "whose date it is, is not known when two issuers gave the ID"
+
+
+def test_what_changed_in_sentences() -> None:
+    now = {"patient": ["P1"], "study_date": "2024-03-11", "infusions": ["2024-03-04"], "earlier": {}}
+    assert changed(now, now) == ()
+    assert changed(None, now) == ("what the earlier version rested on was not recorded",)
+    assert changed(now | {"infusions": []}, now) == ("infusion of 2024-03-04 became known",)
+    assert changed(now | {"patient": ["P2"], "study_date": None}, now) == (
+        "the patient's identity was corrected",
+        "the study date was corrected to 2024-03-11",
+    )

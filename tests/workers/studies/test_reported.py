@@ -1,0 +1,44 @@
+"""What feeds report in, infusions of patients out; the decisions that they concern are made again."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from tests.fake_index import InMemoryIndex
+from tests.fakes import FakeClock
+from triage.infusions import CORRECTION_DAYS, Infusion
+from workers.ports import PatientKey
+from workers.studies.reported import CannotApplyError, ReportedFacts
+
+DAY, PATIENT = date(2024, 3, 4), PatientKey("P1", "CLINIC")
+
+
+@pytest.mark.parametrize(
+    ("days_later", "known"),
+    [
+        pytest.param(0, [DAY], id="noop: the same again"),
+        pytest.param(CORRECTION_DAYS, [DAY + timedelta(days=CORRECTION_DAYS)], id="a correction"),
+        pytest.param(
+            CORRECTION_DAYS + 1,
+            [DAY, DAY + timedelta(days=CORRECTION_DAYS + 1)],
+            id="a further infusion keeps the first",
+        ),
+    ],
+)
+def test_infusions_are_stored_and_mark_the_patient(days_later: int, known: list[date]) -> None:
+    index, clock = InMemoryIndex(), FakeClock()
+    facts = ReportedFacts(index, now=clock.now)
+    facts.add_infusion(PATIENT, Infusion(DAY, source="HL7"))
+    facts.add_infusion(PATIENT, Infusion(DAY + timedelta(days=days_later), source="HL7"))
+    assert [one.day for one in index.infusions_of(PATIENT)] == known
+    assert index.infusions_of(PatientKey("P1")) == (), "of another issuer nothing is known"
+    assert set(index.marked_patients()) == {"P1"}
+    facts.remove_infusion(PATIENT, known[0])
+    assert [one.day for one in index.infusions_of(PATIENT)] == known[1:]
+
+
+def test_what_the_index_cannot_do_is_said() -> None:
+    with pytest.raises(CannotApplyError, match="by hand"):
+        ReportedFacts(InMemoryIndex()).merge_patients(old=PatientKey("P"), new=PatientKey("Q"), source="HL7")

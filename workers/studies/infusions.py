@@ -1,0 +1,43 @@
+"""A reported infusion date in, the patient's list of infusions brought up to date."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from triage.infusions import Infusion, corrected
+
+if TYPE_CHECKING:
+    from workers.ports import PatientKey, StudyIndex
+
+
+class Reported(StrEnum):
+    """What a reported date was."""
+
+    KNOWN = "known"
+    CORRECTED = "corrected"
+    FURTHER = "further"
+    FIRST = "first"
+
+
+def report_infusion(
+    index: StudyIndex, patient: PatientKey, infusion: Infusion, *, now: datetime
+) -> tuple[Reported, date | None]:
+    """Store an infusion. A date close to a known one corrects that one; any other date is a further infusion.
+
+    The new date is stored before the old one goes: a crash in between leaves one too many, never none.
+
+    Returns:
+        What it was, and the date that it replaced.
+    """
+    known = index.infusions_of(patient)
+    if any(one.day == infusion.day for one in known):
+        index.add_infusion(patient, infusion, now=now)
+        return Reported.KNOWN, None
+    wrong = corrected(infusion.day, known)
+    index.add_infusion(patient, infusion, now=now)
+    if wrong is not None:
+        index.remove_infusion(patient, wrong.day, now=now)
+        return Reported.CORRECTED, wrong.day
+    return (Reported.FURTHER if known else Reported.FIRST), None

@@ -1,0 +1,37 @@
+"""The index as the feeds see it: infusions and identities that clinical systems report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from triage.infusions import Infusion
+from workers.ports import PatientKey, StudyIndex
+from workers.studies.infusions import report_infusion
+
+
+class CannotApplyError(Exception):
+    """The index has no such operation: the message is set aside, and a human does what it says."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not possible: do it by hand")
+
+
+class ReportedFacts:
+    """See workers.feeds.apply.PatientFacts."""
+
+    def __init__(self, index: StudyIndex, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._index, self._now = index, now
+
+    def add_infusion(self, patient: PatientKey, infusion: Infusion) -> None:
+        """A date close to a known one corrects it. The decisions that it concerns are made again."""
+        report_infusion(self._index, patient, infusion, now=self._now())
+
+    def remove_infusion(self, patient: PatientKey, day: date) -> None:
+        self._index.remove_infusion(patient, day, now=self._now())
+
+    def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:  # noqa: ARG002 - a port
+        raise CannotApplyError("merging patients")
+
+    def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None:
+        """The index takes identities from images; an update without a merge changes nothing."""

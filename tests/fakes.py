@@ -125,18 +125,25 @@ class FakeReader:
     def __init__(self, *images: StudyImages) -> None:
         self.images = {i.study.study_instance_uid: i for i in images}
         self.faults: list[Exception] = []
+        self.unreadable: set[str] = set()
         self.asked: list[frozenset[SequenceKind] | None] = []
 
     def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
         self.asked.append(kinds)
         if self.faults:
             raise self.faults.pop(0)
+        self._check(paths)
         whole = self.images[paths[0].parent.name]
         return (
             whole if kinds is None else replace(whole, volumes={k: v for k, v in whole.volumes.items() if k in kinds})
         )
 
+    def _check(self, paths: Sequence[Path]) -> None:
+        if paths[0].parent.name in self.unreadable:
+            raise Transient("a file of the study cannot be read now (Stale file handle)")
+
     def describe(self, paths: Sequence[Path]) -> Study:
+        self._check(paths)
         return self.images[paths[0].parent.name].study
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from triage.errors import NotAssessable
+from triage.errors import NotAssessable, Transient
 from triage.model import SequenceKind
 from workers.arrival.completeness import SeriesFacts, gap_free
 from workers.log import get_logger, study_hash, uid_hash
@@ -154,4 +154,6 @@ def series_kind(path: Path) -> SequenceKind:
         series = read_study([path], kinds=frozenset()).study.series
     except NotAssessable:
         return SequenceKind.NOT_IMAGE
+    except Transient:
+        return SequenceKind.UNKNOWN
     return series[0].identification.kind if series else SequenceKind.NOT_IMAGE

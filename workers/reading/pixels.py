@@ -27,7 +27,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from triage.errors import NotAssessable
+from triage.errors import NotAssessable, Transient
 from triage.model import Voxels
 from workers.reading.limits import Budget, check
 from workers.reading.survey import survey
@@ -70,6 +70,7 @@ def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, Pixe
     Raises:
         NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read; too_large,
             too_complex, too_slow when it exceeds a limit of ``workers.reading.limits``.
+        Transient: the file cannot be read now: it is away, or the disk fails.
     """
     with _opened(path, budget) as file:
         ds = dcmread(file, stop_before_pixels=True)
@@ -104,10 +105,20 @@ def _opened(path: Path, budget: Budget | None = None) -> Iterator[BinaryIO]:
         raise
     except MemoryError:
         raise NotAssessable("too_large", "a header needs more memory than reading may take") from None
-    except (InvalidDicomError, OSError, EOFError):
+    except (InvalidDicomError, OSError, EOFError) as error:
+        _raise_fault_of_the_store(error)
         raise NotAssessable("not_dicom", "not a DICOM object") from None
     except Exception as error:  # a broken header can raise anything
         raise NotAssessable("not_dicom", f"the header cannot be read ({type(error).__name__})") from None
+
+
+def _raise_fault_of_the_store(error: BaseException) -> None:
+    """Raise Transient for a file that cannot be read now. Only what a file holds says something about its study.
+
+    The system's errors have a number; pydicom raises OSError without one for a file that ends too early.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        raise Transient(f"a file of the study cannot be read now ({error.strerror})") from None
 
 
 def _silence_pydicom() -> None:
@@ -192,6 +203,9 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
     except NotAssessable:
         raise
+    except OSError as error:
+        _raise_fault_of_the_store(error)
+        raise NotAssessable("undecodable", f"an image cannot be decoded ({type(error).__name__})") from None
     except MemoryError:
         raise NotAssessable("too_large", "an image needs more memory than reading may take") from None
     except Exception as error:  # decoders raise anything, and may quote the header: only the type is told

@@ -47,6 +47,7 @@ T = TypeVar("T")
 
 LONGEST_RETRY_S = 300.0
 TAKE_ATTEMPTS = 5
+PATIENT_ATTEMPTS = 3  # so often a follow-up waits for a prior that cannot be read now; then it is decided without it
 
 
 class Result(StrEnum):
@@ -174,11 +175,12 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     paths = [deps.files.path(instance) for instance in deps.index.instances(uid)]
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
+    waits = claim.attempt < PATIENT_ATTEMPTS
     inputs = inputs_now(row, deps.index)  # before anything is chosen by them: what changes meanwhile is found later
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
-        comparison = compare_with(images.study, row, deps)
+        comparison = compare_with(images.study, row, deps, waits=waits)
         lease.check()
         outcome = deps.engine.first_look(images, comparison.prepared, context_of(comparison, row, deps))
         _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, inputs, deps)
@@ -187,7 +189,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         # the rest of the study is arriving: what there is of it now would be measured in vain
         return _finish(lease, deps)
     images, read_s = _timed(lambda: deps.reader.read(paths))
-    comparison = comparison or compare_with(images.study, row, deps)
+    comparison = comparison or compare_with(images.study, row, deps, waits=waits)
     lease.check()
     outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
     outcome = _with_order_hint(outcome, row, comparison, deps)

@@ -3,15 +3,15 @@ state folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from triage.baseline import Candidate
-from triage.errors import NotAssessable
+from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion, infusion_of
-from triage.model import BaselineChoice, Category, Presence, SequenceKind, Study
+from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
 from workers.ports import StudyRow, StudyState
 from workers.studies.inputs import is_before
 from workers.studies.person import infusions_of_person, studies_of_person
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from triage.preparation import PreparedBaseline
     from workers.studies.deps import Deps
 
+AWAY = "store_fault: its files cannot be read now"
 ACUTE = (Category.POSSIBLE.value, Category.NEUROTOXICITY_SUSPECTED.value)
 
 
@@ -37,9 +38,17 @@ class Comparison:
     """A notice about infusions that are not used."""
 
 
-def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
+def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True) -> Comparison:
     """Choose the baseline; one that turns out not to be assessable becomes a rejected candidate, and the choice is
-    made again."""
+    made again.
+
+    Args:
+        waits: whether a fault of the store ends the attempt. Otherwise a study that cannot be read now is a rejected
+            candidate: the follow-up must not wait for it without end.
+
+    Raises:
+        Transient: a candidate cannot be read now, and the caller waits.
+    """
     infusions, unclear = infusions_of_person(row, deps.index)
     infusion = infusion_of(study.study_date, infusions)
     infusion_date = None if infusion is None else infusion.day
@@ -47,7 +56,8 @@ def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
     gone = (StudyState.REMOVING, StudyState.REMOVED)
     rows = {r.study_instance_uid: r for r in _others(row, deps) if r.state not in gone}
     person = {r.study_instance_uid for r in studies_of_person(row, deps.index)}
-    studies = {uid: _describe(r, deps) for uid, r in rows.items()}
+    studies, away = _described(rows, deps, waits=waits)
+    rows = {uid: r for uid, r in rows.items() if uid in studies}
     acute = {uid: acute_patterns(deps.index.assessment(uid)) for uid in rows}
     reasons = {
         uid: _known_refusal(r, studies[uid], deps) if uid in person else "another_issuer: it may be somebody else's"
@@ -58,7 +68,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
         choice = deps.engine.choose_baseline(study, candidates, infusions)
         compared = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
         if compared is None:
-            return Comparison(choice, None, infusions, infusion_date, unclear)
+            return Comparison(_with_away(choice, away), None, infusions, infusion_date, unclear)
         try:
             prepared = deps.shelf.prepared(rows[compared])
         except NotAssessable as refusal:
@@ -66,7 +76,33 @@ def compare_with(study: Study, row: StudyRow, deps: Deps) -> Comparison:
                 raise  # chosen although refused: going round again would not end
             reasons[compared] = f"{refusal.code}: {refusal.message}"
             continue
-        return Comparison(choice, prepared, infusions, infusion_date, unclear)
+        except (Transient, OSError):
+            if waits:
+                raise
+            away.append(compared)
+            del rows[compared]
+            continue
+        return Comparison(_with_away(choice, away), prepared, infusions, infusion_date, unclear)
+
+
+def _described(rows: Mapping[str, StudyRow], deps: Deps, *, waits: bool) -> tuple[dict[str, Study], list[str]]:
+    """The candidates as their files describe them, and those that cannot be read now."""
+    studies: dict[str, Study] = {}
+    away: list[str] = []
+    for uid, row in rows.items():
+        try:
+            studies[uid] = _describe(row, deps)
+        except (Transient, OSError):
+            if waits:
+                raise
+            away.append(uid)
+    return studies, away
+
+
+def _with_away(choice: BaselineChoice, away: Sequence[str]) -> BaselineChoice:
+    """The choice, naming the candidates that nobody could look at."""
+    said = tuple(RejectedBaseline(uid, AWAY) for uid in away)
+    return replace(choice, rejected=(*choice.rejected, *said)) if said else choice
 
 
 def _others(row: StudyRow, deps: Deps) -> list[StudyRow]:

@@ -29,7 +29,7 @@ def _unknown_vr(path: Path) -> None:
         pytest.param(lambda _: None, 15.0, SequenceKind.FLAIR, id="noop: the fourth slice, 5 mm apart"),
         pytest.param(_unknown_vr, None, SequenceKind.FLAIR, id="a VR that does not exist"),
         pytest.param(lambda path: path.write_bytes(b"notes"), None, SequenceKind.NOT_IMAGE, id="no DICOM"),
-        pytest.param(lambda path: path.unlink(), None, SequenceKind.NOT_IMAGE, id="gone"),
+        pytest.param(lambda path: path.unlink(), None, SequenceKind.UNKNOWN, id="gone"),
     ],
 )
 def test_one_header(

@@ -30,7 +30,7 @@ from tests.workers.reading.reading import (
     only_refusal,
     private_element,
 )
-from triage.errors import Misconfigured, NotAssessable
+from triage.errors import Misconfigured, NotAssessable, Transient
 from triage.model import SequenceKind
 from workers.reading.patient import patient_of, study_without_series
 from workers.reading.series import series_header
@@ -93,11 +93,9 @@ def test_same_instance_uid_with_other_content_is_refused(tmp_path: Path) -> None
 def test_files_that_are_not_dicom_are_counted_without_their_names(tmp_path: Path) -> None:
     for name in ("Secret^Name.txt", "empty"):
         (tmp_path / name).write_text("hello" if name.endswith("txt") else "")
-    images = read_study(
-        [*a_series(tmp_path / "a"), tmp_path / "Secret^Name.txt", tmp_path / "empty", tmp_path / "absent"]
-    )
+    images = read_study([*a_series(tmp_path / "a"), tmp_path / "Secret^Name.txt", tmp_path / "empty"])
     assert FLAIR in images.volumes
-    assert [(s.code, s.message) for s in images.skipped] == [("not_dicom", "3 files: not a DICOM object")]
+    assert [(s.code, s.message) for s in images.skipped] == [("not_dicom", "2 files: not a DICOM object")]
 
 
 def test_objects_without_uids_are_counted(tmp_path: Path) -> None:
@@ -264,3 +262,15 @@ def test_a_3d_series_loads_within_a_second(tmp_path: Path) -> None:
         durations.append(time.process_time() - start)
         assert images.volumes[FLAIR].voxels.shape == (180, 256, 256)
     assert min(durations) < 1.0
+
+
+@pytest.mark.parametrize("kinds", [None, frozenset()], ids=["images", "headers"])
+def test_a_file_that_is_away_says_nothing_about_the_study(
+    tmp_path: Path, kinds: frozenset[SequenceKind] | None
+) -> None:
+    with pytest.raises(Transient, match="cannot be read now"):
+        read_study([tmp_path / "gone.dcm"], kinds=kinds)
+    folder = tmp_path / "folder.dcm"
+    folder.mkdir()
+    with pytest.raises(Transient):
+        read_study([folder], kinds=kinds)

@@ -135,3 +135,27 @@ class TestBaseline:
         node.ring(self.BASE)
         node.ring(self.FOLLOWUP)
         assert node.bell.rings == []
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_prior_that_cannot_be_read_now_is_waited_for_a_while(tmp_path: Path, attempts: int) -> None:
+    """A fault of the store is no refusal: nothing is remembered, and the follow-up does not wait without end."""
+    prior, followup = some_images("1.1", day=date(2026, 2, 20)), some_images("1.9", day=date(2026, 3, 10))
+    node = Node(tmp_path, prior, followup)
+    node.index.mark_ready("1.1", now=node.clock.now(), reason="test")
+    node.ring("1.1")
+    node.reader.unreadable.add("1.1")
+    for _ in range(attempts):
+        result = node.ring("1.9")
+        node.clock.advance(400)
+    document = node.index.assessment("1.9")
+    if attempts < 3:
+        assert (result, document) == (Result.RETRY, None)
+        return
+    assert result is Result.DECIDED
+    assert document is not None
+    assert [one["reason"] for one in document["baseline"]["rejected"]] == ["store_fault: its files cannot be read now"]
+    node.reader.unreadable.clear()
+    node.index.requeue("1.9", now=node.clock.now())
+    node.ring("1.9")
+    assert node.index.assessment("1.9")["baseline"]["study_instance_uid"] == "1.1"  # type: ignore[index]

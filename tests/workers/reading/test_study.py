@@ -265,9 +265,7 @@ def test_a_3d_series_loads_within_a_second(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kinds", [None, frozenset()], ids=["images", "headers"])
-def test_a_file_that_is_away_says_nothing_about_the_study(
-    tmp_path: Path, kinds: frozenset[SequenceKind] | None
-) -> None:
+def test_a_file_that_is_away_says_nothing(tmp_path: Path, kinds: frozenset[SequenceKind] | None) -> None:
     with pytest.raises(Transient, match="cannot be read now"):
         read_study([tmp_path / "gone.dcm"], kinds=kinds)
     folder = tmp_path / "folder.dcm"

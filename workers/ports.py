@@ -24,6 +24,11 @@ if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at 
     from triage.preparation import PreparedBaseline
 
 
+# Categories of decisions that found something, by their names: the receiving processes import this file, and
+# triage.model loads numpy.
+ACUTE_CATEGORIES = ("possible", "neurotoxicity_suspected")
+
+
 class StudyState(StrEnum):
     """RECEIVING until complete; READY waits for a worker; ASSESSED has its full assessment; FAILED needs a human, since
     its attempts are used up; REMOVING while its images are deleted; REMOVED: only the decisions are left."""

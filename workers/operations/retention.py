@@ -16,17 +16,15 @@ from itertools import takewhile
 from pathlib import Path
 
 from triage.infusions import Infusion
-from triage.model import Category
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash
-from workers.ports import InstanceFiles, PatientKey, StudyIndex, StudyRow, StudyState
+from workers.ports import ACUTE_CATEGORIES, InstanceFiles, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import NodeSettings, StoreSettings
 
 log = get_logger(__name__)
 
 YOUNGEST = timedelta(days=1)  # never deleted, however full the disk: it may still be wanted for a look at the pictures
 MOST_STUDIES = 100_000
-ACUTE = (Category.POSSIBLE.value, Category.NEUROTOXICITY_SUSPECTED.value)
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,9 @@ def possible_baselines(rows: Sequence[StudyRow], infusions: Mapping[PatientKey, 
 def _of_patient(rows: Sequence[StudyRow], infusions: set[date]) -> Iterator[str]:
     ordered = sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
     if not infusions:
-        yield from (row.study_instance_uid for row in takewhile(lambda row: row.category not in ACUTE, ordered))
+        yield from (
+            row.study_instance_uid for row in takewhile(lambda row: row.category not in ACUTE_CATEGORIES, ordered)
+        )
     yield ordered[-1].study_instance_uid
     for day in infusions:
         before = [row for row in ordered if row.study_date is not None and row.study_date <= day]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from triage.baseline import Candidate
 from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion, infusion_of
-from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
-from workers.ports import StudyRow, StudyState
+from triage.model import BaselineChoice, Presence, RejectedBaseline, SequenceKind, Study
+from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies.inputs import is_before
 from workers.studies.person import infusions_of_person, studies_of_person
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from workers.studies.deps import Deps
 
 AWAY = "store_fault: its files cannot be read now"
-ACUTE = (Category.POSSIBLE.value, Category.NEUROTOXICITY_SUSPECTED.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,7 @@ def _others(row: StudyRow, deps: Deps) -> list[StudyRow]:
 
 def acute_patterns(document: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The patterns that a decision found; none when it found nothing, or there is no decision."""
-    if document is None or document["decision"]["category"] not in ACUTE:
+    if document is None or document["decision"]["category"] not in ACUTE_CATEGORIES:
         return ()
     return tuple(f["pattern"] for f in document["findings"] if f["presence"] == Presence.PRESENT)
 

@@ -68,7 +68,7 @@ _SCRIPT = """
                 break
             time.sleep(0.05)
         answer["counted"] = [count.received, count.announced]
-        print(json.dumps(answer))
+        (folder / "answer.json").write_text(json.dumps(answer))
     finally:
         orthanc.terminate()
         orthanc.wait(30)
@@ -101,7 +101,7 @@ def test_orthanc_delivers(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    answer = json.loads(next(line for line in run.stdout.splitlines() if line.startswith("{")))
+    answer = json.loads((tmp_path / "answer.json").read_text())
     assert (answer["InstancesCount"], answer["FailedInstancesCount"]) == (12, 0)
     assert answer["counted"] == [12, 12]  # what Orthanc says to our C-FIND
     commitment = answer["commitment"]

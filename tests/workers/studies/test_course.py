@@ -10,8 +10,8 @@ import pytest
 from tests.fakes import NOTHING, SUSPECTED, Verdict, some_images
 from tests.workers.studies.deciding import Node
 from triage.infusions import Infusion
-from triage.model import Basis
-from workers.ports import PatientKey
+from triage.model import Basis, Category
+from workers.ports import ACUTE_CATEGORIES, PatientKey
 
 INFUSION = date(2024, 3, 4)
 BEFORE, DAY_5, DAY_7 = date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
@@ -77,3 +77,7 @@ def test_a_category_that_falls_between_two_versions_says_so_first(tmp_path: Path
     assert document is not None
     assert "version of this study before" in document["decision"]["reasons"][0]
     assert document["decision"]["priority"] == "P1", "never lowered"
+
+
+def test_the_categories_of_findings_are_those_of_the_core() -> None:
+    assert set(ACUTE_CATEGORIES) == {Category.POSSIBLE.value, Category.NEUROTOXICITY_SUSPECTED.value}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path
+from fastapi import FastAPI, HTTPException
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from listener.web.health import health_of
@@ -12,7 +14,7 @@ from listener.web.site import Site
 from listener.web.worklist import open_worklist
 
 # Begins with a digit: "." and ".." are no study.
-Uid = Annotated[str, Path(pattern=r"^[0-9][0-9.]{0,63}$")]
+Uid = Annotated[str, PathParameter(pattern=r"^[0-9][0-9.]{0,63}$")]
 
 
 def add_api(app: FastAPI, site: Site) -> None:
@@ -34,7 +36,7 @@ def add_api(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/studies/{uid}/evidence.png")
     def picture(uid: Uid) -> FileResponse:
-        path = site.results.picture(uid)
+        path = shown_picture(site, uid)
         if path is None:
             raise HTTPException(404, "no picture of this study")
         return FileResponse(path, media_type="image/png")
@@ -51,6 +53,12 @@ def add_api(app: FastAPI, site: Site) -> None:
     def health() -> JSONResponse:
         facts = health_of(site)
         return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
+
+
+def shown_picture(site: Site, uid: str) -> Path | None:
+    """The picture of the decision that is shown; None: it has none."""
+    row = site.index.study(uid)
+    return None if row is None else site.results.picture(uid, row.decided_revision)
 
 
 def document_of(site: Site, uid: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener.web import pages
-from listener.web.api import Uid, add_api, document_of
+from listener.web.api import Uid, add_api, document_of, shown_picture
 from listener.web.site import Site
 from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
@@ -64,7 +64,7 @@ def _add_pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/studies/{uid}", response_class=HTMLResponse)
     def one(uid: Uid) -> str:
-        return pages.study(document_of(site, uid), has_picture=site.results.picture(uid) is not None)
+        return pages.study(document_of(site, uid), has_picture=shown_picture(site, uid) is not None)
 
     @app.get("/style.css")
     def style() -> FileResponse:

@@ -136,8 +136,9 @@ def sweeper_age_s(state_dir: Path) -> float | None:
 
 
 def _age_s(path: Path, now: Callable[[], float]) -> float | None:
+    """How far the file's time is from now, also when it is ahead: the clock was set back since."""
     try:
-        return max(0.0, now() - path.stat().st_mtime)
+        return abs(now() - path.stat().st_mtime)
     except OSError:
         return None
 

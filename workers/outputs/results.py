@@ -41,10 +41,14 @@ class ResultFolder:
         write_results(growing, outcome)
         put_in_place(growing, place)
 
-    def picture(self, study_instance_uid: str) -> Path | None:
-        """evidence.png of the newest version that has one."""
+    def picture(self, study_instance_uid: str, revision: int | None) -> Path | None:
+        """evidence.png of the decision on that revision, of its full assessment when there is one.
+
+        A picture of another revision would stand beside a decision that it does not show.
+        """
         versions = sorted(self._versions(study_instance_uid), reverse=True)
-        return next((folder / "evidence.png" for _, _, folder in versions if (folder / "evidence.png").is_file()), None)
+        of_it = [folder / "evidence.png" for number, _, folder in versions if number == revision]
+        return next((path for path in of_it if path.is_file()), None)
 
     def _versions(self, study_instance_uid: str) -> list[tuple[int, bool, Path]]:
         if not UID.fullmatch(study_instance_uid):

@@ -258,6 +258,9 @@ class TestHealth:
         silent = time.time() - health.SWEEPER_SILENT_S - 5
         os.utime(alive, (silent, silent))
         assert self.problems(node) == ["sweeper"]
+        ahead = time.time() + 3600  # the clock was set back since
+        os.utime(alive, (ahead, ahead))
+        assert self.problems(node) == ["sweeper"]
 
     def test_nobody_takes_a_due_study(self, node: Node) -> None:
         node.waiting()

@@ -28,20 +28,22 @@ def test_a_document_is_written_and_written_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "newest"),
+    ("pictures", "revision", "newest"),
     [
-        pytest.param([], None, id="none"),
-        pytest.param(["r1-first_look"], "r1-first_look", id="first look only"),
-        pytest.param(["r1-first_look", "r1-full"], "r1-full", id="full over first look"),
-        pytest.param(["r9-full", "r10-first_look"], "r10-first_look", id="revisions are numbers"),
-        pytest.param([".r3-full.tmp"], None, id="noop: half written"),
+        pytest.param([], 1, None, id="none"),
+        pytest.param(["r1-first_look"], 1, "r1-first_look", id="first look only"),
+        pytest.param(["r1-first_look", "r1-full"], 1, "r1-full", id="full over first look"),
+        pytest.param(["r9-full", "r10-first_look"], 10, "r10-first_look", id="revisions are numbers"),
+        pytest.param(["r3-full"], 1, None, id="a picture of a decision that is not shown"),
+        pytest.param(["r3-full"], None, None, id="no decision"),
+        pytest.param([".r3-full.tmp"], 3, None, id="noop: half written"),
     ],
 )
-def test_newest_picture(tmp_path: Path, pictures: list[str], newest: str | None) -> None:
+def test_picture_of_a_decision(tmp_path: Path, pictures: list[str], revision: int | None, newest: str | None) -> None:
     for name in pictures:
         (tmp_path / "1.2.3" / name).mkdir(parents=True)
         (tmp_path / "1.2.3" / name / "evidence.png").write_bytes(b"png")
-    picture = ResultFolder(tmp_path).picture("1.2.3")
+    picture = ResultFolder(tmp_path).picture("1.2.3", revision)
     assert (picture.parent.name if picture else None) == newest
 
 
@@ -50,6 +52,6 @@ def test_what_is_no_uid_names_no_folder(tmp_path: Path, uid: str) -> None:
     folder = ResultFolder(tmp_path / "results")
     (tmp_path / "r1-full").mkdir()
     (tmp_path / "r1-full" / "evidence.png").write_bytes(b"secret")
-    assert folder.picture(uid) is None
+    assert folder.picture(uid, 1) is None
     with pytest.raises(ValueError, match="not a UID"):
         folder.place(uid, 1, "full")

@@ -66,6 +66,6 @@ def test_a_process_killed_after_its_answers_loses_nothing(node: Node) -> None:
 def infused(node: Node) -> set[str]:
     index = node.index
     try:
-        return set(index.infusions())
+        return {patient.patient_id for patient in index.infusions()}
     finally:
         index.close()

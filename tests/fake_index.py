@@ -67,6 +67,8 @@ class InMemoryIndex:
         if old.state is not StudyState.RECEIVING:
             changed |= {"revision": old.revision + 1, "attempts": 0, "ready_at": None, "due_at": None, "failure": None}
         self._studies[uid].row = replace(old, state=StudyState.RECEIVING, **changed)
+        if self._studies[uid].row.patient_id != old.patient_id:
+            self.mark_patient(old.patient_id, now=row.received_at)
 
     def receiving(self) -> list[StudyRow]:
         self._here()

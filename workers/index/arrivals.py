@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from workers.identities import StudyFacts, may_change, merge_facts
+from workers.index.patients import mark
 from workers.index.schema import UtcDateTime, instances, series, studies
 from workers.ports import InstanceRow, StudyState
 
@@ -26,6 +27,7 @@ class Arrivals:
     """
 
     def __init__(self, insert: Callable[[sa.Table], sqlite.Insert | postgresql.Insert]) -> None:
+        self._insert = insert
         self._add_instances = insert(instances).on_conflict_do_nothing().returning(instances.c.sop_instance_uid)
         self._add_series = insert(series).on_conflict_do_nothing().returning(series.c.series_instance_uid)
         self._add_study = insert(studies).on_conflict_do_nothing().returning(studies.c.study_instance_uid)
@@ -59,8 +61,7 @@ class Arrivals:
         connection.execute(_GROW_STUDY, parameters)
         self._merge_facts(connection, study_instance_uid, new)
 
-    @staticmethod
-    def _merge_facts(connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
+    def _merge_facts(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
         """What all objects say together. The row of the study is locked by the statement before."""
         of_study = studies.c.study_instance_uid == study_instance_uid
         known = StudyFacts(
@@ -77,6 +78,9 @@ class Arrivals:
         found = merge_facts((StudyFacts(*facts), count) for count, *facts in said)
         if found != known:
             connection.execute(studies.update().where(of_study).values(**vars(found)))
+        if found.patient_id != known.patient_id:
+            # decisions on that patient's other studies may rest on this one; the new patient is marked by its decision
+            mark(connection, self._insert, known.patient_id, max(row.received_at for row in new))
 
 
 def _grow_study() -> sa.Update:

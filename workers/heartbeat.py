@@ -1,0 +1,57 @@
+"""A sign of life in a file: the loop that does the work renews it, whoever looks after the node reads its age."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+BEAT_S = 2.0  # between two signs of life
+SILENT_S = 30.0  # a process without a sign of life for longer does not work
+
+
+def heartbeat_file(state_dir: Path, name: str) -> Path:
+    """Where the process ``name`` of the node on ``state_dir`` gives its signs of life."""
+    return state_dir.absolute() / "run" / f"{name}.alive"
+
+
+class Heartbeat:
+    """The signs of life of one process. ``beat`` is called by the loop that does the work, as often as it turns.
+
+    Args:
+        path: see ``heartbeat_file``. A file of an earlier process is removed.
+        monotonic: seconds that only go forward.
+    """
+
+    def __init__(self, path: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._monotonic = path, monotonic
+        self._next = float("-inf")
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """Say that the loop turns: at most once in BEAT_S, and never an error. A disk that fails shows as silence."""
+        now = self._monotonic()
+        if now < self._next:
+            return
+        self._next = now + BEAT_S
+        with suppress(OSError):
+            self._path.touch()
+
+    def end(self) -> None:
+        """The process ends as it should: nobody waits for another sign."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def silence_s(path: Path, *, now: Callable[[], float] = time.time) -> float | None:
+    """Seconds since the last sign of life; None: there is none.
+
+    A file of the future counts as silent for as long: the clock was set back, and the next sign corrects it.
+    """
+    try:
+        return abs(now() - path.stat().st_mtime)
+    except OSError:
+        return None

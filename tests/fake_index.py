@@ -178,7 +178,7 @@ class InMemoryIndex:
         study.row = replace(row, state=StudyState.REMOVING)
         return True
 
-    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str], *, now: datetime) -> None:
         self._here()
         for uid in sop_instance_uids:
             self._instances.pop(uid, None)
@@ -190,6 +190,7 @@ class InMemoryIndex:
             series_count=len({row.series_instance_uid for row in left}),
             state=StudyState.REMOVED if study.row.state is StudyState.REMOVING else study.row.state,
         )
+        self.mark_patient(study.row.patient_id, now=now)
 
     def study(self, study_instance_uid: str) -> StudyRow | None:
         self._here()

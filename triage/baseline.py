@@ -16,6 +16,7 @@ class Candidate:
 
     problem: why not, e.g. "no FLAIR"; None when assessable. acute: patterns that its current decision found
     (``possible`` or ``neurotoxicity_suspected``). copy: it is the same acquisition as the follow-up under other UIDs.
+    judged: whether its current decision says anything about its images; what nobody could judge may show anything.
     """
 
     study: Study
@@ -23,6 +24,12 @@ class Candidate:
     problem: str | None = None
     acute: tuple[str, ...] = ()
     copy: bool = False
+    judged: bool = True
+
+    @property
+    def clear(self) -> bool:
+        """Known to show no acute pattern."""
+        return self.judged and not self.acute
 
 
 def choose_baseline(
@@ -49,7 +56,7 @@ def choose_baseline(
     limit = _Limit(None if infusion is None else infusion.day, latest_days_before_infusion)
     problems = [_problem(study, candidate, limit) for candidate in candidates]
     usable = [c for c, problem in zip(candidates, problems, strict=True) if problem is None]
-    choice = _choose(study, usable, infusion)
+    choice = _choose(study, usable, infusion, infusions)
     rejected: list[RejectedBaseline] = []
     taken = False
     for candidate, problem in zip(candidates, problems, strict=True):
@@ -119,7 +126,7 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
         return "its study date is unknown"
     if study.study_date is None:
         return "the follow-up's study date is unknown, so the order cannot be told"
-    if not _is_earlier(other, study):
+    if not is_earlier(other, study):
         return "not earlier than the follow-up"
     if candidate.copy:
         return "a copy of the follow-up: the same acquisition under other UIDs"
@@ -146,20 +153,26 @@ def _sex(patient: Patient) -> str:
     return patient.sex.strip().upper() if patient.sex.strip().upper() in ("M", "F") else ""
 
 
-def _is_earlier(other: Study, study: Study) -> bool:
-    assert other.study_date is not None  # noqa: S101 - both checked by the caller
-    assert study.study_date is not None  # noqa: S101
+def is_earlier(other: Study, study: Study) -> bool:
+    """Whether ``other`` was acquired strictly before ``study``.
+
+    False also when the order is not known: one of them has no date, or both are of one day and one has no time.
+    """
+    if other.study_date is None or study.study_date is None:
+        return False
     if other.study_date != study.study_date:
         return other.study_date < study.study_date
     if other.study_time is None or study.study_time is None:
-        return False  # same day, order unknown
+        return False
     return other.study_time < study.study_time
 
 
-def _choose(study: Study, usable: Sequence[Candidate], infusion: Infusion | None) -> _Choice:
+def _choose(
+    study: Study, usable: Sequence[Candidate], infusion: Infusion | None, infusions: Sequence[Infusion]
+) -> _Choice:
     """The candidate and the sentence that explains it; usable candidates are earlier, assessable and recent enough."""
     latest = max(usable, key=_key, default=None)
-    clear = max((c for c in usable if not c.acute), key=_key, default=None)
+    clear = max((c for c in usable if c.clear), key=_key, default=None)
     if infusion is None:
         return _without_a_date(latest, clear)
     if study.study_date is not None and study.study_date < infusion.day:
@@ -167,6 +180,9 @@ def _choose(study: Study, usable: Sequence[Candidate], infusion: Infusion | None
     before = max((c for c in usable if _day(c) <= infusion.day), key=_key, default=None)
     if before is not None:
         said = f"the latest study before the infusion of {infusion.day}, of {_day(before)}"
+        if not before.judged and _after_an_earlier_infusion(_day(before), infusion, infusions):
+            said = f"{said}, lies after an earlier infusion and was not assessed: it shows the course since then only"
+            return _Choice(before, said, Basis.COURSE_ONLY)
         return _Choice(before, said, Basis.BEFORE_INFUSION)
     said = f"no study before the infusion of {infusion.day}"
     if latest is None:
@@ -181,8 +197,14 @@ def _without_a_date(latest: Candidate | None, clear: Candidate | None) -> _Choic
         return _Choice(clear, f"{which}, of {_day(clear)}; {unknown}", Basis.DATE_UNKNOWN)
     if latest is None:
         return _Choice(None, f"no earlier study can serve as baseline; {unknown}", Basis.NONE)
-    said = f"every earlier study shows an acute pattern, the latest ({_letters(latest)}) on {_day(latest)}"
-    return _Choice(latest, f"{said}: it shows the course since then only; {unknown}", Basis.COURSE_ONLY)
+    return _Choice(latest, f"{_unclear(latest)}: it shows the course since then only; {unknown}", Basis.COURSE_ONLY)
+
+
+def _unclear(latest: Candidate) -> str:
+    """Why none of the earlier studies is known to be clear."""
+    if latest.acute:
+        return f"every earlier study shows an acute pattern, the latest ({_letters(latest)}) on {_day(latest)}"
+    return f"no earlier study is known to show no acute pattern, the latest, of {_day(latest)}, was not assessed"
 
 
 def _before_infusion(study: Study, latest: Candidate | None, clear: Candidate | None, infusion: date) -> _Choice:
@@ -192,11 +214,10 @@ def _before_infusion(study: Study, latest: Candidate | None, clear: Candidate | 
     if clear is not None:
         which = "the latest earlier study" if clear is latest else "the latest earlier study without an acute finding"
         return _Choice(clear, f"{said}; comparing with {which}, of {_day(clear)}", Basis.BEFORE_INFUSION)
-    shown = f"every earlier study shows an acute pattern, the latest ({_letters(latest)}) on {_day(latest)}"
-    return _Choice(latest, f"{said}; {shown}: it shows the course since then only", Basis.COURSE_ONLY)
+    return _Choice(latest, f"{said}; {_unclear(latest)}: it shows the course since then only", Basis.COURSE_ONLY)
 
 
-def _not_best(candidate: Candidate, choice: _Choice, infusion: Infusion | None) -> str:
+def _not_best(candidate: Candidate, choice: _Choice, infusion: Infusion | None) -> str:  # noqa: PLR0911 - as above
     day, compared = candidate.study.study_date, choice.compared
     if candidate is compared:
         return f"no baseline: {choice.reason}"
@@ -206,6 +227,8 @@ def _not_best(candidate: Candidate, choice: _Choice, infusion: Infusion | None) 
         return "listed twice"
     if candidate.acute and (compared is None or not compared.acute):
         return f"an acute pattern was found in it ({_letters(candidate)})"
+    if not candidate.judged and choice.basis is Basis.DATE_UNKNOWN:
+        return "it was not assessed: an acute pattern in it is not excluded"
     if compared is not None and infusion is not None:
         return f"a later study is closer to the infusion: {compared.study.study_date}"
     return "a later study is chosen"

@@ -45,17 +45,26 @@ def opening(choice: BaselineChoice | None) -> str | None:
 _CERTAINTY = {Category.NEUROTOXICITY_SUSPECTED: 2, Category.POSSIBLE: 1}
 
 
-def say_fall(decision: Decision, before: Category, when: str) -> Decision:
-    """The same decision; a category below the earlier one is the first thing it says.
+def certainty(category: Category) -> int:
+    """The rank of a category, larger is more certain of a finding. Categories without a finding rank 0."""
+    return _CERTAINTY.get(category, 0)
+
+
+def fall(now: Category, before: Category, when: str) -> str | None:
+    """What must be said when the category is below an earlier one; None: it is not.
 
     Args:
-        before: category of the patient's previous study, or of the previous version of this one.
+        before: category of an earlier study of the patient, or of an earlier version of this one.
         when: which one, e.g. ``in the study of 2024-03-09``.
     """
-    if _CERTAINTY.get(decision.category, 0) >= _CERTAINTY.get(before, 0):
-        return decision
-    said = f"the category falls: {before.value} {when}, {decision.category.value} now"
-    return replace(decision, reasons=(said, *decision.reasons))
+    if certainty(now) >= certainty(before):
+        return None
+    return f"the category falls: {before.value} {when}, {now.value} now"
+
+
+def say_first(decision: Decision, said: Sequence[str]) -> Decision:
+    """The same decision, whose first line says all of ``said``; with nothing to say it stays as it is."""
+    return replace(decision, reasons=("; ".join(said), *decision.reasons)) if said else decision
 
 
 def days_after(study_date: date | None, infusion_date: date | None) -> int | None:

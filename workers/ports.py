@@ -164,8 +164,9 @@ class StudyIndex(Protocol):
     def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
         """ASSESSED -> REMOVING, if the revision is still this one and nobody holds a lease. False: it is not."""
 
-    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
-        """Forget these instances, whose files are gone; REMOVING -> REMOVED unless new ones came meanwhile."""
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str], *, now: datetime) -> None:
+        """Forget these instances, whose files are gone; REMOVING -> REMOVED unless new ones came meanwhile. The patient
+        is marked."""
 
     def study(self, study_instance_uid: str) -> StudyRow | None: ...
 

@@ -291,3 +291,33 @@ def test_any_set_of_candidates(study: Study, candidates: list[Candidate], infusi
         if c.study.study_instance_uid == choice.study_instance_uid and c.study.study_date == choice.study_date
     ]
     assert any(c.assessable and identity_mismatch(study.patient, c.study.patient) is None for c in of_that_uid)
+
+
+UNJUDGED = [
+    pytest.param(None, Basis.DATE_UNKNOWN, 20, id="date unknown: the latest that is known to be clear"),
+    pytest.param(INFUSION, Basis.BEFORE_INFUSION, 5, id="noop: before the infusion it is the baseline"),
+    pytest.param(INFUSION - 30 * DAY, Basis.COURSE_ONLY, 5, id="noop: after the infusion it shows the course anyway"),
+]
+
+
+@pytest.mark.parametrize(("infusion", "basis", "days"), UNJUDGED)
+def test_a_study_that_nobody_could_judge(infusion: date | None, basis: Basis, days: int) -> None:
+    """Whether it shows an acute pattern is not known: while the infusion date is not known, it is no baseline."""
+    unjudged = replace(a_candidate("b", INFUSION - 5 * DAY), judged=False)
+    choice = chosen(a_candidate("a", INFUSION - 20 * DAY), unjudged, infusion=infusion)
+    compared = choice.since[1] if choice.since is not None else choice.study_date
+    assert (choice.basis, compared) == (basis, INFUSION - days * DAY)
+    alone = chosen(unjudged, infusion=infusion)
+    if infusion is None:
+        assert alone.basis is Basis.COURSE_ONLY
+        assert "was not assessed" in alone.reason
+
+
+def test_a_baseline_after_an_earlier_infusion_that_nobody_could_judge_shows_the_course() -> None:
+    between = replace(a_candidate("b", INFUSION + 30 * DAY), judged=False)
+    infusions = (Infusion(INFUSION), Infusion(INFUSION + 60 * DAY))
+    choice = choose_baseline(
+        a_study("f", INFUSION + 65 * DAY), [between], infusions=infusions, latest_days_before_infusion=365
+    )
+    assert (choice.basis, choice.study_instance_uid) == (Basis.COURSE_ONLY, None)
+    assert "was not assessed" in choice.reason

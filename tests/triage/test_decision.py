@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_finding
-from triage.decision import days_after, keep_priority, say_fall, urgency
+from triage.decision import days_after, fall, keep_priority, say_first, urgency
 from triage.decision import decide as decide_by
 from triage.model import Category, Decision, Finding, Presence, Priority, Strength
 from triage.patterns.all import PATTERNS
@@ -187,12 +187,22 @@ def test_days_after_infusion(study: date | None, infusion: date | None, expected
     ],
 )
 def test_a_category_that_falls_says_so_first(before: Category, now: Category, falls: bool) -> None:
-    decision = Decision(now, UNCHANGED, ("because",))
-    said = say_fall(decision, before, "in the study of 2024-03-09")
-    assert said.reasons[-1] == "because"
-    assert (len(said.reasons) == 2) is falls
-    if falls:
-        assert all(word in said.reasons[0] for word in (before.value, now.value, "2024-03-09"))
+    said = fall(now, before, "in the study of 2024-03-09")
+    assert (said is not None) is falls
+    if said is not None:
+        assert all(word in said for word in (before.value, now.value, "2024-03-09"))
+
+
+@pytest.mark.parametrize(
+    ("said", "reasons"),
+    [
+        pytest.param([], ("because",), id="noop: nothing to say"),
+        pytest.param(["it falls"], ("it falls", "because"), id="one thing"),
+        pytest.param(["it falls", "a date came"], ("it falls; a date came", "because"), id="both are one line"),
+    ],
+)
+def test_what_is_said_first_is_one_line(said: list[str], reasons: tuple[str, ...]) -> None:
+    assert say_first(Decision(Category.NO_PATTERN, UNCHANGED, ("because",)), said).reasons == reasons
 
 
 def test_a_negative_that_holds_under_a_condition_opens_with_it() -> None:

@@ -15,7 +15,7 @@ from workers.arrival import completeness
 from workers.arrival.completeness import Progress
 from workers.arrival.probe import SeriesProbe
 from workers.log import get_logger, study_hash
-from workers.ports import Bell, Clock, PatientKey, StudyIndex, StudyRow
+from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.settings import ArrivalSettings
 
 log = get_logger(__name__)
@@ -24,7 +24,11 @@ REMEMBERED_STUDIES = 10_000
 
 
 class Sweeper:
-    """One pass over what arrives; the beat calls it again and again."""
+    """One pass over what arrives; the beat calls it again and again.
+
+    Args:
+        urgent: whether a complete study goes ahead of others in the queue.
+    """
 
     def __init__(
         self,
@@ -33,8 +37,11 @@ class Sweeper:
         clock: Clock,
         probe: SeriesProbe,
         settings: ArrivalSettings,
+        *,
+        urgent: Callable[[StudyRow], bool],
     ) -> None:
         self._index = index
+        self._urgent = urgent
         self._bell = bell
         self._clock = clock
         self._probe = probe
@@ -103,7 +110,7 @@ class Sweeper:
             images=row.instance_count,
         )
         try:
-            self._bell.ring(row.study_instance_uid, urgent=is_urgent(row, self._index))
+            self._bell.ring(row.study_instance_uid, urgent=self._urgent(row))
         except Transient as error:
             log.warning("bell.not_rung", error=str(error))
         return True
@@ -113,11 +120,3 @@ class Sweeper:
         self._seen.move_to_end(study_instance_uid)
         while len(self._seen) > REMEMBERED_STUDIES:
             self._seen.popitem(last=False)
-
-
-def is_urgent(row: StudyRow, index: StudyIndex) -> bool:
-    """Whether the study goes ahead of baselines and strangers: it was taken after a known infusion."""
-    if not row.patient_id or row.study_date is None:
-        return False
-    known = {one for issuer in {row.issuer, ""} for one in index.infusions_of(PatientKey(row.patient_id, issuer))}
-    return any(one.day <= row.study_date for one in known)

@@ -205,9 +205,10 @@ class SqlIndex:
             .values(state=StudyState.REMOVING.value)
         )
 
-    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str]) -> None:
+    def finish_removal(self, study_instance_uid: str, sop_instance_uids: Sequence[str], *, now: datetime) -> None:
         with self._write() as connection:
             notices.forget_instances(connection, study_instance_uid, sop_instance_uids)
+            patients.mark_of_study(connection, self._insert, study_instance_uid, now)
 
     # --- questions
 

@@ -198,7 +198,8 @@ class Retention:
             log.error("study.not_deleted", study=study_hash(study_instance_uid), error=brief(error))
             return False
         shutil.rmtree(self._folder / "prepared" / study_instance_uid, ignore_errors=True)
-        self._index.finish_removal(study_instance_uid, [row.sop_instance_uid for row in rows])
+        uids = [row.sop_instance_uid for row in rows]
+        self._index.finish_removal(study_instance_uid, uids, now=self._now())
         return True
 
     def _baseline_of(self, row: StudyRow) -> str | None:

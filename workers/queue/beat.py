@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from triage.errors import Transient
 from workers.arrival.probe import SeriesProbe
@@ -16,6 +17,7 @@ from workers.ports import StudyIndex
 from workers.queue import broker
 from workers.queue.rings import DueRinger
 from workers.studies.reconsider import reconsider
+from workers.studies.urgency import is_urgent
 
 log = get_logger(__name__)
 
@@ -85,7 +87,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         return
     probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), SystemClock(), settings.queue.sweep_every_s
-    sweeper = Sweeper(index, bell, clock, probe, settings.arrival)
+    urgent = partial(is_urgent, index=index)
+    sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent)
     ringer = DueRinger(index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url))
     log.info("beat.started")
     # its age tells a beat that hangs from one that works

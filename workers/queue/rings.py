@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from workers.arrival.sweeper import is_urgent
 from workers.backoff import Backoff
 from workers.log import get_logger
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.studies import quarantine
+from workers.studies.urgency import is_urgent
 
 log = get_logger(__name__)
 

@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from triage.decision import keep_priority, say_fall
 from triage.errors import NotAssessable, Transient
 from triage.infusions import infusion_of
-from triage.model import Category, SequenceKind, Stage, StudyImages
+from triage.model import SequenceKind, Stage, StudyImages
 from triage.report.contents import Assessment
 from workers import announcements
 from workers.backoff import Backoff
@@ -30,13 +29,14 @@ from workers.ports import (
     StudyState,
 )
 from workers.studies import quarantine, refusals
-from workers.studies.baselines import Comparison, compare_with, context_of, previous_document
+from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.deps import Deps
 from workers.studies.identity import study_of
-from workers.studies.inputs import Inputs, changed
+from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
+from workers.studies.over_time import over_time
 from workers.studies.person import infusions_of_person
-from workers.studies.reconsider import inputs_now, stored_inputs
+from workers.studies.reconsider import inputs_now
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -47,7 +47,6 @@ T = TypeVar("T")
 
 LONGEST_RETRY_S = 300.0
 TAKE_ATTEMPTS = 5
-PATIENT_ATTEMPTS = 3  # so often a follow-up waits for a prior that cannot be read now; then it is decided without it
 
 
 class Result(StrEnum):
@@ -236,7 +235,7 @@ def _save(
     from triage.report.document import to_document
 
     claim = lease.claim
-    assessment = _over_time(outcome.assessment, claim.study_instance_uid, inputs, deps)
+    assessment = over_time(outcome.assessment, claim, inputs, deps)
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
@@ -268,27 +267,6 @@ def _with_order_hint(outcome: Assessed, row: StudyRow, comparison: Comparison, d
         return outcome
     assessment = dataclasses.replace(outcome.assessment, notices=(*outcome.assessment.notices, text))
     return dataclasses.replace(outcome, assessment=assessment)
-
-
-def _over_time(assessment: Assessment, study_instance_uid: str, inputs: Inputs, deps: Deps) -> Assessment:
-    """The same assessment beside what was decided before: a category that falls says so first, and the priority is the
-    highest that any stored version of the study had."""
-    decision = assessment.decision
-    row = deps.index.study(study_instance_uid)
-    previous = None if row is None else previous_document(row, deps)
-    if previous is not None:
-        before = Category(previous["decision"]["category"])
-        decision = say_fall(decision, before, f"in the study of {previous['study']['study_date']}")
-    stored = deps.index.assessments(study_instance_uid)
-    if stored:
-        why = changed(stored_inputs(stored[-1]["document"]), inputs)
-        if why:
-            said = f"assessed again: {'; '.join(why)}"
-            decision = dataclasses.replace(decision, reasons=(said, *decision.reasons))
-        before = Category(stored[-1]["document"]["decision"]["category"])
-        decision = say_fall(decision, before, "in the version of this study before")
-    decision = keep_priority(decision, [version["document"]["decision"]["priority"] for version in stored])
-    return dataclasses.replace(assessment, decision=decision)
 
 
 def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
@@ -355,7 +333,7 @@ def _give_up(
         message = f"the program could not process this study in {tried} attempts: {reason}"
         outcome = _refused(row, deps, code, message)
         inputs = inputs_now(row, deps.index)
-        assessment = _over_time(outcome.assessment, claim.study_instance_uid, inputs, deps)
+        assessment = over_time(outcome.assessment, claim, inputs, deps)
         document = to_document(assessment) | {"inputs": inputs}
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now)
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"

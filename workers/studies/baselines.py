@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from triage.baseline import Candidate
 from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion, infusion_of
-from triage.model import BaselineChoice, Presence, RejectedBaseline, SequenceKind, Study
+from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
 from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
-from workers.studies.inputs import is_before
+from workers.studies import quarantine
+from workers.studies.inputs import is_before, was_judged
 from workers.studies.person import infusions_of_person, studies_of_person
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
     person = {r.study_instance_uid for r in studies_of_person(row, deps.index)}
     studies, away = _described(rows, deps, waits=waits)
     rows = {uid: r for uid, r in rows.items() if uid in studies}
-    acute = {uid: acute_patterns(deps.index.assessment(uid)) for uid in rows}
+    decided = {uid: deps.index.assessment(uid) for uid in rows}
     reasons = {
         uid: _known_refusal(r, studies[uid], deps) if uid in person else "another_issuer: it may be somebody else's"
         for uid, r in rows.items()
     }
     while True:
-        candidates = [Candidate(studies[uid], reasons[uid] is None, reasons[uid], acute[uid]) for uid in rows]
+        candidates = [_candidate(studies[uid], reasons[uid], decided[uid]) for uid in rows]
         choice = deps.engine.choose_baseline(study, candidates, infusions)
         compared = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
         if compared is None:
@@ -82,6 +83,10 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
             del rows[compared]
             continue
         return Comparison(_with_away(choice, away), prepared, infusions, infusion_date, unclear)
+
+
+def _candidate(study: Study, reason: str | None, document: Mapping[str, Any] | None) -> Candidate:
+    return Candidate(study, reason is None, reason, acute_patterns(document), judged=was_judged(document))
 
 
 def _described(rows: Mapping[str, StudyRow], deps: Deps, *, waits: bool) -> tuple[dict[str, Study], list[str]]:
@@ -143,9 +148,10 @@ def earlier_documents(row: StudyRow, deps: Deps) -> list[Mapping[str, Any]]:
 
 
 def previous_document(row: StudyRow, deps: Deps) -> Mapping[str, Any] | None:
-    """Newest document of the patient's latest decided study before this one; None: there is none."""
+    """Newest document of the patient's latest study before this one that could be assessed; None: there is none."""
     earlier = earlier_documents(row, deps)  # by date and time
-    return earlier[-1] if earlier else None
+    seen = [document for document in earlier if document["decision"]["category"] != Category.NOT_ASSESSABLE]
+    return seen[-1] if seen else None
 
 
 def _describe(row: StudyRow, deps: Deps) -> Study:
@@ -155,6 +161,8 @@ def _describe(row: StudyRow, deps: Deps) -> Study:
 def _known_refusal(row: StudyRow, study: Study, deps: Deps) -> str | None:
     if row.state is StudyState.RECEIVING and row.decided_revision is None:
         return "still_arriving: its images are still coming in"
+    if row.state is StudyState.FAILED and (row.failure or "").startswith(quarantine.CODE):
+        return f"{quarantine.CODE}: its images took more time or memory than an assessment may take"
     if not any(series.identification.kind is SequenceKind.FLAIR for series in study.series):
         return "no_flair: none of its series is a FLAIR"
     refusal = deps.shelf.refusal(row)

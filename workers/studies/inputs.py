@@ -9,24 +9,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from triage.baseline import is_earlier
 from triage.infusions import Infusion
 from workers.ports import StudyRow, StudyState
+from workers.studies.identity import study_of
 
 Inputs = Mapping[str, Any]
 
-SETTLED = (StudyState.ASSESSED, StudyState.FAILED, StudyState.REMOVED)
+PATIENT_ATTEMPTS = 3
+"""So often a study waits for an earlier one that cannot be read now; then it is decided without it."""
+
+_DONE = (StudyState.REMOVING, StudyState.REMOVED)  # of which only the decision is left
 
 
 def is_before(row: StudyRow, other: StudyRow) -> bool:
-    """Whether ``row`` was acquired strictly earlier. Of an undated study the order is not known."""
-    if row.study_date is None or other.study_date is None or row.study_instance_uid == other.study_instance_uid:
+    """Whether ``row`` was acquired strictly earlier, as the choice of the baseline sees it."""
+    return is_earlier(study_of(row), study_of(other))
+
+
+def is_under_way(row: StudyRow) -> bool:
+    """Whether its decision is about to be made or made again, so that who depends on it does better to wait.
+
+    A study whose attempts fail again and again is not waited for: its next decision marks the patient.
+    """
+    if row.state in _DONE or (row.state is StudyState.READY and row.attempts >= PATIENT_ATTEMPTS):
         return False
-    return (row.study_date, row.study_time) < (other.study_date, other.study_time)
+    return row.state in (StudyState.RECEIVING, StudyState.READY) or row.decided_revision != row.revision
 
 
-def is_settled(row: StudyRow) -> bool:
-    """Whether nothing is known to come that could change its decision."""
-    return row.state in SETTLED and (row.decided_revision == row.revision or row.state is StudyState.REMOVED)
+def is_used(row: StudyRow) -> bool:
+    """Whether a later study's decision takes it into account: not while its first images are still coming in."""
+    return row.decided_revision is not None or row.state is not StudyState.RECEIVING
 
 
 def inputs_of(
@@ -34,17 +47,21 @@ def inputs_of(
     earlier: Sequence[StudyRow],
     documents: Mapping[str, Mapping[str, Any]],
     infusions: Sequence[Infusion],
+    *,
+    shared_id: bool = False,
 ) -> dict[str, Any]:
     """JSON types only.
 
     Args:
-        earlier: strictly earlier, settled studies of the person.
+        earlier: strictly earlier studies of the person that are used.
         documents: study UID -> its current document.
+        shared_id: two issuers gave the patient ID to somebody.
     """
     return {
         "patient": [row.patient_id, row.issuer, row.birth_date.isoformat() if row.birth_date else None, row.sex],
         "study_date": row.study_date.isoformat() if row.study_date else None,
         "infusions": sorted({one.day.isoformat() for one in infusions}),
+        "shared_id": shared_id,
         "earlier": {
             other.study_instance_uid: _earlier(other, documents.get(other.study_instance_uid)) for other in earlier
         },
@@ -52,16 +69,30 @@ def inputs_of(
 
 
 def _earlier(row: StudyRow, document: Mapping[str, Any] | None) -> list[Any]:
+    """Date, time, images (None: deleted), category, patterns found, its own baseline, whether it was judged."""
     findings = [] if document is None else [f["pattern"] for f in document["findings"] if f["presence"] == "present"]
     baseline = (document or {}).get("baseline") or {}
     return [
         row.study_date.isoformat() if row.study_date else None,
         row.study_time,
-        0 if row.state is StudyState.REMOVED else row.instance_count,
+        None if row.state in _DONE else row.instance_count,
         row.category,
         findings,
         baseline.get("study_instance_uid"),
+        was_judged(document),
     ]
+
+
+def was_judged(document: Mapping[str, Any] | None) -> bool:
+    """Whether a decision says anything about its own images: a study that nobody could judge may show anything.
+
+    A study without a baseline is judged when its single scan was measured: ``not_assessable`` then says that nothing
+    was found in it.
+    """
+    if document is None:
+        return False
+    alone = (document.get("judged") or {}).get("from") in ("single_scan", "course")
+    return alone or document["decision"]["category"] != "not_assessable"
 
 
 def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
@@ -70,9 +101,12 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
         return ("what the earlier version rested on was not recorded",)
     if stored == now:
         return ()
+    # one flag does both: whatever was taken for the patient's and is not any more
+    newly_shared = bool(now.get("shared_id")) and not stored.get("shared_id")
+    gone = ": two issuers gave this patient ID to somebody" if newly_shared else None
     found = [
-        *_infusions(stored["infusions"], now["infusions"]),
-        *_studies(stored["earlier"], now["earlier"]),
+        *_infusions(stored["infusions"], now["infusions"], gone),
+        *_studies(stored["earlier"], now["earlier"], gone),
     ]
     if stored["patient"] != now["patient"]:
         found.append("the patient's identity was corrected")
@@ -81,20 +115,35 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _infusions(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    came = [day for day in now if day not in before]
-    gone = [day for day in before if day not in now]
-    return [*(f"infusion of {day} became known" for day in came), *(f"infusion of {day} was removed" for day in gone)]
+def _infusions(before: Sequence[str], now: Sequence[str], gone: str | None) -> list[str]:
+    how = "was removed" if gone is None else f"is not used any more{gone}"
+    return [
+        *(f"infusion of {day} became known" for day in now if day not in before),
+        *(f"infusion of {day} {how}" for day in before if day not in now),
+    ]
 
 
-def _studies(before: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]) -> list[str]:
-    came = [f"the study of {facts[0]} arrived" for uid, facts in now.items() if uid not in before]
-    gone = [f"the study of {facts[0]} is not the patient's any more" for uid, facts in before.items() if uid not in now]
-    other = [_study(before[uid], facts) for uid, facts in now.items() if uid in before and before[uid] != facts]
-    return [*came, *gone, *other]
+def _studies(before: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]], gone: str | None) -> list[str]:
+    how = "is not the patient's any more" if gone is None else f"is not used any more{gone}"
+    pairs = [(before[uid], facts) for uid, facts in now.items() if uid in before]
+    return [
+        *(f"the study of {facts[0]} arrived" for uid, facts in now.items() if uid not in before),
+        *(f"the study of {facts[0]} {how}" for uid, facts in before.items() if uid not in now),
+        *(said for was, facts in pairs if (said := _study(was, facts)) is not None),
+    ]
 
 
-def _study(before: Sequence[Any], now: Sequence[Any]) -> str:
-    if before[2] != now[2]:
+def _study(before: Sequence[Any], now: Sequence[Any]) -> str | None:
+    """None: the same, as far as a decision rests on it.
+
+    Images that were deleted meanwhile change nothing: the decision was made with them.
+    """
+    images = (before[2], before[2] if now[2] is None else now[2])
+    if images[0] != images[1]:
         return f"images of the study of {now[0]} came or went"
+    # a program before this one stored fewer values
+    if all(was == value for at, (was, value) in enumerate(zip(before, now, strict=False)) if at != 2):
+        return None
+    if before[3] is None:
+        return f"the study of {now[0]} was assessed"
     return f"the decision on the study of {now[0]} changed"

@@ -45,6 +45,11 @@ def issuers(rows: Sequence[StudyRow]) -> set[str]:
     return {row.issuer.strip() for row in rows if row.issuer.strip()}
 
 
+def shares_id(row: StudyRow, index: StudyIndex) -> bool:
+    """Whether two issuers gave the patient ID of the study to somebody."""
+    return bool(row.patient_id) and len(issuers(index.studies_with_id(row.patient_id))) > 1
+
+
 def infusions_of_person(row: StudyRow, index: StudyIndex) -> tuple[tuple[Infusion, ...], str | None]:
     """Every known infusion of the person, and a notice when one was left out because nobody knows whose it is.
 
@@ -56,8 +61,11 @@ def infusions_of_person(row: StudyRow, index: StudyIndex) -> tuple[tuple[Infusio
     given = issuers(index.studies_with_id(row.patient_id))
     own = set(index.infusions_of(PatientKey(row.patient_id, row.issuer.strip())))
     if len(given) > 1:
-        unclear = bool(row.issuer.strip() and index.infusions_of(PatientKey(row.patient_id)))
-        said = "an infusion date without an issuer is not used: two issuers gave this patient ID to somebody"
+        # whose a date without an issuer is, nobody knows; nor which of the dates is that of a study without one
+        others = {""} if row.issuer.strip() else given
+        unclear = any(index.infusions_of(PatientKey(row.patient_id, issuer)) for issuer in others)
+        which = "without an issuer" if row.issuer.strip() else "of one issuer"
+        said = f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"
         return tuple(sorted(own)), said if unclear else None
     for issuer in {"", *given}:
         own |= set(index.infusions_of(PatientKey(row.patient_id, issuer)))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import Transient
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
-from workers.studies.inputs import Inputs, changed, inputs_of, is_before, is_settled
-from workers.studies.person import infusions_of_person, studies_of_person
+from workers.studies.inputs import Inputs, changed, inputs_of, is_before, is_under_way, is_used
+from workers.studies.person import infusions_of_person, shares_id, studies_of_person
 
 if TYPE_CHECKING:
     from workers.ports import Bell, Clock, StudyIndex
@@ -32,14 +32,11 @@ class Due:
 
 def inputs_now(row: StudyRow, index: StudyIndex) -> dict[str, Any]:
     """What a decision on the study would rest on now."""
-    earlier = [other for other in studies_of_person(row, index) if is_before(other, row) and is_settled(other)]
-    documents = {other.study_instance_uid: _document(other, index) for other in earlier}
-    return inputs_of(row, earlier, documents, infusions_of_person(row, index)[0])
-
-
-def _document(row: StudyRow, index: StudyIndex) -> Mapping[str, Any]:
-    found = index.assessment(row.study_instance_uid)
-    return {"findings": ()} if found is None else found
+    earlier = [other for other in studies_of_person(row, index) if is_before(other, row) and is_used(other)]
+    found = {other.study_instance_uid: index.assessment(other.study_instance_uid) for other in earlier}
+    documents = {uid: document for uid, document in found.items() if document is not None}
+    infusions, _ = infusions_of_person(row, index)
+    return inputs_of(row, earlier, documents, infusions, shared_id=shares_id(row, index))
 
 
 def due_studies(patient_id: str, index: StudyIndex) -> Iterator[Due]:
@@ -48,13 +45,19 @@ def due_studies(patient_id: str, index: StudyIndex) -> Iterator[Due]:
     A study waits while an earlier one is still being decided: that decision marks the patient again.
     """
     for row in index.studies_with_id(patient_id):
-        if row.state not in (StudyState.ASSESSED, StudyState.FAILED) or row.decided_revision != row.revision:
+        if not _stands(row):
             continue
-        if any(is_before(other, row) and not is_settled(other) for other in studies_of_person(row, index)):
+        if any(is_before(other, row) and is_under_way(other) for other in studies_of_person(row, index)):
             continue
         why = changed(stored_inputs(index.assessment(row.study_instance_uid)), inputs_now(row, index))
         if why:
             yield Due(row.study_instance_uid, why)
+
+
+def _stands(row: StudyRow) -> bool:
+    """Whether nobody is going to decide it soon anyway: it is done, or waits for a fault of the store to end."""
+    waits = row.state is StudyState.READY and row.due_at is not None and row.lease_owner is None
+    return row.decided_revision == row.revision and (waits or row.state in (StudyState.ASSESSED, StudyState.FAILED))
 
 
 def stored_inputs(document: Mapping[str, Any] | None) -> Inputs | None:

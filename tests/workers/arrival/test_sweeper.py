@@ -18,6 +18,7 @@ from workers.ports import PatientKey, StudyState
 from workers.queue.beat import Pass
 from workers.queue.rings import DueRinger
 from workers.settings import ArrivalSettings
+from workers.studies.urgency import is_urgent
 
 STUDY = "1.2.3"
 QUIET_S = ArrivalSettings().quiet_period_s
@@ -36,7 +37,9 @@ class Beat:
 
     def started(self) -> Sweeper:
         probe = SeriesProbe(self.index, FakeFiles(), kind_of=self._kind_of, position_of=self._position_of)
-        return Sweeper(self.index, self.bell, self.clock, probe, ArrivalSettings())
+        return Sweeper(
+            self.index, self.bell, self.clock, probe, ArrivalSettings(), urgent=lambda row: is_urgent(row, self.index)
+        )
 
     def _kind_of(self, path: Path) -> SequenceKind:
         self.headers_read += 1

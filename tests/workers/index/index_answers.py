@@ -241,7 +241,11 @@ class AnswersContract:
         assert index.begin_removal(STUDY, revision=1)
         assert state_of(index)[0] is StudyState.REMOVING
         assert not index.requeue(STUDY, now=NOW)
-        index.finish_removal(STUDY, [row.sop_instance_uid for row in index.instances(STUDY)])
+        patient = next(iter(index.marked_patients()))
+        index.forget_mark(patient, NOW)
+        later = NOW + timedelta(seconds=1)
+        index.finish_removal(STUDY, [row.sop_instance_uid for row in index.instances(STUDY)], now=later)
+        assert index.marked_patients() == {patient: later}, "others may have waited for it"
         row = index.study(STUDY)
         assert row is not None
         assert (row.state, row.instance_count, row.series_count) == (StudyState.REMOVED, 0, 0)
@@ -259,7 +263,7 @@ class AnswersContract:
         assert index.complete(claim, now=NOW)
         assert index.begin_removal(STUDY, revision=1)
         index.record_instances([a_row(2)])
-        index.finish_removal(STUDY, [a_row(1).sop_instance_uid])
+        index.finish_removal(STUDY, [a_row(1).sop_instance_uid], now=NOW)
         row = index.study(STUDY)
         assert row is not None
         assert (row.state, row.revision, row.instance_count) == (StudyState.RECEIVING, 2, 1)

@@ -10,10 +10,12 @@ import pytest
 
 from tests.fakes import SUSPECTED, an_instance, some_images
 from tests.workers.studies.deciding import Node
+from triage.baseline import Candidate
 from triage.infusions import Infusion
 from triage.model import Basis, StudyImages
 from workers.ports import PatientKey, StudyState
-from workers.studies.inputs import changed
+from workers.studies.identity import study_of
+from workers.studies.inputs import changed, is_before
 from workers.studies.reconsider import due_studies, reconsider
 
 INFUSION, BEFORE, DAY_5, DAY_7 = date(2024, 3, 4), date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
@@ -179,6 +181,68 @@ def test_issuers(node: History, baseline: str, followup: str, matched: bool) -> 
     assert node.compared("1.7")[1] == (BEFORE if matched else None)
     days = node.engine.contexts[-1].infusion_date
     assert days == (INFUSION if matched else None), "whose date it is, is not known when two issuers gave the ID"
+
+
+def test_a_second_issuer_for_the_same_id_is_said_and_no_removal(node: History) -> None:
+    node.infusion(INFUSION)
+    for uid, day, issuer in (("1.1", BEFORE, ""), ("1.7", DAY_7, "HOSPITAL"), ("1.8", DAY_7, "OTHER")):
+        node.reader.images[uid] = some_images(uid, day=day, issuer=issuer)
+        node.index.record_instances([an_instance(uid, study_date=day, patient_id="P1", issuer=issuer)])
+        node.index.mark_ready(uid, now=node.clock.now(), reason="test")
+        node.settle()
+    first = node.document("1.7")["decision"]["reasons"][0]
+    why = "is not used any more: two issuers gave this patient ID to somebody"
+    assert f"infusion of 2024-03-04 {why}" in first
+    assert f"the study of 2024-02-23 {why}" in first
+    assert "removed" not in first
+
+
+ORDERS = [
+    pytest.param("100000", "110000", True, id="by time"),
+    pytest.param("110000", "100000", False, id="the other way round"),
+    pytest.param("", "100000", False, id="the first without a time"),
+    pytest.param("100000", "", False, id="the second without a time"),
+    pytest.param("100000", "100000", False, id="the same time"),
+    pytest.param("none", "100000", False, id="no time at all"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "before"), ORDERS)
+def test_two_studies_of_a_day(node: History, one: str, other: str, before: bool) -> None:
+    """What counts as earlier is the same for the choice of the baseline and for what a decision rests on."""
+    rows = []
+    for uid, time in (("1.1", one), ("1.2", other)):
+        node.index.record_instances([an_instance(uid, study_time=time)])
+        row = node.index.study(uid)
+        assert row is not None
+        rows.append(row)
+    assert is_before(*rows) is before
+    studies = [study_of(row) for row in rows]
+    choice = node.engine.choose_baseline(studies[1], [Candidate(studies[0], assessable=True)], ())
+    assert (choice.study_instance_uid is not None) is before
+
+
+def version(now: dict[str, Any], **earlier: object) -> dict[str, Any]:
+    values = {"day": "2024-02-23", "time": "", "images": 5, "category": "no_pattern", "findings": [], "own": None}
+    values |= {"judged": True} | earlier
+    return now | {"earlier": {"1.1": list(values.values())}}
+
+
+CHANGES = [
+    pytest.param({}, {}, (), id="noop"),
+    pytest.param({}, {"images": None}, (), id="noop: its images were deleted, the decision was made with them"),
+    pytest.param({"images": None}, {"images": 4}, ("images of the study of 2024-02-23 came or went",), id="sent again"),
+    pytest.param({}, {"images": 4}, ("images of the study of 2024-02-23 came or went",), id="images"),
+    pytest.param({"category": None}, {}, ("the study of 2024-02-23 was assessed",), id="it was decided"),
+    pytest.param({}, {"findings": ["A"]}, ("the decision on the study of 2024-02-23 changed",), id="findings"),
+    pytest.param({}, {"judged": False}, ("the decision on the study of 2024-02-23 changed",), id="judged no more"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "said"), CHANGES)
+def test_what_changed_of_an_earlier_study(before: dict[str, Any], after: dict[str, Any], said: tuple[str, ...]) -> None:
+    rest = {"patient": ["P1"], "study_date": "2024-03-11", "infusions": []}
+    assert changed(version(rest, **before), version(rest, **after)) == said
 
 
 def test_what_changed_in_sentences() -> None:

@@ -28,7 +28,7 @@ from workers.ports import (
     StudyRow,
     StudyState,
 )
-from workers.studies import quarantine, refusals
+from workers.studies import away, quarantine, refusals
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.deps import Deps
 from workers.studies.identity import study_of
@@ -171,6 +171,8 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
 
 def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
+    if away.waits(claim, row, deps):
+        return _look_again(lease, row, deps)
     paths = [deps.files.path(instance) for instance in deps.index.instances(uid)]
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
@@ -180,6 +182,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
         comparison = compare_with(images.study, row, deps, waits=waits)
+        inputs = away.with_away(inputs, comparison.away, deps.index)
         lease.check()
         outcome = deps.engine.first_look(images, comparison.prepared, context_of(comparison, row, deps))
         _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, inputs, deps)
@@ -189,13 +192,30 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         return _finish(lease, deps)
     images, read_s = _timed(lambda: deps.reader.read(paths))
     comparison = comparison or compare_with(images.study, row, deps, waits=waits)
+    inputs = away.with_away(inputs, comparison.away, deps.index)
     lease.check()
     outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
     outcome = _with_order_hint(outcome, row, comparison, deps)
     _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, inputs, deps)
-    result = _finish(lease, deps)
+    result = _finish(lease, deps) if not comparison.away else _wait_for_earlier(lease, deps)
     _afterwards(row, images, comparison, deps)
     return result
+
+
+def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:
+    """Decided, but without an earlier study that cannot be read now: it stays in the queue until that can be read."""
+    _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {away.REASON}")
+    return Result.DECIDED
+
+
+def _look_again(lease: Lease, row: StudyRow, deps: Deps) -> Result:
+    """Nothing is measured while the earlier study stays away; when it is back, or a fact changed, a new revision is
+    decided."""
+    if not away.to_decide_again(row, deps):
+        _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {away.REASON}")
+        return Result.RETRY
+    deps.index.requeue(row.study_instance_uid, now=deps.clock.now())
+    return _finish(lease, deps)
 
 
 def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps: Deps) -> None:

@@ -36,6 +36,8 @@ class Comparison:
     """Of the infusion that the study belongs to; None when none is known."""
     unclear: str | None = None
     """A notice about infusions that are not used."""
+    away: tuple[str, ...] = ()
+    """Study UIDs of candidates that could not be read."""
 
 
 def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True) -> Comparison:
@@ -68,7 +70,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
         choice = deps.engine.choose_baseline(study, candidates, infusions)
         compared = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
         if compared is None:
-            return Comparison(_with_away(choice, away), None, infusions, infusion_date, unclear)
+            return Comparison(_with_away(choice, away), None, infusions, infusion_date, unclear, tuple(away))
         try:
             prepared = deps.shelf.prepared(rows[compared])
         except NotAssessable as refusal:
@@ -82,7 +84,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
             away.append(compared)
             del rows[compared]
             continue
-        return Comparison(_with_away(choice, away), prepared, infusions, infusion_date, unclear)
+        return Comparison(_with_away(choice, away), prepared, infusions, infusion_date, unclear, tuple(away))
 
 
 def _candidate(study: Study, reason: str | None, document: Mapping[str, Any] | None) -> Candidate:

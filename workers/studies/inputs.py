@@ -108,6 +108,9 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
         *_infusions(stored["infusions"], now["infusions"], gone),
         *_studies(stored["earlier"], now["earlier"], gone),
     ]
+    if now.get("away") is not None:  # only an attempt knows what can be read
+        found += [f"the study of {day} can be read again" for day in stored.get("away", ()) if day not in now["away"]]
+        found += [f"the study of {day} cannot be read now" for day in now["away"] if day not in stored.get("away", ())]
     if stored["patient"] != now["patient"]:
         found.append("the patient's identity was corrected")
     if stored["study_date"] != now["study_date"]:

@@ -16,9 +16,10 @@ from tests.workers.studies.deciding import Node
 from triage.errors import Transient
 from triage.infusions import Infusion
 from triage.model import SequenceKind
-from workers.ports import PatientKey
+from workers.ports import PatientKey, StudyState
 from workers.studies.assess import Result, prepare_ahead
 from workers.studies.baselines import earlier_documents
+from workers.studies.reconsider import reconsider
 
 
 class TestBaseline:
@@ -155,7 +156,72 @@ def test_a_prior_that_cannot_be_read_now_is_waited_for_a_while(tmp_path: Path, a
     assert result is Result.DECIDED
     assert document is not None
     assert [one["reason"] for one in document["baseline"]["rejected"]] == ["store_fault: its files cannot be read now"]
-    node.reader.unreadable.clear()
-    node.index.requeue("1.9", now=node.clock.now())
-    node.ring("1.9")
-    assert node.index.assessment("1.9")["baseline"]["study_instance_uid"] == "1.1"  # type: ignore[index]
+    row = node.index.study("1.9")
+    assert row is not None
+    assert (row.state, row.category) == (StudyState.READY, "no_pattern"), "decided, and it waits for the prior"
+
+
+class Away:
+    """A follow-up that was decided without its prior, which cannot be read, and a later study."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        days = {"1.1": date(2026, 2, 20), "1.9": date(2026, 3, 10), "1.95": date(2026, 3, 12)}
+        self.node = Node(tmp_path, *(some_images(uid, day=day) for uid, day in days.items()))
+        self.node.reader.unreadable.add("1.1")
+        self.tries("1.1", "1.9", "1.9", "1.9")
+
+    def tries(self, *studies: str) -> list[Result]:
+        found = []
+        for study in studies:
+            self.node.clock.advance(400)
+            found.append(self.node.ring(study))
+        return found
+
+    def compared(self) -> str | None:
+        document = self.node.index.assessment("1.9")
+        assert document is not None
+        uid: str | None = document["baseline"]["study_instance_uid"]
+        return uid
+
+
+def test_noop_a_prior_that_stays_unreadable_costs_one_look_each_time(tmp_path: Path) -> None:
+    away = Away(tmp_path)
+    measured = len(away.node.engine.calls)
+    assert away.tries(*["1.9"] * 5) == [Result.RETRY] * 5
+    assert len(away.node.engine.calls) == measured
+    assert away.compared() is None
+
+
+def test_a_prior_that_can_be_read_again_is_used_by_itself_and_said(tmp_path: Path) -> None:
+    away = Away(tmp_path)
+    away.node.reader.unreadable.clear()
+    assert away.tries("1.1", "1.9", "1.9") == [Result.DECIDED, Result.REOPENED, Result.DECIDED]
+    assert away.compared() == "1.1"
+    versions = away.node.index.assessments("1.9")
+    assert versions[-1]["revision"] == versions[-2]["revision"] + 1, "outputs tell revisions apart"
+    first = versions[-1]["document"]["decision"]["reasons"][0]
+    assert "the study of 2026-02-20 can be read again" in first
+
+
+def test_a_prior_whose_content_is_refused_when_it_can_be_read_again_is_not_waited_for(tmp_path: Path) -> None:
+    away = Away(tmp_path)
+    away.node.reader.unreadable.clear()
+    away.node.engine.unfit_baselines = {"1.1"}
+    assert away.tries("1.9", "1.9") == [Result.REOPENED, Result.DECIDED]
+    row = away.node.index.study("1.9")
+    assert row is not None
+    assert (away.compared(), row.state) == (None, StudyState.ASSESSED)
+
+
+def test_later_studies_do_not_wait_for_one_that_fails_again_and_again(tmp_path: Path) -> None:
+    """Neither for the prior itself nor for the study that waits for it; and no mark is lost."""
+    away = Away(tmp_path)
+    away.tries("1.1", "1.1", "1.95", "1.95", "1.95")
+    reconsider(away.node.index, away.node.bell, away.node.clock)
+    away.node.index.add_infusion(PatientKey("P1"), Infusion(date(2026, 3, 1)), now=away.node.clock.now())
+    reconsider(away.node.index, away.node.bell, away.node.clock)
+    for study in ("1.9", "1.95"):
+        away.tries(study, study, study)
+        document = away.node.index.assessment(study)
+        assert document is not None
+        assert "infusion of 2026-03-01 became known" in document["decision"]["reasons"][0]

@@ -1,0 +1,64 @@
+"""Earlier studies that could not be read when a later one was decided: are they readable now, and what is said of them.
+
+The later study is decided without them and stays in the queue. Each further attempt only looks whether they can be read
+again; then the study is decided anew, as a new revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from triage.errors import NotAssessable, Transient
+from triage.model import Stage
+from workers.log import get_logger
+from workers.ports import Claim, StudyRow
+from workers.studies.baselines import AWAY
+from workers.studies.inputs import Inputs, changed
+from workers.studies.reconsider import inputs_now, stored_inputs
+
+if TYPE_CHECKING:
+    from workers.ports import StudyIndex
+    from workers.studies.deps import Deps
+
+log = get_logger(__name__)
+
+REASON = "an earlier study of the patient cannot be read now; this one was decided without it"
+
+
+def with_away(inputs: Inputs, away: Sequence[str], index: StudyIndex) -> dict[str, Any]:
+    """The inputs of a decision, naming by their dates the earlier studies that could not be read."""
+    rows = [row for uid in away if (row := index.study(uid)) is not None]
+    return {**inputs, "away": sorted({str(row.study_date) for row in rows})}
+
+
+def waits(claim: Claim, row: StudyRow, deps: Deps) -> bool:
+    """Whether this revision is decided, but without studies that could not be read."""
+    if row.decided_revision != claim.revision:
+        return False
+    newest = deps.index.assessments(claim.study_instance_uid)[-1]
+    return newest["stage"] == Stage.FULL.value and bool(_away_in(newest["document"]))
+
+
+def to_decide_again(row: StudyRow, deps: Deps) -> bool:
+    """Whether one of those studies can be read now, pixels and all, or something else changed."""
+    document = deps.index.assessment(row.study_instance_uid) or {}
+    if changed(stored_inputs(document), inputs_now(row, deps.index)):
+        return True
+    return any(_readable(uid, deps) for uid in _away_in(document))
+
+
+def _away_in(document: Mapping[str, Any]) -> list[str]:
+    rejected = (document.get("baseline") or {}).get("rejected") or ()
+    return [one["study_instance_uid"] for one in rejected if one["reason"] == AWAY]
+
+
+def _readable(study_instance_uid: str, deps: Deps) -> bool:
+    paths = [deps.files.path(instance) for instance in deps.index.instances(study_instance_uid)]
+    try:
+        deps.reader.read(paths)
+    except NotAssessable:
+        return True  # its content says so
+    except (Transient, OSError):
+        return False
+    return True

@@ -8,17 +8,17 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from itertools import takewhile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from triage.infusions import Infusion
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash
-from workers.ports import ACUTE_CATEGORIES, InstanceFiles, PatientKey, StudyIndex, StudyRow, StudyState
+from workers.operations.needed import Fitness, possible_baselines
+from workers.ports import InstanceFiles, StudyIndex, StudyRow, StudyState
 from workers.settings import NodeSettings, StoreSettings
 
 log = get_logger(__name__)
@@ -32,8 +32,8 @@ class Facts:
     """What the rules ask about one study.
 
     delivered: the outputs of its newest decision have reached everybody who is to get them. is_baseline: the newest
-    decision of another study compares with it. may_become_baseline: of its patient's studies it is the one that the
-    next follow-up would be compared with. committed: we told somebody that its images are safe here.
+    decision of another study compares with it. may_become_baseline: a study that comes later, or a further infusion,
+    may need it. committed: we told somebody that its images are safe here.
     """
 
     row: StudyRow
@@ -91,34 +91,6 @@ def choose(
     return chosen
 
 
-def possible_baselines(rows: Sequence[StudyRow], infusions: Mapping[PatientKey, Sequence[Infusion]]) -> set[str]:
-    """Studies that a later one could be compared with.
-
-    With known infusions: of each infusion the latest study before it, and the latest one of all, before which a further
-    infusion may come. While no infusion is known: every study before the first one with an acute finding.
-    """
-    by_id: defaultdict[str, list[StudyRow]] = defaultdict(list)
-    for row in rows:
-        if row.patient_id and row.study_date:
-            by_id[row.patient_id].append(row)
-    days: defaultdict[str, set[date]] = defaultdict(set)
-    for patient, known in infusions.items():
-        days[patient.patient_id] |= {one.day for one in known}
-    return {uid for patient_id, some in by_id.items() for uid in _of_patient(some, days[patient_id])}
-
-
-def _of_patient(rows: Sequence[StudyRow], infusions: set[date]) -> Iterator[str]:
-    ordered = sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
-    if not infusions:
-        yield from (
-            row.study_instance_uid for row in takewhile(lambda row: row.category not in ACUTE_CATEGORIES, ordered)
-        )
-    yield ordered[-1].study_instance_uid
-    for day in infusions:
-        before = [row for row in ordered if row.study_date is not None and row.study_date <= day]
-        yield from (row.study_instance_uid for row in before[-1:])
-
-
 class Retention:
     """Deletes images of one node by the rules above.
 
@@ -143,8 +115,18 @@ class Retention:
     def facts(self) -> list[Facts]:
         """Of every study whose images are here."""
         rows = [row for row in self._index.studies(limit=MOST_STUDIES) if row.state is not StudyState.REMOVED]
-        baselines = {self._baseline_of(row) for row in rows if row.decided_revision is not None}
-        candidates = possible_baselines(rows, self._index.infusions())
+        documents = {
+            row.study_instance_uid: self._index.assessment(row.study_instance_uid) or {}
+            for row in rows
+            if row.decided_revision is not None
+        }
+        baselines = {uid for document in documents.values() for uid in _compared(document)}
+        fitness = {
+            row.study_instance_uid: self.fitness(row, documents.get(row.study_instance_uid) or {}) for row in rows
+        }
+        candidates = possible_baselines(
+            rows, self._index.infusions(), fitness=lambda row: fitness[row.study_instance_uid]
+        )
         aside: defaultdict[str, int] = defaultdict(int)
         for conflict in self._index.conflicts():
             aside[conflict.study_instance_uid] += 1
@@ -202,9 +184,25 @@ class Retention:
         self._index.finish_removal(study_instance_uid, uids, now=self._now())
         return True
 
-    def _baseline_of(self, row: StudyRow) -> str | None:
-        document = self._index.assessment(row.study_instance_uid) or {}
-        return (document.get("baseline") or {}).get("study_instance_uid")
+    def fitness(self, row: StudyRow, document: Mapping[str, Any]) -> Fitness:
+        """Whether a study can serve as baseline: by what lies on the shelf of prepared baselines
+        (workers/studies/shelf.py), and by the series that its decision lists."""
+        if row.decided_revision != row.revision:
+            return Fitness.UNKNOWN
+        folders = list((self._folder / "prepared" / row.study_instance_uid).glob(f"[!.]*-r{row.revision}"))
+        if any((folder / "prepared.json").is_file() for folder in folders):
+            return Fitness.FIT
+        kinds = {series["kind"] for series in document.get("series") or ()}
+        refused = any((folder / "refused.txt").is_file() for folder in folders)
+        return Fitness.UNFIT if refused or (kinds and "flair" not in kinds) else Fitness.UNKNOWN
+
+
+def _compared(document: Mapping[str, Any]) -> Iterator[str]:
+    """UIDs of the studies that a decision compares with."""
+    for key in ("baseline", "since"):
+        uid = (document.get(key) or {}).get("study_instance_uid")
+        if uid is not None:
+            yield uid
 
 
 @contextmanager

@@ -17,9 +17,12 @@ from triage.infusions import Infusion
 from workers.config import Settings, parse
 from workers.files.commitments import GivenCommitments, Verdict
 from workers.files.store import FileStore
-from workers.operations.retention import Facts, Retention, choose, keeps, possible_baselines, results_written
+from workers.operations.needed import Fitness
+from workers.operations.retention import Facts, Retention, choose, keeps, results_written
 from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import StoreSettings
+from workers.studies import prepared
+from workers.studies.shelf import REFUSED
 
 
 def a_study(uid: str = "1.2.3", days_ago: float = 100, **changes: Any) -> StudyRow:
@@ -72,43 +75,18 @@ def test_choice(settings: dict[str, int], gone: list[str]) -> None:
     assert [one.study_instance_uid for one in chosen] == gone
 
 
-JANUARY, FEBRUARY, MARCH, APRIL = (date(2026, month, 1) for month in (1, 2, 3, 4))
-COURSE = [
-    a_study("1.1", study_date=JANUARY),
-    a_study("1.2", study_date=FEBRUARY),
-    a_study("1.3", study_date=MARCH, category="possible"),
-    a_study("1.4", study_date=APRIL),
-]
-
-
-@pytest.mark.parametrize(
-    ("rows", "infusions", "kept"),
-    [
-        pytest.param([], [], set(), id="noop"),
-        pytest.param(COURSE, [], {"1.1", "1.2", "1.4"}, id="no infusion known: every study before the first finding"),
-        pytest.param(COURSE, [date(2026, 2, 10)], {"1.2", "1.4"}, id="the one before the infusion, and the latest"),
-        pytest.param(
-            COURSE, [date(2026, 1, 10), date(2026, 3, 10)], {"1.1", "1.3", "1.4"}, id="one before each infusion"
-        ),
-        pytest.param(COURSE, [date(2025, 1, 1)], {"1.4"}, id="all after the infusion"),
-        pytest.param([a_study("1.6", patient_id="")], [], set(), id="nobody's"),
-        pytest.param([a_study("1.7", study_date=None)], [], set(), id="undated"),
-    ],
-)
-def test_possible_baselines(rows: list[StudyRow], infusions: list[date], kept: set[str]) -> None:
-    known = {PatientKey("P1"): [Infusion(day) for day in infusions]}
-    assert possible_baselines(rows, known) == kept
+OLD, NEW = f"{STUDY}.8", f"{STUDY}.9"
 
 
 class Node:
-    """A store with two assessed studies of one patient; the earlier one is not needed any more."""
+    """A store with two assessed studies of one patient; the earlier one has no FLAIR, so nobody needs it."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.settings: Settings = parse({"store": {"state_dir": str(tmp_path), "retention_days": 30}})
         self.index: StudyIndex = InMemoryIndex()
         self.store = FileStore(tmp_path)
         self.state_dir = tmp_path
-        # both studies lie after it: only the later one could be a baseline, of a further infusion
+        # both studies lie after it, so that only what comes later could need them
         self.index.add_infusion(PatientKey("P1"), Infusion(date(2025, 1, 1)), now=NOON)
         for number, (uid, day) in enumerate([(f"{STUDY}.8", date(2026, 1, 1)), (f"{STUDY}.9", date(2026, 2, 1))]):
             stored = put(self.store, a_data_set(number, StudyInstanceUID=uid, PatientID="P1"))
@@ -120,7 +98,9 @@ class Node:
         self.index.mark_ready(uid, now=NOON, reason="test")
         claim = self.index.claim(uid, owner="w", now=NOON, lease_s=30)
         assert claim is not None
-        document = {"decision": {"category": "no_pattern", "priority": "unchanged"}}
+        document: dict[str, Any] = {"decision": {"category": "no_pattern", "priority": "unchanged"}}
+        if uid != NEW:
+            document |= {"series": [{"kind": "t1"}]}
         self.index.save_assessment(
             claim, stage="full", document={**document, "baseline": {"study_instance_uid": baseline}}, now=NOON
         )
@@ -140,9 +120,6 @@ class Node:
         return len(list(self.store.all_files()))
 
 
-OLD, NEW = f"{STUDY}.8", f"{STUDY}.9"
-
-
 def test_a_removal_leaves_the_decision(tmp_path: Path) -> None:
     node = Node(tmp_path)
     (tmp_path / "prepared" / OLD).mkdir(parents=True)
@@ -156,15 +133,15 @@ def test_a_removal_leaves_the_decision(tmp_path: Path) -> None:
     assert node.clean() == []
 
 
-@pytest.mark.parametrize("reason", ["baseline", "committed", "conflict", "not written"])
+@pytest.mark.parametrize("reason", ["baseline", "since", "committed", "conflict", "not written"])
 def test_a_study_that_is_needed_stays(tmp_path: Path, reason: str) -> None:
     node = Node(tmp_path)
-    if reason == "baseline":
+    if reason in ("baseline", "since"):
         node.index.requeue(NEW, now=NOON)
         claim = node.index.claim(NEW, owner="w", now=NOON, lease_s=30)
         assert claim is not None
         node.index.save_assessment(
-            claim, stage="full", document={"decision": {}, "baseline": {"study_instance_uid": OLD}}, now=NOON
+            claim, stage="full", document={"decision": {}, reason: {"study_instance_uid": OLD}}, now=NOON
         )
     elif reason == "committed":
         GivenCommitments(tmp_path).add(Verdict((), (), frozenset({OLD})))
@@ -195,8 +172,6 @@ def test_what_the_disk_does_not_let_go_costs_no_other_study(tmp_path: Path, monk
     )
     node.assess(f"{STUDY}.7")
     node.index.add_infusion(PatientKey("P2"), Infusion(date(2024, 1, 1)), now=NOON)
-    later = put(node.store, a_data_set(6, StudyInstanceUID=f"{STUDY}.6", PatientID="P2"))  # so that the other may go
-    node.index.record_instances([replace(later.row, received_at=NOON, study_date=date(2025, 2, 1))])
     real = Path.unlink
 
     def unlink(path: Path, missing_ok: bool = False) -> None:
@@ -221,3 +196,34 @@ def state_of(node: Node, uid: str) -> StudyState:
     row = node.index.study(uid)
     assert row is not None
     return row.state
+
+
+FACTS = [
+    pytest.param({}, [], Fitness.UNKNOWN, id="noop: nothing is known"),
+    pytest.param({"series": [{"kind": "t1"}]}, [], Fitness.UNFIT, id="no FLAIR"),
+    pytest.param({"series": [{"kind": "flair"}]}, [], Fitness.UNKNOWN, id="not prepared yet"),
+    pytest.param({}, ["key-r1/prepared.json"], Fitness.FIT, id="prepared"),
+    pytest.param({}, ["key-r1/refused.txt"], Fitness.UNFIT, id="refused"),
+    pytest.param({}, ["old-r1/refused.txt", "key-r1/prepared.json"], Fitness.FIT, id="accepted by one program"),
+    pytest.param({}, ["key-r2/prepared.json"], Fitness.UNKNOWN, id="another revision was prepared"),
+    pytest.param({}, [".key-r1/prepared.json"], Fitness.UNKNOWN, id="half written"),
+]
+
+
+@pytest.mark.parametrize(("document", "files", "fitness"), FACTS)
+def test_what_is_known_of_a_study(tmp_path: Path, document: dict[str, Any], files: list[str], fitness: Fitness) -> None:
+    node = Node(tmp_path)
+    row = node.index.study(NEW)
+    assert row is not None
+    for name in files:
+        (tmp_path / "prepared" / NEW / name).parent.mkdir(parents=True)
+        (tmp_path / "prepared" / NEW / name).write_text("{}", encoding="utf-8")
+    retention = Retention(node.settings, node.index, node.store, delivered=lambda _: True, now=lambda: NOON)
+    assert retention.fitness(row, document) is fitness
+    assert retention.fitness(replace(row, revision=2), document) is Fitness.UNKNOWN, "newer images are not assessed"
+
+
+def test_the_names_of_the_shelf() -> None:
+    """The receiving process deletes, and must not import what measures."""
+    assert REFUSED == "refused.txt"
+    assert prepared._FILE == "prepared.json"

@@ -6,6 +6,7 @@ set -euo pipefail
 declare -A package_of=(
     [/usr/bin/storescu]=dcmtk
     [/usr/sbin/Orthanc]=orthanc
+    [/usr/share/orthanc/plugins/libOrthancDicomWeb.so]=orthanc-dicomweb
     [/usr/bin/redis-server]=redis-server
     [/usr/bin/dciodvfy]=dicom3tools
     ["/usr/bin/openssl"]=openssl

@@ -10,6 +10,7 @@ from workers.config import Settings
 from workers.feeds.apply import PatientFacts
 from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, StudyIndex
+from workers.prior_ports import PriorSearches
 from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
 from workers.studies.engine import TriageEngine
@@ -82,7 +83,15 @@ def open_deps(
         results=open_results(settings),
         prepare_later=prepare_later,
         order_hint=_order_texts(settings),
+        searches=open_searches(settings) if settings.priors.wanted else None,
     )
+
+
+def open_searches(settings: Settings) -> PriorSearches:
+    """The searches for missing baselines; the index must be there."""
+    from workers.index.prior_searches import open_prior_searches
+
+    return open_prior_searches(settings.index_url)
 
 
 def _order_texts(settings: Settings) -> OrderTexts | None:

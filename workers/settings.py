@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from workers.feed_settings import FeedsSettings
+from workers.prior_settings import PriorsSettings
 from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
 
 
@@ -270,6 +271,8 @@ class NodeSettings(Section):
     arrival: ArrivalSettings = ArrivalSettings()
     # which earlier study a follow-up is compared with
     baseline: BaselineSettings = BaselineSettings()
+    # archives that are asked for a missing baseline
+    priors: PriorsSettings = PriorsSettings()
     # worklist page and HTTP API (read only, no log-in: put it behind the site's own)
     web: WebSettings = WebSettings()
     # DICOM audit messages (PS3.15 A.5) to a syslog server over TLS; they name patients

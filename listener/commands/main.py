@@ -34,6 +34,7 @@ for command in (
     cli_node.worker,
     cli_node.beat,
     cli_node.web,
+    cli_node.priors,
     cli_assess.assess,
     cli_send.send,
     cli_studies.studies,

@@ -26,6 +26,7 @@ from listener.web import trend
 from listener.web.worklist import cut, open_worklist, remarks, worklist
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
+from workers.studies.prior_notes import noted
 
 UidArgument = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID")]
 
@@ -54,13 +55,17 @@ def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
 def show(study_uid: UidArgument, config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """The newest decision about one study."""
     quiet_logging()
-    index = existing_index(load_settings(config))
+    settings = load_settings(config)
+    index = existing_index(settings)
     row = index.study(study_uid)
     if row is None:
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here")
     document = index.assessment(study_uid)
     if document is None:
         raise Misconfigured(f"STUDY_UID: {study_uid} has no decision yet (state {row.state.value})")
+    from workers.container import open_searches
+
+    document = noted(document, open_searches(settings), study_uid)
     if as_json:
         print_json(document)
     else:

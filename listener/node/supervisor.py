@@ -32,6 +32,7 @@ STOP_GRACE_S = {
     "worker": 30.0,
     "urgent": 30.0,
     "feeds": 10.0,
+    "priors": 10.0,
 }  # the listener's after its own stop_grace_s
 COMMANDS = {"urgent": ("worker", "--urgent")}  # the others have their own name
 LOOK_EVERY_S = 0.2
@@ -139,7 +140,8 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     """The processes of this node."""
     urgent = ("urgent",) if settings.queue.urgent_worker else ()
     feeds = ("feeds",) if settings.feeds.wanted else ()
-    return (*NAMES, *urgent, *feeds)
+    priors = ("priors",) if settings.priors.wanted else ()
+    return (*NAMES, *urgent, *feeds, *priors)
 
 
 class Supervisor:

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from listener.web.health import health_of
 from listener.web.site import Site
 from listener.web.worklist import open_worklist
+from workers.studies.prior_notes import noted
 
 # Begins with a digit: "." and ".." are no study.
 Uid = Annotated[str, PathParameter(pattern=r"^[0-9][0-9.]{0,63}$")]
@@ -65,6 +66,6 @@ def document_of(site: Site, uid: str) -> dict[str, Any]:
     """The newest decision of a study; 404 without one."""
     document = site.index.assessment(uid)
     if document is not None:
-        return document
+        return noted(document, site.searches, uid)
     row = site.index.study(uid)
     raise HTTPException(404, "no such study" if row is None else f"no decision yet (state {row.state.value})")

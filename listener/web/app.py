@@ -91,7 +91,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers.container import node_index, open_results
+    from workers.container import node_index, open_results, open_searches
 
     listening = _bind(settings)
     site = Site(
@@ -99,6 +99,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         node_index(settings),
         open_results(settings),
         lambda: broker.ping(broker.broker_url(settings)),
+        open_searches(settings) if settings.priors.wanted else None,
     )
     server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, access_log=False, server_header=False))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from workers.config import Settings
 from workers.outputs.results import ResultFolder
 from workers.ports import StudyIndex
+from workers.prior_ports import PriorSearches
 
 
 @dataclass(frozen=True)
@@ -19,4 +20,5 @@ class Site:
     index: StudyIndex
     results: ResultFolder
     ping_broker: Callable[[], str]
+    searches: PriorSearches | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -7,7 +7,18 @@ import pytest
 from tests.architecture.source import modules, project
 
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
-INDEX = ("arrivals", "decisions", "deliveries", "errors", "migrations", "notices", "patients", "schema", "sql")
+INDEX = (
+    "arrivals",
+    "decisions",
+    "deliveries",
+    "errors",
+    "migrations",
+    "notices",
+    "patients",
+    "prior_searches",
+    "schema",
+    "sql",
+)
 HOMES = {
     "celery": {"workers.queue.app", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},
@@ -25,7 +36,7 @@ HOMES = {
 }
 # by room or by the beginning of the module name
 NEIGHBOURHOODS = {
-    "pynetdicom": ("listener.", "workers.audit.", "workers.arrival.pacs_count", "workers.remote."),
+    "pynetdicom": ("listener.", "workers.audit.", "workers.arrival.pacs_count", "workers.remote.", "workers.priors."),
     "typer": ("listener.commands.",),
     "rich": ("listener.commands.",),
     "matplotlib": ("workers.outputs.",),

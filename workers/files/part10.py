@@ -74,6 +74,11 @@ def read_meta(fd: int) -> tuple[int, Announced]:
     block = os.pread(fd, MAX_META_BYTES, 0)
     if len(block) < META_AT or block[DICM_AT : DICM_AT + 4] != b"DICM":
         raise Rejected(CANNOT_UNDERSTAND, "not_part10", "the file has no Part-10 header")
+    return META_AT + int.from_bytes(block[META_AT - 4 : META_AT], "little"), meta_in(block)
+
+
+def meta_in(block: bytes) -> Announced:
+    """What the File Meta Information at the beginning of a file says; elements beyond the block are not there."""
     start = META_AT + int.from_bytes(block[META_AT - 4 : META_AT], "little")
     found: dict[int, str] = {}
     position = META_AT
@@ -85,7 +90,7 @@ def read_meta(fd: int) -> tuple[int, Announced]:
             position += 4
         found[element] = block[position : position + length].decode("ascii", "replace").strip("\0 ")
         position += length
-    return start, Announced(found.get(0x02, ""), found.get(0x03, ""), found.get(0x10, ""), found.get(0x16, ""))
+    return Announced(found.get(0x02, ""), found.get(0x03, ""), found.get(0x10, ""), found.get(0x16, ""))
 
 
 def same_content(one: int, other: int) -> bool:

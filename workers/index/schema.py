@@ -208,6 +208,27 @@ deliveries = sa.Table(
     sa.Index("deliveries_by_due", "done_at", "due_at"),
 )
 
+# one row for each follow-up without a baseline and each archive that is asked for one
+prior_searches = sa.Table(
+    "prior_searches",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("source", sa.String(32), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("patient_id", sa.Text, nullable=False),
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("leased_by", sa.Text),
+    sa.Column("leased_until", UtcDateTime),
+    sa.Column("asked_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("failure", sa.Text),
+    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Index("prior_searches_by_due", "state", "due_at"),
+)
+
 
 def open_engine(url: str) -> Engine:
     """An engine that has not connected yet. The tables are the business of workers.index.migrations.

@@ -36,6 +36,7 @@ from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
 from workers.studies.person import infusions_of_person
+from workers.studies.prior_notes import noted
 from workers.studies.reconsider import inputs_now
 
 if TYPE_CHECKING:
@@ -259,9 +260,8 @@ def _save(
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
-    stored = deps.index.save_assessment(
-        lease.claim, stage=stage.value, document=to_document(assessment) | {"inputs": inputs}, now=deps.clock.now()
-    )
+    document = noted(to_document(assessment) | {"inputs": inputs}, deps.searches, claim.study_instance_uid)
+    stored = deps.index.save_assessment(lease.claim, stage=stage.value, document=document, now=deps.clock.now())
     if not stored:
         raise LeaseLost("the lease was lost before the decision was stored")
     decision = assessment.decision
@@ -354,7 +354,7 @@ def _give_up(
         outcome = _refused(row, deps, code, message)
         inputs = inputs_now(row, deps.index)
         assessment = over_time(outcome.assessment, claim, inputs, deps)
-        document = to_document(assessment) | {"inputs": inputs}
+        document = noted(to_document(assessment) | {"inputs": inputs}, deps.searches, row.study_instance_uid)
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now)
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
     deps.index.fail(claim, reason=failure, retry_at=None, now=now)

@@ -18,6 +18,7 @@ from workers.ports import (
     StudyIndex,
     StudyRow,
 )
+from workers.prior_ports import PriorSearches
 from workers.studies.shelf import BaselineShelf
 
 if TYPE_CHECKING:
@@ -39,5 +40,7 @@ class Deps:
     results: ResultFiles
     prepare_later: Callable[[str], None] | None = None
     """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
+    searches: PriorSearches | None = None
+    """Searches for missing baselines, to be shown with a decision; None: no archive is asked."""
     order_hint: Callable[[StudyRow, date | None], str | None] | None = None
     """What the order of a study hints about an infusion beyond the known one, as a sentence; None: nobody is asked."""

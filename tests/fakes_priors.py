@@ -1,0 +1,139 @@
+"""An archive and its searches in memory: the fakes of workers.prior_ports and workers.priors.archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pydicom
+
+from triage.errors import Transient
+from workers.files.intake import Part10Intake
+from workers.prior_ports import PriorSearch, SearchState
+from workers.prior_settings import PriorSource
+from workers.priors.archive import Archive, FoundSeries, FoundStudy, Taker
+from workers.reading.values import parse_date
+
+
+class FakeArchive:
+    """Holds files. breaks_after: so many images are sent, then the connection breaks; None: it holds.
+
+    answers: what it says about its studies, in place of the truth.
+    """
+
+    pushes = False
+
+    def __init__(self, files: Sequence[Path] = (), *, answers: Sequence[FoundStudy] | None = None) -> None:
+        self.files = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): path for path in files}
+        self.breaks_after: int | None = None
+        self.answers, self.away, self.sent, self.asked = answers, False, 0, 0
+
+    @contextmanager
+    def __call__(self, _source: PriorSource) -> Iterator[Archive]:
+        if self.away:
+            raise Transient("the archive is away")
+        yield self
+
+    def _heads(self) -> dict[str, Any]:
+        return {uid: pydicom.dcmread(path, stop_before_pixels=True) for uid, path in self.files.items()}
+
+    def studies(self, patient_id: str, *, until: date) -> list[FoundStudy]:
+        self.asked += 1
+        if self.answers is not None:
+            return list(self.answers)
+        found = {
+            str(head.StudyInstanceUID): FoundStudy(
+                str(head.StudyInstanceUID),
+                parse_date(head.StudyDate),
+                head.StudyTime,
+                head.PatientID,
+                birth_date=parse_date(head.PatientBirthDate),
+                sex=head.PatientSex,
+                modalities=("MR",),
+            )
+            for head in self._heads().values()
+            if head.PatientID == patient_id
+        }
+        return list(found.values())
+
+    def series(self, study_instance_uid: str) -> list[FoundSeries]:
+        heads = [head for head in self._heads().values() if head.StudyInstanceUID == study_instance_uid]
+        return [FoundSeries(uid, "MR") for uid in sorted({str(head.SeriesInstanceUID) for head in heads})]
+
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[str]:
+        heads = self._heads().items()
+        return sorted(uid for uid, head in heads if head.SeriesInstanceUID == series_instance_uid)
+
+    def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
+        for uid in self.instances(study_instance_uid, series_instance_uid) if instance is None else [instance]:
+            if self.breaks_after is not None and self.sent >= self.breaks_after:
+                raise Transient("the archive broke off")
+            with Part10Intake(taker.begin, sender="ARCHIVE") as intake:
+                intake.write(self.files[uid].read_bytes())
+                taker.finish(intake.spool)
+            self.sent += 1
+
+
+class FakePriorSearches:
+    """prior_ports.PriorSearches in a dictionary."""
+
+    def __init__(self) -> None:
+        self._all: dict[tuple[str, str], PriorSearch] = {}
+        self._leases: dict[tuple[str, str], tuple[str, datetime]] = {}
+
+    def plan(self, searches: Sequence[PriorSearch]) -> None:
+        for one in searches:
+            self._all.setdefault(_key(one), one)
+
+    def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
+        running = {self._all[key].patient for key, (_, until) in self._leases.items() if until > now}
+        due = [one for one in self._all.values() if one.state is SearchState.WAITING and one.due_at <= now]
+        free = [one for one in due if one.patient not in running]
+        first = min(free, key=lambda one: (one.position, one.due_at, *_key(one)), default=None)
+        if first is None:
+            return None
+        self._leases[_key(first)] = (owner, now + timedelta(seconds=for_s))
+        return self._put(replace(first, attempts=first.attempts + 1, asked_at=now))
+
+    def finish(self, search: PriorSearch, state: SearchState, answer: Mapping[str, Any], *, now: datetime) -> None:
+        done = {"finished_at": now, "failure": None}
+        self._end(replace(self._all[_key(search)], state=state, answer=answer, **done))
+        others = [one for one in self.of_study(search.study_instance_uid) if one.state is SearchState.WAITING]
+        for one in others if state is SearchState.FOUND else ():
+            self._end(replace(one, state=SearchState.NOT_NEEDED, finished_at=now))
+
+    def put_off(self, search: PriorSearch, *, failure: str, answer: Mapping[str, Any], due_at: datetime) -> None:
+        self._end(replace(self._all[_key(search)], failure=failure, answer=answer, due_at=due_at))
+
+    def give_up(self, search: PriorSearch, *, failure: str, answer: Mapping[str, Any], now: datetime) -> None:
+        gone = replace(self._all[_key(search)], state=SearchState.GAVE_UP, failure=failure)
+        self._end(replace(gone, answer=answer, finished_at=now))
+
+    def release(self, owner: str, *, now: datetime) -> int:
+        mine = [key for key, (name, _) in self._leases.items() if name == owner]
+        for key in mine:
+            self._end(replace(self._all[key], due_at=now))
+        return len(mine)
+
+    def of_study(self, study_instance_uid: str) -> list[PriorSearch]:
+        found = [one for one in self._all.values() if one.study_instance_uid == study_instance_uid]
+        return sorted(found, key=lambda one: (one.position, one.source))
+
+    def planned(self) -> set[str]:
+        return {study for study, _ in self._all}
+
+    def _put(self, one: PriorSearch) -> PriorSearch:
+        self._all[_key(one)] = one
+        return one
+
+    def _end(self, one: PriorSearch) -> None:
+        self._leases.pop(_key(one), None)
+        self._put(one)
+
+
+def _key(one: PriorSearch) -> tuple[str, str]:
+    return one.study_instance_uid, one.source

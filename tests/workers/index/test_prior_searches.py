@@ -1,0 +1,106 @@
+"""What every implementation of prior_ports.PriorSearches must do: the one in SQL on both databases, and the fake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.fakes_priors import FakePriorSearches
+from tests.workers.index import postgres
+from workers.index import migrations
+from workers.index.prior_searches import SqlPriorSearches
+from workers.index.schema import open_engine
+from workers.ports import PatientKey
+from workers.prior_ports import PriorSearch, PriorSearches, SearchState
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+FIRST = PriorSearch("1.2.3", "pacs", 0, PatientKey("P1"), NOW)
+SECOND = replace(FIRST, source="vna", position=1)
+LATER_STUDY = replace(FIRST, study_instance_uid="1.2.4")
+STRANGER = replace(FIRST, study_instance_uid="1.2.5", patient=PatientKey("P2"))
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgresql"])
+def searches(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PriorSearches]:
+    if request.param == "fake":
+        yield FakePriorSearches()
+        return
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'index.db'}"
+    else:
+        url = postgres.empty_database(request.getfixturevalue("postgres_socket"))
+    engine = open_engine(url)
+    migrations.prepare(engine, upgrade=False)
+    yield SqlPriorSearches(engine)
+    engine.dispose()
+
+
+def taken(searches: PriorSearches, seconds: float = 0, owner: str = "node") -> tuple[str, str] | None:
+    found = searches.take(owner=owner, now=later(seconds), for_s=100)
+    return None if found is None else (found.study_instance_uid, found.source)
+
+
+def test_one_search_of_a_patient_at_a_time_in_the_order_of_the_archives(searches: PriorSearches) -> None:
+    assert taken(searches) is None
+    searches.plan([SECOND, FIRST, LATER_STUDY, STRANGER])
+    searches.plan([replace(FIRST, position=9)])  # planned before: stays as it is
+    assert taken(searches) == ("1.2.3", "pacs")
+    assert taken(searches) == ("1.2.5", "pacs")  # of another patient
+    assert taken(searches) is None
+    searches.finish(FIRST, SearchState.NOTHING, {"studies": 0}, now=later(1))
+    assert taken(searches, 1) == ("1.2.4", "pacs")
+    searches.finish(LATER_STUDY, SearchState.NOTHING, {}, now=later(2))
+    assert taken(searches, 2) == ("1.2.3", "vna")
+    assert searches.planned() == {"1.2.3", "1.2.4", "1.2.5"}
+
+
+def test_found_ends_the_search_elsewhere(searches: PriorSearches) -> None:
+    searches.plan([FIRST, SECOND, LATER_STUDY])
+    taken(searches)
+    searches.finish(FIRST, SearchState.FOUND, {"studies": 1}, now=later(1))
+    assert [one.state for one in searches.of_study("1.2.3")] == [SearchState.FOUND, SearchState.NOT_NEEDED]
+    assert searches.of_study("1.2.3")[0].answer == {"studies": 1}
+    assert [one.state for one in searches.of_study("1.2.4")] == [SearchState.WAITING]
+    assert searches.of_study("1.9") == []
+
+
+def test_a_failure_is_tried_again_later_and_the_next_archive_first(searches: PriorSearches) -> None:
+    searches.plan([FIRST, SECOND])
+    taken(searches)
+    searches.put_off(FIRST, failure="away", answer={}, due_at=later(30))
+    assert taken(searches, 1) == ("1.2.3", "vna")
+    searches.give_up(SECOND, failure="away for ever", answer={}, now=later(2))
+    assert taken(searches, 2) is None
+    assert taken(searches, 30) == ("1.2.3", "pacs")
+    first, second = searches.of_study("1.2.3")
+    assert (first.attempts, first.failure, first.state) == (2, "away", SearchState.WAITING)
+    assert (second.failure, second.state, second.finished_at) == ("away for ever", SearchState.GAVE_UP, later(2))
+
+
+def test_what_a_killed_process_left_is_taken_up(searches: PriorSearches) -> None:
+    searches.plan([FIRST, STRANGER])
+    assert taken(searches) == ("1.2.3", "pacs")
+    assert taken(searches, owner="another host") == ("1.2.5", "pacs")
+    assert searches.release("node", now=later(1)) == 1
+    assert taken(searches, 1) == ("1.2.3", "pacs")
+    assert searches.release("nobody", now=later(1)) == 0
+    assert taken(searches, 99) is None
+    assert taken(searches, 101) == ("1.2.5", "pacs")  # its lease is over
+
+
+def test_of_many_processes_one_takes_the_patient(searches: PriorSearches) -> None:
+    if isinstance(searches, FakePriorSearches):
+        return
+    searches.plan([replace(FIRST, study_instance_uid=f"1.2.{number}") for number in range(20)])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: taken(searches, owner=str(number)), range(8)))
+    assert len([one for one in found if one is not None]) == 1

@@ -1,0 +1,158 @@
+"""Runs inside a network namespace of its own: Orthanc binds every address. Archives are asked, answers written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from listener.door import run as scp
+from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, Node, study_files
+
+ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP = 14242, 18042, 14243, 14244
+PLUGINS = "/usr/share/orthanc/plugins"
+PATIENCE_S = 60.0
+SOURCES: dict[str, dict[str, Any]] = {
+    "get": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM},
+    "move": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM, "retrieve": "move"},
+    "web": {"url": f"http://127.0.0.1:{ORTHANC_HTTP}/dicom-web/", "retrieve": "web"},
+    "dcmqrscp": {"ae_title": "QRSCP", "host": "127.0.0.1", "port": DCMQRSCP},
+}
+
+
+def until(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.05)
+
+
+def ask(path: str, body: bytes | None = None) -> Any:
+    request = urllib.request.Request(f"http://127.0.0.1:{ORTHANC_HTTP}{path}", data=body)
+    return json.loads(urllib.request.urlopen(request, timeout=30).read())  # noqa: S310 - our own server
+
+
+def answers(path: str) -> bool:
+    try:
+        ask(path)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[None]:
+    config = {
+        "StorageDirectory": str(folder / "db"),
+        "IndexDirectory": str(folder / "db"),
+        "HttpPort": ORTHANC_HTTP,
+        "DicomPort": ORTHANC_DICOM,
+        "DicomAet": "ORTHANC",
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {"node": ["ICANSEE", "127.0.0.1", NODE]},
+        "Plugins": [PLUGINS],
+        "Worklists": {"Enable": False},
+    }
+    (folder / "orthanc.json").write_text(json.dumps(config))
+    with (folder / "orthanc.log").open("wb") as log:
+        process = subprocess.Popen(["/usr/sbin/Orthanc", str(folder / "orthanc.json")], stderr=log)
+    try:
+        until(lambda: answers("/system"), "Orthanc does not start")
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def dcmqrscp(folder: Path, files: list[Path]) -> Iterator[None]:
+    """dcmtk's archive."""
+    (folder / "qr").mkdir()
+    (folder / "qr.cfg").write_text(
+        f"NetworkTCPPort = {DCMQRSCP}\nMaxPDUSize = 16384\nMaxAssociations = 16\nHostTable BEGIN\nHostTable END\n"
+        f"VendorTable BEGIN\nVendorTable END\nAETable BEGIN\nQRSCP {folder / 'qr'} RW (200, 1024mb) ANY\nAETable END\n"
+    )
+    process = subprocess.Popen(["/usr/bin/dcmqrscp", "-c", str(folder / "qr.cfg")])
+    try:
+        until(lambda: _stored(files), "dcmqrscp does not take the images")
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _stored(files: list[Path]) -> bool:
+    command = ["/usr/bin/storescu", "-aec", "QRSCP", "127.0.0.1", str(DCMQRSCP), *map(str, files)]
+    return (
+        subprocess.run(command, capture_output=True, check=False, env={**os.environ, "TCP_NODELAY": "1"}).returncode
+        == 0
+    )
+
+
+@contextmanager
+def listener(node: Node) -> Iterator[None]:
+    stop, ports = threading.Event(), []
+    thread = threading.Thread(target=scp.run, args=(node.settings,), kwargs={"stop": stop, "ready": ports.append})
+    thread.start()
+    try:
+        until(lambda: ports, "the listener does not start")
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def decided(folder: Path, name: str, follow_up: list[Path]) -> dict[str, Any]:
+    """A follow-up whose baseline lies in an archive: first decided alone, then looked for, then decided again."""
+    node = Node(folder / name, {"sources": [{"name": name, **SOURCES[name]}]}, port=NODE)
+    with listener(node):
+        node.put(follow_up)
+        node.infusion()
+        first = node.assess(FOLLOW_UP)
+        finder = node.finder()
+        finder.look()
+        waiting = [one.state.value for one in node.searches.of_study(FOLLOW_UP)]
+        node.find(finder)
+        node.settle()
+    document = node.index.assessment(FOLLOW_UP) or {}
+    return {
+        "first": first["baseline"],
+        "waiting": waiting,
+        "baseline": document["baseline"],
+        "priors": document["priors"],
+        "notices": document["notices"],
+        "images": node.images(BASELINE),
+        "other": node.images(AFTER),
+        "again": node.finder().look(),
+    }
+
+
+def main(folder: Path) -> None:
+    follow_up = study_files(folder, FOLLOW_UP, "20240125")
+    inside = [*study_files(folder, BASELINE, "20240105"), *study_files(folder, AFTER, "20240122")]
+    found: dict[str, Any] = {}
+    with orthanc(folder):
+        for path in inside:
+            ask("/instances", path.read_bytes())
+        for name in ("get", "move", "web"):
+            found[name] = decided(folder, name, follow_up)
+    with dcmqrscp(folder, inside):
+        found["dcmqrscp"] = decided(folder, "dcmqrscp", follow_up)
+    (folder / "answer.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

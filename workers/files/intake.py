@@ -1,0 +1,70 @@
+"""A Part-10 file in pieces in, one stored object out: the way in for DICOMweb and for files in a folder."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Self
+
+from triage.errors import Rejected
+from workers.dicom_status import CANNOT_UNDERSTAND
+from workers.files.part10 import DICM_AT, MAX_META_BYTES, META_AT, Announced, meta_in
+from workers.files.store import Spool
+
+GROUP_LENGTH = struct.pack("<HH2sH", 2, 0, b"UL", 4)
+
+
+class Part10Intake:
+    """``write`` the whole file in pieces; then ``spool`` is ready to be finished.
+
+    Args:
+        begin: opens a place for the object that the file announces.
+        sender: who sends it, for the record; the file itself is not believed.
+    """
+
+    def __init__(self, begin: Callable[[Announced], Spool], *, sender: str) -> None:
+        self._begin, self._sender = begin, sender
+        self._start = b""
+        self._spool: Spool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._spool is not None:
+            self._spool.abort()
+
+    def write(self, piece: bytes) -> None:
+        """Raises:
+        Rejected: the file is not Part 10, or its object is refused.
+        """
+        if self._spool is not None:
+            self._spool.write([piece], len(piece))
+            return
+        self._start += piece
+        if len(self._start) < META_AT:
+            return
+        if self._start[DICM_AT : DICM_AT + 4] != b"DICM" or self._start[DICM_AT + 4 : META_AT - 4] != GROUP_LENGTH:
+            raise Rejected(CANNOT_UNDERSTAND, "not_part10", "the file has no Part-10 header")
+        end = META_AT + int.from_bytes(self._start[META_AT - 4 : META_AT], "little")
+        if end > MAX_META_BYTES:
+            raise Rejected(CANNOT_UNDERSTAND, "not_part10", "the Part-10 header is too long")
+        if len(self._start) < end:
+            return
+        found = meta_in(self._start[:end])
+        announced = Announced(found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid, self._sender)
+        self._spool = self._begin(announced)
+        rest, self._start = self._start[end:], b""
+        if rest:
+            self._spool.write([rest], len(rest))
+
+    @property
+    def spool(self) -> Spool:
+        """The object with all that was written.
+
+        Raises:
+            Rejected: the file ended before its data set.
+        """
+        if self._spool is None:
+            raise Rejected(CANNOT_UNDERSTAND, "not_part10", "the file has no Part-10 header")
+        return self._spool

@@ -1,0 +1,180 @@
+"""The searches for missing baselines in the index: prior_ports.PriorSearches over SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+
+from workers.index.errors import transient_errors
+from workers.index.schema import WRITES, open_engine, prior_searches
+from workers.ports import PatientKey
+from workers.prior_ports import PriorSearch, SearchState
+
+P = prior_searches.c
+_WAITING = P.state == SearchState.WAITING.value
+
+
+def open_prior_searches(url: str) -> SqlPriorSearches:
+    """The searches of an index whose tables are there already.
+
+    Raises:
+        Misconfigured: the URL is not one of SQLite or PostgreSQL.
+    """
+    return SqlPriorSearches(open_engine(url))
+
+
+class SqlPriorSearches:
+    """See prior_ports.PriorSearches. A lease is a time until which the patient's other searches wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def plan(self, searches: Sequence[PriorSearch]) -> None:
+        if not searches:
+            return
+        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        with self._write() as connection:
+            connection.execute(insert(prior_searches).on_conflict_do_nothing(), [_values(one) for one in searches])
+
+    def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
+        other = prior_searches.alias()
+        running = sa.exists().where(
+            other.c.patient_id == P.patient_id,
+            other.c.issuer == P.issuer,
+            other.c.state == SearchState.WAITING.value,
+            other.c.leased_until > now,
+        )
+        wanted = (
+            sa.select(prior_searches).where(_WAITING, P.due_at <= now, ~running).order_by(P.position, P.due_at, *_KEY)
+        )
+        with self._write() as connection:
+            if self._engine.dialect.name == "postgresql":  # SQLite holds its write lock already
+                connection.execute(sa.text("LOCK TABLE prior_searches IN SHARE ROW EXCLUSIVE MODE"))
+            row = connection.execute(wanted.limit(1)).one_or_none()
+            if row is None:
+                return None
+            taken = (
+                prior_searches.update()
+                .where(*_is(_search(row)))
+                .values(
+                    attempts=P.attempts + 1, leased_by=owner, leased_until=now + timedelta(seconds=for_s), asked_at=now
+                )
+                .returning(*prior_searches.c)
+            )
+            return _search(connection.execute(taken).one())
+
+    def finish(self, search: PriorSearch, state: SearchState, answer: Mapping[str, Any], *, now: datetime) -> None:
+        done = {"finished_at": now, "leased_by": None, "leased_until": None}
+        with self._write() as connection:
+            connection.execute(
+                prior_searches.update()
+                .where(*_is(search))
+                .values(state=state.value, answer=answer, failure=None, **done)
+            )
+            if state is SearchState.FOUND:
+                of_study = P.study_instance_uid == search.study_instance_uid
+                connection.execute(
+                    prior_searches.update().where(of_study, _WAITING).values(state=SearchState.NOT_NEEDED.value, **done)
+                )
+
+    def put_off(self, search: PriorSearch, *, failure: str, answer: Mapping[str, Any], due_at: datetime) -> None:
+        with self._write() as connection:
+            connection.execute(
+                prior_searches.update()
+                .where(*_is(search), _WAITING)
+                .values(failure=failure, answer=answer, due_at=due_at, leased_by=None, leased_until=None)
+            )
+
+    def give_up(self, search: PriorSearch, *, failure: str, answer: Mapping[str, Any], now: datetime) -> None:
+        with self._write() as connection:
+            connection.execute(
+                prior_searches.update()
+                .where(*_is(search), _WAITING)
+                .values(
+                    state=SearchState.GAVE_UP.value,
+                    failure=failure,
+                    answer=answer,
+                    finished_at=now,
+                    leased_by=None,
+                    leased_until=None,
+                )
+            )
+
+    def release(self, owner: str, *, now: datetime) -> int:
+        with self._write() as connection:
+            done = connection.execute(
+                prior_searches.update()
+                .where(_WAITING, P.leased_by == owner)
+                .values(leased_by=None, leased_until=None, due_at=now)
+            )
+            return int(done.rowcount)
+
+    def of_study(self, study_instance_uid: str) -> list[PriorSearch]:
+        statement = sa.select(prior_searches).where(P.study_instance_uid == study_instance_uid)
+        with transient_errors(), self._engine.connect() as connection:
+            return [_search(row) for row in connection.execute(statement.order_by(P.position, *_KEY))]
+
+    def planned(self) -> set[str]:
+        with transient_errors(), self._engine.connect() as connection:
+            return set(connection.execute(sa.select(P.study_instance_uid).distinct()).scalars())
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with (
+            transient_errors(),
+            self._engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+
+_KEY = (P.study_instance_uid, P.source)
+
+
+def _is(one: PriorSearch) -> list[sa.ColumnElement[bool]]:
+    return [P.study_instance_uid == one.study_instance_uid, P.source == one.source]
+
+
+def _values(one: PriorSearch) -> dict[str, object]:
+    return {
+        "study_instance_uid": one.study_instance_uid,
+        "source": one.source,
+        "position": one.position,
+        "patient_id": one.patient.patient_id,
+        "issuer": one.patient.issuer,
+        "due_at": one.due_at,
+        "state": one.state.value,
+        "attempts": one.attempts,
+        "asked_at": one.asked_at,
+        "finished_at": one.finished_at,
+        "failure": one.failure,
+        "answer": dict(one.answer),
+        "leased_by": None,
+        "leased_until": None,
+    }
+
+
+def _search(row: sa.Row[tuple[object, ...]]) -> PriorSearch:
+    return PriorSearch(
+        study_instance_uid=row.study_instance_uid,
+        source=row.source,
+        position=row.position,
+        patient=PatientKey(row.patient_id, row.issuer),
+        due_at=row.due_at,
+        state=SearchState(row.state),
+        attempts=row.attempts,
+        asked_at=row.asked_at,
+        finished_at=row.finished_at,
+        failure=row.failure,
+        answer=row.answer,
+    )

@@ -1,0 +1,194 @@
+"""The process that looks for missing baselines: follow-ups in the index in, searches planned and run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from triage.errors import Misconfigured, Transient
+from workers.audit.messages import RemoteNode
+from workers.audit.spool import auditor_of
+from workers.backoff import Backoff
+from workers.config import Settings
+from workers.heartbeat import Heartbeat, heartbeat_file
+from workers.log import brief, get_logger, study_hash
+from workers.ports import Clock, PatientKey
+from workers.prior_ports import PriorSearch, PriorSearches, SearchState
+from workers.prior_settings import PriorSource
+from workers.priors.archive import Archive
+from workers.priors.needs import needs_prior
+from workers.priors.search import ArchiveAnswer, SearchParts, run_search
+
+log = get_logger(__name__)
+
+LEASE_MARGIN_S = 120.0  # beyond the time limit of an attempt
+LONGEST_RETRY_S = 3600.0
+LONGEST_PAUSE_S = 30.0  # while the index is away
+LOOKED_AT = 500  # newest studies
+
+
+class PriorFinder:
+    """One look after another for follow-ups without a baseline; keeps nothing that matters in memory."""
+
+    def __init__(self, parts: SearchParts, searches: PriorSearches, clock: Clock, *, owner: str) -> None:
+        self._parts, self._searches, self._clock, self._owner = parts, searches, clock, owner
+        self._sources = {one.name: one for one in parts.settings.sources}
+        self._retries = Backoff(parts.settings.retry_s, LONGEST_RETRY_S)
+
+    def begin(self) -> None:
+        """Take up what an earlier process of this node left when it was killed.
+
+        Raises:
+            Transient: the index is away.
+        """
+        released = self._searches.release(self._owner, now=self._clock.now())
+        if released:
+            log.info("prior.taken_up", searches=released)
+
+    def look(self) -> int:
+        """Plan searches for follow-ups that need one; how many follow-ups.
+
+        Raises:
+            Transient: the index is away.
+        """
+        now, index, planned = self._clock.now(), self._parts.index, self._searches.planned()
+        found = 0
+        for row in index.studies(limit=LOOKED_AT):
+            if row.study_instance_uid in planned:
+                continue
+            latest_days = self._parts.latest_days
+            if needs_prior(row, index, self._parts.settings, latest_days=latest_days, now=now) is None:
+                continue
+            patient = PatientKey(row.patient_id, row.issuer.strip())
+            self._searches.plan(
+                [
+                    PriorSearch(row.study_instance_uid, source.name, position, patient, now)
+                    for position, source in enumerate(self._parts.settings.sources)
+                ]
+            )
+            log.info("prior.wanted", study=study_hash(row.study_instance_uid), sources=len(self._sources))
+            found += 1
+        return found
+
+    def run_one(self) -> bool:
+        """Run one search that is due; False: none is.
+
+        Raises:
+            Transient: the index is away.
+        """
+        lease_s = self._parts.settings.time_limit_s + LEASE_MARGIN_S
+        search = self._searches.take(owner=self._owner, now=self._clock.now(), for_s=lease_s)
+        if search is None:
+            return False
+        answer, source = ArchiveAnswer(), self._sources.get(search.source)
+        if source is None:
+            self._searches.finish(search, SearchState.NOT_NEEDED, {}, now=self._clock.now())
+            return True
+        try:
+            state = run_search(search, source, self._parts, answer)
+        except (Transient, OSError) as error:
+            self._failed(search, answer, brief(error))
+        except Misconfigured as error:
+            self._failed(search, answer, str(error))
+        except Exception as error:  # a fault of one archive's answers must not end the search at the others
+            log.exception("prior.search_failed", source=source.name)
+            self._failed(search, answer, f"a fault of the program ({type(error).__name__})")
+        else:
+            self._searches.finish(search, state, answer.document(), now=self._clock.now())
+            log.info(
+                "prior.answered",
+                study=study_hash(search.study_instance_uid),
+                source=source.name,
+                state=state.value,
+                images=answer.images,
+            )
+        return True
+
+    def _failed(self, search: PriorSearch, answer: ArchiveAnswer, reason: str) -> None:
+        study = study_hash(search.study_instance_uid)
+        log.warning("prior.failed", study=study, source=search.source, attempt=search.attempts, error=reason)
+        if search.attempts >= self._parts.settings.max_attempts:
+            self._searches.give_up(search, failure=reason, answer=answer.document(), now=self._clock.now())
+            return
+        pause = timedelta(seconds=self._retries.pause_s(search.attempts - 1))
+        due_at = self._clock.now() + pause
+        self._searches.put_off(search, failure=reason, answer=answer.document(), due_at=due_at)
+
+
+def run(settings: Settings, stop: threading.Event, ready: Callable[[], None]) -> None:
+    """The whole process, until ``stop``. It waits for an index that is away."""
+    from workers.arrival.header_process import HeaderProcess
+    from workers.container import SystemClock, node_index, open_searches
+    from workers.files.store import open_files
+
+    headers, pauses = HeaderProcess(), Backoff(settings.priors.look_every_s, LONGEST_PAUSE_S)
+    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "priors"))
+    finder: PriorFinder | None = None
+    pause_s = pauses.first_s
+    ready()
+    headers.start()
+    try:
+        while not stop.is_set():
+            alive.beat()
+            try:
+                if finder is None:
+                    parts = SearchParts(
+                        index=node_index(settings),
+                        store=open_files(settings),
+                        settings=settings.priors,
+                        latest_days=settings.baseline.latest_days_before_infusion,
+                        open_archive=archive_of(settings),
+                        kind_of=headers.kind_of,
+                        audited=auditor_of(settings),
+                        scratch=settings.store.state_dir.absolute() / "run" / "priors",
+                        stopping=stop.is_set,
+                    )
+                    finder = PriorFinder(parts, open_searches(settings), SystemClock(), owner=name_in_leases(settings))
+                    finder.begin()
+                finder.look()
+                while not stop.is_set() and finder.run_one():
+                    pass
+                pause_s = pauses.first_s
+            except Transient as error:
+                log.warning("priors.waiting", error=brief(error))
+                pause_s = pauses.next_s(pause_s)
+            stop.wait(pause_s)
+    finally:
+        headers.close()
+        alive.end()
+
+
+def name_in_leases(settings: Settings) -> str:
+    """The node in a lease: one process of a state folder runs at a time."""
+    return f"{socket.gethostname()}:{settings.store.state_dir.absolute()}"[:200]
+
+
+def archive_of(settings: Settings) -> Callable[[PriorSource], AbstractContextManager[Archive]]:
+    """How an archive of the settings is connected to."""
+    auditor = auditor_of(settings)
+    temporary = settings.store.state_dir.absolute() / "run" / f"priors.{os.getpid()}"
+
+    def connect(source: PriorSource) -> AbstractContextManager[Archive]:
+        silence_s = settings.priors.silence_limit_s
+        if source.retrieve == "web":
+            from workers.priors.web_archive import web_archive
+
+            return web_archive(source, silence_s=silence_s)
+        from workers.priors.dicom_archive import dicom_archive
+        from workers.remote.find import STUDY_ROOT_FIND, encoded
+
+        peer = RemoteNode(source.ae_title or "", source.host or "")
+        return dicom_archive(
+            source.target,
+            settings.listener.ae_title,
+            move=source.retrieve == "move",
+            silence_s=silence_s,
+            temporary=temporary,
+            asked=lambda keys: auditor.queried(peer, STUDY_ROOT_FIND, encoded(keys)),
+        )
+
+    return connect

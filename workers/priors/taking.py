@@ -1,0 +1,84 @@
+"""Objects of an archive in, files and rows of the index out: what a retrieval on our own connection gives them to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from triage.errors import IcanseeError, Rejected, Transient
+from workers.dicom_status import DOES_NOT_MATCH
+from workers.files.part10 import Announced
+from workers.files.store import FileStore, Spool
+from workers.files.stored import Outcome, Stored
+from workers.ports import InstanceRow
+
+BATCH_ROWS = 32
+
+
+class TooMuchError(IcanseeError):
+    """The study has more bytes than may be retrieved."""
+
+
+class AnotherPatientError(IcanseeError):
+    """An image is not of the patient that was asked for."""
+
+
+class StoreTaker:
+    """See workers.priors.archive.Taker.
+
+    Args:
+        study_instance_uid: objects of other studies are refused.
+        record: writes rows into the index; idempotent.
+        check: raises when an object is not to be there.
+        left_bytes: how much may still come.
+        deadline_s: time.monotonic() at which the attempt ends.
+        stopping: whether this process is to end.
+    """
+
+    def __init__(
+        self,
+        store: FileStore,
+        study_instance_uid: str,
+        *,
+        record: Callable[[Sequence[InstanceRow]], object],
+        check: Callable[[InstanceRow], None],
+        left_bytes: int,
+        deadline_s: float,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._store, self._study, self._record, self._check = store, study_instance_uid, record, check
+        self._left_bytes, self._deadline_s, self._stopping = left_bytes, deadline_s, stopping
+        self._rows: list[InstanceRow] = []
+        self.taken: list[Stored] = []
+
+    def begin(self, announced: Announced) -> Spool:
+        if self._stopping():
+            raise Transient("the node stops")
+        if time.monotonic() > self._deadline_s:
+            raise Transient("the time for one attempt is over")
+        if self._left_bytes <= 0:
+            raise TooMuchError("the study has more bytes than priors.max_study_bytes")
+        return self._store.spool(announced)
+
+    def finish(self, spool: Spool) -> Stored:
+        stored = spool.finish()
+        if stored.uids.study_instance_uid != self._study:
+            raise Rejected(DOES_NOT_MATCH, "another_study", "the archive sends an object of another study")
+        self._left_bytes -= stored.size_bytes
+        if stored.outcome is not Outcome.CONFLICT:
+            self._rows.append(stored.row)
+        self.taken.append(stored)
+        self._check(stored.row)
+        if len(self._rows) >= BATCH_ROWS:
+            self.flush()
+        return stored
+
+    def flush(self) -> None:
+        """Write what waits into the index.
+
+        Raises:
+            Transient: the index is away.
+        """
+        rows, self._rows = self._rows, []
+        if rows:
+            self._record(rows)

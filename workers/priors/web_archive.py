@@ -1,0 +1,178 @@
+"""Queries and retrievals at a DICOMweb archive: QIDO-RS and WADO-RS (PS3.18 sections 10.6 and 10.4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import httpx
+
+from triage.errors import Misconfigured, Rejected, Transient
+from workers.files.intake import Part10Intake
+from workers.files.multipart import MalformedError, MultipartReader, PartBegins, PartData, PartEnds, boundary_of
+from workers.files.uid_paths import valid_uid
+from workers.log import get_logger
+from workers.prior_settings import PriorSource
+from workers.priors.archive import FoundSeries, FoundStudy, Taker
+from workers.reading.values import parse_date
+from workers.remote import tls
+
+log = get_logger(__name__)
+
+LONGEST_ANSWER_BYTES = 32 << 20
+MOST_ANSWERS = 20_000
+DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+# PS3.6: the attributes of a study that an identity is compared by
+STUDY_KEYS = ("StudyDate", "StudyTime", "ModalitiesInStudy", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+
+
+class WebArchive:
+    """See workers.priors.archive.Archive."""
+
+    pushes = False
+
+    def __init__(self, client: httpx.Client, url: str, name: str) -> None:
+        self._client, self._url, self._name = client, url.rstrip("/"), name
+
+    def studies(self, patient_id: str, *, until: date) -> list[FoundStudy]:
+        query = [("PatientID", patient_id), ("StudyDate", f"-{until:%Y%m%d}"), ("limit", str(MOST_ANSWERS))]
+        query += [("includefield", key) for key in STUDY_KEYS]
+        found = [_study(answer) for answer in self._ask("/studies", query)]
+        return [one for one in found if valid_uid(one.study_instance_uid)]
+
+    def series(self, study_instance_uid: str) -> list[FoundSeries]:
+        answers = self._ask(f"/studies/{study_instance_uid}/series", [("limit", str(MOST_ANSWERS))])
+        found = [FoundSeries(_text(one, "0020000E"), _text(one, "00080060")) for one in answers]
+        return [one for one in found if valid_uid(one.series_instance_uid)]
+
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[str]:
+        path = f"/studies/{study_instance_uid}/series/{series_instance_uid}/instances"
+        found = {_text(one, "00080018") for one in self._ask(path, [("limit", str(MOST_ANSWERS))])}
+        return sorted(uid for uid in found if valid_uid(uid))
+
+    def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
+        path = f"/studies/{study_instance_uid}/series/{series_instance_uid}"
+        path += "" if instance is None else f"/instances/{instance}"
+        with _away(), self._client.stream("GET", self._url + path, headers={"Accept": DICOM_PARTS}) as answer:
+            _check(answer)
+            try:
+                self._take(answer, taker)
+            except MalformedError as error:
+                raise Transient(f"the archive's answer is not complete ({error})") from error
+
+    def _take(self, answer: httpx.Response, taker: Taker) -> None:
+        reader = MultipartReader(boundary_of(answer.headers.get("content-type", "")))
+        part = _Part(taker, self._name)
+        try:
+            for piece in answer.iter_bytes():
+                for event in reader.feed(piece):
+                    part.go_on(event)
+            reader.close()
+        finally:
+            part.close()
+
+    def _ask(self, path: str, query: Sequence[tuple[str, str]]) -> Sequence[Mapping[str, Any]]:
+        body = bytearray()
+        accept = {"Accept": "application/dicom+json"}
+        with (
+            _away(),
+            self._client.stream(
+                "GET", self._url + path, params=httpx.QueryParams(tuple(query)), headers=accept
+            ) as answer,
+        ):
+            if answer.status_code == httpx.codes.NO_CONTENT:
+                return []
+            _check(answer)
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > LONGEST_ANSWER_BYTES:
+                    raise Transient(f"an answer of more than {LONGEST_ANSWER_BYTES} bytes")
+        try:
+            read = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Transient("the archive's answer is no JSON") from error
+        found = read if isinstance(read, list) else []
+        return [one for one in found if isinstance(one, dict)][:MOST_ANSWERS]
+
+
+class _Part:
+    """The part that is coming in. One that is refused costs only itself."""
+
+    def __init__(self, taker: Taker, name: str) -> None:
+        self._taker, self._name = taker, name
+        self._intake: Part10Intake | None = None
+
+    def go_on(self, event: PartBegins | PartData | PartEnds) -> None:
+        try:
+            if isinstance(event, PartBegins):
+                self._intake = Part10Intake(self._taker.begin, sender=self._name)
+            elif self._intake is not None and isinstance(event, PartData):
+                self._intake.write(event.content)
+            elif self._intake is not None:
+                self._taker.finish(self._intake.spool)
+        except Rejected as refusal:
+            log.warning("prior.refused", reason=refusal.reason)
+            self.close()
+
+    def close(self) -> None:
+        if self._intake is not None:
+            self._intake.__exit__()
+        self._intake = None
+
+
+@contextmanager
+def web_archive(source: PriorSource, *, silence_s: float) -> Iterator[WebArchive]:
+    """A client of the archive; no redirects, so that the token goes nowhere else.
+
+    Raises:
+        Misconfigured: the token or the certificates cannot be read.
+    """
+    headers = {}
+    if source.token_file is not None:
+        try:
+            headers["Authorization"] = f"Bearer {source.token_file.read_text(encoding='utf-8').strip()}"
+        except OSError as error:
+            name = f"priors.sources[{source.name}].token_file"
+            raise Misconfigured(f"{name}: cannot be read ({error.strerror})") from error
+    verify = True if source.tls is None else tls.client_context(source.tls)
+    with httpx.Client(headers=headers, timeout=silence_s, follow_redirects=False, verify=verify) as client:
+        yield WebArchive(client, source.url or "", source.name)
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise Transient(f"the archive is away, or broke off ({type(error).__name__})") from error
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+        raise Transient(f"the archive answers with HTTP status {answer.status_code}")
+
+
+def _values(answer: Mapping[str, Any], tag: str) -> list[str]:
+    element = answer.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    return [str(one).strip() for one in values if one is not None] if isinstance(values, list) else []
+
+
+def _text(answer: Mapping[str, Any], tag: str) -> str:
+    return next(iter(_values(answer, tag)), "")
+
+
+def _study(answer: Mapping[str, Any]) -> FoundStudy:
+    return FoundStudy(
+        study_instance_uid=_text(answer, "0020000D"),
+        study_date=parse_date(_text(answer, "00080020")),
+        study_time=_text(answer, "00080030"),
+        patient_id=_text(answer, "00100020"),
+        issuer=_text(answer, "00100021"),
+        birth_date=parse_date(_text(answer, "00100030")),
+        sex=_text(answer, "00100040"),
+        modalities=tuple(_values(answer, "00080061")),
+    )

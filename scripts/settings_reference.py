@@ -91,12 +91,12 @@ def tables(kind: type[Any] = Settings, path: str = "", meaning: str = "") -> Ite
     keys, inner = [], []
     for name, (annotation, default) in fields(kind).items():
         key = f"{path}.{name}" if path else name
-        section, many = section_in(annotation)
-        if section is not None:
+        sections, many = sections_in(annotation)
+        for section in sections:
             described = said.get(name, ""), first_paragraph(section)
             about = next(filter(None, reversed(described) if many or default is None else described), "")
-            inner.append((section, key + "[]" * many, about))
-        if section is None or many or default is None:
+            inner.append((section, key + "[]" * many + kind_of(section, sections), about))
+        if not sections or many or default is None:
             keys.append(Key(name, written(default), unit_of(key), accepted(kind, name), meaning_of(name, said)))
     if keys:
         yield Table(path, meaning, tuple(keys))
@@ -123,16 +123,25 @@ def fields(kind: type[Any]) -> dict[str, tuple[Any, Any]]:
     return {name: (hints[name], default) for name, default in found.items()}
 
 
-def section_in(annotation: Any) -> tuple[type[Any] | None, bool]:
-    """The settings class that a value of this type is or holds, and whether it holds a list of them."""
+def sections_in(annotation: Any) -> tuple[list[type[Any]], bool]:
+    """The settings classes that a value of this type is or holds (several: one for each kind), and whether it holds a
+    list of them."""
     if isinstance(annotation, type):
         is_section = issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
-        return (annotation if is_section else None), False
-    for one in typing.get_args(annotation):
-        found, _ = section_in(one)
-        if found is not None:
-            return found, typing.get_origin(annotation) is tuple
-    return None, False
+        return ([annotation] if is_section else []), False
+    found = [one for part in typing.get_args(annotation) for one in sections_in(part)[0]]
+    return found, bool(found) and _holds_a_list(annotation)
+
+
+def _holds_a_list(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple
+
+
+def kind_of(section: type[Any], beside: list[type[Any]]) -> str:
+    """What tells this section from others that may stand in its place: its ``kind``."""
+    if len(beside) == 1:
+        return ""
+    return f" kind {typing.get_args(typing.get_type_hints(section)['kind'])[0]}"
 
 
 def meanings(kind: type[Any]) -> dict[str, str]:

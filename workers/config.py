@@ -77,7 +77,11 @@ def accepted_keys(where: tuple[int | str, ...]) -> list[str]:
     node: dict[str, Any] = schema
     for part in where:
         node = _resolve(node, schema)
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
+        kinds = node.get("discriminator", {}).get("mapping", {})
+        if part in kinds:  # the kind of a destination stands in the place of the error
+            node = {"$ref": kinds[part]}
+        else:
+            node = node["items"] if isinstance(part, int) else node["properties"][part]
     return sorted(_resolve(node, schema).get("properties", {}))
 
 

@@ -299,56 +299,6 @@ class PreparedStorage(Protocol):
     def load(self, folder: Path) -> PreparedBaseline | None: ...
 
 
-@dataclass(frozen=True)
-class Decided:
-    """The key of one stored decision."""
-
-    study_instance_uid: str
-    revision: int
-    stage: str
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One output of one decision for one destination; the first three fields are its key. due_at: UTC."""
-
-    decided: Decided
-    output: str
-    destination: str
-    due_at: datetime
-    attempts: int = 0
-    failure: str | None = None
-
-
-class Deliveries(Protocol):
-    """What goes where, and what has arrived there. Every method is one transaction and may raise errors.Transient."""
-
-    def plan(self, deliveries: Sequence[Delivery]) -> None:
-        """Insert; one that was planned before stays as it is."""
-
-    def due(self, *, now: datetime) -> list[Delivery]:
-        """Not done, due_at passed; the longest due first."""
-
-    def take(self, delivery: Delivery, *, now: datetime, for_s: float) -> Delivery | None:
-        """Compare-and-set: a due one is put off by for_s, attempts + 1. None: somebody else took it, or it is done."""
-
-    def done(self, delivery: Delivery, *, now: datetime) -> None:
-        """The destination has it; it is never due again."""
-
-    def failed(self, delivery: Delivery, *, reason: str, due_at: datetime) -> None:
-        """To be tried again at due_at."""
-
-    def open(self, study_instance_uid: str) -> list[Delivery]:
-        """Those of the study that are not done."""
-
-
-class Destination(Protocol):
-    """Takes rendered outputs. A process may die between sending and noting it: the same delivery may come twice."""
-
-    def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> None:
-        """Return when the other side has it; raise when it does not."""
-
-
 @dataclass(frozen=True, order=True)
 class PatientKey:
     """A patient ID and who issued it. issuer empty: not stated."""

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from workers.feed_settings import FeedsSettings
 from workers.prior_settings import PriorsSettings
+from workers.result_settings import ResultsSettings
 from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
 
 
@@ -279,6 +280,8 @@ class NodeSettings(Section):
     audit: AuditSettings = AuditSettings()
     # what clinical systems say about patients: IDs that are merged or corrected, infusions
     feeds: FeedsSettings = FeedsSettings()
+    # who gets what of each decision
+    results: ResultsSettings = ResultsSettings()
     # events on stderr, without patient data
     log: LogSettings = LogSettings()
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from workers.backoff import Backoff
+from workers.delivery_ports import Decided, Deliveries, Delivery, Destination
 from workers.log import brief, get_logger, study_hash
 from workers.outputs.output import EvidenceFiles, Output
-from workers.ports import Clock, Decided, Deliveries, Delivery, Destination, StudyIndex
+from workers.ports import Clock, StudyIndex
 
 log = get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from workers.ports import Decided, Delivery
+from workers.delivery_ports import Decided, Delivery
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
+from workers.delivery_ports import Decided, Delivery
 from workers.index.errors import transient_errors
 from workers.index.schema import WRITES, deliveries
-from workers.ports import Decided, Delivery
 
 D = deliveries.c
 

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from tests.fake_index import InMemoryIndex
-from tests.fakes import NOON, FakeClock, FakeDeliveries, FakeDestination, an_instance
+from tests.fakes import NOON, FakeClock, an_instance
+from tests.fakes_deliveries import FakeDeliveries, FakeDestination
+from triage.errors import Transient
 from workers.deliveries.deliver import Delivering, deliver_due
 from workers.deliveries.plan import Route, planned
+from workers.delivery_ports import Decided, Delivery
 from workers.outputs.all import OUTPUTS
 from workers.outputs.output import EvidenceFiles, Output
-from workers.ports import Decided, Delivery
 
 STUDY = "1.2.3"
 DECIDED = Decided(STUDY, 1, "full")
@@ -81,7 +83,7 @@ def test_the_document_of_the_decided_stage_is_delivered() -> None:
 def test_a_destination_that_is_away_gets_it_later_and_costs_no_other() -> None:
     site, archive = Site(), FakeDestination()
     parts = replace(site.parts, destinations={"pacs": site.destination, "archive": archive})
-    site.destination.away = True
+    site.destination.fault = Transient("the destination is away")
     site.plan(Route("toy", "pacs"), Route("toy", "archive"))
     assert deliver_due(parts) == 1
     assert len(archive.got) == 1
@@ -89,7 +91,7 @@ def test_a_destination_that_is_away_gets_it_later_and_costs_no_other() -> None:
     assert (left.destination, left.attempts) == ("pacs", 1)
     assert left.failure is not None
 
-    site.destination.away = False
+    site.destination.fault = None
     assert deliver_due(parts) == 0, "it is not tried again at once"
     site.clock.advance(30)
     assert deliver_due(parts) == 1

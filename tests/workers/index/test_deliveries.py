@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import FakeDeliveries
+from tests.fakes_deliveries import FakeDeliveries
 from tests.workers.index import postgres
+from workers.delivery_ports import Decided, Deliveries, Delivery
 from workers.index import migrations
 from workers.index.deliveries import SqlDeliveries
 from workers.index.schema import open_engine
-from workers.ports import Decided, Deliveries, Delivery
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ONE = Delivery(Decided("1.2.3", 1, "full"), "document", "pacs", due_at=NOW)

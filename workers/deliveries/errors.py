@@ -1,0 +1,15 @@
+"""Why a delivery was not taken: two kinds, because one is tried again by itself and the other is not."""
+
+from __future__ import annotations
+
+
+class DeliveryError(Exception):
+    """The other side does not have it. The text names what and why, without patient data."""
+
+
+class DeliveryRejected(DeliveryError):  # noqa: N818 - the base class has the suffix
+    """The receiver answered, and says no to this very object: sending it again would not help."""
+
+
+class Unreachable(DeliveryError):  # noqa: N818 - the base class has the suffix
+    """The receiver is away, too busy, or its answer makes no sense: it is tried again."""

@@ -1,0 +1,85 @@
+"""What the settings of every destination have in common, whatever its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from workers.sections import ClientTlsSettings, Positive, Section
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+OutputKind = Literal[
+    "document", "sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract",
+    "oru", "fhir", "webhook", "mail", "ups", "images",
+]  # fmt: skip
+
+
+class DestinationSettings(Section):
+    """Somebody who gets results."""
+
+    # name of the destination in rows, lists and commands: letters, digits, "_" and "-"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+    # what it gets, by kinds of outputs, e.g. [sr, seg, sc]
+    outputs: Annotated[tuple[OutputKind, ...], Field(min_length=1)]
+    # both: the first look and the full assessment, each as soon as it is decided; full: the full assessment only
+    stages: Literal["both", "full"] = "both"
+    # everything is computed and listed for this destination and nothing is sent, until it is promoted
+    # (icansee deliveries promote)
+    shadow: bool = False
+    # a connection that says nothing for this long is given up
+    timeout_s: Positive = 30.0
+
+
+class OAuthSettings(Section):
+    """OAuth 2.0 client credentials: how the bearer token of a request is got."""
+
+    # address of the token end point, e.g. https://login.hospital/oauth2/token; beyond this machine only https
+    token_url: str
+    # our client ID
+    client_id: str
+    # file with our client secret
+    client_secret_file: Path
+    # scope that is asked for; null: none
+    scope: str | None = None
+
+    @field_validator("token_url")
+    @classmethod
+    def _never_in_clear(cls, url: str) -> str:
+        return never_in_clear(url)
+
+
+class HttpTarget(Section):
+    """An HTTP server that we call."""
+
+    # base address, e.g. https://pacs.hospital/dicom-web; beyond this machine only https
+    url: str
+    # CA and our certificate, {ca: ca.pem, certificate: ours.pem, private_key: ours.key}; null: the CAs of the machine
+    # and no certificate of ours
+    tls: ClientTlsSettings | None = None
+    # OAuth 2.0 client credentials, {token_url: .., client_id: .., client_secret_file: ..}; null: no token of this kind
+    oauth: OAuthSettings | None = None
+    # file with a bearer token; null: none
+    token_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _never_in_clear(cls, url: str) -> str:
+        return never_in_clear(url)
+
+
+def never_in_clear(url: str) -> str:
+    """The address.
+
+    Raises:
+        ValueError: it is none, it holds a password, or it would carry results over the network in clear.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise ValueError("an address such as https://pacs.hospital/dicom-web is expected, without user and password")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("beyond this machine only https is accepted: results name patients")
+    return url

@@ -1,0 +1,119 @@
+"""The results section of config.yaml as frozen values: who gets what of each decision.
+
+A new kind of destination is one class here or in a file of its own, and its name in ``Kind``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget, never_in_clear
+from workers.sections import DicomTarget, Positive, Section
+
+
+class DicomDestinationSettings(DicomTarget, DestinationSettings):
+    """A DICOM node that stores results (C-STORE)."""
+
+    # a DICOM node that stores results (C-STORE)
+    kind: Literal["dicom"]
+    # user name in the association request; null: none
+    user: str | None = None
+    # passcode that goes with the user name; only sent with TLS or on this machine
+    passcode: str | None = None
+    # transfer syntaxes in the order in which they are offered: explicit or implicit, both little endian
+    transfer_syntaxes: Annotated[tuple[Literal["explicit", "implicit"], ...], Field(min_length=1)] = (
+        "explicit",
+        "implicit",
+    )
+    # ask for storage commitment after sending; a delivery is done only when the node has committed itself
+    commitment: bool = False
+    # longest wait for the answer to a storage commitment request
+    commitment_wait_s: Positive = 20.0
+
+    @model_validator(mode="after")
+    def _passcode_is_protected(self) -> Self:
+        if self.passcode is not None and self.user is None:
+            raise ValueError("passcode needs a user")
+        if self.passcode is not None and self.tls is None and self.host not in LOOPBACK:
+            raise ValueError("passcode needs tls: it would go over the network in clear")
+        return self
+
+
+class StowDestinationSettings(HttpTarget, DestinationSettings):
+    """A DICOMweb server that stores results (STOW-RS)."""
+
+    # a DICOMweb server that stores results (STOW-RS)
+    kind: Literal["stow"]
+
+
+class FolderDestinationSettings(DestinationSettings):
+    """A folder that gets results as files: STUDY_UID/r<revision>-<stage>/<file>."""
+
+    # a folder that gets results as files
+    kind: Literal["folder"]
+    # the folder; it must exist, so that an unmounted share is noticed
+    path: Path
+
+
+class S3DestinationSettings(DestinationSettings):
+    """A bucket of an S3 server that gets results as objects."""
+
+    # a bucket of an S3 server that gets results as objects
+    kind: Literal["s3"]
+    # name of the bucket
+    bucket: Annotated[str, Field(min_length=3)]
+    # beginning of the names of all objects
+    prefix: str = "icansee"
+    # region of the bucket
+    region: str = "us-east-1"
+    # address of a server that is not Amazon's; beyond this machine only https; null: Amazon's
+    endpoint: str | None = None
+    # ID of the access key; null: as the environment says
+    access_key_id: str | None = None
+    # file with the secret access key; null: as the environment says
+    secret_key_file: Path | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _never_in_clear(cls, url: str | None) -> str | None:
+        return None if url is None else never_in_clear(url)
+
+
+Kind = Annotated[
+    DicomDestinationSettings | StowDestinationSettings | FolderDestinationSettings | S3DestinationSettings,
+    Field(discriminator="kind"),
+]
+
+
+class ResultsSettings(Section):
+    """Who gets what of each decision."""
+
+    # who gets results, e.g. [{name: pacs, kind: dicom, ae_title: PACS, host: 10.1.2.3, port: 104, outputs: [sr, sc]}];
+    # the keys of each kind: results.destinations[] in docs/settings.md
+    destinations: tuple[Kind, ...] = ()
+    # everything is computed and listed and nothing is sent to anybody, promoted or not
+    shadow: bool = False
+    # a delivery that the other side did not take for this long is given up and listed as dead
+    give_up_after_s: Positive = 259200.0
+    # attempts before a delivery that fails alone is listed as dead
+    max_attempts: Annotated[int, Field(ge=1)] = 20
+    # failures in a row after which a destination is left alone for a while
+    failures_until_pause: Annotated[int, Field(ge=1)] = 5
+    # first pause after a failure; it doubles up to longest_pause_s, and each is shortened by chance by up to a half
+    first_pause_s: Positive = 2.0
+    # longest pause between two attempts
+    longest_pause_s: Positive = 300.0
+    # a new destination gets the decisions of this long before it was first configured
+    backfill_s: Annotated[float, Field(ge=0)] = 3600.0
+
+    @field_validator("destinations")
+    @classmethod
+    def _names_differ(cls, destinations: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        twice = [name for name, number in Counter(one.name for one in destinations).items() if number > 1]
+        if twice:
+            raise ValueError(f"the name {twice[0]} stands for two destinations; each needs its own")
+        return destinations

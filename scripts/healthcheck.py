@@ -1,6 +1,7 @@
-"""ICANSEE_PROCESS and the settings in; exit code 0 out when that process has announced itself and is alive.
+"""ICANSEE_PROCESS and the settings in; exit code 0 out when that process gives signs of life and does not end again and
+again.
 
-The web process must also answer /healthz with success.
+``serve``: all processes of the node. The web process must also answer /healthz with success.
 """
 
 from __future__ import annotations
@@ -11,22 +12,34 @@ from pathlib import Path
 
 import httpx
 
+from listener.node.processes import ProcessVerdict, state_of
 from listener.node.running import read_ready, ready_file
+from listener.node.supervisor import names_of
 from workers import config
+from workers.config import Settings
 
 
 def main() -> int:
     name = os.environ.get("ICANSEE_PROCESS", "serve")
     settings = config.load(Path("config.yaml"))
-    facts = read_ready(ready_file(settings, name))
+    wanted = ("serve", *names_of(settings)) if name == "serve" else (name,)
+    states = {one: state_of(settings.store.state_dir, one).verdict for one in wanted}
+    ailing = {one: verdict for one, verdict in states.items() if verdict is not ProcessVerdict.WORKS}
+    for one, verdict in ailing.items():
+        sys.stderr.write(f"{one}: {verdict.value}\n")
+    if not ailing and "web" in wanted:
+        return _answers(settings)
+    return 1 if ailing else 0
+
+
+def _answers(settings: Settings) -> int:
+    facts = read_ready(ready_file(settings, "web"))
     if facts is None:
-        sys.stderr.write(f"{name} is not running\n")
+        sys.stderr.write("web is not running\n")
         return 1
-    if name == "web":
-        answer = httpx.get(f"http://127.0.0.1:{facts['port']}/healthz", timeout=5.0)
-        sys.stdout.write(answer.text + "\n")
-        return 0 if answer.is_success else 1
-    return 0
+    answer = httpx.get(f"http://127.0.0.1:{facts['port']}/healthz", timeout=5.0)
+    sys.stdout.write(answer.text + "\n")
+    return 0 if answer.is_success else 1
 
 
 if __name__ == "__main__":

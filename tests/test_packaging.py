@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from workers import config
+from workers.heartbeat import heartbeat_file
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("triage", "workers", "listener", "atlas", "simulation")
@@ -218,10 +219,13 @@ def test_health_check_tells_a_dead_process(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
 
     assert not healthy()
-    announced = tmp_path / "state" / "run" / "worker.json"
-    announced.parent.mkdir(parents=True)
-    announced.write_text(f'{{"pid": {os.getpid()}}}')
+    alive = heartbeat_file(tmp_path / "state", "worker")
+    alive.parent.mkdir(parents=True)
+    alive.touch()
     assert healthy()
+    silent = alive.stat().st_mtime - 120
+    os.utime(alive, (silent, silent))
+    assert not healthy(), "it is stopped or hangs"
 
 
 def test_make_alone_lists_the_chores() -> None:

@@ -16,6 +16,25 @@ def heartbeat_file(state_dir: Path, name: str) -> Path:
     return state_dir.absolute() / "run" / f"{name}.alive"
 
 
+class Pulse:
+    """Says once in ``every_s`` seconds that it is time again; the first time at once.
+
+    Args:
+        monotonic: seconds that only go forward.
+    """
+
+    def __init__(self, every_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._monotonic = every_s, monotonic
+        self._next = float("-inf")
+
+    def due(self) -> bool:
+        now = self._monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._every_s
+        return True
+
+
 class Heartbeat:
     """The signs of life of one process. ``beat`` is called by the loop that does the work, as often as it turns.
 
@@ -25,20 +44,16 @@ class Heartbeat:
     """
 
     def __init__(self, path: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._path, self._monotonic = path, monotonic
-        self._next = float("-inf")
+        self._path, self._pulse = path, Pulse(BEAT_S, monotonic=monotonic)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
 
     def beat(self) -> None:
         """Say that the loop turns: at most once in BEAT_S, and never an error. A disk that fails shows as silence."""
-        now = self._monotonic()
-        if now < self._next:
-            return
-        self._next = now + BEAT_S
-        with suppress(OSError):
-            self._path.touch()
+        if self._pulse.due():
+            with suppress(OSError):
+                self._path.touch()
 
     def end(self) -> None:
         """The process ends as it should: nobody waits for another sign."""

@@ -11,6 +11,7 @@ import typer
 
 from listener.commands.common import ConfigOption, load_settings
 from listener.node.private import keep_private, only_one
+from listener.node.processes import counted, note_start
 from listener.node.running import announce, ready_file, withdraw
 from listener.node.signals import end_with_parent, stop_on_signals
 from triage.errors import Misconfigured
@@ -41,6 +42,7 @@ def listener(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Receive DICOM objects (C-STORE, C-ECHO)."""
     settings = load_settings(config)
     keep_private(settings)
+    note_start(settings.store.state_dir, "listener")
     from listener.door import program as door
 
     door.become(settings.node(), parent)
@@ -68,7 +70,8 @@ def worker(config: ConfigOption = None, urgent: UrgentOption = False, parent: Pa
 
     signals.worker_ready.connect(ready, weak=False)
     try:
-        run_worker(app, settings, only_urgent=urgent)
+        with counted(settings.store.state_dir, name):
+            run_worker(app, settings, only_urgent=urgent)
     finally:
         withdraw(path)
 
@@ -112,9 +115,10 @@ def web(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
 
 def begin(config: Path | None, name: str, parent: int | None) -> Settings:
-    """The settings of a process of the node, with its log configured."""
+    """The settings of a process of the node, with its log configured and its start on record."""
     settings = load_settings(config)
     keep_private(settings)
+    note_start(settings.store.state_dir, name)
     log.configure(settings.log, process=name)
     if parent is not None:
         end_with_parent(parent)
@@ -124,6 +128,7 @@ def begin(config: Path | None, name: str, parent: int | None) -> Settings:
 def run_until_stopped(settings: Settings, name: str, body: Callable[[threading.Event], None]) -> None:
     """The work of a process until a signal stops it."""
     try:
-        body(stop_on_signals())
+        with counted(settings.store.state_dir, name):
+            body(stop_on_signals())
     finally:
         withdraw(ready_file(settings, name))

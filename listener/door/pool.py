@@ -25,6 +25,7 @@ from listener.door.pool_channel import MESSAGE_BYTES, rows_in
 from listener.door.settings_descriptor import settings_to_descriptor
 from listener.meters import MeterFolder
 from workers.backoff import Backoff
+from workers.heartbeat import SILENT_S
 from workers.log import brief, get_logger
 from workers.ports import InstanceRow
 from workers.settings import NodeSettings
@@ -36,6 +37,7 @@ NOT_DURABLE = "not-durable"  # and this one is to answer without a flush
 RESTART = Backoff(first_s=1.0, longest_s=30.0)  # between the end of a child and the start of the next one
 STEADY_S = 60.0
 END_WAIT_S = 5.0
+KILL_SILENT_S = 2 * SILENT_S  # a child says something every BEAT_S seconds; one that does not is stopped or wedged
 
 
 @dataclass(eq=False)
@@ -43,6 +45,7 @@ class _Child:
     process: subprocess.Popen[bytes]
     channel: socket.socket
     open: dict[int, Address] = field(default_factory=dict)
+    heard: float = field(default_factory=time.monotonic)  # when it last said something
 
 
 class ProcessPool:
@@ -98,7 +101,19 @@ class ProcessPool:
             return [address for child in self._children if child is not None for address in child.open.values()]
 
     def reap(self) -> None:
-        pass  # the threads that listen to the children do
+        """A child that says nothing for KILL_SILENT_S is ended, and its thread replaces it."""
+        for child in self._silent(KILL_SILENT_S):
+            log.error("listener.child_silent", child=child.process.pid, seconds=KILL_SILENT_S)
+            child.heard = time.monotonic()  # the next attempt, should this one fail, after as long
+            child.process.kill()
+
+    def works(self) -> bool:
+        return not self._silent(SILENT_S)
+
+    def _silent(self, seconds: float) -> list[_Child]:
+        latest = time.monotonic() - seconds
+        with self._lock:
+            return [child for child in self._children if child is not None and child.heard < latest]
 
     def close(self, *, grace_s: float) -> None:
         with self._lock:
@@ -195,6 +210,7 @@ class ProcessPool:
         return None
 
     def _hear(self, child: _Child, message: dict[str, Any]) -> None:
+        child.heard = time.monotonic()
         for row in rows_in(message):
             self._record(row)
         if message.get("incomplete"):

@@ -22,6 +22,7 @@ from listener.door.small_process import settle
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from workers import log as logs
 from workers.files.store import open_files
+from workers.heartbeat import BEAT_S, Pulse
 from workers.index.writer import IndexWriter
 from workers.log import brief
 from workers.ports import InstanceRow
@@ -75,7 +76,11 @@ def _run(channel: socket.socket, settings: NodeSettings, *, durable: bool) -> bo
     def on_end(entry: OpenAssociation) -> None:
         ended.append(entry.ticket)
 
+    alive = Pulse(BEAT_S)
+
     def report() -> None:
+        if alive.due():
+            send(json.dumps({"alive": True}))
         if ended:
             send(json.dumps({"ended": [ended.pop() for _ in range(len(ended))]}))
         if writer.incomplete.is_set():

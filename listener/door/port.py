@@ -7,7 +7,7 @@ import contextlib
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from listener.associations import admission
@@ -36,6 +36,9 @@ class ConnectionServer(Protocol):
 
     def reap(self) -> None:
         """Called now and then, to tidy up."""
+
+    def works(self) -> bool:
+        """Whether every part of it gives signs of life."""
 
     def close(self, *, grace_s: float) -> None:
         """Let open associations finish for ``grace_s`` and end them then."""
@@ -70,11 +73,14 @@ def accept_until(
     server: ConnectionServer,
     meter: Meter,
     auditor: Auditor,
+    alive: Callable[[], None],
 ) -> None:
-    """Hand over connections until ``stop`` is set, then close the port."""
+    """Hand over connections until ``stop`` is set, then close the port. ``alive`` is called while all of it works."""
     with listening, selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         while not stop.is_set():
+            if server.works():
+                alive()
             if selector.select(POLL_S):
                 _accept_one(listening, settings, server, meter, auditor)
             else:

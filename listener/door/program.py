@@ -16,6 +16,7 @@ if __name__ == "__main__":  # before anything below loads what is to be kept out
 
 from listener.door.settings_descriptor import settings_from_descriptor, settings_to_descriptor
 from listener.node.private import only_one
+from listener.node.processes import counted
 from listener.node.running import announce, ready_file, withdraw
 from listener.node.signals import end_with_parent, stop_on_signals
 from workers import log
@@ -58,7 +59,7 @@ def main() -> None:
         announce(path, port=port, host=settings.listener.host)
 
     try:
-        with only_one(settings.store.state_dir, "listener"):
+        with only_one(settings.store.state_dir, "listener"), counted(settings.store.state_dir, "listener"):
             scp.run(settings, stop=stop, ready=ready)
     except Misconfigured as error:
         sys.stderr.write(f"icansee: {error}\n")

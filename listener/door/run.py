@@ -29,6 +29,7 @@ from workers.audit.spool import SEND_EVERY_S, Sender, SpoolingAuditor, auditor_o
 from workers.backoff import Backoff
 from workers.files.hosts import BEAT_EVERY_S, Hosts
 from workers.files.store import FileStore, open_files
+from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.index.conflicts import ConflictWatch
 from workers.index.reconcile import reconcile
 from workers.index.writer import IndexWriter
@@ -95,7 +96,9 @@ def run(
             log.warning("listener.nobody_admitted", remedy="list the senders under listener.peers")
         if ready is not None:
             ready(port)
-        accept_until(stop, listening, settings.listener, server, meter, auditor)
+        alive = Heartbeat(heartbeat_file(settings.store.state_dir, "listener"))
+        parts.callback(alive.end)
+        accept_until(stop, listening, settings.listener, server, meter, auditor, alive.beat)
     log.info("listener.stopped")
 
 

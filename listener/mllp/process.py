@@ -15,10 +15,11 @@ from workers.feed_settings import FhirFeedSettings, Hl7FeedSettings
 from workers.feeds.apply import Applier, PatientFacts
 from workers.feeds.facts import Fact
 from workers.feeds.fhir_poll import FhirPoll, open_client
-from workers.feeds.folders import alive_file, feeds_folder, fhir_progress, open_inbox, open_orders
+from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox, open_orders
 from workers.feeds.hl7_messages import Header
 from workers.feeds.inbox import Inbox
 from workers.feeds.loop import Job, Loop
+from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import get_logger
 from workers.remote.tls import server_context
 
@@ -54,7 +55,8 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | Non
     """
     feeds_folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     inbox, apply = open_inbox(settings), LateIndex(settings, index)
-    loop = Loop(jobs(inbox, apply), alive=_heartbeat(settings))
+    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "feeds"))
+    loop = Loop(jobs(inbox, apply), alive=alive.beat)
     # a FHIR server that is slow holds up no message
     slow = Loop(fhir_jobs(settings.feeds.fhir, apply, settings), alive=lambda: None)
     threads = [threading.Thread(target=one.run, args=(stop,), name="feeds") for one in (loop, slow)]
@@ -70,6 +72,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | Non
         stop.set()
         for thread in threads:
             thread.join()
+        alive.end()
 
 
 def jobs(inbox: Inbox, apply: Callable[[tuple[Fact, ...], str], None]) -> list[Job]:
@@ -117,10 +120,3 @@ def _waking(take: Take, loop: Loop) -> Take:
         return found
 
     return taken
-
-
-def _heartbeat(settings: Settings) -> Callable[[], None]:
-    path = alive_file(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # of an earlier process
-    return path.touch

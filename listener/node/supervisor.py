@@ -18,6 +18,7 @@ from listener.node.running import announce, forget, read_ready, ready_file, with
 from triage.errors import Misconfigured, Transient
 from workers.backoff import Backoff
 from workers.config import Settings
+from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger
 from workers.queue.broker import EmbeddedBroker, broker_folder
 
@@ -165,17 +166,20 @@ class Supervisor:
             Transient: the embedded broker does not start.
         """
         with only_one(self._settings.store.state_dir, "serve"):
+            alive = Heartbeat(heartbeat_file(self._settings.store.state_dir, "serve"))
             try:
                 if self._broker is not None:
                     self._broker.start()
                     log.info("broker.started", pid=self._broker.pid)
                 while not stop.is_set():
+                    alive.beat()
                     self._look_at_broker()
                     self._look_at_children()
                     self._announce_once()
                     stop.wait(LOOK_EVERY_S)
             finally:
                 self._stop_all()
+                alive.end()
 
     def _look_at_children(self) -> None:
         for child in self._children:

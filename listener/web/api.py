@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from listener.web.health import health_of
+from listener.web.health import ailing, health_of
 from listener.web.site import Site
 from listener.web.worklist import open_worklist
 from workers.studies.prior_notes import noted
@@ -47,7 +47,8 @@ def add_api(app: FastAPI, site: Site) -> None:
         from listener.web.metrics import CONTENT_TYPE, Health, door_numbers, render
 
         facts, state_dir = health_of(site), site.settings.store.state_dir.absolute()
-        health = Health(tuple(facts["problems"]), facts["free_bytes"], facts["oldest_due_s"], facts["due"])
+        works = {name: name not in ailing(facts["processes"]) for name in facts["processes"]}
+        health = Health(tuple(facts["problems"]), facts["free_bytes"], facts["oldest_due_s"], facts["due"], works)
         return Response(render(door_numbers(state_dir), site.index, health, state_dir), media_type=CONTENT_TYPE)
 
     @app.get("/healthz")

@@ -17,6 +17,7 @@ from listener.web.site import Site
 from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
+from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import get_logger
 from workers.queue import broker
 
@@ -101,7 +102,14 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         lambda: broker.ping(broker.broker_url(settings)),
         open_searches(settings) if settings.priors.wanted else None,
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, access_log=False, server_header=False))
+    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
+
+    async def beat() -> None:
+        alive.beat()
+
+    config = uvicorn.Config(create_app(site), log_config=None, access_log=False, server_header=False)
+    config.callback_notify, config.timeout_notify = beat, 1  # seconds; by the loop that serves the requests
+    server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]), name="web", daemon=True)
     thread.start()
@@ -110,6 +118,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         pass
     server.should_exit = True
     thread.join(5.0)
+    alive.end()
 
 
 def _bind(settings: Settings) -> socket.socket:

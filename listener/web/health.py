@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import time
+from collections.abc import Mapping
 from typing import Any
 
-from listener.web.metrics import sweeper_age_s
+from listener.node.processes import ProcessVerdict, look_at_processes
+from listener.node.supervisor import names_of
 from listener.web.site import Site
 from triage.errors import IcanseeError
 from workers.config import Settings
-from workers.feeds.folders import alive_file, feeds_folder, fhir_progress, open_inbox
+from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
 
 # A study that is due and nobody takes: the workers or the beat are gone.
 LONGEST_DUE_S = 300.0
-SWEEPER_SILENT_S = 60.0  # it looks twice a second
-FEEDS_SILENT_S = 60.0  # they look five times a second; a slow server of theirs may take 20 s
+SWEEPER, FEEDS = "beat", "feeds"  # processes whose problem bears another name, or has other causes as well
 
 
 def health_of(site: Site) -> dict[str, Any]:
-    """ok only when the index and the broker answer, the disk has space, the sweeper looks, no due study waits for
-    longer than five minutes and no study is tried again and again."""
+    """ok only when the index and the broker answer, the disk has space, every process gives signs of life and does not
+    end again and again, no due study waits for longer than five minutes and no study is tried again and again."""
     problems: list[str] = []
     oldest_due_s, waiting, tried_often = 0.0, 0, 0
     try:
@@ -44,9 +44,9 @@ def health_of(site: Site) -> dict[str, Any]:
         problems.append("disk")
     if oldest_due_s > LONGEST_DUE_S or tried_often:
         problems.append("queue")
-    if (sweeper_age_s(site.settings.store.state_dir) or 0.0) > SWEEPER_SILENT_S:
-        problems.append("sweeper")
-    feeds = feeds_of(site.settings)
+    processes = processes_of(site.settings)
+    feeds = feeds_of(site.settings, processes)
+    problems += ["sweeper" if name == SWEEPER else name for name in ailing(processes) if name != FEEDS]
     if feeds["failed"] or feeds["silent"]:
         problems.append("feeds")
     return {
@@ -57,20 +57,36 @@ def health_of(site: Site) -> dict[str, Any]:
         "due": waiting,
         "tried_often": tried_often,
         "feeds": feeds,
+        "processes": processes,
     }
 
 
-def feeds_of(settings: Settings) -> dict[str, Any]:
+def processes_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Name -> {"state", "silence_s", "starts"} of each process that should work here."""
+    all_here = settings.store.shared_dir is None
+    found = look_at_processes(settings.store.state_dir, names_of(settings), all_here=all_here)
+    return {
+        name: {
+            "state": one.verdict.value,
+            "silence_s": None if one.silence_s is None else round(one.silence_s, 1),
+            "starts": one.starts,
+        }
+        for name, one in found.items()
+    }
+
+
+def ailing(processes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The names of those that do not work."""
+    return [name for name, one in processes.items() if one["state"] != ProcessVerdict.WORKS]
+
+
+def feeds_of(settings: Settings, processes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the feeds of clinical systems have not applied. silent: their process gives no sign of life."""
     if not settings.feeds.wanted:
         return {"waiting": 0, "failed": 0, "silent": False}
     waiting, failed = open_inbox(settings).waiting() if feeds_folder(settings).exists() else (0, 0)
     failed += len(fhir_progress(settings).read().failed)
-    try:
-        silent_s = time.time() - alive_file(settings).stat().st_mtime
-    except OSError:
-        silent_s = float("inf")
-    return {"waiting": waiting, "failed": failed, "silent": silent_s > FEEDS_SILENT_S}
+    return {"waiting": waiting, "failed": failed, "silent": FEEDS in ailing(processes)}
 
 
 def _free_bytes(settings: Settings) -> int:

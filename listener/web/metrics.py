@@ -5,15 +5,15 @@ No patient, no UID: only counts, times and states.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from listener.meters import LATENCY_BOUNDS_S, MeterFolder, Numbers
+from workers.heartbeat import heartbeat_file, silence_s
 from workers.log import brief, get_logger
 from workers.ports import StudyIndex
 
@@ -45,6 +45,7 @@ class Health:
     free_bytes: int
     oldest_due_s: float
     due: int
+    processes: Mapping[str, bool] = field(default_factory=dict)  # name -> whether it works
 
 
 def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) -> bytes:
@@ -93,10 +94,14 @@ def _health(health: Health, state_dir: Path) -> Iterator[Metric]:
     for part in PARTS:
         up.add_metric([part], float(part not in health.problems))
     yield up
+    works = GaugeMetricFamily("icansee_process_works", "1 when this process gives signs of life", labels=["process"])
+    for name, well in sorted(health.processes.items()):
+        works.add_metric([name], float(well))
+    yield works
     yield GaugeMetricFamily("icansee_free_bytes", "free space where images are kept", value=health.free_bytes)
     yield GaugeMetricFamily("icansee_oldest_due_seconds", "waiting of the oldest due study", value=health.oldest_due_s)
     yield GaugeMetricFamily("icansee_studies_due", "studies that wait for a worker", value=health.due)
-    age = sweeper_age_s(state_dir)
+    age = silence_s(heartbeat_file(state_dir, "beat"))
     if age is not None:
         yield GaugeMetricFamily("icansee_sweeper_age_seconds", "since the beat last looked for arrivals", value=age)
     waiting = sum(1 for _ in (state_dir / "commitments").glob("*.json"))
@@ -128,19 +133,6 @@ def _family(name: str, text: str, label: str) -> GaugeMetricFamily:
 
 def _decisions() -> GaugeMetricFamily:
     return GaugeMetricFamily("icansee_decisions", "studies by their newest decision", labels=["category", "priority"])
-
-
-def sweeper_age_s(state_dir: Path) -> float | None:
-    """Seconds since the beat last looked for arrivals; None: it never did, or runs elsewhere."""
-    return _age_s(state_dir.absolute() / "run" / "beat.alive", time.time)
-
-
-def _age_s(path: Path, now: Callable[[], float]) -> float | None:
-    """How far the file's time is from now, also when it is ahead: the clock was set back since."""
-    try:
-        return abs(now() - path.stat().st_mtime)
-    except OSError:
-        return None
 
 
 def door_numbers(state_dir: Path) -> Numbers:

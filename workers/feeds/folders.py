@@ -30,8 +30,3 @@ def fhir_progress(settings: NodeSettings) -> ProgressFile:
 
 def words_of(settings: Hl7FeedSettings) -> InfusionWords:
     return InfusionWords(settings.infusion_codes, settings.infusion_words)
-
-
-def alive_file(settings: NodeSettings) -> Path:
-    """Its age tells a process that hangs from one that works."""
-    return settings.store.state_dir.absolute() / "run" / "feeds.alive"

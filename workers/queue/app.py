@@ -13,6 +13,7 @@ from triage.errors import Transient
 from workers.config import Settings
 from workers.log import get_logger
 from workers.queue import tasks
+from workers.queue.pool_life import PoolLife, watch_pool
 from workers.studies.deps import Deps
 
 log = get_logger(__name__)
@@ -130,6 +131,7 @@ def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) ->
     def keep_our_logging(**_: Any) -> None:
         """A receiver here is what stops Celery from setting up its own."""
 
+    watch_pool(app, PoolLife(settings.store.state_dir, "urgent" if only_urgent else "worker"))
     app.worker_main(
         [
             "--quiet",  # no banner

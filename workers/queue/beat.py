@@ -12,6 +12,7 @@ from workers.arrival.probe import SeriesProbe
 from workers.arrival.sweeper import Sweeper
 from workers.backoff import Backoff
 from workers.config import Settings
+from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger
 from workers.ports import StudyIndex
 from workers.queue import broker
@@ -91,10 +92,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent)
     ringer = DueRinger(index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url))
     log.info("beat.started")
-    # its age tells a beat that hangs from one that works
-    alive = settings.store.state_dir.absolute() / "run" / "beat.alive"
-    alive.parent.mkdir(parents=True, exist_ok=True)
-    alive.unlink(missing_ok=True)  # of an earlier one, which may have ended long ago
+    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "beat"))
     headers.start()
     try:
         loop(
@@ -102,11 +100,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
             ringer,
             stop,
             sweep_every_s=sweep_every_s,
-            on_arrivals=alive.touch,
+            on_arrivals=alive.beat,
             reconsidering=lambda: reconsider(index, bell, clock),
         )
     finally:
         headers.close()
+        alive.end()
 
 
 def _patiently(open_it: Callable[[], StudyIndex], stop: threading.Event) -> StudyIndex | None:

@@ -23,7 +23,8 @@ from tests.workers.feeds.test_fhir_poll import Server, on_day
 from tests.workers.feeds.test_hl7_messages import PID, message
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings, parse
-from workers.feeds.folders import alive_file, open_inbox
+from workers.feeds.folders import open_inbox
+from workers.heartbeat import heartbeat_file
 from workers.ports import PatientKey
 
 ORDER = message("OMP^O09", PID, "ORC|NW|77", "TQ1|||||||20240304", "RXO|X1^axicabtagene ciloleucel")
@@ -65,10 +66,12 @@ def test_messages_reach_the_index(tmp_path: Path) -> None:
         assert b"MSA|AA|42" in client.send_message(MERGE)
         eventually(lambda: index.merged and index.infusions)
         assert b"MSA|AE|42" in client.send_message(message("ADT^A40", PID))
+        alive = heartbeat_file(settings.store.state_dir, "feeds")
+        assert alive.exists()
     assert index.infusions[P7, date(2024, 3, 4)].source == "HL7 OMP^O09"
     assert index.merged == [(OLD, P7, "HL7 ADT^A40")]
     assert open_inbox(settings).waiting() == (0, 0)
-    assert alive_file(settings).exists()
+    assert not alive.exists(), "an orderly end is no silence"
 
 
 def test_an_index_that_is_away_delays_and_loses_nothing(tmp_path: Path) -> None:

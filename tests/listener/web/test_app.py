@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from listener.node.processes import LOOP_STARTS, SILENT_S, note_start
+from listener.node.supervisor import names_of
 from listener.web import health
 from listener.web.app import create_app
 from listener.web.site import Site
@@ -24,6 +26,7 @@ from workers.announcements import Announcement, Source, Step
 from workers.config import Settings
 from workers.feed_settings import FeedsSettings, Hl7FeedSettings
 from workers.feeds.folders import open_inbox
+from workers.heartbeat import heartbeat_file
 from workers.outputs.results import ResultFolder
 from workers.ports import ConflictRow
 from workers.settings import StoreSettings, WebSettings
@@ -43,6 +46,14 @@ class Node:
         settings = Settings(store=store).model_copy(update=changes)
         site = Site(settings, self.index, ResultFolder(tmp_path / "results"), self.ping, self.clock.now)
         self.client = TestClient(create_app(site), base_url="http://127.0.0.1")
+        for name in names_of(settings):
+            self.gives_a_sign(name)
+
+    def gives_a_sign(self, name: str) -> Path:
+        path = heartbeat_file(self.tmp_path, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return path
 
     def ping(self) -> str:
         if self.broker_away:
@@ -250,17 +261,32 @@ class TestHealth:
             assert self.problems(node) == (["queue"] if number == 4 else [])
             node.clock.advance(9)
 
-    def test_a_sweeper_that_looks_no_more(self, node: Node) -> None:
-        alive = node.tmp_path / "run" / "beat.alive"
-        alive.parent.mkdir(parents=True, exist_ok=True)
-        alive.touch()
+    @pytest.mark.parametrize(
+        ("process", "problem"),
+        [("listener", "listener"), ("worker", "worker"), ("urgent", "urgent"), ("beat", "sweeper"), ("web", "web")],
+    )
+    def test_a_process_that_gives_no_sign_of_life(self, node: Node, process: str, problem: str) -> None:
+        alive = node.gives_a_sign(process)
         assert self.problems(node) == []
-        silent = time.time() - health.SWEEPER_SILENT_S - 5
+        silent = time.time() - SILENT_S - 5
         os.utime(alive, (silent, silent))
-        assert self.problems(node) == ["sweeper"]
+        assert self.problems(node) == [problem]
         ahead = time.time() + 3600  # the clock was set back since
         os.utime(alive, (ahead, ahead))
-        assert self.problems(node) == ["sweeper"]
+        assert self.problems(node) == [problem]
+        alive.unlink()
+        assert self.problems(node) == [problem]
+        said = node.client.get("/healthz").json()["processes"][process]
+        assert said == {"state": "missing", "silence_s": None, "starts": 0}
+        assert f'icansee_process_works{{process="{process}"}} 0.0' in node.client.get("/metrics").text
+
+    def test_a_process_that_ends_again_and_again(self, node: Node) -> None:
+        for _ in range(LOOP_STARTS - 1):
+            note_start(node.tmp_path, "worker")
+        assert self.problems(node) == []
+        note_start(node.tmp_path, "worker")
+        assert self.problems(node) == ["worker"]
+        assert node.client.get("/healthz").json()["processes"]["worker"]["state"] == "restarting"
 
     def test_nobody_takes_a_due_study(self, node: Node) -> None:
         node.waiting()
@@ -273,13 +299,13 @@ class TestHealth:
 def test_health_counts_what_the_feeds_have_not_applied(tmp_path: Path) -> None:
     feeds = FeedsSettings(hl7=Hl7FeedSettings(port=0))
     node = Node(tmp_path, feeds=feeds)
+    node.gives_a_sign("feeds").unlink()
     assert node.client.get("/healthz").json()["feeds"] == {"waiting": 0, "failed": 0, "silent": True}
     inbox = open_inbox(Settings(store=StoreSettings(state_dir=tmp_path), feeds=feeds))
     inbox.take(merge("B", "A"))
     inbox.apply_waiting(Applied(ValueError("bug")))
     inbox.take(merge("D", "C"))
-    (tmp_path / "run").mkdir(exist_ok=True)
-    (tmp_path / "run" / "feeds.alive").touch()
+    node.gives_a_sign("feeds")
     said = node.client.get("/healthz").json()
     assert said["feeds"] == {"waiting": 1, "failed": 1, "silent": False}
     assert "feeds" in said["problems"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 BEAT_S = 2.0  # between two signs of life
 SILENT_S = 30.0  # a process without a sign of life for longer does not work
@@ -36,7 +38,8 @@ class Pulse:
 
 
 class Heartbeat:
-    """The signs of life of one process. ``beat`` is called by the loop that does the work, as often as it turns.
+    """The signs of life of one process. ``beat`` is called by the loop that does the work, as often as it turns. As a
+    context it ends with the work.
 
     Args:
         path: see ``heartbeat_file``. A file of an earlier process is removed.
@@ -54,6 +57,30 @@ class Heartbeat:
         if self._pulse.due():
             with suppress(OSError):
                 self._path.touch()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @contextmanager
+    def during(self, limit_s: float) -> Iterator[None]:
+        """Signs of life while one long piece of work runs which has a limit of its own; none after ``limit_s``."""
+        done = threading.Event()
+        latest = time.monotonic() + limit_s
+
+        def run() -> None:
+            while not done.wait(BEAT_S) and time.monotonic() < latest:
+                self.beat()
+
+        thread = threading.Thread(target=run, name="alive", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def end(self) -> None:
         """The process ends as it should: nobody waits for another sign."""

@@ -96,8 +96,7 @@ def run(
             log.warning("listener.nobody_admitted", remedy="list the senders under listener.peers")
         if ready is not None:
             ready(port)
-        alive = Heartbeat(heartbeat_file(settings.store.state_dir, "listener"))
-        parts.callback(alive.end)
+        alive = parts.enter_context(Heartbeat(heartbeat_file(settings.store.state_dir, "listener")))
         accept_until(stop, listening, settings.listener, server, meter, auditor, alive.beat)
     log.info("listener.stopped")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.listener.harness import eventually
+from workers import heartbeat
 from workers.heartbeat import BEAT_S, Heartbeat, heartbeat_file, silence_s
 
 NOW = 1_000_000.0
@@ -57,3 +59,18 @@ def test_a_folder_that_cannot_be_written_is_silence_and_no_error(tmp_path: Path)
     alive.beat()
     alive.end()
     assert silence_s(heartbeat_file(tmp_path, "web")) is None
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "signs"), [pytest.param(60.0, True, id="within its limit"), pytest.param(0.0, False, id="beyond it")]
+)
+def test_long_work_with_a_limit_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_s: float, signs: bool
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.01)
+    path = heartbeat_file(tmp_path, "priors")
+    with Heartbeat(path) as alive:
+        with alive.during(limit_s):
+            eventually(path.exists if signs else lambda: True)
+        assert path.exists() is signs
+    assert not path.exists()

@@ -150,8 +150,10 @@ def run(settings: Settings, stop: threading.Event, ready: Callable[[], None]) ->
                     finder = PriorFinder(parts, open_searches(settings), SystemClock(), owner=name_in_leases(settings))
                     finder.begin()
                 finder.look()
-                while not stop.is_set() and finder.run_one():
-                    pass
+                with alive.during(settings.priors.time_limit_s + LEASE_MARGIN_S):
+                    more = finder.run_one()
+                if more:
+                    continue
                 pause_s = pauses.first_s
             except Transient as error:
                 log.warning("priors.waiting", error=brief(error))

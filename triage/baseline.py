@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 
 from triage.infusions import Infusion, earlier_infusion, infusion_of
-from triage.model import BaselineChoice, Basis, Patient, RejectedBaseline, Study
+from triage.model import BaselineChoice, Basis, Patient, RejectedBaseline, SameAcquisition, Study
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Candidate:
     """An earlier study and whether it can be measured.
 
     problem: why not, e.g. "no FLAIR"; None when assessable. acute: patterns that its current decision found
-    (``possible`` or ``neurotoxicity_suspected``). copy: it is the same acquisition as the follow-up under other UIDs.
+    (``possible`` or ``neurotoxicity_suspected``).
     judged: whether its current decision says anything about its images; what nobody could judge may show anything.
     """
 
@@ -23,7 +23,6 @@ class Candidate:
     assessable: bool
     problem: str | None = None
     acute: tuple[str, ...] = ()
-    copy: bool = False
     judged: bool = True
 
     @property
@@ -42,6 +41,9 @@ def choose_baseline(
     study without an acute finding. When only other studies exist (after the infusion, or with an acute finding) there
     is no baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
 
+    A study that holds the images of the follow-up is no prior. Of several candidates with the same images the one
+    dated as its acquisition is a prior, else the latest: a copy with an earlier date may hide what came between.
+
     Args:
         study: the follow-up.
         candidates: other studies of the same patient, in any order; the follow-up itself may be among them.
@@ -54,7 +56,7 @@ def choose_baseline(
     """
     infusion = infusion_of(study.study_date, infusions)
     limit = _Limit(None if infusion is None else infusion.day, latest_days_before_infusion)
-    problems = [_problem(study, candidate, limit) for candidate in candidates]
+    problems = [_problem(study, candidate, limit) or _copied(candidate, candidates, study) for candidate in candidates]
     usable = [c for c, problem in zip(candidates, problems, strict=True) if problem is None]
     choice = _choose(study, usable, infusion, infusions)
     rejected: list[RejectedBaseline] = []
@@ -65,7 +67,8 @@ def choose_baseline(
             continue
         why = problem or _not_best(candidate, choice, infusion)
         rejected.append(RejectedBaseline(candidate.study.study_instance_uid, why))
-    return _stated(choice, tuple(rejected), infusion, infusions)
+    stated = _stated(choice, tuple(rejected), infusion, infusions)
+    return replace(stated, same=_same_acquisition(study, candidates))
 
 
 @dataclass(frozen=True)
@@ -122,17 +125,57 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
     mismatch = identity_mismatch(study.patient, other.patient)
     if mismatch is not None:
         return f"identity mismatch: {mismatch}"
+    if study.acquisition & other.acquisition:
+        return "the same acquisition as the follow-up, under other UIDs"
     if other.study_date is None:
         return "its study date is unknown"
     if study.study_date is None:
         return "the follow-up's study date is unknown, so the order cannot be told"
     if not is_earlier(other, study):
         return "not earlier than the follow-up"
-    if candidate.copy:
-        return "a copy of the follow-up: the same acquisition under other UIDs"
     if not candidate.assessable:
         return f"not assessable: {candidate.problem or 'no reason given'}"
     return limit.too_old(other.study_date, study.study_date)
+
+
+def _same_acquisition(study: Study, candidates: Sequence[Candidate]) -> SameAcquisition | None:
+    """The copy whose findings hold for the follow-up. A copy that is not earlier says nothing: else two copies would
+    wait for each other's decision."""
+    copies = [
+        c
+        for c in candidates
+        if study.acquisition & c.study.acquisition
+        and c.study.study_instance_uid != study.study_instance_uid
+        and identity_mismatch(study.patient, c.study.patient) is None
+        and is_earlier(c.study, study)
+    ]
+    named = max(copies, key=lambda c: (bool(c.acute), *_key(c), c.study.study_instance_uid), default=None)
+    return None if named is None else SameAcquisition(named.study.study_instance_uid, _day(named), named.acute)
+
+
+def _copied(candidate: Candidate, candidates: Sequence[Candidate], study: Study) -> str | None:
+    """Why a candidate yields to another one with the same images; None: it does not."""
+    own = candidate.study
+    if not own.acquisition:
+        return None
+    others = (
+        c.study
+        for c in candidates
+        if c.study.study_instance_uid != own.study_instance_uid
+        and own.acquisition & c.study.acquisition
+        and c.study.study_date is not None
+        and identity_mismatch(study.patient, c.study.patient) is None
+    )
+    better = max(others, key=_true_date, default=None)
+    if better is None or _true_date(better) < _true_date(own):
+        return None
+    return f"the same acquisition as the study of {better.study_date}, under other UIDs"
+
+
+def _true_date(study: Study) -> tuple[bool, date, time, str]:
+    """Of two studies with the same images, the larger is the one whose date is believed."""
+    day = study.study_date or date.min
+    return study.acquired == day, day, study.study_time or time.min, study.study_instance_uid
 
 
 def identity_mismatch(one: Patient, other: Patient) -> str | None:

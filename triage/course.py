@@ -71,6 +71,19 @@ def _carried(finding: Finding, day: date) -> Finding:
     return replace(finding, presence=Presence.PRESENT, strength=Strength.POSSIBLE, explanation=said)
 
 
+def carried_from_copy(findings: Sequence[Finding], found: Sequence[str], day: date) -> tuple[Finding, ...]:
+    """The same findings; a pattern that was found in these very images, in the study of ``day``, is at least
+    ``possible``."""
+    return tuple(
+        _from_copy(f, day) if f.pattern in found and f.presence is not Presence.PRESENT else f for f in findings
+    )
+
+
+def _from_copy(finding: Finding, day: date) -> Finding:
+    said = f"found in the study of {day}, which is the same acquisition: {finding.explanation}"
+    return replace(finding, presence=Presence.PRESENT, strength=Strength.POSSIBLE, explanation=said)
+
+
 def sentence(measurements: Sequence[Measurement], day: date) -> str:
     """How the FLAIR signal went on since ``day``, for a notice."""
     of = {m.region: m for m in measurements if m.quantity == "flair_change_percent"}

@@ -14,6 +14,7 @@ from triage.patterns.pattern import Pattern, is_sure, usual_priority
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
 
 
+SAME_ACQUISITION = "same_acquisition"  # code of the reason that another study holds the same images
 SET_ASIDE = "set_aside"  # code of the reason that objects of somebody else were left out of a study
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from triage.alignment.session import Session
-from triage.decision import SET_ASIDE, days_after, decide, opening
+from triage.course import carried_from_copy
+from triage.decision import SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
 from triage.detection import Patterns, indeterminate
 from triage.infusions import Infusion
 from triage.model import (
@@ -102,6 +103,9 @@ class Draft:
     ) -> Assessment:
         """The draft with its decision, the possible look-alikes and the course since earlier studies."""
         findings = self.findings or indeterminate(self.refusal or "no baseline to compare with", self.patterns)
+        same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
+        if same is not None:
+            findings = carried_from_copy(findings, same.found, same.study_date)
         study = self.images.study
         days = days_after(study.study_date, self.context.infusion_date)
         return Assessment(
@@ -113,7 +117,7 @@ class Draft:
             registration=self.registration,
             measurements=self.measurements,
             findings=findings,
-            decision=self._with_strays(
+            decision=self._with_objects(
                 decide(
                     findings,
                     self.patterns,
@@ -136,21 +140,36 @@ class Draft:
                 limits=settings.look_alikes,
             ),
             baseline_report=self.before,
-            judged=Judged(self.judged_from, self.protocol, self.refusal, self.carried, self._carried_on()),
+            judged=Judged(self.judged_from, self.protocol, self.refusal, self._all_carried(), self._carried_on()),
             since=self.since,
             infusions=self.context.infusions,
             evolution=self._course(days, prepared, findings, settings),
         )
 
-    def _with_strays(self, decision: Decision) -> Decision:
-        """The decision, saying that objects were set aside: worklists show reasons, not notices."""
-        said = (f"{SET_ASIDE}: {one}" for one in self.images.set_aside)
+    def _with_objects(self, decision: Decision) -> Decision:
+        """The decision, saying that objects were set aside, and that another study holds the same images: worklists
+        show reasons, not notices."""
+        said = [f"{SET_ASIDE}: {one}" for one in self.images.set_aside]
+        choice = self.context.baseline_choice
+        if choice is not None and choice.same is not None:
+            same = choice.same
+            found = f"; what was found in it ({', '.join(same.found)}) is carried on" if same.found else ""
+            said.insert(
+                0, f"{SAME_ACQUISITION}: the study of {same.study_date} holds these images under other UIDs{found}"
+            )
         return replace(decision, reasons=(*decision.reasons, *said))
+
+    def _all_carried(self) -> tuple[str, ...]:
+        choice = self.context.baseline_choice
+        copied = () if choice is None or choice.same is None else choice.same.found
+        return tuple(dict.fromkeys((*self.carried, *copied)))
 
     def _carried_on(self) -> date | None:
         choice = self.context.baseline_choice
-        if not self.carried or choice is None:
+        if choice is None or not self._all_carried():
             return None
+        if not self.carried:
+            return None if choice.same is None else choice.same.study_date
         return choice.since[1] if choice.since is not None else choice.study_date
 
     def _course(

@@ -34,9 +34,9 @@ def judge_again(
 
 
 def _carried(stored: Assessment, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """A pattern that the compared study showed stays as it was stored: the single scan's figures are not kept beside
-    it."""
-    if stored.judged.source is not JudgedFrom.COMPARISON or not stored.judged.carried:
+    """A pattern that the compared study or a copy showed stays as it was stored: what it rests on is not kept beside
+    the figures."""
+    if stored.judged.source is JudgedFrom.COURSE or not stored.judged.carried:
         return findings
     before = {f.pattern: f for f in stored.findings if f.pattern in stored.judged.carried}
     return tuple(f if f.presence is Presence.PRESENT else before.get(f.pattern, f) for f in findings)

@@ -204,6 +204,8 @@ class Study:
     series: tuple[Series, ...] = ()
     accession_number: str = ""
     study_description: str = ""
+    acquisition: frozenset[str] = frozenset()  # digests of its FLAIR; studies that share one hold the same images
+    acquired: date | None = None  # AcquisitionDate of its FLAIR
 
 
 @dataclass(frozen=True)
@@ -240,8 +242,7 @@ class StudyImages:
     # the image without diffusion weighting of the DWI series, on the grid of the DWI volume
     dwi_b0: Volume | None = None
     diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
-    # why objects that were stored with the study are not among its images
-    set_aside: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()  # why objects that were stored with the study are not among its images
     # what the reader of a result should know about the objects
     notices: tuple[str, ...] = ()
 
@@ -359,11 +360,21 @@ class Basis(StrEnum):
 
 
 @dataclass(frozen=True)
+class SameAcquisition:
+    """An earlier study with the images of the follow-up under other UIDs. found: patterns of its decision."""
+
+    study_instance_uid: str
+    study_date: date
+    found: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class BaselineChoice:
     """Which earlier study is the baseline and why; every rejected candidate with its reason.
 
-    since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried:
-    patterns that the compared study shows and that do not lie before treatment: an unchanged scan still shows them.
+    since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried: found
+    in the compared study, not before treatment: an unchanged scan still shows it. same: the latest earlier copy, one
+    with findings first.
     """
 
     study_instance_uid: str | None
@@ -373,6 +384,7 @@ class BaselineChoice:
     basis: Basis = Basis.NONE
     since: tuple[str, date] | None = None
     carried: tuple[str, ...] = ()
+    same: SameAcquisition | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -202,11 +202,73 @@ def test_a_second_infusion_changes_nothing_for_the_first_course() -> None:
     assert choice == choose_baseline(FOLLOWUP, [BEFORE], infusions=TWICE[:1], latest_days_before_infusion=365)
 
 
-def test_a_copy_is_no_prior() -> None:
-    own = replace(a_candidate("copy", INFUSION - DAY), copy=True)
-    choice = chosen(BEFORE, own)
-    assert choice.study_instance_uid == "before"
-    assert "same acquisition" in choice.rejected[0].reason
+COPIED = replace(FOLLOWUP, acquisition=frozenset({"f", "g"}))
+
+
+def a_copy(uid: str, when: date, *found: str, images: str = "f", acquired: date | None = None) -> Candidate:
+    """A study that shares images; ``f``: those of the follow-up."""
+    study = replace(a_study(uid, when), acquisition=frozenset({"e" + images, images}), acquired=acquired)
+    return Candidate(study, True, acute=found)
+
+
+COPIES = [
+    pytest.param([BEFORE], "before", None, (), id="noop"),
+    pytest.param([a_copy("x", INFUSION - DAY, images="other")], "x", None, (), id="other-images"),
+    pytest.param([a_copy("x", INFUSION - DAY)], None, "x", (), id="before-the-infusion"),
+    pytest.param([BEFORE, a_copy("x", INFUSION - DAY)], "before", "x", (), id="beside-a-baseline"),
+    pytest.param([a_copy("x", INFUSION + 5 * DAY, "A")], None, "x", ("A",), id="what-was-found-is-carried"),
+    pytest.param(
+        [a_copy("x", INFUSION + 5 * DAY, "A"), a_copy("y", INFUSION + 6 * DAY)], None, "x", ("A",), id="found-in-one"
+    ),
+    pytest.param([a_copy("x", INFUSION + 20 * DAY, "A")], None, None, (), id="later-says-nothing"),
+    pytest.param(
+        [replace(a_copy("x", INFUSION - DAY), study=replace(a_copy("x", INFUSION - DAY).study, patient=Patient("P2")))],
+        None, None, (), id="somebody-else",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("candidates", "uid", "same", "found"), COPIES)
+def test_a_copy_is_no_prior(
+    candidates: list[Candidate], uid: str | None, same: str | None, found: tuple[str, ...]
+) -> None:
+    for order in (candidates, candidates[::-1]):
+        choice = chosen(*order, study=COPIED)
+        assert choice.study_instance_uid == uid
+        assert choice.since is None
+        named = choice.same
+        assert (None if named is None else named.study_instance_uid, () if named is None else named.found) == (
+            same,
+            found,
+        )
+
+
+def test_a_copy_is_named_also_when_it_is_later() -> None:
+    choice = chosen(a_copy("x", INFUSION + 20 * DAY), study=COPIED)
+    assert choice.rejected[0].reason == "the same acquisition as the follow-up, under other UIDs"
+
+
+DAY_5 = INFUSION + 5 * DAY
+AMONG_PRIORS = [
+    pytest.param(None, None, "day5", id="no-acquisition-date: the later"),
+    pytest.param(DAY_5, DAY_5, "day5", id="dated-as-acquired"),
+    pytest.param(INFUSION - DAY, INFUSION - DAY, "early", id="imported-later"),
+]
+
+
+@pytest.mark.parametrize(("early", "late", "believed"), AMONG_PRIORS)
+def test_of_two_priors_with_the_same_images_one_date_is_believed(
+    early: date | None, late: date | None, believed: str
+) -> None:
+    """A copy of day 5 that is dated before the infusion would hide what day 5 shows."""
+    pair = [
+        a_copy("early", INFUSION - DAY, images="p", acquired=early), a_copy("day5", DAY_5, images="p", acquired=late)
+    ]  # fmt: skip
+    for order in (pair, pair[::-1]):
+        choice = chosen(*order, study=COPIED)
+        assert (choice.study_instance_uid or (choice.since and choice.since[0])) == believed
+        said = {r.study_instance_uid: r.reason for r in choice.rejected}
+        assert any("the same acquisition as the study of" in why for uid, why in said.items() if uid != believed)
 
 
 def test_followup_before_the_infusion_needs_no_baseline() -> None:

@@ -12,6 +12,7 @@ from triage.model import (
     Lesion,
     Measurement,
     RegistrationResult,
+    SameAcquisition,
 )
 from triage.report.contents import (
     Assessment,
@@ -90,7 +91,16 @@ def _baseline(choice: BaselineChoice | None) -> dict[str, Any] | None:
         "reason": choice.reason,
         "basis": choice.basis.value,
         "rejected": [{"study_instance_uid": r.study_instance_uid, "reason": r.reason} for r in choice.rejected],
+        **_same_acquisition(choice.same),
     }
+
+
+def _same_acquisition(same: SameAcquisition | None) -> dict[str, Any]:
+    """The key is there only when an earlier study holds the same images."""
+    if same is None:
+        return {}
+    uid, day = same.study_instance_uid, _date(same.study_date)
+    return {"same_acquisition": {"study_instance_uid": uid, "study_date": day, "found": list(same.found)}}
 
 
 def _series(assessment: Assessment) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from triage.model import (
     ProtocolMatch,
     RegistrationResult,
     RejectedBaseline,
+    SameAcquisition,
     SequenceKind,
     Series,
     SeriesHeader,
@@ -136,7 +137,15 @@ def _baseline_of(row: Document | None) -> BaselineChoice | None:
         return None
     rejected = tuple(RejectedBaseline(one["study_instance_uid"], one["reason"]) for one in row["rejected"])
     basis = Basis(row.get("basis", Basis.NONE.value))
-    return BaselineChoice(row["study_instance_uid"], _date_of(row["study_date"]), row["reason"], rejected, basis)
+    uid, day, same = row["study_instance_uid"], _date_of(row["study_date"]), _same_of(row.get("same_acquisition"))
+    return BaselineChoice(uid, day, row["reason"], rejected, basis, same=same)
+
+
+def _same_of(row: Document | None) -> SameAcquisition | None:
+    if row is None:
+        return None
+    day = date.fromisoformat(row["study_date"])
+    return SameAcquisition(row["study_instance_uid"], day, tuple(row["found"]))
 
 
 def _since_of(row: Document | None) -> Since | None:

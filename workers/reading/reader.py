@@ -23,7 +23,7 @@ class DicomReader:
     def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
         from workers.reading.study import read_study
 
-        images = read_study(paths, kinds=kinds)
+        images = read_study(paths, kinds=kinds, compared=True)
         if images.set_aside:
             study = study_hash(images.study.study_instance_uid)
             log.warning("study.objects_set_aside", study=study, said="; ".join(images.set_aside))
@@ -34,8 +34,8 @@ class DicomReader:
 
         key = tuple(paths)  # stored files never change
         if key not in self._described:
-            # no kind is asked for, so that no pixels are decoded
-            self._described[key] = read_study(paths, kinds=frozenset()).study
+            # no kind is asked for: only some planes of the FLAIR are decoded
+            self._described[key] = read_study(paths, kinds=frozenset(), compared=True).study
             while len(self._described) > DESCRIBED_STUDIES:
                 self._described.popitem(last=False)
         return self._described[key]

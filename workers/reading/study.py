@@ -10,7 +10,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from typing import Any
 from pydicom import Dataset, dcmread
 
 from triage.errors import Misconfigured, NotAssessable
-from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, StudyImages, Volume
+from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from workers.identities import StudyFacts, sort_out
+from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.frames import Frame, frames_of
 from workers.reading.limits import LIMIT_CODES, Budget
 from workers.reading.patient import stated_facts, study_without_series
@@ -101,6 +102,7 @@ def read_study(
     *,
     kinds: Collection[SequenceKind] | None = None,
     on_file: Callable[[Path], None] | None = None,
+    compared: bool = False,
 ) -> StudyImages:
     """One study's files -> identified series and the volumes of the kinds wanted.
 
@@ -109,6 +111,8 @@ def read_study(
         kinds: kinds to load; None: all that are measured (``MEASURED``). A kind the study lacks is simply absent from
             ``volumes``.
         on_file: called after each header read, e.g. to renew a lease.
+        compared: whether the study will be compared with others: ``acquisition`` and ``acquired`` are found for its
+            FLAIR (the best one when none is loaded). A few planes are decoded.
 
     Returns:
         Volumes with voxels (k, j, i) float32 and affine (i, j, k) -> LPS mm; DWI is the highest b-value, ADC is in
@@ -142,7 +146,22 @@ def read_study(
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
     dwi_b0, diffusion = _beside_the_dwi(usable, frames, volumes, used, budget)
+    if compared:
+        study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, diffusion, **told)
+
+
+def _best_flair(series: Sequence[Series]) -> str | None:
+    return next((s.header.series_instance_uid for s in rank(series, SequenceKind.FLAIR)), None)
+
+
+def _with_acquisition(
+    study: Study, flair: str | None, files: Mapping[str, list[_File]], frames: Mapping[str, list[Frame]]
+) -> Study:
+    if flair is None:
+        return study
+    said = [file.header for file in files[flair]]
+    return replace(study, acquisition=acquisition_of(said, frames[flair]), acquired=acquired_on(said))
 
 
 def _read_headers(

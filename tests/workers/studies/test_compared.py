@@ -225,3 +225,27 @@ def test_later_studies_do_not_wait_for_one_that_fails_again_and_again(tmp_path: 
         document = away.node.index.assessment(study)
         assert document is not None
         assert "infusion of 2026-03-01 became known" in document["decision"]["reasons"][0]
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["noop", "copy"])
+def test_the_same_images_on_an_earlier_day_are_no_baseline(tmp_path: Path, *, copied: bool) -> None:
+    """In either order of arrival the follow-up ends alike, and names the other study."""
+    prior, followup = (
+        replace(images, study=replace(images.study, acquisition=frozenset({"same" if copied else uid})))
+        for images, uid in (
+            (some_images("1.1", day=date(2026, 2, 20)), "1.1"),
+            (some_images("1.9", day=date(2026, 3, 10)), "1.9"),
+        )
+    )
+    ends = []
+    for folder, order in (("a", ("1.1", "1.9")), ("b", ("1.9", "1.1", "1.9"))):
+        node = Node(tmp_path / folder, prior, followup)
+        for uid in order:
+            node.index.requeue(uid, now=node.clock.now())
+            node.ring(uid)
+        document = node.index.assessment("1.9")
+        assert document is not None
+        ends.append(document["baseline"])
+    assert ends[0] == ends[1]
+    assert ends[0]["study_instance_uid"] == (None if copied else "1.1")
+    assert ends[0].get("same_acquisition", {}).get("study_instance_uid") == ("1.1" if copied else None)

@@ -1,0 +1,99 @@
+"""One FLAIR series in, digests of its acquisition out: two studies that share one hold the same images.
+
+Noise makes two acquisitions differ in every plane, so equal pixels are one acquisition, whatever UIDs and dates say. A
+copy with other pixels (compressed with loss, filtered) still has its device, its time and its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from triage.errors import NotAssessable
+from workers.reading.frames import Frame
+from workers.reading.pixels import load_planes
+from workers.reading.values import parse_date, parse_time, text
+
+PLANES = 5  # are looked at; a copy that lacks some slices still shares one of them
+DISTINCT_VALUES = 16  # fewer are no image of a head: an empty plane equals any other
+MIDDLE = (0.25, 0.75)  # of the stack; its ends hold air
+
+
+def acquisition_of(headers: Sequence[Any], frames: Sequence[Frame]) -> frozenset[str]:
+    """Digests of some planes, and of their places and the time on the device. No UID and no name of a file counts.
+
+    Args:
+        headers: of the objects of the series. frames: of the series.
+
+    Raises:
+        Transient: the files cannot be read now.
+    """
+    chosen = _chosen([frame for frame in frames if frame.position is not None])
+    moment = _moment(headers)
+    found = {_digest("acquired", moment, *_place(frame)) for frame in chosen if moment}
+    for frame in chosen:
+        try:
+            plane = load_planes([(frame.pixels, frame.number)])[0]
+        except NotAssessable:
+            continue
+        values = np.nan_to_num(plane)
+        if len(np.unique(values)) >= DISTINCT_VALUES:
+            found.add(_digest("pixels", values.shape, values.tobytes()))
+    return frozenset(found)
+
+
+def acquired_on(headers: Sequence[Any]) -> date | None:
+    """AcquisitionDate, the earliest of the series; None: not stated."""
+    return min((day for day, _ in map(_stamp, headers) if day is not None), default=None)
+
+
+def _chosen(frames: Sequence[Frame]) -> list[Frame]:
+    """The same planes of every copy, also when slices are missing: the digest of its place decides about each plane."""
+    low, high = (round(share * len(frames)) for share in MIDDLE)
+    middle = sorted(frames, key=lambda frame: (_height(frame), frame.position or ()))[low : max(high, low + 1)]
+    return sorted(middle, key=lambda frame: _digest(*_place(frame)))[:PLANES]
+
+
+def _height(frame: Frame) -> float:
+    """Along the normal, mm."""
+    position = np.array(frame.position, float)
+    if frame.orientation is None:
+        return float(position[-1])
+    return float(np.cross(frame.orientation[:3], frame.orientation[3:]) @ position)
+
+
+def _place(frame: Frame) -> tuple[Any, ...]:
+    """Where a plane lies, as writers with few decimals still say it."""
+    position = tuple(round(v, 1) + 0.0 for v in frame.position or ())
+    orientation = tuple(round(v, 2) + 0.0 for v in frame.orientation or ())
+    return position, orientation, frame.pixels.rows, frame.pixels.columns
+
+
+def _moment(headers: Sequence[Any]) -> str:
+    """Device, and date and time of the first image; empty when one of them is not stated. Midnight sharp is what
+    de-identification leaves."""
+    stamps = [(day, at) for day, at in map(_stamp, headers) if day is not None and at is not None]
+    device = "|".join(text(headers[0], key) for key in ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber"))
+    if not stamps or not device.strip("|"):
+        return ""
+    day, at = min(stamps)
+    return f"{device}|{day}|{at}" if at.strip("0:") else ""
+
+
+def _stamp(header: Any) -> tuple[date | None, str | None]:
+    """Date and time of one acquisition, to the second."""
+    both = text(header, "AcquisitionDateTime")
+    day = parse_date(text(header, "AcquisitionDate")) or parse_date(both[:8])
+    at = parse_time(text(header, "AcquisitionTime")) or parse_time(both[8:14])
+    return day, None if at is None else at.strftime("%H:%M:%S")
+
+
+def _digest(*values: Any) -> str:
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(value if isinstance(value, bytes) else repr(value).encode())
+    return digest.hexdigest()[:32]

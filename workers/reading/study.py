@@ -127,10 +127,7 @@ def read_study(
     budget = Budget()
     files, skipped = _read_headers(paths, on_file, budget)
     if not files:
-        for one in skipped:
-            if one.code in LIMIT_CODES:
-                raise NotAssessable(one.code, one.message)
-        raise NotAssessable("no_images", f"none of the files is a readable DICOM object ({len(skipped)} reasons)")
+        raise _nothing_read(skipped)
     _check_one_study(files)
     files, facts, told = _of_one_patient(files)
     files, conflicting = _without_duplicates(files)
@@ -149,6 +146,13 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, diffusion, **told)
+
+
+def _nothing_read(skipped: Sequence[SkippedSeries]) -> NotAssessable:
+    for one in skipped:
+        if one.code in LIMIT_CODES:
+            return NotAssessable(one.code, one.message)
+    return NotAssessable("no_images", f"none of the files is a readable DICOM object ({len(skipped)} reasons)")
 
 
 def _best_flair(series: Sequence[Series]) -> str | None:

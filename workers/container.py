@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from workers.arrival.order_texts import OrderTexts
 from workers.config import Settings
+from workers.delivery_ports import Deliveries, Destination
 from workers.feeds.apply import PatientFacts
+from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, StudyIndex
 from workers.prior_ports import PriorSearches
@@ -92,6 +96,48 @@ def open_searches(settings: Settings) -> PriorSearches:
     from workers.index.prior_searches import open_prior_searches
 
     return open_prior_searches(settings.index_url)
+
+
+def open_deliveries(settings: Settings) -> Deliveries:
+    """The deliveries of this node; the index is brought to this program's schema as ``node_index`` says."""
+    from workers.index.deliveries import SqlDeliveries
+    from workers.index.schema import open_engine
+    from workers.index.sql import open_index
+
+    open_index(settings.index_url, upgrade=settings.owns_index).close()
+    return SqlDeliveries(open_engine(settings.index_url))
+
+
+def run_deliveries(
+    settings: Settings, destinations: Mapping[str, Destination], stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """The delivery process, until ``stop``. It waits for an index that is away."""
+    from workers.deliveries import process, stored
+    from workers.deliveries.sending import Delivering
+    from workers.outputs.all import OUTPUTS
+
+    clock = SystemClock()
+    with Heartbeat(heartbeat_file(settings.store.state_dir, "deliver")) as alive:
+
+        def opened() -> tuple[StudyIndex, Deliveries]:
+            alive.beat()
+            return node_index(settings), open_deliveries(settings)
+
+        ready()
+        both = process.patiently(opened, stop)
+        if both is None:
+            return
+        index, deliveries = both
+        parts = Delivering(
+            deliveries=deliveries,
+            document=stored.stored_document_of(index),
+            evidence=stored.evidence_of(open_results(settings).place, stored.time_of(index), clock),
+            outputs={output.kind: output for output in OUTPUTS},
+            clock=clock,
+            results=settings.results,
+            owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",
+        )
+        process.run(parts, destinations, stop, alive=alive.beat)
 
 
 def _order_texts(settings: Settings) -> OrderTexts | None:

@@ -1,12 +1,32 @@
-"""The ports of the way out: what is planned for whom, and who takes it. One fake per port stands in
-tests/fakes_deliveries.py."""
+"""The ports of the way out: what is planned for whom, and who takes it. A fake of Destination stands in
+tests/fakes_deliveries.py; tests use the deliveries of the index themselves, on SQLite."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
+
+
+class DeliveryState(StrEnum):
+    """PLANNED waits for its time; SENDING is being tried under a lease; DONE: the receiver has it; SUPERSEDED: a newer
+    decision of the study goes to this destination instead; DEAD needs a human; DISCARDED: a human gave it up; SHADOW:
+    it would have been sent."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    DONE = "done"
+    SUPERSEDED = "superseded"
+    DEAD = "dead"
+    DISCARDED = "discarded"
+    SHADOW = "shadow"
+
+
+OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD)  # the receiver still lacks these
+# Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
+STANDING_OUTPUTS = ("retract", "images")
 
 
 @dataclass(frozen=True)
@@ -17,39 +37,38 @@ class Decided:
     revision: int
     stage: str
 
+    @property
+    def sequence(self) -> int:
+        """Its place among the decisions of the study: the higher is the newer word."""
+        return 2 * self.revision + (self.stage != "first_look")
+
 
 @dataclass(frozen=True)
 class Delivery:
-    """One output of one decision for one destination; the first three fields are its key. due_at: UTC."""
+    """One output of one decision for one destination; the first three fields are its key. Times are UTC.
+
+    urgency: 1 to 3 for P1 to P3, 4 otherwise; the lower goes first. shadow: it is computed and not sent. attempts: how
+    often it was tried. error_class: "transient" or "permanent", of the last failure. number: what a person calls it by;
+    0 before it is stored.
+    """
 
     decided: Decided
     output: str
     destination: str
     due_at: datetime
+    urgency: int = 4
+    shadow: bool = False
+    state: DeliveryState = DeliveryState.PLANNED
     attempts: int = 0
     failure: str | None = None
-
-
-class Deliveries(Protocol):
-    """What goes where, and what has arrived there. Every method is one transaction and may raise errors.Transient."""
-
-    def plan(self, deliveries: Sequence[Delivery]) -> None:
-        """Insert; one that was planned before stays as it is."""
-
-    def due(self, *, now: datetime) -> list[Delivery]:
-        """Not done, due_at passed; the longest due first."""
-
-    def take(self, delivery: Delivery, *, now: datetime, for_s: float) -> Delivery | None:
-        """Compare-and-set: a due one is put off by for_s, attempts + 1. None: somebody else took it, or it is done."""
-
-    def done(self, delivery: Delivery, *, now: datetime) -> None:
-        """The destination has it; it is never due again."""
-
-    def failed(self, delivery: Delivery, *, reason: str, due_at: datetime) -> None:
-        """To be tried again at due_at."""
-
-    def open(self, study_instance_uid: str) -> list[Delivery]:
-        """Those of the study that are not done."""
+    error_class: str | None = None
+    answer: str | None = None
+    size_bytes: int | None = None
+    planned_at: datetime | None = None
+    done_at: datetime | None = None
+    number: int = 0
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +79,123 @@ class Receipt:
     size_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Unplanned:
+    """A stored decision for which nobody has planned deliveries yet."""
+
+    decided: Decided
+    created_at: datetime
+    priority: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """A destination as the table has it, whoever runs.
+
+    since: it was first configured then. failures: in a row, up to now. paused_until: nothing is tried before; None: the
+    way is free. promoted: a person released it from shadow mode.
+    """
+
+    name: str
+    since: datetime
+    failures: int = 0
+    paused_until: datetime | None = None
+    promoted: bool = False
+
+
+@dataclass(frozen=True)
+class Release:
+    """Who took a destination out of shadow mode (or back into it), when and why."""
+
+    destination: str
+    promoted: bool
+    by: str
+    why: str
+    at: datetime
+
+
+class Deliveries(Protocol):
+    """What goes where, and what has arrived there. Every method is one transaction and may raise errors.Transient."""
+
+    def register(self, destinations: Sequence[str], *, since: datetime) -> dict[str, Known]:
+        """The rows of these destinations; one that is new is known since ``since``."""
+
+    def unplanned(self, *, limit: int) -> list[Unplanned]:
+        """Decisions without a plan, the oldest first."""
+
+    def plan(self, decided: Decided, deliveries: Sequence[Delivery], *, now: datetime) -> None:
+        """Insert the deliveries and note that the decision has its plan, together. What is there stays as it is.
+
+        Of the study, waiting and dead ones for the same destination that belong to an older decision become superseded.
+        """
+
+    def add(self, deliveries: Sequence[Delivery], *, now: datetime) -> None:
+        """Insert further deliveries of decisions that have their plan; one that is there stays as it is."""
+
+    def hold(self, destination: str, *, owner: str, now: datetime, for_s: float) -> bool:
+        """Compare-and-set: only one sender at a time serves a destination, over all hosts."""
+
+    def take(self, destination: str, *, owner: str, now: datetime, for_s: float, longest_s: float) -> Delivery | None:
+        """Lease the next one that is due, the most urgent first; attempts + 1. None: nothing is due.
+
+        None is taken while another of the same study is being sent there. longest_s: no honest pause is longer; one
+        that seems so was written before the clock was set back, and counts as over.
+        """
+
+    def settle(self, delivery: Delivery, *, now: datetime) -> bool:
+        """Store how a taken one ended (its state, due_at, failure, error_class, answer, size_bytes) and drop its lease.
+
+        A PLANNED one becomes SUPERSEDED when a newer decision of the study is planned for its destination. False: the
+        lease was lost meanwhile, and nothing is stored; what is DONE is stored all the same.
+        """
+
+    def free(self, *, now: datetime, owner: str | None = None, for_s: float = 0.0) -> int:
+        """Give back what is being sent: all of ``owner`` (at its start), or what has lost its lease; how many."""
+
+    def pause(self, destination: str, *, failures: int, until: datetime | None) -> None:
+        """Store the state of the circuit breaker."""
+
+    def release(self, release: Release) -> None:
+        """Record who promoted a destination or took that back."""
+
+    def releases(self) -> list[Release]:
+        """All of them, oldest first."""
+
+    def known(self, destination: str) -> Known | None:
+        """The row of a destination; None: nobody ever sent to it."""
+
+    def all_known(self) -> list[Known]:
+        """Every destination that was ever configured, by name."""
+
+    def one(self, number: int) -> Delivery | None: ...
+
+    def listed(
+        self,
+        *,
+        states: Sequence[DeliveryState] = (),
+        destination: str | None = None,
+        study_instance_uid: str | None = None,
+        shadow: bool | None = None,
+        limit: int = 200,
+    ) -> list[Delivery]:
+        """Newest first; empty states: of every state."""
+
+    def tallies(self) -> dict[tuple[str, str], int]:
+        """(destination, state) -> number."""
+
+    def oldest_open(self) -> dict[str, datetime]:
+        """Destination -> when the oldest one was planned that waits or is being sent."""
+
+    def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
+        """DEAD, DISCARDED or PLANNED -> PLANNED, due now, with no attempts; the pause of its destination ends."""
+
+    def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
+        """PLANNED or DEAD -> DISCARDED."""
+
+    def delivered(self, study_instance_uid: str, revision: int) -> bool:
+        """Whether the full decision of that revision has its plan and nothing of the study is open."""
+
+
 class Destination(Protocol):
     """Takes rendered outputs. A process may die between sending and noting it: the same delivery may come twice, with
     the same bytes."""
@@ -68,7 +204,7 @@ class Destination(Protocol):
         """Return when the other side has it.
 
         Raises:
-            DeliveryRejected: the receiver says no to this object; it is not tried again (workers/deliveries/errors.py).
+            DeliveryRejected: the receiver says no to this object; it is not tried again.
             Unreachable: it is tried again.
         """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from listener.commands import assess as cli_assess
+from listener.commands import deliveries as cli_deliveries
 from listener.commands import feeds as cli_feeds
 from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
@@ -35,6 +36,7 @@ for command in (
     cli_node.beat,
     cli_node.web,
     cli_node.priors,
+    cli_deliveries.deliver,
     cli_assess.assess,
     cli_send.send,
     cli_studies.studies,
@@ -46,6 +48,7 @@ for command in (
 app.add_typer(cli_store.store, name="store")
 app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_feeds.feeds, name="feeds")
+app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(config_app, name="config")
 
 

@@ -34,6 +34,7 @@ STOP_GRACE_S = {
     "urgent": 30.0,
     "feeds": 10.0,
     "priors": 10.0,
+    "deliver": 10.0,
 }  # the listener's after its own stop_grace_s
 COMMANDS = {"urgent": ("worker", "--urgent")}  # the others have their own name
 LOOK_EVERY_S = 0.2
@@ -142,7 +143,8 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     urgent = ("urgent",) if settings.queue.urgent_worker else ()
     feeds = ("feeds",) if settings.feeds.wanted else ()
     priors = ("priors",) if settings.priors.wanted else ()
-    return (*NAMES, *urgent, *feeds, *priors)
+    deliver = ("deliver",) if settings.results.destinations else ()
+    return (*NAMES, *urgent, *feeds, *priors, *deliver)
 
 
 class Supervisor:

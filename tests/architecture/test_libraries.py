@@ -11,6 +11,7 @@ INDEX = (
     "arrivals",
     "decisions",
     "deliveries",
+    "delivery_lists",
     "errors",
     "migrations",
     "notices",
@@ -36,7 +37,14 @@ HOMES = {
 }
 # by room or by the beginning of the module name
 NEIGHBOURHOODS = {
-    "pynetdicom": ("listener.", "workers.audit.", "workers.arrival.pacs_count", "workers.remote.", "workers.priors."),
+    "pynetdicom": (
+        "listener.",
+        "workers.deliveries.",
+        "workers.audit.",
+        "workers.arrival.pacs_count",
+        "workers.remote.",
+        "workers.priors.",
+    ),
     "typer": ("listener.commands.",),
     "rich": ("listener.commands.",),
     "matplotlib": ("workers.outputs.",),

@@ -1,98 +1,170 @@
-"""The deliveries in the index: ports.Deliveries over SQLite or PostgreSQL."""
+"""The deliveries in the index: ports.Deliveries over SQLite or PostgreSQL.
+
+Leases are compare-and-set: one UPDATE whose WHERE states what must still be true. A time that lies further ahead than
+any honest one was written before the clock was set back, and counts as passed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from workers.delivery_ports import Decided, Delivery
-from workers.index.errors import transient_errors
-from workers.index.schema import WRITES, deliveries
+from workers.delivery_ports import STANDING_OUTPUTS, Decided, Delivery, DeliveryState, Known, Unplanned
+from workers.index.delivery_lists import COLUMNS, GIVES_WAY, DeliveryLists, delivery_of
+from workers.index.schema import assessments, deliveries, destinations
 
-D = deliveries.c
+D, PLANNED, SENDING = deliveries.c, DeliveryState.PLANNED.value, DeliveryState.SENDING.value
+NO_LEASE: dict[str, None] = {"lease_owner": None, "lease_until": None}
 
 
-class SqlDeliveries:
-    """See ports.Deliveries. One UPDATE whose WHERE states what must still be true decides who tries a delivery."""
+class SqlDeliveries(DeliveryLists):
+    """See ports.Deliveries for what each method promises. Safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def plan(self, some: Sequence[Delivery]) -> None:
-        if not some:
-            return
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+    def register(self, names: Sequence[str], *, since: datetime) -> dict[str, Known]:
+        rows = [{"name": name, "since": since, "failures": 0, "promoted": False} for name in names]
         with self._write() as connection:
-            connection.execute(insert(deliveries).on_conflict_do_nothing(), [_values(one) for one in some])
+            if rows:
+                connection.execute(self._insert(destinations).on_conflict_do_nothing(), rows)
+        return {one.name: one for one in self.all_known() if one.name in names}
 
-    def due(self, *, now: datetime) -> list[Delivery]:
-        return self._open(D.due_at <= now)
-
-    def open(self, study_instance_uid: str) -> list[Delivery]:
-        return self._open(D.study_instance_uid == study_instance_uid)
-
-    def take(self, delivery: Delivery, *, now: datetime, for_s: float) -> Delivery | None:
+    def unplanned(self, *, limit: int) -> list[Unplanned]:
+        a = assessments.c
         statement = (
-            deliveries.update()
-            .where(*_is(delivery), D.done_at.is_(None), D.due_at <= now)
-            .values(due_at=now + timedelta(seconds=for_s), attempts=D.attempts + 1)
-            .returning(*deliveries.c)
+            sa.select(a.study_instance_uid, a.revision, a.stage, a.created_at, a.document)
+            .where(a.planned_at.is_(None))
+            .order_by(a.created_at, a.revision, a.stage_rank)
+            .limit(limit)
+        )
+        with self._read() as connection:
+            return [
+                Unplanned(
+                    Decided(row.study_instance_uid, row.revision, row.stage),
+                    row.created_at,
+                    str((row.document.get("decision") or {}).get("priority", "")),
+                )
+                for row in connection.execute(statement)
+            ]
+
+    def plan(self, decided: Decided, some: Sequence[Delivery], *, now: datetime) -> None:
+        a = assessments.c
+        key = (
+            a.study_instance_uid == decided.study_instance_uid,
+            a.revision == decided.revision,
+            a.stage == decided.stage,
         )
         with self._write() as connection:
-            row = connection.execute(statement).one_or_none()
-        return None if row is None else _delivery(row)
+            self._put(connection, some, now)
+            connection.execute(assessments.update().where(*key).values(planned_at=now))
 
-    def done(self, delivery: Delivery, *, now: datetime) -> None:
+    def add(self, some: Sequence[Delivery], *, now: datetime) -> None:
         with self._write() as connection:
-            connection.execute(deliveries.update().where(*_is(delivery)).values(done_at=now, failure=None))
+            self._put(connection, some, now)
 
-    def failed(self, delivery: Delivery, *, reason: str, due_at: datetime) -> None:
+    def hold(self, destination: str, *, owner: str, now: datetime, for_s: float) -> bool:
+        c, span = destinations.c, timedelta(seconds=for_s)
+        free = sa.or_(c.owner.is_(None), c.owner == owner, c.owner_until <= now, c.owner_until > now + 2 * span)
+        statement = destinations.update().where(c.name == destination, free)
         with self._write() as connection:
-            connection.execute(
-                deliveries.update().where(*_is(delivery), D.done_at.is_(None)).values(failure=reason, due_at=due_at)
-            )
+            return connection.execute(statement.values(owner=owner, owner_until=now + span)).rowcount == 1
 
-    def _open(self, condition: sa.ColumnElement[bool]) -> list[Delivery]:
-        statement = sa.select(deliveries).where(D.done_at.is_(None), condition).order_by(D.due_at, *_KEY)
-        with transient_errors(), self._engine.connect() as connection:
-            return [_delivery(row) for row in connection.execute(statement)]
+    def take(self, destination: str, *, owner: str, now: datetime, for_s: float, longest_s: float) -> Delivery | None:
+        wanted = sa.select(D.number).where(D.destination == destination, *_is_due(now, longest_s))
+        wanted = wanted.order_by(D.urgency, D.number).limit(1)
+        with self._read() as connection:  # most of the time there is nothing, and a look needs no lock
+            if connection.execute(wanted).first() is None:
+                return None
+        lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=for_s)}
+        with self._write() as connection:
+            number = connection.execute(wanted.with_for_update()).scalar()
+            statement = deliveries.update().where(D.number == number, D.state == PLANNED)
+            row = connection.execute(
+                statement.values(state=SENDING, attempts=D.attempts + 1, **lease).returning(*deliveries.c)
+            ).one_or_none()
+        return None if row is None else delivery_of(row)
 
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with (
-            transient_errors(),
-            self._engine.connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
-            yield connection
+    def settle(self, delivery: Delivery, *, now: datetime) -> bool:
+        names = ("due_at", "failure", "error_class", "answer", "size_bytes", "attempts")
+        values: dict[str, Any] = {name: getattr(delivery, name) for name in names}
+        held = [D.number == delivery.number]
+        if delivery.state is not DeliveryState.DONE:  # that the receiver has it is true, whoever holds the lease
+            held += [D.state == SENDING, D.lease_owner == delivery.lease_owner, D.lease_until == delivery.lease_until]
+        ended = None if delivery.state is DeliveryState.PLANNED else now
+        statement = deliveries.update().where(*held)
+        with self._write() as connection:
+            stored = connection.execute(
+                statement.values(state=delivery.state.value, done_at=ended, **NO_LEASE, **values)
+            ).rowcount
+            _supersede(connection, [delivery.decided.study_instance_uid], now)
+        return stored == 1
+
+    def free(self, *, now: datetime, owner: str | None = None, for_s: float = 0.0) -> int:
+        too_far = now + 2 * timedelta(seconds=for_s)
+        lost = sa.or_(D.lease_until <= now, D.lease_until > too_far) if owner is None else D.lease_owner == owner
+        look = sa.select(D.number).where(D.state == SENDING, lost).limit(1)
+        with self._read() as connection:
+            if connection.execute(look).first() is None:
+                return 0
+        statement = deliveries.update().where(D.state == SENDING, lost).values(state=PLANNED, **NO_LEASE)
+        with self._write() as connection:
+            studies = [row[0] for row in connection.execute(statement.returning(D.study_instance_uid))]
+            _supersede(connection, studies, now)
+        return len(studies)
+
+    def pause(self, destination: str, *, failures: int, until: datetime | None) -> None:
+        statement = destinations.update().where(destinations.c.name == destination)
+        with self._write() as connection:
+            connection.execute(statement.values(failures=failures, paused_until=until))
+
+    def _put(self, connection: Connection, some: Sequence[Delivery], now: datetime) -> None:
+        if some:
+            connection.execute(self._insert(deliveries).on_conflict_do_nothing(), [_values(one, now) for one in some])
+            _supersede(connection, sorted({one.decided.study_instance_uid for one in some}), now)
+
+    def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-_KEY = (D.study_instance_uid, D.revision, D.stage, D.output, D.destination)
+def _is_due(now: datetime, longest_s: float) -> tuple[sa.ColumnElement[bool], ...]:
+    """Waiting, its time has come, and nothing of its study is on the way to the same place."""
+    other = deliveries.alias("other")
+    before_the_clock_was_set = sa.and_(D.attempts > 0, D.due_at > now + timedelta(seconds=longest_s))
+    beside = sa.exists().where(
+        other.c.study_instance_uid == D.study_instance_uid,
+        other.c.destination == D.destination,
+        other.c.state == SENDING,
+    )
+    return D.state == PLANNED, sa.or_(D.due_at <= now, before_the_clock_was_set), sa.not_(beside)
 
 
-def _values(one: Delivery) -> dict[str, object]:
-    return {
+def _supersede(connection: Connection, studies: Sequence[str], now: datetime) -> None:
+    """What still waits for a destination gives way to a newer decision of its study that goes there."""
+    newer = deliveries.alias("newer")
+    exists = sa.exists().where(
+        newer.c.study_instance_uid == D.study_instance_uid,
+        newer.c.destination == D.destination,
+        newer.c.sequence > D.sequence,
+        newer.c.output.not_in(STANDING_OUTPUTS),
+        newer.c.state != DeliveryState.DISCARDED.value,
+    )
+    connection.execute(
+        deliveries.update()
+        .where(D.study_instance_uid.in_(studies), D.state.in_(GIVES_WAY), D.output.not_in(STANDING_OUTPUTS), exists)
+        .values(state=DeliveryState.SUPERSEDED.value, done_at=now)
+    )
+
+
+def _values(one: Delivery, now: datetime) -> dict[str, Any]:
+    known = {name: getattr(one, name) for name in COLUMNS if name != "number"}
+    return known | {
         "study_instance_uid": one.decided.study_instance_uid,
         "revision": one.decided.revision,
         "stage": one.decided.stage,
-        "output": one.output,
-        "destination": one.destination,
-        "due_at": one.due_at,
-        "attempts": one.attempts,
-        "failure": one.failure,
+        "sequence": one.decided.sequence,
+        "state": one.state.value,
+        "planned_at": one.planned_at or now,
     }
-
-
-def _is(one: Delivery) -> list[sa.ColumnElement[bool]]:
-    values = _values(one)
-    return [column == values[column.name] for column in _KEY]
-
-
-def _delivery(row: sa.Row[tuple[object, ...]]) -> Delivery:
-    decided = Decided(row.study_instance_uid, row.revision, row.stage)
-    return Delivery(decided, row.output, row.destination, row.due_at, row.attempts, row.failure)

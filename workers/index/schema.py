@@ -139,6 +139,8 @@ assessments = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("superseded", sa.Boolean, nullable=False),
     sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("planned_at", UtcDateTime),  # when its deliveries were planned
+    sa.Index("assessments_by_plan", "planned_at", "created_at"),
 )
 
 infusions = sa.Table(
@@ -192,20 +194,58 @@ conflicts = sa.Table(
     sa.Column("calling_ae", sa.Text, nullable=False),
 )
 
-# one row for each output of a decision and its destination
+# one row for each output of a decision and its destination; workers/delivery_ports.py says what the columns mean
 deliveries = sa.Table(
     "deliveries",
     metadata,
-    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
-    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("stage", sa.String(32), primary_key=True),
-    sa.Column("output", sa.String(64), primary_key=True),
-    sa.Column("destination", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("stage", sa.String(32), nullable=False),
+    sa.Column("output", sa.String(64), nullable=False),
+    sa.Column("destination", sa.String(64), nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),  # of the decision within its study
+    sa.Column("urgency", sa.Integer, nullable=False),
+    sa.Column("shadow", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
     sa.Column("due_at", UtcDateTime, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
     sa.Column("failure", sa.Text),
+    sa.Column("error_class", sa.String(16)),
+    sa.Column("answer", sa.Text),
+    sa.Column("size_bytes", sa.BigInteger),
+    sa.Column("planned_at", UtcDateTime, nullable=False),
     sa.Column("done_at", UtcDateTime),
-    sa.Index("deliveries_by_due", "done_at", "due_at"),
+    sa.UniqueConstraint("study_instance_uid", "revision", "stage", "output", "destination", name="deliveries_key"),
+    sa.Index("deliveries_waiting", "destination", "state", "urgency", "number"),
+    sa.Index("deliveries_by_state", "state", "destination", "planned_at"),
+)
+
+# whoever gets results: its circuit breaker, and which process serves it
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("paused_until", UtcDateTime),
+    sa.Column("promoted", sa.Boolean, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("owner_until", UtcDateTime),
+)
+
+# who took a destination out of shadow mode, or back into it, and why
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("destination", sa.String(64), nullable=False),
+    sa.Column("promoted", sa.Boolean, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 # one row for each follow-up without a baseline and each archive that is asked for one

@@ -8,6 +8,11 @@ from typing import Any
 
 EvidenceFiles = Mapping[str, bytes]  # file name -> content, of the evidence that was stored with the decision
 Render = Callable[[Mapping[str, Any], EvidenceFiles], bytes]
+Applies = Callable[[Mapping[str, Any], EvidenceFiles], bool]
+
+
+def always(_document: Mapping[str, Any], _evidence: EvidenceFiles) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -16,9 +21,11 @@ class Output:
 
     kind: stable name; it stands in settings and in the rows of deliveries.
     render: document and evidence in, content out. The same input gives the same bytes, so a delivery can be repeated.
+    applies: whether this decision has such an output at all.
     """
 
     kind: str
     file_name: str
     media_type: str
     render: Render
+    applies: Applies = always

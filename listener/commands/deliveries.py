@@ -1,0 +1,213 @@
+"""Commands about results on their way out: deliver (the process), deliveries list | show | retry | discard |
+shadow-report | promote | demote."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from listener.commands.common import (
+    ConfigOption,
+    JsonFlag,
+    load_settings,
+    out,
+    print_json,
+    quiet_logging,
+    require_index,
+)
+from listener.commands.node import ParentOption, begin, run_until_stopped
+from listener.node.private import only_one
+from listener.node.running import announce, ready_file
+from triage.errors import Misconfigured
+from workers.config import Settings
+from workers.deliveries.plan import is_shadow
+from workers.delivery_ports import Deliveries, Delivery, DeliveryState, Release
+
+deliveries = typer.Typer(help="Results on their way to PACS, RIS and folders.", no_args_is_help=True)
+
+MOST_AT_ONCE = 10_000
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="numbers of deliveries, see list")]
+StateOption = Annotated[
+    list[DeliveryState] | None, typer.Option("--state", help="only in this state; may be given several times")
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="DESTINATION", help="only for this destination")]
+StudyOption = Annotated[str | None, typer.Option("--study", metavar="STUDY_UID", help="only of this study")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="at most this many, the newest first")]
+NameArgument = Annotated[str, typer.Argument(metavar="DESTINATION", help="name of a destination in the settings")]
+ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="who decides this")]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason; it is kept")]
+
+
+def deliver(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Send results to the destinations of the settings."""
+    settings = begin(config, "deliver", parent)
+    from workers.deliveries.all import open_destinations
+
+    destinations = open_destinations(settings.node())  # a wrong setting is refused before anything is announced
+
+    def run(stop: threading.Event) -> None:
+        from workers.container import run_deliveries
+
+        with only_one(settings.store.state_dir, "deliver"):
+            run_deliveries(settings, destinations, stop, ready=lambda: announce(ready_file(settings, "deliver")))
+
+    run_until_stopped(settings, "deliver", run)
+
+
+@deliveries.command("list")
+def listed(
+    config: ConfigOption = None,
+    state: StateOption = None,
+    to: ToOption = None,
+    study: StudyOption = None,
+    limit: LimitOption = 200,
+    as_json: JsonFlag = False,
+) -> None:
+    """Deliveries, the newest first."""
+    quiet_logging()
+    found = _open(load_settings(config)).listed(
+        states=state or (), destination=to, study_instance_uid=study, limit=limit
+    )
+    if as_json:
+        print_json([plain(one) for one in found])
+        return
+    table = Table("number", "state", "to", "output", "decision", "tries", "bytes", "planned")
+    table.add_column("said", overflow="fold")
+    for one in found:
+        decision = f"{one.decided.study_instance_uid} r{one.decided.revision} {one.decided.stage}"
+        cells = [str(one.number), one.state.value, one.destination, one.output, decision, str(one.attempts)]
+        said = one.failure or one.answer or ""
+        size = "" if one.size_bytes is None else str(one.size_bytes)
+        table.add_row(*cells, size, f"{one.planned_at:%Y-%m-%d %H:%M:%S}", escape(said))
+    out().print(table)
+
+
+@deliveries.command("show")
+def show_one(
+    number: Annotated[int, typer.Argument(metavar="NUMBER")], config: ConfigOption = None, as_json: JsonFlag = False
+) -> None:
+    """Everything about one delivery."""
+    quiet_logging()
+    found = _open(load_settings(config)).one(number)
+    if found is None:
+        raise Misconfigured(f"NUMBER: there is no delivery {number}")
+    facts = plain(found)
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        out().print(f"{name:20} {escape('-' if value is None else str(value))}")
+
+
+@deliveries.command("retry")
+def send_again(
+    numbers: Numbers = None,
+    config: ConfigOption = None,
+    to: ToOption = None,
+    every: Annotated[bool, typer.Option("--all", help="all dead ones (of the destination of --to)")] = False,
+) -> None:
+    """Send again what is dead, given up or waiting, now."""
+    quiet_logging()
+    known = _open(load_settings(config))
+    chosen = _chosen(known, numbers, to, every)
+    out().print(f"{known.retry(chosen, now=datetime.now(UTC))} deliveries wait to be sent")
+
+
+@deliveries.command("discard")
+def give_up(
+    why: WhyOption,
+    numbers: Numbers = None,
+    config: ConfigOption = None,
+    to: ToOption = None,
+    every: Annotated[bool, typer.Option("--all", help="all dead ones (of the destination of --to)")] = False,
+) -> None:
+    """Give up deliveries that wait or are dead; the reason is kept with them."""
+    quiet_logging()
+    known = _open(load_settings(config))
+    chosen = _chosen(known, numbers, to, every)
+    out().print(f"{known.discard(chosen, why=why, now=datetime.now(UTC))} deliveries given up")
+
+
+@deliveries.command("shadow-report")
+def shadow_report(config: ConfigOption = None, limit: LimitOption = 1000, as_json: JsonFlag = False) -> None:
+    """What would have been sent, to whom and when."""
+    quiet_logging()
+    settings = load_settings(config)
+    known = _open(settings)
+    found = known.listed(shadow=True, limit=limit)
+    modes = {one.name: one for one in known.all_known()}
+    shadows = {one.name: is_shadow(one, settings.results, modes.get(one.name)) for one in settings.results.destinations}
+    if as_json:
+        released = [asdict(one) for one in known.releases()]
+        print_json({"shadow": shadows, "deliveries": [plain(one) for one in found], "releases": released})
+        return
+    for name, shadow in shadows.items():
+        out().print(f"{name}: {'shadow, nothing is sent' if shadow else 'sends'}")
+    counted = Counter((one.destination, one.output, one.state.value) for one in found)
+    for (name, output, state), number in sorted(counted.items()):
+        out().print(f"{name:20} {output:10} {state:11} {number}")
+    for one in found:
+        when = one.done_at or one.planned_at
+        facts = f"{one.destination} {one.output} {one.decided.study_instance_uid} r{one.decided.revision}"
+        out().print(f"{when:%Y-%m-%d %H:%M:%S}  {facts} {one.decided.stage} {one.size_bytes or '-'} bytes")
+    for record in known.releases():
+        word = "promoted" if record.promoted else "demoted"
+        out().print(escape(f"{record.at:%Y-%m-%d %H:%M}  {record.destination} {word} by {record.by}: {record.why}"))
+
+
+@deliveries.command("promote")
+def promote(destination: NameArgument, by: ByOption, why: WhyOption, config: ConfigOption = None) -> None:
+    """End the shadow mode of a destination: decisions from now on are sent. Who and why is kept."""
+    _release(config, destination, by, why, promoted=True)
+
+
+@deliveries.command("demote")
+def demote(destination: NameArgument, by: ByOption, why: WhyOption, config: ConfigOption = None) -> None:
+    """Take a promotion back. Who and why is kept."""
+    _release(config, destination, by, why, promoted=False)
+
+
+def _release(config: Path | None, destination: str, by: str, why: str, *, promoted: bool) -> None:
+    quiet_logging()
+    settings = load_settings(config)
+    if destination not in {one.name for one in settings.results.destinations}:
+        raise Misconfigured(f"DESTINATION: {destination} is not among results.destinations")
+    if not by.strip() or not why.strip():
+        raise Misconfigured("--by, --why: a name and a reason are needed")
+    known, now = _open(settings), datetime.now(UTC)
+    known.register([destination], since=now)
+    known.release(Release(destination, promoted, by.strip(), why.strip(), now))
+    if promoted and settings.results.shadow:
+        out().print("recorded; results.shadow still holds back everything")
+    else:
+        out().print("recorded; it counts for decisions from now on")
+
+
+def _chosen(known: Deliveries, numbers: list[int] | None, to: str | None, every: bool) -> list[int]:
+    if numbers and not every and to is None:
+        return numbers
+    if every and not numbers:
+        dead = known.listed(states=[DeliveryState.DEAD], destination=to, limit=MOST_AT_ONCE)
+        return [one.number for one in dead]
+    raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --to DESTINATION)")
+
+
+def _open(settings: Settings) -> Deliveries:
+    require_index(settings)
+    from workers.container import open_deliveries
+
+    return open_deliveries(settings)
+
+
+def plain(one: Delivery) -> dict[str, Any]:
+    """A delivery as JSON has it."""
+    facts = {name: value for name, value in asdict(one).items() if name != "decided"}
+    return {"number": one.number, **asdict(one.decided), **facts, "state": one.state.value}

@@ -1,0 +1,47 @@
+"""The files of a stored decision, for the renderers: read when they are asked for, and never half."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import NOON, FakeClock
+from triage.errors import Transient
+from workers.deliveries.stored import FILES_WITHIN_S, evidence_of
+from workers.delivery_ports import Decided
+from workers.outputs.output import EvidenceFiles
+from workers.outputs.results import ResultFolder
+
+FULL = Decided("1.2.3", 1, "full")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def evidence(tmp_path: Path, clock: FakeClock) -> EvidenceFiles:
+    return evidence_of(ResultFolder(tmp_path).place, lambda _: NOON, clock)(FULL)
+
+
+def test_files_that_are_there(tmp_path: Path, evidence: EvidenceFiles) -> None:
+    folder = tmp_path / "1.2.3" / "r1-full"
+    folder.mkdir(parents=True)
+    (folder / "evidence.png").write_bytes(b"png")
+    (tmp_path / "secret").write_bytes(b"x")
+    assert dict(evidence) == {"evidence.png": b"png"}
+    assert "../../secret" not in evidence
+    assert len(evidence) == 1
+
+
+def test_files_that_may_still_come_are_waited_for(evidence: EvidenceFiles) -> None:
+    with pytest.raises(Transient):
+        evidence.get("evidence.png")
+
+
+def test_not_measured_a_decision_that_never_had_files(evidence: EvidenceFiles, clock: FakeClock) -> None:
+    clock.advance(timedelta(seconds=FILES_WITHIN_S + 1).total_seconds())
+    assert dict(evidence) == {}

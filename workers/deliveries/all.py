@@ -1,0 +1,38 @@
+"""Settings of a destination in, what sends to it out. A new kind is a file of its own and a line here."""
+
+from __future__ import annotations
+
+from triage.errors import Misconfigured
+from workers.deliveries.to_dicom import DicomSender
+from workers.deliveries.to_folder import FolderSender
+from workers.deliveries.to_stow import StowSender
+from workers.delivery_ports import Destination
+from workers.result_settings import (
+    DicomDestinationSettings,
+    FolderDestinationSettings,
+    Kind,
+    S3DestinationSettings,
+    StowDestinationSettings,
+)
+from workers.settings import NodeSettings
+
+
+def open_destinations(node: NodeSettings) -> dict[str, Destination]:
+    """By name. Nothing is connected yet.
+
+    Raises:
+        Misconfigured: a file that the settings name cannot be read.
+    """
+    return {one.name: _opened(one, node) for one in node.results.destinations}
+
+
+def _opened(settings: Kind, node: NodeSettings) -> Destination:
+    match settings:
+        case DicomDestinationSettings():
+            return DicomSender(settings, node.listener.ae_title)
+        case StowDestinationSettings():
+            return StowSender(settings)
+        case FolderDestinationSettings():
+            return FolderSender(settings)
+        case S3DestinationSettings():
+            raise Misconfigured(f"results.destinations.{settings.name}: this program has no sender of the kind s3 yet")

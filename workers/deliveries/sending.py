@@ -1,0 +1,185 @@
+"""One destination and its due deliveries in, outputs at the destination out.
+
+Each destination has a sender of its own, so that one that is dead or slow delays nobody. A sender tries one delivery at
+a time, in the order of urgency. A failure that may pass is tried again after a growing pause. After several in a row
+the destination is left alone for a while (circuit breaker). That stands in the table, so that a restart does not forget
+it. What the receiver refuses, or did not take for too long, waits for a human.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from triage.errors import Transient
+from workers.backoff import Backoff
+from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Receipt
+from workers.log import brief, get_logger, study_hash
+from workers.outputs.output import EvidenceFiles, Output
+from workers.ports import Clock
+from workers.result_settings import ResultsSettings
+
+log = get_logger(__name__)
+
+LEASE_S = 300.0  # longer than any sending may take
+HOLD_S = 60.0  # a destination whose sender gives no sign for longer is served by another host
+IDLE_S = 0.2  # between two looks when nothing is due
+WAIT_S = 1.0  # the same while the destination is left alone
+NOT_READY_S = 0.5  # the files of a decision are written after it
+MOST_FAULTS = 3  # attempts at rendering an output: the same input gives the same fault
+LONGEST_TEXT = 500
+
+
+@dataclass(frozen=True)
+class Delivering:
+    """Everything that delivering needs.
+
+    document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
+    holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1.
+    """
+
+    deliveries: Deliveries
+    document: Callable[[Decided], Mapping[str, Any]]
+    evidence: Callable[[Decided], EvidenceFiles]
+    outputs: Mapping[str, Output]
+    clock: Clock
+    results: ResultsSettings
+    owner: str
+    chance: Callable[[], float] = random.random
+
+
+class DeliverySender:
+    """Serves one destination. ``step`` is called again and again by one thread."""
+
+    def __init__(self, name: str, destination: Destination, parts: Delivering) -> None:
+        self._name, self._destination, self._parts = name, destination, parts
+        self._held_until: datetime | None = None
+        self._study = ""
+
+    def step(self) -> float:
+        """Try at most one delivery; returns how many seconds nothing is to be done.
+
+        Raises:
+            Transient: the index is away.
+        """
+        deliveries, now = self._parts.deliveries, self._parts.clock.now()
+        if not self._holds(now):
+            return WAIT_S
+        known = deliveries.known(self._name)
+        failures = 0 if known is None else known.failures
+        if known is not None and self._still(known.paused_until, now):
+            self._let_go()
+            return WAIT_S
+        taken = deliveries.take(
+            self._name, owner=self._parts.owner, now=now, for_s=LEASE_S, longest_s=self._parts.results.longest_pause_s
+        )
+        if taken is None:
+            self._let_go()
+            return IDLE_S
+        if taken.decided.study_instance_uid != self._study:
+            self._let_go()
+            self._study = taken.decided.study_instance_uid
+        ended, answered = self._tried(taken, failures)
+        self._settle(ended, answered, failures)
+        return 0.0
+
+    def close(self) -> None:
+        """Give connections back; the process ends."""
+        self._let_go()
+
+    def _holds(self, now: datetime) -> bool:
+        """One sender at a time, over all hosts; asked again after a third of the time, and when the clock jumped."""
+        third = timedelta(seconds=HOLD_S / 3)
+        if self._held_until is not None and now < self._held_until <= now + third:
+            return True
+        held = self._parts.deliveries.hold(self._name, owner=self._parts.owner, now=now, for_s=HOLD_S)
+        self._held_until = now + third if held else None
+        return held
+
+    def _still(self, until: datetime | None, now: datetime) -> bool:
+        """Whether a pause goes on; one that seems longer than any was written before the clock was set back."""
+        return until is not None and now < until <= now + timedelta(seconds=self._parts.results.longest_pause_s)
+
+    def _let_go(self) -> None:
+        self._study = ""
+        try:
+            self._destination.close()
+        except Exception as error:
+            log.warning("delivery.close_failed", to=self._name, error=brief(error))
+
+    def _tried(self, taken: Delivery, failures: int) -> tuple[Delivery, bool | None]:
+        """The delivery as it ended, and whether the receiver answered; None: it was not asked."""
+        try:
+            return self._ended(taken, self._sent(taken)), None if taken.shadow else True
+        except DeliveryRejected as error:
+            return _dead(taken, str(error), "permanent"), True
+        except Unreachable as error:
+            return self._failed(taken, str(error), alone=failures == 0), False
+        except (Transient, OSError) as error:
+            # our own side: the index, or files that are not there yet; the attempt does not count
+            due = self._parts.clock.now() + timedelta(seconds=NOT_READY_S)
+            return replace(_waiting(taken, brief(error), due), attempts=taken.attempts - 1), None
+        except Exception as error:
+            log.exception("delivery.fault", to=self._name, output=taken.output)
+            text = f"a fault of the program ({type(error).__name__})"
+            if taken.attempts >= MOST_FAULTS:
+                return _dead(taken, text, "permanent"), None
+            return _waiting(taken, text, self._later(taken.attempts)), None
+
+    def _sent(self, taken: Delivery) -> Receipt:
+        output = self._parts.outputs[taken.output]
+        document, evidence = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
+        if not output.applies(document, evidence):
+            return Receipt("nothing to send: this output does not apply to the decision")
+        content = output.render(document, evidence)
+        if taken.shadow:
+            return Receipt("not sent: shadow mode", len(content))
+        receipt = self._destination.send(taken, output.file_name, output.media_type, content)
+        return replace(receipt, size_bytes=receipt.size_bytes or len(content))
+
+    def _ended(self, taken: Delivery, receipt: Receipt) -> Delivery:
+        state = DeliveryState.SHADOW if taken.shadow else DeliveryState.DONE
+        said = receipt.text[:LONGEST_TEXT]
+        return replace(taken, state=state, answer=said, size_bytes=receipt.size_bytes, failure=None, error_class=None)
+
+    def _failed(self, taken: Delivery, text: str, *, alone: bool) -> Delivery:
+        """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed."""
+        now, results = self._parts.clock.now(), self._parts.results
+        age_s = (now - (taken.planned_at or now)).total_seconds()
+        if age_s >= results.give_up_after_s or (alone and taken.attempts >= results.max_attempts):
+            return _dead(taken, text, "transient")
+        return _waiting(taken, text, self._later(taken.attempts))
+
+    def _later(self, attempts: int) -> datetime:
+        """After a growing pause, shortened by chance by up to a half: many senders must not come at once."""
+        results = self._parts.results
+        pause_s = Backoff(results.first_pause_s, results.longest_pause_s).pause_s(max(attempts - 1, 0))
+        return self._parts.clock.now() + timedelta(seconds=pause_s * (1 - self._parts.chance() / 2))
+
+    def _settle(self, ended: Delivery, answered: bool | None, failures: int) -> None:
+        deliveries, most = self._parts.deliveries, self._parts.results.failures_until_pause
+        deliveries.settle(ended, now=self._parts.clock.now())
+        if answered is False:
+            more = failures + 1
+            deliveries.pause(self._name, failures=more, until=self._later(more - most + 1) if more >= most else None)
+        elif answered and failures:
+            deliveries.pause(self._name, failures=0, until=None)
+        names = {"study": study_hash(ended.decided.study_instance_uid), "output": ended.output, "to": self._name}
+        if ended.failure is None:
+            log.info("delivery.done", state=ended.state.value, bytes=ended.size_bytes, **names)
+        else:
+            said = {"state": ended.state.value, "attempt": ended.attempts, "error": ended.failure}
+            log.warning("delivery.failed", **said, **names)
+
+
+def _waiting(taken: Delivery, text: str, due: datetime) -> Delivery:
+    said = text[:LONGEST_TEXT]
+    return replace(taken, state=DeliveryState.PLANNED, failure=said, error_class="transient", due_at=due)
+
+
+def _dead(taken: Delivery, text: str, error_class: str) -> Delivery:
+    return replace(taken, state=DeliveryState.DEAD, failure=text[:LONGEST_TEXT], error_class=error_class)

@@ -1,0 +1,68 @@
+"""Outputs into a folder: STUDY_UID/r<revision>-<stage>/<file>, each file whole or not at all, never overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.delivery_ports import Delivery, Receipt
+from workers.result_settings import FolderDestinationSettings
+
+UID = re.compile(r"[0-9][0-9.]{0,63}")
+
+
+def name_in(delivery: Delivery, file_name: str) -> str:
+    """Where an output stands below the folder or the prefix of a destination.
+
+    Raises:
+        DeliveryRejected: the study's UID is none; it never becomes a path.
+    """
+    decided = delivery.decided
+    if not UID.fullmatch(decided.study_instance_uid) or Path(file_name).name != file_name:
+        raise DeliveryRejected("the study has no UID that can be part of a file name")
+    return f"{decided.study_instance_uid}/r{decided.revision}-{decided.stage}/{file_name}"
+
+
+class FolderSender:
+    """See delivery_ports.Destination."""
+
+    def __init__(self, settings: FolderDestinationSettings) -> None:
+        self._folder = settings.path
+
+    def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
+        if not self._folder.is_dir():
+            raise Unreachable("the folder does not exist; a share that is not mounted?")
+        path = self._folder / name_in(delivery, file_name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return Receipt(_created(path, content), len(content))
+        except OSError as error:
+            raise Unreachable(f"the file cannot be written ({error.strerror})") from error
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _created(path: Path, content: bytes) -> str:
+    """Write the file under a name that nobody has; the same content a second time is no conflict."""
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            if path.read_bytes() != content:
+                raise DeliveryRejected("a file of this name with other content is there") from None
+            return "already there"
+        return "written"
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 - a name, not a path of ours

@@ -1,0 +1,74 @@
+"""Outputs to a DICOMweb server: STOW-RS (PS3.18 10.5), one object in a request."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import httpx
+
+from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.delivery_ports import Delivery, Receipt
+from workers.log import brief
+from workers.remote.http import client_of
+from workers.result_settings import StowDestinationSettings
+
+BOUNDARY = "icansee-result"
+FAILED, REASON, RETRIEVE = "00081198", "00081197", "00081199"  # FailedSOPSequence, FailureReason, ReferencedSOPSequence
+DUPLICATE = 0x0111  # PS3.7 C.5.14: it is there already
+PASSES = (401, 403, 404, 407, 408, 423, 425, 429)  # the site repairs these; the object itself is not at fault
+
+
+class StowSender:
+    """See delivery_ports.Destination.
+
+    Raises:
+        Misconfigured: a certificate, a token or a secret cannot be read.
+    """
+
+    def __init__(self, settings: StowDestinationSettings) -> None:
+        self._url = settings.url.rstrip("/") + "/studies"
+        self._client = client_of(settings, timeout_s=settings.timeout_s)
+
+    def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
+        head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        headers = {
+            "Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
+            "Accept": "application/dicom+json",
+        }
+        try:
+            answer = self._client.post(
+                self._url, content=head + content + f"\r\n--{BOUNDARY}--\r\n".encode(), headers=headers
+            )
+        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+            raise Unreachable(f"the DICOMweb server cannot be reached ({brief(error)})") from error
+        return Receipt(understood(answer), len(content))
+
+    def close(self) -> None:
+        """The client keeps its connection for the next study."""
+
+
+def understood(answer: httpx.Response) -> str:
+    """An answer in words.
+
+    Raises:
+        DeliveryRejected, Unreachable: the object is not stored.
+    """
+    said: Any = None
+    with suppress(ValueError):
+        said = answer.json()
+    code, reasons = answer.status_code, _failures(said)
+    text = f"HTTP {code}" + "".join(f", 0x{reason:04X}" for reason in reasons)
+    if reasons and all(reason == DUPLICATE for reason in reasons):
+        return f"{text} (it was there already)"
+    if code in (200, 202) and not reasons and isinstance(said, dict) and RETRIEVE in said:
+        return text
+    if code >= 500 or code in PASSES or code < 400:
+        raise Unreachable(f"the DICOMweb server did not store the object: {text}")
+    raise DeliveryRejected(f"the DICOMweb server refuses the object: {text}")
+
+
+def _failures(said: Any) -> list[int]:
+    """The failure reasons that a response states (PS3.18 annex I.2)."""
+    items = said.get(FAILED, {}).get("Value", []) if isinstance(said, dict) else []
+    return [int(item.get(REASON, {}).get("Value", [0x0110])[0]) for item in items if isinstance(item, dict)]

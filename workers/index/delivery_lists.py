@@ -1,0 +1,142 @@
+"""What a person sees and does about deliveries: rows of the index in, values out. A part of ports.Deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from workers.delivery_ports import OPEN, Decided, Delivery, DeliveryState, Known, Release
+from workers.index.errors import transient_errors
+from workers.index.schema import WRITES, assessments, deliveries, destinations, releases
+
+D = deliveries.c
+LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says
+COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "decided")
+GIVES_WAY = (DeliveryState.PLANNED.value, DeliveryState.DEAD.value)
+
+
+class DeliveryLists:
+    """See ports.Deliveries."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def one(self, number: int) -> Delivery | None:
+        found = self._select(sa.select(deliveries).where(D.number == number))
+        return found[0] if found else None
+
+    def listed(
+        self,
+        *,
+        states: Sequence[DeliveryState] = (),
+        destination: str | None = None,
+        study_instance_uid: str | None = None,
+        shadow: bool | None = None,
+        limit: int = 200,
+    ) -> list[Delivery]:
+        conditions: list[sa.ColumnElement[bool]] = []
+        if states:
+            conditions.append(D.state.in_([state.value for state in states]))
+        if destination is not None:
+            conditions.append(D.destination == destination)
+        if study_instance_uid is not None:
+            conditions.append(D.study_instance_uid == study_instance_uid)
+        if shadow is not None:
+            conditions.append(D.shadow == shadow)
+        return self._select(sa.select(deliveries).where(*conditions).order_by(D.number.desc()).limit(limit))
+
+    def tallies(self) -> dict[tuple[str, str], int]:
+        statement = sa.select(D.destination, D.state, sa.func.count()).group_by(D.state, D.destination)
+        with self._read() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
+
+    def oldest_open(self) -> dict[str, datetime]:
+        waits = D.state.in_([DeliveryState.PLANNED.value, DeliveryState.SENDING.value])
+        statement = sa.select(D.destination, sa.func.min(D.planned_at, type_=D.planned_at.type)).where(waits)
+        with self._read() as connection:
+            return {row[0]: row[1] for row in connection.execute(statement.group_by(D.destination))}
+
+    def delivered(self, study_instance_uid: str, revision: int) -> bool:
+        a = assessments.c
+        planned = sa.select(a.planned_at).where(
+            a.study_instance_uid == study_instance_uid, a.revision == revision, a.stage == "full"
+        )
+        of_study = D.study_instance_uid == study_instance_uid
+        still_open = sa.select(D.number).where(of_study, D.state.in_([state.value for state in OPEN])).limit(1)
+        with self._read() as connection:
+            has_plan = connection.execute(planned).scalar() is not None
+            return has_plan and connection.execute(still_open).first() is None
+
+    def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
+        again = [DeliveryState.DEAD.value, DeliveryState.DISCARDED.value, DeliveryState.PLANNED.value]
+        statement = (
+            deliveries.update()
+            .where(D.number.in_(numbers), D.state.in_(again))
+            .values(state=DeliveryState.PLANNED.value, due_at=LONG_AGO, attempts=0, done_at=None)
+            .values(planned_at=now)
+            .returning(D.destination)
+        )
+        with self._write() as connection:
+            names = [row[0] for row in connection.execute(statement)]
+            connection.execute(destinations.update().where(destinations.c.name.in_(names)).values(paused_until=None))
+        return len(names)
+
+    def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
+        statement = deliveries.update().where(D.number.in_(numbers), D.state.in_(GIVES_WAY))
+        values = {"state": DeliveryState.DISCARDED.value, "answer": f"given up: {why}", "done_at": now}
+        with self._write() as connection:
+            return connection.execute(statement.values(**values)).rowcount
+
+    def known(self, destination: str) -> Known | None:
+        return next((one for one in self._known(destinations.c.name == destination)), None)
+
+    def all_known(self) -> list[Known]:
+        return self._known(sa.true())
+
+    def release(self, release: Release) -> None:
+        c = destinations.c
+        with self._write() as connection:
+            connection.execute(releases.insert().values(**asdict(release)))
+            connection.execute(
+                destinations.update().where(c.name == release.destination).values(promoted=release.promoted)
+            )
+
+    def releases(self) -> list[Release]:
+        with self._read() as connection:
+            rows = connection.execute(sa.select(releases).order_by(releases.c.number)).mappings()
+            return [Release(**{key: value for key, value in row.items() if key != "number"}) for row in rows]
+
+    def _known(self, condition: sa.ColumnElement[bool]) -> list[Known]:
+        columns = [destinations.c[field.name] for field in fields(Known)]
+        with self._read() as connection:
+            rows = connection.execute(sa.select(*columns).where(condition).order_by(destinations.c.name))
+            return [Known(**row) for row in rows.mappings()]
+
+    def _select(self, statement: sa.Select[tuple[object, ...]]) -> list[Delivery]:
+        with self._read() as connection:
+            return [delivery_of(row) for row in connection.execute(statement)]
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with transient_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with (
+            transient_errors(),
+            self._engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+
+def delivery_of(row: sa.Row[tuple[object, ...]]) -> Delivery:
+    values = row._mapping
+    known = {name: values[name] for name in COLUMNS} | {"state": DeliveryState(values["state"])}
+    return Delivery(decided=Decided(row.study_instance_uid, row.revision, row.stage), **known)

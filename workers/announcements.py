@@ -1,5 +1,4 @@
-"""What others said about a study (MPPS, instance availability, a query at the PACS) and what came, in; how many images
-of how many, out. Pure."""
+"""Compares the images that came with those that MPPS, availability notices or a PACS announced. Pure."""
 
 from __future__ import annotations
 
@@ -71,7 +70,7 @@ class StudyCount:
 
     @property
     def complete(self) -> bool:
-        """Everything that will ever be made has come."""
+        """Every image that will ever be made has come."""
         return self.closed and bool(self.series) and not self.missing
 
 

@@ -1,8 +1,9 @@
-"""Several receiving processes behind one port: this process accepts, admits and hands each socket to the idlest child.
+"""Several receiving processes behind one port. This process accepts, admits, and passes each socket to the child with
+the fewest connections.
 
 A child gets sockets over a unix socket (SCM_RIGHTS) and sends back rows of durable objects and the ends of connections.
 The rows go to the one index writer, here. A child that dies, or sends a message that cannot be read, is ended and
-replaced; its associations break. A scan, started at its end, finds the rows that it had not reported.
+replaced; its associations break. A scan starts then and finds the rows that the child had not reported.
 """
 
 from __future__ import annotations
@@ -158,17 +159,17 @@ class ProcessPool:
         return child
 
     def _keep(self, place: int, child: _Child | None) -> None:
-        """Hear one child after the other, until the pool is closed."""
+        """Read from one child after the other, until the pool is closed."""
         pause_s = RESTART.first_s
         while child is not None:
             started = time.monotonic()
-            heard = self._hear_out(child)
+            complete = self._read_until_end(child)
             with self._lock:
                 self._children[place] = None
                 child.channel.close()
                 closing = self._closing
             if closing:
-                if child.process.returncode or not heard:  # killed, or it could not finish an object, or report its row
+                if child.process.returncode or not complete:  # killed, or an object or a row was not finished
                     self._on_loss()
                 return
             log.error("listener.child_died", child=child.process.pid, code=child.process.returncode)
@@ -178,20 +179,22 @@ class ProcessPool:
             child = self._replaced(place, pause_s)
             pause_s = RESTART.next_s(pause_s)
 
-    def _hear_out(self, child: _Child) -> bool:
-        """Read the messages of a child until it has ended; True: it had reported everything. A child whose messages
-        cannot be read is ended."""
-        heard = False
+    def _read_until_end(self, child: _Child) -> bool:
+        """Read the messages of a child until it has ended. True: it reported everything.
+
+        A child whose messages cannot be read is ended.
+        """
+        complete = False
         try:
             while message := child.channel.recv(MESSAGE_BYTES):
-                self._hear(child, json.loads(message))
-            heard = True
+                self._apply(child, json.loads(message))
+            complete = True
         except Exception as error:  # of any kind: only this thread replaces the child
             if not isinstance(error, OSError):
                 log.exception("listener.child_unheard", child=child.process.pid)
             child.process.kill()
         child.process.wait()
-        return heard
+        return complete
 
     def _add_numbers_of(self, pid: int) -> None:
         try:
@@ -209,7 +212,7 @@ class ProcessPool:
                 pause_s = RESTART.next_s(pause_s)
         return None
 
-    def _hear(self, child: _Child, message: dict[str, Any]) -> None:
+    def _apply(self, child: _Child, message: dict[str, Any]) -> None:
         child.heard = time.monotonic()
         for row in rows_in(message):
             self._record(row)

@@ -33,7 +33,7 @@ GAUGES = {
     "index_rows_waiting": "objects that are acknowledged and not in the index yet",
     "index_incomplete": "1 while rows are missing in the index and a scan is due",
 }
-# what ``/healthz`` can complain of
+# the parts that ``/healthz`` can report as faulty
 PARTS = ("index", "broker", "disk", "queue", "sweeper")
 
 

@@ -28,7 +28,7 @@ class ConflictWatch:
         self._not_given: set[str] = set()
 
     def look(self) -> int:
-        """Record what is new; how many."""
+        """Record new files. Returns how many."""
         new = [path for path in self._store.conflicts.glob("*.dcm") if path.name not in self._known]
         rows, looked_at = [], set()
         for path in new:
@@ -36,7 +36,7 @@ class ConflictWatch:
                 rows.append(read_conflict(path))
             except FileNotFoundError:
                 continue
-            except OSError as error:  # it is looked for again; one line
+            except OSError as error:  # the next look tries again; the log gets one line
                 if path.name not in self._not_given:
                     log.error("store.conflict_not_readable", error=brief(error))
                 self._not_given.add(path.name)

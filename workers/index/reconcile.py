@@ -66,7 +66,7 @@ def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | 
     """Scan the whole store once.
 
     Raises:
-        Transient: the index is away; scanning again later continues where rows are still wanting.
+        Transient: the index is away. A later scan adds the rows that are still missing.
     """
     report = Report()
     for folder in folders():
@@ -115,9 +115,9 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
 
 
 def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
-    """The row of a file that has none, and as what it counts.
+    """Read the row of a file that has none. Returns the row and the name of its counter.
 
-    What is wrong with one file is no reason to leave others.
+    A fault of one file does not stop the scan.
     """
     try:
         try:
@@ -134,8 +134,10 @@ def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
 
 
 def _quarantine(store: FileStore, path: Path) -> bool:
-    """Take a cut-short file out of sight. False: it was replaced by a whole one at this very moment, and stays, or the
-    scan of another host was faster."""
+    """Move a file that was cut short to the quarantine.
+
+    False: a whole file replaced it at that moment and stays, or the scan of another host moved it first.
+    """
     aside = store.root.parent / "quarantine" / path.name
     aside.parent.mkdir(exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
@@ -150,7 +152,7 @@ def _quarantine(store: FileStore, path: Path) -> bool:
 
 
 def _size(path: Path) -> int | None:
-    """None: gone, or the disk does not say."""
+    """None: the file is gone, or the disk gives no answer."""
     try:
         return path.stat().st_size
     except OSError:
@@ -168,12 +170,12 @@ def _is_gone(path: Path) -> bool:
 
 
 def _name(path: str | Path) -> str:
-    """How an instance is called in the log: a hash of its UID."""
+    """The name of an instance in the log: a hash of its UID."""
     return uid_hash(Path(path).stem)
 
 
 def _record(index: ScannedIndex, rows: Sequence[InstanceRow]) -> int:
-    """Write rows; how many were not written because the index refuses them.
+    """Write rows. Returns how many the index refused.
 
     Raises:
         Transient: the index is away.
@@ -182,7 +184,7 @@ def _record(index: ScannedIndex, rows: Sequence[InstanceRow]) -> int:
         index.record_instances(rows)
     except Transient:
         raise
-    except Exception:  # of the database, over what is in one of the rows
+    except Exception:  # the database refuses the content of one of the rows
         log.exception("index.write_failed", rows=len(rows))
         return record_one_by_one(index.record_instances, rows)
     return 0

@@ -1,4 +1,4 @@
-"""Rows of acknowledged objects in, batches into the index out: one thread, one transaction per batch.
+"""One thread writes the rows of acknowledged objects into the index, one transaction per batch.
 
 The file is the record. A row that is lost here (crash, index away for too long) is written again by reconcile.
 """
@@ -18,17 +18,17 @@ from workers.ports import InstanceRow
 log = get_logger(__name__)
 
 BATCH_ROWS = 128
-BATCH_WAIT_S = 0.1  # at most this much later than its answer an object is in the index
+BATCH_WAIT_S = 0.1  # an object is in the index at most this long after its answer
 WAITING_ROWS = 100_000  # about 100 MB; at the highest rates the index may be away for a minute before rows are dropped
 AWAY = Backoff(first_s=0.1, longest_s=5.0)  # between attempts while the index is away
-MOST_REFUSED = 3  # rows of one batch; with more it is not the rows that are at fault
+MOST_REFUSED = 3  # rows of one batch; when more are refused, the fault is not in the rows
 
 
 def record_one_by_one(record: Callable[[Sequence[InstanceRow]], object], rows: Sequence[InstanceRow]) -> int:
-    """Write what can be written of a batch that was refused; how many rows were not.
+    """Write the rows of a refused batch one by one. Returns how many rows were not written.
 
-    What a sender may write into one object must not cost the others their rows; after more than MOST_REFUSED the rest
-    is not tried.
+    The content of one object must not cost the others their rows. After more than MOST_REFUSED refusals the rest is
+    not tried.
 
     Raises:
         Transient: the index is away.
@@ -52,7 +52,8 @@ class IndexWriter:
 
     Args:
         record: writes rows, idempotent; may raise Transient, which is tried again.
-        on_recorded: called with each batch once it is in the index (but for what it refuses), in the writer's thread.
+        on_recorded: called in the writer's thread with each batch after it was written. Rows that the index refused are
+            among them.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class IndexWriter:
         if first is None:
             return [], False
         if self._queue.qsize() + 1 < BATCH_ROWS:
-            # asleep, not waiting at the queue: to be woken for each row costs the receiving threads more than the row
+            # sleep instead of waiting at the queue: a wake-up per row costs the receiving threads more than the row
             self._hurry.wait(BATCH_WAIT_S)
         batch = [first]
         while len(batch) < BATCH_ROWS:

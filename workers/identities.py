@@ -21,6 +21,14 @@ CLEAR_SHARE = 2 / 3
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+@dataclass(frozen=True, order=True)
+class PatientKey:
+    """A patient ID and who issued it. issuer empty: not stated."""
+
+    patient_id: str
+    issuer: str = ""
+
+
 @dataclass(frozen=True)
 class StudyFacts:
     """What one object says about its patient and study, or what all say together. Empty or None: not stated."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, StudyCount
+from workers.identities import PatientKey as PatientKey  # noqa: PLC0414 - named from here everywhere
+from workers.identity_events import IdentityEvent
 
 if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at run time
     from triage.assessment import Assessed
@@ -96,6 +98,11 @@ class StudyRow:
     category: str | None
     priority: str | None
     reasons: tuple[str, ...] = ()  # of the decision, as its document says them
+    # what the images state, when that is not the identity above (workers.identity_events); otherwise None
+    stated_patient_id: str | None = None
+    stated_issuer: str | None = None
+    stated_birth_date: date | None = None
+    stated_sex: str | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +215,7 @@ class StudyIndex(Protocol):
         """All of them, oldest first."""
 
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
-        """By day. Of exactly this patient ID and issuer."""
+        """By day. Of exactly this patient ID and issuer, and of those that are merged with them."""
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         """Store it, in place of what was known of that day; the patient is marked."""
@@ -217,10 +224,20 @@ class StudyIndex(Protocol):
         """Forget it, and mark the patient. False: there was none."""
 
     def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
-        """All of them, by patient and day."""
+        """All of them, by the patient ID in force and by day."""
+
+    def record_identity(self, event: IdentityEvent) -> bool:
+        """Store who is who, put it in force for every study, and mark the patients. False: it was known.
+
+        Raises:
+            IdentityRefusedError: it contradicts what is in force.
+        """
+
+    def identity_events(self, patient_id: str) -> list[IdentityEvent]:
+        """Oldest first; those about the ID and about every ID that is connected with it."""
 
     def studies_with_id(self, patient_id: str) -> list[StudyRow]:
-        """Of any issuer, by date and time."""
+        """Whose patient ID in force it is, of any issuer, by date and time."""
 
     def marked_patients(self) -> dict[str, datetime]:
         """Patient IDs of which something changed that a decision rests on, and when. save_assessment marks, too."""
@@ -297,11 +314,3 @@ class PreparedStorage(Protocol):
         """Whole or not at all."""
 
     def load(self, folder: Path) -> PreparedBaseline | None: ...
-
-
-@dataclass(frozen=True, order=True)
-class PatientKey:
-    """A patient ID and who issued it. issuer empty: not stated."""
-
-    patient_id: str
-    issuer: str = ""

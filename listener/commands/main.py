@@ -11,6 +11,7 @@ import typer
 from listener.commands import assess as cli_assess
 from listener.commands import deliveries as cli_deliveries
 from listener.commands import feeds as cli_feeds
+from listener.commands import identities as cli_identities
 from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
 from listener.commands import send as cli_send
@@ -46,6 +47,9 @@ for command in (
 ):
     app.command(command.__name__)(command)
 app.add_typer(cli_store.store, name="store")
+cli_patients.patients.command("merge")(cli_identities.merge)
+cli_patients.patients.command("split")(cli_identities.split)
+cli_patients.patients.command("history")(cli_identities.history)
 app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")

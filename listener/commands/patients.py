@@ -47,7 +47,7 @@ def import_roster(
     """Take over a roster: all of it, or nothing when a line is wrong. Each line is an infusion."""
     quiet_logging()
     lines = read_roster(roster)
-    index = _index(load_settings(config))
+    index = open_patient_index(load_settings(config))
     now = datetime.now(UTC)
     said = [report_infusion(index, line.patient, line.infusion, now=now)[0] for line in lines]
     changed = sum(one is not Reported.KNOWN for one in said)
@@ -66,7 +66,7 @@ def set_infusion_date(
     """Add an infusion of one patient, or correct the date of a known one. Decisions that it concerns are made again."""
     quiet_logging()
     day = iso_date(infusion_date, field="--infusion-date")
-    patient, index = _patient(patient_id, issuer), _index(load_settings(config))
+    patient, index = patient_key(patient_id, issuer), open_patient_index(load_settings(config))
     said, wrong = report_infusion(index, patient, Infusion(day, kind, "command line"), now=datetime.now(UTC))
     words = {
         Reported.FIRST: f"infusion of {day} stored",
@@ -84,7 +84,7 @@ def remove_infusion_date(
     """Forget an infusion that did not take place. Decisions that it concerns are made again."""
     quiet_logging()
     day = iso_date(infusion_date, field="--infusion-date")
-    patient, index = _patient(patient_id, issuer), _index(load_settings(config))
+    patient, index = patient_key(patient_id, issuer), open_patient_index(load_settings(config))
     if not index.remove_infusion(patient, day, now=datetime.now(UTC)):
         raise Misconfigured(f"--infusion-date: no infusion of {day} is known for this patient ID and issuer")
     out().print(f"infusion of {day} removed")
@@ -94,7 +94,7 @@ def remove_infusion_date(
 def list_patients(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """All patients with a known infusion; infusion_date is the latest."""
     quiet_logging()
-    known = sorted(_index(load_settings(config)).infusions().items())
+    known = sorted(open_patient_index(load_settings(config)).infusions().items())
     if as_json:
         print_json([_entry(patient, infusions) for patient, infusions in known])
         return
@@ -115,7 +115,7 @@ def check(
     quiet_logging()
     from workers.studies.reconsider import due_studies
 
-    index, now = _index(load_settings(config)), datetime.now(UTC)
+    index, now = open_patient_index(load_settings(config)), datetime.now(UTC)
     ids = sorted({row.patient_id for row in index.studies(limit=1_000_000) if row.patient_id})
     found = [
         {"study_instance_uid": due.study_instance_uid, "why": list(due.why)}
@@ -188,13 +188,22 @@ def _roster_lines(lines: Iterable[tuple[int, Mapping[str, str | None]]]) -> list
     return [RosterLine(patient, infusion) for patient, infusions in found.items() for infusion in infusions]
 
 
-def _patient(patient_id: str, issuer: str) -> PatientKey:
-    if not patient_id.strip():
+def patient_key(written: str, issuer: str) -> PatientKey:
+    """The patient of an argument: an ID, or an ID with its issuer as HL7 writes it (``ID^^^ISSUER``).
+
+    Raises:
+        Misconfigured: it is empty, or two issuers are stated.
+    """
+    patient_id, _, stated = (part.strip() for part in written.partition("^^^"))
+    if not patient_id:
         raise Misconfigured("PATIENT_ID: empty")
-    return PatientKey(patient_id.strip(), issuer.strip())
+    if stated and issuer.strip() and stated != issuer.strip():
+        raise Misconfigured("--issuer: the ID names another issuer")
+    return PatientKey(patient_id, stated or issuer.strip())
 
 
-def _index(settings: Settings) -> StudyIndex:
+def open_patient_index(settings: Settings) -> StudyIndex:
+    """The index of the node."""
     from workers.container import node_index
 
     return node_index(settings)

@@ -68,6 +68,8 @@ def remarks(entry: Mapping[str, Any]) -> list[str]:
     if entry.get("missing_images"):
         came = entry["announced_images"] - entry["missing_images"]
         found.append(f"{came} of {entry['announced_images']} announced images arrived")
+    if entry.get("patient_id_of_images") is not None:
+        found.append(f"its images carry the patient ID {entry['patient_id_of_images']}")
     found += entry.get("set_aside", ())
     if entry.get("conflicts"):
         found.append(f"{entry['conflicts']} with other content under a known UID, kept aside")
@@ -83,6 +85,7 @@ def _entry(row: StudyRow, now: datetime) -> dict[str, Any]:
         "study_instance_uid": row.study_instance_uid,
         "study_date": row.study_date.isoformat() if row.study_date else None,
         "patient_id": row.patient_id,
+        "patient_id_of_images": None if row.stated_patient_id == row.patient_id else row.stated_patient_id,
         "accession_number": row.accession_number,
         "state": row.state.value,
         "category": row.category,

@@ -9,13 +9,16 @@ from tests.architecture.source import modules, project
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
 INDEX = (
     "arrivals",
+    "connected",
     "decisions",
     "deliveries",
     "delivery_lists",
     "errors",
     "migrations",
     "notices",
+    "patient_queries",
     "patients",
+    "persons",
     "prior_searches",
     "schema",
     "sql",

@@ -13,10 +13,9 @@ from sqlalchemy.engine import Connection
 
 from workers.identities import StudyFacts, may_change, merge_facts
 from workers.index.patients import mark
+from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
 from workers.index.schema import UtcDateTime, instances, series, studies
 from workers.ports import InstanceRow, StudyState
-
-STUDY_FACTS = tuple(StudyFacts.__dataclass_fields__)
 
 
 class Arrivals:
@@ -56,6 +55,7 @@ class Arrivals:
         facts = merge_facts((row_facts(row), 1) for row in new)
         study = _new_study(study_instance_uid, facts, first, last) | {"instance_count": len(new), "series_count": added}
         if connection.execute(self._add_study, [study]).all():
+            put_in_force(connection, self._insert, {facts.patient_id}, last)
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
         connection.execute(_GROW_STUDY, parameters)
@@ -64,9 +64,9 @@ class Arrivals:
     def _merge_facts(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
         """What all objects say together. The row of the study is locked by the statement before."""
         of_study = studies.c.study_instance_uid == study_instance_uid
-        known = StudyFacts(
-            **connection.execute(sa.select(*(studies.c[n] for n in STUDY_FACTS)).where(of_study)).one()._mapping
-        )
+        row = connection.execute(sa.select(*(studies.c[n] for n in (*STUDY_FACTS, *STATED))).where(of_study))
+        before = row.mappings().one()
+        known = facts_of_images(before)
         if not any(may_change(row_facts(row), known) for row in new):
             return
         columns = [instances.c[name] for name in STUDY_FACTS]
@@ -76,11 +76,15 @@ class Arrivals:
             .group_by(*columns)
         )
         found = merge_facts((StudyFacts(*facts), count) for count, *facts in said)
-        if found != known:
-            connection.execute(studies.update().where(of_study).values(**vars(found)))
+        if found == known:
+            return
+        nothing_else = dict.fromkeys(STATED)
+        connection.execute(studies.update().where(of_study).values(**vars(found), **nothing_else))
+        now = max(row.received_at for row in new)
+        put_in_force(connection, self._insert, {before["patient_id"], known.patient_id, found.patient_id}, now)
         if found.patient_id != known.patient_id:
             # decisions on that patient's other studies may rest on this one; the new patient is marked by its decision
-            mark(connection, self._insert, known.patient_id, max(row.received_at for row in new))
+            mark(connection, self._insert, before["patient_id"], now)
 
 
 def _grow_study() -> sa.Update:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from triage.infusions import Infusion
+from workers.identity_events import Persons
 from workers.index.schema import infusions, reconsider, studies
 from workers.ports import PatientKey
 
@@ -25,6 +26,19 @@ def read_infusions(
     for row in connection.execute(sa.select(infusions).where(*conditions).order_by(c.patient_id, c.issuer, c.day)):
         found[PatientKey(row.patient_id, row.issuer)].append(Infusion(row.day, row.kind, row.source))
     return {patient: tuple(some) for patient, some in found.items()}
+
+
+def with_ids(patient_ids: Collection[str]) -> sa.ColumnElement[bool]:
+    return infusions.c.patient_id.in_(patient_ids)
+
+
+def of_person(
+    known: Mapping[PatientKey, tuple[Infusion, ...]], who: Persons, person: PatientKey
+) -> tuple[Infusion, ...]:
+    """Those of every ID that is merged into the person's, one for each day, whoever said so."""
+    said = sorted(one for key, some in known.items() if who.in_force(key) == person for one in some)
+    days = {one.day: one for one in said}
+    return tuple(days[day] for day in sorted(days))
 
 
 def is_of(patient: PatientKey) -> tuple[sa.ColumnElement[bool], ...]:

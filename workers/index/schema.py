@@ -125,6 +125,11 @@ studies = sa.Table(
     sa.Column("category", sa.Text),
     sa.Column("priority", sa.Text),
     sa.Column("reasons", sa.JSON(none_as_null=True)),  # a list of texts, so that no list of studies needs documents
+    # what the images state, when another identity is in force; otherwise null
+    sa.Column("stated_patient_id", sa.Text, index=True),
+    sa.Column("stated_issuer", sa.Text),
+    sa.Column("stated_birth_date", sa.Date),
+    sa.Column("stated_sex", sa.Text),
     sa.Index("studies_by_state", "state"),
     sa.Index("studies_by_patient", "patient_id", "issuer"),
 )
@@ -151,6 +156,23 @@ infusions = sa.Table(
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+)
+
+# who is who: merges, splits and corrections in the order in which they were stated (workers.identity_events)
+identity_events = sa.Table(
+    "identity_events",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("change", sa.String(16), nullable=False),
+    sa.Column("old_id", sa.Text, nullable=False, index=True),
+    sa.Column("old_issuer", sa.Text, nullable=False),
+    sa.Column("new_id", sa.Text, nullable=False, index=True),
+    sa.Column("new_issuer", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False),
+    sa.Column("birth_date", sa.Date),
+    sa.Column("sex", sa.Text, nullable=False),
 )
 
 # patients of whom something changed that a decision rests on: the beat compares and forgets the mark

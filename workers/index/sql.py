@@ -7,35 +7,31 @@ the mere passing of its end: a worker that was slow to renew keeps its work as l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine, RowMapping
+from sqlalchemy.engine import Engine
 
 from triage.errors import Misconfigured
-from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, StudyCount
 from workers.index import decisions, migrations, notices, patients
 from workers.index.arrivals import Arrivals
+from workers.index.connected import STUDY_COLUMNS
 from workers.index.errors import transient_errors
+from workers.index.patient_queries import PatientQueries
 from workers.index.schema import (
-    WRITES,
     announcements,
     assessments,
     instances,
     open_engine,
-    reconsider,
     studies,
 )
-from workers.ports import Claim, ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
+from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
-STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
 
 
@@ -76,11 +72,11 @@ def upgrade_schema(url: str) -> tuple[str, str]:
     return before, migrations.REVISION
 
 
-class SqlIndex:
+class SqlIndex(PatientQueries):
     """See ports.StudyIndex for what each method promises. Safe to share between threads and across a fork."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._arrivals = Arrivals(self._insert)
 
     def close(self) -> None:
@@ -306,73 +302,6 @@ class SqlIndex:
     def conflicts(self) -> list[ConflictRow]:
         with transient_errors(), self._engine.connect() as connection:
             return notices.read_conflicts(connection)
-
-    # --- patients
-
-    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
-        with transient_errors(), self._engine.connect() as connection:
-            return patients.read_infusions(connection, *patients.is_of(patient)).get(patient, ())
-
-    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
-        with self._write() as connection:
-            patients.add_infusion(connection, self._insert, patient, infusion, now)
-
-    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
-        with self._write() as connection:
-            return patients.remove_infusion(connection, self._insert, patient, day, now)
-
-    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
-        with transient_errors(), self._engine.connect() as connection:
-            return patients.read_infusions(connection)
-
-    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
-        return self._studies(
-            sa.select(*STUDY_COLUMNS)
-            .where(studies.c.patient_id == patient_id)
-            .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
-        )
-
-    def marked_patients(self) -> dict[str, datetime]:
-        return {row["patient_id"]: row["marked_at"] for row in self._read(sa.select(reconsider))}
-
-    def mark_patient(self, patient_id: str, *, now: datetime) -> None:
-        with self._write() as connection:
-            patients.mark(connection, self._insert, patient_id, now)
-
-    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
-        c = reconsider.c
-        with self._write() as connection:
-            connection.execute(reconsider.delete().where(c.patient_id == patient_id, c.marked_at == marked_at))
-
-    # --- helpers
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with (
-            transient_errors(),
-            self._engine.connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
-    def _read(self, statement: sa.Select[Any]) -> Sequence[RowMapping]:
-        with transient_errors(), self._engine.connect() as connection:
-            return connection.execute(statement).mappings().all()
-
-    def _studies(self, statement: sa.Select[Any]) -> list[StudyRow]:
-        return [_study_row(row) for row in self._read(statement)]
-
-    def _update_one(self, statement: sa.Update) -> bool:
-        with self._write() as connection:
-            return connection.execute(statement).rowcount == 1
-
-    def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-        """INSERT of the dialect at hand: ON CONFLICT is not part of the common one."""
-        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
-
-
-def _study_row(row: RowMapping) -> StudyRow:
-    return StudyRow(**{**row, "state": StudyState(row["state"]), "reasons": tuple(row["reasons"] or ())})
 
 
 def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:

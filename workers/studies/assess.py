@@ -31,7 +31,7 @@ from workers.ports import (
 from workers.studies import away, quarantine, refusals
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.deps import Deps
-from workers.studies.identity import study_of
+from workers.studies.identity import images_in_force, study_of
 from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
@@ -182,6 +182,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
+        images = images_in_force(images, row)
         comparison = compare_with(images.study, row, deps, waits=waits)
         inputs = away.with_away(inputs, comparison.away, deps.index)
         lease.check()
@@ -192,6 +193,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         # the rest of the study is arriving: what there is of it now would be measured in vain
         return _finish(lease, deps)
     images, read_s = _timed(lambda: deps.reader.read(paths))
+    images = images_in_force(images, row)
     comparison = comparison or compare_with(images.study, row, deps, waits=waits)
     inputs = away.with_away(inputs, comparison.away, deps.index)
     lease.check()

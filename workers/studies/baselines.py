@@ -14,6 +14,7 @@ from triage.infusions import Infusion, infusion_of
 from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
 from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies import quarantine
+from workers.studies.identity import in_force
 from workers.studies.inputs import is_before, was_judged
 from workers.studies.person import infusions_of_person, studies_of_person
 
@@ -97,7 +98,7 @@ def _described(rows: Mapping[str, StudyRow], deps: Deps, *, waits: bool) -> tupl
     away: list[str] = []
     for uid, row in rows.items():
         try:
-            studies[uid] = _describe(row, deps)
+            studies[uid] = in_force(_describe(row, deps), row)
         except (Transient, OSError):
             if waits:
                 raise

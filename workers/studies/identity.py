@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time
 from typing import TYPE_CHECKING
 
-from triage.model import Patient, Study
+from triage.model import Patient, Study, StudyImages
 
 if TYPE_CHECKING:
     from workers.ports import StudyRow
@@ -29,3 +30,19 @@ def study_of(row: StudyRow) -> Study:
         study_time=dicom_time(row.study_time),
         accession_number=row.accession_number,
     )
+
+
+def in_force(study: Study, row: StudyRow) -> Study:
+    """The study as its images describe it, with the patient whose it is now: a merge or a correction is not in the
+    images."""
+    return study if row.stated_patient_id is None else replace(study, patient=study_of(row).patient)
+
+
+def images_in_force(images: StudyImages, row: StudyRow) -> StudyImages:
+    """See in_force; a notice says that the images carry another identity."""
+    if row.stated_patient_id is None:
+        return images
+    said = "the images carry another identity than the one that is in force"
+    if row.stated_patient_id != row.patient_id:
+        said = f"the images carry the patient ID {row.stated_patient_id}; {row.patient_id} is in force"
+    return replace(images, study=in_force(images.study, row), notices=(*images.notices, said))

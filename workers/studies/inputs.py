@@ -104,18 +104,28 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     # one flag does both: whatever was taken for the patient's and is not any more
     newly_shared = bool(now.get("shared_id")) and not stored.get("shared_id")
     gone = ": two issuers gave this patient ID to somebody" if newly_shared else None
+    identity = _identity(stored.get("identity", ()), now.get("identity", ()))
     found = [
+        *identity,
         *_infusions(stored["infusions"], now["infusions"], gone),
         *_studies(stored["earlier"], now["earlier"], gone),
     ]
     if now.get("away") is not None:  # only an attempt knows what can be read
         found += [f"the study of {day} can be read again" for day in stored.get("away", ()) if day not in now["away"]]
         found += [f"the study of {day} cannot be read now" for day in now["away"] if day not in stored.get("away", ())]
-    if stored["patient"] != now["patient"]:
+    if stored["patient"] != now["patient"] and not identity:
         found.append("the patient's identity was corrected")
     if stored["study_date"] != now["study_date"]:
         found.append(f"the study date was corrected to {now['study_date']}")
     return tuple(found)
+
+
+def _identity(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Merges and corrections (workers.identity_events)."""
+    return [
+        *(said for said in now if said not in before),
+        *(f"{said}, which was taken back" for said in before if said not in now),
+    ]
 
 
 def _infusions(before: Sequence[str], now: Sequence[str], gone: str | None) -> list[str]:

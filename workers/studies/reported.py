@@ -8,13 +8,7 @@ from datetime import UTC, date, datetime
 from triage.infusions import Infusion
 from workers.ports import PatientKey, StudyIndex
 from workers.studies.infusions import report_infusion
-
-
-class CannotApplyError(Exception):
-    """The index has no such operation: the message is set aside, and a human does what it says."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not possible: do it by hand")
+from workers.studies.merging import merge_patients
 
 
 class ReportedFacts:
@@ -30,8 +24,13 @@ class ReportedFacts:
     def remove_infusion(self, patient: PatientKey, day: date) -> None:
         self._index.remove_infusion(patient, day, now=self._now())
 
-    def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:  # noqa: ARG002 - a port
-        raise CannotApplyError("merging patients")
+    def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:
+        """The decisions that it concerns are made again.
+
+        Raises:
+            IdentityRefusedError: it contradicts what is in force; a human must say what holds.
+        """
+        merge_patients(self._index, old=old, new=new, source=source, now=self._now())
 
     def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None:
         """The index takes identities from images; an update without a merge changes nothing."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.fake_index import InMemoryIndex
+from tests.workers.index.identity_contract import IdentityContract
 from tests.workers.index.index_answers import AnswersContract
 from tests.workers.index.index_contract import IndexContract
 from workers.ports import StudyIndex
 
 
-class TestInMemoryIndex(IndexContract, AnswersContract):
+class TestInMemoryIndex(IndexContract, AnswersContract, IdentityContract):
     @pytest.fixture
     def index(self) -> StudyIndex:
         return InMemoryIndex()

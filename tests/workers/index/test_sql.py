@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.workers.index.databases import on_both, on_sqlite
+from tests.workers.index.identity_contract import IdentityContract
 from tests.workers.index.index_answers import AnswersContract
 from tests.workers.index.index_contract import LEASE_S, NOW, STUDY, IndexContract, a_document, a_row, make_ready
 from triage.errors import Misconfigured, Transient
@@ -33,7 +34,7 @@ print(" ".join(won), flush=True)
 
 
 @on_both
-class TestSqlIndex(IndexContract, AnswersContract):
+class TestSqlIndex(IndexContract, AnswersContract, IdentityContract):
     @pytest.fixture
     def index(self, url: str) -> Iterator[StudyIndex]:
         opened = open_index(url)

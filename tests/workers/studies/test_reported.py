@@ -9,8 +9,9 @@ import pytest
 from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeClock
 from triage.infusions import CORRECTION_DAYS, Infusion
+from workers.identity_events import IdentityRefusedError
 from workers.ports import PatientKey
-from workers.studies.reported import CannotApplyError, ReportedFacts
+from workers.studies.reported import ReportedFacts
 
 DAY, PATIENT = date(2024, 3, 4), PatientKey("P1", "CLINIC")
 
@@ -39,6 +40,13 @@ def test_infusions_are_stored_and_mark_the_patient(days_later: int, known: list[
     assert [one.day for one in index.infusions_of(PATIENT)] == known[1:]
 
 
-def test_what_the_index_cannot_do_is_said() -> None:
-    with pytest.raises(CannotApplyError, match="by hand"):
-        ReportedFacts(InMemoryIndex()).merge_patients(old=PatientKey("P"), new=PatientKey("Q"), source="HL7")
+def test_a_merge_of_a_clinical_system_is_applied_once_and_a_contradiction_is_refused() -> None:
+    index, clock = InMemoryIndex(), FakeClock()
+    facts = ReportedFacts(index, now=clock.now)
+    facts.add_infusion(PatientKey("P1"), Infusion(DAY))
+    for _ in range(2):  # a feed may state the same twice
+        facts.merge_patients(old=PatientKey("P1"), new=PatientKey("P2"), source="HL7 ADT^A40")
+    assert [one.source for one in index.identity_events("P2")] == ["HL7 ADT^A40"]
+    assert [one.day for one in index.infusions_of(PatientKey("P2"))] == [DAY], "infusions follow"
+    with pytest.raises(IdentityRefusedError, match="circle"):
+        facts.merge_patients(old=PatientKey("P2"), new=PatientKey("P1"), source="HL7")

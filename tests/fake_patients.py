@@ -1,0 +1,125 @@
+"""Patients in the index in memory: infusions, who is who, and marks of what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from triage.errors import Transient
+from triage.infusions import Infusion
+from workers.identities import StudyFacts
+from workers.identity_events import IdentityEvent, Persons, connected_ids
+from workers.index.patients import of_person
+from workers.index.persons import STUDY_FACTS, WHO
+from workers.ports import PatientKey, StudyRow
+
+
+@dataclass
+class InMemoryStudy:
+    row: StudyRow
+    lease: tuple[str, int, int] | None = None  # owner, revision, attempt
+    ready_reason: str | None = None
+
+
+class InMemoryPatients:
+    """A part of ports.StudyIndex. away: every call raises Transient."""
+
+    def __init__(self) -> None:
+        self._studies: dict[str, InMemoryStudy] = {}
+        self._infusions: dict[PatientKey, dict[date, Infusion]] = {}
+        self._events: list[IdentityEvent] = []
+        self._marked: dict[str, datetime] = {}
+        self.away = False
+
+    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
+        self._here()
+        known = {key: tuple(days.values()) for key, days in self._infusions.items()}
+        return of_person(known, self._persons(), self._persons().in_force(patient))
+
+    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
+        self._here()
+        self._infusions.setdefault(patient, {})[infusion.day] = infusion
+        self._mark_both(patient, now)
+
+    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
+        self._here()
+        who = self._persons()
+        same = [days for key, days in self._infusions.items() if who.in_force(key) == who.in_force(patient)]
+        if not [days for days in same if days.pop(day, None) is not None]:
+            return False
+        self._mark_both(patient, now)
+        return True
+
+    def _mark_both(self, patient: PatientKey, now: datetime) -> None:
+        for patient_id in {patient.patient_id, self._persons().in_force(patient).patient_id}:
+            self.mark_patient(patient_id, now=now)
+
+    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
+        self._here()
+        who = self._persons()
+        found = {key: self.infusions_of(key) for key in sorted({who.in_force(key) for key in self._infusions})}
+        return {key: some for key, some in found.items() if some}
+
+    def record_identity(self, event: IdentityEvent) -> bool:
+        self._here()
+        if self._persons().is_known(event):
+            return False
+        self._events.append(event)
+        for patient_id in (event.old.patient_id, event.new.patient_id):
+            self.mark_patient(patient_id, now=event.at)
+        self._put_in_force(event.at)
+        return True
+
+    def identity_events(self, patient_id: str) -> list[IdentityEvent]:
+        self._here()
+        ids = connected_ids(self._events, {patient_id})
+        return [event for event in self._events if event.old.patient_id in ids]
+
+    def _persons(self) -> Persons:
+        given: dict[str, set[str]] = {}
+        for study in self._studies.values():
+            stated = _stated(study.row)
+            given.setdefault(stated.patient_id, set()).add(stated.issuer)
+        return Persons(self._events, [one for one, issuers in given.items() if len(issuers - {""}) > 1])
+
+    def _put_in_force(self, now: datetime) -> None:
+        who = self._persons()
+        for study in self._studies.values():
+            stated, before = _stated(study.row), study.row
+            facts = who.facts_in_force(before.study_instance_uid, stated)
+            values = {name: getattr(facts, name) for name in WHO}
+            values |= {f"stated_{name}": None if facts == stated else getattr(stated, name) for name in WHO}
+            study.row = replace(before, **values)
+            if study.row != before:
+                self.mark_patient(before.patient_id, now=now)
+                self.mark_patient(study.row.patient_id, now=now)
+
+    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
+        self._here()
+        rows = [study.row for study in self._studies.values() if study.row.patient_id == patient_id]
+        return sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
+
+    def marked_patients(self) -> dict[str, datetime]:
+        self._here()
+        return dict(self._marked)
+
+    def mark_patient(self, patient_id: str, *, now: datetime) -> None:
+        self._here()
+        if patient_id:
+            self._marked[patient_id] = now
+
+    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
+        self._here()
+        if self._marked.get(patient_id) == marked_at:
+            del self._marked[patient_id]
+
+    def _here(self) -> None:
+        if self.away:
+            raise Transient("the index is away")
+
+
+def _stated(row: StudyRow) -> StudyFacts:
+    facts = {name: getattr(row, name) for name in STUDY_FACTS}
+    if row.stated_patient_id is not None:
+        facts |= {name: getattr(row, f"stated_{name}") for name in WHO}
+    return StudyFacts(**facts)

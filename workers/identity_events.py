@@ -1,0 +1,224 @@
+"""What was said about who a patient is, in; the identity that is in force, out. Pure; the index and its fake use it.
+
+A merge says that two patient IDs are one person. It changes no image and no earlier statement: the identity of a study
+is computed from what its images state and from the events, so that a split undoes a merge completely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from workers.identities import PatientKey, StudyFacts
+
+
+class Change(StrEnum):
+    """MERGE: ``old`` is ``new`` from now on. SPLIT: that does not hold any more.
+
+    CORRECT: the images of one study carry ``old`` and belong to ``new``. REJECT: they do not.
+    """
+
+    MERGE = "merge"
+    SPLIT = "split"
+    CORRECT = "correct"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class IdentityEvent:
+    """One statement. source: who made it. at: when this node heard of it, UTC.
+
+    study_instance_uid, birth_date, sex: of CORRECT and REJECT; None or empty: not stated.
+    """
+
+    change: Change
+    old: PatientKey
+    new: PatientKey
+    source: str
+    at: datetime
+    study_instance_uid: str = ""
+    birth_date: date | None = None
+    sex: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What a reader is told."""
+        day = self.at.date().isoformat()
+        words = {
+            Change.MERGE: f"patient {_name(self.old)} merged into {_name(self.new)} on {day}",
+            Change.SPLIT: f"patient {_name(self.old)} split from {_name(self.new)} on {day}",
+            Change.CORRECT: f"patient {_name(self.old)} of this study corrected to {_name(self.new)} on {day}",
+            Change.REJECT: f"the correction of this study to patient {_name(self.new)} was rejected on {day}",
+        }
+        return words[self.change]
+
+
+class IdentityRefusedError(Exception):
+    """The statement contradicts what is in force; the text says what and what to do first."""
+
+
+def to_json(event: IdentityEvent) -> dict[str, Any]:
+    """JSON types only."""
+    birth_date = None if event.birth_date is None else event.birth_date.isoformat()
+    return asdict(event) | {"change": event.change.value, "at": event.at.isoformat(), "birth_date": birth_date}
+
+
+def from_json(read: Mapping[str, Any]) -> IdentityEvent:
+    """The event that was written by ``to_json``.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    birth_date = read.get("birth_date")
+    return IdentityEvent(
+        change=Change(read["change"]),
+        old=PatientKey(**read["old"]),
+        new=PatientKey(**read["new"]),
+        source=str(read["source"]),
+        at=datetime.fromisoformat(read["at"]),
+        study_instance_uid=str(read.get("study_instance_uid", "")),
+        birth_date=None if birth_date is None else date.fromisoformat(birth_date),
+        sex=str(read.get("sex", "")),
+    )
+
+
+class Persons:
+    """Who is who, by the events.
+
+    Args:
+        events: oldest first. Those about the IDs at hand, and about every ID that they are connected with.
+        shared: patient IDs that two issuers gave to somebody. Such an ID means a person only with its issuer.
+    """
+
+    def __init__(self, events: Sequence[IdentityEvent], shared: Collection[str] = ()) -> None:
+        self.events = tuple(events)
+        self._shared = frozenset(shared)
+        self._merges = _in_force(events)
+        self._corrections = _corrections(events)
+
+    @property
+    def patient_ids(self) -> frozenset[str]:
+        """Every patient ID that an event names."""
+        return frozenset(one for event in self.events for one in (event.old.patient_id, event.new.patient_id))
+
+    def in_force(self, key: PatientKey) -> PatientKey:
+        """The ID that stands for the person now; the key itself when nothing was said about it."""
+        passed = {key}
+        while (merge := self._merge_of(key)) is not None:
+            key = PatientKey(merge.new.patient_id, merge.new.issuer or key.issuer)
+            if key in passed:
+                return key
+            passed.add(key)
+        return key
+
+    def merges_of(self, key: PatientKey) -> list[IdentityEvent]:
+        """The merges in force among the IDs of the person, by date."""
+        person = self.in_force(key)
+        found = [one for one in self._merges.values() if _same(self.in_force(one.old), person)]
+        return sorted(found, key=lambda one: (one.at, one.old))
+
+    def correction_of(self, study_instance_uid: str) -> IdentityEvent | None:
+        """The accepted correction of a study; None: there is none."""
+        found = self._corrections.get(study_instance_uid)
+        return found if found is not None and found.change is Change.CORRECT else None
+
+    def facts_in_force(self, study_instance_uid: str, stated: StudyFacts) -> StudyFacts:
+        """The identity of a study whose images state ``stated``."""
+        found = self.correction_of(study_instance_uid)
+        if found is not None:
+            stated = replace(
+                stated,
+                patient_id=found.new.patient_id,
+                issuer=found.new.issuer,
+                birth_date=found.birth_date or stated.birth_date,
+                sex=found.sex or stated.sex,
+            )
+        if not stated.patient_id:
+            return stated
+        key = self.in_force(PatientKey(stated.patient_id, stated.issuer.strip()))
+        if key == PatientKey(stated.patient_id, stated.issuer.strip()):
+            return stated
+        return replace(stated, patient_id=key.patient_id, issuer=key.issuer)
+
+    def is_known(self, event: IdentityEvent) -> bool:
+        """Whether the event changes nothing.
+
+        Raises:
+            IdentityRefusedError: it must not be taken over: a circle, a second target, a split of what is not merged.
+        """
+        if event.change in (Change.CORRECT, Change.REJECT):
+            known = self._corrections.get(event.study_instance_uid)
+            return known is not None and replace(known, at=event.at, source=event.source) == event
+        if not event.old.patient_id or not event.new.patient_id:
+            raise IdentityRefusedError("an empty patient ID is nobody")
+        if event.change is Change.SPLIT:
+            return self._split_is_known(event)
+        return self._merge_is_known(event)
+
+    def _merge_is_known(self, event: IdentityEvent) -> bool:
+        if event.old == event.new:
+            raise IdentityRefusedError("both IDs are the same")
+        if event.old.patient_id in self._shared and not event.old.issuer:
+            raise IdentityRefusedError(f"two issuers gave the ID {event.old.patient_id} to somebody: name the issuer")
+        known = self._merges.get(event.old)
+        if known is not None:
+            if known.new == event.new:
+                return True
+            raise IdentityRefusedError(f"{known.sentence}: split that first")
+        if _same(self.in_force(event.new), event.old):
+            back = self._merge_of(event.new)
+            said = "" if back is None else f": {back.sentence}"
+            raise IdentityRefusedError(f"the merge would be a circle{said}")
+        return False
+
+    def _split_is_known(self, event: IdentityEvent) -> bool:
+        known = self._merges.get(event.old)
+        if known is None or known.new != event.new:
+            raise IdentityRefusedError(f"{_name(event.old)} is not merged into {_name(event.new)}")
+        return False
+
+    def _merge_of(self, key: PatientKey) -> IdentityEvent | None:
+        """The merge that applies to the key. An issuer that only one side states does not tell two people apart,
+        unless two issuers gave the ID to somebody."""
+        if key.patient_id in self._shared:
+            return self._merges.get(key) if key.issuer else None
+        if key in self._merges:
+            return self._merges[key]
+        found = [one for old, one in self._merges.items() if _same(old, key)]
+        return found[0] if len(found) == 1 else None
+
+
+def connected_ids(events: Iterable[IdentityEvent], patient_ids: Collection[str]) -> frozenset[str]:
+    """These patient IDs, and every one that an event connects with them."""
+    said = [{one.old.patient_id, one.new.patient_id} for one in events]
+    found = set(patient_ids)
+    while more := [pair for pair in said if pair & found and not pair <= found]:
+        found |= set().union(*more)
+    return frozenset(found)
+
+
+def _in_force(events: Sequence[IdentityEvent]) -> dict[PatientKey, IdentityEvent]:
+    found: dict[PatientKey, IdentityEvent] = {}
+    for event in events:
+        if event.change is Change.MERGE:
+            found[event.old] = event
+        elif event.change is Change.SPLIT:
+            found.pop(event.old, None)
+    return found
+
+
+def _corrections(events: Sequence[IdentityEvent]) -> dict[str, IdentityEvent]:
+    """Study UID -> what was last said."""
+    said = (Change.CORRECT, Change.REJECT)
+    return {one.study_instance_uid: one for one in events if one.change in said}
+
+
+def _same(one: PatientKey, other: PatientKey) -> bool:
+    return one.patient_id == other.patient_id and (one.issuer == other.issuer or "" in (one.issuer, other.issuer))
+
+
+def _name(key: PatientKey) -> str:
+    return f"{key.patient_id} ({key.issuer})" if key.issuer else key.patient_id

@@ -1,0 +1,53 @@
+"""Transactions on one engine: what every group of queries of the index stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine, RowMapping
+
+from workers.index.errors import transient_errors
+from workers.index.schema import WRITES, studies
+from workers.ports import StudyRow, StudyState
+
+STUDY_COLUMNS = [studies.c[f.name] for f in fields(StudyRow)]
+
+
+class Connected:
+    """One engine. Safe to share between threads and across a fork."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with (
+            transient_errors(),
+            self._engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def _read(self, statement: sa.Select[Any]) -> Sequence[RowMapping]:
+        with transient_errors(), self._engine.connect() as connection:
+            return connection.execute(statement).mappings().all()
+
+    def _studies(self, statement: sa.Select[Any]) -> list[StudyRow]:
+        return [_study_row(row) for row in self._read(statement)]
+
+    def _update_one(self, statement: sa.Update) -> bool:
+        with self._write() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """INSERT of the dialect at hand: ON CONFLICT is not part of the common one."""
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _study_row(row: RowMapping) -> StudyRow:
+    return StudyRow(**{**row, "state": StudyState(row["state"]), "reasons": tuple(row["reasons"] or ())})

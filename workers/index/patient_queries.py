@@ -1,0 +1,78 @@
+"""The index about patients: infusions, who is who, and marks of what changed. A part of ports.StudyIndex."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from triage.infusions import Infusion
+from workers.identity_events import IdentityEvent
+from workers.index import patients, persons
+from workers.index.connected import STUDY_COLUMNS, Connected
+from workers.index.errors import transient_errors
+from workers.index.schema import reconsider, studies
+from workers.ports import PatientKey, StudyRow
+
+
+class PatientQueries(Connected):
+    """See ports.StudyIndex for what each method promises."""
+
+    def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
+        with transient_errors(), self._engine.connect() as connection:
+            who = persons.persons(connection, {patient.patient_id})
+            ids = {patient.patient_id, *who.patient_ids}
+            known = patients.read_infusions(connection, patients.with_ids(ids))
+        return patients.of_person(known, who, who.in_force(patient))
+
+    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
+        with self._write() as connection:
+            patients.add_infusion(connection, self._insert, patient, infusion, now)
+            self._mark_in_force(connection, patient, now)
+
+    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
+        with self._write() as connection:
+            who = persons.persons(connection, {patient.patient_id})
+            known = patients.read_infusions(connection, patients.with_ids({patient.patient_id, *who.patient_ids}))
+            same = [one for one in known if who.in_force(one) == who.in_force(patient)]
+            gone = [patients.remove_infusion(connection, self._insert, one, day, now) for one in {patient, *same}]
+            if any(gone):
+                self._mark_in_force(connection, patient, now)
+            return any(gone)
+
+    def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
+        with transient_errors(), self._engine.connect() as connection:
+            known, who = patients.read_infusions(connection), persons.all_persons(connection)
+        return {one: patients.of_person(known, who, one) for one in sorted({who.in_force(key) for key in known})}
+
+    def record_identity(self, event: IdentityEvent) -> bool:
+        with self._write() as connection:
+            return persons.record(connection, self._insert, event)
+
+    def identity_events(self, patient_id: str) -> list[IdentityEvent]:
+        with transient_errors(), self._engine.connect() as connection:
+            return persons.read_events(connection, {patient_id})
+
+    def studies_with_id(self, patient_id: str) -> list[StudyRow]:
+        return self._studies(
+            sa.select(*STUDY_COLUMNS)
+            .where(studies.c.patient_id == patient_id)
+            .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
+        )
+
+    def marked_patients(self) -> dict[str, datetime]:
+        return {row["patient_id"]: row["marked_at"] for row in self._read(sa.select(reconsider))}
+
+    def mark_patient(self, patient_id: str, *, now: datetime) -> None:
+        with self._write() as connection:
+            patients.mark(connection, self._insert, patient_id, now)
+
+    def forget_mark(self, patient_id: str, marked_at: datetime) -> None:
+        c = reconsider.c
+        with self._write() as connection:
+            connection.execute(reconsider.delete().where(c.patient_id == patient_id, c.marked_at == marked_at))
+
+    def _mark_in_force(self, connection: sa.Connection, patient: PatientKey, now: datetime) -> None:
+        """Studies are found by the ID in force."""
+        who = persons.persons(connection, {patient.patient_id})
+        patients.mark(connection, self._insert, who.in_force(patient).patient_id, now)

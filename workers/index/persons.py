@@ -1,0 +1,132 @@
+"""Who is who, in the index: events in, the identity in force in the row of every study that they concern out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from workers.identities import PatientKey, StudyFacts
+from workers.identity_events import Change, IdentityEvent, Persons
+from workers.index.patients import mark
+from workers.index.schema import identity_events, studies
+
+Insert = Callable[[sa.Table], Any]
+
+STUDY_FACTS = tuple(field.name for field in fields(StudyFacts))
+WHO = ("patient_id", "issuer", "birth_date", "sex")  # of StudyFacts: what an event can change
+STATED = tuple(f"stated_{name}" for name in WHO)
+
+
+def read_events(connection: Connection, patient_ids: Collection[str]) -> list[IdentityEvent]:
+    """The events about these IDs and about every ID that is connected with them, oldest first."""
+    e = identity_events.c
+    known = {one for one in patient_ids if one}
+    while known:
+        about = sa.or_(e.old_id.in_(known), e.new_id.in_(known))
+        rows = connection.execute(sa.select(identity_events).where(about).order_by(e.number)).all()
+        found = known | {row.old_id for row in rows} | {row.new_id for row in rows}
+        if found == known:
+            return [_event(row) for row in rows]
+        known = found
+    return []
+
+
+def persons(connection: Connection, patient_ids: Collection[str]) -> Persons:
+    """Who is who among these IDs and those connected with them."""
+    return _persons(connection, read_events(connection, patient_ids))
+
+
+def all_persons(connection: Connection) -> Persons:
+    """Who is who, of everybody."""
+    rows = connection.execute(sa.select(identity_events).order_by(identity_events.c.number))
+    return _persons(connection, [_event(row) for row in rows])
+
+
+def _persons(connection: Connection, events: list[IdentityEvent]) -> Persons:
+    if not events:
+        return Persons(())
+    given: dict[str, set[str]] = {}
+    stated_id = sa.func.coalesce(studies.c.stated_patient_id, studies.c.patient_id)
+    stated_issuer = sa.func.coalesce(studies.c.stated_issuer, studies.c.issuer)
+    found = connection.execute(
+        sa.select(stated_id, stated_issuer).where(stated_id.in_(Persons(events).patient_ids)).distinct()
+    )
+    for patient_id, issuer in found:
+        given.setdefault(patient_id, set()).add(issuer.strip())
+    return Persons(events, [patient_id for patient_id, issuers in given.items() if len(issuers - {""}) > 1])
+
+
+def record(connection: Connection, insert: Insert, event: IdentityEvent) -> bool:
+    """Store an event and put it in force. False: it was known.
+
+    Raises:
+        IdentityRefusedError: it contradicts what is in force.
+    """
+    ids = {event.old.patient_id, event.new.patient_id}
+    if persons(connection, ids).is_known(event):
+        return False
+    values = {
+        "change": event.change.value,
+        "old_id": event.old.patient_id,
+        "old_issuer": event.old.issuer,
+        "new_id": event.new.patient_id,
+        "new_issuer": event.new.issuer,
+        "source": event.source,
+        "at": event.at,
+        "study_instance_uid": event.study_instance_uid,
+        "birth_date": event.birth_date,
+        "sex": event.sex,
+    }
+    connection.execute(identity_events.insert(), [values])
+    for patient_id in sorted(ids):
+        mark(connection, insert, patient_id, event.at)
+    put_in_force(connection, insert, ids, event.at)
+    return True
+
+
+def put_in_force(connection: Connection, insert: Insert, patient_ids: Collection[str], now: datetime) -> None:
+    """Write the identity in force into every study that is concerned, and mark who loses and who gets a study."""
+    known = persons(connection, patient_ids)
+    if not known.events:
+        return
+    ids = known.patient_ids
+    c = studies.c
+    columns = [c.study_instance_uid, *(c[name] for name in (*STUDY_FACTS, *STATED))]
+    concerned = sa.or_(c.patient_id.in_(ids), c.stated_patient_id.in_(ids))
+    for row in connection.execute(sa.select(*columns).where(concerned)).mappings().all():
+        stated = facts_of_images(row)
+        now_is = known.facts_in_force(row["study_instance_uid"], stated)
+        same = now_is == stated
+        values = {name: getattr(now_is, name) for name in WHO}
+        values |= {f"stated_{name}": None if same else getattr(stated, name) for name in WHO}
+        if all(row[name] == value for name, value in values.items()):
+            continue
+        connection.execute(studies.update().where(c.study_instance_uid == row["study_instance_uid"]).values(**values))
+        for patient_id in sorted({row["patient_id"], now_is.patient_id}):
+            mark(connection, insert, patient_id, now)
+
+
+def facts_of_images(row: RowMapping) -> StudyFacts:
+    """What the images of a study state. row: with STUDY_FACTS and STATED."""
+    found = {name: row[name] for name in STUDY_FACTS}
+    if row["stated_patient_id"] is not None:
+        found |= {name: row[f"stated_{name}"] for name in WHO}
+    return StudyFacts(**found)
+
+
+def _event(row: Any) -> IdentityEvent:
+    return IdentityEvent(
+        change=Change(row.change),
+        old=PatientKey(row.old_id, row.old_issuer),
+        new=PatientKey(row.new_id, row.new_issuer),
+        source=row.source,
+        at=row.at,
+        study_instance_uid=row.study_instance_uid,
+        birth_date=row.birth_date,
+        sex=row.sex,
+    )

@@ -22,6 +22,9 @@ DOES_NOT_MATCH = 0xA900  # error: the data set does not match the SOP class, or 
 CLASS_DIFFERS = 0xB007  # warning: stored, but the data set is of another SOP class than announced
 CANNOT_UNDERSTAND = 0xC000  # error: the data set cannot be read
 
+# STOW-RS (PS3.18 table 10.5.3-2)
+SYNTAX_NOT_SUPPORTED = 0xC122
+
 # C-FIND (PS3.4 table C.4-1): another answer follows; the second one: without some optional keys
 PENDING = (0xFF00, 0xFF01)
 

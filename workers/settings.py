@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from workers.feed_settings import FeedsSettings
+from workers.intake_settings import StowSettings
 from workers.prior_settings import PriorsSettings
 from workers.result_settings import ResultsSettings
 from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
@@ -128,6 +129,11 @@ class StoreSettings(Section):
     # folder on a file system that several hosts share, for images, prepared baselines and results; needs
     # index.url and queue.url; null: in state_dir
     shared_dir: Path | None = None
+    # folder into which files are moved to be received; taken ones are removed, refused ones go to its folder refused
+    # with a reason; null: none
+    drop_dir: Path | None = None
+    # a file in drop_dir that did not change for this long is complete
+    drop_settle_s: Positive = 2.0
     # with less free space than this, images are refused (0xA700) instead of half stored
     min_free_bytes: Annotated[int, Field(ge=0)] = 2 << 30
     # delete images of a study this long after it came, when it is assessed, delivered and nobody's baseline; null:
@@ -272,6 +278,8 @@ class NodeSettings(Section):
     arrival: ArrivalSettings = ArrivalSettings()
     # which earlier study a follow-up is compared with
     baseline: BaselineSettings = BaselineSettings()
+    # images over HTTP (STOW-RS) beside C-STORE
+    stow: StowSettings = StowSettings()
     # archives that are asked for a missing baseline
     priors: PriorsSettings = PriorsSettings()
     # worklist page and HTTP API (read only, no log-in: put it behind the site's own)

@@ -20,6 +20,7 @@ from listener.door.build import build_receiver, reception_of
 from listener.door.lazy_index import LazyIndex
 from listener.door.port import ConnectionServer, accept_until, listening_socket
 from listener.door.repeating import repeating
+from listener.door.ways_in import ways_in
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
 from listener.receiving.reception import Reception
 from listener.services import commitment
@@ -86,10 +87,10 @@ def run(
         parts.enter_context(_scanning(store, index, writer, hosts))
         if hosts is not None:
             parts.enter_context(repeating("hosts", _look_after(hosts, writer), every_s=BEAT_EVERY_S))
-        numbers = _numbers(meter, meters, writer)
-        parts.enter_context(repeating("meters", numbers, every_s=WRITE_EVERY_S))
+        parts.enter_context(repeating("meters", _numbers(meter, meters, writer), every_s=WRITE_EVERY_S))
         for name, work, every_s in _upkeep(settings, store, index):
             parts.enter_context(repeating(name, work, every_s=every_s))
+        parts.enter_context(ways_in(settings, reception))
         port = int(listening.getsockname()[1])
         log.info("listener.started", host=settings.listener.host, port=port, ae_title=settings.listener.ae_title)
         if not settings.listener.peers and not admission.loopback_only(settings.listener):

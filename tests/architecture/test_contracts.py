@@ -53,6 +53,7 @@ BREACHES = [
     pytest.param("listener/door/run.py", "import listener.web.app", "the listener", id="door, pages"),
     pytest.param("listener/receiving/pace.py", "import listener.associations.places", "the listener", id="receiving"),
     pytest.param("listener/node/running.py", "import listener.services.service", "the listener", id="node, services"),
+    pytest.param("listener/intake/taking.py", "import listener.door.run", "the listener", id="intake, door"),
     pytest.param("listener/unplaced.py", "", "the listener", id="a file of the listener without a layer"),
     pytest.param("workers/files/replace_folder.py", "import workers.studies.deps", "the workers", id="files, studies"),
     pytest.param("workers/studies/prior_notes.py", "import workers.priors.loop", "the workers", id="studies, priors"),

@@ -35,7 +35,7 @@ HOMES = {
     "fastapi": {"listener.web.api", "listener.web.app"},
     "starlette": {"listener.web.app"},
     "jinja2": {"listener.web.pages"},
-    "uvicorn": {"listener.web.app"},
+    "uvicorn": {"listener.web.app", "listener.intake.server"},
     "prometheus_client": {"listener.web.metrics"},
 }
 # by room or by the beginning of the module name

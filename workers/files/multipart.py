@@ -8,7 +8,7 @@ from email.message import Message
 from enum import Enum
 
 MAX_HEADER_BYTES = 8 << 10  # of one part
-MAX_BOUNDARY = 70  # RFC 2046 section 5.1.1
+MAX_BOUNDARY = 200  # RFC 2046 section 5.1.1 allows 70; Orthanc sends 73
 
 
 class MalformedError(ValueError):

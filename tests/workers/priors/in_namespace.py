@@ -17,7 +17,7 @@ from typing import Any
 from listener.door import run as scp
 from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, Node, study_files
 
-ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP = 14242, 18042, 14243, 14244
+ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP, STOW = 14242, 18042, 14243, 14244, 18043
 PLUGINS = "/usr/share/orthanc/plugins"
 PATIENCE_S = 60.0
 SOURCES: dict[str, dict[str, Any]] = {
@@ -65,6 +65,7 @@ def orthanc(folder: Path) -> Iterator[None]:
         "DicomModalities": {"node": ["ICANSEE", "127.0.0.1", NODE]},
         "Plugins": [PLUGINS],
         "Worklists": {"Enable": False},
+        "DicomWeb": {"Servers": {"node": [f"http://127.0.0.1:{STOW}/"]}},
     }
     (folder / "orthanc.json").write_text(json.dumps(config))
     with (folder / "orthanc.log").open("wb") as log:
@@ -140,6 +141,17 @@ def decided(folder: Path, name: str, follow_up: list[Path]) -> dict[str, Any]:
     }
 
 
+def stowed(folder: Path, follow_up: list[Path]) -> dict[str, Any]:
+    """Orthanc sends a study by STOW-RS."""
+    node = Node(folder / "stow", {}, {"port": STOW}, port=NODE)
+    ids = [ask("/instances", path.read_bytes())["ID"] for path in follow_up]
+    with listener(node):
+        body = {"Resources": ids, "Synchronous": True}
+        said = ask("/dicom-web/servers/node/stow", json.dumps(body).encode())
+        until(lambda: sum(node.images(FOLLOW_UP).values()) == len(ids), "the images are not indexed")
+    return {"said": said, "images": node.images(FOLLOW_UP)}
+
+
 def main(folder: Path) -> None:
     follow_up = study_files(folder, FOLLOW_UP, "20240125")
     inside = [*study_files(folder, BASELINE, "20240105"), *study_files(folder, AFTER, "20240122")]
@@ -149,6 +161,7 @@ def main(folder: Path) -> None:
             ask("/instances", path.read_bytes())
         for name in ("get", "move", "web"):
             found[name] = decided(folder, name, follow_up)
+        found["stow"] = stowed(folder, follow_up)
     with dcmqrscp(folder, inside):
         found["dcmqrscp"] = decided(folder, "dcmqrscp", follow_up)
     (folder / "answer.json").write_text(json.dumps(found))

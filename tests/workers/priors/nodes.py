@@ -69,11 +69,14 @@ class Moment:
 class Node:
     """One node on a state folder. ``assess`` takes the place of its worker, ``find`` of its process for priors."""
 
-    def __init__(self, state: Path, priors: dict[str, Any], **listener: Any) -> None:
+    def __init__(
+        self, state: Path, priors: dict[str, Any], stow: dict[str, Any] | None = None, **listener: Any
+    ) -> None:
         self.settings: Settings = parse(
             {
                 "store": {"state_dir": str(state), "min_free_bytes": 0},
                 "listener": {"port": 0, **listener},
+                "stow": stow or {},
                 "priors": {"silence_limit_s": 5.0, **priors},
             }
         )

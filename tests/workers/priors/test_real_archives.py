@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, T1_IMAGES
+from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, LOCALIZER_IMAGES, T1_IMAGES
 
 pytestmark = pytest.mark.server
 
@@ -53,3 +53,9 @@ def test_the_baseline_comes_from_the_archive(answers: dict[str, Any], name: str)
     assert prior["said"] in said["notices"]
     assert {one["said"] for one in prior["answer"]["candidates"]} == {"retrieved"}
     assert said["again"] == 0
+
+
+def test_orthanc_sends_by_stow(answers: dict[str, Any]) -> None:
+    assert sum(answers["stow"]["images"].values()) == FLAIR_IMAGES + T1_IMAGES + LOCALIZER_IMAGES, answers["stow"][
+        "said"
+    ]

@@ -1,0 +1,162 @@
+"""A folder in, its files received out. Files are moved in, taken when they stop changing, and removed when they are
+stored.
+
+Links, devices and pipes are never opened: they are moved aside by their name. What is refused lies in ``refused/``
+beside a file that says why.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from listener.intake.taking import FileTaker, Taken
+from triage.errors import Misconfigured
+from workers.audit.messages import RemoteNode
+from workers.audit.spool import Auditor, NoAudit
+from workers.dicom_status import OUT_OF_RESOURCES, PROCESSING_FAILURE
+from workers.log import brief, get_logger
+from workers.settings import NodeSettings
+
+log = get_logger(__name__)
+
+REFUSED = "refused"
+SENDER = "DROPFOLDER"
+READ_BYTES = 1 << 20
+MOST_FILES = 2000  # of one look; the others have their turn at the next
+MOST_FOLDERS = 16  # within each other
+AGAIN = (OUT_OF_RESOURCES, PROCESSING_FAILURE)  # the file stays and is tried again
+REASON_NAME = ".reason.txt"
+LONGEST_NAME = 200
+
+
+class DropFolder:
+    """``look`` again and again.
+
+    Args:
+        taker: makes the taker of one look.
+        settle_s: a file that did not change for this long is complete.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        taker: Callable[[], FileTaker],
+        *,
+        settle_s: float,
+        auditor: Auditor | None = None,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder, self._taker, self._settle_s, self._now_s = folder, taker, settle_s, now_s
+        self._auditor = auditor or NoAudit()
+        self._seen: dict[Path, tuple[tuple[int, int, int], float]] = {}
+        """Path -> (inode, size, time of change), and since when it is so."""
+
+    def look(self) -> int:
+        """Take what is complete; how many files were stored.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        taker, stored = self._taker(), 0
+        seen: dict[Path, tuple[tuple[int, int, int], float]] = {}
+        for path, status in self._files(self._folder, MOST_FOLDERS):
+            if len(seen) >= MOST_FILES:
+                break
+            mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+            before = self._seen.get(path)
+            since_s = before[1] if before is not None and before[0] == mark else self._now_s()
+            if self._now_s() - since_s < self._settle_s:
+                seen[path] = (mark, since_s)
+                continue
+            try:
+                stored += self._take(path, status, taker)
+            except OSError as error:  # one file that cannot be read holds up no other
+                seen[path] = (mark, self._now_s())
+                log.warning("drop.not_taken", error=brief(error))
+        self._seen = seen
+        for transfer in taker.tally.studies.values():
+            self._auditor.transferred(RemoteNode(SENDER, "127.0.0.1"), transfer, complete=True)
+        return stored
+
+    def _files(self, folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
+        """Whatever is no folder, with its state; names that begin with a dot are still being written."""
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            path = Path(entry.path)
+            if entry.name.startswith(".") or (folder == self._folder and entry.name == REFUSED):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if depth > 0:
+                    with suppress(OSError):  # taken away meanwhile
+                        yield from self._files(path, depth - 1)
+                    with suppress(OSError):  # not empty, or somebody is about to use it
+                        if self._now_s() - path.stat().st_mtime > self._settle_s:
+                            path.rmdir()
+                continue
+            with suppress(FileNotFoundError):
+                yield path, entry.stat(follow_symlinks=False)
+
+    def _take(self, path: Path, status: os.stat_result, taker: FileTaker) -> bool:
+        if not stat.S_ISREG(status.st_mode):
+            self._set_aside(path, "it is a link, a device or a pipe: only plain files are taken")
+            return False
+        taken = self._read(path, taker)
+        if taken.reason is None:
+            path.unlink(missing_ok=True)
+            return True
+        if taken.status not in AGAIN:
+            self._set_aside(path, taken.reason)
+        return False
+
+    @staticmethod
+    def _read(path: Path, taker: FileTaker) -> Taken:
+        # O_NONBLOCK: should a pipe have taken the file's place, opening it must not wait for its other end
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError("it is not a plain file any more")
+            with taker.begin() as file:
+                while not file.is_refused and (piece := os.read(fd, READ_BYTES)):
+                    file.write(piece)
+                return file.end()
+        finally:
+            os.close(fd)
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        aside = self._folder / REFUSED
+        aside.mkdir(exist_ok=True)
+        name = path.name[:LONGEST_NAME]
+        target = aside / name
+        number = 1
+        while os.path.lexists(target) or os.path.lexists(f"{target}{REASON_NAME}"):
+            number += 1
+            target = aside / f"{name}.{number}"
+        path.rename(target)
+        Path(f"{target}{REASON_NAME}").write_text(f"{reason}\n", encoding="utf-8")
+        log.warning("drop.refused", reason=reason)
+
+
+def drop_folder(settings: NodeSettings, taker: Callable[[], FileTaker], auditor: Auditor) -> DropFolder:
+    """The folder of ``store.drop_dir``, made when it is missing.
+
+    Raises:
+        Misconfigured: it cannot be used, or lies in the state folder or around it.
+    """
+    folder, state = settings.store.drop_dir, settings.store.state_dir.absolute().resolve()
+    if folder is None:
+        raise Misconfigured("store.drop_dir: not set")
+    folder = folder.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        inside = folder.resolve()
+    except OSError as error:
+        raise Misconfigured(f"store.drop_dir: {folder} cannot be used ({error.strerror})") from error
+    if inside.is_relative_to(state) or state.is_relative_to(inside):
+        raise Misconfigured("store.drop_dir: a folder apart from store.state_dir is needed: what lies in it is removed")
+    return DropFolder(inside, taker, settle_s=settings.store.drop_settle_s, auditor=auditor)

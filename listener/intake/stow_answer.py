@@ -1,0 +1,37 @@
+"""What became of the parts of a STOW-RS request in, status and body of the answer out (PS3.18 section 10.5.3). Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from listener.intake.taking import Taken
+
+OK, ACCEPTED, CONFLICT = 200, 202, 409  # all stored; some; none
+Element = dict[str, object]
+
+
+def answer(taken: Sequence[Taken]) -> tuple[int, bytes]:
+    """HTTP status, and a DICOM JSON object with Referenced and Failed SOP Sequence."""
+    stored = [one for one in taken if one.reason is None]
+    failed = [one for one in taken if one.reason is not None]
+    body: dict[str, Element] = {}
+    if failed:
+        body["00081198"] = {"vr": "SQ", "Value": [_failed(one) for one in failed]}
+    if stored:
+        body["00081199"] = {"vr": "SQ", "Value": [_names(one) for one in stored]}
+    status = CONFLICT if not stored else ACCEPTED if failed else OK
+    return status, json.dumps(body).encode()
+
+
+def _failed(one: Taken) -> dict[str, Element]:
+    return {**_names(one), "00081197": {"vr": "US", "Value": [one.status]}}
+
+
+def _names(one: Taken) -> dict[str, Element]:
+    found: dict[str, Element] = {}
+    if one.sop_class_uid:
+        found["00081150"] = {"vr": "UI", "Value": [one.sop_class_uid]}
+    if one.sop_instance_uid:
+        found["00081155"] = {"vr": "UI", "Value": [one.sop_instance_uid]}
+    return found

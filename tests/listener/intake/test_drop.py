@@ -1,0 +1,158 @@
+"""The drop folder: what is taken, left, set aside, and never followed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from listener.intake.drop import SENDER, DropFolder, drop_folder
+from listener.intake.taking import FileTaker
+from listener.receiving.reception import Reception
+from tests.builders_dicom import a_series
+from tests.listener.harness import eventually, running
+from triage.errors import Misconfigured
+from workers.audit.spool import NoAudit
+from workers.config import parse
+from workers.files.store import FileStore
+from workers.ports import InstanceRow
+from workers.settings import ListenerSettings
+
+SETTLE_S = 5.0
+
+
+class Drop:
+    """A drop folder with a clock that is moved by hand."""
+
+    def __init__(self, tmp_path: Path, *, min_free_bytes: int = 0) -> None:
+        self.folder, self.now_s, self.rows = tmp_path / "drop", 0.0, list[InstanceRow]()
+        self.folder.mkdir(exist_ok=True)
+        self.store = FileStore(tmp_path / "state", min_free_bytes=min_free_bytes)
+        reception = Reception(self.store, self.rows.append)
+        settings = ListenerSettings()
+        self._drop = DropFolder(
+            self.folder,
+            lambda: FileTaker(reception, settings, sender=SENDER),
+            settle_s=SETTLE_S,
+            now_s=lambda: self.now_s,
+        )
+
+    def look(self, after_s: float = 0.0) -> int:
+        self.now_s += after_s
+        return self._drop.look()
+
+    def left(self) -> list[str]:
+        return sorted(
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob("*")
+            if not path.is_dir() and path.relative_to(self.folder).parts[0] != "refused"
+        )
+
+    def refused(self) -> dict[str, str]:
+        """Name -> reason."""
+        found = (self.folder / "refused").glob("*.reason.txt")
+        return {path.name.removesuffix(".reason.txt"): path.read_text().strip() for path in found}
+
+
+def test_files_are_taken_when_they_stop_changing(tmp_path: Path) -> None:
+    drop = Drop(tmp_path)
+    assert drop.look() == 0
+    files = a_series(drop.folder / "a" / "b", count=2)
+    assert [drop.look(), drop.look(SETTLE_S / 2)] == [0, 0]
+    files[0].write_bytes(files[0].read_bytes() + b"\0\0")  # it grows
+    assert drop.look(SETTLE_S / 2 + 1) == 1
+    assert drop.look(SETTLE_S + 1) == 1
+    assert drop.left() == []
+    assert len(list(drop.store.all_files())) == 2
+    assert {row.calling_ae for row in drop.rows} == {SENDER}
+
+
+def test_a_file_that_is_there_already_is_taken_again(tmp_path: Path) -> None:
+    drop = Drop(tmp_path)
+    (file,) = a_series(drop.folder, count=1)
+    content = file.read_bytes()
+    drop.look()
+    assert drop.look(SETTLE_S) == 1
+    file.write_bytes(content)
+    drop.look()
+    assert drop.look(SETTLE_S) == 1
+    assert (len(list(drop.store.all_files())), drop.left()) == (1, [])
+
+
+def make_text(path: Path) -> None:
+    path.write_text("no DICOM " * 50)
+
+
+def make_link(path: Path) -> None:
+    target = path.parent.parent / "secret"
+    target.write_text("secret")
+    path.symlink_to(target)
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        pytest.param(make_text, "the file has no Part-10 header", id="text"),
+        pytest.param(lambda path: path.touch(), "the file has no Part-10 header", id="empty"),
+        pytest.param(make_link, "it is a link, a device or a pipe: only plain files are taken", id="link"),
+        pytest.param(make_pipe, "it is a link, a device or a pipe: only plain files are taken", id="pipe"),
+    ],
+)
+def test_what_is_refused_is_set_aside_with_its_reason(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    drop = Drop(tmp_path)
+    for _ in range(2):  # a name that is there already costs nothing
+        make_at = drop.folder / "file"
+        if (tmp_path / "secret").exists():
+            (tmp_path / "secret").unlink()
+        make(make_at)
+        drop.look()
+        assert drop.look(SETTLE_S) == 0
+    assert drop.left() == []
+    assert drop.refused() == {"file": reason, "file.2": reason}
+    assert list(drop.store.all_files()) == []
+    assert not (tmp_path / "secret").exists() or (tmp_path / "secret").read_text() == "secret"
+
+
+def test_linked_folders_are_not_entered_and_hidden_files_are_left(tmp_path: Path) -> None:
+    drop, outside = Drop(tmp_path), tmp_path / "outside"
+    a_series(outside, count=1)
+    (drop.folder / "linked").symlink_to(outside, target_is_directory=True)
+    (drop.folder / ".writing").write_text("half")
+    drop.look()
+    assert drop.look(SETTLE_S) == 0
+    assert len(list(outside.iterdir())) == 1
+    assert (drop.left(), list(drop.refused())) == ([".writing"], ["linked"])
+
+
+def test_without_space_a_file_stays_until_there_is_some(tmp_path: Path) -> None:
+    full = Drop(tmp_path, min_free_bytes=1 << 60)
+    a_series(full.folder, count=1)
+    full.look()
+    assert full.look(SETTLE_S) == 0
+    assert (len(full.left()), full.refused()) == (1, {})
+    free = Drop(tmp_path)
+    free.look()
+    assert (free.look(SETTLE_S), free.left()) == (1, [])
+
+
+@pytest.mark.parametrize("place", ["state", "state/drop", "."])
+def test_a_folder_in_or_around_the_state_is_refused(tmp_path: Path, place: str) -> None:
+    settings = parse({"store": {"state_dir": str(tmp_path / "state"), "drop_dir": str(tmp_path / place)}})
+    with pytest.raises(Misconfigured, match=r"store\.drop_dir"):
+        drop_folder(settings, lambda: pytest.fail("nothing is taken"), NoAudit())
+
+
+def test_a_node_takes_what_is_dropped(tmp_path: Path) -> None:
+    store = {"store": {"drop_dir": str(tmp_path / "drop"), "drop_settle_s": 0.2}}
+    with running(tmp_path / "state", sections=store) as node:
+        a_series(tmp_path / "drop" / "study", count=3)
+        eventually(lambda: node.indexed() == 3, what="the files were not taken")
+        eventually(lambda: not list((tmp_path / "drop").iterdir()), what="the folder was not emptied")

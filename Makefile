@@ -10,7 +10,7 @@ SOURCES := triage workers listener atlas simulation
 # Real scans for the tests marked `real`; without the folder those tests are skipped and say so.
 export ICANSEE_SHARED ?= $(abspath ../shared)
 
-# How much make nightly does.
+# How much make nightly does. Each round has 1,000 interleavings of patient histories.
 ROUNDS ?= 10
 MINUTES ?= 10
 KILLS ?= 20
@@ -26,7 +26,7 @@ help:
 	@echo "make types   static types"
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
-	@echo "make nightly long searches with new random numbers: properties, hostile input, kill -9 (an hour)"
+	@echo "make nightly long searches with new random numbers: properties, histories of patients, hostile input, kill -9 (two hours)"
 	@echo "make docs    docs/settings.md, from the settings classes"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
 	@echo "make clean   remove what the chores above made, except the state of a node"

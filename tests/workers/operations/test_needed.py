@@ -123,7 +123,6 @@ def a_candidate(row: StudyRow, past: Past) -> Candidate:
     return Candidate(study_of(row), usable, None if usable else "unfit", acute, judged=judged)
 
 
-@pytest.mark.hypothesis
 @settings(max_examples=max(1000, settings().max_examples))
 @given(
     pasts=st.one_of(st.lists(ONE_PERSON, min_size=3, max_size=8), st.lists(PASTS, min_size=1, max_size=8)),

@@ -1,0 +1,64 @@
+"""Histories of patients: what the decisions say at the end, by hand, for named orders of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain, zip_longest
+
+import pytest
+
+from tests.workers.histories.table import STORIES
+from tests.workers.histories.world import Arrives, Event, History, check_versions, world
+
+Order = Callable[[History], Sequence[Event]]
+
+
+def in_order(history: History) -> list[Event]:
+    return list(chain.from_iterable(history.all_chains()))
+
+
+def backwards(history: History) -> list[Event]:
+    return list(chain.from_iterable(reversed(history.all_chains())))
+
+
+def mixed(history: History) -> list[Event]:
+    """The first event of each chain, then the second ones; parts of different studies interleave."""
+    return [event for row in zip_longest(*reversed(history.all_chains())) for event in row if event is not None]
+
+
+ORDERS = [pytest.param(order, id=order.__name__) for order in (in_order, backwards, mixed)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("history", STORIES, ids=lambda history: history.name)
+def test_the_end_of_a_history(history: History, order: Order) -> None:
+    """Everything at once, or each event followed by all that the node does about it."""
+    with world(history.scans) as one:
+        for event in order(history):
+            one.apply(event)
+            if order is not in_order:
+                one.settle()
+        one.settle()
+        ends = one.ends()
+        assert {uid: str(ends[uid]) for uid in history.expected} == dict(history.expected)
+        check_versions(one)
+        assert one.beat() == 0, "nothing is left to do"
+
+
+def test_the_table() -> None:
+    assert len(STORIES) >= 60
+    assert len({history.name for history in STORIES}) == len(STORIES)
+    assert all(history.expected for history in STORIES)
+
+
+def test_noop_the_same_objects_again_change_nothing() -> None:
+    history = STORIES[0]
+    with world(history.scans) as one:
+        for event in in_order(history):
+            one.apply(event)
+            one.settle()
+        before = {uid: len(one.index.assessments(uid)) for uid in one.scans}
+        for scan in history.scans:
+            one.apply(Arrives(scan.uid))
+        one.settle()
+        assert {uid: len(one.index.assessments(uid)) for uid in one.scans} == before

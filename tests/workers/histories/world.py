@@ -1,0 +1,317 @@
+"""One patient's world: the real use cases over the real index on SQLite, and everything that may happen to it.
+
+A history is what is true at the end: scans, and infusions that are known. What happens on the way are events; a new
+kind of event (a merge of patients, say) is a class here, a line in ``World.apply``, and entries in the table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import structlog
+
+from tests.fakes import FakeBell, FakeClock, FakeFiles, FakeResults, FakeStorage, an_instance
+from tests.workers.histories.scans import ME, Scan, ScanEngine, ScanReader, on
+from triage.infusions import Infusion
+from workers.config import Settings
+from workers.index.schema import metadata
+from workers.index.sql import SqlIndex, open_index
+from workers.operations.needed import Fitness, possible_baselines
+from workers.ports import PatientKey, StudyRow, StudyState
+from workers.studies.assess import assess_study
+from workers.studies.deps import Deps
+from workers.studies.infusions import report_infusion
+from workers.studies.reconsider import reconsider
+from workers.studies.shelf import BaselineShelf
+
+LONG_S = 10_000.0  # longer than every lease and every pause between two attempts
+MOST_ROUNDS = 60
+
+
+class Died(BaseException):
+    """The worker process ended here, without a word."""
+
+
+@dataclass(frozen=True)
+class Arrives:
+    """A part of a study is received; the same part again changes nothing."""
+
+    uid: str
+    part: int = 0
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An infusion date comes from a roster or a feed: the first, a correction or a further one."""
+
+    day: int
+    issuer: str = ""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """An infusion date is withdrawn."""
+
+    day: int
+    issuer: str = ""
+
+
+Event = Arrives | Reported | Removed
+Known = tuple[str, int]  # issuer, day
+
+
+@dataclass(frozen=True)
+class History:
+    """What is true of a patient, and what happens on the way beside the arrival of the scans.
+
+    known: infusions that are known at the end. chains: further events; those of one chain happen in their order.
+    expected: study -> category and the study it is compared with, ``since:`` before one that is no baseline.
+    """
+
+    name: str
+    scans: tuple[Scan, ...]
+    known: tuple[Known, ...] = ()
+    chains: tuple[tuple[Event, ...], ...] = ()
+    expected: Mapping[str, str] = field(default_factory=dict)
+
+    def all_chains(self) -> list[tuple[Event, ...]]:
+        arrivals = [tuple(Arrives(scan.uid, part) for part in range(len(scan.parts))) for scan in self.scans]
+        said = [(Reported(day, issuer),) for issuer, day in self.known]
+        return [*arrivals, *(self.chains or said)]
+
+
+@dataclass(frozen=True)
+class End:
+    """What a decision says at the end, without what depends on its past."""
+
+    category: str
+    compared: str | None
+    present: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join((self.category, *([] if self.compared is None else [self.compared])))
+
+
+@cache
+def _index() -> tuple[SqlIndex, TemporaryDirectory[str]]:
+    """One for all worlds of a process: a new engine compiles every statement anew."""
+    folder = TemporaryDirectory()
+    return open_index(f"sqlite:///{folder.name}/index.db"), folder
+
+
+def _empty_index() -> SqlIndex:
+    index, folder = _index()
+    tables = [table for table in metadata.sorted_tables if table.name != "schema_version"]
+    with closing(sqlite3.connect(f"{folder.name}/index.db")) as connection, connection:
+        for table in tables:
+            connection.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names of our own tables
+    return index
+
+
+class World:
+    """A node with one worker and one beat, each of which does a step when told."""
+
+    def __init__(self, scans: Sequence[Scan], folder: Path) -> None:
+        self.scans = {scan.uid: scan for scan in scans}
+        self.index = _empty_index()
+        self.clock, self.reader, self.engine = FakeClock(), ScanReader(self.index), ScanEngine(self.scans)
+        self.bell, files = FakeBell(), FakeFiles()
+        shelf = BaselineShelf(
+            folder / "prepared", FakeStorage(), reader=self.reader, engine=self.engine, index=self.index, files=files
+        )
+        self.results = FakeResults()
+        self.deps = Deps(
+            settings=Settings(),
+            index=self.index,
+            files=files,
+            clock=self.clock,
+            bell=self.bell,
+            reader=self.reader,
+            engine=self.engine,
+            shelf=shelf,
+            results=self.results,
+        )
+
+    # --- what happens
+
+    def apply(self, event: Event) -> None:
+        self.clock.advance(1)
+        match event:
+            case Arrives(uid, part):
+                self._arrives(self.scans[uid], part)
+            case Reported(day, issuer):
+                said = Infusion(on(day), source="roster")
+                report_infusion(self.index, PatientKey(ME, issuer), said, now=self.clock.now())
+            case Removed(day, issuer):
+                self.index.remove_infusion(PatientKey(ME, issuer), on(day), now=self.clock.now())
+
+    def _arrives(self, scan: Scan, part: int) -> None:
+        """Later parts hold more objects, so that what they say wins."""
+        objects = [
+            (kind, n, self._identity(scan, part))
+            for kind in scan.parts[part]
+            for n in range(part * 10, part * 10 + 2 + 2 * part)
+        ]
+        if part == 0 and scan.nameless:
+            objects = [*((scan.parts[0][0], 90 + n, "") for n in range(scan.nameless)), *objects]
+        self.index.record_instances(
+            [
+                an_instance(
+                    scan.uid,
+                    number,
+                    sop_instance_uid=f"{scan.uid}.{kind}.{number}",
+                    series_instance_uid=f"{scan.uid}.{kind}",
+                    series_description=kind,
+                    path=f"{kind}-{number}.dcm",
+                    received_at=self.clock.now(),
+                    patient_id=patient_id,
+                    issuer=scan.issuer if patient_id else "",
+                    birth_date=scan.birth_date,
+                    study_date=scan.date,
+                    study_time=scan.at,
+                )
+                for kind, number, patient_id in objects
+            ]
+        )
+
+    @staticmethod
+    def _identity(scan: Scan, part: int) -> str:
+        return scan.wrong_id if scan.wrong_id and part == 0 else scan.patient_id
+
+    def quiet(self, uid: str) -> None:
+        """Nothing more came for a while."""
+        self.index.mark_ready(uid, now=self.clock.now(), reason="quiet_period")
+
+    def work(self, uid: str) -> None:
+        self.clock.advance(1)
+        assess_study(uid, self.deps, owner="worker")
+
+    def dies(self, uid: str, stage: str) -> None:
+        """A worker takes the study and dies before ``stage`` is measured, or when a decision is saved."""
+
+        def die(now: str) -> None:
+            if now == stage:
+                raise Died
+
+        self.engine.before = die
+        if stage == "saved":
+            self.results.fault = Died()  # type: ignore[assignment]
+        try:
+            assess_study(uid, self.deps, owner="mortal")
+        except Died:
+            pass
+        finally:
+            self.engine.before, self.results.fault = (lambda _stage: None), None
+
+    def beat(self) -> int:
+        self.clock.advance(1)
+        return reconsider(self.index, self.bell, self.clock)
+
+    def wait(self) -> None:
+        """Until every lease has ended and every attempt is due."""
+        self.clock.advance(LONG_S)
+
+    def cleans(self) -> list[str]:
+        """Retention deletes the images of every study that it may; which."""
+        rows = self.index.studies()
+        kept = possible_baselines(rows, self.index.infusions(), self._fitness)
+        for row in rows:
+            document = self.index.assessment(row.study_instance_uid) or {}
+            kept |= {(document.get(key) or {}).get("study_instance_uid") for key in ("baseline", "since")}
+        gone = [row for row in rows if row.study_instance_uid not in kept]
+        for row in gone:
+            uid = row.study_instance_uid
+            assert self.index.begin_removal(uid, revision=row.revision)
+            objects = [one.sop_instance_uid for one in self.index.instances(uid)]
+            self.index.finish_removal(uid, objects, now=self.clock.now())
+        return [row.study_instance_uid for row in gone]
+
+    def _fitness(self, row: StudyRow) -> Fitness:
+        scan = self.scans[row.study_instance_uid]
+        return Fitness.UNFIT if scan.unfit or not any("flair" in part for part in scan.parts) else Fitness.FIT
+
+    # --- the end
+
+    def settle(self) -> None:
+        """Everything is there and readable; the beat and the worker go on until nothing is left to do."""
+        self.reader.away.clear()
+        for _ in range(MOST_ROUNDS):
+            self.wait()
+            for row in self.index.receiving():
+                self.quiet(row.study_instance_uid)
+            due = self.index.due(now=self.clock.now())
+            for row in due:
+                self.work(row.study_instance_uid)
+            if not self.beat() and not due:
+                return
+        raise AssertionError("it never settles")
+
+    def end(self, uid: str) -> End:
+        row, document = self.index.study(uid), self.index.assessment(uid)
+        assert row is not None
+        assert document is not None
+        assert row.state in (StudyState.ASSESSED, StudyState.REMOVED), f"{uid} is {row.state}: {row.failure}"
+        since = document["since"]
+        baseline = (document["baseline"] or {}).get("study_instance_uid")
+        compared = f"since:{since['study_instance_uid']}" if since is not None else baseline
+        present = tuple(f["pattern"] for f in document["findings"] if f["presence"] == "present")
+        return End(document["decision"]["category"], compared, present)
+
+    def ends(self) -> dict[str, End]:
+        return {uid: self.end(uid) for uid in self.scans}
+
+    def document(self, uid: str) -> dict[str, Any]:
+        found = self.index.assessment(uid)
+        assert found is not None
+        return found
+
+
+@contextmanager
+def world(scans: Sequence[Scan]) -> Iterator[World]:
+    """An empty one."""
+    structlog.configure(processors=[_drop])
+    with TemporaryDirectory() as folder:
+        one = World(scans, Path(folder))
+        try:
+            yield one
+        finally:
+            structlog.reset_defaults()
+
+
+def _drop(*_: object) -> Any:
+    raise structlog.DropEvent
+
+
+def known_from_the_start(history: History) -> dict[str, End]:
+    """The decisions of a node to which every fact was told first, and whose studies came whole and in their order."""
+    with world(history.scans) as one:
+        for issuer, day in history.known:
+            one.index.add_infusion(PatientKey(ME, issuer), Infusion(on(day)), now=one.clock.now())
+        for scan in sorted(history.scans, key=lambda scan: (scan.date or date.max, scan.at)):
+            for part in range(len(scan.parts)):
+                one.apply(Arrives(scan.uid, part))
+            one.settle()
+        return one.ends()
+
+
+def check_versions(one: World) -> None:
+    """What must hold of every study, whatever happened."""
+    rank = {"possible": 1, "neurotoxicity_suspected": 2}
+    priorities = ("unchanged", "P3", "P2", "P1")
+    for uid in one.scans:
+        highest, most_urgent = 0, 0
+        for version in one.index.assessments(uid):
+            decision = version["document"]["decision"]
+            category, urgency = rank.get(decision["category"], 0), priorities.index(decision["priority"])
+            assert urgency >= most_urgent, f"{uid}: the priority was lowered"
+            if category < highest:
+                assert "the category falls" in decision["reasons"][0], f"{uid}: {decision['reasons']}"
+            highest, most_urgent = max(highest, category), max(most_urgent, urgency)

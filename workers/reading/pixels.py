@@ -39,6 +39,7 @@ _NATIVE = (
     ExplicitVRBigEndian,
 )  # deflated files have no place to seek to
 _PIXEL_DATA = (0x7FE0, 0x0010)
+_PIXEL_VRS = (b"OB", b"OW", b"UN")
 _STUDY_INSTANCE_UID = 0x0020000D
 
 Plane = npt.NDArray[Any]  # (rows, columns), stored values
@@ -50,15 +51,16 @@ class PixelData:
 
     path: Path
     offset: int | None = None
-    explicit: bool = True
     dtype: str = "<u2"
     rows: int = 0
     columns: int = 0
     frames: int = 1
     bits_stored: int = 16
+    high_bit: int = 15
     bytes_per_pixel: int = 2
     inverted: bool = False  # MONOCHROME1: low values are shown bright
     padding: float | None = None
+    photometric: str = "MONOCHROME2"
 
 
 def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, PixelData]:
@@ -133,20 +135,28 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
     bits = int(ds.get("BitsAllocated") or 16)
     syntax = ds.file_meta.get("TransferSyntaxUID")
     native = syntax in _NATIVE and bits in (8, 16, 32) and int(ds.get("SamplesPerPixel") or 1) == 1
-    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    big = syntax == ExplicitVRBigEndian
+    stored = int(ds.get("BitsStored") or bits)
     return PixelData(
         path=path,
         offset=offset if native else None,
-        explicit=syntax != ImplicitVRLittleEndian,
-        dtype=f"{order}{'i' if ds.get('PixelRepresentation') else 'u'}{max(bits // 8, 1)}",
+        dtype=f"{'>' if big else '<'}{'i' if ds.get('PixelRepresentation') else 'u'}{max(bits // 8, 1)}",
         rows=int(ds.Rows),
         columns=int(ds.Columns),
         frames=int(ds.get("NumberOfFrames") or 1),
-        bits_stored=int(ds.get("BitsStored") or bits),
+        bits_stored=stored,
+        high_bit=_high_bit(ds, stored, compressed=bool(getattr(syntax, "is_encapsulated", False))),
         bytes_per_pixel=max(bits // 8, 1) * int(ds.get("SamplesPerPixel") or 1),
         inverted=ds.get("PhotometricInterpretation") == "MONOCHROME1",
         padding=_padding(ds.get("PixelPaddingValue")),
+        photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
     )
+
+
+def _high_bit(ds: Dataset, stored: int, *, compressed: bool) -> int:
+    """Of the values as they are decoded: decoders of compressed pixels give the stored bits at the low end."""
+    high = ds.get("HighBit")
+    return stored - 1 if compressed or not isinstance(high, int) else high
 
 
 def _padding(value: Any) -> float | None:
@@ -200,6 +210,8 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             source = dcmread(pixels.path)
             if source.file_meta.TransferSyntaxUID.is_encapsulated:
                 _check_codestreams(source, pixels)
+            elif pixels.bytes_per_pixel == np.dtype(pixels.dtype).itemsize:
+                return _unpacked(source.PixelData, pixels, numbers)
             return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
     except NotAssessable:
         raise
@@ -260,23 +272,51 @@ def _native(pixels: PixelData, offset: int, numbers: Sequence[int]) -> list[Plan
         return planes
 
 
+def _unpacked(raw: bytes, pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
+    """Planes of a deflated file as they are stored: pydicom drops bits when the high bit is not the last one."""
+    dtype, count = np.dtype(pixels.dtype), pixels.rows * pixels.columns
+    if len(raw) < count * dtype.itemsize * (max(numbers, default=0) + 1):
+        raise NotAssessable("undecodable", f"an image holds {len(raw)} bytes: truncated")
+    offsets = (number * count * dtype.itemsize for number in numbers)
+    return [np.frombuffer(raw, dtype, count, offset).reshape(pixels.rows, pixels.columns) for offset in offsets]
+
+
 def _element_header(raw: bytes, pixels: PixelData) -> int:
-    """Bytes before the pixels: tag, then VR and a 4-byte length (explicit) or a 4-byte length (implicit); PS3.5 7.1."""
+    """Bytes before the pixels: tag, then VR and a 4-byte length (explicit) or a 4-byte length (implicit); PS3.5 7.1.
+
+    The encoding found counts: some writers state another transfer syntax. The VRs of pixels begin with an odd byte, and
+    no implicit length is odd.
+    """
     order = pixels.dtype[0]
     if len(raw) < 12 or struct.unpack(f"{order}HH", raw[:4]) != _PIXEL_DATA:
         raise NotAssessable("undecodable", "an image holds no pixel data")
-    length = struct.unpack(f"{order}I", raw[8:12] if pixels.explicit else raw[4:8])[0]
+    explicit = raw[4:6] in _PIXEL_VRS
+    length = struct.unpack(f"{order}I", raw[8:12] if explicit else raw[4:8])[0]
     stated = pixels.rows * pixels.columns * np.dtype(pixels.dtype).itemsize * pixels.frames
     if length < stated:
         raise NotAssessable("undecodable", f"an image holds {length} of its {stated} bytes")
-    return 12 if pixels.explicit else 8
+    return 12 if explicit else 8
+
+
+def _stored_bits(plane: Plane, pixels: PixelData) -> Plane:
+    """The values in BitsStored; the other bits may hold an overlay or anything else, and are not read (PS3.5 8.1.1)."""
+    allocated = 8 * plane.dtype.itemsize
+    if plane.dtype.kind not in "iu" or not 0 < pixels.bits_stored < allocated:
+        return plane
+    shift = min(max(pixels.high_bit + 1 - pixels.bits_stored, 0), allocated)
+    wide = (plane.astype(np.int64) >> shift) & ((1 << pixels.bits_stored) - 1)
+    if np.dtype(pixels.dtype).kind == "i":
+        sign = 1 << (pixels.bits_stored - 1)
+        wide = (wide ^ sign) - sign
+    return wide
 
 
 def _bright_is_high(plane: Plane, pixels: PixelData) -> Voxels:
-    values = plane.astype(np.float32)
+    stored = _stored_bits(plane, pixels)
+    values = stored.astype(np.float32)
     if pixels.inverted:  # mirrored within the range of stored values, PS3.3 C.7.6.3.1.2
         signed = np.dtype(pixels.dtype).kind == "i"
         values = np.float32(-1.0 if signed else 2.0**pixels.bits_stored - 1.0) - values
     if pixels.padding is not None:
-        values[plane == pixels.padding] = np.nan
+        values[(plane == pixels.padding) | (stored == pixels.padding)] = np.nan
     return values

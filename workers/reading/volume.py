@@ -58,8 +58,9 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
             uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values, mosaic,
-            adc_unit_unknown.
+            not_grey, adc_unit_unknown.
     """
+    _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
     stacks = [stack_of(group) for group in select(frames, kind)]
@@ -68,6 +69,13 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None
     if kind is SequenceKind.ADC:
         voxels = voxels * np.float32(adc_unit(voxels).factor)
     return Volume(voxels, stacks[0].affine)
+
+
+def _check_grey(frames: Sequence[Frame]) -> None:
+    """Colours are indices or samples for a screen: no figure can be read from them."""
+    colours = sorted({f.pixels.photometric for f in frames} - {"MONOCHROME1", "MONOCHROME2", ""})
+    if colours:
+        raise NotAssessable("not_grey", f"a colour image ({', '.join(colours)[:60]}): its values are no measurements")
 
 
 def adc_unit_of(frames: Sequence[Frame]) -> AdcUnit:

@@ -1,4 +1,4 @@
-"""Objects whose bits, encoding or colours are not what a plain reader takes them for: read right, or refused by name."""
+"""Objects whose bits, encoding or colours are not what a plain reader takes them for: read right, or refused."""
 
 from __future__ import annotations
 

@@ -238,7 +238,9 @@ class FakeResults:
         self.written: list[tuple[str, int, str]] = []
         self.fault: Exception | None = None
 
-    def write(self, study_instance_uid: str, revision: int, outcome: Any) -> None:
+    def write(
+        self, study_instance_uid: str, revision: int, outcome: Any, *, beside: Mapping[str, bytes] | None = None
+    ) -> None:
         if self.fault is not None:
             raise self.fault
         self.written.append((study_instance_uid, revision, outcome.assessment.stage.value))

@@ -303,8 +303,10 @@ class Engine(Protocol):
 
 
 class ResultFiles(Protocol):
-    def write(self, study_instance_uid: str, revision: int, outcome: Assessed) -> None:
-        """Document and evidence of one stored decision."""
+    def write(
+        self, study_instance_uid: str, revision: int, outcome: Assessed, *, beside: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Document and evidence of one stored decision. beside: file name -> content, stored in the same folder."""
 
 
 class PreparedStorage(Protocol):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,17 @@ class ResultFolder:
             raise ValueError("not a UID")
         return self._folder / study_instance_uid / f"r{revision}-{stage}"
 
-    def write(self, study_instance_uid: str, revision: int, outcome: Assessed) -> None:
+    def write(
+        self, study_instance_uid: str, revision: int, outcome: Assessed, *, beside: Mapping[str, bytes] | None = None
+    ) -> None:
         place = self.place(study_instance_uid, revision, outcome.assessment.stage.value)
         place.parent.mkdir(parents=True, exist_ok=True)
         for leftover in place.parent.glob(f".{place.name}.*"):  # of a writer that died, or has lost its lease
             shutil.rmtree(leftover, ignore_errors=True)
         growing = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
         growing.chmod(0o755)
+        for name, content in (beside or {}).items():
+            (growing / name).write_bytes(content)
         write_results(growing, outcome)
         put_in_place(growing, place)
 

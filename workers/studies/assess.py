@@ -38,6 +38,7 @@ from workers.studies.over_time import over_time
 from workers.studies.person import infusions_of_person
 from workers.studies.prior_notes import noted
 from workers.studies.reconsider import inputs_now
+from workers.studies.sources import files_of_sources
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -263,14 +264,17 @@ def _save(
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
     document = noted(to_document(assessment) | {"inputs": inputs}, deps.searches, claim.study_instance_uid)
-    stored = deps.index.save_assessment(lease.claim, stage=stage.value, document=document, now=deps.clock.now())
+    now = deps.clock.now()
+    document["decided_at"] = now.isoformat(timespec="seconds")
+    stored = deps.index.save_assessment(lease.claim, stage=stage.value, document=document, now=now)
     if not stored:
         raise LeaseLost("the lease was lost before the decision was stored")
     decision = assessment.decision
     log.info("decision.made", stage=stage.value, category=decision.category.value, priority=decision.priority.value)
     try:
         outcome = dataclasses.replace(outcome, assessment=assessment)
-        deps.results.write(claim.study_instance_uid, claim.revision, outcome)
+        beside = files_of_sources(claim, document, deps)
+        deps.results.write(claim.study_instance_uid, claim.revision, outcome, beside=beside)
     except Exception:
         log.exception("results.not_written", stage=stage.value)
 
@@ -357,6 +361,7 @@ def _give_up(
         inputs = inputs_now(row, deps.index)
         assessment = over_time(outcome.assessment, claim, inputs, deps)
         document = noted(to_document(assessment) | {"inputs": inputs}, deps.searches, row.study_instance_uid)
+        document["decided_at"] = now.isoformat(timespec="seconds")
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now)
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
     deps.index.fail(claim, reason=failure, retry_at=None, now=now)

@@ -1,0 +1,63 @@
+"""Headers in, ``sources.json`` out, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, FileMetaDataset, dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+from tests.workers.outputs.sources_builders import some_sources
+from workers.outputs.source_headers import source_study
+from workers.outputs.sources import FILE_NAME, from_json, sources_of, to_json
+
+DOCUMENT = {"study": {"study_instance_uid": "1.2.3", "patient_id": None, "study_date": "2026-03-04"}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("Yamada^Tarou=山田^太郎=やまだ^たろう", id="Asian"),
+        pytest.param("כהן^דוד", id="right to left"),
+        pytest.param("", id="no-op: no name"),
+    ],
+)
+@pytest.mark.parametrize("compared", [True, False])
+def test_there_and_back(name: str, compared: bool) -> None:
+    sources = some_sources(name, compared=compared)
+    assert from_json(to_json(sources)) == sources
+    assert sources_of(DOCUMENT, {FILE_NAME: to_json(sources)}) == sources
+
+
+def test_without_the_file_the_document_says_what_it_knows() -> None:
+    found = sources_of(DOCUMENT, {}).followup
+    assert found.header == {"PatientID": "", "StudyInstanceUID": "1.2.3", "StudyDate": "20260304"}
+    assert found.series == ()
+
+
+def a_file(path: Path, series: str, name: str = "Li^Ming\x1b\x07") -> Path:
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = MRImageStorage
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = f"{series}.1"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.Modality = "1.2.3", series, "MR"
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.PatientName, ds.Rows, ds.Columns, ds.PixelSpacing = name, 4, 5, [1, 2]
+    ds.ImagePositionPatient, ds.ImageOrientationPatient = [1, 2, 3], [1, 0, 0, 0, 1, 0]
+    dcmwrite(path, ds, enforce_file_format=True)
+    return path
+
+
+def test_headers_are_read_of_the_series_that_count(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"no DICOM")
+    paths = [broken, a_file(tmp_path / "a", "1.2.3.1"), a_file(tmp_path / "b", "1.2.3.2")]
+    found = source_study(paths, {"1.2.3.1": "flair", "1.2.3.9": "t1"})
+    assert found.header["PatientName"] == "Li^Ming"
+    assert [one.series_instance_uid for one in found.series] == ["1.2.3.1"]
+    flair = found.first("flair")
+    assert flair is not None
+    assert (flair.instances[0].position, flair.instances[0].spacing) == ((1, 2, 3), (1, 2))
+    assert found.first("t1") is None

@@ -1,0 +1,63 @@
+"""Image files of one study in, what renderers need of their headers out. No pixel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from triage.errors import NotAssessable
+from workers.outputs.sources import HEADER_KEYWORDS, SourceInstance, SourceSeries, SourceStudy
+from workers.reading.study import read_header
+from workers.reading.values import number, text, value_of, vector_of
+
+
+def source_study(paths: Iterable[Path], kinds: Mapping[str, str]) -> SourceStudy:
+    """One study.
+
+    Args:
+        paths: its files, any order; one that cannot be read is left out.
+        kinds: series UID -> kind, of the series that count.
+
+    Raises:
+        OSError: a file cannot be read now.
+    """
+    header: dict[str, str] = {}
+    series: dict[str, list[Any]] = {}
+    for path in paths:
+        try:
+            ds = read_header(path)
+        except NotAssessable:
+            continue
+        for keyword in HEADER_KEYWORDS:
+            if not header.get(keyword) and text(ds, keyword):
+                header[keyword] = text(ds, keyword)
+        if text(ds, "SeriesInstanceUID") in kinds:
+            series.setdefault(text(ds, "SeriesInstanceUID"), []).append(ds)
+    return SourceStudy(header, tuple(_series(uid, kinds[uid], some) for uid, some in sorted(series.items())))
+
+
+def _series(uid: str, kind: str, headers: list[Any]) -> SourceSeries:
+    first = headers[0]
+    instances = sorted(map(_instance, headers), key=lambda one: one.sop_instance_uid)
+    return SourceSeries(
+        uid,
+        kind,
+        text(first, "Modality"),
+        text(first, "SeriesDescription"),
+        text(first, "FrameOfReferenceUID"),
+        tuple(instances),
+    )
+
+
+def _instance(ds: Any) -> SourceInstance:
+    return SourceInstance(
+        sop_class_uid=text(ds, "SOPClassUID"),
+        sop_instance_uid=text(ds, "SOPInstanceUID"),
+        frames=int(number(value_of(ds, "NumberOfFrames")) or 1),
+        position=vector_of(value_of(ds, "ImagePositionPatient"), 3) or (),
+        orientation=vector_of(value_of(ds, "ImageOrientationPatient"), 6) or (),
+        rows=int(number(value_of(ds, "Rows")) or 0),
+        columns=int(number(value_of(ds, "Columns")) or 0),
+        spacing=vector_of(value_of(ds, "PixelSpacing"), 2) or (),
+    )

@@ -1,0 +1,114 @@
+"""What renderers need of the headers of the images behind a decision, and its stored form ``sources.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FILE_NAME = "sources.json"
+HEADER_KEYWORDS = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
+    "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "TimezoneOffsetFromUTC",
+    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "Manufacturer",
+    "InstitutionName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SourceInstance:
+    """One image object. Lengths in mm, LPS; empty where the header does not say, as in enhanced objects."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frames: int
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    rows: int
+    columns: int
+    spacing: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SourceSeries:
+    """One series. kind: a value of ``triage.model.SequenceKind``."""
+
+    series_instance_uid: str
+    kind: str
+    modality: str
+    description: str
+    frame_of_reference_uid: str
+    instances: tuple[SourceInstance, ...]
+
+
+@dataclass(frozen=True)
+class SourceStudy:
+    """One study. header: DICOM keyword (of HEADER_KEYWORDS) -> text as it may be shown; series: those that count."""
+
+    header: Mapping[str, str]
+    series: tuple[SourceSeries, ...]
+
+    def first(self, kind: str) -> SourceSeries | None:
+        """The series of that kind with the most instances."""
+        some = [one for one in self.series if one.kind == kind]
+        return max(some, key=lambda one: len(one.instances)) if some else None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The images behind one decision. revision: of the follow-up, 0 without a node.
+
+    previous: revision and stage of the decision of the same study before this one.
+    """
+
+    followup: SourceStudy
+    baseline: SourceStudy | None
+    revision: int = 0
+    previous: tuple[int, str] | None = None
+
+
+def to_json(sources: Sources) -> bytes:
+    return (json.dumps(asdict(sources), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def from_json(content: bytes) -> Sources:
+    """The inverse of ``to_json``.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is something else.
+    """
+    row = json.loads(content)
+    previous = row["previous"]
+    return Sources(
+        _study(row["followup"]),
+        None if row["baseline"] is None else _study(row["baseline"]),
+        int(row["revision"]),
+        None if previous is None else (int(previous[0]), str(previous[1])),
+    )
+
+
+def sources_of(document: Mapping[str, Any], evidence: Mapping[str, bytes]) -> Sources:
+    """The stored sources; without them, what the document says of its patient and study, without any series."""
+    if FILE_NAME in evidence:
+        return from_json(evidence[FILE_NAME])
+    study = document["study"]
+    header = {
+        "PatientID": study["patient_id"] or "",
+        "StudyInstanceUID": study["study_instance_uid"],
+        "StudyDate": (study["study_date"] or "").replace("-", ""),
+    }
+    return Sources(SourceStudy(header, ()), None)
+
+
+def _study(row: Mapping[str, Any]) -> SourceStudy:
+    return SourceStudy(dict(row["header"]), tuple(map(_series, row["series"])))
+
+
+def _series(row: Mapping[str, Any]) -> SourceSeries:
+    return SourceSeries(**{**row, "instances": tuple(map(_instance, row["instances"]))})
+
+
+def _instance(row: Mapping[str, Any]) -> SourceInstance:
+    lists = {key: tuple(row[key]) for key in ("position", "orientation", "spacing")}
+    return SourceInstance(**{**row, **lists})

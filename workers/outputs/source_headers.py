@@ -60,4 +60,5 @@ def _instance(ds: Any) -> SourceInstance:
         rows=int(number(value_of(ds, "Rows")) or 0),
         columns=int(number(value_of(ds, "Columns")) or 0),
         spacing=vector_of(value_of(ds, "PixelSpacing"), 2) or (),
+        thickness_mm=number(value_of(ds, "SliceThickness")),
     )

@@ -18,7 +18,7 @@ HEADER_KEYWORDS = (
 
 @dataclass(frozen=True)
 class SourceInstance:
-    """One image object. Lengths in mm, LPS; empty where the header does not say, as in enhanced objects."""
+    """One image object. Lengths in mm, LPS; empty, or None, where the header does not say, as in enhanced objects."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -28,6 +28,7 @@ class SourceInstance:
     rows: int
     columns: int
     spacing: tuple[float, ...]
+    thickness_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,12 @@ class Sources:
     previous: tuple[int, str] | None = None
 
 
-def to_json(sources: Sources) -> bytes:
+def sources_to_json(sources: Sources) -> bytes:
     return (json.dumps(asdict(sources), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def from_json(content: bytes) -> Sources:
-    """The inverse of ``to_json``.
+def sources_from_json(content: bytes) -> Sources:
+    """The inverse of ``sources_to_json``.
 
     Raises:
         ValueError, KeyError, TypeError: it is something else.
@@ -91,7 +92,7 @@ def from_json(content: bytes) -> Sources:
 def sources_of(document: Mapping[str, Any], evidence: Mapping[str, bytes]) -> Sources:
     """The stored sources; without them, what the document says of its patient and study, without any series."""
     if FILE_NAME in evidence:
-        return from_json(evidence[FILE_NAME])
+        return sources_from_json(evidence[FILE_NAME])
     study = document["study"]
     header = {
         "PatientID": study["patient_id"] or "",

@@ -7,7 +7,7 @@ from typing import Any
 
 from workers.log import get_logger
 from workers.outputs.source_headers import source_study
-from workers.outputs.sources import FILE_NAME, Sources, SourceStudy, to_json
+from workers.outputs.sources import FILE_NAME, Sources, SourceStudy, sources_to_json
 from workers.ports import Claim
 from workers.studies.deps import Deps
 
@@ -20,7 +20,7 @@ def files_of_sources(claim: Claim, document: Mapping[str, Any], deps: Deps) -> d
     """``sources.json``, to lie beside the document. Nothing when the headers cannot be read: the decision stands, and
     outputs that refer to images do not apply to it."""
     try:
-        return {FILE_NAME: to_json(_sources(claim, document, deps))}
+        return {FILE_NAME: sources_to_json(_sources(claim, document, deps))}
     except Exception:
         log.exception("results.sources_not_read")
         return {}

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from tests.workers.outputs.sources_builders import some_sources
 from workers.outputs.source_headers import source_study
-from workers.outputs.sources import FILE_NAME, from_json, sources_of, to_json
+from workers.outputs.sources import FILE_NAME, sources_from_json, sources_of, sources_to_json
 
 DOCUMENT = {"study": {"study_instance_uid": "1.2.3", "patient_id": None, "study_date": "2026-03-04"}}
 
@@ -26,8 +26,8 @@ DOCUMENT = {"study": {"study_instance_uid": "1.2.3", "patient_id": None, "study_
 @pytest.mark.parametrize("compared", [True, False])
 def test_there_and_back(name: str, compared: bool) -> None:
     sources = some_sources(name, compared=compared)
-    assert from_json(to_json(sources)) == sources
-    assert sources_of(DOCUMENT, {FILE_NAME: to_json(sources)}) == sources
+    assert sources_from_json(sources_to_json(sources)) == sources
+    assert sources_of(DOCUMENT, {FILE_NAME: sources_to_json(sources)}) == sources
 
 
 def test_without_the_file_the_document_says_what_it_knows() -> None:

@@ -25,7 +25,7 @@ from workers.heartbeat import heartbeat_file
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("triage", "workers", "listener", "atlas", "simulation")
 CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench", "nightly", "docs")
-PROCESSES = ("listener", "worker", "beat", "web")
+PROCESSES = ("listener", "worker", "beat", "web", "deliver")
 
 
 @pytest.fixture(scope="module")

@@ -100,12 +100,11 @@ def open_searches(settings: Settings) -> PriorSearches:
 
 def open_deliveries(settings: Settings) -> Deliveries:
     """The deliveries of this node; the index is brought to this program's schema as ``node_index`` says."""
-    from workers.index.deliveries import SqlDeliveries
-    from workers.index.schema import open_engine
+    from workers.index.deliveries import open_delivery_table
     from workers.index.sql import open_index
 
     open_index(settings.index_url, upgrade=settings.owns_index).close()
-    return SqlDeliveries(open_engine(settings.index_url))
+    return open_delivery_table(settings.index_url)
 
 
 def run_deliveries(

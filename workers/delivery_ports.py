@@ -4,10 +4,10 @@ tests/fakes_deliveries.py; tests use the deliveries of the index themselves, on 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class DeliveryState(StrEnum):
@@ -69,6 +69,12 @@ class Delivery:
     number: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
+
+
+def delivery_facts(one: Delivery) -> dict[str, Any]:
+    """A delivery as JSON has it; times are still times."""
+    facts = {name: value for name, value in asdict(one).items() if name != "decided"}
+    return {"number": one.number, **asdict(one.decided), **facts, "state": one.state.value}
 
 
 @dataclass(frozen=True)

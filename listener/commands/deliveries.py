@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -29,7 +29,7 @@ from listener.node.running import announce, ready_file
 from triage.errors import Misconfigured
 from workers.config import Settings
 from workers.deliveries.plan import is_shadow
-from workers.delivery_ports import Deliveries, Delivery, DeliveryState, Release
+from workers.delivery_ports import Deliveries, DeliveryState, Release, delivery_facts
 
 deliveries = typer.Typer(help="Results on their way to PACS, RIS and folders.", no_args_is_help=True)
 
@@ -77,7 +77,7 @@ def listed(
         states=state or (), destination=to, study_instance_uid=study, limit=limit
     )
     if as_json:
-        print_json([plain(one) for one in found])
+        print_json([delivery_facts(one) for one in found])
         return
     table = Table("number", "state", "to", "output", "decision", "tries", "bytes", "planned")
     table.add_column("said", overflow="fold")
@@ -99,7 +99,7 @@ def show_one(
     found = _open(load_settings(config)).one(number)
     if found is None:
         raise Misconfigured(f"NUMBER: there is no delivery {number}")
-    facts = plain(found)
+    facts = delivery_facts(found)
     if as_json:
         print_json(facts)
         return
@@ -147,7 +147,7 @@ def shadow_report(config: ConfigOption = None, limit: LimitOption = 1000, as_jso
     shadows = {one.name: is_shadow(one, settings.results, modes.get(one.name)) for one in settings.results.destinations}
     if as_json:
         released = [asdict(one) for one in known.releases()]
-        print_json({"shadow": shadows, "deliveries": [plain(one) for one in found], "releases": released})
+        print_json({"shadow": shadows, "deliveries": [delivery_facts(one) for one in found], "releases": released})
         return
     for name, shadow in shadows.items():
         out().print(f"{name}: {'shadow, nothing is sent' if shadow else 'sends'}")
@@ -205,9 +205,3 @@ def _open(settings: Settings) -> Deliveries:
     from workers.container import open_deliveries
 
     return open_deliveries(settings)
-
-
-def plain(one: Delivery) -> dict[str, Any]:
-    """A delivery as JSON has it."""
-    facts = {name: value for name, value in asdict(one).items() if name != "decided"}
-    return {"number": one.number, **asdict(one.decided), **facts, "state": one.state.value}

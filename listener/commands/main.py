@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,6 +19,7 @@ from listener.commands import send as cli_send
 from listener.commands import store as cli_store
 from listener.commands import studies as cli_studies
 from listener.commands.common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
+from listener.commands.connect import check_peers
 from triage.errors import Misconfigured, NotAssessable, Transient
 from workers import log
 
@@ -62,9 +64,16 @@ def _config() -> None:
 
 
 @config_app.command("check")
-def check(config: ConfigOption = None) -> None:
+def check(
+    config: ConfigOption = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="also call every destination and say what it accepts")
+    ] = False,
+) -> None:
     """Say ok, or what is wrong with which key."""
-    load_settings(config)
+    settings = load_settings(config)
+    if connect:
+        check_peers(settings)
     out().print(f"ok: {config or Path('config.yaml')}" if config or Path("config.yaml").exists() else "ok: defaults")
 
 

@@ -85,10 +85,12 @@ def clean(
     index = existing_index(settings)
     from datetime import UTC, datetime
 
+    from workers.container import open_deliveries
     from workers.files.store import open_files
     from workers.operations.retention import keeps, retention_of
 
-    retention = retention_of(settings, index, open_files(settings))
+    deliveries = open_deliveries(settings) if settings.results.destinations else None
+    retention = retention_of(settings, index, open_files(settings), deliveries)
     kept: dict[str, str] = {}
     if dry_run:
         for facts in retention.facts():

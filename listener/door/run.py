@@ -32,6 +32,7 @@ from workers.files.hosts import BEAT_EVERY_S, Hosts
 from workers.files.store import FileStore, open_files
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.index.conflicts import ConflictWatch
+from workers.index.deliveries import open_delivery_table
 from workers.index.reconcile import reconcile
 from workers.index.writer import IndexWriter
 from workers.log import brief, get_logger
@@ -167,7 +168,13 @@ def _numbers(meter: Meter, meters: MeterFolder, writer: IndexWriter) -> Callable
 
 
 def _delete_old(settings: NodeSettings, index: LazyIndex, store: FileStore) -> None:
-    retention_of(settings, index.opened(), store).run()
+    opened = index.opened()  # also brings the tables up to date
+    table = open_delivery_table(settings.index_url) if settings.results.destinations else None
+    try:
+        retention_of(settings, opened, store, table).run()
+    finally:
+        if table is not None:
+            table.close()
 
 
 def _upkeep(

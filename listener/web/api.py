@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from listener.web.health import ailing, health_of
 from listener.web.site import Site
 from listener.web.worklist import open_worklist
+from workers.delivery_ports import delivery_facts
 from workers.studies.prior_notes import noted
 
 # Begins with a digit: "." and ".." are no study.
@@ -42,13 +43,26 @@ def add_api(app: FastAPI, site: Site) -> None:
             raise HTTPException(404, "no picture of this study")
         return FileResponse(path, media_type="image/png")
 
+    @app.get("/api/studies/{uid}/deliveries")
+    def deliveries(uid: Uid) -> list[dict[str, Any]]:
+        if site.deliveries is None:
+            return []
+        return [delivery_facts(one) for one in site.deliveries.listed(study_instance_uid=uid)]
+
     @app.get("/metrics")
     def metrics() -> Response:
         from listener.web.metrics import CONTENT_TYPE, Health, door_numbers, render
 
         facts, state_dir = health_of(site), site.settings.store.state_dir.absolute()
         works = {name: name not in ailing(facts["processes"]) for name in facts["processes"]}
-        health = Health(tuple(facts["problems"]), facts["free_bytes"], facts["oldest_due_s"], facts["due"], works)
+        health = Health(
+            tuple(facts["problems"]),
+            facts["free_bytes"],
+            facts["oldest_due_s"],
+            facts["due"],
+            works,
+            facts["deliveries"],
+        )
         return Response(render(door_numbers(state_dir), site.index, health, state_dir), media_type=CONTENT_TYPE)
 
     @app.get("/healthz")

@@ -92,7 +92,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers.container import node_index, open_results, open_searches
+    from workers.container import node_index, open_deliveries, open_results, open_searches
 
     listening = _bind(settings)
     site = Site(
@@ -101,6 +101,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         open_results(settings),
         lambda: broker.ping(broker.broker_url(settings)),
         open_searches(settings) if settings.priors.wanted else None,
+        open_deliveries(settings) if settings.results.destinations else None,
     )
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
 

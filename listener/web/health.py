@@ -49,6 +49,9 @@ def health_of(site: Site) -> dict[str, Any]:
     problems += ["sweeper" if name == SWEEPER else name for name in ailing(processes) if name != FEEDS]
     if feeds["failed"] or feeds["silent"]:
         problems.append("feeds")
+    ways_out, ailing_ways = deliveries_of(site)
+    if ailing_ways:
+        problems.append("deliveries")
     return {
         "ok": not problems,
         "problems": problems,
@@ -57,8 +60,32 @@ def health_of(site: Site) -> dict[str, Any]:
         "due": waiting,
         "tried_often": tried_often,
         "feeds": feeds,
+        "deliveries": ways_out,
         "processes": processes,
     }
+
+
+def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Destination -> {"waiting", "dead", "oldest_s", "paused"}, and whether a human should look: something is dead, or
+    waits for longer than five minutes."""
+    if site.deliveries is None:
+        return {}, False
+    try:
+        tallies, oldest, now = site.deliveries.tallies(), site.deliveries.oldest_open(), site.now()
+        known = {one.name: one for one in site.deliveries.all_known()}
+    except Exception as error:  # noqa: BLE001, RUF100 - a damaged database too: this page must report it
+        log.error("health.deliveries", error=brief(error))
+        return {}, True
+    found: dict[str, dict[str, Any]] = {}
+    for one in site.settings.results.destinations:
+        paused = known[one.name].paused_until if one.name in known else None
+        found[one.name] = {
+            "waiting": sum(tallies.get((one.name, state), 0) for state in ("planned", "sending")),
+            "dead": tallies.get((one.name, "dead"), 0),
+            "oldest_s": round((now - oldest[one.name]).total_seconds(), 1) if one.name in oldest else 0.0,
+            "paused": paused is not None and paused > now,
+        }
+    return found, any(one["dead"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
 
 
 def processes_of(settings: Settings) -> dict[str, dict[str, Any]]:

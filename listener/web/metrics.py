@@ -34,7 +34,7 @@ GAUGES = {
     "index_incomplete": "1 while rows are missing in the index and a scan is due",
 }
 # the parts that ``/healthz`` can report as faulty
-PARTS = ("index", "broker", "disk", "queue", "sweeper")
+PARTS = ("index", "broker", "disk", "queue", "sweeper", "deliveries")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Health:
     oldest_due_s: float
     due: int
     processes: Mapping[str, bool] = field(default_factory=dict)  # name -> whether it works
+    # destination -> {"waiting", "dead", "oldest_s", "paused"}
+    deliveries: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) -> bytes:
@@ -55,6 +57,7 @@ def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) 
         def collect(self) -> Iterator[Metric]:
             yield from _door(meters)
             yield from _health(health, state_dir)
+            yield from _deliveries(health)
             try:
                 yield from list(_studies(index))
             except Exception as error:  # noqa: BLE001, RUF100 - also of a damaged database
@@ -63,6 +66,19 @@ def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Everything())
     return generate_latest(registry)
+
+
+def _deliveries(health: Health) -> Iterator[Metric]:
+    for key, name, text in (
+        ("waiting", "icansee_deliveries_waiting", "outputs that a destination is to get"),
+        ("dead", "icansee_deliveries_dead", "outputs that a destination did not take; they wait for a human"),
+        ("oldest_s", "icansee_delivery_oldest_seconds", "waiting of the oldest output for a destination"),
+        ("paused", "icansee_destination_paused", "1 while a destination that is away is left alone"),
+    ):
+        family = _family(name, text, "destination")
+        for destination, facts in sorted(health.deliveries.items()):
+            family.add_metric([destination], float(facts[key]))
+        yield family
 
 
 def _door(meters: Numbers) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from workers.config import Settings
+from workers.delivery_ports import Deliveries
 from workers.outputs.results import ResultFolder
 from workers.ports import StudyIndex
 from workers.prior_ports import PriorSearches
@@ -21,4 +22,5 @@ class Site:
     results: ResultFolder
     ping_broker: Callable[[], str]
     searches: PriorSearches | None = None
+    deliveries: Deliveries | None = None  # None: nobody gets results
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -30,6 +30,20 @@ RESULT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.104.1": "Encapsulated PDF",
     "1.2.840.10008.5.1.4.1.1.4": "MR Image",
 }
+# which of them each kind of output needs
+CLASS_OF = {
+    "sr": "1.2.840.10008.5.1.4.1.1.88.34",
+    "seg": "1.2.840.10008.5.1.4.1.1.66.4",
+    "sc": "1.2.840.10008.5.1.4.1.1.7",
+    "sc_pages": "1.2.840.10008.5.1.4.1.1.7.4",
+    "kos": "1.2.840.10008.5.1.4.1.1.88.59",
+    "retract": "1.2.840.10008.5.1.4.1.1.88.59",
+    "gsps": "1.2.840.10008.5.1.4.1.1.11.1",
+    "pm": "1.2.840.10008.5.1.4.1.1.30",
+    "reg": "1.2.840.10008.5.1.4.1.1.66.1",
+    "pdf": "1.2.840.10008.5.1.4.1.1.104.1",
+    "images": "1.2.840.10008.5.1.4.1.1.4",
+}
 SYNTAXES = {"explicit": "1.2.840.10008.1.2.1", "implicit": "1.2.840.10008.1.2"}
 COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
@@ -91,7 +105,10 @@ class DicomSender:
         if VERIFICATION in accepted:
             said.append(f"C-ECHO 0x{getattr(association.send_c_echo(), 'Status', 0xFFFF):04X}")
         said += [f"accepts {name}" for uid, name in RESULT_CLASSES.items() if uid in accepted]
-        said += [f"REFUSES {name} ({uid})" for uid, name in RESULT_CLASSES.items() if uid not in accepted]
+        needed = {CLASS_OF[kind] for kind in self._settings.outputs if kind in CLASS_OF}
+        for uid, name in RESULT_CLASSES.items():
+            if uid not in accepted:
+                said.append(f"{'REFUSES' if uid in needed else 'does not accept (and need not)'} {name} ({uid})")
         if self._settings.commitment:
             said.append(("accepts" if COMMITMENT_CLASS in accepted else "REFUSES") + " storage commitment")
         self.close()

@@ -16,10 +16,19 @@ from sqlalchemy.engine import Connection
 
 from workers.delivery_ports import STANDING_OUTPUTS, Decided, Delivery, DeliveryState, Known, Unplanned
 from workers.index.delivery_lists import COLUMNS, GIVES_WAY, DeliveryLists, delivery_of
-from workers.index.schema import assessments, deliveries, destinations
+from workers.index.schema import assessments, deliveries, destinations, open_engine
 
 D, PLANNED, SENDING = deliveries.c, DeliveryState.PLANNED.value, DeliveryState.SENDING.value
 NO_LEASE: dict[str, None] = {"lease_owner": None, "lease_until": None}
+
+
+def open_delivery_table(url: str) -> SqlDeliveries:
+    """The deliveries of an index whose tables are there already.
+
+    Raises:
+        Misconfigured: the URL is not one of SQLite or PostgreSQL.
+    """
+    return SqlDeliveries(open_engine(url))
 
 
 class SqlDeliveries(DeliveryLists):

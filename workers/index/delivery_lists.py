@@ -26,6 +26,10 @@ class DeliveryLists:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
     def one(self, number: int) -> Delivery | None:
         found = self._select(sa.select(deliveries).where(D.number == number))
         return found[0] if found else None

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from workers.delivery_ports import Deliveries
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash
 from workers.operations.needed import Fitness, possible_baselines
@@ -226,7 +227,25 @@ def results_written(results: Path) -> Callable[[StudyRow], bool]:
     return delivered
 
 
-def retention_of(settings: NodeSettings, index: StudyIndex, files: InstanceFiles) -> Retention:
-    """What deletes images of this node."""
+def results_delivered(results: Path, table: Deliveries) -> Callable[[StudyRow], bool]:
+    """The rule of a node with destinations: what is dead or waits is not delivered. A human may give it up."""
+    written = results_written(results)
+
+    def delivered(row: StudyRow) -> bool:
+        revision = row.decided_revision
+        return written(row) and revision is not None and table.delivered(row.study_instance_uid, revision)
+
+    return delivered
+
+
+def retention_of(
+    settings: NodeSettings, index: StudyIndex, files: InstanceFiles, table: Deliveries | None = None
+) -> Retention:
+    """What deletes images of this node.
+
+    Args:
+        table: the deliveries; None: the node has no destinations.
+    """
     results = settings.store.files_dir / "results"
-    return Retention(settings, index, files, delivered=results_written(results), now=lambda: datetime.now(UTC))
+    delivered = results_written(results) if table is None else results_delivered(results, table)
+    return Retention(settings, index, files, delivered=delivered, now=lambda: datetime.now(UTC))

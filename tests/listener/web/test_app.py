@@ -44,7 +44,7 @@ class Node:
         self.tmp_path = tmp_path
         store = StoreSettings(state_dir=tmp_path, min_free_bytes=0)
         settings = Settings(store=store).model_copy(update=changes)
-        site = Site(settings, self.index, ResultFolder(tmp_path / "results"), self.ping, self.clock.now)
+        site = Site(settings, self.index, ResultFolder(tmp_path / "results"), self.ping, now=self.clock.now)
         self.client = TestClient(create_app(site), base_url="http://127.0.0.1")
         for name in names_of(settings):
             self.gives_a_sign(name)

@@ -53,7 +53,7 @@ def statements_of(index: SqlIndex, question: Callable[[], object]) -> list[str]:
 
 @pytest.mark.parametrize("door", ["/", "/api/studies", "icansee studies"])
 def test_a_list_of_studies_loads_no_document(index: SqlIndex, tmp_path: Path, door: str) -> None:
-    site = Site(Settings(), index, ResultFolder(tmp_path), lambda: "run", CLOCK.now)
+    site = Site(Settings(), index, ResultFolder(tmp_path), lambda: "run", now=CLOCK.now)
     client = TestClient(create_app(site), base_url="http://127.0.0.1")
 
     def ask() -> None:
@@ -75,6 +75,6 @@ def test_a_list_of_studies_loads_no_document(index: SqlIndex, tmp_path: Path, do
 def test_the_page_shows_the_reasons_of_every_study(index: SqlIndex, tmp_path: Path) -> None:
     for number in range(1, 4):
         decide(index, number)
-    site = Site(Settings(), index, ResultFolder(tmp_path), lambda: "run", CLOCK.now)
+    site = Site(Settings(), index, ResultFolder(tmp_path), lambda: "run", now=CLOCK.now)
     page = TestClient(create_app(site), base_url="http://127.0.0.1").get("/").text
     assert [f"reason {number}" in page for number in range(1, 4)] == [True] * 3

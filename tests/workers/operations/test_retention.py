@@ -17,8 +17,9 @@ from triage.infusions import Infusion
 from workers.config import Settings, parse
 from workers.files.commitments import GivenCommitments, Verdict
 from workers.files.store import FileStore
+from workers.index.deliveries import SqlDeliveries
 from workers.operations.needed import Fitness
-from workers.operations.retention import Facts, Retention, choose, keeps, results_written
+from workers.operations.retention import Facts, Retention, choose, keeps, results_delivered, results_written
 from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import StoreSettings
 from workers.studies import prepared
@@ -227,3 +228,24 @@ def test_the_names_of_the_shelf() -> None:
     """The receiving process deletes, and must not import what measures."""
     assert REFUSED == "refused.txt"
     assert prepared._FILE == "prepared.json"
+
+
+def test_with_destinations_what_has_not_arrived_is_not_delivered(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    row = node.index.study(OLD)
+    assert row is not None
+    answers: list[tuple[str, int]] = []
+
+    class Table(SqlDeliveries):
+        def __init__(self, said: bool) -> None:
+            self.said = said
+
+        def delivered(self, study_instance_uid: str, revision: int) -> bool:
+            answers.append((study_instance_uid, revision))
+            return self.said
+
+    results = node.state_dir / "results"
+    assert results_delivered(results, Table(said=True))(row)
+    assert not results_delivered(results, Table(said=False))(row)
+    assert not results_delivered(results / "elsewhere", Table(said=True))(row), "its files are not written"
+    assert answers == [(OLD, row.decided_revision)] * 2

@@ -1,0 +1,75 @@
+"""Settings in, what every destination answers to a call out: `icansee config check --connect`."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import httpx
+import typer
+from rich.markup import escape
+
+from listener.commands.common import BUG, out, quiet_logging
+from triage.errors import Misconfigured
+from workers.config import Settings
+from workers.deliveries.all import open_destinations
+from workers.deliveries.errors import DeliveryError
+from workers.deliveries.to_dicom import DicomSender
+from workers.destination_settings import DestinationSettings, HttpTarget
+from workers.log import brief
+from workers.remote import tls
+from workers.remote.http import client_of
+from workers.result_settings import FolderDestinationSettings
+from workers.sections import ClientTlsSettings
+
+
+def check_peers(settings: Settings) -> None:
+    """Call every destination and print what it says.
+
+    Raises:
+        typer.Exit: one cannot be reached, or refuses a kind of object; exit code 1.
+    """
+    quiet_logging()
+    opened, bad = open_destinations(settings.node()), 0
+    for one in settings.results.destinations:
+        try:
+            said = _called(one, opened[one.name])
+        except (DeliveryError, Misconfigured, OSError, ValueError, httpx.HTTPError) as error:
+            said = [f"NOT REACHED: {error if isinstance(error, DeliveryError) else brief(error)}"]
+        bad += any("REFUSES" in text or "NOT REACHED" in text for text in said)
+        for text in said:
+            out().print(f"{one.name:20} {escape(text)}")
+    if not settings.results.destinations:
+        out().print("results.destinations: none")
+    if bad:
+        raise typer.Exit(BUG)
+
+
+def _called(one: DestinationSettings, sender: object) -> list[str]:
+    if isinstance(sender, DicomSender):
+        return sender.probe()
+    if isinstance(one, HttpTarget):
+        return _http(one, one.timeout_s)
+    if isinstance(one, FolderDestinationSettings):
+        return ["the folder is there" if one.path.is_dir() else "NOT REACHED: the folder does not exist"]
+    host, port = getattr(one, "host", None), getattr(one, "port", None)
+    if host is not None and port is not None:
+        return _tcp(host, port, getattr(one, "tls", None), one.timeout_s)
+    return ["cannot be asked without sending"]
+
+
+def _http(target: HttpTarget, timeout_s: float) -> list[str]:
+    with client_of(target, timeout_s=timeout_s) as client:
+        answer = client.options(target.url)
+    text = f"OPTIONS {answer.status_code}"
+    refused = answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+    return [f"REFUSES us: {text}" if refused else text]
+
+
+def _tcp(host: str, port: int, secured: ClientTlsSettings | None, timeout_s: float) -> list[str]:
+    with socket.create_connection((host, port), timeout_s) as plain:
+        if secured is None:
+            return ["TCP connection accepted"]
+        context: ssl.SSLContext = tls.client_context(secured)
+        with context.wrap_socket(plain, server_hostname=host) as wrapped:
+            return [f"{wrapped.version()} connection accepted"]

@@ -1,0 +1,109 @@
+"""icansee deliveries and config check --connect, at the terminal."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import NOON
+from tests.listener.commands.cli_runner import Icansee
+from workers import config
+from workers.container import open_deliveries
+from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState
+
+ONE = Delivery(Decided("1.2.3", 1, "full"), "sr", "pacs", due_at=NOON)
+
+
+@pytest.fixture
+def table(icansee: Icansee) -> Deliveries:
+    folder = icansee.folder / "out"
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    destinations = [
+        {"name": "pacs", "kind": "dicom", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "outputs": ["sr"]},
+        {"name": "share", "kind": "folder", "path": str(folder), "outputs": ["document"], "shadow": True},
+    ]
+    path = icansee.folder / "config.yaml"
+    raw = json.dumps({"store": {"state_dir": str(icansee.folder / "state")}, "results": {"destinations": destinations}})
+    path.write_text(raw, encoding="utf-8")
+    opened = open_deliveries(config.load(path))
+    opened.register(["pacs", "share"], since=NOON)
+    return opened
+
+
+def dead(table: Deliveries) -> int:
+    table.add([ONE], now=NOON)
+    taken = table.take("pacs", owner="me", now=NOON, for_s=60, longest_s=300)
+    assert taken is not None
+    table.settle(replace(taken, state=DeliveryState.DEAD, failure="no SR here", error_class="permanent"), now=NOON)
+    return taken.number
+
+
+def test_noop_nothing_was_sent(icansee: Icansee, table: Deliveries) -> None:
+    answer = icansee("deliveries", "list", "--json")
+    assert (answer.code, json.loads(answer.out)) == (0, [])
+    answer = icansee("deliveries", "retry", "--all")
+    assert (answer.code, answer.out) == (0, "0 deliveries wait to be sent\n")
+
+
+def test_list_show_retry_discard(icansee: Icansee, table: Deliveries) -> None:
+    number = str(dead(table))
+    answer = icansee("deliveries", "list", "--state", "dead")
+    assert answer.code == 0
+    assert "no SR here" in answer.out
+    said = icansee("deliveries", "show", number, "--json").out
+    assert json.loads(said)["error_class"] == "permanent"
+    assert icansee("deliveries", "retry", "--all", "--to", "pacs").out == "1 deliveries wait to be sent\n"
+    assert icansee("deliveries", "discard", number, "--why", "wrong PACS").out == "1 deliveries given up\n"
+    said = icansee("deliveries", "show", number).out
+    assert "given up: wrong PACS" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(("show", "77"), "there is no delivery 77", id="unknown number"),
+        pytest.param(("retry",), "name deliveries by their numbers", id="nothing named"),
+        pytest.param(("retry", "1", "--all"), "name deliveries by their numbers", id="both"),
+        pytest.param(("promote", "nobody", "--by", "a", "--why", "b"), "nobody is not among", id="unknown"),
+        pytest.param(("promote", "share", "--by", " ", "--why", "b"), "a name and a reason", id="nobody"),
+    ],
+)
+def test_a_wrong_request_is_named(icansee: Icansee, table: Deliveries, arguments: tuple[str, ...], says: str) -> None:
+    answer = icansee("deliveries", *arguments)
+    assert answer.code == 2
+    assert says in answer.err
+
+
+def test_shadow_mode_and_its_end(icansee: Icansee, table: Deliveries) -> None:
+    table.add([replace(ONE, destination="share", output="document", shadow=True)], now=NOON)
+    said = icansee("deliveries", "shadow-report").out
+    assert "share: shadow, nothing is sent" in said
+    assert "pacs: sends" in said
+    assert "1.2.3 r1 full" in said
+    assert icansee("deliveries", "promote", "share", "--by", "Dr. Ada", "--why", "two weeks").code == 0
+    said = icansee("deliveries", "shadow-report").out
+    assert "share: sends" in said
+    assert "share promoted by Dr. Ada: two weeks" in said
+    assert icansee("deliveries", "demote", "share", "--by", "Dr. Ada", "--why", "too many").code == 0
+    assert json.loads(icansee("deliveries", "shadow-report", "--json").out)["shadow"] == {"pacs": False, "share": True}
+
+
+def test_every_destination_is_called(icansee: Icansee, table: Deliveries) -> None:
+    answer = icansee("config", "check", "--connect")
+    said = answer.out
+    assert answer.code == 1
+    lines = [line.split(maxsplit=1) for line in said.splitlines()[:2]]
+    assert lines == [["pacs", "NOT REACHED: PACS cannot be reached"], ["share", "the folder is there"]]
+
+
+def test_a_node_that_never_ran_is_not_created(icansee: Icansee, tmp_path: Path) -> None:
+    answer = icansee("deliveries", "list")
+    assert answer.code == 2
+    assert "no node has run" in answer.err

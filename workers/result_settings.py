@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from workers.alert_settings import FhirDestinationSettings, MllpDestinationSettings, WebhookDestinationSettings
 from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget, never_in_clear
 from workers.sections import DicomTarget, Positive, Section
 
@@ -84,7 +85,13 @@ class S3DestinationSettings(DestinationSettings):
 
 
 Kind = Annotated[
-    DicomDestinationSettings | StowDestinationSettings | FolderDestinationSettings | S3DestinationSettings,
+    DicomDestinationSettings
+    | StowDestinationSettings
+    | FolderDestinationSettings
+    | S3DestinationSettings
+    | MllpDestinationSettings
+    | WebhookDestinationSettings
+    | FhirDestinationSettings,
     Field(discriminator="kind"),
 ]
 

@@ -1,7 +1,4 @@
-"""MLLP framing and HL7 acknowledgements: bytes in, bytes out. Pure.
-
-MLLP puts a message between <VT> and <FS><CR> (HL7 v2.5.1, Appendix C; Minimal Lower Layer Protocol, release 1).
-"""
+"""HL7 acknowledgements, framed for MLLP. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from workers.feeds.hl7_messages import Header
+from workers.remote.mllp import framed
 
-START, END = b"\x0b", b"\x1c\r"
 LONGEST_TEXT = 200
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\r": " ", "\n": " "})
 
@@ -21,10 +18,6 @@ class AckCode(StrEnum):
     AA = "AA"
     AE = "AE"
     AR = "AR"
-
-
-def framed(message: bytes) -> bytes:
-    return START + message + END
 
 
 def acknowledgement(

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from listener.mllp.frames import END, START, AckCode, acknowledgement
+from listener.mllp.frames import AckCode, acknowledgement
 from workers.feeds.hl7_messages import LONGEST_BYTES, Header, MalformedMessageError
 from workers.log import brief, get_logger
+from workers.remote.mllp import END, START
 
 log = get_logger(__name__)
 

@@ -57,6 +57,9 @@ BREACHES = [
     pytest.param("listener/unplaced.py", "", "the listener", id="a file of the listener without a layer"),
     pytest.param("workers/files/replace_folder.py", "import workers.studies.deps", "the workers", id="files, studies"),
     pytest.param("workers/studies/prior_notes.py", "import workers.priors.loop", "the workers", id="studies, priors"),
+    pytest.param(
+        "workers/destination_settings.py", "import workers.alert_settings", "the workers", id="destinations, alerts"
+    ),
     pytest.param("workers/unplaced.py", "", "the workers", id="a file of the workers without a layer"),
     pytest.param("workers/studies/assess.py", "import celery", "use cases", id="queue in a use case"),
     pytest.param("workers/files/dataset_head.py", "import workers.index.sql", "reading DICOM", id="reading, database"),

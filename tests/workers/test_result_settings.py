@@ -14,6 +14,10 @@ STOW = {"name": "web", "kind": "stow", "url": "https://pacs.hospital/dicom-web",
 FOLDER = {"name": "share", "kind": "folder", "path": "/share", "outputs": ["document"]}
 S3 = {"name": "bucket", "kind": "s3", "bucket": "results", "outputs": ["document"]}
 
+RIS = {"name": "ris", "kind": "mllp", "host": "ris.hospital", "port": 2575}
+EHR = {"name": "ehr", "kind": "fhir", "url": "https://fhir.hospital/r4"}
+HOOK = {"name": "pager", "kind": "webhook", "url": "https://pager.hospital/", "key_file": "/k"}
+
 
 def parsed(*destinations: dict[str, Any]) -> Settings:
     return parse({"results": {"destinations": list(destinations)}})
@@ -24,9 +28,10 @@ def test_noop_nobody_gets_anything() -> None:
 
 
 def test_each_kind_is_its_own_class() -> None:
-    found = parsed(PACS, STOW, FOLDER, S3).results.destinations
+    found = parsed(PACS, STOW, FOLDER, S3, RIS, EHR, HOOK).results.destinations
     assert [(one.name, one.kind) for one in found] == [
         ("pacs", "dicom"), ("web", "stow"), ("share", "folder"), ("bucket", "s3"),
+        ("ris", "mllp"), ("ehr", "fhir"), ("pager", "webhook"),
     ]  # fmt: skip
 
 
@@ -42,6 +47,10 @@ def test_each_kind_is_its_own_class() -> None:
         pytest.param({**PACS, "user": "u", "passcode": "p"}, "in clear", id="passcode without TLS"),
         pytest.param({**STOW, "url": "http://pacs.hospital"}, "only https", id="http"),
         pytest.param({**STOW, "url": "https://u:p@pacs.hospital"}, "without user", id="password in the address"),
+        pytest.param({**RIS, "outputs": ["sr"]}, "outputs.0", id="DICOM to an HL7 receiver"),
+        pytest.param({**RIS, "picture": "reference"}, "needs picture_url", id="a reference to nothing"),
+        pytest.param({**RIS, "receiving_application": "A|B"}, "receiving_application", id="a name with a delimiter"),
+        pytest.param({**HOOK, "url": "http://pager.hospital/"}, "only https", id="webhook in clear"),
         pytest.param({**S3, "endpoint": "http://s3.hospital"}, "only https", id="S3 in clear"),
     ],
 )

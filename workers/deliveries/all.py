@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from triage.errors import Misconfigured
+from workers.alert_settings import FhirDestinationSettings, MllpDestinationSettings, WebhookDestinationSettings
 from workers.deliveries.to_dicom import DicomSender
+from workers.deliveries.to_fhir import FhirSender
 from workers.deliveries.to_folder import FolderSender
+from workers.deliveries.to_mllp import MllpSender
 from workers.deliveries.to_stow import StowSender
+from workers.deliveries.to_webhook import WebhookSender
 from workers.delivery_ports import Destination
 from workers.result_settings import (
     DicomDestinationSettings,
@@ -34,5 +38,11 @@ def _opened(settings: Kind, node: NodeSettings) -> Destination:
             return StowSender(settings)
         case FolderDestinationSettings():
             return FolderSender(settings)
+        case MllpDestinationSettings():
+            return MllpSender(settings)
+        case WebhookDestinationSettings():
+            return WebhookSender(settings)
+        case FhirDestinationSettings():
+            return FhirSender(settings)
         case S3DestinationSettings():
             raise Misconfigured(f"results.destinations.{settings.name}: this program has no sender of the kind s3 yet")

@@ -1,0 +1,130 @@
+"""Bundles to a small FHIR server that creates under conditions, as a transaction or one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workers.outputs.alerts.documents import a_document, evidence
+from workers.alert_settings import FhirDestinationSettings
+from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.to_fhir import FhirSender
+from workers.delivery_ports import Decided, Delivery
+from workers.outputs.alerts.fhir import FHIR
+
+CONTENT = FHIR.render(a_document(), evidence())
+NUMBER = len(json.loads(CONTENT)["entry"])
+DELIVERY = Delivery(Decided("1.2.826.0.1.77", 3, "full"), "fhir", "ehr", due_at=datetime(2024, 3, 11, tzinfo=UTC))
+
+
+class Store:
+    """Resources by their condition. status: answered instead. says_where: Location of what is created."""
+
+    def __init__(self) -> None:
+        self.by_condition: dict[str, dict[str, Any]] = {}
+        self.tokens: set[str] = set()
+        self.posts, self.status, self.says_where, self.fails_at = 0, 0, True, 0
+
+    def post(self, path: str, body: dict[str, Any], condition: str | None) -> tuple[int, str, dict[str, Any]]:
+        self.posts += 1
+        if self.status or self.posts == self.fails_at:
+            return self.status or 503, "", {}
+        if path == "/fhir":
+            assert body["type"] == "transaction"
+            for entry in body["entry"]:
+                self._create(entry["resource"], entry["request"]["ifNoneExist"])
+            return 200, "", {"resourceType": "Bundle", "type": "transaction-response"}
+        assert condition is not None
+        new = condition not in self.by_condition
+        found = self._create(body, condition)
+        where = f"/fhir/{found['resourceType']}/{found['id']}/_history/1" if self.says_where and new else ""
+        return 201 if new else 200, where, found if self.says_where or not new else {}
+
+    def _create(self, resource: dict[str, Any], condition: str) -> dict[str, Any]:
+        return self.by_condition.setdefault(condition, {**resource, "id": str(len(self.by_condition) + 1)})
+
+
+@contextlib.contextmanager
+def serving(store: Store) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            store.tokens.add(self.headers.get("Authorization", ""))
+            status, where, found = store.post(self.path, body, self.headers.get("If-None-Exist"))
+            said = json.dumps(found).encode()
+            self.send_response(status)
+            if where:
+                self.send_header("Location", where)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/fhir"
+        server.shutdown()
+
+
+def sender(url: str, **keys: Any) -> FhirSender:
+    return FhirSender(FhirDestinationSettings(name="ehr", kind="fhir", url=url, timeout_s=10, **keys))
+
+
+def send(to: FhirSender) -> str:
+    return to.send(DELIVERY, FHIR.file_name, FHIR.media_type, CONTENT).text
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+def test_a_repeat_creates_no_second_one(tmp_path: Path, transaction: bool) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    store = Store()
+    with serving(store) as url:
+        to = sender(url, transaction=transaction, token_file=tmp_path / "token")
+        assert send(to) == ("HTTP 200" if transaction else f"{NUMBER} resources")
+        send(to)
+    assert len(store.by_condition) == NUMBER
+    assert store.tokens == {"Bearer secret"}
+
+
+def test_single_resources_refer_to_what_was_created() -> None:
+    store = Store()
+    with serving(store) as url:
+        to = sender(url, transaction=False)
+        store.fails_at = 5
+        with pytest.raises(Unreachable, match="503"):
+            send(to)
+        send(to)  # goes on from what is there
+    by_place = {f"{r['resourceType']}/{r['id']}": r for r in store.by_condition.values()}
+    (report,) = (r for r in by_place.values() if r["resourceType"] == "DiagnosticReport")
+    assert all(one["reference"] in by_place for one in report["result"])
+    (task,) = (r for r in by_place.values() if r["resourceType"] == "Task")
+    assert by_place[task["focus"]["reference"]] is report
+    assert len(by_place) == NUMBER
+
+
+@pytest.mark.parametrize(
+    ("status", "raised"),
+    [(400, DeliveryRejected), (412, DeliveryRejected), (422, DeliveryRejected), (401, Unreachable), (503, Unreachable)],
+)
+def test_answers(status: int, raised: type[Exception]) -> None:
+    store = Store()
+    store.status = status
+    with serving(store) as url, pytest.raises(raised, match=str(status)):
+        send(sender(url))
+
+
+def test_a_server_that_does_not_say_where() -> None:
+    store = Store()
+    store.says_where = False
+    with serving(store) as url, pytest.raises(Unreachable, match="what it stored where"):
+        send(sender(url, transaction=False))

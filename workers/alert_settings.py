@@ -1,0 +1,72 @@
+"""Settings of the destinations that get alerts: HL7, FHIR, webhook, mail and UPS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from workers.destination_settings import DestinationSettings, HttpTarget
+from workers.sections import ClientTlsSettings
+
+NAME_IN_HL7 = r"^[A-Za-z0-9 _.-]{0,64}$"
+
+
+class MllpDestinationSettings(DestinationSettings):
+    """An HL7 v2 receiver (RIS, interface engine) that gets ORU^R01 over MLLP."""
+
+    # an HL7 v2 receiver (RIS, interface engine) that gets ORU^R01 over MLLP
+    kind: Literal["mllp"]
+    # what it gets
+    outputs: Annotated[tuple[Literal["oru"], ...], Field(min_length=1)] = ("oru",)
+    # its host name or address
+    host: str
+    # its MLLP port
+    port: Annotated[int, Field(ge=1, le=65535)]
+    # TLS settings for the call; null: no TLS
+    tls: ClientTlsSettings | None = None
+    # MSH-3 of our messages
+    sending_application: Annotated[str, Field(pattern=NAME_IN_HL7)] = "ICANSEE"
+    # MSH-4 of our messages
+    sending_facility: Annotated[str, Field(pattern=NAME_IN_HL7)] = ""
+    # MSH-5 of our messages
+    receiving_application: Annotated[str, Field(pattern=NAME_IN_HL7)] = ""
+    # MSH-6 of our messages
+    receiving_facility: Annotated[str, Field(pattern=NAME_IN_HL7)] = ""
+    # the evidence picture: none, a reference to picture_url (RP), or the picture itself (ED)
+    picture: Literal["none", "reference", "embedded"] = "none"
+    # address of the picture or of the page of the study; {study} stands for the Study Instance UID
+    picture_url: str | None = None
+    # after this many answers AE (application error) a message is listed as dead; AR ends it at once
+    tries_after_ae: Annotated[int, Field(ge=1)] = 3
+
+    @model_validator(mode="after")
+    def _reference_has_an_address(self) -> Self:
+        if self.picture == "reference" and not self.picture_url:
+            raise ValueError("picture: reference needs picture_url")
+        return self
+
+
+class WebhookDestinationSettings(HttpTarget, DestinationSettings):
+    """A program of the site that gets signed JSON by HTTP POST (docs/integration.md)."""
+
+    # a program of the site that gets signed JSON by HTTP POST
+    kind: Literal["webhook"]
+    # what it gets
+    outputs: Annotated[tuple[Literal["webhook"], ...], Field(min_length=1)] = ("webhook",)
+    # file with the key that signs, 32 characters or more
+    key_file: Path
+    # file with the key of before, which signs as well while receivers change theirs; null: none
+    former_key_file: Path | None = None
+
+
+class FhirDestinationSettings(HttpTarget, DestinationSettings):
+    """A FHIR R4 server that gets a preliminary report, its observations and a task."""
+
+    # a FHIR R4 server that gets a preliminary report, its observations and a task
+    kind: Literal["fhir"]
+    # what it gets
+    outputs: Annotated[tuple[Literal["fhir"], ...], Field(min_length=1)] = ("fhir",)
+    # one transaction bundle; false: resource by resource, each created under a condition
+    transaction: bool = True

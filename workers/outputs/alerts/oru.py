@@ -1,0 +1,152 @@
+"""A stored decision in, an HL7 v2.5.1 ORU^R01 out: a preliminary result with its priority and every measurement.
+
+The message states findings and a suggested priority; the receiver's own rule decides what to do. It never changes an
+order. Only a priority that is above routine is stated: "routine" would lower what the order has.
+
+Fields: HL7 v2.5.1 chapters 2 (MSH), 3 (PID), 4 (ORC, TQ1) and 7 (OBR, OBX).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.outputs.alerts.hl7_text import components, escaped, person_name, segment
+from workers.outputs.alerts.keys import control_id, decided_at
+from workers.outputs.alerts.text import TITLES, alert_text, called
+from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
+from workers.outputs.output import EvidenceFiles, Output
+from workers.outputs.sources import sources_of
+
+KIND = "oru"
+SCHEME = "99ICANSEE"
+PICTURE = "evidence.png"
+PROCEDURE = ("24590-2", "Brain MRI", "LN")
+# HL7 table 0485; a P3 and an unchanged priority state none
+PRIORITIES = {"P1": ("S", "STAT"), "P2": ("A", "ASAP")}
+# HL7 table 0078: AA very abnormal, A abnormal, N normal
+CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern": "N", "not_assessable": ""}
+STRENGTH_FLAGS = {"possible": "A", "suspected": "AA", "strong": "AA"}
+PRELIMINARY, NO_RESULT = "P", "X"  # HL7 tables 0123 and 0085
+
+
+@dataclass(frozen=True)
+class _Observation:
+    """One OBX. kind: OBX-2. code: OBX-3. value: OBX-5, ready made. note: of the NTE behind it."""
+
+    kind: str
+    code: tuple[str, ...]
+    value: str
+    sub_id: str = ""
+    unit: str = ""
+    flag: str = ""
+    status: str = PRELIMINARY
+    note: str = ""
+
+
+def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
+    """The message in UTF-8, segments ended by carriage returns, without MLLP framing.
+
+    It holds the evidence picture; ``workers.outputs.alerts.oru_for.addressed`` leaves it out where it is not wanted.
+    """
+    sources = sources_of(document, evidence)
+    header, when = sources.followup.header, f"{decided_at(document):%Y%m%d%H%M%S}+0000"
+    accession = header.get("AccessionNumber", "")
+    placer = header.get("PlacerOrderNumberImagingServiceRequest", "") or accession
+    number = control_id(document, sources, KIND)
+    filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession or number
+    code, word = PRIORITIES.get(document["decision"]["priority"], ("", ""))
+    lines = [
+        f"MSH|^~\\&|ICANSEE||||{when}||ORU^R01^ORU_R01|{number}|P|2.5.1||||||UNICODE UTF-8",
+        _patient(header),
+        segment("ORC", f1="RE", f2=escaped(placer), f3=escaped(filler)),
+        segment(
+            "OBR", f1="1", f2=escaped(placer), f3=escaped(filler), f4=components(*PROCEDURE), f5=code,
+            f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=PRELIMINARY,
+            f27=f"^^^^^{code}" if code else "",
+        ),
+        *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),
+    ]  # fmt: skip
+    for index, one in enumerate(_observations(document, evidence), 1):
+        lines.append(
+            segment(
+                "OBX", f1=str(index), f2=one.kind, f3=components(*one.code), f4=escaped(one.sub_id), f5=one.value,
+                f6=components(one.unit, one.unit, "UCUM") if one.unit else "", f8=one.flag, f11=one.status, f14=when,
+            )
+        )  # fmt: skip
+        if one.note:
+            lines.append(segment("NTE", f1="1", f2="L", f3=escaped(one.note)))
+    return "".join(f"{line}\r" for line in lines).encode()
+
+
+def _patient(header: Mapping[str, str]) -> str:
+    return segment(
+        "PID", f1="1",
+        f3=components(header.get("PatientID", ""), "", "", header.get("IssuerOfPatientID", ""), "MR"),
+        # PID-5 is required; a study without a name is sent with the null of v2, never with an invented one
+        f5=person_name(header.get("PatientName", "")) or '""',
+        f7=escaped(header.get("PatientBirthDate", "")),
+        f8=escaped(header.get("PatientSex", "")),
+    )  # fmt: skip
+
+
+def _observed(header: Mapping[str, str]) -> str:
+    """Study date, time and offset from UTC as an HL7 TS; "" without a date."""
+    day, clock = header.get("StudyDate", ""), header.get("StudyTime", "").partition(".")[0]
+    if not (len(day) == 8 and day.isdigit()):
+        return ""
+    offset = header.get("TimezoneOffsetFromUTC", "")
+    timed = clock if clock.isdigit() and len(clock) in (4, 6) else ""
+    return day + timed + (escaped(offset) if timed and len(offset) == 5 else "")
+
+
+def _observations(document: Mapping[str, Any], evidence: EvidenceFiles) -> Iterator[_Observation]:
+    decision, study, alert = document["decision"], document["study"], alert_text(document)
+    flag = CATEGORY_FLAGS[decision["category"]]
+    words = CATEGORY_WORDS[decision["category"]]
+    yield _Observation("TX", _own("alert", "Alert"), "~".join(map(escaped, alert.lines)), flag=flag)
+    yield _Observation("CWE", _own("category", "Category"), components(decision["category"], words, SCHEME), flag=flag)
+    yield _Observation("ST", _own("priority", "Suggested priority"), escaped(decision["priority"]))
+    uid = study["study_instance_uid"]
+    yield _Observation("ST", ("110180", "Study Instance UID", "DCM"), escaped(uid))
+    if study["days_after_infusion"] is not None:
+        code = _own("days_after_infusion", "Days after infusion")
+        yield _Observation("NM", code, str(study["days_after_infusion"]), unit="d")
+    before = (document["baseline"] or {}).get("study_date")
+    if before:
+        yield _Observation("DT", _own("baseline_date", "Date of the baseline study"), before.replace("-", ""))
+    yield from map(_pattern, document["findings"])
+    yield from _measurements(document["measurements"], called(document))
+    if PICTURE in evidence:
+        data = base64.b64encode(evidence[PICTURE]).decode()
+        yield _Observation("ED", _own("picture", "Evidence picture"), f"ICANSEE^IM^PNG^Base64^{data}")
+
+
+def _own(code: str, words: str) -> tuple[str, str, str]:
+    return code, words, SCHEME
+
+
+def _pattern(finding: Mapping[str, Any]) -> _Observation:
+    flag = STRENGTH_FLAGS.get(finding["strength"] or "", "N" if finding["presence"] == "absent" else "")
+    value = finding["strength"] or finding["presence"]
+    title = TITLES.get(finding["pattern"], f"pattern {finding['pattern']}")
+    code = _own(f"pattern_{finding['pattern']}", title)
+    return _Observation("CWE", code, components(value, value, SCHEME), flag=flag, note=finding["explanation"])
+
+
+def _measurements(rows: Iterable[Mapping[str, Any]], carried: frozenset[tuple[str, str]]) -> Iterator[_Observation]:
+    for row in rows:
+        name = f"{region_name(row['region'])}: {row['quantity'].replace('_', ' ')}"
+        code = _own(row["quantity"], name)
+        if row["value"] is None:
+            # without a value OBX-2 may be empty; OBX-11 says that there will be none
+            yield _Observation("", code, "", row["region"], status=NO_RESULT, note=row["reason"] or "not measured")
+            continue
+        flag = "A" if (row["region"], row["quantity"]) in carried else ""
+        spread = "" if row["uncertainty"] is None else f"uncertainty (1 sd) {row['uncertainty']:g} {row['unit']}"
+        yield _Observation("NM", code, f"{row['value']:.6g}", row["region"], row["unit"], flag, note=spread)
+
+
+ORU = Output(KIND, "alert.hl7", "application/hl7-v2+er7; charset=utf-8", render)

@@ -137,3 +137,16 @@ class FakePriorSearches:
 
 def _key(one: PriorSearch) -> tuple[str, str]:
     return one.study_instance_uid, one.source
+
+
+class FakeOrderPriorities:
+    """prior_ports.OrderPriorities in a dictionary."""
+
+    def __init__(self, **known: str) -> None:
+        self.known = dict(known)
+
+    def put_priority(self, study_instance_uid: str, priority: str, *, now: datetime) -> None:
+        self.known[study_instance_uid] = priority
+
+    def priorities(self, study_instance_uids: Sequence[str]) -> dict[str, str]:
+        return {uid: self.known[uid] for uid in study_instance_uids if uid in self.known}

@@ -14,7 +14,7 @@ from workers.feeds.apply import PatientFacts
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, StudyIndex
-from workers.prior_ports import PriorSearches
+from workers.prior_ports import OrderPriorities, PriorSearches
 from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
 from workers.studies.engine import TriageEngine
@@ -86,9 +86,19 @@ def open_deps(
         ),
         results=open_results(settings),
         prepare_later=prepare_later,
-        order_hint=_order_texts(settings),
+        order_hint=order_texts(settings),
         searches=open_searches(settings) if settings.priors.wanted else None,
+        orders=priorities_of_orders(settings),
     )
+
+
+def priorities_of_orders(settings: Settings) -> OrderPriorities | None:
+    """Priorities of orders; None: no worklist is asked. The index must be there."""
+    if settings.feeds.worklist is None:
+        return None
+    from workers.index.order_priorities import open_order_priorities
+
+    return open_order_priorities(settings.index_url)
 
 
 def open_searches(settings: Settings) -> PriorSearches:
@@ -139,7 +149,8 @@ def run_deliveries(
         process.run(parts, destinations, stop, alive=alive.beat)
 
 
-def _order_texts(settings: Settings) -> OrderTexts | None:
+def order_texts(settings: Settings) -> OrderTexts | None:
+    """What asks the modality worklist; None: there is none."""
     if settings.feeds.worklist is None:
         return None
     from workers.audit.spool import auditor_of

@@ -72,3 +72,13 @@ class PriorSearches(Protocol):
 
     def planned(self) -> set[str]:
         """Study UIDs for which a search was planned."""
+
+
+class OrderPriorities(Protocol):
+    """What the modality worklist says about the orders of studies. May raise errors.Transient."""
+
+    def put_priority(self, study_instance_uid: str, priority: str, *, now: datetime) -> None:
+        """In place of what was known; empty: the order says none, or there is no order."""
+
+    def priorities(self, study_instance_uids: Sequence[str]) -> dict[str, str]:
+        """Study UID -> priority, of those that were asked for."""

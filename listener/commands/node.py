@@ -89,12 +89,14 @@ def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
 
 def priors(config: ConfigOption = None, parent: ParentOption = None) -> None:
-    """Ask archives for missing baselines, and retrieve them."""
+    """Ask archives for missing baselines, and retrieve them; ask the worklist for the priority of orders."""
     settings = begin(config, "priors", parent)
     from workers.priors import loop
 
-    if not settings.priors.wanted:
-        raise Misconfigured("priors.sources: nothing is configured; `icansee serve` starts this process when it is")
+    if not settings.priors.wanted and settings.feeds.worklist is None:
+        raise Misconfigured(
+            "priors.sources, feeds.worklist: nothing is configured; `icansee serve` starts this process when it is"
+        )
 
     def run(stop: threading.Event) -> None:
         with only_one(settings.store.state_dir, "priors"):

@@ -142,7 +142,7 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     """The processes of this node."""
     urgent = ("urgent",) if settings.queue.urgent_worker else ()
     feeds = ("feeds",) if settings.feeds.wanted else ()
-    priors = ("priors",) if settings.priors.wanted else ()
+    priors = ("priors",) if settings.priors.wanted or settings.feeds.worklist is not None else ()
     deliver = ("deliver",) if settings.results.destinations else ()
     return (*NAMES, *urgent, *feeds, *priors, *deliver)
 

@@ -19,6 +19,7 @@ INDEX = (
     "patient_queries",
     "patients",
     "persons",
+    "order_priorities",
     "prior_searches",
     "schema",
     "sql",

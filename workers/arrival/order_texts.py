@@ -31,6 +31,7 @@ TEXTS = (
     "ImagingServiceRequestComments",
     "AdditionalPatientHistory",
 )
+PRIORITIES = ("STAT", "HIGH", "ROUTINE", "MEDIUM", "LOW")  # (0040,1003), PS3.3 section C.4.11; most urgent first
 STEP_TEXTS = ("ScheduledProcedureStepDescription", "CommentsOnTheScheduledProcedureStep")
 
 
@@ -51,19 +52,38 @@ class OrderTexts:
 
     def __call__(self, row: StudyRow, infusion: date | None) -> str | None:
         """The sentence for the notices; None: the order says nothing that is not known."""
-        if self._now_s() < self._again_s or not (row.accession_number or row.patient_id):
+        if not (row.accession_number or row.patient_id):
             return None
-        try:
-            answers = self._ask(row)
-        except Exception as error:  # a hint is never worth a decision
-            log.warning("worklist.not_asked", study=study_hash(row.study_instance_uid), error=brief(error))
-            answers = None
+        answers = self._answers(row)
         if answers is None:
-            self._again_s = self._now_s() + PAUSE_S
             return None
         hint = hint_in(text for answer in answers if _is_of(answer, row) for text in texts_of(answer))
         log.info("worklist.asked", study=study_hash(row.study_instance_uid), orders=len(answers), hint=hint is not None)
         return None if hint is None or hint.agrees(row.study_date, infusion) else sentence(hint)
+
+    def priority(self, row: StudyRow) -> str | None:
+        """Requested Procedure Priority of the order, the most urgent of several; empty: none. None: the worklist is
+        away."""
+        answers = self._answers(row)
+        if answers is None:
+            return None
+        said = {
+            str(one.get("RequestedProcedurePriority", "") or "").strip().upper() for one in answers if _is_of(one, row)
+        }
+        return next((one for one in PRIORITIES if one in said), "")
+
+    def _answers(self, row: StudyRow) -> list[Dataset] | None:
+        """None: the worklist is away, or was a moment ago."""
+        if self._now_s() < self._again_s:
+            return None
+        try:
+            answers = self._ask(row)
+        except Exception as error:  # what an order says is never worth a decision
+            log.warning("worklist.not_asked", study=study_hash(row.study_instance_uid), error=brief(error))
+            answers = None
+        if answers is None:
+            self._again_s = self._now_s() + PAUSE_S
+        return answers
 
     def _ask(self, row: StudyRow) -> list[Dataset] | None:
         """By accession number, else by patient; None: the worklist is away."""
@@ -82,6 +102,7 @@ def query_of(row: StudyRow) -> Dataset:
     from pydicom import Dataset
 
     keys, step = Dataset(), Dataset()
+    keys.RequestedProcedurePriority = ""
     for name in TEXTS:
         setattr(keys, name, "")
     for name in STEP_TEXTS:

@@ -291,6 +291,15 @@ prior_searches = sa.Table(
     sa.Index("prior_searches_by_due", "state", "due_at"),
 )
 
+# what the modality worklist says about the order of a study; an empty priority: nothing
+order_priorities = sa.Table(
+    "order_priorities",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("priority", sa.Text, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+)
+
 
 def open_engine(url: str) -> Engine:
     """An engine that has not connected yet. The tables are the business of workers.index.migrations.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from triage.errors import Misconfigured, Transient
+from triage.model import SequenceKind
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import auditor_of
 from workers.backoff import Backoff
@@ -21,6 +24,7 @@ from workers.prior_ports import PriorSearch, PriorSearches, SearchState
 from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive
 from workers.priors.needs import needs_prior
+from workers.priors.orders import OrderLook
 from workers.priors.search import ArchiveAnswer, SearchParts, run_search
 
 log = get_logger(__name__)
@@ -122,36 +126,22 @@ class PriorFinder:
 def run(settings: Settings, stop: threading.Event, ready: Callable[[], None]) -> None:
     """The whole process, until ``stop``. It waits for an index that is away."""
     from workers.arrival.header_process import HeaderProcess
-    from workers.container import SystemClock, node_index, open_searches
-    from workers.files.store import open_files
 
     headers, pauses = HeaderProcess(), Backoff(settings.priors.look_every_s, LONGEST_PAUSE_S)
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "priors"))
-    finder: PriorFinder | None = None
+    work: _Work | None = None
     pause_s = pauses.first_s
+    _clear(settings)
     ready()
     headers.start()
     try:
         while not stop.is_set():
             alive.beat()
             try:
-                if finder is None:
-                    parts = SearchParts(
-                        index=node_index(settings),
-                        store=open_files(settings),
-                        settings=settings.priors,
-                        latest_days=settings.baseline.latest_days_before_infusion,
-                        open_archive=archive_of(settings),
-                        kind_of=headers.kind_of,
-                        audited=auditor_of(settings),
-                        scratch=settings.store.state_dir.absolute() / "run" / "priors",
-                        stopping=stop.is_set,
-                    )
-                    finder = PriorFinder(parts, open_searches(settings), SystemClock(), owner=name_in_leases(settings))
-                    finder.begin()
-                finder.look()
+                work = work or _begun(settings, headers.kind_of, stop)
+                work.look()
                 with alive.during(settings.priors.time_limit_s + LEASE_MARGIN_S):
-                    more = finder.run_one()
+                    more = work.finder.run_one()
                 if more:
                     continue
                 pause_s = pauses.first_s
@@ -164,6 +154,57 @@ def run(settings: Settings, stop: threading.Event, ready: Callable[[], None]) ->
         alive.end()
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What one process does again and again. orders None: no worklist is asked."""
+
+    finder: PriorFinder
+    orders: OrderLook | None
+
+    def look(self) -> None:
+        if self.orders is not None:
+            self.orders.look()
+        self.finder.look()
+
+
+def _begun(settings: Settings, kind_of: Callable[[Path], SequenceKind], stop: threading.Event) -> _Work:
+    """The parts over an index that can be reached.
+
+    Raises:
+        Transient: it cannot.
+    """
+    from workers.container import SystemClock, node_index, open_searches, order_texts, priorities_of_orders
+    from workers.files.store import open_files
+
+    index, clock = node_index(settings), SystemClock()
+    parts = SearchParts(
+        index=index,
+        store=open_files(settings),
+        settings=settings.priors,
+        latest_days=settings.baseline.latest_days_before_infusion,
+        open_archive=archive_of(settings),
+        kind_of=kind_of,
+        audited=auditor_of(settings),
+        scratch=_folder(settings) / "looked-at",
+        stopping=stop.is_set,
+    )
+    finder = PriorFinder(parts, open_searches(settings), clock, owner=name_in_leases(settings))
+    finder.begin()
+    orders, worklist = priorities_of_orders(settings), order_texts(settings)
+    both = None if orders is None or worklist is None else OrderLook(index, orders, clock, worklist.priority)
+    return _Work(finder, both)
+
+
+def _folder(settings: Settings) -> Path:
+    """For objects while they arrive, and those that are only looked at."""
+    return settings.store.state_dir.absolute() / "run" / "priors"
+
+
+def _clear(settings: Settings) -> None:
+    """Remove what a process that was killed left: one process of a state folder runs at a time."""
+    shutil.rmtree(_folder(settings), ignore_errors=True)
+
+
 def name_in_leases(settings: Settings) -> str:
     """The node in a lease: one process of a state folder runs at a time."""
     return f"{socket.gethostname()}:{settings.store.state_dir.absolute()}"[:200]
@@ -172,7 +213,7 @@ def name_in_leases(settings: Settings) -> str:
 def archive_of(settings: Settings) -> Callable[[PriorSource], AbstractContextManager[Archive]]:
     """How an archive of the settings is connected to."""
     auditor = auditor_of(settings)
-    temporary = settings.store.state_dir.absolute() / "run" / f"priors.{os.getpid()}"
+    temporary = _folder(settings) / "incoming"
 
     def connect(source: PriorSource) -> AbstractContextManager[Archive]:
         silence_s = settings.priors.silence_limit_s

@@ -78,7 +78,7 @@ class Pass:
 def run(settings: Settings, stop: threading.Event) -> None:
     """The whole beat process: open everything (waiting for what is away), then loop."""
     from workers.arrival.header_process import HeaderProcess
-    from workers.container import SystemClock, node_index
+    from workers.container import SystemClock, node_index, priorities_of_orders
     from workers.files.store import open_files
     from workers.queue.app import CeleryBell, make_app
 
@@ -88,9 +88,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
         return
     probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), SystemClock(), settings.queue.sweep_every_s
-    urgent = partial(is_urgent, index=index)
+    urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
     sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent)
-    ringer = DueRinger(index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url))
+    ringer = DueRinger(
+        index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url), urgent=urgent
+    )
     log.info("beat.started")
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "beat"))
     headers.start()

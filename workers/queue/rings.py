@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from workers.backoff import Backoff
 from workers.log import get_logger
@@ -58,6 +59,7 @@ class DueRinger:
     Args:
         first_pause_s: a study that is still due is rung again after this time.
         broker_epoch: changes with every start of the broker.
+        urgent: which studies go ahead; None: as workers.studies.urgency says.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class DueRinger:
         *,
         first_pause_s: float,
         broker_epoch: Callable[[], str],
+        urgent: Callable[[StudyRow], bool] | None = None,
     ) -> None:
         self._index = index
         self._bell = bell
         self._clock = clock
         self._broker_epoch = broker_epoch
+        self._urgent = urgent or partial(is_urgent, index=index)
         self._epoch: str | None = None
         self._rings = RecentRings(first_pause_s)
 
@@ -88,7 +92,7 @@ class DueRinger:
         wanted = [row for row in rows if self._rings.wanted(row, now)] if self._same_broker() else rows
         for row in wanted:
             # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
-            urgent = quarantine.strikes_of(row.failure) == 0 and is_urgent(row, self._index)
+            urgent = quarantine.strikes_of(row.failure) == 0 and self._urgent(row)
             self._bell.ring(row.study_instance_uid, urgent=urgent)
             self._rings.note(row, now)
         if wanted:

@@ -30,13 +30,12 @@ from workers.ports import (
 )
 from workers.studies import away, quarantine, refusals
 from workers.studies.baselines import Comparison, compare_with, context_of
-from workers.studies.deps import Deps
+from workers.studies.deps import Deps, with_outside_facts
 from workers.studies.identity import images_in_force, study_of
 from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
 from workers.studies.person import infusions_of_person
-from workers.studies.prior_notes import noted
 from workers.studies.reconsider import inputs_now
 from workers.studies.sources import files_of_sources
 
@@ -263,7 +262,7 @@ def _save(
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
-    document = noted(to_document(assessment) | {"inputs": inputs}, deps.searches, claim.study_instance_uid)
+    document = with_outside_facts(to_document(assessment) | {"inputs": inputs}, deps, claim.study_instance_uid)
     now = deps.clock.now()
     document["decided_at"] = now.isoformat(timespec="seconds")
     stored = deps.index.save_assessment(lease.claim, stage=stage.value, document=document, now=now)
@@ -360,7 +359,7 @@ def _give_up(
         outcome = _refused(row, deps, code, message)
         inputs = inputs_now(row, deps.index)
         assessment = over_time(outcome.assessment, claim, inputs, deps)
-        document = noted(to_document(assessment) | {"inputs": inputs}, deps.searches, row.study_instance_uid)
+        document = with_outside_facts(to_document(assessment) | {"inputs": inputs}, deps, row.study_instance_uid)
         document["decided_at"] = now.isoformat(timespec="seconds")
         deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now)
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"

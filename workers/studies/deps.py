@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workers.config import Settings
 from workers.ports import (
@@ -18,8 +18,10 @@ from workers.ports import (
     StudyIndex,
     StudyRow,
 )
-from workers.prior_ports import PriorSearches
+from workers.prior_ports import OrderPriorities, PriorSearches
+from workers.studies import prior_notes
 from workers.studies.shelf import BaselineShelf
+from workers.studies.urgency import with_order
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +42,15 @@ class Deps:
     results: ResultFiles
     prepare_later: Callable[[str], None] | None = None
     """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
+    orders: OrderPriorities | None = None
+    """Priorities of orders, to be shown with a decision; None: no worklist is asked."""
     searches: PriorSearches | None = None
     """Searches for missing baselines, to be shown with a decision; None: no archive is asked."""
     order_hint: Callable[[StudyRow, date | None], str | None] | None = None
     """What the order of a study hints about an infusion beyond the known one, as a sentence; None: nobody is asked."""
+
+
+def with_outside_facts(document: Mapping[str, Any], deps: Deps, study_instance_uid: str) -> dict[str, Any]:
+    """The document with what archives and the worklist said about its study."""
+    said = prior_notes.noted(document, deps.searches, study_instance_uid)
+    return with_order(said, deps.orders, study_instance_uid)

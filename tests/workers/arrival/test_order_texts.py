@@ -36,7 +36,7 @@ def a_row(**changes: object) -> StudyRow:
     return replace(row, **(known | changes))  # type: ignore[arg-type] # fields of a row
 
 
-def entry(folder: Path, name: str, *, patient: str, accession: str, reason: str) -> None:
+def entry(folder: Path, name: str, *, patient: str, accession: str, reason: str, priority: str = "") -> None:
     """One worklist file."""
     order, step = Dataset(), Dataset()
     step.Modality, step.ScheduledStationAETitle = "MR", "MR1"
@@ -45,7 +45,7 @@ def entry(folder: Path, name: str, *, patient: str, accession: str, reason: str)
     order.ScheduledProcedureStepSequence = [step]
     order.PatientID, order.PatientName, order.AccessionNumber = patient, "Doe^Jane", accession
     order.RequestedProcedureID, order.StudyInstanceUID = "1", generate_uid()
-    order.RequestedProcedureDescription = reason
+    order.RequestedProcedureDescription, order.RequestedProcedurePriority = reason, priority
     order.SOPClassUID, order.SOPInstanceUID = WORKLIST_FIND, generate_uid()
     order.file_meta = FileMetaDataset()
     order.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -61,8 +61,8 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DicomTarget]:
     orders = folder / AE_TITLE
     orders.mkdir()
     (orders / "lockfile").touch()
-    entry(orders, "1", patient="P7", accession="A1", reason="day 9 post CAR-T")
-    entry(orders, "2", patient="P8", accession="A2", reason="s/p CD19 CAR-T 2024-03-04")
+    entry(orders, "1", patient="P7", accession="A1", reason="day 9 post CAR-T", priority="ROUTINE")
+    entry(orders, "2", patient="P8", accession="A2", reason="s/p CD19 CAR-T 2024-03-04", priority="STAT")
     entry(orders, "3", patient="P9", accession="A3", reason="headache")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -103,6 +103,21 @@ def test_an_independent_worklist_is_asked(
     assert audited == [WORKLIST_FIND]
 
 
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("changes", "priority"),
+    [
+        pytest.param({}, "ROUTINE", id="by accession number"),
+        pytest.param({"patient_id": "P8", "accession_number": ""}, "STAT", id="by patient"),
+        pytest.param({"patient_id": "P9", "accession_number": "A3"}, "", id="the order says none"),
+        pytest.param({"patient_id": "P0"}, "", id="the number of somebody else's order"),
+        pytest.param({"accession_number": "none"}, "", id="no such order"),
+    ],
+)
+def test_the_priority_of_an_order(worklist: DicomTarget, changes: dict[str, object], priority: str) -> None:
+    assert OrderTexts(worklist, "ICANSEE").priority(a_row(**changes)) == priority
+
+
 def test_a_worklist_that_is_away_is_left_alone_for_a_minute() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -120,4 +135,5 @@ def test_a_worklist_that_is_away_is_left_alone_for_a_minute() -> None:
     assert [texts(a_row(), None), texts(a_row(), None)] == [None, None]
     now[0] = PAUSE_S
     assert texts(a_row(), None) is None
+    assert texts.priority(a_row()) is None  # not asked, and not the same as an order without a priority
     assert asked == 2

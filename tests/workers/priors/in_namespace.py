@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from listener.door import run as scp
-from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, Node, study_files
+from tests.workers.arrival.test_order_texts import entry
+from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, PATIENT, Node, study_files
+from workers.container import order_texts, priorities_of_orders
+from workers.priors.orders import OrderLook
 
 ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP, STOW = 14242, 18042, 14243, 14244, 18043
 PLUGINS = "/usr/share/orthanc/plugins"
@@ -64,7 +67,7 @@ def orthanc(folder: Path) -> Iterator[None]:
         "DicomAlwaysAllowMove": True,
         "DicomModalities": {"node": ["ICANSEE", "127.0.0.1", NODE]},
         "Plugins": [PLUGINS],
-        "Worklists": {"Enable": False},
+        "Worklists": {"Enable": True, "Database": str(folder / "orders")},
         "DicomWeb": {"Servers": {"node": [f"http://127.0.0.1:{STOW}/"]}},
     }
     (folder / "orthanc.json").write_text(json.dumps(config))
@@ -141,6 +144,19 @@ def decided(folder: Path, name: str, follow_up: list[Path]) -> dict[str, Any]:
     }
 
 
+def ordered(folder: Path, follow_up: list[Path]) -> dict[str, Any]:
+    """Orthanc's worklist says the priority of the order of a study that has just come."""
+    target = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM}
+    node = Node(folder / "order", {}, feeds={"worklist": target})
+    node.put(follow_up)
+    orders, texts = priorities_of_orders(node.settings), order_texts(node.settings)
+    if orders is None or texts is None:
+        raise RuntimeError("no worklist")
+    look = OrderLook(node.index, orders, node.clock, texts.priority)
+    said = [look.look(), look.look()]
+    return {"said": said, "priorities": orders.priorities([FOLLOW_UP])}
+
+
 def stowed(folder: Path, follow_up: list[Path]) -> dict[str, Any]:
     """Orthanc sends a study by STOW-RS."""
     node = Node(folder / "stow", {}, {"port": STOW}, port=NODE)
@@ -155,6 +171,8 @@ def stowed(folder: Path, follow_up: list[Path]) -> dict[str, Any]:
 def main(folder: Path) -> None:
     follow_up = study_files(folder, FOLLOW_UP, "20240125")
     inside = [*study_files(folder, BASELINE, "20240105"), *study_files(folder, AFTER, "20240122")]
+    (folder / "orders").mkdir()
+    entry(folder / "orders", "1", patient=PATIENT, accession="SECRET-ACC", reason="MRI brain", priority="STAT")
     found: dict[str, Any] = {}
     with orthanc(folder):
         for path in inside:
@@ -162,6 +180,7 @@ def main(folder: Path) -> None:
         for name in ("get", "move", "web"):
             found[name] = decided(folder, name, follow_up)
         found["stow"] = stowed(folder, follow_up)
+        found["order"] = ordered(folder, follow_up)
     with dcmqrscp(folder, inside):
         found["dcmqrscp"] = decided(folder, "dcmqrscp", follow_up)
     (folder / "answer.json").write_text(json.dumps(found))

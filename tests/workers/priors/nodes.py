@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.builders_dicom import a_series
+from tests.builders_dicom import a_series, planes
 from tests.fakes import FakeBell, FakeEngine, FakeResults, FakeStorage
 from triage.infusions import Infusion
 from workers.arrival.probe import series_kind
@@ -42,7 +42,7 @@ def study_files(folder: Path, uid: str, day: str, **elements: Any) -> list[Path]
     def series(number: int, count: int, **more: Any) -> list[Path]:
         return a_series(
             folder / uid,
-            count=count,
+            pixels=planes(count, seed=int(uid.rpartition(".")[2])),
             series=number,
             change=lambda k, ds: setattr(ds, "SOPInstanceUID", f"{uid}.{number}.{k + 1}"),
             **common,
@@ -70,13 +70,19 @@ class Node:
     """One node on a state folder. ``assess`` takes the place of its worker, ``find`` of its process for priors."""
 
     def __init__(
-        self, state: Path, priors: dict[str, Any], stow: dict[str, Any] | None = None, **listener: Any
+        self,
+        state: Path,
+        priors: dict[str, Any],
+        stow: dict[str, Any] | None = None,
+        feeds: dict[str, Any] | None = None,
+        **listener: Any,
     ) -> None:
         self.settings: Settings = parse(
             {
                 "store": {"state_dir": str(state), "min_free_bytes": 0},
                 "listener": {"port": 0, **listener},
                 "stow": stow or {},
+                "feeds": feeds or {},
                 "priors": {"silence_limit_s": 5.0, **priors},
             }
         )
@@ -126,7 +132,7 @@ class Node:
             latest_days=self.settings.baseline.latest_days_before_infusion,
             open_archive=open_archive or archive_of(self.settings),
             kind_of=series_kind,
-            scratch=self.settings.store.state_dir / "run" / "priors",
+            scratch=self.settings.store.state_dir / "run" / "priors" / "looked-at",
         )
         return PriorFinder(parts, self.searches, self.clock, owner="node")
 

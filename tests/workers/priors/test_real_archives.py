@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, LOCALIZER_IMAGES, T1_IMAGES
+from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, FOLLOW_UP, LOCALIZER_IMAGES, T1_IMAGES
 
 pytestmark = pytest.mark.server
 
@@ -59,3 +59,7 @@ def test_orthanc_sends_by_stow(answers: dict[str, Any]) -> None:
     assert sum(answers["stow"]["images"].values()) == FLAIR_IMAGES + T1_IMAGES + LOCALIZER_IMAGES, answers["stow"][
         "said"
     ]
+
+
+def test_the_worklist_of_orthanc_says_the_priority(answers: dict[str, Any]) -> None:
+    assert answers["order"] == {"said": [1, 0], "priorities": {FOLLOW_UP: "STAT"}}

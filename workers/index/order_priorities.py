@@ -1,0 +1,56 @@
+"""Priorities of orders in the index: prior_ports.OrderPriorities over SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Engine
+
+from workers.index.errors import transient_errors
+from workers.index.schema import WRITES, open_engine, order_priorities
+
+O = order_priorities.c  # noqa: E741 - as the other tables
+
+
+def open_order_priorities(url: str) -> SqlOrderPriorities:
+    """Of an index whose tables are there already.
+
+    Raises:
+        Misconfigured: the URL is not one of SQLite or PostgreSQL.
+    """
+    return SqlOrderPriorities(open_engine(url))
+
+
+class SqlOrderPriorities:
+    """See prior_ports.OrderPriorities."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def put_priority(self, study_instance_uid: str, priority: str, *, now: datetime) -> None:
+        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(order_priorities)
+        said = {"priority": priority, "asked_at": now}
+        with (
+            transient_errors(),
+            self._engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["study_instance_uid"], set_=said),
+                [{"study_instance_uid": study_instance_uid, **said}],
+            )
+
+    def priorities(self, study_instance_uids: Sequence[str]) -> dict[str, str]:
+        if not study_instance_uids:
+            return {}
+        wanted = sa.select(O.study_instance_uid, O.priority).where(O.study_instance_uid.in_(study_instance_uids))
+        with transient_errors(), self._engine.connect() as connection:
+            return {row.study_instance_uid: row.priority for row in connection.execute(wanted)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.workers.histories.scans import FLAIR, T1, Scan
-from tests.workers.histories.world import Arrives, History, Known, Removed, Reported
+from tests.workers.histories.world import Arrives, History, Known, Merged, Removed, Reported, Split
 
 A, FAINT = {"A": 2}, {"A": 1}
 SUSPECTED, POSSIBLE, NO, OPEN = "neurotoxicity_suspected", "possible", "no_pattern", "not_assessable"
@@ -128,6 +128,25 @@ STORIES = [
         expected={"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}),
     History("a stranger's study came under this ID first", (Scan("pre", -10, parts=(FLAIR, T1), patient_id="P9",
         wrong_id="P1"), D5), KNOWN, expected={"pre": OPEN, "d5": POSSIBLE}),
+    # patients that are merged and split
+    History("the baseline under another ID, merged", (Scan("pre", -10, patient_id="P9"), D5), KNOWN,
+        ((Reported(0),), (Merged("P9", "P1"),)), {"d5": f"{SUSPECTED} pre"}, (Merged("P9", "P1"),)),
+    History("the baseline under another ID, not merged", (Scan("pre", -10, patient_id="P9"), D5), KNOWN,
+        expected={"d5": POSSIBLE}),
+    History("the date under another ID, merged", (Scan("pre", -10, patient_id="P9"), D5, D7), KNOWN,
+        ((Reported(0, patient_id="P9"),), (Merged("P9", "P1"),)),
+        {"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}, (Merged("P9", "P1"),)),
+    History("merged by mistake and split", (Scan("pre", -10, patient_id="P9"), D5, D7), KNOWN,
+        ((Reported(0),), (Merged("P9", "P1"), Split("P9", "P1"))), {"d5": POSSIBLE, "d7": f"{POSSIBLE} since:d5"}),
+    History("merged, split and merged", (Scan("pre", -10, patient_id="P9"), D5), KNOWN,
+        ((Reported(0),), (Merged("P9", "P1"), Split("P9", "P1"), Merged("P9", "P1"))),
+        {"d5": f"{SUSPECTED} pre"}, (Merged("P9", "P1"),)),
+    History("the positive under another ID, merged", (PRE, Scan("d5", 5, A, patient_id="P9"), D7), (),
+        ((Merged("P9", "P1"),),), {"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}, (Merged("P9", "P1"),)),
+    History("three IDs of one person", (Scan("pre", -10, patient_id="P8"), Scan("d5", 5, A, patient_id="P9"), D7),
+        KNOWN,
+        ((Reported(0),), (Merged("P8", "P9"), Merged("P9", "P1"))),
+        {"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}, (Merged("P8", "P9"), Merged("P9", "P1"))),
     History("re-sent", (PRE, D5), KNOWN, ((Reported(0),), (Arrives("pre"), Arrives("pre")), (Arrives("d5"),)),
         {"d5": f"{SUSPECTED} pre"}),
     History("re-sent in parts, date withdrawn", (Scan("pre", -10, parts=(T1, FLAIR)), D5, D7), (),

@@ -1,7 +1,7 @@
 """One patient's world: the real use cases over the real index on SQLite, and everything that may happen to it.
 
 A history is what is true at the end: scans, and infusions that are known. What happens on the way are events; a new
-kind of event (a merge of patients, say) is a class here, a line in ``World.apply``, and entries in the table.
+kind of event is a class here, a line in ``World.apply``, and entries in the table.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from workers.ports import PatientKey, StudyRow, StudyState
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
 from workers.studies.infusions import report_infusion
+from workers.studies.merging import merge_patients, split_patients
 from workers.studies.reconsider import reconsider
 from workers.studies.shelf import BaselineShelf
 
@@ -54,6 +55,7 @@ class Reported:
 
     day: int
     issuer: str = ""
+    patient_id: str = ME
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,23 @@ class Removed:
     issuer: str = ""
 
 
-Event = Arrives | Reported | Removed
+@dataclass(frozen=True)
+class Merged:
+    """Two patient IDs are one person."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """They are not."""
+
+    old: str
+    new: str
+
+
+Event = Arrives | Reported | Removed | Merged | Split
 Known = tuple[str, int]  # issuer, day
 
 
@@ -72,8 +90,9 @@ Known = tuple[str, int]  # issuer, day
 class History:
     """What is true of a patient, and what happens on the way beside the arrival of the scans.
 
-    known: infusions that are known at the end. chains: further events; those of one chain happen in their order.
-    expected: study -> category and the study it is compared with, ``since:`` before one that is no baseline.
+    known: infusions that are known at the end. merged: merges that are in force at the end. chains: further events;
+    those of one chain happen in their order. expected: study -> category and the study it is compared with,
+    ``since:`` before one that is no baseline.
     """
 
     name: str
@@ -81,6 +100,7 @@ class History:
     known: tuple[Known, ...] = ()
     chains: tuple[tuple[Event, ...], ...] = ()
     expected: Mapping[str, str] = field(default_factory=dict)
+    merged: tuple[Merged, ...] = ()
 
     def all_chains(self) -> list[tuple[Event, ...]]:
         arrivals = [tuple(Arrives(scan.uid, part) for part in range(len(scan.parts))) for scan in self.scans]
@@ -147,9 +167,15 @@ class World:
         match event:
             case Arrives(uid, part):
                 self._arrives(self.scans[uid], part)
-            case Reported(day, issuer):
+            case Reported(day, issuer, patient_id):
                 said = Infusion(on(day), source="roster")
-                report_infusion(self.index, PatientKey(ME, issuer), said, now=self.clock.now())
+                report_infusion(self.index, PatientKey(patient_id, issuer), said, now=self.clock.now())
+            case Merged(old, new):
+                keys = {"old": PatientKey(old), "new": PatientKey(new)}
+                merge_patients(self.index, **keys, source="roster", now=self.clock.now())
+            case Split(old, new):
+                keys = {"old": PatientKey(old), "new": PatientKey(new)}
+                split_patients(self.index, **keys, source="roster", now=self.clock.now())
             case Removed(day, issuer):
                 self.index.remove_infusion(PatientKey(ME, issuer), on(day), now=self.clock.now())
 
@@ -293,6 +319,8 @@ def _drop(*_: object) -> Any:
 def known_from_the_start(history: History) -> dict[str, End]:
     """The decisions of a node to which every fact was told first, and whose studies came whole and in their order."""
     with world(history.scans) as one:
+        for merge in history.merged:
+            one.apply(merge)
         for issuer, day in history.known:
             one.index.add_infusion(PatientKey(ME, issuer), Infusion(on(day)), now=one.clock.now())
         for scan in sorted(history.scans, key=lambda scan: (scan.date or date.max, scan.at)):

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workers.destination_settings import DestinationSettings, HttpTarget
+from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget
 from workers.sections import ClientTlsSettings
 
+ADDRESS = r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}$"
 NAME_IN_HL7 = r"^[A-Za-z0-9 _.-]{0,64}$"
 
 
@@ -70,3 +71,38 @@ class FhirDestinationSettings(HttpTarget, DestinationSettings):
     outputs: Annotated[tuple[Literal["fhir"], ...], Field(min_length=1)] = ("fhir",)
     # one transaction bundle; false: resource by resource, each created under a condition
     transaction: bool = True
+
+
+class MailDestinationSettings(DestinationSettings):
+    """A mail server that takes alerts for people (SMTP, STARTTLS)."""
+
+    # a mail server that takes alerts for people (SMTP, STARTTLS)
+    kind: Literal["mail"]
+    # what it gets
+    outputs: Annotated[tuple[Literal["mail"], ...], Field(min_length=1)] = ("mail",)
+    # host name or address of the mail server
+    host: str
+    # its port
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    # CA and our certificate for STARTTLS; null: no encryption, on this machine only
+    tls: ClientTlsSettings | None = None
+    # user name at the mail server; null: none
+    user: str | None = None
+    # file with the password that goes with the user name; null: none
+    password_file: Path | None = None
+    # address of the sender
+    sender: Annotated[str, Field(pattern=ADDRESS)]
+    # addresses of the recipients
+    recipients: Annotated[tuple[Annotated[str, Field(pattern=ADDRESS)], ...], Field(min_length=1)]
+    # what a mail may say of the patient and the study beside the finding; [] names neither
+    include: tuple[Literal["accession_number", "study_instance_uid", "patient_id", "patient_name"], ...] = ()
+    # a mail may state the dates of the studies and the day after the infusion
+    study_dates: bool = False
+
+    @model_validator(mode="after")
+    def _never_in_clear(self) -> Self:
+        if self.tls is None and self.host not in LOOPBACK:
+            raise ValueError("beyond this machine a mail server needs tls: results would go over the network in clear")
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file need each other")
+        return self

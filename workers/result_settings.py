@@ -11,7 +11,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from workers.alert_settings import FhirDestinationSettings, MllpDestinationSettings, WebhookDestinationSettings
+from workers.alert_settings import (
+    FhirDestinationSettings,
+    MailDestinationSettings,
+    MllpDestinationSettings,
+    WebhookDestinationSettings,
+)
 from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget, never_in_clear
 from workers.sections import DicomTarget, Positive, Section
 
@@ -91,7 +96,8 @@ Kind = Annotated[
     | S3DestinationSettings
     | MllpDestinationSettings
     | WebhookDestinationSettings
-    | FhirDestinationSettings,
+    | FhirDestinationSettings
+    | MailDestinationSettings,
     Field(discriminator="kind"),
 ]
 

@@ -17,6 +17,7 @@ S3 = {"name": "bucket", "kind": "s3", "bucket": "results", "outputs": ["document
 RIS = {"name": "ris", "kind": "mllp", "host": "ris.hospital", "port": 2575}
 EHR = {"name": "ehr", "kind": "fhir", "url": "https://fhir.hospital/r4"}
 HOOK = {"name": "pager", "kind": "webhook", "url": "https://pager.hospital/", "key_file": "/k"}
+MAIL = {"name": "call", "kind": "mail", "host": "localhost", "sender": "a@b.c", "recipients": ["d@e.f"]}
 
 
 def parsed(*destinations: dict[str, Any]) -> Settings:
@@ -28,10 +29,10 @@ def test_noop_nobody_gets_anything() -> None:
 
 
 def test_each_kind_is_its_own_class() -> None:
-    found = parsed(PACS, STOW, FOLDER, S3, RIS, EHR, HOOK).results.destinations
+    found = parsed(PACS, STOW, FOLDER, S3, RIS, EHR, HOOK, MAIL).results.destinations
     assert [(one.name, one.kind) for one in found] == [
         ("pacs", "dicom"), ("web", "stow"), ("share", "folder"), ("bucket", "s3"),
-        ("ris", "mllp"), ("ehr", "fhir"), ("pager", "webhook"),
+        ("ris", "mllp"), ("ehr", "fhir"), ("pager", "webhook"), ("call", "mail"),
     ]  # fmt: skip
 
 
@@ -51,6 +52,9 @@ def test_each_kind_is_its_own_class() -> None:
         pytest.param({**RIS, "picture": "reference"}, "needs picture_url", id="a reference to nothing"),
         pytest.param({**RIS, "receiving_application": "A|B"}, "receiving_application", id="a name with a delimiter"),
         pytest.param({**HOOK, "url": "http://pager.hospital/"}, "only https", id="webhook in clear"),
+        pytest.param({**MAIL, "host": "mail.hospital"}, "needs tls", id="mail in clear"),
+        pytest.param({**MAIL, "user": "u"}, "need each other", id="a user without a password"),
+        pytest.param({**MAIL, "recipients": ["d@e.f\nBcc: x@y.z"]}, "recipients.0", id="a header in an address"),
         pytest.param({**S3, "endpoint": "http://s3.hospital"}, "only https", id="S3 in clear"),
     ],
 )

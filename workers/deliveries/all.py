@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from triage.errors import Misconfigured
-from workers.alert_settings import FhirDestinationSettings, MllpDestinationSettings, WebhookDestinationSettings
+from workers.alert_settings import (
+    FhirDestinationSettings,
+    MailDestinationSettings,
+    MllpDestinationSettings,
+    WebhookDestinationSettings,
+)
 from workers.deliveries.to_dicom import DicomSender
 from workers.deliveries.to_fhir import FhirSender
 from workers.deliveries.to_folder import FolderSender
+from workers.deliveries.to_mail import MailSender
 from workers.deliveries.to_mllp import MllpSender
 from workers.deliveries.to_stow import StowSender
 from workers.deliveries.to_webhook import WebhookSender
@@ -38,11 +44,26 @@ def _opened(settings: Kind, node: NodeSettings) -> Destination:
             return StowSender(settings)
         case FolderDestinationSettings():
             return FolderSender(settings)
-        case MllpDestinationSettings():
-            return MllpSender(settings)
-        case WebhookDestinationSettings():
-            return WebhookSender(settings)
-        case FhirDestinationSettings():
-            return FhirSender(settings)
+        case (
+            MllpDestinationSettings()
+            | FhirDestinationSettings()
+            | WebhookDestinationSettings()
+            | MailDestinationSettings()
+        ):
+            return _opened_alerts(settings)
         case S3DestinationSettings():
             raise Misconfigured(f"results.destinations.{settings.name}: this program has no sender of the kind s3 yet")
+
+
+def _opened_alerts(
+    settings: MllpDestinationSettings | FhirDestinationSettings | WebhookDestinationSettings | MailDestinationSettings,
+) -> Destination:
+    match settings:
+        case MllpDestinationSettings():
+            return MllpSender(settings)
+        case FhirDestinationSettings():
+            return FhirSender(settings)
+        case WebhookDestinationSettings():
+            return WebhookSender(settings)
+        case MailDestinationSettings():
+            return MailSender(settings)

@@ -1,0 +1,36 @@
+"""A stored decision in, the parts of an e-mail out. The sender keeps of the patient's facts what the site allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from workers.outputs.alerts.keys import decided_at, uuid_of
+from workers.outputs.alerts.text import alert_text
+from workers.outputs.output import EvidenceFiles, Output
+from workers.outputs.sources import sources_of
+
+KIND = "mail"
+
+
+def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
+    """title and lines name no patient; facts do: each is mailed only when the settings list it."""
+    sources, alert = sources_of(document, evidence), alert_text(document)
+    header = sources.followup.header
+    parts = {
+        "id": uuid_of(document, sources, KIND),
+        "at": decided_at(document).isoformat(),
+        "title": alert.title,
+        "lines": list(alert.lines),
+        "facts": {
+            "accession_number": header.get("AccessionNumber", ""),
+            "study_instance_uid": document["study"]["study_instance_uid"],
+            "patient_id": header.get("PatientID", ""),
+            "patient_name": header.get("PatientName", ""),
+        },
+    }
+    return json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()
+
+
+MAIL = Output(KIND, "alert.mail.json", "application/json", render)

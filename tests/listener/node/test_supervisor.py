@@ -102,6 +102,21 @@ def test_the_feeds_run_only_when_configured(tmp_path: Path, feeds: dict[str, Any
     assert ("feeds" in supervisor.names_of(settings)) is process
 
 
+@pytest.mark.parametrize(
+    ("sections", "process"),
+    [
+        pytest.param({}, False, id="nothing"),
+        pytest.param({"priors": {"sources": [{"name": "PACS", "ae_title": "P", "host": "h"}]}}, True, id="an archive"),
+        pytest.param({"feeds": {"worklist": {"ae_title": "RIS", "host": "h"}}}, True, id="a worklist"),
+    ],
+)
+def test_archives_and_worklist_are_asked_only_when_configured(
+    tmp_path: Path, sections: dict[str, Any], process: bool
+) -> None:
+    settings = parse(settings_for(tmp_path, sections=sections))
+    assert ("priors" in supervisor.names_of(settings)) is process
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_urgent_worker_is_a_process_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool

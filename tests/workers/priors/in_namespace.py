@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,12 @@ from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, PATIENT, Node
 from workers.container import order_texts, priorities_of_orders
 from workers.priors.orders import OrderLook
 
-ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP, STOW = 14242, 18042, 14243, 14244, 18043
+ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP, STOW, WAY = 14242, 18042, 14243, 14244, 18043, 14245
 PLUGINS = "/usr/share/orthanc/plugins"
 PATIENCE_S = 60.0
+OTHERS = "1.2.826.0.1.5"
+# of one connection; an image has 1.9 kB: by DICOM in the middle of a series, by HTTP between two questions
+CUT_AFTER_BYTES = {"get": 14_000, "web": 9_000}
 SOURCES: dict[str, dict[str, Any]] = {
     "get": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM},
     "move": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM, "retrieve": "move"},
@@ -144,6 +149,71 @@ def decided(folder: Path, name: str, follow_up: list[Path]) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def cutting(port: int, target: int, most_bytes: int) -> Iterator[None]:
+    """A way to ``target`` that breaks each connection after so many bytes of the answers."""
+    door = socket.create_server(("127.0.0.1", port))
+
+    def carry(source: socket.socket, sink: socket.socket, left: int) -> None:
+        with suppress(OSError):
+            while left > 0 and (piece := source.recv(min(left, 4096))):
+                sink.sendall(piece)
+                left -= len(piece)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = door.accept()
+                called = socket.create_connection(("127.0.0.1", target))
+                for ends in ((caller, called, 1 << 40), (called, caller, most_bytes)):
+                    threading.Thread(target=carry, args=ends, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield
+    finally:
+        door.shutdown(socket.SHUT_RDWR)
+        door.close()
+
+
+def broken(folder: Path, name: str, follow_up: list[Path]) -> dict[str, Any]:
+    """The way to the archive breaks in the middle; later it holds."""
+    target = ORTHANC_HTTP if name == "web" else ORTHANC_DICOM
+    source = {"name": name, **SOURCES[name], **_by_way(name)}
+    node = Node(folder / f"broken-{name}", {"sources": [source], "retry_s": 0.1}, port=NODE)
+    node.put(follow_up)
+    node.infusion()
+    with cutting(WAY, target, CUT_AFTER_BYTES[name]):
+        node.find()
+    (search,) = node.searches.of_study(FOLLOW_UP)
+    found = {"failure": search.failure, "then": node.images(BASELINE)}
+    with cutting(WAY, target, 1 << 40):
+        node.clock.ahead += timedelta(hours=2)
+        node.find()
+    (search,) = node.searches.of_study(FOLLOW_UP)
+    return {**found, "state": search.state.value, "attempts": search.attempts, "now": node.images(BASELINE)}
+
+
+def _by_way(name: str) -> dict[str, Any]:
+    return {"url": f"http://127.0.0.1:{WAY}/dicom-web"} if name == "web" else {"port": WAY}
+
+
+def lied_to(folder: Path, follow_up: list[Path]) -> dict[str, Any]:
+    """Somebody else's study lies in the archive under the patient's ID."""
+    other = study_files(folder / "other", OTHERS, "20240106", PatientBirthDate="19550505")
+    ids = [ask("/instances", path.read_bytes())["ID"] for path in other]
+    node = Node(folder / "lied-to", {"sources": [{"name": "get", **SOURCES["get"]}]})
+    node.put(follow_up)
+    node.infusion()
+    node.find()
+    (search,) = node.searches.of_study(FOLLOW_UP)
+    said = {one["study_instance_uid"]: one["said"] for one in search.answer["candidates"]}
+    return {"said": said, "kept": node.images(OTHERS), "sent": len(ids)}
+
+
 def ordered(folder: Path, follow_up: list[Path]) -> dict[str, Any]:
     """Orthanc's worklist says the priority of the order of a study that has just come."""
     target = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM}
@@ -180,6 +250,9 @@ def main(folder: Path) -> None:
         for name in ("get", "move", "web"):
             found[name] = decided(folder, name, follow_up)
         found["stow"] = stowed(folder, follow_up)
+        for name in ("get", "web"):
+            found[f"broken {name}"] = broken(folder, name, follow_up)
+        found["lied to"] = lied_to(folder, follow_up)
         found["order"] = ordered(folder, follow_up)
     with dcmqrscp(folder, inside):
         found["dcmqrscp"] = decided(folder, "dcmqrscp", follow_up)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.workers.priors.in_namespace import OTHERS
 from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, FOLLOW_UP, LOCALIZER_IMAGES, T1_IMAGES
 
 pytestmark = pytest.mark.server
@@ -63,3 +64,19 @@ def test_orthanc_sends_by_stow(answers: dict[str, Any]) -> None:
 
 def test_the_worklist_of_orthanc_says_the_priority(answers: dict[str, Any]) -> None:
     assert answers["order"] == {"said": [1, 0], "priorities": {FOLLOW_UP: "STAT"}}
+
+
+@pytest.mark.parametrize("name", ["get", "web"])
+def test_what_breaks_off_is_resumed(answers: dict[str, Any], name: str) -> None:
+    said = answers[f"broken {name}"]
+    whole = {f"{BASELINE}.1": FLAIR_IMAGES, f"{BASELINE}.2": T1_IMAGES}
+    assert said["failure"] is not None
+    assert sum(said["then"].values()) < sum(whole.values())
+    assert (said["state"], said["attempts"], said["now"]) == ("found", 2, whole)
+
+
+def test_a_study_of_somebody_else_is_refused(answers: dict[str, Any]) -> None:
+    said = answers["lied to"]
+    assert said["said"][OTHERS] == "identity mismatch: same patient ID but another birth date"
+    assert said["said"][BASELINE] == "retrieved"
+    assert (said["kept"], said["sent"]) == ({}, FLAIR_IMAGES + T1_IMAGES + LOCALIZER_IMAGES)

@@ -47,6 +47,8 @@ class IdentityEvent:
     def sentence(self) -> str:
         """What a reader is told."""
         day = self.at.date().isoformat()
+        if self.change is Change.CORRECT and self.old == self.new:
+            return f"birth date or sex of the patient of this study corrected on {day}"
         words = {
             Change.MERGE: f"patient {_name(self.old)} merged into {_name(self.new)} on {day}",
             Change.SPLIT: f"patient {_name(self.old)} split from {_name(self.new)} on {day}",
@@ -119,6 +121,10 @@ class Persons:
         person = self.in_force(key)
         found = [one for one in self._merges.values() if _same(self.in_force(one.old), person)]
         return sorted(found, key=lambda one: (one.at, one.old))
+
+    def answer_about(self, study_instance_uid: str) -> IdentityEvent | None:
+        """What was last said about the correction of a study."""
+        return self._corrections.get(study_instance_uid)
 
     def correction_of(self, study_instance_uid: str) -> IdentityEvent | None:
         """The accepted correction of a study; None: there is none."""

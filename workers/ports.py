@@ -108,7 +108,7 @@ class StudyRow:
 @dataclass(frozen=True)
 class ConflictRow:
     """Content that came under a SOP Instance UID which is stored with other content. path: file name in the conflicts
-    folder."""
+    folder. same_images: only identity and description differ, the image and its place do not."""
 
     path: str
     sop_instance_uid: str
@@ -116,6 +116,11 @@ class ConflictRow:
     study_instance_uid: str
     received_at: datetime
     calling_ae: str
+    patient_id: str = ""
+    issuer: str = ""
+    birth_date: date | None = None
+    sex: str = ""
+    same_images: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,15 @@ from rich.table import Table
 from listener.commands.common import ConfigOption, JsonFlag, load_settings, out, print_json, quiet_logging
 from listener.commands.patients import IssuerOption, PatientArgument, open_patient_index, patient_key
 from triage.errors import Misconfigured
-from workers.identity_events import IdentityRefusedError, to_json
+from workers.identity_events import Change, IdentityRefusedError, to_json
+from workers.studies.corrections import Correction, answer_correction, open_corrections
 from workers.studies.merging import merge_patients, split_patients
 
 SOURCE = "command line"
 
+corrections = typer.Typer(help="Images that came again with another identity.", no_args_is_help=True)
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY_UID")]
 OldArgument = Annotated[str, typer.Argument(metavar="OLD", help="patient ID, or ID^^^ISSUER")]
 NewArgument = Annotated[str, typer.Argument(metavar="NEW", help="patient ID, or ID^^^ISSUER")]
 
@@ -56,3 +60,56 @@ def history(patient_id: PatientArgument, config: ConfigOption = None, as_json: J
     for event in found:
         table.add_row(event.at.isoformat(timespec="seconds"), escape(event.sentence), escape(event.source))
     out().print(table)
+
+
+@corrections.command("list")
+def list_corrections(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
+    """Studies whose images came again under the same UIDs with another identity, which nobody answered yet."""
+    quiet_logging()
+    found = open_corrections(open_patient_index(load_settings(config)))
+    if as_json:
+        print_json([_correction_entry(one) for one in found])
+        return
+    table = Table("study", "patient", "corrected to", "images")
+    for one in found:
+        ids = (one.study_instance_uid, one.stated.patient_id, one.new.patient_id, str(one.images))
+        table.add_row(*map(escape, ids))
+    out().print(table)
+
+
+@corrections.command("accept")
+def accept(study_uid: StudyArgument, config: ConfigOption = None) -> None:
+    """The study belongs to the patient that the corrected images name. Decisions are made again."""
+    _answer(study_uid, Change.CORRECT, config)
+    out().print("accepted")
+
+
+@corrections.command("reject")
+def reject(study_uid: StudyArgument, config: ConfigOption = None) -> None:
+    """The study stays the patient's that its first images name."""
+    _answer(study_uid, Change.REJECT, config)
+    out().print("rejected")
+
+
+def _answer(study_uid: str, change: Change, config: ConfigOption) -> None:
+    quiet_logging()
+    index = open_patient_index(load_settings(config))
+    found = [one for one in open_corrections(index) if one.study_instance_uid == study_uid]
+    if not found:
+        raise Misconfigured("STUDY_UID: nobody sent corrected images of this study, or they were answered already")
+    answer_correction(index, found[0], change, source=SOURCE, now=datetime.now(UTC))
+
+
+def _correction_entry(one: Correction) -> dict[str, object]:
+    return {
+        "study_instance_uid": one.study_instance_uid,
+        "patient_id": one.stated.patient_id,
+        "issuer": one.stated.issuer,
+        "corrected_to": {
+            "patient_id": one.new.patient_id,
+            "issuer": one.new.issuer,
+            "birth_date": None if one.birth_date is None else one.birth_date.isoformat(),
+            "sex": one.sex,
+        },
+        "images": one.images,
+    }

@@ -12,6 +12,7 @@ from typing import Any
 from triage.decision import SET_ASIDE, urgency
 from workers.announcements import StudyCount
 from workers.ports import StudyIndex, StudyRow
+from workers.studies.corrections import corrections_among
 
 
 def open_worklist(index: StudyIndex, *, now: datetime) -> list[dict[str, Any]]:
@@ -30,8 +31,14 @@ def cut(index: StudyIndex, shown: int) -> str | None:
 def worklist_of(index: StudyIndex, rows: Sequence[StudyRow], *, now: datetime) -> list[dict[str, Any]]:
     """The worklist of rows at hand. Reads rows only, never a document."""
     counts = index.study_counts([row.study_instance_uid for row in rows])
-    aside = Counter(row.study_instance_uid for row in index.conflicts())
-    return worklist(rows, now=now, counts=counts, conflicts=aside)
+    conflicts = index.conflicts()
+    aside = Counter(row.study_instance_uid for row in conflicts)
+    entries = worklist(rows, now=now, counts=counts, conflicts=aside)
+    corrected = {one.study_instance_uid: one for one in corrections_among(rows, conflicts, index)}
+    for entry in entries:
+        found = corrected.get(entry["study_instance_uid"])
+        entry["correction"] = None if found is None else {"patient_id": found.new.patient_id, "images": found.images}
+    return entries
 
 
 def worklist(
@@ -71,7 +78,13 @@ def remarks(entry: Mapping[str, Any]) -> list[str]:
     if entry.get("patient_id_of_images") is not None:
         found.append(f"its images carry the patient ID {entry['patient_id_of_images']}")
     found += entry.get("set_aside", ())
-    if entry.get("conflicts"):
+    if entry.get("correction"):
+        other = entry["correction"]
+        found.append(
+            f"{other['images']} images came again with corrected headers, patient ID {other['patient_id']}: "
+            "accept or reject it (icansee patients corrections)"
+        )
+    elif entry.get("conflicts"):
         found.append(f"{entry['conflicts']} with other content under a known UID, kept aside")
     return found
 

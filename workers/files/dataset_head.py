@@ -120,6 +120,22 @@ def read_values(read_at: ReadAt, start: int, transfer_syntax_uid: str) -> Values
         raise Rejected(CANNOT_UNDERSTAND, "unreadable_data_set", f"the data set cannot be read ({error})") from error
 
 
+def position_of_group(read_at: ReadAt, start: int, transfer_syntax_uid: str, group: int) -> int | None:
+    """Where the first element of ``group`` or a higher one begins, in bytes from the start of the data set; None when
+    the data set is deflated.
+
+    Raises:
+        Rejected: 0xC000, the bytes are not a data set in this transfer syntax.
+    """
+    if transfer_syntax_uid == DEFLATED_LE:
+        return None
+    order = ">" if transfer_syntax_uid == EXPLICIT_BE else "<"
+    try:
+        return _Parser(_Window(read_at, start), order).find_group(transfer_syntax_uid != IMPLICIT_LE, group)
+    except (struct.error, _Unreadable) as error:
+        raise Rejected(CANNOT_UNDERSTAND, "unreadable_data_set", f"the data set cannot be read ({error})") from error
+
+
 class _Unreadable(Exception):  # noqa: N818 - private, turned into Rejected
     pass
 
@@ -204,6 +220,20 @@ class _Parser:
                 value = buffer[offset + size : offset + size + count]
                 found[name] = value if len(value) == count else self._value(position + size, count)
             position += size + length
+
+    def find_group(self, explicit: bool, group: int) -> int:
+        """Position of the first element of the group or a higher one; of the end when there is none."""
+        explicit = explicit and self._has_vr(0)
+        position = 0
+        while True:
+            buffer, offset = self._source.at(position, 12)
+            if offset >= len(buffer):
+                return position
+            tag, vr, length, value = self._header(position, explicit)
+            if tag >> 16 >= group:
+                return position
+            undefined = length == UNDEFINED
+            position = self._skip_items(value, explicit and vr != b"UN", 1) if undefined else value + length
 
     def _value(self, position: int, count: int) -> bytes:
         buffer, offset = self._source.at(position, count)

@@ -15,12 +15,15 @@ from workers.files.dataset_head import (
     Uids,
     Values,
     head_in,
+    position_of_group,
     read_values,
     uids_in,
 )
 from workers.files.part10 import Announced
 from workers.files.uid_paths import relative_path, valid_uid
 from workers.ports import ConflictRow, InstanceRow
+
+ACQUISITION_GROUP = 0x0018  # from here on the data set says how the image was acquired, where it lies, and its pixels
 
 
 def read_row(root: Path, path: Path) -> InstanceRow:
@@ -42,8 +45,11 @@ def read_row(root: Path, path: Path) -> InstanceRow:
     return row_of(announced, head_in(values, uids), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
-def read_conflict(path: Path) -> ConflictRow:
+def read_conflict(root: Path, path: Path) -> ConflictRow:
     """The index row of a file in the conflicts folder.
+
+    Args:
+        root: the folder of the stored files.
 
     Raises:
         Rejected: it is none that this store put there.
@@ -51,8 +57,10 @@ def read_conflict(path: Path) -> ConflictRow:
     """
     with path.open("rb") as file:
         start, announced = part10.read_meta(file.fileno())
-        _, uids = identified(_reader(file.fileno()), start, announced)
+        values, uids = identified(_reader(file.fileno()), start, announced)
         received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+        same = _same_images(file.fileno(), root / relative_path(uids.sop_instance_uid))
+    head = head_in(values, uids)
     return ConflictRow(
         path=path.name,
         sop_instance_uid=uids.sop_instance_uid,
@@ -60,7 +68,33 @@ def read_conflict(path: Path) -> ConflictRow:
         study_instance_uid=uids.study_instance_uid,
         received_at=received_at,
         calling_ae=announced.calling_ae,
+        patient_id=head.patient_id,
+        issuer=head.issuer,
+        birth_date=head.birth_date,
+        sex=head.sex,
+        same_images=same,
     )
+
+
+def _same_images(fd: int, stored: Path) -> bool:
+    """Whether only what stands before the acquisition differs: identity and description. The rest is compared byte by
+    byte, so that a re-encoded object does not count as the same."""
+    try:
+        with stored.open("rb") as file:
+            ends = [_images_begin(one) for one in (fd, file.fileno())]
+            (begin, syntax), (begin_stored, syntax_stored) = ends
+            if begin is None or begin_stored is None or syntax != syntax_stored:
+                return False
+            return part10.same_bytes((fd, begin), (file.fileno(), begin_stored))
+    except (FileNotFoundError, Rejected):
+        return False
+
+
+def _images_begin(fd: int) -> tuple[int | None, str]:
+    """Position of the first element of the acquisition, and the transfer syntax."""
+    start, announced = part10.read_meta(fd)
+    found = position_of_group(_reader(fd), start, announced.transfer_syntax_uid, ACQUISITION_GROUP)
+    return None if found is None else start + found, announced.transfer_syntax_uid
 
 
 def _reader(fd: int) -> ReadAt:

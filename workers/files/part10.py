@@ -98,11 +98,17 @@ def same_content(one: int, other: int) -> bool:
     (start_one, meta_one), (start_other, meta_other) = read_meta(one), read_meta(other)
     if meta_one.transfer_syntax_uid != meta_other.transfer_syntax_uid:
         return False
-    if os.fstat(one).st_size - start_one != os.fstat(other).st_size - start_other:
+    return same_bytes((one, start_one), (other, start_other))
+
+
+def same_bytes(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two open files are equal from their positions (descriptor, byte) to their ends."""
+    (fd, start), (fd_other, start_other) = one, other
+    if os.fstat(fd).st_size - start != os.fstat(fd_other).st_size - start_other:
         return False
     offset = 0
-    while chunk := os.pread(one, COMPARE_BYTES, start_one + offset):
-        if chunk != os.pread(other, len(chunk), start_other + offset):
+    while chunk := os.pread(fd, COMPARE_BYTES, start + offset):
+        if chunk != os.pread(fd_other, len(chunk), start_other + offset):
             return False
         offset += len(chunk)
     return True

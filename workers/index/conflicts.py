@@ -33,7 +33,7 @@ class ConflictWatch:
         rows, looked_at = [], set()
         for path in new:
             try:
-                rows.append(read_conflict(path))
+                rows.append(read_conflict(self._store.root, path))
             except FileNotFoundError:
                 continue
             except OSError as error:  # the next look tries again; the log gets one line

@@ -81,7 +81,9 @@ def record_conflicts(connection: Connection, insert: Insert, rows: Sequence[Conf
 
 def read_conflicts(connection: Connection) -> list[ConflictRow]:
     statement = sa.select(*(conflicts.c[name] for name in CONFLICT_COLUMNS)).order_by(conflicts.c.received_at)
-    return [ConflictRow(**row) for row in connection.execute(statement).mappings()]
+    found = connection.execute(statement).mappings()
+    # rows of a program before revision 0008 leave values out
+    return [ConflictRow(**{name: value for name, value in row.items() if value is not None}) for row in found]
 
 
 def forget_instances(connection: Connection, study_uid: str, sop_uids: Sequence[str]) -> None:

@@ -214,6 +214,11 @@ conflicts = sa.Table(
     sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("calling_ae", sa.Text, nullable=False),
+    sa.Column("patient_id", sa.Text),
+    sa.Column("issuer", sa.Text),
+    sa.Column("birth_date", sa.Date),
+    sa.Column("sex", sa.Text),
+    sa.Column("same_images", sa.Boolean),
 )
 
 # one row for each output of a decision and its destination; workers/delivery_ports.py says what the columns mean

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from triage.infusions import Infusion
 from workers.ports import PatientKey, StudyIndex
+from workers.studies.corrections import accept_confirmed
 from workers.studies.infusions import report_infusion
 from workers.studies.merging import merge_patients
 
@@ -31,6 +32,9 @@ class ReportedFacts:
             IdentityRefusedError: it contradicts what is in force; a human must say what holds.
         """
         merge_patients(self._index, old=old, new=new, source=source, now=self._now())
+        self.correct_patient(new, birth_date=None, sex="", source=source)
 
     def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None:
-        """The index takes identities from images; an update without a merge changes nothing."""
+        """Images that came again with this identity are this patient's; the decisions concerned are made again. Of
+        other studies the images say who the patient is."""
+        accept_confirmed(self._index, patient, birth_date=birth_date, sex=sex, source=source, now=self._now())

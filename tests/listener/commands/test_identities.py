@@ -8,9 +8,9 @@ import pytest
 
 from listener.commands.patients import patient_key
 from tests.listener.commands.cli_runner import Icansee
-from tests.listener.commands.test_studies import UID, receive
+from tests.listener.commands.test_studies import NOW, UID, receive
 from triage.errors import Misconfigured
-from workers.ports import PatientKey
+from workers.ports import ConflictRow, PatientKey
 
 
 def test_a_merge_and_a_split(icansee: Icansee) -> None:
@@ -49,3 +49,20 @@ def test_the_patient_of_an_argument(written: str, issuer: str, key: PatientKey |
             patient_key(written, issuer)
         return
     assert patient_key(written, issuer) == key
+
+
+def test_corrections_are_listed_and_answered_once(icansee: Icansee) -> None:
+    index = receive(icansee)
+    assert json.loads(icansee("patients", "corrections", "list", "--json").out) == []
+    index.record_conflicts(
+        [ConflictRow("1.a.dcm", "1", "1.2", UID, NOW, "PACS", patient_id="P2", sex="F", same_images=True)]
+    )
+    (listed,) = json.loads(icansee("patients", "corrections", "list", "--json").out)
+    assert listed["corrected_to"] == {"patient_id": "P2", "issuer": "", "birth_date": None, "sex": "F"}
+    assert (listed["study_instance_uid"], listed["patient_id"], listed["images"]) == (UID, "P1", 1)
+    assert "P2" in icansee("patients", "corrections", "list").out
+    assert icansee("patients", "corrections", "accept", UID).out.strip() == "accepted"
+    row = index.study(UID)
+    assert row is not None
+    assert (row.patient_id, row.stated_patient_id) == ("P2", "P1")
+    assert icansee("patients", "corrections", "reject", UID).code == 2, "it was answered"

@@ -202,7 +202,8 @@ class AnswersContract:
 
     def test_conflicts_are_recorded_once(self, index: StudyIndex) -> None:
         second = ConflictRow("1.2.b.dcm", "1.2", "1.3", STUDY, later(1), "MR1")
-        first = replace(second, path="1.2.a.dcm", received_at=NOW)
+        who = {"patient_id": "P-2", "issuer": "CLINIC", "birth_date": date(1980, 2, 29), "sex": "F"}
+        first = replace(second, path="1.2.a.dcm", received_at=NOW, same_images=True, **who)
         index.record_conflicts([])
         index.record_conflicts([second, first])
         index.record_conflicts([second])

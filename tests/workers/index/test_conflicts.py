@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.workers.reading.data_sets import a_data_set, put
+from tests.workers.reading.data_sets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, a_data_set, put
 from triage.errors import Transient
 from workers.files.store import FileStore
 from workers.index import conflicts
@@ -36,7 +37,7 @@ def test_looked_for_until_it_is_read(
     rows: list[ConflictRow] = []
     watch = ConflictWatch(store, rows.extend)
 
-    def fail(_path: Path) -> ConflictRow:
+    def fail(_root: Path, _path: Path) -> ConflictRow:
         assert fault is not None
         raise fault
 
@@ -67,3 +68,38 @@ def test_rows_are_written_when_the_index_is_back(store: FileStore) -> None:
     with pytest.raises(Transient):
         watch.look()
     assert watch.look() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        pytest.param({"PatientID": "P-2", "PatientBirthDate": "19810101"}, True, id="another identity"),
+        pytest.param({"PatientName": "Secret^Name^of^more^letters"}, True, id="another length"),
+        pytest.param({"PatientID": "P-2", "SeriesNumber": "5"}, False, id="another place in the study"),
+        pytest.param({"PatientID": "P-2", "pixels": b"\3\4" * 500}, False, id="other pixels"),
+    ],
+)
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN])
+def test_only_the_identity_differs(tmp_path: Path, changes: dict[str, Any], same: bool, syntax: str) -> None:
+    store = FileStore(tmp_path)
+    put(store, a_data_set(1), syntax)
+    put(store, a_data_set(1, **changes), syntax)
+    rows: list[ConflictRow] = []
+    ConflictWatch(store, rows.extend).look()
+    (row,) = rows
+    assert row.same_images is same
+    assert row.patient_id == changes.get("PatientID", "P-1")
+    assert (row.issuer, row.sex) == ("CLINIC", "F")
+
+
+@pytest.mark.parametrize("case", ["deflated", "stored one gone"], ids=["not measured: deflated", "not measured: gone"])
+def test_what_cannot_be_compared_is_not_the_same(tmp_path: Path, case: str) -> None:
+    store = FileStore(tmp_path)
+    syntax = DEFLATED if case == "deflated" else EXPLICIT
+    first = put(store, a_data_set(1), syntax)
+    put(store, a_data_set(1, PatientID="P-2"), syntax)
+    if case != "deflated":
+        first.path.unlink()
+    rows: list[ConflictRow] = []
+    ConflictWatch(store, rows.extend).look()
+    assert [row.same_images for row in rows] == [False]

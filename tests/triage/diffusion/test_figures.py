@@ -151,3 +151,44 @@ def test_published_limits_are_not_used_beyond_their_b_value(a_head: Head) -> Non
         figure = lookup(found.measurements, region, quantity)
         assert figure.value is None
         assert (figure.reason or "").startswith("b_value")
+
+
+SCALED = [
+    pytest.param(1.0, True, "the scanner's map", id="noop"),
+    pytest.param(0.7, True, "the scanner's map", id="low, but of a brain"),
+    pytest.param(0.18, True, "computed from b 0 and b 1000; the scanner's map is not used", id="map of another scale"),
+    pytest.param(2.0, True, "computed from b 0 and b 1000; the scanner's map is not used", id="map too fast"),
+    pytest.param(0.18, False, "implausible_adc: the median of the brain is", id="not measured: nothing else is there"),
+]
+
+
+@pytest.mark.parametrize(("scale", "with_b0", "said"), SCALED)
+def test_an_adc_that_is_not_that_of_a_brain_never_speaks(
+    a_head: Head, scale: float, said: str, *, with_b0: bool
+) -> None:
+    session = a_head.session()
+    vendor = session.volumes[SequenceKind.ADC]
+    scaled = Volume((vendor.voxels * scale).astype(np.float32), vendor.affine)
+    session = replace(
+        session,
+        volumes={**session.volumes, SequenceKind.ADC: scaled},
+        dwi_b0=session.dwi_b0 if with_b0 else None,
+    )
+    found = restricted(session, a_head.anatomy, None, LIMITS)
+    below = lookup(found.measurements, "brain", "adc_below_650_percent")
+    if with_b0:
+        assert any(said in notice for notice in found.notices)
+        assert (below.value or 0.0) < 100.0
+    else:
+        assert not below.assessable
+        assert said in (below.reason or "")
+
+
+def test_an_implausible_baseline_is_no_prior(a_head: Head) -> None:
+    slow = factor(a_head.patch("cortex_occipital_right"), 0.7)
+    before = a_head.session(slow, seed=2)
+    adc = before.volumes[SequenceKind.ADC]
+    wrong = Volume((adc.voxels * 0.18).astype(np.float32), adc.affine)
+    before = replace(before, volumes={**before.volumes, SequenceKind.ADC: wrong}, dwi_b0=None)
+    found = restricted(a_head.session(slow, seed=3), a_head.anatomy, before, LIMITS)
+    assert volume(found, "cortex") > 0.5

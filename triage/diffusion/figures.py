@@ -181,7 +181,9 @@ def _believable_adc(
     if wrong is None:
         return adc, source
     if SequenceKind.ADC in session.volumes:
-        others = {kind: volume for kind, volume in session.volumes.items() if kind is not SequenceKind.ADC}
+        others: dict[SequenceKind, Volume] = {
+            kind: volume for kind, volume in session.volumes.items() if kind is not SequenceKind.ADC
+        }
         computed, said = _adc_on(replace(session, volumes=others), dwi, to_anchor)
         if computed is not None and implausible(computed, tissue) is None:
             return computed, f"{said}; the scanner's map is not used ({wrong})"

@@ -111,8 +111,8 @@ def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
 def _philips_signal(groups: Groups, transform: tuple[float, float]) -> tuple[float, float]:
     """(slope, intercept) to the signal that Philips measured, (stored * RS + RI) / (RS * SS).
 
-    Philips rescales each b-value for display by its own RS; only with its private scale slope SS do they compare (Chenevert,
-    Transl Oncol 2014;7:65). Other intensities are normalised anyway and stay as displayed.
+    Philips rescales each b-value for display by its own RS; only with its private scale slope SS do they compare
+    (Chenevert, Transl Oncol 2014;7:65). Other intensities are normalised anyway and stay as displayed.
     """
     slope, intercept = transform
     scale = number(groups.private(0x2005, "Philips MR Imaging DD 001", 0x0E))

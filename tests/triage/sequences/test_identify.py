@@ -230,27 +230,6 @@ TABLE = [
         K.DWI, h("EP\\SE", 5400, 90, None, "resolve", sequence_name="re_b1000t"), id="siemens-resolve-name-only"
     ),
     pytest.param(K.DWI, h("EP\\SE", 8000, 80, None, "Ax DWI", image_type=GE), id="ge-dwi-without-b"),
-    pytest.param(K.DWI, h("EP\\SE", 8000, 80, None, "", image_type=GE, b_values=(0.0, 1000.0)), id="ge-dwi-unnamed"),
-    pytest.param(
-        K.UNKNOWN,
-        h("EP\\SE", 8000, 80, None, "", image_type=("DERIVED", "SECONDARY", "PROCESSED"), b_values=(1000.0,)),
-        id="ge-console-adc-unnamed",
-    ),
-    pytest.param(
-        K.UNKNOWN,
-        h("EP\\SE", 8000, 80, None, "", image_type=("DERIVED", "SECONDARY"), sequence_name="ep_b1000"),
-        id="console-map-unnamed-by-sequence-name",
-    ),
-    pytest.param(
-        K.DWI,
-        h("EP\\SE", 8000, 80, None, "", image_type=("DERIVED", "SECONDARY", "TRACEW"), b_values=(1000.0,)),
-        id="trace-made-on-the-console",
-    ),
-    pytest.param(
-        K.DWI,
-        h("EP\\SE", 8000, 80, None, "Isotropic DWI", image_type=("DERIVED", "SECONDARY"), b_values=(1000.0,)),
-        id="trace-by-its-words",
-    ),
     pytest.param(
         K.ADC,
         h("EP\\SE", 5400, 90, None, "ep2d_diff_ADC", image_type=("DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND")),

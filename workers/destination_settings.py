@@ -30,6 +30,9 @@ class DestinationSettings(Section):
     # everything is computed and listed for this destination and nothing is sent, until it is promoted
     # (icansee deliveries promote)
     shadow: bool = False
+    # only P1, and only when nobody has acknowledged the study this long after the first decision with that priority
+    # (icansee deliveries acknowledge); null: it gets every decision at once
+    escalate_after_s: Positive | None = None
     # a connection that says nothing for this long is given up
     timeout_s: Positive = 30.0
 

@@ -28,6 +28,7 @@ from listener.node.private import only_one
 from listener.node.running import announce, ready_file
 from triage.errors import Misconfigured
 from workers.config import Settings
+from workers.deliveries.escalation import acknowledge
 from workers.deliveries.plan import is_shadow
 from workers.delivery_ports import Deliveries, DeliveryState, Release, delivery_facts
 
@@ -134,6 +135,19 @@ def give_up(
     known = _open(load_settings(config))
     chosen = _chosen(known, numbers, to, every)
     out().print(f"{known.discard(chosen, why=why, now=datetime.now(UTC))} deliveries given up")
+
+
+@deliveries.command("acknowledge")
+def acknowledge_study(
+    study: Annotated[str, typer.Argument(metavar="STUDY_UID")], by: ByOption, config: ConfigOption = None
+) -> None:
+    """Somebody has seen the study: what waits to be escalated does not go out. Who it was is kept."""
+    quiet_logging()
+    if not by.strip():
+        raise Misconfigured("--by: a name is needed")
+    settings = load_settings(config)
+    stopped = acknowledge(_open(settings), settings.results, study, by=by.strip(), now=datetime.now(UTC))
+    out().print(f"{stopped} deliveries will not go out" if stopped else "nothing waits to be escalated for this study")
 
 
 @deliveries.command("shadow-report")

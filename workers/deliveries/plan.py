@@ -9,37 +9,43 @@ only the business of the process that sends.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
+from workers.deliveries.escalation import due_at
 from workers.delivery_ports import Delivery, Known, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.result_settings import ResultsSettings
 
-AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that is set back delays nothing
 URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
 
 
-def planned(decision: Unplanned, results: ResultsSettings, known: Mapping[str, Known]) -> list[Delivery]:
+def planned(
+    decision: Unplanned,
+    results: ResultsSettings,
+    known: Mapping[str, Known],
+    earlier: Mapping[str, Sequence[Delivery]],
+) -> list[Delivery]:
     """One delivery for each output of each destination that is to get this decision.
 
     Args:
         known: by name. A destination that is not in it gets nothing yet.
+        earlier: what is planned, or was, of the study for destinations of escalation, by name.
     """
     urgency = URGENCY.get(decision.priority, LEAST_URGENT)
-    return [
-        Delivery(
-            decision.decided,
-            output,
-            destination.name,
-            due_at=AT_ONCE,
-            urgency=urgency,
-            shadow=is_shadow(destination, results, known[destination.name]),
-        )
-        for destination in results.destinations
-        if destination.name in known and _gets(destination, decision, known[destination.name])
-        for output in dict.fromkeys(destination.outputs)
-    ]
+    some: list[Delivery] = []
+    for destination in results.destinations:
+        name = destination.name
+        if name not in known or not _gets(destination, decision, known[name]):
+            continue
+        due = due_at(destination, decision, earlier.get(name, ()))
+        if due is None:
+            continue
+        shadow = is_shadow(destination, results, known[name])
+        some += [
+            Delivery(decision.decided, output, name, due_at=due, urgency=urgency, shadow=shadow)
+            for output in dict.fromkeys(destination.outputs)
+        ]
+    return some
 
 
 def is_shadow(destination: DestinationSettings, results: ResultsSettings, known: Known | None) -> bool:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from triage.errors import Transient
 from workers.backoff import Backoff
+from workers.deliveries.escalation import earlier_escalations
 from workers.deliveries.plan import destination_names, planned
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
 from workers.delivery_ports import Destination
@@ -37,7 +38,8 @@ def plan_new(parts: Delivering) -> int:
         return 0
     known = {one.name: one for one in parts.deliveries.all_known()}
     for decision in waiting:
-        some = planned(decision, parts.results, known)
+        earlier = earlier_escalations(parts.deliveries, parts.results, decision.decided.study_instance_uid)
+        some = planned(decision, parts.results, known, earlier)
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
 

@@ -1,0 +1,64 @@
+"""When a destination hears of a P1 that nobody has acknowledged, and the acknowledgement.
+
+Such a destination (``escalate_after_s``) has its delivery planned with the decision, and due later. So nothing has to
+remember to escalate: a delivery process that was down sends what has become due. Whoever acknowledges the study
+discards what waits. The discarded delivery is the record of it, and no later decision of the study is escalated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from workers.delivery_ports import Deliveries, Delivery, DeliveryState, Unplanned
+from workers.destination_settings import DestinationSettings
+from workers.result_settings import ResultsSettings
+
+AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that is set back delays nothing
+ESCALATED = "P1"
+
+
+def due_at(destination: DestinationSettings, decision: Unplanned, earlier: Sequence[Delivery]) -> datetime | None:
+    """When a decision is to go to this destination; None: it gets nothing of it.
+
+    Args:
+        earlier: what is planned, or was, of the study's decisions for this destination.
+    """
+    if destination.escalate_after_s is None:
+        return AT_ONCE
+    states = {one.state for one in earlier} - {DeliveryState.SUPERSEDED}
+    if DeliveryState.DISCARDED in states:
+        return None  # somebody has acknowledged the study
+    if states - {DeliveryState.PLANNED}:
+        return AT_ONCE  # whoever was called gets what is newer
+    waiting = [one.due_at for one in earlier if one.state is DeliveryState.PLANNED]
+    if decision.priority != ESCALATED and not waiting:
+        return None
+    # a newer decision does not start the time again
+    return min([*waiting, decision.created_at + timedelta(seconds=destination.escalate_after_s)])
+
+
+def earlier_escalations(
+    deliveries: Deliveries, results: ResultsSettings, study_instance_uid: str
+) -> dict[str, list[Delivery]]:
+    """What is planned, or was, of a study for destinations of escalation, by their names."""
+    return {
+        name: deliveries.listed(destination=name, study_instance_uid=study_instance_uid) for name in _names(results)
+    }
+
+
+def acknowledge(
+    deliveries: Deliveries, results: ResultsSettings, study_instance_uid: str, *, by: str, now: datetime
+) -> int:
+    """Stop the escalation of a study; how many deliveries will not go out.
+
+    Raises:
+        Transient: the index is away.
+    """
+    waiting = deliveries.listed(states=(DeliveryState.PLANNED,), study_instance_uid=study_instance_uid)
+    numbers = [one.number for one in waiting if one.destination in _names(results)]
+    return deliveries.discard(numbers, why=f"acknowledged by {by}", now=now)
+
+
+def _names(results: ResultsSettings) -> list[str]:
+    return [one.name for one in results.destinations if one.escalate_after_s is not None]

@@ -82,7 +82,7 @@ def record_conflicts(connection: Connection, insert: Insert, rows: Sequence[Conf
 def read_conflicts(connection: Connection) -> list[ConflictRow]:
     statement = sa.select(*(conflicts.c[name] for name in CONFLICT_COLUMNS)).order_by(conflicts.c.received_at)
     found = connection.execute(statement).mappings()
-    # rows of a program before revision 0008 leave values out
+    # rows of a program before revision 0009 leave values out
     return [ConflictRow(**{name: value for name, value in row.items() if value is not None}) for row in found]
 
 

@@ -158,6 +158,9 @@ class Deliveries(Protocol):
     def free(self, *, now: datetime, owner: str | None = None, for_s: float = 0.0) -> int:
         """Give back what is being sent: all of ``owner`` (at its start), or what has lost its lease; how many."""
 
+    def expire(self, destination: str, *, before: datetime, why: str, now: datetime) -> int:
+        """Waiting ones that were planned before ``before`` become DEAD; how many."""
+
     def pause(self, destination: str, *, failures: int, until: datetime | None) -> None:
         """Store the state of the circuit breaker."""
 

@@ -53,6 +53,7 @@ def deliver(config: ConfigOption = None, parent: ParentOption = None) -> None:
     from workers.deliveries.all import open_destinations
 
     destinations = open_destinations(settings.node())  # a wrong setting is refused before anything is announced
+    _require_outputs(settings)
 
     def run(stop: threading.Event) -> None:
         from workers.container import run_deliveries
@@ -61,6 +62,20 @@ def deliver(config: ConfigOption = None, parent: ParentOption = None) -> None:
             run_deliveries(settings, destinations, stop, ready=lambda: announce(ready_file(settings, "deliver")))
 
     run_until_stopped(settings, "deliver", run)
+
+
+def _require_outputs(settings: Settings) -> None:
+    """Raises:
+    Misconfigured: a destination is to get something that this program does not make.
+    """
+    from workers.outputs.all import OUTPUTS
+
+    made = {output.kind for output in OUTPUTS}
+    for one in settings.results.destinations:
+        missing = sorted(set(one.outputs) - made)
+        if missing:
+            kinds = ", ".join(sorted(made))
+            raise Misconfigured(f"results.destinations.{one.name}.outputs: {missing[0]} is not made; made: {kinds}")
 
 
 @deliveries.command("list")

@@ -166,6 +166,8 @@ class DeliverySender:
         if answered is False:
             more = failures + 1
             deliveries.pause(self._name, failures=more, until=self._later(more - most + 1) if more >= most else None)
+            if more >= most:
+                self._expire(ended.failure or "")
         elif answered and failures:
             deliveries.pause(self._name, failures=0, until=None)
         names = {"study": study_hash(ended.decided.study_instance_uid), "output": ended.output, "to": self._name}
@@ -174,6 +176,14 @@ class DeliverySender:
         else:
             said = {"state": ended.state.value, "attempt": ended.attempts, "error": ended.failure}
             log.warning("delivery.failed", **said, **names)
+
+    def _expire(self, why: str) -> None:
+        """The destination is away just now: what it did not take for too long is dead, tried or not."""
+        now = self._parts.clock.now()
+        before = now - timedelta(seconds=self._parts.results.give_up_after_s)
+        number = self._parts.deliveries.expire(self._name, before=before, why=why, now=now)
+        if number:
+            log.warning("delivery.given_up", to=self._name, number=number)
 
 
 def _waiting(taken: Delivery, text: str, due: datetime) -> Delivery:

@@ -124,6 +124,12 @@ class SqlDeliveries(DeliveryLists):
             _supersede(connection, studies, now)
         return len(studies)
 
+    def expire(self, destination: str, *, before: datetime, why: str, now: datetime) -> int:
+        statement = deliveries.update().where(D.destination == destination, D.state == PLANNED, D.planned_at < before)
+        values = {"state": DeliveryState.DEAD.value, "failure": why, "error_class": "transient", "done_at": now}
+        with self._write() as connection:
+            return connection.execute(statement.values(**values)).rowcount
+
     def pause(self, destination: str, *, failures: int, until: datetime | None) -> None:
         statement = destinations.update().where(destinations.c.name == destination)
         with self._write() as connection:

@@ -124,6 +124,21 @@ def test_what_was_not_taken_for_too_long_is_dead(tmp_path: Path, age_s: float, s
     assert (site.row().state.value, site.row().error_class) == (state, "transient")
 
 
+def test_a_destination_that_is_away_for_too_long_has_all_of_it_dead_and_gets_it_after_retry(tmp_path: Path) -> None:
+    site = Site(tmp_path, give_up_after_s=3600)
+    for number in range(9):
+        site.decide(Decided(f"1.2.{number}", 1, "full"))
+    site.destinations["pacs"].fault = Unreachable("away")
+    site.step(times=9)
+    site.clock.advance(4000)
+    site.step()
+    assert site.deliveries.tallies() == {("pacs", "dead"): 9}
+    site.destinations["pacs"].fault = None
+    site.deliveries.retry([one.number for one in site.deliveries.listed()], now=site.clock.now())
+    site.step(times=9)
+    assert len(site.got()) == 9
+
+
 def test_one_that_fails_again_and_again_while_others_succeed_is_dead(tmp_path: Path) -> None:
     site = Site(tmp_path, max_attempts=3)
 

@@ -1,4 +1,4 @@
-"""Runs inside a network namespace of its own: Orthanc binds every address. Results are sent to it by C-STORE and STOW-RS,
+"""Runs inside a network namespace of its own: Orthanc binds every address. Results go to it by C-STORE and STOW-RS,
 each twice, and what it holds is written down."""
 
 from __future__ import annotations

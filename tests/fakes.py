@@ -239,7 +239,13 @@ class FakeResults:
         self.fault: Exception | None = None
 
     def write(
-        self, study_instance_uid: str, revision: int, outcome: Any, *, beside: Mapping[str, bytes] | None = None
+        self,
+        study_instance_uid: str,
+        revision: int,
+        outcome: Any,
+        document: Mapping[str, Any] | None = None,
+        *,
+        beside: Mapping[str, bytes] | None = None,
     ) -> None:
         if self.fault is not None:
             raise self.fault

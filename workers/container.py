@@ -34,9 +34,9 @@ def node_index(settings: Settings) -> StudyIndex:
     Raises:
         Misconfigured, Transient: see workers.index.sql.open_index.
     """
-    from workers.index.sql import open_index
+    from workers.index.node_index import open_node_index
 
-    return open_index(settings.index_url, upgrade=settings.owns_index)
+    return open_node_index(settings)
 
 
 def patient_facts(settings: Settings) -> PatientFacts:

@@ -5,7 +5,6 @@ Pure, and the same for every order of arrival: the index and the reader of the i
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -50,20 +49,6 @@ NAMED = {
     "study_date": "study date",
     "accession_number": "accession number",
 }
-
-
-_DATE = re.compile(r"(\d{4})([.-]?)(\d{2})\2(\d{2})", re.ASCII)
-
-
-def parse_date(text: str) -> date | None:
-    """DICOM DA: YYYYMMDD, or YYYY.MM.DD as before 1993 (PS3.5 section 6.2), or YYYY-MM-DD; None: no date."""
-    found = _DATE.fullmatch(text.strip(" \0"))
-    if found is None:
-        return None
-    try:
-        return date(int(found[1]), int(found[3]), int(found[4]))
-    except ValueError:
-        return None
 
 
 def printable(text: str) -> str:

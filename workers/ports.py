@@ -309,9 +309,16 @@ class Engine(Protocol):
 
 class ResultFiles(Protocol):
     def write(
-        self, study_instance_uid: str, revision: int, outcome: Assessed, *, beside: Mapping[str, bytes] | None = None
+        self,
+        study_instance_uid: str,
+        revision: int,
+        outcome: Assessed,
+        document: Mapping[str, Any] | None = None,
+        *,
+        beside: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Document and evidence of one stored decision. beside: file name -> content, stored in the same folder."""
+        """Document, as the index has it, and evidence of one stored decision. beside: file name -> content, stored in
+        the same folder."""
 
 
 class PreparedStorage(Protocol):

@@ -16,6 +16,7 @@ from listener.commands import identities as cli_identities
 from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
 from listener.commands import send as cli_send
+from listener.commands import status as cli_status
 from listener.commands import store as cli_store
 from listener.commands import studies as cli_studies
 from listener.commands.common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
@@ -38,6 +39,7 @@ for command in (
     cli_node.worker,
     cli_node.beat,
     cli_node.web,
+    cli_status.status,
     cli_node.priors,
     cli_deliveries.deliver,
     cli_assess.assess,

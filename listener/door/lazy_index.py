@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.announcements import Announcement, Source
@@ -12,7 +13,7 @@ from workers.ports import ConflictRow, InstanceRow, StudyRow
 from workers.settings import NodeSettings
 
 if TYPE_CHECKING:
-    from workers.index.sql import SqlIndex
+    from workers.index.node_index import NodeIndex
 
 
 class LazyIndex:
@@ -20,17 +21,27 @@ class LazyIndex:
 
     def __init__(self, settings: NodeSettings) -> None:
         self._settings, self._lock = settings, threading.Lock()
-        self._index: SqlIndex | None = None
+        self._index: NodeIndex | None = None
 
-    def opened(self) -> SqlIndex:
+    def opened(self) -> NodeIndex:
         """The whole index."""
         with self._lock:
             if self._index is None:
                 # here, because not every receiving child needs it
-                from workers.index.sql import open_index
+                from workers.index.node_index import open_node_index
 
-                self._index = open_index(self._settings.index_url, upgrade=self._settings.owns_index)
+                self._index = open_node_index(self._settings)
             return self._index
+
+    def verify(self) -> None:
+        """Look through the whole index once; a damaged one is replaced."""
+        self.opened().verify()
+
+    def restore(self, files_dir: Path, since: int | None) -> None:
+        """Bring back what is stored beside the images (workers.studies.restore)."""
+        from workers.studies.restore import restore
+
+        restore(self.opened(), files_dir, since)
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
         self.opened().record_instances(rows)

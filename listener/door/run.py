@@ -33,6 +33,7 @@ from workers.files.store import FileStore, open_files
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.index.conflicts import ConflictWatch
 from workers.index.deliveries import open_delivery_table
+from workers.index.node_index import rebuilding_mark, rebuilding_since
 from workers.index.reconcile import reconcile
 from workers.index.writer import IndexWriter
 from workers.log import brief, get_logger
@@ -227,7 +228,8 @@ def _scan(
     writer.incomplete.set()  # the first scan is still to come
     outcome, pause_s, again_at = Scan.WELL, SCANS.first_s, math.inf
     while not stop.is_set():
-        if writer.incomplete.is_set() or time.monotonic() >= again_at:
+        wanted = writer.incomplete.is_set() or rebuilding_mark(store.root.parent).exists()
+        if wanted or time.monotonic() >= again_at:
             outcome = _scan_once(store, index, writer, stop, hosts)
             hopeful = outcome in (Scan.WELL, Scan.AWAY)
             pause_s = SCANS.first_s if hopeful else SCANS.next_s(pause_s)
@@ -253,7 +255,11 @@ def _scan_once(
         claims = hosts.claims() if hosts is not None else frozenset()
         with _reported("store.sweep_failed"):
             log.info("store.swept", temporary_files=store.sweep_temporary())
+        index.verify()
+        since = rebuilding_since(store.root.parent)
         report = reconcile(store, index, stop=stop)
+        if report.finished:
+            index.restore(store.root.parent, since)
         finished, outcome = report.finished, Scan.UNREAD if report.unread else Scan.WELL
         if finished and hosts is not None:
             hosts.settle(claims)

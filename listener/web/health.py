@@ -12,6 +12,8 @@ from listener.web.site import Site
 from triage.errors import IcanseeError
 from workers.config import Settings
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
+from workers.index.damage import kept_aside, sqlite_path
+from workers.index.node_index import rebuilding_mark
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -44,6 +46,9 @@ def health_of(site: Site) -> dict[str, Any]:
         problems.append("disk")
     if oldest_due_s > LONGEST_DUE_S or tried_often:
         problems.append("queue")
+    rebuilding = rebuilding_mark(site.settings.store.files_dir).exists()
+    if rebuilding and "index" not in problems:
+        problems.insert(0, "index")
     processes = processes_of(site.settings)
     feeds = feeds_of(site.settings, processes)
     problems += ["sweeper" if name == SWEEPER else name for name in ailing(processes) if name != FEEDS]
@@ -62,6 +67,7 @@ def health_of(site: Site) -> dict[str, Any]:
         "feeds": feeds,
         "deliveries": ways_out,
         "processes": processes,
+        "index_note": index_note(site.settings, rebuilding=rebuilding),
     }
 
 
@@ -86,6 +92,16 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
             "paused": paused is not None and paused > now,
         }
     return found, any(one["dead"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
+
+
+def index_note(settings: Settings, *, rebuilding: bool) -> str | None:
+    """A sentence about an index that was lost or damaged; None: nothing happened to it."""
+    path = sqlite_path(settings.index_url)
+    aside = kept_aside(path)[-1:] if path is not None else []
+    kept = "".join(f" The damaged one is kept as {one.name}." for one in aside)
+    if rebuilding:
+        return "The index is being built again from the stored files; no study is decided until then." + kept
+    return "The index was damaged and was built again from the stored files." + kept if aside else None
 
 
 def processes_of(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ PRODUCT = ("triage", "workers", "listener")
 # Public names that several files of the product define, and why. A name that is not here has one meaning.
 SHARED_NAMES = {
     "main": "the entry of a program",
+    "status": "the commands that say how the node is, or its feeds",
     "run": "the life of a process: door, web, beat",
     "load": "reads what the file is about: settings, planes, a prepared baseline",
     "parse": "text to values: settings, an HL7 message",

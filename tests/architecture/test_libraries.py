@@ -10,11 +10,13 @@ REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versi
 INDEX = (
     "arrivals",
     "connected",
+    "damage",
     "decisions",
     "deliveries",
     "delivery_lists",
     "errors",
     "migrations",
+    "node_index",
     "notices",
     "patient_queries",
     "patients",

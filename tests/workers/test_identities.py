@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from workers.identities import StudyFacts, may_change, merge_facts, parse_date, printable, sort_out
+from workers.identities import StudyFacts, may_change, merge_facts, printable, sort_out
 
 BORN, DAY = date(1980, 2, 29), date(2026, 3, 10)
 OWN = StudyFacts("P1", "CLINIC", BORN, "F", DAY, "101500", "A1")
@@ -81,23 +81,3 @@ def test_disagreements_are_named() -> None:
 )
 def test_characters_that_reorder_or_control(text: str, shown: str) -> None:
     assert printable(text) == shown
-
-
-DATES = [
-    pytest.param("20240311", date(2024, 3, 11), id="noop"),
-    pytest.param("2024.03.11", date(2024, 3, 11), id="before 1993"),
-    pytest.param("2024-03-11", date(2024, 3, 11), id="ISO 8601"),
-    pytest.param(" 20240311 ", date(2024, 3, 11), id="padded"),
-    pytest.param("20240311\0", date(2024, 3, 11), id="padded with NUL"),
-    pytest.param("", None, id="not measured: empty"),
-    pytest.param("20240230", None, id="no such day"),
-    pytest.param("2024.0311", None, id="one separator"),
-    pytest.param("202403", None, id="month only"),
-    pytest.param("20240311120000", None, id="date and time"),
-    pytest.param("\u0662\u0660\u0662\u0664\u0660\u0663\u0661\u0661", None, id="other digits"),
-]
-
-
-@pytest.mark.parametrize(("written", "day"), DATES)
-def test_dates(written: str, day: date | None) -> None:
-    assert parse_date(written) == day

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from triage.errors import NotAssessable
-from triage.model import Mask, Voxels
+from triage.model import Voxels
 
 # Tissue is 700-1000 um2/s and fluid 3000 (AJNR 2002;23:194). Units in use lie three decades apart, so that the median
 # alone tells the unit.
 TISSUE_RANGE = (100.0, 10_000.0)
 UNITS = ((1.0, "1e-6 mm2/s"), (1e3, "1e-3 mm2/s"), (1e6, "mm2/s"))
 FLUID = 3200.0  # free water at 37 degrees C, rounded up: nothing diffuses faster, larger figures are noise or flow
-# um2/s, median of the brain: 700-900 in health, above 500 in the worst global injury that is survived, below 1100 in
-# infants. A wrong scale lies outside.
-BRAIN_RANGE = (450.0, 1200.0)
 NOISE_MULTIPLE = 3.0  # a b = 0 signal below this many noise levels carries no coefficient
 
 
@@ -40,22 +37,6 @@ def adc_unit(voxels: Voxels) -> AdcUnit:
         if TISSUE_RANGE[0] <= median * factor < TISSUE_RANGE[1]:
             return AdcUnit(factor, name)
     raise NotAssessable("adc_unit_unknown", f"the median ADC of {median:g} fits no known unit")
-
-
-def implausible(adc: Voxels, tissue: Mask) -> str | None:
-    """Why these are no coefficients of a brain; None when they can be.
-
-    Args:
-        adc: um2/s, 0 where unknown. tissue: brain without fluid, on the same grid.
-    """
-    known = adc[tissue & np.isfinite(adc) & (adc > 0)]
-    if not known.size:
-        return None
-    median = float(np.median(known))
-    low, high = BRAIN_RANGE
-    if low <= median <= high:
-        return None
-    return f"implausible_adc: the median of the brain is {median:.0f} um2/s, outside {low:.0f} to {high:.0f}"
 
 
 def noise_level(voxels: Voxels) -> float:

@@ -18,7 +18,7 @@ from triage.alignment.images import NEAREST, affine_transform, inverse, resample
 from triage.alignment.normalisation import robust_sd
 from triage.alignment.session import Session
 from triage.anatomy import CSF, mask_of
-from triage.diffusion.adc import computed_adc, implausible
+from triage.diffusion.adc import computed_adc
 from triage.diffusion.maps import DiffusionImages, TissueMaps, smoothed, tissue_maps
 from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction, surface_voxels
 from triage.measurements import not_measured
@@ -91,10 +91,10 @@ def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, lim
     if dwi is None:
         return _nothing("no_dwi: the study holds no diffusion-weighted series")
     grid, to_anchor = to_sitk(dwi), session.to_anchor[SequenceKind.DWI]
-    labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
-    adc, source = _believable_adc(session, dwi, to_anchor, _parenchyma(labels, anatomy.label_names))
+    adc, source = _adc_on(session, dwi, to_anchor)
     if adc is None:
         return _nothing(source)
+    labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
     if not labels.any():
         return _nothing("no_tissue: the diffusion images show none of the brain")
     maps = tissue_maps(
@@ -168,28 +168,6 @@ def _averaged(images: DiffusionImages) -> DiffusionImages:
     )  # fmt: skip
 
 
-def _parenchyma(labels: npt.NDArray[np.uint8], names: Mapping[int, str]) -> Mask:
-    return np.asarray((labels > 0) & ~np.isin(labels, [label for label, name in names.items() if name in CSF]))
-
-
-def _believable_adc(
-    session: Session, dwi: Volume, to_anchor: Affine, tissue: Mask
-) -> tuple[npt.NDArray[np.float32] | None, str]:
-    """As ``_adc_on``; a map that is not that of a brain gives way to one computed from the images, or to none."""
-    adc, source = _adc_on(session, dwi, to_anchor)
-    wrong = None if adc is None else implausible(adc, tissue)
-    if wrong is None:
-        return adc, source
-    if SequenceKind.ADC in session.volumes:
-        others: dict[SequenceKind, Volume] = {
-            kind: volume for kind, volume in session.volumes.items() if kind is not SequenceKind.ADC
-        }
-        computed, said = _adc_on(replace(session, volumes=others), dwi, to_anchor)
-        if computed is not None and implausible(computed, tissue) is None:
-            return computed, f"{said}; the scanner's map is not used ({wrong})"
-    return None, f"no_adc: {wrong}"
-
-
 def _adc_on(session: Session, dwi: Volume, to_anchor: Affine) -> tuple[npt.NDArray[np.float32] | None, str]:
     """(ADC in um2/s on the DWI grid, where it comes from) or (None, reason)."""
     vendor = session.volumes.get(SequenceKind.ADC)
@@ -242,12 +220,9 @@ def _baseline_maps(
 
     b0 = _b0(baseline)
     here = followup.images
-    slow = moved(adc)
-    if implausible(slow, _parenchyma(here.labels, here.names)) is not None:
-        return None
     return tissue_maps(
         DiffusionImages(
-            moved(dwi.voxels), slow, here.labels, here.names, here.affine,
+            moved(dwi.voxels), moved(adc), here.labels, here.names, here.affine,
             None if b0 is None else moved(b0), _b_difference(baseline),
         )
     )  # fmt: skip

@@ -80,17 +80,10 @@ def diffusion(h: SeriesHeader) -> Identification | None:
     """Diffusion-weighted images: by b-value, sequence name, ImageType, stated contrast, then by the description."""
     tokens = type_tokens(h)
     highest = max(h.b_values, default=None)
-    named = vendors.B_VALUE.search(vendors.sequence_name(h))
-    if {"DERIVED", "SECONDARY"} <= tokens and not _named_diffusion_image(h):
-        if highest is None and not named:
-            return None
-        return known(
-            SequenceKind.UNKNOWN, 0.8,
-            f"ImageType {image_type(h)}: computed from diffusion images, and nothing says what it shows: not measured",
-        )  # fmt: skip
     if highest is not None and highest >= DIFFUSION_MIN_B:
         listed = ", ".join(f"{b:g}" for b in h.b_values)
         return known(SequenceKind.DWI, 0.95, f"b-values {listed} s/mm2")
+    named = vendors.B_VALUE.search(vendors.sequence_name(h))
     if named and float(named[1]) >= DIFFUSION_MIN_B:
         return known(SequenceKind.DWI, 0.9, f"sequence name {h.sequence_name}: b {named[1]} s/mm2")
     if tokens & vendors.DIFFUSION_WEIGHTED and (
@@ -115,18 +108,6 @@ def diffusion(h: SeriesHeader) -> Identification | None:
             SequenceKind.DWI, 0.7, f"{timing(h)}: spin echo, and the description says diffusion; no b-value stated"
         )
     return None
-
-
-def _named_diffusion_image(h: SeriesHeader) -> bool:
-    """Whether ImageType, the isotropic flag or the description say that a computed image is a diffusion-weighted one.
-
-    A console keeps the b-value in the header of every map that it computes.
-    """
-    return (
-        bool(type_tokens(h) & vendors.DIFFUSION_WEIGHTED)
-        or h.vendor.get("isotropic") == "YES"
-        or words.says(words.DIFFUSION, h)
-    )
 
 
 def angiography(h: SeriesHeader) -> Identification | None:

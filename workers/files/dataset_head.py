@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from triage.errors import Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND
-from workers.identities import parse_date, printable
+from workers.identities import printable
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
@@ -40,11 +40,7 @@ TEXTS = {
     0x00080016: "sop_class_uid",
     0x00080018: "sop_instance_uid",
     0x00080020: "study_date",
-    0x00080021: "series_date",
-    0x00080022: "acquisition_date",
     0x00080030: "study_time",
-    0x00080031: "series_time",
-    0x00080032: "acquisition_time",
     0x00080050: "accession_number",
     0x00080060: "modality",
     0x0008103E: "series_description",
@@ -316,15 +312,14 @@ def head_in(values: Values, uids: Uids) -> Head:
     """The facts, decoded. Never raises: what cannot be decoded is empty, None, or readable and repeatable."""
     character_set = values.get("character_set", b"")
     text = {name: _text(value, character_set if name in ENCODED else b"") for name, value in values.items()}
-    study_date, study_time = _study_date(text)
     return Head(
         *uids,
         patient_id=text.get("patient_id", ""),
         issuer=text.get("issuer", ""),
-        birth_date=parse_date(text.get("birth_date", "")),
+        birth_date=_date(text.get("birth_date", "")),
         sex=text.get("sex", ""),
-        study_date=study_date,
-        study_time=study_time,
+        study_date=_date(text.get("study_date", "")),
+        study_time=text.get("study_time", ""),
         accession_number=text.get("accession_number", ""),
         modality=text.get("modality", ""),
         series_description=text.get("series_description", ""),
@@ -357,13 +352,14 @@ def _decode(value: bytes, character_set: bytes) -> str:
         return value.decode("latin-1")  # something readable and repeatable rather than nothing
 
 
-def _study_date(text: Mapping[str, str]) -> tuple[date | None, str]:
-    """Date and time of the study; one without a date has those of the series or of the acquisition."""
-    for of in ("study", "series", "acquisition"):
-        day = parse_date(text.get(f"{of}_date", ""))
-        if day is not None:
-            return day, text.get(f"{of}_time", "")
-    return None, text.get("study_time", "")
+def _date(text: str) -> date | None:
+    digits = text.replace(".", "")  # YYYY.MM.DD was the form before 1993 (PS3.5 section 6.2)
+    if len(digits) != 8 or not digits.isascii() or not digits.isdigit():
+        return None
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return None
 
 
 def _integer(text: str) -> int | None:

@@ -25,13 +25,27 @@ def put(
     now: datetime,
 ) -> None:
     """Store the document under (study, revision, stage). The caller holds the lease of the claim."""
+    insert_document(connection, insert, (claim.study_instance_uid, claim.revision, stage), document=document, now=now)
+    supersede(connection, claim.study_instance_uid)
+
+
+def insert_document(
+    connection: Connection,
+    insert: Callable[[sa.Table], Any],
+    decided: tuple[str, int, str],
+    *,
+    document: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """One version of a study's decision. decided: study, revision, stage."""
+    study_instance_uid, revision, stage = decided
     values = {
         "created_at": now,
         "superseded": False,
         "document": dict(document),
         "stage_rank": STAGE_RANK.get(stage, 1),
     }
-    key = {"study_instance_uid": claim.study_instance_uid, "revision": claim.revision, "stage": stage}
+    key = {"study_instance_uid": study_instance_uid, "revision": revision, "stage": stage}
     statement = insert(assessments)
     # the same task run twice after a crash writes the same key again: one document, not two
     connection.execute(
@@ -40,10 +54,9 @@ def put(
         ),
         [key | values],
     )
-    _supersede(connection, claim.study_instance_uid)
 
 
-def _supersede(connection: Connection, study_instance_uid: str) -> None:
+def supersede(connection: Connection, study_instance_uid: str) -> None:
     """Leave one current document, and copy its decision into the study row."""
     a, of_study = assessments.c, assessments.c.study_instance_uid == study_instance_uid
     current = connection.execute(

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 
 from triage.errors import Misconfigured
+from workers.index.damage import FILE, file_number, locked, sqlite_path
 
 BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
@@ -183,7 +184,6 @@ reconsider = sa.Table(
     sa.Column("marked_at", UtcDateTime, nullable=False),
 )
 
-
 # what others said about studies: performed procedure steps, availability notices, answers of the PACS
 announcements = sa.Table(
     "announcements",
@@ -340,12 +340,25 @@ def _sqlite_engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
-    sa.event.listen(engine, "connect", _sqlite_pragmas)
+    path = sqlite_path(url.render_as_string(hide_password=False))
+
+    def begin(connection: Any, record: Any) -> None:
+        if path is None:
+            _sqlite_pragmas(connection)
+            return
+        try:
+            with locked(path, exclusive=False):  # the pragmas are what opens the file and its log
+                _sqlite_pragmas(connection)
+                record.info[FILE] = file_number(path)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"the lock beside the index cannot be used ({error.strerror})") from error
+
+    sa.event.listen(engine, "connect", begin)
     sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
-def _sqlite_pragmas(connection: Any, _record: object) -> None:
+def _sqlite_pragmas(connection: Any) -> None:
     connection.isolation_level = None  # the driver must not begin by itself: _sqlite_begin decides how
     cursor = connection.cursor()
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):

@@ -3,12 +3,13 @@ contract."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workers.files.replace_folder import put_in_place
 from workers.outputs.document_json import DOCUMENT_JSON
@@ -33,7 +34,13 @@ class ResultFolder:
         return self._folder / study_instance_uid / f"r{revision}-{stage}"
 
     def write(
-        self, study_instance_uid: str, revision: int, outcome: Assessed, *, beside: Mapping[str, bytes] | None = None
+        self,
+        study_instance_uid: str,
+        revision: int,
+        outcome: Assessed,
+        document: Mapping[str, Any] | None = None,
+        *,
+        beside: Mapping[str, bytes] | None = None,
     ) -> None:
         place = self.place(study_instance_uid, revision, outcome.assessment.stage.value)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +50,7 @@ class ResultFolder:
         growing.chmod(0o755)
         for name, content in (beside or {}).items():
             (growing / name).write_bytes(content)
-        write_results(growing, outcome)
+        write_results(growing, outcome, document)
         put_in_place(growing, place)
 
     def picture(self, study_instance_uid: str, revision: int | None) -> Path | None:
@@ -63,11 +70,18 @@ class ResultFolder:
         return [(int(match[1]), match[2] == "full", entry) for match, entry in names if match]
 
 
-def write_results(folder: Path, outcome: Assessed) -> None:
-    """document.json and the evidence files; a decision without any measurement gets a picture of its words."""
+def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | None = None) -> None:
+    """document.json and the evidence files; a decision without any measurement gets a picture of its words.
+
+    stored: the document as the index has it; None: made of the outcome. It is durable on return: a lost index is filled
+    from it.
+    """
     from triage.report.document import to_document
     from workers.outputs.evidence.files import write_evidence
 
-    document = DOCUMENT_JSON.render(to_document(outcome.assessment), {})
-    (folder / DOCUMENT_JSON.file_name).write_bytes(document)
+    document = DOCUMENT_JSON.render(to_document(outcome.assessment) if stored is None else stored, {})
+    with (folder / DOCUMENT_JSON.file_name).open("wb") as file:
+        file.write(document)
+        file.flush()
+        os.fsync(file.fileno())
     write_evidence(folder, outcome)

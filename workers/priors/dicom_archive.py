@@ -17,9 +17,9 @@ from workers.dicom_status import PENDING, PROCESSING_FAILURE, SUCCESS, is_warnin
 from workers.files import part10
 from workers.files.part10 import Announced
 from workers.files.uid_paths import valid_uid
-from workers.identities import parse_date
 from workers.log import get_logger
 from workers.priors.archive import FoundSeries, FoundStudy, Taker
+from workers.reading.values import parse_date
 from workers.remote import tls
 from workers.remote.find import MOST_ANSWERS, STUDY_ROOT_FIND
 from workers.remote.reactor import reactor_paused

@@ -14,10 +14,10 @@ from triage.errors import Misconfigured, Rejected, Transient
 from workers.files.intake import Part10Intake
 from workers.files.multipart import MalformedError, MultipartReader, PartBegins, PartData, PartEnds, boundary_of
 from workers.files.uid_paths import valid_uid
-from workers.identities import parse_date
 from workers.log import get_logger
 from workers.prior_settings import PriorSource
 from workers.priors.archive import FoundSeries, FoundStudy, Taker
+from workers.reading.values import parse_date
 from workers.remote import tls
 
 log = get_logger(__name__)

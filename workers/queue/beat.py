@@ -35,8 +35,12 @@ def loop(
     sweep_every_s: float,
     on_arrivals: Callable[[], None] = lambda: None,
     reconsidering: Callable[[], int] = lambda: 0,
+    paused: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Until ``stop``. An index or broker that is away is logged once per pause; the pauses grow to ten seconds."""
+    """Until ``stop``. An index or broker that is away is logged once per pause; the pauses grow to ten seconds.
+
+    Nothing is begun while ``paused``: what is known of the studies is not complete yet.
+    """
 
     def look() -> int:
         found = sweeper.arrivals()
@@ -47,6 +51,9 @@ def loop(
     due = Pass("due", ringer.ring_due, sweep_every_s)
     facts = Pass("facts", reconsidering, RECONSIDER_EVERY_S)
     while not stop.wait(ARRIVAL_EVERY_S / 2):
+        if paused():
+            on_arrivals()
+            continue
         arrivals.run()
         due.run()
         facts.run()
@@ -80,6 +87,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from workers.arrival.header_process import HeaderProcess
     from workers.container import SystemClock, node_index, priorities_of_orders
     from workers.files.store import open_files
+    from workers.index.node_index import rebuilding_mark
     from workers.queue.app import CeleryBell, make_app
 
     url, headers = broker.broker_url(settings), HeaderProcess()
@@ -104,6 +112,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             sweep_every_s=sweep_every_s,
             on_arrivals=alive.beat,
             reconsidering=lambda: reconsider(index, bell, clock),
+            paused=rebuilding_mark(settings.store.files_dir).exists,
         )
     finally:
         headers.close()

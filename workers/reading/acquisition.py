@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from triage.errors import NotAssessable
-from workers.identities import parse_date
 from workers.reading.frames import Frame
 from workers.reading.pixels import load_planes
-from workers.reading.values import parse_time, text
+from workers.reading.values import parse_date, parse_time, text
 
 PLANES = 5  # are looked at; a copy that lacks some slices still shares one of them
 DISTINCT_VALUES = 16  # fewer are no image of a head: an empty plane equals any other

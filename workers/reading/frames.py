@@ -5,7 +5,6 @@ No pixel is read here. A value that the header gets wrong is treated as absent. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +51,6 @@ def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
     transform, units = _value_mapping(groups)
     b_value, direction, gradient = diffusion_of(groups)
     frame_type = groups.get("MRImageFrameTypeSequence", "FrameType") or groups.get("", "ImageType") or ()
-    image_type = (frame_type,) if isinstance(frame_type, str) else tuple(str(t) for t in frame_type)
-    if b_value is not None and not units and not _is_map(image_type):
-        transform = _philips_signal(groups, transform)
     return Frame(
         pixels=pixels,
         number=n,
@@ -69,7 +65,7 @@ def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
         gradient=gradient,
         echo_time_ms=_echo_time(groups),
         time_key=_time_key(groups),
-        image_type=image_type,
+        image_type=(frame_type,) if isinstance(frame_type, str) else tuple(str(t) for t in frame_type),
         component=str(groups.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
         units=units,
     )
@@ -91,8 +87,9 @@ def _time_key(groups: Groups) -> tuple[int, ...]:
 
 
 def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
-    """(slope, intercept) from stored to displayed value. A real world value mapping is used for its units only when it
-    agrees in kind (maps).
+    """(slope, intercept) from stored to displayed value. Philips' private scale slope is one factor per volume and is
+    left out: every intensity comparison is normalised anyway. A real world value mapping is used for its units only
+    when it agrees in kind (maps).
     """
     mapping = groups.item("RealWorldValueMappingSequence")
     units = ""
@@ -106,23 +103,6 @@ def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
         if mapped[0]:
             return (mapped[0], mapped[1] or 0.0), units
     return (slope if slope else 1.0, intercept or 0.0), ""
-
-
-def _philips_signal(groups: Groups, transform: tuple[float, float]) -> tuple[float, float]:
-    """(slope, intercept) to the signal that Philips measured, (stored * RS + RI) / (RS * SS).
-
-    Philips rescales each b-value for display by its own RS; only with its private scale slope SS do they compare
-    (Chenevert, Transl Oncol 2014;7:65). Other intensities are normalised anyway and stay as displayed.
-    """
-    slope, intercept = transform
-    scale = number(groups.private(0x2005, "Philips MR Imaging DD 001", 0x0E))
-    return (1.0 / scale, intercept / (slope * scale)) if scale is not None and scale > 0 else transform
-
-
-def _is_map(image_type: Sequence[str]) -> bool:
-    """A map computed from diffusion images, whose displayed values are its figures."""
-    tokens = {token.strip().upper() for token in image_type}
-    return bool(tokens & {"EADC", "FA", "COLFA"}) or any(token.startswith("ADC") for token in tokens)
 
 
 # --- diffusion ---

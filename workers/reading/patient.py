@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from triage.model import Patient, Study
-from workers.identities import StudyFacts, parse_date
-from workers.reading.values import parse_time, text
+from workers.identities import StudyFacts
+from workers.reading.values import parse_date, parse_time, text
 
 
 def patient_of(ds: Any) -> Patient:
@@ -20,18 +20,15 @@ def patient_of(ds: Any) -> Patient:
 
 
 def stated_facts(ds: Any) -> StudyFacts:
-    """What the header says about its patient and study. A study without a date has that of the series or of the
-    acquisition."""
+    """What the header says about its patient and study."""
     patient = patient_of(ds)
-    dated = ((parse_date(text(ds, f"{of}Date")), f"{of}Time") for of in ("Study", "Series", "Acquisition"))
-    day, time_of = next(((day, name) for day, name in dated if day is not None), (None, "StudyTime"))
     return StudyFacts(
         patient_id=patient.patient_id,
         issuer=patient.issuer,
         birth_date=patient.birth_date,
         sex=patient.sex,
-        study_date=day,
-        study_time=text(ds, time_of) if time_of else "",
+        study_date=parse_date(text(ds, "StudyDate")),
+        study_time=text(ds, "StudyTime"),
         accession_number=text(ds, "AccessionNumber"),
     )
 

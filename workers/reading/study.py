@@ -29,7 +29,6 @@ from workers.reading.patient import stated_facts, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.values import text
-from workers.reading.visits import of_other_visits
 from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 MEASURED: tuple[SequenceKind, ...] = (
@@ -122,7 +121,7 @@ def read_study(
 
     Raises:
         NotAssessable: no_images (nothing readable), too_large, too_complex, too_slow (nothing within the limits),
-            mixed_patients, two_visits.
+            mixed_patients.
         Misconfigured: the files belong to more than one study.
     """
     budget = Budget()
@@ -202,19 +201,8 @@ def _check_one_study(files: Sequence[_File]) -> None:
         raise Misconfigured(f"the files belong to {len(counts)} studies ({listed}); give one study at a time")
 
 
-def _of_one_visit(files: list[_File]) -> tuple[list[_File], tuple[str, ...]]:
-    """The files of the study's visit, and what the result says about the others."""
-    others = of_other_visits([file.header for file in files])
-    said = tuple(
-        f"{count} of {len(files)} objects were acquired at another visit, of {day}; the rest is assessed"
-        for day, count in sorted(Counter(others.values()).items())
-    )
-    return [file for number, file in enumerate(files) if number not in others], said
-
-
 def _of_one_patient(files: Sequence[_File]) -> tuple[list[_File], StudyFacts, dict[str, tuple[str, ...]]]:
-    """The files of the study's patient and visit, what they say together, and what the result says about the
-    others."""
+    """The files of the study's patient, what they say together, and what the result says about the others."""
     said = [stated_facts(f.header) for f in files]
     found = sort_out(said)
     if not found.clear:
@@ -222,16 +210,14 @@ def _of_one_patient(files: Sequence[_File]) -> tuple[list[_File], StudyFacts, di
         births = {one.birth_date for one in said if one.birth_date}
         what = f"{len(ids)} patient IDs" if len(ids) > 1 else f"{len(births)} birth dates"
         raise NotAssessable("mixed_patients", f"one study carries {what}")
-    strays = tuple(
-        f"{count} of {len(files)} objects carry {why} than the rest of the study; the rest is assessed"
-        for why, count in sorted(Counter(found.strays.values()).items())
-    )
-    own, other_visits = _of_one_visit([f for number, f in enumerate(files) if number not in found.strays])
     told = {
-        "set_aside": (*strays, *other_visits),
+        "set_aside": tuple(
+            f"{count} of {len(files)} objects carry {why} than the rest of the study; the rest is assessed"
+            for why, count in sorted(Counter(found.strays.values()).items())
+        ),
         "notices": tuple(f"the objects of the study disagree on the {name}" for name in found.disagreements),
     }
-    return own, found.facts, told
+    return [f for number, f in enumerate(files) if number not in found.strays], found.facts, told
 
 
 def _without_duplicates(files: Sequence[_File]) -> tuple[list[_File], list[SkippedSeries]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableSequence
-from datetime import time
+from datetime import date, time
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,13 @@ def vector_of(value: Any, count: int) -> Vector | None:
         return None
     found = tuple(number(v) for v in value)
     return None if any(v is None for v in found) else tuple(v for v in found if v is not None)
+
+
+def parse_date(value: str) -> date | None:
+    try:
+        return date(int(value[:4]), int(value[4:6]), int(value[6:8])) if len(value) >= 8 else None
+    except ValueError:
+        return None
 
 
 def parse_time(value: str) -> time | None:

@@ -32,6 +32,7 @@ from workers.studies import away, quarantine, refusals
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.deps import Deps, with_outside_facts
 from workers.studies.identity import images_in_force, study_of
+from workers.studies.images import images_of_revision
 from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
@@ -262,7 +263,8 @@ def _save(
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
     assessment = _with_missing_images(assessment, deps.index)
     lease.check()
-    document = with_outside_facts(to_document(assessment) | {"inputs": inputs}, deps, claim.study_instance_uid)
+    document = to_document(assessment) | {"inputs": inputs} | images_of_revision(claim, deps.index)
+    document = with_outside_facts(document, deps, claim.study_instance_uid)
     now = deps.clock.now()
     document["decided_at"] = now.isoformat(timespec="seconds")
     stored = deps.index.save_assessment(lease.claim, stage=stage.value, document=document, now=now)
@@ -270,12 +272,15 @@ def _save(
         raise LeaseLost("the lease was lost before the decision was stored")
     decision = assessment.decision
     log.info("decision.made", stage=stage.value, category=decision.category.value, priority=decision.priority.value)
+    _write_files(claim, dataclasses.replace(outcome, assessment=assessment), document, deps)
+
+
+def _write_files(claim: Claim, outcome: Assessed, document: Mapping[str, Any], deps: Deps) -> None:
     try:
-        outcome = dataclasses.replace(outcome, assessment=assessment)
         beside = files_of_sources(claim, document, deps)
-        deps.results.write(claim.study_instance_uid, claim.revision, outcome, beside=beside)
+        deps.results.write(claim.study_instance_uid, claim.revision, outcome, document, beside=beside)
     except Exception:
-        log.exception("results.not_written", stage=stage.value)
+        log.exception("results.not_written", stage=outcome.assessment.stage.value)
 
 
 def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessment:
@@ -359,9 +364,11 @@ def _give_up(
         outcome = _refused(row, deps, code, message)
         inputs = inputs_now(row, deps.index)
         assessment = over_time(outcome.assessment, claim, inputs, deps)
-        document = with_outside_facts(to_document(assessment) | {"inputs": inputs}, deps, row.study_instance_uid)
+        document = to_document(assessment) | {"inputs": inputs} | images_of_revision(claim, deps.index)
+        document = with_outside_facts(document, deps, row.study_instance_uid)
         document["decided_at"] = now.isoformat(timespec="seconds")
-        deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now)
+        if deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now):
+            _write_files(claim, dataclasses.replace(outcome, assessment=assessment), document, deps)
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
     deps.index.fail(claim, reason=failure, retry_at=None, now=now)
     return Result.FAILED

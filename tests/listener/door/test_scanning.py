@@ -48,6 +48,12 @@ class Index:
     def record_instances(self, rows: Any) -> None:
         self.rows += rows
 
+    def verify(self) -> None:
+        pass
+
+    def restore(self, _files_dir: Path, _since: int | None) -> None:
+        pass
+
 
 class Claims:
     """A host that has lost ``held`` others. settled: how many scans came to their end."""

@@ -27,6 +27,7 @@ from workers.config import Settings
 from workers.feed_settings import FeedsSettings, Hl7FeedSettings
 from workers.feeds.folders import open_inbox
 from workers.heartbeat import heartbeat_file
+from workers.index.node_index import rebuilding_mark
 from workers.outputs.results import ResultFolder
 from workers.ports import ConflictRow
 from workers.settings import StoreSettings, WebSettings
@@ -279,6 +280,20 @@ class TestHealth:
         said = node.client.get("/healthz").json()["processes"][process]
         assert said == {"state": "missing", "silence_s": None, "starts": 0}
         assert f'icansee_process_works{{process="{process}"}} 0.0' in node.client.get("/metrics").text
+
+    def test_an_index_that_was_damaged(self, node: Node) -> None:
+        assert node.client.get("/healthz").json()["index_note"] is None
+        rebuilding_mark(node.tmp_path).touch()
+        assert self.problems(node) == ["index"]
+        aside = node.tmp_path / "index.db.damaged-20260506T070809Z"
+        for path in (aside, aside.with_name(f"{aside.name}-wal")):
+            path.touch()
+        said = node.client.get("/healthz").json()["index_note"]
+        assert "is being built again" in said
+        assert said.endswith("The damaged one is kept as index.db.damaged-20260506T070809Z.")
+        rebuilding_mark(node.tmp_path).unlink()
+        assert self.problems(node) == []
+        assert "was damaged and was built again" in node.client.get("/healthz").json()["index_note"]
 
     def test_a_process_that_ends_again_and_again(self, node: Node) -> None:
         for _ in range(LOOP_STARTS - 1):

@@ -77,40 +77,6 @@ def test_the_image_without_weighting_is_read_beside_the_dwi(tmp_path: Path, set_
     assert (images.diffusion.b_high, images.diffusion.b_low, images.diffusion.adc_unit) == (1000.0, 0.0, "")
 
 
-PHILIPS = "Philips MR Imaging DD 001"
-SCALES = [  # RS, RI and SS of b 1000, what b 1000 is multiplied by when b 0 stays
-    pytest.param(1.0, 0.0, 1.0, 1.0, id="noop"),
-    pytest.param(2.0, 0.0, 1.0, 1.0, id="own display slope"),
-    pytest.param(0.5, 0.0, 0.25, 4.0, id="scale slope"),
-    pytest.param(3.0, 0.0, None, 3.0, id="no scale slope: as displayed"),
-]
-
-
-@pytest.mark.parametrize("apart", [False, True], ids=["one series", "two series"])
-@pytest.mark.parametrize(("slope", "intercept", "scale", "factor"), SCALES)
-def test_b_values_with_their_own_rescale_are_comparable(
-    tmp_path: Path, slope: float, intercept: float, scale: float | None, factor: float, *, apart: bool
-) -> None:
-    low, high = planes(12, seed=1), planes(12, seed=2)
-
-    def scaled(rescale: tuple[float, float], scale_slope: float | None) -> Any:
-        def change(_k: int, ds: Any) -> None:
-            ds.RescaleSlope, ds.RescaleIntercept = rescale
-            if scale_slope is not None:
-                private_element(ds, 0x2005, PHILIPS, 0x0E, "FL", scale_slope)
-
-        return change
-
-    weighted = scaled((slope, intercept), scale)
-    plain = scaled((1.0, 0.0), None if scale is None else 1.0)
-    paths = a_series(tmp_path, pixels=high, change=weighted, DiffusionBValue=1000.0, **DIFFUSION)
-    paths += a_series(tmp_path, pixels=low, series=1 + apart, change=plain, DiffusionBValue=0.0, **DIFFUSION)
-    images = read_study(paths)
-    assert images.dwi_b0 is not None
-    np.testing.assert_array_equal(images.dwi_b0.voxels, low)
-    np.testing.assert_allclose(images.volumes[DWI].voxels, high * factor, rtol=1e-6)
-
-
 def test_repeats_without_weighting_are_averaged(tmp_path: Path) -> None:
     lows = [planes(12, seed=n) for n in (1, 2)]
     paths = [path for low in lows for path in a_series(tmp_path, pixels=low, DiffusionBValue=0.0, **DIFFUSION)]

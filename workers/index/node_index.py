@@ -1,0 +1,332 @@
+"""The index of a node: facts about patients are in files before they are rows, and an index that was lost is filled
+again from what is stored beside the images."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from triage.errors import Transient
+from triage.infusions import Infusion
+from workers.files.facts import FactFolder, KeptFact
+from workers.identity_events import IdentityEvent, IdentityRefusedError, from_json, to_json
+from workers.images_seen import images_seen
+from workers.index import damage, decisions, migrations, patients, persons
+from workers.index.errors import transient_errors
+from workers.index.schema import assessments, instances, open_engine, studies
+from workers.index.sql import SqlIndex
+from workers.log import get_logger
+from workers.ports import PatientKey, StudyState
+from workers.settings import NodeSettings
+
+log = get_logger(__name__)
+
+INFUSION, IDENTITY = "infusion", "identity"  # kinds of facts
+KEPT = ("store/*/*", "results/*", "facts/*")  # beside the index
+GIVEN_UP = ("processing_failed:", "quarantined:")  # begin of the reason of a decision that a human has to look at
+
+
+def rebuilding_mark(files_dir: Path) -> Path:
+    """Lies there while the index is being filled again; nothing is decided meanwhile."""
+    return files_dir.absolute() / "index.rebuilding"
+
+
+def rebuilding_since(files_dir: Path) -> int | None:
+    """Tells one mark from a later one; None: there is none."""
+    try:
+        return rebuilding_mark(files_dir).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def open_node_index(settings: NodeSettings) -> NodeIndex:
+    """The index that the settings name. A new one on a store that holds images is marked as to be filled.
+
+    Raises:
+        Misconfigured, Transient: see workers.index.sql.open_index.
+    """
+    files_dir, url = settings.store.files_dir, settings.index_url
+    path = damage.sqlite_path(url)
+    replace = partial(_replace, path, files_dir) if path is not None else None
+    with transient_errors():
+        if path is not None and _is_missing(path):
+            mark_rebuilding(files_dir)  # before the tables: nobody may see an empty index that looks like a new node's
+        engine = open_engine(url)
+        if path is not None and replace is not None:
+            damage.guard(engine, path, replace)
+        try:
+            found = migrations.prepare(engine, upgrade=settings.owns_index)
+        except DBAPIError as error:
+            if not damage.is_damage(error.orig):
+                raise
+            found = migrations.prepare(engine, upgrade=settings.owns_index)  # it was replaced
+        if found.revision is None:
+            mark_rebuilding(files_dir)
+    return NodeIndex(engine, FactFolder(files_dir), replace)
+
+
+def _replace(path: Path, files_dir: Path, thorough: bool) -> bool:
+    return damage.put_aside(path, create=_create, before=partial(mark_rebuilding, files_dir), thorough=thorough)
+
+
+def _create(path: Path) -> None:
+    engine = open_engine(f"sqlite:///{path}")
+    try:
+        migrations.prepare(engine, upgrade=False)
+    finally:
+        engine.dispose()
+        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+
+
+def mark_rebuilding(files_dir: Path) -> None:
+    """Unless the store is empty, and there is nothing to fill the index from."""
+    if any(next(files_dir.glob(pattern), None) for pattern in KEPT):
+        rebuilding_mark(files_dir).touch()
+
+
+def _is_missing(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size == 0
+
+
+class NodeIndex(SqlIndex):
+    """See ports.StudyIndex."""
+
+    def __init__(self, engine: Engine, facts: FactFolder, replace: Callable[[bool], bool] | None) -> None:
+        super().__init__(engine)
+        self._facts, self._replace, self._verified = facts, replace, False
+
+    def verify(self) -> None:
+        """Look through the whole file once, and replace it when it is damaged.
+
+        Raises:
+            Transient: it cannot be read now.
+        """
+        if self._replace is None or self._verified:
+            return
+        try:
+            self._replace(False)
+        except (sqlite3.Error, OSError) as error:
+            raise Transient(f"index: {type(error).__name__}") from error
+        self._verified = True
+
+    # --- facts
+
+    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
+        self._keep(_infusion_fact(patient, infusion))
+        super().add_infusion(patient, infusion, now=now)
+
+    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
+        with transient_errors(), self._engine.connect() as connection:
+            who = persons.persons(connection, {patient.patient_id})
+            known = patients.read_infusions(connection, patients.with_ids({patient.patient_id, *who.patient_ids}))
+        for one, some in known.items():
+            if who.in_force(one) == who.in_force(patient) and any(infusion.day == day for infusion in some):
+                self._keep(_infusion_fact(one, Infusion(day), withdrawn=True))
+        return super().remove_infusion(patient, day, now=now)
+
+    def record_identity(self, event: IdentityEvent) -> bool:
+        new = super().record_identity(event)  # first: it may be refused
+        self._keep(_identity_fact(event))
+        return new
+
+    def _keep(self, fact: KeptFact) -> None:
+        try:
+            self._facts.put(fact)
+        except OSError as error:
+            raise Transient(f"facts: the file cannot be written ({error.strerror})") from error
+
+    def restore_facts(self, *, now: datetime) -> int:
+        """Make rows and files agree: a file counts, and a row without a file gets one. How many rows changed.
+
+        Raises:
+            Transient: the index is away, or a file cannot be written.
+            OSError: the files cannot be read now.
+        """
+        return self._restore_identities() + self._restore_infusions(now)
+
+    def _restore_identities(self) -> int:
+        """In the order in which they were said: a later one may rest on an earlier one."""
+        with transient_errors(), self._engine.connect() as connection:
+            known = {_identity_fact(event).key: event for event in persons.all_persons(connection).events}
+        kept, events = set(), []
+        for fact in self._facts.all(IDENTITY):
+            kept.add(fact.key)
+            with _named(fact):
+                events.append(from_json(fact.value))
+        changed = 0
+        for event in sorted(events, key=lambda one: one.at):
+            try:
+                changed += super().record_identity(event)
+            except IdentityRefusedError as error:
+                log.error("facts.identity_refused", error=type(error).__name__)
+        for key, event in known.items():
+            if key not in kept:
+                self._keep(_identity_fact(event))
+        return changed
+
+    def _restore_infusions(self, now: datetime) -> int:
+        with transient_errors(), self._engine.connect() as connection:
+            rows = patients.read_infusions(connection)
+        known = {(patient, one.day): one for patient, some in rows.items() for one in some}
+        kept, changed = set(), 0
+        for fact in self._facts.all(INFUSION):
+            with _named(fact):
+                patient, infusion = _infusion_of_fact(fact)
+                key = (patient, infusion.day)
+                kept.add(key)
+                if fact.withdrawn and key in known:
+                    with self._write() as connection:
+                        changed += patients.remove_infusion(connection, self._insert, patient, infusion.day, now)
+                elif not fact.withdrawn and known.get(key) != infusion:
+                    super().add_infusion(patient, infusion, now=now)
+                    changed += 1
+        for (patient, _day), infusion in known.items():
+            if (patient, infusion.day) not in kept:  # of a program that kept no files
+                self._keep(_infusion_fact(patient, infusion))
+        return changed
+
+    # --- decisions
+
+    def studies_with_decisions(self) -> set[str]:
+        return {row["study_instance_uid"] for row in self._read(sa.select(assessments.c.study_instance_uid).distinct())}
+
+    def restore_decisions(
+        self,
+        study_instance_uid: str,
+        versions: Sequence[tuple[int, str, Mapping[str, Any], datetime]],
+        *,
+        newest_revision: int,
+        now: datetime,
+    ) -> bool:
+        """Put stored decisions back. The study counts as decided when the newest one is a full assessment of the very
+        images that are here; otherwise it is assessed again, as a later revision, beside its earlier decisions.
+
+        Args:
+            versions: (revision, stage, document, when it was written), oldest first.
+            newest_revision: the study continues behind it.
+
+        Returns:
+            False: somebody has decided the study meanwhile, or is at it.
+        """
+        c, of_study = studies.c, studies.c.study_instance_uid == study_instance_uid
+        with self._write() as connection:
+            row = connection.execute(
+                sa.select(c.decided_revision, c.lease_owner, c.patient_id).where(of_study).with_for_update()
+            ).one_or_none()
+            if row is not None and (row.decided_revision is not None or row.lease_owner is not None):
+                return False
+            if row is None:
+                self._insert_removed(connection, study_instance_uid, versions[-1], newest_revision)
+            for revision, stage, document, written_at in versions:
+                decisions.insert_document(
+                    connection,
+                    self._insert,
+                    (study_instance_uid, revision, stage),
+                    document=document,
+                    now=written_at,
+                )
+            decisions.supersede(connection, study_instance_uid)
+            if row is not None:
+                values = self._settled(connection, study_instance_uid, versions[-1], newest_revision)
+                connection.execute(studies.update().where(of_study).values(**values))
+            patients.mark_of_study(connection, self._insert, study_instance_uid, now)
+        return True
+
+    def _settled(
+        self,
+        connection: Connection,
+        study_instance_uid: str,
+        newest: tuple[int, str, Mapping[str, Any], datetime],
+        newest_revision: int,
+    ) -> dict[str, Any]:
+        revision, stage, document, written_at = newest
+        here = connection.execute(
+            sa.select(instances.c.sop_instance_uid).where(instances.c.study_instance_uid == study_instance_uid)
+        ).scalars()
+        same = document.get("images") == images_seen(here)
+        if stage != "full" or revision != newest_revision or not same:
+            return {"state": StudyState.RECEIVING.value, "revision": newest_revision + 1, "attempts": 0, "due_at": None}
+        reasons = document["decision"]["reasons"]
+        failed = bool(reasons) and reasons[0].startswith(GIVEN_UP)
+        return {
+            "state": (StudyState.FAILED if failed else StudyState.ASSESSED).value,
+            "revision": revision,
+            "attempts": 0,
+            "due_at": None,
+            "settled_at": written_at,
+            "failure": reasons[0] if failed else None,
+        }
+
+    def _insert_removed(
+        self,
+        connection: Connection,
+        study_instance_uid: str,
+        newest: tuple[int, str, Mapping[str, Any], datetime],
+        newest_revision: int,
+    ) -> None:
+        """A study whose images are gone: only its decisions are left, and its patient as they say."""
+        _, _, document, written_at = newest
+        said = (document.get("inputs") or {}).get("patient") or [document["study"].get("patient_id"), "", None, ""]
+        patient_id, issuer, birth_date, sex = said
+        study_date = document["study"].get("study_date")
+        values = {
+            "study_instance_uid": study_instance_uid,
+            "patient_id": patient_id or "",
+            "issuer": issuer or "",
+            "birth_date": date.fromisoformat(birth_date) if birth_date else None,
+            "sex": sex or "",
+            "study_date": date.fromisoformat(study_date) if study_date else None,
+            "study_time": "",
+            "accession_number": "",
+            "state": StudyState.REMOVED.value,
+            "revision": newest_revision,
+            "instance_count": 0,
+            "series_count": 0,
+            "first_received_at": written_at,
+            "last_received_at": written_at,
+            "attempts": 0,
+        }
+        connection.execute(self._insert(studies).on_conflict_do_nothing(), [values])
+
+
+@contextmanager
+def _named(fact: KeptFact) -> Iterator[None]:
+    """A file that says what no fact says is named and costs only itself."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        log.error("facts.not_restored", kind=fact.kind, error=type(error).__name__)
+
+
+def _identity_fact(event: IdentityEvent) -> KeptFact:
+    said = to_json(event)
+    key = (
+        said["change"],
+        event.old.patient_id,
+        event.old.issuer,
+        event.new.patient_id,
+        event.new.issuer,
+        event.study_instance_uid,
+        said["at"],
+    )
+    return KeptFact(IDENTITY, key, said)
+
+
+def _infusion_fact(patient: PatientKey, infusion: Infusion, *, withdrawn: bool = False) -> KeptFact:
+    key = (patient.patient_id, patient.issuer, infusion.day.isoformat())
+    return KeptFact(INFUSION, key, {"kind": infusion.kind, "source": infusion.source}, withdrawn)
+
+
+def _infusion_of_fact(fact: KeptFact) -> tuple[PatientKey, Infusion]:
+    patient_id, issuer, day = fact.key
+    kind, source = str(fact.value.get("kind", "")), str(fact.value.get("source", ""))
+    return PatientKey(patient_id, issuer), Infusion(date.fromisoformat(day), kind, source)

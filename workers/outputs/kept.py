@@ -1,0 +1,111 @@
+"""The results folder in, the decisions that were stored there out: what an index that was lost is filled from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workers.log import get_logger, study_hash
+from workers.outputs.results import FOLDER, UID
+
+log = get_logger(__name__)
+
+DOCUMENT = "document.json"  # as workers.outputs.document_json names it
+SCHEMA_VERSION = "1"  # of the documents; as in triage.report.document, which the receiving process does not load
+CATEGORIES = ("neurotoxicity_suspected", "possible", "no_pattern", "not_assessable")
+PRIORITIES = ("P1", "P2", "P3", "unchanged")
+
+
+@dataclass(frozen=True)
+class KeptVersion:
+    """One stored decision. written_at: UTC."""
+
+    revision: int
+    stage: str
+    document: Mapping[str, Any]
+    written_at: datetime
+
+
+@dataclass(frozen=True)
+class KeptStudy:
+    """All of a study that can be read, oldest first. newest_revision: of its folders, also of damaged ones."""
+
+    study_instance_uid: str
+    versions: tuple[KeptVersion, ...]
+    newest_revision: int
+
+
+def kept_studies(results: Path) -> Iterator[KeptStudy]:
+    """Every study with a results folder. A damaged document is named in the log and skipped.
+
+    Raises:
+        OSError: the folder, or a document in it, cannot be read now.
+    """
+    folders = sorted(results.iterdir()) if results.is_dir() else []
+    for folder in folders:
+        if UID.fullmatch(folder.name) and folder.is_dir():
+            found = _study(folder)
+            if found is not None:
+                yield found
+
+
+def problem_of(document: object, study_instance_uid: str, stage: str) -> str | None:
+    """What is wrong with a document; None: nothing that the index would stumble over."""
+    if not isinstance(document, dict):
+        return "no object"
+    study, decision, findings = document.get("study"), document.get("decision"), document.get("findings")
+    decision = decision if isinstance(decision, dict) else {}
+    checks = {
+        "another schema version": document.get("schema_version") == SCHEMA_VERSION,
+        "another stage": document.get("stage") == stage,
+        "another study": isinstance(study, dict) and study.get("study_instance_uid") == study_instance_uid,
+        "no known category": decision.get("category") in CATEGORIES,
+        "no known priority": decision.get("priority") in PRIORITIES,
+        "no reasons": _texts(decision.get("reasons")),
+        "no findings": isinstance(findings, list)
+        and all(isinstance(one, dict) and "pattern" in one for one in findings),
+    }
+    return next((what for what, holds in checks.items() if not holds), None)
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
+
+
+def _study(folder: Path) -> KeptStudy | None:
+    places = [(match, entry) for entry in folder.iterdir() if (match := FOLDER.fullmatch(entry.name))]
+    if not places:
+        return None
+    found = [_version(folder.name, int(match[1]), match[2], entry) for match, entry in places]
+    versions = sorted((one for one in found if one is not None), key=lambda one: (one.revision, one.stage == "full"))
+    return KeptStudy(folder.name, tuple(versions), max(int(match[1]) for match, _ in places))
+
+
+def _version(study_instance_uid: str, revision: int, stage: str, folder: Path) -> KeptVersion | None:
+    path = folder / DOCUMENT
+    try:
+        content = path.read_bytes()
+        written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (FileNotFoundError, NotADirectoryError):
+        problem: str | None = "there is none"
+    else:
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            problem = "no JSON"
+        else:
+            problem = problem_of(document, study_instance_uid, stage)
+            if problem is None:
+                return KeptVersion(revision, stage, document, written_at)
+    log.error(
+        "results.document_damaged",
+        study=study_hash(study_instance_uid),
+        revision=revision,
+        stage=stage,
+        problem=problem,
+    )
+    return None

@@ -11,6 +11,7 @@ import typer
 
 from listener.commands import assess as cli_assess
 from listener.commands import deliveries as cli_deliveries
+from listener.commands import export as cli_export
 from listener.commands import feeds as cli_feeds
 from listener.commands import identities as cli_identities
 from listener.commands import node as cli_node
@@ -47,6 +48,7 @@ for command in (
     cli_studies.studies,
     cli_studies.show,
     cli_studies.replay,
+    cli_export.export,
     cli_assess.simulate,
 ):
     app.command(command.__name__)(command)

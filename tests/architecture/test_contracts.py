@@ -61,6 +61,8 @@ BREACHES = [
         "workers/destination_settings.py", "import workers.alert_settings", "the workers", id="destinations, alerts"
     ),
     pytest.param("workers/unplaced.py", "", "the workers", id="a file of the workers without a layer"),
+    pytest.param("workers/outputs/dicom/keys.py", "import workers.outputs.dicom.report", "DICOM results", id="kinds"),
+    pytest.param("workers/outputs/dicom/unplaced.py", "", "DICOM results", id="a DICOM result without a layer"),
     pytest.param("workers/studies/assess.py", "import celery", "use cases", id="queue in a use case"),
     pytest.param("workers/files/dataset_head.py", "import workers.index.sql", "reading DICOM", id="reading, database"),
 ]

@@ -1,0 +1,49 @@
+"""The command export: a stored decision in, its outputs as files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from listener.commands.common import ConfigOption, err, existing_index, load_settings, quiet_logging
+from listener.commands.studies import UidArgument
+from triage.errors import Misconfigured
+
+
+def export(
+    study_uid: UidArgument,
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="where the files go")],
+    kinds: Annotated[
+        str | None, typer.Option("--kinds", help="e.g. sr,seg; default: all that are sent by themselves")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write the newest decision about one study as files: report, segmentation, picture, key images."""
+    quiet_logging()
+    from workers.container import open_results
+    from workers.outputs.all import ON_REQUEST, OUTPUTS
+
+    settings = load_settings(config)
+    newest = existing_index(settings).assessments(study_uid)
+    if not newest:
+        raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here, or has no decision yet")
+    folder = open_results(settings).place(study_uid, newest[-1]["revision"], newest[-1]["stage"])
+    evidence = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+    known = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST)}
+    wanted = [output.kind for output in OUTPUTS] if kinds is None else kinds.split(",")
+    for kind in wanted:
+        if kind not in known:
+            raise Misconfigured(f"--kinds: {kind} is none of {', '.join(known)}")
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for kind in wanted:
+            if not known[kind].applies(newest[-1]["document"], evidence):
+                err().print(f"{kind}: does not apply to this decision")
+                continue
+            path = out_dir / known[kind].file_name
+            path.write_bytes(known[kind].render(newest[-1]["document"], evidence))
+            err().print(f"wrote {path}", soft_wrap=True)
+    except OSError as error:
+        raise Misconfigured(f"--out: {out_dir} cannot be written ({error.strerror})") from error

@@ -1,0 +1,78 @@
+"""A small decision with asymmetric regions, as a document and the files of its evidence."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from PIL import Image
+
+from tests.workers.outputs.evidence.evidence_builders import NAMES, an_assessment, measured
+from tests.workers.outputs.sources_builders import ORIGIN_MM, SHAPE, SPACING_MM, some_sources
+from triage.model import Study
+from triage.report.document import to_document
+from workers.outputs.sources import FILE_NAME, sources_to_json
+from workers.studies import refusals
+
+DECIDED_AT = "2026-11-29T08:00:00+00:00"
+Labels = npt.NDArray[np.uint8]
+
+
+def labels() -> Labels:
+    """Left is at higher i. The left thalamus has four times the voxels of the right one."""
+    found = np.zeros(SHAPE, np.uint8)
+    found[4:8, 10:20, 16:28] = 13
+    found[4:8, 10:20, 4:16] = 14
+    found[5:7, 12:16, 18:22] = 9
+    found[5:7, 12:14, 10:12] = 10
+    found[2:4, 14:18, 14:18] = 2
+    return found
+
+
+def lesions() -> Labels:
+    found = np.zeros(SHAPE, np.uint8)
+    found[5, 13, 20] = 1
+    found[6, 11, 25:27] = 2
+    return found
+
+
+def nifti(voxels: npt.NDArray[Any]) -> bytes:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(SPACING_MM)
+    image.SetOrigin(ORIGIN_MM)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "image.nii.gz"
+        sitk.WriteImage(image, str(path), useCompression=True)
+        return path.read_bytes()
+
+
+def picture() -> bytes:
+    pixels = np.zeros((24, 40, 3), np.uint8)
+    pixels[3, 5] = (255, 10, 20)
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "PNG")
+    return target.getvalue()
+
+
+def a_decision(*, compared: bool = True, assessable: bool = True) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Document and evidence. The pons is not measured."""
+    sources = some_sources(compared=compared)
+    evidence = {FILE_NAME: sources_to_json(sources), "evidence.png": picture()}
+    uid = sources.followup.header["StudyInstanceUID"]
+    assessment = an_assessment(measured(missing="pons"))
+    if not assessable:
+        study = Study(uid, assessment.study.patient, assessment.study.study_date, None)
+        outcome = refusals.outcome(study, code="no_flair", message="none", infusion_date=None, versions={})
+        return to_document(outcome.assessment) | {"decided_at": DECIDED_AT}, evidence
+    evidence |= {"regions.nii.gz": nifti(labels()), "new_lesions.nii.gz": nifti(lesions())}
+    evidence["regions.json"] = json.dumps({str(label): name for label, name in NAMES.items()}).encode()
+    document = to_document(assessment) | {"decided_at": DECIDED_AT}
+    if not compared:
+        document["registration"] = document["baseline"] = None
+    return document, evidence

@@ -1,0 +1,275 @@
+"""A stored decision in, DICOM objects out that independent programs find valid and read back exactly."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.sr._concepts_dict import concepts
+
+from tests.workers.outputs.dicom.result_builders import a_decision, labels, lesions
+from workers.outputs.all import ON_REQUEST, OUTPUTS
+from workers.outputs.dicom import codes
+from workers.outputs.dicom.objects import derived_uid
+from workers.outputs.output import Output
+from workers.outputs.sources import FILE_NAME, sources_from_json
+
+BIN = Path(sys.executable).parent
+DICOM = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST) if output.media_type == "application/dicom"}
+CASES = {
+    "compared": {"compared": True},
+    "single scan": {"compared": False},
+    "not assessable": {"compared": False, "assessable": False},
+}
+MADE = {
+    "compared": {"sr", "seg", "sc", "kos", "reg", "retract"},
+    "single scan": {"sr", "seg", "sc", "kos", "retract"},
+    "not assessable": {"sr", "sc", "kos", "retract"},
+}
+
+
+@cache
+def rendered(case: str) -> Mapping[str, bytes]:
+    document, evidence = a_decision(**CASES[case])
+    return {kind: one.render(document, evidence) for kind, one in DICOM.items() if one.applies(document, evidence)}
+
+
+def read(content: bytes) -> Any:
+    return dcmread(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_case_has_its_objects(case: str) -> None:
+    assert set(rendered(case)) == MADE[case]
+
+
+def test_without_sources_only_the_picture_goes_out() -> None:
+    document, evidence = a_decision()
+    del evidence[FILE_NAME]
+    assert {kind for kind, one in DICOM.items() if one.applies(document, evidence)} == {"sc", "retract"}
+    picture = read(DICOM["sc"].render(document, evidence))
+    assert (picture.StudyInstanceUID, picture.PatientID) == (document["study"]["study_instance_uid"], "SECRET-4711")
+
+
+def test_enhanced_images_get_all_but_the_segmentation(tmp_path: Path) -> None:
+    document, evidence = a_decision()
+    row = json.loads(evidence[FILE_NAME])
+    for study in (row["followup"], row["baseline"]):
+        one = study["series"][0]["instances"][0]
+        one |= {"frames": 12, "position": [], "orientation": [], "spacing": [], "thickness_mm": None}
+        study["series"][0]["instances"] = [one | {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.4.1"}]
+    evidence[FILE_NAME] = json.dumps(row).encode()
+    found = {kind: one.render(document, evidence) for kind, one in DICOM.items() if one.applies(document, evidence)}
+    assert set(found) == {"sr", "sc", "kos", "reg", "retract"}
+    for kind, content in found.items():
+        (tmp_path / kind).write_bytes(content)
+        assert subprocess.run(["/usr/bin/dciodvfy", "-new", tmp_path / kind], check=False).returncode == 0, kind
+
+
+@pytest.mark.parametrize("output", DICOM.values(), ids=list(DICOM))
+def test_the_same_decision_gives_the_same_bytes(output: Output) -> None:
+    assert output.render(*a_decision()) == rendered("compared")[output.kind]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_objects_are_valid(case: str, tmp_path: Path) -> None:
+    for kind, content in rendered(case).items():
+        path = tmp_path / f"{kind}.dcm"
+        path.write_bytes(content)
+        done = subprocess.run(["/usr/bin/dciodvfy", "-new", path], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (kind, done.stderr)
+        assert not [line for line in done.stderr.splitlines() if line.startswith("Error")], kind
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_objects_lie_in_the_study_in_series_of_their_own(case: str) -> None:
+    found = [read(content) for content in rendered(case).values()]
+    header = sources_from_json(a_decision()[1][FILE_NAME]).followup.header
+    assert {ds.StudyInstanceUID for ds in found} == {header["StudyInstanceUID"]}
+    assert {str(ds.PatientName) for ds in found} == {header["PatientName"]}
+    assert {ds.AccessionNumber for ds in found} == {header["AccessionNumber"]}
+    for unique in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription"):
+        assert len({str(ds[unique].value) for ds in found}) == len(found)
+
+
+def test_another_version_has_other_uids() -> None:
+    sources = sources_from_json(a_decision()[1][FILE_NAME])
+    versions = [(1, "first_look"), (1, "full"), (2, "full")]
+    uids = {derived_uid(sources, *version, kind, "object") for version in versions for kind in ("sr", "seg")}
+    assert len(uids) == 6
+    assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
+
+
+def test_the_report_is_preliminary_and_unverified() -> None:
+    report = read(rendered("compared")["sr"])
+    assert (report.CompletionFlag, report.PreliminaryFlag, report.VerificationFlag) == (
+        "COMPLETE",
+        "PRELIMINARY",
+        "UNVERIFIED",
+    )
+    assert "PredecessorDocumentsSequence" not in report
+
+
+def test_the_report_names_the_one_that_it_supersedes() -> None:
+    document, evidence = a_decision()
+    row = json.loads(evidence[FILE_NAME]) | {"previous": [1, "full"]}
+    evidence[FILE_NAME] = json.dumps(row).encode()
+    predecessor = read(DICOM["sr"].render(document, evidence)).PredecessorDocumentsSequence[0]
+    instance = predecessor.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert instance == derived_uid(sources_from_json(evidence[FILE_NAME]), 1, "full", "sr", "object")
+
+
+@pytest.mark.parametrize("case", ["compared", "not assessable"])
+def test_an_independent_validator_finds_no_error_in_the_report(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(rendered(case)["sr"])
+    limits = [f"-Djdk.xml.xpath{what}Limit=0" for what in ("TotalOp", "ExprOp", "ExprGrp")]
+    program = ["-cp", "/usr/share/java/pixelmed.jar", "com.pixelmed.validate.DicomSRValidator"]
+    done = subprocess.run(["java", *limits, *program, path], capture_output=True, text=True, check=False)
+    said = (done.stdout + done.stderr).splitlines()
+    assert any("Root Template Validation Complete" in line for line in said), said
+    assert [line for line in said if "Error" in line] == []
+
+
+def test_the_report_dumps_clean(tmp_path: Path) -> None:
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(rendered("compared")["sr"])
+    done = subprocess.run(["/usr/bin/dsrdump", path], capture_output=True, text=True, check=True)
+    known = "W: The VR checker does not support this Specific Character Set: ISO_IR 192"
+    assert [line for line in done.stderr.splitlines() if line and line != known] == []
+    assert "Neurotoxicity suspected" in done.stdout
+
+
+def test_every_figure_is_read_back(tmp_path: Path) -> None:
+    (tmp_path / "sr.dcm").write_bytes(rendered("compared")["sr"])
+    found = tmp_path / "sr.json"
+    subprocess.run(
+        [BIN / "tid1500reader", "--inputDICOM", tmp_path / "sr.dcm", "--outputMetadata", found],
+        capture_output=True,
+        check=True,
+    )
+    groups = json.loads(found.read_text())["Measurements"]
+    read_back = {
+        (group["TrackingIdentifier"], item["quantity"]["CodeValue"]): float(item["value"])
+        for group in groups
+        for item in group["measurementItems"]
+    }
+    document = a_decision()[0]
+    placed = {"thalamus_left", "thalamus_right", "pons"}
+    expected = {
+        (row["region"], codes.quantity_code(row["quantity"]).value): row["value"]
+        for row in document["measurements"]
+        if row["value"] is not None and row["region"] in placed
+    }
+    assert len(expected) == 4
+    assert {key: value for key, value in read_back.items() if key[0] != "brain"} == expected
+    assert read_back["brain", "CARTDAYS"] == 7
+    sides = {group["TrackingIdentifier"]: group.get("Laterality", {}).get("CodeMeaning") for group in groups}
+    assert (sides["thalamus_left"], sides["thalamus_right"]) == ("Left", "Right")
+
+
+def test_what_was_not_measured_is_said() -> None:
+    text = str(read(rendered("compared")["sr"]))
+    assert text.count("FLAIR change, near reference") == 5  # one of them is the pons, which is undetermined
+    assert "Undetermined" in text
+
+
+def test_every_mask_is_read_back_with_left_on_the_left(tmp_path: Path) -> None:
+    (tmp_path / "seg.dcm").write_bytes(rendered("compared")["seg"])
+    subprocess.run(
+        [
+            BIN / "segimage2itkimage", "--inputDICOM", tmp_path / "seg.dcm", "--outputDirectory", tmp_path,
+            "-t", "nifti", "--prefix", "x",
+        ],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    meta = json.loads((tmp_path / "x-meta.json").read_text())["segmentAttributes"]
+    expected = {"brain": labels() > 0, "new_lesions": lesions() > 0}
+    expected |= {"thalamus_left": labels() == 9, "thalamus_right": labels() == 10, "pons": labels() == 2}
+    expected |= {"white_matter_left": labels() == 13, "white_matter_right": labels() == 14}
+    assert {one[0]["SegmentLabel"] for one in meta} == set(expected)
+    for (one,) in meta:
+        image = sitk.ReadImage(str(tmp_path / f"x-{one['labelID']}.nii.gz"))
+        points = {tuple(np.round(image.TransformIndexToPhysicalPoint([int(n) for n in index[::-1]]), 3))
+                  for index in np.argwhere(sitk.GetArrayFromImage(image))}  # fmt: skip
+        assert points == _points(expected[one["SegmentLabel"]]), one["SegmentLabel"]
+
+
+def _points(mask: Any) -> set[tuple[float, ...]]:
+    """LPS mm of the voxels of a mask on the grid of the small study."""
+    from tests.workers.outputs.sources_builders import ORIGIN_MM, SPACING_MM
+
+    index = np.argwhere(mask)[:, ::-1]
+    return {tuple(row) for row in np.round(index * SPACING_MM + np.array(ORIGIN_MM), 3)}
+
+
+def test_the_transform_takes_the_baseline_to_the_follow_up() -> None:
+    document, _ = a_decision()
+    there = np.array(document["registration"]["followup_to_baseline_lps_mm"])
+    items = read(rendered("compared")["reg"]).RegistrationSequence
+    transform = items[1].MatrixRegistrationSequence[0].MatrixSequence[0].FrameOfReferenceTransformationMatrix
+    np.testing.assert_allclose(np.array(transform, dtype=float).reshape(4, 4) @ there, np.eye(4), atol=1e-6)
+
+
+def test_the_picture_keeps_its_pixels() -> None:
+    picture = read(rendered("compared")["sc"])
+    assert picture.pixel_array.shape == (24, 40, 3)
+    assert picture.pixel_array[3, 5].tolist() == [255, 10, 20]
+
+
+def test_key_images_are_the_slices_of_what_is_shown() -> None:
+    kos = read(rendered("compared")["kos"])
+    found = {
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID.rsplit(".", 1)[1]
+        for item in kos.ContentSequence
+        if "ReferencedSOPSequence" in item
+    }
+    assert found == {"3", "6", "7"}  # pons; thalami; the larger lesion
+
+
+def test_a_retraction_names_every_object() -> None:
+    note = read(rendered("compared")["retract"])
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
+    named = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in note.ContentSequence
+             if "ReferencedSOPSequence" in item}  # fmt: skip
+    sent = {kind: read(content).SOPInstanceUID for kind, content in rendered("compared").items()}
+    assert named == {uid for kind, uid in sent.items() if kind != "retract"}
+
+
+def _table() -> list[codes.Verified]:
+    found = [one for one in vars(codes).values() if isinstance(one, codes.Verified)]
+    for table in vars(codes).values():
+        if isinstance(table, dict):
+            found += [one for one in table.values() if isinstance(one, codes.Verified)]
+    return found
+
+
+@pytest.mark.parametrize("verified", _table(), ids=lambda one: f"{one.code.scheme_designator} {one.code.value}")
+def test_codes_are_where_they_were_verified(verified: codes.Verified) -> None:
+    code = verified.code
+    if verified.source == codes.PYDICOM:
+        assert any(code.value in meanings for meanings in concepts[code.scheme_designator].values())
+    else:
+        assert (verified.source == codes.OWN) == (code.scheme_designator == codes.PRIVATE)
+    assert len(code.value) <= 16
+
+
+def test_private_codes_are_defined_in_the_docs() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "dicom-results.md").read_text(encoding="utf-8")
+    private = {one.code.value for one in _table() if one.source == codes.OWN}
+    assert {value for value in private if f"`{value}`" not in text} == set()
+
+
+def test_a_region_that_nobody_coded_keeps_its_name() -> None:
+    assert codes.region_code("thalamus_left")[0].value == "42695009"
+    assert codes.region_code("somewhere_new") == (("REGION", codes.PRIVATE, "somewhere new", None), None)

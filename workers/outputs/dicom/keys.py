@@ -1,0 +1,65 @@
+"""A document in, a Key Object Selection out: the FLAIR slices through the thalami and through each new lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+from pydicom import Dataset
+
+from triage.anatomy import THALAMI
+from workers.outputs.dicom import codes
+from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, finished, has_images, result_of, stubs
+from workers.outputs.dicom.segments import SegmentMasks, segments_of
+from workers.outputs.output import EvidenceFiles, Output
+
+SHOWN = (*THALAMI, "midbrain", "pons", "medulla", "new_lesions", "restricted")
+
+
+def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
+    result = result_of(document, evidence)
+    images = key_images(result)
+    decision = document["decision"]
+    said = f"{decision['category']}, {decision['priority']}: {'; '.join(decision['reasons'])}. {document['disclaimer']}"
+    ds = hd.ko.KeyObjectSelectionDocument(
+        evidence=images,
+        content=hd.ko.KeyObjectSelection(codes.OF_INTEREST.code, images, description=said),
+        **result.equipment("kos"),
+    )
+    return finished(ds, result, "kos")
+
+
+def key_images(result: DicomResult) -> list[Dataset]:
+    """The slices with most of each structure that is shown; the middle of the series when nothing was placed."""
+    flair, masks = result.sources.followup.first("flair"), segments_of(result.evidence)
+    if flair is None:
+        return []
+    images = stubs(result.sources.followup, flair)
+    placed = [one for one in images if "ImagePositionPatient" in one]
+    if masks is None or not placed:
+        return [images[len(images) // 2]]
+    wanted = list(_points(masks))
+    chosen = {int(np.argmin([_distance(one, point) for one in placed])) for point in wanted}
+    return [placed[n] for n in sorted(chosen)] or [images[len(images) // 2]]
+
+
+def _points(masks: SegmentMasks) -> Iterable[Any]:
+    """LPS mm of the centre of the plane with most of each structure."""
+    for number, segment in enumerate(masks.segments):
+        if segment.name in SHOWN:
+            mask = masks.voxels[..., number]
+            k = int(np.argmax(mask.sum(axis=(1, 2))))
+            index = np.argwhere(mask[k]).mean(axis=0)
+            yield (masks.affine @ [index[1], index[0], k, 1.0])[:3]
+
+
+def _distance(image: Dataset, point: Any) -> float:
+    """Between a point and the plane of an image, mm."""
+    cosines = np.asarray(image.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    normal = np.cross(*cosines)
+    return float(abs(normal @ (np.asarray(point) - np.asarray(image.ImagePositionPatient, dtype=float))))
+
+
+KOS = Output("kos", "key_images.dcm", MEDIA_TYPE, render, has_images)

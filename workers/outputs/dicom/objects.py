@@ -1,0 +1,159 @@
+"""What all DICOM results share: derived UIDs, series per kind, the patient and study of the follow-up, bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydicom import Dataset, FileDataset, FileMetaDataset, dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian
+
+from workers.outputs.output import EvidenceFiles
+from workers.outputs.sources import Sources, SourceSeries, SourceStudy, sources_of
+
+MANUFACTURER, MODEL, SERIAL = "ICANSee", "ICANSee", "1"
+MEDIA_TYPE = "application/dicom"
+FIRST_SERIES_NUMBER = 9900  # scanners number from 1; PACS sort results behind the images
+# kind -> description of its series; its number is FIRST_SERIES_NUMBER and its place here
+SERIES = {
+    "sr": "ICANSee measurements (unverified)",
+    "seg": "ICANSee regions (unverified)",
+    "sc": "ICANSee evidence picture (unverified)",
+    "sc_pages": "ICANSee evidence pages (unverified)",
+    "kos": "ICANSee key images (unverified)",
+    "reg": "ICANSee follow-up to baseline (unverified)",
+    "retract": "ICANSee results retracted",
+}
+COPIED = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
+    "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "TimezoneOffsetFromUTC",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DicomResult:
+    """One decision, for the renderers of one kind."""
+
+    document: Mapping[str, Any]
+    sources: Sources
+    evidence: EvidenceFiles
+
+    @property
+    def stage(self) -> str:
+        return str(self.document["stage"])
+
+    @property
+    def version(self) -> str:
+        return str(self.document["versions"].get("icansee", "0"))
+
+    def uid(self, kind: str, part: str = "object") -> str:
+        """The same study, revision, stage, kind and part give the same UID."""
+        return derived_uid(self.sources, self.sources.revision, self.stage, kind, part)
+
+    def decided_at(self) -> tuple[str, str]:
+        """DICOM date and time of the decision, UTC; of the study in documents that do not say it."""
+        said = self.document.get("decided_at")
+        if said:
+            when = datetime.fromisoformat(said)
+            return when.strftime("%Y%m%d"), when.strftime("%H%M%S")
+        header = self.sources.followup.header
+        return header.get("StudyDate") or "19000101", (header.get("StudyTime") or "000000")[:6]
+
+    def equipment(self, kind: str) -> dict[str, Any]:
+        """The arguments that every builder of highdicom takes."""
+        return {
+            "series_instance_uid": self.uid(kind, "series"),
+            "series_number": series_number(kind),
+            "sop_instance_uid": self.uid(kind),
+            "instance_number": 1,
+            "manufacturer": MANUFACTURER,
+        }
+
+
+def result_of(document: Mapping[str, Any], evidence: EvidenceFiles) -> DicomResult:
+    return DicomResult(document, sources_of(document, evidence), evidence)
+
+
+def series_number(kind: str) -> int:
+    return FIRST_SERIES_NUMBER + list(SERIES).index(kind) + 1
+
+
+def derived_uid(sources: Sources, revision: int, stage: str, kind: str, part: str) -> str:
+    study = sources.followup.header["StudyInstanceUID"]
+    text = "|".join((MANUFACTURER, study, str(revision), stage, kind, part))
+    return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
+
+
+def has_images(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
+    """Whether there is a FLAIR of the follow-up to refer to."""
+    return sources_of(document, evidence).followup.first("flair") is not None
+
+
+def stubs(study: SourceStudy, series: SourceSeries) -> list[Dataset]:
+    """The images of a series as headers without pixels, to refer to."""
+    return [_stub(study, series, number) for number in range(len(series.instances))]
+
+
+def _stub(study: SourceStudy, series: SourceSeries, number: int) -> Dataset:
+    instance = series.instances[number]
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    fill_study(ds, study)
+    ds.SOPClassUID, ds.SOPInstanceUID = instance.sop_class_uid, instance.sop_instance_uid
+    ds.SeriesInstanceUID, ds.FrameOfReferenceUID = series.series_instance_uid, series.frame_of_reference_uid
+    ds.Modality, ds.InstanceNumber = series.modality, number + 1
+    ds.Rows, ds.Columns = instance.rows, instance.columns
+    ds.PositionReferenceIndicator, ds.AccessionNumber = "", study.header.get("AccessionNumber", "")
+    if instance.frames > 1:
+        ds.NumberOfFrames = instance.frames
+    if instance.position and instance.orientation and instance.spacing:
+        ds.ImagePositionPatient, ds.ImageOrientationPatient = list(instance.position), list(instance.orientation)
+        ds.PixelSpacing, ds.SliceThickness = list(instance.spacing), instance.thickness_mm or _apart_mm(series)
+    return ds
+
+
+def _apart_mm(series: SourceSeries) -> float:
+    """Between the first two slices that lie apart, for images that do not say how thick they are."""
+    positions = [one.position for one in series.instances if one.position]
+    others = [math.dist(positions[0], one) for one in positions[1:]]
+    return min((one for one in others if one > 0), default=1.0)
+
+
+def fill_study(ds: Dataset, study: SourceStudy) -> None:
+    """Patient and study modules: type 2 elements are empty where the header says nothing."""
+    for keyword in COPIED:
+        value = study.header.get(keyword, "")
+        if value or keyword not in ("IssuerOfPatientID", "StudyDescription", "TimezoneOffsetFromUTC"):
+            setattr(ds, keyword, value)
+
+
+def finished(ds: Dataset, result: DicomResult, kind: str) -> bytes:
+    """The object as a file: study of the follow-up, series of the kind, times of the decision, no made-up UID."""
+    fill_study(ds, result.sources.followup)
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.SeriesDescription = SERIES[kind]
+    day, time = result.decided_at()
+    for prefix in ("Content", "InstanceCreation", "Series"):
+        setattr(ds, f"{prefix}Date", day)
+        setattr(ds, f"{prefix}Time", time)
+    for keyword in ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"):
+        if keyword in ds:
+            setattr(ds, keyword, day if keyword.startswith("Date") else time)
+    for item in ds.get("ContributingEquipmentSequence", ()):
+        item.ContributionDateTime = day + time
+    ds.ManufacturerModelName, ds.SoftwareVersions, ds.DeviceSerialNumber = MODEL, result.version, SERIAL
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    plain = Dataset()
+    plain.update(ds)
+    plain.file_meta = meta
+    target = io.BytesIO()
+    dcmwrite(target, FileDataset(target, plain, file_meta=meta, preamble=b"\0" * 128), enforce_file_format=True)
+    return target.getvalue()

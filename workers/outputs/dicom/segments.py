@@ -1,0 +1,157 @@
+"""Regions and masks of the evidence in, a binary Segmentation on the follow-up FLAIR out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from pydicom.sr.coding import Code
+
+from triage.alignment.images import affine_of
+from triage.model import Affine
+from workers.outputs.dicom import codes
+from workers.outputs.dicom.objects import (
+    MANUFACTURER,
+    MEDIA_TYPE,
+    MODEL,
+    SERIAL,
+    DicomResult,
+    finished,
+    result_of,
+    stubs,
+)
+from workers.outputs.output import EvidenceFiles, Output
+from workers.outputs.sources import sources_of
+
+REGIONS = "regions.nii.gz"
+NAMES = "regions.json"
+WHOLE = "brain"  # all regions together
+MASKS = {  # file of the evidence -> what its voxels are
+    "new_lesions": codes.LESION,
+    "restricted": codes.RESTRICTED_DIFFUSION,
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment; its number is its place in the list, counted from 1. name: a region, or a mask of the evidence."""
+
+    name: str
+    category: Code
+    what: Code
+    side: Code | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentMasks:
+    """voxels: (k, j, i, segment), 0 or 1. affine: (i, j, k) -> LPS mm."""
+
+    segments: tuple[Segment, ...]
+    voxels: npt.NDArray[np.uint8]
+    affine: Affine
+
+
+def segments_of(evidence: EvidenceFiles) -> SegmentMasks | None:
+    """Whole brain, each region that has voxels, each mask that has voxels. None: no regions were placed."""
+    if REGIONS not in evidence or NAMES not in evidence:
+        return None
+    labels, affine = read_nifti(evidence[REGIONS])
+    names = {int(label): str(name) for label, name in json.loads(evidence[NAMES]).items()}
+    found: list[tuple[Segment, npt.NDArray[Any]]] = []
+    if labels.any():
+        found.append((Segment(WHOLE, codes.ANATOMY.code, codes.REGIONS[WHOLE].code), labels > 0))
+    for label, name in sorted(names.items()):
+        mask = labels == label
+        if mask.any():
+            found.append((Segment(name, codes.ANATOMY.code, *codes.region_code(name)), mask))
+    for name, what in MASKS.items():
+        if f"{name}.nii.gz" in evidence:
+            mask = read_nifti(evidence[f"{name}.nii.gz"])[0] > 0
+            if mask.any():
+                found.append((Segment(name, codes.ABNORMAL.code, what.code), mask))
+    if not found:
+        return None
+    voxels = np.stack([mask for _, mask in found], axis=-1).astype(np.uint8)
+    return SegmentMasks(tuple(segment for segment, _ in found), voxels, affine)
+
+
+def read_nifti(content: bytes) -> tuple[npt.NDArray[Any], Affine]:
+    """Voxels (k, j, i) and affine (i, j, k) -> LPS mm."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "image.nii.gz"
+        path.write_bytes(content)
+        image = sitk.ReadImage(str(path))
+    return sitk.GetArrayFromImage(image), affine_of(image)
+
+
+def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
+    result = result_of(document, evidence)
+    flair, masks = result.sources.followup.first("flair"), segments_of(evidence)
+    if flair is None or masks is None:
+        raise ValueError("no regions on a FLAIR series: this output does not apply")
+    row_first = masks.affine[:, [2, 1, 0, 3]]  # highdicom indexes (k, j, i)
+    volume = hd.Volume(
+        masks.voxels,
+        row_first,
+        coordinate_system="PATIENT",
+        frame_of_reference_uid=flair.frame_of_reference_uid,
+        channels={"SegmentNumber": list(range(1, len(masks.segments) + 1))},
+    )
+    images = stubs(result.sources.followup, flair)
+    ds = hd.seg.Segmentation(
+        images,
+        volume,
+        segmentation_type="BINARY",
+        segment_descriptions=[_description(n + 1, one, result) for n, one in enumerate(masks.segments)],
+        manufacturer_model_name=MODEL,
+        software_versions=result.version,
+        device_serial_number=SERIAL,
+        content_label="ICANSEE",
+        content_description="Regions and changes found by ICANSee",
+        **result.equipment("seg"),
+    )
+    ds.Manufacturer, ds.BodyPartExamined = MANUFACTURER, "BRAIN"
+    _fixed_dimensions(ds, result)
+    return finished(ds, result, "seg")
+
+
+def _description(number: int, segment: Segment, result: DicomResult) -> hd.seg.SegmentDescription:
+    description = hd.seg.SegmentDescription(
+        number,
+        segment.name,
+        segment.category,
+        segment.what,
+        "AUTOMATIC",
+        hd.AlgorithmIdentificationSequence(MODEL, codes.ARTIFICIAL_INTELLIGENCE.code, result.version),
+        tracking_uid=result.uid("seg", segment.name),
+        tracking_id=segment.name,
+    )
+    if segment.side is not None:
+        modifier = hd.sr.CodedConcept.from_code(segment.side)
+        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
+    return description
+
+
+def _fixed_dimensions(ds: Any, result: DicomResult) -> None:
+    """highdicom makes up the UID of the dimension organisation; the same input must give the same bytes."""
+    uid = result.uid("seg", "dimensions")
+    for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
+
+
+def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
+    """Regions were placed, and each image says where it lies (enhanced objects do so for each frame only)."""
+    flair = sources_of(document, evidence).followup.first("flair")
+    placed = flair is not None and all(one.position and one.orientation and one.spacing for one in flair.instances)
+    return placed and segments_of(evidence) is not None
+
+
+SEG = Output("seg", "regions.dcm", MEDIA_TYPE, render, _applies)

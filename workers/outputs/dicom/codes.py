@@ -1,7 +1,7 @@
 """Every code that the DICOM results use, in one place, with where it was verified.
 
-"pydicom": the concept dictionary of pydicom 3.0 (``pydicom.sr._concepts_dict``); a test looks each one up. "TG-263": the
-map of the HL7 radiation therapy guide. "private": scheme 99ICANSEE, defined in docs/dicom-results.md.
+"pydicom": the concept dictionary of pydicom 3.0 (``pydicom.sr._concepts_dict``); a test looks each one up. "TG-263":
+the map of the HL7 radiation therapy guide. "private": scheme 99ICANSEE, defined in docs/dicom-results.md.
 """
 
 from __future__ import annotations

@@ -116,17 +116,38 @@ def put_aside(path: Path, *, create: Callable[[Path], None], before: Callable[[]
     return True
 
 
-def guard(engine: Engine, path: Path, replace: Callable[[bool], object]) -> None:
-    """Have the engine connect again to a file that was replaced, and replace one that shows to be damaged in use.
+def follow(engine: Engine, path: Path | None, prepare: Callable[[Any], None]) -> None:
+    """Have every connection of the engine belong to the file that is there now.
+
+    Args:
+        path: None: the database is in memory.
+        prepare: makes a new connection ready; it opens the file and its log.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        if path is None:
+            prepare(connection)
+            return
+        try:
+            with locked(path, exclusive=False):
+                prepare(connection)
+                record.info[FILE] = file_number(path)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"the lock beside the index cannot be used ({error.strerror})") from error
+
+    @sa.event.listens_for(engine, "checkout")
+    def same_file(_connection: Any, record: Any, _proxy: Any) -> None:
+        if path is not None and record.info.get(FILE) != file_number(path):
+            raise sa.exc.DisconnectionError("the index was replaced")
+
+
+def guard(engine: Engine, replace: Callable[[bool], object]) -> None:
+    """Have the engine replace a file that shows to be damaged in use.
 
     Args:
         replace: called with True (thoroughly) when the database said that it is damaged.
     """
-
-    @sa.event.listens_for(engine, "checkout")
-    def same_file(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info.get(FILE) != file_number(path):
-            raise sa.exc.DisconnectionError("the index was replaced")
 
     @sa.event.listens_for(engine, "handle_error")
     def damaged(context: ExceptionContext) -> None:

@@ -61,8 +61,8 @@ def open_node_index(settings: NodeSettings) -> NodeIndex:
         if path is not None and _is_missing(path):
             mark_rebuilding(files_dir)  # before the tables: nobody may see an empty index that looks like a new node's
         engine = open_engine(url)
-        if path is not None and replace is not None:
-            damage.guard(engine, path, replace)
+        if replace is not None:
+            damage.guard(engine, replace)
         try:
             found = migrations.prepare(engine, upgrade=settings.owns_index)
         except DBAPIError as error:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 
 from triage.errors import Misconfigured
-from workers.index.damage import FILE, file_number, locked, sqlite_path
+from workers.index.damage import follow, sqlite_path
 
 BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
@@ -340,20 +340,7 @@ def _sqlite_engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
-    path = sqlite_path(url.render_as_string(hide_password=False))
-
-    def begin(connection: Any, record: Any) -> None:
-        if path is None:
-            _sqlite_pragmas(connection)
-            return
-        try:
-            with locked(path, exclusive=False):  # the pragmas are what opens the file and its log
-                _sqlite_pragmas(connection)
-                record.info[FILE] = file_number(path)
-        except OSError as error:
-            raise sqlite3.OperationalError(f"the lock beside the index cannot be used ({error.strerror})") from error
-
-    sa.event.listen(engine, "connect", begin)
+    follow(engine, sqlite_path(url.render_as_string(hide_password=False)), _sqlite_pragmas)
     sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.fakes import an_instance
 from triage.errors import Transient
@@ -15,6 +16,7 @@ from workers.config import Settings
 from workers.index import damage
 from workers.index.damage import damage_in, kept_aside, sqlite_path
 from workers.index.node_index import NodeIndex, open_node_index, rebuilding_mark
+from workers.index.schema import open_engine
 from workers.settings import StoreSettings
 
 PAGE = 4096
@@ -107,6 +109,24 @@ def test_damage_in_use_costs_one_transient_error(tmp_path: Path) -> None:
     again = open_node_index(settings_of(tmp_path))
     assert again.number_of_studies() == STUDIES, "the log of the new file was not lost with the old one"
     again.close()
+
+
+def test_others_that_use_the_file_follow(tmp_path: Path) -> None:
+    """Deliveries and searches open it by themselves."""
+    path, index = tmp_path / "index.db", an_index(tmp_path)
+    other = open_engine(f"sqlite:///{path}")
+    with other.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE only_in_the_old_file (x)")
+        connection.commit()
+    index.close()
+    checkpoint(path)
+    path.write_bytes(b"somebody's notes")
+    again = open_node_index(settings_of(tmp_path))
+    again.verify()
+    again.close()
+    with other.connect() as connection:
+        assert not sa.inspect(connection).has_table("only_in_the_old_file")
+    other.dispose()
 
 
 def test_an_error_that_is_no_damage_replaces_nothing(tmp_path: Path) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 # every service (PS3.7 Annex C)
 SUCCESS = 0x0000  # section C.1.1
+NO_SUCH_ATTRIBUTE = 0x0105
 INVALID_VALUE = 0x0106  # of an attribute
 PROCESSING_FAILURE = 0x0110  # section C.5.3
 DUPLICATE_INSTANCE = 0x0111
 NO_SUCH_INSTANCE = 0x0112
 INVALID_ARGUMENT = 0x0115
+INVALID_INSTANCE = 0x0117  # its UID breaks the rules of UIDs
 NO_SUCH_CLASS = 0x0118  # section C.5.7
 CLASS_CONFLICT = 0x0119  # the instance is there, but of another SOP class
 MISSING_ATTRIBUTE = 0x0120
 CLASS_NOT_SUPPORTED = 0x0122  # section C.5.6 and section 9.1.1.1.9
 NO_SUCH_ACTION = 0x0123
+NOT_AUTHORISED = 0x0124
+DUPLICATE_INVOCATION = 0x0210
+UNRECOGNISED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
 
 # C-STORE (PS3.4 Annex B.2.3)
@@ -28,7 +33,26 @@ SYNTAX_NOT_SUPPORTED = 0xC122
 # C-FIND (PS3.4 table C.4-1): another answer follows; the second one: without some optional keys
 PENDING = (0xFF00, 0xFF01)
 
+# the same object gets the same answer again, whatever the receiver does in the meantime (PS3.7 Annex C)
+_REFUSED_FOR_GOOD = (
+    NO_SUCH_ATTRIBUTE,
+    INVALID_VALUE,
+    INVALID_ARGUMENT,
+    INVALID_INSTANCE,
+    NO_SUCH_CLASS,
+    CLASS_CONFLICT,
+    CLASS_NOT_SUPPORTED,
+    NOT_AUTHORISED,
+    DUPLICATE_INVOCATION,
+    UNRECOGNISED_OPERATION,
+)
+
 
 def is_warning(status: int) -> bool:
     """Whether an object was stored with a warning (PS3.7 Annex C: Bxxx)."""
     return status & 0xF000 == 0xB000
+
+
+def is_refusal_for_good(status: int) -> bool:
+    """Whether a C-STORE of the same object is refused again (PS3.7 Annex C; PS3.4 B.2.3: A9xx and Cxxx)."""
+    return status in _REFUSED_FOR_GOOD or status & 0xFF00 == DOES_NOT_MATCH or status & 0xF000 == CANNOT_UNDERSTAND

@@ -8,6 +8,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from workers import dicom_status
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
@@ -48,9 +49,6 @@ SYNTAXES = {"explicit": "1.2.840.10008.1.2.1", "implicit": "1.2.840.10008.1.2"}
 COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
 USER_NAME, USER_AND_PASSCODE = 1, 2  # PS3.7 D.3.3.7
-WARNINGS = (0xB000, 0xB006, 0xB007)  # PS3.4 B.2.3: stored, with coerced or ignored elements
-DUPLICATE = 0x0111  # PS3.7 C.5.14: it is there already
-REFUSED_FOR_GOOD = (0x0105, 0x0106, 0x0115, 0x0117, 0x0118, 0x0119, 0x0122, 0x0124, 0x0210, 0x0211)  # PS3.7 annex C
 
 
 class DicomSender:
@@ -163,13 +161,13 @@ class DicomSender:
             self._drop()
             raise Unreachable(f"{self._settings.ae_title} did not answer, or ended the association")
         text = f"C-STORE 0x{status:04X}"
-        if status == 0x0000:
+        if status == dicom_status.SUCCESS:
             return text
-        if status in WARNINGS:
+        if dicom_status.is_warning(status):
             return f"{text} (stored, with a warning)"
-        if status == DUPLICATE:
+        if status == dicom_status.DUPLICATE_INSTANCE:
             return f"{text} (it was there already)"
-        if status in REFUSED_FOR_GOOD or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
+        if dicom_status.is_refusal_for_good(status):
             raise DeliveryRejected(f"{self._settings.ae_title} refuses the object: {text}")
         raise Unreachable(f"{self._settings.ae_title} cannot store it now: {text}")
 
@@ -189,7 +187,7 @@ class DicomSender:
             status, _ = self._association.send_n_action(request, 1, COMMITMENT_CLASS, COMMITMENT_INSTANCE)
         except (ValueError, RuntimeError, AttributeError) as error:
             return f"storage commitment not possible ({brief(error)})"
-        if getattr(status, "Status", None) != 0x0000:
+        if getattr(status, "Status", None) != dicom_status.SUCCESS:
             return f"storage commitment not accepted (0x{getattr(status, 'Status', 0xFFFF):04X})"
         with suppress(queue.Empty):
             while True:

@@ -9,13 +9,13 @@ import httpx
 
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
+from workers.dicom_status import DUPLICATE_INSTANCE
 from workers.log import brief
 from workers.remote.http import client_of
 from workers.result_settings import StowDestinationSettings
 
 BOUNDARY = "icansee-result"
 FAILED, REASON, RETRIEVE = "00081198", "00081197", "00081199"  # FailedSOPSequence, FailureReason, ReferencedSOPSequence
-DUPLICATE = 0x0111  # PS3.7 C.5.14: it is there already
 PASSES = (401, 403, 404, 407, 408, 423, 425, 429)  # the site repairs these; the object itself is not at fault
 
 
@@ -59,7 +59,7 @@ def understood(answer: httpx.Response) -> str:
         said = answer.json()
     code, reasons = answer.status_code, _failures(said)
     text = f"HTTP {code}" + "".join(f", 0x{reason:04X}" for reason in reasons)
-    if reasons and all(reason == DUPLICATE for reason in reasons):
+    if reasons and all(reason == DUPLICATE_INSTANCE for reason in reasons):
         return f"{text} (it was there already)"
     if code in (200, 202) and not reasons and isinstance(said, dict) and RETRIEVE in said:
         return text

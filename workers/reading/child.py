@@ -69,7 +69,7 @@ class ReadingProcess:
         """
         self.start()
         if not self._ready:
-            if self._line(START_S) != _READY:
+            if self._line(START_S)[0] != _READY:
                 self._replace()
                 raise LimitExceeded("the reading process does not start")
             self._ready = True
@@ -82,9 +82,8 @@ class ReadingProcess:
         except OSError:
             self._replace()
             raise LimitExceeded("the reading process has ended") from None
-        line = self._line(self._deadline_s)
+        line, ended = self._line(self._deadline_s)
         if not line.endswith(b"\n"):
-            ended = process.poll() is not None
             self._replace()
             raise LimitExceeded("the reading process died" if ended else f"no answer within {self._deadline_s:g} s")
         answer: dict[str, Any] = json.loads(line)
@@ -106,19 +105,22 @@ class ReadingProcess:
         with contextlib.suppress(OSError):  # the next question tries again
             self.start()
 
-    def _line(self, patience_s: float) -> bytes:
-        """One line, or what came of it within the time."""
+    def _line(self, patience_s: float) -> tuple[bytes, bool]:
+        """One line, or what came of it within the time. Whether the process ended: its pipe closes before the system
+        counts it as ended."""
         if self._process is None or self._process.stdout is None:
-            return b""
+            return b"", True
         file = self._process.stdout.fileno()
         end, found = time.monotonic() + patience_s, b""
         while not found.endswith(b"\n") and len(found) < _LONGEST_ANSWER:
             readable, _, _ = select.select([file], [], [], max(0.0, end - time.monotonic()))
-            more = os.read(file, 1 << 16) if readable else b""
-            if not more:
+            if not readable:
                 break
+            more = os.read(file, 1 << 16)
+            if not more:
+                return found, True
             found += more
-        return found
+        return found, False
 
 
 def answer_questions(answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:

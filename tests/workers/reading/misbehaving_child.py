@@ -15,6 +15,9 @@ def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         time.sleep(60)
     if question["do"] == "die":
         os._exit(3)
+    if question["do"] == "close its pipe":  # what a parent sees of a dying process that the system still counts
+        os.closerange(3, 64)
+        time.sleep(60)
     if question["do"] == "fill":
         try:
             return {"size": len(bytes(question["bytes"]))}

@@ -31,6 +31,7 @@ def child() -> Iterator[ReadingProcess]:
     [
         pytest.param("hang", 0.5, "no answer within 0.5 s", id="hangs"),
         pytest.param("die", 60.0, "the reading process died", id="dies"),
+        pytest.param("close its pipe", 60.0, "the reading process died", id="is dying"),
     ],
 )
 def test_it_is_killed_and_replaced(what: str, deadline_s: float, message: str) -> None:

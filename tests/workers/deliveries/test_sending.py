@@ -263,15 +263,17 @@ def test_connections_of_a_study_are_given_back_after_it(site: Site) -> None:
 
 def test_the_process_serves_each_destination_while_another_hangs(tmp_path: Path) -> None:
     site, stop, stuck = Site(tmp_path, names=("hangs", "lives")), threading.Event(), threading.Event()
-    arrived = threading.Event()
+    begun, arrived = threading.Event(), threading.Event()
 
     class Hangs(FakeDestination):
         def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:
+            begun.set()
             stuck.wait(60)
             return super().send(delivery, file_name, media_type, content)
 
     class Lives(FakeDestination):
         def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:
+            begun.wait(60)
             receipt = super().send(delivery, file_name, media_type, content)
             arrived.set()
             return receipt

@@ -108,6 +108,8 @@ class ResultsSettings(Section):
     # who gets results, e.g. [{name: pacs, kind: dicom, ae_title: PACS, host: 10.1.2.3, port: 104, outputs: [sr, sc]}];
     # the keys of each kind: results.destinations[] in docs/settings.md
     destinations: tuple[Kind, ...] = ()
+    # file with rules that decide what goes where (docs/rules.md); null: each destination gets its own outputs
+    rules: Path | None = None
     # everything is computed and listed and nothing is sent to anybody, promoted or not
     shadow: bool = False
     # a delivery that the other side did not take for this long is given up and listed as dead

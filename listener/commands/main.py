@@ -16,6 +16,7 @@ from listener.commands import feeds as cli_feeds
 from listener.commands import identities as cli_identities
 from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
+from listener.commands import rules as cli_rules
 from listener.commands import send as cli_send
 from listener.commands import status as cli_status
 from listener.commands import store as cli_store
@@ -60,6 +61,7 @@ cli_patients.patients.add_typer(cli_identities.corrections, name="corrections")
 app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
+app.add_typer(cli_rules.rules, name="rules")
 app.add_typer(config_app, name="config")
 
 
@@ -77,6 +79,10 @@ def check(
 ) -> None:
     """Say ok, or what is wrong with which key."""
     settings = load_settings(config)
+    if settings.results.rules is not None:
+        from workers.rules.site import rules_of
+
+        rules_of(settings.results)
     if connect:
         check_peers(settings)
     out().print(f"ok: {config or Path('config.yaml')}" if config or Path("config.yaml").exists() else "ok: defaults")

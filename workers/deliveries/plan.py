@@ -14,6 +14,7 @@ from workers.deliveries.escalation import due_at
 from workers.delivery_ports import Delivery, Known, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.result_settings import ResultsSettings
+from workers.rules.rule import Send
 
 URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
@@ -24,12 +25,14 @@ def planned(
     results: ResultsSettings,
     known: Mapping[str, Known],
     earlier: Mapping[str, Sequence[Delivery]],
+    sends: Sequence[Send] | None = None,
 ) -> list[Delivery]:
     """One delivery for each output of each destination that is to get this decision.
 
     Args:
         known: by name. A destination that is not in it gets nothing yet.
         earlier: what is planned, or was, of the study for destinations of escalation, by name.
+        sends: what the site's rules want; None: each destination gets the outputs that it is configured for.
     """
     urgency = URGENCY.get(decision.priority, LEAST_URGENT)
     some: list[Delivery] = []
@@ -43,9 +46,15 @@ def planned(
         shadow = is_shadow(destination, results, known[name])
         some += [
             Delivery(decision.decided, output, name, due_at=due, urgency=urgency, shadow=shadow)
-            for output in dict.fromkeys(destination.outputs)
+            for output in _outputs(destination, sends)
         ]
     return some
+
+
+def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> list[str]:
+    if sends is None:
+        return list(dict.fromkeys(destination.outputs))
+    return list(dict.fromkeys(output for send in sends if destination.name in send.to for output in send.outputs))
 
 
 def is_shadow(destination: DestinationSettings, results: ResultsSettings, known: Known | None) -> bool:

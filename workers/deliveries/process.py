@@ -39,7 +39,8 @@ def plan_new(parts: Delivering) -> int:
     known = {one.name: one for one in parts.deliveries.all_known()}
     for decision in waiting:
         earlier = earlier_escalations(parts.deliveries, parts.results, decision.decided.study_instance_uid)
-        some = planned(decision, parts.results, known, earlier)
+        sends = parts.wanted(decision.decided)
+        some = planned(decision, parts.results, known, earlier, sends)
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
 

@@ -9,7 +9,7 @@ it. What the receiver refuses, or did not take for too long, waits for a human.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from workers.log import brief, get_logger, study_hash
 from workers.outputs.output import EvidenceFiles, Output
 from workers.ports import Clock
 from workers.result_settings import ResultsSettings
+from workers.rules.rule import Send
 
 log = get_logger(__name__)
 
@@ -39,7 +40,8 @@ class Delivering:
     """Everything that delivering needs.
 
     document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
-    holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1.
+    holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
+    decision; None: each destination gets the outputs that it is configured for.
     """
 
     deliveries: Deliveries
@@ -50,6 +52,7 @@ class Delivering:
     results: ResultsSettings
     owner: str
     chance: Callable[[], float] = random.random
+    wanted: Callable[[Decided], Sequence[Send] | None] = lambda _decided: None
 
 
 class DeliverySender:

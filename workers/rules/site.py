@@ -1,0 +1,71 @@
+"""The rules of a site, asked about stored decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from workers.delivery_ports import Decided
+from workers.log import get_logger, study_hash
+from workers.outputs.all import OUTPUTS
+from workers.ports import StudyIndex
+from workers.result_settings import ResultsSettings
+from workers.rules.facts import LANGUAGE, facts_of
+from workers.rules.judge import Verdict, judge
+from workers.rules.read import Known, read_rules
+from workers.rules.rule import RuleSet, Send
+
+log = get_logger(__name__)
+
+
+def rules_of(results: ResultsSettings) -> RuleSet | None:
+    """The rules that the settings name; None: there are none.
+
+    Raises:
+        Misconfigured: the file cannot be read, or something in it is wrong.
+    """
+    return None if results.rules is None else read_rules(results.rules, known_of(results))
+
+
+def known_of(results: ResultsSettings) -> Known:
+    """What the rules of this site may name."""
+    return Known({one.name for one in results.destinations}, {output.kind for output in OUTPUTS}, LANGUAGE)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The rules with what they are asked about. now: local time of the site."""
+
+    rules: RuleSet
+    index: StudyIndex
+    now: Callable[[], datetime]
+
+    def asked(self, document: Mapping[str, Any]) -> Verdict:
+        """What the rules want of one decision.
+
+        Raises:
+            Transient: the index is away.
+        """
+        uid = document["study"]["study_instance_uid"]
+        row, instances = self.index.study(uid), self.index.instances(uid)
+        now = self.now()
+        return judge(self.rules, facts_of(document, row, instances, now=now), now=now)
+
+
+def wanted_by(
+    site: Site, document: Callable[[Decided], Mapping[str, Any]]
+) -> Callable[[Decided], Sequence[Send] | None]:
+    """What goes where, for planning. A fault of the rules hides no result: then each destination gets its own outputs."""
+
+    def wanted(decided: Decided) -> Sequence[Send] | None:
+        verdict = site.asked(document(decided))
+        names = {"study": study_hash(decided.study_instance_uid), "stage": decided.stage}
+        for one in verdict.looked:
+            if one.failure is not None:
+                log.warning("rules.no_value", rule=one.rule.name, error=one.failure, **names)
+        log.info("rules.asked", fired=list(verdict.fired), as_configured=verdict.sends is None, **names)
+        return verdict.sends
+
+    return wanted

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from workers.arrival.order_texts import OrderTexts
 from workers.config import Settings
-from workers.delivery_ports import Deliveries, Destination
+from workers.delivery_ports import Decided, Deliveries, Destination
 from workers.feeds.apply import PatientFacts
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.outputs.results import ResultFolder
@@ -19,6 +20,9 @@ from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
 from workers.studies.engine import TriageEngine
 from workers.studies.shelf import BaselineShelf, PreparedFolders
+
+if TYPE_CHECKING:
+    from workers.rules.rule import RuleSet, Send
 
 
 class SystemClock:
@@ -118,7 +122,11 @@ def open_deliveries(settings: Settings) -> Deliveries:
 
 
 def run_deliveries(
-    settings: Settings, destinations: Mapping[str, Destination], stop: threading.Event, ready: Callable[[], None]
+    settings: Settings,
+    destinations: Mapping[str, Destination],
+    rules: RuleSet | None,
+    stop: threading.Event,
+    ready: Callable[[], None],
 ) -> None:
     """The delivery process, until ``stop``. It waits for an index that is away."""
     from workers.deliveries import process, stored
@@ -137,16 +145,28 @@ def run_deliveries(
         if both is None:
             return
         index, deliveries = both
+        document = stored.stored_document_of(index)
         parts = Delivering(
             deliveries=deliveries,
-            document=stored.stored_document_of(index),
+            document=document,
             evidence=stored.evidence_of(open_results(settings).place, stored.time_of(index), clock),
             outputs={output.kind: output for output in OUTPUTS},
             clock=clock,
             results=settings.results,
             owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",
+            wanted=_wanted(rules, index, document),
         )
         process.run(parts, destinations, stop, alive=alive.beat)
+
+
+def _wanted(
+    rules: RuleSet | None, index: StudyIndex, document: Callable[[Decided], Mapping[str, Any]]
+) -> Callable[[Decided], Sequence[Send] | None]:
+    if rules is None:
+        return lambda _decided: None
+    from workers.rules.site import Site, wanted_by
+
+    return wanted_by(Site(rules, index, lambda: datetime.now().astimezone()), document)
 
 
 def order_texts(settings: Settings) -> OrderTexts | None:

@@ -51,15 +51,17 @@ def deliver(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Send results to the destinations of the settings."""
     settings = begin(config, "deliver", parent)
     from workers.deliveries.all import open_destinations
+    from workers.rules.site import rules_of
 
-    destinations = open_destinations(settings.node())  # a wrong setting is refused before anything is announced
+    # wrong settings and rules are refused before anything is announced
+    destinations, rules = open_destinations(settings.node()), rules_of(settings.results)
     _require_outputs(settings)
 
     def run(stop: threading.Event) -> None:
         from workers.container import run_deliveries
 
         with only_one(settings.store.state_dir, "deliver"):
-            run_deliveries(settings, destinations, stop, ready=lambda: announce(ready_file(settings, "deliver")))
+            run_deliveries(settings, destinations, rules, stop, ready=lambda: announce(ready_file(settings, "deliver")))
 
     run_until_stopped(settings, "deliver", run)
 

@@ -12,7 +12,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from listener.commands.common import ConfigOption, JsonFlag, existing_index, load_settings, out, print_json, quiet_logging
+from listener.commands.common import (
+    ConfigOption,
+    JsonFlag,
+    existing_index,
+    load_settings,
+    out,
+    print_json,
+    quiet_logging,
+)
 from triage.errors import Misconfigured
 from workers.config import Settings
 from workers.ports import StudyIndex
@@ -45,10 +53,11 @@ def names(as_json: JsonFlag = False) -> None:
 
 
 @rules.command("test")
-def test(
+def tried(
     file: Annotated[Path, typer.Argument(metavar="RULES.yaml", help="the rules")],
     target: Annotated[
-        str | None, typer.Argument(metavar="[STUDY_UID|DIR]", help="a stored study, or a folder with document.json files")
+        str | None,
+        typer.Argument(metavar="[STUDY_UID|DIR]", help="a stored study, or a folder with document.json files"),
     ] = None,
     all_stored: Annotated[bool, typer.Option("--all-stored", help="every stored decision")] = False,
     config: ConfigOption = None,

@@ -1,0 +1,35 @@
+"""Which deliveries a decision gets, with rules and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes import NOON
+from tests.workers.deliveries.delivering import FULL
+from workers.config import parse
+from workers.deliveries.plan import planned
+from workers.delivery_ports import Known, Unplanned
+from workers.rules.rule import Send
+
+FOLDERS = [
+    {"name": name, "kind": "folder", "path": "/x", "outputs": ["sr", "sc", "sr"]} for name in ("pacs", "archive")
+]
+RESULTS = parse({"results": {"destinations": FOLDERS}}).results
+KNOWN = {name: Known(name, since=NOON) for name in ("pacs", "archive")}
+SENDS = [
+    pytest.param(None, {("pacs", "sr"), ("pacs", "sc"), ("archive", "sr"), ("archive", "sc")}, id="no rules"),
+    pytest.param((), set(), id="dropped"),
+    pytest.param((Send(("document",), ("archive",)),), {("archive", "document")}, id="one"),
+    pytest.param(
+        (Send(("document",), ("archive", "pacs")), Send(("document", "sr"), ("pacs",))),
+        {("archive", "document"), ("pacs", "document"), ("pacs", "sr")},
+        id="twice is once",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sends", "expected"), SENDS)
+def test_what_rules_want(sends: tuple[Send, ...] | None, expected: set[tuple[str, str]]) -> None:
+    some = planned(Unplanned(FULL, NOON, "P1"), RESULTS, KNOWN, {}, sends)
+    assert {(one.destination, one.output) for one in some} == expected
+    assert len(some) == len(expected)

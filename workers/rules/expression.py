@@ -1,4 +1,4 @@
-"""Conditions of rules in the Common Expression Language (CEL): text in, a compiled condition out; facts in, a truth out.
+"""Conditions of rules in the Common Expression Language (CEL): compiled from text, asked about facts.
 
 The language can only compare here. What makes values grow (concatenation, ``map``, ``filter``) is left out, because the
 evaluation has a budget of steps and none of memory: nested concatenation of one string of 1 MB took 8.6 GB. So an

@@ -18,9 +18,13 @@ rules:
   - {name: quiet, when: 'strengths["D"] == "strong"', drop: true}
 """
 DOCUMENT = {
-    "stage": "full", "study": {"study_instance_uid": "1.2.3", "days_after_infusion": 7}, "baseline": None, "series": [],
-    "findings": [], "decision": {"category": "possible", "priority": "P2", "reasons": []},
-}  # fmt: skip
+    "stage": "full",
+    "study": {"study_instance_uid": "1.2.3", "days_after_infusion": 7},
+    "baseline": None,
+    "series": [],
+    "findings": [],
+    "decision": {"category": "possible", "priority": "P2", "reasons": []},
+}
 
 
 @pytest.fixture

@@ -35,8 +35,12 @@ DOCUMENT: dict[str, Any] = {
         {"pattern": "A", "presence": "present", "strength": "strong"},
         {"pattern": "B", "presence": "absent", "strength": None},
     ],
-    "decision": {"category": "neurotoxicity_suspected", "priority": "P1", "reasons": ["no_baseline: none", "A is strong"]},
-}  # fmt: skip
+    "decision": {
+        "category": "neurotoxicity_suspected",
+        "priority": "P1",
+        "reasons": ["no_baseline: none", "A is strong"],
+    },
+}
 FACTS = facts_of(DOCUMENT, None, [], now=MONDAY_NOON)
 
 
@@ -115,7 +119,11 @@ def test_a_rule_that_drops_beats_one_that_sends() -> None:
 
 
 def test_a_rule_without_a_value_hides_no_result() -> None:
-    verdict = judge(rules(TWO.format(match="all").replace("days_known", 'strengths["D"] == ""')), FACTS | {"priority": "P2"}, now=MONDAY_NOON)  # fmt: skip
+    verdict = judge(
+        rules(TWO.format(match="all").replace("days_known", 'strengths["D"] == ""')),
+        FACTS | {"priority": "P2"},
+        now=MONDAY_NOON,
+    )
     assert verdict.sends is None  # as configured, although "unmatched" says less
     assert "D" in (verdict.looked[1].failure or "")
 
@@ -134,7 +142,7 @@ HOURS = [
     pytest.param('between: "22:00-06:00"\n    weekdays: [tue]', at(12, 5, 59), False, id="night of another day"),
     pytest.param("weekdays: [sat, sun]", MONDAY_NOON, False, id="weekend"),
     pytest.param('between: "12:00-12:00"', MONDAY_NOON, False, id="no time at all"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("hours", "now", "fits"), HOURS)
@@ -149,14 +157,28 @@ MISTAKES = [
     pytest.param("rules:\n- {name: a, when: 'prio == 1'}", "column 1: undeclared reference to 'prio'", id="name"),
     pytest.param("rules:\n- {name: a, when: 'hour'}", "must be true or false", id="number"),
     pytest.param("rules:\n- {name: a, when: 'hour > \"x\"'}", "column 6: found no matching overload", id="types"),
-    pytest.param("rules:\n- {name: a, when: 'true', send: [{outputs: [sr], to: [nobody]}]}", "no destination 'nobody'; known: archive, pacs, ris", id="destination"),
-    pytest.param("rules:\n- {name: a, when: 'true', send: [{outputs: [svg], to: [ris]}]}", "no output 'svg'", id="output"),
-    pytest.param("rules:\n- {name: a, when: 'true'}\n- {name: a, when: 'true'}", "two rules have the name 'a'", id="twice"),
-    pytest.param("rules:\n- {name: a, when: 'true', between: 22:00-6:00}", 'expected hours such as "22:00-06:00"', id="hours"),
-    pytest.param("rules:\n- {name: a, when: 'true', drop: true, send: [{outputs: [sr], to: [ris]}]}", "drops and sends", id="both"),
+    pytest.param(
+        "rules:\n- {name: a, when: 'true', send: [{outputs: [sr], to: [nobody]}]}",
+        "no destination 'nobody'; known: archive, pacs, ris",
+        id="destination",
+    ),
+    pytest.param(
+        "rules:\n- {name: a, when: 'true', send: [{outputs: [svg], to: [ris]}]}", "no output 'svg'", id="output"
+    ),
+    pytest.param(
+        "rules:\n- {name: a, when: 'true'}\n- {name: a, when: 'true'}", "two rules have the name 'a'", id="twice"
+    ),
+    pytest.param(
+        "rules:\n- {name: a, when: 'true', between: 22:00-6:00}", 'expected hours such as "22:00-06:00"', id="hours"
+    ),
+    pytest.param(
+        "rules:\n- {name: a, when: 'true', drop: true, send: [{outputs: [sr], to: [ris]}]}",
+        "drops and sends",
+        id="both",
+    ),
     pytest.param("rules: [", "rules.yaml:1:9:", id="YAML"),
     pytest.param("match: some", "'some' is none of first, all", id="match"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "told"), MISTAKES)

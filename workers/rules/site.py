@@ -57,7 +57,7 @@ class Site:
 def wanted_by(
     site: Site, document: Callable[[Decided], Mapping[str, Any]]
 ) -> Callable[[Decided], Sequence[Send] | None]:
-    """What goes where, for planning. A fault of the rules hides no result: each destination then gets its own outputs."""
+    """What goes where, for planning. With a fault of the rules each destination gets its own outputs."""
 
     def wanted(decided: Decided) -> Sequence[Send] | None:
         verdict = site.asked(document(decided))

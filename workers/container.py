@@ -164,9 +164,9 @@ def _wanted(
 ) -> Callable[[Decided], Sequence[Send] | None]:
     if rules is None:
         return lambda _decided: None
-    from workers.rules.site import Site, wanted_by
+    from workers.rules.site import SiteRules, wanted_by
 
-    return wanted_by(Site(rules, index, lambda: datetime.now().astimezone()), document)
+    return wanted_by(SiteRules(rules, index, lambda: datetime.now().astimezone()), document)
 
 
 def order_texts(settings: Settings) -> OrderTexts | None:

@@ -24,11 +24,11 @@ from listener.commands.common import (
 from triage.errors import Misconfigured
 from workers.config import Settings
 from workers.ports import StudyIndex
-from workers.rules.facts import NAMES, facts_of
-from workers.rules.judge import Looked, Verdict, judge
+from workers.rules.asking import Looked, RulesAnswer, ask_rules
+from workers.rules.facts import NAMES, decision_facts
 from workers.rules.read import read_rules
 from workers.rules.rule import RuleSet, Send
-from workers.rules.site import Site, known_of
+from workers.rules.site import SiteRules, known_of
 
 rules = typer.Typer(help="The rules that decide what goes where.", no_args_is_help=True)
 
@@ -83,16 +83,18 @@ def tried(
     out().print(table)
 
 
-def _verdicts(found: RuleSet, target: str | None, settings: Settings) -> Iterator[tuple[Mapping[str, Any], Verdict]]:
+def _verdicts(
+    found: RuleSet, target: str | None, settings: Settings
+) -> Iterator[tuple[Mapping[str, Any], RulesAnswer]]:
     folder = None if target is None else Path(target)
     if folder is not None and folder.is_dir():
         now = _now()
         for path in sorted(folder.rglob("document.json")):
             document = _read(path)
-            yield document, judge(found, facts_of(document, None, [], now=now), now=now)
+            yield document, ask_rules(found, decision_facts(document, None, [], now=now), now=now)
         return
     index = existing_index(settings)
-    site = Site(found, index, _now)
+    site = SiteRules(found, index, _now)
     for document in _stored(index, target):
         yield document, site.asked(document)
 
@@ -120,7 +122,7 @@ def _now() -> datetime:
     return datetime.now().astimezone()
 
 
-def _entry(document: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+def _entry(document: Mapping[str, Any], verdict: RulesAnswer) -> dict[str, Any]:
     return {
         "study_instance_uid": document["study"]["study_instance_uid"],
         "stage": document["stage"],

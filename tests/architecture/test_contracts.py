@@ -55,7 +55,7 @@ BREACHES = [
     pytest.param("listener/node/running.py", "import listener.services.service", "the listener", id="node, services"),
     pytest.param("listener/intake/taking.py", "import listener.door.run", "the listener", id="intake, door"),
     pytest.param("listener/unplaced.py", "", "the listener", id="a file of the listener without a layer"),
-    pytest.param("workers/rules/judge.py", "import workers.deliveries.plan", "the workers", id="rules, deliveries"),
+    pytest.param("workers/rules/asking.py", "import workers.deliveries.plan", "the workers", id="rules, deliveries"),
     pytest.param("workers/files/replace_folder.py", "import workers.studies.deps", "the workers", id="files, studies"),
     pytest.param("workers/studies/prior_notes.py", "import workers.priors.loop", "the workers", id="studies, priors"),
     pytest.param(

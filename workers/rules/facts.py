@@ -37,7 +37,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
 LANGUAGE = Language({name: kind for name, (kind, _) in NAMES.items()})
 
 
-def facts_of(
+def decision_facts(
     document: Mapping[str, Any], row: StudyRow | None, instances: Sequence[InstanceRow], *, now: datetime
 ) -> dict[str, Fact]:
     """The facts about one decision.

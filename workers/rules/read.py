@@ -39,7 +39,7 @@ RULE_KEYS = {"name", "when", "send", "drop", "between", "weekdays", "shadow"}
 
 
 @dataclass(frozen=True)
-class Known:
+class Vocabulary:
     """What rules may name. destinations: name -> the kinds of outputs that it can be sent; outputs: every kind."""
 
     destinations: Set[str]
@@ -47,7 +47,7 @@ class Known:
     language: Language
 
 
-def read_rules(path: Path, known: Known) -> RuleSet:
+def read_rules(path: Path, known: Vocabulary) -> RuleSet:
     """The rules of a file.
 
     Raises:
@@ -62,7 +62,7 @@ def read_rules(path: Path, known: Known) -> RuleSet:
     return parse_rules(content, known, source=str(path))
 
 
-def parse_rules(content: bytes, known: Known, *, source: str) -> RuleSet:
+def parse_rules(content: bytes, known: Vocabulary, *, source: str) -> RuleSet:
     """See read_rules."""
     try:
         root = yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader)
@@ -78,7 +78,7 @@ def parse_rules(content: bytes, known: Known, *, source: str) -> RuleSet:
 @dataclass(frozen=True)
 class _Reader:
     source: str
-    known: Known
+    known: Vocabulary
 
     def rule_set(self, root: yaml.Node | None) -> RuleSet:
         if root is None:

@@ -12,9 +12,9 @@ from workers.log import get_logger, study_hash
 from workers.outputs.all import OUTPUTS
 from workers.ports import StudyIndex
 from workers.result_settings import ResultsSettings
-from workers.rules.facts import LANGUAGE, facts_of
-from workers.rules.judge import Verdict, judge
-from workers.rules.read import Known, read_rules
+from workers.rules.asking import RulesAnswer, ask_rules
+from workers.rules.facts import LANGUAGE, decision_facts
+from workers.rules.read import Vocabulary, read_rules
 from workers.rules.rule import RuleSet, Send
 
 log = get_logger(__name__)
@@ -29,20 +29,20 @@ def rules_of(results: ResultsSettings) -> RuleSet | None:
     return None if results.rules is None else read_rules(results.rules, known_of(results))
 
 
-def known_of(results: ResultsSettings) -> Known:
+def known_of(results: ResultsSettings) -> Vocabulary:
     """What the rules of this site may name."""
-    return Known({one.name for one in results.destinations}, {output.kind for output in OUTPUTS}, LANGUAGE)
+    return Vocabulary({one.name for one in results.destinations}, {output.kind for output in OUTPUTS}, LANGUAGE)
 
 
 @dataclass(frozen=True)
-class Site:
+class SiteRules:
     """The rules with what they are asked about. now: local time of the site."""
 
     rules: RuleSet
     index: StudyIndex
     now: Callable[[], datetime]
 
-    def asked(self, document: Mapping[str, Any]) -> Verdict:
+    def asked(self, document: Mapping[str, Any]) -> RulesAnswer:
         """What the rules want of one decision.
 
         Raises:
@@ -51,11 +51,11 @@ class Site:
         uid = document["study"]["study_instance_uid"]
         row, instances = self.index.study(uid), self.index.instances(uid)
         now = self.now()
-        return judge(self.rules, facts_of(document, row, instances, now=now), now=now)
+        return ask_rules(self.rules, decision_facts(document, row, instances, now=now), now=now)
 
 
 def wanted_by(
-    site: Site, document: Callable[[Decided], Mapping[str, Any]]
+    site: SiteRules, document: Callable[[Decided], Mapping[str, Any]]
 ) -> Callable[[Decided], Sequence[Send] | None]:
     """What goes where, for planning. With a fault of the rules each destination gets its own outputs."""
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.errors import Misconfigured
+from workers.rules.asking import RulesAnswer, ask_rules
 from workers.rules.expression import LONGEST_EXPRESSION, NotEvaluableError, WrongExpressionError
-from workers.rules.facts import LANGUAGE, NAMES, facts_of
-from workers.rules.judge import Verdict, judge
-from workers.rules.read import Known, parse_rules
+from workers.rules.facts import LANGUAGE, NAMES, decision_facts
+from workers.rules.read import Vocabulary, parse_rules
 from workers.rules.rule import Match, RuleSet, Send
 
 
@@ -25,7 +25,7 @@ def at(day: int, hour: int, minute: int) -> datetime:
 
 
 MONDAY_NOON, MONDAY_NIGHT = at(11, 12, 0), at(11, 23, 30)
-KNOWN = Known({"pacs", "ris", "archive"}, {"sr", "sc", "oru", "document"}, LANGUAGE)
+KNOWN = Vocabulary({"pacs", "ris", "archive"}, {"sr", "sc", "oru", "document"}, LANGUAGE)
 DOCUMENT: dict[str, Any] = {
     "stage": "full",
     "study": {"days_after_infusion": 7},
@@ -41,7 +41,7 @@ DOCUMENT: dict[str, Any] = {
         "reasons": ["no_baseline: none", "A is strong"],
     },
 }
-FACTS = facts_of(DOCUMENT, None, [], now=MONDAY_NOON)
+FACTS = decision_facts(DOCUMENT, None, [], now=MONDAY_NOON)
 
 
 def rules(text: str) -> RuleSet:
@@ -78,14 +78,14 @@ CONDITIONS = [
 
 @pytest.mark.parametrize(("when", "fits"), CONDITIONS)
 def test_conditions(when: str, fits: bool) -> None:
-    verdict = judge(a_rule(when), FACTS, now=MONDAY_NOON)
+    verdict = ask_rules(a_rule(when), FACTS, now=MONDAY_NOON)
     assert verdict.fired == (("one",) if fits else ())
     assert verdict.sends == ((Send(("sr",), ("pacs",)),) if fits else None)
 
 
 def test_every_name_has_a_fact_of_its_type() -> None:
     unknown = DOCUMENT | {"study": {"days_after_infusion": None}, "baseline": None}
-    for facts in (FACTS, facts_of(unknown, None, [], now=MONDAY_NOON)):
+    for facts in (FACTS, decision_facts(unknown, None, [], now=MONDAY_NOON)):
         assert set(facts) == set(NAMES)
         for name in NAMES:
             LANGUAGE.compiled(f"{name} == {name}").holds(facts)
@@ -103,23 +103,23 @@ SR, ORU, ARCHIVE = Send(("sr",), ("pacs",)), Send(("oru",), ("ris",)), Send(("do
 
 @pytest.mark.parametrize(("match", "sends"), [(Match.FIRST, (SR,)), (Match.ALL, (SR, ORU))])
 def test_first_or_all(match: Match, sends: tuple[Send, ...]) -> None:
-    verdict = judge(rules(TWO.format(match=match.value)), FACTS, now=MONDAY_NOON)
+    verdict = ask_rules(rules(TWO.format(match=match.value)), FACTS, now=MONDAY_NOON)
     assert verdict.sends == sends
 
 
 def test_what_no_rule_fits() -> None:
     nothing = FACTS | {"priority": "unchanged", "days_known": False}
-    assert judge(rules(TWO.format(match="all")), nothing, now=MONDAY_NOON).sends == (ARCHIVE,)
-    assert judge(RuleSet(), nothing, now=MONDAY_NOON) == Verdict(None)
+    assert ask_rules(rules(TWO.format(match="all")), nothing, now=MONDAY_NOON).sends == (ARCHIVE,)
+    assert ask_rules(RuleSet(), nothing, now=MONDAY_NOON) == RulesAnswer(None)
 
 
 def test_a_rule_that_drops_beats_one_that_sends() -> None:
     text = TWO.format(match="all") + "  - {name: study, when: 'true', drop: true}\n"
-    assert judge(rules(text), FACTS, now=MONDAY_NOON).sends == ()
+    assert ask_rules(rules(text), FACTS, now=MONDAY_NOON).sends == ()
 
 
 def test_a_rule_without_a_value_hides_no_result() -> None:
-    verdict = judge(
+    verdict = ask_rules(
         rules(TWO.format(match="all").replace("days_known", 'strengths["D"] == ""')),
         FACTS | {"priority": "P2"},
         now=MONDAY_NOON,
@@ -129,7 +129,7 @@ def test_a_rule_without_a_value_hides_no_result() -> None:
 
 
 def test_shadow_tells_and_does_nothing() -> None:
-    verdict = judge(a_rule("true", "send: [{outputs: [sr], to: [pacs]}]\n    shadow: true"), FACTS, now=MONDAY_NOON)
+    verdict = ask_rules(a_rule("true", "send: [{outputs: [sr], to: [pacs]}]\n    shadow: true"), FACTS, now=MONDAY_NOON)
     assert (verdict.sends, verdict.would, verdict.fired) == (None, (SR,), ())
 
 
@@ -147,7 +147,7 @@ HOURS = [
 
 @pytest.mark.parametrize(("hours", "now", "fits"), HOURS)
 def test_hours(hours: str, now: datetime, fits: bool) -> None:
-    assert judge(a_rule("true", hours), FACTS, now=now).fired == (("one",) if fits else ())
+    assert ask_rules(a_rule("true", hours), FACTS, now=now).fired == (("one",) if fits else ())
 
 
 MISTAKES = [

@@ -21,7 +21,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RulesAnswer:
     """What the rules want.
 
     sends: None, when each destination gets what it is configured for. would: what rules in shadow mode would send.
@@ -37,7 +37,7 @@ class Verdict:
         return tuple(one.rule.name for one in self.looked if one.fits and not one.rule.shadow)
 
 
-def judge(rules: RuleSet, facts: Mapping[str, Fact], *, now: datetime) -> Verdict:
+def ask_rules(rules: RuleSet, facts: Mapping[str, Fact], *, now: datetime) -> RulesAnswer:
     """Ask the rules in order.
 
     A rule that has no value for these facts decides nothing; when no other rule fits, each destination gets what it is
@@ -54,7 +54,7 @@ def judge(rules: RuleSet, facts: Mapping[str, Fact], *, now: datetime) -> Verdic
             break
     fired = [one.rule for one in looked if one.fits and not one.rule.shadow]
     would = tuple(send for one in looked if one.fits and one.rule.shadow for send in one.rule.sends)
-    verdict = Verdict(None, would=would, looked=tuple(looked))
+    verdict = RulesAnswer(None, would=would, looked=tuple(looked))
     if not fired:
         failed = any(one.failure for one in looked)
         return verdict if failed else replace(verdict, sends=rules.unmatched)

@@ -26,8 +26,8 @@ PICTURE = "evidence.png"
 PROCEDURE = ("24590-2", "Brain MRI", "LN")
 # HL7 table 0485; a P3 and an unchanged priority state none
 PRIORITIES = {"P1": ("S", "STAT"), "P2": ("A", "ASAP")}
-# HL7 table 0078: AA very abnormal, A abnormal, N normal
-CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern": "N", "not_assessable": ""}
+# HL7 table 0078: AA very abnormal, A abnormal; N (normal) is never sent, because "no pattern" is not "no disease"
+CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern": "", "not_assessable": ""}
 STRENGTH_FLAGS = {"possible": "A", "suspected": "AA", "strong": "AA"}
 PRELIMINARY, NO_RESULT = "P", "X"  # HL7 tables 0123 and 0085
 
@@ -129,7 +129,7 @@ def _own(code: str, words: str) -> tuple[str, str, str]:
 
 
 def _pattern(finding: Mapping[str, Any]) -> _Observation:
-    flag = STRENGTH_FLAGS.get(finding["strength"] or "", "N" if finding["presence"] == "absent" else "")
+    flag = STRENGTH_FLAGS.get(finding["strength"] or "", "")
     value = finding["strength"] or finding["presence"]
     title = TITLES.get(finding["pattern"], f"pattern {finding['pattern']}")
     code = _own(f"pattern_{finding['pattern']}", title)

@@ -85,6 +85,12 @@ def test_an_order_is_never_made_less_urgent(priority: str, stated: str | None) -
     assert rows(message, "OBR")[0][5] == (stated or "")
 
 
+@pytest.mark.parametrize(("document", "files"), CASES)
+def test_nothing_is_called_normal(document: dict[str, Any], files: dict[str, bytes]) -> None:
+    flags = {row[8] for row in rows(ORU.render(stored(document), files), "OBX")}
+    assert flags <= {"", "A", "AA"}
+
+
 def test_the_patient_in_three_scripts() -> None:
     found = strict(ORU.render(a_document(), evidence())).oru_r01_patient_result.oru_r01_patient.pid
     assert found.pid_3.value == "A\\F\\1\\S\\2^^^KLINIK^MR"

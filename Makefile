@@ -41,7 +41,7 @@ peers:
 	@scripts/test-peers.sh
 
 demo: $(READY)
-	@$(PYTHON) scripts/demo.py
+	@$(PYTHON) -m scripts.demo
 
 serve: $(READY)
 	@.venv/bin/icansee serve

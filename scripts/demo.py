@@ -1,4 +1,5 @@
-"""Starts a node, sends two synthetic patients by C-STORE, and shows their decisions and pictures.
+"""Starts a node with a PACS and a RIS around it, sends two synthetic patients by C-STORE, and shows their decisions,
+their pictures, and what arrived at the two.
 
 Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first).
 """
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from scripts.demo_receivers import Receivers, receiving
+
 FOLDER = Path("demo")
 CONFIG = FOLDER / "config.yaml"
 READY = FOLDER / "ready.json"
 LOG = FOLDER / "node.log"
 ICANSEE = Path(sys.executable).with_name("icansee")
-START_S, DECISION_S, STOP_S = 90.0, 600.0, 90.0
+START_S, DECISION_S, DELIVERY_S, STOP_S = 90.0, 600.0, 120.0, 90.0
 
 # Free ports do not collide with another node. Short pauses keep the demonstration short.
 SETTINGS = {
@@ -83,18 +87,28 @@ def main() -> int:
     started = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    CONFIG.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
     try:
-        baselines, followups = _simulate()
-        with _node() as facts:
-            _send(baselines)
-            _wait(facts, baselines)
-            _send(followups)
-            _wait(facts, followups)
-            return _report(facts, [*baselines, *followups], started)
+        with receiving() as hospital:
+            settings = SETTINGS | {"results": {"destinations": hospital.destinations()}}
+            CONFIG.write_text(yaml.safe_dump(settings), encoding="utf-8")
+            return _run(hospital, started)
     except (DemoError, httpx.HTTPError) as error:
         console.print(f"demo: {error}; the node's log is {LOG}", style="bold red", markup=False)
         return 1
+
+
+def _run(hospital: Receivers, started: float) -> int:
+    baselines, followups = _simulate()
+    with _node() as facts:
+        _send(baselines)
+        _wait(facts, baselines)
+        _send(followups)
+        _wait(facts, followups)
+        studies = [*baselines, *followups]
+        with _step("results arrive at PACS and RIS"):
+            _until(_all_delivered, DELIVERY_S, "not every result arrived; see `icansee deliveries list`")
+        _show_arrivals(facts, hospital, studies)
+        return _report(facts, studies, started)
 
 
 def _simulate() -> tuple[list[Sent], list[Sent]]:
@@ -152,6 +166,38 @@ def _decided(facts: dict[str, Any], study: Sent) -> bool:
     if entry is not None and entry["state"] == "failed":
         raise DemoError(f"{study.title}: {entry['failure']}")
     return entry is not None and entry["images"] == study.images and entry["state"] == "assessed"
+
+
+def _all_delivered() -> bool:
+    deliveries = json.loads(_icansee("deliveries", "list", "--json", "--config", str(CONFIG)))
+    dead = [one for one in deliveries if one["state"] == "dead"]
+    if dead:
+        raise DemoError(f"the {dead[0]['destination']} did not take the {dead[0]['output']}: {dead[0]['failure']}")
+    return bool(deliveries) and all(one["state"] in ("done", "superseded") for one in deliveries)
+
+
+def _show_arrivals(facts: dict[str, Any], hospital: Receivers, studies: list[Sent]) -> None:
+    """What came to the PACS and the RIS, and how long after its decision."""
+    table = Table(
+        caption="s: from the stored decision of the full assessment to the arrival; before it: the first look"
+    )
+    for name in ("at", "what", "study", "kB", "s"):
+        table.add_column(name, no_wrap=name != "what", justify="right" if name in ("kB", "s") else "left")
+    titles = {study.uid: study.title for study in studies}
+    decided = {study.uid: _decided_at(facts, study) for study in studies}
+    for one in sorted(hospital.arrivals, key=lambda one: one.at):
+        after = one.at - decided[one.study]
+        table.add_row(one.where, one.what, titles[one.study], f"{one.size_bytes / 1e3:.0f}", f"{after:+.1f}")
+    console.print(table)
+    urgent = next(study for study in studies if study.expected == "neurotoxicity_suspected")
+    console.print(f"The newest HL7 message about {urgent.title}, as the RIS decodes it:", markup=False)
+    for line in hospital.lines.get(urgent.uid, ["none"]):
+        console.print(f"    {line[:200]}", markup=False)
+
+
+def _decided_at(facts: dict[str, Any], study: Sent) -> float:
+    document = httpx.get(f"{facts['web_url']}api/studies/{study.uid}", timeout=10.0).raise_for_status().json()
+    return datetime.fromisoformat(document["decided_at"]).timestamp()
 
 
 def _report(facts: dict[str, Any], studies: list[Sent], started: float) -> int:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -22,13 +22,12 @@ from listener.commands.common import (
     quiet_logging,
 )
 from triage.errors import Misconfigured
-from workers.config import Settings
-from workers.ports import StudyIndex
-from workers.rules.asking import Looked, RulesAnswer, ask_rules
-from workers.rules.facts import NAMES, decision_facts
-from workers.rules.read import read_rules
-from workers.rules.rule import RuleSet, Send
-from workers.rules.site import SiteRules, known_of
+
+if TYPE_CHECKING:
+    from workers.config import Settings
+    from workers.ports import StudyIndex
+    from workers.rules.asking import Looked, RulesAnswer
+    from workers.rules.rule import RuleSet, Send
 
 rules = typer.Typer(help="The rules that decide what goes where.", no_args_is_help=True)
 
@@ -43,6 +42,8 @@ def _rules() -> None:
 @rules.command("names")
 def names(as_json: JsonFlag = False) -> None:
     """The names that an expression may use."""
+    from workers.rules.facts import NAMES
+
     if as_json:
         print_json({name: {"type": kind, "says": says} for name, (kind, says) in NAMES.items()})
         return
@@ -65,6 +66,9 @@ def tried(
 ) -> None:
     """Tell which rule fits which decision, why the others do not, and what would be sent. Nothing is sent."""
     quiet_logging()
+    from workers.rules.read import read_rules
+    from workers.rules.site import known_of
+
     settings = load_settings(config)
     found = read_rules(file, known_of(settings.results))
     if (target is None) == (not all_stored):
@@ -86,6 +90,10 @@ def tried(
 def _verdicts(
     found: RuleSet, target: str | None, settings: Settings
 ) -> Iterator[tuple[Mapping[str, Any], RulesAnswer]]:
+    from workers.rules.asking import ask_rules
+    from workers.rules.facts import decision_facts
+    from workers.rules.site import SiteRules
+
     folder = None if target is None else Path(target)
     if folder is not None and folder.is_dir():
         now = _now()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from workers.rules.expression import Condition
+if TYPE_CHECKING:  # whoever plans deliveries need not load the language
+    from workers.rules.expression import Condition
 
 
 class Match(StrEnum):

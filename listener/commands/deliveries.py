@@ -40,6 +40,7 @@ StateOption = Annotated[
     list[DeliveryState] | None, typer.Option("--state", help="only in this state; may be given several times")
 ]
 ToOption = Annotated[str | None, typer.Option("--to", metavar="DESTINATION", help="only for this destination")]
+EveryOption = Annotated[bool, typer.Option("--all", help="all dead ones (of the destination of --to)")]
 StudyOption = Annotated[str | None, typer.Option("--study", metavar="STUDY_UID", help="only of this study")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="at most this many, the newest first")]
 NameArgument = Annotated[str, typer.Argument(metavar="DESTINATION", help="name of a destination in the settings")]
@@ -130,7 +131,7 @@ def send_again(
     numbers: Numbers = None,
     config: ConfigOption = None,
     to: ToOption = None,
-    every: Annotated[bool, typer.Option("--all", help="all dead ones (of the destination of --to)")] = False,
+    every: EveryOption = False,
 ) -> None:
     """Send again what is dead, given up or waiting, now."""
     quiet_logging()
@@ -145,7 +146,7 @@ def give_up(
     numbers: Numbers = None,
     config: ConfigOption = None,
     to: ToOption = None,
-    every: Annotated[bool, typer.Option("--all", help="all dead ones (of the destination of --to)")] = False,
+    every: EveryOption = False,
 ) -> None:
     """Give up deliveries that wait or are dead; the reason is kept with them."""
     quiet_logging()

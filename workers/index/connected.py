@@ -24,6 +24,15 @@ class Connected:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def close(self) -> None:
+        """Give the connections back; it must not be used afterwards."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with transient_errors(), self._engine.connect() as connection:
+            yield connection
+
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         with (
@@ -34,7 +43,7 @@ class Connected:
             yield connection
 
     def _read(self, statement: sa.Select[Any]) -> Sequence[RowMapping]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(statement).mappings().all()
 
     def _studies(self, statement: sa.Select[Any]) -> list[StudyRow]:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from workers.delivery_ports import STANDING_OUTPUTS, Decided, Delivery, DeliveryState, Known, Unplanned
@@ -49,7 +48,7 @@ class SqlDeliveries(DeliveryLists):
             .order_by(a.created_at, a.revision, a.stage_rank)
             .limit(limit)
         )
-        with self._read() as connection:
+        with self._reading() as connection:
             return [
                 Unplanned(
                     Decided(row.study_instance_uid, row.revision, row.stage),
@@ -84,7 +83,7 @@ class SqlDeliveries(DeliveryLists):
     def take(self, destination: str, *, owner: str, now: datetime, for_s: float, longest_s: float) -> Delivery | None:
         wanted = sa.select(D.number).where(D.destination == destination, *_is_due(now, longest_s))
         wanted = wanted.order_by(D.urgency, D.number).limit(1)
-        with self._read() as connection:  # most of the time there is nothing, and a look needs no lock
+        with self._reading() as connection:  # most of the time there is nothing, and a look needs no lock
             if connection.execute(wanted).first() is None:
                 return None
         lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=for_s)}
@@ -115,7 +114,7 @@ class SqlDeliveries(DeliveryLists):
         too_far = now + 2 * timedelta(seconds=for_s)
         lost = sa.or_(D.lease_until <= now, D.lease_until > too_far) if owner is None else D.lease_owner == owner
         look = sa.select(D.number).where(D.state == SENDING, lost).limit(1)
-        with self._read() as connection:
+        with self._reading() as connection:
             if connection.execute(look).first() is None:
                 return 0
         statement = deliveries.update().where(D.state == SENDING, lost).values(state=PLANNED, **NO_LEASE)
@@ -139,9 +138,6 @@ class SqlDeliveries(DeliveryLists):
         if some:
             connection.execute(self._insert(deliveries).on_conflict_do_nothing(), [_values(one, now) for one in some])
             _supersede(connection, sorted({one.decided.study_instance_uid for one in some}), now)
-
-    def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _is_due(now: datetime, longest_s: float) -> tuple[sa.ColumnElement[bool], ...]:

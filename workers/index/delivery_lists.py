@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
 
 from workers.delivery_ports import OPEN, Decided, Delivery, DeliveryState, Known, Release
-from workers.index.errors import transient_errors
-from workers.index.schema import WRITES, assessments, deliveries, destinations, releases
+from workers.index.connected import Connected
+from workers.index.schema import assessments, deliveries, destinations, releases
 
 D = deliveries.c
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says
@@ -20,15 +18,8 @@ COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "decid
 GIVES_WAY = (DeliveryState.PLANNED.value, DeliveryState.DEAD.value)
 
 
-class DeliveryLists:
+class DeliveryLists(Connected):
     """See ports.Deliveries."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._engine.dispose()
 
     def one(self, number: int) -> Delivery | None:
         found = self._select(sa.select(deliveries).where(D.number == number))
@@ -56,13 +47,13 @@ class DeliveryLists:
 
     def tallies(self) -> dict[tuple[str, str], int]:
         statement = sa.select(D.destination, D.state, sa.func.count()).group_by(D.state, D.destination)
-        with self._read() as connection:
+        with self._reading() as connection:
             return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
 
     def oldest_open(self) -> dict[str, datetime]:
         waits = D.state.in_([DeliveryState.PLANNED.value, DeliveryState.SENDING.value])
         statement = sa.select(D.destination, sa.func.min(D.planned_at, type_=D.planned_at.type)).where(waits)
-        with self._read() as connection:
+        with self._reading() as connection:
             return {row[0]: row[1] for row in connection.execute(statement.group_by(D.destination))}
 
     def delivered(self, study_instance_uid: str, revision: int) -> bool:
@@ -72,7 +63,7 @@ class DeliveryLists:
         )
         of_study = D.study_instance_uid == study_instance_uid
         still_open = sa.select(D.number).where(of_study, D.state.in_([state.value for state in OPEN])).limit(1)
-        with self._read() as connection:
+        with self._reading() as connection:
             has_plan = connection.execute(planned).scalar() is not None
             return has_plan and connection.execute(still_open).first() is None
 
@@ -111,33 +102,19 @@ class DeliveryLists:
             )
 
     def releases(self) -> list[Release]:
-        with self._read() as connection:
+        with self._reading() as connection:
             rows = connection.execute(sa.select(releases).order_by(releases.c.number)).mappings()
             return [Release(**{key: value for key, value in row.items() if key != "number"}) for row in rows]
 
     def _known(self, condition: sa.ColumnElement[bool]) -> list[Known]:
         columns = [destinations.c[field.name] for field in fields(Known)]
-        with self._read() as connection:
+        with self._reading() as connection:
             rows = connection.execute(sa.select(*columns).where(condition).order_by(destinations.c.name))
             return [Known(**row) for row in rows.mappings()]
 
     def _select(self, statement: sa.Select[tuple[object, ...]]) -> list[Delivery]:
-        with self._read() as connection:
+        with self._reading() as connection:
             return [delivery_of(row) for row in connection.execute(statement)]
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with transient_errors(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with (
-            transient_errors(),
-            self._engine.connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
-            yield connection
 
 
 def delivery_of(row: sa.Row[tuple[object, ...]]) -> Delivery:

@@ -125,7 +125,7 @@ class NodeIndex(SqlIndex):
         super().add_infusion(patient, infusion, now=now)
 
     def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             who = persons.persons(connection, {patient.patient_id})
             known = patients.read_infusions(connection, patients.with_ids({patient.patient_id, *who.patient_ids}))
         for one, some in known.items():
@@ -155,7 +155,7 @@ class NodeIndex(SqlIndex):
 
     def _restore_identities(self) -> int:
         """In the order in which they were said: a later one may rest on an earlier one."""
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             known = {_identity_fact(event).key: event for event in persons.all_persons(connection).events}
         kept, events = set(), []
         for fact in self._facts.all(IDENTITY):
@@ -174,7 +174,7 @@ class NodeIndex(SqlIndex):
         return changed
 
     def _restore_infusions(self, now: datetime) -> int:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = patients.read_infusions(connection)
         known = {(patient, one.day): one for patient, some in rows.items() for one in some}
         kept, changed = set(), 0

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Engine
 
-from workers.index.errors import transient_errors
-from workers.index.schema import WRITES, open_engine, order_priorities
+from workers.index.connected import Connected
+from workers.index.schema import open_engine, order_priorities
 
 O = order_priorities.c  # noqa: E741 - as the other tables
 
@@ -24,25 +22,13 @@ def open_order_priorities(url: str) -> SqlOrderPriorities:
     return SqlOrderPriorities(open_engine(url))
 
 
-class SqlOrderPriorities:
+class SqlOrderPriorities(Connected):
     """See prior_ports.OrderPriorities."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._engine.dispose()
-
     def put_priority(self, study_instance_uid: str, priority: str, *, now: datetime) -> None:
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(order_priorities)
+        statement = self._insert(order_priorities)
         said = {"priority": priority, "asked_at": now}
-        with (
-            transient_errors(),
-            self._engine.connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
+        with self._write() as connection:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["study_instance_uid"], set_=said),
                 [{"study_instance_uid": study_instance_uid, **said}],
@@ -52,5 +38,5 @@ class SqlOrderPriorities:
         if not study_instance_uids:
             return {}
         wanted = sa.select(O.study_instance_uid, O.priority).where(O.study_instance_uid.in_(study_instance_uids))
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return {row.study_instance_uid: row.priority for row in connection.execute(wanted)}

@@ -10,7 +10,6 @@ from triage.infusions import Infusion
 from workers.identity_events import IdentityEvent
 from workers.index import patients, persons
 from workers.index.connected import STUDY_COLUMNS, Connected
-from workers.index.errors import transient_errors
 from workers.index.schema import reconsider, studies
 from workers.ports import PatientKey, StudyRow
 
@@ -19,7 +18,7 @@ class PatientQueries(Connected):
     """See ports.StudyIndex for what each method promises."""
 
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             who = persons.persons(connection, {patient.patient_id})
             ids = {patient.patient_id, *who.patient_ids}
             known = patients.read_infusions(connection, patients.with_ids(ids))
@@ -41,7 +40,7 @@ class PatientQueries(Connected):
             return any(gone)
 
     def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             known, who = patients.read_infusions(connection), persons.all_persons(connection)
         return {one: patients.of_person(known, who, one) for one in sorted({who.in_force(key) for key in known})}
 
@@ -50,7 +49,7 @@ class PatientQueries(Connected):
             return persons.record(connection, self._insert, event)
 
     def identity_events(self, patient_id: str) -> list[IdentityEvent]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return persons.read_events(connection, {patient_id})
 
     def studies_with_id(self, patient_id: str) -> list[StudyRow]:

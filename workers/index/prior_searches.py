@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine
 
-from workers.index.errors import transient_errors
-from workers.index.schema import WRITES, open_engine, prior_searches
+from workers.index.connected import Connected
+from workers.index.schema import open_engine, prior_searches
 from workers.ports import PatientKey
 from workers.prior_ports import PriorSearch, SearchState
 
@@ -29,22 +26,16 @@ def open_prior_searches(url: str) -> SqlPriorSearches:
     return SqlPriorSearches(open_engine(url))
 
 
-class SqlPriorSearches:
+class SqlPriorSearches(Connected):
     """See prior_ports.PriorSearches. A lease is a time until which the patient's other searches wait."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._engine.dispose()
 
     def plan(self, searches: Sequence[PriorSearch]) -> None:
         if not searches:
             return
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         with self._write() as connection:
-            connection.execute(insert(prior_searches).on_conflict_do_nothing(), [_values(one) for one in searches])
+            connection.execute(
+                self._insert(prior_searches).on_conflict_do_nothing(), [_values(one) for one in searches]
+            )
 
     def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
         other = prior_searches.alias()
@@ -121,21 +112,12 @@ class SqlPriorSearches:
 
     def of_study(self, study_instance_uid: str) -> list[PriorSearch]:
         statement = sa.select(prior_searches).where(P.study_instance_uid == study_instance_uid)
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return [_search(row) for row in connection.execute(statement.order_by(P.position, *_KEY))]
 
     def planned(self) -> set[str]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return set(connection.execute(sa.select(P.study_instance_uid).distinct()).scalars())
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with (
-            transient_errors(),
-            self._engine.connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
-            yield connection
 
 
 _KEY = (P.study_instance_uid, P.source)

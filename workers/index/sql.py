@@ -79,10 +79,6 @@ class SqlIndex(PatientQueries):
         super().__init__(engine)
         self._arrivals = Arrivals(self._insert)
 
-    def close(self) -> None:
-        """Give the connections back; the index must not be used afterwards."""
-        self._engine.dispose()
-
     # --- arrival
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
@@ -287,12 +283,12 @@ class SqlIndex(PatientQueries):
 
     def announcement(self, source: Source, uid: str) -> Announcement | None:
         conditions = (announcements.c.source == source.value, announcements.c.uid == uid)
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             found = notices.read_announcements(connection, *conditions)
         return found[0] if found else None
 
     def study_counts(self, study_instance_uids: Sequence[str]) -> dict[str, StudyCount]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return notices.study_counts(connection, study_instance_uids)
 
     def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
@@ -300,7 +296,7 @@ class SqlIndex(PatientQueries):
             notices.record_conflicts(connection, self._insert, rows)
 
     def conflicts(self) -> list[ConflictRow]:
-        with transient_errors(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return notices.read_conflicts(connection)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Engine
 
 from tests.workers.index import postgres
+from workers.index import migrations
+from workers.index.schema import open_engine
 from workers.index.sql import SqlIndex, open_index
 
 
@@ -29,3 +32,22 @@ def index(url: str) -> Iterator[SqlIndex]:
     opened = open_index(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def engine_of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Engine]]:
+    """ "sqlite" or "postgresql" in, an empty index of that backend out."""
+    engines: list[Engine] = []
+
+    def opened(backend: str) -> Engine:
+        if backend == "sqlite":
+            url = f"sqlite:///{tmp_path / 'index.db'}"
+        else:
+            url = postgres.empty_database(request.getfixturevalue("postgres_socket"))
+        engines.append(open_engine(url))
+        migrations.prepare(engines[-1], upgrade=False)
+        return engines[-1]
+
+    yield opened
+    for engine in engines:
+        engine.dispose()

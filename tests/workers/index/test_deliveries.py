@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 
-from tests.workers.index import postgres
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Release
-from workers.index import migrations
 from workers.index.deliveries import SqlDeliveries
-from workers.index.schema import assessments, open_engine
+from workers.index.schema import assessments
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FIRST, FULL, LATER = Decided("1.2.3", 1, "first_look"), Decided("1.2.3", 1, "full"), Decided("1.2.3", 2, "first_look")
@@ -28,17 +26,10 @@ def after(seconds: float) -> datetime:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlDeliveries]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'index.db'}"
-    else:
-        url = postgres.empty_database(request.getfixturevalue("postgres_socket"))
-    engine = open_engine(url)
-    migrations.prepare(engine, upgrade=False)
-    opened = SqlDeliveries(engine)
+def deliveries(request: pytest.FixtureRequest, engine_of: Callable[[str], Engine]) -> SqlDeliveries:
+    opened = SqlDeliveries(engine_of(request.param))
     opened.register(["pacs", "ris"], since=NOW)
-    yield opened
-    engine.dispose()
+    return opened
 
 
 def take(deliveries: Deliveries, now: datetime = NOW, to: str = "pacs", owner: str = "me") -> Delivery | None:

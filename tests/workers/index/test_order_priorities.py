@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy.engine import Engine
 
 from tests.fakes import NOON
 from tests.fakes_priors import FakeOrderPriorities
-from tests.workers.index import postgres
-from workers.index import migrations
 from workers.index.order_priorities import SqlOrderPriorities
-from workers.index.schema import open_engine
 from workers.prior_ports import OrderPriorities
 
 STUDY = "1.2.3"
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgresql"])
-def orders(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OrderPriorities]:
+def orders(request: pytest.FixtureRequest, engine_of: Callable[[str], Engine]) -> OrderPriorities:
     if request.param == "fake":
-        yield FakeOrderPriorities()
-        return
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'index.db'}"
-    else:
-        url = postgres.empty_database(request.getfixturevalue("postgres_socket"))
-    engine = open_engine(url)
-    migrations.prepare(engine, upgrade=False)
-    yield SqlOrderPriorities(engine)
-    engine.dispose()
+        return FakeOrderPriorities()
+    return SqlOrderPriorities(engine_of(request.param))
 
 
 def test_what_the_worklist_says_is_kept(orders: OrderPriorities) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Engine
 
 from tests.fakes_priors import FakePriorSearches
-from tests.workers.index import postgres
-from workers.index import migrations
 from workers.index.prior_searches import SqlPriorSearches
-from workers.index.schema import open_engine
 from workers.ports import PatientKey
 from workers.prior_ports import PriorSearch, PriorSearches, SearchState
 
@@ -30,18 +27,10 @@ def later(seconds: float) -> datetime:
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgresql"])
-def searches(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PriorSearches]:
+def searches(request: pytest.FixtureRequest, engine_of: Callable[[str], Engine]) -> PriorSearches:
     if request.param == "fake":
-        yield FakePriorSearches()
-        return
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'index.db'}"
-    else:
-        url = postgres.empty_database(request.getfixturevalue("postgres_socket"))
-    engine = open_engine(url)
-    migrations.prepare(engine, upgrade=False)
-    yield SqlPriorSearches(engine)
-    engine.dispose()
+        return FakePriorSearches()
+    return SqlPriorSearches(engine_of(request.param))
 
 
 def taken(searches: PriorSearches, seconds: float = 0, owner: str = "node") -> tuple[str, str] | None:

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import re
 import sys
 import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,46 +27,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK
 
 from bench.accuracy.cases import Case, cases  # noqa: E402
 from bench.accuracy.heads import missing  # noqa: E402
-
-
-def by_head(wanted: Sequence[Case]) -> list[list[Case]]:
-    """Cases of one baseline together, the longest list first: each worker prepares a baseline once."""
-    groups: dict[str, list[Case]] = {}
-    for case in wanted:
-        groups.setdefault(case.base.name, []).append(case)
-    return sorted(groups.values(), key=len, reverse=True)
-
-
-def work(job: tuple[list[Case], Path, Any]) -> None:
-    """One worker's share: puts a record of each case of one baseline on the queue, also when the bench itself fails."""
-    import SimpleITK as sitk
-
-    from bench.accuracy.run import run
-
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    group, folder, queue = job
-    for case in group:
-        try:
-            queue.put(run(case, folder))
-        except Exception:
-            queue.put(
-                {"name": case.name, "kind": case.kind, "split": case.split, "failed": traceback.format_exc(limit=6)}
-            )
-
-
-def records(wanted: Sequence[Case], jobs: int, folder: Path) -> Iterator[dict[str, Any]]:
-    """Records as they come, in no particular order."""
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, context.Pool(jobs) as pool:
-        queue = manager.Queue()
-        groups = by_head(wanted)
-        done = pool.map_async(work, [(group, folder / "prepared", queue) for group in groups], chunksize=1)
-        for _ in wanted:
-            while queue.empty():
-                if done.ready():
-                    done.get()  # raises what ended a worker
-                time.sleep(0.2)
-            yield queue.get()
+from bench.accuracy.pool import records  # noqa: E402
 
 
 def collect(wanted: Sequence[Case], jobs: int, out: Path, *, resume: bool) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def test_what_counts_as_starting_processes(source: str, right: bool) -> None:
     "file", sorted(ROOT.glob("bench/**/__main__.py")), ids=lambda f: f.relative_to(ROOT).as_posix()
 )
 def test_no_main_of_a_package_hands_its_own_functions_to_a_process(file: Path) -> None:
-    """A spawned process does not load ``__main__`` of a package: it would wait for ever for a name that is not there."""
+    """A spawned process does not load ``__main__`` of a package: it would wait for ever for a name that is missing."""
     assert not starts_processes(file.read_text(encoding="utf-8"))
 
 

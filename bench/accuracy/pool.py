@@ -1,5 +1,5 @@
-"""Cases in, their records out, by several processes. A module of its own: a spawned process does not load ``__main__`` of
-a package, so what it is to run must stand elsewhere."""
+"""Cases in, their records out, by several processes. A module of its own: a spawned process does not load ``__main__``
+of a package, so what it is to run must stand elsewhere."""
 
 from __future__ import annotations
 

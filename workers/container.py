@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workers.arrival.order_texts import OrderTexts
 from workers.config import Settings
 from workers.delivery_ports import Decided, Deliveries, Destination
-from workers.feeds.apply import PatientFacts
+from workers.feeds.apply import PatientFacts, Readings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, StudyIndex
@@ -119,6 +119,15 @@ def open_deliveries(settings: Settings) -> Deliveries:
 
     open_index(settings.index_url, upgrade=settings.owns_index).close()
     return open_delivery_table(settings.index_url)
+
+
+def readings_of(settings: Settings) -> Readings | None:
+    """Who is told that a study was read; None: nobody gets results."""
+    if not settings.results.destinations:
+        return None
+    from workers.deliveries.readings import StopsEscalation
+
+    return StopsEscalation(open_deliveries(settings), settings.results)
 
 
 def run_deliveries(

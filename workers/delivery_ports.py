@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from workers.identities import PatientKey
+
 
 class DeliveryState(StrEnum):
     """PLANNED waits for its time; SENDING is being tried under a lease; DONE: the receiver has it; SUPERSEDED: a newer
@@ -120,6 +122,15 @@ class Release:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Somebody has seen what was decided of a study by then. by: a person, or the message that says so."""
+
+    study_instance_uid: str
+    by: str
+    at: datetime
+
+
 class Deliveries(Protocol):
     """What goes where, and what has arrived there. Every method is one transaction and may raise errors.Transient."""
 
@@ -169,6 +180,20 @@ class Deliveries(Protocol):
 
     def releases(self) -> list[Release]:
         """All of them, oldest first."""
+
+    def acknowledge(self, one: Acknowledgement) -> None:
+        """Keep it; an earlier one of the study stays."""
+
+    def acknowledged(self, study_instance_uid: str) -> list[Acknowledgement]:
+        """All of a study, oldest first."""
+
+    def studies_meant(
+        self, study_instance_uid: str, accession_numbers: Sequence[str], patients: Sequence[PatientKey]
+    ) -> list[str]:
+        """The study of this UID; when none has it, those with one of the numbers and one of the patients.
+
+        An accession number alone says too little: two hospitals may give the same one.
+        """
 
     def known(self, destination: str) -> Known | None:
         """The row of a destination; None: nobody ever sent to it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -28,6 +29,12 @@ class Hl7FeedSettings(Section):
     infusion_codes: tuple[str, ...] = ()
     # words in the text of such an order, in any case; a text about imaging is never an infusion
     infusion_words: tuple[str, ...] = CD19_PRODUCTS
+    # an ORU with one of these in OBR-25 (HL7 table 0123) ends the escalation of its study, e.g. [F, C]; []: none does
+    read_result_statuses: tuple[Annotated[str, Field(pattern=r"^[A-Z]$")], ...] = ("F", "C")
+    # an order message (ORM, OMI) with one of these in ORC-5 (HL7 table 0038) does so as well, when the site sends it
+    # as a reader opens or has read the study, e.g. [CM] or, with ORC-1, [SC/CM]; many sites send IP and CM at the
+    # scanner: then leave it empty
+    read_order_statuses: tuple[Annotated[str, Field(pattern=r"^([A-Z]{2}/)?[A-Z]{1,2}$")], ...] = ()
 
     @field_validator("peers")
     @classmethod

@@ -26,7 +26,7 @@ def process(context: typer.Context, config: ConfigOption = None, parent: ParentO
 
 def _run(settings: Settings) -> None:
     from listener.mllp import process as body
-    from workers.container import patient_facts
+    from workers.container import patient_facts, readings_of
 
     if not settings.feeds.wanted:
         raise Misconfigured(
@@ -37,7 +37,13 @@ def _run(settings: Settings) -> None:
         announce(ready_file(settings, "feeds"), **({} if port is None else {"port": port}))
 
     def work(stop: threading.Event) -> None:
-        body.run(settings, stop=stop, ready=ready, index=lambda: patient_facts(settings))
+        body.run(
+            settings,
+            stop=stop,
+            ready=ready,
+            index=lambda: patient_facts(settings),
+            readings=lambda: readings_of(settings),
+        )
 
     run_until_stopped(settings, "feeds", work)
 

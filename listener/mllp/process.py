@@ -12,7 +12,7 @@ from listener.mllp.server import Door, MllpServer, Take
 from triage.errors import Misconfigured
 from workers.config import Settings
 from workers.feed_settings import FhirFeedSettings, Hl7FeedSettings
-from workers.feeds.apply import Applier, PatientFacts
+from workers.feeds.apply import Applier, PatientFacts, Readings
 from workers.feeds.facts import Fact
 from workers.feeds.fhir_poll import FhirPoll, open_client
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox, open_orders
@@ -29,32 +29,41 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 FORGET_EVERY_S = 3600.0
 
 OpenIndex = Callable[[], PatientFacts]
+OpenReadings = Callable[[], Readings | None]
 
 
 class LateIndex:
     """Applies facts to the index, which is opened at the first fact: messages are taken while the database is away."""
 
-    def __init__(self, settings: Settings, open_index: OpenIndex) -> None:
+    def __init__(self, settings: Settings, open_index: OpenIndex, open_readings: OpenReadings | None = None) -> None:
         self._settings = settings
-        self._open = open_index
+        self._open, self._open_readings = open_index, open_readings
         self._applier: Applier | None = None
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, facts: tuple[Fact, ...], source: str) -> None:
         with self._one_at_a_time:
             if self._applier is None:
-                self._applier = Applier(self._open(), open_orders(self._settings))
+                readings = None if self._open_readings is None else self._open_readings()
+                self._applier = Applier(self._open(), open_orders(self._settings), readings)
             self._applier(facts, source)
 
 
-def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int | None], None], index: OpenIndex) -> None:
+def run(
+    settings: Settings,
+    *,
+    stop: threading.Event,
+    ready: Callable[[int | None], None],
+    index: OpenIndex,
+    readings: OpenReadings | None = None,
+) -> None:
     """Until ``stop``. What was acknowledged and not applied by then is applied at the next start.
 
     Raises:
         Misconfigured: feeds.hl7.host and port cannot be bound, or the certificates cannot be used.
     """
     feeds_folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
-    inbox, apply = open_inbox(settings), LateIndex(settings, index)
+    inbox, apply = open_inbox(settings), LateIndex(settings, index, readings)
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "feeds"))
     loop = Loop(jobs(inbox, apply), alive=alive.beat)
     # a FHIR server that is slow holds up no message

@@ -8,6 +8,7 @@ from tests.architecture.source import modules, project
 
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
 INDEX = (
+    "acknowledgements",
     "arrivals",
     "connected",
     "damage",

@@ -3,14 +3,17 @@
 Such a destination (``escalate_after_s``) has its delivery planned with the decision, and due later. So nothing has to
 remember to escalate: a delivery process that was down sends what has become due. Whoever acknowledges the study
 discards what waits. The discarded delivery is the record of it, and no later decision of the study is escalated again.
+A study is acknowledged by a person (command, page) or by a message of a clinical system. An acknowledgement covers what
+was decided by then, planned or not. A P1 that comes first after it is news and is escalated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from workers.delivery_ports import Deliveries, Delivery, DeliveryState, Unplanned
+from workers.delivery_ports import Acknowledgement, Deliveries, Delivery, DeliveryState, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.result_settings import ResultsSettings
 
@@ -50,14 +53,29 @@ def earlier_escalations(
 def acknowledge(
     deliveries: Deliveries, results: ResultsSettings, study_instance_uid: str, *, by: str, now: datetime
 ) -> int:
-    """Stop the escalation of a study; how many deliveries will not go out.
+    """Stop the escalation of a study; how many waiting deliveries will not go out.
+
+    The one way to acknowledge a study, for the command, the page and the messages of clinical systems. It may be called
+    again.
 
     Raises:
         Transient: the index is away.
     """
+    deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now))  # first: what is not planned yet is covered
     waiting = deliveries.listed(states=(DeliveryState.PLANNED,), study_instance_uid=study_instance_uid)
     numbers = [one.number for one in waiting if one.destination in _names(results)]
     return deliveries.discard(numbers, why=f"acknowledged by {by}", now=now)
+
+
+def stopped(one: Delivery, seen: Acknowledgement) -> Delivery:
+    """The delivery of an escalation that was acknowledged before it was planned: it is listed, for the record."""
+    answer = f"given up: acknowledged by {seen.by}"
+    return replace(one, state=DeliveryState.DISCARDED, answer=answer, done_at=seen.at)
+
+
+def covering(known: Sequence[Acknowledgement], decision: Unplanned) -> Acknowledgement | None:
+    """The acknowledgement of a study that covers a decision; None: there is none."""
+    return next((one for one in known if one.at >= decision.created_at), None)
 
 
 def _names(results: ResultsSettings) -> list[str]:

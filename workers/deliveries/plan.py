@@ -9,9 +9,10 @@ only the business of the process that sends.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from workers.deliveries.escalation import due_at
-from workers.delivery_ports import Delivery, Known, Unplanned
+from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
+from workers.delivery_ports import Acknowledgement, Delivery, Known, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.result_settings import ResultsSettings
 from workers.rules.rule import Send
@@ -20,34 +21,39 @@ URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
 
 
-def planned(
-    decision: Unplanned,
-    results: ResultsSettings,
-    known: Mapping[str, Known],
-    earlier: Mapping[str, Sequence[Delivery]],
-    sends: Sequence[Send] | None = None,
-) -> list[Delivery]:
-    """One delivery for each output of each destination that is to get this decision.
+@dataclass(frozen=True)
+class PlanFacts:
+    """What planning rests on beside the decision and the settings.
 
-    Args:
-        known: by name. A destination that is not in it gets nothing yet.
-        earlier: what is planned, or was, of the study for destinations of escalation, by name.
-        sends: what the site's rules want; None: each destination gets the outputs that it is configured for.
+    known: by name; a destination that is not in it gets nothing yet. earlier: what is planned, or was, of the study for
+    destinations of escalation, by name. acknowledged: of the study. sends: what the site's rules want; None: each
+    destination gets the outputs that it is configured for.
     """
+
+    known: Mapping[str, Known]
+    earlier: Mapping[str, Sequence[Delivery]] = field(default_factory=dict)
+    acknowledged: Sequence[Acknowledgement] = ()
+    sends: Sequence[Send] | None = None
+
+
+def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> list[Delivery]:
+    """One delivery for each output of each destination that is to get this decision."""
     urgency = URGENCY.get(decision.priority, LEAST_URGENT)
+    seen = covering(facts.acknowledged, decision)
     some: list[Delivery] = []
     for destination in results.destinations:
-        name = destination.name
-        if name not in known or not _gets(destination, decision, known[name]):
+        known = facts.known.get(destination.name)
+        if known is None or not _gets(destination, decision, known):
             continue
-        due = due_at(destination, decision, earlier.get(name, ()))
+        due = due_at(destination, decision, facts.earlier.get(destination.name, ()))
         if due is None:
             continue
-        shadow = is_shadow(destination, results, known[name])
-        some += [
-            Delivery(decision.decided, output, name, due_at=due, urgency=urgency, shadow=shadow)
-            for output in _outputs(destination, sends)
+        shadow = is_shadow(destination, results, known)
+        new = [
+            Delivery(decision.decided, output, destination.name, due_at=due, urgency=urgency, shadow=shadow)
+            for output in _outputs(destination, facts.sends)
         ]
+        some += new if seen is None or due == AT_ONCE else [stopped(one, seen) for one in new]
     return some
 
 

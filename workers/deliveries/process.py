@@ -11,7 +11,7 @@ from typing import TypeVar
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.escalation import earlier_escalations
-from workers.deliveries.plan import destination_names, planned
+from workers.deliveries.plan import PlanFacts, destination_names, planned
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
 from workers.delivery_ports import Destination
 from workers.log import brief, get_logger
@@ -38,9 +38,14 @@ def plan_new(parts: Delivering) -> int:
         return 0
     known = {one.name: one for one in parts.deliveries.all_known()}
     for decision in waiting:
-        earlier = earlier_escalations(parts.deliveries, parts.results, decision.decided.study_instance_uid)
-        sends = parts.wanted(decision.decided)
-        some = planned(decision, parts.results, known, earlier, sends)
+        uid = decision.decided.study_instance_uid
+        facts = PlanFacts(
+            known,
+            earlier_escalations(parts.deliveries, parts.results, uid),
+            parts.deliveries.acknowledged(uid),
+            parts.wanted(decision.decided),
+        )
+        some = planned(decision, parts.results, facts)
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
 

@@ -13,6 +13,7 @@ from workers.feeds.facts import (
     NothingToDo,
     PatientsMerged,
     PatientUpdated,
+    ReadingReported,
 )
 from workers.feeds.orders import KnownOrders, Order
 from workers.ports import PatientKey
@@ -30,6 +31,12 @@ class PatientFacts(Protocol):
     def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None: ...
 
 
+class Readings(Protocol):
+    """Who is told that a study was read. May be repeated, and may raise errors.Transient."""
+
+    def __call__(self, reading: ReadingReported, source: str) -> None: ...
+
+
 class UnknownOrderError(Exception):
     """A cancellation names an order that was never reported here, and no date."""
 
@@ -40,9 +47,8 @@ class UnknownOrderError(Exception):
 class Applier:
     """What every feed states, for one index."""
 
-    def __init__(self, index: PatientFacts, orders: KnownOrders) -> None:
-        self._index = index
-        self._orders = orders
+    def __init__(self, index: PatientFacts, orders: KnownOrders, readings: Readings | None = None) -> None:
+        self._index, self._orders, self._readings = index, orders, readings
 
     def __call__(self, facts: tuple[Fact, ...], source: str) -> None:
         """Apply what one message states.
@@ -65,6 +71,9 @@ class Applier:
                 self._orders.move(old, new)
             case PatientUpdated():
                 self._index.correct_patient(fact.patient, birth_date=fact.birth_date, sex=fact.sex, source=source)
+            case ReadingReported():
+                if self._readings is not None:
+                    self._readings(fact, source)
             case NothingToDo():
                 pass
 

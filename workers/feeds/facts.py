@@ -49,10 +49,23 @@ class PatientUpdated:
 
 
 @dataclass(frozen=True)
+class ReadingReported:
+    """Somebody has read a study. The study: its UID, or its accession number together with its patient.
+
+    numbers: what may be the accession number. patients: every ID that the message has. sign: what says so.
+    """
+
+    study_instance_uid: str
+    numbers: tuple[str, ...]
+    patients: tuple[PatientKey, ...]
+    sign: str
+
+
+@dataclass(frozen=True)
 class NothingToDo:
     """A message that is well formed and none of our business, and why."""
 
     why: str
 
 
-Fact = InfusionReported | InfusionCancelled | PatientsMerged | PatientUpdated | NothingToDo
+Fact = InfusionReported | InfusionCancelled | PatientsMerged | PatientUpdated | ReadingReported | NothingToDo

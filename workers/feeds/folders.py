@@ -7,6 +7,7 @@ from pathlib import Path
 from workers.feed_settings import Hl7FeedSettings
 from workers.feeds.fhir_poll import ProgressFile
 from workers.feeds.hl7_messages import InfusionWords
+from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.feeds.inbox import Inbox
 from workers.feeds.orders import KnownOrders
 from workers.settings import NodeSettings
@@ -17,7 +18,7 @@ def feeds_folder(settings: NodeSettings) -> Path:
 
 
 def open_inbox(settings: NodeSettings) -> Inbox:
-    return Inbox(feeds_folder(settings) / "inbox", words_of(settings.feeds.hl7))
+    return Inbox(feeds_folder(settings) / "inbox", words_of(settings.feeds.hl7), signs_of(settings))
 
 
 def open_orders(settings: NodeSettings) -> KnownOrders:
@@ -30,3 +31,11 @@ def fhir_progress(settings: NodeSettings) -> ProgressFile:
 
 def words_of(settings: Hl7FeedSettings) -> InfusionWords:
     return InfusionWords(settings.infusion_codes, settings.infusion_words)
+
+
+def signs_of(settings: NodeSettings) -> ReadingSigns:
+    """What says that a study was read. Reports are only kept where an escalation waits for them: they name patients."""
+    if all(one.escalate_after_s is None for one in settings.results.destinations):
+        return NO_SIGNS
+    hl7 = settings.feeds.hl7
+    return ReadingSigns(hl7.read_result_statuses, hl7.read_order_statuses)

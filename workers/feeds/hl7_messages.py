@@ -1,6 +1,7 @@
 """Bytes of one HL7 v2 message in, the facts that it states out. Pure; the only file that knows the ``hl7`` library.
 
-Read are ADT (A08 update, A18/A34/A36/A40 merge, A46/A47 change of ID), and the infusion in ORM, OMI, RDE, RAS and SIU.
+Read are ADT (A08 update, A18/A34/A36/A40 merge, A46/A47 change of ID), the infusion in ORM, OMI, RDE, RAS and SIU, and
+that a study was read in ORU, ORM and OMI (hl7_readings.py).
 Fields are named as in HL7 v2.5.1, chapters 3 (ADT), 4 (orders) and 10 (scheduling).
 """
 
@@ -20,6 +21,8 @@ from workers.feeds.facts import (
     PatientsMerged,
     PatientUpdated,
 )
+from workers.feeds.hl7_fields import field_components, field_repetitions, field_text
+from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns, readings_in
 from workers.ports import PatientKey
 
 LONGEST_BYTES = 1 << 20
@@ -111,14 +114,14 @@ def parse(raw: bytes) -> tuple[Header, Any]:
     except Exception as error:  # the library lets what it stumbles over through
         raise MalformedMessageError(f"it cannot be parsed ({type(error).__name__})") from None
     msh = message.segments("MSH")[0]
-    kind = _components(msh, 9)
+    kind = field_components(msh, 9)
     header = Header(
-        control_id=_text_of(msh, 10),
+        control_id=field_text(msh, 10),
         message_type=kind[0] if kind else "",
         event=kind[1] if len(kind) > 1 else "",
-        version=_text_of(msh, 12) or "2.3",
-        sending=(_text_of(msh, 3), _text_of(msh, 4)),
-        receiving=(_text_of(msh, 5), _text_of(msh, 6)),
+        version=field_text(msh, 12) or "2.3",
+        sending=(field_text(msh, 3), field_text(msh, 4)),
+        receiving=(field_text(msh, 5), field_text(msh, 6)),
     )
     if not header.message_type:
         raise MalformedMessageError("MSH-9 (message type) is empty")
@@ -127,17 +130,21 @@ def parse(raw: bytes) -> tuple[Header, Any]:
     return header, message
 
 
-def facts_of(header: Header, message: Any, words: InfusionWords) -> tuple[Fact, ...]:
+def facts_of(header: Header, message: Any, words: InfusionWords, signs: ReadingSigns = NO_SIGNS) -> tuple[Fact, ...]:
     """What the message states.
+
+    Args:
+        signs: what counts as the reading of a study.
 
     Raises:
         MalformedMessageError: a field that its event needs is missing or wrong.
     """
+    stated: tuple[Fact, ...] = readings_in(header.message_type, message, signs)
     if header.message_type == "ADT":
-        return _adt(header, message)
-    if header.message_type in ORDERS or header.message_type == "SIU":
-        return _infusions(header, message, words)
-    return (NothingToDo(f"{header.message_type} messages are not read"),)
+        stated += _adt(header, message)
+    elif header.message_type in ORDERS or header.message_type == "SIU":
+        stated += _infusions(header, message, words)
+    return stated or (NothingToDo(f"{header.message_type} messages are not read"),)
 
 
 def _adt(header: Header, message: Any) -> tuple[Fact, ...]:
@@ -148,7 +155,9 @@ def _adt(header: Header, message: Any) -> tuple[Fact, ...]:
         return merged
     if header.event in UPDATES:
         pid = _only(message, "PID")
-        return (PatientUpdated(_patient(pid, 3, "PID-3"), _day(_text_of(pid, 7), "PID-7"), _text_of(pid, 8).upper()),)
+        return (
+            PatientUpdated(_patient(pid, 3, "PID-3"), _day(field_text(pid, 7), "PID-7"), field_text(pid, 8).upper()),
+        )
     return (NothingToDo(f"ADT^{header.event} is not read"),)
 
 
@@ -193,7 +202,7 @@ def _orders(message: Any) -> list[list[Any]]:
 def _infusion_name(group: Sequence[Any], words: InfusionWords) -> str | None:
     for segment in group:
         for number in CODED.get(str(segment[0]), ()):
-            name = words.name(_components(segment, number))
+            name = words.name(field_components(segment, number))
             if name is not None:
                 return name
     return None
@@ -203,10 +212,10 @@ def _infusion(header: Header, group: Sequence[Any], name: str, patient: PatientK
     by_name: Mapping[str, Any] = {str(segment[0]): segment for segment in reversed(group)}
     orc, sch = by_name.get("ORC"), by_name.get("SCH")
     order = next(
-        (n for s, f in ((orc, 2), (orc, 3), (sch, 1), (sch, 2)) if s is not None and (n := _text_of(s, f))), ""
+        (n for s, f in ((orc, 2), (orc, 3), (sch, 1), (sch, 2)) if s is not None and (n := field_text(s, f))), ""
     )
     day = _start(by_name)
-    cancelled = header.event in SCHEDULE_CANCELS or (orc is not None and _text_of(orc, 1).upper() in CANCELS)
+    cancelled = header.event in SCHEDULE_CANCELS or (orc is not None and field_text(orc, 1).upper() in CANCELS)
     if cancelled:
         if day is None and not order:
             raise MalformedMessageError("a cancellation without an order number and without a date")
@@ -220,17 +229,17 @@ def _infusion(header: Header, group: Sequence[Any], name: str, patient: PatientK
 
 def _start(by_name: Mapping[str, Any]) -> date | None:
     for name, number in TIMES:
-        if name in by_name and (text := _text_of(by_name[name], number)):
+        if name in by_name and (text := field_text(by_name[name], number)):
             return _day(text, f"{name}-{number}")
     for name, number in QUANTITY_TIMING:
-        if name in by_name and len(parts := _components(by_name[name], number)) > 3 and parts[3]:
+        if name in by_name and len(parts := field_components(by_name[name], number)) > 3 and parts[3]:
             return _day(parts[3], f"{name}-{number}.4")
     return None
 
 
 def _patient(segment: Any, number: int, where: str) -> PatientKey:
     """The first ID of a list of CX, a medical record number before others (CX-5, HL7 table 0203)."""
-    ids = [parts for parts in _repetitions(segment, number) if parts and parts[0]]
+    ids = [parts for parts in field_repetitions(segment, number) if parts and parts[0]]
     if not ids:
         raise MalformedMessageError(f"{where} (patient ID) is empty")
     best = next((parts for parts in ids if len(parts) > 4 and parts[4] == "MR"), ids[0])
@@ -254,25 +263,6 @@ def _day(text: str, where: str) -> date | None:
         return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
     except ValueError:
         raise MalformedMessageError(f"{where} is no date of the calendar") from None
-
-
-def _repetitions(segment: Any, number: int) -> list[list[str]]:
-    """The repetitions of a field, each as its components; sub-components stay joined by ``&``."""
-    if number >= len(segment):
-        return []
-    repetitions = str(segment[number]).split("~")
-    return [[part.strip() for part in one.split("^")] for one in repetitions]
-
-
-def _components(segment: Any, number: int) -> list[str]:
-    found = _repetitions(segment, number)
-    return found[0] if found else []
-
-
-def _text_of(segment: Any, number: int) -> str:
-    """The first component of a field; HL7's explicit null ``""`` counts as empty."""
-    parts = _components(segment, number)
-    return "" if not parts or parts[0] == '""' else parts[0]
 
 
 def _text(raw: bytes) -> str:

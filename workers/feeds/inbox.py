@@ -16,6 +16,7 @@ from pathlib import Path
 from triage.errors import Transient
 from workers.feeds.facts import Fact, NothingToDo
 from workers.feeds.hl7_messages import Header, InfusionWords, MalformedMessageError, facts_of, parse
+from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -33,9 +34,9 @@ Applying twice does no harm. May raise Transient.
 class Inbox:
     """The folder of one node."""
 
-    def __init__(self, folder: Path, words: InfusionWords) -> None:
+    def __init__(self, folder: Path, words: InfusionWords, signs: ReadingSigns = NO_SIGNS) -> None:
         self._new, self._applied, self._failed = folder / "new", folder / "applied", folder / "failed"
-        self._words = words
+        self._words, self._signs = words, signs
         for each in (self._new, self._applied, self._failed):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -48,7 +49,7 @@ class Inbox:
         """
         header, message = parse(raw)
         try:
-            facts = facts_of(header, message, self._words)
+            facts = facts_of(header, message, self._words, self._signs)
         except MalformedMessageError as error:
             raise MalformedMessageError(str(error), header) from None
         useful = [fact for fact in facts if not isinstance(fact, NothingToDo)]
@@ -86,7 +87,7 @@ class Inbox:
             digest = path.stem.rsplit("-", 1)[-1]
             try:
                 header, message = parse(path.read_bytes())
-                apply(facts_of(header, message, self._words), f"HL7 {header.message_type}^{header.event}")
+                apply(facts_of(header, message, self._words, self._signs), f"HL7 {header.message_type}^{header.event}")
             except Transient:
                 raise
             except Exception as error:  # one message must not hold up those behind it

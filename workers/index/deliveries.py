@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from workers.delivery_ports import STANDING_OUTPUTS, Decided, Delivery, DeliveryState, Known, Unplanned
+from workers.index.acknowledgements import Acknowledgements
 from workers.index.delivery_lists import COLUMNS, GIVES_WAY, DeliveryLists, delivery_of
 from workers.index.schema import assessments, deliveries, destinations, open_engine
 
@@ -30,7 +31,7 @@ def open_delivery_table(url: str) -> SqlDeliveries:
     return SqlDeliveries(open_engine(url))
 
 
-class SqlDeliveries(DeliveryLists):
+class SqlDeliveries(DeliveryLists, Acknowledgements):
     """See ports.Deliveries for what each method promises. Safe to share between threads."""
 
     def register(self, names: Sequence[str], *, since: datetime) -> dict[str, Known]:

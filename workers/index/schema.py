@@ -133,6 +133,7 @@ studies = sa.Table(
     sa.Column("stated_sex", sa.Text),
     sa.Index("studies_by_state", "state"),
     sa.Index("studies_by_patient", "patient_id", "issuer"),
+    sa.Index("studies_by_accession", "accession_number"),
 )
 
 assessments = sa.Table(
@@ -272,6 +273,16 @@ releases = sa.Table(
     sa.Column("promoted", sa.Boolean, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# who has acknowledged a study, and when: what was decided by then is escalated no further
+acknowledgements = sa.Table(
+    "acknowledgements",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
 )
 

@@ -19,12 +19,18 @@ from listener.mllp import process
 from tests.fakes import FakePatientFacts
 from tests.listener import certificates
 from tests.listener.harness import eventually, settings_for
+from tests.workers.deliveries.delivering import Site
 from tests.workers.feeds.test_fhir_poll import Server, on_day
 from tests.workers.feeds.test_hl7_messages import PID, message
+from tests.workers.index.test_acknowledgements import study_row
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings, parse
+from workers.deliveries.readings import StopsEscalation
+from workers.delivery_ports import DeliveryState
+from workers.feeds.apply import Readings
 from workers.feeds.folders import open_inbox
 from workers.heartbeat import heartbeat_file
+from workers.index.schema import studies
 from workers.ports import PatientKey
 
 ORDER = message("OMP^O09", PID, "ORC|NW|77", "TQ1|||||||20240304", "RXO|X1^axicabtagene ciloleucel")
@@ -37,7 +43,7 @@ def settings_in(tmp_path: Path, **hl7: Any) -> Settings:
 
 
 @contextmanager
-def running(settings: Settings, index: FakePatientFacts) -> Iterator[int]:
+def running(settings: Settings, index: FakePatientFacts, readings: Readings | None = None) -> Iterator[int]:
     """The process body in a thread; its port."""
     stop, up, port = threading.Event(), threading.Event(), [0]
 
@@ -46,7 +52,7 @@ def running(settings: Settings, index: FakePatientFacts) -> Iterator[int]:
         up.set()
 
     def body() -> None:
-        process.run(settings, stop=stop, ready=ready, index=lambda: index)
+        process.run(settings, stop=stop, ready=ready, index=lambda: index, readings=lambda: readings)
 
     thread = threading.Thread(target=body, daemon=True)
     thread.start()
@@ -72,6 +78,27 @@ def test_messages_reach_the_index(tmp_path: Path) -> None:
     assert index.merged == [(OLD, P7, "HL7 ADT^A40")]
     assert open_inbox(settings).waiting() == (0, 0)
     assert not alive.exists(), "an orderly end is no silence"
+
+
+def test_a_final_report_stops_the_escalation_of_its_study(tmp_path: Path) -> None:
+    site = Site(tmp_path, ("call",), own={"escalate_after_s": 600})
+    site.decide()
+    of_feeds = settings_in(tmp_path)
+    settings = of_feeds.model_copy(update={"results": site.results})
+    ends = StopsEscalation(site.deliveries, site.results, site.clock.now)
+    uid = "OBX|1|HD|113014^DICOM Study^DCM||1.2.3^APP^DICOM||||||"
+    with running(settings, FakePatientFacts(), ends) as port, MLLPClient("127.0.0.1", port) as client:
+        preliminary, final = (message("ORU^R01", PID, f"OBR|1||ACC1|X{21 * '|'}{status}", uid) for status in "PF")
+        assert b"MSA|AA|42" in client.send_message(preliminary)
+        assert site.row("call").state is DeliveryState.PLANNED
+        with site.deliveries._engine.begin() as connection:
+            connection.execute(studies.insert().values(study_row("1.2.3")))
+        assert b"MSA|AA|42" in client.send_message(final)
+        eventually(lambda: site.row("call").state is DeliveryState.DISCARDED)
+    assert site.row("call").answer == "given up: acknowledged by HL7 ORU^R01 (ORU, OBR-25 F)"
+    site.clock.advance(700)
+    site.step("call")
+    assert site.got("call") == []
 
 
 def test_an_index_that_is_away_delays_and_loses_nothing(tmp_path: Path) -> None:

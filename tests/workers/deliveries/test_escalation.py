@@ -10,7 +10,9 @@ import pytest
 from tests.fakes import NOON
 from tests.workers.deliveries.delivering import FIRST, FULL, Site
 from workers.deliveries.escalation import acknowledge
+from workers.deliveries.readings import StopsEscalation
 from workers.delivery_ports import DeliveryState
+from workers.feeds.facts import ReadingReported
 
 MINUTES_10 = 600.0
 
@@ -82,5 +84,29 @@ def test_whoever_was_called_gets_what_is_newer_at_once(site: Site) -> None:
 def test_the_acknowledgement_concerns_its_study(site: Site) -> None:
     site.decide()
     assert acknowledge(site.deliveries, site.results, "1.2.4", by="Dr Doe", now=site.clock.now()) == 0
+    later(site, MINUTES_10 + 1)
+    assert site.got("call") == ["r1 full"]
+
+
+def test_an_acknowledgement_before_the_planning_counts_and_is_listed(site: Site) -> None:
+    acknowledged(site)
+    site.decide(at=NOON - timedelta(seconds=1))
+    later(site, MINUTES_10 + 1)
+    assert site.got("call") == []
+    row = site.row("call")
+    assert (row.state, row.answer, row.done_at) == (DeliveryState.DISCARDED, "given up: acknowledged by Dr Doe", NOON)
+
+
+def test_a_p1_that_comes_after_the_acknowledgement_is_news(site: Site) -> None:
+    site.decide(FIRST, priority="unchanged")
+    acknowledged(site)
+    site.decide(FULL, at=NOON + timedelta(seconds=5))
+    later(site, MINUTES_10 + 10)
+    assert site.got("call") == ["r1 full"]
+
+
+def test_a_message_about_a_study_that_is_not_here_stops_nothing(site: Site) -> None:
+    site.decide()
+    StopsEscalation(site.deliveries, site.results)(ReadingReported("1.2.4", (), (), "ORU, OBR-25 F"), "HL7 ORU^R01")
     later(site, MINUTES_10 + 1)
     assert site.got("call") == ["r1 full"]

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes import NOON
 from tests.workers.deliveries.delivering import FULL
 from workers.config import parse
-from workers.deliveries.plan import planned
+from workers.deliveries.plan import PlanFacts, planned
 from workers.delivery_ports import Known, Unplanned
 from workers.rules.rule import Send
 
@@ -30,6 +30,6 @@ SENDS = [
 
 @pytest.mark.parametrize(("sends", "expected"), SENDS)
 def test_what_rules_want(sends: tuple[Send, ...] | None, expected: set[tuple[str, str]]) -> None:
-    some = planned(Unplanned(FULL, NOON, "P1"), RESULTS, KNOWN, {}, sends)
+    some = planned(Unplanned(FULL, NOON, "P1"), RESULTS, PlanFacts(KNOWN, sends=sends))
     assert {(one.destination, one.output) for one in some} == expected
     assert len(some) == len(expected)

@@ -13,6 +13,7 @@ declare -A package_of=(
     [/usr/bin/java]=default-jre-headless
     ["/usr/bin/openssl"]=openssl
     ["/usr/bin/npm"]=npm
+    ["/usr/bin/chromium"]=chromium
     ["/usr/bin/pgrep"]=procps
     ["/*bin/ip"]=iproute2
     ["/usr/lib/postgresql/*/bin/pg_ctl"]=postgresql

@@ -76,11 +76,11 @@ def test_the_wheel_holds_the_revisions_of_the_index(wheel: zipfile.ZipFile) -> N
 
 
 def test_the_wheel_holds_what_the_pages_are_made_from(wheel: zipfile.ZipFile) -> None:
-    for folder, suffix in (("templates", ".html"), ("static", ".css")):
+    for folder, suffixes in (("templates", {".html"}), ("static", {".css", ".js", ".svg"})):
         committed = {path.name for path in (ROOT / "listener" / "web" / folder).iterdir()}
         shipped = {Path(name).name for name in wheel.namelist() if name.startswith(f"listener/web/{folder}/")}
         assert shipped == committed != set()
-        assert {Path(name).suffix for name in shipped} == {suffix}
+        assert {Path(name).suffix for name in shipped} == suffixes
 
 
 def test_the_wheel_cannot_be_uploaded_by_mistake(wheel: zipfile.ZipFile) -> None:

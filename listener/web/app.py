@@ -8,11 +8,13 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener.web import pages
 from listener.web.api import Uid, add_api, document_of, shown_picture
+from listener.web.frame import frame_of
 from listener.web.site import Site
 from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
@@ -23,10 +25,11 @@ from workers.queue import broker
 
 log = get_logger(__name__)
 
+ASSETS = "/static"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",  # patients: nothing stays in a browser's cache
@@ -44,6 +47,10 @@ def create_app(site: Site) -> FastAPI:
         response = await call_next(request)
         for name, value in HEADERS.items():
             response.headers[name] = value
+        if request.url.path.startswith(ASSETS):
+            response.headers["Cache-Control"] = (
+                "no-cache"  # no patient is in them: kept, and asked whether they changed
+            )
         return response
 
     @app.exception_handler(Transient)
@@ -58,18 +65,18 @@ def create_app(site: Site) -> FastAPI:
 
 def _add_pages(app: FastAPI, site: Site) -> None:
     @app.get("/", response_class=HTMLResponse)
-    def home() -> str:
+    def home(request: Request) -> str:
         rows = site.index.most_urgent()
         reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
-        return pages.home(worklist_of(site.index, rows, now=site.now()), reasons, cut(site.index, len(rows)))
+        entries = worklist_of(site.index, rows, now=site.now())
+        return pages.home(entries, reasons, cut(site.index, len(rows)), frame_of(request.cookies, "worklist"))
 
     @app.get("/studies/{uid}", response_class=HTMLResponse)
-    def one(uid: Uid) -> str:
-        return pages.study(document_of(site, uid), has_picture=shown_picture(site, uid) is not None)
+    def one(uid: Uid, request: Request) -> str:
+        has_picture = shown_picture(site, uid) is not None
+        return pages.study(document_of(site, uid), has_picture=has_picture, frame=frame_of(request.cookies))
 
-    @app.get("/style.css")
-    def style() -> FileResponse:
-        return FileResponse(pages.STYLE, media_type="text/css")
+    app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:

@@ -1,6 +1,6 @@
 """Worklist entries and documents in, HTML out.
 
-Pure: the templates escape every value; no script, no asset of another site.
+Pure: the templates escape every value; no script in the page, no asset of another site.
 """
 
 from __future__ import annotations
@@ -14,16 +14,28 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from listener.web import trend
+from listener.web.frame import NOBODY, Frame
 from listener.web.worklist import remarks
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER / "static" / "style.css"
+STATIC = FOLDER / "static"
+STYLE = STATIC / "style.css"
 CAUTION = "Triage aid, not a diagnosis. A study without a pattern is not a study without disease."
 SHOWN_MEASUREMENTS = 400
 REFRESH_S = 10
 
 
-def home(entries: Iterable[Mapping[str, Any]], reasons: Mapping[str, Sequence[str]], cut: str | None = None) -> str:
+def render(template: str, frame: Frame, **values: Any) -> str:
+    """One template with its frame and its values."""
+    return _templates().get_template(template).render(frame=frame, caution=CAUTION, **values)
+
+
+def home(
+    entries: Iterable[Mapping[str, Any]],
+    reasons: Mapping[str, Sequence[str]],
+    cut: str | None = None,
+    frame: Frame = NOBODY,
+) -> str:
     """The worklist.
 
     Args:
@@ -40,15 +52,13 @@ def home(entries: Iterable[Mapping[str, Any]], reasons: Mapping[str, Sequence[st
         }
         for entry in entries
     ]
-    return _templates().get_template("home.html").render(lines=lines, caution=CAUTION, refresh_s=REFRESH_S, cut=cut)
+    return render("home.html", frame, lines=lines, refresh_s=REFRESH_S, cut=cut)
 
 
-def study(document: Mapping[str, Any], *, has_picture: bool) -> str:
+def study(document: Mapping[str, Any], *, has_picture: bool, frame: Frame = NOBODY) -> str:
     """One study's newest decision with findings, measurements and picture."""
-    return (
-        _templates()
-        .get_template("study.html")
-        .render(document=document, has_picture=has_picture, caution=CAUTION, shown_measurements=SHOWN_MEASUREMENTS)
+    return render(
+        "study.html", frame, document=document, has_picture=has_picture, shown_measurements=SHOWN_MEASUREMENTS
     )
 
 

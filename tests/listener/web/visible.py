@@ -14,6 +14,11 @@ class _Words(HTMLParser):
         self.found += data.split()
 
 
+def content(page: str) -> str:
+    """What a page holds inside its frame."""
+    return page[page.index("<main") : page.index("</main>")]
+
+
 def words(page: str) -> list[str]:
     """Words in their order; where an element begins or ends a word ends too."""
     parser = _Words()

@@ -1,0 +1,37 @@
+"""What surrounds every page: its theme, its place in the navigation, and who looks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+THEME_COOKIE = "icansee-theme"
+THEMES = ("dark", "light", "auto")  # auto: as the browser says it prefers; the first is the usual one
+PLACES = (("worklist", "/", "Worklist"),)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """theme: one of THEMES. place: the entry of the navigation that is open, "" for none. account: who is signed in."""
+
+    theme: str = THEMES[0]
+    place: str = ""
+    account: str | None = None
+
+    @property
+    def places(self) -> tuple[tuple[str, str, str], ...]:
+        """(name, path, words) of the navigation."""
+        return PLACES
+
+    @property
+    def themes(self) -> tuple[str, ...]:
+        return THEMES
+
+
+NOBODY = Frame()
+
+
+def frame_of(cookies: Mapping[str, str], place: str = "", account: str | None = None) -> Frame:
+    """The frame that a browser with these cookies gets. A cookie that names no theme counts as none."""
+    theme = cookies.get(THEME_COOKIE, THEMES[0])
+    return Frame(theme if theme in THEMES else THEMES[0], place, account)

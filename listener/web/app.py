@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener.web import pages
 from listener.web.api import Uid, add_api, document_of, shown_picture
-from listener.web.frame import frame_of
+from listener.web.frame import frame_for
 from listener.web.site import Site
 from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
@@ -69,12 +69,12 @@ def _add_pages(app: FastAPI, site: Site) -> None:
         rows = site.index.most_urgent()
         reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
         entries = worklist_of(site.index, rows, now=site.now())
-        return pages.home(entries, reasons, cut(site.index, len(rows)), frame_of(request.cookies, "worklist"))
+        return pages.home(entries, reasons, cut(site.index, len(rows)), frame_for(request.cookies, "worklist"))
 
     @app.get("/studies/{uid}", response_class=HTMLResponse)
     def one(uid: Uid, request: Request) -> str:
         has_picture = shown_picture(site, uid) is not None
-        return pages.study(document_of(site, uid), has_picture=has_picture, frame=frame_of(request.cookies))
+        return pages.study(document_of(site, uid), has_picture=has_picture, frame=frame_for(request.cookies))
 
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
 

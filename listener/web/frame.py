@@ -31,7 +31,7 @@ class Frame:
 NOBODY = Frame()
 
 
-def frame_of(cookies: Mapping[str, str], place: str = "", account: str | None = None) -> Frame:
+def frame_for(cookies: Mapping[str, str], place: str = "", account: str | None = None) -> Frame:
     """The frame that a browser with these cookies gets. A cookie that names no theme counts as none."""
     theme = cookies.get(THEME_COOKIE, THEMES[0])
     return Frame(theme if theme in THEMES else THEMES[0], place, account)

@@ -11,7 +11,7 @@ PLACES = (("worklist", "/", "Worklist"),)
 
 
 @dataclass(frozen=True)
-class Frame:
+class PageFrame:
     """theme: one of THEMES. place: the entry of the navigation that is open, "" for none. account: who is signed in."""
 
     theme: str = THEMES[0]
@@ -28,10 +28,10 @@ class Frame:
         return THEMES
 
 
-NOBODY = Frame()
+NOBODY = PageFrame()
 
 
-def frame_for(cookies: Mapping[str, str], place: str = "", account: str | None = None) -> Frame:
+def frame_for(cookies: Mapping[str, str], place: str = "", account: str | None = None) -> PageFrame:
     """The frame that a browser with these cookies gets. A cookie that names no theme counts as none."""
     theme = cookies.get(THEME_COOKIE, THEMES[0])
-    return Frame(theme if theme in THEMES else THEMES[0], place, account)
+    return PageFrame(theme if theme in THEMES else THEMES[0], place, account)

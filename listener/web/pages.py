@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from listener.web import trend
-from listener.web.frame import NOBODY, Frame
+from listener.web.frame import NOBODY, PageFrame
 from listener.web.worklist import remarks
 
 FOLDER = Path(__file__).parent
@@ -25,7 +25,7 @@ SHOWN_MEASUREMENTS = 400
 REFRESH_S = 10
 
 
-def render(template: str, frame: Frame, **values: Any) -> str:
+def render(template: str, frame: PageFrame, **values: Any) -> str:
     """One template with its frame and its values."""
     return _templates().get_template(template).render(frame=frame, caution=CAUTION, **values)
 
@@ -34,7 +34,7 @@ def home(
     entries: Iterable[Mapping[str, Any]],
     reasons: Mapping[str, Sequence[str]],
     cut: str | None = None,
-    frame: Frame = NOBODY,
+    frame: PageFrame = NOBODY,
 ) -> str:
     """The worklist.
 
@@ -55,7 +55,7 @@ def home(
     return render("home.html", frame, lines=lines, refresh_s=REFRESH_S, cut=cut)
 
 
-def study(document: Mapping[str, Any], *, has_picture: bool, frame: Frame = NOBODY) -> str:
+def study(document: Mapping[str, Any], *, has_picture: bool, frame: PageFrame = NOBODY) -> str:
     """One study's newest decision with findings, measurements and picture."""
     return render(
         "study.html", frame, document=document, has_picture=has_picture, shown_measurements=SHOWN_MEASUREMENTS

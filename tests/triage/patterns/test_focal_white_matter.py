@@ -68,21 +68,66 @@ def test_prior_injury_is_told() -> None:
     assert "1 at prior injury" in detect(figures(**values), ProtocolMatch.SAME, LIMITS).explanation
 
 
+LESIONS = {"chronic_lesion_count": 12.0, "chronic_lesion_volume_ml": 6.0}
+RESTRICTED = (
+    Measurement("brain", "restricted_volume_ml", 1.6, "mL"),
+    Measurement("cortex", "restricted_volume_ml", 0.4, "mL"),
+)
+
+
+def capsules(left: float, right: float) -> tuple[Measurement, ...]:
+    return tuple(
+        Measurement(f"external_extreme_capsule_{side}", "flair_excess_percent", value, "%", 3.5)
+        for side, value in (("left", left), ("right", right))
+    )
+
+
+def narrowed(percent: float) -> tuple[Measurement, ...]:
+    return (Measurement("brain", "ventricle_narrowing_percent", percent, "%"),)
+
+
 @pytest.mark.parametrize(
-    ("values", "presence", "strength"),
+    ("values", "signs", "presence", "strength"),
     [
-        pytest.param({}, Presence.INDETERMINATE, None, id="nothing measured"),
-        pytest.param({"chronic_lesion_count": 0.0}, Presence.INDETERMINATE, None, id="no lesion: new is still unknown"),
+        pytest.param({}, (), Presence.INDETERMINATE, None, id="nothing measured"),
+        pytest.param({"chronic_lesion_count": 0.0}, (), Presence.INDETERMINATE, None, id="none: new is unknown"),
+        pytest.param(LESIONS, (), Presence.INDETERMINATE, None, id="many without an acute sign"),
         pytest.param(
-            {"chronic_lesion_count": 12.0, "chronic_lesion_volume_ml": 6.0},
-            Presence.PRESENT,
-            Strength.POSSIBLE,
-            id="many: possible at most",
+            LESIONS | {"chronic_lesion_count": 75.0, "chronic_lesion_volume_ml": 15.1},
+            (*capsules(3.0, 4.0), *narrowed(0.0)),
+            Presence.INDETERMINATE,
+            None,
+            id="very many, every sign measured and absent",
         ),
-        pytest.param({"enhancing_volume_ml": 0.2}, Presence.PRESENT, Strength.SUSPECTED, id="enhancement"),
+        pytest.param({"enhancing_volume_ml": 0.2}, (), Presence.PRESENT, Strength.SUSPECTED, id="enhancement"),
+        pytest.param(LESIONS, RESTRICTED, Presence.PRESENT, Strength.POSSIBLE, id="restriction outside the cortex"),
+        pytest.param({}, RESTRICTED, Presence.INDETERMINATE, None, id="restriction without a lesion"),
+        pytest.param(
+            LESIONS,
+            (RESTRICTED[0], Measurement("cortex", "restricted_volume_ml", 1.5, "mL")),
+            Presence.INDETERMINATE,
+            None,
+            id="restriction in the cortex is pattern C",
+        ),
+        pytest.param(LESIONS, capsules(15.0, 14.0), Presence.PRESENT, Strength.POSSIBLE, id="both capsules bright"),
+        pytest.param(LESIONS, capsules(30.0, 13.0), Presence.INDETERMINATE, None, id="capsules uneven"),
+        pytest.param(LESIONS, capsules(15.0, 11.9), Presence.INDETERMINATE, None, id="one capsule below"),
+        pytest.param(LESIONS, capsules(15.0, 14.0)[:1], Presence.INDETERMINATE, None, id="one capsule not measured"),
+        pytest.param(LESIONS, narrowed(60.0), Presence.PRESENT, Strength.POSSIBLE, id="mass effect"),
+        pytest.param(LESIONS, narrowed(-60.0), Presence.INDETERMINATE, None, id="the ventricle beside it is wider"),
     ],
 )
-def test_alone(values: dict[str, float], presence: Presence, strength: Strength | None) -> None:
-    finding = detect_alone(figures(**values), LIMITS)
+def test_alone(
+    values: dict[str, float], signs: tuple[Measurement, ...], presence: Presence, strength: Strength | None
+) -> None:
+    finding = detect_alone((*figures(**values), *signs), LIMITS)
     assert (finding.presence, finding.strength) == (presence, strength)
     assert "baseline" in finding.explanation
+
+
+def test_alone_what_was_not_measured_is_said() -> None:
+    some = detect_alone((*figures(**LESIONS, enhancing_volume_ml=None), *narrowed(0.0), *capsules(1.0, 1.0)), LIMITS)
+    assert "12 focal white matter lesions, 6.0 mL, more than in most healthy people, without an acute sign" in some.explanation
+    assert some.explanation.endswith("not measured: enhancement, diffusion")
+    everything = (*figures(**LESIONS, enhancing_volume_ml=0.0), *RESTRICTED, *narrowed(0.0), *capsules(1.0, 1.0))
+    assert "not measured" not in detect_alone(everything, LIMITS).explanation

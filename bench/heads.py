@@ -1,4 +1,4 @@
-"""Every real head of the shared data as a single scan: placed or refused, what was found, whether a priority was raised.
+"""Every real head of the shared data as a single scan: placed or refused, what was found, a priority or none.
 
     python -m bench.heads                      # all of them, about 8 minutes on two cores; pictures in bench/out/heads
     python -m bench.heads --only head0 --jobs 1
@@ -127,8 +127,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         shown = f"{'-' if count is None else f'{count:.0f}':>8} {'-' if load is None else f'{load:.1f}':>6}"
         placed = "yes" if r["placed"] else "no"
         lines.append(
-            f"{r['name']:14} {r['split']:12} {placed:7} {r['category']:26} {r['priority']:9} {shown} {r['seconds']:5.1f}"
-            + (f"  {r['acute']}" if r["acute"] else "")
+            f"{r['name']:14} {r['split']:12} {placed:7} {r['category']:26} {r['priority']:9} "
+            f"{shown} {r['seconds']:5.1f}  {r['acute']}".rstrip()
         )
     quiet = [r for r in records if not r["acute"]]
     raised = [r["name"] for r in quiet if r["priority"].startswith("P")]

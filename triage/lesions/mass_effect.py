@@ -1,7 +1,7 @@
 """Bright lesions and fluid of one scan in; how much smaller the lateral ventricle beside the largest lesion is, out.
 
-A lesion that swells presses on the ventricle of its side; an old one widens it. So the sign tells new from old when there
-is no earlier scan.
+A lesion that swells presses on the ventricle of its side; an old one widens it. So the sign tells new from old when
+there is no earlier scan.
 """
 
 from __future__ import annotations

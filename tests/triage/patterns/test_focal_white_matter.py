@@ -127,7 +127,10 @@ def test_alone(
 
 def test_alone_what_was_not_measured_is_said() -> None:
     some = detect_alone((*figures(**LESIONS, enhancing_volume_ml=None), *narrowed(0.0), *capsules(1.0, 1.0)), LIMITS)
-    assert "12 focal white matter lesions, 6.0 mL, more than in most healthy people, without an acute sign" in some.explanation
+    assert (
+        "12 focal white matter lesions, 6.0 mL, more than in most healthy people, without an acute sign"
+        in some.explanation
+    )
     assert some.explanation.endswith("not measured: enhancement, diffusion")
     everything = (*figures(**LESIONS, enhancing_volume_ml=0.0), *RESTRICTED, *narrowed(0.0), *capsules(1.0, 1.0))
     assert "not measured" not in detect_alone(everything, LIMITS).explanation

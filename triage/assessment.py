@@ -245,7 +245,7 @@ def _compare_fully(
         to_baseline = pair.followup_to_half_way @ pair.followup_to_half_way
         anatomy = Anatomy(prepared.labels, prepared.label_names, to_baseline)
         restriction = restricted(session, anatomy, prepared.session, settings.diffusion)
-    return draft.with_diffusion(session).with_found(
+    return draft.with_series(session).with_found(
         swollen, parts, lesions, taken_up.found(grid_in_followup), fluid, restriction
     )
 
@@ -287,7 +287,7 @@ def _alone(
         fluid = fluid_alone(session, labels, names, settings.fluid)
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_diffusion(session).with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
+    draft = draft.with_series(session).with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
     study = draft.images.study
     days = days_after(study.study_date, draft.context.infusion_date)
     if days is None or days < 0:  # this study is the one before treatment
@@ -383,7 +383,7 @@ def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: 
     evidence = Evidence(dwi, None, labels, names, None, None, None)
     draft = replace(draft, judged_from=JudgedFrom.DIFFUSION, evidence=evidence)
     with clock.part("diffusion"):
-        draft = draft.with_diffusion(session)
+        draft = draft.with_series(session)
         draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))
     return replace(draft, findings=diffusion_only(draft.measurements, why, settings, draft.patterns))
 

@@ -87,16 +87,18 @@ class Draft:
             evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
         )
 
-    def with_diffusion(self, session: Session) -> Draft:
-        """The draft whose evidence can show the session's diffusion images."""
+    def with_series(self, session: Session) -> Draft:
+        """The draft whose evidence can show the session's diffusion images, and its T1 before and after contrast."""
         if self.evidence is None:
             return self
-        shown = {
-            kind.value: Volume(v.voxels, np.asarray(session.to_anchor[kind] @ v.affine))
+        placed = {
+            kind: Volume(v.voxels, np.asarray(session.to_anchor[kind] @ v.affine))
             for kind, v in session.volumes.items()
-            if kind in (SequenceKind.DWI, SequenceKind.ADC)
         }
-        return replace(self, evidence=replace(self.evidence, diffusion=shown))
+        diffusion = {kind.value: v for kind, v in placed.items() if kind in (SequenceKind.DWI, SequenceKind.ADC)}
+        pair = (SequenceKind.T1, SequenceKind.T1_GD)
+        contrast = {kind.value: placed[kind] for kind in pair} if set(pair) <= set(placed) else {}
+        return replace(self, evidence=replace(self.evidence, diffusion=diffusion, contrast=contrast))
 
     def finish(
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings

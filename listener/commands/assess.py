@@ -101,13 +101,13 @@ def _write(document: dict[str, Any], target: str | None) -> None:
 
 
 def _write_evidence(folder: Path, outcome: Assessed) -> None:
-    from workers.outputs.evidence.files import write_evidence
+    from workers.outputs.evidence.files import maps_of, write_evidence
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"--evidence: {folder} cannot be written ({error.strerror})") from error
-    for path in write_evidence(folder, outcome):
+    for path in write_evidence(folder, outcome, maps_of(outcome)):
         err().print(f"wrote {path}", soft_wrap=True)
 
 

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.files.replace_folder import put_in_place
+from workers.log import get_logger
 from workers.outputs.document_json import DOCUMENT_JSON
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
+
+log = get_logger(__name__)
 
 # Begins with a digit, so that "." and ".." are no study; never anything that leaves its folder.
 UID = re.compile(r"[0-9][0-9.]{0,63}")
@@ -71,17 +74,23 @@ class ResultFolder:
 
 
 def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | None = None) -> None:
-    """document.json and the evidence files; a decision without any measurement gets a picture of its words.
+    """document.json, the evidence files and those of the browser's viewer; a decision without any measurement gets a picture of its words.
 
     stored: the document as the index has it; None: made of the outcome. It is durable on return: a lost index is filled
     from it.
     """
     from triage.report.document import to_document
-    from workers.outputs.evidence.files import write_evidence
+    from workers.outputs.evidence.files import maps_of, write_evidence
+    from workers.outputs.evidence.volumes import write_volumes
 
     document = DOCUMENT_JSON.render(to_document(outcome.assessment) if stored is None else stored, {})
     with (folder / DOCUMENT_JSON.file_name).open("wb") as file:
         file.write(document)
         file.flush()
         os.fsync(file.fileno())
-    write_evidence(folder, outcome)
+    maps = maps_of(outcome)
+    write_evidence(folder, outcome, maps)
+    try:
+        write_volumes(folder, outcome, maps)
+    except Exception:  # what a browser shows must not cost the decision its document and picture
+        log.exception("viewer.not_written")

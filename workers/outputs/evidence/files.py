@@ -55,16 +55,20 @@ SPECK_MM2 = 20.0  # smaller outlines are ends of regions that belong to another 
 STEPS_PER_BRIGHT = 256  # grey levels kept below the mean level: finer than noise, and files become a third as large
 
 
-def write_evidence(folder: Path, outcome: Assessed) -> list[Path]:
-    """Write what there is to see of one outcome; returns the paths in the order written.
+def maps_of(outcome: Assessed) -> EvidenceMaps | None:
+    """The maps of an outcome on the follow-up's grid; None: it has no evidence."""
+    return None if outcome.evidence is None else on_followup_grid(outcome.evidence)
+
+
+def write_evidence(folder: Path, outcome: Assessed, maps: EvidenceMaps | None) -> list[Path]:
+    """Write what there is to see of one outcome and its ``maps_of``; returns the paths in the order written.
 
     A refused registration yields only the picture: maps carried over by a wrong transform would look usable.
     Each mask of the evidence becomes ``<name>.nii.gz``; an empty one says that it was looked for and nothing was found.
     """
     evidence = outcome.evidence
-    maps = None if evidence is None else on_followup_grid(evidence)
     written = []
-    if evidence is not None and maps is not None and not _refused(outcome.assessment):
+    if evidence is not None and maps is not None and not refused(outcome.assessment):
         written += list(_write_maps(folder, evidence, maps))
     png = render(picture_of(outcome.assessment, evidence, maps))
     return [*written, _whole(folder / "evidence.png", lambda path: path.write_bytes(png))]
@@ -127,7 +131,8 @@ def _header(assessment: Assessment) -> tuple[Words, ...]:
     )
 
 
-def _refused(assessment: Assessment) -> bool:
+def refused(assessment: Assessment) -> bool:
+    """Whether the two dates could not be laid on each other."""
     return assessment.registration is not None and not assessment.registration.accepted
 
 
@@ -220,7 +225,7 @@ class _Scene:
 
 def _scene(assessment: Assessment, evidence: Evidence, maps: EvidenceMaps) -> _Scene:
     frame = slices.frame_of(evidence.followup.affine)
-    labels = None if maps.labels is None or _refused(assessment) else maps.labels.voxels
+    labels = None if maps.labels is None or refused(assessment) else maps.labels.voxels
     white = None if labels is None else mask_of(labels, evidence.label_names, WHITE)
     return _Scene(
         evidence=evidence,
@@ -368,6 +373,6 @@ def _legend(assessment: Assessment) -> tuple[Words, ...]:
 
 
 def _why_no_difference(assessment: Assessment) -> str:
-    if _refused(assessment) and assessment.registration is not None:
+    if refused(assessment) and assessment.registration is not None:
         return f"not compared: {text.sentence(assessment.registration.reason or 'no reason given')}"
     return "not compared"

@@ -26,7 +26,7 @@ from triage.alignment.images import to_sitk
 from triage.assessment import Assessed
 from triage.model import Category, Decision, Finding, Lesion, Measurement, Presence, Priority, Strength
 from triage.report.evidence import on_followup_grid
-from workers.outputs.evidence.files import picture_of, write_evidence
+from workers.outputs.evidence.files import maps_of, picture_of, write_evidence
 from workers.outputs.evidence.picture import PANEL, Picture, render, size_px, texts
 
 EVERYTHING = [
@@ -42,7 +42,7 @@ EVERYTHING = [
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of one compared outcome."""
     folder = tmp_path_factory.mktemp("evidence")
-    write_evidence(folder, an_outcome())
+    write_evidence(folder, an_outcome(), maps_of(an_outcome()))
     return folder
 
 
@@ -105,7 +105,7 @@ def without_regions(outcome: Assessed) -> Assessed:
 )
 def test_what_is_written(tmp_path: Path, change: Callable[[Assessed], Assessed], expected: list[str]) -> None:
     outcome = change(an_outcome())
-    assert names(write_evidence(tmp_path, outcome)) == expected
+    assert names(write_evidence(tmp_path, outcome, maps_of(outcome))) == expected
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(expected)
     pixels = Image.open(tmp_path / "evidence.png")
     assert pixels.format == "PNG"
@@ -117,7 +117,7 @@ def test_what_is_written(tmp_path: Path, change: Callable[[Assessed], Assessed],
 )
 def test_maps_lie_on_the_followup_grid(tmp_path: Path, axes: npt.NDArray[np.float64]) -> None:
     outcome = an_outcome(axes)
-    write_evidence(tmp_path, outcome)
+    write_evidence(tmp_path, outcome, maps_of(outcome))
     assert outcome.evidence is not None
     grid = to_sitk(outcome.evidence.followup)
     for name in ("regions.nii.gz", "baseline_on_followup.nii.gz"):
@@ -151,7 +151,7 @@ def test_the_transform_maps_followup_points_to_baseline_points(written: Path) ->
 def test_written_again_gives_the_same(written: Path) -> None:
     alike = ("regions.json", "followup_to_baseline.tfm", "evidence.png")  # gzip keeps the time of writing
     first = [(written / name).read_bytes() for name in alike]
-    write_evidence(written, an_outcome())
+    write_evidence(written, an_outcome(), maps_of(an_outcome()))
     assert [(written / name).read_bytes() for name in alike] == first
 
 
@@ -245,7 +245,7 @@ def test_masks_are_written_and_outlined(label: int, tmp_path: Path) -> None:
         evidence=replace(outcome.evidence, masks={"new_lesions": type(followup)(mask, followup.affine)}),
         assessment=replace(outcome.assessment, lesions=(lesion,) if label else ()),
     )
-    assert "new_lesions.nii.gz" in names(write_evidence(tmp_path, outcome))
+    assert "new_lesions.nii.gz" in names(write_evidence(tmp_path, outcome, maps_of(outcome)))
     written = sitk.ReadImage(str(tmp_path / "new_lesions.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(written), mask)
     said = [line for line in texts(picture(outcome)) if "0.42 mL" in line]

@@ -29,7 +29,7 @@ class Slices(Protocol):
     def __getitem__(self, index: int, /) -> Any: ...
 
 
-class Damaged(Exception):
+class DamagedVolume(Exception):  # noqa: N818 - a state of the files, as Transient is
     """A file of the viewer does not hold what its index says."""
 
 
@@ -58,7 +58,7 @@ class ViewerFolder:
 
     Raises (all methods):
         FileNotFoundError: there are none.
-        Damaged: they are not as they were written.
+        DamagedVolume: they are not as they were written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,9 +68,9 @@ class ViewerFolder:
         try:
             found = json.loads((self._folder / INDEX).read_bytes())
         except ValueError:
-            raise Damaged(f"{INDEX} is no JSON") from None
+            raise DamagedVolume(f"{INDEX} is no JSON") from None
         if not isinstance(found, dict) or not isinstance(found.get("volumes"), list):
-            raise Damaged(f"{INDEX} names no volumes")
+            raise DamagedVolume(f"{INDEX} names no volumes")
         return found
 
     def volume(self, name: str) -> Mapping[str, Any] | None:
@@ -102,7 +102,7 @@ class ViewerFolder:
         try:
             return zlib.decompressobj(RAW).decompress(content, MOST_SLICE_BYTES)
         except zlib.error as error:
-            raise Damaged(f"{path.name}: slice {number} cannot be unpacked") from error
+            raise DamagedVolume(f"{path.name}: slice {number} cannot be unpacked") from error
 
     def unpacked(self, name: str) -> Iterator[bytes]:
         """The raw voxels of a volume, a piece at a time."""
@@ -113,4 +113,4 @@ class ViewerFolder:
                 while content := file.read(CHUNK):
                     yield unpack.decompress(content)
             except zlib.error as error:
-                raise Damaged(f"{path.name} cannot be unpacked") from error
+                raise DamagedVolume(f"{path.name} cannot be unpacked") from error

@@ -8,7 +8,7 @@ the white matter level, so that one window fits both dates.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,10 +185,10 @@ def _shrunk(volume: Volume, factors: tuple[int, int, int], how: Any) -> Volume:
 def _volumes(evidence: Evidence, maps: EvidenceMaps, grid: _Grid, *, whole: bool) -> Iterator[_Grey]:
     labels = grid.labels(maps.labels) if whole and maps.labels is not None else None
     white = None if labels is None else _named(evidence, WHITE)[labels.voxels[::2, ::2, ::2]]
-    followup, now = _levels(grid.shown, white)
+    now = _levels(grid.shown, white)
     yield _Grey("followup", now, "white matter level", LEVEL, WINDOW)
     if whole and maps.baseline is not None:
-        _, before = _levels(grid.grey(maps.baseline), white)
+        before = _levels(grid.grey(maps.baseline), white)
         yield _Grey("baseline", before, "white matter level", LEVEL, WINDOW)
         if maps.change_percent is not None and labels is not None:
             tissue = ~_named(evidence, (*CSF, ""))[labels.voxels]
@@ -209,15 +209,15 @@ def _named(evidence: Evidence, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     return np.isin(np.arange(256), list(wanted))
 
 
-def _levels(volume: Volume, white: npt.NDArray[np.bool_] | None) -> tuple[float, Volume]:
-    """The white matter level (without regions: the level of all that is bright), and the volume in steps of it."""
+def _levels(volume: Volume, white: npt.NDArray[np.bool_] | None) -> Volume:
+    """The volume in steps of its white matter level; without regions of the level of all that is bright."""
     some = volume.voxels[::2, ::2, ::2]
     inside = some[(white if white is not None and white.any() else some > 0.5 * some.mean()) & (some > 0)]
     level = float(np.median(inside)) if inside.size else 1.0
     steps = volume.voxels * np.float32(1 / (level * LEVEL)) + np.float32(0.5)
     stored = np.clip(steps, 0, 255, out=steps).astype(np.uint8)
     stored[stored < DARKEST] = 0
-    return level, Volume(stored, volume.affine)
+    return Volume(stored, volume.affine)
 
 
 def _percent(change: Volume, tissue: npt.NDArray[np.bool_]) -> Volume:
@@ -235,7 +235,7 @@ def _other_series(evidence: Evidence, grid: _Grid) -> Iterator[_Grey]:
             stored = np.clip(placed.voxels / ADC_STEP + 0.5, 0, 255).astype(np.uint8)
             yield _Grey(name, Volume(stored, placed.affine), "um2/s", ADC_STEP, ADC_WINDOW)
         else:
-            _, stored_volume = _levels(placed, None)
+            stored_volume = _levels(placed, None)
             window = DWI_WINDOW if name == "dwi" else CONTRAST_WINDOW
             yield _Grey(name, stored_volume, "median of the head", LEVEL, window)
 

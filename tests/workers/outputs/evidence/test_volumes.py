@@ -18,7 +18,7 @@ from triage.model import Volume
 from triage.report.evidence import on_followup_grid
 from workers.outputs.evidence import volumes
 from workers.outputs.evidence.volumes import turned, write_volumes
-from workers.outputs.viewer_files import Damaged, ViewerFolder, file_name
+from workers.outputs.viewer_files import DamagedVolume, ViewerFolder, file_name
 
 COMPARED = ["followup", "baseline", "difference", "regions"]
 
@@ -165,10 +165,10 @@ def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     viewer = written(tmp_path, an_outcome())
     path = tmp_path / file_name("followup")
     path.write_bytes(path.read_bytes()[:20] + b"\xff" * 400)
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedVolume):
         list(viewer.unpacked("followup"))
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedVolume):
         viewer.axial("followup", 0)
     (tmp_path / "viewer.json").write_text("{}")
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedVolume):
         viewer.index()

@@ -13,9 +13,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener.web import pages
-from listener.web.api import Uid, add_api, document_of, shown_picture
+from listener.web.api import add_api
 from listener.web.frame import frame_for
 from listener.web.site import Site
+from listener.web.study import add_study
+from listener.web.viewer_api import add_viewer
 from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
@@ -59,7 +61,9 @@ def create_app(site: Site) -> FastAPI:
         return JSONResponse({"detail": "the index cannot be reached now"}, status_code=503)
 
     add_api(app, site)
+    add_viewer(app, site)
     _add_pages(app, site)
+    add_study(app, site)
     return app
 
 
@@ -70,11 +74,6 @@ def _add_pages(app: FastAPI, site: Site) -> None:
         reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
         entries = worklist_of(site.index, rows, now=site.now())
         return pages.home(entries, reasons, cut(site.index, len(rows)), frame_for(request.cookies, "worklist"))
-
-    @app.get("/studies/{uid}", response_class=HTMLResponse)
-    def one(uid: Uid, request: Request) -> str:
-        has_picture = shown_picture(site, uid) is not None
-        return pages.study(document_of(site, uid), has_picture=has_picture, frame=frame_for(request.cookies))
 
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
 

@@ -5,6 +5,7 @@ Pure: the templates escape every value; no script in the page, no asset of anoth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,15 +14,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from listener.web import trend
+from listener.web import study_page, trend
 from listener.web.frame import NOBODY, PageFrame
+from listener.web.study_page import ALONE, Around
 from listener.web.worklist import remarks
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
 STYLE = STATIC / "style.css"
 CAUTION = "Triage aid, not a diagnosis. A study without a pattern is not a study without disease."
-SHOWN_MEASUREMENTS = 400
 REFRESH_S = 10
 
 
@@ -55,11 +56,13 @@ def home(
     return render("home.html", frame, lines=lines, refresh_s=REFRESH_S, cut=cut)
 
 
-def study(document: Mapping[str, Any], *, has_picture: bool, frame: PageFrame = NOBODY) -> str:
-    """One study's newest decision with findings, measurements and picture."""
-    return render(
-        "study.html", frame, document=document, has_picture=has_picture, shown_measurements=SHOWN_MEASUREMENTS
-    )
+def study(document: Mapping[str, Any], *, has_picture: bool, around: Around = ALONE, frame: PageFrame = NOBODY) -> str:
+    """One decision of a study: pictures, patterns, figures, and what it rests on.
+
+    Args:
+        around: what is known beside the document.
+    """
+    return render("study.html", frame, has_picture=has_picture, **study_page.values(document, around))
 
 
 @cache
@@ -74,6 +77,8 @@ def _templates() -> Environment:
     )
     made.filters.update(
         dash=_text,
+        spaced=_spaced,
+        json_text=_json_text,
         number=_number,
         figure=_figure,
         baseline=_baseline,
@@ -110,6 +115,14 @@ def _figure(m: Mapping[str, Any]) -> str:
 
 def _number(value: Any) -> str:
     return "–" if value is None else f"{float(value):.4g}"
+
+
+def _spaced(value: Any) -> str:
+    return _text(value).replace("_", " ")
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str)
 
 
 def _text(value: Any) -> str:

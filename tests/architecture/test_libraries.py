@@ -37,7 +37,7 @@ HOMES = {
     "yaml": {"workers.config", "workers.rules.read"},
     "cel_expr_python": {"workers.rules.expression"},
     "structlog": {"workers.log"},
-    "fastapi": {"listener.web.api", "listener.web.app"},
+    "fastapi": {"listener.web.api", "listener.web.app", "listener.web.study", "listener.web.viewer_api"},
     "starlette": {"listener.web.app"},
     "jinja2": {"listener.web.pages"},
     "uvicorn": {"listener.web.app", "listener.intake.server"},

@@ -57,12 +57,16 @@ class ResultFolder:
         put_in_place(growing, place)
 
     def picture(self, study_instance_uid: str, revision: int | None) -> Path | None:
-        """evidence.png of the decision on that revision, of its full assessment when there is one.
+        """evidence.png of the decision on that revision."""
+        return self.file(study_instance_uid, revision, "evidence.png")
+
+    def file(self, study_instance_uid: str, revision: int | None, name: str) -> Path | None:
+        """A file of the decision on that revision, of its full assessment when there is one; None: it has none.
 
         A picture of another revision would stand beside a decision that it does not show.
         """
         versions = sorted(self._versions(study_instance_uid), reverse=True)
-        of_it = [folder / "evidence.png" for number, _, folder in versions if number == revision]
+        of_it = [folder / name for number, _, folder in versions if number == revision]
         return next((path for path in of_it if path.is_file()), None)
 
     def _versions(self, study_instance_uid: str) -> list[tuple[int, bool, Path]]:
@@ -74,7 +78,7 @@ class ResultFolder:
 
 
 def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | None = None) -> None:
-    """document.json, the evidence files and those of the browser's viewer; a decision without any measurement gets a picture of its words.
+    """document.json, evidence and viewer files; a decision without any measurement gets a picture of its words.
 
     stored: the document as the index has it; None: made of the outcome. It is durable on return: a lost index is filled
     from it.

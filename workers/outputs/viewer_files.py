@@ -1,7 +1,7 @@
 """The files of the browser's viewer beside a decision: how a volume is packed, and how one slice or all of it is read.
 
-``viewer.json`` names the volumes. Each volume is one gzip stream of raw voxels, C order (head, back, left); the stream is
-flushed after every axial slice, so that one slice is read without the others. No heavy library: the web process
+``viewer.json`` names the volumes. Each volume is one gzip stream of raw voxels, C order (head, back, left); the stream
+is flushed after every axial slice, so that one slice is read without the others. No heavy library: the web process
 reads them.
 """
 
@@ -38,7 +38,7 @@ def file_name(volume: str) -> str:
 
 
 def packed(voxels: Slices) -> tuple[bytes, list[int]]:
-    """The gzip stream of a volume, and where each axial slice begins in it; the last number is where the last one ends."""
+    """The gzip stream of a volume, and where each axial slice begins in it; the last number is the end of the last."""
     pack = zlib.compressobj(COMPRESSION, zlib.DEFLATED, GZIP)
     parts, offsets, length = [], [], 0
     for number in range(len(voxels)):

@@ -1,0 +1,42 @@
+"""The page of one study: everything that is stored about it, gathered for the template."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from listener.web import pages
+from listener.web.api import Uid, document_of, shown_picture
+from listener.web.frame import frame_for
+from listener.web.site import Site
+from listener.web.study_page import Around
+from listener.web.viewer_api import viewer_index
+from workers.delivery_ports import delivery_facts
+
+
+def add_study(app: FastAPI, site: Site) -> None:
+    """Add the page of one study."""
+    digest = site.settings.sha256()
+
+    @app.get("/studies/{uid}", response_class=HTMLResponse)
+    def study(uid: Uid, request: Request) -> str:
+        document = document_of(site, uid)
+        picture = shown_picture(site, uid) is not None
+        return pages.study(
+            document, has_picture=picture, around=_around(site, uid, digest), frame=frame_for(request.cookies)
+        )
+
+
+def _around(site: Site, uid: str, digest: str) -> Around:
+    try:
+        viewer = viewer_index(site, uid)
+    except HTTPException:  # no images, or not yet: the page stands without them
+        viewer = None
+    deliveries = () if site.deliveries is None else site.deliveries.listed(study_instance_uid=uid)
+    return Around(
+        viewer=viewer,
+        versions=site.index.assessments(uid),
+        deliveries=[delivery_facts(one) for one in deliveries],
+        limits=site.settings.triage,
+        digest=digest,
+    )

@@ -37,7 +37,9 @@ def _answers(settings: Settings) -> int:
     if facts is None:
         sys.stderr.write("web is not running\n")
         return 1
-    answer = httpx.get(f"http://127.0.0.1:{facts['port']}/healthz", timeout=5.0)
+    secured = settings.web.tls is not None  # the certificate names the host, and we call ourselves
+    url = f"{'https' if secured else 'http'}://127.0.0.1:{facts['port']}/healthz"
+    answer = httpx.get(url, timeout=5.0, verify=not secured)
     sys.stdout.write(answer.text + "\n")
     return 0 if answer.is_success else 1
 

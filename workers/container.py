@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from workers.access_ports import Accounts
 from workers.arrival.order_texts import OrderTexts
 from workers.config import Settings
 from workers.delivery_ports import Decided, Deliveries, Destination
@@ -128,6 +129,14 @@ def readings_of(settings: Settings) -> Readings | None:
     from workers.deliveries.readings import StopsEscalation
 
     return StopsEscalation(open_deliveries(settings), settings.results)
+
+
+def open_accounts(settings: Settings) -> Accounts:
+    """The accounts of the web application; the index is brought to this program's schema as ``node_index`` says."""
+    from workers.index.accounts import open_account_table
+
+    node_index(settings)
+    return open_account_table(settings.index_url)
 
 
 def run_deliveries(

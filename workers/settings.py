@@ -16,6 +16,7 @@ from workers.intake_settings import StowSettings
 from workers.prior_settings import PriorsSettings
 from workers.result_settings import ResultsSettings
 from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
+from workers.web_settings import WebSettings
 
 
 class Peer(Section):
@@ -225,15 +226,6 @@ class BaselineSettings(Section):
     prepare_ahead: bool = True
 
 
-class WebSettings(Section):
-    # address to listen on
-    host: str = "127.0.0.1"
-    # TCP port of page and API; 0 takes a free one
-    port: Port = 8042
-    # host names a browser may use; empty: loopback names, this machine's name and the bound address, never any
-    allowed_hosts: tuple[str, ...] = ()
-
-
 class AuditSettings(Section):
     # audit repository, e.g. audit.hospital; null: no audit messages
     host: str | None = None
@@ -282,7 +274,7 @@ class NodeSettings(Section):
     stow: StowSettings = StowSettings()
     # archives that are asked for a missing baseline
     priors: PriorsSettings = PriorsSettings()
-    # worklist page and HTTP API (read only, no log-in: put it behind the site's own)
+    # worklist page and HTTP API, and who may use them (icansee users)
     web: WebSettings = WebSettings()
     # DICOM audit messages (PS3.15 A.5) to a syslog server over TLS; they name patients
     audit: AuditSettings = AuditSettings()

@@ -21,6 +21,7 @@ from listener.commands import send as cli_send
 from listener.commands import status as cli_status
 from listener.commands import store as cli_store
 from listener.commands import studies as cli_studies
+from listener.commands import users as cli_users
 from listener.commands.common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
 from listener.commands.connect import check_peers
 from triage.errors import Misconfigured, NotAssessable, Transient
@@ -62,6 +63,7 @@ app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_rules.rules, name="rules")
+app.add_typer(cli_users.users, name="users")
 app.add_typer(config_app, name="config")
 
 

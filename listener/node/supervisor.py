@@ -219,7 +219,7 @@ class Supervisor:
             "ae_title": self._settings.listener.ae_title,
             "dicom_host": listener["host"],
             "dicom_port": listener["port"],
-            "web_url": f"http://{site['host']}:{site['port']}/",
+            "web_url": f"{'https' if self._settings.web.tls else 'http'}://{site['host']}:{site['port']}/",
             "state_dir": str(self._settings.store.state_dir.absolute()),
         }
         try:

@@ -1,4 +1,4 @@
-"""HTTP requests in, worklist, documents, pictures and health out. Reads only; bound to loopback unless the site says
+"""HTTP requests in, worklist, documents, pictures and health out. Bound to loopback unless the site says
 otherwise."""
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listener.web import pages
+from listener.web.access.gate import Gate
+from listener.web.access.people import NOBODY_YET, People
+from listener.web.access.rules import require_rules
+from listener.web.access.sign_in import add_sign_in
+from listener.web.access.who import own_frame
 from listener.web.api import add_api
-from listener.web.frame import frame_for
 from listener.web.site import Site
 from listener.web.study import add_study
 from listener.web.viewer_api import add_viewer
@@ -24,24 +28,40 @@ from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import get_logger
 from workers.queue import broker
+from workers.remote.tls import server_context
+from workers.web_settings import LOOPBACK_NAMES
 
 log = get_logger(__name__)
 
 ASSETS = "/static"
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser does not tell our own forms from forged ones
     "Cache-Control": "no-store",  # patients: nothing stays in a browser's cache
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
-def create_app(site: Site) -> FastAPI:
-    """The application; no external assets, no interactive documentation (it would load scripts from elsewhere)."""
+def create_app(site: Site, people: People | None = None) -> FastAPI:
+    """The application; no external assets, no interactive documentation (it would load scripts from elsewhere).
+
+    Args:
+        people: who may sign in; None: made from the accounts of ``site``.
+
+    Raises:
+        Misconfigured: a route has no rule, or other machines can reach the page and nobody can sign in.
+        Transient: the index is away.
+    """
+    if people is None and site.accounts is not None:
+        people = People(site.accounts, site.settings, now=site.now)
+    if people is not None:
+        people.require_account()
+    elif site.settings.web.beyond_loopback:
+        raise Misconfigured(NOBODY_YET)
     app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.add_middleware(Gate, routes=app.routes, people=people)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(site.settings))  # against DNS rebinding
 
     @app.middleware("http")
@@ -60,10 +80,12 @@ def create_app(site: Site) -> FastAPI:
         log.warning("web.not_possible_now", error=str(error))
         return JSONResponse({"detail": "the index cannot be reached now"}, status_code=503)
 
+    add_sign_in(app, people)
     add_api(app, site)
     add_viewer(app, site)
     _add_pages(app, site)
     add_study(app, site)
+    require_rules(app.routes)
     return app
 
 
@@ -73,7 +95,7 @@ def _add_pages(app: FastAPI, site: Site) -> None:
         rows = site.index.most_urgent()
         reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
         entries = worklist_of(site.index, rows, now=site.now())
-        return pages.home(entries, reasons, cut(site.index, len(rows)), frame_for(request.cookies, "worklist"))
+        return pages.home(entries, reasons, cut(site.index, len(rows)), own_frame(request, "worklist"))
 
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
 
@@ -85,9 +107,9 @@ def _allowed_hosts(settings: Settings) -> list[str]:
     """
     if settings.web.allowed_hosts:
         return list(settings.web.allowed_hosts)
-    own = [] if settings.web.host in LOOPBACK else [socket.gethostname()]
-    bound = [] if settings.web.host in ("0.0.0.0", "::", *LOOPBACK) else [settings.web.host]  # noqa: S104 - a comparison
-    return [*LOOPBACK, *own, *bound]
+    own = [] if settings.web.host in LOOPBACK_NAMES else [socket.gethostname()]
+    bound = [] if settings.web.host in ("0.0.0.0", "::", *LOOPBACK_NAMES) else [settings.web.host]  # noqa: S104 - a comparison
+    return [*LOOPBACK_NAMES, *own, *bound]
 
 
 def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], None]) -> None:
@@ -98,7 +120,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers.container import node_index, open_deliveries, open_results, open_searches
+    from workers.container import node_index, open_accounts, open_deliveries, open_results, open_searches
 
     listening = _bind(settings)
     site = Site(
@@ -108,13 +130,24 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         lambda: broker.ping(broker.broker_url(settings)),
         open_searches(settings) if settings.priors.wanted else None,
         open_deliveries(settings) if settings.results.destinations else None,
+        open_accounts(settings),
     )
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
 
     async def beat() -> None:
         alive.beat()
 
-    config = uvicorn.Config(create_app(site), log_config=None, access_log=False, server_header=False)
+    config = uvicorn.Config(
+        create_app(site),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.web.proxies),
+        forwarded_allow_ips=list(settings.web.proxies),
+    )
+    config.load()
+    if settings.web.tls is not None:
+        config.ssl = server_context(settings.web.tls, section="web.tls")
     config.callback_notify, config.timeout_notify = beat, 1  # seconds; by the loop that serves the requests
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``

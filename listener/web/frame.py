@@ -12,11 +12,15 @@ PLACES = (("worklist", "/", "Worklist"),)
 
 @dataclass(frozen=True)
 class PageFrame:
-    """theme: one of THEMES. place: the entry of the navigation that is open, "" for none. account: who is signed in."""
+    """theme: one of THEMES. place: the entry of the navigation that is open, "" for none. account: who is signed in.
+
+    csrf: what forms of the page send back, see listener.web.access.who.Person.
+    """
 
     theme: str = THEMES[0]
     place: str = ""
     account: str | None = None
+    csrf: str = ""
 
     @property
     def places(self) -> tuple[tuple[str, str, str], ...]:
@@ -31,7 +35,7 @@ class PageFrame:
 NOBODY = PageFrame()
 
 
-def frame_for(cookies: Mapping[str, str], place: str = "", account: str | None = None) -> PageFrame:
+def frame_for(cookies: Mapping[str, str], place: str = "", account: str | None = None, csrf: str = "") -> PageFrame:
     """The frame that a browser with these cookies gets. A cookie that names no theme counts as none."""
     theme = cookies.get(THEME_COOKIE, THEMES[0])
-    return PageFrame(theme if theme in THEMES else THEMES[0], place, account)
+    return PageFrame(theme if theme in THEMES else THEMES[0], place, account, csrf)

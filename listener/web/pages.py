@@ -65,6 +65,17 @@ def study(document: Mapping[str, Any], *, has_picture: bool, around: Around = AL
     return render("study.html", frame, has_picture=has_picture, **study_page.values(document, around))
 
 
+def sign_in(frame: PageFrame, *, wanted: str, name: str, locked: bool, error: str | None) -> str:
+    """The form of the sign-in. wanted: the path that is shown afterwards. locked: the session of ``name`` is there
+    still."""
+    return render("login.html", frame, wanted=wanted, name=name, locked=locked, error=error)
+
+
+def not_possible(frame: PageFrame, status: int, why: str) -> str:
+    """Why there is no page."""
+    return render("refusal.html", frame, status=status, why=why)
+
+
 @cache
 def _templates() -> Environment:
     made = Environment(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from workers.access_ports import Accounts
 from workers.config import Settings
 from workers.delivery_ports import Deliveries
 from workers.outputs.results import ResultFolder
@@ -23,4 +24,5 @@ class Site:
     ping_broker: Callable[[], str]
     searches: PriorSearches | None = None
     deliveries: Deliveries | None = None  # None: nobody gets results
+    accounts: Accounts | None = None  # None: nobody can sign in; only for loopback
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -6,8 +6,8 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from listener.web import pages
+from listener.web.access.who import own_frame
 from listener.web.api import Uid, document_of, shown_picture
-from listener.web.frame import frame_for
 from listener.web.site import Site
 from listener.web.study_page import Around
 from listener.web.viewer_api import viewer_index
@@ -22,9 +22,7 @@ def add_study(app: FastAPI, site: Site) -> None:
     def study(uid: Uid, request: Request) -> str:
         document = document_of(site, uid)
         picture = shown_picture(site, uid) is not None
-        return pages.study(
-            document, has_picture=picture, around=_around(site, uid, digest), frame=frame_for(request.cookies)
-        )
+        return pages.study(document, has_picture=picture, around=_around(site, uid, digest), frame=own_frame(request))
 
 
 def _around(site: Site, uid: str, digest: str) -> Around:

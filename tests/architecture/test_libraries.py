@@ -8,6 +8,8 @@ from tests.architecture.source import modules, project
 
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
 INDEX = (
+    "access_tables",
+    "accounts",
     "acknowledgements",
     "arrivals",
     "connected",
@@ -27,6 +29,7 @@ INDEX = (
     "schema",
     "sql",
 )
+ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "who")}
 HOMES = {
     "celery": {"workers.queue.app", "workers.queue.pool_life", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},
@@ -37,8 +40,10 @@ HOMES = {
     "yaml": {"workers.config", "workers.rules.read"},
     "cel_expr_python": {"workers.rules.expression"},
     "structlog": {"workers.log"},
-    "fastapi": {"listener.web.api", "listener.web.app", "listener.web.study", "listener.web.viewer_api"},
-    "starlette": {"listener.web.app"},
+    "argon2": {"listener.web.access.passwords"},
+    "fastapi": {f"listener.web.{name}" for name in ("api", "app", "study", "viewer_api")} | ACCESS,
+    "starlette": {"listener.web.app"}
+    | {f"listener.web.access.{name}" for name in ("bodies", "gate", "rules", "sign_in")},
     "jinja2": {"listener.web.pages"},
     "uvicorn": {"listener.web.app", "listener.intake.server"},
     "prometheus_client": {"listener.web.metrics"},

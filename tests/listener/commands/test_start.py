@@ -6,7 +6,17 @@ import json
 import subprocess
 import sys
 
-HEAVY = ("highdicom", "pydicom", "pynetdicom", "matplotlib", "sqlalchemy", "celery", "fastapi", "cel_expr_python")
+HEAVY = (
+    "highdicom",
+    "pydicom",
+    "pynetdicom",
+    "matplotlib",
+    "sqlalchemy",
+    "celery",
+    "fastapi",
+    "cel_expr_python",
+    "argon2",
+)
 
 
 def test_the_words_load_no_library_that_a_single_command_needs() -> None:

@@ -19,9 +19,11 @@ from listener.web.app import create_app
 from listener.web.site import Site
 from tests.fake_index import InMemoryIndex
 from tests.fakes import SUSPECTED, FakeClock, Verdict, an_assessment, an_instance, some_images
+from tests.fakes_access import FakeAccounts
 from tests.workers.feeds.test_inbox import Applied, merge
 from triage.errors import Transient
 from triage.model import Category, Priority
+from workers.access_ports import Account, Role
 from workers.announcements import Announcement, Source, Step
 from workers.config import Settings
 from workers.feed_settings import FeedsSettings, Hl7FeedSettings
@@ -30,7 +32,8 @@ from workers.heartbeat import heartbeat_file
 from workers.index.node_index import rebuilding_mark
 from workers.outputs.results import ResultFolder
 from workers.ports import ConflictRow
-from workers.settings import StoreSettings, WebSettings
+from workers.settings import StoreSettings
+from workers.web_settings import WebSettings
 
 UID = "1.2.3"
 
@@ -45,7 +48,11 @@ class Node:
         self.tmp_path = tmp_path
         store = StoreSettings(state_dir=tmp_path, min_free_bytes=0)
         settings = Settings(store=store).model_copy(update=changes)
-        site = Site(settings, self.index, ResultFolder(tmp_path / "results"), self.ping, now=self.clock.now)
+        self.accounts = FakeAccounts()
+        if settings.web.beyond_loopback:
+            self.accounts.add_account(Account("mina", Role.READER, self.clock.now()))
+        results, now = ResultFolder(tmp_path / "results"), self.clock.now
+        site = Site(settings, self.index, results, self.ping, now=now, accounts=self.accounts)
         self.client = TestClient(create_app(site), base_url="http://127.0.0.1")
         for name in names_of(settings):
             self.gives_a_sign(name)
@@ -206,22 +213,36 @@ def test_nothing_can_be_changed(node: Node, method: str) -> None:
         pytest.param(WebSettings(), "127.0.0.1:8042", 200, id="loopback address"),
         pytest.param(WebSettings(), "localhost", 200, id="loopback name"),
         pytest.param(WebSettings(), "evil.example", 400, id="rebound name"),
-        pytest.param(WebSettings(host="10.0.0.5"), "worklist.clinic", 400, id="a name that nobody listed"),
-        pytest.param(WebSettings(host="10.0.0.5"), "10.0.0.5:8042", 200, id="the bound address"),
-        pytest.param(WebSettings(host=EVERYWHERE), "localhost", 200, id="the check of the container itself"),
-        pytest.param(WebSettings(host=EVERYWHERE), socket.gethostname(), 200, id="the name of this machine"),
-        pytest.param(WebSettings(host=EVERYWHERE), "rebound.example", 400, id="rebound name beyond loopback"),
         pytest.param(
-            WebSettings(host="10.0.0.5", allowed_hosts=("worklist.clinic",)), "worklist.clinic", 200, id="listed"
+            WebSettings(host="10.0.0.5", plain_http=True), "worklist.clinic", 400, id="a name that nobody listed"
+        ),
+        pytest.param(WebSettings(host="10.0.0.5", plain_http=True), "10.0.0.5:8042", 200, id="the bound address"),
+        pytest.param(
+            WebSettings(host=EVERYWHERE, plain_http=True), "localhost", 200, id="the check of the container itself"
         ),
         pytest.param(
-            WebSettings(host="10.0.0.5", allowed_hosts=("worklist.clinic",)), "x.example", 400, id="not listed"
+            WebSettings(host=EVERYWHERE, plain_http=True), socket.gethostname(), 200, id="the name of this machine"
+        ),
+        pytest.param(
+            WebSettings(host=EVERYWHERE, plain_http=True), "rebound.example", 400, id="rebound name beyond loopback"
+        ),
+        pytest.param(
+            WebSettings(host="10.0.0.5", plain_http=True, allowed_hosts=("worklist.clinic",)),
+            "worklist.clinic",
+            200,
+            id="listed",
+        ),
+        pytest.param(
+            WebSettings(host="10.0.0.5", plain_http=True, allowed_hosts=("worklist.clinic",)),
+            "x.example",
+            400,
+            id="not listed",
         ),
     ],
 )
 def test_host_names(tmp_path: Path, web_settings: WebSettings, host: str, status: int) -> None:
     node = Node(tmp_path, web=web_settings)
-    assert node.client.get("/api/studies", headers={"Host": host}).status_code == status
+    assert node.client.get("/static/style.css", headers={"Host": host}).status_code == status
 
 
 class TestHealth:

@@ -1,0 +1,57 @@
+"""Names and values of the cookies, and the token against forged requests that belongs to each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+
+SESSION, DEVICE, VISITOR = "icansee-session", "icansee-device", "icansee-visitor"
+DEVICE_DAYS = 400  # as long as a browser keeps a cookie
+TOKEN_LENGTH = 200  # no token of ours is longer
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def hashed(token: str) -> str:
+    """What is stored of a token: 256 random bits need no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def csrf_of(token: str) -> str:
+    """The token that a form must send back; it belongs to one session (or visitor) and does not betray the cookie."""
+    return hmac.new(token.encode(), b"icansee csrf", hashlib.sha256).hexdigest()
+
+
+def name_of(cookie: str, *, secure: bool) -> str:
+    """Over TLS a browser accepts the name only from this very host, over TLS, for every path."""
+    return f"__Host-{cookie}" if secure else cookie
+
+
+def read(header: str | None, *, secure: bool) -> Mapping[str, str]:
+    """Our cookies in a request, by their plain names."""
+    jar = SimpleCookie()
+    try:
+        jar.load(header or "")
+    except CookieError:
+        return {}
+    found = {}
+    for cookie in (SESSION, DEVICE, VISITOR):
+        morsel = jar.get(name_of(cookie, secure=secure))
+        if morsel is not None and 0 < len(morsel.value) <= TOKEN_LENGTH:
+            found[cookie] = morsel.value
+    return found
+
+
+def set_cookie(cookie: str, value: str, *, secure: bool, days: int = 0) -> str:
+    """A Set-Cookie header. days: how long it stays; 0: until the browser is closed, -1: it goes now."""
+    parts = [f"{name_of(cookie, secure=secure)}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+    if secure:
+        parts.append("Secure")
+    if days:
+        parts.append(f"Max-Age={max(days, 0) * 86_400}")
+    return "; ".join(parts)

@@ -1,0 +1,173 @@
+"""Every request in; it goes on with the person behind it, or is answered here: sign in, not yours, not from our page.
+
+An ASGI middleware: it stands before every route, also those that are no FastAPI function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from listener.web import pages
+from listener.web.access import bodies, forgery
+from listener.web.access.cookies import SESSION, VISITOR, csrf_of, new_token, read, set_cookie
+from listener.web.access.people import NOBODY_YET, People
+from listener.web.access.rules import ASSET, RouteRule, rule_of
+from listener.web.access.who import KEY, THIS_MACHINE, Person
+from listener.web.frame import frame_for
+from triage.errors import Transient
+from workers.access_ports import Account, Role
+from workers.log import get_logger
+
+log = get_logger(__name__)
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+SIGN_IN = "/login"
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """The request is answered here."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status, self.why = status, why
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who asks, as the cookies tell. visitor: a new cookie that the answer has to set."""
+
+    person: Person
+    visitor: str | None = None
+
+
+NOT_ASKED = Asking(Person("", None, ""))
+
+
+class Gate:
+    """Lets a request pass when the table of rules says so."""
+
+    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute], people: People | None) -> None:
+        self._app, self._routes, self._people = app, routes, people
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})  # nothing here speaks it
+            return
+        request, rule = Request(scope), rule_of(self._routes, scope)
+        try:
+            asked = NOT_ASKED if rule is ASSET else await run_in_threadpool(self._asked, request)
+            _require_permission(rule, asked.person)
+            if rule is not ASSET and request.method not in forgery.SAFE:
+                receive = await self._not_forged(request, asked, receive)
+        except Refused as refused:
+            await _refusal(request, refused)(scope, receive, send)
+        except HTTPException as refused:
+            await _refusal(request, Refused(refused.status_code, refused.detail))(scope, receive, send)
+        except Transient as error:
+            log.warning("web.not_possible_now", error=str(error))
+            await _refusal(request, Refused(503, "the index cannot be reached now"))(scope, receive, send)
+        else:
+            scope[KEY] = asked.person
+            await self._app(scope, receive, _with_cookie(asked.visitor, request, send))
+
+    def _asked(self, request: Request) -> Asking:
+        """A locked session is a visitor's: its owner proves at the sign-in to be there.
+
+        Raises:
+            Refused: a proxy sends the request and there is no account.
+            Transient: the index is away.
+        """
+        jar = read(request.headers.get("cookie"), secure=request.url.scheme == "https")
+        people = self._people
+        if people is not None and SESSION in jar:
+            found = people.of_session(jar[SESSION])
+            if found is not None and not people.locked(found[0]):
+                if _somebody_acts(request):
+                    people.seen(found[0])
+                return Asking(_person(found[1], csrf_of(jar[SESSION])))
+        visitor = jar.get(VISITOR)
+        new = new_token() if visitor is None and _wants_html(request) else None
+        csrf = csrf_of(visitor or new or "") if visitor or new else ""
+        if people is None or not people.needed():
+            if any(name in request.headers for name in FORWARDED):
+                raise Refused(403, NOBODY_YET.replace("web.host: ", ""))
+            return Asking(Person(THIS_MACHINE, Role.ADMINISTRATOR, csrf), new)
+        return Asking(Person("", None, csrf), new)
+
+    async def _not_forged(self, request: Request, asked: Asking, receive: Receive) -> Receive:
+        """The body, whole.
+
+        Raises:
+            HTTPException: the request was not made by our page, or its body is too large or too slow.
+        """
+        forgery.require_own_page(request)
+        body = await bodies.whole_body(receive)
+        if asked.person.name != THIS_MACHINE or forgery.from_a_browser(request):
+            forgery.require_token(request, body, asked.person.csrf)
+        return bodies.replayed(body, receive)
+
+
+def _require_permission(rule: RouteRule | None, person: Person) -> None:
+    """Raises:
+    Refused: the person may not use the route.
+    """
+    if rule is None:
+        raise Refused(403, "nobody decided who may use this")
+    if rule.everybody:
+        return
+    if person.role is None:
+        raise Refused(401, "sign in first")
+    if person.role not in rule.roles:
+        raise Refused(403, f"this is not for the role {person.role.value}")
+
+
+def _person(account: Account, csrf: str) -> Person:
+    return Person(account.name, account.role, csrf, signed_in=True)
+
+
+def _somebody_acts(request: Request) -> bool:
+    """Did a person cause the request? A page that loads itself again keeps no session open."""
+    if request.method not in forgery.SAFE or request.headers.get("sec-fetch-user") == "?1":
+        return True
+    return "sec-fetch-site" not in request.headers and _wants_html(request)
+
+
+def _wants_html(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _refusal(request: Request, refused: Refused) -> Response:
+    """A page for a person, JSON for a program."""
+    if not _wants_html(request):
+        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+        return JSONResponse({"detail": refused.why}, status_code=refused.status, headers=headers)
+    if refused.status == 401 and request.method in forgery.SAFE:
+        return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path)}", status_code=303)
+    return HTMLResponse(
+        pages.not_possible(frame_for(request.cookies), refused.status, refused.why), status_code=refused.status
+    )
+
+
+def _with_cookie(visitor: str | None, request: Request, send: Send) -> Send:
+    if visitor is None:
+        return send
+    cookie = set_cookie(VISITOR, visitor, secure=request.url.scheme == "https")
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append("set-cookie", cookie)
+        await send(message)
+
+    return sending

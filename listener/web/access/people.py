@@ -1,0 +1,158 @@
+"""A name and a password, or the token of a session, in; the person out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from listener.web.access.cookies import hashed, new_token
+from listener.web.access.passwords import Passwords
+from listener.web.access.throttle import Throttle, keys_of_attempt
+from triage.errors import Misconfigured, Transient
+from workers.access_ports import Account, Accounts, Device, WebSession
+from workers.log import get_logger
+from workers.settings import NodeSettings
+from workers.web_settings import WebSettings
+
+log = get_logger(__name__)
+
+MANY_FAILURES = 100  # in a row for one name from one address: an attack, or a forgotten program
+NOBODY_YET = (
+    "web.host: other machines can reach the page, and there is no account; make one with "
+    "`icansee users add NAME --role administrator`"
+)
+
+
+def accounts_mark(settings: NodeSettings) -> Path:
+    """Lies beside the images as soon as an account was made: a page whose accounts were lost stays closed."""
+    return settings.store.files_dir / "web-accounts"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where somebody signs in. device: the token of the browser, when it has one."""
+
+    address: str
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Tokens for the cookies of the browser; device is None when it has one already."""
+
+    account: Account
+    session: str
+    device: str | None
+
+
+@dataclass(frozen=True)
+class NotSignedIn:
+    """wait_s: the attempt was not looked at, the next one is after this time."""
+
+    wait_s: float = 0.0
+
+
+class People:
+    """Accounts and sessions as the pages use them. Safe to share between threads."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        settings: NodeSettings,
+        *,
+        now: Callable[[], datetime],
+        passwords: Passwords | None = None,
+    ) -> None:
+        self.accounts = accounts
+        self.web: WebSettings = settings.web
+        self.now = now
+        self._passwords = passwords or Passwords()
+        self._throttle = Throttle()
+        self._mark = accounts_mark(settings)
+        self._some = False
+
+    def needed(self) -> bool:
+        """Must somebody sign in? Not before the first account, on a page that only this machine reaches."""
+        self._some = self._some or self._mark.exists() or self.accounts.any_account()
+        return self._some or self.web.beyond_loopback
+
+    def require_account(self) -> None:
+        """Does nothing on loopback, or when there is an account.
+
+        Raises:
+            Misconfigured: other machines reach the page and nobody could sign in.
+            Transient: the index is away.
+        """
+        if self.web.beyond_loopback and not self.accounts.any_account():
+            raise Misconfigured(NOBODY_YET)
+
+    def of_session(self, token: str) -> tuple[WebSession, Account] | None:
+        """None: the session is unknown, has ended, or its account is closed. It may be locked, see ``locked``."""
+        found = self.accounts.session(hashed(token))
+        if found is None or found[0].ends_at <= self.now() or found[1].disabled:
+            return None
+        return found
+
+    def locked(self, session: WebSession) -> bool:
+        """Nobody did anything for so long that somebody else may sit there."""
+        return self.now() - session.seen_at >= timedelta(seconds=self.web.idle_lock_s)
+
+    def seen(self, session: WebSession) -> None:
+        """The person did something just now; it is written at most ten times in the time of the lock."""
+        if self.now() - session.seen_at >= timedelta(seconds=self.web.idle_lock_s / 10):
+            self.accounts.touch_session(session.token_hash, seen_at=self.now())
+
+    def sign_in(self, name: str, password: str, place: Workplace) -> SignedIn | NotSignedIn:
+        """Check a password and open a session.
+
+        Raises:
+            Transient: the index is away, or too many sign in.
+        """
+        name, now = name.strip().lower(), self.now()
+        known = self._known_device(name, place)
+        keys = keys_of_attempt(name, place.address, None if known is None else known.token_hash)
+        wait_s = self._throttle.wait_s(keys, now)
+        if wait_s > 0:
+            return NotSignedIn(wait_s)
+        failures = self._throttle.counted(keys, now)
+        try:
+            account = self._proved(name, password)
+        except Transient:
+            self._throttle.taken_back(keys, succeeded=False)
+            raise
+        if account is None:
+            if failures % MANY_FAILURES == 0:
+                log.warning("web.many_failed_sign_ins", failures=failures, address=place.address)
+            return NotSignedIn()
+        self._throttle.taken_back(keys, succeeded=True)
+        if account.password_hash and self._passwords.outdated(account.password_hash):
+            self.accounts.change_account(replace(account, password_hash=self._passwords.made(password)))
+        return self.opened(account, place)
+
+    def opened(self, account: Account, place: Workplace) -> SignedIn:
+        """A new session of an account whose owner has proved to be who he is."""
+        session, now = new_token(), self.now()
+        ends_at = now + timedelta(seconds=self.web.session_s)
+        self.accounts.open_session(WebSession(hashed(session), account.name, now, now, ends_at))
+        if self._known_device(account.name, place) is not None:
+            return SignedIn(account, session, None)
+        device = new_token()
+        self.accounts.remember_device(Device(hashed(device), account.name, now))
+        return SignedIn(account, session, device)
+
+    def sign_out(self, token: str) -> None:
+        self.accounts.end_session(hashed(token))
+
+    def _proved(self, name: str, password: str) -> Account | None:
+        account = self.accounts.account(name)
+        usable = account is not None and not account.disabled
+        fits = self._passwords.fits(account.password_hash if account and usable else None, password)
+        return account if fits else None
+
+    def _known_device(self, name: str, place: Workplace) -> Device | None:
+        if place.device is None:
+            return None
+        found = self.accounts.device(hashed(place.device))
+        return found if found is not None and found.account == name else None

@@ -1,0 +1,104 @@
+"""One table: every route of the application and who may use it. What is not in the table is closed.
+
+A new route needs its line in ``RULES``; ``create_app`` refuses an application with a route that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import Scope as AsgiScope
+
+from triage.errors import Misconfigured
+from workers.access_ports import Role
+
+
+class TokenScope(StrEnum):
+    """What a personal token of the API may be limited to."""
+
+    STUDIES_READ = "studies:read"
+    STUDIES_ACT = "studies:act"
+    NODE_READ = "node:read"
+    NODE_CHANGE = "node:change"
+
+
+@dataclass(frozen=True, eq=False)
+class RouteRule:
+    """Who may use a route.
+
+    roles: of the person; empty with ``everybody``: nobody has to sign in. scope: what a personal token must have for
+    it; None: no token is good for it.
+    """
+
+    roles: frozenset[Role] = frozenset()
+    scope: TokenScope | None = None
+    everybody: bool = False
+
+
+EVERYBODY = RouteRule(everybody=True)  # no patient, nothing that changes the node
+ASSET = RouteRule(
+    everybody=True
+)  # the same, only for GET, and nobody asks who it is: it answers also when the index is away
+SIGNED_IN = RouteRule(frozenset(Role))
+PATIENTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIES_READ)
+ACTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIES_ACT)
+NODE = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.NODE_READ)
+OPERATE = RouteRule(frozenset({Role.ADMINISTRATOR}), TokenScope.NODE_CHANGE)
+ADMINISTER = RouteRule(frozenset({Role.ADMINISTRATOR}))
+
+# "METHOD path of the route" -> rule; HEAD counts as GET
+RULES = {
+    "GET /login": EVERYBODY,
+    "POST /login": EVERYBODY,
+    "POST /logout": SIGNED_IN,
+    "GET /api/session": SIGNED_IN,
+    "POST /api/session/activity": SIGNED_IN,
+    "GET /static": ASSET,
+    "GET /healthz": ASSET,  # states and numbers only; a container asks it
+    "GET /metrics": NODE,
+    "GET /api/openapi.json": SIGNED_IN,
+    "GET /": PATIENTS,
+    "GET /studies/{uid}": PATIENTS,
+    "GET /api/studies": PATIENTS,
+    "GET /api/studies/{uid}": PATIENTS,
+    "GET /api/studies/{uid}/versions": PATIENTS,
+    "GET /api/studies/{uid}/evidence.png": PATIENTS,
+    "GET /api/studies/{uid}/deliveries": PATIENTS,
+    "GET /api/studies/{uid}/viewer": PATIENTS,
+    "GET /api/studies/{uid}/viewer/{version}/{volume}": PATIENTS,
+    "GET /api/studies/{uid}/viewer/{version}/{volume}/axial/{number}": PATIENTS,
+}
+
+
+def keys_of(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """What each route is called in the table."""
+    for route in routes:
+        path = getattr(route, "path", "")
+        methods = {"GET"} if isinstance(route, Mount) else set(getattr(route, "methods", None) or {"?"})
+        for method in sorted(methods - {"HEAD"}):
+            yield f"{method} {path}"
+
+
+def require_rules(routes: Iterable[BaseRoute]) -> None:
+    """Does nothing when each route has its rule.
+
+    Raises:
+        Misconfigured: one has none: nobody decided who may use it.
+    """
+    without = [key for key in keys_of(routes) if key not in RULES]
+    if without:
+        raise Misconfigured(f"no rule says who may use {', '.join(without)}: add it to listener/web/access/rules.py")
+
+
+def rule_of(routes: Iterable[BaseRoute], scope: AsgiScope) -> RouteRule | None:
+    """The rule of the route that will answer; ASSET when none will (404, 405); None: nobody decided."""
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    for route in routes:
+        match, _ = route.matches(scope)
+        if match is Match.FULL:
+            key = "GET" if isinstance(route, Mount) else method
+            return RULES.get(f"{key} {getattr(route, 'path', '')}")
+    return ASSET

@@ -1,0 +1,108 @@
+"""The pages and the API of signing in and out."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from listener.web import pages
+from listener.web.access.bodies import form_fields
+from listener.web.access.cookies import DEVICE, DEVICE_DAYS, SESSION, read, set_cookie
+from listener.web.access.gate import SIGN_IN
+from listener.web.access.people import NotSignedIn, People, SignedIn, Workplace
+from listener.web.access.who import Person, own_frame, who
+
+WRONG = "The name or the password is wrong."
+LOST = "There is no account any more: the index was lost. An administrator makes one with `icansee users add`."
+LONGEST_NEXT = 300
+
+
+def add_sign_in(app: FastAPI, people: People | None) -> None:
+    """Add the routes; without ``people`` nobody can sign in."""
+
+    @app.get(SIGN_IN, response_class=HTMLResponse)
+    def login(request: Request, person: Annotated[Person, Depends(who)], next: str = "/") -> Response:  # noqa: A002
+        if person.role is not None:
+            return RedirectResponse(own_path(next), status_code=303)
+        return HTMLResponse(_page(people, request, next))
+
+    @app.post(SIGN_IN, response_class=HTMLResponse)
+    async def sign_in(request: Request, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
+        if people is None:
+            return RedirectResponse("/", status_code=303)
+        return await run_in_threadpool(_signed_in, people, request, fields)
+
+    @app.post("/logout")
+    def logout(request: Request) -> Response:
+        session, secure = _jar(request).get(SESSION), _secure(request)
+        if people is not None and session is not None:
+            people.sign_out(session)
+        answer = RedirectResponse(SIGN_IN, status_code=303)
+        answer.headers.append("set-cookie", set_cookie(SESSION, "", secure=secure, days=-1))
+        answer.headers["Clear-Site-Data"] = '"cache"'
+        return answer
+
+    @app.get("/api/session")
+    def session(person: Annotated[Person, Depends(who)]) -> dict[str, Any]:
+        """Who asks, the token for changes, and after how many seconds without activity the page locks."""
+        idle_lock_s = people.web.idle_lock_s if people is not None and person.signed_in else None
+        role = None if person.role is None else person.role.value
+        return {"name": person.name, "role": role, "csrf": person.csrf, "idle_lock_s": idle_lock_s}
+
+    @app.post("/api/session/activity", status_code=204)
+    def activity() -> None:
+        """Somebody is at the page; the gate has noted it."""
+
+
+def own_path(text: str) -> str:
+    """Where to go after the sign-in: a path of this site, never another site."""
+    plain = text.isascii() and text.isprintable() and len(text) <= LONGEST_NEXT and "\\" not in text
+    return text if plain and text.startswith("/") and not text.startswith("//") else "/"
+
+
+def _page(people: People | None, request: Request, wanted: str, name: str = "", error: str | None = None) -> str:
+    locked = None
+    if people is not None and (token := _jar(request).get(SESSION)) is not None:
+        found = people.of_session(token)
+        locked = found[1].name if found is not None else None
+    if people is not None and error is None and not people.accounts.any_account():
+        error = LOST
+    frame, shown = own_frame(request), name or locked or ""
+    return pages.sign_in(frame, wanted=own_path(wanted), name=shown, locked=locked is not None, error=error)
+
+
+def _signed_in(people: People, request: Request, fields: dict[str, str]) -> Response:
+    name, wanted = fields.get("name", ""), fields.get("next", "/")
+    jar = _jar(request)
+    place = Workplace(request.client.host if request.client else "unknown", jar.get(DEVICE))
+    done = people.sign_in(name, fields.get("password", ""), place)
+    if isinstance(done, NotSignedIn):
+        wait_s = math.ceil(done.wait_s)
+        error = f"Too many attempts: the next one is looked at in {wait_s} s." if wait_s else WRONG
+        body = _page(people, request, wanted, name[:64], error)
+        headers = {"Retry-After": str(wait_s)} if wait_s else None
+        return HTMLResponse(body, status_code=429 if wait_s else 401, headers=headers)
+    if (old := jar.get(SESSION)) is not None:
+        people.sign_out(old)
+    answer = RedirectResponse(own_path(wanted), status_code=303)
+    set_cookies(answer, done, secure=_secure(request))
+    return answer
+
+
+def set_cookies(answer: Response, done: SignedIn, *, secure: bool) -> None:
+    """Give the browser its session, and its name as a known device."""
+    answer.headers.append("set-cookie", set_cookie(SESSION, done.session, secure=secure))
+    if done.device is not None:
+        answer.headers.append("set-cookie", set_cookie(DEVICE, done.device, secure=secure, days=DEVICE_DAYS))
+
+
+def _secure(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+def _jar(request: Request) -> dict[str, str]:
+    return dict(read(request.headers.get("cookie"), secure=_secure(request)))

@@ -1,0 +1,45 @@
+"""The person behind a request, for whoever answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import HTTPException, Request
+
+from listener.web.access.rules import TokenScope
+from listener.web.frame import PageFrame, frame_for
+from workers.access_ports import Role
+
+KEY = "icansee.person"
+THIS_MACHINE = "this machine"  # no account can have this name
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks. role: None for a visitor who has not signed in.
+
+    csrf: what forms send back in the field ``csrf``, and scripts in the header ``X-CSRF-Token``. scopes: what the
+    personal token of the request is limited to; None: no token was used. signed_in: by an account; False for a visitor,
+    and for everybody on a node without accounts.
+    """
+
+    name: str
+    role: Role | None
+    csrf: str
+    scopes: frozenset[TokenScope] | None = None
+    signed_in: bool = False
+
+
+def who(request: Request) -> Person:
+    """The dependency of routes that want to know who asks: ``person: Annotated[Person, Depends(who)]``."""
+    person = request.scope.get(KEY)
+    if not isinstance(person, Person):  # the gate was left out: closed
+        raise HTTPException(403, "nobody says who asks")
+    return person
+
+
+def own_frame(request: Request, place: str = "") -> PageFrame:
+    """The frame of a page for whoever asks for it."""
+    person = who(request)
+    role = "" if person.role is None else f" ({person.role.value})"
+    return frame_for(request.cookies, place, f"{person.name}{role}" if person.signed_in else None, person.csrf)

@@ -1,0 +1,89 @@
+"""The fake of access_ports.Accounts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from triage.errors import Transient
+from workers.access_ports import Account, Device, WebSession
+
+
+class FakeAccounts:
+    """In memory. away: every question raises Transient."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self._accounts: dict[str, Account] = {}
+        self._sessions: dict[str, WebSession] = {}
+        self._devices: dict[str, Device] = {}
+
+    def _look(self) -> None:
+        if self.away:
+            raise Transient("away")
+
+    def any_account(self) -> bool:
+        self._look()
+        return bool(self._accounts)
+
+    def account(self, name: str) -> Account | None:
+        self._look()
+        return self._accounts.get(name)
+
+    def account_of_subject(self, subject: str) -> Account | None:
+        self._look()
+        return next((one for one in self._accounts.values() if one.subject == subject), None)
+
+    def accounts(self) -> list[Account]:
+        self._look()
+        return sorted(self._accounts.values(), key=lambda one: one.name)
+
+    def add_account(self, account: Account) -> bool:
+        self._look()
+        return self._accounts.setdefault(account.name, account) is account
+
+    def change_account(self, account: Account) -> bool:
+        self._look()
+        known = self._accounts.get(account.name)
+        if known is not None:
+            self._accounts[account.name] = replace(account, created_at=known.created_at)
+        return known is not None
+
+    def open_session(self, session: WebSession) -> None:
+        self._look()
+        self._sessions = {key: one for key, one in self._sessions.items() if one.ends_at > session.opened_at}
+        self._sessions[session.token_hash] = session
+
+    def session(self, token_hash: str) -> tuple[WebSession, Account] | None:
+        self._look()
+        found = self._sessions.get(token_hash)
+        return None if found is None else (found, self._accounts[found.account])
+
+    def sessions(self, account: str) -> list[WebSession]:
+        self._look()
+        own = [one for one in self._sessions.values() if one.account == account]
+        return sorted(own, key=lambda one: one.opened_at, reverse=True)
+
+    def touch_session(self, token_hash: str, *, seen_at: datetime) -> None:
+        self._look()
+        if token_hash in self._sessions:
+            self._sessions[token_hash] = replace(self._sessions[token_hash], seen_at=seen_at)
+
+    def end_session(self, token_hash: str) -> None:
+        self._look()
+        self._sessions.pop(token_hash, None)
+
+    def end_sessions(self, account: str) -> int:
+        own = self.sessions(account)
+        for one in own:
+            del self._sessions[one.token_hash]
+        self._devices = {key: one for key, one in self._devices.items() if one.account != account}
+        return len(own)
+
+    def remember_device(self, device: Device) -> None:
+        self._look()
+        self._devices.setdefault(device.token_hash, device)
+
+    def device(self, token_hash: str) -> Device | None:
+        self._look()
+        return self._devices.get(token_hash)

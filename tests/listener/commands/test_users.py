@@ -1,0 +1,92 @@
+"""icansee users, at the terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from listener.web.access.passwords import Passwords
+from listener.web.access.people import accounts_mark
+from tests.listener.commands.cli_runner import Icansee
+from workers import config
+from workers.access_ports import Accounts, Role
+from workers.container import open_accounts
+
+
+def accounts_of(icansee: Icansee) -> Accounts:
+    return open_accounts(config.load(icansee.folder / "config.yaml"))
+
+
+def test_an_account_from_the_first_day_to_the_last(icansee: Icansee) -> None:
+    assert icansee("users", "list", "--json").out == "[]\n"
+    assert not accounts_mark(config.load(icansee.folder / "config.yaml")).exists()
+    said = icansee("users", "add", "Chief", "--role", "administrator", "--generate")
+    assert said.code == 0
+    given = said.out.splitlines()[0].removeprefix("password: ")
+    accounts = accounts_of(icansee)
+    chief = accounts.account("chief")
+    assert chief is not None
+    assert Passwords().fits(chief.password_hash, given)
+    assert accounts_mark(config.load(icansee.folder / "config.yaml")).exists()
+    assert icansee("users", "add", "mina", "--no-password").out == "mina may sign in as reader\n"
+    assert icansee("users", "role", "mina", "administrator").code == 0
+    assert icansee("users", "disable", "chief").code == 0
+    (first, second) = json.loads(icansee("users", "list", "--json").out)
+    assert (first["name"], first["disabled"], first["by"], first["role"]) == (
+        "chief",
+        True,
+        "password",
+        "administrator",
+    )
+    assert (second["name"], second["disabled"], second["by"]) == ("mina", False, "-")
+    assert icansee("users", "enable", "chief").code == 0
+    assert "0 sessions of chief ended" in icansee("users", "sessions", "revoke", "chief").out
+    assert icansee("users", "sessions", "list", "chief").out == ""
+    assert "open" in icansee("users", "list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "said"),
+    [
+        pytest.param(("add", "a b"), "", "NAME: 1 to 64", id="a name with a space"),
+        pytest.param(("add", "mina", "--password-stdin"), "short\n", "12 to 256 signs", id="a short password"),
+        pytest.param(
+            ("add", "mina-of-the-clinic", "--password-stdin"), "Mina-of-the-clinic\n", "not be the name", id="name"
+        ),
+        pytest.param(("add", "mina"), "", "this is no terminal", id="nobody to type it"),
+        pytest.param(("add", "chief", "--generate"), "", "there is an account chief already", id="taken"),
+        pytest.param(("disable", "chief"), "", "the last administrator", id="the last administrator"),
+        pytest.param(("role", "chief", "reader"), "", "the last administrator", id="the last one becomes a reader"),
+        pytest.param(("password", "nobody", "--generate"), "", "there is no account nobody", id="unknown"),
+    ],
+)
+def test_what_is_refused(
+    icansee: Icansee, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], typed: str, said: str
+) -> None:
+    icansee("users", "add", "chief", "--role", "administrator", "--no-password")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    answer = icansee("users", *arguments)
+    assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert [one.name for one in accounts_of(icansee).accounts() if one.role is Role.ADMINISTRATOR] == ["chief"]
+
+
+def test_a_new_password_comes_from_stdin(icansee: Icansee, monkeypatch: pytest.MonkeyPatch) -> None:
+    icansee("users", "add", "mina", "--generate")
+    before = accounts_of(icansee).account("mina")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+    assert icansee("users", "password", "mina", "--password-stdin").code == 0
+    after = accounts_of(icansee).account("mina")
+    assert before is not None
+    assert after is not None
+    assert after.password_hash != before.password_hash
+    assert Passwords().fits(after.password_hash, "correct horse battery")
+
+
+def test_the_page_beyond_loopback_says_what_to_do(icansee: Icansee) -> None:
+    icansee.configure(web={"host": "0.0.0.0", "port": 0, "plain_http": True})  # noqa: S104 - it does not start
+    answer = icansee("web")
+    assert answer.code == 2
+    assert "icansee users add NAME --role administrator" in answer.err

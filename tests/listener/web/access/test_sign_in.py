@@ -1,0 +1,262 @@
+"""Signing in and out, sessions and their lock, as a browser meets them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from listener.web.access.cookies import hashed
+from listener.web.access.people import accounts_mark
+from listener.web.access.sign_in import own_path
+from listener.web.app import create_app
+from tests.listener.web.signing import PAGE, PASSWORD, QUICK, Secured, csrf_in
+from triage.errors import Misconfigured
+from workers.access_ports import Account, Role, disabled
+from workers.web_settings import WebSettings
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Secured:
+    return Secured(tmp_path)
+
+
+def test_sign_in_and_out(secured: Secured) -> None:
+    browser = secured.browser()
+    answer = browser.page("/studies/1.2.3")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/studies/1.2.3")
+    answer = browser.sign_in("Reader ", next="/studies/1.2.3")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/studies/1.2.3")
+    page = browser.page("/")
+    assert page.status_code == 200
+    assert "reader (reader)" in page.text
+    assert browser.get("/api/session").json()["name"] == "reader"
+    token = browser.cookies["icansee-session"]
+    assert browser.submit("/logout", csrf=csrf_in(page.text)).status_code == 303
+    assert browser.page("/").status_code == 303
+    browser.cookies.set("icansee-session", token)
+    assert browser.page("/").status_code == 303, "the session itself is gone, not only the cookie"
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        pytest.param("reader", "wrong horse battery", id="wrong password"),
+        pytest.param("nobody", PASSWORD, id="unknown name"),
+        pytest.param("", "", id="nothing"),
+        pytest.param("reader", "", id="no password"),
+        pytest.param("gone", PASSWORD, id="disabled"),
+        pytest.param("outside", "", id="has no password"),
+        pytest.param("reader' OR 1=1 --", PASSWORD, id="a name that is code"),
+        pytest.param("reader", PASSWORD + "x" * 5000, id="a long password"),
+    ],
+)
+def test_who_is_not_let_in(secured: Secured, name: str, password: str) -> None:
+    now = secured.clock.now()
+    gone = Account("gone", Role.READER, now, password_hash=QUICK.made(PASSWORD), disabled=True)
+    secured.accounts.add_account(gone)
+    secured.accounts.add_account(Account("outside", Role.READER, now, subject="idp 1"))
+    browser = secured.browser()
+    answer = browser.sign_in(name, password)
+    assert answer.status_code == 401
+    assert "The name or the password is wrong." in answer.text, "the same words for every cause"
+    assert "icansee-session" not in browser.cookies
+
+
+def test_a_program_is_told_to_sign_in(secured: Secured) -> None:
+    answer = secured.browser().get("/api/studies")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json() == {"detail": "sign in first"}
+
+
+def test_only_hashes_are_stored(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    token = browser.cookies["icansee-session"]
+    assert secured.accounts.session(token) is None
+    assert secured.accounts.session(hashed(token)) is not None
+    assert PASSWORD not in str(secured.accounts.account("reader"))
+
+
+def test_a_new_sign_in_gets_a_new_session(secured: Secured) -> None:
+    """Session fixation: what somebody planted before the sign-in is worth nothing after it."""
+    browser = secured.browser()
+    browser.cookies.set("icansee-session", "planted", domain="127.0.0.1")
+    browser.cookies.set("icansee-visitor", "planted too", domain="127.0.0.1")
+    browser.sign_in("reader")
+    first = browser.cookies["icansee-session"]
+    assert first != "planted"
+    browser.sign_in("reader")
+    assert browser.cookies["icansee-session"] != first
+    first = browser.cookies["icansee-session"]
+    secured.clock.advance(secured.settings.web.idle_lock_s)
+    browser.sign_in("reader")
+    assert browser.cookies["icansee-session"] != first
+    assert [one.token_hash for one in secured.accounts.sessions("reader")] == [
+        hashed(browser.cookies["icansee-session"])
+    ]
+
+
+def test_cookies_over_tls_belong_to_this_host_alone(tmp_path: Path) -> None:
+    secured = Secured(tmp_path, web=WebSettings(host="10.0.0.5", proxies=("127.0.0.1",)))
+    browser = secured.browser(base_url="https://10.0.0.5")
+    answer = browser.sign_in("reader")
+    cookies = answer.headers.get_list("set-cookie")
+    assert [cookie.partition("=")[0] for cookie in cookies] == ["__Host-icansee-session", "__Host-icansee-device"]
+    for cookie in cookies:
+        assert "; Path=/; HttpOnly; SameSite=Lax; Secure" in cookie
+        assert "Domain" not in cookie
+    assert browser.page("/").status_code == 200
+    plain = secured.browser(base_url="http://10.0.0.5")
+    plain.cookies.set("icansee-session", browser.cookies["__Host-icansee-session"])
+    assert plain.page("/").status_code == 200, "the same session by its plain name, as on loopback"
+
+
+def test_an_unused_page_locks_and_its_owner_unlocks_it(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    for _ in range(10):
+        secured.clock.advance(600)
+        assert browser.page("/").status_code == 200, "somebody reads"
+    secured.clock.advance(600)
+    assert browser.page("/", acts=False).status_code == 200, "the page loads itself again"
+    secured.clock.advance(300)
+    assert browser.page("/", acts=False).status_code == 303, "and keeps nothing open by that"
+    page = browser.page("/login").text
+    assert "Locked" in page
+    assert 'value="reader"' in page
+    assert browser.sign_in("reader", "wrong horse battery").status_code == 401
+    assert browser.sign_in("reader").status_code == 303
+    assert browser.page("/").status_code == 200
+
+
+def test_a_sign_of_activity_keeps_a_page_open(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    csrf = browser.get("/api/session").json()["csrf"]
+    for _ in range(4):
+        secured.clock.advance(600)
+        answer = browser.post("/api/session/activity", headers={"X-CSRF-Token": csrf, "Origin": browser.own})
+        assert answer.status_code == 204
+
+
+def test_a_session_ends_for_good(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    for _ in range(71):
+        secured.clock.advance(600)
+        assert browser.page("/").status_code == 200
+    secured.clock.advance(600)
+    assert browser.page("/").status_code == 303
+    assert "Locked" not in browser.page("/login").text
+
+
+def test_a_disabled_account_is_out_at_once(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    account = secured.accounts.account("reader")
+    assert account is not None
+    disabled(account, secured.accounts)
+    assert browser.get("/api/studies").status_code == 401
+
+
+def test_a_changed_role_counts_at_once(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    secured.accounts.change_account(Account("reader", Role.SERVICE, secured.clock.now()))
+    assert browser.get("/api/studies").status_code == 403
+
+
+class TestWithoutAccounts:
+    def test_noop_on_loopback_nobody_has_to_sign_in(self, tmp_path: Path) -> None:
+        browser = Secured(tmp_path, with_accounts=False).browser()
+        assert browser.page("/").status_code == 200
+        assert "Sign out" not in browser.page("/").text
+        session = browser.get("/api/session").json()
+        assert (session["name"], session["role"]) == ("this machine", "administrator")
+
+    def test_with_the_first_account_the_page_closes(self, tmp_path: Path) -> None:
+        secured = Secured(tmp_path, with_accounts=False)
+        browser = secured.browser()
+        assert browser.page("/").status_code == 200
+        secured.accounts.add_account(Account("mina", Role.READER, secured.clock.now()))
+        assert browser.page("/").status_code == 303
+
+    def test_accounts_that_were_lost_do_not_open_the_page(self, tmp_path: Path) -> None:
+        secured = Secured(tmp_path, with_accounts=False)
+        accounts_mark(secured.settings).touch()
+        browser = secured.browser()
+        assert browser.page("/").status_code == 303
+        assert "the index was lost" in browser.page("/login").text
+
+    @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+    def test_a_proxy_on_this_machine_shows_nothing(self, tmp_path: Path, header: str) -> None:
+        browser = Secured(tmp_path, with_accounts=False).browser()
+        answer = browser.get("/api/studies", headers={header: "10.9.9.9"})
+        assert (answer.status_code, "icansee users add" in answer.text) == (403, True)
+
+    @pytest.mark.parametrize(
+        "web",
+        [
+            pytest.param(WebSettings(host="10.0.0.5", plain_http=True), id="bound beyond loopback"),
+            pytest.param(WebSettings(proxies=("127.0.0.1",)), id="a proxy in front"),
+            pytest.param(WebSettings(allowed_hosts=("worklist.clinic",)), id="a name that others use"),
+        ],
+    )
+    def test_beyond_loopback_it_does_not_start(self, tmp_path: Path, web: WebSettings) -> None:
+        with pytest.raises(Misconfigured, match="icansee users add NAME --role administrator"):
+            Secured(tmp_path, web=web, with_accounts=False)
+        site = Secured(tmp_path).site
+        settings = site.settings.model_copy(update={"web": web})
+        with pytest.raises(Misconfigured, match="icansee users add"):
+            create_app(type(site)(settings, site.index, site.results, site.ping_broker))
+
+
+def test_passwords_do_not_travel_in_clear() -> None:
+    with pytest.raises(ValueError, match=r"web\.tls"):
+        WebSettings(host="10.0.0.5")
+
+
+def test_the_index_is_away(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    secured.accounts.away = True
+    assert browser.get("/api/studies").status_code == 503
+    assert "cannot be reached" in browser.page("/").text
+    assert browser.get("/static/style.css").status_code == 200, "nobody asks who it is"
+    assert browser.get("/healthz").json()["problems"] != []
+    secured.accounts.away = False
+    assert browser.page("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path"),
+    [
+        ("/", "/"),
+        ("/studies/1.2.3", "/studies/1.2.3"),
+        ("/?filter=P1&sort=age", "/?filter=P1&sort=age"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\r\nSet-Cookie: x=y", "/"),
+        ("", "/"),
+        ("/" + "a" * 400, "/"),
+        ("/\u2029", "/"),
+    ],
+)
+def test_the_sign_in_leads_to_this_site_only(wanted: str, path: str) -> None:
+    assert own_path(wanted) == path
+
+
+def test_a_sign_in_page_shows_what_was_typed_as_text(secured: Secured) -> None:
+    page = secured.browser().sign_in('"><script>alert(1)</script>').text
+    assert "<script>" not in page
+    later = secured.browser().get("/login", params={"next": '/"><script>'}, headers=PAGE)
+    assert "<script>" not in later.text
+
+
+def test_the_hash_is_made_anew_when_the_parameters_grew(secured: Secured) -> None:
+    from argon2 import PasswordHasher
+
+    old = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash(PASSWORD)
+    secured.accounts.change_account(Account("reader", Role.READER, secured.clock.now(), password_hash=old))
+    secured.signed_in(Role.READER)
+    account = secured.accounts.account("reader")
+    assert account is not None
+    assert account.password_hash != old
+    assert secured.clock.now() - timedelta(days=1) < account.created_at

@@ -1,0 +1,129 @@
+"""Many failed sign-ins: they slow down whoever makes them, and nobody else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from listener.web.access.throttle import ADDRESS, DEVICE, PERSON, Brake, Throttle, keys_of_attempt, network_of
+from tests.fakes import NOON
+from tests.listener.web.signing import Secured
+from workers.access_ports import Role
+from workers.web_settings import WebSettings
+
+WRONG = "wrong horse battery"
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Secured:
+    return Secured(tmp_path)
+
+
+def test_the_pause_grows_and_ends(secured: Secured) -> None:
+    browser = secured.browser(address="10.0.0.9")
+    assert [browser.sign_in("reader", WRONG).status_code for _ in range(6)] == [401] * 6
+    answer = browser.sign_in("reader")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert "the next one is looked at in 1 s" in answer.text
+    secured.clock.advance(1)
+    assert browser.sign_in("reader", WRONG).status_code == 401
+    assert browser.sign_in("reader").headers["retry-after"] == "2"
+    secured.clock.advance(2)
+    assert browser.sign_in("reader").status_code == 303
+
+
+def test_an_attacker_elsewhere_delays_nobody(secured: Secured) -> None:
+    attacker = secured.browser(address="10.0.0.9")
+    for _ in range(40):
+        attacker.sign_in("reader", WRONG)
+    assert attacker.sign_in("reader").status_code == 429
+    assert secured.browser(address="10.0.0.7").sign_in("reader").status_code == 303
+
+
+def test_a_known_browser_is_not_slowed_down_by_its_neighbours(secured: Secured) -> None:
+    """All workstations of a hospital may have one address."""
+    own = secured.browser(address="10.0.0.9")
+    own.sign_in("reader")
+    own.cookies.delete("icansee-session")
+    neighbour = secured.browser(address="10.0.0.9")
+    for number in range(ADDRESS.free + 1):
+        assert neighbour.sign_in(f"reader{number}", WRONG).status_code == 401
+    assert neighbour.sign_in("administrator").status_code == 429, "the address itself waits"
+    assert own.sign_in("reader").status_code == 303
+    stolen = secured.browser(address="10.0.0.9")
+    stolen.cookies.set("icansee-device", own.cookies["icansee-device"])
+    assert stolen.sign_in("administrator").status_code == 429, "it is known for one name only"
+
+
+def test_a_known_browser_that_guesses_waits_too(secured: Secured) -> None:
+    own = secured.signed_in(Role.READER)
+    own.cookies.delete("icansee-session")
+    for _ in range(6):
+        own.sign_in("reader", WRONG)
+    assert own.sign_in("reader").status_code == 429
+    secured.clock.advance(DEVICE.longest_s)
+    assert own.sign_in("reader").status_code == 303
+
+
+def test_ten_thousand_failures(tmp_path: Path) -> None:
+    """Over many names, from twenty addresses."""
+    from listener.web.access.people import NotSignedIn, Workplace
+
+    secured = Secured(tmp_path, web=WebSettings())
+    looked_at = 0
+    for number in range(10_000):
+        done = secured.people.sign_in(f"reader{number}", WRONG, Workplace(f"10.0.0.{number % 20}"))
+        assert isinstance(done, NotSignedIn)
+        looked_at += done.wait_s == 0
+    assert looked_at == 20 * (ADDRESS.free + 1), "after the free ones none costs a hash"
+    assert secured.browser(address="10.0.1.1").sign_in("reader").status_code == 303
+
+
+@given(st.integers(min_value=0, max_value=10_000), st.sampled_from([DEVICE, PERSON, ADDRESS]))
+def test_a_pause_never_shrinks_with_failures_and_never_locks(failures: int, brake: Brake) -> None:
+    assert 0.0 <= brake.pause_s(failures) <= brake.pause_s(failures + 1) <= brake.longest_s
+    assert (brake.pause_s(failures) == 0.0) is (failures <= brake.free)
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
+    throttle, keys = Throttle(), keys_of_attempt("reader", "10.0.0.9", None)
+    for _ in range(40):
+        throttle.counted(keys, NOON)
+    assert throttle.wait_s(keys, NOON) == PERSON.longest_s
+    assert throttle.wait_s(keys, NOON - timedelta(days=1)) == 0.0
+
+
+def test_what_was_not_looked_at_counts_for_nothing() -> None:
+    throttle, keys = Throttle(), keys_of_attempt("reader", "10.0.0.9", None)
+    for _ in range(200):
+        throttle.counted(keys, NOON)
+        throttle.taken_back(keys, succeeded=False)
+    assert throttle.wait_s(keys, NOON) == 0.0
+
+
+def test_a_good_password_is_no_licence_to_guess() -> None:
+    throttle = Throttle()
+    for number in range(40):
+        wrong = keys_of_attempt(f"name{number}", "10.0.0.9", None)
+        throttle.counted(wrong, NOON)
+        own = keys_of_attempt("attacker", "10.0.0.9", None)
+        throttle.counted(own, NOON)
+        throttle.taken_back(own, succeeded=True)
+    assert throttle.wait_s(keys_of_attempt("reader", "10.0.0.9", None), NOON) > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("10.0.0.9", "10.0.0.9"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("::ffff:10.0.0.9", "::ffff:10.0.0.9"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_one_subscriber_is_one_place(address: str, place: str) -> None:
+    assert network_of(address) == place

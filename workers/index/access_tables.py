@@ -1,0 +1,36 @@
+"""The tables of the web application: accounts, sessions, known devices. Columns: see workers/access_ports.py."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from workers.index.schema import UtcDateTime, metadata
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("subject", sa.Text, unique=True),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+)
+
+web_sessions = sa.Table(
+    "web_sessions",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("ends_at", UtcDateTime, nullable=False),
+)
+
+web_devices = sa.Table(
+    "web_devices",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+    sa.Column("known_since", UtcDateTime, nullable=False),
+)

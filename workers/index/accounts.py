@@ -1,0 +1,100 @@
+"""Accounts, sessions and devices in the index: access_ports.Accounts over SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import RowMapping
+
+from workers.access_ports import Account, Device, Role, WebSession
+from workers.index.access_tables import accounts, web_devices, web_sessions
+from workers.index.connected import Connected
+from workers.index.schema import open_engine
+
+A, S, D = accounts.c, web_sessions.c, web_devices.c
+
+
+def open_account_table(url: str) -> SqlAccounts:
+    """The accounts of an index whose tables are there already.
+
+    Raises:
+        Misconfigured: the URL is not one of SQLite or PostgreSQL.
+    """
+    return SqlAccounts(open_engine(url))
+
+
+class SqlAccounts(Connected):
+    """See access_ports.Accounts."""
+
+    def any_account(self) -> bool:
+        return bool(self._read(sa.select(A.name).limit(1)))
+
+    def account(self, name: str) -> Account | None:
+        return self._account(A.name == name)
+
+    def account_of_subject(self, subject: str) -> Account | None:
+        return self._account(A.subject == subject)
+
+    def accounts(self) -> list[Account]:
+        return [_account(row) for row in self._read(sa.select(accounts).order_by(A.name))]
+
+    def add_account(self, account: Account) -> bool:
+        wanted = self._insert(accounts).values(_values(account)).on_conflict_do_nothing().returning(A.name)
+        with self._write() as connection:
+            return connection.execute(wanted).one_or_none() is not None
+
+    def change_account(self, account: Account) -> bool:
+        values = {name: value for name, value in _values(account).items() if name not in ("name", "created_at")}
+        return self._update_one(accounts.update().where(A.name == account.name).values(values))
+
+    def open_session(self, session: WebSession) -> None:
+        with self._write() as connection:
+            connection.execute(web_sessions.delete().where(S.ends_at <= session.opened_at))
+            connection.execute(web_sessions.insert().values(**vars(session)))
+
+    def session(self, token_hash: str) -> tuple[WebSession, Account] | None:
+        both = sa.select(*(S[name].label(f"s_{name}") for name in S.keys()), *A)  # noqa: SIM118 - not a mapping
+        rows = self._read(both.join_from(web_sessions, accounts, A.name == S.account).where(S.token_hash == token_hash))
+        if not rows:
+            return None
+        (row,) = rows
+        return WebSession(**{name: row[f"s_{name}"] for name in S.keys()}), _account(row)  # noqa: SIM118
+
+    def sessions(self, account: str) -> list[WebSession]:
+        wanted = sa.select(web_sessions).where(S.account == account).order_by(S.opened_at.desc())
+        return [WebSession(**row) for row in self._read(wanted)]
+
+    def touch_session(self, token_hash: str, *, seen_at: datetime) -> None:
+        self._update_one(web_sessions.update().where(S.token_hash == token_hash).values(seen_at=seen_at))
+
+    def end_session(self, token_hash: str) -> None:
+        with self._write() as connection:
+            connection.execute(web_sessions.delete().where(S.token_hash == token_hash))
+
+    def end_sessions(self, account: str) -> int:
+        with self._write() as connection:
+            connection.execute(web_devices.delete().where(D.account == account))
+            return connection.execute(web_sessions.delete().where(S.account == account)).rowcount
+
+    def remember_device(self, device: Device) -> None:
+        with self._write() as connection:
+            connection.execute(self._insert(web_devices).values(**vars(device)).on_conflict_do_nothing())
+
+    def device(self, token_hash: str) -> Device | None:
+        rows = self._read(sa.select(web_devices).where(D.token_hash == token_hash))
+        return Device(**rows[0]) if rows else None
+
+    def _account(self, condition: sa.ColumnElement[bool]) -> Account | None:
+        rows = self._read(sa.select(accounts).where(condition))
+        return _account(rows[0]) if rows else None
+
+
+def _account(row: RowMapping) -> Account:
+    values: dict[str, Any] = {name: row[name] for name in A.keys()}  # noqa: SIM118 - not a mapping
+    return Account(**{**values, "role": Role(values["role"])})
+
+
+def _values(account: Account) -> dict[str, Any]:
+    return {**vars(account), "role": account.role.value}

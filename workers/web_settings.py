@@ -1,0 +1,52 @@
+"""The web section of config.yaml as frozen values: the page, the API and who may use them."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import field_validator, model_validator
+
+from workers.sections import Port, Positive, Section, TlsSettings, networks_in
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+
+
+class WebSettings(Section):
+    # address to listen on; beyond loopback it needs an account (icansee users add) and tls, proxies or plain_http
+    host: str = "127.0.0.1"
+    # TCP port of page and API; 0 takes a free one
+    port: Port = 8042
+    # host names a browser may use; empty: loopback names, this machine's name and the bound address, never any
+    allowed_hosts: tuple[str, ...] = ()
+    # TLS 1.2 or newer at the port, {certificate: a.pem, private_key: b.pem}; null: no TLS
+    tls: TlsSettings | None = None
+    # addresses of the site's reverse proxies, e.g. [10.1.2.3]: what they say about the client and about TLS is believed
+    proxies: tuple[str, ...] = ()
+    # passwords may come without TLS from other machines; only where something else encrypts, such as a container port
+    # that is published on loopback
+    plain_http: bool = False
+    # a session in which nobody does anything for this long is locked until the password is given again
+    idle_lock_s: Positive = 900.0
+    # a session ends this long after the sign-in, whatever happens
+    session_s: Positive = 43200.0
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        return networks_in(proxies)
+
+    @model_validator(mode="after")
+    def _no_password_in_clear(self) -> Self:
+        if self.host not in LOOPBACK_NAMES and self.tls is None and not self.proxies and not self.plain_http:
+            raise ValueError(
+                "host beyond loopback needs web.tls, or web.proxies when a reverse proxy ends TLS, "
+                "or web.plain_http: true when something else encrypts: passwords must not travel in clear"
+            )
+        return self
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Can somebody on another machine reach the page? Another name than those of loopback says so too."""
+        return (
+            self.host not in LOOPBACK_NAMES or bool(self.proxies) or bool(set(self.allowed_hosts) - {*LOOPBACK_NAMES})
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from workers.config import Settings
 from workers.delivery_ports import Decided, Deliveries, Destination
 from workers.feeds.apply import PatientFacts, Readings
 from workers.heartbeat import Heartbeat, heartbeat_file
+from workers.image_ports import ImageBatches
 from workers.outputs.results import ResultFolder
-from workers.ports import Bell, Clock, StudyIndex
+from workers.ports import Bell, Clock, InstanceFiles, StudyIndex
 from workers.prior_ports import OrderPriorities, PriorSearches
 from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
@@ -23,7 +24,9 @@ from workers.studies.engine import TriageEngine
 from workers.studies.shelf import BaselineShelf, PreparedFolders
 
 if TYPE_CHECKING:
-    from workers.rules.rule import RuleSet, Send
+    from workers.rules.asking import RulesAnswer
+    from workers.rules.rule import RuleSet
+    from workers.rules.site import SiteRules
 
 
 class SystemClock:
@@ -139,6 +142,13 @@ def open_accounts(settings: Settings) -> Accounts:
     return open_account_table(settings.index_url)
 
 
+def open_images(settings: Settings) -> ImageBatches:
+    """Images on their way out, and tags; the index must be there."""
+    from workers.index.image_batches import open_image_batches
+
+    return open_image_batches(settings.index_url)
+
+
 def run_deliveries(
     settings: Settings,
     destinations: Mapping[str, Destination],
@@ -148,7 +158,10 @@ def run_deliveries(
 ) -> None:
     """The delivery process, until ``stop``. It waits for an index that is away."""
     from workers.deliveries import process, stored
+    from workers.deliveries.forwarding import Forwarding
+    from workers.deliveries.images import StoredImages
     from workers.deliveries.sending import Delivering
+    from workers.files.store import open_files
     from workers.outputs.all import OUTPUTS
 
     clock = SystemClock()
@@ -164,6 +177,8 @@ def run_deliveries(
             return
         index, deliveries = both
         document = stored.stored_document_of(index)
+        batches, files = open_images(settings), open_files(settings)
+        site = _site(rules, index, batches, files)
         parts = Delivering(
             deliveries=deliveries,
             document=document,
@@ -172,19 +187,38 @@ def run_deliveries(
             clock=clock,
             results=settings.results,
             owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",
-            wanted=_wanted(rules, index, document),
+            wanted=_wanted(site, document),
+            images=StoredImages(batches, files),
+            forwarding=Forwarding(
+                batches, deliveries, index, clock, settings.results, None if site is None else site.asked_at_arrival
+            ),
         )
         process.run(parts, destinations, stop, alive=alive.beat)
 
 
-def _wanted(
-    rules: RuleSet | None, index: StudyIndex, document: Callable[[Decided], Mapping[str, Any]]
-) -> Callable[[Decided], Sequence[Send] | None]:
+def _site(rules: RuleSet | None, index: StudyIndex, batches: ImageBatches, files: InstanceFiles) -> SiteRules | None:
     if rules is None:
-        return lambda _decided: None
-    from workers.rules.site import SiteRules, wanted_by
+        return None
+    from workers.rules.heads import series_head
+    from workers.rules.site import SiteRules
 
-    return wanted_by(SiteRules(rules, index, lambda: datetime.now().astimezone()), document)
+    return SiteRules(
+        rules,
+        index,
+        lambda: datetime.now(UTC),
+        head=lambda rows: series_head([files.path(row) for row in rows]),
+        tags=lambda uid: [one.tag for one in batches.tags([uid]).get(uid, [])],
+    )
+
+
+def _wanted(
+    site: SiteRules | None, document: Callable[[Decided], Mapping[str, Any]]
+) -> Callable[[Decided], RulesAnswer | None]:
+    if site is None:
+        return lambda _decided: None
+    from workers.rules.site import wanted_by
+
+    return wanted_by(site, document)
 
 
 def order_texts(settings: Settings) -> OrderTexts | None:

@@ -15,7 +15,7 @@ from workers.identities import PatientKey
 class DeliveryState(StrEnum):
     """PLANNED waits for its time; SENDING is being tried under a lease; DONE: the receiver has it; SUPERSEDED: a newer
     decision of the study goes to this destination instead; DEAD needs a human; DISCARDED: a human gave it up; SHADOW:
-    it would have been sent."""
+    it would have been sent; HELD: a rule holds it back until a human releases it."""
 
     PLANNED = "planned"
     SENDING = "sending"
@@ -24,9 +24,11 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     DISCARDED = "discarded"
     SHADOW = "shadow"
+    HELD = "held"
 
 
-OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD)  # the receiver still lacks these
+# the receiver still lacks these
+OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD, DeliveryState.HELD)
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
 STANDING_OUTPUTS = ("retract", "images")
 
@@ -51,7 +53,7 @@ class Delivery:
 
     urgency: 1 to 3 for P1 to P3, 4 otherwise; the lower goes first. shadow: it is computed and not sent. attempts: how
     often it was tried. error_class: "transient" or "permanent", of the last failure. number: what a person calls it by;
-    0 before it is stored.
+    0 before it is stored. released_by: who let it go that a rule held back, and why.
     """
 
     decided: Decided
@@ -69,6 +71,7 @@ class Delivery:
     planned_at: datetime | None = None
     done_at: datetime | None = None
     number: int = 0
+    released_by: str | None = None
     lease_owner: str | None = None
     lease_until: datetime | None = None
 
@@ -224,7 +227,10 @@ class Deliveries(Protocol):
         """DEAD, DISCARDED or PLANNED -> PLANNED, due now, with no attempts; the pause of its destination ends."""
 
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
-        """PLANNED or DEAD -> DISCARDED."""
+        """PLANNED, HELD or DEAD -> DISCARDED."""
+
+    def let_go(self, numbers: Sequence[int], *, by: str, now: datetime) -> int:
+        """HELD -> PLANNED, due now; ``by`` is kept."""
 
     def delivered(self, study_instance_uid: str, revision: int) -> bool:
         """Whether the full decision of that revision has its plan and nothing of the study is open."""

@@ -20,6 +20,8 @@ from workers.alert_settings import (
 from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget, never_in_clear
 from workers.sections import DicomTarget, Positive, Section
 
+IMAGE_KINDS = ("dicom", "stow", "folder")  # kinds of destinations that images can be sent to, too
+
 
 class DicomDestinationSettings(DicomTarget, DestinationSettings):
     """A DICOM node that stores results (C-STORE)."""

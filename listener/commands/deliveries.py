@@ -1,5 +1,5 @@
-"""Commands about results on their way out: deliver (the process), deliveries list | show | retry | discard |
-shadow-report | promote | demote."""
+"""Commands about results on their way out: deliver (the process), deliveries list | show | retry | discard | release |
+acknowledge | shadow-report | promote | demote."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from workers.config import Settings
 from workers.deliveries.escalation import acknowledge
 from workers.deliveries.plan import is_shadow
 from workers.delivery_ports import Deliveries, DeliveryState, Release, delivery_facts
+from workers.image_ports import IMAGES
+from workers.result_settings import IMAGE_KINDS
 
 deliveries = typer.Typer(help="Results on their way to PACS, RIS and folders.", no_args_is_help=True)
 
@@ -75,9 +77,10 @@ def _require_outputs(settings: Settings) -> None:
 
     made = {output.kind for output in OUTPUTS}
     for one in settings.results.destinations:
-        missing = sorted(set(one.outputs) - made)
+        makes = made | ({IMAGES} if one.kind in IMAGE_KINDS else set())
+        missing = sorted(set(one.outputs) - makes)
         if missing:
-            kinds = ", ".join(sorted(made))
+            kinds = ", ".join(sorted(makes))
             raise Misconfigured(f"results.destinations.{one.name}.outputs: {missing[0]} is not made; made: {kinds}")
 
 
@@ -153,6 +156,29 @@ def give_up(
     known = _open(load_settings(config))
     chosen = _chosen(known, numbers, to, every)
     out().print(f"{known.discard(chosen, why=why, now=datetime.now(UTC))} deliveries given up")
+
+
+@deliveries.command("release")
+def release_held(
+    by: ByOption,
+    numbers: Numbers = None,
+    config: ConfigOption = None,
+    study: StudyOption = None,
+    to: ToOption = None,
+    every: Annotated[bool, typer.Option("--all", help="all that are held (of --study, --to)")] = False,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason; it is kept")] = "",
+) -> None:
+    """Send what a rule holds back. Who let it go is kept."""
+    quiet_logging()
+    if not by.strip():
+        raise Misconfigured("--by: a name is needed")
+    if bool(numbers) == every or (numbers and (study or to)):
+        raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --study, --to)")
+    known = _open(load_settings(config))
+    held = known.listed(states=[DeliveryState.HELD], destination=to, study_instance_uid=study, limit=MOST_AT_ONCE)
+    chosen = numbers or [one.number for one in held]
+    said = by.strip() + (f": {why.strip()}" if why.strip() else "")
+    out().print(f"{known.let_go(chosen, by=said, now=datetime.now(UTC))} deliveries wait to be sent")
 
 
 @deliveries.command("acknowledge")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,13 +26,25 @@ from triage.errors import Misconfigured
 
 if TYPE_CHECKING:
     from workers.config import Settings
-    from workers.ports import StudyIndex
+    from workers.image_ports import ImageBatches
+    from workers.ports import InstanceRow, StudyIndex
     from workers.rules.asking import Looked, RulesAnswer
-    from workers.rules.rule import RuleSet, Send
+    from workers.rules.rule import Forward, RuleSet, Send
 
 rules = typer.Typer(help="The rules that decide what goes where.", no_args_is_help=True)
 
 MOST_STUDIES = 100_000
+STANDS_FOR = "STUDY_UID|DIR"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the rules want of one decision, or of one series as it arrives (document None)."""
+
+    study_instance_uid: str
+    answer: RulesAnswer
+    series_instance_uid: str | None = None
+    document: Mapping[str, Any] | None = None
 
 
 @rules.callback()
@@ -42,15 +55,21 @@ def _rules() -> None:
 @rules.command("names")
 def names(as_json: JsonFlag = False) -> None:
     """The names that an expression may use."""
-    from workers.rules.facts import NAMES
+    from workers.rules.facts import ARRIVAL_NAMES, HEADERS, NAMES
 
     if as_json:
-        print_json({name: {"type": kind, "says": says} for name, (kind, says) in NAMES.items()})
+        print_json(
+            {
+                name: {"type": kind, "says": says, "at_arrival": name in ARRIVAL_NAMES}
+                for name, (kind, says) in NAMES.items()
+            }
+        )
         return
-    table = Table("name", "type", "says")
+    table = Table("name", "type", "at arrival", "says")
     for name, (kind, says) in NAMES.items():
-        table.add_row(name, kind, escape(says))
+        table.add_row(name, kind, "yes" if name in ARRIVAL_NAMES else "", escape(says))
     out().print(table)
+    out().print(f"keywords of dicom: {', '.join(HEADERS)}")
 
 
 @rules.command("test")
@@ -58,13 +77,16 @@ def tried(
     file: Annotated[Path, typer.Argument(metavar="RULES.yaml", help="the rules")],
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY_UID|DIR]", help="a stored study, or a folder with document.json files"),
+        typer.Argument(
+            metavar=f"[{STANDS_FOR}]", help="a stored study, or a folder with DICOM files or document.json files"
+        ),
     ] = None,
-    all_stored: Annotated[bool, typer.Option("--all-stored", help="every stored decision")] = False,
+    all_stored: Annotated[bool, typer.Option("--all-stored", help="every stored study")] = False,
     config: ConfigOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell which rule fits which decision, why the others do not, and what would be sent. Nothing is sent."""
+    """Tell which rule fits which series and decision, why the others do not, and what would be sent. Nothing is
+    sent."""
     quiet_logging()
     from workers.rules.read import read_rules
     from workers.rules.site import known_of
@@ -72,49 +94,85 @@ def tried(
     settings = load_settings(config)
     found = read_rules(file, known_of(settings.results))
     if (target is None) == (not all_stored):
-        raise Misconfigured("STUDY_UID|DIR: name one of them, or give --all-stored")
-    told = [_entry(document, verdict) for document, verdict in _verdicts(found, target, settings)]
+        raise Misconfigured(f"{STANDS_FOR}: name one of them, or give --all-stored")
+    folder = None if target is None else Path(target)
+    some = _of_folder(found, folder) if folder is not None and folder.is_dir() else _of_node(found, target, settings)
+    told = [_entry(one) for one in some]
     if as_json:
         print_json(told)
         return
-    table = Table("stage", "category", "priority", "fits", "would be sent")
+    table = Table("moment", "category", "priority", "fits", "would be sent")
     table.add_column("because", overflow="fold")
-    table.add_column("study", overflow="fold")
+    table.add_column("study, series", overflow="fold")
     for entry in told:
-        cells = (entry["stage"], entry["category"], entry["priority"], ", ".join(entry["fits"]) or "-", entry["sent"])
+        sent = "; ".join(filter(None, (entry["sent"], entry["images"], _held(entry))))
+        cells = (entry["stage"], entry["category"], entry["priority"], ", ".join(entry["fits"]) or "-", sent)
         because = "; ".join(f"{one['rule']}: {one['why']}" for one in entry["looked"])
-        table.add_row(*map(str, cells), escape(because), entry["study_instance_uid"])
+        uids = "\n".join(filter(None, (entry["study_instance_uid"], entry.get("series_instance_uid"))))
+        table.add_row(*(escape(str(cell or "")) for cell in cells), escape(because), uids)
     out().print(table)
 
 
-def _verdicts(
-    found: RuleSet, target: str | None, settings: Settings
-) -> Iterator[tuple[Mapping[str, Any], RulesAnswer]]:
-    from workers.rules.asking import ask_rules
-    from workers.rules.facts import decision_facts
+def _of_node(found: RuleSet, uid: str | None, settings: Settings) -> Iterator[Tried]:
+    """Both moments of stored studies, as if their images arrived now."""
+    from workers.container import open_images
+    from workers.files.store import open_files
+    from workers.rules.heads import series_head
     from workers.rules.site import SiteRules
 
-    folder = None if target is None else Path(target)
-    if folder is not None and folder.is_dir():
-        now = _now()
-        for path in sorted(folder.rglob("document.json")):
-            document = _read(path)
-            yield document, ask_rules(found, decision_facts(document, None, [], now=now), now=now)
-        return
-    index = existing_index(settings)
-    site = SiteRules(found, index, _now)
-    for document in _stored(index, target):
-        yield document, site.asked(document)
-
-
-def _stored(index: StudyIndex, uid: str | None) -> Iterator[Mapping[str, Any]]:
-    uids = [row.study_instance_uid for row in index.studies(limit=MOST_STUDIES)] if uid is None else [uid]
-    for one in uids:
+    index, files = existing_index(settings), open_files(settings)
+    tags = open_images(settings)
+    site = SiteRules(
+        found,
+        index,
+        lambda: datetime.now(UTC),
+        head=lambda rows: series_head([files.path(row) for row in rows]),
+        tags=lambda study: _tags(tags, study),
+    )
+    for one in _uids(index, uid):
+        row = index.study(one)
+        for series, rows in _by_series(index.instances(one)).items():
+            yield Tried(one, site.asked_at_arrival(row, rows, _tags(tags, one)), series)
         document = index.assessment(one)
         if document is not None:
-            yield document
-        elif uid is not None:
-            raise Misconfigured(f"STUDY_UID|DIR: {uid} is no folder and no study with a decision here")
+            yield Tried(one, site.asked(document), document=document)
+
+
+def _uids(index: StudyIndex, uid: str | None) -> list[str]:
+    if uid is None:
+        return [row.study_instance_uid for row in index.studies(limit=MOST_STUDIES)]
+    if index.study(uid) is None:
+        raise Misconfigured(f"{STANDS_FOR}: {uid} is no folder and no study here")
+    return [uid]
+
+
+def _tags(images: ImageBatches, uid: str) -> list[str]:
+    return [one.tag for one in images.tags([uid]).get(uid, [])]
+
+
+def _by_series(rows: Sequence[InstanceRow]) -> dict[str, list[InstanceRow]]:
+    found: dict[str, list[InstanceRow]] = {}
+    for row in rows:
+        found.setdefault(row.series_instance_uid, []).append(row)
+    return found
+
+
+def _of_folder(found: RuleSet, folder: Path) -> Iterator[Tried]:
+    """Every series and every document below a folder; what only a node knows is empty."""
+    from workers.rules.asking import ask_rules
+    from workers.rules.facts import arrival_facts, decision_facts
+    from workers.rules.heads import rows_of_folder, series_head
+    from workers.rules.rule import Moment
+
+    now = found.local(datetime.now(UTC))
+    for rows in rows_of_folder(folder):
+        facts = arrival_facts(None, rows, series_head([Path(row.path) for row in rows]), now=now)
+        answer = ask_rules(found, facts, now=now, moment=Moment.ARRIVAL)
+        yield Tried(rows[0].study_instance_uid, answer, rows[0].series_instance_uid)
+    for path in sorted(folder.rglob("document.json")):
+        document = _read(path)
+        answer = ask_rules(found, decision_facts(document, None, [], now=now), now=now)
+        yield Tried(document["study"]["study_instance_uid"], answer, document=document)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -122,29 +180,47 @@ def _read(path: Path) -> Mapping[str, Any]:
         document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _ = document["decision"]["category"], document["study"]["study_instance_uid"], document["findings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Misconfigured(f"STUDY_UID|DIR: {path} is no document of a decision ({type(error).__name__})") from error
+        raise Misconfigured(f"{STANDS_FOR}: {path} is no document of a decision ({type(error).__name__})") from error
     return document
 
 
-def _now() -> datetime:
-    return datetime.now().astimezone()
-
-
-def _entry(document: Mapping[str, Any], verdict: RulesAnswer) -> dict[str, Any]:
-    return {
-        "study_instance_uid": document["study"]["study_instance_uid"],
-        "stage": document["stage"],
-        "category": document["decision"]["category"],
-        "priority": document["decision"]["priority"],
-        "fits": list(verdict.fired),
-        "sent": "as configured" if verdict.sends is None else _sends(verdict.sends),
-        "in_shadow_mode": _sends(verdict.would),
-        "looked": [{"rule": one.rule.name, "line": one.rule.line, "why": _why(one)} for one in verdict.looked],
+def _entry(one: Tried) -> dict[str, Any]:
+    document, answer = one.document, one.answer
+    entry: dict[str, Any] = {"study_instance_uid": one.study_instance_uid}
+    if document is None:
+        entry |= {"series_instance_uid": one.series_instance_uid, "stage": "arrival", "category": None}
+        entry |= {"priority": None, "fits": list(answer.fired), "sent": None}
+        entry["images"] = "images as configured" if answer.forwards is None else _forwards(answer.forwards, "no images")
+    else:
+        decision = document["decision"]
+        entry |= {"stage": document["stage"], "category": decision["category"], "priority": decision["priority"]}
+        sent = "as configured" if answer.sends is None else _sends(answer.sends)
+        entry |= {"fits": list(answer.fired), "sent": sent, "images": _forwards(answer.forwards or (), None)}
+        entry["held"] = answer.held
+    return entry | {
+        "tags": [tag for tag, _ in answer.tags],
+        "in_shadow_mode": "; ".join(
+            filter(None, (_sends(answer.would) if answer.would else None, _forwards(answer.would_forward, None)))
+        )
+        or "nothing",
+        "looked": [
+            {"rule": each.rule.name, "line": each.rule.line, "why": _why(each), "when": each.rule.when.text.strip()}
+            for each in answer.looked
+        ],
     }
+
+
+def _held(entry: Mapping[str, Any]) -> str:
+    tagged = f"tags: {', '.join(entry['tags'])}" if entry["tags"] else ""
+    return "; ".join(filter(None, ("held until a person releases it" if entry.get("held") else "", tagged)))
 
 
 def _sends(sends: Sequence[Send]) -> str:
     return "; ".join(f"{', '.join(one.outputs)} to {', '.join(one.to)}" for one in sends) or "nothing"
+
+
+def _forwards(forwards: Sequence[Forward], nothing: str | None) -> str | None:
+    return "; ".join(f"images of the {one.images.value} to {', '.join(one.to)}" for one in forwards) or nothing
 
 
 def _why(one: Looked) -> str:

@@ -3,9 +3,7 @@ files need."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from listener.commands.common import BUG, ConfigOption, err, load_settings, out,
 from listener.node.running import running_port
 from triage.errors import Misconfigured
 from workers import dicom_status
-from workers.remote.reactor import reactor_paused
+from workers.remote.reactor import reactor_paused, send_without_delay
 
 MOST_CONTEXTS = 128  # PS3.8 section 9.3.2.2: odd identifiers from 1 to 255
 TRIES_PER_FILE = 3
@@ -199,7 +197,7 @@ def _association(files: Sequence[OutgoingFile], target: Target) -> Iterator[Any]
     association = ae.associate(target.host, target.port, ae_title=target.called)
     if not association.is_established:
         raise Misconfigured(_why_not(association, target))
-    _send_without_delay(association)
+    send_without_delay(association)
     try:
         with reactor_paused(association):
             yield association
@@ -215,15 +213,6 @@ def _why_not(association: Any, target: Target) -> str:
     if association.acceptor.primitive is not None and not association.accepted_contexts:
         return f"DIR: {where} takes none of the kinds of object found here"
     return f"--host/--port: no DICOM node answers at {where}"
-
-
-def _send_without_delay(association: Any) -> None:
-    """A request leaves in two writes; without this the second waits up to 40 ms for the receiver's delayed
-    acknowledgement."""
-    connected = getattr(getattr(association.dul, "socket", None), "socket", None)
-    if isinstance(connected, socket.socket):
-        with contextlib.suppress(OSError):
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _reachable(host: str) -> str:

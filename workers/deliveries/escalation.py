@@ -13,12 +13,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from workers.delivery_ports import Acknowledgement, Deliveries, Delivery, DeliveryState, Unplanned
+from workers.delivery_ports import (
+    STANDING_OUTPUTS,
+    Acknowledgement,
+    Deliveries,
+    Delivery,
+    DeliveryState,
+    Unplanned,
+)
 from workers.destination_settings import DestinationSettings
 from workers.result_settings import ResultsSettings
 
 AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that is set back delays nothing
 ESCALATED = "P1"
+WAITING = (DeliveryState.PLANNED, DeliveryState.HELD)
 
 
 def due_at(destination: DestinationSettings, decision: Unplanned, earlier: Sequence[Delivery]) -> datetime | None:
@@ -29,12 +37,12 @@ def due_at(destination: DestinationSettings, decision: Unplanned, earlier: Seque
     """
     if destination.escalate_after_s is None:
         return AT_ONCE
-    states = {one.state for one in earlier} - {DeliveryState.SUPERSEDED}
+    states = {one.state for one in earlier} - {DeliveryState.SUPERSEDED, DeliveryState.HELD}
     if DeliveryState.DISCARDED in states:
         return None  # somebody has acknowledged the study
     if states - {DeliveryState.PLANNED}:
         return AT_ONCE  # whoever was called gets what is newer
-    waiting = [one.due_at for one in earlier if one.state is DeliveryState.PLANNED]
+    waiting = [one.due_at for one in earlier if one.state in WAITING]
     if decision.priority != ESCALATED and not waiting:
         return None
     # a newer decision does not start the time again
@@ -45,9 +53,10 @@ def earlier_escalations(
     deliveries: Deliveries, results: ResultsSettings, study_instance_uid: str
 ) -> dict[str, list[Delivery]]:
     """What is planned, or was, of a study for destinations of escalation, by their names."""
-    return {
+    found = {
         name: deliveries.listed(destination=name, study_instance_uid=study_instance_uid) for name in _names(results)
     }
+    return {name: [one for one in some if one.output not in STANDING_OUTPUTS] for name, some in found.items()}
 
 
 def acknowledge(
@@ -62,8 +71,9 @@ def acknowledge(
         Transient: the index is away.
     """
     deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now))  # first: what is not planned yet is covered
-    waiting = deliveries.listed(states=(DeliveryState.PLANNED,), study_instance_uid=study_instance_uid)
-    numbers = [one.number for one in waiting if one.destination in _names(results)]
+    waiting = deliveries.listed(states=WAITING, study_instance_uid=study_instance_uid)
+    called = [one for one in waiting if one.destination in _names(results)]
+    numbers = [one.number for one in called if one.output not in STANDING_OUTPUTS]
     return deliveries.discard(numbers, why=f"acknowledged by {by}", now=now)
 
 

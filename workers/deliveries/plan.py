@@ -9,11 +9,12 @@ only the business of the process that sends.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
-from workers.delivery_ports import Acknowledgement, Delivery, Known, Unplanned
+from workers.delivery_ports import Acknowledgement, Delivery, DeliveryState, Known, Unplanned
 from workers.destination_settings import DestinationSettings
+from workers.image_ports import IMAGES
 from workers.result_settings import ResultsSettings
 from workers.rules.rule import Send
 
@@ -27,13 +28,16 @@ class PlanFacts:
 
     known: by name; a destination that is not in it gets nothing yet. earlier: what is planned, or was, of the study for
     destinations of escalation, by name. acknowledged: of the study. sends: what the site's rules want; None: each
-    destination gets the outputs that it is configured for.
+    destination gets the outputs that it is configured for. held: it waits for a person. would: what rules in shadow mode
+    would send, beside that.
     """
 
     known: Mapping[str, Known]
     earlier: Mapping[str, Sequence[Delivery]] = field(default_factory=dict)
     acknowledged: Sequence[Acknowledgement] = ()
     sends: Sequence[Send] | None = None
+    held: bool = False
+    would: Sequence[Send] = ()
 
 
 def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> list[Delivery]:
@@ -49,9 +53,18 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         if due is None:
             continue
         shadow = is_shadow(destination, results, known)
+        blank = Delivery(decision.decided, "", destination.name, due_at=due, urgency=urgency, shadow=shadow)
+        if facts.held and not shadow:
+            blank = replace(blank, state=DeliveryState.HELD)
+        really = _outputs(destination, facts.sends)
+        would = _outputs(destination, facts.would) if facts.would else []
         new = [
-            Delivery(decision.decided, output, destination.name, due_at=due, urgency=urgency, shadow=shadow)
-            for output in _outputs(destination, facts.sends)
+            *(replace(blank, output=output) for output in really),
+            *(
+                replace(blank, output=output, shadow=True, state=DeliveryState.PLANNED)
+                for output in would
+                if output not in really
+            ),
         ]
         some += new if seen is None or due == AT_ONCE else [stopped(one, seen) for one in new]
     return some
@@ -59,7 +72,7 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
 
 def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> list[str]:
     if sends is None:
-        return list(dict.fromkeys(destination.outputs))
+        return [one for one in dict.fromkeys(destination.outputs) if one != IMAGES]
     return list(dict.fromkeys(output for send in sends if destination.name in send.to for output in send.outputs))
 
 

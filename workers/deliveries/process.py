@@ -5,20 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.escalation import earlier_escalations
+from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
 from workers.deliveries.plan import PlanFacts, destination_names, planned
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
-from workers.delivery_ports import Destination
-from workers.log import brief, get_logger
+from workers.delivery_ports import Destination, Unplanned
+from workers.log import brief, get_logger, study_hash
+
+if TYPE_CHECKING:  # the language is only loaded where there are rules
+    from workers.rules.asking import RulesAnswer
 
 log = get_logger(__name__)
 
 PLAN_EVERY_S = 0.2
+FORWARD_EVERY_S = 0.5
 AT_ONCE = 100  # decisions planned in one pass
 FREE_EVERY_S = 10.0
 T = TypeVar("T")
@@ -40,14 +46,28 @@ def plan_new(parts: Delivering) -> int:
     for decision in waiting:
         uid = decision.decided.study_instance_uid
         facts = PlanFacts(
-            known,
-            earlier_escalations(parts.deliveries, parts.results, uid),
-            parts.deliveries.acknowledged(uid),
-            parts.wanted(decision.decided),
+            known, earlier_escalations(parts.deliveries, parts.results, uid), parts.deliveries.acknowledged(uid)
         )
+        answer = _answer(parts, decision)
+        if answer is not None:
+            if parts.forwarding is not None:
+                document = parts.document(decision.decided)
+                forward_decided(parts.forwarding, decision, document, answer, known)
+            facts = replace(facts, sends=answer.sends, held=answer.held, would=answer.would)
         some = planned(decision, parts.results, facts)
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
+
+
+def _answer(parts: Delivering, decision: Unplanned) -> RulesAnswer | None:
+    """What the rules want. None, as without rules, after a fault of the program: no result is lost by it."""
+    try:
+        return parts.wanted(decision.decided)
+    except Transient:
+        raise
+    except Exception:
+        log.exception("delivery.rules_fault", study=study_hash(decision.decided.study_instance_uid))
+        return None
 
 
 def take_up(parts: Delivering) -> None:
@@ -79,6 +99,9 @@ def run(
     ]
     for thread in threads:
         thread.start()
+    if parts.forwarding is not None:
+        threads.append(threading.Thread(target=_forward, args=(parts.forwarding, wake, stop), name="images"))
+        threads[-1].start()
     next_free = 0.0
     while not stop.wait(PLAN_EVERY_S):
         alive()
@@ -101,6 +124,14 @@ def _serve(sender: DeliverySender, wake: threading.Condition, stop: threading.Ev
             with wake:
                 wake.wait(pause_s)
     sender.close()
+
+
+def _forward(parts: Forwarding, wake: threading.Condition, stop: threading.Event) -> None:
+    """In a thread of its own: whatever keeps results from being planned, images go on."""
+    while not stop.wait(FORWARD_EVERY_S):
+        if patiently(lambda: forward_new(parts), stop):
+            with wake:
+                wake.notify_all()
 
 
 def patiently(work: Callable[[], T], stop: threading.Event) -> T | None:

@@ -9,20 +9,25 @@ it. What the receiver refuses, or did not take for too long, waits for a human.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.forwarding import Forwarding
+from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Receipt
+from workers.image_ports import IMAGES
 from workers.log import brief, get_logger, study_hash
 from workers.outputs.output import EvidenceFiles, Output
 from workers.ports import Clock
 from workers.result_settings import ResultsSettings
-from workers.rules.rule import Send
+
+if TYPE_CHECKING:  # the language is only loaded where there are rules
+    from workers.rules.asking import RulesAnswer
 
 log = get_logger(__name__)
 
@@ -41,7 +46,8 @@ class Delivering:
 
     document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
     holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
-    decision; None: each destination gets the outputs that it is configured for.
+    decision; None: each destination gets the outputs that it is configured for. images: None: none are sent.
+    forwarding: what plans images; None: nothing does.
     """
 
     deliveries: Deliveries
@@ -52,7 +58,9 @@ class Delivering:
     results: ResultsSettings
     owner: str
     chance: Callable[[], float] = random.random
-    wanted: Callable[[Decided], Sequence[Send] | None] = lambda _decided: None
+    wanted: Callable[[Decided], RulesAnswer | None] = lambda _decided: None
+    images: StoredImages | None = None
+    forwarding: Forwarding | None = None
 
 
 class DeliverySender:
@@ -62,6 +70,7 @@ class DeliverySender:
         self._name, self._destination, self._parts = name, destination, parts
         self._held_until: datetime | None = None
         self._study = ""
+        self._images = None if parts.images is None else ImageSending(parts.images, destination)
 
     def step(self) -> float:
         """Try at most one delivery; returns how many seconds nothing is to be done.
@@ -123,9 +132,7 @@ class DeliverySender:
         except Unreachable as error:
             return self._failed(taken, str(error), alone=failures == 0), False
         except (Transient, OSError) as error:
-            # our own side: the index, or files that are not there yet; the attempt does not count
-            due = self._parts.clock.now() + timedelta(seconds=NOT_READY_S)
-            return replace(_waiting(taken, brief(error), due), attempts=taken.attempts - 1), None
+            return self._again(replace(taken, attempts=taken.attempts - 1), error)
         except Exception as error:
             log.exception("delivery.fault", to=self._name, output=taken.output)
             text = f"a fault of the program ({type(error).__name__})"
@@ -134,6 +141,8 @@ class DeliverySender:
             return _waiting(taken, text, self._later(taken.attempts)), None
 
     def _sent(self, taken: Delivery) -> Receipt:
+        if taken.output == IMAGES and self._images is not None:
+            return self._images.sent(taken)
         output = self._parts.outputs[taken.output]
         document, evidence = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
         if not output.applies(document, evidence):
@@ -148,6 +157,15 @@ class DeliverySender:
         state = DeliveryState.SHADOW if taken.shadow else DeliveryState.DONE
         said = receipt.text[:LONGEST_TEXT]
         return replace(taken, state=state, answer=said, size_bytes=receipt.size_bytes, failure=None, error_class=None)
+
+    def _again(self, taken: Delivery, error: Exception) -> tuple[Delivery, bool | None]:
+        """Images that are on their way, or our own side: the index, or files that are not there yet. The attempt does
+        not count."""
+        now = self._parts.clock.now()
+        if isinstance(error, MoreToSendError):
+            on_the_way = replace(taken, state=DeliveryState.PLANNED, answer=str(error), failure=None, error_class=None)
+            return replace(on_the_way, due_at=now), True
+        return _waiting(taken, brief(error), now + timedelta(seconds=NOT_READY_S)), None
 
     def _failed(self, taken: Delivery, text: str, *, alone: bool) -> Delivery:
         """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed."""
@@ -174,7 +192,9 @@ class DeliverySender:
         elif answered and failures:
             deliveries.pause(self._name, failures=0, until=None)
         names = {"study": study_hash(ended.decided.study_instance_uid), "output": ended.output, "to": self._name}
-        if ended.failure is None:
+        if ended.failure is None and ended.state is DeliveryState.PLANNED:
+            log.info("delivery.continues", said=ended.answer, **names)
+        elif ended.failure is None:
             log.info("delivery.done", state=ended.state.value, bytes=ended.size_bytes, **names)
         else:
             said = {"state": ended.state.value, "attempt": ended.attempts, "error": ended.failure}

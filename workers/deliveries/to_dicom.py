@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import queue
-import threading
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from workers import dicom_status
+from workers.deliveries.associations import (
+    COMMITMENT_CLASS,
+    Reports,
+    associated,
+    committed,
+    dropped,
+    store_answer,
+)
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.images_dicom import ImageStore
 from workers.delivery_ports import Delivery, Receipt
+from workers.image_ports import ImageFile
 from workers.log import brief
-from workers.remote import tls
 from workers.result_settings import DicomDestinationSettings
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 # What our results are (PS3.4 B.5). pynetdicom's own list of storage classes is longer than an association may offer.
 RESULT_CLASSES = {
@@ -46,9 +50,7 @@ CLASS_OF = {
     "images": "1.2.840.10008.5.1.4.1.1.4",
 }
 SYNTAXES = {"explicit": "1.2.840.10008.1.2.1", "implicit": "1.2.840.10008.1.2"}
-COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
-USER_NAME, USER_AND_PASSCODE = 1, 2  # PS3.7 D.3.3.7
 
 
 class DicomSender:
@@ -61,7 +63,8 @@ class DicomSender:
     def __init__(self, settings: DicomDestinationSettings, own_ae: str) -> None:
         self._settings, self._own_ae = settings, own_ae
         self._association: Any = None
-        self._reports: queue.Queue[Dataset] = queue.Queue()
+        self._reports: Reports = queue.Queue()
+        self._images = ImageStore(settings, own_ae)
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         from pydicom import dcmread
@@ -83,10 +86,16 @@ class DicomSender:
             ) from error
         text = self._understood(getattr(status, "Status", None))
         if self._settings.commitment:
-            text = f"{text}; {self._committed(dataset)}"
+            sent = [(sop_class, str(dataset.SOPInstanceUID))]
+            text = f"{text}; {committed(association, sent, self._settings, self._reports)}"
         return Receipt(text, len(content))
 
+    def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
+        """See image_ports.ImageTaker."""
+        return self._images.send_images(images, taken)
+
     def close(self) -> None:
+        self._images.close()
         association, self._association = self._association, None
         if association is not None and association.is_established:
             association.release()
@@ -115,41 +124,11 @@ class DicomSender:
     def _open(self, also: tuple[str, ...] = ()) -> Any:
         if self._association is not None and self._association.is_established:
             return self._association
-        from pynetdicom import AE, evt
-
         settings = self._settings
-        ae = AE(ae_title=self._own_ae)
-        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = settings.timeout_s
-        for uid in RESULT_CLASSES:
-            for name in settings.transfer_syntaxes:  # one context for each: the acceptor may choose, and we prefer
-                ae.add_requested_context(uid, SYNTAXES[name])
-        for uid in (*also, *([COMMITMENT_CLASS] if settings.commitment else [])):
-            ae.add_requested_context(uid)
-        secured = None if settings.tls is None else (tls.client_context(settings.tls), settings.host)
-        association = ae.associate(
-            settings.host,
-            settings.port,
-            ae_title=settings.ae_title,
-            tls_args=secured,
-            ext_neg=self._identity(),
-            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._reported)],
-        )
-        if not association.is_established:
-            raise Unreachable(_why_not(association, settings.ae_title))
-        self._association = association
-        return association
-
-    def _identity(self) -> list[Any]:
-        if self._settings.user is None:
-            return []
-        from pynetdicom.pdu_primitives import UserIdentityNegotiation
-
-        identity = UserIdentityNegotiation()
-        identity.user_identity_type = USER_NAME if self._settings.passcode is None else USER_AND_PASSCODE
-        identity.primary_field = self._settings.user.encode()
-        if self._settings.passcode is not None:
-            identity.secondary_field = self._settings.passcode.encode()
-        return [identity]
+        results = [(uid, SYNTAXES[name]) for uid in RESULT_CLASSES for name in settings.transfer_syntaxes]
+        contexts: list[tuple[str, str | None]] = [*results, *((uid, None) for uid in also)]
+        self._association = associated(settings, self._own_ae, contexts, self._reports)
+        return self._association
 
     def _understood(self, status: int | None) -> str:
         """The answer to a C-STORE in words.
@@ -160,58 +139,8 @@ class DicomSender:
         if status is None:
             self._drop()
             raise Unreachable(f"{self._settings.ae_title} did not answer, or ended the association")
-        text = f"C-STORE 0x{status:04X}"
-        if status == dicom_status.SUCCESS:
-            return text
-        if dicom_status.is_warning(status):
-            return f"{text} (stored, with a warning)"
-        if status == dicom_status.DUPLICATE_INSTANCE:
-            return f"{text} (it was there already)"
-        if dicom_status.is_refusal_for_good(status):
-            raise DeliveryRejected(f"{self._settings.ae_title} refuses the object: {text}")
-        raise Unreachable(f"{self._settings.ae_title} cannot store it now: {text}")
-
-    def _committed(self, sent: Dataset) -> str:
-        """Ask for commitment to one object, and wait for the report on this association.
-
-        Raises:
-            Unreachable: the node does not commit itself; the object is sent again.
-        """
-        from pydicom import Dataset
-        from pydicom.uid import generate_uid
-
-        reference, request = Dataset(), Dataset()
-        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = sent.SOPClassUID, sent.SOPInstanceUID
-        request.TransactionUID, request.ReferencedSOPSequence = generate_uid(), [reference]
-        try:
-            status, _ = self._association.send_n_action(request, 1, COMMITMENT_CLASS, COMMITMENT_INSTANCE)
-        except (ValueError, RuntimeError, AttributeError) as error:
-            return f"storage commitment not possible ({brief(error)})"
-        if getattr(status, "Status", None) != dicom_status.SUCCESS:
-            return f"storage commitment not accepted (0x{getattr(status, 'Status', 0xFFFF):04X})"
-        with suppress(queue.Empty):
-            while True:
-                report = self._reports.get(timeout=self._settings.commitment_wait_s)
-                if report.TransactionUID != request.TransactionUID:
-                    continue
-                if report.get("FailedSOPSequence"):
-                    raise Unreachable(f"{self._settings.ae_title} does not commit itself to the object")
-                return "committed"
-        return f"no storage commitment report in {self._settings.commitment_wait_s:g} s"
-
-    def _reported(self, event: Any) -> tuple[int, None]:
-        self._reports.put(event.event_information)
-        return 0x0000, None
+        return store_answer(status, self._settings.ae_title)
 
     def _drop(self) -> None:
         association, self._association = self._association, None
-        if association is not None and association.is_established:
-            # abort() waits for the connection to end; nothing of ours depends on that
-            threading.Thread(target=association.abort, daemon=True).start()
-
-
-def _why_not(association: Any, ae_title: str) -> str:
-    if association.is_rejected:
-        reason = getattr(association.acceptor.primitive, "reason_str", "") if association.acceptor.primitive else ""
-        return f"{ae_title} rejects the association" + (f": {reason}" if reason else "")
-    return f"{ae_title} cannot be reached"
+        dropped(association)

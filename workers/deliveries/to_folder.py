@@ -6,10 +6,12 @@ import contextlib
 import os
 import re
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
+from workers.image_ports import ImageFile
 from workers.result_settings import FolderDestinationSettings
 
 UID = re.compile(r"[0-9][0-9.]{0,63}")
@@ -34,14 +36,35 @@ class FolderSender:
         self._folder = settings.path
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
+        return Receipt(self._put(name_in(delivery, file_name), content), len(content))
+
+    def _put(self, name: str, content: bytes) -> str:
         if not self._folder.is_dir():
             raise Unreachable("the folder does not exist; a share that is not mounted?")
-        path = self._folder / name_in(delivery, file_name)
+        path = self._folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return Receipt(_created(path, content), len(content))
+            return _created(path, content)
         except OSError as error:
             raise Unreachable(f"the file cannot be written ({error.strerror})") from error
+
+    def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
+        """See image_ports.ImageTaker. Below STUDY_UID/images, named by their SOP Instance UIDs."""
+        refused: list[str] = []
+        for image in images:
+            try:
+                if not UID.fullmatch(image.study_instance_uid) or not UID.fullmatch(image.sop_instance_uid):
+                    raise DeliveryRejected("an image has no UID that can be part of a file name")
+                self._put(f"{image.study_instance_uid}/images/{image.sop_instance_uid}.dcm", image.path.read_bytes())
+            except FileNotFoundError:
+                refused.append("the file of an image is gone")
+            except DeliveryRejected as error:
+                refused.append(str(error))
+            else:
+                taken(image)
+        if refused:
+            raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
+        return Receipt(f"{len(images)} files", sum(one.size_bytes for one in images))
 
     def close(self) -> None:
         """Nothing is kept open."""

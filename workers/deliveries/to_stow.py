@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
 from workers.dicom_status import DUPLICATE_INSTANCE
+from workers.image_ports import ImageFile
 from workers.log import brief
 from workers.remote.http import client_of
 from workers.result_settings import StowDestinationSettings
@@ -31,6 +33,33 @@ class StowSender:
         self._client = client_of(settings, timeout_s=settings.timeout_s)
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
+        return Receipt(self._posted(content), len(content))
+
+    def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
+        """See image_ports.ImageTaker. The file goes as it is, in its own transfer syntax."""
+        refused: list[str] = []
+        for image in images:
+            try:
+                content = image.path.read_bytes()
+            except FileNotFoundError:
+                refused.append("the file of an image is gone")
+                continue
+            try:
+                self._posted(content)
+            except DeliveryRejected as error:
+                refused.append(str(error))
+            else:
+                taken(image)
+        if refused:
+            raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
+        return Receipt(f"{len(images)} images by STOW-RS", sum(one.size_bytes for one in images))
+
+    def _posted(self, content: bytes) -> str:
+        """The answer in words.
+
+        Raises:
+            DeliveryRejected, Unreachable: it is not stored.
+        """
         head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         headers = {
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
@@ -42,7 +71,7 @@ class StowSender:
             )
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
             raise Unreachable(f"the DICOMweb server cannot be reached ({brief(error)})") from error
-        return Receipt(understood(answer), len(content))
+        return understood(answer)
 
     def close(self) -> None:
         """The client keeps its connection for the next study."""

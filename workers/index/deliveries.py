@@ -137,7 +137,8 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
 
     def _put(self, connection: Connection, some: Sequence[Delivery], now: datetime) -> None:
         if some:
-            connection.execute(self._insert(deliveries).on_conflict_do_nothing(), [_values(one, now) for one in some])
+            values = [delivery_values(one, now) for one in some]
+            connection.execute(self._insert(deliveries).on_conflict_do_nothing(), values)
             _supersede(connection, sorted({one.decided.study_instance_uid for one in some}), now)
 
 
@@ -178,7 +179,7 @@ def _supersede(connection: Connection, studies: Sequence[str], now: datetime) ->
         connection.execute(deliveries.update().where(D.number.in_(old), D.state.in_(GIVES_WAY)).values(**values))
 
 
-def _values(one: Delivery, now: datetime) -> dict[str, Any]:
+def delivery_values(one: Delivery, now: datetime) -> dict[str, Any]:
     known = {name: getattr(one, name) for name in COLUMNS if name != "number"}
     return known | {
         "study_instance_uid": one.decided.study_instance_uid,

@@ -15,7 +15,7 @@ from workers.index.schema import assessments, deliveries, destinations, releases
 D = deliveries.c
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says
 COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "decided")
-GIVES_WAY = (DeliveryState.PLANNED.value, DeliveryState.DEAD.value)
+GIVES_WAY = (DeliveryState.PLANNED.value, DeliveryState.DEAD.value, DeliveryState.HELD.value)
 
 
 class DeliveryLists(Connected):
@@ -84,6 +84,12 @@ class DeliveryLists(Connected):
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
         statement = deliveries.update().where(D.number.in_(numbers), D.state.in_(GIVES_WAY))
         values = {"state": DeliveryState.DISCARDED.value, "answer": f"given up: {why}", "done_at": now}
+        with self._write() as connection:
+            return connection.execute(statement.values(**values)).rowcount
+
+    def let_go(self, numbers: Sequence[int], *, by: str, now: datetime) -> int:
+        statement = deliveries.update().where(D.number.in_(numbers), D.state == DeliveryState.HELD.value)
+        values = {"state": DeliveryState.PLANNED.value, "due_at": LONG_AGO, "planned_at": now, "released_by": by}
         with self._write() as connection:
             return connection.execute(statement.values(**values)).rowcount
 

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from triage.errors import Misconfigured
-from workers.index import access_tables  # noqa: F401 - its tables belong to the metadata
+from workers.index import access_tables, image_schema  # noqa: F401 - their tables belong to the metadata
 from workers.index.schema import WRITES, metadata, schema_version, studies
 from workers.log import get_logger
 
 log = get_logger(__name__)
 
 BASELINE = "0001"  # the schema before there were revisions; such a database has no table of revisions
-REVISION = "0011"  # of the tables in workers.index.schema: the newest script in versions
+REVISION = "0012"  # of the tables in workers.index.schema: the newest script in versions
 LEGACY_VERSION = 2  # what schema_version says; programs without revisions know 1 and refuse this
 SCHEMA_LOCK = 0x1CA5EE  # key of the PostgreSQL advisory lock held while tables are created or changed
 

@@ -84,6 +84,7 @@ instances = sa.Table(
     sa.Column("series_number", sa.Integer),
     sa.Column("images_in_acquisition", sa.Integer),
     sa.Column("frame_count", sa.Integer, nullable=False, default=1),
+    sa.Column("batch", sa.Integer),  # see workers.index.image_schema
 )
 
 # one row per series of a study: what series_count counts
@@ -246,6 +247,7 @@ deliveries = sa.Table(
     sa.Column("size_bytes", sa.BigInteger),
     sa.Column("planned_at", UtcDateTime, nullable=False),
     sa.Column("done_at", UtcDateTime),
+    sa.Column("released_by", sa.Text),  # who let it go that a rule held back, and why
     sa.UniqueConstraint("study_instance_uid", "revision", "stage", "output", "destination", name="deliveries_key"),
     sa.Index("deliveries_waiting", "destination", "state", "urgency", "number"),
     sa.Index("deliveries_by_state", "state", "destination", "planned_at"),

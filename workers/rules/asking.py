@@ -1,13 +1,16 @@
-"""Facts about a decision and the rules of a site in, what is to be sent and why out. Pure."""
+"""Facts and the rules of a site in, what is to be sent and why out. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from workers.rules.expression import Fact, NotEvaluableError
-from workers.rules.rule import Match, Rule, RuleSet, Send
+from workers.rules.rule import Forward, Match, Moment, Rule, RuleSet, Send
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,43 +27,88 @@ class Looked:
 class RulesAnswer:
     """What the rules want.
 
-    sends: None, when each destination gets what it is configured for. would: what rules in shadow mode would send.
-    looked: every rule that was looked at, in order.
+    sends: results; None: each destination gets what it is configured for. forwards: images; None: as configured.
+    would, would_forward: the same of rules in shadow mode. held: what is sent waits for a person. tags: new ones, with
+    the rule that put them. looked: every rule that was looked at, in order.
     """
 
     sends: tuple[Send, ...] | None
     would: tuple[Send, ...] = ()
     looked: tuple[Looked, ...] = ()
+    forwards: tuple[Forward, ...] | None = ()
+    would_forward: tuple[Forward, ...] = ()
+    held: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def fired(self) -> tuple[str, ...]:
         return tuple(one.rule.name for one in self.looked if one.fits and not one.rule.shadow)
 
 
-def ask_rules(rules: RuleSet, facts: Mapping[str, Fact], *, now: datetime) -> RulesAnswer:
-    """Ask the rules in order.
+def ask_rules(
+    rules: RuleSet, facts: Mapping[str, Fact], *, now: datetime, moment: Moment = Moment.DECISION
+) -> RulesAnswer:
+    """Ask the rules of one moment, in order.
 
-    A rule that has no value for these facts decides nothing; when no other rule fits, each destination gets what it is
-    configured for, whatever ``unmatched`` says: a mistake in a rule must not hide a result.
+    A rule that has no value for these facts decides nothing; when no other rule decides, everything goes where the
+    settings say, whatever ``unmatched`` says: a mistake in a rule must not hide a result or an image.
 
     Args:
         now: local time of the site.
     """
     looked: list[Looked] = []
-    for rule in rules.rules:
-        one = _look(rule, facts, now)
+    tags: dict[str, str] = {}
+    asked = dict(facts)
+    for rule in rules.of(moment):
+        one = _look(rule, asked, now)
         looked.append(one)
-        if one.fits and not rule.shadow and rules.match is Match.FIRST:
+        if not one.fits or rule.shadow:
+            continue
+        tags |= {tag: rule.name for tag in rule.tags if tag not in tags}
+        asked["tags"] = list(dict.fromkeys([*_texts(asked.get("tags")), *rule.tags]))
+        if rules.match is Match.FIRST and not rule.only_tags:
             break
     fired = [one.rule for one in looked if one.fits and not one.rule.shadow]
-    would = tuple(send for one in looked if one.fits and one.rule.shadow for send in one.rule.sends)
-    verdict = RulesAnswer(None, would=would, looked=tuple(looked))
-    if not fired:
-        failed = any(one.failure for one in looked)
-        return verdict if failed else replace(verdict, sends=rules.unmatched)
-    dropped = any(rule.drop for rule in fired)
-    sends = () if dropped else tuple(dict.fromkeys(send for rule in fired for send in rule.sends))
-    return replace(verdict, sends=sends)
+    shadows = [one.rule for one in looked if one.fits and one.rule.shadow]
+    failed = any(one.failure for one in looked)
+    return RulesAnswer(
+        _sends(rules, fired, failed=failed),
+        would=_union(rule.sends for rule in shadows),
+        looked=tuple(looked),
+        forwards=_forwards(rules, fired, moment, failed=failed),
+        would_forward=_union(rule.forwards for rule in shadows),
+        held=any(rule.held for rule in fired),
+        tags=tuple(tags.items()),
+    )
+
+
+def _sends(rules: RuleSet, fired: list[Rule], *, failed: bool) -> tuple[Send, ...] | None:
+    if any(rule.drop for rule in fired):
+        return ()
+    if any(rule.sends for rule in fired):
+        return _union(rule.sends for rule in fired)
+    if failed or any(rule.held for rule in fired):
+        return None
+    return rules.unmatched
+
+
+def _forwards(rules: RuleSet, fired: list[Rule], moment: Moment, *, failed: bool) -> tuple[Forward, ...] | None:
+    """Of a decision only what a rule forwards: the images went as configured when they arrived."""
+    if moment is Moment.DECISION:
+        return _union(rule.forwards for rule in fired)
+    if any(rule.drop for rule in fired):
+        return ()
+    if any(rule.forwards for rule in fired):
+        return _union(rule.forwards for rule in fired)
+    return () if rules.keep_images and not failed else None
+
+
+def _union(some: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(one for each in some for one in each))
+
+
+def _texts(found: Fact | None) -> list[str]:
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def _look(rule: Rule, facts: Mapping[str, Fact], now: datetime) -> Looked:

@@ -1,8 +1,9 @@
-"""A stored decision and the rows of its study in, the facts that rules are asked about out. Pure."""
+"""A stored decision, or a series that arrives, in, the facts that rules are asked about out. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,20 +32,69 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "issuer": ("text", "issuer of the patient ID"),
     "sex": ("text", "patient's sex as the images have it"),
     "images": ("number", "objects of the study"),
+    "dicom": ("table", "keyword -> text of an image's header, e.g. dicom.StationName (HEADERS); empty when not stated"),
+    "tags": ("texts", "what rules have marked the study with so far"),
     "hour": ("number", "hour of the site's day, 0 to 23"),
     "weekday": ("number", "1 Monday to 7 Sunday"),
 }
 LANGUAGE = Language({name: kind for name, (kind, _) in NAMES.items()})
+# What is known as images arrive; everything is about one series then.
+ARRIVAL_NAMES = (
+    "kinds", "modalities", "series_descriptions", "senders", "accession_number", "issuer", "sex", "images", "dicom",
+    "tags", "hour", "weekday",
+)  # fmt: skip
+ARRIVAL_LANGUAGE = Language({name: NAMES[name][0] for name in ARRIVAL_NAMES})
+# keywords of the table "dicom"
+HEADERS = (
+    "AccessionNumber", "BodyPartExamined", "ContrastBolusAgent", "DeviceSerialNumber", "ImageType",
+    "InstitutionName", "InstitutionalDepartmentName", "IssuerOfPatientID", "MagneticFieldStrength", "Manufacturer",
+    "ManufacturerModelName", "Modality", "PatientAge", "PatientID", "PatientSex", "PerformedProcedureStepDescription",
+    "ProtocolName", "ReferringPhysicianName", "RequestedProcedureDescription", "RequestingService", "ScanningSequence",
+    "SequenceName", "SeriesDescription", "SeriesNumber", "SoftwareVersions", "SOPClassUID", "StationName", "StudyDate",
+    "StudyDescription",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SeriesHead:
+    """What the headers of a series say: keyword (of HEADERS) -> text, and the kind that it is recognised as."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+
+
+def arrival_facts(
+    row: StudyRow | None,
+    instances: Sequence[InstanceRow],
+    head: SeriesHead,
+    *,
+    tags: Sequence[str] = (),
+    now: datetime,
+) -> dict[str, Fact]:
+    """The facts about one series as it arrives.
+
+    Args:
+        row: of its study. instances: of the series, so far.
+        now: local time of the site.
+    """
+    return _stored(row, instances, head, tags, now) | {"kinds": [head.kind] if head.kind else []}
 
 
 def decision_facts(
-    document: Mapping[str, Any], row: StudyRow | None, instances: Sequence[InstanceRow], *, now: datetime
+    document: Mapping[str, Any],
+    row: StudyRow | None,
+    instances: Sequence[InstanceRow],
+    *,
+    now: datetime,
+    head: SeriesHead | None = None,
+    tags: Sequence[str] = (),
 ) -> dict[str, Fact]:
     """The facts about one decision.
 
     Args:
         row, instances: of the study in the index; without them what the document says.
         now: local time of the site.
+        head: of an image of the study.
     """
     days = document["study"]["days_after_infusion"]
     decision = document["decision"]
@@ -60,12 +110,28 @@ def decision_facts(
         "days_after_infusion": UNKNOWN_DAYS if days is None else days,
         "has_baseline": bool((document["baseline"] or {}).get("study_instance_uid")),
         "kinds": sorted({series["kind"] for series in document["series"]}),
+    } | _stored(row, instances, head or SeriesHead(), tags, now)
+
+
+def _stored(
+    row: StudyRow | None, instances: Sequence[InstanceRow], head: SeriesHead, tags: Sequence[str], now: datetime
+) -> dict[str, Fact]:
+    """What the index and the headers say."""
+
+    def stated(name: str) -> str:
+        """Of the study; while it is not in the index, of an image."""
+        known = row if row is not None else next(iter(instances), None)
+        return "" if known is None else str(getattr(known, name))
+
+    return {
+        "dicom": {keyword: head.values.get(keyword, "") for keyword in HEADERS},
+        "tags": list(tags),
         "modalities": sorted({one.modality for one in instances if one.modality}),
         "series_descriptions": sorted({one.series_description for one in instances if one.series_description}),
         "senders": sorted({one.calling_ae for one in instances if one.calling_ae}),
-        "accession_number": "" if row is None else row.accession_number,
-        "issuer": "" if row is None else row.issuer,
-        "sex": "" if row is None else row.sex,
+        "accession_number": stated("accession_number"),
+        "issuer": stated("issuer"),
+        "sex": stated("sex"),
         "images": len(instances),
         "hour": now.hour,
         "weekday": now.isoweekday(),

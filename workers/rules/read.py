@@ -1,13 +1,18 @@
 """A YAML file of rules in, a RuleSet out; every mistake is told with file, line and column.
 
 match: first                      # or all: every rule that fits adds what it sends
-unmatched:                        # what is sent of a decision that no rule fits; without it, as configured
-  - {send: [document], to: [archive]}
+zone: Europe/Berlin               # of between and weekdays; without it, that of the machine
+unmatched: forward                # as configured; keep: nothing goes out; or {images: keep, results: [...]}
 rules:
+  - name: images at once
+    at: arrival                   # before any decision, series by series; without it: decision
+    when: modalities.exists(m, m == "MR")
+    forward: [{images: study, to: [pacs]}]
   - name: urgent
     when: priority == "P1" && days_known && days_after_infusion <= 30
     send: [{outputs: [sr, sc], to: [pacs]}, {outputs: [oru], to: [ris]}]
-    tags: [urgent]
+    alert: [pager]
+    tag: [urgent]
   - name: nothing at night for researchers
     when: category == "no_pattern"
     between: "22:00-06:00"
@@ -20,31 +25,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
 import yaml
 
 from triage.errors import Misconfigured
 from workers.rules.expression import Condition, Language, WrongExpressionError
-from workers.rules.rule import Hours, Match, Rule, RuleSet, Send
+from workers.rules.facts import ARRIVAL_LANGUAGE, HEADERS
+from workers.rules.rule import Forward, Hours, Match, Moment, Rule, RuleSet, Scope, Send
 
+FORWARD, KEEP = "forward", "keep"
 LONGEST_FILE_BYTES = 1 << 20
 MOST_RULES = 500
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-RULE_KEYS = {"name", "when", "send", "drop", "between", "weekdays", "shadow"}
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}")
+KEYWORD = re.compile(r"""\bdicom(?:\.([A-Za-z]\w*)|\[\s*["']([^"']*)["']\s*\])""")
+RULE_KEYS = {
+    "name", "at", "when", "send", "forward", "alert", "tag", "hold", "drop", "between", "weekdays", "shadow",
+}  # fmt: skip
+OF_DECISIONS = ("send", "alert", "hold")  # what a rule of arrival cannot want: nothing is decided yet
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What rules may name. destinations: name -> the kinds of outputs that it can be sent; outputs: every kind."""
+    """What rules may name.
+
+    destinations: their names; outputs: every kind. language: of conditions about decisions; arrival: about series.
+    alerts: destination -> the output that alerts it. image_takers: destinations that images can be sent to.
+    """
 
     destinations: Set[str]
     outputs: Set[str]
     language: Language
+    arrival: Language = ARRIVAL_LANGUAGE
+    alerts: Mapping[str, str] = field(default_factory=dict)
+    image_takers: Set[str] = frozenset()
 
 
 def read_rules(path: Path, known: Vocabulary) -> RuleSet:
@@ -83,9 +103,10 @@ class _Reader:
     def rule_set(self, root: yaml.Node | None) -> RuleSet:
         if root is None:
             return RuleSet()
-        fields = self.mapping(root, {"match", "unmatched", "rules"})
+        fields = self.mapping(root, {"match", "unmatched", "rules", "zone"})
         match = Match(self.one_of(fields["match"], [one.value for one in Match])) if "match" in fields else Match.FIRST
-        unmatched = tuple(self.sends(fields["unmatched"])) if "unmatched" in fields else None
+        unmatched, keep_images = self.unmatched(fields["unmatched"]) if "unmatched" in fields else (None, False)
+        zone = self.zone(fields["zone"]) if "zone" in fields else None
         nodes = list(self.items(fields["rules"])) if "rules" in fields else []
         if len(nodes) > MOST_RULES:
             self.wrong(nodes[MOST_RULES], f"more than {MOST_RULES} rules")
@@ -94,7 +115,25 @@ class _Reader:
         for node, rule in zip(nodes, rules, strict=True):
             if names.count(rule.name) > 1:
                 self.wrong(node, f"two rules have the name {rule.name!r}")
-        return RuleSet(tuple(rules), match, unmatched)
+        return RuleSet(tuple(rules), match, unmatched, keep_images, zone)
+
+    def unmatched(self, node: yaml.Node) -> tuple[tuple[Send, ...] | None, bool]:
+        """What is sent of results, and whether images stay here."""
+        if isinstance(node, yaml.ScalarNode):
+            keep = self.one_of(node, [FORWARD, KEEP]) == KEEP
+            return () if keep else None, keep
+        if isinstance(node, yaml.SequenceNode):
+            return tuple(self.sends(node)), False
+        fields = self.mapping(node, {"images", "results"})
+        results = self.unmatched(fields["results"])[0] if "results" in fields else None
+        return results, "images" in fields and self.one_of(fields["images"], [FORWARD, KEEP]) == KEEP
+
+    def zone(self, node: yaml.Node) -> ZoneInfo:
+        text = self.text(node)
+        try:
+            return ZoneInfo(text)
+        except (KeyError, ValueError, OSError):
+            self.wrong(node, f"there is no time zone {text!r}; expected a name such as Europe/Berlin")
 
     def rule(self, node: yaml.Node) -> Rule:
         fields = self.mapping(node, RULE_KEYS)
@@ -102,24 +141,39 @@ class _Reader:
             if key not in fields:
                 self.wrong(node, f"the rule has no {key!r}")
         name = self.text(fields["name"])
+        at = Moment(self.one_of(fields["at"], [one.value for one in Moment])) if "at" in fields else Moment.DECISION
         drop = "drop" in fields and self.truth(fields["drop"])
         sends = tuple(self.sends(fields["send"])) if "send" in fields else ()
-        if drop and sends:
+        sends += tuple(self.alerts(fields["alert"])) if "alert" in fields else ()
+        forwards = tuple(self.forwards(fields["forward"])) if "forward" in fields else ()
+        if at is Moment.ARRIVAL:
+            for key in OF_DECISIONS:
+                if key in fields:
+                    self.wrong(fields[key], f"rule {name!r}: {key!r} needs a decision; there is none at arrival")
+        if drop and (sends or (forwards and at is Moment.ARRIVAL)):
             self.wrong(fields["drop"], f"rule {name!r} drops and sends; it can do one of them")
         return Rule(
             name=name,
-            when=self.condition(fields["when"], name),
+            when=self.condition(fields["when"], name, at),
+            at=at,
             sends=sends,
+            forwards=forwards,
+            tags=tuple(self.tags(fields["tag"])) if "tag" in fields else (),
             drop=drop,
+            held="hold" in fields and self.truth(fields["hold"]),
             hours=self.hours(fields),
             shadow="shadow" in fields and self.truth(fields["shadow"]),
             line=node.start_mark.line + 1,
         )
 
-    def condition(self, node: yaml.Node, name: str) -> Condition:
+    def condition(self, node: yaml.Node, name: str, at: Moment) -> Condition:
         text = self.text(node)
+        for found in KEYWORD.finditer(text):
+            keyword = found[1] or found[2]
+            if keyword not in HEADERS:
+                self.wrong(node, f"rule {name!r}, when: dicom has no {keyword!r}; known: {', '.join(HEADERS)}")
         try:
-            return self.known.language.compiled(text)
+            return (self.known.arrival if at is Moment.ARRIVAL else self.known.language).compiled(text)
         except WrongExpressionError as error:
             self.wrong(node, f"rule {name!r}, when, line {error.line}, column {error.column}: {error}")
 
@@ -130,6 +184,25 @@ class _Reader:
                 self.wrong(one, "expected: {outputs: [...], to: [...]}")
             outputs = self.some_of(fields["outputs"], self.known.outputs, "output")
             yield Send(outputs, self.some_of(fields["to"], self.known.destinations, "destination"))
+
+    def alerts(self, node: yaml.Node) -> Iterator[Send]:
+        for name in self.some_of(node, set(self.known.alerts), "destination of alerts"):
+            yield Send((self.known.alerts[name],), (name,))
+
+    def forwards(self, node: yaml.Node) -> Iterator[Forward]:
+        for one in self.items(node):
+            fields = self.mapping(one, {"images", "to"})
+            if set(fields) != {"images", "to"}:
+                self.wrong(one, "expected: {images: study, to: [...]} or {images: series, to: [...]}")
+            images = Scope(self.one_of(fields["images"], [scope.value for scope in Scope]))
+            yield Forward(images, self.some_of(fields["to"], self.known.image_takers, "destination of images"))
+
+    def tags(self, node: yaml.Node) -> Iterator[str]:
+        for one in self.items(node):
+            text = self.text(one)
+            if not TAG.fullmatch(text):
+                self.wrong(one, "a tag has 1 to 32 letters, digits, blanks and _ . -")
+            yield text
 
     def hours(self, fields: Mapping[str, yaml.Node]) -> Hours | None:
         if "between" not in fields and "weekdays" not in fields:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # whoever plans deliveries need not load the language
+    from zoneinfo import ZoneInfo
+
     from workers.rules.expression import Condition
 
 
@@ -19,11 +21,33 @@ class Match(StrEnum):
     ALL = "all"
 
 
+class Moment(StrEnum):
+    """When a rule is asked: as the images of a series arrive, before anything is decided, or when a decision is stored."""
+
+    ARRIVAL = "arrival"
+    DECISION = "decision"
+
+
+class Scope(StrEnum):
+    """Which images: of the whole study, or of the series that the rule fits (of a decision: the series it rests on)."""
+
+    STUDY = "study"
+    SERIES = "series"
+
+
 @dataclass(frozen=True)
 class Send:
     """These outputs of the decision to these destinations."""
 
     outputs: tuple[str, ...]
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Images as they came to these destinations."""
+
+    images: Scope
     to: tuple[str, ...]
 
 
@@ -46,25 +70,53 @@ class Hours:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. hours None: always. drop: nobody gets results. shadow: it is told what it would do, and not done.
+    """One rule.
 
-    line: of the file, from 1.
+    drop: nobody gets results; at arrival: nobody gets the images now. held: results wait until a person releases them.
+    hours None: always. shadow: it is told what it would do, and not done. line: of the file, from 1.
     """
 
     name: str
     when: Condition
+    at: Moment = Moment.DECISION
     sends: tuple[Send, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    tags: tuple[str, ...] = ()
     drop: bool = False
+    held: bool = False
     hours: Hours | None = None
     shadow: bool = False
     line: int = 0
 
+    @property
+    def only_tags(self) -> bool:
+        """It decides nothing: the next rules are asked, too, and see its tags."""
+        return bool(self.tags) and not (self.sends or self.forwards or self.drop or self.held)
+
 
 @dataclass(frozen=True)
 class RuleSet:
-    """The rules of a site, in order. unmatched: what is sent of a decision that no rule fits; None: what each
-    destination is configured for."""
+    """The rules of a site, in order.
+
+    unmatched: what is sent of a decision of which no rule decides; None: what each destination is configured for.
+    keep_images: images of which no rule decides stay here; otherwise they go where the settings say.
+    zone: of the hours; None: that of this machine.
+    """
 
     rules: Sequence[Rule] = field(default_factory=tuple)
     match: Match = Match.FIRST
     unmatched: tuple[Send, ...] | None = None
+    keep_images: bool = False
+    zone: ZoneInfo | None = None
+
+    def of(self, moment: Moment) -> list[Rule]:
+        return [rule for rule in self.rules if rule.at is moment]
+
+    def local(self, now: datetime) -> datetime:
+        """The site's time."""
+        return now.astimezone(self.zone)
+
+    @property
+    def forwards_decided(self) -> bool:
+        """Whether a decision can send images further."""
+        return any(rule.forwards for rule in self.of(Moment.DECISION))

@@ -1,4 +1,4 @@
-"""The rules of a site, asked about stored decisions."""
+"""The rules of a site, asked about stored decisions and about series that arrive."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Any
 from workers.delivery_ports import Decided
 from workers.log import get_logger, study_hash
 from workers.outputs.all import OUTPUTS
-from workers.ports import StudyIndex
-from workers.result_settings import ResultsSettings
+from workers.ports import InstanceRow, StudyIndex, StudyRow
+from workers.result_settings import IMAGE_KINDS, ResultsSettings
 from workers.rules.asking import RulesAnswer, ask_rules
-from workers.rules.facts import LANGUAGE, decision_facts
+from workers.rules.facts import LANGUAGE, SeriesHead, arrival_facts, decision_facts
 from workers.rules.read import Vocabulary, read_rules
-from workers.rules.rule import RuleSet, Send
+from workers.rules.rule import Moment, RuleSet
 
 log = get_logger(__name__)
+
+ALERT_OF = {"mllp": "oru", "fhir": "fhir", "webhook": "webhook", "mail": "mail"}  # kind of destination -> output
+NO_RULES = RuleSet()
 
 
 def rules_of(results: ResultsSettings) -> RuleSet | None:
@@ -31,16 +34,35 @@ def rules_of(results: ResultsSettings) -> RuleSet | None:
 
 def known_of(results: ResultsSettings) -> Vocabulary:
     """What the rules of this site may name."""
-    return Vocabulary({one.name for one in results.destinations}, {output.kind for output in OUTPUTS}, LANGUAGE)
+    return Vocabulary(
+        {one.name for one in results.destinations},
+        {output.kind for output in OUTPUTS},
+        LANGUAGE,
+        alerts={one.name: ALERT_OF[one.kind] for one in results.destinations if one.kind in ALERT_OF},
+        image_takers={one.name for one in results.destinations if one.kind in IMAGE_KINDS},
+    )
+
+
+def no_head(_rows: Sequence[InstanceRow]) -> SeriesHead:
+    return SeriesHead()
+
+
+def no_tags(_study_instance_uid: str) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True)
 class SiteRules:
-    """The rules with what they are asked about. now: local time of the site."""
+    """The rules with what they are asked about.
+
+    now: any time zone. head: rows of one series -> what their headers say. tags: study UID -> tags so far.
+    """
 
     rules: RuleSet
     index: StudyIndex
     now: Callable[[], datetime]
+    head: Callable[[Sequence[InstanceRow]], SeriesHead] = no_head
+    tags: Callable[[str], Sequence[str]] = no_tags
 
     def asked(self, document: Mapping[str, Any]) -> RulesAnswer:
         """What the rules want of one decision.
@@ -50,22 +72,39 @@ class SiteRules:
         """
         uid = document["study"]["study_instance_uid"]
         row, instances = self.index.study(uid), self.index.instances(uid)
-        now = self.now()
-        return ask_rules(self.rules, decision_facts(document, row, instances, now=now), now=now)
+        now = self.rules.local(self.now())
+        flair = {series["series_instance_uid"] for series in document["series"] if series["kind"] == "flair"}
+        shown = [one for one in instances if one.series_instance_uid in flair] or instances
+        facts = decision_facts(document, row, instances, now=now, head=self.head(shown), tags=self.tags(uid))
+        return ask_rules(self.rules, facts, now=now)
+
+    def asked_at_arrival(
+        self, row: StudyRow | None, instances: Sequence[InstanceRow], tags: Sequence[str]
+    ) -> RulesAnswer:
+        """What the rules want of one series.
+
+        Args:
+            instances: of the series, at least one.
+        """
+        now = self.rules.local(self.now())
+        facts = arrival_facts(row, instances, self.head(instances), tags=tags, now=now)
+        return ask_rules(self.rules, facts, now=now, moment=Moment.ARRIVAL)
 
 
-def wanted_by(
-    site: SiteRules, document: Callable[[Decided], Mapping[str, Any]]
-) -> Callable[[Decided], Sequence[Send] | None]:
+def wanted_by(site: SiteRules, document: Callable[[Decided], Mapping[str, Any]]) -> Callable[[Decided], RulesAnswer]:
     """What goes where, for planning. With a fault of the rules each destination gets its own outputs."""
 
-    def wanted(decided: Decided) -> Sequence[Send] | None:
-        verdict = site.asked(document(decided))
-        names = {"study": study_hash(decided.study_instance_uid), "stage": decided.stage}
-        for one in verdict.looked:
-            if one.failure is not None:
-                log.warning("rules.no_value", rule=one.rule.name, error=one.failure, **names)
-        log.info("rules.asked", fired=list(verdict.fired), as_configured=verdict.sends is None, **names)
-        return verdict.sends
+    def wanted(decided: Decided) -> RulesAnswer:
+        answer = site.asked(document(decided))
+        told(answer, study_hash(decided.study_instance_uid), decided.stage)
+        return answer
 
     return wanted
+
+
+def told(answer: RulesAnswer, study: str, stage: str) -> None:
+    """Write to the log what became of the rules."""
+    for one in answer.looked:
+        if one.failure is not None:
+            log.warning("rules.no_value", rule=one.rule.name, error=one.failure, study=study, stage=stage)
+    log.info("rules.asked", fired=list(answer.fired), as_configured=answer.sends is None, study=study, stage=stage)

@@ -65,6 +65,19 @@ def test_list_show_retry_discard(icansee: Icansee, table: Deliveries) -> None:
     assert "given up: wrong PACS" in said
 
 
+def test_release_of_what_a_rule_holds_back(icansee: Icansee, table: Deliveries) -> None:
+    assert icansee("deliveries", "release", "--all", "--by", "Dr. A").out == "0 deliveries wait to be sent\n"
+    table.add([replace(ONE, state=DeliveryState.HELD), replace(ONE, output="sc", state=DeliveryState.HELD)], now=NOON)
+    number = str(table.listed()[0].number)
+    assert icansee("deliveries", "list", "--state", "held").out.count("held") == 2
+    said = icansee("deliveries", "release", number, "--by", "Dr. A", "--why", "seen").out
+    assert said == "1 deliveries wait to be sent\n"
+    assert json.loads(icansee("deliveries", "show", number, "--json").out)["released_by"] == "Dr. A: seen"
+    assert icansee("deliveries", "release", "--all", "--study", "9.9", "--by", "Dr. A").out.startswith("0 ")
+    assert icansee("deliveries", "release", "--all", "--study", "1.2.3", "--by", "Dr. A").out.startswith("1 ")
+    assert icansee("deliveries", "release", "--by", "Dr. A").code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

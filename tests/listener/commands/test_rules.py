@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.listener.commands.cli_runner import Icansee
+from tests.listener.commands.test_studies import UID, receive
+from tests.workers.reading.data_sets import a_data_set, as_file
 from workers.rules.facts import NAMES
 
 RULES = """
@@ -34,7 +36,8 @@ def rules(icansee: Icansee) -> Path:
     path.write_text(RULES, encoding="utf-8")
     (icansee.folder / "archive").mkdir()
     archive = {"name": "archive", "kind": "folder", "path": str(icansee.folder / "archive"), "outputs": ["document"]}
-    settings = {"results": {"destinations": [archive], "rules": str(path)}}
+    state = {"state_dir": str(icansee.folder / "state")}
+    settings = {"store": state, "results": {"destinations": [archive], "rules": str(path)}}
     (icansee.folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
     (icansee.folder / "documents").mkdir()
     (icansee.folder / "documents" / "document.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
@@ -66,3 +69,25 @@ def test_a_mistake_is_told_with_its_place_by_both(icansee: Icansee, rules: Path)
 
 def test_names(icansee: Icansee) -> None:
     assert set(json.loads(icansee("rules", "names", "--json").out)) == set(NAMES)
+
+
+def test_both_moments_of_files_and_of_what_is_stored(icansee: Icansee, rules: Path) -> None:
+    rules.write_text(
+        "unmatched: keep\nrules:\n"
+        '- {name: mr, at: arrival, when: \'modalities == ["MR"] && dicom.PatientID == "P-1"\', '
+        "forward: [{images: study, to: [archive]}], tag: [mr]}\n"
+        "- {name: any, when: 'true', hold: true}\n",
+        encoding="utf-8",
+    )
+    folder = icansee.folder / "documents"
+    (folder / "image.dcm").write_bytes(as_file(a_data_set()))
+    arrival, decision = json.loads(icansee("rules", "test", str(rules), str(folder), "--json").out)
+    assert (arrival["stage"], arrival["fits"], arrival["tags"]) == ("arrival", ["mr"], ["mr"])
+    assert arrival["images"] == "images of the study to archive"
+    assert (decision["fits"], decision["sent"], decision["held"]) == (["any"], "as configured", True)
+    receive(icansee)
+    answer = icansee("rules", "test", str(rules), "--all-stored", "--json")
+    assert answer.code == 0, answer.err
+    arrival, decision = json.loads(answer.out)
+    assert (arrival["fits"], arrival["images"]) == ([], "no images")  # its file is gone: no header says who it is
+    assert (decision["study_instance_uid"], decision["fits"]) == (UID, ["any"])

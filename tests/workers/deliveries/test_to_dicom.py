@@ -19,8 +19,9 @@ from tests.fakes import NOON
 from tests.listener import certificates
 from tests.workers.reading.data_sets import a_data_set, as_file
 from workers.config import parse
+from workers.deliveries.associations import COMMITMENT_CLASS, COMMITMENT_INSTANCE
 from workers.deliveries.errors import DeliveryRejected, Unreachable
-from workers.deliveries.to_dicom import COMMITMENT_CLASS, COMMITMENT_INSTANCE, RESULT_CLASSES, VERIFICATION, DicomSender
+from workers.deliveries.to_dicom import RESULT_CLASSES, VERIFICATION, DicomSender
 from workers.delivery_ports import Decided, Delivery
 from workers.remote import tls
 from workers.result_settings import DicomDestinationSettings

@@ -1,0 +1,205 @@
+"""Which images go where: as configured, by rules at arrival, by rules of a decision; once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import NOON, FakeClock
+from tests.workers.index.index_contract import STUDY, a_row
+from workers.config import parse
+from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
+from workers.delivery_ports import Decided, Unplanned
+from workers.image_ports import IMAGES
+from workers.index import migrations
+from workers.index.deliveries import SqlDeliveries
+from workers.index.image_batches import SqlImageBatches
+from workers.index.schema import open_engine
+from workers.index.sql import SqlIndex
+from workers.ports import InstanceRow
+from workers.rules.facts import SeriesHead
+from workers.rules.read import parse_rules
+from workers.rules.site import SiteRules, known_of
+
+NODE = {"kind": "dicom", "host": "127.0.0.1", "port": 104}
+DESTINATIONS = [
+    {**NODE, "name": "pacs", "ae_title": "PACS", "outputs": ["images", "sr"]},
+    {**NODE, "name": "research", "ae_title": "RESEARCH", "outputs": ["sr"]},
+]
+RESULTS = parse({"results": {"destinations": DESTINATIONS}}).results
+DOCUMENT: dict[str, Any] = {
+    "stage": "full",
+    "study": {"study_instance_uid": STUDY, "days_after_infusion": 7},
+    "baseline": None,
+    "series": [
+        {"series_instance_uid": f"{STUDY}.flair", "kind": "flair", "used_as": "flair"},
+        {"series_instance_uid": f"{STUDY}.scout", "kind": "localizer", "used_as": None},
+    ],
+    "findings": [],
+    "decision": {"category": "possible", "priority": "P1", "reasons": []},
+}
+
+
+def heads(rows: Sequence[InstanceRow]) -> SeriesHead:
+    kind = rows[0].series_instance_uid.rpartition(".")[2]
+    return SeriesHead({"StationName": "MR1"}, kind if kind != "scout" else "localizer")
+
+
+class Forwards:
+    """A site with rules, and the images of one study."""
+
+    def __init__(self, folder: Path, rules: str = "", *, since: datetime = NOON, **results: Any) -> None:
+        engine = open_engine(f"sqlite:///{folder / 'index.db'}")
+        migrations.prepare(engine, upgrade=False)
+        self.index, self.batches, self.deliveries = SqlIndex(engine), SqlImageBatches(engine), SqlDeliveries(engine)
+        self.clock = FakeClock()
+        wanted = parse({"results": {"destinations": DESTINATIONS, **results}}).results
+        self.deliveries.register([one.name for one in wanted.destinations], since=since)
+        found = parse_rules(rules.encode(), known_of(wanted), source="rules.yaml")
+        self.site = SiteRules(
+            found,
+            self.index,
+            self.clock.now,
+            head=heads,
+            tags=lambda uid: [one.tag for one in self.batches.tags([uid]).get(uid, [])],
+        )
+        asked = self.site.asked_at_arrival if rules else None
+        self.parts = Forwarding(self.batches, self.deliveries, self.index, self.clock, wanted, asked)
+
+    def receive(self, series: str, *numbers: int, **changes: Any) -> None:
+        changes = {"series_instance_uid": f"{STUDY}.{series}", "received_at": self.clock.now(), **changes}
+        self.index.record_instances([a_row(number, **changes) for number in numbers])
+        self.clock.advance(3)
+        forward_new(self.parts)
+
+    def decide(self) -> None:
+        decision = Unplanned(Decided(STUDY, 1, "full"), self.clock.now(), "P1")
+        known = {one.name: one for one in self.deliveries.all_known()}
+        forward_decided(self.parts, decision, DOCUMENT, self.site.asked(DOCUMENT), known)
+
+    def planned(self) -> set[tuple[str, str]]:
+        """(destination, last digit of an image), without what is shadow."""
+        found: list[tuple[str, str]] = []
+        for one in self.deliveries.listed(shadow=False):
+            assert (one.output, one.decided.stage) == (IMAGES, "arrival")
+            rows = self.batches.batch_images(STUDY, one.decided.revision)
+            found += [(one.destination, row.sop_instance_uid.rpartition(".")[2]) for row in rows]
+        assert len(found) == len(set(found)), "an image is planned twice for a destination"
+        return set(found)
+
+
+AT_ONCE = """
+rules:
+  - {name: flair, at: arrival, when: '"flair" in kinds', forward: [{images: series, to: [research]}]}
+"""
+STUDIES = AT_ONCE.replace("images: series", "images: study")
+TO_PACS = {("pacs", "1"), ("pacs", "2"), ("pacs", "3")}
+TO_RESEARCH = {("research", "1"), ("research", "2"), ("research", "3")}
+ARRIVALS = [
+    pytest.param("", TO_PACS, id="no rules: as configured"),
+    pytest.param("unmatched: forward", TO_PACS, id="nothing fits, forward"),
+    pytest.param("unmatched: keep", set(), id="nothing fits, keep"),
+    pytest.param("unmatched: {images: keep}", set(), id="nothing fits, keep images"),
+    pytest.param("unmatched: {results: keep}", TO_PACS, id="nothing fits, keep results only"),
+    pytest.param(AT_ONCE, {("pacs", "1"), ("pacs", "3"), ("research", "2")}, id="one series"),
+    pytest.param(STUDIES, {("pacs", "1"), ("pacs", "3"), *TO_RESEARCH}, id="the study of a series"),
+    pytest.param(f"unmatched: keep{STUDIES}", TO_RESEARCH, id="the study, nothing else"),
+    pytest.param(
+        "rules: [{name: no scouts, at: arrival, when: '\"localizer\" in kinds', drop: true}]",
+        {("pacs", "2")},
+        id="dropped",
+    ),
+    pytest.param(
+        f"{AT_ONCE}    shadow: true".replace("}\n    shadow", ", shadow").replace(", shadow: true", ", shadow: true}"),
+        TO_PACS,
+        id="shadow",
+    ),
+    pytest.param(
+        "unmatched: keep\nrules: [{name: a, at: arrival, when: 'senders[5] == \"\"', drop: true}]",
+        TO_PACS,
+        id="a rule without a value keeps nothing back",
+    ),
+    pytest.param(
+        "match: all\nrules:\n"
+        "- {name: a, at: arrival, when: 'true', tag: [seen]}\n"
+        "- {name: b, at: arrival, when: '\"seen\" in tags', forward: [{images: series, to: [research]}]}\n"
+        "- {name: c, at: arrival, when: 'dicom.StationName == \"MR1\"', forward: [{images: series, to: [pacs]}]}",
+        TO_PACS | TO_RESEARCH,
+        id="all, and tags",
+    ),
+    pytest.param("rules: [{name: a, at: decision, when: 'true', drop: true}]", TO_PACS, id="not its moment"),
+]
+
+
+@pytest.mark.parametrize(("rules", "expected"), ARRIVALS)
+def test_at_arrival(tmp_path: Path, rules: str, expected: set[tuple[str, str]]) -> None:
+    site = Forwards(tmp_path, rules)
+    site.receive("scout", 1)
+    site.receive("flair", 2)
+    site.receive("scout", 3)
+    assert site.planned() == expected
+
+
+FURTHER = """
+unmatched: keep
+rules:
+  - {name: a, at: arrival, when: '"flair" in kinds', forward: [{images: series, to: [pacs]}]}
+  - {name: b, when: 'priority == "P1" && "late" in tags', forward: [{images: SCOPE, to: [pacs, research]}]}
+  - {name: c, at: arrival, when: 'true', tag: [late]}
+"""
+DECIDED = [
+    pytest.param("study", {("pacs", "1"), ("pacs", "2"), ("research", "1"), ("research", "2")}, id="study"),
+    pytest.param("series", {("pacs", "2"), ("research", "2")}, id="series that it rests on"),
+]
+
+
+@pytest.mark.parametrize(("scope", "expected"), DECIDED)
+def test_a_decision_sends_images_further_and_none_twice(
+    tmp_path: Path, scope: str, expected: set[tuple[str, str]]
+) -> None:
+    site = Forwards(tmp_path, FURTHER.replace("SCOPE", scope))
+    site.receive("scout", 1)
+    site.receive("flair", 2)
+    assert site.planned() == {("pacs", "2")}
+    for _ in range(2):
+        site.decide()
+        assert site.planned() == expected
+    assert [(one.tag, one.rule) for one in site.batches.tags([STUDY])[STUDY]] == [("late", "c")]
+
+
+def test_nothing_goes_back_to_its_sender(tmp_path: Path) -> None:
+    site = Forwards(tmp_path, "rules: []")
+    site.receive("flair", 1, calling_ae="PACS")
+    assert site.planned() == set()
+    site.receive("scout", 2, calling_ae="MR1")
+    assert site.planned() == {("pacs", "2")}
+
+
+def test_what_came_before_a_destination_stays(tmp_path: Path) -> None:
+    site = Forwards(tmp_path, since=NOON + timedelta(seconds=2))
+    site.receive("flair", 1)
+    assert site.planned() == set()
+    site.receive("flair", 2)
+    assert site.planned() == {("pacs", "2")}
+
+
+def test_shadow_mode_of_the_site_plans_and_sends_nothing(tmp_path: Path) -> None:
+    site = Forwards(tmp_path, shadow=True)
+    site.receive("flair", 1)
+    assert (site.planned(), len(site.deliveries.listed(shadow=True))) == (set(), 1)
+
+
+def test_a_fault_of_the_rules_keeps_no_image_back(tmp_path: Path) -> None:
+    site = Forwards(tmp_path)
+
+    def fault(*_args: object) -> Any:
+        raise RuntimeError("a fault")
+
+    site.parts = replace(site.parts, asked=fault)
+    site.receive("flair", 1)
+    assert site.planned() == {("pacs", "1")}

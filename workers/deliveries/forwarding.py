@@ -1,0 +1,185 @@
+"""Images that came in, deliveries of them out: as they arrive, before any decision, and again when a decision says so.
+
+A pass over images in no batch, and over batches without a plan: neither the receiving process nor a worker has a part
+in it, so a triage that fails stops no image. The images of one series that came together are one delivery for each
+destination; a batch is planned once for a destination, whoever asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from triage.errors import Transient
+from workers.deliveries.plan import LEAST_URGENT, is_shadow
+from workers.delivery_ports import Deliveries, Delivery, Known, Unplanned
+from workers.image_ports import IMAGES, ImageBatch, ImageBatches, Tag
+from workers.log import get_logger, study_hash
+from workers.ports import Clock, InstanceRow, StudyIndex, StudyRow
+from workers.result_settings import ResultsSettings
+from workers.rules.rule import Forward, Scope
+
+if TYPE_CHECKING:  # the language is only loaded where there are rules
+    from workers.rules.asking import RulesAnswer
+
+log = get_logger(__name__)
+
+QUIET_S = 2.0  # without a new image of the study: what came so far is a batch
+LONGEST_S = 10.0  # a study that comes slowly is forwarded in several batches
+AT_ONCE = 100  # studies in one pass
+Asked = Callable[[StudyRow | None, Sequence[InstanceRow], Sequence[str]], "RulesAnswer"]
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """What forwarding needs. asked: what the rules want of one series of a study; None: there are no rules."""
+
+    batches: ImageBatches
+    deliveries: Deliveries
+    index: StudyIndex
+    clock: Clock
+    results: ResultsSettings
+    asked: Asked | None = None
+
+
+@dataclass
+class _Wanted:
+    """Destinations of images. series: of what is new in it only; study: of everything of the study."""
+
+    study: set[str] = field(default_factory=set)
+    series: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, forwards: Iterable[Forward], series: str) -> None:
+        for one in forwards:
+            target = self.study if one.images is Scope.STUDY else self.series.setdefault(series, set())
+            target |= set(one.to)
+
+    def of(self, batch: ImageBatch) -> set[str]:
+        return self.study | self.series.get(batch.series_instance_uid, set())
+
+
+def forward_new(parts: Forwarding) -> int:
+    """Make batches of what came and plan them; how many studies that were.
+
+    Raises:
+        Transient: the index is away.
+    """
+    now = parts.clock.now()
+    quiet, longest = now - timedelta(seconds=QUIET_S), now - timedelta(seconds=LONGEST_S)
+    for uid in parts.batches.to_batch(quiet_since=quiet, older_than=longest, now=now):
+        parts.batches.make_batches(uid)
+    waiting = parts.batches.without_plan(limit=AT_ONCE)
+    known = {one.name: one for one in parts.deliveries.all_known()} if waiting else {}
+    for uid in waiting:
+        _plan_study(parts, uid, known)
+    return len(waiting)
+
+
+def forward_decided(
+    parts: Forwarding,
+    decision: Unplanned,
+    document: Mapping[str, Any],
+    answer: RulesAnswer,
+    known: Mapping[str, Known],
+) -> None:
+    """Plan the images that a decision sends further, and store its tags.
+
+    Raises:
+        Transient: the index is away.
+    """
+    uid, now = decision.decided.study_instance_uid, parts.clock.now()
+    parts.batches.put_tags([Tag(uid, tag, rule, now) for tag, rule in answer.tags])
+    if not answer.forwards and not answer.would_forward:
+        return
+    parts.batches.make_batches(uid)  # what came a moment ago
+    rests_on = [one["series_instance_uid"] for one in document["series"] if one["used_as"] is not None]
+    really, would = _Wanted(), _Wanted()
+    for series in ["", *rests_on]:
+        really.add(answer.forwards or (), series)
+        would.add(answer.would_forward, series)
+    rows = parts.index.instances(uid)
+    some = [
+        one
+        for batch in parts.batches.batches(uid)
+        for one in _deliveries(parts, batch, rows, known, really.of(batch), would.of(batch), at=decision.created_at)
+    ]
+    parts.batches.plan_images([], some, now=now)
+
+
+def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None:
+    row, rows, now = parts.index.study(uid), parts.index.instances(uid), parts.clock.now()
+    batches = parts.batches.batches(uid)
+    new = {one.series_instance_uid for one in batches if not one.planned}
+    tags = {one.tag: one.rule for one in parts.batches.tags([uid]).get(uid, [])}
+    found: dict[str, str] = {}
+    really, would = _Wanted(), _Wanted()
+    for series in dict.fromkeys(one.series_instance_uid for one in batches):
+        some = [one for one in rows if one.series_instance_uid == series]
+        answer = _answer(parts, row, some, [*tags, *found]) if some else None
+        found |= {tag: rule for tag, rule in (answer.tags if answer else ()) if tag not in tags}
+        forwards = answer.forwards if answer is not None else None
+        really.add(_as_configured(parts.results) if forwards is None else forwards, series)
+        would.add(answer.would_forward if answer is not None else (), series)
+    planned = [
+        one
+        for batch in batches
+        for one in _deliveries(
+            parts,
+            batch,
+            rows,
+            known,
+            really.study | (set() if batch.planned else really.of(batch)),
+            would.study | (set() if batch.planned else would.of(batch)),
+            at=batch.received_at,
+        )
+    ]
+    parts.batches.put_tags([Tag(uid, tag, rule, now) for tag, rule in found.items()])
+    parts.batches.plan_images([one for one in batches if not one.planned], planned, now=now)
+    names = sorted({one.destination for one in planned if not one.shadow})
+    log.info("images.planned", study=study_hash(uid), series=len(new), to=names)
+
+
+def _answer(
+    parts: Forwarding, row: StudyRow | None, rows: Sequence[InstanceRow], tags: Sequence[str]
+) -> RulesAnswer | None:
+    """What the rules want. None, as without rules, after a fault of the program: no image is lost by it."""
+    if parts.asked is None:
+        return None
+    try:
+        return parts.asked(row, rows, tags)
+    except Transient:
+        raise
+    except Exception:
+        log.exception("images.rules_fault", study=study_hash(rows[0].study_instance_uid))
+        return None
+
+
+def _as_configured(results: ResultsSettings) -> list[Forward]:
+    names = tuple(one.name for one in results.destinations if IMAGES in one.outputs)
+    return [Forward(Scope.SERIES, names)] if names else []
+
+
+def _deliveries(
+    parts: Forwarding,
+    batch: ImageBatch,
+    rows: Sequence[InstanceRow],
+    known: Mapping[str, Known],
+    really: set[str],
+    would: set[str],
+    *,
+    at: datetime,
+) -> list[Delivery]:
+    """Nothing goes back to the node that it came from, and nothing of before a destination was known goes there."""
+    senders = {one.calling_ae for one in rows if one.series_instance_uid == batch.series_instance_uid}
+    some = []
+    for destination in parts.results.destinations:
+        name = destination.name
+        if name not in really | would or name not in known or at < known[name].since:
+            continue
+        if destination.kind == "dicom" and senders == {destination.ae_title}:
+            continue
+        shadow = name not in really or is_shadow(destination, parts.results, known[name])
+        some.append(Delivery(batch.key, IMAGES, name, due_at=parts.clock.now(), urgency=LEAST_URGENT, shadow=shadow))
+    return some

@@ -64,7 +64,7 @@ def forward_new(parts: Forwarding) -> int:
     """Make batches of what came and plan them; how many studies that were.
 
     Raises:
-        Transient: the index is away.
+        Transient: the index is away, or the header of a study cannot be read now; the others are planned.
     """
     now = parts.clock.now()
     quiet, longest = now - timedelta(seconds=QUIET_S), now - timedelta(seconds=LONGEST_S)
@@ -72,8 +72,14 @@ def forward_new(parts: Forwarding) -> int:
         parts.batches.make_batches(uid)
     waiting = parts.batches.without_plan(limit=AT_ONCE)
     known = {one.name: one for one in parts.deliveries.all_known()} if waiting else {}
+    failure: Transient | None = None
     for uid in waiting:
-        _plan_study(parts, uid, known)
+        try:
+            _plan_study(parts, uid, known)
+        except Transient as error:  # one file that cannot be read holds up no other study
+            failure = error
+    if failure is not None:
+        raise failure
     return len(waiting)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from workers.rules.facts import HEADERS, SeriesHead
 def series_head(paths: Sequence[Path]) -> SeriesHead:
     """Of a series: from its first file, one in the middle and the last.
 
-    A file that cannot be read says nothing; it does not keep the others from being forwarded.
+    A file that is gone or damaged says nothing; it does not keep the others from being forwarded.
+
+    Raises:
+        Transient: a file cannot be read now.
     """
     from triage.sequences.identify import identify
     from workers.reading.series import series_header
@@ -23,10 +27,9 @@ def series_head(paths: Sequence[Path]) -> SeriesHead:
 
     headers = []
     for number in sorted({0, len(paths) // 2, len(paths) - 1}) if paths else ():
-        try:
-            headers.append(read_header(paths[number]))
-        except (NotAssessable, OSError):
-            continue
+        if paths[number].is_file():
+            with suppress(NotAssessable):
+                headers.append(read_header(paths[number]))
     if not headers:
         return SeriesHead()
     first = headers[0]

@@ -24,6 +24,8 @@ INDEX = (
     "patient_queries",
     "patients",
     "persons",
+    "image_batches",
+    "image_schema",
     "order_priorities",
     "prior_searches",
     "schema",

@@ -22,7 +22,7 @@ class Match(StrEnum):
 
 
 class Moment(StrEnum):
-    """When a rule is asked: as the images of a series arrive, before anything is decided, or when a decision is stored."""
+    """When a rule is asked: as images of a series arrive, before anything is decided, or when a decision is stored."""
 
     ARRIVAL = "arrival"
     DECISION = "decision"

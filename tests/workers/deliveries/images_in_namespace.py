@@ -31,7 +31,10 @@ IN_EACH_SERIES = 30
 RULES = """
 unmatched: keep
 rules:
-  - {name: images at once, at: arrival, when: 'modalities == ["MR"]', forward: [{images: study, to: [store, dcmtk, stow]}]}
+  - name: images at once
+    at: arrival
+    when: modalities == ["MR"]
+    forward: [{images: study, to: [store, dcmtk, stow]}]
 """
 
 

@@ -28,8 +28,8 @@ class PlanFacts:
 
     known: by name; a destination that is not in it gets nothing yet. earlier: what is planned, or was, of the study for
     destinations of escalation, by name. acknowledged: of the study. sends: what the site's rules want; None: each
-    destination gets the outputs that it is configured for. held: it waits for a person. would: what rules in shadow mode
-    would send, beside that.
+    destination gets the outputs that it is configured for. held: it waits for a person. would: what rules in shadow
+    mode would send, beside that.
     """
 
     known: Mapping[str, Known]

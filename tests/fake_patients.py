@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from triage.errors import Transient
+from triage.identity import SameId, same_form
 from triage.infusions import Infusion
 from workers.identities import StudyFacts
-from workers.identity_events import IdentityEvent, Persons, connected_ids
+from workers.identity_events import IdentityEvent, Persons, connected_ids, persons_among
 from workers.index.patients import of_person
 from workers.index.persons import STUDY_FACTS, WHO
 from workers.ports import PatientKey, StudyRow
@@ -28,6 +29,7 @@ class InMemoryPatients:
         self._studies: dict[str, InMemoryStudy] = {}
         self._infusions: dict[PatientKey, dict[date, Infusion]] = {}
         self._events: list[IdentityEvent] = []
+        self.same_id = SameId.CONFIRMED
         self._marked: dict[str, datetime] = {}
         self.away = False
 
@@ -35,6 +37,11 @@ class InMemoryPatients:
         self._here()
         known = {key: tuple(days.values()) for key, days in self._infusions.items()}
         return of_person(known, self._persons(), self._persons().in_force(patient))
+
+    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[Infusion, ...]]:
+        found = {self._persons().in_force(key) for key in self._infusions}
+        like = sorted(key for key in found if same_form(key.patient_id, patient_id))
+        return {key: self.infusions_of(key) for key in like}
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         self._here()
@@ -72,15 +79,13 @@ class InMemoryPatients:
 
     def identity_events(self, patient_id: str) -> list[IdentityEvent]:
         self._here()
-        ids = connected_ids(self._events, {patient_id})
+        named = {one for event in self._events for one in (event.old.patient_id, event.new.patient_id)}
+        ids = connected_ids(self._events, {patient_id, *(one for one in named if same_form(one, patient_id))})
         return [event for event in self._events if event.old.patient_id in ids]
 
     def _persons(self) -> Persons:
-        given: dict[str, set[str]] = {}
-        for study in self._studies.values():
-            stated = _stated(study.row)
-            given.setdefault(stated.patient_id, set()).add(stated.issuer)
-        return Persons(self._events, [one for one, issuers in given.items() if len(issuers - {""}) > 1])
+        stated = [_stated(study.row) for study in self._studies.values()]
+        return persons_among(self._events, stated, self.same_id)
 
     def _put_in_force(self, now: datetime) -> None:
         who = self._persons()
@@ -96,7 +101,7 @@ class InMemoryPatients:
 
     def studies_with_id(self, patient_id: str) -> list[StudyRow]:
         self._here()
-        rows = [study.row for study in self._studies.values() if study.row.patient_id == patient_id]
+        rows = [study.row for study in self._studies.values() if same_form(study.row.patient_id, patient_id)]
         return sorted(rows, key=lambda row: (row.study_date or date.min, row.study_time, row.study_instance_uid))
 
     def marked_patients(self) -> dict[str, datetime]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
 
+from triage.identity import SameId, compare_identity
 from triage.infusions import Infusion, earlier_infusion, infusion_of
-from triage.model import BaselineChoice, Basis, Patient, RejectedBaseline, SameAcquisition, Study
+from triage.model import BaselineChoice, Basis, RejectedBaseline, SameAcquisition, Study
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,12 @@ class Candidate:
 
 
 def choose_baseline(
-    study: Study, candidates: Sequence[Candidate], *, infusions: Sequence[Infusion], latest_days_before_infusion: int
+    study: Study,
+    candidates: Sequence[Candidate],
+    *,
+    infusions: Sequence[Infusion],
+    latest_days_before_infusion: int,
+    same_id: SameId = SameId.CONFIRMED,
 ) -> BaselineChoice:
     """What the follow-up is compared with (docs/method.md, Baseline).
 
@@ -50,13 +56,15 @@ def choose_baseline(
         infusions: all known infusions of the patient, in any order; empty when none is known.
         latest_days_before_infusion: a study older than this many days before the infusion (or, when its date is
             unknown, before the follow-up) is too old to compare with.
+        same_id: when two spellings of a patient ID are one (``triage.identity``).
 
     Returns:
         The choice; ``rejected`` holds every other candidate, in the order given.
     """
     infusion = infusion_of(study.study_date, infusions)
-    limit = _Limit(None if infusion is None else infusion.day, latest_days_before_infusion)
-    problems = [_problem(study, candidate, limit) or _copied(candidate, candidates, study) for candidate in candidates]
+    limit = _Limit(None if infusion is None else infusion.day, latest_days_before_infusion, same_id)
+    persons = [c for c in candidates if compare_identity(study.patient, c.study.patient, same_id).mismatch is None]
+    problems = [_problem(study, candidate, limit) or _copied(candidate, persons) for candidate in candidates]
     usable = [c for c, problem in zip(candidates, problems, strict=True) if problem is None]
     choice = _choose(study, usable, infusion, infusions)
     rejected: list[RejectedBaseline] = []
@@ -68,7 +76,7 @@ def choose_baseline(
         why = problem or _not_best(candidate, choice, infusion)
         rejected.append(RejectedBaseline(candidate.study.study_instance_uid, why))
     stated = _stated(choice, tuple(rejected), infusion, infusions)
-    return replace(stated, same=_same_acquisition(study, candidates))
+    return replace(stated, same=_same_acquisition(study, persons))
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ def _after_an_earlier_infusion(day: date, infusion: Infusion | None, infusions: 
 class _Limit:
     infusion_date: date | None
     days: int
+    same_id: SameId
 
     def too_old(self, study_date: date, followup_date: date) -> str | None:
         reference, name = (self.infusion_date, "infusion") if self.infusion_date else (followup_date, "follow-up")
@@ -122,7 +131,7 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
     other = candidate.study
     if other.study_instance_uid == study.study_instance_uid:
         return "the follow-up itself"
-    mismatch = identity_mismatch(study.patient, other.patient)
+    mismatch = compare_identity(study.patient, other.patient, limit.same_id).mismatch
     if mismatch is not None:
         return f"identity mismatch: {mismatch}"
     if study.acquisition & other.acquisition:
@@ -138,33 +147,31 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
     return limit.too_old(other.study_date, study.study_date)
 
 
-def _same_acquisition(study: Study, candidates: Sequence[Candidate]) -> SameAcquisition | None:
-    """The copy whose findings hold for the follow-up. A copy that is not earlier says nothing: else two copies would
-    wait for each other's decision."""
+def _same_acquisition(study: Study, persons: Sequence[Candidate]) -> SameAcquisition | None:
+    """The copy, among candidates of the patient, whose findings hold for the follow-up. A copy that is not earlier says
+    nothing: else two copies would wait for each other's decision."""
     copies = [
         c
-        for c in candidates
+        for c in persons
         if study.acquisition & c.study.acquisition
         and c.study.study_instance_uid != study.study_instance_uid
-        and identity_mismatch(study.patient, c.study.patient) is None
         and is_earlier(c.study, study)
     ]
     named = max(copies, key=lambda c: (bool(c.acute), *_key(c), c.study.study_instance_uid), default=None)
     return None if named is None else SameAcquisition(named.study.study_instance_uid, _day(named), named.acute)
 
 
-def _copied(candidate: Candidate, candidates: Sequence[Candidate], study: Study) -> str | None:
-    """Why a candidate yields to another one with the same images; None: it does not."""
+def _copied(candidate: Candidate, persons: Sequence[Candidate]) -> str | None:
+    """Why a candidate yields to another one of the patient with the same images; None: it does not."""
     own = candidate.study
     if not own.acquisition:
         return None
     others = (
         c.study
-        for c in candidates
+        for c in persons
         if c.study.study_instance_uid != own.study_instance_uid
         and own.acquisition & c.study.acquisition
         and c.study.study_date is not None
-        and identity_mismatch(study.patient, c.study.patient) is None
     )
     better = max(others, key=_true_date, default=None)
     if better is None or _true_date(better) < _true_date(own):
@@ -176,24 +183,6 @@ def _true_date(study: Study) -> tuple[bool, date, time, str]:
     """Of two studies with the same images, the larger is the one whose date is believed."""
     day = study.study_date or date.min
     return study.acquired == day, day, study.study_time or time.min, study.study_instance_uid
-
-
-def identity_mismatch(one: Patient, other: Patient) -> str | None:
-    """Why two studies may not be compared, without stating any identity; None when nothing contradicts."""
-    if one.patient_id.strip() != other.patient_id.strip():
-        return "another patient ID"
-    if one.issuer and other.issuer and one.issuer != other.issuer:
-        return "another issuer of the patient ID"
-    if one.birth_date and other.birth_date and one.birth_date != other.birth_date:
-        return "same patient ID but another birth date"
-    if _sex(one) and _sex(other) and _sex(one) != _sex(other):
-        return "same patient ID but another sex"
-    return None
-
-
-def _sex(patient: Patient) -> str:
-    """M or F. O (other) and anything else count as unknown: sites use them for "not recorded"."""
-    return patient.sex.strip().upper() if patient.sex.strip().upper() in ("M", "F") else ""
 
 
 def is_earlier(other: Study, study: Study) -> bool:

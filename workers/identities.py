@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
+from triage.identity import id_form
+
 T = TypeVar("T", str, date)
 
 # Of the objects that state a value, the share that must agree before the others count as strays: two thirds, so that
@@ -44,6 +46,7 @@ class StudyFacts:
 
 # fields whose disagreement is named; times differ by rounding
 NAMED = {
+    "patient_id": "spelling of the patient ID",
     "issuer": "issuer of the patient ID",
     "sex": "sex",
     "study_date": "study date",
@@ -67,8 +70,9 @@ def merge_facts(objects: Iterable[tuple[StudyFacts, int]]) -> StudyFacts:
         objects: facts, and how many objects state them.
     """
     said = list(objects)
+    form = _majority((id_form(one.patient_id), count) for one, count in said) or ""
+    said = [(one, count) for one, count in said if not one.patient_id or id_form(one.patient_id) == form]
     patient_id = _majority((one.patient_id, count) for one, count in said) or ""
-    said = [(one, count) for one, count in said if one.patient_id in ("", patient_id)]
     birth_date = _majority((one.birth_date, count) for one, count in said)
     said = [(one, count) for one, count in said if one.birth_date in (None, birth_date)]
     study_date = _majority((one.study_date, count) for one, count in said)
@@ -100,7 +104,7 @@ def may_change(facts: StudyFacts, known: StudyFacts) -> bool:
 
 def stray(facts: StudyFacts, study: StudyFacts) -> str | None:
     """Why an object is not of the study's patient; None: nothing contradicts."""
-    if facts.patient_id and facts.patient_id != study.patient_id:
+    if facts.patient_id and id_form(facts.patient_id) != id_form(study.patient_id):
         return "another patient ID"
     if facts.birth_date and facts.birth_date != study.birth_date:
         return "another birth date"

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from triage.identity import SameId, id_form, issuer_form, one_person, same_form
 from workers.identities import PatientKey, StudyFacts
 
 
@@ -93,10 +94,17 @@ class Persons:
     Args:
         events: oldest first. Those about the IDs at hand, and about every ID that they are connected with.
         shared: patient IDs that two issuers gave to somebody. Such an ID means a person only with its issuer.
+        spelled: patient ID as images state it -> the spelling of it that a merge names.
     """
 
-    def __init__(self, events: Sequence[IdentityEvent], shared: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        events: Sequence[IdentityEvent],
+        shared: Collection[str] = (),
+        spelled: Mapping[str, str] | None = None,
+    ) -> None:
         self.events = tuple(events)
+        self._spelled = dict(spelled or {})
         self._shared = frozenset(shared)
         self._merges = _in_force(events)
         self._corrections = _corrections(events)
@@ -193,8 +201,33 @@ class Persons:
             return self._merges.get(key) if key.issuer else None
         if key in self._merges:
             return self._merges[key]
+        key = PatientKey(self._spelled.get(key.patient_id, key.patient_id), key.issuer)
         found = [one for old, one in self._merges.items() if _same(old, key)]
         return found[0] if len(found) == 1 else None
+
+
+def persons_among(events: Sequence[IdentityEvent], stated: Sequence[StudyFacts], tolerance: SameId) -> Persons:
+    """Who is who, where the images of studies state this.
+
+    What merges two IDs states no birth date. An ID that images spell in another way is meant when everybody whose ID
+    has that form may be one person, and no merge names the very spelling.
+
+    Args:
+        stated: of every study whose patient ID has the form of one that an event names.
+    """
+    given: dict[str, set[str]] = {}
+    of_form: dict[str, list[StudyFacts]] = {}
+    for one in stated:
+        given.setdefault(one.patient_id, set()).add(issuer_form(one.issuer))
+        of_form.setdefault(id_form(one.patient_id), []).append(one)
+    shared = [patient_id for patient_id, issuers in given.items() if len(issuers - {""}) > 1]
+    merged = {key.patient_id for key in _in_force(events)}
+    spelled = {}
+    for patient_id in set(given) - merged:
+        meant = sorted(one for one in merged if same_form(one, patient_id))
+        if len(meant) == 1 and tolerance is not SameId.EXACT and one_person(of_form[id_form(patient_id)]):
+            spelled[patient_id] = meant[0]
+    return Persons(events, shared, spelled)
 
 
 def connected_ids(events: Iterable[IdentityEvent], patient_ids: Collection[str]) -> frozenset[str]:
@@ -223,7 +256,8 @@ def _corrections(events: Sequence[IdentityEvent]) -> dict[str, IdentityEvent]:
 
 
 def _same(one: PatientKey, other: PatientKey) -> bool:
-    return one.patient_id == other.patient_id and (one.issuer == other.issuer or "" in (one.issuer, other.issuer))
+    issuers = {issuer_form(one.issuer), issuer_form(other.issuer)}
+    return one.patient_id == other.patient_id and (len(issuers) == 1 or "" in issuers)
 
 
 def _name(key: PatientKey) -> str:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from triage.identity import SameId
 from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, StudyCount
 from workers.identities import PatientKey as PatientKey  # noqa: PLC0414 - named from here everywhere
@@ -219,8 +220,15 @@ class StudyIndex(Protocol):
     def conflicts(self) -> list[ConflictRow]:
         """All of them, oldest first."""
 
+    @property
+    def same_id(self) -> SameId:
+        """When two spellings of a patient ID are one at this site."""
+
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         """By day. Of exactly this patient ID and issuer, and of those that are merged with them."""
+
+    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[Infusion, ...]]:
+        """Of every ID in force that has the form of this one (``triage.identity.id_form``), whoever it belongs to."""
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         """Store it, in place of what was known of that day; the patient is marked."""
@@ -242,7 +250,8 @@ class StudyIndex(Protocol):
         """Oldest first; those about the ID and about every ID that is connected with it."""
 
     def studies_with_id(self, patient_id: str) -> list[StudyRow]:
-        """Whose patient ID in force it is, of any issuer, by date and time."""
+        """Whose patient ID in force has the form of this one (``triage.identity.id_form``), of any issuer, by date and
+        time. Whether they are one person's is another question (``workers.studies.person``)."""
 
     def marked_patients(self) -> dict[str, datetime]:
         """Patient IDs of which something changed that a decision rests on, and when. save_assessment marks, too."""

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from workers.feed_settings import FeedsSettings
 from workers.intake_settings import StowSettings
+from workers.patient_settings import PatientSettings
 from workers.prior_settings import PriorsSettings
 from workers.result_settings import ResultsSettings
 from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
@@ -272,6 +273,8 @@ class NodeSettings(Section):
     baseline: BaselineSettings = BaselineSettings()
     # images over HTTP (STOW-RS) beside C-STORE
     stow: StowSettings = StowSettings()
+    # who is the same patient
+    patients: PatientSettings = PatientSettings()
     # archives that are asked for a missing baseline
     priors: PriorsSettings = PriorsSettings()
     # worklist page and HTTP API, and who may use them (icansee users)

@@ -29,6 +29,7 @@ INDEX = (
     "order_priorities",
     "prior_searches",
     "schema",
+    "spellings",
     "sql",
 )
 ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "who")}

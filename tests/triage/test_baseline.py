@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.baseline import Candidate, choose_baseline, identity_mismatch
+from triage.baseline import Candidate, choose_baseline
+from triage.identity import compare_identity
 from triage.infusions import Infusion
 from triage.model import BaselineChoice, Basis, Patient, Study
 
@@ -305,8 +306,8 @@ def test_followup_without_a_date_is_compared_with_nothing() -> None:
     ],
 )
 def test_identities_that_agree(one: Patient, other: Patient) -> None:
-    assert identity_mismatch(one, other) is None
-    assert identity_mismatch(other, one) is None
+    assert compare_identity(one, other).mismatch is None
+    assert compare_identity(other, one).mismatch is None
 
 
 def test_reasons_state_no_identity() -> None:
@@ -352,7 +353,7 @@ def test_any_set_of_candidates(study: Study, candidates: list[Candidate], infusi
         for c in candidates
         if c.study.study_instance_uid == choice.study_instance_uid and c.study.study_date == choice.study_date
     ]
-    assert any(c.assessable and identity_mismatch(study.patient, c.study.patient) is None for c in of_that_uid)
+    assert any(c.assessable and compare_identity(study.patient, c.study.patient).mismatch is None for c in of_that_uid)
 
 
 UNJUDGED = [

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from triage.identity import same_form
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
 from workers.feeds.order_hint import hint_in, sentence
@@ -116,7 +117,7 @@ def query_of(row: StudyRow) -> Dataset:
 def _is_of(answer: Dataset, row: StudyRow) -> bool:
     """An accession number that two departments use must not bring the order of somebody else."""
     patient = str(answer.get("PatientID", "") or "").strip()
-    return not patient or not row.patient_id or patient == row.patient_id
+    return not patient or not row.patient_id or same_form(patient, row.patient_id)
 
 
 def texts_of(answer: Dataset) -> Iterator[str]:

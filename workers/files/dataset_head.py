@@ -15,6 +15,7 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from triage.errors import Rejected
+from triage.identity import repaired
 from workers.dicom_status import CANNOT_UNDERSTAND
 from workers.identities import printable
 
@@ -314,8 +315,8 @@ def head_in(values: Values, uids: Uids) -> Head:
     text = {name: _text(value, character_set if name in ENCODED else b"") for name, value in values.items()}
     return Head(
         *uids,
-        patient_id=text.get("patient_id", ""),
-        issuer=text.get("issuer", ""),
+        patient_id=_identity_text(values.get("patient_id", b""), character_set),
+        issuer=_identity_text(values.get("issuer", b""), character_set),
         birth_date=_date(text.get("birth_date", "")),
         sex=text.get("sex", ""),
         study_date=_date(text.get("study_date", "")),
@@ -334,6 +335,13 @@ def _text(value: bytes, character_set: bytes) -> str:
     plain = value.isascii() and b"\x1b" not in value
     decoded = value.decode("ascii") if plain else _decode(value, character_set)
     return printable(decoded).strip()
+
+
+def _identity_text(value: bytes, character_set: bytes) -> str:
+    """The same, where a wrong or missing character set must not make another patient of the ID."""
+    if value.isascii() and b"\x1b" not in value:
+        return _text(value, b"")
+    return printable(repaired(_decode(value.strip(b"\0 "), character_set))).strip()
 
 
 def _decode(value: bytes, character_set: bytes) -> str:

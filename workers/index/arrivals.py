@@ -15,6 +15,7 @@ from workers.identities import StudyFacts, may_change, merge_facts
 from workers.index.patients import mark
 from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
 from workers.index.schema import UtcDateTime, instances, series, studies
+from workers.index.spellings import remember
 from workers.ports import InstanceRow, StudyState
 
 
@@ -55,6 +56,7 @@ class Arrivals:
         facts = merge_facts((row_facts(row), 1) for row in new)
         study = _new_study(study_instance_uid, facts, first, last) | {"instance_count": len(new), "series_count": added}
         if connection.execute(self._add_study, [study]).all():
+            remember(connection, self._insert, {facts.patient_id})
             put_in_force(connection, self._insert, {facts.patient_id}, last)
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
@@ -79,6 +81,7 @@ class Arrivals:
         if found == known:
             return
         nothing_else = dict.fromkeys(STATED)
+        remember(connection, self._insert, {found.patient_id})
         connection.execute(studies.update().where(of_study).values(**vars(found), **nothing_else))
         now = max(row.received_at for row in new)
         put_in_force(connection, self._insert, {before["patient_id"], known.patient_id, found.patient_id}, now)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from triage.errors import Transient
+from triage.identity import SameId
 from triage.infusions import Infusion
 from workers.files.facts import FactFolder, KeptFact
 from workers.identity_events import IdentityEvent, IdentityRefusedError, from_json, to_json
@@ -23,6 +24,7 @@ from workers.images_seen import images_seen
 from workers.index import damage, decisions, migrations, patients, persons
 from workers.index.errors import transient_errors
 from workers.index.schema import assessments, instances, open_engine, studies
+from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
 from workers.log import get_logger
 from workers.ports import PatientKey, StudyState
@@ -61,6 +63,7 @@ def open_node_index(settings: NodeSettings) -> NodeIndex:
         if path is not None and _is_missing(path):
             mark_rebuilding(files_dir)  # before the tables: nobody may see an empty index that looks like a new node's
         engine = open_engine(url)
+        engine.update_execution_options(**{SAME_ID: SameId(settings.patients.same_id)})
         if replace is not None:
             damage.guard(engine, replace)
         try:
@@ -295,6 +298,7 @@ class NodeIndex(SqlIndex):
             "last_received_at": written_at,
             "attempts": 0,
         }
+        remember(connection, self._insert, {patient_id or ""})
         connection.execute(self._insert(studies).on_conflict_do_nothing(), [values])
 
 

@@ -6,16 +6,23 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from triage.identity import SameId, same_form
 from triage.infusions import Infusion
 from workers.identity_events import IdentityEvent
 from workers.index import patients, persons
 from workers.index.connected import STUDY_COLUMNS, Connected
 from workers.index.schema import reconsider, studies
+from workers.index.spellings import SAME_ID, spelled_as, spellings
 from workers.ports import PatientKey, StudyRow
 
 
 class PatientQueries(Connected):
     """See ports.StudyIndex for what each method promises."""
+
+    @property
+    def same_id(self) -> SameId:
+        found: SameId = self._engine.get_execution_options().get(SAME_ID, SameId.CONFIRMED)
+        return found
 
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         with self._reading() as connection:
@@ -23,6 +30,15 @@ class PatientQueries(Connected):
             ids = {patient.patient_id, *who.patient_ids}
             known = patients.read_infusions(connection, patients.with_ids(ids))
         return patients.of_person(known, who, who.in_force(patient))
+
+    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[Infusion, ...]]:
+        with self._reading() as connection:
+            who = persons.persons(connection, {patient_id})
+            ids = spellings(connection, {patient_id, *who.patient_ids})
+            known = patients.read_infusions(connection, patients.with_ids(ids))
+        keys = {who.in_force(key) for key in known}
+        like = sorted(key for key in keys if same_form(key.patient_id, patient_id))
+        return {key: patients.of_person(known, who, key) for key in like}
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         with self._write() as connection:
@@ -55,7 +71,7 @@ class PatientQueries(Connected):
     def studies_with_id(self, patient_id: str) -> list[StudyRow]:
         return self._studies(
             sa.select(*STUDY_COLUMNS)
-            .where(studies.c.patient_id == patient_id)
+            .where(studies.c.patient_id.in_(spelled_as(patient_id)))
             .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
         )
 

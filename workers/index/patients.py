@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from triage.infusions import Infusion
 from workers.identity_events import Persons
 from workers.index.schema import infusions, reconsider, studies
+from workers.index.spellings import remember
 from workers.ports import PatientKey
 
 Insert = Callable[[sa.Table], Any]
@@ -48,6 +49,7 @@ def is_of(patient: PatientKey) -> tuple[sa.ColumnElement[bool], ...]:
 def add_infusion(
     connection: Connection, insert: Insert, patient: PatientKey, infusion: Infusion, now: datetime
 ) -> None:
+    remember(connection, insert, {patient.patient_id})
     statement = insert(infusions)
     key = {"patient_id": patient.patient_id, "issuer": patient.issuer, "day": infusion.day}
     said = {"kind": infusion.kind, "source": infusion.source}

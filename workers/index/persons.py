@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from workers.identities import PatientKey, StudyFacts
-from workers.identity_events import Change, IdentityEvent, Persons
+from workers.identity_events import Change, IdentityEvent, Persons, persons_among
 from workers.index.patients import mark
 from workers.index.schema import identity_events, studies
+from workers.index.spellings import remember, spellings, tolerance
 
 Insert = Callable[[sa.Table], Any]
 
@@ -25,11 +26,11 @@ STATED = tuple(f"stated_{name}" for name in WHO)
 def read_events(connection: Connection, patient_ids: Collection[str]) -> list[IdentityEvent]:
     """The events about these IDs and about every ID that is connected with them, oldest first."""
     e = identity_events.c
-    known = {one for one in patient_ids if one}
+    known = spellings(connection, patient_ids)
     while known:
         about = sa.or_(e.old_id.in_(known), e.new_id.in_(known))
         rows = connection.execute(sa.select(identity_events).where(about).order_by(e.number)).all()
-        found = known | {row.old_id for row in rows} | {row.new_id for row in rows}
+        found = known | spellings(connection, {one for row in rows for one in (row.old_id, row.new_id)})
         if found == known:
             return [_event(row) for row in rows]
         known = found
@@ -50,15 +51,12 @@ def all_persons(connection: Connection) -> Persons:
 def _persons(connection: Connection, events: list[IdentityEvent]) -> Persons:
     if not events:
         return Persons(())
-    given: dict[str, set[str]] = {}
-    stated_id = sa.func.coalesce(studies.c.stated_patient_id, studies.c.patient_id)
-    stated_issuer = sa.func.coalesce(studies.c.stated_issuer, studies.c.issuer)
-    found = connection.execute(
-        sa.select(stated_id, stated_issuer).where(stated_id.in_(Persons(events).patient_ids)).distinct()
-    )
-    for patient_id, issuer in found:
-        given.setdefault(patient_id, set()).add(issuer.strip())
-    return Persons(events, [patient_id for patient_id, issuers in given.items() if len(issuers - {""}) > 1])
+    ids = spellings(connection, Persons(events).patient_ids)
+    c = studies.c
+    concerned = sa.or_(c.patient_id.in_(ids), c.stated_patient_id.in_(ids))
+    columns = [c[name] for name in (*STUDY_FACTS, *STATED)]
+    rows = connection.execute(sa.select(*columns).where(concerned).distinct()).mappings()
+    return persons_among(events, [facts_of_images(row) for row in rows], tolerance(connection))
 
 
 def record(connection: Connection, insert: Insert, event: IdentityEvent) -> bool:
@@ -83,6 +81,7 @@ def record(connection: Connection, insert: Insert, event: IdentityEvent) -> bool
         "sex": event.sex,
     }
     connection.execute(identity_events.insert(), [values])
+    remember(connection, insert, ids)
     for patient_id in sorted(ids):
         mark(connection, insert, patient_id, event.at)
     put_in_force(connection, insert, ids, event.at)
@@ -94,7 +93,7 @@ def put_in_force(connection: Connection, insert: Insert, patient_ids: Collection
     known = persons(connection, patient_ids)
     if not known.events:
         return
-    ids = known.patient_ids
+    ids = spellings(connection, known.patient_ids)
     c = studies.c
     columns = [c.study_instance_uid, *(c[name] for name in (*STUDY_FACTS, *STATED))]
     concerned = sa.or_(c.patient_id.in_(ids), c.stated_patient_id.in_(ids))

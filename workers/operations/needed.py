@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 
+from triage.identity import id_form
 from triage.infusions import CORRECTION_DAYS, Infusion
 from workers.ports import ACUTE_CATEGORIES, PatientKey, StudyRow
 
@@ -46,13 +47,15 @@ def possible_baselines(
     for patient_id, issuer, *_ in groups:
         issuers[patient_id] |= {issuer} - {""}
     days: defaultdict[str, set[date]] = defaultdict(set)
+    of_form: defaultdict[str, set[date]] = defaultdict(set)  # an infusion may be another spelling's
     for patient, known in infusions.items():
         days[patient.patient_id] |= {one.day for one in known}
+        of_form[id_form(patient.patient_id)] |= {one.day for one in known}
     found: set[str] = set()
     for (patient_id, issuer, *_), group in groups.items():
         shared = len(issuers[patient_id]) > 1
         dated = bool(infusions.get(PatientKey(patient_id, issuer))) or (bool(days[patient_id]) and not shared)
-        found |= set(_of_group(group, days[patient_id], dated, fitness))
+        found |= set(_of_group(group, of_form[id_form(patient_id)], dated, fitness))
     return found
 
 

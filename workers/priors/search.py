@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from triage.baseline import identity_mismatch
 from triage.errors import Rejected, Transient
+from triage.identity import SameId, compare_identity
 from triage.model import Patient, SequenceKind
 from workers.audit.messages import RemoteNode, Transfer
 from workers.audit.spool import Auditor, NoAudit
@@ -29,7 +29,6 @@ from workers.prior_settings import PriorSource, PriorsSettings
 from workers.priors.archive import Archive, FoundStudy
 from workers.priors.needs import Window, window_of
 from workers.priors.taking import AnotherPatientError, StoreTaker, TooMuchError
-from workers.studies.identity import study_of
 
 log = get_logger(__name__)
 
@@ -93,7 +92,7 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
     with parts.open_archive(source) as archive:
         found = archive.studies(row.patient_id, until=window.last)
         answer.studies = len(found)
-        wanted = _sorted_out(found, row, window, source, answer)
+        wanted = _sorted_out(found, row, window, source, answer, parts.index.same_id)
         log.info("prior.asked", study=study_hash(row.study_instance_uid), source=source.name, studies=len(found))
         for one, said in wanted[: parts.settings.max_studies]:
             if _StudyRetrieval(archive, one, row, source, parts, deadline_s).run(said, answer):
@@ -104,12 +103,17 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
 
 
 def _sorted_out(
-    found: Iterable[FoundStudy], row: StudyRow, window: Window, source: PriorSource, answer: ArchiveAnswer
+    found: Iterable[FoundStudy],
+    row: StudyRow,
+    window: Window,
+    source: PriorSource,
+    answer: ArchiveAnswer,
+    same_id: SameId,
 ) -> list[tuple[FoundStudy, dict[str, Any]]]:
     """The studies worth retrieving, the nearest before the infusion first, each with its place in the answer."""
     wanted = []
     for one in sorted(found, key=lambda f: (str(f.study_date), f.study_time, f.study_instance_uid), reverse=True):
-        why = why_not(one, row, window, source)
+        why = why_not(one, row, window, source, same_id)
         said = {
             "study_instance_uid": one.study_instance_uid,
             "study_date": None if one.study_date is None else one.study_date.isoformat(),
@@ -122,12 +126,12 @@ def _sorted_out(
 
 
 def why_not(  # noqa: PLR0911 - one return per reason
-    found: FoundStudy, row: StudyRow, window: Window, source: PriorSource
+    found: FoundStudy, row: StudyRow, window: Window, source: PriorSource, same_id: SameId = SameId.CONFIRMED
 ) -> str | None:
     """Why a study of the archive is not retrieved; None: it is. States no identity."""
     if found.study_instance_uid == row.study_instance_uid:
         return "the follow-up itself"
-    mismatch = _mismatch(found.patient_id or row.patient_id, found, row, source)
+    mismatch = _mismatch(found.patient_id or row.patient_id, found, row, source, same_id)
     if mismatch is not None:
         return f"identity mismatch: {mismatch}"
     if found.modalities and MR not in found.modalities:
@@ -143,10 +147,12 @@ def why_not(  # noqa: PLR0911 - one return per reason
     return None
 
 
-def _mismatch(patient_id: str, said: FoundStudy | InstanceRow, row: StudyRow, source: PriorSource) -> str | None:
+def _mismatch(
+    patient_id: str, said: FoundStudy | InstanceRow, row: StudyRow, source: PriorSource, same_id: SameId
+) -> str | None:
     issuer = source.issuers.get(said.issuer.strip(), said.issuer.strip())
     theirs = Patient(patient_id, issuer, said.birth_date, said.sex)
-    return identity_mismatch(theirs, study_of(row).patient)
+    return compare_identity(theirs, row, same_id).mismatch
 
 
 class _StudyRetrieval:
@@ -262,7 +268,9 @@ class _StudyRetrieval:
         )
 
     def _check(self, row: InstanceRow) -> None:
-        mismatch = _mismatch(row.patient_id or self._row.patient_id, row, self._row, self._source)
+        mismatch = _mismatch(
+            row.patient_id or self._row.patient_id, row, self._row, self._source, self._parts.index.same_id
+        )
         if mismatch is not None:
             raise AnotherPatientError(f"an image contradicts the follow-up ({mismatch})")
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from triage.identity import repaired
 from triage.model import Patient, Study
-from workers.identities import StudyFacts
-from workers.reading.values import parse_date, parse_time, text
+from workers.identities import StudyFacts, printable
+from workers.reading.values import parse_date, parse_time, text, value_of
 
 
 def patient_of(ds: Any) -> Patient:
     """Identity as the header states it."""
     return Patient(
-        patient_id=text(ds, "PatientID"),
-        issuer=text(ds, "IssuerOfPatientID"),
+        patient_id=_identity_text(ds, "PatientID"),
+        issuer=_identity_text(ds, "IssuerOfPatientID"),
         birth_date=parse_date(text(ds, "PatientBirthDate")),
         sex=text(ds, "PatientSex").upper(),
     )
+
+
+def _identity_text(ds: Any, keyword: str) -> str:
+    """A wrong or missing character set must not make another patient of the ID."""
+    value = value_of(ds, keyword)
+    return "" if value is None else printable(repaired(str(value).strip("\0 "))).strip()
 
 
 def stated_facts(ds: Any) -> StudyFacts:

@@ -16,7 +16,7 @@ from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies import quarantine
 from workers.studies.identity import in_force
 from workers.studies.inputs import is_before, was_judged
-from workers.studies.person import infusions_of_person, studies_of_person
+from workers.studies.person import infusions_of_person, said_of_spellings, studies_of_person
 
 if TYPE_CHECKING:
     from triage.draft import Context
@@ -35,8 +35,8 @@ class Comparison:
     infusions: tuple[Infusion, ...]
     infusion_date: date | None
     """Of the infusion that the study belongs to; None when none is known."""
-    unclear: str | None = None
-    """A notice about infusions that are not used."""
+    notices: tuple[str, ...] = ()
+    """About infusions that are not used, and identities that are written in more than one way."""
     away: tuple[str, ...] = ()
     """Study UIDs of candidates that could not be read."""
 
@@ -52,13 +52,15 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
     Raises:
         Transient: a candidate cannot be read now, and the caller waits.
     """
-    infusions, unclear = infusions_of_person(row, deps.index)
+    infusions, notices = infusions_of_person(row, deps.index)
     infusion = infusion_of(study.study_date, infusions)
     infusion_date = None if infusion is None else infusion.day
     # of a study whose images were deleted there is nothing to compare with
     gone = (StudyState.REMOVING, StudyState.REMOVED)
     rows = {r.study_instance_uid: r for r in _others(row, deps) if r.state not in gone}
-    person = {r.study_instance_uid for r in studies_of_person(row, deps.index)}
+    of_person = studies_of_person(row, deps.index)
+    person = {r.study_instance_uid for r in of_person}
+    notices = (*notices, *said_of_spellings(row, of_person, deps.index.same_id))
     studies, away = _described(rows, deps, waits=waits)
     rows = {uid: r for uid, r in rows.items() if uid in studies}
     decided = {uid: deps.index.assessment(uid) for uid in rows}
@@ -71,7 +73,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
         choice = deps.engine.choose_baseline(study, candidates, infusions)
         compared = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
         if compared is None:
-            return Comparison(_with_away(choice, away), None, infusions, infusion_date, unclear, tuple(away))
+            return Comparison(_with_away(choice, away), None, infusions, infusion_date, notices, tuple(away))
         try:
             prepared = deps.shelf.prepared(rows[compared])
         except NotAssessable as refusal:
@@ -85,7 +87,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
             away.append(compared)
             del rows[compared]
             continue
-        return Comparison(_with_away(choice, away), prepared, infusions, infusion_date, unclear, tuple(away))
+        return Comparison(_with_away(choice, away), prepared, infusions, infusion_date, notices, tuple(away))
 
 
 def _candidate(study: Study, reason: str | None, document: Mapping[str, Any] | None) -> Candidate:
@@ -135,7 +137,7 @@ def context_of(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
         baseline_choice=comparison.choice,
         versions=deps.engine.versions,
         earlier=earlier_documents(row, deps),
-        notices=() if comparison.unclear is None else (comparison.unclear,),
+        notices=comparison.notices,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from triage.identity import issuer_form, same_form
 from workers.identities import PatientKey
 from workers.identity_events import Change, IdentityEvent, Persons
 
@@ -74,8 +75,8 @@ def accept_confirmed(
     confirmed = [
         one
         for one in open_corrections(index)
-        if one.new.patient_id == patient.patient_id
-        and (not one.new.issuer or not patient.issuer or one.new.issuer == patient.issuer)
+        if same_form(one.new.patient_id, patient.patient_id)
+        and (not one.new.issuer or not patient.issuer or issuer_form(one.new.issuer) == issuer_form(patient.issuer))
         and (not one.birth_date or not birth_date or one.birth_date == birth_date)
         and (not one.sex or not sex or one.sex == sex)
     ]

@@ -62,9 +62,16 @@ class TriageEngine:
         self, study: Study, candidates: Sequence[Candidate], infusions: Sequence[Infusion]
     ) -> BaselineChoice:
         from triage.baseline import choose_baseline
+        from triage.identity import SameId
 
         days = self._settings.baseline.latest_days_before_infusion
-        return choose_baseline(study, candidates, infusions=infusions, latest_days_before_infusion=days)
+        return choose_baseline(
+            study,
+            candidates,
+            infusions=infusions,
+            latest_days_before_infusion=days,
+            same_id=SameId(self._settings.patients.same_id),
+        )
 
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline:
         from triage.preparation import prepare_baseline

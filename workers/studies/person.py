@@ -1,18 +1,17 @@
 """Rows of the index in, those of one person and what is known of the person's infusions out.
 
 A patient ID means a person only together with its issuer. An issuer that only one of two studies states does not tell
-them apart; two different issuers do.
+them apart; two different issuers do. Spellings of one ID are compared by ``triage.identity``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from triage.baseline import identity_mismatch
+from triage.identity import SameId, compare_identity, id_difference, issuer_form, one_person
 from triage.infusions import Infusion
 from workers.ports import PatientKey, StudyRow
-from workers.studies.identity import study_of
 
 if TYPE_CHECKING:
     from workers.ports import StudyIndex
@@ -22,52 +21,111 @@ def studies_of_person(row: StudyRow, index: StudyIndex) -> list[StudyRow]:
     """The other stored studies of the person, by date and time. An empty patient ID is not an identity: none."""
     if not row.patient_id:
         return []
-    return same_person(row, index.studies_with_id(row.patient_id))
+    return same_person(row, index.studies_with_id(row.patient_id), index.same_id)
 
 
-def same_person(row: StudyRow, of_that_id: Sequence[StudyRow]) -> list[StudyRow]:
-    """Of the studies with that patient ID, those of the person of ``row``, without ``row`` itself.
+def same_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> list[StudyRow]:
+    """Of the studies whose patient ID has one form, those of the person of ``row``, without ``row`` itself.
 
     A study without an issuer belongs to nobody in particular when two issuers gave that ID to somebody.
     """
-    ambiguous = len(issuers(of_that_id)) > 1
+    ambiguous = len(issuers(_of_id(row, of_that_form, same_id))) > 1
     return [
         other
-        for other in of_that_id
+        for other in of_that_form
         if other.study_instance_uid != row.study_instance_uid
-        and identity_mismatch(study_of(other).patient, study_of(row).patient) is None
-        and not (ambiguous and other.issuer.strip() != row.issuer.strip())
+        and compare_identity(other, row, same_id).mismatch is None
+        and not (ambiguous and issuer_form(other.issuer) != issuer_form(row.issuer))
     ]
 
 
-def issuers(rows: Sequence[StudyRow]) -> set[str]:
-    """The issuers that are stated."""
-    return {row.issuer.strip() for row in rows if row.issuer.strip()}
+def said_of_spellings(row: StudyRow, person: Sequence[StudyRow], same_id: SameId) -> list[str]:
+    """What a reader is told about studies of the person whose identity is written in another way."""
+    return list(dict.fromkeys(said for other in person for said in compare_identity(row, other, same_id).said))
+
+
+def issuers(rows: Iterable[StudyRow]) -> set[str]:
+    """The issuers that are stated, each in one spelling."""
+    by_form = {issuer_form(row.issuer): row.issuer.strip() for row in rows if row.issuer.strip()}
+    return set(by_form.values())
 
 
 def shares_id(row: StudyRow, index: StudyIndex) -> bool:
     """Whether two issuers gave the patient ID of the study to somebody."""
-    return bool(row.patient_id) and len(issuers(index.studies_with_id(row.patient_id))) > 1
+    rows = index.studies_with_id(row.patient_id) if row.patient_id else []
+    return len(issuers(_of_id(row, rows, index.same_id))) > 1
 
 
-def infusions_of_person(row: StudyRow, index: StudyIndex) -> tuple[tuple[Infusion, ...], str | None]:
-    """Every known infusion of the person, and a notice when one was left out because nobody knows whose it is.
+def _of_id(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> list[StudyRow]:
+    """Studies with the patient ID of ``row``: spelled as there, or taken for the same."""
+    return [
+        one
+        for one in of_that_form
+        if one.patient_id == row.patient_id or compare_identity(one, row, same_id).mismatch is None
+    ]
+
+
+def infusions_of_person(row: StudyRow, index: StudyIndex) -> tuple[tuple[Infusion, ...], tuple[str, ...]]:
+    """Every known infusion of the person, and notices about those that were left out because nobody knows whose they
+    are, or were found under another spelling of the ID.
 
     An infusion without an issuer belongs to the ID as long as at most one issuer gave it to somebody; and the other way
     round for a study without an issuer.
     """
     if not row.patient_id:
-        return (), None
-    given = issuers(index.studies_with_id(row.patient_id))
-    own = set(index.infusions_of(PatientKey(row.patient_id, row.issuer.strip())))
-    if len(given) > 1:
-        # whose a date without an issuer is, nobody knows; nor which of the dates is that of a study without one
-        others = {""} if row.issuer.strip() else given
-        unclear = any(index.infusions_of(PatientKey(row.patient_id, issuer)) for issuer in others)
-        which = "without an issuer" if row.issuer.strip() else "of one issuer"
-        said = f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"
-        return tuple(sorted(own)), said if unclear else None
-    for issuer in {"", *given}:
-        own |= set(index.infusions_of(PatientKey(row.patient_id, issuer)))
-    days = {one.day: one for one in sorted(own)}  # one for each day, whoever said so
-    return tuple(days[day] for day in sorted(days)), None
+        return (), ()
+    of_that_form = index.studies_with_id(row.patient_id)
+    known = index.infusions_like(row.patient_id)
+    found, notices = _under_the_id(row, of_that_form, known, index)
+    for key, some in known.items():
+        if key.patient_id == row.patient_id:
+            continue
+        used, said = _under_another_spelling(row, key, of_that_form, index.same_id)
+        found |= set(some) if used else set()
+        notices += [said] if said and some else []
+    days = {one.day: one for one in sorted(found)}  # one for each day, whoever said so
+    return tuple(days[day] for day in sorted(days)), tuple(dict.fromkeys(notices))
+
+
+def _under_the_id(
+    row: StudyRow,
+    of_that_form: Sequence[StudyRow],
+    known: Mapping[PatientKey, Sequence[Infusion]],
+    index: StudyIndex,
+) -> tuple[set[Infusion], list[str]]:
+    """Infusions that were reported under the very ID of the study."""
+    mine = {issuer_form(key.issuer): key for key in known if key.patient_id == row.patient_id}
+    given = {issuer_form(one) for one in issuers(_of_id(row, of_that_form, index.same_id))}
+    own_issuer = issuer_form(row.issuer)
+    used = {own_issuer} if len(given) > 1 else {"", own_issuer, *given}
+    own = {one for issuer in used & set(mine) for one in known[mine[issuer]]}
+    if len(given) < 2:
+        return own, []
+    # whose a date without an issuer is, nobody knows; nor which of the dates is that of a study without one
+    others = {""} if own_issuer else given
+    if not any(known[mine[issuer]] for issuer in others & set(mine)):
+        return own, []
+    which = "without an issuer" if own_issuer else "of one issuer"
+    return own, [f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"]
+
+
+def _under_another_spelling(
+    row: StudyRow, key: PatientKey, of_that_form: Sequence[StudyRow], same_id: SameId
+) -> tuple[bool, str | None]:
+    """Whether infusions under an ID that has the form of the study's are the patient's, and what a reader is told.
+
+    What reports an infusion states no birth date. They are the patient's when every study under that spelling is, or
+    when nobody else is stored whose ID has that form.
+    """
+    if issuer_form(key.issuer) and issuer_form(row.issuer) and issuer_form(key.issuer) != issuer_form(row.issuer):
+        return False, None
+    how = id_difference(row.patient_id, key.patient_id)
+    begin = f"an infusion date under another spelling of the patient ID ({how})"
+    theirs = [one for one in of_that_form if one.patient_id == key.patient_id]
+    if same_id is SameId.EXACT:
+        return False, f"{begin} is not used: patients.same_id is exact"
+    if theirs and all(compare_identity(one, row, same_id).mismatch is None for one in theirs):
+        return True, f"{begin} is used: the birth dates agree"
+    if not theirs and one_person([row, *of_that_form]):
+        return True, f"{begin} is used: nobody else with such an ID is stored here"
+    return False, f"{begin} is not used: it may be somebody else's"

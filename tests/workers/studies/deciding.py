@@ -66,6 +66,8 @@ class Node:
             number,
             study_date=study.study_date,
             patient_id=study.patient.patient_id,
+            issuer=study.patient.issuer,
+            birth_date=study.patient.birth_date,
             received_at=self.clock.now(),
         )
         self.index.record_instances([row])

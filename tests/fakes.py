@@ -65,10 +65,13 @@ class FakeBell:
 
 
 class FakeFiles:
-    """Instances as paths that are never opened."""
+    """Instances as paths that are never opened. root: of the paths."""
+
+    def __init__(self) -> None:
+        self.root = Path("/fake")
 
     def path(self, row: InstanceRow) -> Path:
-        return Path("/fake") / row.study_instance_uid / row.path
+        return self.root / row.study_instance_uid / row.path
 
     def all_files(self) -> Iterable[Path]:
         return []

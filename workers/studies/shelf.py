@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import shutil
 from datetime import date
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 REFUSED = "refused.txt"
+# in a prepared folder: a digest of the files that were read
+READ_FILES = "read_files.txt"
 
 
 class BaselineShelf:
-    """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``."""
+    """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``.
+
+    A study that is assessed again because a fact about the patient changed has a new revision and the same files: what
+    was prepared of them is taken over.
+    """
 
     def __init__(
         self,
@@ -52,6 +59,7 @@ class BaselineShelf:
         found = self._storage.load(place)
         if found is not None:
             return found
+        read_files = self._read_files(row)
         if images is None:
             images = self._reader.read([self._files.path(i) for i in self._index.instances(row.study_instance_uid)])
         try:
@@ -60,6 +68,8 @@ class BaselineShelf:
             _remember(place, refusal)
             raise
         self._storage.save(place, prepared)
+        if read_files is not None and read_files == self._read_files(row):
+            (place / READ_FILES).write_text(read_files, encoding="ascii")
         _drop_older(place)
         log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
         return prepared
@@ -80,7 +90,33 @@ class BaselineShelf:
             first_key = f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
             with contextlib.suppress(OSError):  # there is none, or another worker renames it
                 place.with_name(f"{first_key}-r{row.revision}").rename(place)
+        if not place.exists():
+            self._take_over(row, place)
         return place
+
+    def _take_over(self, row: StudyRow, place: Path) -> None:
+        """Rename what an earlier revision prepared of the very same files. A refusal is not taken over: a study is also
+        assessed again because somebody repaired its files."""
+        older = sorted(place.parent.glob(f"{self._engine.preparation_key}-r*/{READ_FILES}"))
+        read_files = self._read_files(row) if older else None
+        for text in older:
+            with contextlib.suppress(OSError):  # another worker renames it
+                if text.read_text(encoding="ascii") == read_files:
+                    text.parent.rename(place)
+                    return
+
+    def _read_files(self, row: StudyRow) -> str | None:
+        """A digest of the files of this revision as they are now; None: one is away, or other images came since."""
+        found = hashlib.sha256()
+        uid = row.study_instance_uid
+        for instance in sorted(self._index.instances(uid), key=lambda one: one.sop_instance_uid):
+            try:
+                state = self._files.path(instance).stat()
+            except OSError:
+                return None
+            found.update(f"{instance.sop_instance_uid} {state.st_size} {state.st_mtime_ns}\n".encode())
+        now = self._index.study(uid)
+        return found.hexdigest() if now is not None and now.revision == row.revision else None
 
     @staticmethod
     def can_serve(images: StudyImages, infusion_date: date | None) -> bool:

@@ -36,19 +36,19 @@ class Node:
         self.engine = engine or FakeEngine()
         self.results = FakeResults()
         self.storage = FakeStorage()
-        files = FakeFiles()
+        self.files = FakeFiles()
         self.shelf = BaselineShelf(
             tmp_path,
             self.storage,
             reader=self.reader,
             engine=self.engine,
             index=self.index,
-            files=files,
+            files=self.files,
         )
         self.deps = Deps(
             settings=self.settings,
             index=self.index,
-            files=files,
+            files=self.files,
             clock=self.clock,
             bell=self.bell,
             reader=self.reader,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import FakeEngine, some_images
+from tests.fakes import FakeEngine, an_instance, some_images
 from tests.workers.studies.deciding import STUDY, Node
 from triage.errors import NotAssessable
 from triage.settings import TriageSettings
@@ -134,3 +134,66 @@ class TestFirstFormat:
         with pytest.raises(NotAssessable, match="too much motion"):
             node.shelf.prepared(row_of(node))
         assert node.done("prepare") == []
+
+
+class TestAnotherRevision:
+    """A study that is assessed again has a new revision; what was prepared stays valid while its files do."""
+
+    @pytest.fixture
+    def node(self, tmp_path: Path) -> Node:
+        node = a_node(tmp_path / "prepared")
+        node.files.root = tmp_path / "files"
+        self.write(node, b"slice")
+        node.shelf.prepared(row_of(node))
+        node.ring()
+        assert node.index.requeue(STUDY, now=node.clock.now())
+        assert row_of(node).revision == 2
+        return node
+
+    @staticmethod
+    def write(node: Node, content: bytes) -> None:
+        for row in node.index.instances(STUDY):
+            path = node.files.path(row)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    @pytest.mark.parametrize(
+        ("content", "read_again"),
+        [
+            pytest.param(None, [], id="the same files"),
+            pytest.param(b"repaired", [STUDY], id="a repaired file"),
+        ],
+    )
+    def test_is_prepared_again_only_when_a_file_changed(
+        self, node: Node, tmp_path: Path, content: bytes | None, read_again: list[str]
+    ) -> None:
+        if content is not None:
+            self.write(node, content)
+        before = len(node.done("prepare"))
+        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.done("prepare")[before:] == read_again
+        assert kept(tmp_path / "prepared") == {f"{key(SETTINGS)}-r2"}
+
+    def test_is_prepared_again_when_another_image_came(self, node: Node) -> None:
+        node.index.record_instances([an_instance(STUDY, 2)])
+        self.write(node, b"slice")
+        before = len(node.done("prepare"))
+        node.shelf.prepared(row_of(node))
+        assert node.done("prepare")[before:] == [STUDY]
+
+    def test_other_settings_of_the_preparation_take_nothing_over(self, node: Node) -> None:
+        node.engine.preparation_key = key(CHANGES["burden.lesion_z"])
+        before = len(node.done("prepare"))
+        node.shelf.prepared(row_of(node))
+        assert node.done("prepare")[before:] == [STUDY]
+
+    def test_a_refusal_is_looked_at_again(self, tmp_path: Path) -> None:
+        node = a_node(tmp_path / "prepared")
+        node.files.root = tmp_path / "files"
+        self.write(node, b"slice")
+        node.engine.unfit_baselines = {STUDY}
+        with pytest.raises(NotAssessable):
+            node.shelf.prepared(row_of(node))
+        node.index.requeue(STUDY, now=node.clock.now())
+        node.engine.unfit_baselines = set()
+        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"

@@ -1,4 +1,4 @@
-"""Simulated studies under other names: a few patients are simulated, and copies of them get identifiers of their own."""
+"""Simulated studies under other names: a few patients are simulated, their copies get identifiers of their own."""
 
 from __future__ import annotations
 

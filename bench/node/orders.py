@@ -179,7 +179,9 @@ def killed(node: Node) -> None:
     index.close()
     lost = sum(f"K{n}" not in known for n in range(BURST))
     print(
-        f"kill -9 of the feeds: {codes.count('AA')} of {BURST} acknowledged, {waiting} not applied then, lost {lost} (0)"
+        print(
+            f"kill -9 of the feeds: {codes.count('AA')} of {BURST} acknowledged, {waiting} not applied, lost {lost} (0)"
+        )
     )
 
 

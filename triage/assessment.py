@@ -12,12 +12,12 @@ import SimpleITK as sitk
 from triage import protocol
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.alignment.images import affine_of, inverse, to_sitk
-from triage.alignment.placement import brain_grid, place_atlas, regions_on
+from triage.alignment.placement import brain_grid, regions_on
 from triage.alignment.registration import register_followup
-from triage.alignment.session import align, diffusion_alone
+from triage.alignment.session import align
 from triage.course import carried_on, merged, sentence
 from triage.decision import days_after
-from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate, judged_in_diffusion
+from triage.detection import before_infusion, detect, detect_alone, indeterminate
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Context, Draft
 from triage.errors import NotAssessable
@@ -44,7 +44,6 @@ from triage.preparation import (
     PreparedBaseline,
     before_treatment,
     header_of,
-    no_flair,
     place,
     use_threads,
 )
@@ -57,6 +56,7 @@ from triage.signal.change import flair_changes, volumes
 from triage.signal.separators import separators
 from triage.signal.single_scan import measure_alone, plain_figures
 from triage.stopwatch import Stopwatch
+from triage.without_flair import without_flair
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +105,13 @@ def _assess(
     try:
         flair = images.volumes.get(SequenceKind.FLAIR)
         if flair is None:
-            draft = _without_flair(draft, atlas, settings, stage, clock)
+            draft = without_flair(draft, atlas, settings, stage, clock)
         elif prepared is None:
             draft = _alone(draft, flair, atlas, settings, stage, clock)
         elif choice is not None and choice.since is not None:
             draft, prepared = _since(draft, flair, prepared, atlas, settings, clock), None
         else:
-            draft = _compare(draft, flair, prepared, settings, stage, clock)
+            draft = _compare_or_alone(draft, flair, prepared, atlas, settings, clock)
             draft = _carry(draft, flair, atlas, settings, clock)
     except NotAssessable as refusal:
         draft = replace(draft, refusal=str(refusal))
@@ -299,6 +299,30 @@ def _alone(
     return replace(draft, findings=findings)
 
 
+def _compare_or_alone(
+    draft: Draft, flair: Volume, prepared: PreparedBaseline, atlas: Atlas, settings: TriageSettings, clock: Stopwatch
+) -> Draft:
+    """The follow-up against its baseline. When the two cannot be compared (another head, another contrast), the single
+    scan is measured: a baseline that is of no use must hide no more than a baseline that is not there."""
+    try:
+        compared = _compare(draft, flair, prepared, settings, draft.stage, clock)
+    except NotAssessable as refusal:
+        compared = replace(draft, refusal=str(refusal))
+    if compared.refusal is None or draft.stage is Stage.FIRST_LOOK:
+        return compared
+    alone = _or_refused(lambda: _alone(draft, flair, atlas, settings, draft.stage, clock), draft)
+    if alone.judged_from is not JudgedFrom.SINGLE_SCAN:
+        return compared
+    notice = "the baseline cannot be compared: the single scan was measured"
+    return replace(
+        alone,
+        refusal=compared.refusal,
+        registration=compared.registration,
+        before=compared.before,
+        notices=(notice, *alone.notices[1:]),
+    )
+
+
 def _since(
     draft: Draft, flair: Volume, prepared: PreparedBaseline, atlas: Atlas, settings: TriageSettings, clock: Stopwatch
 ) -> Draft:
@@ -351,41 +375,6 @@ def _carry(draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, 
     return replace(
         draft, carried=choice.carried, findings=carried_on(draft.findings, choice.carried, found, choice.study_date)
     )
-
-
-def _without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch) -> Draft:
-    """Without a FLAIR but with diffusion images: what needs no FLAIR is assessed, in the space of the diffusion images.
-
-    The decision states that this is all.
-
-    Raises:
-        NotAssessable: why there is no FLAIR, when there is no DWI either or at the first look, which needs a FLAIR;
-            as ``place_atlas``.
-    """
-    dwi, missing = draft.images.volumes.get(SequenceKind.DWI), no_flair(draft.images)
-    if dwi is None or stage is Stage.FIRST_LOOK:
-        raise missing
-    why = str(missing)
-    judged = judged_in_diffusion(draft.patterns)
-    only = f"only pattern{'s' * (len(judged) > 1)} {', '.join(judged)} (diffusion) was assessed"
-    draft = replace(
-        draft,
-        refusal=f"{why}; {only}",
-        notices=(f"no FLAIR: {only}",),
-        evidence=Evidence(dwi, None, None, {}, None, None, None),
-    )
-    with clock.part("atlas"):
-        session = diffusion_alone(draft.images)
-        unweighted = draft.images.dwi_b0 or dwi
-        placement = place_atlas(unweighted, atlas, settings.regions)
-        labels, _ = regions_on(to_sitk(dwi), placement, atlas)
-    names = dict(atlas.label_names)
-    evidence = Evidence(dwi, None, labels, names, None, None, None)
-    draft = replace(draft, judged_from=JudgedFrom.DIFFUSION, evidence=evidence)
-    with clock.part("diffusion"):
-        draft = draft.with_series(session)
-        draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))
-    return replace(draft, findings=diffusion_only(draft.measurements, why, settings, draft.patterns))
 
 
 def _evidence(

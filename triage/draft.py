@@ -110,6 +110,8 @@ class Draft:
             findings = carried_from_copy(findings, same.found, same.study_date)
         study = self.images.study
         days = days_after(study.study_date, self.context.infusion_date)
+        # a baseline that could not be compared is named, and nothing rests on it
+        compared = None if self.judged_from is JudgedFrom.SINGLE_SCAN else prepared
         return Assessment(
             study=study,
             days_after_infusion=days,
@@ -125,7 +127,7 @@ class Draft:
                     self.patterns,
                     refusal=self.refusal,
                     # a rise since any date is measured as surely as one against a baseline
-                    has_baseline=prepared is not None or self.since is not None,
+                    has_baseline=compared is not None or self.since is not None,
                     first=opening(_baseline(self.context.baseline_choice, prepared)),
                 )
             ),
@@ -145,7 +147,7 @@ class Draft:
             judged=Judged(self.judged_from, self.protocol, self.refusal, self._all_carried(), self._carried_on()),
             since=self.since,
             infusions=self.context.infusions,
-            evolution=self._course(days, prepared, findings, settings),
+            evolution=self._course(days, compared, findings, settings),
         )
 
     def _with_objects(self, decision: Decision) -> Decision:

@@ -28,7 +28,8 @@ def judge_again(
         return stored.findings, stored.decision
     findings = _carried(stored, _findings(stored, settings, patterns))
     compared = stored.judged.source is JudgedFrom.COMPARISON or stored.since is not None
-    has_baseline = compared or (stored.baseline is not None and stored.baseline.study_instance_uid is not None)
+    named = stored.baseline is not None and stored.baseline.study_instance_uid is not None
+    has_baseline = compared or (named and stored.judged.source is not JudgedFrom.SINGLE_SCAN)
     first = opening(stored.baseline)
     return findings, decide(findings, patterns, refusal=stored.judged.refusal, has_baseline=has_baseline, first=first)
 

@@ -44,7 +44,7 @@ from triage.model import (
     Volume,
 )
 from triage.preparation import PreparedBaseline, prepare_baseline
-from triage.report.contents import Assessment
+from triage.report.contents import Assessment, JudgedFrom
 from triage.report.document import to_document
 from triage.report.stored import from_document
 from triage.settings import TriageSettings
@@ -171,6 +171,20 @@ def test_another_head_is_not_assessable(prepared: PreparedBaseline, head: Volume
     assert not assessment.registration.accepted
     assert outcome.evidence is not None, "the reader sees both dates all the same"
     assert outcome.evidence.change is None
+
+
+def test_a_baseline_of_another_head_hides_no_more_than_none(prepared: PreparedBaseline, atlas: Atlas) -> None:
+    """The follow-up shows the pattern by itself; its baseline, under the same patient ID, is of somebody else."""
+    stranger = replace(prepared, flair=scanned(another_head(prepared.flair), seed=24))
+    found = full(a_followup(atlas, 45.0), stranger, CONTEXT, atlas, SETTINGS).assessment
+    assert found.registration is not None
+    assert not found.registration.accepted
+    assert found.decision.reasons[0].startswith("registration_failed")
+    assert found.decision.category is not Category.NOT_ASSESSABLE, found.decision
+    assert found.decision.priority is not Priority.P1, "as without a baseline"
+    assert found.judged.source is JudgedFrom.SINGLE_SCAN
+    assert any("single scan was measured" in notice for notice in found.notices)
+    assert_judged_alike(found)
 
 
 def no_flair(**changes: Any) -> StudyImages:

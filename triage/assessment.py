@@ -220,6 +220,7 @@ def _compare_fully(
     """What the first look leaves out: the other series, the deformation, volumes."""
     with clock.part("session"):
         session = align(draft.images)
+    draft = replace(draft, notices=(*draft.notices, *session.left_out))
     with clock.part("contrasts"):
         shared, unshared = contrasts(pair, session, prepared.session, FLUID_KINDS)
     with clock.part("swelling"):
@@ -270,6 +271,7 @@ def _alone(
         return draft
     with clock.part("session"):
         session = align(draft.images)
+    draft = replace(draft, notices=(*draft.notices, *session.left_out))
     with clock.part("atlas"):
         placement = place(session, flair, atlas, settings.preparation)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)

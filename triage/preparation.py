@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -89,7 +90,9 @@ def place(session: Session, flair: Volume, atlas: Atlas, settings: PreparationSe
     if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
         return place_atlas(flair, atlas, settings.regions)
     to_t1 = inverse(session.to_anchor[SequenceKind.T1])
-    return place_atlas(flair, atlas, settings.regions, t1=t1, flair_to_t1=to_t1)
+    with suppress(NotAssessable):  # a T1 that does not fit must not refuse a FLAIR that does
+        return place_atlas(flair, atlas, settings.regions, t1=t1, flair_to_t1=to_t1)
+    return place_atlas(flair, atlas, settings.regions)
 
 
 def flair_of(images: StudyImages) -> Volume:

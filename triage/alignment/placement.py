@@ -117,7 +117,7 @@ def _affine(template: Template, image: sitk.Image, limits: RegionLimits) -> Affi
     for one in tries:
         try:
             affine = one(template, scans)
-        except RuntimeError:  # ITK: scan and template do not overlap on the way
+        except NotAssessable:  # scan and template do not overlap on the way
             continue
         if _plausible(affine):
             found.append((_linear_fit(affine, template, image), affine))

@@ -9,6 +9,7 @@ before the comparison. On the two real pairs the error against the publishers' t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from triage.alignment.images import (
     resample,
     smooth_to,
 )
+from triage.errors import NotAssessable
 from triage.model import Affine, RegistrationResult
 
 COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
@@ -107,6 +109,9 @@ def descend(
 
     Returns:
         The transform (fixed points -> moving points, LPS mm) and the similarity (higher is better).
+
+    Raises:
+        NotAssessable: ``registration_failed`` when the images do not overlap at the start or on the way.
     """
     method = sitk.ImageRegistrationMethod()
     if mutual_information:
@@ -123,7 +128,10 @@ def descend(
     method.SetOptimizerScalesFromPhysicalShift()
     transform = type(start)(start)
     method.SetInitialTransform(transform, True)
-    method.Execute(fixed, moving)
+    try:
+        method.Execute(fixed, moving)
+    except RuntimeError as error:  # ITK has one class for all of its errors
+        raise NotAssessable("registration_failed", "the images do not overlap") from error
     return transform, -float(method.GetMetricValue())
 
 
@@ -137,11 +145,17 @@ def _starts(fixed: sitk.Image, moving: sitk.Image) -> list[sitk.Euler3DTransform
 
 
 def coarse_rigid(fixed: sitk.Image, moving: sitk.Image) -> sitk.Euler3DTransform:
-    """Whole-head alignment at 8 mm by mutual information from several starts; the best wins."""
-    tried = [
-        descend(fixed, moving, start, step_mm=4.0, mutual_information=True, iterations=60)
-        for start in _starts(fixed, moving)
-    ]
+    """Whole-head alignment at 8 mm by mutual information from several starts; the best wins.
+
+    Raises:
+        NotAssessable: ``registration_failed`` when every start leaves the images apart.
+    """
+    tried: list[tuple[sitk.Transform, float]] = []
+    for start in _starts(fixed, moving):
+        with suppress(NotAssessable):
+            tried.append(descend(fixed, moving, start, step_mm=4.0, mutual_information=True, iterations=60))
+    if not tried:
+        raise NotAssessable("registration_failed", "the images do not overlap from any start")
     return max(tried, key=lambda pair: pair[1])[0]
 
 
@@ -197,6 +211,9 @@ def register_followup(
     """Rigid registration of the follow-up FLAIR to the baseline FLAIR, the mean of both directions.
 
     A bad fit raises nothing: the result states that it is refused, and why.
+
+    Raises:
+        NotAssessable: ``registration_failed`` when the images come apart on the way, so that there is no fit at all.
 
     Args:
         followup, baseline: float32 images, any grids (LPS mm).

@@ -34,10 +34,14 @@ class Session:
     # on the grid of the DWI volume
     dwi_b0: Volume | None = None
     diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
+    # series that could not be placed on the anchor, as sentences; they stand in no mapping above
+    left_out: tuple[str, ...] = ()
 
 
 def align(images: StudyImages, kinds: Collection[SequenceKind] | None = None) -> Session:
     """The session with each of ``kinds`` (None: all) placed on its anchor.
+
+    A series that does not overlap the anchor is left out: it was not taken in this position of the head.
 
     Raises:
         NotAssessable: ``no_images`` when the study holds no anatomical series.
@@ -46,15 +50,22 @@ def align(images: StudyImages, kinds: Collection[SequenceKind] | None = None) ->
     if anchor is None:
         raise NotAssessable("no_images", "the study holds no FLAIR, T2, T1 or DWI series")
     kept = {kind: v for kind, v in images.volumes.items() if kind is anchor or kinds is None or kind in kinds}
-    placed: dict[SequenceKind, Affine] = {}
-    for kind, volume in kept.items():
-        if kind is not SequenceKind.ADC:
-            moving = images.dwi_b0 if kind is SequenceKind.DWI and images.dwi_b0 is not None else volume
-            placed[kind] = np.eye(4) if kind is anchor else place_on(kept[anchor], moving)
-    if SequenceKind.ADC in kept:
-        like = SequenceKind.DWI if SequenceKind.DWI in placed else None
-        placed[SequenceKind.ADC] = placed[like] if like is not None else place_on(kept[anchor], kept[SequenceKind.ADC])
-    return Session(anchor, kept, placed, images.dwi_b0, images.diffusion)
+    placed: dict[SequenceKind, Affine] = {anchor: np.eye(4)}
+    left_out: list[str] = []
+    for kind in sorted(kept.keys() - {anchor}, key=_adc_last):
+        moving = images.dwi_b0 if kind is SequenceKind.DWI and images.dwi_b0 is not None else kept[kind]
+        like_dwi = kind is SequenceKind.ADC and SequenceKind.DWI in placed
+        try:
+            placed[kind] = placed[SequenceKind.DWI] if like_dwi else place_on(kept[anchor], moving)
+        except NotAssessable as refusal:
+            left_out.append(f"the {kind.value} series is left out: {refusal.message} ({anchor.value} and {kind.value})")
+    volumes = {kind: volume for kind, volume in kept.items() if kind in placed}
+    return Session(anchor, volumes, placed, images.dwi_b0, images.diffusion, tuple(left_out))
+
+
+def _adc_last(kind: SequenceKind) -> tuple[bool, str]:
+    """The ADC map is placed like the DWI, which comes before it."""
+    return kind is SequenceKind.ADC, kind.value
 
 
 def diffusion_alone(images: StudyImages) -> Session:
@@ -68,12 +79,16 @@ def diffusion_alone(images: StudyImages) -> Session:
 
 
 def place_on(anchor: Volume, other: Volume) -> Affine:
-    """(4, 4), points of ``other`` -> points of ``anchor``, LPS mm; rigid, by mutual information, within one session."""
+    """(4, 4), points of ``other`` -> points of ``anchor``, LPS mm; rigid, by mutual information, within one session.
+
+    Raises:
+        NotAssessable: ``registration_failed`` when the two do not overlap.
+    """
     return np.asarray(np.linalg.inv(anchor_to(anchor, other)), dtype=np.float64)
 
 
 def anchor_to(anchor: Volume, other: Volume) -> Affine:
-    """(4, 4), points of ``anchor`` -> points of ``other``, LPS mm."""
+    """(4, 4), points of ``anchor`` -> points of ``other``, LPS mm. Raises as ``place_on``."""
     fixed, moving = _at_working_size(anchor), _at_working_size(other)
     start = sitk.Euler3DTransform()
     start.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint([(s - 1) / 2 for s in fixed.GetSize()]))

@@ -9,6 +9,7 @@ were dark before contrast.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from triage.alignment.images import NEAREST, affine_of, affine_transform, invers
 from triage.alignment.normalisation import GREY_REFERENCE, WHITE_REFERENCE, robust_sd, smooth_field
 from triage.alignment.session import Session, place_on
 from triage.anatomy import BRAIN_STEM, VENTRICLES, mask_of, midline
+from triage.errors import NotAssessable
 from triage.lesions.clusters import EDGES, FACES, Box, Floats, compactness, standing_out, thickness_mm
 from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
@@ -159,10 +161,16 @@ def _enhancing(
     missing = [kind.value for kind in (SequenceKind.T1, SequenceKind.T1_GD) if kind not in session.volumes]
     if missing:
         return Enhancement(None, voxel_ml, f"no_contrast_pair: the study holds no {' and no '.join(missing)}")
-    taken_up = _uptake(now, session)
+    try:
+        taken_up = _uptake(now, session)
+    except NotAssessable as refusal:
+        return Enhancement(None, voxel_ml, f"{refusal} (T1 before and after contrast)")
     if taken_up is None:
         return Enhancement(None, voxel_ml, "no_reference_tissue: too little white matter is in view of both T1 series")
-    known = None if before is None or not _has_pair(before[1]) else _uptake(*before)
+    known = None
+    if before is not None and _has_pair(before[1]):
+        with suppress(NotAssessable):  # a pair that does not overlap is like none: wider limits
+            known = _uptake(*before)
     alone = known is None
     clusters = _clusters(now, taken_up, known, limits, alone=alone)
     notice = (
@@ -185,7 +193,11 @@ class _Uptake:
 
 
 def _uptake(place: Place, session: Session) -> _Uptake | None:
-    """None when too little white matter is in view."""
+    """None when too little white matter is in view.
+
+    Raises:
+        NotAssessable: ``registration_failed`` when the two series do not overlap.
+    """
     native, contrast = session.volumes[SequenceKind.T1], session.volumes[SequenceKind.T1_GD]
     pre, post = to_sitk(native), to_sitk(contrast)
     to_native = inverse(session.to_anchor[SequenceKind.T1]) @ place.to_flair

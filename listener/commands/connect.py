@@ -15,6 +15,7 @@ from workers.config import Settings
 from workers.deliveries.all import open_destinations
 from workers.deliveries.errors import DeliveryError
 from workers.deliveries.to_dicom import DicomSender
+from workers.deliveries.to_s3 import S3Sender
 from workers.destination_settings import DestinationSettings, HttpTarget
 from workers.log import brief
 from workers.remote import tls
@@ -46,7 +47,7 @@ def check_peers(settings: Settings) -> None:
 
 
 def _called(one: DestinationSettings, sender: object) -> list[str]:
-    if isinstance(sender, DicomSender):
+    if isinstance(sender, DicomSender | S3Sender):
         return sender.probe()
     if isinstance(one, HttpTarget):
         return _http(one, one.timeout_s)

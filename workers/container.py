@@ -22,6 +22,7 @@ from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
 from workers.studies.engine import TriageEngine
 from workers.studies.shelf import BaselineShelf, PreparedFolders
+from workers.worklist_ports import Worklist
 
 if TYPE_CHECKING:
     from workers.rules.asking import RulesAnswer
@@ -147,6 +148,13 @@ def open_images(settings: Settings) -> ImageBatches:
     from workers.index.image_batches import open_image_batches
 
     return open_image_batches(settings.index_url)
+
+
+def open_list(settings: Settings) -> Worklist:
+    """The list of studies of this node; the index must be there."""
+    from workers.index.worklist import open_worklist_table
+
+    return open_worklist_table(settings.index_url)
 
 
 def run_deliveries(

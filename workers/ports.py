@@ -69,6 +69,7 @@ class InstanceRow:
     series_number: int | None = None
     images_in_acquisition: int | None = None
     frame_count: int = 1
+    patient_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator, model_validator
 
@@ -29,6 +30,16 @@ class WebSettings(Section):
     idle_lock_s: Positive = 900.0
     # a session ends this long after the sign-in, whatever happens
     session_s: Positive = 43200.0
+    # time zone of the site for the times on the pages, e.g. Europe/Berlin; null: that of this machine
+    time_zone: str | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            return name if name is None else ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"time_zone: this machine knows no zone {name!r}") from error
 
     @field_validator("proxies")
     @classmethod

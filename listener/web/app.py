@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -17,12 +17,11 @@ from listener.web.access.gate import Gate
 from listener.web.access.people import NOBODY_YET, People
 from listener.web.access.rules import require_rules
 from listener.web.access.sign_in import add_sign_in
-from listener.web.access.who import own_frame
 from listener.web.api import add_api
+from listener.web.list_routes import add_worklist
 from listener.web.site import Site
 from listener.web.study import add_study
 from listener.web.viewer_api import add_viewer
-from listener.web.worklist import cut, worklist_of
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
@@ -83,21 +82,12 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_sign_in(app, people)
     add_api(app, site)
     add_viewer(app, site)
-    _add_pages(app, site)
+    if site.worklist is not None:
+        add_worklist(app, site, site.worklist)
+    app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)
     require_rules(app.routes)
     return app
-
-
-def _add_pages(app: FastAPI, site: Site) -> None:
-    @app.get("/", response_class=HTMLResponse)
-    def home(request: Request) -> str:
-        rows = site.index.most_urgent()
-        reasons = {row.study_instance_uid: row.reasons for row in rows if row.decided_revision is not None}
-        entries = worklist_of(site.index, rows, now=site.now())
-        return pages.home(entries, reasons, cut(site.index, len(rows)), own_frame(request, "worklist"))
-
-    app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:
@@ -120,7 +110,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers.container import node_index, open_accounts, open_deliveries, open_results, open_searches
+    from workers.container import node_index, open_accounts, open_deliveries, open_list, open_results, open_searches
 
     listening = _bind(settings)
     site = Site(
@@ -131,6 +121,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         open_searches(settings) if settings.priors.wanted else None,
         open_deliveries(settings) if settings.results.destinations else None,
         open_accounts(settings),
+        worklist=open_list(settings),
     )
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
 
@@ -148,6 +139,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     config.load()
     if settings.web.tls is not None:
         config.ssl = server_context(settings.web.tls, section="web.tls")
+    config.timeout_graceful_shutdown = 2  # seconds; event streams never end by themselves
     config.callback_notify, config.timeout_notify = beat, 1  # seconds; by the loop that serves the requests
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``

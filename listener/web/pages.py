@@ -6,7 +6,7 @@ Pure: the templates escape every value; no script in the page, no asset of anoth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from markupsafe import Markup
 from listener.web import study_page, trend
 from listener.web.frame import NOBODY, PageFrame
 from listener.web.study_page import ALONE, Around
-from listener.web.worklist import remarks
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -28,32 +27,7 @@ REFRESH_S = 10
 
 def render(template: str, frame: PageFrame, **values: Any) -> str:
     """One template with its frame and its values."""
-    return _templates().get_template(template).render(frame=frame, caution=CAUTION, **values)
-
-
-def home(
-    entries: Iterable[Mapping[str, Any]],
-    reasons: Mapping[str, Sequence[str]],
-    cut: str | None = None,
-    frame: PageFrame = NOBODY,
-) -> str:
-    """The worklist.
-
-    Args:
-        entries: of listener.web.worklist, in the order in which they are shown.
-        reasons: study UID -> reasons of its newest decision; a study without a decision is not in it.
-        cut: what a list says that does not show every study.
-    """
-    lines = [
-        {
-            "entry": entry,
-            "decided": entry["study_instance_uid"] in reasons,
-            "reasons": reasons.get(entry["study_instance_uid"], ()),
-            "notes": _notes(entry),
-        }
-        for entry in entries
-    ]
-    return render("home.html", frame, lines=lines, refresh_s=REFRESH_S, cut=cut)
+    return _templates().get_template(template).render(frame=frame, caution=CAUTION, refresh_s=REFRESH_S, **values)
 
 
 def study(document: Mapping[str, Any], *, has_picture: bool, around: Around = ALONE, frame: PageFrame = NOBODY) -> str:
@@ -98,13 +72,6 @@ def _templates() -> Environment:
         drawing=_drawing,
     )
     return made
-
-
-def _notes(entry: Mapping[str, Any]) -> list[str]:
-    """What stands below the state of a study."""
-    newer = entry["decided_revision"] is not None and entry["revision"] > entry["decided_revision"]
-    notes = ["newer images are being assessed"] if newer else []
-    return notes + ([str(entry["failure"])] if entry["failure"] else []) + remarks(entry)
 
 
 def _baseline(baseline: Mapping[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from workers.delivery_ports import Deliveries
 from workers.outputs.results import ResultFolder
 from workers.ports import StudyIndex
 from workers.prior_ports import PriorSearches
+from workers.worklist_ports import Worklist
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,5 @@ class Site:
     searches: PriorSearches | None = None
     deliveries: Deliveries | None = None  # None: nobody gets results
     accounts: Accounts | None = None  # None: nobody can sign in; only for loopback
+    worklist: Worklist | None = None  # None: there is no page with a list
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

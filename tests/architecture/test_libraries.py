@@ -31,6 +31,8 @@ INDEX = (
     "schema",
     "spellings",
     "sql",
+    "utc_time",
+    "worklist",
 )
 ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "who")}
 HOMES = {
@@ -45,7 +47,7 @@ HOMES = {
     "cel_expr_python": {"workers.rules.expression"},
     "structlog": {"workers.log"},
     "argon2": {"listener.web.access.passwords"},
-    "fastapi": {f"listener.web.{name}" for name in ("api", "app", "study", "viewer_api")} | ACCESS,
+    "fastapi": {f"listener.web.{name}" for name in ("api", "app", "list_routes", "study", "viewer_api")} | ACCESS,
     "starlette": {"listener.web.app"}
     | {f"listener.web.access.{name}" for name in ("bodies", "gate", "rules", "sign_in")},
     "jinja2": {"listener.web.pages"},

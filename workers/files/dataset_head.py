@@ -45,6 +45,7 @@ TEXTS = {
     0x00080050: "accession_number",
     0x00080060: "modality",
     0x0008103E: "series_description",
+    0x00100010: "patient_name",
     0x00100020: "patient_id",
     0x00100021: "issuer",
     0x00100030: "birth_date",
@@ -56,7 +57,13 @@ TEXTS = {
     NUMBER_OF_FRAMES: "frame_count",
 }
 USUAL_CODECS = {b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}  # PS3.3 section C.12.1.1.2; the others by pydicom
-ENCODED = ("accession_number", "series_description", "patient_id", "issuer")  # VRs that (0008,0005) applies to
+ENCODED = (
+    "accession_number",
+    "series_description",
+    "patient_name",
+    "patient_id",
+    "issuer",
+)  # VRs that (0008,0005) applies to
 
 ELEMENT = {
     order: (struct.Struct(order + "HH2sH").unpack_from, struct.Struct(order + "I").unpack_from) for order in "<>"
@@ -99,6 +106,7 @@ class Head:
     series_number: int | None = None
     images_in_acquisition: int | None = None
     frame_count: int = 1
+    patient_name: str = ""
 
 
 def read_values(read_at: ReadAt, start: int, transfer_syntax_uid: str) -> Values:
@@ -327,6 +335,7 @@ def head_in(values: Values, uids: Uids) -> Head:
         series_number=_integer(text.get("series_number", "")),
         images_in_acquisition=_integer(text.get("images_in_acquisition", "")),
         frame_count=max(1, _integer(text.get("frame_count", "")) or 1),
+        patient_name=text.get("patient_name", ""),
     )
 
 

@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection
 from workers.identities import StudyFacts, may_change, merge_facts
 from workers.index.patients import mark
 from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
-from workers.index.schema import UtcDateTime, instances, series, studies
+from workers.index.schema import instances, series, studies
 from workers.index.spellings import remember
+from workers.index.utc_time import UtcDateTime
 from workers.ports import InstanceRow, StudyState
 
 
@@ -54,12 +55,15 @@ class Arrivals:
         pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
         added = sum(len(connection.execute(self._add_series, some).all()) for some in portions(pairs))
         facts = merge_facts((row_facts(row), 1) for row in new)
-        study = _new_study(study_instance_uid, facts, first, last) | {"instance_count": len(new), "series_count": added}
+        name = next((row.patient_name for row in new if row.patient_name), "")
+        study = _new_study(study_instance_uid, facts, first, last)
+        study |= {"instance_count": len(new), "series_count": added, "patient_name": name}
         if connection.execute(self._add_study, [study]).all():
             remember(connection, self._insert, {facts.patient_id})
             put_in_force(connection, self._insert, {facts.patient_id}, last)
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
+        parameters["name"] = name
         connection.execute(_GROW_STUDY, parameters)
         self._merge_facts(connection, study_instance_uid, new)
 
@@ -94,7 +98,7 @@ def _grow_study() -> sa.Update:
     """More instances of a known study: count them, and reopen it when it was settled."""
     c = studies.c
     first, last = sa.bindparam("first", type_=UtcDateTime), sa.bindparam("last", type_=UtcDateTime)
-    settled = c.state != StudyState.RECEIVING.value
+    settled, name = c.state != StudyState.RECEIVING.value, sa.bindparam("name", type_=sa.Text)
     return (
         studies.update()
         .where(c.study_instance_uid == sa.bindparam("uid"))
@@ -110,6 +114,7 @@ def _grow_study() -> sa.Update:
             due_at=sa.case((settled, None), else_=c.due_at),
             failure=sa.case((settled, None), else_=c.failure),
             state=StudyState.RECEIVING.value,
+            patient_name=sa.case((c.patient_name == "", name), else_=c.patient_name),
         )
     )
 

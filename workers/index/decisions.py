@@ -57,10 +57,13 @@ def insert_document(
 
 
 def supersede(connection: Connection, study_instance_uid: str) -> None:
-    """Leave one current document, and copy its decision into the study row."""
+    """Leave one current document, and copy its decision and its headline into the study row."""
+    # not at the top: the receiving processes import this file, and measure nothing
+    from triage.report.headline import headline_of
+
     a, of_study = assessments.c, assessments.c.study_instance_uid == study_instance_uid
     current = connection.execute(
-        sa.select(a.revision, a.stage, a.document)
+        sa.select(a.revision, a.stage, a.created_at, a.document)
         .where(of_study)
         .order_by(a.revision.desc(), a.stage_rank.desc())
         .limit(1)
@@ -68,6 +71,7 @@ def supersede(connection: Connection, study_instance_uid: str) -> None:
     is_current = sa.and_(a.revision == current.revision, a.stage == current.stage)
     connection.execute(assessments.update().where(of_study).values(superseded=sa.not_(is_current)))
     decision = current.document.get("decision") or {}
+    said = headline_of(current.document)
     connection.execute(
         studies.update()
         .where(studies.c.study_instance_uid == study_instance_uid)
@@ -76,5 +80,11 @@ def supersede(connection: Connection, study_instance_uid: str) -> None:
             category=decision.get("category"),
             priority=decision.get("priority"),
             reasons=list(decision.get("reasons") or ()),
+            stage=current.stage,
+            decided_at=current.created_at,
+            finding=said.finding,
+            figure=said.figure,
+            days_after_infusion=said.day,
+            baseline_date=said.baseline_date,
         )
     )

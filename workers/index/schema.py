@@ -10,15 +10,15 @@ import os
 import sqlite3
 import time
 import weakref
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from triage.errors import Misconfigured
 from workers.index.damage import follow, sqlite_path
+from workers.index.utc_time import UtcDateTime as UtcDateTime  # noqa: PLC0414 - named from here everywhere
 
 BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
@@ -32,26 +32,6 @@ POSTGRESQL_PATIENCE = {
     "tcp_user_timeout": 30_000,
 }
 WRITES = "icansee_writes"  # execution option: this transaction will write
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """Timezone-aware in Python, UTC in the database (SQLite has no time zones of its own)."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a time without a time zone cannot be stored: {value!r}")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
 
 metadata = sa.MetaData()
 
@@ -85,6 +65,7 @@ instances = sa.Table(
     sa.Column("images_in_acquisition", sa.Integer),
     sa.Column("frame_count", sa.Integer, nullable=False, default=1),
     sa.Column("batch", sa.Integer),  # see workers.index.image_schema
+    sa.Column("patient_name", sa.Text, nullable=False, default="", server_default=sa.text("''")),
 )
 
 # one row per series of a study: what series_count counts
@@ -127,6 +108,16 @@ studies = sa.Table(
     sa.Column("category", sa.Text),
     sa.Column("priority", sa.Text),
     sa.Column("reasons", sa.JSON(none_as_null=True)),  # a list of texts, so that no list of studies needs documents
+    # what a list says of the study (triage.report.headline), so that it needs no document
+    sa.Column("stage", sa.String(32)),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("finding", sa.Text),
+    sa.Column("figure", sa.Text),
+    sa.Column("days_after_infusion", sa.Integer),
+    sa.Column("baseline_date", sa.Date),
+    sa.Column(
+        "patient_name", sa.Text, nullable=False, default="", server_default=sa.text("''")
+    ),  # as the first image states it
     # what the images state, when another identity is in force; otherwise null
     sa.Column("stated_patient_id", sa.Text, index=True),
     sa.Column("stated_issuer", sa.Text),

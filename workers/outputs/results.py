@@ -69,6 +69,12 @@ class ResultFolder:
         of_it = [folder / name for number, _, folder in versions if number == revision]
         return next((path for path in of_it if path.is_file()), None)
 
+    def small_picture(self, study_instance_uid: str, revision: int | None) -> Path | None:
+        """small.png beside the picture."""
+        whole = self.picture(study_instance_uid, revision)
+        small = None if whole is None else whole.with_name("small.png")
+        return small if small is not None and small.is_file() else None
+
     def _versions(self, study_instance_uid: str) -> list[tuple[int, bool, Path]]:
         if not UID.fullmatch(study_instance_uid):
             return []

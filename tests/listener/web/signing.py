@@ -15,6 +15,7 @@ from listener.web.access.people import People
 from listener.web.app import create_app
 from listener.web.site import Site
 from tests.fake_index import InMemoryIndex
+from tests.fake_worklist import InMemoryWorklist
 from tests.fakes import FakeClock
 from tests.fakes_access import FakeAccounts
 from workers.access_ports import Account, Role
@@ -42,7 +43,12 @@ class Secured:
                 made = QUICK.made(PASSWORD)
                 self.accounts.add_account(Account(role.value, role, self.clock.now(), password_hash=made))
         self.people = People(self.accounts, self.settings, now=self.clock.now, passwords=QUICK)
-        values: dict[str, Any] = {"now": self.clock.now, "accounts": self.accounts, **site}
+        values: dict[str, Any] = {
+            "now": self.clock.now,
+            "accounts": self.accounts,
+            "worklist": InMemoryWorklist(self.index),
+            **site,
+        }
         self.site = Site(self.settings, self.index, ResultFolder(folder / "results"), lambda: "run", **values)
         self.app = create_app(self.site, self.people)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -28,56 +27,6 @@ HOSTILE = [
 def a_document() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
     return loaded
-
-
-def an_entry(**changes: Any) -> dict[str, Any]:
-    return {
-        "study_instance_uid": "1.2.3",
-        "study_date": "2026-03-01",
-        "patient_id": "P-1",
-        "accession_number": "A1",
-        "state": "assessed",
-        "category": "suspected",
-        "priority": "P1",
-        "waiting_minutes": 12.6,
-        "images": 40,
-        "series": 2,
-        "revision": 1,
-        "decided_revision": 1,
-        "attempts": 1,
-        "received_at": "2026-03-01T12:00:00+00:00",
-        "ready_at": None,
-        "failure": None,
-        "announced_images": None,
-        "missing_images": None,
-        "conflicts": 0,
-    } | changes
-
-
-ENTRIES = [
-    an_entry(),
-    an_entry(
-        study_instance_uid="1.2.4",
-        priority="unchanged",
-        revision=2,
-        state="receiving",
-        announced_images=40,
-        missing_images=3,
-        conflicts=2,
-        waiting_minutes=0.4,
-    ),
-    an_entry(
-        study_instance_uid="1.2.5",
-        priority=None,
-        category=None,
-        decided_revision=None,
-        study_date=None,
-        patient_id="",
-        state="failed",
-        failure="engine: broken",
-    ),
-]
-REASONS = {"1.2.3": ["thalami +31 %", "größer & <b>"], "1.2.4": []}
 
 
 class Elements(HTMLParser):
@@ -122,10 +71,6 @@ def golden(name: str) -> list[str]:
     return (HERE / "golden" / name).read_text(encoding="utf-8").split()
 
 
-def test_the_worklist_says_what_it_always_said() -> None:
-    assert words(content(pages.home(ENTRIES, REASONS))) == golden("worklist.txt")
-
-
 def test_the_study_page_says_what_it_always_said() -> None:
     page = pages.study(a_document(), has_picture=True)
     assert words(content(page)) == golden("study.txt")
@@ -138,22 +83,6 @@ def test_without_a_picture_the_page_says_so() -> None:
     assert not any(tag == "img" for tag, _ in Elements(page).found)
 
 
-def test_noop_an_empty_worklist() -> None:
-    assert "No study has arrived yet." in pages.home([], {})
-
-
-def test_only_a_decided_study_has_a_page() -> None:
-    links = [
-        attributes["href"] for tag, attributes in Elements(content(pages.home(ENTRIES, REASONS))).found if tag == "a"
-    ]
-    assert links == ["/studies/1.2.3", "/studies/1.2.4"]
-
-
-def a_page(text: str) -> str:
-    """The worklist with this text in every place."""
-    return pages.home([with_text(an_entry(failure="x"), text)], {text: [text, text]})
-
-
 def a_study_page(text: str) -> str:
     """The page of a study with this text in every place but dates, which the drawing reads."""
     document = with_text(a_document(), text)
@@ -163,12 +92,11 @@ def a_study_page(text: str) -> str:
     return pages.study(document, has_picture=True)
 
 
-@pytest.mark.parametrize("made", [a_page, a_study_page])
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_shown_and_changes_nothing(text: str, made: Callable[[str], str]) -> None:
-    page = made(text)
+def test_hostile_text_is_shown_and_changes_nothing(text: str) -> None:
+    page = a_study_page(text)
     check_nothing_runs(page)
-    assert [tag for tag, _ in Elements(page).found] == [tag for tag, _ in Elements(made("harmless")).found]
+    assert [tag for tag, _ in Elements(page).found] == [tag for tag, _ in Elements(a_study_page("harmless")).found]
     assert " ".join(words(page)).count(" ".join(text.split())) >= 6
 
 

@@ -37,6 +37,7 @@ def test_every_fact(transfer_syntax: str) -> None:
         sop_instance_uid=f"{STUDY}.1.1",
         study_instance_uid=STUDY,
         series_instance_uid=f"{STUDY}.1",
+        patient_name="Secret^Name",
         patient_id="P-1",
         issuer="CLINIC",
         birth_date=date(1980, 2, 29),

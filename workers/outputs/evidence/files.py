@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from triage.model import Category, Mask, Presence
 from triage.report.contents import Assessment
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
 from workers.outputs.evidence import slices, text
-from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, render
+from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, render, small
 
 PixelMask = npt.NDArray[np.bool_]  # (row, column)
 
@@ -70,8 +71,12 @@ def write_evidence(folder: Path, outcome: Assessed, maps: EvidenceMaps | None) -
     written = []
     if evidence is not None and maps is not None and not refused(outcome.assessment):
         written += list(_write_maps(folder, evidence, maps))
-    png = render(picture_of(outcome.assessment, evidence, maps))
-    return [*written, _whole(folder / "evidence.png", lambda path: path.write_bytes(png))]
+    picture = picture_of(outcome.assessment, evidence, maps)
+    pngs = {"evidence.png": render(picture), "small.png": small(picture)}
+    for name, png in pngs.items():
+        if png is not None:
+            written.append(_whole(folder / name, partial(Path.write_bytes, data=png)))
+    return written
 
 
 def _write_maps(folder: Path, evidence: Evidence, maps: EvidenceMaps) -> Iterator[Path]:

@@ -27,6 +27,7 @@ DPI = 100
 FONT = "DejaVu Sans"  # ships with matplotlib
 MARGIN, GAP = 24, 8
 PANEL = (320, 384)  # columns, rows in pixels; the shape of an adult brain in axial view
+SMALL = (100, 120)  # of the picture in a list
 TEXT_WIDTH = 400
 HEADING, BAR = 26, 46
 COLUMN_TITLES = ("baseline", "follow-up", "difference")
@@ -107,6 +108,17 @@ def render(picture: Picture) -> bytes:
         _draw_bar(sheet, layout.bar_top)
     sheet.paragraphs(picture.footer, MARGIN, layout.footer_top, layout.width - 2 * MARGIN)
     return sheet.png()
+
+
+def small(picture: Picture) -> bytes | None:
+    """PNG bytes of the first slice for a list: the change, else the follow-up; None: there is no slice."""
+    if not picture.rows:
+        return None
+    row = picture.rows[0]
+    pixels = grey(row.followup) if row.change is None else coloured(row.change)
+    out = io.BytesIO()
+    Image.fromarray(pixels).resize(SMALL, Image.Resampling.LANCZOS).save(out, "png", optimize=True)
+    return out.getvalue()
 
 
 def _has_change(picture: Picture) -> bool:

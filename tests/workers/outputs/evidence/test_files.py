@@ -27,7 +27,7 @@ from triage.assessment import Assessed
 from triage.model import Category, Decision, Finding, Lesion, Measurement, Presence, Priority, Strength
 from triage.report.evidence import on_followup_grid
 from workers.outputs.evidence.files import maps_of, picture_of, write_evidence
-from workers.outputs.evidence.picture import PANEL, Picture, render, size_px, texts
+from workers.outputs.evidence.picture import PANEL, SMALL, Picture, render, size_px, texts
 
 EVERYTHING = [
     "regions.nii.gz",
@@ -35,6 +35,7 @@ EVERYTHING = [
     "baseline_on_followup.nii.gz",
     "followup_to_baseline.tfm",
     "evidence.png",
+    "small.png",
 ]
 
 
@@ -93,12 +94,12 @@ def without_regions(outcome: Assessed) -> Assessed:
     ("change", "expected"),
     [
         pytest.param(lambda o: o, EVERYTHING, id="compared"),
-        pytest.param(alone, ["regions.nii.gz", "regions.json", "evidence.png"], id="no baseline"),
-        pytest.param(refused, ["evidence.png"], id="refused registration: no maps that look usable"),
+        pytest.param(alone, ["regions.nii.gz", "regions.json", "evidence.png", "small.png"], id="no baseline"),
+        pytest.param(refused, ["evidence.png", "small.png"], id="refused registration: no maps that look usable"),
         pytest.param(lambda o: Assessed(o.assessment, None), ["evidence.png"], id="noop: no evidence, still a picture"),
         pytest.param(
             lambda o: without_regions(alone(o)),
-            ["evidence.png"],
+            ["evidence.png", "small.png"],
             id="no baseline, no regions",
         ),
     ],
@@ -149,7 +150,7 @@ def test_the_transform_maps_followup_points_to_baseline_points(written: Path) ->
 
 
 def test_written_again_gives_the_same(written: Path) -> None:
-    alike = ("regions.json", "followup_to_baseline.tfm", "evidence.png")  # gzip keeps the time of writing
+    alike = ("regions.json", "followup_to_baseline.tfm", "evidence.png", "small.png")  # gzip keeps the time of writing
     first = [(written / name).read_bytes() for name in alike]
     write_evidence(written, an_outcome(), maps_of(an_outcome()))
     assert [(written / name).read_bytes() for name in alike] == first
@@ -228,6 +229,8 @@ def test_the_patient_is_not_named(change: Callable[[Assessed], Assessed]) -> Non
 
 def test_png_holds_no_metadata(written: Path) -> None:
     assert Image.open(written / "evidence.png").info == {}
+    assert Image.open(written / "small.png").info == {}
+    assert Image.open(written / "small.png").size == SMALL
 
 
 @pytest.mark.parametrize("label", [pytest.param(1, id="a lesion"), pytest.param(0, id="nothing found")])

@@ -1,0 +1,183 @@
+"""Rows of the worklist in, what a reader sees of each out: words, times in the site's zone, badges. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from types import MappingProxyType
+
+from listener.web.asked import GROUP_WORDS
+from triage.decision import SET_ASIDE
+from workers.announcements import StudyCount
+from workers.ports import StudyState
+from workers.worklist_ports import Group, WorklistRow
+
+CATEGORY_WORDS = {
+    "neurotoxicity_suspected": "Suspected",
+    "possible": "Possible",
+    "no_pattern": "No pattern",
+    "not_assessable": "Not assessable",
+}
+ENDED = {
+    StudyState.REMOVING: "images deleted",
+    StudyState.REMOVED: "images deleted",
+    StudyState.FAILED: "failed: needs a human",
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time for a page: machine readable, and as the site writes it."""
+
+    iso: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row. badge: what stands first in it. call: category in one or two words. version: changes with every
+    decision; "" without one."""
+
+    uid: str
+    group: Group
+    badge: str
+    name: str
+    patient_id: str
+    day: str
+    call: str
+    finding: str
+    figure: str
+    baseline: str
+    study_date: str
+    arrived: Moment
+    age: str
+    state: str
+    notes: tuple[str, ...]
+    version: str
+    read_by: str
+
+
+def line_of(
+    row: WorklistRow,
+    *,
+    now: datetime,
+    zone: tzinfo | None,
+    count: StudyCount | None = None,
+    notes: tuple[str, ...] = (),
+) -> Line:
+    """zone: of the site; None: of this machine. count: what was announced of its images and what came."""
+    return Line(
+        uid=row.study_instance_uid,
+        group=row.group,
+        badge=GROUP_WORDS[row.group],
+        name=name_words(row.patient_name),
+        patient_id=row.patient_id or "no ID",
+        day=day_words(row.days_after_infusion) if row.decided_revision is not None else "",
+        call=CATEGORY_WORDS.get(row.category or "", row.category or ""),
+        finding=_finding(row),
+        figure=row.figure or "",
+        baseline=_baseline(row),
+        study_date=row.study_date.isoformat() if row.study_date else "no date",
+        arrived=moment(row.first_received_at, zone),
+        age=age_words(now - row.first_received_at),
+        state=state_words(row, count, now),
+        notes=(*_missing(row, count), *_notes(row), *notes),
+        read_by=row.read_by,
+        version=f"{row.decided_revision}-{row.stage}" if row.decided_revision is not None else "",
+    )
+
+
+def name_words(stated: str) -> str:
+    """A DICOM person name as people write it: the characters of its own script first, then the letters.
+
+    >>> name_words("Wang^XiaoDong=王^小东")
+    '王小东 (Wang, XiaoDong)'
+    """
+    groups = [group.strip(" ^") for group in stated.split("=")]
+    letters = ", ".join(part for part in groups[0].split("^")[:2] if part)
+    own = "".join(groups[1].split("^")[:2]) if len(groups) > 1 else ""
+    return f"{own} ({letters})" if own and letters else own or letters
+
+
+def day_words(day: int | None) -> str:
+    if day is None:
+        return "day unknown"
+    return f"day {day}" if day >= 0 else f"{-day} d before"
+
+
+def age_words(age: timedelta) -> str:
+    """Two figures at most: 12 min, 3 h 05, 2 d."""
+    minutes = max(0, int(age.total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d}"
+    return f"{minutes // (24 * 60)} d"
+
+
+def moment(when: datetime, zone: tzinfo | None) -> Moment:
+    return Moment(when.isoformat(timespec="seconds"), when.astimezone(zone).strftime("%Y-%m-%d %H:%M"))
+
+
+def state_words(row: WorklistRow, count: StudyCount | None, now: datetime) -> str:
+    """How far the program is with the study."""
+    if row.state in ENDED:
+        return ENDED[row.state]
+    if row.state is StudyState.RECEIVING:
+        if count is not None and count.announced:
+            return f"receiving {count.received} of {count.announced}"
+        return f"receiving, {row.instance_count} images"
+    working = row.lease_until is not None and row.lease_until > now
+    if row.decided_revision is None:
+        return "being looked at" if working else "not looked at"
+    if row.decided_revision < row.revision:
+        return "newer images being looked at" if working else "newer images not looked at"
+    return "first look" if row.stage == "first_look" else "final"
+
+
+def _finding(row: WorklistRow) -> str:
+    if row.group is Group.FAILED and row.failure:
+        return row.failure
+    said = row.finding or ""
+    return said[:1].upper() + said[1:]
+
+
+def _baseline(row: WorklistRow) -> str:
+    if row.decided_revision is None:
+        return ""
+    return row.baseline_date.isoformat() if row.baseline_date else "none"
+
+
+def _missing(row: WorklistRow, count: StudyCount | None) -> tuple[str, ...]:
+    """While images arrive, the state says how many."""
+    if count is None or not count.missing or row.state is StudyState.RECEIVING:
+        return ()
+    return (f"{count.received} of {count.announced} announced images arrived",)
+
+
+def _notes(row: WorklistRow) -> tuple[str, ...]:
+    aside = tuple(reason.partition(": ")[2] for reason in row.reasons if reason.startswith(f"{SET_ASIDE}: "))
+    other = row.stated_patient_id is not None and row.stated_patient_id != row.patient_id
+    return (*((f"its images carry the patient ID {row.stated_patient_id}",) if other else ()), *aside)
+
+
+def lines_of(
+    rows: tuple[WorklistRow, ...],
+    *,
+    now: datetime,
+    zone: tzinfo | None,
+    counts: Mapping[str, StudyCount] = MappingProxyType({}),
+    notes: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> list[Line]:
+    """counts, notes: by study UID."""
+    return [
+        line_of(
+            row,
+            now=now,
+            zone=zone,
+            count=counts.get(row.study_instance_uid),
+            notes=notes.get(row.study_instance_uid, ()),
+        )
+        for row in rows
+    ]

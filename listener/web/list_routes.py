@@ -1,0 +1,123 @@
+"""A site in, the routes of the worklist out: the page, its rows, its search, its events, its small pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import tzinfo
+from typing import Any
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, StreamingResponse
+
+from listener.web import asked as addresses
+from listener.web import pages
+from listener.web.access.who import own_frame
+from listener.web.api import Uid
+from listener.web.asked import ListAddress, Searches
+from listener.web.lines import lines_of
+from listener.web.live import ChangeWatch
+from listener.web.site import Site
+from workers.ports import StudyIndex
+from workers.worklist_ports import Worklist, WorklistRow
+
+LONGEST_FORM = 8192  # bytes
+EVENT_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the second: nginx must not collect events
+
+
+def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
+    """Add the routes of the worklist."""
+    searches, watch = Searches(), ChangeWatch(worklist.marks)
+
+    def listed(request: Request) -> dict[str, Any]:
+        one = addresses.asked(request.query_params.multi_items())
+        return _values(site, worklist, one, searches.get(one.find) if one.find else "")
+
+    @app.get("/", response_class=HTMLResponse)
+    def home(request: Request) -> str:
+        return pages.render("worklist.html", own_frame(request, "worklist"), **listed(request))
+
+    @app.get("/rows", response_class=HTMLResponse)
+    def rows(request: Request) -> str:
+        return pages.render("worklist_rows.html", own_frame(request, "worklist"), **listed(request))
+
+    @app.post("/search")
+    async def search(request: Request) -> RedirectResponse:
+        """The text comes in the body and is exchanged for a word of the address."""
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > LONGEST_FORM:
+                raise HTTPException(413, "the search is too long")
+        fields = dict(parse_qsl(body.decode("utf-8", "replace")))
+        text = fields.get("find", "")
+        word = searches.put(text) if text.strip() else ""
+        return RedirectResponse(replace(addresses.from_query(fields.get("back", "")).first, find=word).path, 303)
+
+    @app.get("/events")
+    async def events() -> StreamingResponse:
+        return StreamingResponse(watch.events(), media_type="text/event-stream", headers=EVENT_STREAM)
+
+    @app.get("/api/studies/{uid}/small.png")
+    def small(uid: Uid) -> FileResponse:
+        """A picture without anything on it when the decision has none: a list must not be full of broken images."""
+        row = site.index.study(uid)
+        path = None if row is None else site.results.small_picture(uid, row.decided_revision)
+        if path is None:
+            return FileResponse(pages.STATIC / "empty.svg", media_type="image/svg+xml")
+        return FileResponse(path, media_type="image/png")
+
+
+def _values(site: Site, worklist: Worklist, one: ListAddress, text: str | None) -> dict[str, Any]:
+    """What the templates of the list want. text: of the search; None: its word is not known any more."""
+    now, zone = site.now(), zone_of(site)
+    window = worklist.window(one.wanted(text or "", now))
+    uids = [row.study_instance_uid for row in window.rows]
+    counts = site.index.study_counts(uids)
+    notes = {uid: tuple(said) for uid, said in _notes(site.index, window.rows)}
+    return {
+        "window": window,
+        "lines": lines_of(window.rows, now=now, zone=zone, counts=counts, notes=notes),
+        "asked": one,
+        "text": text,
+        "filters": addresses.active_filters(one, text),
+        "following": replace(one, after=uids[-1]).path if window.more else None,
+        "groups": addresses.GROUP_WORDS,
+        "orders": addresses.ORDER_WORDS,
+        "arrivals": addresses.ARRIVED_WORDS,
+        "views": addresses.VIEWS,
+        "zone": now.astimezone(zone).strftime("%Z"),
+    }
+
+
+def zone_of(site: Site) -> tzinfo | None:
+    """The site's zone; None: this machine's."""
+    name = site.settings.web.time_zone
+    return ZoneInfo(name) if name else None
+
+
+def _notes(index: StudyIndex, rows: tuple[WorklistRow, ...]) -> Iterator[tuple[str, list[str]]]:
+    """What was kept aside of each study, by its UID."""
+    from workers.studies.corrections import corrections_among
+
+    conflicts = index.conflicts()
+    if not conflicts:
+        return
+    aside = Counter(one.study_instance_uid for one in conflicts)
+    here = [row.study_instance_uid for row in rows if row.study_instance_uid in aside]
+    known = [row for uid in here if (row := index.study(uid)) is not None]
+    corrected = {one.study_instance_uid: one for one in corrections_among(known, conflicts, index)}
+    for uid in here:
+        if uid in corrected:
+            yield (
+                uid,
+                [
+                    f"{corrected[uid].images} images came again with corrected headers, patient ID "
+                    f"{corrected[uid].new.patient_id}: accept or reject it (icansee patients corrections)"
+                ],
+            )
+        else:
+            yield uid, [f"{aside[uid]} with other content under a known UID, kept aside"]

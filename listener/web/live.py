@@ -1,0 +1,86 @@
+"""Marks of the index in, server-sent events out: that the list changed, and never what.
+
+One watcher serves all open pages of a process. It asks for the marks only while a page is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+from triage.errors import Transient
+from workers.log import brief, get_logger
+from workers.worklist_ports import Marks
+
+log = get_logger(__name__)
+
+PAUSE_S = 0.2  # between two looks; a decision is on the screen at most this much later than it could be
+OTHER_PAUSE_S = 2.0  # images arrive many times a second: this often a page hears of them
+HEARTBEAT_S = 20.0  # proxies close a connection on which nothing happens, often after 30 s or 60 s
+HELLO, CHANGED, AWAY = "hello", "changed", "away"
+
+
+class ChangeWatch:
+    """Tells pages that something changed.
+
+    Args:
+        marks: the present marks, or the ones given when they are the same. It may raise Transient.
+    """
+
+    def __init__(self, marks: Callable[[Marks | None], Marks], *, pause_s: float = PAUSE_S) -> None:
+        self._marks, self._pause_s = marks, pause_s
+        self._number, self._away, self._pages = 0, False, 0
+        self._run = f"{time.time_ns():x}"  # a page that outlives this process must not take its number for a later one
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The event stream of one page, without end."""
+        self._pages += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch())
+        try:
+            seen = (self._number, self._away)
+            yield self._event(HELLO)
+            while True:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S), self._changed:
+                        while (self._number, self._away) == seen:
+                            await self._changed.wait()
+                except TimeoutError:
+                    yield b": nothing changed\n\n"
+                    continue
+                seen = (self._number, self._away)
+                yield self._event(AWAY if self._away else CHANGED)
+        finally:
+            self._pages -= 1
+
+    def _event(self, name: str) -> bytes:
+        return f"event: {name}\ndata: {self._run}-{self._number}\n\n".encode()
+
+    async def _watch(self) -> None:
+        """Until the last page is closed. What changed before it began is no change: each page loads its list anew when
+        it is connected."""
+        found: Marks | None = None  # now
+        told: Marks | None = None  # when the pages last heard of a change
+        told_at = time.monotonic()
+        while self._pages:
+            away, before = False, self._number
+            try:
+                found = await asyncio.to_thread(self._marks, found)
+            except Transient as error:
+                away = True
+                if not self._away:
+                    log.warning("web.list_not_watched", error=brief(error))
+            else:
+                told = told or found
+                waited = time.monotonic() - told_at >= OTHER_PAUSE_S
+                if found.decided != told.decided or (waited and found.other != told.other):
+                    told, told_at = found, time.monotonic()
+                    self._number += 1
+            if self._number != before or self._away != away:
+                async with self._changed:
+                    self._away = away
+                    self._changed.notify_all()
+            await asyncio.sleep(self._pause_s)

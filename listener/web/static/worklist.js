@@ -1,0 +1,304 @@
+// The worklist: keys, live rows, saved views. The address is the only state; the server renders every row.
+
+import { onKey, say } from "./page.js";
+
+const AGE_EVERY_MS = 30_000;
+const STALE_AFTER_MS = 5_000;
+const OPENED = "icansee-opened"; // studies opened in this tab, with the version that was seen
+const VIEWS = "icansee-views";
+
+const list = () => document.getElementById("list");
+const rows = () => [...document.querySelectorAll("#rows .row")];
+const link = (row) => row.querySelector("a.open");
+const focused = () => document.activeElement?.closest?.("#rows .row") ?? null;
+
+// --- keys
+
+function focusRow(row) {
+  if (!row) return false;
+  link(row).focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function step(by) {
+  const all = rows();
+  const at = all.indexOf(focused());
+  if (at < 0) return focusRow(by > 0 ? all[0] : all.at(-1));
+  return focusRow(all[Math.min(all.length - 1, Math.max(0, at + by))]);
+}
+
+function opened() {
+  return new Set(JSON.parse(sessionStorage.getItem(OPENED) ?? "[]"));
+}
+
+function isUnread(row) {
+  return row.dataset.version !== "" && !opened().has(`${row.dataset.uid} ${row.dataset.version}`);
+}
+
+function nextUnread() {
+  const all = rows();
+  const at = all.indexOf(focused());
+  const found = [...all.slice(at + 1), ...all.slice(0, at + 1)].find(isUnread);
+  if (!found) say("Every study of this window was opened.");
+  return focusRow(found);
+}
+
+function startKeys() {
+  for (const key of ["j", "ArrowDown"]) onKey(key, () => step(1));
+  for (const key of ["k", "ArrowUp"]) onKey(key, () => step(-1));
+  onKey("Home", () => focusRow(rows()[0]));
+  onKey("End", () => focusRow(rows().at(-1)));
+  onKey("n", nextUnread);
+  onKey("]", () => document.getElementById("following")?.click());
+  onKey("c", () => location.assign("/"));
+  onKey("/", () => document.getElementById("find").select() ?? document.getElementById("find").focus());
+  document.addEventListener("click", (event) => {
+    const row = event.target.closest?.("#rows .row");
+    if (!row) return;
+    if (event.target.closest("a.open[href]")) {
+      const known = opened().add(`${row.dataset.uid} ${row.dataset.version}`);
+      sessionStorage.setItem(OPENED, JSON.stringify([...known]));
+    } else if (!event.target.closest("a")) focusRow(row);
+  });
+}
+
+// --- live rows
+
+let order = []; // of the rows as the server has them; a focused row may stand elsewhere until the focus leaves it
+let asking = false;
+let askAgain = false;
+
+async function refresh() {
+  if (asking) {
+    askAgain = true;
+    return;
+  }
+  asking = true;
+  try {
+    const answer = await fetch(`/rows${location.search}`, { headers: { Accept: "text/html" } });
+    if (answer.redirected || answer.status === 401 || answer.status === 403) return location.reload();
+    if (!answer.ok) throw new Error(String(answer.status));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    merge(page.getElementById("list"));
+    stale("");
+  } catch {
+    stale("The list cannot be loaded now. It may be old.");
+  } finally {
+    asking = false;
+  }
+  if (askAgain) {
+    askAgain = false;
+    await refresh();
+  }
+}
+
+/** The new list in; the old one changed into it, row by row. */
+function merge(fresh) {
+  const before = order;
+  const body = document.querySelector("#rows tbody");
+  const freshBody = fresh.querySelector("#rows tbody");
+  if (!body || !freshBody) {
+    if (list().contains(document.activeElement)) return; // an empty list: when the focus has left
+    list().replaceWith(fresh);
+    order = rows().map((row) => row.id);
+    return;
+  }
+  for (const part of [".bar", ".tallies", ".warning", ".cut"]) replacePart(fresh, part);
+  const old = new Map(rows().map((row) => [row.id, row]));
+  const kept = focused();
+  order = [];
+  for (const row of [...freshBody.rows]) {
+    order.push(row.id);
+    const known = old.get(row.id);
+    old.delete(row.id);
+    if (!known) {
+      row.classList.add("fresh");
+      body.append(row);
+    } else if (known === kept) updateKept(known, row);
+    else if (known.outerHTML !== row.outerHTML) known.replaceWith(row);
+  }
+  for (const row of old.values()) {
+    if (row === kept) row.classList.add("leaving");
+    else row.remove();
+  }
+  place();
+  announce(before);
+}
+
+/** A focused row keeps its element: its cells are changed around the link. */
+function updateKept(row, fresh) {
+  row.className = fresh.className;
+  row.dataset.version = fresh.dataset.version;
+  [...fresh.cells].forEach((cell, at) => {
+    const own = row.cells[at];
+    if (own.contains(document.activeElement)) {
+      const [anchor, freshAnchor] = [link(row), link(fresh)];
+      for (const name of ["href", "role", "aria-disabled", "tabindex"]) {
+        if (freshAnchor.hasAttribute(name)) anchor.setAttribute(name, freshAnchor.getAttribute(name));
+        else anchor.removeAttribute(name);
+      }
+    } else if (own.innerHTML !== cell.innerHTML) own.replaceWith(cell.cloneNode(true));
+  });
+}
+
+/** Put the rows in order. The focused row stays where it is on the screen: the others move around it. */
+function place() {
+  const body = document.querySelector("#rows tbody");
+  const kept = focused();
+  const top = kept?.getBoundingClientRect().top;
+  const wanted = order.filter((id) => id !== kept?.id).map((id) => document.getElementById(id));
+  if (kept) wanted.splice(Math.min(rows().indexOf(kept), wanted.length), 0, kept);
+  wanted.forEach((row, at) => {
+    if (body.rows[at] === row) return;
+    if (row === kept) moveBefore(body, row, at);
+    else body.insertBefore(row, body.rows[at] ?? null);
+  });
+  if (kept) window.scrollBy(0, kept.getBoundingClientRect().top - top);
+}
+
+/** An element that is moved loses its focus, so that the rows before it move instead. */
+function moveBefore(body, row, at) {
+  while (body.rows[at] !== row) body.append(body.rows[at]);
+}
+
+function replacePart(fresh, selector) {
+  const [own, other] = [list().querySelector(selector), fresh.querySelector(selector)];
+  if (own?.contains(document.activeElement) || own?.outerHTML === other?.outerHTML) return;
+  if (own && other) own.replaceWith(other);
+  else if (own) own.remove();
+  else if (selector === ".cut") document.getElementById("rows").after(other);
+  else document.getElementById("rows").before(other);
+}
+
+function announce(before) {
+  if (!before.length) return;
+  const known = new Set(before);
+  const fresh = order.filter((id) => !known.has(id)).length;
+  const gone = before.filter((id) => !order.includes(id)).length;
+  const said = [];
+  if (fresh) said.push(`${fresh} new`);
+  if (gone) said.push(`${gone} gone`);
+  if (!said.length && order.join() === before.join()) return;
+  const first = document.getElementById(order[0]);
+  const place = first && before[0] !== order[0] ? ` First is now ${first.querySelector(".badge").textContent}.` : "";
+  say(`The list changed${said.length ? `: ${said.join(", ")}` : ", rows moved"}.${place}`);
+}
+
+// --- the connection
+
+let source = null;
+let staleTimer = 0;
+
+function stale(sentence) {
+  clearTimeout(staleTimer);
+  staleTimer = 0;
+  const note = document.getElementById("stale");
+  note.textContent = sentence;
+  note.hidden = sentence === "";
+}
+
+function connect() {
+  source = new EventSource("/events");
+  source.addEventListener("hello", () => {
+    refresh(); // something may have changed while nobody listened
+  });
+  source.addEventListener("changed", refresh);
+  source.addEventListener("away", () => stale("The index does not answer now. The list may be old."));
+  source.addEventListener("error", () => {
+    staleTimer ||= setTimeout(() => stale("The connection is lost. The list may be old."), STALE_AFTER_MS);
+    if (source.readyState === EventSource.CLOSED) setTimeout(reconnect, STALE_AFTER_MS);
+  });
+}
+
+function reconnect() {
+  if (document.visibilityState === "hidden") return;
+  source?.close();
+  connect();
+}
+
+function startLive() {
+  order = rows().map((row) => row.id);
+  document.addEventListener("focusin", () => document.querySelector("#rows") && settle());
+  // a browser has six connections for all tabs: a tab that nobody sees gives its own back
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "hidden") source?.close();
+    else reconnect();
+  });
+  connect();
+}
+
+/** The focus has moved: rows that waited for it take their places. */
+function settle() {
+  for (const row of document.querySelectorAll("#rows .leaving")) if (row !== focused()) row.remove();
+  place();
+}
+
+function updateAges() {
+  for (const time of document.querySelectorAll("#rows time")) {
+    const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 60_000));
+    const hours = Math.floor(minutes / 60);
+    const long = hours < 48 ? `${hours} h ${String(minutes % 60).padStart(2, "0")}` : `${Math.floor(hours / 24)} d`;
+    const words = minutes < 60 ? `${minutes} min` : long;
+    if (time.textContent !== words) time.textContent = words;
+  }
+}
+
+// --- saved views
+
+function savedViews() {
+  try {
+    return JSON.parse(localStorage.getItem(VIEWS) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function keepViews(views) {
+  localStorage.setItem(VIEWS, JSON.stringify(views));
+  drawViews();
+}
+
+function drawViews() {
+  for (const old of document.querySelectorAll("#views .own")) old.remove();
+  for (const view of savedViews()) {
+    const [item, anchor, drop] = ["li", "a", "button"].map((name) => document.createElement(name));
+    item.className = "own";
+    anchor.href = `/?${new URLSearchParams(view.query)}`;
+    anchor.textContent = view.words;
+    if (location.search === `?${view.query}`) anchor.setAttribute("aria-current", "page");
+    drop.textContent = "×";
+    drop.setAttribute("aria-label", `Remove the view ${view.words}`);
+    drop.addEventListener("click", () => keepViews(savedViews().filter((one) => one.words !== view.words)));
+    item.append(anchor, drop);
+    document.getElementById("views").append(item);
+  }
+}
+
+function startViews() {
+  const [save, dialog, words] = ["view-save", "view-name", "view-words"].map((id) => document.getElementById(id));
+  save.hidden = false;
+  save.addEventListener("click", () => dialog.showModal());
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue !== "save" || !words.value.trim()) return;
+    const query = new URLSearchParams(location.search);
+    for (const name of ["find", "after"]) query.delete(name);
+    const others = savedViews().filter((one) => one.words !== words.value.trim());
+    keepViews([...others, { words: words.value.trim(), query: query.toString() }]);
+    words.value = "";
+    dialog.returnValue = "";
+  });
+  drawViews();
+}
+
+function startNarrowing() {
+  const form = document.querySelector("form.narrow");
+  form.querySelector("button").hidden = true;
+  form.addEventListener("change", () => form.requestSubmit());
+}
+
+startKeys();
+startLive();
+startViews();
+startNarrowing();
+setInterval(updateAges, AGE_EVERY_MS);

@@ -1,0 +1,114 @@
+"""The worklist of an index in memory. It passes the contract of the SQL one (tests/workers/index/test_worklist.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields
+from datetime import date, datetime
+from typing import Any
+
+from tests.fake_index import InMemoryIndex
+from triage.report.headline import headline_of
+from workers.ports import StudyRow, StudyState
+from workers.worklist_ports import Group, ListOrder, ListWindow, Marks, Wanted, WorklistRow
+
+RANKS = {group: rank for rank, group in enumerate(Group)}
+GONE = (StudyState.REMOVING, StudyState.REMOVED)
+
+
+class InMemoryWorklist:
+    """worklist_ports.Worklist over an InMemoryIndex. acknowledged: study -> who and when."""
+
+    def __init__(self, index: InMemoryIndex) -> None:
+        self._index = index
+        self.acknowledged: dict[str, tuple[str, datetime]] = {}
+
+    def close(self) -> None:
+        pass
+
+    def window(self, wanted: Wanted) -> ListWindow:
+        everything = [self._row(row) for row in self._index.studies(limit=1_000_000)]
+        tallies = Counter(row.group for row in everything)
+        matching = _sorted([row for row in everything if _matches(row, wanted)], wanted.order)
+        uids = [row.study_instance_uid for row in matching]
+        after = next(
+            (_sorted([row, *matching], wanted.order) for row in everything if row.study_instance_uid == wanted.after),
+            None,
+        )
+        behind = matching
+        if after is not None:
+            place = [row.study_instance_uid for row in after].index(str(wanted.after))
+            behind = [row for row in after[place:] if row.study_instance_uid != wanted.after]
+        limit = wanted.limit
+        if wanted.order is ListOrder.READING:
+            limit = max(limit, sum(row.group is Group.P1 for row in behind))
+        rows = behind[:limit]
+        here = sum(row.group is Group.P1 for row in rows)
+        return ListWindow(
+            tuple(rows), len(uids), len(everything), tallies, len(behind) > len(rows), tallies[Group.P1] - here
+        )
+
+    def marks(self, known: Marks | None) -> Marks:
+        rows = [self._row(row) for row in self._index.studies(limit=1_000_000)]
+        decided = repr(sorted((row.study_instance_uid, row.stage, str(row.decided_at)) for row in rows if row.stage))
+        return Marks(decided, repr(sorted((row.study_instance_uid, row.state, row.instance_count) for row in rows)))
+
+    def _row(self, row: StudyRow) -> WorklistRow:
+        version = next((one for one in self._index.assessments(row.study_instance_uid) if not one["superseded"]), None)
+        said = None if version is None else headline_of(version["document"])
+        names = [one.patient_name for one in self._index.instances(row.study_instance_uid)]
+        decided_at = None if version is None else version["created_at"]
+        by, at = self.acknowledged.get(row.study_instance_uid, ("", None))
+        values: dict[str, Any] = {
+            one.name: getattr(row, one.name) for one in fields(WorklistRow) if hasattr(row, one.name)
+        }
+        return WorklistRow(
+            **values,
+            patient_name=next((name for name in names if name), ""),
+            stage=None if version is None else version["stage"],
+            decided_at=decided_at,
+            finding=None if said is None else said.finding,
+            figure=None if said is None else said.figure,
+            days_after_infusion=None if said is None else said.day,
+            baseline_date=None if said is None else said.baseline_date,
+            group=_group(row),
+            read_by=by if at and decided_at and at >= decided_at else "",
+        )
+
+
+def _group(row: StudyRow) -> Group:
+    if row.priority in ("P1", "P2", "P3"):
+        return Group(row.priority.lower())
+    if row.state is StudyState.FAILED:
+        return Group.FAILED
+    return {"not_assessable": Group.NOT_ASSESSABLE, "no_pattern": Group.NO_PATTERN}.get(
+        row.category or "", Group.WAITING
+    )
+
+
+def _matches(row: WorklistRow, wanted: Wanted) -> bool:
+    texts = [text.lower() for text in (row.patient_name, row.patient_id, row.accession_number)]
+    return (
+        (not wanted.groups or row.group in wanted.groups)
+        and (wanted.gone or row.state not in GONE)
+        and not (wanted.unread and row.read_by)
+        and (wanted.since is None or row.first_received_at >= wanted.since)
+        and all(any(word.lower() in text for text in texts) for word in wanted.find.split())
+    )
+
+
+def _sorted(rows: list[WorklistRow], order: ListOrder) -> list[WorklistRow]:
+    def falling(day: date | None) -> int:
+        return -(day or date.min).toordinal()
+
+    def late(moment: datetime) -> float:
+        return moment.timestamp()
+
+    keys: dict[ListOrder, Any] = {
+        ListOrder.READING: lambda row: (RANKS[row.group], late(row.first_received_at)),
+        ListOrder.NEWEST: lambda row: -late(row.first_received_at),
+        ListOrder.OLDEST: lambda row: late(row.first_received_at),
+        ListOrder.STUDY_DATE: lambda row: falling(row.study_date),
+        ListOrder.PATIENT: lambda row: (row.patient_id, falling(row.study_date)),
+    }
+    return sorted(rows, key=lambda row: (keys[order](row), row.study_instance_uid))

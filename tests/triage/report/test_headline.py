@@ -1,0 +1,117 @@
+"""A document in, one line of a list out."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from triage.report.headline import LONGEST_TEXT, Headline, headline_of
+
+
+def figure(region: str, value: float | None, quantity: str = "flair_change_percent", sd: float | None = 1.0) -> Any:
+    unit = "mL" if quantity.endswith("_ml") else "%"
+    return {"region": region, "quantity": quantity, "value": value, "unit": unit, "uncertainty": sd}
+
+
+def finding(*carried: tuple[str, str], pattern: str = "A", presence: str = "present") -> Any:
+    evidence = [f"{region}/{quantity}=said" for region, quantity in carried]
+    return {"pattern": pattern, "presence": presence, "strength": "strong", "explanation": "said", "evidence": evidence}
+
+
+FLAIR = "flair_change_percent"
+THALAMI = (("thalamus_left", FLAIR), ("thalamus_right", FLAIR))
+BOTH = [figure("thalamus_left", 23.9), figure("thalamus_right", 17.2)]
+
+
+@pytest.mark.parametrize(
+    ("measurements", "carried", "expected"),
+    [
+        pytest.param(BOTH, THALAMI, "both thalami +17 %", id="two sides: the one that changed less"),
+        pytest.param(BOTH, THALAMI[:1], "thalamus L +24 %", id="one side carried it"),
+        pytest.param(BOTH, (), "", id="noop: no figure carried it"),
+        pytest.param([figure("pons", None)], (("pons", FLAIR),), "", id="not measured"),
+        pytest.param(
+            [*BOTH, figure("pons", 12.3), figure("medulla", 9.8)],
+            (*THALAMI, ("pons", FLAIR), ("medulla", FLAIR)),
+            "both thalami +17 %, pons +12 %",
+            id="the two clearest",
+        ),
+        pytest.param(
+            [figure("pons", 12.0, sd=None), figure("medulla", 9.8)],
+            (("pons", FLAIR), ("medulla", FLAIR)),
+            "medulla +10 %, pons +12 %",
+            id="without an uncertainty behind the others",
+        ),
+        pytest.param(
+            [figure("brain", -3.2, "volume_change_percent")],
+            (("brain", "volume_change_percent"),),
+            "volume brain −3 %",
+            id="a fall",
+        ),
+        pytest.param(
+            [figure("white_matter_left", 0.84, "lesion_volume_ml")],
+            (("white_matter_left", "lesion_volume_ml"),),
+            "lesions white matter L 0.8 mL",
+            id="a volume",
+        ),
+        pytest.param(
+            [figure("pons", 2.0, "symmetry")], (("pons", "symmetry"),), "", id="a quantity that tells nothing"
+        ),
+    ],
+)
+def test_the_strongest_figures(measurements: list[Any], carried: tuple[tuple[str, str], ...], expected: str) -> None:
+    assert headline_of({"measurements": measurements, "findings": [finding(*carried)]}).figure == expected
+
+
+def decided(category: str, *reasons: str, **more: Any) -> dict[str, Any]:
+    return {"decision": {"category": category, "priority": "P1", "reasons": list(reasons)}, **more}
+
+
+NEW = {"patterns": [{"pattern": "A", "state": "not_comparable"}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        pytest.param(
+            decided("possible", "pattern A", findings=[finding()], evolution=NEW),
+            "bithalamic and brain stem FLAIR rise (strong, not comparable)",
+            id="a pattern with its course",
+        ),
+        pytest.param(
+            decided(
+                "possible", "x", findings=[finding(), finding(pattern="Z"), finding(pattern="B", presence="absent")]
+            ),
+            "bithalamic and brain stem FLAIR rise (strong); pattern Z (strong)",
+            id="two patterns, one of another site",
+        ),
+        pytest.param(
+            decided("possible", "found on 2024-03-01"), "found on 2024-03-01", id="carried from an earlier study"
+        ),
+        pytest.param(decided("not_assessable", "no_flair: no FLAIR"), "no FLAIR", id="a reason without its code"),
+        pytest.param(decided("no_pattern", "pattern A absent: x"), "no pattern found", id="noop: nothing"),
+        pytest.param(decided("no_pattern", "no change since x; y"), "no change since x; y", id="under a condition"),
+        pytest.param(decided("no_pattern"), "", id="no reason"),
+        pytest.param({}, "", id="an empty document"),
+    ],
+)
+def test_the_finding_in_words(document: dict[str, Any], expected: str) -> None:
+    assert headline_of(document).finding == expected
+
+
+def test_the_dates() -> None:
+    document = {
+        "study": {"days_after_infusion": 7},
+        "baseline": {"study_instance_uid": "1.2", "study_date": "2026-02-20"},
+    }
+    assert headline_of(document) == Headline("", "", 7, date(2026, 2, 20))
+    document["baseline"]["study_instance_uid"] = None  # type: ignore[assignment]
+    assert headline_of(document).baseline_date is None
+
+
+def test_a_line_is_one_line_and_not_longer_than_a_list_bears() -> None:
+    said = headline_of(decided("not_assessable", "code: " + "long\n" * 200)).finding
+    assert len(said) == LONGEST_TEXT
+    assert "\n" not in said

@@ -1,0 +1,161 @@
+"""Filters, orders, windows and marks of the worklist: in memory, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from tests.fake_index import InMemoryIndex
+from tests.fake_worklist import InMemoryWorklist
+from tests.fakes import NOON
+from tests.listener.web.stored import StoredStudy, store
+from workers.delivery_ports import Acknowledgement
+from workers.index.deliveries import SqlDeliveries
+from workers.index.schema import open_engine
+from workers.index.sql import SqlIndex
+from workers.index.worklist import WorklistTable
+from workers.ports import StudyIndex
+from workers.worklist_ports import Group, ListOrder, Wanted, Worklist
+
+NOTHING = {"category": "no_pattern", "priority": "unchanged", "reasons": ()}
+REFUSED = {"category": "not_assessable", "priority": "unchanged", "reasons": ("no_flair: there is no FLAIR",)}
+STUDIES = (
+    StoredStudy("1.1", "A", minutes=5, row={"patient_name": "Müller^Änne", "accession_number": "ACC_1"}),
+    StoredStudy("1.2", "B", minutes=50),
+    StoredStudy("1.3", "C", minutes=500, category="possible", priority="P3"),
+    StoredStudy("1.4", "D", minutes=1, category="possible", priority="P2", day=date(2026, 2, 1)),
+    StoredStudy("1.5", "E", minutes=9, **REFUSED),  # type: ignore[arg-type]
+    StoredStudy("1.6", "F", minutes=8, category=None, row={"patient_name": "王^小东"}),
+    StoredStudy("1.7", "G", minutes=90, **NOTHING),  # type: ignore[arg-type]
+    StoredStudy("1.8", "A", minutes=95, **NOTHING),  # type: ignore[arg-type]
+)
+READING = ["1.2", "1.1", "1.4", "1.3", "1.5", "1.6", "1.8", "1.7"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    index: StudyIndex
+    worklist: Worklist
+    engine: Engine | None = None
+
+    def acknowledge(self, uid: str, by: str, at: datetime) -> None:
+        if isinstance(self.worklist, InMemoryWorklist):
+            self.worklist.acknowledged[uid] = (by, at)
+        else:
+            assert self.engine is not None
+            SqlDeliveries(self.engine).acknowledge(Acknowledgement(uid, by, at))
+
+    def uids(self, **wanted: object) -> list[str]:
+        return [row.study_instance_uid for row in self.worklist.window(Wanted(**wanted)).rows]  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def listed(request: pytest.FixtureRequest, engine_of: Callable[[str], Engine]) -> Iterator[Listed]:
+    if request.param == "memory":
+        index = InMemoryIndex()
+        made = Listed(index, InMemoryWorklist(index))
+    else:
+        engine = engine_of(request.param)
+        url = engine.url.render_as_string(hide_password=False)
+        another = open_engine(url)
+        path = request.getfixturevalue("tmp_path") / "index.db" if request.param == "sqlite" else None
+        made = Listed(SqlIndex(engine), WorklistTable(another, path), engine)
+    for study in STUDIES:
+        store(made.index, study, now=NOON)
+    yield made
+    made.worklist.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        pytest.param({}, READING, id="noop: reading order"),
+        pytest.param(
+            {"order": ListOrder.NEWEST}, ["1.4", "1.1", "1.6", "1.5", "1.2", "1.7", "1.8", "1.3"], id="newest"
+        ),
+        pytest.param(
+            {"order": ListOrder.OLDEST}, ["1.3", "1.8", "1.7", "1.2", "1.5", "1.6", "1.1", "1.4"], id="oldest"
+        ),
+        pytest.param(
+            {"order": ListOrder.STUDY_DATE}, ["1.1", "1.2", "1.3", "1.5", "1.6", "1.7", "1.8", "1.4"], id="date"
+        ),
+        pytest.param(
+            {"order": ListOrder.PATIENT}, ["1.1", "1.8", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7"], id="patient"
+        ),
+        pytest.param({"groups": frozenset({Group.P1})}, ["1.2", "1.1"], id="one group"),
+        pytest.param({"groups": frozenset({Group.P3, Group.WAITING})}, ["1.3", "1.6"], id="two groups"),
+        pytest.param({"groups": frozenset({Group.FAILED})}, [], id="nothing is in the group"),
+        pytest.param({"since": NOON - timedelta(minutes=8)}, ["1.1", "1.4", "1.6"], id="arrived since, the edge too"),
+        pytest.param({"find": "müller"}, ["1.1"], id="a name"),
+        pytest.param({"find": "小东"}, ["1.6"], id="a Chinese name"),
+        pytest.param({"find": "acc_1"}, ["1.1"], id="an accession number"),
+        pytest.param({"find": "acc%1"}, [], id="a wildcard is a character"),
+        pytest.param({"find": "A Müll"}, ["1.1"], id="each word"),
+        pytest.param({"find": "  "}, READING, id="noop: blanks"),
+        pytest.param({"limit": 3}, READING[:3], id="cut"),
+        pytest.param({"limit": 1}, READING[:2], id="cut: every P1 is there"),
+        pytest.param({"limit": 1, "order": ListOrder.OLDEST}, ["1.3"], id="cut in another order"),
+        pytest.param({"after": "9.9"}, READING, id="a place that is gone: from the beginning"),
+    ],
+)
+def test_which_rows(listed: Listed, wanted: dict[str, object], expected: list[str]) -> None:
+    assert listed.uids(**wanted) == expected
+
+
+@pytest.mark.parametrize("order", ListOrder)
+def test_windows_one_after_the_other_hold_every_row_once(listed: Listed, order: ListOrder) -> None:
+    found, after = [], None
+    while True:
+        window = listed.worklist.window(Wanted(order=order, after=after, limit=3))
+        found += [row.study_instance_uid for row in window.rows]
+        assert (window.matching, window.total) == (8, 8)
+        if not window.more:
+            break
+        after = found[-1]
+    assert found == listed.uids(order=order)
+
+
+def test_a_list_says_what_it_does_not_show(listed: Listed) -> None:
+    window = listed.worklist.window(Wanted(groups=frozenset({Group.P3})))
+    assert (window.matching, window.total, window.urgent_elsewhere) == (1, 8, 2)
+    assert window.tallies[Group.P1] == 2
+    assert window.tallies[Group.NOT_ASSESSABLE] == 1
+    assert listed.worklist.window(Wanted()).urgent_elsewhere == 0
+
+
+def test_a_row_says_what_its_document_says(listed: Listed) -> None:
+    row = listed.worklist.window(Wanted(find="Müller")).rows[0]
+    assert row.patient_name == "Müller^Änne"
+    assert (row.finding, row.days_after_infusion) == ("bithalamic and brain stem FLAIR rise (suspected, worse)", 7)
+    assert (row.baseline_date, row.stage, row.decided_at) == (date(2026, 2, 20), "full", NOON)
+    waiting = listed.worklist.window(Wanted(groups=frozenset({Group.WAITING}))).rows[0]
+    assert (waiting.finding, waiting.stage, waiting.category) == (None, None, None)
+
+
+def test_a_decision_is_read_when_somebody_acknowledged_it_and_no_earlier_one(listed: Listed) -> None:
+    before = listed.worklist.marks(None)
+    listed.acknowledge("1.1", "Dr. A", NOON)
+    listed.acknowledge("1.2", "Dr. B", NOON - timedelta(seconds=1))
+    rows = {row.study_instance_uid: row.read_by for row in listed.worklist.window(Wanted()).rows}
+    assert {uid for uid, by in rows.items() if by} == {"1.1"}
+    assert rows["1.1"] == "Dr. A"
+    assert listed.uids(unread=True) == [uid for uid in READING if uid != "1.1"]
+    if listed.engine is not None:
+        assert listed.worklist.marks(before) != before
+
+
+def test_marks_change_with_the_list_and_only_then(listed: Listed) -> None:
+    before = listed.worklist.marks(None)
+    assert listed.worklist.marks(before) == before
+    store(listed.index, StoredStudy("2.1", category=None), now=NOON)
+    arrived = listed.worklist.marks(before)
+    assert arrived.other != before.other
+    assert arrived.decided == before.decided
+    store(listed.index, StoredStudy("2.1"), now=NOON + timedelta(seconds=1))
+    decided = listed.worklist.marks(arrived)
+    assert decided.decided != arrived.decided
+    assert listed.worklist.marks(decided) == decided

@@ -1,0 +1,130 @@
+"""A stored document in, what a list says of it in one line out: finding and strongest figures, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from triage.model import Category
+from triage.patterns.all import PATTERNS
+
+TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
+LONGEST_TEXT = 300  # characters; a list shows one line
+SHOWN_FIGURES = 2
+# Quantities that say what changed, those that carry a call first (docs/method.md); their words stand before the figure.
+TELLING = {
+    "restricted_volume_ml": "restricted diffusion ",
+    "lesion_volume_ml": "lesions ",
+    "flair_change_percent": "",
+    "flair_excess_percent": "above normal ",
+    "volume_change_percent": "volume ",
+    "adc_change_percent": "ADC ",
+}
+BOTH = {"thalamus": "both thalami", "external_extreme_capsule": "both ext/extreme capsules"}
+FOUND = (Category.NEUROTOXICITY_SUSPECTED.value, Category.POSSIBLE.value)
+SIDES = ("_left", "_right")
+
+Measured = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """finding: in words. figure: the strongest figures, "" without one. day: days after infusion; None: not known.
+
+    baseline_date: of the study that was compared with; None: nothing was, or it has no date.
+    """
+
+    finding: str
+    figure: str
+    day: int | None
+    baseline_date: date | None
+
+
+def headline_of(document: Mapping[str, Any]) -> Headline:
+    """The line of one document. A part that the document lacks is empty, never a fault: the decision must be listed."""
+    baseline, study = document.get("baseline") or {}, document.get("study") or {}
+    before = baseline.get("study_date") if baseline.get("study_instance_uid") else None
+    return Headline(
+        finding=_cut(_finding(document)),
+        figure=_cut(", ".join(_figures(document))),
+        day=study.get("days_after_infusion"),
+        baseline_date=date.fromisoformat(before) if before else None,
+    )
+
+
+def _finding(document: Mapping[str, Any]) -> str:
+    """The patterns that are there; without one, the first reason of the decision."""
+    decision = document.get("decision") or {}
+    courses = {one["pattern"]: one["state"] for one in (document.get("evolution") or {}).get("patterns", ())}
+    if decision.get("category") in FOUND:
+        present = [one for one in document.get("findings") or () if one["presence"] == "present"]
+        if present:
+            return "; ".join(_pattern(one, courses.get(one["pattern"])) for one in present)
+    first = next(iter(decision.get("reasons") or ()), "")
+    if decision.get("category") == Category.NO_PATTERN.value and first.startswith("pattern "):
+        return "no pattern found"
+    code, colon, why = first.partition(": ")
+    return why if colon and " " not in code else first
+
+
+def _pattern(finding: Mapping[str, Any], course: str | None) -> str:
+    said = [finding.get("strength") or "", (course or "").replace("_", " ")]
+    how = ", ".join(part for part in said if part)
+    return TITLES.get(finding["pattern"], f"pattern {finding['pattern']}") + (f" ({how})" if how else "")
+
+
+def _figures(document: Mapping[str, Any]) -> Iterable[str]:
+    """Those that carried a present finding, the clearest against their uncertainty first. Two sides are one figure:
+    that of the side that changed less."""
+    carried = {
+        tuple(line.partition("=")[0].split("/", 1))
+        for finding in document.get("findings") or ()
+        if finding["presence"] == "present"
+        for line in finding["evidence"]
+    }
+    measured = [one for one in document.get("measurements") or () if one["value"] is not None]
+    some = [m for m in measured if m["quantity"] in TELLING and (m["region"], m["quantity"]) in carried]
+    grouped: dict[tuple[str, str], list[Measured]] = {}
+    for one in some:
+        grouped.setdefault((_stem(one["region"]), one["quantity"]), []).append(one)
+    weakest = [{**min(group, key=lambda one: abs(one["value"])), "sides": len(group)} for group in grouped.values()]
+    order = list(TELLING)
+    weakest.sort(key=lambda one: (-_clearness(one), order.index(one["quantity"])))
+    return [_words(one) for one in weakest[:SHOWN_FIGURES]]
+
+
+def _clearness(one: Measured) -> float:
+    """The value in multiples of its uncertainty; without one it ranks behind all others."""
+    return abs(one["value"]) / one["uncertainty"] if one["uncertainty"] else 0.0
+
+
+def _words(one: Measured) -> str:
+    """both thalami +17 %; lesions white matter L 0.8 mL."""
+    stem, value = _stem(one["region"]), one["value"]
+    both = BOTH.get(stem, f"{_plain(stem)} both sides")
+    name = both if one["sides"] == len(SIDES) else region_words(one["region"])
+    shown = f"{value:+.0f} %".replace("-", "−") if one["unit"] == "%" else f"{value:.1f} {one['unit']}"
+    return f"{TELLING[one['quantity']]}{name} {shown}"
+
+
+def region_words(region: str) -> str:
+    """thalamus_left -> thalamus L."""
+    for suffix, letter in zip(SIDES, (" L", " R"), strict=True):
+        if region.endswith(suffix):
+            return _plain(region.removesuffix(suffix)) + letter
+    return _plain(region)
+
+
+def _plain(stem: str) -> str:
+    return stem.replace("external_extreme_capsule", "ext/extreme capsule").replace("_", " ")
+
+
+def _stem(region: str) -> str:
+    return region.removesuffix(SIDES[0]).removesuffix(SIDES[1])
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"

@@ -1,0 +1,127 @@
+"""What the worklist asks of the index, as a Protocol. Its fake stands in tests/fake_worklist.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from workers.ports import StudyState
+
+WINDOW = 200  # rows of one window; a page of 10,000 rows took a browser 2.5 s and each change 0.8 s
+
+
+class Group(StrEnum):
+    """What a study is to its reader, in reading order: each study is in exactly one group.
+
+    What the program could not judge comes before what it has not judged yet, and that before what it found nothing in.
+    """
+
+    P1 = "p1"
+    P2 = "p2"
+    P3 = "p3"
+    FAILED = "failed"
+    NOT_ASSESSABLE = "not_assessable"
+    WAITING = "waiting"
+    NO_PATTERN = "no_pattern"
+
+
+class ListOrder(StrEnum):
+    """READING: by group, then longest waiting first. The study date sorts the latest first."""
+
+    READING = "reading"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    STUDY_DATE = "study_date"
+    PATIENT = "patient"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows. groups empty: all of them. since: first image came then or later. find: part of a name, patient ID or
+    accession number. after: the study before the first row; None: from the beginning. gone: also studies whose images
+    were deleted. unread: only those whose present decision nobody has acknowledged."""
+
+    groups: frozenset[Group] = frozenset()
+    since: datetime | None = None
+    find: str = ""
+    order: ListOrder = ListOrder.READING
+    after: str | None = None
+    gone: bool = False
+    unread: bool = False
+    limit: int = WINDOW
+
+
+@dataclass(frozen=True)
+class WorklistRow:
+    """One study. Times are UTC. finding, figure, days_after_infusion, baseline_date: see triage.report.headline.
+
+    stage: of the decision that is shown; None without one. stated_patient_id: what the images state, when that is not
+    ``patient_id``. read_by: who acknowledged the decision that is shown; "" nobody.
+    """
+
+    study_instance_uid: str
+    patient_id: str
+    patient_name: str
+    birth_date: date | None
+    sex: str
+    study_date: date | None
+    accession_number: str
+    state: StudyState
+    revision: int
+    instance_count: int
+    first_received_at: datetime
+    last_received_at: datetime
+    lease_until: datetime | None
+    failure: str | None
+    decided_revision: int | None
+    stage: str | None
+    decided_at: datetime | None
+    category: str | None
+    priority: str | None
+    finding: str | None
+    figure: str | None
+    days_after_infusion: int | None
+    baseline_date: date | None
+    reasons: tuple[str, ...]
+    stated_patient_id: str | None
+    group: Group
+    read_by: str = ""
+
+
+@dataclass(frozen=True)
+class ListWindow:
+    """A part of the list. matching: rows that the filters let through, in all windows. total: rows without any filter.
+
+    tallies: studies by group, without any filter. more: there are rows behind the last one. urgent_elsewhere: how many
+    P1 studies are in this window's list or beside it, and not in the window.
+    """
+
+    rows: tuple[WorklistRow, ...]
+    matching: int
+    total: int
+    tallies: Mapping[Group, int] = field(default_factory=dict)
+    more: bool = False
+    urgent_elsewhere: int = 0
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What changes with the list: ``decided`` when there is a new decision, ``other`` with everything else in it."""
+
+    decided: str
+    other: str
+
+
+class Worklist(Protocol):
+    """The list of studies, filtered, sorted and cut by the database. Each method may raise errors.Transient."""
+
+    def window(self, wanted: Wanted) -> ListWindow:
+        """A P1 that matches is never cut off in reading order: the first window grows until it holds every one."""
+
+    def marks(self, known: Marks | None) -> Marks:
+        """The present marks. Cheap when nothing was written since ``known`` was asked for."""
+
+    def close(self) -> None: ...

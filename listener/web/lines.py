@@ -27,7 +27,7 @@ ENDED = {
 
 
 @dataclass(frozen=True)
-class Moment:
+class ClockTime:
     """A time for a page: machine readable, and as the site writes it."""
 
     iso: str
@@ -50,7 +50,7 @@ class Line:
     figure: str
     baseline: str
     study_date: str
-    arrived: Moment
+    arrived: ClockTime
     age: str
     state: str
     notes: tuple[str, ...]
@@ -116,8 +116,8 @@ def age_words(age: timedelta) -> str:
     return f"{minutes // (24 * 60)} d"
 
 
-def moment(when: datetime, zone: tzinfo | None) -> Moment:
-    return Moment(when.isoformat(timespec="seconds"), when.astimezone(zone).strftime("%Y-%m-%d %H:%M"))
+def moment(when: datetime, zone: tzinfo | None) -> ClockTime:
+    return ClockTime(when.isoformat(timespec="seconds"), when.astimezone(zone).strftime("%Y-%m-%d %H:%M"))
 
 
 def state_words(row: WorklistRow, count: StudyCount | None, now: datetime) -> str:
@@ -162,7 +162,7 @@ def _notes(row: WorklistRow) -> tuple[str, ...]:
     return (*((f"its images carry the patient ID {row.stated_patient_id}",) if other else ()), *aside)
 
 
-def lines_of(
+def list_lines(
     rows: tuple[WorklistRow, ...],
     *,
     now: datetime,

@@ -18,7 +18,7 @@ from listener.web import pages
 from listener.web.access.who import own_frame
 from listener.web.api import Uid
 from listener.web.asked import ListAddress, Searches
-from listener.web.lines import lines_of
+from listener.web.lines import list_lines
 from listener.web.live import ChangeWatch
 from listener.web.site import Site
 from workers.ports import StudyIndex
@@ -80,7 +80,7 @@ def _values(site: Site, worklist: Worklist, one: ListAddress, text: str | None) 
     notes = {uid: tuple(said) for uid, said in _notes(site.index, window.rows)}
     return {
         "window": window,
-        "lines": lines_of(window.rows, now=now, zone=zone, counts=counts, notes=notes),
+        "lines": list_lines(window.rows, now=now, zone=zone, counts=counts, notes=notes),
         "asked": one,
         "text": text,
         "filters": addresses.active_filters(one, text),

@@ -104,12 +104,12 @@ def _words(one: Measured) -> str:
     """both thalami +17 %; lesions white matter L 0.8 mL."""
     stem, value = _stem(one["region"]), one["value"]
     both = BOTH.get(stem, f"{_plain(stem)} both sides")
-    name = both if one["sides"] == len(SIDES) else region_words(one["region"])
+    name = both if one["sides"] == len(SIDES) else named_region(one["region"])
     shown = f"{value:+.0f} %".replace("-", "−") if one["unit"] == "%" else f"{value:.1f} {one['unit']}"
     return f"{TELLING[one['quantity']]}{name} {shown}"
 
 
-def region_words(region: str) -> str:
+def named_region(region: str) -> str:
     """thalamus_left -> thalamus L."""
     for suffix, letter in zip(SIDES, (" L", " R"), strict=True):
         if region.endswith(suffix):

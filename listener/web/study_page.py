@@ -40,8 +40,15 @@ CATEGORIES = {
 }
 PANELS = (  # title of the row; volume, words, whether it belongs to the first picture
     ("", (("baseline", "Baseline", True), ("followup", "Follow-up", True), ("difference", "Difference", True))),
-    ("Diffusion", (("dwi", "Diffusion-weighted", False), ("adc", "ADC", False))),
-    ("Contrast", (("t1", "T1", False), ("t1_gd", "T1 after contrast", False))),
+    (
+        "Diffusion and contrast",
+        (
+            ("dwi", "Diffusion-weighted", False),
+            ("adc", "ADC", False),
+            ("t1", "T1", False),
+            ("t1_gd", "T1 after contrast", False),
+        ),
+    ),
 )
 # quantity -> short words of a column, in the order of the table
 QUANTITIES = {

@@ -15,7 +15,7 @@ export function say(sentence) {
 }
 
 function isTyping(element) {
-  return element instanceof HTMLElement && (element.isContentEditable || element.matches("input, select, textarea"));
+  return element instanceof HTMLElement && (element.isContentEditable || element.matches("input:not([type=checkbox], [type=radio], [type=range]), select, textarea"));
 }
 
 function pressed(event) {

@@ -15,6 +15,7 @@ export class Panel {
     this.canvas = figure.querySelector("canvas");
     this.viewer = viewer;
     this.context = this.canvas.getContext("2d");
+    this.seen = true;
     listen(this, viewer);
   }
 
@@ -46,6 +47,13 @@ export class Panel {
     this.canvas.height = Math.round(pixels * ratio);
   }
 
+  /** In words always, in pixels when it is in sight. */
+  show() {
+    const { state } = this.viewer, plane = PLANES[state.plane], mm = state.at[plane.scroll];
+    this.#describe(plane, mm, this.volume.slice(plane, mm) !== null);
+    if (this.seen) this.draw();
+  }
+
   draw() {
     const { context, canvas, viewer, volume } = this, { state, volumes } = viewer;
     const place = this.place(), { plane } = place, mm = state.at[plane.scroll];
@@ -54,8 +62,6 @@ export class Panel {
     context.fillRect(0, 0, canvas.width, canvas.height);
     const slice = volume.slice(plane, mm);
     if (slice !== null) {
-      context.imageSmoothingEnabled = true;
-      context.imageSmoothingQuality = "high";
       this.#into(place, volume.box(plane, volumes.frame));
       context.drawImage(this.#pixels(volume, slice, plane, mm), 0, 0);
     }
@@ -63,7 +69,6 @@ export class Panel {
     context.setTransform(1, 0, 0, 1, 0, 0);
     if (state.cross) this.#cross(place);
     this.#marks(plane.marks);
-    this.#describe(plane, mm, slice !== null);
   }
 
   #into({ scale, left, top }, box) {

@@ -27,6 +27,7 @@ class Viewer {
     this.places = this.#places();
     this.stop = -1;
     new ResizeObserver(() => this.refit()).observe(root.querySelector(".panels"));
+    this.#watch();
   }
 
   /** Colours by label: those regions with a colour of their own, all regions, and each mask. */
@@ -38,6 +39,15 @@ class Viewer {
     }
     const masks = Object.entries(this.index.masks ?? {}).filter(([, mask]) => mask.colour);
     return { named, all, masks: masks.map(([name, { colour }]) => ({ name, colourOf: colourOfAny(colour) })) };
+  }
+
+  /** A picture that is scrolled out of sight is drawn when it comes back. */
+  #watch() {
+    const seen = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) this.panels.find(({ canvas }) => canvas === target).seen = isIntersecting;
+      this.redraw();
+    });
+    for (const { canvas } of this.panels) seen.observe(canvas);
   }
 
   /** Every button of the page that leads to a slice, in the order of the page. */
@@ -148,7 +158,7 @@ class Viewer {
     this.stop = this.places.indexOf(button);
     for (const one of this.places) one.toggleAttribute("aria-current", one === button);
     this.goTo(place);
-    this.root.scrollIntoView({ block: "nearest" });
+    if (!this.panels[0].seen) this.root.scrollIntoView({ block: "start" });
     say(`${button.dataset.words ?? button.textContent.trim()}: ${this.state.plane} slice ${this.number()}`);
   }
 
@@ -162,8 +172,12 @@ class Viewer {
     return Math.round(this.state.at[axis] / this.volumes.frame.spacing_mm[axis]) + 1;
   }
 
+  /** Canvases get the size of the window; that empties them, so all are drawn, also those out of sight. */
   refit() {
-    for (const panel of this.panels) panel.fit();
+    for (const panel of this.panels) {
+      panel.fit();
+      panel.draw();
+    }
     this.draw();
   }
 
@@ -177,7 +191,7 @@ class Viewer {
   }
 
   draw() {
-    for (const panel of this.panels) panel.draw();
+    for (const panel of this.panels) panel.show();
     this.#showControls();
     this.#fetchMissing();
   }

@@ -1,7 +1,7 @@
-"""How long the study page takes in Chromium: first picture, all three volumes, slices a second; and what its files cost.
+"""How long the study page takes in Chromium: first picture, all volumes, slices a second; and what its files cost.
 
-A head of 256 x 256 x 150 voxels with noise is made here, stored as an assessment would, and served by `icansee web`'s own
-application on a free port. `--url` and `--study` measure a running node instead.
+A head of 256 x 256 x 150 voxels with noise is made here, stored as an assessment would, and served by the application
+of `icansee web` on a free port. `--url` and `--study` measure a running node instead.
 """
 
 from __future__ import annotations

@@ -158,7 +158,8 @@ class Viewer {
     this.stop = this.places.indexOf(button);
     for (const one of this.places) one.toggleAttribute("aria-current", one === button);
     this.goTo(place);
-    if (!this.panels[0].seen) this.root.scrollIntoView({ block: "start" });
+    const { top } = this.panels[0].canvas.getBoundingClientRect();
+    if (top < 0 || top > innerHeight / 2) this.root.scrollIntoView({ block: "start" });
     say(`${button.dataset.words ?? button.textContent.trim()}: ${this.state.plane} slice ${this.number()}`);
   }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -50,10 +50,14 @@ def opened(page: Page, uid: str = UID) -> Page:
 
 
 def wait_for(page: Page, key: str, value: str) -> None:
+    wait_until(lambda: facts(page)[key] == value)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
     """By polling: a wait inside the page needs eval, which the page forbids."""
     end = time.monotonic() + 30
-    while facts(page)[key] != value:
-        assert time.monotonic() < end, facts(page)
+    while not holds():
+        assert time.monotonic() < end
         time.sleep(0.02)
 
 
@@ -84,10 +88,9 @@ def found(page: Page, volume: str, colour: tuple[int, int, int], within: int) ->
 
 
 def rod(page: Page, volume: str) -> tuple[float, float]:
-    """Where the bright rod is seen: shares of the height and of the width."""
-    number, row, column = found(page, volume, WHITE, 4)
-    assert number > 100
-    return row, column
+    """Where the bright rod is seen, as soon as it is: shares of the height and of the width."""
+    wait_until(lambda: found(page, volume, WHITE, 4)[0] > 100)
+    return found(page, volume, WHITE, 4)[1:]
 
 
 @pytest.mark.parametrize("volume", ["followup", "baseline"])
@@ -123,22 +126,25 @@ def test_all_pictures_show_the_same_slice(page: Page, viewed: Served) -> None:
     labels = page.locator("#viewer canvas").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     assert len(labels) == 7
     assert all(f"axial slice {first + 8} of" in label for label in labels), labels
-    assert found(page, "baseline", WHITE, 80) != before
+    wait_until(lambda: found(page, "baseline", WHITE, 80) != before)
     page.get_by_role("slider", name="Slice").focus()
     page.keyboard.press("ArrowRight")
     wait_for(page, "slice", str(first + 9))
+
+
+def blue(page: Page) -> int:
+    return found(page, "followup", BLUE, 30)[0]
 
 
 def test_outlines_come_and_go(page: Page, viewed: Served) -> None:
     opened(page)
     page.get_by_role("button", name="left thalamus").click()
     page.keyboard.press("x")
-    shown = found(page, "followup", BLUE, 30)[0]
-    assert shown > 50
+    wait_until(lambda: blue(page) > 50)
     page.keyboard.press("o")
-    assert found(page, "followup", BLUE, 30)[0] == 0
+    wait_until(lambda: blue(page) == 0)
     page.get_by_role("checkbox", name="regions", exact=False).first.check()
-    assert found(page, "followup", BLUE, 30)[0] == shown
+    wait_until(lambda: blue(page) > 50)
 
 
 def test_a_number_and_a_lesion_lead_to_their_slices(page: Page, viewed: Served) -> None:

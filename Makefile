@@ -27,7 +27,7 @@ help:
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
 	@echo "make nightly long searches with new random numbers: properties, histories of patients, hostile input, kill -9 (two hours)"
-	@echo "make docs    docs/settings.md, from the settings classes"
+	@echo "make docs    docs/settings.md, docs/conformance.md and docs/ihe.md, from the source"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
 	@echo "make clean   remove what the chores above made, except the state of a node"
 
@@ -76,6 +76,7 @@ nightly: $(READY) peers
 
 docs: $(READY)
 	@$(PYTHON) -m scripts.settings_reference
+	@$(PYTHON) -m scripts.conformance
 
 clean:
 	rm -rf .venv .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo build dist bench/out

@@ -27,6 +27,7 @@ from listener.web.worklist import cut, open_worklist, remarks, worklist
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.studies.prior_notes import noted
+from workers.studies.tag_notes import tagged
 
 UidArgument = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID")]
 
@@ -34,8 +35,11 @@ UidArgument = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Ins
 def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """The worklist: most urgent first, then longest waiting."""
     quiet_logging()
-    index = existing_index(load_settings(config))
-    entries = open_worklist(index, now=datetime.now(UTC))
+    settings = load_settings(config)
+    index = existing_index(settings)
+    from workers.container import open_images
+
+    entries = open_worklist(index, now=datetime.now(UTC), images=open_images(settings))
     missing = cut(index, len(entries))
     if missing is not None:
         err().print(missing)
@@ -63,15 +67,18 @@ def show(study_uid: UidArgument, config: ConfigOption = None, as_json: JsonFlag 
     document = index.assessment(study_uid)
     if document is None:
         raise Misconfigured(f"STUDY_UID: {study_uid} has no decision yet (state {row.state.value})")
-    from workers.container import open_searches
+    from workers.container import open_images, open_searches
 
-    document = noted(document, open_searches(settings), study_uid)
+    images = open_images(settings)
+    document = tagged(noted(document, open_searches(settings), study_uid), images, study_uid)
     if as_json:
         print_json(document)
     else:
         print_document(document)
         counts = index.study_counts([study_uid])
         aside = Counter(one.study_instance_uid for one in index.conflicts())
+        for tag in document.get("tags", ()):
+            out().print(escape(f"tag       {tag['tag']} (rule {tag['rule']})"))
         for remark in remarks(worklist([row], now=datetime.now(UTC), counts=counts, conflicts=aside)[0]):
             out().print(f"arrival   {remark}")
 

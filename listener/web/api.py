@@ -14,6 +14,7 @@ from listener.web.site import Site
 from listener.web.worklist import open_worklist
 from workers.delivery_ports import delivery_facts
 from workers.studies.prior_notes import noted
+from workers.studies.tag_notes import tagged
 
 # Begins with a digit: "." and ".." are no study.
 Uid = Annotated[str, PathParameter(pattern=r"^[0-9][0-9.]{0,63}$")]
@@ -24,7 +25,7 @@ def add_api(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/studies")
     def studies(response: Response) -> list[dict[str, Any]]:
-        entries = open_worklist(site.index, now=site.now())
+        entries = open_worklist(site.index, now=site.now(), images=site.images)
         response.headers["X-Total-Count"] = str(max(site.index.number_of_studies(), len(entries)))
         return entries
 
@@ -81,6 +82,6 @@ def document_of(site: Site, uid: str) -> dict[str, Any]:
     """The newest decision of a study; 404 without one."""
     document = site.index.assessment(uid)
     if document is not None:
-        return noted(document, site.searches, uid)
+        return tagged(noted(document, site.searches, uid), site.images, uid)
     row = site.index.study(uid)
     raise HTTPException(404, "no such study" if row is None else f"no decision yet (state {row.state.value})")

@@ -110,18 +110,19 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers.container import node_index, open_accounts, open_deliveries, open_list, open_results, open_searches
+    from workers import container
 
     listening = _bind(settings)
     site = Site(
         settings,
-        node_index(settings),
-        open_results(settings),
+        container.node_index(settings),
+        container.open_results(settings),
         lambda: broker.ping(broker.broker_url(settings)),
-        open_searches(settings) if settings.priors.wanted else None,
-        open_deliveries(settings) if settings.results.destinations else None,
-        open_accounts(settings),
-        worklist=open_list(settings),
+        container.open_searches(settings) if settings.priors.wanted else None,
+        container.open_deliveries(settings) if settings.results.destinations else None,
+        container.open_accounts(settings),
+        worklist=container.open_list(settings),
+        images=container.open_images(settings),
     )
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from workers.access_ports import Accounts
 from workers.config import Settings
 from workers.delivery_ports import Deliveries
+from workers.image_ports import ImageBatches
 from workers.outputs.results import ResultFolder
 from workers.ports import StudyIndex
 from workers.prior_ports import PriorSearches
@@ -27,4 +28,5 @@ class Site:
     deliveries: Deliveries | None = None  # None: nobody gets results
     accounts: Accounts | None = None  # None: nobody can sign in; only for loopback
     worklist: Worklist | None = None  # None: there is no page with a list
+    images: ImageBatches | None = None  # knows the tags of studies
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

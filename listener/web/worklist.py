@@ -11,13 +11,15 @@ from typing import Any
 
 from triage.decision import SET_ASIDE, urgency
 from workers.announcements import StudyCount
+from workers.image_ports import ImageBatches
 from workers.ports import StudyIndex, StudyRow
 from workers.studies.corrections import corrections_among
+from workers.studies.tag_notes import tags_of
 
 
-def open_worklist(index: StudyIndex, *, now: datetime) -> list[dict[str, Any]]:
+def open_worklist(index: StudyIndex, *, now: datetime, images: ImageBatches | None = None) -> list[dict[str, Any]]:
     """The worklist of an index."""
-    return worklist_of(index, index.most_urgent(), now=now)
+    return worklist_of(index, index.most_urgent(), now=now, images=images)
 
 
 def cut(index: StudyIndex, shown: int) -> str | None:
@@ -28,8 +30,15 @@ def cut(index: StudyIndex, shown: int) -> str | None:
     return f"{shown} of {number} studies: every P1, then the most urgent and the newest"
 
 
-def worklist_of(index: StudyIndex, rows: Sequence[StudyRow], *, now: datetime) -> list[dict[str, Any]]:
-    """The worklist of rows at hand. Reads rows only, never a document."""
+def worklist_of(
+    index: StudyIndex, rows: Sequence[StudyRow], *, now: datetime, images: ImageBatches | None = None
+) -> list[dict[str, Any]]:
+    """The worklist of rows at hand. Reads rows only, never a document.
+
+    Args:
+        images: knows the tags of studies.
+    """
+    tags = tags_of(images, [row.study_instance_uid for row in rows])
     counts = index.study_counts([row.study_instance_uid for row in rows])
     conflicts = index.conflicts()
     aside = Counter(row.study_instance_uid for row in conflicts)
@@ -37,6 +46,7 @@ def worklist_of(index: StudyIndex, rows: Sequence[StudyRow], *, now: datetime) -
     corrected = {one.study_instance_uid: one for one in corrections_among(rows, conflicts, index)}
     for entry in entries:
         found = corrected.get(entry["study_instance_uid"])
+        entry["tags"] = tags.get(entry["study_instance_uid"], [])
         entry["correction"] = None if found is None else {"patient_id": found.new.patient_id, "images": found.images}
     return entries
 
@@ -70,8 +80,8 @@ def _arrived(count: StudyCount | None, conflicts: int) -> dict[str, Any]:
 
 
 def remarks(entry: Mapping[str, Any]) -> list[str]:
-    """What is wrong with what arrived, in words; empty when nothing is known to be."""
-    found = []
+    """What is wrong with what arrived, and tags of the study, in words; empty when nothing is known."""
+    found = [f"tags: {', '.join(entry['tags'])}"] if entry.get("tags") else []
     if entry.get("missing_images"):
         came = entry["announced_images"] - entry["missing_images"]
         found.append(f"{came} of {entry['announced_images']} announced images arrived")

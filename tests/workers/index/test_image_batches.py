@@ -9,12 +9,14 @@ from datetime import datetime
 import pytest
 from sqlalchemy.engine import Engine
 
+from listener.web.worklist import open_worklist, remarks
 from tests.workers.index.index_contract import NOW, STUDY, a_row, later
 from workers.delivery_ports import Delivery, DeliveryState
 from workers.image_ports import IMAGES, ImageBatch, Tag
 from workers.index.deliveries import SqlDeliveries
 from workers.index.image_batches import SqlImageBatches
 from workers.index.sql import SqlIndex
+from workers.studies.tag_notes import tagged
 
 LONG_AGO = later(-100)
 BACKENDS = ["sqlite", "postgresql"]
@@ -128,3 +130,15 @@ def test_tags(tables: Tables) -> None:
     tables.images.put_tags([])
     assert tables.images.tags([STUDY, "9.9"]) == {STUDY: [first, second]}
     assert tables.images.tags([]) == {}
+
+
+def test_what_a_document_and_a_list_say_of_tags(tables: Tables) -> None:
+    tables.receive(1)
+    (entry,) = open_worklist(tables.index, now=NOW, images=tables.images)
+    assert (entry["tags"], tagged({"stage": "full"}, tables.images, STUDY)) == ([], {"stage": "full"})
+    tables.images.put_tags([Tag(STUDY, "urgent", "one", NOW)])
+    (entry,) = open_worklist(tables.index, now=NOW, images=tables.images)
+    assert (entry["tags"], remarks(entry)) == (["urgent"], ["tags: urgent"])
+    document = tagged({"stage": "full"}, tables.images, STUDY)
+    assert document["tags"] == [{"tag": "urgent", "rule": "one", "at": NOW.isoformat()}]
+    assert tagged({"stage": "full"}, None, STUDY) == {"stage": "full"}

@@ -28,7 +28,8 @@ from workers.settings import ListenerSettings
 DOCS = Path(__file__).parent.parent / "docs"
 GENERATED = "This page is generated from the source: `make docs` writes it, and a test negotiates what it states.\n"
 MODALITY = {
-    "sr": "SR", "seg": "SEG", "sc": "OT", "sc_pages": "OT", "kos": "KO", "gsps": "PR", "reg": "REG", "pdf": "DOC", "retract": "KO",
+    "sr": "SR", "seg": "SEG", "sc": "OT", "sc_pages": "OT", "kos": "KO", "gsps": "PR", "reg": "REG", "pdf": "DOC",
+    "retract": "KO",
 }  # fmt: skip
 
 
@@ -73,12 +74,12 @@ def ihe() -> str:
             "",
             *_table(("primitive", "produced as", "remarks"), rows),
             "",
-            "Transactions of other profiles that it takes part in. It claims no actor of them: optional parts are missing.",
+            "Transactions of other profiles that it takes part in. It claims no actor of them: parts are missing.",
             "",
             *_table(("transaction", "what", "it", "shown by"), transactions),
             "",
-            "Not supported: AI Workflow for Imaging (UPS), AI Result Assessment, XDS-I, XCA-I, and Consistent Time (the host",
-            "keeps its time itself).",
+            "Not supported: AI Workflow for Imaging (UPS), AI Result Assessment, XDS-I, XCA-I, and Consistent Time",
+            "(the host keeps its time itself).",
             "",
         ]
     )
@@ -123,7 +124,8 @@ def _overview() -> Iterator[str]:
         ],
     )
     yield ""
-    yield "Callers are admitted by AE title, address and certificate (`listener.peers`); without peers only this machine is."
+    yield "Callers are admitted by AE title, address and certificate (`listener.peers`); without peers only this"
+    yield "machine is."
 
 
 def _as_acceptor() -> Iterator[str]:
@@ -146,8 +148,8 @@ def _as_acceptor() -> Iterator[str]:
     yield ""
     yield "### Storage"
     yield ""
-    yield "Role SCP. Each class in each transfer syntax; of several in one context the first that the sender proposes is"
-    yield "taken. `listener.extra_storage_classes` adds classes. Anything else is refused."
+    yield "Role SCP. Each class in each transfer syntax; of several in one context the first that the sender proposes"
+    yield "is taken. `listener.extra_storage_classes` adds classes. Anything else is refused."
     yield ""
     yield from _table(("SOP class", "UID"), _named(contexts.STORAGE_CLASSES))
     yield ""
@@ -155,8 +157,8 @@ def _as_acceptor() -> Iterator[str]:
     yield ""
     yield from _table(("transfer syntax", "UID"), _named(contexts.TRANSFER_SYNTAXES))
     yield ""
-    yield "An object is durable on the disk before it is answered with 0x0000. The same object again is answered with 0x0000,"
-    yield "too, and kept once. Objects are kept as they came; no element is coerced. Too little space: 0xA700."
+    yield "An object is durable on the disk before it is answered with 0x0000. The same object again is answered with"
+    yield "0x0000, too, and kept once. Objects are kept as they came; no element is coerced. Too little space: 0xA700."
 
 
 def _as_requestor() -> Iterator[str]:
@@ -178,9 +180,10 @@ def _as_requestor() -> Iterator[str]:
     rows += [(_name(uid), uid, "SCP (of C-GET)", taken) for uid in dicom_archive.IMAGE_CLASSES]
     yield from _table(("SOP class", "UID", "role", "transfer syntaxes"), rows)
     yield ""
-    yield "A result goes in a presentation context of its own for each transfer syntax of `transfer_syntaxes`. An image is"
-    yield "offered in the transfer syntax that it has and never converted. User identity (user name, or user name and"
-    yield "passcode) can be sent. A refusal for good is not repeated; anything else is (docs/rules.md, docs/pacs-administrator.md)."
+    yield "A result goes in a presentation context of its own for each transfer syntax of `transfer_syntaxes`. An image"
+    yield "is offered in the transfer syntax that it has and never converted. User identity (user name, or user name and"
+    yield "passcode) can be sent. A refusal for good is not repeated; anything else is (docs/rules.md,"
+    yield "docs/pacs-administrator.md)."
 
 
 def _produced() -> Iterator[str]:
@@ -212,8 +215,8 @@ def _rest() -> Iterator[str]:
     yield ""
     yield "## Security"
     yield ""
-    yield f"BCP 195 TLS (PS3.15 B.12) on both sides: TLS 1.2 or newer, cipher suites `{CIPHERS}`. Client certificates are"
-    yield "asked for with `listener.tls.client_ca` and sent with `tls.certificate` of a destination or an archive."
+    yield f"BCP 195 TLS (PS3.15 B.12) on both sides: TLS 1.2 or newer, cipher suites `{CIPHERS}`. Client certificates"
+    yield "are asked for with `listener.tls.client_ca` and sent with `tls.certificate` of a destination or an archive."
     yield "Audit trail: PS3.15 A.5 messages over syslog with TLS (RFC 5424, RFC 5425)."
     yield ""
     yield "## DICOMweb"

@@ -181,8 +181,8 @@ def _as_requestor() -> Iterator[str]:
     yield from _table(("SOP class", "UID", "role", "transfer syntaxes"), rows)
     yield ""
     yield "A result goes in a presentation context of its own for each transfer syntax of `transfer_syntaxes`. An image"
-    yield "is offered in the transfer syntax that it has and never converted. User identity (user name, or user name and"
-    yield "passcode) can be sent. A refusal for good is not repeated; anything else is (docs/rules.md,"
+    yield "is offered in the transfer syntax that it has and never converted. User identity (user name, with or without"
+    yield "a passcode) can be sent. A refusal for good is not repeated; anything else is (docs/rules.md,"
     yield "docs/pacs-administrator.md)."
 
 

@@ -74,12 +74,14 @@ class Node:
 
 
 @contextmanager
-def running_node(name: str, tree: Path, folder: Path) -> Iterator[Node]:
-    """``icansee serve`` of a tree until the block ends."""
+def running_node(name: str, tree: Path, folder: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node]:
+    """``icansee serve`` of a tree until the block ends. more: further sections of its settings."""
     folder.mkdir()
     settings_file, ready, state = folder / "config.yaml", folder / "ready.json", folder / "state"
     settings_file.write_text(
-        yaml.safe_dump({"store": {"state_dir": str(state)}, "listener": {"port": 0}, "web": {"port": 0}}),
+        yaml.safe_dump(
+            {"store": {"state_dir": str(state)}, "listener": {"port": 0}, "web": {"port": 0}, **(more or {})}
+        ),
         encoding="utf-8",
     )
     arguments = [tree.resolve() / ".venv/bin/icansee", "serve", "--config", settings_file, "--ready-file", ready]

@@ -12,6 +12,7 @@ declare -A package_of=(
     [/usr/share/java/pixelmed.jar]=libpixelmed-java
     [/usr/bin/java]=default-jre-headless
     ["/usr/bin/openssl"]=openssl
+    ["/usr/bin/pdftotext"]=poppler-utils
     ["/usr/bin/npm"]=npm
     ["/usr/bin/chromium"]=chromium
     ["/usr/bin/pgrep"]=procps

@@ -48,6 +48,10 @@ class MllpDestinationSettings(DestinationSettings):
             raise ValueError("picture: reference needs picture_url")
         return self
 
+    @property
+    def never_passed_on(self) -> tuple[str, ...]:
+        return () if self.picture == "embedded" else ("evidence.png",)
+
 
 class WebhookDestinationSettings(HttpTarget, DestinationSettings):
     """A program of the site that gets signed JSON by HTTP POST (docs/integration.md)."""

@@ -190,7 +190,7 @@ def run_deliveries(
         parts = Delivering(
             deliveries=deliveries,
             document=document,
-            evidence=stored.evidence_of(open_results(settings).place, stored.time_of(index), clock),
+            evidence=stored.evidence_of(open_results(settings), stored.time_of(index), clock),
             outputs={output.kind: output for output in OUTPUTS},
             clock=clock,
             results=settings.results,

@@ -36,6 +36,11 @@ class DestinationSettings(Section):
     # a connection that says nothing for this long is given up
     timeout_s: Positive = 30.0
 
+    @property
+    def never_passed_on(self) -> tuple[str, ...]:
+        """Files of the evidence whose content this destination leaves out: nothing waits for them."""
+        return ()
+
 
 class OAuthSettings(Section):
     """OAuth 2.0 client credentials: how the bearer token of a request is got."""

@@ -8,7 +8,7 @@ only the business of the process that sends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
@@ -20,6 +20,8 @@ from workers.rules.rule import Send
 
 URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
+# These take longest to render or to send: the picture and the key images are not to wait for them.
+SLOW = ("sr", "sc_pages", "pdf", "seg", "pm")
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,11 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
 
 
 def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> list[str]:
-    if sends is None:
-        return [one for one in dict.fromkeys(destination.outputs) if one != IMAGES]
-    return list(dict.fromkeys(output for send in sends if destination.name in send.to for output in send.outputs))
+    """Each once, in the order in which they go out: the slow ones last."""
+    wanted: Iterable[str] = [one for one in destination.outputs if one != IMAGES]
+    if sends is not None:
+        wanted = (output for send in sends if destination.name in send.to for output in send.outputs)
+    return sorted(dict.fromkeys(wanted), key=lambda output: SLOW.index(output) + 1 if output in SLOW else 0)
 
 
 def is_shadow(destination: DestinationSettings, results: ResultsSettings, known: Known | None) -> bool:

@@ -19,6 +19,7 @@ from workers.backoff import Backoff
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
+from workers.deliveries.stored import WithoutContent
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Receipt
 from workers.image_ports import IMAGES
 from workers.log import brief, get_logger, study_hash
@@ -35,7 +36,8 @@ LEASE_S = 300.0  # longer than any sending may take
 HOLD_S = 60.0  # a destination whose sender gives no sign for longer is served by another host
 IDLE_S = 0.2  # between two looks when nothing is due
 WAIT_S = 1.0  # the same while the destination is left alone
-NOT_READY_S = 0.5  # the files of a decision are written after it
+# The files of a decision are written after it: looked for again after this share of the time that was waited already.
+NOT_READY_SHARE, NOT_READY_S, NOT_READY_MOST_S = 0.2, 0.1, 2.0
 MOST_FAULTS = 3  # attempts at rendering an output: the same input gives the same fault
 LONGEST_TEXT = 500
 
@@ -71,6 +73,8 @@ class DeliverySender:
         self._held_until: datetime | None = None
         self._study = ""
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
+        own = (one for one in parts.results.destinations if one.name == name)
+        self._left_out = next((one.never_passed_on for one in own), ())
 
     def step(self) -> float:
         """Try at most one delivery; returns how many seconds nothing is to be done.
@@ -144,7 +148,8 @@ class DeliverySender:
         if taken.output == IMAGES and self._images is not None:
             return self._images.sent(taken)
         output = self._parts.outputs[taken.output]
-        document, evidence = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
+        document, files = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
+        evidence = WithoutContent(files, self._left_out)
         if not output.applies(document, evidence):
             return Receipt("nothing to send: this output does not apply to the decision")
         content = output.render(document, evidence)
@@ -165,7 +170,7 @@ class DeliverySender:
         if isinstance(error, MoreToSendError):
             on_the_way = replace(taken, state=DeliveryState.PLANNED, answer=str(error), failure=None, error_class=None)
             return replace(on_the_way, due_at=now), True
-        return _waiting(taken, brief(error), now + timedelta(seconds=NOT_READY_S)), None
+        return _waiting(taken, brief(error), self._not_ready(taken)), None
 
     def _failed(self, taken: Delivery, text: str, *, alone: bool) -> Delivery:
         """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed."""
@@ -174,6 +179,11 @@ class DeliverySender:
         if age_s >= results.give_up_after_s or (alone and taken.attempts >= results.max_attempts):
             return _dead(taken, text, "transient")
         return _waiting(taken, text, self._later(taken.attempts))
+
+    def _not_ready(self, taken: Delivery) -> datetime:
+        now = self._parts.clock.now()
+        waited_s = (now - (taken.planned_at or now)).total_seconds()
+        return now + timedelta(seconds=min(max(NOT_READY_SHARE * waited_s, NOT_READY_S), NOT_READY_MOST_S))
 
     def _later(self, attempts: int) -> datetime:
         """After a growing pause, shortened by chance by up to a half: many senders must not come at once."""

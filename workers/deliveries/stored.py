@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 from triage.errors import Transient
 from workers.delivery_ports import Decided
 from workers.outputs.output import EvidenceFiles
+from workers.outputs.results import ResultFolder
+from workers.outputs.sources import FILE_NAME
 from workers.ports import Clock, StudyIndex
 
+EARLY = (FILE_NAME,)  # files that are complete before the pictures are drawn
 FILES_WITHIN_S = 120.0  # a decision without files after this time has none: a refusal after a fault writes no files
 
 
@@ -33,13 +37,17 @@ class EvidenceFolder(Mapping[str, bytes]):
     """The files of one decision, read when they are asked for.
 
     Args:
+        early: the folder with files that are ready before the others.
         late: whether files that are not there now never come.
     """
 
-    def __init__(self, folder: Path, *, late: Callable[[], bool]) -> None:
-        self._folder, self._late = folder, late
+    def __init__(self, folder: Path, early: Path, *, late: Callable[[], bool]) -> None:
+        self._folder, self._early, self._late = folder, early, late
 
     def __getitem__(self, name: str) -> bytes:
+        if name in EARLY and not self._folder.is_dir() and (self._early / name).is_file():
+            with suppress(FileNotFoundError):  # the whole folder is there by now
+                return (self._early / name).read_bytes()
         path = self._there() / name
         if Path(name).name != name or not path.is_file():
             raise KeyError(name)
@@ -63,22 +71,34 @@ class EvidenceFolder(Mapping[str, bytes]):
         return self._folder
 
 
-def evidence_of(
-    place: Callable[[str, int, str], Path], decided_at: Callable[[Decided], datetime], clock: Clock
-) -> Callable[[Decided], EvidenceFiles]:
-    """The evidence of a decision.
+class WithoutContent(Mapping[str, bytes]):
+    """Evidence in which some files are empty, and are not waited for. They count as there."""
 
-    Args:
-        place: study UID, revision and stage -> folder.
-    """
+    def __init__(self, files: EvidenceFiles, left_out: Collection[str]) -> None:
+        self._files, self._left_out = files, left_out
+
+    def __getitem__(self, name: str) -> bytes:
+        return b"" if name in self._left_out else self._files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def evidence_of(
+    results: ResultFolder, decided_at: Callable[[Decided], datetime], clock: Clock
+) -> Callable[[Decided], EvidenceFiles]:
+    """The evidence of a decision."""
 
     def evidence(decided: Decided) -> EvidenceFiles:
-        folder = place(decided.study_instance_uid, decided.revision, decided.stage)
+        key = (decided.study_instance_uid, decided.revision, decided.stage)
 
         def late() -> bool:
             return (clock.now() - decided_at(decided)).total_seconds() > FILES_WITHIN_S
 
-        return EvidenceFolder(folder, late=late)
+        return EvidenceFolder(results.place(*key), results.early_place(*key), late=late)
 
     return evidence
 

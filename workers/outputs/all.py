@@ -6,8 +6,12 @@ from workers.outputs.alerts.fhir import FHIR
 from workers.outputs.alerts.mail import MAIL
 from workers.outputs.alerts.oru import ORU
 from workers.outputs.alerts.webhook import WEBHOOK
+from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
+from workers.outputs.dicom.pages import SC_PAGES
+from workers.outputs.dicom.pdf import PDF
 from workers.outputs.dicom.picture import SC
+from workers.outputs.dicom.presentation import GSPS
 from workers.outputs.dicom.report import SR
 from workers.outputs.dicom.retraction import RETRACT
 from workers.outputs.dicom.segments import SEG
@@ -15,6 +19,9 @@ from workers.outputs.dicom.spatial import REG
 from workers.outputs.document_json import DOCUMENT_JSON
 from workers.outputs.output import Output
 
-OUTPUTS: tuple[Output, ...] = (DOCUMENT_JSON, SC, SEG, SR, KOS, REG, ORU, FHIR, WEBHOOK, MAIL)
+OUTPUTS: tuple[Output, ...] = (
+    *(DOCUMENT_JSON, SC, SC_PAGES, SEG, SR, KOS, GSPS, PM, REG, PDF),
+    *(ORU, FHIR, WEBHOOK, MAIL),
+)
 # Made by a command only: what says that a decision was wrong.
 ON_REQUEST: tuple[Output, ...] = (RETRACT,)

@@ -1,5 +1,6 @@
 """Decisions in, files out: ``results/<study uid>/r<revision>-<stage>/`` with document.json and the evidence of the
-contract."""
+contract. What is known before the pictures are drawn stands in ``early-r<revision>-<stage>/`` until then: an alert does
+not wait for pictures."""
 
 from __future__ import annotations
 
@@ -36,6 +37,11 @@ class ResultFolder:
             raise ValueError("not a UID")
         return self._folder / study_instance_uid / f"r{revision}-{stage}"
 
+    def early_place(self, study_instance_uid: str, revision: int, stage: str) -> Path:
+        """Where the files beside the document stand while the pictures are drawn."""
+        place = self.place(study_instance_uid, revision, stage)
+        return place.with_name(f"early-{place.name}")
+
     def write(
         self,
         study_instance_uid: str,
@@ -49,12 +55,12 @@ class ResultFolder:
         place.parent.mkdir(parents=True, exist_ok=True)
         for leftover in place.parent.glob(f".{place.name}.*"):  # of a writer that died, or has lost its lease
             shutil.rmtree(leftover, ignore_errors=True)
-        growing = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-        growing.chmod(0o755)
-        for name, content in (beside or {}).items():
-            (growing / name).write_bytes(content)
+        early = self.early_place(study_instance_uid, revision, outcome.assessment.stage.value)
+        put_in_place(_grown(early, beside or {}), early)
+        growing = _grown(place, beside or {})
         write_results(growing, outcome, document)
         put_in_place(growing, place)
+        shutil.rmtree(early, ignore_errors=True)
 
     def picture(self, study_instance_uid: str, revision: int | None) -> Path | None:
         """evidence.png of the decision on that revision."""
@@ -81,6 +87,15 @@ class ResultFolder:
         folder = self._folder / study_instance_uid
         names = [(FOLDER.fullmatch(entry.name), entry) for entry in folder.iterdir()] if folder.is_dir() else []
         return [(int(match[1]), match[2] == "full", entry) for match, entry in names if match]
+
+
+def _grown(place: Path, files: Mapping[str, bytes]) -> Path:
+    """A hidden folder beside ``place`` with these files."""
+    growing = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+    growing.chmod(0o755)
+    for name, content in files.items():
+        (growing / name).write_bytes(content)
+    return growing
 
 
 def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | None = None) -> None:

@@ -61,4 +61,12 @@ def _instance(ds: Any) -> SourceInstance:
         columns=int(number(value_of(ds, "Columns")) or 0),
         spacing=vector_of(value_of(ds, "PixelSpacing"), 2) or (),
         thickness_mm=number(value_of(ds, "SliceThickness")),
+        window=_pair(ds, "WindowCenter", "WindowWidth"),
+        rescale=_pair(ds, "RescaleSlope", "RescaleIntercept"),
     )
+
+
+def _pair(ds: Any, *keywords: str) -> tuple[float, ...]:
+    """The first value of each; nothing unless both are there."""
+    found = [number(value_of(ds, keyword)) for keyword in keywords]
+    return tuple(one for one in found if one is not None) if None not in found else ()

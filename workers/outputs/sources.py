@@ -18,7 +18,10 @@ HEADER_KEYWORDS = (
 
 @dataclass(frozen=True)
 class SourceInstance:
-    """One image object. Lengths in mm, LPS; empty, or None, where the header does not say, as in enhanced objects."""
+    """One image object. Lengths in mm, LPS; empty, or None, where the header does not say, as in enhanced objects.
+
+    window: centre and width for display, in units after the rescaling (slope, intercept).
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -29,6 +32,8 @@ class SourceInstance:
     columns: int
     spacing: tuple[float, ...]
     thickness_mm: float | None = None
+    window: tuple[float, ...] = ()
+    rescale: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,5 +116,6 @@ def _series(row: Mapping[str, Any]) -> SourceSeries:
 
 
 def _instance(row: Mapping[str, Any]) -> SourceInstance:
-    lists = {key: tuple(row[key]) for key in ("position", "orientation", "spacing")}
+    names = ("position", "orientation", "spacing", "window", "rescale")
+    lists = {key: tuple(row.get(key, ())) for key in names}
     return SourceInstance(**{**row, **lists})

@@ -33,3 +33,10 @@ def test_what_rules_want(sends: tuple[Send, ...] | None, expected: set[tuple[str
     some = planned(Unplanned(FULL, NOON, "P1"), RESULTS, PlanFacts(KNOWN, sends=sends))
     assert {(one.destination, one.output) for one in some} == expected
     assert len(some) == len(expected)
+
+
+def test_what_is_slow_goes_last() -> None:
+    folder = FOLDERS[0] | {"outputs": ["seg", "sc", "sr", "kos"]}
+    results = parse({"results": {"destinations": [folder]}}).results
+    some = planned(Unplanned(FULL, NOON, "P1"), results, PlanFacts(KNOWN))
+    assert [one.output for one in some] == ["sc", "kos", "sr", "seg"]

@@ -24,7 +24,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def evidence(tmp_path: Path, clock: FakeClock) -> EvidenceFiles:
-    return evidence_of(ResultFolder(tmp_path).place, lambda _: NOON, clock)(FULL)
+    return evidence_of(ResultFolder(tmp_path), lambda _: NOON, clock)(FULL)
 
 
 def test_files_that_are_there(tmp_path: Path, evidence: EvidenceFiles) -> None:
@@ -45,3 +45,13 @@ def test_files_that_may_still_come_are_waited_for(evidence: EvidenceFiles) -> No
 def test_not_measured_a_decision_that_never_had_files(evidence: EvidenceFiles, clock: FakeClock) -> None:
     clock.advance(timedelta(seconds=FILES_WITHIN_S + 1).total_seconds())
     assert dict(evidence) == {}
+
+
+def test_what_is_ready_early_is_read_before_the_rest_is_there(tmp_path: Path, evidence: EvidenceFiles) -> None:
+    early = ResultFolder(tmp_path).early_place("1.2.3", 1, "full")
+    early.mkdir(parents=True)
+    (early / "sources.json").write_bytes(b"{}")
+    (early / "evidence.png").write_bytes(b"not a file that is ready early")
+    assert evidence["sources.json"] == b"{}"
+    with pytest.raises(Transient):
+        evidence.get("evidence.png")

@@ -18,6 +18,7 @@ def a_study(number: int, name: str, day: str) -> SourceStudy:
             str(MRImageStorage), f"{series}.{k + 1}", 1,
             (ORIGIN_MM[0], ORIGIN_MM[1], ORIGIN_MM[2] + k * SPACING_MM[2]),
             (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), SHAPE[1], SHAPE[2], (SPACING_MM[1], SPACING_MM[0]), 8.0,
+            (300.0, 600.0), (1.0, 0.0),
         )
         for k in range(SHAPE[0])
     )  # fmt: skip

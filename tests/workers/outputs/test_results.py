@@ -27,6 +27,21 @@ def test_a_document_is_written_and_written_again(tmp_path: Path) -> None:
     assert [entry.name for entry in (tmp_path / "1.2.3").iterdir()] == ["r1-full"]
 
 
+def test_what_lies_beside_is_there_while_the_pictures_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, seen = ResultFolder(tmp_path), []
+
+    def drawn(_growing: Path, *_: object) -> None:
+        seen.extend(path.read_bytes() for path in folder.early_place("1.2.3", 1, "full").iterdir())
+
+    monkeypatch.setattr("workers.outputs.results.write_results", drawn)
+    folder.write("1.2.3", 1, an_outcome(), beside={"sources.json": b"{}"})  # type: ignore[arg-type]
+    assert seen == [b"{}"]
+    assert (folder.place("1.2.3", 1, "full") / "sources.json").read_bytes() == b"{}"
+    assert [entry.name for entry in (tmp_path / "1.2.3").iterdir()] == ["r1-full"]
+
+
 @pytest.mark.parametrize(
     ("pictures", "revision", "newest"),
     [

@@ -47,9 +47,9 @@ def key_images(result: DicomResult) -> list[Dataset]:
 
 def _points(masks: SegmentMasks) -> Iterable[Any]:
     """LPS mm of the centre of the plane with most of each structure."""
-    for number, segment in enumerate(masks.segments):
+    for segment in masks.segments:
         if segment.name in SHOWN:
-            mask = masks.voxels[..., number]
+            mask = masks.mask(segment.name)
             k = int(np.argmax(mask.sum(axis=(1, 2))))
             index = np.argwhere(mask[k]).mean(axis=0)
             yield (masks.affine @ [index[1], index[0], k, 1.0])[:3]

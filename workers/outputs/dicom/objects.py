@@ -28,6 +28,9 @@ SERIES = {
     "kos": "ICANSee key images (unverified)",
     "reg": "ICANSee follow-up to baseline (unverified)",
     "retract": "ICANSee results retracted",
+    "gsps": "ICANSee outlines (unverified)",
+    "pm": "ICANSee change map (unverified)",
+    "pdf": "ICANSee report (unverified)",
 }
 COPIED = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
@@ -139,7 +142,8 @@ def finished(ds: Dataset, result: DicomResult, kind: str) -> bytes:
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SeriesDescription = SERIES[kind]
     day, time = result.decided_at()
-    for prefix in ("Content", "InstanceCreation", "Series"):
+    content = () if "PresentationCreationDate" in ds else ("Content",)  # presentation states have their own
+    for prefix in (*content, "InstanceCreation", "Series"):
         setattr(ds, f"{prefix}Date", day)
         setattr(ds, f"{prefix}Time", time)
     for keyword in ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"):

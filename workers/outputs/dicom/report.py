@@ -8,10 +8,12 @@ from typing import Any
 
 from highdicom import sr
 from pydicom import Dataset
+from pydicom.sr.codedict import codes as public
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 
 from workers.outputs.dicom import codes
+from workers.outputs.dicom.library import image_library
 from workers.outputs.dicom.objects import (
     MANUFACTURER,
     MEDIA_TYPE,
@@ -25,47 +27,47 @@ from workers.outputs.dicom.objects import (
     result_of,
     stubs,
 )
-from workers.outputs.dicom.segments import SEG, WHOLE, Segment, segments_of
+from workers.outputs.dicom.segments import SEG, WHOLE, Segment, segment_names
+from workers.outputs.dicom.sr_document import hierarchical_references, sr_document
 from workers.outputs.output import EvidenceFiles, Output
-from workers.outputs.sources import SourceStudy
+from workers.outputs.sources import SourceSeries, SourceStudy
 
 Row = Mapping[str, Any]  # a measurement of the document
 
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     result = result_of(document, evidence)
-    images = _images(result)
-    masks = segments_of(evidence) if SEG.applies(document, evidence) else None
-    segments = masks.segments if masks is not None else ()
+    segments = segment_names(evidence) if SEG.applies(document, evidence) else ()
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_device(result)),
         procedure_reported=codes.BRAIN_MRI,
         title=codes.REPORT.code,
         imaging_measurements=list(_groups(result, segments)),
-        referenced_images=[one for one in images if "ImagePositionPatient" in one] or None,
     )
-    ds = sr.Comprehensive3DSR(
-        evidence=[*images, *([_seg_stub(result)] if segments else [])],
-        content=report[0],
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        institution_name=result.sources.followup.header.get("InstitutionName") or None,
-        previous_versions=_previous(result),
-        **result.equipment("sr"),
-    )
+    root, series = report[0], list(_flair_of_both(result))
+    library = image_library(series)
+    if library is not None:
+        root.ContentSequence.insert(_place_of_measurements(root), library)
+    images = [ds for study, one in series for ds in stubs(study, one)]
+    ds = sr_document(result, root, [*images, *([_seg_stub(result)] if segments else [])])
     ds.CodingSchemeIdentificationSequence = [_scheme()]
+    if result.sources.previous is not None:
+        ds.PredecessorDocumentsSequence = hierarchical_references([_predecessor(result, *result.sources.previous)])
     return finished(ds, result, "sr")
 
 
-def _images(result: DicomResult) -> list[Dataset]:
+def _place_of_measurements(root: Dataset) -> int:
+    """Of the container Imaging Measurements; the image library stands before it."""
+    names = [item.ConceptNameCodeSequence[0].CodeValue for item in root.ContentSequence]
+    return names.index(public.DCM.ImagingMeasurements.value)
+
+
+def _flair_of_both(result: DicomResult) -> Iterable[tuple[SourceStudy, SourceSeries]]:
     """The FLAIR of both dates: the image library."""
-    return [ds for study in (result.sources.followup, result.sources.baseline) for ds in _flair_of(study)]
-
-
-def _flair_of(study: SourceStudy | None) -> list[Dataset]:
-    series = None if study is None else study.first("flair")
-    return [] if study is None or series is None else stubs(study, series)
+    for study in (result.sources.followup, result.sources.baseline):
+        series = None if study is None else study.first("flair")
+        if study is not None and series is not None:
+            yield study, series
 
 
 def _device(result: DicomResult) -> sr.ObserverContext:
@@ -185,17 +187,14 @@ def _seg_stub(result: DicomResult) -> Dataset:
     return ds
 
 
-def _previous(result: DicomResult) -> list[Dataset] | None:
+def _predecessor(result: DicomResult, revision: int, stage: str) -> Dataset:
     """The report of the decision before this one, which this one supersedes."""
-    if result.sources.previous is None:
-        return None
-    revision, stage = result.sources.previous
     ds = Dataset()
     fill_study(ds, result.sources.followup)
     ds.SOPClassUID = Comprehensive3DSRStorage
     ds.SOPInstanceUID = derived_uid(result.sources, revision, stage, "sr", "object")
     ds.SeriesInstanceUID = derived_uid(result.sources, revision, stage, "sr", "series")
-    return [ds]
+    return ds
 
 
 def _scheme() -> Dataset:

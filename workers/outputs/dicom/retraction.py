@@ -6,30 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 import highdicom as hd
-from pydicom import Dataset
-from pydicom.uid import (
-    Comprehensive3DSRStorage,
-    KeyObjectSelectionDocumentStorage,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-    SpatialRegistrationStorage,
-)
+from pydicom import Dataset, uid
 
 from workers.outputs.dicom import codes
+from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
 from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, fill_study, finished, result_of
+from workers.outputs.dicom.pages import SC_PAGES
+from workers.outputs.dicom.pdf import PDF
 from workers.outputs.dicom.picture import SC
+from workers.outputs.dicom.presentation import GSPS
 from workers.outputs.dicom.report import SR
 from workers.outputs.dicom.segments import SEG
 from workers.outputs.dicom.spatial import REG
 from workers.outputs.output import EvidenceFiles, Output
 
 REJECTABLE = (
-    (SC, SecondaryCaptureImageStorage),
-    (SEG, SegmentationStorage),
-    (SR, Comprehensive3DSRStorage),
-    (KOS, KeyObjectSelectionDocumentStorage),
-    (REG, SpatialRegistrationStorage),
+    (SC, uid.SecondaryCaptureImageStorage),
+    (SC_PAGES, uid.MultiFrameTrueColorSecondaryCaptureImageStorage),
+    (SEG, uid.SegmentationStorage),
+    (SR, uid.Comprehensive3DSRStorage),
+    (KOS, uid.KeyObjectSelectionDocumentStorage),
+    (GSPS, uid.GrayscaleSoftcopyPresentationStateStorage),
+    (PM, uid.ParametricMapStorage),
+    (REG, uid.SpatialRegistrationStorage),
+    (PDF, uid.EncapsulatedPDFStorage),
 )
 
 

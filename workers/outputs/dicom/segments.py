@@ -52,11 +52,29 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class SegmentMasks:
-    """voxels: (k, j, i, segment), 0 or 1. affine: (i, j, k) -> LPS mm."""
+    """segments: numbered from 1 in this order. labels: region labels, (k, j, i). extra: masks of the evidence by name.
+
+    affine: (i, j, k) -> LPS mm.
+    """
 
     segments: tuple[Segment, ...]
-    voxels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+    numbers: Mapping[str, int]
+    extra: Mapping[str, npt.NDArray[np.bool_]]
     affine: Affine
+
+    def mask(self, name: str) -> npt.NDArray[np.bool_]:
+        """The voxels of a segment, (k, j, i)."""
+        if name == WHOLE:
+            return np.asarray(self.labels > 0)
+        return self.extra[name] if name in self.extra else np.asarray(self.labels == self.numbers[name])
+
+    def voxels(self) -> npt.NDArray[np.uint8]:
+        """All segments, (k, j, i, segment), 0 or 1."""
+        found = np.empty((len(self.segments), *self.labels.shape), np.uint8)
+        for number, segment in enumerate(self.segments):
+            found[number] = self.mask(segment.name)
+        return np.moveaxis(found, 0, -1)
 
 
 def segments_of(evidence: EvidenceFiles) -> SegmentMasks | None:
@@ -64,23 +82,25 @@ def segments_of(evidence: EvidenceFiles) -> SegmentMasks | None:
     if REGIONS not in evidence or NAMES not in evidence:
         return None
     labels, affine = read_nifti(evidence[REGIONS])
-    names = {int(label): str(name) for label, name in json.loads(evidence[NAMES]).items()}
-    found: list[tuple[Segment, npt.NDArray[Any]]] = []
-    if labels.any():
-        found.append((Segment(WHOLE, codes.ANATOMY.code, codes.REGIONS[WHOLE].code), labels > 0))
-    for label, name in sorted(names.items()):
-        mask = labels == label
-        if mask.any():
-            found.append((Segment(name, codes.ANATOMY.code, *codes.region_code(name)), mask))
+    known = {str(name): int(label) for label, name in json.loads(evidence[NAMES]).items()}
+    there = np.bincount(labels.ravel().astype(np.uint8, copy=False), minlength=256)
+    numbers = {name: label for name, label in sorted(known.items(), key=lambda one: one[1]) if there[label]}
+    found = [Segment(WHOLE, codes.ANATOMY.code, codes.REGIONS[WHOLE].code)] if there[1:].any() else []
+    found += [Segment(name, codes.ANATOMY.code, *codes.region_code(name)) for name in numbers]
+    extra = {}
     for name, what in MASKS.items():
         if f"{name}.nii.gz" in evidence:
             mask = read_nifti(evidence[f"{name}.nii.gz"])[0] > 0
             if mask.any():
-                found.append((Segment(name, codes.ABNORMAL.code, what.code), mask))
-    if not found:
-        return None
-    voxels = np.stack([mask for _, mask in found], axis=-1).astype(np.uint8)
-    return SegmentMasks(tuple(segment for segment, _ in found), voxels, affine)
+                extra[name] = mask
+                found.append(Segment(name, codes.ABNORMAL.code, what.code))
+    return SegmentMasks(tuple(found), labels, numbers, extra, affine) if found else None
+
+
+def segment_names(evidence: EvidenceFiles) -> tuple[Segment, ...]:
+    """The segments, without their voxels."""
+    masks = segments_of(evidence)
+    return () if masks is None else masks.segments
 
 
 def read_nifti(content: bytes) -> tuple[npt.NDArray[Any], Affine]:
@@ -99,7 +119,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         raise ValueError("no regions on a FLAIR series: this output does not apply")
     row_first = masks.affine[:, [2, 1, 0, 3]]  # highdicom indexes (k, j, i)
     volume = hd.Volume(
-        masks.voxels,
+        masks.voxels(),
         row_first,
         coordinate_system="PATIENT",
         frame_of_reference_uid=flair.frame_of_reference_uid,

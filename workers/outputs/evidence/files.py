@@ -22,7 +22,7 @@ from triage.model import Category, Mask, Presence
 from triage.report.contents import Assessment
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
 from workers.outputs.evidence import slices, text
-from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, render, small
+from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, parts_px, render, small
 
 PixelMask = npt.NDArray[np.bool_]  # (row, column)
 
@@ -53,6 +53,8 @@ WINDOW = (0.35, 1.8)
 OUTLINE_SIGMA_MM = 0.7  # rounds the steps of 1 mm labels
 TISSUE = 0.5  # of the white matter level; below it at either date the pixel is CSF or bone, whatever the atlas says
 SPECK_MM2 = 20.0  # smaller outlines are ends of regions that belong to another slice
+CHANGE_NOT_MEASURED = -1000.0  # a change cannot be below -100 %
+CHANGE_STEP_PERCENT = 0.5  # of the stored map: finer than noise, and the file becomes a fifth as large
 STEPS_PER_BRIGHT = 256  # grey levels kept below the mean level: finer than noise, and files become a third as large
 
 
@@ -72,10 +74,11 @@ def write_evidence(folder: Path, outcome: Assessed, maps: EvidenceMaps | None) -
     if evidence is not None and maps is not None and not refused(outcome.assessment):
         written += list(_write_maps(folder, evidence, maps))
     picture = picture_of(outcome.assessment, evidence, maps)
-    pngs = {"evidence.png": render(picture), "small.png": small(picture)}
-    for name, png in pngs.items():
-        if png is not None:
-            written.append(_whole(folder / name, partial(Path.write_bytes, data=png)))
+    parts = json.dumps(parts_px(picture)) + "\n"
+    contents = {"pages.json": parts.encode(), "evidence.png": render(picture), "small.png": small(picture)}
+    for name, content in contents.items():
+        if content is not None:
+            written.append(_whole(folder / name, partial(Path.write_bytes, data=content)))
     return written
 
 
@@ -88,6 +91,9 @@ def _write_maps(folder: Path, evidence: Evidence, maps: EvidenceMaps) -> Iterato
     if maps.baseline is not None:
         moved = to_sitk(replace(maps.baseline, voxels=_rounded(maps.baseline.voxels)))
         yield _whole(folder / "baseline_on_followup.nii.gz", lambda path: _write_image(moved, path))
+    if maps.change_percent is not None and maps.labels is not None:
+        change = to_sitk(replace(maps.change_percent, voxels=_steps(maps.change_percent.voxels, maps.labels.voxels)))
+        yield _whole(folder / "change_percent.nii.gz", lambda path: _write_image(change, path))
     for name, mask in maps.masks.items():
         image = to_sitk(mask, sitkUInt8)
         yield _whole(folder / f"{name}.nii.gz", lambda path, image=image: _write_image(image, path))  # type: ignore[misc]
@@ -102,6 +108,13 @@ _write_transform: Callable[[Transform, str], None] = WriteTransform
 
 def _write_image(image: Image, path: Path) -> None:
     WriteImage(image, str(path), useCompression=True)
+
+
+def _steps(percent: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Rounded to CHANGE_STEP_PERCENT; CHANGE_NOT_MEASURED outside the regions: NIfTI readers make 0 of NaN."""
+    rounded = np.round(percent / CHANGE_STEP_PERCENT) * CHANGE_STEP_PERCENT
+    measured = (labels > 0) & np.isfinite(percent)
+    return np.where(measured, rounded, CHANGE_NOT_MEASURED).astype(np.float32)
 
 
 def _rounded(voxels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,15 @@ def size_px(picture: Picture) -> tuple[int, int]:
     """Width and height of the finished picture."""
     layout = _Layout.of(picture)
     return layout.width, layout.height
+
+
+def parts_px(picture: Picture) -> dict[str, list[list[int]]]:
+    """Where the finished picture may be cut: first and last line (exclusive) of its header, of each row, and of its
+    footer with the bar of colours."""
+    layout = _Layout.of(picture)
+    ends = [*layout.row_tops, layout.bar_top]
+    rows = [[top, bottom] for top, bottom in pairwise(ends)]
+    return {"header": [[0, ends[0]]], "rows": rows, "footer": [[layout.bar_top, layout.height]]}
 
 
 def render(picture: Picture) -> bytes:

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workers.outputs.alerts.documents import PICTURE, RTL, a_document, evidence, not_assessable, quiet, stored
+from workers.alert_settings import MllpDestinationSettings
+from workers.deliveries.stored import WithoutContent
 from workers.identities import BIDI
 from workers.outputs.alerts.hl7_text import escaped, person_name, segment
 from workers.outputs.alerts.oru import ORU
@@ -142,6 +144,19 @@ def test_the_picture() -> None:
     without = addressed(message, Addressing(("I", ""), ("R", ""), "none"), "1.2.3")
     assert len(rows(without, "OBX")) == len(rows(message, "OBX")) - 1
     assert rows(embedded, "MSH")[0][2:6] == ["ICANSEE", "KLINIK", "RIS", "HAUS \\T\\ GARTEN"]
+
+
+@pytest.mark.parametrize("picture", ["none", "reference"])
+def test_a_picture_that_is_not_passed_on_need_not_be_there_yet(picture: Any) -> None:
+    addressing = Addressing(("I", ""), ("R", ""), picture, "https://i/{study}")
+    settings = MllpDestinationSettings(
+        name="ris", kind="mllp", host="localhost", port=1, outputs=("oru",), picture=picture, picture_url="https://i/"
+    )
+    without = ORU.render(a_document(), WithoutContent(evidence(), settings.never_passed_on))
+    full = addressed(ORU.render(a_document(), evidence()), addressing, "1.2.3")
+    assert addressed(without, addressing, "1.2.3") == full
+    assert len(without) < len(ORU.render(a_document(), evidence()))
+    assert settings.model_copy(update={"picture": "embedded"}).never_passed_on == ()
 
 
 @given(st.text())

@@ -21,6 +21,7 @@ from workers.outputs.sources import FILE_NAME, sources_to_json
 from workers.studies import refusals
 
 DECIDED_AT = "2026-11-29T08:00:00+00:00"
+CUTS = {"header": [[0, 4]], "rows": [[4, 10], [10, 16], [16, 20]], "footer": [[20, 24]]}  # of the picture, by line
 Labels = npt.NDArray[np.uint8]
 
 
@@ -39,6 +40,13 @@ def lesions() -> Labels:
     found = np.zeros(SHAPE, np.uint8)
     found[5, 13, 20] = 1
     found[6, 11, 25:27] = 2
+    return found
+
+
+def change() -> npt.NDArray[np.float32]:
+    """Percent; the left thalamus is 30 % brighter, nothing outside the brain is measured."""
+    found = np.where(labels() > 0, 1.5, -1000.0).astype(np.float32)
+    found[labels() == 9] = 30.0
     return found
 
 
@@ -66,6 +74,7 @@ def a_decision(*, compared: bool = True, assessable: bool = True) -> tuple[dict[
     evidence = {FILE_NAME: sources_to_json(sources), "evidence.png": picture()}
     uid = sources.followup.header["StudyInstanceUID"]
     assessment = an_assessment(measured(missing="pons"))
+    evidence["pages.json"] = json.dumps(CUTS if assessable else CUTS | {"rows": []}).encode()
     if not assessable:
         study = Study(uid, assessment.study.patient, assessment.study.study_date, None)
         outcome = refusals.outcome(study, code="no_flair", message="none", infusion_date=None, versions={})
@@ -73,6 +82,8 @@ def a_decision(*, compared: bool = True, assessable: bool = True) -> tuple[dict[
     evidence |= {"regions.nii.gz": nifti(labels()), "new_lesions.nii.gz": nifti(lesions())}
     evidence["regions.json"] = json.dumps({str(label): name for label, name in NAMES.items()}).encode()
     document = to_document(assessment) | {"decided_at": DECIDED_AT}
-    if not compared:
+    if compared:
+        evidence["change_percent.nii.gz"] = nifti(change())
+    else:
         document["registration"] = document["baseline"] = None
     return document, evidence

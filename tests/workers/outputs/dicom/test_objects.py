@@ -32,9 +32,9 @@ CASES = {
     "not assessable": {"compared": False, "assessable": False},
 }
 MADE = {
-    "compared": {"sr", "seg", "sc", "kos", "reg", "retract"},
-    "single scan": {"sr", "seg", "sc", "kos", "retract"},
-    "not assessable": {"sr", "sc", "kos", "retract"},
+    "compared": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract"},
+    "single scan": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pdf", "retract"},
+    "not assessable": {"sr", "sc", "sc_pages", "kos", "pdf", "retract"},
 }
 
 
@@ -56,7 +56,12 @@ def test_each_case_has_its_objects(case: str) -> None:
 def test_without_sources_only_the_picture_goes_out() -> None:
     document, evidence = a_decision()
     del evidence[FILE_NAME]
-    assert {kind for kind, one in DICOM.items() if one.applies(document, evidence)} == {"sc", "retract"}
+    assert {kind for kind, one in DICOM.items() if one.applies(document, evidence)} == {
+        "sc",
+        "sc_pages",
+        "pdf",
+        "retract",
+    }
     picture = read(DICOM["sc"].render(document, evidence))
     assert (picture.StudyInstanceUID, picture.PatientID) == (document["study"]["study_instance_uid"], "SECRET-4711")
 
@@ -70,7 +75,7 @@ def test_enhanced_images_get_all_but_the_segmentation(tmp_path: Path) -> None:
         study["series"][0]["instances"] = [one | {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.4.1"}]
     evidence[FILE_NAME] = json.dumps(row).encode()
     found = {kind: one.render(document, evidence) for kind, one in DICOM.items() if one.applies(document, evidence)}
-    assert set(found) == {"sr", "sc", "kos", "reg", "retract"}
+    assert set(found) == {"sr", "sc", "sc_pages", "kos", "reg", "pdf", "retract"}
     for kind, content in found.items():
         (tmp_path / kind).write_bytes(content)
         assert subprocess.run(["/usr/bin/dciodvfy", "-new", tmp_path / kind], check=False).returncode == 0, kind

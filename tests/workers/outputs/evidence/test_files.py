@@ -26,14 +26,22 @@ from triage.alignment.images import to_sitk
 from triage.assessment import Assessed
 from triage.model import Category, Decision, Finding, Lesion, Measurement, Presence, Priority, Strength
 from triage.report.evidence import on_followup_grid
-from workers.outputs.evidence.files import maps_of, picture_of, write_evidence
+from workers.outputs.evidence.files import (
+    CHANGE_NOT_MEASURED,
+    CHANGE_STEP_PERCENT,
+    maps_of,
+    picture_of,
+    write_evidence,
+)
 from workers.outputs.evidence.picture import PANEL, SMALL, Picture, render, size_px, texts
 
 EVERYTHING = [
     "regions.nii.gz",
     "regions.json",
     "baseline_on_followup.nii.gz",
+    "change_percent.nii.gz",
     "followup_to_baseline.tfm",
+    "pages.json",
     "evidence.png",
     "small.png",
 ]
@@ -94,12 +102,20 @@ def without_regions(outcome: Assessed) -> Assessed:
     ("change", "expected"),
     [
         pytest.param(lambda o: o, EVERYTHING, id="compared"),
-        pytest.param(alone, ["regions.nii.gz", "regions.json", "evidence.png", "small.png"], id="no baseline"),
-        pytest.param(refused, ["evidence.png", "small.png"], id="refused registration: no maps that look usable"),
-        pytest.param(lambda o: Assessed(o.assessment, None), ["evidence.png"], id="noop: no evidence, still a picture"),
+        pytest.param(
+            alone, ["regions.nii.gz", "regions.json", "pages.json", "evidence.png", "small.png"], id="no baseline"
+        ),
+        pytest.param(
+            refused, ["pages.json", "evidence.png", "small.png"], id="refused registration: no maps that look usable"
+        ),
+        pytest.param(
+            lambda o: Assessed(o.assessment, None),
+            ["pages.json", "evidence.png"],
+            id="noop: no evidence, still a picture",
+        ),
         pytest.param(
             lambda o: without_regions(alone(o)),
-            ["evidence.png", "small.png"],
+            ["pages.json", "evidence.png", "small.png"],
             id="no baseline, no regions",
         ),
     ],
@@ -200,6 +216,24 @@ def test_both_dates_share_one_window(compared: Picture) -> None:
     assert row.change is not None
     brain = np.isfinite(row.change) & (np.abs(row.change) < 1)
     assert np.median(row.baseline[brain]) == pytest.approx(float(np.median(row.followup[brain])), abs=0.02)
+
+
+def test_the_stored_change_is_the_change_within_the_regions(written: Path) -> None:
+    maps = on_followup_grid(an_outcome().evidence)  # type: ignore[arg-type]
+    assert maps.labels is not None
+    assert maps.change_percent is not None
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(written / "change_percent.nii.gz")))
+    expected = maps.change_percent.voxels
+    measured = (maps.labels.voxels > 0) & np.isfinite(expected)
+    assert measured.any()
+    np.testing.assert_allclose(stored[measured], expected[measured], atol=CHANGE_STEP_PERCENT / 2)
+    assert set(stored[~measured].tolist()) == {CHANGE_NOT_MEASURED}
+
+
+def test_the_picture_is_cut_without_losing_a_line(written: Path) -> None:
+    cuts = json.loads((written / "pages.json").read_text())
+    lines = [n for part in ("header", "rows", "footer") for top, bottom in cuts[part] for n in range(top, bottom)]
+    assert lines == list(range(Image.open(written / "evidence.png").height))
 
 
 def test_a_region_that_was_not_measured_says_why() -> None:

@@ -1,0 +1,60 @@
+"""Image series in, the image library of a report out (TID 1600): what all images of a series share stands once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from highdicom import sr
+from pydicom import Dataset
+from pydicom.sr.codedict import codes as public
+
+from workers.outputs.dicom.objects import stubs
+from workers.outputs.sources import SourceSeries, SourceStudy
+
+SOURCE = sr.CodedConcept("260753009", "SCT", "Source")
+SHARED = ("Rows", "Columns", "PixelSpacing", "SliceThickness", "ImageOrientationPatient")
+# descriptors of TID 1604 that differ from image to image
+OWN = {public.DCM.ImagePositionPatientX, public.DCM.ImagePositionPatientY, public.DCM.ImagePositionPatientZ}
+
+
+def image_library(series: Iterable[tuple[SourceStudy, SourceSeries]]) -> sr.ContainerContentItem | None:
+    """A group for each series with images that say where they lie; None: there is none.
+
+    highdicom's own library repeats every descriptor at every image. That made the report four times as large, and most
+    of the time to render it.
+    """
+    groups = [_group(images) for study, one in series if (images := _placed(stubs(study, one)))]
+    if not groups:
+        return None
+    library = sr.ContainerContentItem(public.DCM.ImageLibrary, relationship_type="CONTAINS")
+    library.ContentSequence = sr.ContentSequence(groups)
+    return library
+
+
+def _placed(images: Sequence[Dataset]) -> list[Dataset]:
+    return [one for one in images if "ImagePositionPatient" in one]
+
+
+def _group(images: Sequence[Dataset]) -> sr.ContainerContentItem:
+    alike = all(one[name].value == images[0][name].value for one in images for name in SHARED)
+    descriptors = list(sr.ImageLibraryEntryDescriptors(images[0]))
+    shared = [one for one in descriptors if one.name not in OWN] if alike else []
+    group = sr.ContainerContentItem(public.DCM.ImageLibraryGroup, relationship_type="CONTAINS")
+    group.ContentSequence = sr.ContentSequence([*shared, *(_entry(one, alike=alike) for one in images)])
+    return group
+
+
+def _entry(image: Dataset, *, alike: bool) -> sr.ImageContentItem:
+    item = sr.ImageContentItem(SOURCE, image.SOPClassUID, image.SOPInstanceUID, relationship_type="CONTAINS")
+    own = _position(image) if alike else sr.ImageLibraryEntryDescriptors(image)
+    item.ContentSequence = sr.ContentSequence(own)
+    return item
+
+
+def _position(image: Dataset) -> list[sr.NumContentItem]:
+    names = (public.DCM.ImagePositionPatientX, public.DCM.ImagePositionPatientY, public.DCM.ImagePositionPatientZ)
+    unit = public.UCUM.Millimeter
+    return [
+        sr.NumContentItem(name, value, unit, relationship_type="HAS ACQ CONTEXT")
+        for name, value in zip(names, image.ImagePositionPatient, strict=True)
+    ]

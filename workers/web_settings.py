@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from string import Formatter
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,6 +11,7 @@ from pydantic import field_validator, model_validator
 
 from workers.sections import Port, Positive, Section, TlsSettings, networks_in
 
+LINK_FIELDS = ("study_instance_uid", "baseline_study_instance_uid", "accession_number", "patient_id")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
@@ -32,6 +35,23 @@ class WebSettings(Section):
     session_s: Positive = 43200.0
     # time zone of the site for the times on the pages, e.g. Europe/Berlin; null: that of this machine
     time_zone: str | None = None
+    # links of the study page to other viewers, name to address, e.g. {PACS: "https://pacs/?study={study_instance_uid}"};
+    # also {baseline_study_instance_uid}, {accession_number} and {patient_id}, which then stand in the address
+    viewers: Mapping[str, str] = {}
+
+    @field_validator("viewers")
+    @classmethod
+    def _addresses(cls, viewers: Mapping[str, str]) -> Mapping[str, str]:
+        for name, address in viewers.items():
+            try:
+                fields = {field for _, field, _, _ in Formatter().parse(address) if field is not None}
+            except ValueError as error:
+                raise ValueError(f"viewers.{name}: {error}") from error
+            if unknown := sorted(fields - set(LINK_FIELDS)):
+                raise ValueError(f"viewers.{name}: {unknown[0]!r} is none of {', '.join(LINK_FIELDS)}")
+            if not address.startswith(("https://", "http://")):
+                raise ValueError(f"viewers.{name}: the address must begin with https:// or http://")
+        return viewers
 
     @field_validator("time_zone")
     @classmethod

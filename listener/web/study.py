@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
@@ -9,7 +12,7 @@ from listener.web import pages
 from listener.web.access.who import own_frame
 from listener.web.api import Uid, document_of, shown_picture
 from listener.web.site import Site
-from listener.web.study_page import Around
+from listener.web.study_page import Around, links_of
 from listener.web.viewer_api import viewer_index
 from workers.delivery_ports import delivery_facts
 
@@ -22,10 +25,14 @@ def add_study(app: FastAPI, site: Site) -> None:
     def study(uid: Uid, request: Request) -> str:
         document = document_of(site, uid)
         picture = shown_picture(site, uid) is not None
-        return pages.study(document, has_picture=picture, around=_around(site, uid, digest), frame=own_frame(request))
+        return pages.study(
+            document, has_picture=picture, around=_around(site, document, digest), frame=own_frame(request)
+        )
 
 
-def _around(site: Site, uid: str, digest: str) -> Around:
+def _around(site: Site, document: Mapping[str, Any], digest: str) -> Around:
+    uid = str(document["study"]["study_instance_uid"])
+    row = site.index.study(uid)
     try:
         viewer = viewer_index(site, uid)
     except HTTPException:  # no images, or not yet: the page stands without them
@@ -37,4 +44,5 @@ def _around(site: Site, uid: str, digest: str) -> Around:
         deliveries=[delivery_facts(one) for one in deliveries],
         limits=site.settings.triage,
         digest=digest,
+        links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
     )

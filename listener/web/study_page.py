@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
+from urllib.parse import quote
 
 from listener.web.study_limits import limit_of
 from triage.settings import CommonSettings
@@ -111,6 +113,23 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "deliveries": around.deliveries,
         "links": around.links,
     }
+
+
+def links_of(viewers: Mapping[str, str], document: Document, accession_number: str) -> list[tuple[str, str]]:
+    """The addresses of other viewers for this study; one that needs what is not known is left out."""
+    known = {
+        "study_instance_uid": document["study"]["study_instance_uid"],
+        "baseline_study_instance_uid": (document["baseline"] or {}).get("study_instance_uid"),
+        "accession_number": accession_number,
+        "patient_id": document["study"]["patient_id"],
+    }
+    filled = {field: quote(str(value), safe="") for field, value in known.items() if value}
+    found = []
+    for name, address in viewers.items():
+        wanted = {field for _, field, _, _ in Formatter().parse(address) if field is not None}
+        if wanted <= set(filled):
+            found.append((name, address.format_map(filled)))
+    return found
 
 
 def verdict_words(document: Document) -> str:

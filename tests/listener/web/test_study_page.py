@@ -1,0 +1,119 @@
+"""Documents in, the parts of the study page out: values, limits, what changed, what was not assessed, links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from listener.web import study_page
+from listener.web.study_limits import FIELDS, limit_of
+from listener.web.study_page import links_of
+from tests.listener.web.stored import StoredStudy, a_document
+from triage.settings import TriageSettings
+from workers.web_settings import WebSettings
+
+
+def a_figure(value: float | None, sd: float | None = 1.5, unit: str = "%", **changes: Any) -> dict[str, Any]:
+    return {"region": "thalamus_left", "quantity": "flair_change_percent", "value": value, "uncertainty": sd,
+            "unit": unit, "assessable": value is not None, "reason": None, "baseline_value": None} | changes  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        pytest.param(a_figure(17.24), "+17.2 ± 1.5 %", id="rise"),
+        pytest.param(a_figure(-3.0, None), "−3.0 %", id="fall, no spread"),
+        pytest.param(a_figure(741.4, 12.0, "um2/s"), "741 ± 12 um2/s", id="ADC"),
+        pytest.param(a_figure(0.7512, None, "mL"), "0.75 mL", id="volume"),
+        pytest.param(a_figure(1.2, 0.1, "1"), "1.20 ± 0.10", id="ratio"),
+        pytest.param(a_figure(None), "not measured", id="not measured"),
+    ],
+)
+def test_a_figure_has_the_digits_that_mean_something(figure: dict[str, Any], words: str) -> None:
+    assert study_page.value_words(figure) == words
+
+
+@pytest.mark.parametrize(
+    ("figure", "limit", "bar"),
+    [
+        pytest.param(a_figure(25.0, 5.0), 8.0, {"from": 50, "to": 75, "low": 70, "high": 80, "limit": 58}, id="rise"),
+        pytest.param(a_figure(-25.0, 5.0), None, {"from": 25, "to": 50, "low": 20, "high": 30}, id="fall"),
+        pytest.param(a_figure(900.0, 0.0), None, {"from": 50, "to": 100, "low": 100, "high": 100}, id="off the scale"),
+        pytest.param(a_figure(2.0, 1.0, "mL"), None, None, id="noop: no percent"),
+        pytest.param(a_figure(None), 8.0, None, id="not measured"),
+    ],
+)
+def test_a_bar_stands_for_its_figure(figure: dict[str, Any], limit: float | None, bar: dict[str, float] | None) -> None:
+    assert study_page.bar(figure, limit) == bar
+
+
+@pytest.mark.parametrize("key", FIELDS, ids=str)
+def test_every_limit_is_one_of_its_pattern(key: tuple[str, str]) -> None:
+    same, other = (limit_of(*key, protocol, TriageSettings()) for protocol in ("same", "different"))
+    assert same is not None
+    assert other is not None
+    assert abs(other) >= abs(same)
+
+
+def test_noop_a_figure_without_a_limit() -> None:
+    assert limit_of("thalamus_left", "volume_ml", "same", TriageSettings()) is None
+
+
+def test_what_changed_between_two_decisions() -> None:
+    before = a_document(StoredStudy("1.2", category="possible", priority="P3"))
+    now = a_document(StoredStudy("1.2", priority="P1"))
+    now["versions"] = before["versions"] | {"config_sha256": "11ee"}
+    now["baseline"] = None
+    now["findings"] = [one | {"presence": "present", "strength": "strong"} for one in before["findings"]]
+    said = study_page.changes(before, now)
+    assert said[:2] == ["category: possible → neurotoxicity suspected", "priority: P3 → P1"]
+    assert "pattern A: suspected → strong" in said
+    assert "baseline: 2026-02-20 → none" in said
+    assert "configuration: 00ff → 11ee" in said
+    assert study_page.changes(now, now) == ["the figures only"]
+
+
+def test_what_was_not_assessed_has_its_reason() -> None:
+    document = a_document(StoredStudy("1.2"))
+    document["measurements"] = [
+        a_figure(None, reason="coverage: cut"),
+        a_figure(None, reason="coverage: cut", region="pons"),
+    ]
+    document["findings"], document["series"] = [], []
+    assert study_page.not_assessed(document) == [
+        {"reason": "coverage: cut", "what": ["left thalamus (FLAIR change)", "pons (FLAIR change)"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        pytest.param("https://pacs/?s={study_instance_uid}", "https://pacs/?s=1.2", id="study"),
+        pytest.param("https://pacs/{accession_number}", "https://pacs/A%2F1%26x%3D2", id="quoted"),
+        pytest.param("https://pacs/", "https://pacs/", id="noop: no field"),
+    ],
+)
+def test_links_to_other_viewers(address: str, expected: str) -> None:
+    document = a_document(StoredStudy("1.2"))
+    assert links_of({"PACS": address}, document, "A/1&x=2") == [("PACS", expected)]
+
+
+def test_a_link_that_lacks_its_facts_is_left_out() -> None:
+    document = a_document(StoredStudy("1.2", changes={"baseline": None}))
+    viewers = {"one": "https://p/{accession_number}", "two": "https://p/{baseline_study_instance_uid}"}
+    assert links_of(viewers, document, "") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        pytest.param("javascript:alert(1)", "must begin with", id="a script"),
+        pytest.param("https://p/{patient.name}", "is none of", id="unknown field"),
+        pytest.param("https://p/{study_instance_uid", "viewers.PACS", id="open brace"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_by_name(address: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        WebSettings(viewers={"PACS": address})

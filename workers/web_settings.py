@@ -35,7 +35,8 @@ class WebSettings(Section):
     session_s: Positive = 43200.0
     # time zone of the site for the times on the pages, e.g. Europe/Berlin; null: that of this machine
     time_zone: str | None = None
-    # links of the study page to other viewers, name to address, e.g. {PACS: "https://pacs/?study={study_instance_uid}"};
+    # links of the study page to other viewers, name to address,
+    # e.g. {PACS: "https://pacs/?study={study_instance_uid}"};
     # also {baseline_study_instance_uid}, {accession_number} and {patient_id}, which then stand in the address
     viewers: Mapping[str, str] = {}
 

@@ -16,8 +16,8 @@ from workers.web_settings import WebSettings
 
 
 def a_figure(value: float | None, sd: float | None = 1.5, unit: str = "%", **changes: Any) -> dict[str, Any]:
-    return {"region": "thalamus_left", "quantity": "flair_change_percent", "value": value, "uncertainty": sd,
-            "unit": unit, "assessable": value is not None, "reason": None, "baseline_value": None} | changes  # fmt: skip
+    place = {"region": "thalamus_left", "quantity": "flair_change_percent", "reason": None, "baseline_value": None}
+    return place | {"value": value, "uncertainty": sd, "unit": unit, "assessable": value is not None} | changes
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ KILLS ?= 20
 export OPENBLAS_NUM_THREADS ?= 1
 
 help:
-	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (a few minutes)"
+	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (a few minutes); STAY=1 keeps it up"
 	@echo "make serve   the node in the foreground, with config.yaml"
 	@echo "make test    all tests; installs the DICOM and database servers they talk to (apt)"
 	@echo "make lint    style and import contracts"
@@ -41,7 +41,7 @@ peers:
 	@scripts/test-peers.sh
 
 demo: $(READY)
-	@$(PYTHON) -m scripts.demo
+	@$(PYTHON) -m scripts.demo $(if $(STAY),--stay)
 
 serve: $(READY)
 	@.venv/bin/icansee serve

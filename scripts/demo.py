@@ -1,7 +1,8 @@
 """Starts a node with a PACS and a RIS around it, sends two synthetic patients by C-STORE, and shows their decisions,
 their pictures, and what arrived at the two.
 
-Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first).
+Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first). With
+``--stay`` the node stays up for looking around, until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,13 +93,13 @@ def main() -> int:
         with receiving() as hospital:
             settings = SETTINGS | {"results": {"destinations": hospital.destinations()}}
             CONFIG.write_text(yaml.safe_dump(settings), encoding="utf-8")
-            return _run(hospital, started)
+            return _run(hospital, started, stay="--stay" in sys.argv[1:])
     except (DemoError, httpx.HTTPError) as error:
         console.print(f"demo: {error}; the node's log is {LOG}", style="bold red", markup=False)
         return 1
 
 
-def _run(hospital: Receivers, started: float) -> int:
+def _run(hospital: Receivers, started: float, *, stay: bool) -> int:
     baselines, followups = _simulate()
     with _node() as facts:
         _send(baselines)
@@ -108,7 +110,12 @@ def _run(hospital: Receivers, started: float) -> int:
         with _step("results arrive at PACS and RIS"):
             _until(_all_delivered, DELIVERY_S, "not every result arrived; see `icansee deliveries list`")
         _show_arrivals(facts, hospital, studies)
-        return _report(facts, studies, started)
+        status = _report(facts, studies, started)
+        if stay:
+            console.print(f"The worklist: {facts['web_url']}  (Ctrl-C ends the node)", markup=False)
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+        return status
 
 
 def _simulate() -> tuple[list[Sent], list[Sent]]:

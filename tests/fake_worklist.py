@@ -48,6 +48,23 @@ class InMemoryWorklist:
             tuple(rows), len(uids), len(everything), tallies, len(behind) > len(rows), tallies[Group.P1] - here
         )
 
+    def flag_times_s(self, *, limit: int) -> list[float]:
+        rows = sorted(
+            (row for row in self.window(Wanted(gone=True, limit=1_000_000)).rows if row.decided_at),
+            key=lambda row: str(row.decided_at),
+            reverse=True,
+        )
+        firsts = [
+            min(
+                one["created_at"]
+                for one in self._index.assessments(row.study_instance_uid)
+                if one["revision"] == row.decided_revision
+            )
+            for row in rows[:limit]
+        ]
+        waits = [(first - row.last_received_at).total_seconds() for first, row in zip(firsts, rows, strict=False)]
+        return [wait for wait in waits if wait >= 0]
+
     def marks(self, known: Marks | None) -> Marks:
         rows = [self._row(row) for row in self._index.studies(limit=1_000_000)]
         decided = repr(sorted((row.study_instance_uid, row.stage, str(row.decided_at)) for row in rows if row.stage))

@@ -124,4 +124,7 @@ class Worklist(Protocol):
     def marks(self, known: Marks | None) -> Marks:
         """The present marks. Cheap when nothing was written since ``known`` was asked for."""
 
+    def flag_times_s(self, *, limit: int) -> list[float]:
+        """From the last image to the first decision on it, of the studies that were decided last."""
+
     def close(self) -> None: ...

@@ -19,6 +19,7 @@ from listener.web.access.rules import require_rules
 from listener.web.access.sign_in import add_sign_in
 from listener.web.api import add_api
 from listener.web.list_routes import add_worklist
+from listener.web.node_routes import add_operations, add_patient
 from listener.web.site import Site
 from listener.web.study import add_study
 from listener.web.viewer_api import add_viewer
@@ -84,6 +85,8 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_viewer(app, site)
     if site.worklist is not None:
         add_worklist(app, site, site.worklist)
+    add_patient(app, site)
+    add_operations(app, site)
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)
     require_rules(app.routes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 THEME_COOKIE = "icansee-theme"
 THEMES = ("dark", "light", "auto")  # auto: as the browser says it prefers; the first is the usual one
-PLACES = (("worklist", "/", "Worklist"),)
+PLACES = (("worklist", "/", "Worklist"), ("operations", "/operations", "Operations"))
 
 
 @dataclass(frozen=True)

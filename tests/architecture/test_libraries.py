@@ -47,7 +47,8 @@ HOMES = {
     "cel_expr_python": {"workers.rules.expression"},
     "structlog": {"workers.log"},
     "argon2": {"listener.web.access.passwords"},
-    "fastapi": {f"listener.web.{name}" for name in ("api", "app", "list_routes", "study", "viewer_api")} | ACCESS,
+    "fastapi": {f"listener.web.{name}" for name in ("api", "app", "list_routes", "node_routes", "study", "viewer_api")}
+    | ACCESS,
     "starlette": {"listener.web.app"}
     | {f"listener.web.access.{name}" for name in ("bodies", "gate", "rules", "sign_in")},
     "jinja2": {"listener.web.pages"},

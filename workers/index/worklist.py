@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 from workers.index.connected import Connected
 from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
-from workers.index.schema import acknowledgements, open_engine, studies
+from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, studies
 from workers.ports import StudyState
 from workers.worklist_ports import Group, ListOrder, ListWindow, Marks, Wanted, WorklistRow
 
@@ -113,6 +113,19 @@ class WorklistTable(Connected):
             more=more,
             urgent_elsewhere=tallies.get(Group.P1, 0) - here,
         )
+
+    def flag_times_s(self, *, limit: int) -> list[float]:
+        a, c = assessments.c, studies.c
+        of_it = (a.study_instance_uid == c.study_instance_uid, a.revision == c.decided_revision)
+        first = sa.select(sa.func.min(a.created_at)).where(*of_it).correlate(studies).scalar_subquery()
+        wanted = (
+            sa.select(c.last_received_at, sa.type_coerce(first, UtcDateTime).label("first"))
+            .where(c.decided_at.is_not(None))
+            .order_by(c.decided_at.desc())
+            .limit(limit)
+        )
+        waits = [(row["first"] - row["last_received_at"]).total_seconds() for row in self._read(wanted)]
+        return [wait for wait in waits if wait >= 0.0]  # below: images have come since
 
     # --- has anything changed?
 

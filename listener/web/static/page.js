@@ -51,4 +51,5 @@ function startHelp() {
 startTheme();
 startHelp();
 onKey("g w", () => location.assign("/"));
+onKey("g o", () => location.assign("/operations"));
 document.addEventListener("keydown", pressed);

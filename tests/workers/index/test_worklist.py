@@ -148,6 +148,12 @@ def test_a_decision_is_read_when_somebody_acknowledged_it_and_no_earlier_one(lis
         assert listed.worklist.marks(before) != before
 
 
+def test_how_long_the_first_decision_took(listed: Listed) -> None:
+    found = listed.worklist.flag_times_s(limit=100)
+    assert sorted(found) == sorted(60.0 * study.minutes for study in STUDIES if study.category is not None)
+    assert len(listed.worklist.flag_times_s(limit=2)) == 2
+
+
 def test_marks_change_with_the_list_and_only_then(listed: Listed) -> None:
     before = listed.worklist.marks(None)
     assert listed.worklist.marks(before) == before

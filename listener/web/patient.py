@@ -1,0 +1,195 @@
+"""Rows and documents of one patient in, what the patient's page shows out: curves, the course of each pattern, every
+study and why it was used or not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+from listener.web.lines import CATEGORY_WORDS, day_words
+from triage.report.headline import TITLES, named_region
+from workers.ports import StudyRow
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 190, 44, 10, 16, 26  # of a curve, pixels
+TICKS = 4
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One point of a curve. day: date as a number. spread: one standard deviation. other: acquired by another protocol
+    than its baseline. against: the baseline that it was compared with; None: single scan."""
+
+    day: int
+    value: float
+    spread: float
+    other: bool
+    against: str | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One region and quantity over time. drawing: SVG without script and style."""
+
+    title: str
+    unit: str
+    drawing: str
+    points: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PatientStudy:
+    """One study and the part it has in the decision on the newest one. uid None: it has no decision, and no page."""
+
+    uid: str
+    decided: bool
+    study_date: str
+    day: str
+    call: str
+    finding: str
+    state: str
+    part: str
+
+
+def studies_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> list[PatientStudy]:
+    """Every study, the newest first. documents: study UID -> present decision."""
+    newest = next(
+        (documents[row.study_instance_uid] for row in reversed(rows) if row.study_instance_uid in documents), None
+    )
+    baseline = (newest or {}).get("baseline") or {}
+    refused = {one["study_instance_uid"]: one["reason"] for one in baseline.get("rejected") or ()}
+    found = []
+    for row in reversed(rows):
+        uid, document = row.study_instance_uid, documents.get(row.study_instance_uid)
+        part = "the newest decision" if document is not None and document is newest else ""
+        if uid == baseline.get("study_instance_uid"):
+            part = f"the baseline: {baseline.get('reason', '')}"
+        elif uid in refused:
+            part = f"not used as baseline: {refused[uid]}"
+        decided = document is not None
+        found.append(
+            PatientStudy(
+                uid=uid,
+                decided=decided,
+                study_date=row.study_date.isoformat() if row.study_date else "no date",
+                day=day_words(document["study"]["days_after_infusion"]) if document is not None else "",
+                call=CATEGORY_WORDS.get(row.category or "", row.category or "not looked at"),
+                finding=row.reasons[0] if row.reasons else row.failure or "",
+                state=row.state.value,
+                part=part,
+            )
+        )
+    return found
+
+
+def courses_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> tuple[list[str], list[list[str]]]:
+    """The dates of the decided studies, and for each pattern its title and what was found at each date."""
+    decided = [documents[row.study_instance_uid] for row in rows if row.study_instance_uid in documents]
+    names = sorted({one["pattern"] for document in decided for one in document.get("findings") or ()})
+    dates = [str(document["study"]["study_date"] or "no date") for document in decided]
+    return dates, [[TITLES.get(name, f"pattern {name}"), *(_found(one, name) for one in decided)] for name in names]
+
+
+def _found(document: Document, name: str) -> str:
+    finding = next((one for one in document.get("findings") or () if one["pattern"] == name), None)
+    if finding is None:
+        return "not judged"
+    courses = {one["pattern"]: one["state"] for one in (document.get("evolution") or {}).get("patterns") or ()}
+    said = [finding["presence"], finding["strength"] or "", courses.get(name, "").replace("_", " ")]
+    return ", ".join(part for part in said if part)
+
+
+def curves_of(documents: Sequence[Document], infusions: Sequence[date]) -> list[Curve]:
+    """The trends of the newest document that has some; all on one scale of time."""
+    trends = next((t for one in reversed(documents) if (t := (one.get("evolution") or {}).get("trend"))), ())
+    series = [(one, points) for one in trends if (points := _points(one))]
+    if not series:
+        return []
+    days = [point.day for _, points in series for point in points] + [day.toordinal() for day in infusions]
+    span = (min(days), max(*days, min(days) + 1))
+    return [
+        Curve(
+            title=f"{named_region(one['region'])}, {one['quantity'].replace('_percent', '').replace('_', ' ')}",
+            unit=one["unit"],
+            drawing=_drawing(points, span, sorted(infusions)),
+            points=tuple(point.words for point in points),
+        )
+        for one, points in series
+    ]
+
+
+def _points(trend: Mapping[str, Any]) -> list[Measured]:
+    found = []
+    for one in trend["points"]:
+        if one["value"] is None or not one["study_date"]:
+            continue
+        spread = float(one["uncertainty"] or 0.0)
+        day = one["days_after_infusion"]
+        when = one["study_date"] + ("" if day is None else f", {day_words(day)}")
+        how = f", {one['protocol']} protocol" if one["protocol"] else ", single scan"
+        found.append(
+            Measured(
+                date.fromisoformat(one["study_date"]).toordinal(),
+                float(one["value"]),
+                spread,
+                one["protocol"] == "different",
+                one.get("baseline_study_instance_uid"),
+                f"{when}: {one['value']:+.1f} ± {spread:.1f} {trend['unit']}{how}",
+            )
+        )
+    return sorted(found, key=lambda point: point.day)
+
+
+def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Sequence[date]) -> str:
+    low = min(0.0, *(point.value - point.spread for point in points))
+    high = max(0.0, *(point.value + point.spread for point in points)) or 1.0
+    first = infusions[0].toordinal() if infusions else span[0]
+
+    def x(day: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (day - span[0]) / (span[1] - span[0])
+
+    def y(value: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (value - low) / (high - low)
+
+    parts = [f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
+    for value in (low, high):
+        parts.append(f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.0f}</text>')
+    for number in range(TICKS + 1):
+        day = span[0] + (span[1] - span[0]) * number / TICKS
+        words = f"{day - first:+.0f} d"
+        parts.append(f'<text class="tick" x="{x(day):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{words}</text>')
+    for day in (one.toordinal() for one in infusions):
+        parts.append(f'<line class="infusion" x1="{x(day):.1f}" x2="{x(day):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text class="infusion" x="{x(day) + 3:.1f}" y="{TOP - 3}">infusion</text>')
+    parts += _changes(points, x)
+    above = [f"{x(point.day):.1f},{y(point.value + point.spread):.1f}" for point in points]
+    below = [f"{x(point.day):.1f},{y(point.value - point.spread):.1f}" for point in reversed(points)]
+    parts.append(f'<polygon class="band" points="{" ".join([*above, *below])}"/>')
+    line = " ".join(f"{x(point.day):.1f},{y(point.value):.1f}" for point in points)
+    parts.append(f'<polyline class="line" points="{line}"/>')
+    for point in points:
+        kind = "other" if point.other else "same"
+        parts.append(
+            f'<circle class="{kind}" cx="{x(point.day):.1f}" cy="{y(point.value):.1f}" r="4">'
+            f"<title>{escape(point.words)}</title></circle>"
+        )
+    label = escape(f"{len(points)} points, last {points[-1].words}")
+    return f'<svg class="curve" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(parts)}</svg>'
+
+
+def _changes(points: Sequence[Measured], x: Any) -> list[str]:
+    """Where another protocol or another baseline begins: values on its two sides say less about each other."""
+    found = []
+    for before, after in pairwise(points):
+        why = "protocol" if before.other != after.other else "baseline" if before.against != after.against else ""
+        if why:
+            at = x((before.day + after.day) / 2)
+            found.append(f'<line class="change" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+            found.append(f'<text class="change" x="{at + 3:.1f}" y="{HEIGHT - BOTTOM - 4}">other {why}</text>')
+    return found

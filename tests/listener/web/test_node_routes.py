@@ -1,0 +1,158 @@
+"""The page of a patient and the page of the node: what they say, and what can be done there."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from listener.web.operations import PROBLEM_WORDS, percentiles, seconds_words, state_counts, troubles
+from listener.web.patient import courses_of, curves_of, studies_of
+from tests.fakes import NOON
+from tests.listener.web.signing import Secured
+from tests.listener.web.stored import StoredStudy, a_document, store
+from tests.listener.web.test_pages import check_nothing_runs, with_text
+from tests.listener.web.visible import content, words
+from triage.infusions import Infusion
+from workers.access_ports import Role
+from workers.ports import PatientKey
+
+INFUSION = date(2026, 3, 3)
+
+
+def a_point(day: int, value: float | None, protocol: str | None = "same", baseline: str = "1.1") -> dict[str, Any]:
+    return {
+        "study_instance_uid": f"1.{day}",
+        "study_date": (INFUSION + timedelta(days=day)).isoformat(),
+        "days_after_infusion": day,
+        "value": value,
+        "uncertainty": None if value is None else 1.5,
+        "stage": "full",
+        "protocol": protocol,
+        "baseline_study_instance_uid": baseline,
+    }
+
+
+def trending(*points: dict[str, Any], region: str = "thalamus_left") -> dict[str, Any]:
+    trend = {"region": region, "quantity": "flair_change_percent", "unit": "%", "points": list(points)}
+    return {"evolution": {"patterns": [], "trend": [trend]}}
+
+
+@pytest.mark.parametrize(
+    ("points", "drawn", "not_drawn"),
+    [
+        pytest.param(
+            [a_point(2, 9.5), a_point(7, 20.0)], ['class="band"', ">infusion<"], ['class="change"'], id="plain"
+        ),
+        pytest.param(
+            [a_point(2, 9.5), a_point(7, 20.0, "different")], ["other protocol", 'class="other"'], [], id="protocol"
+        ),
+        pytest.param([a_point(2, 9.5), a_point(7, 20.0, "same", "1.2")], ["other baseline"], [], id="baseline"),
+        pytest.param([a_point(2, None), a_point(7, 20.0)], ["1 points"], ["nan"], id="not measured"),
+        pytest.param([a_point(2, 0.0)], ['class="zero"'], ["nan", "Infinity"], id="one point without a change"),
+    ],
+)
+def test_a_curve(points: list[dict[str, Any]], drawn: list[str], not_drawn: list[str]) -> None:
+    (curve,) = curves_of([trending(*points)], [INFUSION])
+    assert curve.title == "thalamus L, flair change"
+    for text in drawn:
+        assert text in curve.drawing
+    for text in not_drawn:
+        assert text not in curve.drawing
+
+
+def test_noop_nothing_was_measured() -> None:
+    assert curves_of([trending(a_point(2, None)), {}], []) == []
+
+
+def patient(tmp_path: Path, **changes: Any) -> Secured:
+    site = Secured(tmp_path)
+    kept = {"1.1": {"category": "not_assessable", "priority": "unchanged", "reasons": ("no_baseline: none",)}}
+    for uid, day in (("1.0", date(2026, 2, 10)), ("1.1", date(2026, 2, 20)), ("1.2", date(2026, 3, 10))):
+        baseline = {"study_instance_uid": "1.1", "study_date": "2026-02-20", "reason": "latest before the infusion"}
+        rejected = [{"study_instance_uid": "1.0", "reason": "no_flair: none"}]
+        made = (
+            {"baseline": {**baseline, "rejected": rejected}} if uid == "1.2" else {"baseline": None, "evolution": None}
+        )
+        study = StoredStudy(uid, "P1", day=day, changes=made | changes, **kept.get(uid, {}))  # type: ignore[arg-type]
+        store(site.index, study, now=NOON)
+    site.index.add_infusion(PatientKey("P1"), Infusion(INFUSION), now=NOON)
+    store(site.index, StoredStudy("2.1", "SOMEBODY-ELSE"), now=NOON)
+    return site
+
+
+def test_a_patient_over_time(tmp_path: Path) -> None:
+    page = patient(tmp_path).signed_in(Role.READER).page("/studies/1.2/patient").text
+    check_nothing_runs(page)
+    said = " ".join(words(content(page)))
+    for text in (
+        "Infusion: 2026-03-03",
+        "the baseline: latest before the infusion",
+        "not used as baseline: no_flair: none",
+        "thalamus L, flair change",
+        "present, suspected, worse",
+    ):
+        assert text in said
+    assert "SOMEBODY-ELSE" not in said
+    assert "P1" not in page[: page.index("<main")], "no patient in the title"
+
+
+def test_an_unknown_study_has_no_patient(tmp_path: Path) -> None:
+    assert patient(tmp_path).signed_in(Role.READER).page("/studies/9.9/patient").status_code == 404
+
+
+def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
+    hostile = '<img src=x onerror="alert(1)">'
+    documents = {"1.2": with_text(a_document(StoredStudy("1.2")), hostile)}
+    rows = patient(tmp_path).index.studies_with_id("P1")
+    assert studies_of(rows, documents)
+    assert courses_of(rows, documents)[1]
+    drawn = trending(a_point(2, 1.0, hostile), region=hostile)
+    assert "<img" not in curves_of([drawn], [])[0].drawing
+
+
+def test_the_node_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+    site = patient(tmp_path)
+    page = site.signed_in(Role.ADMINISTRATOR).page("/operations")
+    said = " ".join(words(content(page.text)))
+    assert "The process worker gives no sign of life" in said
+    assert "50 % of studies within 5 min" in said
+    assert "Nobody gets results" in said
+    assert site.signed_in(Role.READER).page("/operations").status_code == 403
+
+
+@pytest.mark.parametrize(("number", "status"), [("1", 404), ("x", 404), ("", 404), ("9" * 40, 404)])
+def test_what_no_delivery_has_is_not_retried(tmp_path: Path, number: str, status: int) -> None:
+    browser = Secured(tmp_path).signed_in(Role.ADMINISTRATOR)
+    csrf = browser.get("/api/session").json()["csrf"]
+    answer = browser.post("/operations/retry", data={"number": number, "csrf": csrf})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(None, "–"), (0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h")]
+)
+def test_a_duration(seconds: float | None, shown: str) -> None:
+    assert seconds_words(seconds) == shown
+
+
+def test_percentiles() -> None:
+    assert percentiles([]) == {}
+    assert percentiles([30.0]) == {"50 %": "30 s", "90 %": "30 s", "99 %": "30 s"}
+    assert percentiles([float(n) for n in range(1, 101)]) == {"50 %": "50 s", "90 %": "90 s", "99 %": "99 s"}
+
+
+def test_every_problem_has_words() -> None:
+    assert [one.name for one in troubles(["disk", "worker", "disk"])] == ["disk", "worker"]
+    assert "worker" in troubles(["worker"])[0].words
+    assert all(words and advice for words, advice in PROBLEM_WORDS.values())
+    assert troubles([]) == []
+
+
+def test_studies_are_counted_by_state() -> None:
+    assert state_counts({("ready", "", ""): 2, ("assessed", "possible", "P2"): 3, ("ready", "x", "P1"): 1}) == {
+        "assessed": 3,
+        "ready": 3,
+    }

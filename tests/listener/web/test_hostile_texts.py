@@ -15,11 +15,37 @@ from tests.listener.web.test_pages import Elements, check_nothing_runs, with_tex
 from workers.access_ports import Role
 
 PARTS = (
-    "<script>", "</script>", "<img src=x onerror=alert(1)>", '"', "'", "`", "<!--", "-->", "]]>", "<svg/onload=alert(1)>",
-    "javascript:alert(1)", "{{ 7 * 7 }}", "{% raw %}", "&lt;", "&#60;", "<a href=//evil.example>", "</td></tr></table>",
-    "</title>", "<style>*{display:none}</style>", "\\", "%3Cscript%3E", "\u202e", "\u0000", "\x1b[31m", "＜script＞",
-    "<base href=//evil.example>", "<iframe srcdoc=x>", "${alert(1)}", "expression(alert(1))", " onfocus=alert(1) autofocus ",
-)  # fmt: skip
+    "<script>",
+    "</script>",
+    "<img src=x onerror=alert(1)>",
+    '"',
+    "'",
+    "`",
+    "<!--",
+    "-->",
+    "]]>",
+    "<svg/onload=alert(1)>",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "&lt;",
+    "&#60;",
+    "<a href=//evil.example>",
+    "</td></tr></table>",
+    "</title>",
+    "<style>*{display:none}</style>",
+    "\\",
+    "%3Cscript%3E",
+    "\u202e",
+    "\x00",
+    "\x1b[31m",
+    "\uff1cscript\uff1e",
+    "<base href=//evil.example>",
+    "<iframe srcdoc=x>",
+    "${alert(1)}",
+    "expression(alert(1))",
+    " onfocus=alert(1) autofocus ",
+)
 STUDIES = 250  # of two texts each
 
 

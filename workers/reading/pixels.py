@@ -29,6 +29,7 @@ from pydicom.uid import (
 
 from triage.errors import NotAssessable, Transient
 from triage.model import Voxels
+from workers.reading.beginning import has_magic, is_bare
 from workers.reading.limits import Budget, check
 from workers.reading.survey import survey
 
@@ -75,7 +76,11 @@ def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, Pixe
         Transient: the file cannot be read now: it is away, or the disk fails.
     """
     with _opened(path, budget) as file:
-        ds = dcmread(file, stop_before_pixels=True)
+        bare = not has_magic(file) and is_bare(file)
+        ds = dcmread(file, stop_before_pixels=True, force=bare)
+        if bare and ds.file_meta.get("TransferSyntaxUID") is None:
+            implicit = ds.original_encoding[0]
+            ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         return ds, _pixel_data(ds, path, file.tell())
 
 
@@ -86,7 +91,8 @@ def study_uid_of(path: Path) -> str:
         NotAssessable: as :func:`open_header`.
     """
     with _opened(path) as file:
-        ds = read_partial(file, stop_when=lambda tag, *_: tag > _STUDY_INSTANCE_UID)
+        bare = not has_magic(file) and is_bare(file)
+        ds = read_partial(file, stop_when=lambda tag, *_: tag > _STUDY_INSTANCE_UID, force=bare)
         return str(ds.get("StudyInstanceUID") or "")
 
 

@@ -23,6 +23,7 @@ from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from workers.identities import StudyFacts, sort_out
 from workers.reading.acquisition import acquired_on, acquisition_of
+from workers.reading.beginning import has_magic, is_bare
 from workers.reading.frames import Frame, frames_of
 from workers.reading.limits import LIMIT_CODES, Budget
 from workers.reading.patient import stated_facts, study_without_series
@@ -39,7 +40,6 @@ MEASURED: tuple[SequenceKind, ...] = (
     SequenceKind.DWI,
     SequenceKind.ADC,
 )
-_PREAMBLE = 128
 
 
 def read_header(path: Path) -> Dataset:
@@ -62,7 +62,7 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
         raise Misconfigured(f"{folder}: not a folder")
     studies: dict[str, list[Path]] = defaultdict(list)
     for path in _files(folder):
-        if _has_magic(path):
+        if _is_dicom(path):
             try:
                 uid = study_uid_of(path)
             except NotAssessable:
@@ -82,10 +82,10 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _has_magic(path: Path) -> bool:
+def _is_dicom(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+            return has_magic(file) or is_bare(file)
     except OSError:
         return False
 

@@ -13,6 +13,19 @@ from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Positive, 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
+class PatientIdRule(Section):
+    """How an archive writes patient IDs that this node knows otherwise."""
+
+    # issuer of the patient IDs that it is about, as the images here state it; null: any
+    issuer: str | None = None
+    # beginning of the patient ID here that the archive leaves out; IDs without it are not concerned
+    strip: str = ""
+    # beginning that the archive puts before it
+    prefix: str = ""
+    # issuer that the archive states for such IDs; null: not compared
+    archive_issuer: str | None = None
+
+
 class PriorSource(Section):
     """One archive that may hold earlier studies."""
 
@@ -36,6 +49,9 @@ class PriorSource(Section):
     # issuer of the patient ID in this archive -> the same issuer in the images that the node receives, e.g.
     # {HOSPITAL_A: HOSP}
     issuers: dict[str, str] = Field(default_factory=dict)
+    # how it writes patient IDs, e.g. [{issuer: HOSP, strip: "H-", prefix: "00", archive_issuer: REGION}]; the first
+    # that fits counts; empty: as here
+    patient_ids: tuple[PatientIdRule, ...] = ()
 
     @model_validator(mode="after")
     def _has_an_address(self) -> Self:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from workers.audit.messages import RemoteNode, Transfer
 from workers.audit.spool import Auditor, NoAudit
 from workers.dicom_status import CLASS_NOT_SUPPORTED
 from workers.files.store import FileStore
+from workers.identity_events import Change, IdentityEvent, IdentityRefusedError
 from workers.log import get_logger, study_hash
-from workers.ports import InstanceRow, StudyIndex, StudyRow
+from workers.ports import InstanceRow, PatientKey, StudyIndex, StudyRow
 from workers.prior_ports import PriorSearch, SearchState
 from workers.prior_settings import PriorSource, PriorsSettings
 from workers.priors.archive import Archive, FoundStudy
 from workers.priors.needs import Window, window_of
+from workers.priors.patient_ids import asked_as
 from workers.priors.taking import AnotherPatientError, StoreTaker, TooMuchError
 
 log = get_logger(__name__)
@@ -67,15 +70,17 @@ class SearchParts:
 
 @dataclass
 class ArchiveAnswer:
-    """What an archive said. candidates: JSON types, one for each study it named."""
+    """What an archive said. candidates: JSON types, one for each study it named. patient_id: that it was asked for."""
 
+    patient_id: str = ""
     studies: int = 0
     candidates: list[dict[str, Any]] = field(default_factory=list)
     images: int = 0
 
     def document(self) -> dict[str, Any]:
         """JSON types."""
-        return {"studies": self.studies, "images": self.images, "candidates": self.candidates[:SAID_CANDIDATES]}
+        said = {"studies": self.studies, "images": self.images, "candidates": self.candidates[:SAID_CANDIDATES]}
+        return {"patient_id": self.patient_id, **said} if self.patient_id else said
 
 
 def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, answer: ArchiveAnswer) -> SearchState:
@@ -90,7 +95,9 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
         return SearchState.NOT_NEEDED
     deadline_s = time.monotonic() + parts.settings.time_limit_s
     with parts.open_archive(source) as archive:
-        found = archive.studies(row.patient_id, until=window.last)
+        asked = asked_as(source, row)
+        answer.patient_id = asked.there.patient_id if asked.mapped else ""
+        found = archive.studies(asked.there.patient_id, until=window.last)
         answer.studies = len(found)
         wanted = _sorted_out(found, row, window, source, answer, parts.index.same_id)
         log.info("prior.asked", study=study_hash(row.study_instance_uid), source=source.name, studies=len(found))
@@ -151,6 +158,8 @@ def _mismatch(
     patient_id: str, said: FoundStudy | InstanceRow, row: StudyRow, source: PriorSource, same_id: SameId
 ) -> str | None:
     issuer = source.issuers.get(said.issuer.strip(), said.issuer.strip())
+    if asked_as(source, row).is_there(patient_id, said.issuer):
+        patient_id, issuer = row.patient_id, row.issuer
     theirs = Patient(patient_id, issuer, said.birth_date, said.sex)
     return compare_identity(theirs, row, same_id).mismatch
 
@@ -168,6 +177,7 @@ class _StudyRetrieval:
         deadline_s: float,
     ) -> None:
         self._archive, self._uid, self._row, self._source = archive, found.study_instance_uid, row, source
+        self._asked = asked_as(source, row)
         self._parts, self._deadline_s = parts, deadline_s
         self._bytes = 0
 
@@ -225,6 +235,7 @@ class _StudyRetrieval:
             self._wait_for([instance])
             rows = [row for row in self._stored() if row.sop_instance_uid == instance]
             self._check_rows(rows)
+            self._say_whose()
             return self._kind(self._parts.store.path(rows[0])) if rows else SequenceKind.UNKNOWN
         apart = FileStore(self._parts.scratch, max_object_bytes=PROBE_BYTES, durable=False)
         taker = self._taker(apart, record=False)
@@ -241,12 +252,28 @@ class _StudyRetrieval:
             self._archive.fetch(self._uid, series_uid, instance, taker)
         finally:
             taker.flush()
+            self._say_whose()
             self._bytes += sum(one.size_bytes for one in taker.taken)
             self._audit([one.row for one in taker.taken])
         if self._archive.pushes:
             self._bytes = sum(row.size_bytes for row in self._stored())
             if self._bytes > self._parts.settings.max_study_bytes:
                 raise TooMuchError("the study has more bytes than priors.max_study_bytes")
+
+    def _say_whose(self) -> None:
+        """Images under the ID of the archive belong to the patient of the follow-up: the mapping of the site says so."""
+        stored = self._parts.index.study(self._uid)
+        if stored is None or stored.patient_id == self._row.patient_id:
+            return
+        theirs = PatientKey(stored.patient_id, stored.issuer)
+        if not self._asked.is_there(theirs.patient_id, theirs.issuer):
+            return
+        source = f"patient_ids of archive {self._source.name}"
+        said = IdentityEvent(Change.CORRECT, theirs, self._asked.here, source, datetime.now(UTC), self._uid)
+        try:
+            self._parts.index.record_identity(said)
+        except IdentityRefusedError as error:
+            raise AnotherPatientError("what is known of its patient contradicts priors.sources.patient_ids") from error
 
     def _audit(self, rows: list[InstanceRow]) -> None:
         if not rows:  # nothing came, or it went to the listener, which reports it

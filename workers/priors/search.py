@@ -261,7 +261,7 @@ class _StudyRetrieval:
                 raise TooMuchError("the study has more bytes than priors.max_study_bytes")
 
     def _say_whose(self) -> None:
-        """Images under the ID of the archive belong to the patient of the follow-up: the mapping of the site says so."""
+        """Images under the ID of the archive are those of the patient of the follow-up: the site says so."""
         stored = self._parts.index.study(self._uid)
         if stored is None or stored.patient_id == self._row.patient_id:
             return

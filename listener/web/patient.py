@@ -16,6 +16,7 @@ from workers.ports import StudyRow
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 190, 44, 10, 16, 26  # of a curve, pixels
 TICKS = 4
+SHORTEST_DAYS = 7  # of the scale of time
 
 Document = Mapping[str, Any]
 
@@ -112,7 +113,7 @@ def curves_of(documents: Sequence[Document], infusions: Sequence[date]) -> list[
     if not series:
         return []
     days = [point.day for _, points in series for point in points] + [day.toordinal() for day in infusions]
-    span = (min(days), max(*days, min(days) + 1))
+    span = (min(days), max(*days, min(days) + SHORTEST_DAYS))
     return [
         Curve(
             title=f"{named_region(one['region'])}, {one['quantity'].replace('_percent', '').replace('_', ' ')}",
@@ -161,9 +162,11 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
     for value in (low, high):
         parts.append(f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.0f}</text>')
     for number in range(TICKS + 1):
-        day = span[0] + (span[1] - span[0]) * number / TICKS
-        words = f"{day - first:+.0f} d"
-        parts.append(f'<text class="tick" x="{x(day):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{words}</text>')
+        day = round(span[0] + (span[1] - span[0]) * number / TICKS)
+        where = "end" if number == TICKS else "middle"
+        parts.append(
+            f'<text class="tick" x="{x(day):.1f}" y="{HEIGHT - 8}" text-anchor="{where}">{day - first:+d} d</text>'
+        )
     for day in (one.toordinal() for one in infusions):
         parts.append(f'<line class="infusion" x1="{x(day):.1f}" x2="{x(day):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(f'<text class="infusion" x="{x(day) + 3:.1f}" y="{TOP - 3}">infusion</text>')

@@ -1,0 +1,39 @@
+"""The pages of a patient and of the node in a real browser: accessibility, both themes, narrow windows, keys."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.listener.web.browser.conftest import sideways_px, violations
+
+pytestmark = pytest.mark.server
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["/studies/1.2.3.1/patient", "/operations"])
+def test_no_rule_of_accessibility_is_broken(page: Page, axe: str, theme: str, path: str) -> None:
+    page.goto(path)
+    page.get_by_label("Theme").select_option(theme)
+    assert violations(page, axe) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert sideways_px(page) == 0
+
+
+def test_a_key_leads_to_the_node_and_back(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page).to_have_url(re.compile("/operations$"))
+    page.keyboard.press("g")
+    page.keyboard.press("w")
+    expect(page).to_have_url(re.compile(r":\d+/$"))
+
+
+def test_a_small_picture_has_its_place(page: Page) -> None:
+    page.goto("/")
+    box = page.locator("#rows img >> nth=0").bounding_box()
+    assert box is not None
+    assert (round(box["width"]), round(box["height"])) == (50, 60)

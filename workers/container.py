@@ -170,7 +170,7 @@ def run_deliveries(
     from workers.deliveries.images import StoredImages
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
-    from workers.outputs.all import OUTPUTS
+    from workers.outputs.all import ON_REQUEST, OUTPUTS
 
     clock = SystemClock()
     with Heartbeat(heartbeat_file(settings.store.state_dir, "deliver")) as alive:
@@ -191,7 +191,7 @@ def run_deliveries(
             deliveries=deliveries,
             document=document,
             evidence=stored.evidence_of(open_results(settings), stored.time_of(index), clock),
-            outputs={output.kind: output for output in OUTPUTS},
+            outputs={output.kind: output for output in (*OUTPUTS, *ON_REQUEST)},
             clock=clock,
             results=settings.results,
             owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",

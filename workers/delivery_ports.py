@@ -30,7 +30,8 @@ class DeliveryState(StrEnum):
 # the receiver still lacks these
 OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD, DeliveryState.HELD)
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
-STANDING_OUTPUTS = ("retract", "images")
+STANDING_OUTPUTS = ("retract", "outdated", "images")
+DICOM_OUTPUTS = ("sc", "sc_pages", "seg", "sr", "kos", "gsps", "pm", "reg", "pdf")  # what a rejection note may name
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,9 @@ class ResultsSettings(Section):
     rules: Path | None = None
     # everything is computed and listed and nothing is sent to anybody, promoted or not
     shadow: bool = False
+    # rejection notes (IHE IOCM) for the DICOM objects of earlier decisions, all but the report, when a newer full
+    # decision is sent: never; changed: when category, priority or a pattern differs; always
+    retract_earlier: Literal["never", "changed", "always"] = "never"
     # a delivery that the other side did not take for this long is given up and listed as dead
     give_up_after_s: Positive = 259200.0
     # attempts before a delivery that fails alone is listed as dead

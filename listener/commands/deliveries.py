@@ -1,4 +1,4 @@
-"""Commands about results on their way out: deliver (the process), deliveries list | show | retry | discard | release |
+"""Commands about results on their way out: deliver (the process), deliveries list | show | retry | discard | release | retract |
 acknowledge | shadow-report | promote | demote."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.table import Table
 from listener.commands.common import (
     ConfigOption,
     JsonFlag,
+    existing_index,
     load_settings,
     out,
     print_json,
@@ -30,7 +31,7 @@ from triage.errors import Misconfigured
 from workers.config import Settings
 from workers.deliveries.escalation import acknowledge
 from workers.deliveries.plan import is_shadow
-from workers.delivery_ports import Deliveries, DeliveryState, Release, delivery_facts
+from workers.delivery_ports import Decided, Deliveries, DeliveryState, Release, delivery_facts
 from workers.image_ports import IMAGES
 from workers.result_settings import IMAGE_KINDS
 
@@ -179,6 +180,35 @@ def release_held(
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
     out().print(f"{known.let_go(chosen, by=said, now=datetime.now(UTC))} deliveries wait to be sent")
+
+
+@deliveries.command("retract")
+def retract_results(
+    study: Annotated[str, typer.Argument(metavar="STUDY_UID")],
+    why: Annotated[str, typer.Option("--reason", metavar="TEXT", help="the reason; it stands in the rejection note")],
+    revision: Annotated[int | None, typer.Option("--revision", min=0, help="default: the newest")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send rejection notes (IHE IOCM) for the DICOM objects of a decision to everybody who got them."""
+    quiet_logging()
+    from workers.container import open_results
+    from workers.deliveries.retracting import retract
+
+    if not why.strip():
+        raise Misconfigured("--reason: a reason is needed")
+    settings, now = load_settings(config), datetime.now(UTC)
+    known, versions = _open(settings), existing_index(settings).assessments(study)
+    number = revision if revision is not None or not versions else versions[-1]["revision"]
+    wrong = [Decided(study, one["revision"], one["stage"]) for one in versions if one["revision"] == number]
+    if not wrong:
+        raise Misconfigured(
+            f"STUDY_UID: no decision{'' if number is None else f' on revision {number}'} is stored here"
+        )
+    for one in wrong:
+        open_results(settings).note_retraction(study, one.revision, one.stage, why=why.strip(), at=now)
+    names = [one.name for one in settings.results.destinations]
+    sent, given_up = retract(known, wrong, names, why=why.strip(), now=now)
+    out().print(f"{sent} rejection notes planned; {given_up} deliveries given up")
 
 
 @deliveries.command("acknowledge")

@@ -44,7 +44,7 @@ class PlanFacts:
 
 def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> list[Delivery]:
     """One delivery for each output of each destination that is to get this decision."""
-    urgency = URGENCY.get(decision.priority, LEAST_URGENT)
+    urgency = urgency_of(decision)
     seen = covering(facts.acknowledged, decision)
     some: list[Delivery] = []
     for destination in results.destinations:
@@ -70,6 +70,10 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         ]
         some += new if seen is None or due == AT_ONCE else [stopped(one, seen) for one in new]
     return some
+
+
+def urgency_of(decision: Unplanned) -> int:
+    return URGENCY.get(decision.priority, LEAST_URGENT)
 
 
 def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> list[str]:

@@ -13,7 +13,8 @@ from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.escalation import earlier_escalations
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
-from workers.deliveries.plan import PlanFacts, destination_names, planned
+from workers.deliveries.plan import PlanFacts, destination_names, planned, urgency_of
+from workers.deliveries.retracting import outdated
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
 from workers.delivery_ports import Destination, Unplanned
 from workers.log import brief, get_logger, study_hash
@@ -55,6 +56,7 @@ def plan_new(parts: Delivering) -> int:
                 forward_decided(parts.forwarding, decision, document, answer, known)
             facts = replace(facts, sends=answer.sends, held=answer.held, would=answer.would)
         some = planned(decision, parts.results, facts)
+        some += outdated(parts, decision, some, urgency=urgency_of(decision))
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
 

@@ -13,7 +13,7 @@ from workers.outputs.dicom.pdf import PDF
 from workers.outputs.dicom.picture import SC
 from workers.outputs.dicom.presentation import GSPS
 from workers.outputs.dicom.report import SR
-from workers.outputs.dicom.retraction import RETRACT
+from workers.outputs.dicom.retraction import OUTDATED, RETRACT
 from workers.outputs.dicom.segments import SEG
 from workers.outputs.dicom.spatial import REG
 from workers.outputs.document_json import DOCUMENT_JSON
@@ -23,5 +23,5 @@ OUTPUTS: tuple[Output, ...] = (
     *(DOCUMENT_JSON, SC, SC_PAGES, SEG, SR, KOS, GSPS, PM, REG, PDF),
     *(ORU, FHIR, WEBHOOK, MAIL),
 )
-# Made by a command only: what says that a decision was wrong.
-ON_REQUEST: tuple[Output, ...] = (RETRACT,)
+# Made by a command, or when a newer decision says something else: what says that a decision was wrong.
+ON_REQUEST: tuple[Output, ...] = (RETRACT, OUTDATED)

@@ -4,11 +4,13 @@ not wait for pictures."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ log = get_logger(__name__)
 
 # Begins with a digit, so that "." and ".." are no study; never anything that leaves its folder.
 UID = re.compile(r"[0-9][0-9.]{0,63}")
+RETRACTION = "retraction.json"  # as workers.outputs.dicom.retraction reads it
 FOLDER = re.compile(r"r(\d+)-(first_look|full)")
 
 
@@ -61,6 +64,17 @@ class ResultFolder:
         write_results(growing, outcome, document)
         put_in_place(growing, place)
         shutil.rmtree(early, ignore_errors=True)
+
+    def note_retraction(self, study_instance_uid: str, revision: int, stage: str, *, why: str, at: datetime) -> None:
+        """Lay the reason of a retraction beside the decision, for its rejection note. The first one stays."""
+        place = self.place(study_instance_uid, revision, stage)
+        path = place / RETRACTION
+        if place.is_dir() and not path.exists():
+            growing = place / f".{RETRACTION}"
+            growing.write_text(
+                json.dumps({"why": why, "at": at.isoformat(timespec="seconds")}) + "\n", encoding="utf-8"
+            )
+            growing.replace(path)
 
     def picture(self, study_instance_uid: str, revision: int | None) -> Path | None:
         """evidence.png of the decision on that revision."""

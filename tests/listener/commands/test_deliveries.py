@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def test_release_of_what_a_rule_holds_back(icansee: Icansee, table: Deliveries) 
         pytest.param(("show", "77"), "there is no delivery 77", id="unknown number"),
         pytest.param(("retry",), "name deliveries by their numbers", id="nothing named"),
         pytest.param(("retry", "1", "--all"), "name deliveries by their numbers", id="both"),
+        pytest.param(("retract", "9.9", "--reason", "x"), "no decision is stored", id="unknown study"),
+        pytest.param(("retract", "9.9", "--revision", "3", "--reason", "x"), "on revision 3", id="unknown revision"),
+        pytest.param(("retract", "1.2.3", "--reason", " "), "a reason is needed", id="no reason"),
         pytest.param(("promote", "nobody", "--by", "a", "--why", "b"), "nobody is not among", id="unknown"),
         pytest.param(("promote", "share", "--by", " ", "--why", "b"), "a name and a reason", id="nobody"),
     ],
@@ -92,6 +96,34 @@ def test_a_wrong_request_is_named(icansee: Icansee, table: Deliveries, arguments
     answer = icansee("deliveries", *arguments)
     assert answer.code == 2
     assert says in answer.err
+
+
+def decided(icansee: Icansee, uid: str) -> None:
+    """A stored decision of revision 1."""
+    with sqlite3.connect(icansee.folder / "state" / "index.db") as connection:
+        connection.execute(
+            "INSERT INTO assessments (study_instance_uid, revision, stage, stage_rank, created_at, superseded, document)"
+            " VALUES (?, 1, 'full', 1, '2026-01-01 00:00:00.000000', 0, '{}')",
+            (uid,),
+        )
+
+
+def test_results_that_went_out_are_retracted(icansee: Icansee, table: Deliveries) -> None:
+    icansee("studies")  # the index is brought up to date
+    decided(icansee, "1.2.3")
+    table.add([ONE, replace(ONE, output="sc")], now=NOON)
+    taken = table.take("pacs", owner="me", now=NOON, for_s=60, longest_s=300)
+    assert taken is not None
+    table.settle(replace(taken, state=DeliveryState.DONE, size_bytes=7), now=NOON)
+    (icansee.folder / "state" / "results" / "1.2.3" / "r1-full").mkdir(parents=True)
+    answer = icansee("deliveries", "retract", "1.2.3", "--reason", "wrong patient")
+    assert (answer.code, answer.out) == (0, "1 rejection notes planned; 1 deliveries given up\n")
+    note = json.loads((icansee.folder / "state/results/1.2.3/r1-full/retraction.json").read_text())
+    assert note["why"] == "wrong patient"
+    (planned,) = table.listed(states=[DeliveryState.PLANNED])
+    assert (planned.output, planned.destination, planned.urgency) == ("retract", "pacs", 1)
+    answer = icansee("deliveries", "retract", "1.2.3", "--revision", "1", "--reason", "again")
+    assert answer.out == "0 rejection notes planned; 0 deliveries given up\n"
 
 
 def test_shadow_mode_and_its_end(icansee: Icansee, table: Deliveries) -> None:

@@ -31,6 +31,7 @@ SERIES = {
     "gsps": "ICANSee outlines (unverified)",
     "pm": "ICANSee change map (unverified)",
     "pdf": "ICANSee report (unverified)",
+    "outdated": "ICANSee results outdated",
 }
 COPIED = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",

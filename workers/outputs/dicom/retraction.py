@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,17 +35,36 @@ REJECTABLE = (
 )
 
 
+REASON = "retraction.json"  # beside the decision: when it was retracted and why
+
+
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
+    if REASON not in evidence:
+        return _note(document, evidence, "retract", "Results of ICANSee retracted")
+    said = json.loads(evidence[REASON])
+    words = f"Results of ICANSee retracted: {said['why']}"
+    return _note({**document, "decided_at": said["at"]}, evidence, "retract", words)
+
+
+def _outdated(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
+    """All but the report: the newer report names it as its predecessor."""
+    return _note(document, evidence, "outdated", "Results of ICANSee outdated by a newer version", kept=(SR,))
+
+
+def _note(
+    document: Mapping[str, Any], evidence: EvidenceFiles, kind: str, words: str, kept: tuple[Output, ...] = ()
+) -> bytes:
     result = result_of(document, evidence)
-    rejected = [_stub(result, output.kind, sop) for output, sop in REJECTABLE if output.applies(document, evidence)]
+    named = [(output, sop) for output, sop in REJECTABLE if output not in kept]
+    rejected = [_stub(result, output.kind, sop) for output, sop in named if output.applies(document, evidence)]
     if not rejected:
         raise ValueError("the decision has no DICOM objects: this output does not apply")
     ds = hd.ko.KeyObjectSelectionDocument(
         evidence=rejected,
-        content=hd.ko.KeyObjectSelection(codes.REJECTED.code, rejected, description="Results of ICANSee retracted"),
-        **result.equipment("retract"),
+        content=hd.ko.KeyObjectSelection(codes.REJECTED.code, rejected, description=words),
+        **result.equipment(kind),
     )
-    return finished(ds, result, "retract")
+    return finished(ds, result, kind)
 
 
 def _stub(result: DicomResult, kind: str, sop_class_uid: str) -> Dataset:
@@ -59,4 +79,9 @@ def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
     return any(output.applies(document, evidence) for output, _ in REJECTABLE)
 
 
+def _outdated_applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
+    return any(output.applies(document, evidence) for output, _ in REJECTABLE if output is not SR)
+
+
 RETRACT = Output("retract", "retraction.dcm", MEDIA_TYPE, render, _applies)
+OUTDATED = Output("outdated", "outdated.dcm", MEDIA_TYPE, _outdated, _outdated_applies)

@@ -1,0 +1,172 @@
+"""Who has wrong results gets a rejection note for them, once; a peer that honours it hides exactly these objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pynetdicom import AE, evt
+
+from tests.fakes import NOON
+from tests.workers.deliveries.delivering import FIRST, FULL, Site, toy
+from tests.workers.outputs.dicom.result_builders import a_decision
+from workers.config import parse
+from workers.deliveries.retracting import contradicts, notes, retract
+from workers.deliveries.to_dicom import RESULT_CLASSES, DicomSender
+from workers.delivery_ports import DICOM_OUTPUTS, Decided, Delivery, DeliveryState
+from workers.outputs.all import ON_REQUEST, OUTPUTS
+from workers.outputs.dicom.retraction import REJECTABLE, RETRACT
+from workers.outputs.output import Output
+from workers.result_settings import DicomDestinationSettings
+
+NEWER = Decided("1.2.3", 2, "full")
+DONE = Delivery(FULL, "sc", "pacs", due_at=NOON, state=DeliveryState.DONE, size_bytes=9)
+CASES = [
+    pytest.param([DONE, replace(DONE, output="sr")], {(FULL, "pacs")}, id="one note for all objects"),
+    pytest.param([DONE, replace(DONE, destination="archive")], {(FULL, "pacs"), (FULL, "archive")}, id="everybody"),
+    pytest.param([replace(DONE, state=DeliveryState.SENDING, size_bytes=None)], {(FULL, "pacs")}, id="on its way"),
+    pytest.param([replace(DONE, state=DeliveryState.PLANNED)], set(), id="noop: nothing has gone out"),
+    pytest.param([replace(DONE, state=DeliveryState.SHADOW)], set(), id="shadow"),
+    pytest.param([replace(DONE, size_bytes=0)], set(), id="not measured: there was nothing to send"),
+    pytest.param([replace(DONE, output="oru")], set(), id="a message is no object"),
+    pytest.param([replace(DONE, decided=NEWER)], set(), id="another decision"),
+]
+
+
+@pytest.mark.parametrize(("found", "expected"), CASES)
+def test_who_gets_a_note(found: list[Delivery], expected: set[tuple[Decided, str]]) -> None:
+    some = notes(found, "retract", {FULL}, now=NOON, urgency=1)
+    assert {(one.decided, one.destination) for one in some} == expected
+    assert len(some) == len(expected)
+
+
+def test_a_note_may_name_every_kind_of_object() -> None:
+    assert {output.kind for output, _ in REJECTABLE} == set(DICOM_OUTPUTS)
+    assert set(DICOM_OUTPUTS) == {one.kind for one in OUTPUTS if one.media_type == "application/dicom"}
+
+
+def a_document(category: str = "possible", priority: str = "P2", presence: str = "present") -> dict[str, Any]:
+    return {
+        "decision": {"category": category, "priority": priority, "reasons": ["words"]},
+        "findings": [{"pattern": "A", "presence": presence}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("newer", "expected"),
+    [
+        pytest.param(a_document(), False, id="noop: the same"),
+        pytest.param({**a_document(), "measurements": [1]}, False, id="other figures"),
+        pytest.param(a_document(category="no_pattern"), True, id="category"),
+        pytest.param(a_document(priority="P1"), True, id="priority"),
+        pytest.param(a_document(presence="indeterminate"), True, id="not measured any more"),
+    ],
+)
+def test_what_says_something_else(newer: dict[str, Any], expected: bool) -> None:
+    assert contradicts(a_document(), newer) == expected
+
+
+def decided_twice(folder: Path, policy: str, newer: Mapping[str, Any]) -> Site:
+    """Revision 1 is out, then revision 2 is decided."""
+    site = Site(folder, own={"outputs": ["sc"]}, retract_earlier=policy)
+    documents = {NEWER: newer}
+    outputs = {kind: Output(kind, f"{kind}.dcm", "application/dicom", toy) for kind in ("sc", "retract", "outdated")}
+    site.parts = replace(site.parts, outputs=outputs, document=lambda one: documents.get(one, a_document()))
+    site.senders = {"pacs": type(site.senders["pacs"])("pacs", site.destinations["pacs"], site.parts)}
+    site.decide(FIRST)
+    site.step()
+    site.decide(FULL)
+    site.step()
+    site.clock.advance(60)
+    site.decide(NEWER, at=site.clock.now())
+    site.step(times=5)
+    return site
+
+
+POLICIES = [
+    pytest.param("never", a_document("no_pattern"), [], id="noop: never"),
+    pytest.param("changed", a_document(), [], id="the same decision again"),
+    pytest.param("changed", a_document("no_pattern"), ["r1 first_look", "r1 full"], id="changed"),
+]
+
+
+@pytest.mark.parametrize(("policy", "newer", "expected"), POLICIES)
+def test_a_newer_decision(tmp_path: Path, policy: str, newer: dict[str, Any], expected: list[str]) -> None:
+    site = decided_twice(tmp_path, policy, newer)
+    sent = [f"r{one.decided.revision} {one.decided.stage}" for one, *_ in site.destinations["pacs"].got
+            if one.output == "outdated"]  # fmt: skip
+    assert sorted(sent) == expected
+    assert site.got()[:3] == ["r1 first_look", "r1 full", "r2 full"]  # the newer result first, then the old one goes
+
+
+def test_always_hides_the_first_look_behind_the_full_decision(tmp_path: Path) -> None:
+    site = decided_twice(tmp_path, "always", a_document())
+    sent = [one.decided for one, *_ in site.destinations["pacs"].got if one.output == "outdated"]
+    assert sent == [FIRST, FULL]
+
+
+def test_by_command_once(tmp_path: Path) -> None:
+    site = decided_twice(tmp_path, "never", a_document())
+    site.deliveries.add([Delivery(NEWER, "sr", "pacs", due_at=NOON)], now=site.clock.now())
+    for expected in ((1, 1), (0, 0)):
+        assert retract(site.deliveries, {NEWER}, {"pacs"}, why="wrong patient", now=site.clock.now()) == expected
+        site.step(times=3)
+    assert [one.output for one, *_ in site.destinations["pacs"].got].count("retract") == 1
+    assert retract(site.deliveries, {FULL}, {"elsewhere"}, why="x", now=site.clock.now()) == (0, 0)
+
+
+class ManagedNode:
+    """A node that honours rejection notes (IOCM): what they name is hidden."""
+
+    def __init__(self) -> None:
+        self.shown: set[str] = set()
+
+    def store(self, event: Any) -> int:
+        dataset = event.dataset
+        title = next((one.CodeValue for one in dataset.get("ConceptNameCodeSequence") or ()), "")
+        if title == "113001":
+            evidence = dataset.CurrentRequestedProcedureEvidenceSequence
+            for series in (series for study in evidence for series in study.ReferencedSeriesSequence):
+                self.shown -= {one.ReferencedSOPInstanceUID for one in series.ReferencedSOPSequence}
+        else:
+            self.shown.add(dataset.SOPInstanceUID)
+        return 0x0000
+
+
+@pytest.mark.parametrize("request_kind", [pytest.param("retract", id="all"), pytest.param("outdated", id="no report")])
+def test_a_peer_hides_what_the_note_names(request_kind: str) -> None:
+    node, (document, evidence) = ManagedNode(), a_decision()
+    ae = AE("PACS")
+    for uid in RESULT_CLASSES:
+        ae.add_supported_context(uid)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, node.store)])
+    try:
+        settings = parse(
+            {"results": {"destinations": [{"name": "pacs", "kind": "dicom", "ae_title": "PACS", "host": "127.0.0.1",
+                                           "port": server.server_address[1], "outputs": ["sr"]}]}}
+        ).results.destinations[0]  # fmt: skip
+        assert isinstance(settings, DicomDestinationSettings)
+        sender = DicomSender(settings, "ICANSEE")
+        known = {one.kind: one for one in (*OUTPUTS, *ON_REQUEST)}
+        for kind in (*DICOM_OUTPUTS, request_kind):
+            content = known[kind].render(document, evidence)
+            sender.send(replace(DONE, output=kind), "x.dcm", "application/dicom", content)
+        sender.close()
+    finally:
+        server.shutdown()
+    report = dcmread(BytesIO(known["sr"].render(document, evidence))).SOPInstanceUID
+    assert node.shown == ({report} if request_kind == "outdated" else set())
+
+
+def test_the_note_tells_the_reason_and_when() -> None:
+    document, evidence = a_decision()
+    evidence["retraction.json"] = b'{"why": "wrong baseline", "at": "2026-12-01T10:00:00+00:00"}'
+    note = dcmread(BytesIO(RETRACT.render(document, evidence)))
+    said = [item.TextValue for item in note.ContentSequence if "TextValue" in item]
+    assert said == ["Results of ICANSee retracted: wrong baseline"]
+    assert note.ContentDate == "20261201"

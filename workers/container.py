@@ -157,6 +157,22 @@ def open_list(settings: Settings) -> Worklist:
     return open_worklist_table(settings.index_url)
 
 
+def sources_repair(settings: Settings, index: StudyIndex) -> Callable[[Decided], bytes | None]:
+    """What makes a missing ``sources.json`` of a stored decision once more."""
+    from workers.deliveries.stored import stored_document_of
+    from workers.files.store import open_files
+    from workers.studies.sources import ImageParts, repaired_sources
+
+    document, results = stored_document_of(index), open_results(settings)
+    parts = ImageParts(index, open_files(settings), DicomReader())
+
+    def repair(decided: Decided) -> bytes | None:
+        folder = results.place(decided.study_instance_uid, decided.revision, decided.stage)
+        return repaired_sources(decided, document(decided), parts, folder)
+
+    return repair
+
+
 def run_deliveries(
     settings: Settings,
     destinations: Mapping[str, Destination],
@@ -190,7 +206,9 @@ def run_deliveries(
         parts = Delivering(
             deliveries=deliveries,
             document=document,
-            evidence=stored.evidence_of(open_results(settings), stored.time_of(index), clock),
+            evidence=stored.evidence_of(
+                open_results(settings), stored.time_of(index), clock, sources_repair(settings, index)
+            ),
             outputs={output.kind: output for output in (*OUTPUTS, *ON_REQUEST)},
             clock=clock,
             results=settings.results,

@@ -1,5 +1,4 @@
-"""Commands about results on their way out: deliver (the process), deliveries list | show | retry | discard | release | retract |
-acknowledge | shadow-report | promote | demote."""
+"""Commands about results on their way out: deliver (the process), and the words of ``icansee deliveries``."""
 
 from __future__ import annotations
 

@@ -22,15 +22,22 @@ def export(
 ) -> None:
     """Write the newest decision about one study as files: report, segmentation, picture, key images."""
     quiet_logging()
-    from workers.container import open_results
+    from workers.container import open_results, sources_repair
+    from workers.delivery_ports import Decided
     from workers.outputs.all import ON_REQUEST, OUTPUTS
+    from workers.outputs.sources import FILE_NAME
 
     settings = load_settings(config)
-    newest = existing_index(settings).assessments(study_uid)
+    index = existing_index(settings)
+    newest = index.assessments(study_uid)
     if not newest:
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here, or has no decision yet")
     folder = open_results(settings).place(study_uid, newest[-1]["revision"], newest[-1]["stage"])
     evidence = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+    if FILE_NAME not in evidence and folder.is_dir():
+        decided = Decided(study_uid, newest[-1]["revision"], newest[-1]["stage"])
+        sources = sources_repair(settings, index)(decided)
+        evidence |= {} if sources is None else {FILE_NAME: sources}
     known = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST)}
     wanted = [output.kind for output in OUTPUTS] if kinds is None else kinds.split(",")
     for kind in wanted:

@@ -39,16 +39,25 @@ class EvidenceFolder(Mapping[str, bytes]):
     Args:
         early: the folder with files that are ready before the others.
         late: whether files that are not there now never come.
+        repair: makes ``sources.json`` once more; None: that is not possible.
     """
 
-    def __init__(self, folder: Path, early: Path, *, late: Callable[[], bool]) -> None:
-        self._folder, self._early, self._late = folder, early, late
+    def __init__(
+        self, folder: Path, early: Path, *, late: Callable[[], bool], repair: Callable[[], bytes | None]
+    ) -> None:
+        self._folder, self._early, self._late, self._repair = folder, early, late, repair
+        self._tried = False
 
     def __getitem__(self, name: str) -> bytes:
         if name in EARLY and not self._folder.is_dir() and (self._early / name).is_file():
             with suppress(FileNotFoundError):  # the whole folder is there by now
                 return (self._early / name).read_bytes()
         path = self._there() / name
+        if name == FILE_NAME and not path.is_file() and not self._tried:
+            self._tried = True
+            content = self._repair() if self._folder.is_dir() else None
+            if content is not None:
+                return content
         if Path(name).name != name or not path.is_file():
             raise KeyError(name)
         return path.read_bytes()
@@ -88,9 +97,12 @@ class WithoutContent(Mapping[str, bytes]):
 
 
 def evidence_of(
-    results: ResultFolder, decided_at: Callable[[Decided], datetime], clock: Clock
+    results: ResultFolder,
+    decided_at: Callable[[Decided], datetime],
+    clock: Clock,
+    repair: Callable[[Decided], bytes | None] = lambda _decided: None,
 ) -> Callable[[Decided], EvidenceFiles]:
-    """The evidence of a decision."""
+    """The evidence of a decision. repair: makes its ``sources.json`` once more."""
 
     def evidence(decided: Decided) -> EvidenceFiles:
         key = (decided.study_instance_uid, decided.revision, decided.stage)
@@ -98,7 +110,7 @@ def evidence_of(
         def late() -> bool:
             return (clock.now() - decided_at(decided)).total_seconds() > FILES_WITHIN_S
 
-        return EvidenceFolder(results.place(*key), results.early_place(*key), late=late)
+        return EvidenceFolder(results.place(*key), results.early_place(*key), late=late, repair=lambda: repair(decided))
 
     return evidence
 

@@ -20,6 +20,7 @@ from triage.model import SequenceKind, Stage, StudyImages
 from triage.report.contents import Assessment
 from workers import announcements
 from workers.backoff import Backoff
+from workers.delivery_ports import Decided
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import (
     Bell,
@@ -277,7 +278,8 @@ def _save(
 
 def _write_files(claim: Claim, outcome: Assessed, document: Mapping[str, Any], deps: Deps) -> None:
     try:
-        beside = files_of_sources(claim, document, deps)
+        decided = Decided(claim.study_instance_uid, claim.revision, outcome.assessment.stage.value)
+        beside = files_of_sources(decided, document, deps)
         deps.results.write(claim.study_instance_uid, claim.revision, outcome, document, beside=beside)
     except Exception:
         log.exception("results.not_written", stage=outcome.assessment.stage.value)

@@ -3,50 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from workers.log import get_logger
+from workers.delivery_ports import Decided
+from workers.log import get_logger, study_hash
 from workers.outputs.source_headers import source_study
-from workers.outputs.sources import FILE_NAME, Sources, SourceStudy, sources_to_json
-from workers.ports import Claim
-from workers.studies.deps import Deps
+from workers.outputs.sources import FILE_NAME, Sources, SourceStudy, sources_from_json, sources_to_json
+from workers.ports import InstanceFiles, Reader, StudyIndex
 
 log = get_logger(__name__)
 
 BASELINE_KINDS = ("flair",)  # nothing else of a baseline is referred to
 
 
-def files_of_sources(claim: Claim, document: Mapping[str, Any], deps: Deps) -> dict[str, bytes]:
+class HasImages(Protocol):
+    """Where the images are; ``Deps`` is one."""
+
+    @property
+    def index(self) -> StudyIndex: ...
+    @property
+    def files(self) -> InstanceFiles: ...
+    @property
+    def reader(self) -> Reader: ...
+
+
+@dataclass(frozen=True)
+class ImageParts:
+    """See HasImages."""
+
+    index: StudyIndex
+    files: InstanceFiles
+    reader: Reader
+
+
+def files_of_sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) -> dict[str, bytes]:
     """``sources.json``, to lie beside the document. Nothing when the headers cannot be read: the decision stands, and
     outputs that refer to images do not apply to it."""
     try:
-        return {FILE_NAME: sources_to_json(_sources(claim, document, deps))}
+        return {FILE_NAME: sources_to_json(_sources(decided, document, parts))}
     except Exception:
         log.exception("results.sources_not_read")
         return {}
 
 
-def _sources(claim: Claim, document: Mapping[str, Any], deps: Deps) -> Sources:
-    uid = claim.study_instance_uid
+def repaired_sources(decided: Decided, document: Mapping[str, Any], parts: HasImages, folder: Path) -> bytes | None:
+    """Read the headers again for a decision whose ``sources.json`` is missing, and put it into its folder.
+
+    None: they cannot be read, or the images are not there any more.
+    """
+    content = files_of_sources(decided, document, parts).get(FILE_NAME)
+    if content is None or not sources_from_json(content).followup.header:
+        return None
+    growing = folder / f".{FILE_NAME}"
+    try:
+        growing.write_bytes(content)
+        growing.replace(folder / FILE_NAME)
+    except OSError:
+        log.exception("results.sources_not_written")
+    else:
+        log.info("results.sources_repaired", study=study_hash(decided.study_instance_uid))
+    return content
+
+
+def _sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) -> Sources:
+    uid = decided.study_instance_uid
     used = {row["series_instance_uid"]: row["kind"] for row in document["series"] if row["used_as"] is not None}
-    before = [(one["revision"], one["stage"]) for one in deps.index.assessments(uid)]
-    earlier = [one for one in before if one != (claim.revision, document["stage"])]
+    versions = [Decided(uid, one["revision"], one["stage"]) for one in parts.index.assessments(uid)]
+    earlier = [one for one in versions if one.sequence < decided.sequence]
     baseline = (document["baseline"] or {}).get("study_instance_uid")
     return Sources(
-        _study(uid, used, deps),
-        None if baseline is None else _study(baseline, _kinds_of_baseline(baseline, deps), deps),
-        claim.revision,
-        earlier[-1] if earlier else None,
+        _study(uid, used, parts),
+        None if baseline is None else _study(baseline, _kinds_of_baseline(baseline, parts), parts),
+        decided.revision,
+        (earlier[-1].revision, earlier[-1].stage) if earlier else None,
     )
 
 
-def _study(uid: str, kinds: Mapping[str, str], deps: Deps) -> SourceStudy:
-    rows = deps.index.instances(uid)
+def _study(uid: str, kinds: Mapping[str, str], parts: HasImages) -> SourceStudy:
+    rows = parts.index.instances(uid)
     wanted = [row for row in rows if row.series_instance_uid in kinds] or rows[:1]
-    return source_study(map(deps.files.path, wanted), kinds)
+    return source_study(map(parts.files.path, wanted), kinds)
 
 
-def _kinds_of_baseline(uid: str, deps: Deps) -> dict[str, str]:
-    described = deps.reader.describe([deps.files.path(row) for row in deps.index.instances(uid)])
+def _kinds_of_baseline(uid: str, parts: HasImages) -> dict[str, str]:
+    described = parts.reader.describe([parts.files.path(row) for row in parts.index.instances(uid)])
     kinds = {one.header.series_instance_uid: one.identification.kind.value for one in described.series}
     return {uid: kind for uid, kind in kinds.items() if kind in BASELINE_KINDS}

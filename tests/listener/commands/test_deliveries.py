@@ -102,7 +102,8 @@ def decided(icansee: Icansee, uid: str) -> None:
     """A stored decision of revision 1."""
     with sqlite3.connect(icansee.folder / "state" / "index.db") as connection:
         connection.execute(
-            "INSERT INTO assessments (study_instance_uid, revision, stage, stage_rank, created_at, superseded, document)"
+            "INSERT INTO assessments"
+            " (study_instance_uid, revision, stage, stage_rank, created_at, superseded, document)"
             " VALUES (?, 1, 'full', 1, '2026-01-01 00:00:00.000000', 0, '{}')",
             (uid,),
         )

@@ -55,3 +55,20 @@ def test_what_is_ready_early_is_read_before_the_rest_is_there(tmp_path: Path, ev
     assert evidence["sources.json"] == b"{}"
     with pytest.raises(Transient):
         evidence.get("evidence.png")
+
+
+def test_a_missing_list_of_sources_is_made_once_more(tmp_path: Path, clock: FakeClock) -> None:
+    folder, asked = ResultFolder(tmp_path), list[Decided]()
+
+    def repair(decided: Decided) -> bytes | None:
+        asked.append(decided)
+        return None
+
+    evidence = evidence_of(folder, lambda _: NOON, clock, repair)(FULL)
+    with pytest.raises(Transient):  # it may still come
+        evidence.get("sources.json")
+    assert asked == []
+    folder.place("1.2.3", 1, "full").mkdir(parents=True)
+    assert [evidence.get("sources.json") for _ in range(3)] == [None] * 3
+    assert asked == [FULL]
+    assert evidence_of(folder, lambda _: NOON, clock, lambda _: b"{}")(FULL)["sources.json"] == b"{}"

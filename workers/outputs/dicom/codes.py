@@ -107,6 +107,7 @@ UNITS = {
     "d": Code("d", "UCUM", "day"),
 }
 
+UNCERTAINTY = _private("UNCERTAINTY", "Uncertainty, one standard deviation")  # a derivation of the quantity
 CATEGORY = _private("TRIAGE", "Triage category")
 CATEGORIES = {
     "neurotoxicity_suspected": _private("SUSPECTED", "Neurotoxicity suspected"),

@@ -136,6 +136,10 @@ def _figures(rows: Iterable[Row], *, site: bool) -> Iterable[sr.Measurement]:
             name, unit = codes.quantity_code(row["quantity"]), codes.unit_code(row["unit"])
             sites = [sr.FindingSite(*codes.region_code(row["region"]))] if site else None
             yield sr.Measurement(name, row["value"], unit, finding_sites=sites)
+            if row["uncertainty"] is not None:
+                # its own measurement: validators and readers stumble over measurement properties
+                derivation = codes.UNCERTAINTY.code
+                yield sr.Measurement(name, row["uncertainty"], unit, finding_sites=sites, derivation=derivation)
 
 
 def _not_measured(rows: Iterable[Row]) -> Iterable[sr.QualitativeEvaluation]:

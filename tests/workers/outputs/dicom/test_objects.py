@@ -165,27 +165,33 @@ def test_every_figure_is_read_back(tmp_path: Path) -> None:
     )
     groups = json.loads(found.read_text())["Measurements"]
     read_back = {
-        (group["TrackingIdentifier"], item["quantity"]["CodeValue"]): float(item["value"])
-        for group in groups
-        for item in group["measurementItems"]
+        group["TrackingIdentifier"]: sorted(_item(item) for item in group["measurementItems"]) for group in groups
     }
     document = a_decision()[0]
     placed = {"thalamus_left", "thalamus_right", "pons"}
-    expected = {
-        (row["region"], codes.quantity_code(row["quantity"]).value): row["value"]
-        for row in document["measurements"]
-        if row["value"] is not None and row["region"] in placed
-    }
-    assert len(expected) == 4
-    assert {key: value for key, value in read_back.items() if key[0] != "brain"} == expected
-    assert read_back["brain", "CARTDAYS"] == 7
+    expected: dict[str, list[tuple[str, str, float]]] = {"pons": [], "brain": [("CARTDAYS", "", 7.0)]}
+    for row in (row for row in document["measurements"] if row["value"] is not None):
+        found_in = expected.setdefault(row["region"] if row["region"] in placed else "brain", [])
+        quantity = codes.quantity_code(row["quantity"]).value
+        found_in.append((quantity, "", row["value"]))
+        if row["uncertainty"] is not None:
+            found_in.append((quantity, "UNCERTAINTY", row["uncertainty"]))
+    assert {name: sorted(some) for name, some in expected.items()} == {**read_back, "pons": read_back.get("pons", [])}
+    assert sum(derivation != "" for some in read_back.values() for _, derivation, _ in some) > 5
     sides = {group["TrackingIdentifier"]: group.get("Laterality", {}).get("CodeMeaning") for group in groups}
     assert (sides["thalamus_left"], sides["thalamus_right"]) == ("Left", "Right")
 
 
+def _item(item: Mapping[str, Any]) -> tuple[str, str, float]:
+    """Quantity, derivation, value, as dcmqi reads them."""
+    derivation = item.get("derivationModifier", {}).get("CodeValue", "")
+    return item["quantity"]["CodeValue"], derivation, float(item["value"])
+
+
 def test_what_was_not_measured_is_said() -> None:
     text = str(read(rendered("compared")["sr"]))
-    assert text.count("FLAIR change, near reference") == 5  # one of them is the pons, which is undetermined
+    # four with their uncertainty, and the pons, which is undetermined
+    assert text.count("FLAIR change, near reference") == 9
     assert "Undetermined" in text
 
 

@@ -239,6 +239,7 @@ class Viewer {
       await this.volumes.load(name);
       this.redraw();
     }
+    this.refit();
     this.root.dataset.state = "ready";
   }
 }

@@ -178,8 +178,8 @@ class QueueSettings(Section):
     retry_delay_s: Positive = 10.0
     # an assessment that takes longer is ended; after the second time the study is quarantined
     task_time_limit_s: Positive = 600.0
-    # an assessment that needs more memory than this is ended; after the second time the study is quarantined; null: no
-    # limit
+    # an assessment that needs more memory than this, or than 55 % of a container's memory, is ended; after the second
+    # time the study is quarantined; null: no limit
     worker_memory_bytes: Annotated[int, Field(ge=1 << 30)] | None = 3 << 30
     # studies assessed at the same time; each needs about 1 GB of memory and triage.threads cores
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1

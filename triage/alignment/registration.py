@@ -56,6 +56,11 @@ class RegistrationLimits:
     scale_error: float = 0.04
 
 
+# mm: four voxels of the coarse image, which smoothing needs; and more than any field of view
+SMALLEST_EXTENT_MM = 32.0
+LARGEST_EXTENT_MM = 1000.0
+
+
 @dataclass(frozen=True, eq=False)
 class Pyramid:
     """One image at 8, 4 and 2 mm (cubic voxels); middle and fine are locally normalised."""
@@ -80,11 +85,24 @@ def normalise_locally(image: sitk.Image, sigma_mm: float) -> sitk.Image:
 
 
 def pyramid(image: sitk.Image) -> Pyramid:
-    """The working resolutions of a float32 image."""
+    """The working resolutions of a float32 image.
+
+    Raises:
+        NotAssessable: ``coverage`` when its extent is not that of an image of a head.
+    """
+    _check_extent(image)
     fine = resample(smooth_to(image, FINE_MM), isotropic_grid(image, FINE_MM))
     middle = resample(smooth_to(fine, MIDDLE_MM), isotropic_grid(fine, MIDDLE_MM))
     coarse = resample(smooth_to(middle, COARSE_MM), isotropic_grid(middle, COARSE_MM))
     return Pyramid(coarse, normalise_locally(middle, 8.0), normalise_locally(fine, 4.0))
+
+
+def _check_extent(image: sitk.Image) -> None:
+    """A wrong spacing makes an image too small to be smoothed, or a working grid that no memory holds."""
+    extent_mm = [size * spacing for size, spacing in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    if min(extent_mm) < SMALLEST_EXTENT_MM or max(extent_mm) > LARGEST_EXTENT_MM:
+        said = " x ".join(f"{edge:.3g}" for edge in extent_mm)
+        raise NotAssessable("coverage", f"the images cover {said} mm, which is no view of a head")
 
 
 def descend(

@@ -16,11 +16,14 @@ from celery.exceptions import TimeLimitExceeded
 
 from triage.errors import Transient
 from workers.log import get_logger
+from workers.queue.machine_memory import memory_of_group
 from workers.studies import assess as usecases
 from workers.studies.deps import Deps
 
 log = get_logger(__name__)
 
+# of a container's memory; the rest is for the other processes of a node, which take 1.5 GB
+SHARE_OF_GROUP = 0.55
 ASSESS_STUDY = "icansee.assess_study"
 PREPARE_BASELINE = "icansee.prepare_baseline"
 
@@ -81,13 +84,22 @@ def register(app: Celery, open_deps: Callable[[], Deps], *, memory_bytes: int | 
 
 
 def limit_memory(memory_bytes: int | None) -> None:
-    """Bound what this process may allocate: one study must not take the memory of the machine. When the machine has
-    none left, the kernel ends this process first, not the listener."""
+    """Bound what this process may allocate: one study must not take the memory of the machine, or of the container.
+    When there is none left, the kernel ends this process first, not the listener. It then cannot say which study it was.
+    """
+    memory_bytes = within_group(memory_bytes, memory_of_group())
     if memory_bytes is not None:
         # not the address space: libraries and thread stacks reserve more of it than they use
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
+def within_group(memory_bytes: int | None, group_bytes: int | None) -> int | None:
+    """The limit that is wanted, or the share of a container that is smaller."""
+    if memory_bytes is None or group_bytes is None:
+        return memory_bytes
+    return min(memory_bytes, int(SHARE_OF_GROUP * group_bytes))
 
 
 def _record_loss(study_instance_uid: str, deps: DepsOfProcess, task_id: str, reason: str) -> None:

@@ -18,10 +18,12 @@ from triage.alignment.registration import (
     normalise_locally,
     orthonormal,
     points_of,
+    pyramid,
     refusal,
     register_followup,
     rotation_deg,
 )
+from triage.errors import NotAssessable
 from triage.model import Affine, Atlas, RegistrationResult, Volume
 
 LIMITS = RegistrationLimits()
@@ -127,6 +129,21 @@ def test_local_normalisation_ignores_gain(head: Volume) -> None:
 
 def test_local_normalisation_of_an_empty_image_is_finite() -> None:
     assert np.isfinite(sitk.GetArrayFromImage(normalise_locally(sitk.Image([9, 9, 9], sitk.sitkFloat32), 4.0))).all()
+
+
+@pytest.mark.parametrize(
+    "spacing_mm",
+    [
+        pytest.param((1e-4, 1e-4, 5.0), id="a head of a tenth of a millimetre"),
+        pytest.param((1.0, 1.0, 4e5), id="slices 400 m apart"),
+        pytest.param((1.0, 1.0, 0.5), id="a slab of a centimetre"),
+    ],
+)
+def test_what_cannot_be_a_view_of_a_head_is_refused(spacing_mm: tuple[float, float, float]) -> None:
+    image = sitk.GetImageFromArray(np.ones((20, 128, 128), np.float32))
+    image.SetSpacing(spacing_mm)
+    with pytest.raises(NotAssessable, match=r"coverage: the images cover .* mm"):
+        pyramid(image)
 
 
 # -- gates -----------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def register(app: Celery, open_deps: Callable[[], Deps], *, memory_bytes: int | 
 
 def limit_memory(memory_bytes: int | None) -> None:
     """Bound what this process may allocate: one study must not take the memory of the machine, or of the container.
-    When there is none left, the kernel ends this process first, not the listener. It then cannot say which study it was.
+    When there is none left, the kernel ends this process first, not the listener; it cannot say then over which study.
     """
     memory_bytes = within_group(memory_bytes, memory_of_group())
     if memory_bytes is not None:

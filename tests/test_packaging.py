@@ -77,8 +77,9 @@ def test_the_wheel_holds_the_revisions_of_the_index(wheel: zipfile.ZipFile) -> N
 
 def test_the_wheel_holds_what_the_pages_are_made_from(wheel: zipfile.ZipFile) -> None:
     for folder, suffixes in (("templates", {".html"}), ("static", {".css", ".js", ".svg"})):
-        committed = {path.name for path in (ROOT / "listener" / "web" / folder).iterdir()}
-        shipped = {Path(name).name for name in wheel.namelist() if name.startswith(f"listener/web/{folder}/")}
+        files = (path for path in (ROOT / "listener" / "web" / folder).rglob("*") if path.is_file())
+        committed = {path.relative_to(ROOT).as_posix() for path in files}
+        shipped = {name for name in wheel.namelist() if name.startswith(f"listener/web/{folder}/")}
         assert shipped == committed != set()
         assert {Path(name).suffix for name in shipped} == suffixes
 

@@ -158,6 +158,8 @@ class SeriesHeader:
     instance_count: int = 0
     frame_count: int = 0
     acquisition_time: time | None = None
+    # of the acquisition that acquisition_time is of; a study can go on after midnight
+    acquisition_date: date | None = None
     orientation: str = ""  # axial | coronal | sagittal | oblique | mixed
     # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
     vendor: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from triage.model import SeriesHeader
 from triage.sequences import vendors, words
 
@@ -82,8 +85,20 @@ def is_reformat(header: SeriesHeader) -> bool:
 
 
 def acquired_at(header: SeriesHeader) -> tuple[float, int]:
-    """Sort key of the order of acquisition: seconds of the day (infinite when unknown), then the series number."""
+    """Sort key of the order of acquisition: seconds (infinite when unknown), then the series number.
+
+    Seconds of the day, or since the first day of the calendar when the date is stated: compare only headers that
+    ``on_one_calendar`` gives.
+    """
     clock = header.acquisition_time
     number = header.series_number if header.series_number is not None else 10**9
     seconds = clock.hour * 3600 + clock.minute * 60 + clock.second + clock.microsecond / 1e6 if clock else float("inf")
-    return seconds, number
+    days = header.acquisition_date.toordinal() if header.acquisition_date is not None else 0
+    return seconds + 86400.0 * days, number
+
+
+def on_one_calendar(headers: Sequence[SeriesHeader]) -> list[SeriesHeader]:
+    """The same headers, without their dates unless every one with a time states one."""
+    if all(h.acquisition_date is not None for h in headers if h.acquisition_time is not None):
+        return list(headers)
+    return [replace(h, acquisition_date=None) for h in headers]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import words
-from triage.sequences.facts import acquired_at, is_reformat, timing
+from triage.sequences.facts import acquired_at, is_reformat, on_one_calendar, timing
 from triage.sequences.rules import ORDER
 
 _REFORMAT_PENALTY = 0.8  # a reformat shows the same contrast, resampled once more
@@ -42,7 +42,8 @@ def identify_study(headers: Sequence[SeriesHeader]) -> tuple[Identification, ...
     - A FLAIR after contrast states so in its reasons.
     """
     found = [identify(header) for header in headers]
-    order = sorted((i for i in range(len(headers)) if _is_acquired(found[i])), key=lambda i: acquired_at(headers[i]))
+    times = [acquired_at(header) for header in on_one_calendar(headers)]
+    order = sorted((i for i in range(len(headers)) if _is_acquired(found[i])), key=times.__getitem__)
     with_agent = [i for i in order if words.contrast_agent(headers[i])]
     if len(with_agent) == len(order) > 1:
         return tuple(_agent_at_registration(f, header) for f, header in zip(found, headers, strict=True))

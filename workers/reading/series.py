@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from triage.model import SeriesHeader
 from workers.reading.frames import Frame, frames_of
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, integer, number, parse_time, strings, text, value_of
+from workers.reading.values import Vector, first_item, integer, number, parse_date, parse_time, strings, text, value_of
 
 
 def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
@@ -29,6 +29,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
     echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     spacing = listed[0].spacing if listed else None
+    acquired = _first_acquired(datasets)
     return SeriesHeader(
         series_instance_uid=text(first, "SeriesInstanceUID"),
         sop_class_uid=text(first, "SOPClassUID"),
@@ -61,7 +62,8 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         pixel_spacing_mm=(spacing[0], spacing[1]) if spacing else None,
         instance_count=len(datasets),
         frame_count=len(listed),
-        acquisition_time=min((t for t in map(_acquisition_time, datasets) if t), default=None),
+        acquisition_time=acquired[1],
+        acquisition_date=acquired[0],
         orientation=orientation_name([f.orientation for f in listed if f.orientation]),
         vendor=_vendor_facts(groups, listed),
     )
@@ -99,9 +101,19 @@ def _contrast_agent(ds: Any) -> str:
     return agent or (text(item, "CodeMeaning") if item is not None else "")
 
 
-def _acquisition_time(ds: Any) -> time | None:
+def _first_acquired(datasets: Sequence[Any]) -> tuple[date | None, time | None]:
+    """Date and time of the first acquisition; the date only when each object with a time states one."""
+    stamps = [(day, at) for day, at in map(_acquired, datasets) if at is not None]
+    if not stamps:
+        return None, None
+    dated = [(day, at) for day, at in stamps if day is not None]
+    return min(dated) if len(dated) == len(stamps) else (None, min(at for _, at in stamps))
+
+
+def _acquired(ds: Any) -> tuple[date | None, time | None]:
     stamp = text(ds, "AcquisitionDateTime")
-    return parse_time(text(ds, "AcquisitionTime")) or (parse_time(stamp[8:14]) if len(stamp) >= 10 else None)
+    day = parse_date(text(ds, "AcquisitionDate")) or parse_date(stamp[:8])
+    return day, parse_time(text(ds, "AcquisitionTime")) or (parse_time(stamp[8:14]) if len(stamp) >= 10 else None)
 
 
 def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -112,4 +112,6 @@ def _header(facts: dict[str, Any]) -> SeriesHeader:
     facts = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
     if facts.get("acquisition_time"):
         facts["acquisition_time"] = time.fromisoformat(facts["acquisition_time"])
+    if facts.get("acquisition_date"):
+        facts["acquisition_date"] = date.fromisoformat(facts["acquisition_date"])
     return SeriesHeader(**facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def a_prepared(**changes: Any) -> PreparedBaseline:
             image_type=("ORIGINAL", "PRIMARY"),
             pixel_spacing_mm=(0.7, 0.7),
             acquisition_time=time(9, 30, 1, 250000),
+            acquisition_date=date(2026, 2, 20),
             vendor={"ge_pulse_sequence": "CubeT2flair"},
         ),
         "flair": Volume(rng.uniform(0, 900, (4, 6, 5)).astype(np.float32), own),

@@ -1,7 +1,6 @@
 """The words of the core as frozen values: Study, Series, SequenceKind, Volume, Measurement, Lesion, Finding, Decision.
 
-Frame everywhere: DICOM patient coordinates, LPS+ millimetres. Arrays are indexed ``(k, j, i)``. Affines map the voxel
-index ``(i, j, k, 1)`` to LPS mm.
+Frame everywhere: DICOM patient coordinates, LPS+ mm. Arrays are ``(k, j, i)``; affines map ``(i, j, k, 1)`` to LPS mm.
 """
 
 from __future__ import annotations
@@ -158,8 +157,7 @@ class SeriesHeader:
     instance_count: int = 0
     frame_count: int = 0
     acquisition_time: time | None = None
-    # of the acquisition that acquisition_time is of; a study can go on after midnight
-    acquisition_date: date | None = None
+    acquisition_date: date | None = None  # of acquisition_time: a study can go on after midnight
     orientation: str = ""  # axial | coronal | sagittal | oblique | mixed
     # private facts by name, e.g. {"ge_pulse_sequence": "CubeT2flair"}
     vendor: Mapping[str, str] = field(default_factory=dict)

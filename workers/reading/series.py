@@ -28,8 +28,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
     groups = groups_of(first)[0]
     echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
-    spacing = listed[0].spacing if listed else None
-    acquired = _first_acquired(datasets)
+    day, at = _first_acquired(datasets)
     return SeriesHeader(
         series_instance_uid=text(first, "SeriesInstanceUID"),
         sop_class_uid=text(first, "SOPClassUID"),
@@ -59,14 +58,19 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         slice_thickness_mm=listed[0].thickness_mm if listed else None,
         rows=integer(value_of(first, "Rows")),
         columns=integer(value_of(first, "Columns")),
-        pixel_spacing_mm=(spacing[0], spacing[1]) if spacing else None,
+        pixel_spacing_mm=_spacing(listed),
         instance_count=len(datasets),
         frame_count=len(listed),
-        acquisition_time=acquired[1],
-        acquisition_date=acquired[0],
+        acquisition_time=at,
+        acquisition_date=day,
         orientation=orientation_name([f.orientation for f in listed if f.orientation]),
         vendor=_vendor_facts(groups, listed),
     )
+
+
+def _spacing(frames: Sequence[Frame]) -> tuple[float, float] | None:
+    spacing = frames[0].spacing if frames else None
+    return (spacing[0], spacing[1]) if spacing else None
 
 
 def _frames_if_image(ds: Any) -> list[Frame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, time
+from datetime import time
 from typing import Any
 
 import pytest
@@ -361,7 +361,6 @@ def flair(number: int, **more: Any) -> SeriesHeader:
     return h("SE\\IR", 9000, 125, 2500, "FLAIR", **values)
 
 
-EVENING, MIDNIGHT = date(2024, 3, 11), date(2024, 3, 12)
 STUDIES = [
     pytest.param([t1(1), flair(2), t1(3)], [K.T1, K.FLAIR, K.T1], id="no-agent-anywhere"),
     pytest.param([t1(1), t1(2, agent="Gadovist"), t1(3)], [K.T1, K.T1_GD, K.T1_GD], id="after-a-series-with-agent"),
@@ -378,23 +377,6 @@ STUDIES = [
         [flair(1, contrast_agent="Gadovist"), t1(2, "T1 pre", "Gadovist"), t1(3, "T1 post", "Gadovist")],
         [K.FLAIR, K.T1, K.T1_GD],
         id="agent-entered-at-registration",
-    ),
-    pytest.param(
-        [
-            t1(1, acquisition_time=time(23, 45), acquisition_date=EVENING),
-            t1(2, agent="Gadovist", acquisition_time=time(0, 2), acquisition_date=MIDNIGHT),
-            t1(3, acquisition_time=time(0, 10), acquisition_date=MIDNIGHT),
-        ],
-        [K.T1, K.T1_GD, K.T1_GD],
-        id="across-midnight",
-    ),
-    pytest.param(
-        [
-            t1(1, acquisition_time=time(10, 30), acquisition_date=EVENING),
-            t1(2, agent="Gadovist", acquisition_time=time(10, 0)),
-        ],
-        [K.T1_GD, K.T1_GD],
-        id="one-date-is-missing-so-the-time-alone-counts",
     ),
     pytest.param([], [], id="empty"),
 ]

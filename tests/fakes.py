@@ -65,13 +65,21 @@ class FakeBell:
 
 
 class FakeFiles:
-    """Instances as paths that are never opened. root: of the paths."""
+    """Instances as paths that are never opened. faults: study UID -> what looking at its files raises, or how many
+    bytes short each of them is. root: of the paths."""
 
     def __init__(self) -> None:
         self.root = Path("/fake")
+        self.faults: dict[str, OSError | int] = {}
 
     def path(self, row: InstanceRow) -> Path:
         return self.root / row.study_instance_uid / row.path
+
+    def size_now(self, row: InstanceRow) -> int:
+        fault = self.faults.get(row.study_instance_uid, 0)
+        if isinstance(fault, OSError):
+            raise fault
+        return row.size_bytes - fault
 
     def all_files(self) -> Iterable[Path]:
         return []

@@ -268,6 +268,9 @@ class InstanceFiles(Protocol):
 
     def path(self, row: InstanceRow) -> Path: ...
 
+    def size_now(self, row: InstanceRow) -> int:
+        """Bytes of the stored file. Raises OSError when it cannot be looked at."""
+
     def all_files(self) -> Iterable[Path]: ...
 
 

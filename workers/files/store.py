@@ -129,6 +129,9 @@ class FileStore:
             raise ValueError(f"not a path in the store: {row.path!r}")
         return path
 
+    def size_now(self, row: InstanceRow) -> int:
+        return self.path(row).stat().st_size
+
     def all_files(self) -> Iterable[Path]:
         """Every file under its final name, folder by folder."""
         return itertools.chain.from_iterable(map(self.files_in, folders()))

@@ -24,6 +24,8 @@ from workers.settings import NodeSettings, StoreSettings
 
 log = get_logger(__name__)
 
+REFUSAL_FORM = "looked at: whole files"  # as workers.studies.shelf begins the file of a refusal
+
 YOUNGEST = timedelta(days=1)  # never deleted, however full the disk: it may still be wanted for a look at the pictures
 MOST_STUDIES = 100_000
 
@@ -194,8 +196,16 @@ class Retention:
         if any((folder / "prepared.json").is_file() for folder in folders):
             return Fitness.FIT
         kinds = {series["kind"] for series in document.get("series") or ()}
-        refused = any((folder / "refused.txt").is_file() for folder in folders)
+        refused = any(_is_refused(folder / "refused.txt") for folder in folders)
         return Fitness.UNFIT if refused or (kinds and "flair" not in kinds) else Fitness.UNKNOWN
+
+
+def _is_refused(file: Path) -> bool:
+    """An earlier program took faults of the store for content: what it refused is looked at again."""
+    try:
+        return file.read_text(encoding="utf-8").startswith(REFUSAL_FORM)
+    except OSError:
+        return False
 
 
 def _compared(document: Mapping[str, Any]) -> Iterator[str]:

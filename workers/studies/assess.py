@@ -22,13 +22,7 @@ from workers import announcements
 from workers.backoff import Backoff
 from workers.delivery_ports import Decided
 from workers.log import bind, brief, get_logger, study_hash
-from workers.ports import (
-    Bell,
-    Claim,
-    StudyIndex,
-    StudyRow,
-    StudyState,
-)
+from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
 from workers.studies import away, quarantine, refusals
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.deps import Deps, with_outside_facts
@@ -40,6 +34,7 @@ from workers.studies.over_time import over_time
 from workers.studies.person import infusions_of_person
 from workers.studies.reconsider import inputs_now
 from workers.studies.sources import files_of_sources
+from workers.studies.whole_files import read_whole
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -176,14 +171,13 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
     if away.waits(claim, row, deps):
         return _look_again(lease, row, deps)
-    paths = [deps.files.path(instance) for instance in deps.index.instances(uid)]
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
     waits = claim.attempt < PATIENT_ATTEMPTS
     inputs = inputs_now(row, deps.index)  # before anything is chosen by them: what changes meanwhile is found later
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
-        images, read_s = _timed(lambda: deps.reader.read(paths, kinds=frozenset({SequenceKind.FLAIR})))
+        images, read_s = _timed(lambda: _read(uid, deps, frozenset({SequenceKind.FLAIR})))
         images = images_in_force(images, row)
         comparison = compare_with(images.study, row, deps, waits=waits)
         inputs = away.with_away(inputs, comparison.away, deps.index)
@@ -194,7 +188,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     if _newer_images(claim, deps):
         # the rest of the study is arriving: what there is of it now would be measured in vain
         return _finish(lease, deps)
-    images, read_s = _timed(lambda: deps.reader.read(paths))
+    images, read_s = _timed(lambda: _read(uid, deps))
     images = images_in_force(images, row)
     comparison = comparison or compare_with(images.study, row, deps, waits=waits)
     inputs = away.with_away(inputs, comparison.away, deps.index)
@@ -205,6 +199,10 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     result = _finish(lease, deps) if not comparison.away else _wait_for_earlier(lease, deps)
     _afterwards(row, images, comparison, deps)
     return result
+
+
+def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
+    return read_whole(uid, deps.index, deps.files, lambda paths: deps.reader.read(paths, kinds=kinds))
 
 
 def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:

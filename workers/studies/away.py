@@ -16,6 +16,7 @@ from workers.ports import Claim, StudyRow
 from workers.studies.baselines import AWAY
 from workers.studies.inputs import Inputs, changed
 from workers.studies.reconsider import inputs_now, stored_inputs
+from workers.studies.whole_files import read_whole
 
 if TYPE_CHECKING:
     from workers.ports import StudyIndex
@@ -54,9 +55,8 @@ def _away_in(document: Mapping[str, Any]) -> list[str]:
 
 
 def _readable(study_instance_uid: str, deps: Deps) -> bool:
-    paths = [deps.files.path(instance) for instance in deps.index.instances(study_instance_uid)]
     try:
-        deps.reader.read(paths)
+        read_whole(study_instance_uid, deps.index, deps.files, deps.reader.read)
     except NotAssessable:
         return True  # its content says so
     except (Transient, OSError):

@@ -17,6 +17,7 @@ from workers.studies import quarantine
 from workers.studies.identity import in_force
 from workers.studies.inputs import is_before, was_judged
 from workers.studies.person import infusions_of_person, said_of_spellings, studies_of_person
+from workers.studies.whole_files import read_whole
 
 if TYPE_CHECKING:
     from triage.draft import Context
@@ -160,7 +161,7 @@ def previous_document(row: StudyRow, deps: Deps) -> Mapping[str, Any] | None:
 
 
 def _describe(row: StudyRow, deps: Deps) -> Study:
-    return deps.reader.describe([deps.files.path(i) for i in deps.index.instances(row.study_instance_uid)])
+    return read_whole(row.study_instance_uid, deps.index, deps.files, deps.reader.describe)
 
 
 def _known_refusal(row: StudyRow, study: Study, deps: Deps) -> str | None:

@@ -14,6 +14,7 @@ from triage.errors import NotAssessable
 from triage.model import SequenceKind, StudyImages
 from workers.log import get_logger, study_hash
 from workers.ports import Engine, InstanceFiles, PreparedStorage, Reader, StudyIndex, StudyRow
+from workers.studies.whole_files import read_whole
 
 if TYPE_CHECKING:
     from triage.preparation import PreparedBaseline
@@ -23,6 +24,7 @@ log = get_logger(__name__)
 REFUSED = "refused.txt"
 # in a prepared folder: a digest of the files that were read
 READ_FILES = "read_files.txt"
+REFUSAL_FORM = "looked at: whole files"  # first line of that file
 
 
 class BaselineShelf:
@@ -61,7 +63,7 @@ class BaselineShelf:
             return found
         read_files = self._read_files(row)
         if images is None:
-            images = self._reader.read([self._files.path(i) for i in self._index.instances(row.study_instance_uid)])
+            images = read_whole(row.study_instance_uid, self._index, self._files, self._reader.read)
         try:
             prepared = self._engine.prepare_baseline(images)
         except NotAssessable as refusal:
@@ -143,17 +145,19 @@ class PreparedFolders:
 
 
 def _refusal_in(place: Path) -> tuple[str, str] | None:
+    """None also for what an earlier program wrote, which took a fault of the store for content: it looks again."""
     try:
-        code, _, message = (place / REFUSED).read_text(encoding="utf-8").partition("\n")
+        form, _, said = (place / REFUSED).read_text(encoding="utf-8").partition("\n")
     except OSError:
         return None
-    return (code, message) if code else None
+    code, _, message = said.partition("\n")
+    return (code, message) if code and form == REFUSAL_FORM else None
 
 
 def _remember(place: Path, refusal: NotAssessable) -> None:
     place.mkdir(parents=True, exist_ok=True)
     temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
-    temporary.write_text(f"{refusal.code}\n{refusal.message}", encoding="utf-8")
+    temporary.write_text(f"{REFUSAL_FORM}\n{refusal.code}\n{refusal.message}", encoding="utf-8")
     temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
 
 

@@ -18,12 +18,13 @@ from workers.config import Settings, parse
 from workers.files.commitments import GivenCommitments, Verdict
 from workers.files.store import FileStore
 from workers.index.deliveries import SqlDeliveries
+from workers.operations import retention as retention_files
 from workers.operations.needed import Fitness
 from workers.operations.retention import Facts, Retention, choose, keeps, results_delivered, results_written
 from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import StoreSettings
 from workers.studies import prepared
-from workers.studies.shelf import REFUSED
+from workers.studies.shelf import REFUSAL_FORM, REFUSED
 
 
 def a_study(uid: str = "1.2.3", days_ago: float = 100, **changes: Any) -> StudyRow:
@@ -205,6 +206,7 @@ FACTS = [
     pytest.param({"series": [{"kind": "flair"}]}, [], Fitness.UNKNOWN, id="not prepared yet"),
     pytest.param({}, ["key-r1/prepared.json"], Fitness.FIT, id="prepared"),
     pytest.param({}, ["key-r1/refused.txt"], Fitness.UNFIT, id="refused"),
+    pytest.param({}, ["faulty-r1/refused.txt"], Fitness.UNKNOWN, id="refused by a program that knew no faults"),
     pytest.param({}, ["old-r1/refused.txt", "key-r1/prepared.json"], Fitness.FIT, id="accepted by one program"),
     pytest.param({}, ["key-r2/prepared.json"], Fitness.UNKNOWN, id="another revision was prepared"),
     pytest.param({}, [".key-r1/prepared.json"], Fitness.UNKNOWN, id="half written"),
@@ -218,7 +220,8 @@ def test_what_is_known_of_a_study(tmp_path: Path, document: dict[str, Any], file
     assert row is not None
     for name in files:
         (tmp_path / "prepared" / NEW / name).parent.mkdir(parents=True)
-        (tmp_path / "prepared" / NEW / name).write_text("{}", encoding="utf-8")
+        text = "{}" if name.startswith("faulty") else f"{retention_files.REFUSAL_FORM}\nmotion\n"
+        (tmp_path / "prepared" / NEW / name).write_text(text, encoding="utf-8")
     retention = Retention(node.settings, node.index, node.store, delivered=lambda _: True, now=lambda: NOON)
     assert retention.fitness(row, document) is fitness
     assert retention.fitness(replace(row, revision=2), document) is Fitness.UNKNOWN, "newer images are not assessed"
@@ -227,6 +230,7 @@ def test_what_is_known_of_a_study(tmp_path: Path, document: dict[str, Any], file
 def test_the_names_of_the_shelf() -> None:
     """The receiving process deletes, and must not import what measures."""
     assert REFUSED == "refused.txt"
+    assert retention_files.REFUSAL_FORM == REFUSAL_FORM
     assert prepared._FILE == "prepared.json"
 
 

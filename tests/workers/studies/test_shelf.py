@@ -16,6 +16,7 @@ from triage.errors import NotAssessable
 from triage.settings import TriageSettings
 from workers.ports import StudyRow
 from workers.studies.engine import preparation_key
+from workers.studies.shelf import REFUSAL_FORM
 
 READ = {"threads", "regions", "burden", "atrophy"}  # by triage.preparation
 SETTINGS = TriageSettings()
@@ -126,10 +127,20 @@ class TestFirstFormat:
         assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
         assert kept(tmp_path) == {f"{key(SETTINGS)}-r1"}
 
+    def test_a_refusal_of_an_earlier_program_is_looked_at_again(self, tmp_path: Path) -> None:
+        """It may have been a fault of the store."""
+        node = a_node(tmp_path)
+        (tmp_path / STUDY / self.VALID).mkdir(parents=True)
+        (tmp_path / STUDY / self.VALID / "refused.txt").write_text("no_images\nnone is readable", encoding="utf-8")
+        assert node.shelf.refusal(row_of(node)) is None
+        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+
     def test_a_refusal_is_remembered(self, tmp_path: Path) -> None:
         node = a_node(tmp_path)
         (tmp_path / STUDY / self.VALID).mkdir(parents=True)
-        (tmp_path / STUDY / self.VALID / "refused.txt").write_text("motion\ntoo much motion", encoding="utf-8")
+        (tmp_path / STUDY / self.VALID / "refused.txt").write_text(
+            f"{REFUSAL_FORM}\nmotion\ntoo much motion", encoding="utf-8"
+        )
         assert node.shelf.refusal(row_of(node)) == ("motion", "too much motion")
         with pytest.raises(NotAssessable, match="too much motion"):
             node.shelf.prepared(row_of(node))

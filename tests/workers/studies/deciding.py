@@ -36,7 +36,7 @@ class Node:
         self.engine = engine or FakeEngine()
         self.results = FakeResults()
         self.storage = FakeStorage()
-        self.files = files = FakeFiles()
+        self.files = FakeFiles()
         self.shelf = BaselineShelf(
             tmp_path,
             self.storage,

@@ -1,5 +1,8 @@
-"""The stored files of a study, looked at before and after they are read: a file that lost bytes after it was acknowledged
-is a fault of the store. What is missing says nothing about the patient."""
+"""The stored files of a study, looked at before and after they are read.
+
+A file that lost bytes after it was acknowledged is a fault of the store.
+What is missing says nothing about the patient.
+"""
 
 from __future__ import annotations
 

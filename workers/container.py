@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workers.access_ports import Accounts
+from workers.act_ports import Acts
 from workers.arrival.order_texts import OrderTexts
 from workers.config import Settings
 from workers.delivery_ports import Decided, Deliveries, Destination
@@ -25,6 +26,7 @@ from workers.studies.shelf import BaselineShelf, PreparedFolders
 from workers.worklist_ports import Worklist
 
 if TYPE_CHECKING:
+    from workers.feedback.acting import Acting
     from workers.rules.asking import RulesAnswer
     from workers.rules.rule import RuleSet
     from workers.rules.site import SiteRules
@@ -171,6 +173,21 @@ def sources_repair(settings: Settings, index: StudyIndex) -> Callable[[Decided],
         return repaired_sources(decided, document(decided), parts, folder)
 
     return repair
+
+
+def open_acts(settings: Settings) -> Acts:
+    """What readers said; the index is brought to this program's schema as ``node_index`` says."""
+    from workers.index.acts import open_act_table
+
+    node_index(settings)
+    return open_act_table(settings.index_url)
+
+
+def open_acting(settings: Settings) -> Acting:
+    """Takes what readers say."""
+    from workers.feedback.acting import Acting
+
+    return Acting(open_acts(settings), open_deliveries(settings), settings.results)
 
 
 def run_deliveries(

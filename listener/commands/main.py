@@ -12,6 +12,7 @@ import typer
 from listener.commands import assess as cli_assess
 from listener.commands import deliveries as cli_deliveries
 from listener.commands import export as cli_export
+from listener.commands import feedback as cli_feedback
 from listener.commands import feeds as cli_feeds
 from listener.commands import identities as cli_identities
 from listener.commands import node as cli_node
@@ -63,6 +64,7 @@ app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_rules.rules, name="rules")
+app.add_typer(cli_feedback.feedback, name="feedback")
 app.add_typer(cli_users.users, name="users")
 app.add_typer(config_app, name="config")
 

@@ -17,6 +17,7 @@ from listener.web.access.gate import Gate
 from listener.web.access.people import NOBODY_YET, People
 from listener.web.access.rules import require_rules
 from listener.web.access.sign_in import add_sign_in
+from listener.web.acts import add_acts
 from listener.web.api import add_api
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient
@@ -89,6 +90,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_operations(app, site)
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)
+    add_acts(app, site)
     require_rules(app.routes)
     return app
 
@@ -123,6 +125,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         lambda: broker.ping(broker.broker_url(settings)),
         container.open_searches(settings) if settings.priors.wanted else None,
         container.open_deliveries(settings) if settings.results.destinations else None,
+        container.open_acting(settings),
         container.open_accounts(settings),
         worklist=container.open_list(settings),
         images=container.open_images(settings),

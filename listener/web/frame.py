@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 THEME_COOKIE = "icansee-theme"
 THEMES = ("dark", "light", "auto")  # auto: as the browser says it prefers; the first is the usual one
-PLACES = (("worklist", "/", "Worklist"), ("operations", "/operations", "Operations"))
+PLACES = (
+    ("worklist", "/", "Worklist"),
+    ("agreement", "/agreement", "Agreement"),
+    ("operations", "/operations", "Operations"),
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from workers.access_ports import Accounts
 from workers.config import Settings
 from workers.delivery_ports import Deliveries
+from workers.feedback.acting import Acting
 from workers.image_ports import ImageBatches
 from workers.outputs.results import ResultFolder
 from workers.ports import StudyIndex
@@ -26,6 +27,7 @@ class Site:
     ping_broker: Callable[[], str]
     searches: PriorSearches | None = None
     deliveries: Deliveries | None = None  # None: nobody gets results
+    acting: Acting | None = None  # None: nothing is kept of what readers say
     accounts: Accounts | None = None  # None: nobody can sign in; only for loopback
     worklist: Worklist | None = None  # None: there is no page with a list
     images: ImageBatches | None = None  # knows the tags of studies

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from listener.web import pages
 from listener.web.access.who import own_frame
+from listener.web.acts import acts_shown
 from listener.web.api import Uid, document_of, shown_picture
 from listener.web.site import Site
 from listener.web.study_page import Around, links_of
@@ -45,4 +46,5 @@ def _around(site: Site, document: Mapping[str, Any], digest: str) -> Around:
         limits=site.settings.triage,
         digest=digest,
         links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
+        acts=acts_shown(site, uid),
     )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from listener.web.study_limits import limit_of
 from triage.settings import CommonSettings
+from workers.act_ports import Act
 
 Document = Mapping[str, Any]
 Index = Mapping[str, Any]
@@ -22,6 +23,7 @@ class Around:
     viewer: of ``listener.web.viewer_api.viewer_index``; None: no volumes to show. versions: all decisions of the study,
     oldest first. deliveries: of ``delivery_facts``. links: (words, address) of other viewers. limits: the settings of
     the measurement; None: not known. digest: of the configuration that is in force.
+    acts: what readers said.
     """
 
     viewer: Index | None = None
@@ -30,6 +32,7 @@ class Around:
     links: Sequence[tuple[str, str]] = ()
     limits: CommonSettings | None = None
     digest: str | None = None
+    acts: Sequence[Act] = ()
 
 
 ALONE = Around()
@@ -112,6 +115,8 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "versions": versions_of(around.versions),
         "deliveries": around.deliveries,
         "links": around.links,
+        "acts": around.acts,
+        "seen": around.versions[-1] if around.versions else None,
     }
 
 

@@ -11,6 +11,7 @@ INDEX = (
     "access_tables",
     "accounts",
     "acknowledgements",
+    "acts",
     "arrivals",
     "connected",
     "damage",
@@ -47,7 +48,9 @@ HOMES = {
     "cel_expr_python": {"workers.rules.expression"},
     "structlog": {"workers.log"},
     "argon2": {"listener.web.access.passwords"},
-    "fastapi": {f"listener.web.{name}" for name in ("api", "app", "list_routes", "node_routes", "study", "viewer_api")}
+    "fastapi": {
+        f"listener.web.{name}" for name in ("acts", "api", "app", "list_routes", "node_routes", "study", "viewer_api")
+    }
     | ACCESS,
     "starlette": {"listener.web.app"}
     | {f"listener.web.access.{name}" for name in ("bodies", "gate", "rules", "sign_in")},

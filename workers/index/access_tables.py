@@ -34,3 +34,18 @@ web_devices = sa.Table(
     sa.Column("account", sa.String(64), nullable=False, index=True),
     sa.Column("known_since", UtcDateTime, nullable=False),
 )
+
+# what readers said about decisions (workers/act_ports.py); nothing is changed or removed
+acts = sa.Table(
+    "acts",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("stage", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("patterns", sa.JSON, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)

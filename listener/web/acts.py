@@ -1,0 +1,101 @@
+"""What a reader says about a decision: the API, the forms of the study page, and the running agreement."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from listener.web import pages
+from listener.web.access.bodies import form_fields
+from listener.web.access.sign_in import own_path
+from listener.web.access.who import Person, own_frame, who
+from listener.web.api import Uid
+from listener.web.site import Site
+from triage.errors import Misconfigured
+from workers.act_ports import LONGEST_NOTE, Act, ActKind, act_facts
+from workers.feedback.acting import Acting, Said
+from workers.feedback.agreement import agreements
+
+Asks = Annotated[Person, Depends(who)]
+
+
+class ActAsked(BaseModel):
+    """The body of POST /api/studies/{uid}/acts.
+
+    revision and stage: the decision that the reader sees; without them the newest. finding: a pattern, with accept and
+    reject.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: ActKind
+    finding: str | None = None
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
+    revision: Annotated[int, Field(ge=0)] | None = None
+    stage: str | None = None
+
+
+def add_acts(app: FastAPI, site: Site) -> None:
+    """Add the routes."""
+
+    @app.get("/api/studies/{uid}/acts")
+    def acts(uid: Uid) -> list[dict[str, Any]]:
+        """What readers said, oldest first."""
+        return [act_facts(one) for one in _acting(site).acts.acts_of(uid)]
+
+    @app.post("/api/studies/{uid}/acts", status_code=201)
+    def act(uid: Uid, asked: ActAsked, person: Asks) -> dict[str, Any]:
+        """Acknowledge a study, agree or disagree with its decision, accept or reject a finding."""
+        return act_facts(_said(site, uid, Said(**asked.model_dump()), person))
+
+    @app.post("/studies/{uid}/acts")
+    def form(uid: Uid, person: Asks, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
+        _said(site, uid, _said_in(fields), person)
+        return RedirectResponse(own_path(fields.get("next", f"/studies/{uid}")), status_code=303)
+
+    @app.get("/api/agreement")
+    def agreement() -> list[dict[str, Any]]:
+        """How often readers agree with each pattern, with the Wilson interval of 95 %."""
+        return [asdict(one) for one in agreements(_acting(site).acts.all_acts())]
+
+    @app.get("/agreement", response_class=HTMLResponse)
+    def agreement_page(request: Request) -> str:
+        found = agreements(_acting(site).acts.all_acts())
+        return pages.render("agreement.html", own_frame(request, "agreement"), agreements=found)
+
+
+def acts_shown(site: Site, uid: str) -> list[Act]:
+    """What readers said, for the study page; nothing where nobody can say anything."""
+    return [] if site.acting is None else site.acting.acts.acts_of(uid)
+
+
+def _acting(site: Site) -> Acting:
+    if site.acting is None:
+        raise HTTPException(404, "nothing is kept here of what readers say")
+    return site.acting
+
+
+def _said(site: Site, uid: str, said: Said, person: Person) -> Act:
+    versions = site.index.assessments(uid)
+    if not versions:
+        raise HTTPException(404, "no such study, or no decision yet")
+    try:
+        return _acting(site).say(uid, said, versions, by=person.name, now=site.now())
+    except Misconfigured as error:
+        raise HTTPException(422, str(error)) from error
+
+
+def _said_in(fields: dict[str, str]) -> Said:
+    """Raises:
+    HTTPException: 422, a field cannot be what it should.
+    """
+    revision = fields.get("revision", "")
+    try:
+        kind, number = ActKind(fields.get("kind", "")), int(revision) if revision else None
+    except ValueError:
+        raise HTTPException(422, f"kind: one of {', '.join(ActKind)}; revision: a number") from None
+    return Said(kind, fields.get("finding") or None, fields.get("note", ""), number, fields.get("stage") or None)

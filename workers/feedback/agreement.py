@@ -24,8 +24,8 @@ COUNTED_AS = {
 class Agreement:
     """Studies of one pattern by the last word about them.
 
-    fraction: agreed of agreed, disagreed and other_cause, with the Wilson interval of 95 % from low to high; None without
-    any. not_assessable is not among them.
+    fraction: agreed of agreed, disagreed and other_cause, with the Wilson interval of 95 % from low to high; None
+    without any. not_assessable is not among them.
     """
 
     pattern: str

@@ -115,21 +115,8 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
-    from workers import container
-
     listening = _bind(settings)
-    site = Site(
-        settings,
-        container.node_index(settings),
-        container.open_results(settings),
-        lambda: broker.ping(broker.broker_url(settings)),
-        container.open_searches(settings) if settings.priors.wanted else None,
-        container.open_deliveries(settings) if settings.results.destinations else None,
-        container.open_acting(settings),
-        container.open_accounts(settings),
-        worklist=container.open_list(settings),
-        images=container.open_images(settings),
-    )
+    site = _site(settings)
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
 
     async def beat() -> None:
@@ -158,6 +145,23 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     server.should_exit = True
     thread.join(5.0)
     alive.end()
+
+
+def _site(settings: Settings) -> Site:
+    from workers import container
+
+    return Site(
+        settings,
+        container.node_index(settings),
+        container.open_results(settings),
+        lambda: broker.ping(broker.broker_url(settings)),
+        container.open_searches(settings) if settings.priors.wanted else None,
+        container.open_deliveries(settings) if settings.results.destinations else None,
+        container.open_acting(settings),
+        container.open_accounts(settings),
+        worklist=container.open_list(settings),
+        images=container.open_images(settings),
+    )
 
 
 def _bind(settings: Settings) -> socket.socket:

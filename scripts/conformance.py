@@ -28,8 +28,8 @@ from workers.settings import ListenerSettings
 DOCS = Path(__file__).parent.parent / "docs"
 GENERATED = "This page is generated from the source: `make docs` writes it, and a test negotiates what it states.\n"
 MODALITY = {
-    "sr": "SR", "seg": "SEG", "sc": "OT", "sc_pages": "OT", "pm": "OT", "kos": "KO", "gsps": "PR", "reg": "REG", "pdf": "DOC",
-    "retract": "KO", "outdated": "KO",
+    "sr": "SR", "seg": "SEG", "sc": "OT", "sc_pages": "OT", "pm": "OT", "kos": "KO", "gsps": "PR", "reg": "REG",
+    "pdf": "DOC", "retract": "KO", "outdated": "KO",
 }  # fmt: skip
 
 

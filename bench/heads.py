@@ -75,7 +75,7 @@ def assessed(job: tuple[RealHead, Path]) -> dict[str, Any]:
     from bench.accuracy.heads import HERE, study
     from triage.assessment import full
     from triage.draft import Context
-    from workers.outputs.evidence.files import write_evidence
+    from workers.outputs.evidence.files import maps_of, write_evidence
 
     head, out = job
     started = time.perf_counter()
@@ -84,7 +84,7 @@ def assessed(job: tuple[RealHead, Path]) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     folder = out / head.name
     folder.mkdir(parents=True, exist_ok=True)
-    write_evidence(folder, outcome)
+    write_evidence(folder, outcome, maps_of(outcome))
     a = outcome.assessment
     figures = {f"{m.region}/{m.quantity}": (m.value, m.reason) for m in a.measurements}
     return {

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from listener.commands import assess as cli_assess
+from listener.commands import audit as cli_audit
 from listener.commands import deliveries as cli_deliveries
 from listener.commands import export as cli_export
 from listener.commands import feedback as cli_feedback
@@ -65,6 +66,7 @@ app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_rules.rules, name="rules")
 app.add_typer(cli_feedback.feedback, name="feedback")
+app.add_typer(cli_audit.audit, name="audit")
 app.add_typer(cli_users.users, name="users")
 app.add_typer(config_app, name="config")
 

@@ -15,6 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from listener.web import pages
 from listener.web.access.gate import Gate
 from listener.web.access.people import NOBODY_YET, People
+from listener.web.access.record import Recorder
 from listener.web.access.rules import require_rules
 from listener.web.access.sign_in import add_sign_in
 from listener.web.acts import add_acts
@@ -25,6 +26,7 @@ from listener.web.site import Site
 from listener.web.study import add_study
 from listener.web.viewer_api import add_viewer
 from triage.errors import Misconfigured, Transient
+from workers.audit.journal import Journal, journal_file
 from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import get_logger
@@ -62,6 +64,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     elif site.settings.web.beyond_loopback:
         raise Misconfigured(NOBODY_YET)
     app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.add_middleware(Recorder, journal=Journal(journal_file(site.settings)), now=site.now)
     app.add_middleware(Gate, routes=app.routes, people=people)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(site.settings))  # against DNS rebinding
 

@@ -53,7 +53,7 @@ HOMES = {
     }
     | ACCESS,
     "starlette": {"listener.web.app"}
-    | {f"listener.web.access.{name}" for name in ("bodies", "gate", "rules", "sign_in")},
+    | {f"listener.web.access.{name}" for name in ("bodies", "gate", "record", "rules", "sign_in")},
     "jinja2": {"listener.web.pages"},
     "uvicorn": {"listener.web.app", "listener.intake.server"},
     "prometheus_client": {"listener.web.metrics"},

@@ -14,7 +14,7 @@ from listener.web.access.bodies import form_fields
 from listener.web.access.cookies import DEVICE, DEVICE_DAYS, SESSION, read, set_cookie
 from listener.web.access.gate import SIGN_IN
 from listener.web.access.people import NotSignedIn, People, SignedIn, Workplace
-from listener.web.access.who import Person, own_frame, who
+from listener.web.access.who import NAME_GIVEN, Person, own_frame, who
 
 WRONG = "The name or the password is wrong."
 LOST = "There is no account any more: the index was lost. An administrator makes one with `icansee users add`."
@@ -77,6 +77,7 @@ def _page(people: People | None, request: Request, wanted: str, name: str = "", 
 
 def _signed_in(people: People, request: Request, fields: dict[str, str]) -> Response:
     name, wanted = fields.get("name", ""), fields.get("next", "/")
+    request.scope[NAME_GIVEN] = name[:64]
     jar = _jar(request)
     place = Workplace(request.client.host if request.client else "unknown", jar.get(DEVICE))
     done = people.sign_in(name, fields.get("password", ""), place)

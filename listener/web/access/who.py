@@ -11,6 +11,7 @@ from listener.web.frame import PageFrame, frame_for
 from workers.access_ports import Role
 
 KEY = "icansee.person"
+NAME_GIVEN = "icansee.name_given"  # at a sign-in: the name that was typed
 THIS_MACHINE = "this machine"  # no account can have this name
 
 

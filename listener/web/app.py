@@ -118,6 +118,8 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
     """
     import uvicorn
 
+    from listener.web.patience import PatientProtocol
+
     listening = _bind(settings)
     site = _site(settings)
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
@@ -130,6 +132,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
         log_config=None,
         access_log=False,
         server_header=False,
+        http=PatientProtocol,
         proxy_headers=bool(settings.web.proxies),
         forwarded_allow_ips=list(settings.web.proxies),
     )

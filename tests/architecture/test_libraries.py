@@ -55,7 +55,7 @@ HOMES = {
     "starlette": {"listener.web.app"}
     | {f"listener.web.access.{name}" for name in ("bodies", "gate", "record", "rules", "sign_in")},
     "jinja2": {"listener.web.pages"},
-    "uvicorn": {"listener.web.app", "listener.intake.server"},
+    "uvicorn": {"listener.web.app", "listener.web.patience", "listener.intake.server"},
     "prometheus_client": {"listener.web.metrics"},
 }
 # by room or by the beginning of the module name

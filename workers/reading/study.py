@@ -24,6 +24,7 @@ from triage.sequences.identify import identify_study
 from workers.identities import StudyFacts, sort_out
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
+from workers.reading.contrasts import mixed_contrasts
 from workers.reading.frames import Frame, frames_of
 from workers.reading.limits import LIMIT_CODES, Budget
 from workers.reading.patient import stated_facts, study_without_series
@@ -116,8 +117,8 @@ def read_study(
 
     Returns:
         Volumes with voxels (k, j, i) float32 and affine (i, j, k) -> LPS mm; DWI is the highest b-value, ADC is in
-        um2/s. ``skipped`` holds every series (or file, with an empty UID) that was wanted but refused, with the codes
-        of ``workers.reading.volume.volume_of`` and not_dicom, incomplete_header, duplicate_sop_instance_uids.
+        um2/s. ``skipped`` holds every series (or file, with an empty UID) that was wanted but refused: codes of
+        ``volume_of`` and not_dicom, incomplete_header, mixed_contrasts, duplicate_sop_instance_uids.
 
     Raises:
         NotAssessable: no_images (nothing readable), too_large, too_complex, too_slow (nothing within the limits),
@@ -132,10 +133,11 @@ def read_study(
     files, facts, told = _of_one_patient(files)
     files, conflicting = _without_duplicates(files)
     skipped += conflicting
-    refused = {s.series_instance_uid for s in conflicting}
     groups: dict[str, list[_File]] = defaultdict(list)
     for file in files:
         groups[str(file.header.SeriesInstanceUID)].append(file)
+    skipped += (mixed := _of_two_contrasts(groups))
+    refused = {s.series_instance_uid for s in (*conflicting, *mixed)}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
     series = tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
@@ -146,6 +148,15 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, diffusion, **told)
+
+
+def _of_two_contrasts(groups: Mapping[str, list[_File]]) -> list[SkippedSeries]:
+    said = {uid: mixed_contrasts([file.header for file in group]) for uid, group in groups.items()}
+    return [
+        SkippedSeries(uid, "mixed_contrasts", f"one series holds two contrasts: {why}")
+        for uid, why in said.items()
+        if why
+    ]
 
 
 def _nothing_read(skipped: Sequence[SkippedSeries]) -> NotAssessable:

@@ -14,7 +14,15 @@ ADDRESS = r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}$"
 NAME_IN_HL7 = r"^[A-Za-z0-9 _.-]{0,64}$"
 
 
-class MllpDestinationSettings(DestinationSettings):
+class AlertDestinationSettings(DestinationSettings):
+    """Somebody who is told of decisions, a person in the end."""
+
+    # most alerts within 24 hours; what exceeds it is held back and listed (icansee deliveries list --state held) until
+    # a person releases it; P1 always goes; null: no limit
+    daily_budget: Annotated[int, Field(ge=0)] | None = None
+
+
+class MllpDestinationSettings(AlertDestinationSettings):
     """An HL7 v2 receiver (RIS, interface engine) that gets ORU^R01 over MLLP."""
 
     # an HL7 v2 receiver (RIS, interface engine) that gets ORU^R01 over MLLP
@@ -53,7 +61,7 @@ class MllpDestinationSettings(DestinationSettings):
         return () if self.picture == "embedded" else ("evidence.png",)
 
 
-class WebhookDestinationSettings(HttpTarget, DestinationSettings):
+class WebhookDestinationSettings(HttpTarget, AlertDestinationSettings):
     """A program of the site that gets signed JSON by HTTP POST (docs/integration.md)."""
 
     # a program of the site that gets signed JSON by HTTP POST
@@ -66,7 +74,7 @@ class WebhookDestinationSettings(HttpTarget, DestinationSettings):
     former_key_file: Path | None = None
 
 
-class FhirDestinationSettings(HttpTarget, DestinationSettings):
+class FhirDestinationSettings(HttpTarget, AlertDestinationSettings):
     """A FHIR R4 server that gets a preliminary report, its observations and a task."""
 
     # a FHIR R4 server that gets a preliminary report, its observations and a task
@@ -77,7 +85,7 @@ class FhirDestinationSettings(HttpTarget, DestinationSettings):
     transaction: bool = True
 
 
-class MailDestinationSettings(DestinationSettings):
+class MailDestinationSettings(AlertDestinationSettings):
     """A mail server that takes alerts for people (SMTP, STARTTLS)."""
 
     # a mail server that takes alerts for people (SMTP, STARTTLS)

@@ -15,7 +15,8 @@ from workers.identities import PatientKey
 class DeliveryState(StrEnum):
     """PLANNED waits for its time; SENDING is being tried under a lease; DONE: the receiver has it; SUPERSEDED: a newer
     decision of the study goes to this destination instead; DEAD needs a human; DISCARDED: a human gave it up; SHADOW:
-    it would have been sent; HELD: a rule holds it back until a human releases it."""
+    it would have been sent; HELD: it is held back until a human releases it: a rule wants it, the alert budget is
+    spent, or the index was restored and nobody knows whether it was sent."""
 
     PLANNED = "planned"
     SENDING = "sending"
@@ -93,11 +94,15 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Unplanned:
-    """A stored decision for which nobody has planned deliveries yet."""
+    """A stored decision for which nobody has planned deliveries yet.
+
+    restored: it came back after the index was lost; what was sent of it is not known.
+    """
 
     decided: Decided
     created_at: datetime
     priority: str
+    restored: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,9 @@ class Deliveries(Protocol):
 
     def oldest_open(self) -> dict[str, datetime]:
         """Destination -> when the oldest one was planned that waits or is being sent."""
+
+    def sent(self, destination: str, *, since: datetime, until: datetime) -> int:
+        """How many outputs a destination took from ``since`` to ``until``."""
 
     def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
         """DEAD, DISCARDED or PLANNED -> PLANNED, due now, with no attempts; the pause of its destination ends."""

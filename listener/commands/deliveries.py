@@ -168,7 +168,7 @@ def release_held(
     every: Annotated[bool, typer.Option("--all", help="all that are held (of --study, --to)")] = False,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason; it is kept")] = "",
 ) -> None:
-    """Send what a rule holds back. Who let it go is kept."""
+    """Send what a rule or the alert budget holds back. Who let it go is kept."""
     quiet_logging()
     if not by.strip():
         raise Misconfigured("--by: a name is needed")

@@ -72,8 +72,8 @@ def health_of(site: Site) -> dict[str, Any]:
 
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Destination -> {"waiting", "dead", "oldest_s", "paused"}, and whether a human should look: something is dead, or
-    waits for longer than five minutes."""
+    """Destination -> {"waiting", "dead", "held", "oldest_s", "paused"}, and whether a human should look: something is
+    dead, or waits for longer than five minutes."""
     if site.deliveries is None:
         return {}, False
     try:
@@ -88,6 +88,7 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
         found[one.name] = {
             "waiting": sum(tallies.get((one.name, state), 0) for state in ("planned", "sending")),
             "dead": tallies.get((one.name, "dead"), 0),
+            "held": tallies.get((one.name, "held"), 0),
             "oldest_s": round((now - oldest[one.name]).total_seconds(), 1) if one.name in oldest else 0.0,
             "paused": paused is not None and paused > now,
         }

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from workers.alert_settings import AlertDestinationSettings
 from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
 from workers.delivery_ports import Acknowledgement, Delivery, DeliveryState, Known, Unplanned
 from workers.destination_settings import DestinationSettings
@@ -22,6 +23,8 @@ URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
 # These take longest to render or to send: the picture and the key images are not to wait for them.
 SLOW = ("sr", "sc_pages", "pdf", "seg", "pm")
+# an object has the same UIDs and a file the same name when it comes again; a message would call people twice
+MAY_BE_KNOWN = "held back: the index was restored, and this alert may have been sent before"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         blank = Delivery(decision.decided, "", destination.name, due_at=due, urgency=urgency, shadow=shadow)
         if facts.held and not shadow:
             blank = replace(blank, state=DeliveryState.HELD)
+        elif decision.restored and not shadow and isinstance(destination, AlertDestinationSettings):
+            blank = replace(blank, state=DeliveryState.HELD, answer=MAY_BE_KNOWN)
         really = _outputs(destination, facts.sends)
         would = _outputs(destination, facts.would) if facts.would else []
         new = [

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
 from workers.backoff import Backoff
+from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
@@ -72,6 +73,7 @@ class DeliverySender:
         self._name, self._destination, self._parts = name, destination, parts
         self._held_until: datetime | None = None
         self._study = ""
+        self._budget = budget_of(parts.results, name)
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
         own = (one for one in parts.results.destinations if one.name == name)
         self._left_out = next((one.never_passed_on for one in own), ())
@@ -96,6 +98,9 @@ class DeliverySender:
         if taken is None:
             self._let_go()
             return IDLE_S
+        if exceeds(deliveries, taken, self._budget, now):
+            self._hold_back(taken)
+            return 0.0
         if taken.decided.study_instance_uid != self._study:
             self._let_go()
             self._study = taken.decided.study_instance_uid
@@ -119,6 +124,15 @@ class DeliverySender:
     def _still(self, until: datetime | None, now: datetime) -> bool:
         """Whether a pause goes on; one that seems longer than any was written before the clock was set back."""
         return until is not None and now < until <= now + timedelta(seconds=self._parts.results.longest_pause_s)
+
+    def _hold_back(self, taken: Delivery) -> None:
+        """Over the budget: listed until a person releases it, and said."""
+        said = f"held back: {self._budget} alerts within 24 hours are the budget"
+        held = replace(taken, state=DeliveryState.HELD, attempts=taken.attempts - 1, answer=said)
+        self._parts.deliveries.settle(held, now=self._parts.clock.now())
+        number = self._parts.deliveries.tallies().get((self._name, DeliveryState.HELD.value), 0)
+        names = {"study": study_hash(taken.decided.study_instance_uid), "to": self._name}
+        log.warning("delivery.held_back", budget=self._budget, held=number, **names)
 
     def _let_go(self) -> None:
         self._study = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,8 @@ from sqlalchemy.engine import Connection
 from workers.index.schema import assessments, studies
 from workers.ports import Claim
 
+# planned_at of a decision that came back after the index was lost and has no plan yet
+RESTORED = datetime(1970, 1, 1, tzinfo=UTC)
 STAGE_RANK = {"first_look": 0, "full": 1}  # an unknown stage ranks with the full one
 
 
@@ -36,8 +38,9 @@ def insert_document(
     *,
     document: Mapping[str, Any],
     now: datetime,
+    planned_at: datetime | None = None,
 ) -> None:
-    """One version of a study's decision. decided: study, revision, stage."""
+    """One version of a study's decision. decided: study, revision, stage. planned_at: of a new row."""
     study_instance_uid, revision, stage = decided
     values = {
         "created_at": now,
@@ -52,7 +55,7 @@ def insert_document(
         statement.on_conflict_do_update(
             index_elements=list(key), set_={name: statement.excluded[name] for name in values}
         ),
-        [key | values],
+        [key | values | {"planned_at": planned_at}],
     )
 
 

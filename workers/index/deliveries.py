@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from workers.delivery_ports import STANDING_OUTPUTS, Decided, Delivery, DeliveryState, Known, Unplanned
 from workers.index.acknowledgements import Acknowledgements
+from workers.index.decisions import RESTORED
 from workers.index.delivery_lists import COLUMNS, GIVES_WAY, DeliveryLists, delivery_of
 from workers.index.schema import assessments, deliveries, destinations, open_engine
 
@@ -44,8 +45,8 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
     def unplanned(self, *, limit: int) -> list[Unplanned]:
         a = assessments.c
         statement = (
-            sa.select(a.study_instance_uid, a.revision, a.stage, a.created_at, a.document)
-            .where(a.planned_at.is_(None))
+            sa.select(a.study_instance_uid, a.revision, a.stage, a.created_at, a.document, a.planned_at)
+            .where(sa.or_(a.planned_at.is_(None), a.planned_at == RESTORED))
             .order_by(a.created_at, a.revision, a.stage_rank)
             .limit(limit)
         )
@@ -55,6 +56,7 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
                     Decided(row.study_instance_uid, row.revision, row.stage),
                     row.created_at,
                     str((row.document.get("decision") or {}).get("priority", "")),
+                    restored=row.planned_at is not None,
                 )
                 for row in connection.execute(statement)
             ]
@@ -102,7 +104,7 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
         held = [D.number == delivery.number]
         if delivery.state is not DeliveryState.DONE:  # that the receiver has it is true, whoever holds the lease
             held += [D.state == SENDING, D.lease_owner == delivery.lease_owner, D.lease_until == delivery.lease_until]
-        ended = None if delivery.state is DeliveryState.PLANNED else now
+        ended = None if delivery.state in (DeliveryState.PLANNED, DeliveryState.HELD) else now
         statement = deliveries.update().where(*held)
         with self._write() as connection:
             stored = connection.execute(

@@ -51,10 +51,27 @@ class DeliveryLists(Connected):
             return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
 
     def oldest_open(self) -> dict[str, datetime]:
-        waits = D.state.in_([DeliveryState.PLANNED.value, DeliveryState.SENDING.value])
-        statement = sa.select(D.destination, sa.func.min(D.planned_at, type_=D.planned_at.type)).where(waits)
+        name = destinations.c.name
+
+        def oldest(state: DeliveryState) -> sa.ScalarSelect[datetime]:  # one look into the index for each
+            found = sa.select(sa.func.min(D.planned_at, type_=D.planned_at.type))
+            return found.where(D.state == state.value, D.destination == name).scalar_subquery()
+
+        statement = sa.select(name, oldest(DeliveryState.PLANNED), oldest(DeliveryState.SENDING))
         with self._reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(statement.group_by(D.destination))}
+            rows = [(row[0], [when for when in row[1:] if when is not None]) for row in connection.execute(statement)]
+        return {destination: min(times) for destination, times in rows if times}
+
+    def sent(self, destination: str, *, since: datetime, until: datetime) -> int:
+        statement = sa.select(sa.func.count()).where(
+            D.state == DeliveryState.DONE.value,
+            D.destination == destination,
+            D.done_at >= since,
+            D.done_at <= until,
+            D.size_bytes > 0,
+        )
+        with self._reading() as connection:
+            return int(connection.execute(statement).scalar_one())
 
     def delivered(self, study_instance_uid: str, revision: int) -> bool:
         a = assessments.c

@@ -236,6 +236,7 @@ class NodeIndex(SqlIndex):
                     (study_instance_uid, revision, stage),
                     document=document,
                     now=written_at,
+                    planned_at=decisions.RESTORED,
                 )
             decisions.supersede(connection, study_instance_uid)
             if row is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class Site:
 
     def __init__(self, folder: Path, names: tuple[str, ...] = ("pacs",), **results: Any) -> None:
         one = {"kind": "folder", "path": "/nowhere", "outputs": ["document"]}
+        if results.pop("alert", False):
+            one = {"kind": "webhook", "url": "http://127.0.0.1/", "key_file": "/nowhere"}
         own = results.pop("own", {})
         wanted = [{**one, "name": name, **own} for name in names]
         self.results = parse({"results": {"destinations": wanted, "first_pause_s": 10, **results}}).results
@@ -48,7 +51,7 @@ class Site:
             deliveries=self.deliveries,
             document=lambda _decided: {"decision": {"priority": "P1"}},
             evidence=self._evidence,
-            outputs={output.kind: output for output in (TOY, NEVER)},
+            outputs={output.kind: output for output in (TOY, NEVER, replace(TOY, kind="webhook"))},
             clock=self.clock,
             results=self.results,
             owner="node",

@@ -32,9 +32,9 @@ CASES = {
     "not assessable": {"compared": False, "assessable": False},
 }
 MADE = {
-    "compared": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract"},
-    "single scan": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pdf", "retract"},
-    "not assessable": {"sr", "sc", "sc_pages", "kos", "pdf", "retract"},
+    "compared": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract", "outdated"},
+    "single scan": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pdf", "retract", "outdated"},
+    "not assessable": {"sr", "sc", "sc_pages", "kos", "pdf", "retract", "outdated"},
 }
 
 
@@ -61,6 +61,7 @@ def test_without_sources_only_the_picture_goes_out() -> None:
         "sc_pages",
         "pdf",
         "retract",
+        "outdated",
     }
     picture = read(DICOM["sc"].render(document, evidence))
     assert (picture.StudyInstanceUID, picture.PatientID) == (document["study"]["study_instance_uid"], "SECRET-4711")
@@ -75,7 +76,7 @@ def test_enhanced_images_get_all_but_the_segmentation(tmp_path: Path) -> None:
         study["series"][0]["instances"] = [one | {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.4.1"}]
     evidence[FILE_NAME] = json.dumps(row).encode()
     found = {kind: one.render(document, evidence) for kind, one in DICOM.items() if one.applies(document, evidence)}
-    assert set(found) == {"sr", "sc", "sc_pages", "kos", "reg", "pdf", "retract"}
+    assert set(found) == {"sr", "sc", "sc_pages", "kos", "reg", "pdf", "retract", "outdated"}
     for kind, content in found.items():
         (tmp_path / kind).write_bytes(content)
         assert subprocess.run(["/usr/bin/dciodvfy", "-new", tmp_path / kind], check=False).returncode == 0, kind
@@ -248,13 +249,15 @@ def test_key_images_are_the_slices_of_what_is_shown() -> None:
     assert found == {"3", "6", "7"}  # pons; thalami; the larger lesion
 
 
-def test_a_retraction_names_every_object() -> None:
-    note = read(rendered("compared")["retract"])
+@pytest.mark.parametrize(("kind", "kept"), [("retract", set()), ("outdated", {"sr"})])
+def test_a_rejection_note_names_every_object(kind: str, kept: set[str]) -> None:
+    """An outdated decision keeps its report: the newer report names it as its predecessor."""
+    note = read(rendered("compared")[kind])
     assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
     named = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in note.ContentSequence
              if "ReferencedSOPSequence" in item}  # fmt: skip
-    sent = {kind: read(content).SOPInstanceUID for kind, content in rendered("compared").items()}
-    assert named == {uid for kind, uid in sent.items() if kind != "retract"}
+    sent = {one: read(content).SOPInstanceUID for one, content in rendered("compared").items()}
+    assert named == {uid for one, uid in sent.items() if one not in {"retract", "outdated", *kept}}
 
 
 def _table() -> list[codes.Verified]:

@@ -20,7 +20,7 @@ from tests.builders import (
     small_head,
     some_images,
 )
-from triage import assessment as assessment_module
+from triage import without_flair as without_flair_module
 from triage.anatomy import THALAMI, mask_of
 from triage.assessment import Assessed, first_look, full
 from triage.draft import Context
@@ -306,8 +306,8 @@ def known_place(head: Volume, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> 
     """Where the atlas lies is given, not looked for."""
     labels = labels_on(head, atlas)
     placed = (Volume(labels, head.affine), Volume((labels > 0).astype(np.uint8), head.affine))
-    monkeypatch.setattr(assessment_module, "place_atlas", lambda *_: None)
-    monkeypatch.setattr(assessment_module, "regions_on", lambda *_: placed)
+    monkeypatch.setattr(without_flair_module, "place_atlas", lambda *_: None)
+    monkeypatch.setattr(without_flair_module, "regions_on", lambda *_: placed)
 
 
 @pytest.mark.usefixtures("known_place")

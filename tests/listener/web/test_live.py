@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -37,7 +38,9 @@ def run(test: Callable[[Marked, ChangeWatch], Awaitable[None]]) -> Marked:
         await test(marked, ChangeWatch(marked.marks, pause_s=0.005))
         return marked
 
-    return asyncio.run(whole())
+    # in a thread of its own: the browser tests of the same process leave a loop running in this one
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(asyncio.run, whole()).result()
 
 
 async def looked_again(marked: Marked) -> None:

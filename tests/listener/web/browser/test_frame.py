@@ -27,6 +27,8 @@ def test_the_page_is_dark_until_somebody_chooses_otherwise(page: Page) -> None:
     page.get_by_label("Theme").select_option("light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert dark != light
+    while not any(cookie.get("value") == "light" for cookie in page.context.cookies()):
+        page.wait_for_timeout(20)  # the browser stores a cookie a little later
     page.goto("/")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light

@@ -18,18 +18,16 @@ import signal
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hl7.client import MLLPClient
 
 from bench.node.copies import Copy, copy_of, simulated
-from listener.node.running import read_ready
+from tests.chaos.feeds import node_with_feeds, port_of
 from tests.chaos.node import Node, wait_for
 from workers import config
 from workers.feeds.folders import open_inbox
@@ -79,25 +77,6 @@ class Decided:
 
     def __str__(self) -> str:
         return f"{self.category}, baseline {self.baseline}, day {self.days}: {self.first_line}"
-
-
-@contextmanager
-def node_with_feeds(folder: Path) -> Iterator[Node]:
-    # as the settings have it by default: a decision that is made again goes to the urgent worker
-    node, path = Node(folder, urgent_worker=True), folder / "config.yaml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    path.write_text(yaml.safe_dump(settings | {"feeds": {"hl7": {"port": 0}}}), encoding="utf-8")
-    try:
-        node.start()
-        yield node
-    finally:
-        node.end()
-
-
-def port_of(node: Node) -> int:
-    facts = read_ready(node.state / "run" / "feeds.json")
-    assert facts is not None
-    return int(facts["port"])
 
 
 def decided(index: SqlIndex, study: Copy) -> Decided | None:
@@ -188,7 +167,10 @@ def killed(node: Node) -> None:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     source = simulated(21, "A")
-    with tempfile.TemporaryDirectory(prefix="orders-") as place, node_with_feeds(Path(place)) as node:
+    with (
+        tempfile.TemporaryDirectory(prefix="orders-") as place,
+        node_with_feeds(Path(place), urgent_worker=True) as node,
+    ):
         studies = Path(place) / "studies"
         baseline = copy_of(source.baseline_dir, studies, name="baseline", patient_id=OLD)
         followup = copy_of(source.followup_dir, studies, name="followup", patient_id=NEW)

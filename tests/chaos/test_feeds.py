@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from hl7.client import MLLPClient
 
-from listener.node.running import read_ready
+from tests.chaos.feeds import node_with_feeds, port_of
 from tests.chaos.node import Node, wait_for
 from tests.workers.feeds.test_hl7_messages import message
 from workers import config
@@ -29,21 +28,8 @@ ORDERS = [
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path)
-    path = tmp_path / "config.yaml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    path.write_text(yaml.safe_dump(settings | {"feeds": {"hl7": {"port": 0}}}), encoding="utf-8")
-    try:
-        node.start()
+    with node_with_feeds(tmp_path, urgent_worker=False) as node:
         yield node
-    finally:
-        node.end()
-
-
-def port_of(node: Node) -> int:
-    facts = read_ready(node.state / "run" / "feeds.json")
-    assert facts is not None
-    return int(facts["port"])
 
 
 def test_a_process_killed_after_its_answers_loses_nothing(node: Node) -> None:

@@ -6,6 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pydicom.values import convert_value
 
 from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeBell, FakeClock, FakeFiles, an_instance
@@ -135,8 +138,9 @@ class TestArrivals:
         beat = Beat()
         beat.arrive(30)
 
-        def broken(*_: object) -> list[object]:
-            raise NotImplementedError("a header that the library cannot read")
+        def broken(*_: object) -> object:
+            """What reading a header with an unknown value representation raises in pydicom."""
+            return convert_value("ZZ", RawDataElement(Tag("PatientName"), "ZZ", 2, b"ab", 0, False, True))
 
         monkeypatch.setattr(SeriesProbe, "facts", broken)
         beat.clock.advance(QUIET_S - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,10 @@ class LazyIndex:
 
     def restore(self, files_dir: Path, since: int | None) -> None:
         """Bring back what is stored beside the images (workers.studies.restore)."""
+        from listener.door.restoring import restore_apart
         from workers.studies.restore import restore
 
-        restore(self.opened(), files_dir, since)
+        restore(self.opened(), files_dir, since, apart=partial(restore_apart, self._settings, files_dir, since))
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
         self.opened().record_instances(rows)

@@ -5,6 +5,7 @@ It runs after the scan of the images, at every start. It changes nothing that th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +26,16 @@ class Restored:
     refused: int = 0
 
 
-def restore(index: NodeIndex, files_dir: Path, since: int | None) -> Restored:
+def restore(
+    index: NodeIndex, files_dir: Path, since: int | None, *, apart: Callable[[], None] | None = None
+) -> Restored:
     """Bring decisions and facts back which the index has lost, and say that it is whole.
 
     Args:
         since: the mark of the rebuilding as it was before the scan of the images. A later one stays: the index was lost
             again meanwhile.
+        apart: does all of this in a process that may load the measurement core, which the line of a decision in a list
+            needs. It is called instead, once the first lost decision is met. None: this process may.
 
     Raises:
         Transient: the index is away.
@@ -43,6 +48,9 @@ def restore(index: NodeIndex, files_dir: Path, since: int | None) -> Restored:
     for study in kept_studies(files_dir.absolute() / "results"):
         if study.study_instance_uid in known or not study.versions:
             continue
+        if apart is not None:
+            apart()
+            return Restored(facts=facts)
         try:
             studies += _put_back(index, study, now)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # a document says what no document says

@@ -47,14 +47,14 @@ class Heartbeat:
     """
 
     def __init__(self, path: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._path, self._pulse = path, Pulse(BEAT_S, monotonic=monotonic)
+        self._path, self._pulse, self._ended = path, Pulse(BEAT_S, monotonic=monotonic), False
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
 
     def beat(self) -> None:
         """Say that the loop turns: at most once in BEAT_S, and never an error. A disk that fails shows as silence."""
-        if self._pulse.due():
+        if not self._ended and self._pulse.due():
             with suppress(OSError):
                 self._path.touch()
 
@@ -83,7 +83,8 @@ class Heartbeat:
             thread.join()
 
     def end(self) -> None:
-        """The process ends as it should: nobody waits for another sign."""
+        """The process ends as it should: nobody waits for another sign, and a timer that still runs gives none."""
+        self._ended = True
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 

@@ -74,3 +74,14 @@ def test_long_work_with_a_limit_of_its_own(
             eventually(path.exists if signs else lambda: True)
         assert path.exists() is signs
     assert not path.exists()
+
+
+def test_no_sign_follows_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "x.alive"
+    clock = iter(range(0, 1000, 100))
+    alive = Heartbeat(path, monotonic=lambda: float(next(clock)))
+    alive.beat()
+    assert path.exists()
+    alive.end()
+    alive.beat()
+    assert not path.exists()

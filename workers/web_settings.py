@@ -3,16 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from string import Formatter
-from typing import Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from workers.sections import Port, Positive, Section, TlsSettings, networks_in
+from workers.destination_settings import never_in_clear
+from workers.sections import ClientTlsSettings, Port, Positive, Section, TlsSettings, networks_in
 
 LINK_FIELDS = ("study_instance_uid", "baseline_study_instance_uid", "accession_number", "patient_id")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+
+
+class ProviderSettings(Section):
+    """Sign-in through the site's identity provider: OpenID Connect, code flow with PKCE. Our address for the way back
+    is the address of the page with /login/back; the provider must know it."""
+
+    # the provider as it calls itself, e.g. https://login.hospital/realms/clinic; beyond this machine only https
+    issuer: str
+    # our client ID at the provider
+    client_id: str
+    # file with our client secret; null: a public client
+    client_secret_file: Path | None = None
+    # {ca: ca.pem} when its certificate is of a CA of the site; null: the CAs of the machine
+    tls: ClientTlsSettings | None = None
+    # what the link on the sign-in page says after "Sign in with"
+    label: Annotated[str, Field(min_length=1, max_length=60)] = "the hospital account"
+    # scopes that are asked for; openid must be among them
+    scopes: tuple[str, ...] = ("openid", "profile")
+    # claim with the name of the account, as `icansee users` lists it
+    name_claim: str = "preferred_username"
+    # claim with the groups or roles of the person; a path such as realm_access.roles is followed
+    role_claim: str = "roles"
+    # its values to roles: reader, administrator or service, e.g. {icansee-readers: reader}; who has none of them is not
+    # let in, and who has several gets the strongest
+    roles: Annotated[Mapping[str, Literal["reader", "administrator", "service"]], Field(min_length=1)]
+    # the provider asks for the password at each sign-in; false: a session there is enough, only where nobody shares a
+    # workplace
+    ask_again: bool = True
+    # the provider is given up for now when it says nothing for this long
+    timeout_s: Positive = 5.0
+
+    @field_validator("issuer")
+    @classmethod
+    def _never_in_clear(cls, url: str) -> str:
+        return never_in_clear(url)
+
+    @field_validator("scopes")
+    @classmethod
+    def _of_openid(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in scopes:
+            raise ValueError("scopes: openid must be among them")
+        return scopes
 
 
 class WebSettings(Section):
@@ -33,6 +77,9 @@ class WebSettings(Section):
     idle_lock_s: Positive = 900.0
     # a session ends this long after the sign-in, whatever happens
     session_s: Positive = 43200.0
+    # sign-in through the site's identity provider (OpenID Connect), e.g.
+    # {issuer: "https://login.hospital", client_id: icansee, roles: {icansee-readers: reader}}; null: passwords only
+    provider: ProviderSettings | None = None
     # time zone of the site for the times on the pages, e.g. Europe/Berlin; null: that of this machine
     time_zone: str | None = None
     # links of the study page to other viewers, name to address,

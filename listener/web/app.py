@@ -15,9 +15,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from listener.web import pages
 from listener.web.access.gate import Gate
 from listener.web.access.people import NOBODY_YET, People
+from listener.web.access.provider import Provider
 from listener.web.access.record import Recorder
 from listener.web.access.rules import require_rules
 from listener.web.access.sign_in import add_sign_in
+from listener.web.access.through_provider import add_provider
 from listener.web.acts import add_acts
 from listener.web.api import add_api
 from listener.web.list_routes import add_worklist
@@ -54,13 +56,12 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
         people: who may sign in; None: made from the accounts of ``site``.
 
     Raises:
-        Misconfigured: a route has no rule, or other machines can reach the page and nobody can sign in.
-        Transient: the index is away.
+        Misconfigured: a route has no rule, or other machines can reach the page and there are no accounts at all.
     """
     if people is None and site.accounts is not None:
         people = People(site.accounts, site.settings, now=site.now)
     if people is not None:
-        people.require_account()
+        _say_when_closed(people)
     elif site.settings.web.beyond_loopback:
         raise Misconfigured(NOBODY_YET)
     app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
@@ -85,6 +86,8 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
         return JSONResponse({"detail": "the index cannot be reached now"}, status_code=503)
 
     add_sign_in(app, people)
+    chosen = site.settings.web.provider
+    add_provider(app, people, None if chosen is None else Provider(chosen, now=site.now))
     add_api(app, site)
     add_viewer(app, site)
     if site.worklist is not None:
@@ -96,6 +99,15 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_acts(app, site)
     require_rules(app.routes)
     return app
+
+
+def _say_when_closed(people: People) -> None:
+    """A page that others reach and that nobody can sign in to starts closed: the node must receive images meanwhile."""
+    try:
+        if people.web.beyond_loopback and not people.somebody_can_sign_in():
+            log.error("web.closed", why=NOBODY_YET)
+    except Transient as error:
+        log.warning("web.not_possible_now", error=str(error))
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:

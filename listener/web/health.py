@@ -9,7 +9,7 @@ from typing import Any
 from listener.node.processes import ProcessVerdict, look_at_processes
 from listener.node.supervisor import names_of
 from listener.web.site import Site
-from triage.errors import IcanseeError
+from triage.errors import IcanseeError, Transient
 from workers.config import Settings
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
 from workers.index.damage import kept_aside, sqlite_path
@@ -57,6 +57,8 @@ def health_of(site: Site) -> dict[str, Any]:
     ways_out, ailing_ways = deliveries_of(site)
     if ailing_ways:
         problems.append("deliveries")
+    if nobody_can_sign_in(site):
+        problems.append("accounts")
     return {
         "ok": not problems,
         "problems": problems,
@@ -69,6 +71,17 @@ def health_of(site: Site) -> dict[str, Any]:
         "processes": processes,
         "index_note": index_note(site.settings, rebuilding=rebuilding),
     }
+
+
+def nobody_can_sign_in(site: Site) -> bool:
+    """Other machines reach the page, and there is no account: it stays closed."""
+    web = site.settings.web
+    if not web.beyond_loopback or web.provider is not None or site.accounts is None:
+        return False
+    try:
+        return not site.accounts.any_account()
+    except Transient:
+        return False  # the index is a problem of its own
 
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:

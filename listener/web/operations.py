@@ -19,6 +19,10 @@ PROBLEM_WORDS: Mapping[str, tuple[str, str]] = {
     "queue": ("A study waits too long, or is tried again and again.", "Look at the worker and at studies that failed."),
     "sweeper": ("The process that looks for complete studies is silent.", "It is started again; read its log."),
     "feeds": ("A message of a clinical system was not applied.", "icansee feeds list"),
+    "accounts": (
+        "Other machines reach this page and there is no account, so nobody can sign in.",
+        "icansee users add NAME --role administrator",
+    ),
     "deliveries": ("Something did not reach a destination.", "See the destinations below; retry when they answer."),
 }
 

@@ -39,10 +39,13 @@ def study(document: Mapping[str, Any], *, has_picture: bool, around: Around = AL
     return render("study.html", frame, has_picture=has_picture, **study_page.values(document, around))
 
 
-def sign_in(frame: PageFrame, *, wanted: str, name: str, locked: bool, error: str | None) -> str:
+def sign_in(
+    frame: PageFrame, *, wanted: str, name: str, locked: bool, error: str | None, provider: str | None = None
+) -> str:
     """The form of the sign-in. wanted: the path that is shown afterwards. locked: the session of ``name`` is there
-    still."""
-    return render("login.html", frame, wanted=wanted, name=name, locked=locked, error=error)
+    still. provider: what the link to the identity provider says; None: there is none."""
+    values = {"wanted": wanted, "name": name, "locked": locked, "error": error, "provider": provider}
+    return render("login.html", frame, **values)
 
 
 def not_possible(frame: PageFrame, status: int, why: str) -> str:

@@ -35,7 +35,7 @@ INDEX = (
     "utc_time",
     "worklist",
 )
-ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "who")}
+ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "through_provider", "who")}
 HOMES = {
     "celery": {"workers.queue.app", "workers.queue.pool_life", "workers.queue.tasks", "listener.commands.node"},
     "kombu": {"workers.queue.app"},
@@ -48,6 +48,8 @@ HOMES = {
     "cel_expr_python": {"workers.rules.expression"},
     "structlog": {"workers.log"},
     "argon2": {"listener.web.access.passwords"},
+    "authlib": {"listener.web.access.provider"},
+    "joserfc": {"listener.web.access.provider"},
     "fastapi": {
         f"listener.web.{name}" for name in ("acts", "api", "app", "list_routes", "node_routes", "study", "viewer_api")
     }

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
 SESSION, DEVICE, VISITOR = "icansee-session", "icansee-device", "icansee-visitor"
-DEVICE_DAYS = 400  # as long as a browser keeps a cookie
+FLOW = "icansee-flow"  # a sign-in at the identity provider that has begun
+DEVICE_S = 400 * 86_400  # as long as a browser keeps a cookie
+FLOW_S = 600  # so long may a sign-in at the provider take
 TOKEN_LENGTH = 200  # no token of ours is longer
+FLOW_LENGTH = 700
 
 
 def new_token() -> str:
@@ -40,18 +43,23 @@ def read(header: str | None, *, secure: bool) -> Mapping[str, str]:
     except CookieError:
         return {}
     found = {}
-    for cookie in (SESSION, DEVICE, VISITOR):
+    for cookie, longest in (
+        (SESSION, TOKEN_LENGTH),
+        (DEVICE, TOKEN_LENGTH),
+        (VISITOR, TOKEN_LENGTH),
+        (FLOW, FLOW_LENGTH),
+    ):
         morsel = jar.get(name_of(cookie, secure=secure))
-        if morsel is not None and 0 < len(morsel.value) <= TOKEN_LENGTH:
+        if morsel is not None and 0 < len(morsel.value) <= longest:
             found[cookie] = morsel.value
     return found
 
 
-def set_cookie(cookie: str, value: str, *, secure: bool, days: int = 0) -> str:
-    """A Set-Cookie header. days: how long it stays; 0: until the browser is closed, -1: it goes now."""
+def set_cookie(cookie: str, value: str, *, secure: bool, seconds: int = 0) -> str:
+    """A Set-Cookie header. seconds: how long it stays; 0: until the browser is closed, -1: it goes now."""
     parts = [f"{name_of(cookie, secure=secure)}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
     if secure:
         parts.append("Secure")
-    if days:
-        parts.append(f"Max-Age={max(days, 0) * 86_400}")
+    if seconds:
+        parts.append(f"Max-Age={max(seconds, 0)}")
     return "; ".join(parts)

@@ -11,7 +11,7 @@ from listener.web.access.cookies import hashed, new_token
 from listener.web.access.passwords import Passwords
 from listener.web.access.throttle import Throttle, keys_of_attempt
 from triage.errors import Misconfigured, Transient
-from workers.access_ports import Account, Accounts, Device, WebSession
+from workers.access_ports import Account, Accounts, Device, Role, WebSession, account_name
 from workers.log import get_logger
 from workers.settings import NodeSettings
 from workers.web_settings import WebSettings
@@ -54,6 +54,13 @@ class NotSignedIn:
     wait_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class NotAdmitted:
+    """Somebody whom the identity provider knows may not sign in here. why: a sentence for the person."""
+
+    why: str
+
+
 class People:
     """Accounts and sessions as the pages use them. Safe to share between threads."""
 
@@ -75,18 +82,18 @@ class People:
 
     def needed(self) -> bool:
         """Must somebody sign in? Not before the first account, on a page that only this machine reaches."""
-        self._some = self._some or self._mark.exists() or self.accounts.any_account()
-        return self._some or self.web.beyond_loopback
+        self._some = self._some or self.had_accounts() or self.accounts.any_account()
+        return self._some or self.web.beyond_loopback or self.web.provider is not None
 
-    def require_account(self) -> None:
-        """Does nothing on loopback, or when there is an account.
+    def had_accounts(self) -> bool:
+        """Was an account ever made on this node?"""
+        return self._mark.exists()
 
-        Raises:
-            Misconfigured: other machines reach the page and nobody could sign in.
-            Transient: the index is away.
+    def somebody_can_sign_in(self) -> bool:
+        """Raises:
+        Transient: the index is away.
         """
-        if self.web.beyond_loopback and not self.accounts.any_account():
-            raise Misconfigured(NOBODY_YET)
+        return self.web.provider is not None or self.accounts.any_account()
 
     def of_session(self, token: str) -> tuple[WebSession, Account] | None:
         """None: the session is unknown, has ended, or its account is closed. It may be locked, see ``locked``."""
@@ -141,6 +148,41 @@ class People:
         device = new_token()
         self.accounts.remember_device(Device(hashed(device), account.name, now))
         return SignedIn(account, session, device)
+
+    def admitted(self, subject: str, name: str, role: Role | None, place: Workplace) -> SignedIn | NotAdmitted:
+        """Open a session for somebody who signed in at the identity provider. The account is made at the first sign-in,
+        and has the role that the provider says now.
+
+        Raises:
+            Transient: the index is away.
+        """
+        if role is None:
+            return NotAdmitted("You have no role here: ask for one of the groups of web.provider.roles.")
+        account = self.accounts.account_of_subject(subject) or self._first_time(subject, name, role)
+        if isinstance(account, NotAdmitted):
+            return account
+        if account.disabled:
+            return NotAdmitted("Your account is closed here.")
+        if account.role is not role or account.subject != subject:
+            account = replace(account, role=role, subject=subject)
+            self.accounts.change_account(account)
+        return self.opened(account, place)
+
+    def _first_time(self, subject: str, name: str, role: Role) -> Account | NotAdmitted:
+        """An account that waits for this person by its name (`icansee users add NAME --no-password`), or a new one.
+        Never one that somebody uses: a name at the provider is no proof of who made the account here."""
+        try:
+            name = account_name(name)
+        except Misconfigured:
+            return NotAdmitted(f"The identity provider gives no name that an account can have ({name[:64]!r}).")
+        known = self.accounts.account(name)
+        if known is not None:
+            waits = known.password_hash is None and known.subject is None
+            return known if waits else NotAdmitted(f"There is an account {name} that belongs to somebody else.")
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        self._mark.touch()
+        made = Account(name, role, self.now(), subject=subject)
+        return made if self.accounts.add_account(made) else NotAdmitted("Please try again.")
 
     def sign_out(self, token: str) -> None:
         self.accounts.end_session(hashed(token))

@@ -20,6 +20,7 @@ SHOWN = {
     "GET /api/studies",
     "GET /api/studies/{uid}",
     "GET /operations",
+    "GET /login/back",
 }
 NOT_RECORDED = {"POST /api/session/activity"}
 

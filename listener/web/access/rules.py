@@ -53,6 +53,8 @@ ADMINISTER = RouteRule(frozenset({Role.ADMINISTRATOR}))
 RULES = {
     "GET /login": EVERYBODY,
     "POST /login": EVERYBODY,
+    "GET /login/provider": EVERYBODY,
+    "GET /login/back": EVERYBODY,
     "POST /logout": SIGNED_IN,
     "GET /api/session": SIGNED_IN,
     "POST /api/session/activity": SIGNED_IN,

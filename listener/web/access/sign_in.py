@@ -11,9 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from listener.web import pages
 from listener.web.access.bodies import form_fields
-from listener.web.access.cookies import DEVICE, DEVICE_DAYS, SESSION, read, set_cookie
+from listener.web.access.cookies import DEVICE, DEVICE_S, SESSION, read, set_cookie
 from listener.web.access.gate import SIGN_IN
-from listener.web.access.people import NotSignedIn, People, SignedIn, Workplace
+from listener.web.access.people import NOBODY_YET, NotSignedIn, People, SignedIn, Workplace
 from listener.web.access.who import NAME_GIVEN, Person, own_frame, who
 
 WRONG = "The name or the password is wrong."
@@ -38,11 +38,11 @@ def add_sign_in(app: FastAPI, people: People | None) -> None:
 
     @app.post("/logout")
     def logout(request: Request) -> Response:
-        session, secure = _jar(request).get(SESSION), _secure(request)
+        session, secure = jar_of(request).get(SESSION), over_tls(request)
         if people is not None and session is not None:
             people.sign_out(session)
         answer = RedirectResponse(SIGN_IN, status_code=303)
-        answer.headers.append("set-cookie", set_cookie(SESSION, "", secure=secure, days=-1))
+        answer.headers.append("set-cookie", set_cookie(SESSION, "", secure=secure, seconds=-1))
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
@@ -58,6 +58,11 @@ def add_sign_in(app: FastAPI, people: People | None) -> None:
         """Somebody is at the page; the gate has noted it."""
 
 
+def offered(people: People | None) -> str | None:
+    """What the link to the site's identity provider says; None: there is none."""
+    return None if people is None or people.web.provider is None else people.web.provider.label
+
+
 def own_path(text: str) -> str:
     """Where to go after the sign-in: a path of this site, never another site."""
     plain = text.isascii() and text.isprintable() and len(text) <= LONGEST_NEXT and "\\" not in text
@@ -66,19 +71,21 @@ def own_path(text: str) -> str:
 
 def _page(people: People | None, request: Request, wanted: str, name: str = "", error: str | None = None) -> str:
     locked = None
-    if people is not None and (token := _jar(request).get(SESSION)) is not None:
+    if people is not None and (token := jar_of(request).get(SESSION)) is not None:
         found = people.of_session(token)
         locked = found[1].name if found is not None else None
-    if people is not None and error is None and not people.accounts.any_account():
-        error = LOST
+    if people is not None and error is None and not people.somebody_can_sign_in():
+        error = LOST if people.had_accounts() else NOBODY_YET
     frame, shown = own_frame(request), name or locked or ""
-    return pages.sign_in(frame, wanted=own_path(wanted), name=shown, locked=locked is not None, error=error)
+    return pages.sign_in(
+        frame, wanted=own_path(wanted), name=shown, locked=locked is not None, error=error, provider=offered(people)
+    )
 
 
 def _signed_in(people: People, request: Request, fields: dict[str, str]) -> Response:
     name, wanted = fields.get("name", ""), fields.get("next", "/")
     request.scope[NAME_GIVEN] = name[:64]
-    jar = _jar(request)
+    jar = jar_of(request)
     place = Workplace(request.client.host if request.client else "unknown", jar.get(DEVICE))
     done = people.sign_in(name, fields.get("password", ""), place)
     if isinstance(done, NotSignedIn):
@@ -90,7 +97,7 @@ def _signed_in(people: People, request: Request, fields: dict[str, str]) -> Resp
     if (old := jar.get(SESSION)) is not None:
         people.sign_out(old)
     answer = RedirectResponse(own_path(wanted), status_code=303)
-    set_cookies(answer, done, secure=_secure(request))
+    set_cookies(answer, done, secure=over_tls(request))
     return answer
 
 
@@ -98,12 +105,14 @@ def set_cookies(answer: Response, done: SignedIn, *, secure: bool) -> None:
     """Give the browser its session, and its name as a known device."""
     answer.headers.append("set-cookie", set_cookie(SESSION, done.session, secure=secure))
     if done.device is not None:
-        answer.headers.append("set-cookie", set_cookie(DEVICE, done.device, secure=secure, days=DEVICE_DAYS))
+        answer.headers.append("set-cookie", set_cookie(DEVICE, done.device, secure=secure, seconds=DEVICE_S))
 
 
-def _secure(request: Request) -> bool:
+def over_tls(request: Request) -> bool:
+    """Did the browser come over TLS, here or at a proxy that is believed?"""
     return request.url.scheme == "https"
 
 
-def _jar(request: Request) -> dict[str, str]:
-    return dict(read(request.headers.get("cookie"), secure=_secure(request)))
+def jar_of(request: Request) -> dict[str, str]:
+    """Our cookies of a request, by their plain names."""
+    return dict(read(request.headers.get("cookie"), secure=over_tls(request)))

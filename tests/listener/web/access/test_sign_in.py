@@ -198,11 +198,22 @@ class TestWithoutAccounts:
             pytest.param(WebSettings(allowed_hosts=("worklist.clinic",)), id="a name that others use"),
         ],
     )
-    def test_beyond_loopback_it_does_not_start(self, tmp_path: Path, web: WebSettings) -> None:
-        with pytest.raises(Misconfigured, match="icansee users add NAME --role administrator"):
-            Secured(tmp_path, web=web, with_accounts=False)
+    def test_beyond_loopback_it_stays_closed_until_there_is_one(self, tmp_path: Path, web: WebSettings) -> None:
+        secured = Secured(tmp_path, web=web, with_accounts=False)
+        name = web.allowed_hosts[0] if web.allowed_hosts else web.host
+        browser = secured.browser(base_url=f"http://{name}")
+        assert browser.page("/").headers["location"] == "/login?next=/"
+        assert browser.get("/api/studies").status_code == 401
+        assert "icansee users add NAME --role administrator" in browser.page("/login").text
+        assert "accounts" in browser.get("/healthz").json()["problems"]
+        secured.accounts.add_account(Account("mina", Role.READER, secured.clock.now(), QUICK.made(PASSWORD)))
+        assert "accounts" not in browser.get("/healthz").json()["problems"]
+        assert browser.sign_in("mina").status_code == 303
+        assert browser.page("/").status_code == 200
+
+    def test_beyond_loopback_it_does_not_start_without_a_place_for_accounts(self, tmp_path: Path) -> None:
         site = Secured(tmp_path).site
-        settings = site.settings.model_copy(update={"web": web})
+        settings = site.settings.model_copy(update={"web": WebSettings(host="10.0.0.5", plain_http=True)})
         with pytest.raises(Misconfigured, match="icansee users add"):
             create_app(type(site)(settings, site.index, site.results, site.ping_broker))
 

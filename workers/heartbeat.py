@@ -48,6 +48,7 @@ class Heartbeat:
 
     def __init__(self, path: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._path, self._pulse, self._ended = path, Pulse(BEAT_S, monotonic=monotonic), False
+        self.written = True  # whether the last one could be
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
@@ -55,8 +56,11 @@ class Heartbeat:
     def beat(self) -> None:
         """Say that the loop turns: at most once in BEAT_S, and never an error. A disk that fails shows as silence."""
         if not self._ended and self._pulse.due():
-            with suppress(OSError):
+            try:
                 self._path.touch()
+                self.written = True
+            except OSError:
+                self.written = False
 
     def __enter__(self) -> Self:
         return self

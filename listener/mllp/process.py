@@ -65,7 +65,7 @@ def run(
     feeds_folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     inbox, apply = open_inbox(settings), LateIndex(settings, index, readings)
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "feeds"))
-    loop = Loop(jobs(inbox, apply), alive=alive.beat)
+    loop = Loop(jobs(inbox, _alive_before_each(apply, alive.beat)), alive=alive.beat)
     # a FHIR server that is slow holds up no message
     slow = Loop(fhir_jobs(settings.feeds.fhir, apply, settings), alive=lambda: None)
     threads = [threading.Thread(target=one.run, args=(stop,), name="feeds") for one in (loop, slow)]
@@ -82,6 +82,18 @@ def run(
         for thread in threads:
             thread.join()
         alive.end()
+
+
+def _alive_before_each(
+    apply: Callable[[tuple[Fact, ...], str], None], alive: Callable[[], None]
+) -> Callable[[tuple[Fact, ...], str], None]:
+    """Many messages that wait are no silence."""
+
+    def applied(facts: tuple[Fact, ...], source: str) -> None:
+        alive()
+        apply(facts, source)
+
+    return applied
 
 
 def jobs(inbox: Inbox, apply: Callable[[tuple[Fact, ...], str], None]) -> list[Job]:

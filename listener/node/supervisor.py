@@ -1,5 +1,5 @@
-"""Settings in, a running node: starts broker, listener, worker, beat and web as processes, restarts those that die,
-stops all of them."""
+"""Settings in, a running node: starts broker, listener, worker, beat and web as processes, restarts those that die or
+give no sign of life, stops all of them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from listener.node.private import only_one
 from listener.node.running import announce, forget, read_ready, ready_file, withdraw
+from listener.node.silence import SilenceWatch
 from triage.errors import Misconfigured, Transient
 from workers.backoff import Backoff
 from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger
-from workers.queue.broker import EmbeddedBroker, broker_folder
+from workers.queue.broker import EmbeddedBroker, broker_folder, broker_url, ping
 
 log = get_logger(__name__)
 
@@ -36,6 +38,8 @@ STOP_GRACE_S = {
     "priors": 10.0,
     "deliver": 10.0,
 }  # the listener's after its own stop_grace_s
+NEED_BROKER = ("worker", "urgent")  # their main loop stands while they wait for it
+ASK_BROKER_S = 5.0
 COMMANDS = {"urgent": ("worker", "--urgent")}  # the others have their own name
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
@@ -59,6 +63,7 @@ class Child:
         self._started = 0.0
         self._pause_s = RESTART.first_s
         self._next_start = 0.0
+        self._silence = SilenceWatch(heartbeat_file(settings.store.state_dir, name))
 
     def start(self) -> None:
         """Start the process.
@@ -83,6 +88,7 @@ class Child:
             process.communicate()
             raise
         self._process, self._started = process, time.monotonic()
+        self._silence.begin()
         log.info("process.started", name=self.name, pid=process.pid)
 
     def look(self) -> int | None:
@@ -101,6 +107,23 @@ class Child:
         log.error("process.died", name=self.name, exit_code=code, lived_s=round(lived_s, 1), restart_in_s=self._pause_s)
         self._process = None
         return code
+
+    def end_if_silent(self, excused: Callable[[str], bool]) -> None:
+        """End a process that gives no sign of life; ``look`` starts another one. A signal would not reach the handler
+        of a stopped or wedged process, so it is killed.
+
+        Args:
+            excused: whether a process of this name may be silent now. Asked only when it is.
+        """
+        if self._process is None or self._process.poll() is not None:
+            return
+        silent_s = self._silence.look()
+        if silent_s > ASK_BROKER_S and excused(self.name):
+            self._silence.forgive()
+        elif self._silence.too_long:
+            log.error("process.silent", name=self.name, pid=self._process.pid, seconds=round(silent_s))
+            self._end_group()
+            self._silence.forgive()  # one that the kernel cannot end at once is not named again at once
 
     def _start_or_wait(self) -> None:
         """The other processes must not end because there is no room for this one at the moment."""
@@ -157,6 +180,7 @@ class Supervisor:
         self._broker = None if settings.queue.url else EmbeddedBroker(broker_folder(settings))
         self._broker_next = 0.0
         self._broker_strikes = 0
+        self._broker_answers, self._broker_asked = True, 0.0
         self._announced = False
         self._announce_next = 0.0
 
@@ -176,18 +200,33 @@ class Supervisor:
                 while not stop.is_set():
                     alive.beat()
                     self._look_at_broker()
-                    self._look_at_children()
+                    self._look_at_children(alive)
                     self._announce_once()
                     stop.wait(LOOK_EVERY_S)
             finally:
                 self._stop_all()
                 alive.end()
 
-    def _look_at_children(self) -> None:
+    def _look_at_children(self, alive: Heartbeat) -> None:
         for child in self._children:
+            child.end_if_silent(lambda name: self._excused(name, alive))
             code = child.look()
             if code == WRONG_SETTINGS and not self._announced:
                 raise Misconfigured(f"the {child.name} refused its settings; its message stands above")
+
+    def _excused(self, name: str, alive: Heartbeat) -> bool:
+        """Nobody can write a sign of life, or the process waits for a broker that is away."""
+        return not alive.written or (name in NEED_BROKER and not self._broker_is_there())
+
+    def _broker_is_there(self) -> bool:
+        if time.monotonic() >= self._broker_asked + ASK_BROKER_S:
+            self._broker_asked = time.monotonic()
+            try:
+                ping(broker_url(self._settings))
+                self._broker_answers = True
+            except (Transient, Misconfigured):
+                self._broker_answers = False
+        return self._broker_answers
 
     def _look_at_broker(self) -> None:
         """Restart a dead broker; one that lives but does not answer gets five seconds."""

@@ -28,6 +28,7 @@ class Sweeper:
 
     Args:
         urgent: whether a complete study goes ahead of others in the queue.
+        alive: called for each study, so that many studies are no silence.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Sweeper:
         settings: ArrivalSettings,
         *,
         urgent: Callable[[StudyRow], bool],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._index = index
-        self._urgent = urgent
+        self._urgent, self._alive = urgent, alive
         self._bell = bell
         self._clock = clock
         self._probe = probe
@@ -59,6 +61,7 @@ class Sweeper:
         announced = self._index.study_counts([row.study_instance_uid for row in rows]) if rows else {}
         ready = 0
         for row in rows:
+            self._alive()
             ready += self._looked_at(row, announced.get(row.study_instance_uid, StudyCount()))
         return ready
 

@@ -93,7 +93,7 @@ def run(
     alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Until ``stop``. alive: called as often as the planning turns."""
-    patiently(lambda: take_up(parts), stop)
+    patiently(lambda: take_up(parts), stop, alive)
     wake = threading.Condition()
     threads = [
         threading.Thread(target=_serve, args=(DeliverySender(name, destination, parts), wake, stop), name=f"to {name}")
@@ -106,12 +106,11 @@ def run(
         threads[-1].start()
     next_free = 0.0
     while not stop.wait(PLAN_EVERY_S):
-        alive()
-        if patiently(lambda: plan_new(parts), stop):
+        if patiently(lambda: plan_new(parts), stop, alive):
             with wake:
                 wake.notify_all()
         if time.monotonic() >= next_free:
-            patiently(lambda: parts.deliveries.free(now=parts.clock.now(), for_s=LEASE_S), stop)
+            patiently(lambda: parts.deliveries.free(now=parts.clock.now(), for_s=LEASE_S), stop, alive)
             next_free = time.monotonic() + FREE_EVERY_S
     with wake:
         wake.notify_all()
@@ -136,10 +135,15 @@ def _forward(parts: Forwarding, wake: threading.Condition, stop: threading.Event
                 wake.notify_all()
 
 
-def patiently(work: Callable[[], T], stop: threading.Event) -> T | None:
-    """What ``work`` returns; while the index is away, and after a fault, it is tried again after a growing pause."""
+def patiently(work: Callable[[], T], stop: threading.Event, alive: Callable[[], None] = lambda: None) -> T | None:
+    """What ``work`` returns; while the index is away, and after a fault, it is tried again after a growing pause.
+
+    Args:
+        alive: called before each attempt.
+    """
     pause_s = AWAY.first_s
     while not stop.is_set():
+        alive()
         try:
             return work()
         except Exception as error:  # whatever it is, the others go on

@@ -31,6 +31,7 @@ log = get_logger(__name__)
 
 LEASE_MARGIN_S = 120.0  # beyond the time limit of an attempt
 LONGEST_RETRY_S = 3600.0
+LONGEST_LOOK_S = 300.0  # at many studies, and orders of each
 LONGEST_PAUSE_S = 30.0  # while the index is away
 LOOKED_AT = 500  # newest studies
 
@@ -139,7 +140,8 @@ def run(settings: Settings, stop: threading.Event, ready: Callable[[], None]) ->
             alive.beat()
             try:
                 work = work or _begun(settings, headers.kind_of, stop)
-                work.look()
+                with alive.during(LONGEST_LOOK_S):
+                    work.look()
                 with alive.during(settings.priors.time_limit_s + LEASE_MARGIN_S):
                     more = work.finder.run_one()
                 if more:

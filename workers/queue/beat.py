@@ -91,18 +91,25 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from workers.queue.app import CeleryBell, make_app
 
     url, headers = broker.broker_url(settings), HeaderProcess()
-    index = _patiently(lambda: node_index(settings), stop)
+    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "beat"))
+    index = _patiently(lambda: node_index(settings), stop, alive.beat)
     if index is None:
+        alive.end()
         return
     probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), SystemClock(), settings.queue.sweep_every_s
     urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
-    sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent)
+    sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent, alive=alive.beat)
     ringer = DueRinger(
-        index, bell, clock, first_pause_s=2 * sweep_every_s, broker_epoch=lambda: broker.ping(url), urgent=urgent
+        index,
+        bell,
+        clock,
+        first_pause_s=2 * sweep_every_s,
+        broker_epoch=lambda: broker.ping(url),
+        urgent=urgent,
+        alive=alive.beat,
     )
     log.info("beat.started")
-    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "beat"))
     headers.start()
     try:
         loop(
@@ -111,7 +118,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             stop,
             sweep_every_s=sweep_every_s,
             on_arrivals=alive.beat,
-            reconsidering=lambda: reconsider(index, bell, clock),
+            reconsidering=lambda: reconsider(index, bell, clock, alive=alive.beat),
             paused=rebuilding_mark(settings.store.files_dir).exists,
         )
     finally:
@@ -119,10 +126,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
         alive.end()
 
 
-def _patiently(open_it: Callable[[], StudyIndex], stop: threading.Event) -> StudyIndex | None:
+def _patiently(
+    open_it: Callable[[], StudyIndex], stop: threading.Event, waiting: Callable[[], None]
+) -> StudyIndex | None:
     pauses = Backoff(0.5, LONGEST_PAUSE_S)
     pause_s = pauses.first_s
     while not stop.is_set():
+        waiting()
         try:
             return open_it()
         except Transient as error:

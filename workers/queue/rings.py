@@ -60,6 +60,7 @@ class DueRinger:
         first_pause_s: a study that is still due is rung again after this time.
         broker_epoch: changes with every start of the broker.
         urgent: which studies go ahead; None: as workers.studies.urgency says.
+        alive: called for each ring, so that many studies are no silence.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class DueRinger:
         first_pause_s: float,
         broker_epoch: Callable[[], str],
         urgent: Callable[[StudyRow], bool] | None = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._index = index
         self._bell = bell
         self._clock = clock
         self._broker_epoch = broker_epoch
         self._urgent = urgent or partial(is_urgent, index=index)
+        self._alive = alive
         self._epoch: str | None = None
         self._rings = RecentRings(first_pause_s)
 
@@ -91,6 +94,7 @@ class DueRinger:
         self._rings.keep_only(rows)
         wanted = [row for row in rows if self._rings.wanted(row, now)] if self._same_broker() else rows
         for row in wanted:
+            self._alive()
             # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
             urgent = quarantine.strikes_of(row.failure) == 0 and self._urgent(row)
             self._bell.ring(row.study_instance_uid, urgent=urgent)

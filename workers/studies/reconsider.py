@@ -6,7 +6,7 @@ patient in the same transaction. Here each decided study of a marked patient is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,18 @@ def stored_inputs(document: Mapping[str, Any] | None) -> Inputs | None:
     return None if document is None else document.get("inputs")
 
 
-def reconsider(index: StudyIndex, bell: Bell, clock: Clock) -> int:
+def reconsider(index: StudyIndex, bell: Bell, clock: Clock, *, alive: Callable[[], None] = lambda: None) -> int:
     """One pass over the marked patients; how many studies were put back in the queue.
+
+    Args:
+        alive: called for each patient, so that many patients are no silence.
 
     Raises:
         Transient: the index is away.
     """
     woken = 0
     for patient_id, marked_at in index.marked_patients().items():
+        alive()
         for due in list(due_studies(patient_id, index)):
             if not index.requeue(due.study_instance_uid, now=clock.now()):
                 continue

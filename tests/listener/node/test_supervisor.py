@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from listener.node import supervisor
+from listener.node import silence, supervisor
 from listener.node.supervisor import Child, Supervisor
 from tests.listener.harness import PATIENCE_S, eventually, settings_for
+from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.config import parse
+from workers.heartbeat import Heartbeat, heartbeat_file
 
 NO_MEMORY = OSError(errno.ENOMEM, "Cannot allocate memory")
 
@@ -135,3 +139,94 @@ def test_the_urgent_worker_is_a_process_of_its_own(
     child.look()
     child.stop()
     assert commands[0][3:5] == ["worker", "--urgent"]
+
+
+class SignsOfLife:
+    """Programs in place of the node's processes: each gives a sign of life every hundredth of a second."""
+
+    SCRIPT = "import pathlib, sys, time\nwhile True: pathlib.Path(sys.argv[1]).touch(); time.sleep(0.01)"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, state_dir: Path) -> None:
+        self.started: list[subprocess.Popen[bytes]] = []
+        self._real, self._state_dir = subprocess.Popen, state_dir
+        (state_dir / "run").mkdir(parents=True)
+        monkeypatch.setattr(supervisor.subprocess, "Popen", self._start)
+        monkeypatch.setattr(supervisor, "RESTART", Backoff(0.05, 30.0))
+        monkeypatch.setattr(silence, "LONGEST_SILENCE_S", 1.0)
+        monkeypatch.setattr(supervisor, "ASK_BROKER_S", 0.2)
+
+    def _start(self, command: list[str], **_more: Any) -> subprocess.Popen[bytes]:
+        sign = str(heartbeat_file(self._state_dir, command[3]))
+        program = [sys.executable, "-c", self.SCRIPT, sign]
+        self.started.append(self._real(program, stdout=subprocess.PIPE, start_new_session=True))
+        return self.started[-1]
+
+
+def looked(child: Child, excused: bool = False) -> None:
+    child.end_if_silent(lambda _name: excused)
+    child.look()
+
+
+def test_a_process_that_is_stopped_is_replaced_and_its_neighbour_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = parse(settings_for(tmp_path))
+    programs = SignsOfLife(monkeypatch, settings.store.state_dir)
+    web, beat = (Child(name, settings, None) for name in ("web", "beat"))
+    looked(web)
+    looked(beat)
+    stopped, other = programs.started
+    for name in ("web", "beat"):
+        eventually(heartbeat_file(settings.store.state_dir, name).exists)
+    looked(web)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: (looked(web), looked(beat), len(programs.started) > 2)[-1])
+        assert stopped.wait(PATIENCE_S) == -signal.SIGKILL
+        assert other.poll() is None
+        assert len(programs.started) == 3
+    finally:
+        web.stop()
+        beat.stop()
+
+
+def test_a_process_that_waits_for_the_broker_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = parse(settings_for(tmp_path))
+    programs = SignsOfLife(monkeypatch, settings.store.state_dir)
+    worker = Child("worker", settings, None)
+    looked(worker)
+    eventually(heartbeat_file(settings.store.state_dir, "worker").exists)
+    looked(worker)
+    asked: list[str] = []
+    os.kill(programs.started[0].pid, signal.SIGSTOP)
+    try:
+        # longer than a silence that is not excused may last
+        eventually(lambda: (worker.end_if_silent(lambda name: not asked.append(name)), len(asked) > 8)[-1])
+        assert programs.started[0].poll() is None
+    finally:
+        worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "broker", "written", "excused"),
+    [
+        pytest.param("beat", True, True, False, id="noop: it only hangs"),
+        pytest.param("worker", True, True, False, id="a worker beside a broker that answers"),
+        pytest.param("worker", False, True, True, id="a worker waits for the broker"),
+        pytest.param("beat", False, True, False, id="the beat does not wait for it"),
+        pytest.param("beat", True, False, True, id="nobody can write signs of life"),
+    ],
+)
+def test_what_excuses_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, broker: bool, written: bool, excused: bool
+) -> None:
+    def ping(_url: str) -> str:
+        if not broker:
+            raise Transient("away")
+        return "1"
+
+    monkeypatch.setattr(supervisor, "ping", ping)
+    settings = parse(settings_for(tmp_path, sections={"queue": {"url": "redis://127.0.0.1:1/0"}}))
+    alive = Heartbeat(heartbeat_file(settings.store.state_dir, "serve"))
+    alive.written = written
+    assert Supervisor(settings, config_path=None, ready_file=None)._excused(name, alive) is excused

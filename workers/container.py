@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workers.access_ports import Accounts
 from workers.act_ports import Acts
 from workers.arrival.order_texts import OrderTexts
+from workers.clock import SystemClock
 from workers.config import Settings
 from workers.delivery_ports import Decided, Deliveries, Destination
 from workers.feeds.apply import PatientFacts, Readings
@@ -18,7 +19,7 @@ from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.image_ports import ImageBatches
 from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, InstanceFiles, StudyIndex
-from workers.prior_ports import OrderPriorities, PriorSearches
+from workers.prior_ports import PriorSearches
 from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
 from workers.studies.engine import TriageEngine
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
     from workers.rules.asking import RulesAnswer
     from workers.rules.rule import RuleSet
     from workers.rules.site import SiteRules
-
-
-class SystemClock:
-    """The machine's clock, UTC."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 def node_index(settings: Settings) -> StudyIndex:
@@ -75,6 +69,7 @@ def open_deps(
         Transient: the index cannot be reached now.
     """
     from workers.files.store import open_files
+    from workers.index.order_priorities import priorities_of_orders
 
     reader, engine = DicomReader(), TriageEngine(settings)
     index, files = node_index(settings), open_files(settings)
@@ -101,15 +96,6 @@ def open_deps(
         searches=open_searches(settings) if settings.priors.wanted else None,
         orders=priorities_of_orders(settings),
     )
-
-
-def priorities_of_orders(settings: Settings) -> OrderPriorities | None:
-    """Priorities of orders; None: no worklist is asked. The index must be there."""
-    if settings.feeds.worklist is None:
-        return None
-    from workers.index.order_priorities import open_order_priorities
-
-    return open_order_priorities(settings.index_url)
 
 
 def open_searches(settings: Settings) -> PriorSearches:

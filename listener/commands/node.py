@@ -56,7 +56,8 @@ def worker(config: ConfigOption = None, urgent: UrgentOption = False, parent: Pa
 
     from workers.container import open_deps
     from workers.files.store import open_files
-    from workers.queue.app import CeleryBell, make_app, make_worker_app, run_worker
+    from workers.queue.app import make_worker_app, run_worker
+    from workers.queue.bell import CeleryBell, make_app
     from workers.queue.broker import broker_url
 
     url = broker_url(settings)
@@ -78,14 +79,12 @@ def worker(config: ConfigOption = None, urgent: UrgentOption = False, parent: Pa
 
 def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Notice complete studies and ring for what is due."""
-    settings = begin(config, "beat", parent)
-    from workers.queue import beat as loop
+    settings = load_settings(config)
+    keep_private(settings)
+    note_start(settings.store.state_dir, "beat")
+    from listener.node.settings_descriptor import turn_into
 
-    def run(stop: threading.Event) -> None:
-        announce(ready_file(settings, "beat"))
-        loop.run(settings, stop)
-
-    run_until_stopped(settings, "beat", run)
+    turn_into("listener.node.beat_program", settings.node(), parent)
 
 
 def priors(config: ConfigOption = None, parent: ParentOption = None) -> None:

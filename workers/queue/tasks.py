@@ -1,4 +1,4 @@
-"""The Celery tasks: a ring in, one call of a use case out. Names are stable: they stand in the broker's messages."""
+"""The Celery tasks: a ring in, one call of a use case out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from celery.exceptions import TimeLimitExceeded
 
 from triage.errors import Transient
 from workers.log import get_logger
+from workers.queue.bell import ASSESS_STUDY, PREPARE_BASELINE
 from workers.queue.machine_memory import memory_of_group
 from workers.studies import assess as usecases
 from workers.studies.deps import Deps
@@ -24,8 +25,6 @@ log = get_logger(__name__)
 
 # of a container's memory; the rest is for the other processes of a node, which take 1.5 GB
 SHARE_OF_GROUP = 0.55
-ASSESS_STUDY = "icansee.assess_study"
-PREPARE_BASELINE = "icansee.prepare_baseline"
 
 
 class DepsOfProcess:

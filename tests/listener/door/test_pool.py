@@ -23,7 +23,7 @@ from listener.door import pool_child, program
 from listener.door.pool import ProcessPool
 from listener.door.pool_channel import SENT_BYTES, rows_in, rows_in_parts
 from listener.door.pool_child import UNFINISHED, _serve
-from listener.door.settings_descriptor import settings_from_descriptor, settings_to_descriptor
+from listener.node.settings_descriptor import settings_from_descriptor, settings_to_descriptor
 from tests.fakes import an_instance
 from tests.listener.harness import PATIENCE_S, Node, eventually, process, settings_for
 from tests.listener.rawscu import Raw

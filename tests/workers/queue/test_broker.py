@@ -15,7 +15,7 @@ import pytest
 from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.queue import broker
-from workers.queue.app import CeleryBell, make_app
+from workers.queue.bell import CeleryBell, make_app
 from workers.queue.broker import Address, EmbeddedBroker
 from workers.settings import QueueSettings, StoreSettings
 

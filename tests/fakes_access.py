@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from triage.errors import Transient
-from workers.access_ports import Account, Device, WebSession
+from workers.access_ports import Account, Device, PersonalToken, WebSession
 
 
 class FakeAccounts:
@@ -17,6 +17,7 @@ class FakeAccounts:
         self._accounts: dict[str, Account] = {}
         self._sessions: dict[str, WebSession] = {}
         self._devices: dict[str, Device] = {}
+        self._tokens: dict[str, PersonalToken] = {}
 
     def _look(self) -> None:
         if self.away:
@@ -87,3 +88,34 @@ class FakeAccounts:
     def device(self, token_hash: str) -> Device | None:
         self._look()
         return self._devices.get(token_hash)
+
+    def add_token(self, token: PersonalToken) -> None:
+        self._look()
+        self._tokens = {key: one for key, one in self._tokens.items() if one.ends_at > token.created_at}
+        self._tokens[token.key] = token
+
+    def token(self, token_hash: str) -> tuple[PersonalToken, Account] | None:
+        self._look()
+        found = next((one for one in self._tokens.values() if one.token_hash == token_hash), None)
+        return None if found is None else (found, self._accounts[found.account])
+
+    def tokens(self, account: str) -> list[PersonalToken]:
+        self._look()
+        own = [one for one in self._tokens.values() if one.account == account]
+        return sorted(sorted(own, key=lambda one: one.key), key=lambda one: one.created_at, reverse=True)
+
+    def touch_token(self, key: str, *, used_at: datetime) -> None:
+        self._look()
+        if key in self._tokens:
+            self._tokens[key] = replace(self._tokens[key], used_at=used_at)
+
+    def end_token(self, account: str, key: str) -> bool:
+        self._look()
+        found = self._tokens.get(key)
+        if found is None or found.account != account:
+            return False
+        del self._tokens[key]
+        return True
+
+    def end_tokens(self, account: str) -> int:
+        return sum(self.end_token(account, one.key) for one in self.tokens(account))

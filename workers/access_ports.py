@@ -26,6 +26,16 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+class TokenScope(StrEnum):
+    """What a personal token of the API is limited to: a token can do what its account can and what its scopes name."""
+
+    STUDIES_READ = "studies:read"
+    STUDIES_ACT = "studies:act"
+    NODE_READ = "node:read"
+    NODE_CHANGE = "node:change"
+    METRICS = "metrics"
+
+
 @dataclass(frozen=True)
 class Account:
     """Somebody who may sign in.
@@ -60,6 +70,23 @@ class Device:
     token_hash: str
     account: str
     known_since: datetime
+
+
+@dataclass(frozen=True)
+class PersonalToken:
+    """What lets a program ask the API in somebody's name.
+
+    key: what it is called in lists; it is no secret. used_at: to the minute; None: never.
+    """
+
+    key: str
+    token_hash: str
+    account: str
+    label: str
+    scopes: frozenset[TokenScope]
+    created_at: datetime
+    ends_at: datetime
+    used_at: datetime | None = None
 
 
 def account_name(text: str) -> str:
@@ -114,8 +141,26 @@ class Accounts(Protocol):
 
     def device(self, token_hash: str) -> Device | None: ...
 
+    def add_token(self, token: PersonalToken) -> None:
+        """Store it, and remove what has ended of all tokens."""
+
+    def token(self, token_hash: str) -> tuple[PersonalToken, Account] | None:
+        """A token and whose it is; None: it is unknown, or was ended."""
+
+    def tokens(self, account: str) -> list[PersonalToken]:
+        """The newest first."""
+
+    def touch_token(self, key: str, *, used_at: datetime) -> None: ...
+
+    def end_token(self, account: str, key: str) -> bool:
+        """False: the account has no such token."""
+
+    def end_tokens(self, account: str) -> int:
+        """All of an account; how many."""
+
 
 def disabled(account: Account, accounts: Accounts) -> None:
     """Close an account and everything that is open in its name."""
     accounts.change_account(replace(account, disabled=True))
     accounts.end_sessions(account.name)
+    accounts.end_tokens(account.name)

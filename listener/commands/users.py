@@ -1,5 +1,5 @@
 """Commands about who may use the web application: users add | list | password | role | disable | enable, and
-users sessions list | revoke."""
+users sessions list | revoke, users tokens add | list | revoke."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from listener.commands.common import ConfigOption, JsonFlag, load_settings, out, print_json, quiet_logging
 from listener.node.private import keep_private
 from triage.errors import Misconfigured
-from workers.access_ports import Account, Accounts, Role, account_name, disabled
+from workers.access_ports import Account, Accounts, Role, TokenScope, account_name, disabled
 from workers.config import Settings
 
 users = typer.Typer(help="Who may use the web application.", no_args_is_help=True)
 sessions = typer.Typer(help="Who is signed in.", no_args_is_help=True)
 users.add_typer(sessions, name="sessions")
+tokens = typer.Typer(help="Tokens with which programs ask the API in the name of an account.", no_args_is_help=True)
+users.add_typer(tokens, name="tokens")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="name of the account; lower case")]
 RoleOption = Annotated[
@@ -134,6 +137,50 @@ def revoke_sessions(name: NameArgument, config: ConfigOption = None) -> None:
     accounts = _open(_settings(config))
     account = _known(accounts, name)
     out().print(f"{accounts.end_sessions(account.name)} sessions of {account.name} ended")
+
+
+@tokens.command("add")
+def add_token(
+    name: NameArgument,
+    scopes: Annotated[list[TokenScope], typer.Option("--scope", help="what it may do; give it again for more")],
+    label: Annotated[str, typer.Option("--for", help="what it is for")],
+    days: Annotated[int, typer.Option("--days", help="days until it ends, at most 366")] = 90,
+    config: ConfigOption = None,
+) -> None:
+    """Make a token of an account and print it once, e.g. for Prometheus: --scope metrics --for prometheus."""
+    from listener.web.access.people import made_token
+
+    accounts = _open(_settings(config))
+    account = _known(accounts, name)
+    text, stored = made_token(account.name, label, scopes, days, datetime.now(UTC))
+    accounts.add_token(stored)
+    out().print(f"token: {text}", markup=False, soft_wrap=True)
+    out().print(f"{stored.key} of {account.name} ends {stored.ends_at:%Y-%m-%d}")
+
+
+@tokens.command("list")
+def list_tokens(name: NameArgument, config: ConfigOption = None) -> None:
+    """The tokens of an account, the newest first; never the secret."""
+    accounts = _open(_settings(config))
+    table = Table("token", "for", "scopes", "ends", "last used")
+    for one in accounts.tokens(_known(accounts, name).name):
+        used = f"{one.used_at:%Y-%m-%d}" if one.used_at else "never"
+        table.add_row(one.key, escape(one.label), " ".join(sorted(one.scopes)), f"{one.ends_at:%Y-%m-%d}", used)
+    out().print(table)
+
+
+@tokens.command("revoke")
+def revoke_token(
+    name: NameArgument,
+    key: Annotated[str, typer.Argument(metavar="TOKEN", help="its first column in `icansee users tokens list`")],
+    config: ConfigOption = None,
+) -> None:
+    """End a token of an account at once."""
+    accounts = _open(_settings(config))
+    account = _known(accounts, name)
+    if not accounts.end_token(account.name, key):
+        raise Misconfigured(f"TOKEN: {account.name} has no token {key}")
+    out().print(f"{key} of {account.name} is ended")
 
 
 def _settings(config: Path | None) -> Settings:

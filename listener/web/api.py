@@ -25,20 +25,25 @@ def add_api(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/studies")
     def studies(response: Response) -> list[dict[str, Any]]:
+        """The worklist, as `icansee studies --json`: every P1, then the most urgent. X-Total-Count says how many
+        studies there are."""
         entries = open_worklist(site.index, now=site.now(), images=site.images)
         response.headers["X-Total-Count"] = str(max(site.index.number_of_studies(), len(entries)))
         return entries
 
     @app.get("/api/studies/{uid}")
     def study(uid: Uid) -> dict[str, Any]:
+        """The newest decision of a study, as `icansee show --json`."""
         return document_of(site, uid)
 
     @app.get("/api/studies/{uid}/versions")
     def versions(uid: Uid) -> list[dict[str, Any]]:
+        """Every decision of a study, the oldest first."""
         return site.index.assessments(uid)
 
     @app.get("/api/studies/{uid}/evidence.png")
     def picture(uid: Uid) -> FileResponse:
+        """The picture of the decision (PNG)."""
         path = shown_picture(site, uid)
         if path is None:
             raise HTTPException(404, "no picture of this study")
@@ -46,12 +51,18 @@ def add_api(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/studies/{uid}/deliveries")
     def deliveries(uid: Uid) -> list[dict[str, Any]]:
+        """Where the decision went, and what the receivers said."""
         if site.deliveries is None:
             return []
         return [delivery_facts(one) for one in site.deliveries.listed(study_instance_uid=uid)]
 
+
+def add_state(app: FastAPI, site: Site) -> None:
+    """Add what programs watch: metrics and health."""
+
     @app.get("/metrics")
     def metrics() -> Response:
+        """Numbers for Prometheus; no patient."""
         from listener.web.metrics import CONTENT_TYPE, Health, door_numbers, render
 
         facts, state_dir = health_of(site), site.settings.store.state_dir.absolute()
@@ -68,6 +79,7 @@ def add_api(app: FastAPI, site: Site) -> None:
 
     @app.get("/healthz")
     def health() -> JSONResponse:
+        """What is wrong with the node; 503 when something is."""
         facts = health_of(site)
         return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
 

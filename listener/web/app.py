@@ -20,8 +20,10 @@ from listener.web.access.record import Recorder
 from listener.web.access.rules import require_rules
 from listener.web.access.sign_in import add_sign_in
 from listener.web.access.through_provider import add_provider
+from listener.web.access.tokens import add_tokens
 from listener.web.acts import add_acts
-from listener.web.api import add_api
+from listener.web.api import add_api, add_state
+from listener.web.api_page import add_api_page
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient
 from listener.web.site import Site
@@ -69,16 +71,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     app.add_middleware(Gate, routes=app.routes, people=people)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(site.settings))  # against DNS rebinding
 
-    @app.middleware("http")
-    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers[name] = value
-        if request.url.path.startswith(ASSETS):
-            response.headers["Cache-Control"] = (
-                "no-cache"  # no patient is in them: kept, and asked whether they changed
-            )
-        return response
+    _add_headers(app)
 
     @app.exception_handler(Transient)
     async def away(_request: Request, error: Transient) -> JSONResponse:
@@ -88,7 +81,10 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_sign_in(app, people)
     chosen = site.settings.web.provider
     add_provider(app, people, None if chosen is None else Provider(chosen, now=site.now))
+    add_tokens(app, people)
     add_api(app, site)
+    add_state(app, site)
+    add_api_page(app)
     add_viewer(app, site)
     if site.worklist is not None:
         add_worklist(app, site, site.worklist)
@@ -99,6 +95,19 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_acts(app, site)
     require_rules(app.routes)
     return app
+
+
+def _add_headers(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers[name] = value
+        if request.url.path.startswith(ASSETS):
+            response.headers["Cache-Control"] = (
+                "no-cache"  # no patient is in them: kept, and asked whether they changed
+            )
+        return response
 
 
 def _say_when_closed(people: People) -> None:

@@ -35,7 +35,10 @@ INDEX = (
     "utc_time",
     "worklist",
 )
-ACCESS = {f"listener.web.access.{name}" for name in ("bodies", "forgery", "gate", "sign_in", "through_provider", "who")}
+ACCESS = {
+    f"listener.web.access.{name}"
+    for name in ("bodies", "forgery", "gate", "sign_in", "through_provider", "tokens", "who")
+}
 HOMES = {
     "celery": {
         "workers.queue.app",
@@ -57,7 +60,8 @@ HOMES = {
     "authlib": {"listener.web.access.provider"},
     "joserfc": {"listener.web.access.provider"},
     "fastapi": {
-        f"listener.web.{name}" for name in ("acts", "api", "app", "list_routes", "node_routes", "study", "viewer_api")
+        f"listener.web.{name}"
+        for name in ("acts", "api", "api_page", "app", "list_routes", "node_routes", "study", "viewer_api")
     }
     | ACCESS,
     "starlette": {"listener.web.app"}

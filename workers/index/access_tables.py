@@ -35,6 +35,19 @@ web_devices = sa.Table(
     sa.Column("known_since", UtcDateTime, nullable=False),
 )
 
+web_tokens = sa.Table(
+    "web_tokens",
+    metadata,
+    sa.Column("key", sa.String(16), primary_key=True),
+    sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ends_at", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime),
+)
+
 # what readers said about decisions (workers/act_ports.py); nothing is changed or removed
 acts = sa.Table(
     "acts",

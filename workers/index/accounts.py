@@ -8,12 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from workers.access_ports import Account, Device, Role, WebSession
-from workers.index.access_tables import accounts, web_devices, web_sessions
+from workers.access_ports import Account, Device, PersonalToken, Role, TokenScope, WebSession
+from workers.index.access_tables import accounts, web_devices, web_sessions, web_tokens
 from workers.index.connected import Connected
 from workers.index.schema import open_engine
 
-A, S, D = accounts.c, web_sessions.c, web_devices.c
+A, S, D, T = accounts.c, web_sessions.c, web_devices.c, web_tokens.c
 
 
 def open_account_table(url: str) -> SqlAccounts:
@@ -86,6 +86,36 @@ class SqlAccounts(Connected):
         rows = self._read(sa.select(web_devices).where(D.token_hash == token_hash))
         return Device(**rows[0]) if rows else None
 
+    def add_token(self, token: PersonalToken) -> None:
+        values = {**vars(token), "scopes": sorted(scope.value for scope in token.scopes)}
+        with self._write() as connection:
+            connection.execute(web_tokens.delete().where(T.ends_at <= token.created_at))
+            connection.execute(web_tokens.insert().values(values))
+
+    def token(self, token_hash: str) -> tuple[PersonalToken, Account] | None:
+        both = sa.select(*(T[name].label(f"t_{name}") for name in T.keys()), *A)  # noqa: SIM118 - not a mapping
+        rows = self._read(both.join_from(web_tokens, accounts, A.name == T.account).where(T.token_hash == token_hash))
+        if not rows:
+            return None
+        (row,) = rows
+        return _token({name: row[f"t_{name}"] for name in T.keys()}), _account(row)  # noqa: SIM118
+
+    def tokens(self, account: str) -> list[PersonalToken]:
+        wanted = sa.select(web_tokens).where(T.account == account).order_by(T.created_at.desc(), T.key)
+        return [_token(dict(row)) for row in self._read(wanted)]
+
+    def touch_token(self, key: str, *, used_at: datetime) -> None:
+        self._update_one(web_tokens.update().where(T.key == key).values(used_at=used_at))
+
+    def end_token(self, account: str, key: str) -> bool:
+        with self._write() as connection:
+            ended = web_tokens.delete().where(T.account == account, T.key == key)
+            return connection.execute(ended).rowcount == 1
+
+    def end_tokens(self, account: str) -> int:
+        with self._write() as connection:
+            return connection.execute(web_tokens.delete().where(T.account == account)).rowcount
+
     def _account(self, condition: sa.ColumnElement[bool]) -> Account | None:
         rows = self._read(sa.select(accounts).where(condition))
         return _account(rows[0]) if rows else None
@@ -94,6 +124,10 @@ class SqlAccounts(Connected):
 def _account(row: RowMapping) -> Account:
     values: dict[str, Any] = {name: row[name] for name in A.keys()}  # noqa: SIM118 - not a mapping
     return Account(**{**values, "role": Role(values["role"])})
+
+
+def _token(values: dict[str, Any]) -> PersonalToken:
+    return PersonalToken(**{**values, "scopes": frozenset(TokenScope(scope) for scope in values["scopes"])})
 
 
 def _values(account: Account) -> dict[str, Any]:

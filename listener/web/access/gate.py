@@ -89,6 +89,8 @@ class Gate:
             Refused: a proxy sends the request and there is no account.
             Transient: the index is away.
         """
+        if (authorization := request.headers.get("authorization")) is not None:
+            return self._by_token(authorization)
         jar = read(request.headers.get("cookie"), secure=request.url.scheme == "https")
         people = self._people
         if people is not None and SESSION in jar:
@@ -106,12 +108,27 @@ class Gate:
             return Asking(Person(THIS_MACHINE, Role.ADMINISTRATOR, csrf), new)
         return Asking(Person("", None, csrf), new)
 
+    def _by_token(self, authorization: str) -> Asking:
+        """Raises:
+        Refused: it is no token, or it is unknown, has ended or was revoked.
+        """
+        kind, _, text = authorization.partition(" ")
+        if self._people is None or kind.lower() != "bearer":
+            raise Refused(401, "a personal token is needed: Authorization: Bearer TOKEN")
+        found = self._people.of_token(text.strip())
+        if found is None:
+            raise Refused(401, "the token is unknown, has ended or was revoked")
+        token, account = found
+        return Asking(Person(account.name, account.role, "", token.scopes, signed_in=True, token=token.key))
+
     async def _not_forged(self, request: Request, asked: Asking, receive: Receive) -> Receive:
         """The body, whole.
 
         Raises:
             HTTPException: the request was not made by our page, or its body is too large or too slow.
         """
+        if asked.person.scopes is not None:  # no page of somebody else can send this header
+            return bodies.replayed(await bodies.whole_body(receive), receive)
         forgery.require_own_page(request)
         body = await bodies.whole_body(receive)
         if asked.person.name != THIS_MACHINE or forgery.from_a_browser(request):
@@ -131,6 +148,10 @@ def _require_permission(rule: RouteRule | None, person: Person) -> None:
         raise Refused(401, "sign in first")
     if person.role not in rule.roles:
         raise Refused(403, f"this is not for the role {person.role.value}")
+    if person.scopes is not None and rule.scope is None:
+        raise Refused(403, "no token is good for this: sign in")
+    if person.scopes is not None and rule.scope not in person.scopes:
+        raise Refused(403, f"the token has no scope {rule.scope}")
 
 
 def _person(account: Account, csrf: str) -> Person:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,13 +12,25 @@ from listener.web.access.cookies import hashed, new_token
 from listener.web.access.passwords import Passwords
 from listener.web.access.throttle import Throttle, keys_of_attempt
 from triage.errors import Misconfigured, Transient
-from workers.access_ports import Account, Accounts, Device, Role, WebSession, account_name
+from workers.access_ports import (
+    Account,
+    Accounts,
+    Device,
+    PersonalToken,
+    Role,
+    TokenScope,
+    WebSession,
+    account_name,
+)
 from workers.log import get_logger
 from workers.settings import NodeSettings
 from workers.web_settings import WebSettings
 
 log = get_logger(__name__)
 
+LONGEST_DAYS = 366  # of a personal token
+LONGEST_LABEL = 100  # signs
+USED_S = 60.0  # the use of a token is written at most so often
 MANY_FAILURES = 100  # in a row for one name from one address: an attack, or a forgotten program
 NOBODY_YET = (
     "web.host: other machines can reach the page, and there is no account; make one with "
@@ -28,6 +41,26 @@ NOBODY_YET = (
 def accounts_mark(settings: NodeSettings) -> Path:
     """Lies beside the images as soon as an account was made: a page whose accounts were lost stays closed."""
     return settings.store.files_dir / "web-accounts"
+
+
+def made_token(
+    account: str, label: str, scopes: Collection[TokenScope], days: int, now: datetime
+) -> tuple[str, PersonalToken]:
+    """A new token: the text that its owner keeps, and what is stored of it.
+
+    Raises:
+        Misconfigured: it has no label or no scope, or would live too long.
+    """
+    label = " ".join(label.split())
+    if not 0 < len(label) <= LONGEST_LABEL or not label.isprintable():
+        raise Misconfigured(f"label: 1 to {LONGEST_LABEL} signs that say what the token is for")
+    if not scopes:
+        raise Misconfigured(f"scopes: at least one of {', '.join(TokenScope)}")
+    if not 1 <= days <= LONGEST_DAYS:
+        raise Misconfigured(f"days: 1 to {LONGEST_DAYS}")
+    key = secrets.token_hex(4)
+    text = f"icansee_{key}_{new_token()}"
+    return text, PersonalToken(key, hashed(text), account, label, frozenset(scopes), now, now + timedelta(days=days))
 
 
 @dataclass(frozen=True)
@@ -100,6 +133,16 @@ class People:
         found = self.accounts.session(hashed(token))
         if found is None or found[0].ends_at <= self.now() or found[1].disabled:
             return None
+        return found
+
+    def of_token(self, text: str) -> tuple[PersonalToken, Account] | None:
+        """None: the token is unknown, has ended, or its account is closed."""
+        found, now = self.accounts.token(hashed(text)), self.now()
+        if found is None or found[0].ends_at <= now or found[1].disabled:
+            return None
+        used = found[0].used_at
+        if used is None or abs((now - used).total_seconds()) >= USED_S:
+            self.accounts.touch_token(found[0].key, used_at=now)
         return found
 
     def locked(self, session: WebSession) -> bool:

@@ -51,6 +51,8 @@ class Recorder:
             "study": scope.get("path_params", {}).get("uid"),
             "status": status,
         }
+        if isinstance(person, Person) and person.token is not None:
+            facts["token"] = person.token
         if NAME_GIVEN in scope:
             facts["name"] = scope[NAME_GIVEN]
         await run_in_threadpool(self._journal.add, facts)

@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope as AsgiScope
 
 from triage.errors import Misconfigured
-from workers.access_ports import Role
-
-
-class TokenScope(StrEnum):
-    """What a personal token of the API may be limited to."""
-
-    STUDIES_READ = "studies:read"
-    STUDIES_ACT = "studies:act"
-    NODE_READ = "node:read"
-    NODE_CHANGE = "node:change"
+from workers.access_ports import Role, TokenScope
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +32,11 @@ EVERYBODY = RouteRule(everybody=True)  # no patient, nothing that changes the no
 ASSET = RouteRule(
     everybody=True
 )  # the same, only for GET, and nobody asks who it is: it answers also when the index is away
-SIGNED_IN = RouteRule(frozenset(Role))
+SIGNED_IN = RouteRule(frozenset(Role))  # no token: a token must not make another one
 PATIENTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIES_READ)
 ACTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIES_ACT)
 NODE = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.NODE_READ)
+METRICS = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.METRICS)
 OPERATE = RouteRule(frozenset({Role.ADMINISTRATOR}), TokenScope.NODE_CHANGE)
 ADMINISTER = RouteRule(frozenset({Role.ADMINISTRATOR}))
 
@@ -58,9 +49,16 @@ RULES = {
     "POST /logout": SIGNED_IN,
     "GET /api/session": SIGNED_IN,
     "POST /api/session/activity": SIGNED_IN,
+    "GET /tokens": SIGNED_IN,
+    "POST /tokens": SIGNED_IN,
+    "POST /tokens/end": SIGNED_IN,
+    "GET /api/tokens": SIGNED_IN,
+    "POST /api/tokens": SIGNED_IN,
+    "DELETE /api/tokens/{key}": SIGNED_IN,
     "GET /static": ASSET,
     "GET /healthz": ASSET,  # states and numbers only; a container asks it
-    "GET /metrics": NODE,
+    "GET /metrics": METRICS,
+    "GET /api": SIGNED_IN,
     "GET /api/openapi.json": SIGNED_IN,
     "GET /": PATIENTS,
     "GET /rows": PATIENTS,

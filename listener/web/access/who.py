@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
-from listener.web.access.rules import TokenScope
 from listener.web.frame import PageFrame, frame_for
-from workers.access_ports import Role
+from workers.access_ports import Role, TokenScope
 
 KEY = "icansee.person"
 NAME_GIVEN = "icansee.name_given"  # at a sign-in: the name that was typed
@@ -21,7 +20,7 @@ class Person:
 
     csrf: what forms send back in the field ``csrf``, and scripts in the header ``X-CSRF-Token``. scopes: what the
     personal token of the request is limited to; None: no token was used. signed_in: by an account; False for a visitor,
-    and for everybody on a node without accounts.
+    and for everybody on a node without accounts. token: the key of the token that was used.
     """
 
     name: str
@@ -29,6 +28,7 @@ class Person:
     csrf: str
     scopes: frozenset[TokenScope] | None = None
     signed_in: bool = False
+    token: str | None = None
 
 
 def who(request: Request) -> Person:

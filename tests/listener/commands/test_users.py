@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
+import time
+from pathlib import Path
 
+import httpx
 import pytest
 
+from listener.node.running import running_port
 from listener.web.access.passwords import Passwords
 from listener.web.access.people import accounts_mark
 from tests.listener.commands.cli_runner import Icansee
 from workers import config
 from workers.access_ports import Accounts, Role
 from workers.container import open_accounts
+
+ROOT = Path(__file__).parents[3]
 
 
 def accounts_of(icansee: Icansee) -> Accounts:
@@ -85,8 +92,55 @@ def test_a_new_password_comes_from_stdin(icansee: Icansee, monkeypatch: pytest.M
     assert Passwords().fits(after.password_hash, "correct horse battery")
 
 
-def test_the_page_beyond_loopback_says_what_to_do(icansee: Icansee) -> None:
-    icansee.configure(web={"host": "0.0.0.0", "port": 0, "plain_http": True})  # noqa: S104 - it does not start
-    answer = icansee("web")
-    assert answer.code == 2
-    assert "icansee users add NAME --role administrator" in answer.err
+@pytest.mark.server
+def test_the_page_beyond_loopback_waits_for_an_account(icansee: Icansee) -> None:
+    """The process starts, so that `icansee serve` starts as well, and opens when there is an account."""
+    icansee.configure(web={"port": 0, "allowed_hosts": ["worklist.clinic"]})
+    settings = config.load(icansee.folder / "config.yaml")
+    command = [sys.executable, "-m", "listener.commands.main", "web", "--config", str(icansee.folder / "config.yaml")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while (port := running_port(settings, "web")) is None:
+                assert process.poll() is None, "it has ended"
+                time.sleep(0.1)
+            site = f"http://127.0.0.1:{port}"
+            named = {"Host": "worklist.clinic"}
+            assert httpx.get(f"{site}/api/studies", headers=named, timeout=30).status_code == 401
+            assert "accounts" in httpx.get(f"{site}/healthz", headers=named, timeout=30).json()["problems"]
+            icansee("users", "add", "chief", "--role", "administrator", "--no-password")
+            assert "accounts" not in httpx.get(f"{site}/healthz", headers=named, timeout=30).json()["problems"]
+        finally:
+            process.terminate()
+
+
+def test_a_token_from_the_first_day_to_the_last(icansee: Icansee) -> None:
+    icansee("users", "add", "prometheus", "--role", "service", "--no-password")
+    said = icansee(
+        "users", "tokens", "add", "prometheus", "--scope", "metrics", "--for", "the [b]server", "--days", "7"
+    )
+    first, second = said.out.splitlines()
+    key = second.partition(" ")[0]
+    assert first.startswith(f"token: icansee_{key}_")
+    listed = icansee("users", "tokens", "list", "prometheus").out
+    assert key in listed
+    assert first.removeprefix("token: ") not in listed
+    assert "[b]server" in listed
+    assert icansee("users", "tokens", "revoke", "prometheus", key).code == 0
+    assert accounts_of(icansee).tokens("prometheus") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("add", "nobody", "--scope", "metrics", "--for", "x"), "there is no account nobody"),
+        (("add", "mina", "--scope", "everything", "--for", "x"), "everything"),
+        (("add", "mina", "--scope", "metrics", "--for", " "), "label"),
+        (("add", "mina", "--scope", "metrics", "--for", "x", "--days", "9999"), "days: 1 to"),
+        (("revoke", "mina", "00000000"), "no token 00000000"),
+    ],
+)
+def test_tokens_that_are_refused(icansee: Icansee, arguments: tuple[str, ...], said: str) -> None:
+    icansee("users", "add", "mina", "--no-password")
+    done = icansee("users", "tokens", *arguments)
+    assert done.code == 2
+    assert said in done.err + done.out

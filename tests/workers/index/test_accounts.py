@@ -11,13 +11,29 @@ from sqlalchemy.engine import Engine
 
 from tests.fakes_access import FakeAccounts
 from triage.errors import Misconfigured
-from workers.access_ports import Account, Accounts, Device, Role, WebSession, account_name, disabled
+from workers.access_ports import (
+    Account,
+    Accounts,
+    Device,
+    PersonalToken,
+    Role,
+    TokenScope,
+    WebSession,
+    account_name,
+    disabled,
+)
 from workers.index.accounts import SqlAccounts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 READER = Account("mina", Role.READER, NOW, password_hash="$argon2id$x", subject="https://idp 77")
+HOUR = timedelta(hours=1)
 OTHER = Account("omar", Role.ADMINISTRATOR, NOW)
 SESSION = WebSession("a" * 64, "mina", NOW, NOW, NOW + timedelta(hours=12))
+
+
+TOKEN = PersonalToken(
+    "0a", "a" * 64, "mina", "a script", frozenset({TokenScope.METRICS, TokenScope.STUDIES_READ}), NOW, NOW + HOUR
+)
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgresql"])
@@ -106,3 +122,27 @@ def test_names(text: str, name: str | None) -> None:
         return
     with pytest.raises(Misconfigured, match="NAME"):
         account_name(text)
+
+
+def test_tokens_are_found_used_and_ended(accounts: Accounts) -> None:
+    accounts.add_account(READER)
+    accounts.add_account(OTHER)
+    assert accounts.token(TOKEN.token_hash) is None
+    accounts.add_token(TOKEN)
+    newer = replace(TOKEN, key="0b", token_hash="b" * 64, created_at=NOW + HOUR / 2)
+    accounts.add_token(newer)
+    accounts.add_token(replace(TOKEN, key="0c", token_hash="c" * 64, account="omar"))
+    accounts.touch_token("0a", used_at=NOW + HOUR / 4)
+    accounts.touch_token("ff", used_at=NOW)
+    used = replace(TOKEN, used_at=NOW + HOUR / 4)
+    assert accounts.token(TOKEN.token_hash) == (used, READER)
+    assert accounts.tokens("mina") == [newer, used]
+    assert not accounts.end_token("omar", "0a"), "it is not his"
+    assert accounts.end_token("mina", "0a")
+    assert not accounts.end_token("mina", "0a"), "noop: it is ended already"
+    assert accounts.tokens("mina") == [newer]
+    disabled(READER, accounts)
+    assert accounts.tokens("mina") == []
+    assert [one.key for one in accounts.tokens("omar")] == ["0c"]
+    accounts.add_token(replace(newer, created_at=NOW + HOUR, ends_at=NOW + 2 * HOUR))
+    assert accounts.tokens("omar") == [], "what has ended is removed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -76,15 +77,15 @@ class InMemoryIndex(InMemoryPatients):
         study.ready_reason = reason
         return True
 
-    def due(self, *, now: datetime) -> list[StudyRow]:
+    def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
         self._here()
-        rows = [study.row for study in self._studies.values() if _is_due(study.row, now)]
+        rows = [study.row for study in self._studies.values() if _is_due(study, now, lease_s)]
         return sorted(rows, key=lambda row: (row.ready_at or now, row.study_instance_uid))
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         self._here()
         study = self._studies.get(study_instance_uid)
-        if study is None or not _is_due(study.row, now):
+        if study is None or not _is_due(study, now, lease_s):
             return None
         until, attempt = now + timedelta(seconds=lease_s), study.row.attempts + 1
         study.row = replace(study.row, attempts=attempt, lease_owner=owner, lease_until=until)
@@ -141,6 +142,7 @@ class InMemoryIndex(InMemoryPatients):
             return False
         applies = study.row.revision == claim.revision and study.row.state is StudyState.READY
         study.lease = None
+        study.settled_at = now if applies else study.settled_at
         study.row = replace(study.row, lease_owner=None, lease_until=None, **(values if applies else {}))
         if applies:
             self.mark_patient(study.row.patient_id, now=now)
@@ -260,11 +262,13 @@ class InMemoryIndex(InMemoryPatients):
         return study if study and study.lease == (claim.owner, claim.revision, claim.attempt) else None
 
 
-def _is_due(row: StudyRow, now: datetime) -> bool:
+def _is_due(study: InMemoryStudy, now: datetime, lease_s: float) -> bool:
+    row, set_back = study.row, study.settled_at is not None and study.settled_at > now
+    lease_s_left = 0.0 if row.lease_until is None else (row.lease_until - now).total_seconds()
     return (
         row.state is StudyState.READY
-        and (row.due_at is None or row.due_at <= now)
-        and (row.lease_until is None or row.lease_until <= now)
+        and (row.due_at is None or row.due_at <= now or set_back)
+        and not 0 < lease_s_left <= 2 * lease_s
     )
 
 

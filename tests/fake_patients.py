@@ -20,6 +20,7 @@ class InMemoryStudy:
     row: StudyRow
     lease: tuple[str, int, int] | None = None  # owner, revision, attempt
     ready_reason: str | None = None
+    settled_at: datetime | None = None
 
 
 class InMemoryPatients:

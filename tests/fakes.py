@@ -39,12 +39,20 @@ NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 class FakeClock:
     def __init__(self, now: datetime = NOON) -> None:
-        self._now = now
+        self._now, self._elapsed_s = now, 0.0
 
     def now(self) -> datetime:
         return self._now
 
+    def elapsed_s(self) -> float:
+        return self._elapsed_s
+
     def advance(self, seconds: float) -> None:
+        self.leap(seconds)
+        self._elapsed_s += seconds
+
+    def leap(self, seconds: float) -> None:
+        """Somebody sets the clock; no time passes."""
         self._now += timedelta(seconds=seconds)
 
 

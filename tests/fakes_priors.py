@@ -90,8 +90,11 @@ class FakePriorSearches:
             self._all.setdefault(_key(one), one)
 
     def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
-        running = {self._all[key].patient for key, (_, until) in self._leases.items() if until > now}
-        due = [one for one in self._all.values() if one.state is SearchState.WAITING and one.due_at <= now]
+        set_back = {key for key, one in self._all.items() if one.asked_at is not None and one.asked_at > now}
+        leased = [key for key, (_, until) in self._leases.items() if until > now and key not in set_back]
+        running = {self._all[key].patient for key in leased}
+        waiting = [one for one in self._all.values() if one.state is SearchState.WAITING]
+        due = [one for one in waiting if one.due_at <= now or one.asked_at is None or _key(one) in set_back]
         free = [one for one in due if one.patient not in running]
         first = min(free, key=lambda one: (one.position, one.due_at, *_key(one)), default=None)
         if first is None:

@@ -69,6 +69,7 @@ def open_deps(
         Transient: the index cannot be reached now.
     """
     from workers.files.store import open_files
+    from workers.index.index_clock import clock_of
     from workers.index.order_priorities import priorities_of_orders
 
     reader, engine = DicomReader(), TriageEngine(settings)
@@ -78,7 +79,7 @@ def open_deps(
         settings=settings,
         index=index,
         files=files,
-        clock=clock or SystemClock(),
+        clock=clock or clock_of(settings),
         bell=bell,
         reader=reader,
         engine=engine,

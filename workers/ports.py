@@ -6,6 +6,7 @@ arrives after the study was marked ready. An assessment is keyed by (study_insta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -149,8 +150,11 @@ class StudyIndex(Protocol):
     def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
         """RECEIVING -> READY. False if it was not RECEIVING any more."""
 
-    def due(self, *, now: datetime) -> list[StudyRow]:
-        """READY, due_at passed, no live lease; earliest ready_at first."""
+    def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
+        """READY, due_at passed, no live lease; earliest ready_at first.
+
+        A due_at that was written in the future, and a lease for more than twice lease_s, are over: the clock was set
+        back."""
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else
@@ -282,7 +286,10 @@ class Bell(Protocol):
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """Current time, UTC, timezone-aware."""
+        """Current time, UTC, timezone-aware. It may leap, and be set back."""
+
+    def elapsed_s(self) -> float:
+        """Seconds that only go forward, for durations; since when they count means nothing."""
 
 
 class Reader(Protocol):

@@ -49,7 +49,7 @@ class DropFolder:
         *,
         settle_s: float,
         auditor: Auditor | None = None,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder, self._taker, self._settle_s, self._now_s = folder, taker, settle_s, now_s
         self._auditor = auditor or NoAudit()
@@ -96,7 +96,7 @@ class DropFolder:
                     with suppress(OSError):  # taken away meanwhile
                         yield from self._files(path, depth - 1)
                     with suppress(OSError):  # not empty, or somebody is about to use it
-                        if self._now_s() - path.stat().st_mtime > self._settle_s:
+                        if abs(time.time() - path.stat().st_mtime) > self._settle_s:
                             path.rmdir()
                 continue
             with suppress(FileNotFoundError):

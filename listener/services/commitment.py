@@ -36,7 +36,6 @@ ALL_SAFE, SOME_FAILED = 1, 2  # event types, PS3.4 section J.3.3
 
 
 LOOK_EVERY_S = 1.0
-HERE_GRACE_S = 30.0  # how long an attempt on the requester's own association may take before the address is tried
 CONNECT_S, ACSE_S, DIMSE_S = 10.0, 15.0, 60.0
 WAIT_STEP_S = 0.05
 
@@ -81,7 +80,9 @@ def _request(information: Dataset, requester: str, *, here: bool) -> Request | N
     if not valid_uid(transaction) or not references:
         return None
     now = datetime.now(UTC)
-    return Request(transaction, requester, references, now, now + timedelta(seconds=HERE_GRACE_S if here else 0.0))
+    return Request(
+        transaction, requester, references, now, now + timedelta(seconds=commitments.HERE_GRACE_S if here else 0.0)
+    )
 
 
 def report(request: Request, verdict: Verdict) -> tuple[int, Dataset]:
@@ -132,7 +133,7 @@ class Reporter:
 
     def run_due(self) -> int:
         """One attempt for every request that is due; how many were settled. A failing one does not stop the others."""
-        return sum(self._try(request) for request in self._folder.due(self._now()))
+        return sum(self._try(request) for request in self._folder.due(self._now(), retry_s=self._settings.retry_s))
 
     def _try(self, request: Request) -> bool:
         try:
@@ -233,7 +234,7 @@ def _send_here(association: Any, event_type: int, information: Dataset) -> bool:
     message.EventTypeID = event_type
     message.EventInformation = BytesIO(encode(information, syntax.is_implicit_VR, syntax.is_little_endian) or b"")
     association.dimse.send_msg(message, context.context_id)
-    deadline = time.monotonic() + HERE_GRACE_S / 2
+    deadline = time.monotonic() + commitments.HERE_GRACE_S / 2
     # not pynetdicom's own waiting: a requester that releases now must get its answer, not wait for our timeout
     open_still = True
     while open_still and time.monotonic() < deadline:

@@ -176,6 +176,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
 
 def _site(settings: Settings) -> Site:
     from workers import container
+    from workers.index.index_clock import clock_of
 
     return Site(
         settings,
@@ -188,6 +189,7 @@ def _site(settings: Settings) -> Site:
         container.open_accounts(settings),
         worklist=container.open_list(settings),
         images=container.open_images(settings),
+        now=clock_of(settings).now,
     )
 
 

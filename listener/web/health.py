@@ -32,7 +32,8 @@ def health_of(site: Site) -> dict[str, Any]:
         now = site.now()
         due = site.index.due(now=now)
         waiting = len(due)
-        oldest_due_s = max(((now - (row.due_at or row.ready_at or now)).total_seconds() for row in due), default=0.0)
+        waits = [(now - (row.due_at or row.ready_at or now)).total_seconds() for row in due]
+        oldest_due_s = max([0.0, *waits])  # below zero: the clock was set back
         tried_often = site.index.tried_often(site.settings.queue.max_attempts)
     except Exception as error:  # noqa: BLE001, RUF100 - a damaged database too: this page must report it
         log.error("health.index", error=brief(error), exc_info=None if isinstance(error, IcanseeError) else error)

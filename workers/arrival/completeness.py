@@ -1,11 +1,11 @@
-"""What has arrived of a study in, whether it is ready for its first look out, with the rule that said so. Pure: time
-comes in."""
+"""What has arrived of a study in, whether it is ready for its first look out, with the rule that said so. Pure: how
+long nothing came is a fact like the others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 
 from triage.model import SequenceKind
@@ -25,6 +25,7 @@ class SeriesFacts:
     kind: None while no header of it could be read.
     expected: (0020,1002) ImagesInAcquisition when all its instances agree on one number, else None.
     gap_free: slices lie at even steps; None when not measured. coverage_mm: distance of the outermost slices.
+    quiet_s: since its last image, see workers.arrival.quiet; received times are not compared with a clock.
     """
 
     series_instance_uid: str
@@ -35,6 +36,7 @@ class SeriesFacts:
     expected: int | None = None
     gap_free: bool | None = None
     coverage_mm: float | None = None
+    quiet_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,6 @@ def decide(
     series: Sequence[SeriesFacts],
     *,
     progress: Progress,
-    now: datetime,
     settings: ArrivalSettings,
     announced: StudyCount = StudyCount(),  # noqa: B008 - frozen
 ) -> Readiness:
@@ -77,11 +78,10 @@ def decide(
     if announced.complete:
         return Readiness(True, "announced", f"all {announced.announced} announced images")
     series = [_with_announced(facts, announced) for facts in series]
-    quiet_s = (now - max(facts.last_received_at for facts in series)).total_seconds()
-    if quiet_s >= settings.quiet_period_s:
+    if min(facts.quiet_s for facts in series) >= settings.quiet_period_s:
         return Readiness(True, "quiet_period", f"no new image for {settings.quiet_period_s:g} s")
     flairs = [facts for facts in series if facts.kind is SequenceKind.FLAIR]
-    found = [_flair(facts, series, now, settings) for facts in flairs if not _already_seen(facts, progress)]
+    found = [_flair(facts, series, settings) for facts in flairs if not _already_seen(facts, progress)]
     waiting = Readiness(False, "waiting", "no unseen FLAIR series; waiting for the quiet period")
     return next((one for one in found if one.ready), found[0] if found else waiting)
 
@@ -100,7 +100,7 @@ def _already_seen(flair: SeriesFacts, progress: Progress) -> bool:
     return progress.taken_up and progress.seen.get(flair.series_instance_uid) == flair.instances
 
 
-def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], now: datetime, settings: ArrivalSettings) -> Readiness:
+def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], settings: ArrivalSettings) -> Readiness:
     if flair.expected is not None and flair.instances <= flair.expected:
         # A number that was announced and not reached means more is coming: pauses of the sender do not count then.
         ready = flair.instances == flair.expected
@@ -115,12 +115,10 @@ def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], now: datetime, set
         return Readiness(
             False, "waiting", f"FLAIR covers {flair.coverage_mm or 0.0:.0f} mm of at least {LEAST_COVERAGE_MM:.0f} mm"
         )
-    settle = timedelta(seconds=settings.flair_settle_s)
-    since_last = now - flair.last_received_at
-    if since_last >= settle:
+    if flair.quiet_s >= settings.flair_settle_s:
         return Readiness(True, "flair_settled", f"gap-free FLAIR and none for {settings.flair_settle_s:g} s")
     # Half the time is enough when the sender went on to another series. Not none: associations may run side by side.
-    if since_last >= settle / 2 and _followed(flair, series):
+    if flair.quiet_s >= settings.flair_settle_s / 2 and _followed(flair, series):
         return Readiness(True, "flair_followed", "gap-free FLAIR and a later series has begun")
     return Readiness(False, "waiting", "FLAIR gap-free; more may come")
 

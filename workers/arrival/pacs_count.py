@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,29 +45,31 @@ class PacsCounter:
         find: Callable[[PacsQuerySettings, str], Any] | None = None,
         auditor: Auditor | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._own_ae, self._index, self._now = settings, own_ae, index, now
+        self._monotonic = monotonic
         self._connect, self._auditor = find or connected, auditor or NoAudit()
-        self._asked: dict[str, tuple[datetime, int]] = {}
+        self._asked: dict[str, tuple[float, int]] = {}
 
     def run(self) -> int:
         """Ask about every study whose turn it is, on one association; how many numbers came."""
-        now = self._now()
+        now, at_s = self._now(), self._monotonic()
         rows = [row for row in self._index.studies() if now - row.last_received_at < RECENT]
         self._asked = {row.study_instance_uid: self._asked.get(row.study_instance_uid, (_NEVER, 0)) for row in rows}
-        wanted = [row for row in rows if self._wanted(row, now)]
+        wanted = [row for row in rows if self._wanted(row, at_s)]
         if not wanted:
             return 0
         found = 0
         with self._connect(self._settings, self._own_ae) as find:
             for row in wanted:
-                self._asked[row.study_instance_uid] = (now, row.instance_count)
+                self._asked[row.study_instance_uid] = (at_s, row.instance_count)
                 found += find is not None and self._ask(row.study_instance_uid, find, now)
         return found
 
-    def _wanted(self, row: StudyRow, now: datetime) -> bool:
-        at, images = self._asked[row.study_instance_uid]
-        return images != row.instance_count and now - at >= timedelta(seconds=self._settings.every_s)
+    def _wanted(self, row: StudyRow, at_s: float) -> bool:
+        asked_s, images = self._asked[row.study_instance_uid]
+        return images != row.instance_count and at_s - asked_s >= self._settings.every_s
 
     def _ask(self, study_uid: str, find: Find, now: datetime) -> bool:
         series = numbers(study_uid, self._settings.level, lambda keys: self._audited(find, keys))
@@ -87,7 +90,7 @@ class PacsCounter:
         return answers
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_NEVER = float("-inf")
 
 
 def numbers(study_uid: str, level: str, find: Find) -> list[tuple[str, int]]:

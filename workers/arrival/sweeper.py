@@ -6,14 +6,17 @@ It keeps nothing that matters: when its process is killed and started again, it 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from triage.errors import Transient
 from workers.announcements import StudyCount
 from workers.arrival import completeness
-from workers.arrival.completeness import Progress
+from workers.arrival.completeness import Progress, SeriesFacts
 from workers.arrival.probe import SeriesProbe
+from workers.arrival.quiet import QuietTimes
 from workers.log import get_logger, study_hash
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.settings import ArrivalSettings
@@ -48,6 +51,7 @@ class Sweeper:
         self._clock = clock
         self._probe = probe
         self._settings = settings
+        self._quiet = QuietTimes()
         self._seen: OrderedDict[str, dict[str, int]] = OrderedDict()
 
     def arrivals(self) -> int:
@@ -57,7 +61,9 @@ class Sweeper:
             Transient: the index is away.
         """
         rows = self._index.receiving()
-        self._probe.forget(all_but={row.study_instance_uid for row in rows})
+        arriving = {row.study_instance_uid for row in rows}
+        self._probe.forget(all_but=arriving)
+        self._quiet.look(self._clock.elapsed_s(), only=arriving)
         announced = self._index.study_counts([row.study_instance_uid for row in rows]) if rows else {}
         ready = 0
         for row in rows:
@@ -80,25 +86,37 @@ class Sweeper:
     def _by_silence(self, row: StudyRow) -> bool:
         """Hand over a study that cannot be looked at when nothing has come for a while. The worker says what is wrong
         with it."""
-        silent_s = (self._clock.now() - row.last_received_at).total_seconds()
-        if silent_s < self._settings.quiet_period_s:
+        if (
+            self._quiet_s(row, "", (row.instance_count, row.last_received_at), row.last_received_at)
+            < self._settings.quiet_period_s
+        ):
             return False
         return self._hand_over(row, rule="quiet_period", reason="its headers could not be looked at")
 
     def _arrival(self, row: StudyRow, announced: StudyCount) -> bool:
-        now = self._clock.now()
-        facts = self._probe.facts(row)
-        leased = row.lease_until is not None and row.lease_until > now
+        facts = self._timed(row, self._probe.facts(row))
+        leased = row.lease_until is not None and row.lease_until > self._clock.now()
         progress = Progress(
             seen=self._seen.get(row.study_instance_uid, {}), taken_up=leased or row.decided_revision is not None
         )
-        readiness = completeness.decide(facts, progress=progress, now=now, settings=self._settings, announced=announced)
+        readiness = completeness.decide(facts, progress=progress, settings=self._settings, announced=announced)
         if not readiness.ready:
             return False
         if not self._hand_over(row, rule=readiness.rule, reason=readiness.reason):
             return False
         self._remember(row.study_instance_uid, {f.series_instance_uid: f.instances for f in facts})
         return True
+
+    def _timed(self, row: StudyRow, series: Sequence[SeriesFacts]) -> list[SeriesFacts]:
+        """With the times since their last images."""
+        return [
+            replace(one, quiet_s=self._quiet_s(row, one.series_instance_uid, one.instances, one.last_received_at))
+            for one in series
+        ]
+
+    def _quiet_s(self, row: StudyRow, part: str, mark: Hashable, received_at: datetime) -> float:
+        stated_s = (self._clock.now() - received_at).total_seconds()
+        return self._quiet.quiet_s(row.study_instance_uid, part, mark, stated_s=stated_s)
 
     def _hand_over(self, row: StudyRow, *, rule: str, reason: str) -> bool:
         """Mark it ready and ring. False: an image came in this moment."""

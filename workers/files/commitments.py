@@ -28,6 +28,7 @@ log = get_logger(__name__)
 
 MOST_WAITING = 10_000  # a requester that asks without end is refused, and does not fill the disk
 LONGEST_PAUSE_S = 3600.0
+HERE_GRACE_S = 30.0  # how long an attempt on the requester's own association may take before the address is tried
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,14 @@ class RequestFolder:
         """Requests that are not answered yet."""
         return sum(1 for _ in self._files())
 
-    def due(self, now: datetime) -> list[Request]:
-        """Requests whose time has come, oldest first. A file that cannot be read is set aside and reported."""
+    def due(self, now: datetime, *, retry_s: float = LONGEST_PAUSE_S) -> list[Request]:
+        """Requests whose time has come, oldest first. A file that cannot be read is set aside and reported.
+
+        One that would wait longer than its pause came before the clock was set back: its time has come.
+        """
         found = [request for path in self._files() if (request := self._read(path)) is not None]
-        return sorted((one for one in found if one.not_before <= now), key=lambda one: one.received_at)
+        come = [one for one in found if not 0 < (one.not_before - now).total_seconds() <= _longest_s(one, retry_s)]
+        return sorted(come, key=lambda one: one.received_at)
 
     def _files(self) -> Iterator[Path]:
         return (path for path in self._folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
@@ -143,6 +148,11 @@ class RequestFolder:
 
 
 _TIMES = ("received_at", "not_before")
+
+
+def _longest_s(request: Request, retry_s: float) -> float:
+    """How long a request may have been told to wait."""
+    return Backoff(retry_s, LONGEST_PAUSE_S).pause_s(request.attempts - 1) if request.attempts else HERE_GRACE_S
 
 
 def later(request: Request, now: datetime, *, retry_s: float) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,16 @@ class Connected:
     def close(self) -> None:
         """Give the connections back; it must not be used afterwards."""
         self._engine.dispose()
+
+    def time(self) -> datetime:
+        """The clock of the database, UTC.
+
+        Raises:
+            Transient: the database is away.
+        """
+        with self._reading() as connection:
+            said: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        return said.astimezone(UTC)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

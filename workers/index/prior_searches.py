@@ -44,10 +44,12 @@ class SqlPriorSearches(Connected):
             other.c.issuer == P.issuer,
             other.c.state == SearchState.WAITING.value,
             other.c.leased_until > now,
+            other.c.asked_at <= now,
         )
-        wanted = (
-            sa.select(prior_searches).where(_WAITING, P.due_at <= now, ~running).order_by(P.position, P.due_at, *_KEY)
-        )
+        # asked in the future: the clock was set back, and what was written then counts as over; what nobody asked yet
+        # has nothing to wait for
+        due = sa.or_(P.due_at <= now, P.asked_at > now, P.asked_at.is_(None))
+        wanted = sa.select(prior_searches).where(_WAITING, due, ~running).order_by(P.position, P.due_at, *_KEY)
         with self._write() as connection:
             if self._engine.dialect.name == "postgresql":  # SQLite holds its write lock already
                 connection.execute(sa.text("LOCK TABLE prior_searches IN SHARE ROW EXCLUSIVE MODE"))

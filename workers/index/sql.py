@@ -7,6 +7,7 @@ the mere passing of its end: a worker that was slow to renew keeps its work as l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -103,16 +104,15 @@ class SqlIndex(PatientQueries):
 
     # --- work
 
-    def due(self, *, now: datetime) -> list[StudyRow]:
-        return self._studies(
-            sa.select(*STUDY_COLUMNS).where(*_is_due(now)).order_by(studies.c.ready_at, studies.c.study_instance_uid)
-        )
+    def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
+        wanted = sa.select(*STUDY_COLUMNS).where(*_is_due(now, lease_s))
+        return self._studies(wanted.order_by(studies.c.ready_at, studies.c.study_instance_uid))
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         c, until = studies.c, now + timedelta(seconds=lease_s)
         statement = (
             studies.update()
-            .where(c.study_instance_uid == study_instance_uid, *_is_due(now))
+            .where(c.study_instance_uid == study_instance_uid, *_is_due(now, lease_s))
             .values(
                 lease_owner=owner,
                 lease_until=until,
@@ -300,12 +300,17 @@ class SqlIndex(PatientQueries):
             return notices.read_conflicts(connection)
 
 
-def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def _is_due(now: datetime, lease_s: float) -> tuple[sa.ColumnElement[bool], ...]:
+    """What no honest clock could have written counts as over: the clock was set back since."""
     c = studies.c
+    over = [c.lease_until.is_(None), c.lease_until <= now]
+    if math.isfinite(lease_s):
+        over.append(c.lease_until > now + 2 * timedelta(seconds=lease_s))
     return (
         c.state == StudyState.READY.value,
-        sa.or_(c.due_at.is_(None), c.due_at <= now),
-        sa.or_(c.lease_until.is_(None), c.lease_until <= now),
+        # settled_at: when due_at was written
+        sa.or_(c.due_at.is_(None), c.due_at <= now, c.settled_at > now),
+        sa.or_(*over),
     )
 
 

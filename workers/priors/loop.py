@@ -175,12 +175,12 @@ def _begun(settings: Settings, kind_of: Callable[[Path], SequenceKind], stop: th
     Raises:
         Transient: it cannot.
     """
-    from workers.clock import SystemClock
     from workers.container import node_index, open_searches, order_texts
     from workers.files.store import open_files
+    from workers.index.index_clock import clock_of
     from workers.index.order_priorities import priorities_of_orders
 
-    index, clock = node_index(settings), SystemClock()
+    index, clock = node_index(settings), clock_of(settings)
     parts = SearchParts(
         index=index,
         store=open_files(settings),

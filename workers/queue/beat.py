@@ -11,7 +11,6 @@ from triage.errors import Transient
 from workers.arrival.probe import SeriesProbe
 from workers.arrival.sweeper import Sweeper
 from workers.backoff import Backoff
-from workers.clock import SystemClock
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger
 from workers.ports import StudyIndex
@@ -87,6 +86,7 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
     """The whole beat process: open everything (waiting for what is away), then loop."""
     from workers.arrival.header_process import HeaderProcess
     from workers.files.store import open_files
+    from workers.index.index_clock import clock_of
     from workers.index.node_index import open_node_index, rebuilding_mark
     from workers.index.order_priorities import priorities_of_orders
     from workers.queue.bell import CeleryBell, make_app
@@ -98,7 +98,7 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
         alive.end()
         return
     probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
-    bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), SystemClock(), settings.queue.sweep_every_s
+    bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), clock_of(settings), settings.queue.sweep_every_s
     urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
     sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent, alive=alive.beat)
     ringer = DueRinger(
@@ -106,6 +106,7 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
         bell,
         clock,
         first_pause_s=2 * sweep_every_s,
+        lease_s=settings.queue.lease_s,
         broker_epoch=lambda: broker.ping(url),
         urgent=urgent,
         alive=alive.beat,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 
 from workers.backoff import Backoff
@@ -20,26 +20,26 @@ LONGEST_RING_PAUSE_S = 300.0
 
 @dataclass
 class _Ring:
-    at: datetime
+    at_s: float
     pause_s: float
 
 
 class RecentRings:
-    """What was rung and when. A study that waits its turn is rung again ever more rarely, so that a long queue stays a
-    short one."""
+    """What was rung and when, in seconds that only go forward. A study that waits its turn is rung again ever more
+    rarely, so that a long queue stays a short one."""
 
     def __init__(self, first_pause_s: float) -> None:
         self._pauses = Backoff(first_pause_s, LONGEST_RING_PAUSE_S)
         self._rings: dict[tuple[str, int, int], _Ring] = {}
 
-    def wanted(self, row: StudyRow, now: datetime) -> bool:
+    def wanted(self, row: StudyRow, elapsed_s: float) -> bool:
         ring = self._rings.get(_key(row))
-        return ring is None or now - ring.at >= timedelta(seconds=ring.pause_s)
+        return ring is None or elapsed_s - ring.at_s >= ring.pause_s
 
-    def note(self, row: StudyRow, now: datetime) -> None:
+    def note(self, row: StudyRow, elapsed_s: float) -> None:
         ring = self._rings.get(_key(row))
         pause_s = self._pauses.first_s if ring is None else self._pauses.next_s(ring.pause_s)
-        self._rings[_key(row)] = _Ring(now, pause_s)
+        self._rings[_key(row)] = _Ring(elapsed_s, pause_s)
 
     def keep_only(self, rows: list[StudyRow]) -> None:
         keys = {_key(row) for row in rows}
@@ -58,6 +58,7 @@ class DueRinger:
 
     Args:
         first_pause_s: a study that is still due is rung again after this time.
+        lease_s: for how long a worker takes a study.
         broker_epoch: changes with every start of the broker.
         urgent: which studies go ahead; None: as workers.studies.urgency says.
         alive: called for each ring, so that many studies are no silence.
@@ -70,6 +71,7 @@ class DueRinger:
         clock: Clock,
         *,
         first_pause_s: float,
+        lease_s: float = math.inf,
         broker_epoch: Callable[[], str],
         urgent: Callable[[StudyRow], bool] | None = None,
         alive: Callable[[], None] = lambda: None,
@@ -77,6 +79,7 @@ class DueRinger:
         self._index = index
         self._bell = bell
         self._clock = clock
+        self._lease_s = lease_s
         self._broker_epoch = broker_epoch
         self._urgent = urgent or partial(is_urgent, index=index)
         self._alive = alive
@@ -89,16 +92,16 @@ class DueRinger:
         Raises:
             Transient: index or broker is away.
         """
-        now = self._clock.now()
-        rows = self._index.due(now=now)
+        elapsed_s = self._clock.elapsed_s()
+        rows = self._index.due(now=self._clock.now(), lease_s=self._lease_s)
         self._rings.keep_only(rows)
-        wanted = [row for row in rows if self._rings.wanted(row, now)] if self._same_broker() else rows
+        wanted = [row for row in rows if self._rings.wanted(row, elapsed_s)] if self._same_broker() else rows
         for row in wanted:
             self._alive()
             # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
             urgent = quarantine.strikes_of(row.failure) == 0 and self._urgent(row)
             self._bell.ring(row.study_instance_uid, urgent=urgent)
-            self._rings.note(row, now)
+            self._rings.note(row, elapsed_s)
         if wanted:
             log.info("bell.rung", studies=len(wanted), due=len(rows))
         return len(wanted)

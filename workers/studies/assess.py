@@ -140,7 +140,8 @@ def _reopened_before_taken(row: StudyRow) -> bool:
 
 
 def _leased(row: StudyRow, deps: Deps) -> bool:
-    return row.lease_until is not None and row.lease_until > deps.clock.now()
+    latest = deps.clock.now() + 2 * timedelta(seconds=deps.settings.queue.lease_s)  # no honest clock wrote a later one
+    return row.lease_until is not None and deps.clock.now() < row.lease_until <= latest
 
 
 def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR0911 - a table of endings

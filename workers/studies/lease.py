@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 from triage.errors import IcanseeError, Transient
 from workers.log import brief, get_logger
@@ -26,7 +25,8 @@ class Lease:
         self._index = index
         self._clock = clock
         self._lease_s = lease_s
-        self._end = clock.now() + timedelta(seconds=limit_s)
+        self._end_s = clock.elapsed_s() + limit_s
+        self._held_until_s = clock.elapsed_s() + lease_s
         self._lost = threading.Event()
 
     @property
@@ -43,22 +43,22 @@ class Lease:
     def beat(self) -> None:
         """One heartbeat: renew, or find out that it is lost. A database that is away is not a loss until the claim
         runs out."""
-        now = self._clock.now()
-        if now > self._end:
+        begun_s = self._clock.elapsed_s()
+        if begun_s > self._end_s:
             # a hung task must not keep its study for ever: another worker may try
             self._lost.set()
             return
         try:
-            renewed = self._index.renew(self._claim, now=now, lease_s=self._lease_s)
+            renewed = self._index.renew(self._claim, now=self._clock.now(), lease_s=self._lease_s)
         except Exception as error:  # a heartbeat that dies silently would give the study to a second worker
             log.warning("lease.renewal_failed", error=brief(error), exc_info=not isinstance(error, Transient))
-            if now > self._claim.until:
+            if begun_s > self._held_until_s:
                 self._lost.set()
             return
         if renewed is None:
             self._lost.set()
         else:
-            self._claim = renewed
+            self._claim, self._held_until_s = renewed, begun_s + self._lease_s
 
     @property
     def lost(self) -> bool:

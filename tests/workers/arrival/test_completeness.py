@@ -21,7 +21,8 @@ def a_series(uid: str = "flair", kind: SequenceKind | None = SequenceKind.FLAIR,
     values: dict[str, Any] = {
         "instances": 30,
         "first_received_at": NOON - timedelta(seconds=10),
-        "last_received_at": NOON - timedelta(seconds=changes.pop("silent_s", 0.1)),
+        "last_received_at": NOON - timedelta(seconds=changes.get("silent_s", 0.1)),
+        "quiet_s": changes.pop("silent_s", 0.1),
         "gap_free": True,
         "coverage_mm": 150.0,
     }
@@ -62,7 +63,7 @@ def t1(began_s_ago: float) -> SeriesFacts:
     ],
 )
 def test_fresh_study(series: list[SeriesFacts], rule: str) -> None:
-    verdict = decide(series, progress=Progress(), now=NOON, settings=SETTINGS)
+    verdict = decide(series, progress=Progress(), settings=SETTINGS)
     assert verdict.rule == rule
     assert verdict.ready is (rule not in ("waiting", "empty"))
 
@@ -82,7 +83,6 @@ def test_announced_study(images: dict[str, int], closed: bool, rule: str) -> Non
     verdict = decide(
         [a_series(silent_s=1)],
         progress=Progress(),
-        now=NOON,
         settings=SETTINGS,
         announced=StudyCount(counts, closed=closed),
     )
@@ -100,7 +100,7 @@ def test_announced_study(images: dict[str, int], closed: bool, rule: str) -> Non
 )
 def test_reopened_study(progress: Progress, rule: str) -> None:
     series = [a_series(expected=30, silent_s=5), t1(4.0)]
-    assert decide(series, progress=progress, now=NOON, settings=SETTINGS).rule == rule
+    assert decide(series, progress=progress, settings=SETTINGS).rule == rule
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_asks_while_a_study_grows() -> None:
         find=find,
         auditor=Audited(),
         now=clock.now,
+        monotonic=clock.elapsed_s,
     )
     assert counter.run() == 0
     index.record_instances([an_instance(STUDY, 1)])

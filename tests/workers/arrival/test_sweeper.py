@@ -254,3 +254,93 @@ def test_a_pass_that_fails_is_tried_again(fault: Exception) -> None:
     job.run()
     job.run()
     assert len(calls) == 2
+
+
+LEAPS = [
+    pytest.param(0.0, id="noop: nobody sets the clock"),
+    pytest.param(-3600.0, id="set back by an hour"),
+    pytest.param(-60.0, id="set back by a minute"),
+    pytest.param(-29.0, id="set back by less than a lease"),
+    pytest.param(3600.0, id="set forward by an hour"),
+    pytest.param(366 * 86400.0, id="set forward by a year"),
+]
+
+
+class TestClocks:
+    """Nothing waits longer, or less long, than it would have."""
+
+    @pytest.mark.parametrize("leap_s", LEAPS)
+    def test_the_quiet_period(self, leap_s: float) -> None:
+        beat = Beat()
+        beat.kind = SequenceKind.T1
+        beat.arrive(2)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.leap(leap_s)
+        beat.clock.advance(QUIET_S - 1)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1)
+        assert beat.sweeper.arrivals() == 1
+
+    @pytest.mark.parametrize("leap_s", LEAPS)
+    def test_a_study_goes_on_after_it(self, leap_s: float) -> None:
+        beat = Beat()
+        beat.kind = SequenceKind.T1
+        beat.arrive(2)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.leap(leap_s)
+        beat.arrive(2, first=3)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(QUIET_S - 1)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1)
+        assert beat.sweeper.arrivals() == 1
+
+    @pytest.mark.parametrize("leap_s", LEAPS)
+    def test_the_first_look(self, leap_s: float) -> None:
+        beat = Beat()
+        beat.arrive(30)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.leap(leap_s)
+        assert beat.sweeper.arrivals() == 0
+        beat.clock.advance(1.0)
+        assert beat.sweeper.arrivals() == 1
+
+    @pytest.mark.parametrize("leap_s", LEAPS)
+    def test_a_beat_that_starts_afterwards(self, leap_s: float) -> None:
+        beat = Beat()
+        beat.kind = SequenceKind.T1
+        beat.arrive(2)
+        beat.clock.leap(leap_s)
+        beat.sweeper = beat.started()
+        found = beat.sweeper.arrivals()
+        beat.clock.advance(QUIET_S)
+        assert found + beat.sweeper.arrivals() == 1
+
+    @pytest.mark.parametrize("leap_s", LEAPS)
+    def test_what_was_rung_is_rung_again(self, leap_s: float) -> None:
+        beat = Beat()
+        beat.arrive(1)
+        beat.index.mark_ready(STUDY, now=beat.clock.now(), reason="x")
+        assert beat.ringer.ring_due() == 1
+        beat.clock.leap(leap_s)
+        assert beat.ringer.ring_due() == 0
+        beat.clock.advance(10.0)
+        assert beat.ringer.ring_due() == 1
+
+    @pytest.mark.parametrize("leap_s", LEAPS)
+    def test_the_lease_of_a_dead_worker(self, leap_s: float) -> None:
+        """At most twice as long as without the leap, whatever the leap."""
+        beat = Beat()
+        ringer = DueRinger(
+            beat.index, beat.bell, beat.clock, first_pause_s=10.0, lease_s=30.0, broker_epoch=lambda: "one"
+        )
+        beat.arrive(1)
+        beat.index.mark_ready(STUDY, now=beat.clock.now(), reason="x")
+        assert beat.index.claim(STUDY, owner="dead", now=beat.clock.now(), lease_s=30.0) is not None
+        beat.clock.leap(leap_s)
+        looks = 0
+        while not ringer.ring_due():
+            beat.clock.advance(5.0)
+            looks += 1
+        assert looks * 5.0 <= 60.0
+        assert beat.index.claim(STUDY, owner="next", now=beat.clock.now(), lease_s=30.0) is not None

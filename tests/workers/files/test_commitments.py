@@ -106,3 +106,21 @@ def test_pauses_grow(attempts: int, pause_s: float) -> None:
     again = later(a_request(attempts=attempts), NOW, retry_s=60)
     assert (again.not_before - NOW).total_seconds() == pause_s
     assert again.attempts == attempts + 1
+
+
+@pytest.mark.parametrize(
+    ("attempts", "waits_s", "due"),
+    [
+        pytest.param(1, 0.0, True, id="its time has come"),
+        pytest.param(1, 60.0, False, id="noop: it waits as long as it was told"),
+        pytest.param(1, 61.0, True, id="longer than its pause: the clock was set back"),
+        pytest.param(3, 240.0, False, id="a later pause is longer"),
+        pytest.param(3, 3600.0, True, id="set back by an hour"),
+        pytest.param(0, 30.0, False, id="the first attempt on the requester's own association"),
+        pytest.param(0, 31.0, True, id="not tried yet, and the clock was set back"),
+    ],
+)
+def test_a_request_from_before_the_clock_was_set_back(tmp_path: Path, attempts: int, waits_s: float, due: bool) -> None:
+    folder = RequestFolder(tmp_path)
+    folder.put(a_request(attempts=attempts, not_before=NOW + timedelta(seconds=waits_s)))
+    assert bool(folder.due(NOW, retry_s=60.0)) is due

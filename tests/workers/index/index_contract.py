@@ -190,6 +190,35 @@ class IndexContract:
         if second is not None:
             assert second.attempt == 2
 
+    @pytest.mark.parametrize(
+        ("seconds", "free"),
+        [
+            pytest.param(-LEASE_S, False, id="set back by as long as a lease"),
+            pytest.param(-LEASE_S - 1, True, id="so late a lease no honest clock writes"),
+            pytest.param(-3600.0, True, id="set back by an hour"),
+        ],
+    )
+    def test_a_lease_from_before_the_clock_was_set_back(self, index: StudyIndex, seconds: float, free: bool) -> None:
+        make_ready(index)
+        claimed(index)
+        assert bool(index.due(now=later(seconds), lease_s=LEASE_S)) is free
+        assert (index.claim(STUDY, owner="w2", now=later(seconds), lease_s=LEASE_S) is not None) is free
+
+    @pytest.mark.parametrize(
+        ("seconds", "due"),
+        [
+            pytest.param(0.0, False, id="noop: it waits"),
+            pytest.param(300.0, True, id="its time has come"),
+            pytest.param(-1.0, True, id="written in the future"),
+            pytest.param(-3600.0, True, id="set back by an hour"),
+        ],
+    )
+    def test_a_retry_from_before_the_clock_was_set_back(self, index: StudyIndex, seconds: float, due: bool) -> None:
+        make_ready(index)
+        index.fail(claimed(index), reason="r", retry_at=later(300), now=NOW)
+        assert bool(index.due(now=later(seconds))) is due
+        assert (index.claim(STUDY, owner="w", now=later(seconds), lease_s=LEASE_S) is not None) is due
+
     @pytest.mark.parametrize("state", ["unknown", "receiving", "assessed", "failed"])
     def test_nothing_to_claim(self, index: StudyIndex, state: str) -> None:
         if state == "receiving":

@@ -93,3 +93,37 @@ def test_of_many_processes_one_takes_the_patient(searches: PriorSearches) -> Non
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: taken(searches, owner=str(number)), range(8)))
     assert len([one for one in found if one is not None]) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "free"),
+    [
+        pytest.param(50.0, False, id="noop: it waits"),
+        pytest.param(300.0, True, id="its time has come"),
+        pytest.param(-3600.0, True, id="the clock was set back by an hour"),
+    ],
+)
+def test_a_pause_from_before_the_clock_was_set_back(searches: PriorSearches, seconds: float, free: bool) -> None:
+    searches.plan([FIRST])
+    assert taken(searches) is not None
+    searches.put_off(FIRST, failure="away", answer={}, due_at=later(300))
+    assert (taken(searches, seconds) is not None) is free
+
+
+@pytest.mark.parametrize(
+    ("seconds", "free"),
+    [
+        pytest.param(50.0, False, id="noop: somebody asks"),
+        pytest.param(101.0, True, id="nobody does any more"),
+        pytest.param(-3600.0, True, id="the clock was set back by an hour"),
+    ],
+)
+def test_a_lease_from_before_the_clock_was_set_back(searches: PriorSearches, seconds: float, free: bool) -> None:
+    searches.plan([FIRST])
+    assert taken(searches) is not None
+    assert (taken(searches, seconds) is not None) is free
+
+
+def test_a_search_that_nobody_ran_yet_has_nothing_to_wait_for(searches: PriorSearches) -> None:
+    searches.plan([FIRST])
+    assert taken(searches, -3600.0) is not None

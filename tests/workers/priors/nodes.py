@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
@@ -64,6 +65,9 @@ class Moment:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def elapsed_s(self) -> float:
+        return time.monotonic() + self.ahead.total_seconds()
 
 
 class Node:

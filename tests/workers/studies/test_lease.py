@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.fake_index import InMemoryIndex
@@ -75,3 +77,34 @@ def test_the_heartbeat_runs_while_held_and_ends_with_it() -> None:
     with hold(lease.claim, index, clock, lease_s=0.03, limit_s=100):
         assert beaten.wait(10)
     assert not any(thread.name == "lease" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("leap_s", [0.0, -3600.0, 3600.0])
+def test_a_clock_that_is_set_costs_no_lease_and_hides_no_loss(leap_s: float) -> None:
+    index, clock, lease = leased()
+    clock.leap(leap_s)
+    clock.advance(10)
+    lease.beat()
+    assert not lease.lost
+    assert lease.claim.until == clock.now() + timedelta(seconds=30)
+    index.away = True
+    clock.leap(-leap_s)
+    clock.advance(29)
+    lease.beat()
+    assert not lease.lost
+    clock.advance(2)
+    lease.beat()
+    assert lease.lost
+
+
+@pytest.mark.parametrize("leap_s", [0.0, -3600.0, 3600.0])
+def test_the_limit_of_the_work_is_in_seconds_that_pass(leap_s: float) -> None:
+    _, clock, lease = leased()
+    clock.leap(leap_s)
+    for _ in range(10):
+        clock.advance(10)
+        lease.beat()
+    assert not lease.lost
+    clock.advance(1)
+    lease.beat()
+    assert lease.lost

@@ -6,15 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.fake_patients import InMemoryPatients, InMemoryStudy
 from triage.decision import urgency
 from triage.model import Priority
 from workers.announcements import Announcement, Source, StudyCount, count
-from workers.identities import merge_facts
-from workers.index.arrivals import row_facts
+from workers.identities import GivenAnswer, StudyFacts, merge_facts
+from workers.index.arrivals import row_votes
 from workers.index.persons import STATED
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 
@@ -30,6 +30,7 @@ class InMemoryIndex(InMemoryPatients):
         self._assessments: dict[tuple[str, int, str], dict[str, Any]] = {}
         self._announcements: dict[tuple[Source, str], Announcement] = {}
         self._conflicts: dict[str, ConflictRow] = {}
+        self._answers: dict[str, tuple[str, GivenAnswer]] = {}
 
     def close(self) -> None:
         pass
@@ -54,7 +55,7 @@ class InMemoryIndex(InMemoryPatients):
             "series_count": len(series),
             "first_received_at": min(old.first_received_at, row.received_at),
             "last_received_at": max(old.last_received_at, row.received_at),
-            **vars(merge_facts((row_facts(i), 1) for i in self._instances.values() if i.study_instance_uid == uid)),
+            **vars(self._facts_of(uid)),
         }
         changed |= dict.fromkeys(STATED)
         if old.state is not StudyState.RECEIVING:
@@ -63,6 +64,41 @@ class InMemoryIndex(InMemoryPatients):
         self._put_in_force(row.received_at)
         if self._studies[uid].row.patient_id != old.patient_id:
             self.mark_patient(old.patient_id, now=row.received_at)
+
+    def _facts_of(self, uid: str) -> StudyFacts:
+        rows = [one for one in self._instances.values() if one.study_instance_uid == uid]
+        voting = [one for one in rows if one.sop_instance_uid not in self._answers] or rows
+        return merge_facts(map(row_votes, voting))
+
+    def object_answers(self, study_instance_uid: str) -> dict[str, GivenAnswer]:
+        self._here()
+        return {uid: given for uid, (study, given) in self._answers.items() if study == study_instance_uid}
+
+    def answer_objects(
+        self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
+    ) -> None:
+        self._here()
+        self._answers |= {uid: (study_instance_uid, given) for uid, given in answers.items()}
+        study = self._studies.get(study_instance_uid)
+        if study is None or study.row.state in (StudyState.REMOVING, StudyState.REMOVED):
+            return
+        before = study.row.patient_id
+        study.row = replace(study.row, **vars(self._facts_of(study_instance_uid)), **dict.fromkeys(STATED))
+        self._put_in_force(now)
+        for patient_id in {before, study.row.patient_id}:
+            self.mark_patient(patient_id, now=now)
+        if again and study.row.state is not StudyState.RECEIVING:
+            self.requeue(study_instance_uid, now=now)
+
+    def studies_in_question(self) -> list[str]:
+        self._here()
+        stated: dict[str, tuple[set[str], set[date]]] = {}
+        for row in self._instances.values():
+            ids, births = stated.setdefault(row.study_instance_uid, (set(), set()))
+            ids |= {row.patient_id} - {""}
+            births |= set() if row.birth_date is None else {row.birth_date}
+        mixed = {uid for uid, (ids, births) in stated.items() if len(ids) > 1 or len(births) > 1}
+        return sorted(mixed | {study for study, _ in self._answers.values()})
 
     def receiving(self) -> list[StudyRow]:
         self._here()

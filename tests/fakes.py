@@ -147,7 +147,13 @@ class FakeReader:
         self.unreadable: set[str] = set()
         self.asked: list[frozenset[SequenceKind] | None] = []
 
-    def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
+    def read(
+        self,
+        paths: Sequence[Path],
+        *,
+        kinds: frozenset[SequenceKind] | None = None,
+        vouched: frozenset[Path] = frozenset(),
+    ) -> StudyImages:
         self.asked.append(kinds)
         if self.faults:
             raise self.faults.pop(0)
@@ -161,7 +167,7 @@ class FakeReader:
         if paths[0].parent.name in self.unreadable:
             raise Transient("a file of the study cannot be read now (Stale file handle)")
 
-    def describe(self, paths: Sequence[Path]) -> Study:
+    def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         self._check(paths)
         return self.images[paths[0].parent.name].study
 

@@ -6,19 +6,19 @@ Pure, and the same for every order of arrival: the index and the reader of the i
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import TypeVar
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
 
 from triage.identity import id_form
 
 T = TypeVar("T", str, date)
 
-# Of the objects that state a value, the share that must agree before the others count as strays: two thirds, so that
-# two objects of three decide. Below it nobody can say whose study it is.
-CLEAR_SHARE = 2 / 3
+# So many times the others must those that agree be before the others count as strays: two objects of three decide.
+# Below it nobody can say whose study it is.
+CLEAR_TIMES = 2
 # Bidirectional controls (Unicode UAX 9) reorder what a reader sees: "\u202egpj.exe" reads "exe.jpg".
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -44,6 +44,34 @@ class StudyFacts:
     accession_number: str = ""
 
 
+class Votes(NamedTuple):
+    """Facts, how many objects state them, and how many images these objects hold (an object without images: 1).
+
+    Both counts decide, by their product. An enhanced object of 150 frames is one object, and one slice of a stranger
+    must not outweigh it; an enhanced object of a stranger must not outweigh 60 slices either.
+    """
+
+    facts: StudyFacts
+    objects: int = 1
+    images: int = 1
+
+
+class ObjectAnswer(StrEnum):
+    """What a human said about an object that was set aside, or could be."""
+
+    RESTORED = "restored"  # it belongs to the study, whatever its header states
+    DISCARDED = "discarded"  # it is not of this study
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """The last word about one object, and whose it is."""
+
+    answer: ObjectAnswer
+    by: str
+    at: datetime
+
+
 # fields whose disagreement is named; times differ by rounding
 NAMED = {
     "patient_id": "spelling of the patient ID",
@@ -61,40 +89,38 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c not in BIDI and unicodedata.category(c) not in ("Cc", "Cs"))
 
 
-def merge_facts(objects: Iterable[tuple[StudyFacts, int]]) -> StudyFacts:
+def merge_facts(votes: Iterable[Votes]) -> StudyFacts:
     """What most objects say, field by field; what is not stated has no vote.
 
     Only objects that do not contradict the patient ID and the birth date found vote about the other fields.
-
-    Args:
-        objects: facts, and how many objects state them.
     """
-    said = list(objects)
-    form = _majority((id_form(one.patient_id), count) for one, count in said) or ""
-    said = [(one, count) for one, count in said if not one.patient_id or id_form(one.patient_id) == form]
-    patient_id = _majority((one.patient_id, count) for one, count in said) or ""
-    birth_date = _majority((one.birth_date, count) for one, count in said)
-    said = [(one, count) for one, count in said if one.birth_date in (None, birth_date)]
-    study_date = _majority((one.study_date, count) for one, count in said)
-    of_day = [(one, count) for one, count in said if one.study_date == study_date]
+    said = list(votes)
+    form = _majority((id_form(one.facts.patient_id), one) for one in said) or ""
+    said = [one for one in said if not one.facts.patient_id or id_form(one.facts.patient_id) == form]
+    patient_id = _majority((one.facts.patient_id, one) for one in said) or ""
+    birth_date = _majority((one.facts.birth_date, one) for one in said)
+    said = [one for one in said if one.facts.birth_date in (None, birth_date)]
+    study_date = _majority((one.facts.study_date, one) for one in said)
+    of_day = [one for one in said if one.facts.study_date == study_date]
     return StudyFacts(
         patient_id=patient_id,
-        issuer=_majority((one.issuer, count) for one, count in said) or "",
+        issuer=_majority((one.facts.issuer, one) for one in said) or "",
         birth_date=birth_date,
-        sex=_majority((one.sex, count) for one, count in said) or "",
+        sex=_majority((one.facts.sex, one) for one in said) or "",
         study_date=study_date,
-        study_time=_majority((one.study_time, count) for one, count in of_day) or "",
-        accession_number=_majority((one.accession_number, count) for one, count in said) or "",
+        study_time=_majority((one.facts.study_time, one) for one in of_day) or "",
+        accession_number=_majority((one.facts.accession_number, one) for one in said) or "",
     )
 
 
-def _majority(votes: Iterable[tuple[T | None, int]]) -> T | None:
+def _majority(votes: Iterable[tuple[T | None, Votes]]) -> T | None:
     """The value with most votes; of two with equally many the smaller one, so that no order of arrival matters."""
-    counts: Counter[T] = Counter()
-    for value, count in votes:
+    counts: dict[T, tuple[int, int]] = {}
+    for value, one in votes:
         if value:
-            counts[value] += count
-    return min(counts, key=lambda value: (-counts[value], value), default=None)
+            objects, images = counts.get(value, (0, 0))
+            counts[value] = (objects + one.objects, images + one.images)
+    return min(counts, key=lambda value: (-counts[value][0] * counts[value][1], value), default=None)
 
 
 def may_change(facts: StudyFacts, known: StudyFacts) -> bool:
@@ -124,11 +150,26 @@ class Sorted:
     disagreements: tuple[str, ...]
 
 
-def sort_out(objects: Sequence[StudyFacts]) -> Sorted:
-    """Find the study's patient and the objects that are not theirs."""
-    facts = merge_facts((one, 1) for one in objects)
-    strays = {number: why for number, one in enumerate(objects) if (why := stray(one, facts)) is not None}
-    stating = sum(1 for one in objects if one.patient_id or one.birth_date)
-    rest = [one for number, one in enumerate(objects) if number not in strays]
-    named = tuple(name for field, name in NAMED.items() if len({getattr(one, field) for one in rest} - {"", None}) > 1)
-    return Sorted(facts, stating - len(strays) >= CLEAR_SHARE * stating, strays, named)
+def sort_out(objects: Sequence[Votes], vouched: Collection[int] = ()) -> Sorted:
+    """Find the study's patient and the objects that are not theirs.
+
+    Args:
+        vouched: positions of objects that a human restored. They belong to the study, and have no vote unless all have
+            been restored.
+    """
+    voting = [number for number in range(len(objects)) if number not in vouched] or range(len(objects))
+    facts = merge_facts(objects[number] for number in voting)
+    why = {number: stray(objects[number].facts, facts) for number in voting if number not in vouched}
+    strays = {number: reason for number, reason in why.items() if reason is not None}
+    own = [objects[number] for number in voting if number not in strays]
+    stating = [one for one in own if one.facts.patient_id or one.facts.birth_date]
+    others = [objects[number] for number in strays]
+    clear = _weight(stating) >= CLEAR_TIMES**2 * _weight(others)
+    named = tuple(
+        name for field, name in NAMED.items() if len({getattr(one.facts, field) for one in own} - {"", None}) > 1
+    )
+    return Sorted(facts, clear, strays, named)
+
+
+def _weight(objects: Sequence[Votes]) -> int:
+    return sum(one.objects for one in objects) * sum(one.images for one in objects)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from triage.identity import SameId
 from triage.infusions import Infusion
 from workers.announcements import Announcement, Source, StudyCount
+from workers.identities import GivenAnswer
 from workers.identities import PatientKey as PatientKey  # noqa: PLC0414 - named from here everywhere
 from workers.identity_events import IdentityEvent
 
@@ -225,6 +226,22 @@ class StudyIndex(Protocol):
     def conflicts(self) -> list[ConflictRow]:
         """All of them, oldest first."""
 
+    def object_answers(self, study_instance_uid: str) -> dict[str, GivenAnswer]:
+        """SOP Instance UID -> what a human said about an object that was set aside."""
+
+    def answer_objects(
+        self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
+    ) -> None:
+        """Store the last words, by SOP Instance UID. Objects with an answer have no vote about the study's patient any
+        more.
+
+        Args:
+            again: a study that is decided goes back into the queue, as a new revision.
+        """
+
+    def studies_in_question(self) -> list[str]:
+        """Study UIDs whose objects spell several patient IDs or birth dates, or with answers."""
+
     @property
     def same_id(self) -> SameId:
         """When two spellings of a patient ID are one at this site."""
@@ -294,12 +311,21 @@ class Clock(Protocol):
 
 class Reader(Protocol):
     """DICOM files into images; raises NotAssessable for a study that holds none, Transient when a file cannot be
-    read."""
+    read.
 
-    def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
+    vouched: those of the files that a human restored: they belong to the study, whatever their headers state.
+    """
+
+    def read(
+        self,
+        paths: Sequence[Path],
+        *,
+        kinds: frozenset[SequenceKind] | None = None,
+        vouched: frozenset[Path] = frozenset(),
+    ) -> StudyImages:
         """Volumes of ``kinds`` only (None: all); the Study lists every series."""
 
-    def describe(self, paths: Sequence[Path]) -> Study:
+    def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         """Headers only: the study with its series recognised."""
 
 

@@ -20,6 +20,7 @@ from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
 from listener.commands import rules as cli_rules
 from listener.commands import send as cli_send
+from listener.commands import set_aside as cli_set_aside
 from listener.commands import status as cli_status
 from listener.commands import store as cli_store
 from listener.commands import studies as cli_studies
@@ -62,6 +63,7 @@ cli_patients.patients.command("split")(cli_identities.split)
 cli_patients.patients.command("history")(cli_identities.history)
 cli_patients.patients.add_typer(cli_identities.corrections, name="corrections")
 app.add_typer(cli_patients.patients, name="patients")
+app.add_typer(cli_set_aside.set_aside, name="set-aside")
 app.add_typer(cli_feeds.feeds, name="feeds")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_rules.rules, name="rules")

@@ -8,6 +8,8 @@ from tests.architecture.source import modules, project
 
 REVISIONS = {m.name for m in modules() if m.name.startswith("workers.index.versions.")}
 INDEX = (
+    "answer_schema",
+    "object_answers",
     "access_tables",
     "accounts",
     "acknowledgements",

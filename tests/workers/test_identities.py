@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from workers.identities import StudyFacts, may_change, merge_facts, printable, sort_out
+from workers.identities import StudyFacts, Votes, may_change, merge_facts, printable, sort_out
 
 BORN, DAY = date(1980, 2, 29), date(2026, 3, 10)
 OWN = StudyFacts("P1", "CLINIC", BORN, "F", DAY, "101500", "A1")
@@ -40,21 +40,65 @@ STRANGER = StudyFacts("P2", "OTHER", date(1950, 1, 1), "M", date(2020, 1, 1), "0
 def test_who_belongs_to_a_study(
     objects: list[StudyFacts], patient_id: str, strays: dict[int, str], *, clear: bool
 ) -> None:
-    found = sort_out(objects)
+    found = sort_out([Votes(one) for one in objects])
     assert (found.facts.patient_id, found.clear, found.strays) == (patient_id, clear, strays)
+
+
+@pytest.mark.parametrize(
+    ("own", "strangers", "patient_id", "clear"),
+    [
+        pytest.param([1] * 60, [], "P1", True, id="noop: nobody else"),
+        pytest.param([1, 1], [1], "P1", True, id="two of three"),
+        pytest.param([150], [1], "P1", True, id="one enhanced object against one slice"),
+        pytest.param([150], [1] * 5, "P1", True, id="one enhanced object against five slices"),
+        pytest.param([1] * 60, [150], "P1", True, id="sixty slices against one enhanced object"),
+        pytest.param([150, 150], [150], "P1", True, id="enhanced objects: two of three"),
+        pytest.param([1] * 30, [1] * 30, "P1", False, id="half and half"),
+        pytest.param([150], [150], "P1", False, id="one enhanced object against another"),
+        pytest.param([1] * 3, [1] * 2, "P1", False, id="three against two"),
+    ],
+)
+def test_objects_and_images_count(own: list[int], strangers: list[int], patient_id: str, *, clear: bool) -> None:
+    objects = [*(Votes(OWN, 1, n) for n in own), *(Votes(STRANGER, 1, n) for n in strangers)]
+    found = sort_out(objects)
+    assert (found.facts.patient_id, found.clear) == (patient_id, clear)
+    assert len(found.strays) == len(strangers)
+    turned = sort_out(objects[::-1])
+    assert (turned.facts, turned.clear) == (found.facts, found.clear), "no order matters"
+
+
+@pytest.mark.parametrize(
+    ("vouched", "patient_id", "clear", "strays"),
+    [
+        pytest.param([], "P1", False, {2, 3}, id="noop: nobody said anything"),
+        pytest.param([2, 3], "P1", True, set(), id="the strangers' objects are restored"),
+        pytest.param([0, 1], "P2", True, set(), id="the others are"),
+        pytest.param([2], "P1", True, {3}, id="one of them is"),
+        pytest.param([0, 1, 2, 3], "P1", True, set(), id="all are: then all have a vote"),
+    ],
+)
+def test_restored_objects(vouched: list[int], patient_id: str, strays: set[int], *, clear: bool) -> None:
+    found = sort_out([Votes(OWN), Votes(OWN), Votes(STRANGER), Votes(STRANGER)], vouched)
+    assert (found.facts.patient_id, found.clear, set(found.strays)) == (patient_id, clear, strays)
+
+
+def test_two_strangers_are_two_people_and_both_set_aside() -> None:
+    other = StudyFacts("P3", "", date(1960, 5, 5))
+    found = sort_out([*[Votes(OWN)] * 6, Votes(STRANGER), Votes(other)])
+    assert (found.facts, found.clear, set(found.strays)) == (OWN, True, {6, 7})
 
 
 def test_no_order_of_arrival_matters() -> None:
     objects = [OWN, OWN, NAMELESS, STRANGER, StudyFacts("P1", study_date=date(2026, 3, 9), study_time="235900")]
-    assert {merge_facts((one, 1) for one in order) for order in permutations(objects)} == {OWN}
+    assert {merge_facts(map(Votes, order)) for order in permutations(objects)} == {OWN}
 
 
 def test_equal_numbers_are_no_matter_of_order() -> None:
-    assert merge_facts([(OWN, 1), (STRANGER, 1)]) == merge_facts([(STRANGER, 1), (OWN, 1)])
+    assert merge_facts([Votes(OWN), Votes(STRANGER)]) == merge_facts([Votes(STRANGER), Votes(OWN)])
 
 
 def test_a_stranger_has_no_vote_about_the_rest() -> None:
-    assert merge_facts([(STRANGER, 3), (StudyFacts("P1"), 4)]) == StudyFacts("P1")
+    assert merge_facts([Votes(STRANGER, 3, 3), Votes(StudyFacts("P1"), 4, 4)]) == StudyFacts("P1")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +109,9 @@ def test_more_votes_for_the_same_change_nothing(said: StudyFacts, *, changes: bo
 
 
 def test_disagreements_are_named() -> None:
-    found = sort_out([OWN, OWN, StudyFacts("P1", "WARD", BORN, "M", DAY, "101501", "A2"), STRANGER])
+    found = sort_out(
+        [*map(Votes, (OWN, OWN, StudyFacts("P1", "WARD", BORN, "M", DAY, "101501", "A2"))), Votes(STRANGER)]
+    )
     assert found.disagreements == ("issuer of the patient ID", "sex", "accession number")
 
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from workers.identities import StudyFacts, may_change, merge_facts
+from workers.identities import StudyFacts, Votes, may_change, merge_facts
+from workers.index import object_answers
 from workers.index.patients import mark
 from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
 from workers.index.schema import instances, series, studies
@@ -54,13 +55,15 @@ class Arrivals:
         uids = sorted({row.series_instance_uid for row in new})
         pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
         added = sum(len(connection.execute(self._add_series, some).all()) for some in portions(pairs))
-        facts = merge_facts((row_facts(row), 1) for row in new)
+        facts = merge_facts(map(row_votes, new))
         name = next((row.patient_name for row in new if row.patient_name), "")
         study = _new_study(study_instance_uid, facts, first, last)
         study |= {"instance_count": len(new), "series_count": added, "patient_name": name}
         if connection.execute(self._add_study, [study]).all():
             remember(connection, self._insert, {facts.patient_id})
             put_in_force(connection, self._insert, {facts.patient_id}, last)
+            if object_answers.read_answers(connection, study_instance_uid):  # the index was built again
+                self.merge_again(connection, study_instance_uid, last)
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
         parameters["name"] = name
@@ -68,26 +71,23 @@ class Arrivals:
         self._merge_facts(connection, study_instance_uid, new)
 
     def _merge_facts(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
-        """What all objects say together. The row of the study is locked by the statement before."""
+        """Unless the new ones can change nothing. The row of the study is locked by the statement before."""
+        known = facts_of_images(_said_of_study(connection, study_instance_uid))
+        if any(may_change(row_facts(row), known) for row in new):
+            self.merge_again(connection, study_instance_uid, max(row.received_at for row in new))
+
+    def merge_again(self, connection: Connection, study_instance_uid: str, now: datetime) -> None:
+        """What all objects say together becomes what the study says. Objects about which a human said something have no
+        vote, unless that are all."""
         of_study = studies.c.study_instance_uid == study_instance_uid
-        row = connection.execute(sa.select(*(studies.c[n] for n in (*STUDY_FACTS, *STATED))).where(of_study))
-        before = row.mappings().one()
+        before = _said_of_study(connection, study_instance_uid)
         known = facts_of_images(before)
-        if not any(may_change(row_facts(row), known) for row in new):
-            return
-        columns = [instances.c[name] for name in STUDY_FACTS]
-        said = connection.execute(
-            sa.select(sa.func.count(), *columns)
-            .where(instances.c.study_instance_uid == study_instance_uid)
-            .group_by(*columns)
-        )
-        found = merge_facts((StudyFacts(*facts), count) for count, *facts in said)
+        found = merge_facts(_votes(connection, study_instance_uid))
         if found == known:
             return
         nothing_else = dict.fromkeys(STATED)
         remember(connection, self._insert, {found.patient_id})
         connection.execute(studies.update().where(of_study).values(**vars(found), **nothing_else))
-        now = max(row.received_at for row in new)
         put_in_force(connection, self._insert, {before["patient_id"], known.patient_id, found.patient_id}, now)
         if found.patient_id != known.patient_id:
             # decisions on that patient's other studies may rest on this one; the new patient is marked by its decision
@@ -120,6 +120,26 @@ def _grow_study() -> sa.Update:
 
 
 _GROW_STUDY = _grow_study()
+
+
+def _said_of_study(connection: Connection, study_instance_uid: str) -> sa.RowMapping:
+    columns = [studies.c[name] for name in (*STUDY_FACTS, *STATED)]
+    of_study = studies.c.study_instance_uid == study_instance_uid
+    return connection.execute(sa.select(*columns).where(of_study)).mappings().one()
+
+
+def _votes(connection: Connection, study_instance_uid: str) -> list[Votes]:
+    columns = [instances.c[name] for name in STUDY_FACTS]
+    counts = (sa.func.count(), sa.func.sum(instances.c.frame_count))
+    of_study = instances.c.study_instance_uid == study_instance_uid
+    said = sa.select(*counts, *columns).where(of_study).group_by(*columns)
+    rows = connection.execute(said.where(object_answers.UNANSWERED)).all() or connection.execute(said).all()
+    return [Votes(StudyFacts(*facts), objects, int(images)) for objects, images, *facts in rows]
+
+
+def row_votes(row: InstanceRow) -> Votes:
+    """The vote of one object."""
+    return Votes(row_facts(row), 1, max(1, row.frame_count))
 
 
 def row_facts(row: InstanceRow) -> StudyFacts:

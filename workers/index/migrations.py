@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from triage.errors import Misconfigured
-from workers.index import access_tables, image_schema  # noqa: F401 - their tables belong to the metadata
+from workers.index import access_tables, answer_schema, image_schema  # noqa: F401 - their tables belong to the metadata
 from workers.index.schema import WRITES, metadata, schema_version, studies
 from workers.log import get_logger
 

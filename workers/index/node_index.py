@@ -19,9 +19,10 @@ from triage.errors import Transient
 from triage.identity import SameId
 from triage.infusions import Infusion
 from workers.files.facts import FactFolder, KeptFact
+from workers.identities import GivenAnswer, ObjectAnswer
 from workers.identity_events import IdentityEvent, IdentityRefusedError, from_json, to_json
 from workers.images_seen import images_seen
-from workers.index import damage, decisions, migrations, patients, persons
+from workers.index import damage, decisions, migrations, object_answers, patients, persons
 from workers.index.errors import transient_errors
 from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
@@ -32,7 +33,7 @@ from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
-INFUSION, IDENTITY = "infusion", "identity"  # kinds of facts
+INFUSION, IDENTITY, OBJECT = "infusion", "identity", "object"  # kinds of facts
 KEPT = ("store/*/*", "results/*", "facts/*")  # beside the index
 GIVEN_UP = ("processing_failed:", "quarantined:")  # begin of the reason of a decision that a human has to look at
 
@@ -141,6 +142,13 @@ class NodeIndex(SqlIndex):
         self._keep(_identity_fact(event))
         return new
 
+    def answer_objects(
+        self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
+    ) -> None:
+        for uid, given in answers.items():
+            self._keep(_answer_fact(study_instance_uid, uid, given))
+        super().answer_objects(study_instance_uid, answers, now=now, again=again)
+
     def _keep(self, fact: KeptFact) -> None:
         try:
             self._facts.put(fact)
@@ -154,7 +162,7 @@ class NodeIndex(SqlIndex):
             Transient: the index is away, or a file cannot be written.
             OSError: the files cannot be read now.
         """
-        return self._restore_identities() + self._restore_infusions(now)
+        return self._restore_identities() + self._restore_infusions(now) + self._restore_answers(now)
 
     def _restore_identities(self) -> int:
         """In the order in which they were said: a later one may rest on an earlier one."""
@@ -196,6 +204,22 @@ class NodeIndex(SqlIndex):
             if (patient, infusion.day) not in kept:  # of a program that kept no files
                 self._keep(_infusion_fact(patient, infusion))
         return changed
+
+    def _restore_answers(self, now: datetime) -> int:
+        with self._reading() as connection:
+            known = object_answers.all_answers(connection)
+        missing: dict[str, dict[str, GivenAnswer]] = {}
+        for fact in self._facts.all(OBJECT):
+            with _named(fact):
+                study, uid = fact.key
+                given = _answer_of_fact(fact)
+                if known.pop((study, uid), None) != given:
+                    missing.setdefault(study, {})[uid] = given
+        for study, answers in missing.items():
+            super().answer_objects(study, answers, now=now, again=False)
+        for (study, uid), given in known.items():
+            self._keep(_answer_fact(study, uid, given))
+        return sum(map(len, missing.values()))
 
     # --- decisions
 
@@ -324,6 +348,16 @@ def _identity_fact(event: IdentityEvent) -> KeptFact:
         said["at"],
     )
     return KeptFact(IDENTITY, key, said)
+
+
+def _answer_fact(study_instance_uid: str, uid: str, given: GivenAnswer) -> KeptFact:
+    said = {"answer": given.answer.value, "by": given.by, "at": given.at.isoformat()}
+    return KeptFact(OBJECT, (study_instance_uid, uid), said)
+
+
+def _answer_of_fact(fact: KeptFact) -> GivenAnswer:
+    said = fact.value
+    return GivenAnswer(ObjectAnswer(said["answer"]), str(said["by"]), datetime.fromisoformat(said["at"]))
 
 
 def _infusion_fact(patient: PatientKey, infusion: Infusion, *, withdrawn: bool = False) -> KeptFact:

@@ -18,7 +18,8 @@ from sqlalchemy.engine import Engine
 
 from triage.errors import Misconfigured
 from workers.announcements import Announcement, Source, StudyCount
-from workers.index import decisions, migrations, notices, patients
+from workers.identities import GivenAnswer
+from workers.index import decisions, migrations, notices, object_answers, patients
 from workers.index.arrivals import Arrivals
 from workers.index.connected import STUDY_COLUMNS
 from workers.index.errors import transient_errors
@@ -173,15 +174,7 @@ class SqlIndex(PatientQueries):
         return self._update_one(
             studies.update()
             .where(studies.c.study_instance_uid == study_instance_uid, studies.c.state.not_in(GONE))
-            .values(
-                state=StudyState.READY.value,
-                revision=studies.c.revision + 1,
-                attempts=0,
-                ready_at=now,
-                ready_reason="replay",
-                due_at=None,
-                failure=None,
-            )
+            .values(**_requeued(now, "replay"))
         )
 
     def begin_removal(self, study_instance_uid: str, *, revision: int) -> bool:
@@ -298,6 +291,44 @@ class SqlIndex(PatientQueries):
     def conflicts(self) -> list[ConflictRow]:
         with self._reading() as connection:
             return notices.read_conflicts(connection)
+
+    # --- objects that are not of the study's patient
+
+    def object_answers(self, study_instance_uid: str) -> dict[str, GivenAnswer]:
+        with self._reading() as connection:
+            return object_answers.read_answers(connection, study_instance_uid)
+
+    def studies_in_question(self) -> list[str]:
+        with self._reading() as connection:
+            return list(object_answers.studies_in_question(connection))
+
+    def answer_objects(
+        self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
+    ) -> None:
+        c = studies.c
+        decided = (StudyState.ASSESSED.value, StudyState.FAILED.value, StudyState.READY.value)
+        of_study = c.study_instance_uid == study_instance_uid
+        with self._write() as connection:
+            object_answers.put_answers(connection, self._insert, study_instance_uid, answers)
+            row = connection.execute(sa.select(c.state).where(of_study).with_for_update()).one_or_none()
+            if row is None or row.state in GONE:
+                return
+            self._arrivals.merge_again(connection, study_instance_uid, now)
+            patients.mark_of_study(connection, self._insert, study_instance_uid, now)
+            if again and row.state in decided:
+                connection.execute(studies.update().where(of_study).values(**_requeued(now, "answered objects")))
+
+
+def _requeued(now: datetime, reason: str) -> dict[str, Any]:
+    return {
+        "state": StudyState.READY.value,
+        "revision": studies.c.revision + 1,
+        "attempts": 0,
+        "ready_at": now,
+        "ready_reason": reason,
+        "due_at": None,
+        "failure": None,
+    }
 
 
 def _is_due(now: datetime, lease_s: float) -> tuple[sa.ColumnElement[bool], ...]:

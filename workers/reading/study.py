@@ -21,7 +21,7 @@ from triage.errors import Misconfigured, NotAssessable
 from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
-from workers.identities import StudyFacts, sort_out
+from workers.identities import StudyFacts, Votes, sort_out
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.contrasts import mixed_contrasts
@@ -104,6 +104,7 @@ def read_study(
     kinds: Collection[SequenceKind] | None = None,
     on_file: Callable[[Path], None] | None = None,
     compared: bool = False,
+    vouched: Collection[Path] = (),
 ) -> StudyImages:
     """One study's files -> identified series and the volumes of the kinds wanted.
 
@@ -114,6 +115,7 @@ def read_study(
         on_file: called after each header read, e.g. to renew a lease.
         compared: whether the study will be compared with others: ``acquisition`` and ``acquired`` are found for its
             FLAIR (the best one when none is loaded). A few planes are decoded.
+        vouched: files that a human restored to the study, whatever identity they state.
 
     Returns:
         Volumes with voxels (k, j, i) float32 and affine (i, j, k) -> LPS mm; DWI is the highest b-value, ADC is in
@@ -130,12 +132,10 @@ def read_study(
     if not files:
         raise _nothing_read(skipped)
     _check_one_study(files)
-    files, facts, told = _of_one_patient(files)
+    files, facts, told = _of_one_patient(files, vouched)
     files, conflicting = _without_duplicates(files)
     skipped += conflicting
-    groups: dict[str, list[_File]] = defaultdict(list)
-    for file in files:
-        groups[str(file.header.SeriesInstanceUID)].append(file)
+    groups = _by_series(files)
     skipped += (mixed := _of_two_contrasts(groups))
     refused = {s.series_instance_uid for s in (*conflicting, *mixed)}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
@@ -148,6 +148,13 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     return StudyImages(study, volumes, used, (*skipped, *failed), dwi_b0, diffusion, **told)
+
+
+def _by_series(files: Sequence[_File]) -> dict[str, list[_File]]:
+    groups: dict[str, list[_File]] = defaultdict(list)
+    for file in files:
+        groups[str(file.header.SeriesInstanceUID)].append(file)
+    return groups
 
 
 def _of_two_contrasts(groups: Mapping[str, list[_File]]) -> list[SkippedSeries]:
@@ -212,10 +219,13 @@ def _check_one_study(files: Sequence[_File]) -> None:
         raise Misconfigured(f"the files belong to {len(counts)} studies ({listed}); give one study at a time")
 
 
-def _of_one_patient(files: Sequence[_File]) -> tuple[list[_File], StudyFacts, dict[str, tuple[str, ...]]]:
+def _of_one_patient(
+    files: Sequence[_File], vouched: Collection[Path]
+) -> tuple[list[_File], StudyFacts, dict[str, tuple[str, ...]]]:
     """The files of the study's patient, what they say together, and what the result says about the others."""
     said = [stated_facts(f.header) for f in files]
-    found = sort_out(said)
+    votes = [Votes(one, 1, max(1, len(f.frames))) for one, f in zip(said, files, strict=True)]
+    found = sort_out(votes, {number for number, f in enumerate(files) if f.path in vouched})
     if not found.clear:
         ids = {one.patient_id for one in said if one.patient_id}
         births = {one.birth_date for one in said if one.birth_date}

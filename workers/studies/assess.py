@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from triage.errors import NotAssessable, Transient
@@ -203,7 +204,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
 
 
 def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
-    return read_whole(uid, deps.index, deps.files, lambda paths: deps.reader.read(paths, kinds=kinds))
+    return read_whole(uid, deps.index, deps.files, partial(deps.reader.read, kinds=kinds))
 
 
 def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:

@@ -11,6 +11,8 @@ from typing import Any
 
 from triage.baseline import is_earlier
 from triage.infusions import Infusion
+from workers.identities import GivenAnswer, ObjectAnswer
+from workers.images_seen import images_seen
 from workers.ports import StudyRow, StudyState
 from workers.studies.identity import study_of
 
@@ -40,6 +42,12 @@ def is_under_way(row: StudyRow) -> bool:
 def is_used(row: StudyRow) -> bool:
     """Whether a later study's decision takes it into account: not while its first images are still coming in."""
     return row.decided_revision is not None or row.state is not StudyState.RECEIVING
+
+
+def objects_said(answers: Mapping[str, GivenAnswer]) -> dict[str, Any]:
+    """What humans said about single objects of the study, as an input; empty when nobody said anything."""
+    by_answer = {one: [uid for uid, given in answers.items() if given.answer is one] for one in ObjectAnswer}
+    return {one.value: images_seen(uids) for one, uids in by_answer.items() if uids}
 
 
 def inputs_of(
@@ -106,6 +114,7 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     gone = ": two issuers gave this patient ID to somebody" if newly_shared else None
     identity = _identity(stored.get("identity", ()), now.get("identity", ()))
     found = [
+        *_objects(stored.get("objects", {}), now.get("objects", {})),
         *identity,
         *_infusions(stored["infusions"], now["infusions"], gone),
         *_studies(stored["earlier"], now["earlier"], gone),
@@ -118,6 +127,16 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     if stored["study_date"] != now["study_date"]:
         found.append(f"the study date was corrected to {now['study_date']}")
     return tuple(found)
+
+
+def _objects(before: Inputs, now: Inputs) -> list[str]:
+    """See objects_said."""
+    said = {"restored": "belong to the study, a human said", "discarded": "are not of this study, a human said"}
+    return [
+        f"{count} of its objects {what}"
+        for answer, what in said.items()
+        if before.get(answer) != now.get(answer) and (count := now.get(answer, {"count": "none"})["count"])
+    ]
 
 
 def _identity(before: Sequence[str], now: Sequence[str]) -> list[str]:

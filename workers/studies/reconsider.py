@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import Transient
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
-from workers.studies.inputs import Inputs, changed, inputs_of, is_before, is_under_way, is_used
+from workers.studies.inputs import Inputs, changed, inputs_of, is_before, is_under_way, is_used, objects_said
 from workers.studies.merging import said_of
 from workers.studies.person import infusions_of_person, shares_id, studies_of_person
 
@@ -38,8 +38,9 @@ def inputs_now(row: StudyRow, index: StudyIndex) -> dict[str, Any]:
     documents = {uid: document for uid, document in found.items() if document is not None}
     infusions, _ = infusions_of_person(row, index)
     found_inputs = inputs_of(row, earlier, documents, infusions, shared_id=shares_id(row, index))
-    said = said_of(row, index)
-    return found_inputs | {"identity": said} if said else found_inputs
+    objects = objects_said(index.object_answers(row.study_instance_uid))
+    beside = {"identity": said_of(row, index), "objects": objects}
+    return found_inputs | {name: said for name, said in beside.items() if said}
 
 
 def due_studies(patient_id: str, index: StudyIndex) -> Iterator[Due]:

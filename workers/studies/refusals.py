@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from triage.assessment import Assessed
 
 
+MIXED_PATIENTS = "mixed_patients"  # of one study: no patient ID has a clear majority
+
+
 def outcome(
     study: Study, *, code: str, message: str, infusion_date: date | None, versions: Mapping[str, str]
 ) -> Assessed:
-    """Nothing measured, nothing compared, priority left as it was.
+    """Nothing measured, nothing compared. The priority is left as it was, unless nobody can say whose study it is: then
+    a human has to look, since a finding may be among the images.
 
     Args:
         code: stable reason code of the contract, e.g. ``processing_failed``.
@@ -27,6 +31,7 @@ def outcome(
     """
     from triage.assessment import Assessed
 
+    priority = Priority.P2 if code == MIXED_PATIENTS else Priority.UNCHANGED
     assessment = Assessment(
         study=study,
         days_after_infusion=days_after(study.study_date, infusion_date),
@@ -36,7 +41,7 @@ def outcome(
         registration=None,
         measurements=(),
         findings=(),
-        decision=Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (f"{code}: {message}",)),
+        decision=Decision(Category.NOT_ASSESSABLE, priority, (f"{code}: {message}",)),
         stage=Stage.FULL,
         notices=(),
         timings_s={},

@@ -108,9 +108,12 @@ class BaselineShelf:
                     return
 
     def _read_files(self, row: StudyRow) -> str | None:
-        """A digest of the files of this revision as they are now; None: one is away, or other images came since."""
+        """A digest of the files of this revision as they are now, and of what humans said about them; None: one is
+        away, or other images came since."""
         found = hashlib.sha256()
         uid = row.study_instance_uid
+        for name, given in sorted(self._index.object_answers(uid).items()):
+            found.update(f"{name} {given.answer.value}\n".encode())
         for instance in sorted(self._index.instances(uid), key=lambda one: one.sop_instance_uid):
             try:
                 state = self._files.path(instance).stat()

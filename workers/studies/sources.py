@@ -12,6 +12,8 @@ from workers.log import get_logger, study_hash
 from workers.outputs.source_headers import source_study
 from workers.outputs.sources import FILE_NAME, Sources, SourceStudy, sources_from_json, sources_to_json
 from workers.ports import InstanceFiles, Reader, StudyIndex
+from workers.studies.set_aside import objects_of_study
+from workers.studies.whole_files import read_whole
 
 log = get_logger(__name__)
 
@@ -82,12 +84,12 @@ def _sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) ->
 
 
 def _study(uid: str, kinds: Mapping[str, str], parts: HasImages) -> SourceStudy:
-    rows = parts.index.instances(uid)
+    rows = objects_of_study(parts.index.instances(uid), parts.index.object_answers(uid))
     wanted = [row for row in rows if row.series_instance_uid in kinds] or rows[:1]
     return source_study(map(parts.files.path, wanted), kinds)
 
 
 def _kinds_of_baseline(uid: str, parts: HasImages) -> dict[str, str]:
-    described = parts.reader.describe([parts.files.path(row) for row in parts.index.instances(uid)])
+    described = read_whole(uid, parts.index, parts.files, parts.reader.describe)
     kinds = {one.header.series_instance_uid: one.identification.kind.value for one in described.series}
     return {uid: kind for uid, kind in kinds.items() if kind in BASELINE_KINDS}

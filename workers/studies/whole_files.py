@@ -6,11 +6,12 @@ What is missing says nothing about the patient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from triage.errors import NotAssessable, Transient
+from workers.identities import ObjectAnswer
 from workers.log import get_logger, study_hash
 
 if TYPE_CHECKING:
@@ -18,22 +19,29 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-def read_whole(
-    study_instance_uid: str, index: StudyIndex, files: InstanceFiles, read: Callable[[Sequence[Path]], T]
-) -> T:
-    """What ``read`` makes of the files of a study.
+class ReadsFiles(Protocol[T_co]):
+    """``Reader.read`` or ``Reader.describe``."""
+
+    def __call__(self, paths: Sequence[Path], *, vouched: frozenset[Path]) -> T_co: ...
+
+
+def read_whole(study_instance_uid: str, index: StudyIndex, files: InstanceFiles, read: ReadsFiles[T_co]) -> T_co:
+    """What ``read`` makes of the files of a study. Objects that a human discarded are not among them.
 
     Raises:
         Transient: a file cannot be looked at now, or has another size than what was received.
         NotAssessable: as ``read``, when all files are whole.
     """
-    rows = index.instances(study_instance_uid)
+    said = {uid: given.answer for uid, given in index.object_answers(study_instance_uid).items()}
+    everything = [(row, said.get(row.sop_instance_uid)) for row in index.instances(study_instance_uid)]
+    rows = [row for row, answer in everything if answer is not ObjectAnswer.DISCARDED]
+    vouched = frozenset(files.path(row) for row, answer in everything if answer is ObjectAnswer.RESTORED)
     _look(study_instance_uid, rows, files)
     try:
-        return read([files.path(row) for row in rows])
+        return read([files.path(row) for row in rows], vouched=vouched)
     except NotAssessable:
         _look(study_instance_uid, rows, files)  # it may have happened meanwhile
         raise

@@ -37,8 +37,8 @@ from triage.model import (
 from triage.patterns.all import PATTERNS
 from triage.report.contents import JudgedFrom, Since
 from triage.settings import TriageSettings
-from workers.identities import StudyFacts, merge_facts
-from workers.index.arrivals import row_facts
+from workers.identities import StudyFacts, sort_out
+from workers.index.arrivals import row_votes
 from workers.ports import StudyIndex
 from workers.studies.identity import dicom_time
 
@@ -88,19 +88,29 @@ class ScanReader:
         self._index = index
         self.away: set[str] = set()
 
-    def read(self, paths: Sequence[Path], *, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
-        study = self.describe(paths)
+    def read(
+        self,
+        paths: Sequence[Path],
+        *,
+        kinds: frozenset[SequenceKind] | None = None,
+        vouched: frozenset[Path] = frozenset(),
+    ) -> StudyImages:
+        study = self.describe(paths, vouched=vouched)
         wanted = [one for one in study.series if kinds is None or one.identification.kind in kinds]
         volume = a_volume()
         used = {one.identification.kind: one.header.series_instance_uid for one in wanted}
         return StudyImages(study, dict.fromkeys(used, volume), used)
 
-    def describe(self, paths: Sequence[Path]) -> Study:
+    def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         uid = paths[0].parent.name
         if uid in self.away:
             raise Transient("a file of the study cannot be read now")
         rows = [row for row in self._index.instances(uid) if Path(row.path).name in {path.name for path in paths}]
-        said = merge_facts((row_facts(row), 1) for row in rows)
+        names = {path.name for path in vouched}
+        found = sort_out([*map(row_votes, rows)], {n for n, row in enumerate(rows) if Path(row.path).name in names})
+        if not found.clear:
+            raise NotAssessable("mixed_patients", "one study carries 2 patient IDs")
+        said, rows = found.facts, [row for number, row in enumerate(rows) if number not in found.strays]
         series = {row.series_instance_uid: SequenceKind(row.series_description) for row in rows}
         return Study(
             uid, _patient(said), said.study_date, dicom_time(said.study_time), tuple(map(_series, series.items()))

@@ -8,10 +8,11 @@ from tests.fake_index import InMemoryIndex
 from tests.workers.index.identity_contract import IdentityContract
 from tests.workers.index.index_answers import AnswersContract
 from tests.workers.index.index_contract import IndexContract
+from tests.workers.index.object_contract import ObjectContract
 from workers.ports import StudyIndex
 
 
-class TestInMemoryIndex(IndexContract, AnswersContract, IdentityContract):
+class TestInMemoryIndex(IndexContract, AnswersContract, IdentityContract, ObjectContract):
     @pytest.fixture
     def index(self) -> StudyIndex:
         return InMemoryIndex()

@@ -15,6 +15,7 @@ from tests.workers.index.databases import on_both, on_sqlite
 from tests.workers.index.identity_contract import IdentityContract
 from tests.workers.index.index_answers import AnswersContract
 from tests.workers.index.index_contract import LEASE_S, NOW, STUDY, IndexContract, a_document, a_row, make_ready
+from tests.workers.index.object_contract import ObjectContract
 from triage.errors import Misconfigured, Transient
 from workers.index.migrations import REVISION
 from workers.index.sql import SqlIndex, open_index
@@ -34,7 +35,7 @@ print(" ".join(won), flush=True)
 
 
 @on_both
-class TestSqlIndex(IndexContract, AnswersContract, IdentityContract):
+class TestSqlIndex(IndexContract, AnswersContract, IdentityContract, ObjectContract):
     @pytest.fixture
     def index(self, url: str) -> Iterator[StudyIndex]:
         opened = open_index(url)

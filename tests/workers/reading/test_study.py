@@ -148,6 +148,31 @@ def test_a_stray_object_is_set_aside(tmp_path: Path, changed: dict[str, str], wh
     assert images.set_aside == (f"1 of 13 objects carry {why} than the rest of the study; the rest is assessed",)
 
 
+def test_a_stray_that_is_the_only_flair_is_not_measured_until_it_is_restored(tmp_path: Path) -> None:
+    own = a_series(
+        tmp_path,
+        series=1,
+        count=30,
+        SeriesDescription="t1 mprage",
+        InversionTime=None,
+        EchoTime="3",
+        RepetitionTime="8",
+    )
+    stray = a_series(tmp_path, series=2, PatientID="SECRET-2")
+    alone = read_study(own + stray)
+    assert FLAIR not in alone.volumes
+    assert len(alone.set_aside) == 1
+    restored = read_study(own + stray, vouched=stray)
+    assert FLAIR in restored.volumes
+    assert (restored.set_aside, restored.study.patient.patient_id) == ((), "SECRET-ID")
+
+
+def test_half_and_half_is_read_once_a_human_vouches(tmp_path: Path) -> None:
+    own, others = a_series(tmp_path, series=1), a_series(tmp_path, series=2, PatientID="SECRET-2")
+    assert read_study(own + others, vouched=others).study.patient.patient_id == "SECRET-ID"
+    assert read_study(own + others, vouched=own).study.patient.patient_id == "SECRET-2"
+
+
 def test_the_study_is_what_most_objects_say(tmp_path: Path) -> None:
     odd = a_series(tmp_path, series=2, count=1, StudyDate="19990101", PatientSex="O", AccessionNumber="other")
     plain = read_study(a_series(tmp_path, series=1))

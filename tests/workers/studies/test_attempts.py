@@ -29,14 +29,14 @@ def abandon(node: Node, times: int) -> None:
 class TestFaults:
     def test_a_refusal_is_a_stored_decision_with_its_code(self, tmp_path: Path) -> None:
         node = Node(tmp_path, some_images(STUDY))
-        node.reader.faults = [NotAssessable("mixed_patients", "one study carries 2 patient IDs")]
+        node.reader.faults = [NotAssessable("no_images", "nothing is readable")]
 
         assert node.ring() is Result.DECIDED
         document = node.index.assessment(STUDY)
         assert document is not None
         assert document["decision"]["category"] == "not_assessable"
         assert document["decision"]["priority"] == "unchanged"
-        assert document["decision"]["reasons"] == ["mixed_patients: one study carries 2 patient IDs"]
+        assert document["decision"]["reasons"] == ["no_images: nothing is readable"]
         row = node.index.study(STUDY)
         assert row is not None
         assert row.state is StudyState.ASSESSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,15 @@ def test_a_baseline_that_cannot_be_read_now_is_compared_with_later(node: History
     assert node.document("1.7")["decision"]["reasons"][0].startswith("assessed again: ")
 
 
+def number_of(paths: Sequence[Path], *, vouched: frozenset[Path]) -> int:
+    assert not vouched
+    return len(paths)
+
+
 def test_a_fault_that_comes_while_it_is_read_is_none_of_the_content(node: History) -> None:
     node.come(LATE)
 
-    def reads(_paths: object) -> StudyImages:
+    def reads(_paths: object, *, vouched: object) -> StudyImages:
         node.files.faults["1.7"] = 10
         raise NotAssessable("no_images", "none of the files is readable")
 
@@ -82,10 +88,10 @@ def test_a_fault_that_comes_while_it_is_read_is_none_of_the_content(node: Histor
 def test_noop_whole_files_say_what_they_say(node: History) -> None:
     node.come(LATE)
 
-    def refuses(_paths: object) -> StudyImages:
+    def refuses(_paths: object, *, vouched: object) -> StudyImages:
         raise NotAssessable("no_images", "none of the files is readable")
 
-    assert read_whole("1.7", node.index, node.files, len) == 1
+    assert read_whole("1.7", node.index, node.files, number_of) == 1
     with pytest.raises(NotAssessable):
         read_whole("1.7", node.index, node.files, refuses)
 
@@ -95,7 +101,7 @@ def test_a_real_file_that_was_cut_short(node: History, tmp_path: Path) -> None:
     row = put(store, a_data_set()).row
     node.index.record_instances([row])
     uid = row.study_instance_uid
-    assert read_whole(uid, node.index, store, len) == 1, "noop: whole"
+    assert read_whole(uid, node.index, store, number_of) == 1, "noop: whole"
     os.truncate(store.path(row), row.size_bytes // 2)
     with pytest.raises(Transient, match=f"{row.size_bytes // 2} bytes of the {row.size_bytes}"):
         read_whole(uid, node.index, store, DicomReader().read)

@@ -1,0 +1,88 @@
+"""What every implementation of ports.StudyIndex must do with answers about objects that were set aside."""
+
+from __future__ import annotations
+
+from tests.workers.index.index_contract import STUDY, a_row, claimed, later, make_ready, state_of
+from workers.identities import GivenAnswer, ObjectAnswer
+from workers.ports import InstanceRow, StudyIndex, StudyState
+
+
+def stray(number: int) -> InstanceRow:
+    return a_row(number, patient_id="P-2", issuer="OTHER")
+
+
+def given(answer: ObjectAnswer, seconds: float = 0.0) -> GivenAnswer:
+    return GivenAnswer(answer, "somebody", later(seconds))
+
+
+def answer(index: StudyIndex, said: ObjectAnswer, *rows: InstanceRow, again: bool = True) -> None:
+    answers = {row.sop_instance_uid: given(said) for row in rows}
+    index.answer_objects(STUDY, answers, now=later(90), again=again)
+
+
+def patient_of(index: StudyIndex) -> str:
+    row = index.study(STUDY)
+    assert row is not None
+    return row.patient_id
+
+
+class ObjectContract:
+    def test_noop_nobody_said_anything(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), a_row(2)])
+        assert index.object_answers(STUDY) == {}
+        assert index.studies_in_question() == []
+        answer(index, ObjectAnswer.RESTORED)
+        assert (patient_of(index), index.object_answers(STUDY)) == ("P-1", {})
+
+    def test_studies_with_several_identities_are_in_question(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), a_row(2), stray(3), a_row(4, study_instance_uid="1.2.9", patient_id="")])
+        assert index.studies_in_question() == [STUDY]
+
+    def test_the_last_word_counts(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), a_row(2), stray(3)])
+        answer(index, ObjectAnswer.DISCARDED, stray(3))
+        answer(index, ObjectAnswer.RESTORED, stray(3))
+        assert index.object_answers(STUDY) == {stray(3).sop_instance_uid: given(ObjectAnswer.RESTORED)}
+        assert index.studies_in_question() == [STUDY]
+
+    def test_answered_objects_have_no_vote_about_the_patient(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), stray(2), stray(3)])
+        assert patient_of(index) == "P-2"
+        answer(index, ObjectAnswer.DISCARDED, stray(2), stray(3))
+        assert patient_of(index) == "P-1"
+        assert {"P-1", "P-2"} <= set(index.marked_patients())
+        index.record_instances([stray(4)])  # one more of them has a vote again
+        answer(index, ObjectAnswer.RESTORED, stray(4), a_row(1))
+        assert patient_of(index) == "P-2", "all have an answer: then all have a vote"
+
+    def test_a_decided_study_goes_back_into_the_queue(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), a_row(2), stray(3)])
+        make_ready(index)
+        claim = claimed(index)
+        assert index.complete(claim, now=later(80))
+        answer(index, ObjectAnswer.DISCARDED, stray(3), again=False)
+        assert state_of(index)[:2] == (StudyState.ASSESSED, 1)
+        answer(index, ObjectAnswer.DISCARDED, stray(3))
+        assert state_of(index)[:2] == (StudyState.READY, 2)
+
+    def test_a_study_that_still_arrives_is_not_hurried(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), a_row(2), stray(3)])
+        answer(index, ObjectAnswer.DISCARDED, stray(3))
+        assert state_of(index)[:2] == (StudyState.RECEIVING, 1)
+
+    def test_a_worker_that_is_at_it_starts_again(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1), a_row(2), stray(3)])
+        make_ready(index)
+        claim = claimed(index)
+        answer(index, ObjectAnswer.DISCARDED, stray(3))
+        assert not index.complete(claim, now=later(95))
+        assert state_of(index)[:2] == (StudyState.READY, 2)
+
+    def test_an_enhanced_object_weighs_more_than_one_slice(self, index: StudyIndex) -> None:
+        index.record_instances([stray(1), stray(2), a_row(3, frame_count=150)])
+        assert patient_of(index) == "P-1"
+
+    def test_an_answer_that_is_there_before_the_object(self, index: StudyIndex) -> None:
+        answer(index, ObjectAnswer.DISCARDED, stray(2), stray(3))
+        index.record_instances([a_row(1), stray(2), stray(3)])
+        assert patient_of(index) == "P-1"

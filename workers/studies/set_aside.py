@@ -1,0 +1,155 @@
+"""Objects that state another identity than their study: which there are, and what a human says about them.
+
+The files stay as they are. A restored object is measured with its study; a discarded one is treated as if it had never
+come. Either way the study is decided again by itself, and the first line of the new version says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from triage.errors import Misconfigured
+from workers.identities import GivenAnswer, ObjectAnswer, Sorted, StudyFacts, Votes, sort_out
+
+if TYPE_CHECKING:
+    from workers.ports import InstanceRow, StudyIndex
+
+
+@dataclass(frozen=True)
+class AsideObject:
+    """One object. why: how it differs from the study. answer: None while nobody said anything."""
+
+    sop_instance_uid: str
+    series_description: str
+    modality: str
+    patient_id: str
+    birth_date: date | None
+    why: str
+    answer: GivenAnswer | None
+
+
+@dataclass(frozen=True)
+class AsideInStudy:
+    """The objects of one study that state another identity, or that somebody answered about.
+
+    clear: False when too many differ: then nobody can say whose study it is, and nothing of it is measured until a
+    human discards or restores objects.
+    """
+
+    study_instance_uid: str
+    patient_id: str
+    clear: bool
+    objects: tuple[AsideObject, ...]
+
+    @property
+    def open(self) -> tuple[AsideObject, ...]:
+        """Those that nobody answered about."""
+        return tuple(one for one in self.objects if one.answer is None)
+
+
+def list_aside(index: StudyIndex, *, answered: bool = False) -> list[AsideInStudy]:
+    """Every study with such objects, by study UID.
+
+    Args:
+        answered: also studies whose objects were all answered about.
+    """
+    found = (aside_in(uid, index) for uid in index.studies_in_question())
+    return [one for one in found if one.open or (answered and one.objects)]
+
+
+def aside_in(study_instance_uid: str, index: StudyIndex) -> AsideInStudy:
+    """Of one study; without objects when all agree, or when it is not here."""
+    answers = index.object_answers(study_instance_uid)
+    rows = index.instances(study_instance_uid)
+    kept, found = _sorted(rows, answers)
+    strays = {kept[number].sop_instance_uid: why for number, why in found.strays.items()}
+    objects = [
+        AsideObject(
+            row.sop_instance_uid,
+            row.series_description,
+            row.modality,
+            row.patient_id,
+            row.birth_date,
+            strays.get(row.sop_instance_uid, ""),
+            answers.get(row.sop_instance_uid),
+        )
+        for row in rows
+        if row.sop_instance_uid in strays or row.sop_instance_uid in answers
+    ]
+    return AsideInStudy(study_instance_uid, found.facts.patient_id, found.clear, tuple(objects))
+
+
+def objects_of_study(rows: Sequence[InstanceRow], answers: Mapping[str, GivenAnswer]) -> list[InstanceRow]:
+    """Those that are neither set aside nor discarded."""
+    kept, found = _sorted(rows, answers)
+    return [row for number, row in enumerate(kept) if number not in found.strays]
+
+
+def answer_aside(
+    index: StudyIndex,
+    study_instance_uid: str,
+    answer: ObjectAnswer,
+    *,
+    by: str,
+    now: datetime,
+    objects: Collection[str] = (),
+    patient_id: str | None = None,
+) -> int:
+    """Restore or discard objects of a study; how many. The last word about an object counts.
+
+    Args:
+        by: who says so.
+        objects: SOP Instance UIDs; empty: every object that is set aside and that nobody answered about.
+        patient_id: only, and all, objects that state this ID; needed when nobody can say whose study it is.
+
+    Raises:
+        Misconfigured: the study is not here, has no such objects, or it must be said which are meant.
+    """
+    rows = index.instances(study_instance_uid)
+    if not rows:
+        raise Misconfigured("STUDY_UID: no such study here, or its images were deleted")
+    uids = _meant(rows, aside_in(study_instance_uid, index), objects, patient_id)
+    if answer is ObjectAnswer.DISCARDED and len(uids) == len(rows):
+        raise Misconfigured("nothing would be left of the study: name the objects that are not of it")
+    given = GivenAnswer(answer, by, now)
+    index.answer_objects(study_instance_uid, dict.fromkeys(uids, given), now=now)
+    return len(uids)
+
+
+def _meant(
+    rows: Sequence[InstanceRow], aside: AsideInStudy, objects: Collection[str], patient_id: str | None
+) -> list[str]:
+    here = {row.sop_instance_uid: row.patient_id for row in rows}
+    if objects:
+        unknown = sorted(set(objects) - set(here))
+        if unknown:
+            raise Misconfigured(f"--object: {unknown[0]} is no object of this study")
+        return sorted(objects)
+    if patient_id is not None:
+        found = [uid for uid, stated in here.items() if stated == patient_id]
+        if not found:
+            raise Misconfigured("--patient-id: no object of this study states it")
+        return found
+    if not aside.open:
+        raise Misconfigured("STUDY_UID: no object of this study is set aside")
+    if not aside.clear:
+        raise Misconfigured(
+            "nobody can say whose study it is: name with --patient-id or --object which objects are meant"
+        )
+    return [one.sop_instance_uid for one in aside.open]
+
+
+def _sorted(rows: Sequence[InstanceRow], answers: Mapping[str, GivenAnswer]) -> tuple[list[InstanceRow], Sorted]:
+    """The objects that nobody discarded, and whose they are."""
+    said = {uid: given.answer for uid, given in answers.items()}
+    kept = [row for row in rows if said.get(row.sop_instance_uid) is not ObjectAnswer.DISCARDED]
+    vouched = {number for number, row in enumerate(kept) if row.sop_instance_uid in said}
+    votes = [Votes(_facts(row), 1, max(1, row.frame_count)) for row in kept]
+    return kept, sort_out(votes, vouched)
+
+
+def _facts(row: InstanceRow) -> StudyFacts:
+    return StudyFacts(**{name: getattr(row, name) for name in StudyFacts.__dataclass_fields__})

@@ -52,7 +52,7 @@ def add_acts(app: FastAPI, site: Site) -> None:
         """Acknowledge a study, agree or disagree with its decision, accept or reject a finding."""
         return act_facts(_said(site, uid, Said(**asked.model_dump()), person))
 
-    @app.post("/studies/{uid}/acts")
+    @app.post("/studies/{uid}/acts", include_in_schema=False)
     def form(uid: Uid, person: Asks, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         _said(site, uid, _said_in(fields), person)
         return RedirectResponse(own_path(fields.get("next", f"/studies/{uid}")), status_code=303)
@@ -62,7 +62,7 @@ def add_acts(app: FastAPI, site: Site) -> None:
         """How often readers agree with each pattern, with the Wilson interval of 95 %."""
         return [asdict(one) for one in agreements(_acting(site).acts.all_acts())]
 
-    @app.get("/agreement", response_class=HTMLResponse)
+    @app.get("/agreement", response_class=HTMLResponse, include_in_schema=False)
     def agreement_page(request: Request) -> str:
         found = agreements(_acting(site).acts.all_acts())
         return pages.render("agreement.html", own_frame(request, "agreement"), agreements=found)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
+from listener.web.described import pictures
 from listener.web.health import ailing, health_of
 from listener.web.site import Site
 from listener.web.worklist import open_worklist
@@ -41,7 +42,7 @@ def add_api(app: FastAPI, site: Site) -> None:
         """Every decision of a study, the oldest first."""
         return site.index.assessments(uid)
 
-    @app.get("/api/studies/{uid}/evidence.png")
+    @app.get("/api/studies/{uid}/evidence.png", response_class=Response, responses=pictures("image/png"))
     def picture(uid: Uid) -> FileResponse:
         """The picture of the decision (PNG)."""
         path = shown_picture(site, uid)
@@ -60,7 +61,7 @@ def add_api(app: FastAPI, site: Site) -> None:
 def add_state(app: FastAPI, site: Site) -> None:
     """Add what programs watch: metrics and health."""
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
         """Numbers for Prometheus; no patient."""
         from listener.web.metrics import CONTENT_TYPE, Health, door_numbers, render
@@ -77,7 +78,7 @@ def add_state(app: FastAPI, site: Site) -> None:
         )
         return Response(render(door_numbers(state_dir), site.index, health, state_dir), media_type=CONTENT_TYPE)
 
-    @app.get("/healthz")
+    @app.get("/healthz", responses={503: {"description": "something is wrong"}})
     def health() -> JSONResponse:
         """What is wrong with the node; 503 when something is."""
         facts = health_of(site)

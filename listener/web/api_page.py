@@ -32,7 +32,7 @@ class ApiCall:
 def add_api_page(app: FastAPI) -> None:
     """Add the page."""
 
-    @app.get("/api", response_class=HTMLResponse)
+    @app.get("/api", response_class=HTMLResponse, include_in_schema=False)
     def api(request: Request) -> str:
         return pages.render("api.html", own_frame(request, "api"), calls=list(calls_in(app.openapi())))
 

@@ -24,6 +24,7 @@ from listener.web.access.tokens import add_tokens
 from listener.web.acts import add_acts
 from listener.web.api import add_api, add_state
 from listener.web.api_page import add_api_page
+from listener.web.described import PROBLEMS
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient
 from listener.web.site import Site
@@ -31,6 +32,7 @@ from listener.web.study import add_study
 from listener.web.viewer_api import add_viewer
 from triage.errors import Misconfigured, Transient
 from workers.audit.journal import Journal, journal_file
+from workers.audit.spool import auditor_of
 from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import get_logger
@@ -66,8 +68,9 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
         _say_when_closed(people)
     elif site.settings.web.beyond_loopback:
         raise Misconfigured(NOBODY_YET)
-    app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    app.add_middleware(Recorder, journal=Journal(journal_file(site.settings)), now=site.now)
+    app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", responses=PROBLEMS)
+    journal, auditor = Journal(journal_file(site.settings)), auditor_of(site.settings)
+    app.add_middleware(Recorder, journal=journal, now=site.now, auditor=auditor, study=site.index.study)
     app.add_middleware(Gate, routes=app.routes, people=people)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(site.settings))  # against DNS rebinding
 

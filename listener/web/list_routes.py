@@ -11,13 +11,14 @@ from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from listener.web import asked as addresses
 from listener.web import pages
 from listener.web.access.who import own_frame
 from listener.web.api import Uid
 from listener.web.asked import ListAddress, Searches
+from listener.web.described import pictures
 from listener.web.lines import list_lines
 from listener.web.live import ChangeWatch
 from listener.web.site import Site
@@ -36,15 +37,15 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
         one = addresses.asked(request.query_params.multi_items())
         return _values(site, worklist, one, searches.get(one.find) if one.find else "")
 
-    @app.get("/", response_class=HTMLResponse)
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def home(request: Request) -> str:
         return pages.render("worklist.html", own_frame(request, "worklist"), **listed(request))
 
-    @app.get("/rows", response_class=HTMLResponse)
+    @app.get("/rows", response_class=HTMLResponse, include_in_schema=False)
     def rows(request: Request) -> str:
         return pages.render("worklist_rows.html", own_frame(request, "worklist"), **listed(request))
 
-    @app.post("/search")
+    @app.post("/search", include_in_schema=False)
     async def search(request: Request) -> RedirectResponse:
         """The text comes in the body and is exchanged for a word of the address."""
         body = b""
@@ -57,11 +58,15 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
         word = searches.put(text) if text.strip() else ""
         return RedirectResponse(replace(addresses.from_query(fields.get("back", "")).first, find=word).path, 303)
 
-    @app.get("/events")
+    @app.get("/events", include_in_schema=False)
     async def events() -> StreamingResponse:
         return StreamingResponse(watch.events(), media_type="text/event-stream", headers=EVENT_STREAM)
 
-    @app.get("/api/studies/{uid}/small.png")
+    @app.get(
+        "/api/studies/{uid}/small.png",
+        response_class=Response,
+        responses=pictures("image/png", "image/svg+xml"),
+    )
     def small(uid: Uid) -> FileResponse:
         """A picture without anything on it when the decision has none: a list must not be full of broken images."""
         row = site.index.study(uid)

@@ -24,7 +24,7 @@ SHOWN_DEAD = 100
 def add_patient(app: FastAPI, site: Site) -> None:
     """Add the page of the patient of a study: no name and no ID stands in its address."""
 
-    @app.get("/studies/{uid}/patient", response_class=HTMLResponse)
+    @app.get("/studies/{uid}/patient", response_class=HTMLResponse, include_in_schema=False)
     def page(uid: Uid, request: Request) -> str:
         row = site.index.study(uid)
         if row is None:
@@ -52,7 +52,7 @@ def add_patient(app: FastAPI, site: Site) -> None:
 def add_operations(app: FastAPI, site: Site) -> None:
     """Add the page of the node, and what can be done there."""
 
-    @app.get("/operations", response_class=HTMLResponse)
+    @app.get("/operations", response_class=HTMLResponse, include_in_schema=False)
     def page(request: Request, retried: int | None = None) -> str:
         times = [] if site.worklist is None else site.worklist.flag_times_s(limit=TIMED_STUDIES)
         ways = site.deliveries
@@ -71,7 +71,7 @@ def add_operations(app: FastAPI, site: Site) -> None:
             said=None if retried is None else f"Delivery {retried} is tried again.",
         )
 
-    @app.post("/operations/retry")
+    @app.post("/operations/retry", include_in_schema=False)
     def retry(fields: Annotated[dict[str, str], Depends(form_fields)]) -> RedirectResponse:
         number = fields.get("number", "")
         if site.deliveries is None or not number.isascii() or not number.isdigit() or len(number) > 18:

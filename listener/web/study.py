@@ -22,7 +22,7 @@ def add_study(app: FastAPI, site: Site) -> None:
     """Add the page of one study."""
     digest = site.settings.sha256()
 
-    @app.get("/studies/{uid}", response_class=HTMLResponse)
+    @app.get("/studies/{uid}", response_class=HTMLResponse, include_in_schema=False)
     def study(uid: Uid, request: Request) -> str:
         document = document_of(site, uid)
         picture = shown_picture(site, uid) is not None

@@ -24,6 +24,7 @@ class Code:
 
 # PS3.16 Annex D and context groups 400 to 405
 APPLICATION_ACTIVITY = Code("110100", "Application Activity")
+INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 QUERY = Code("110112", "Query")
 SECURITY_ALERT = Code("110113", "Security Alert")
@@ -54,6 +55,19 @@ class RemoteNode:
 
     ae_title: str
     address: str
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """Somebody saw a study in the web application. user: the account. address: of the browser, "" when it is not known.
+    what: the page or the call, as the table of routes names it."""
+
+    user: str
+    address: str
+    what: str
+    study_instance_uid: str
+    patient_id: str
+    accession_number: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,20 @@ def instances_transferred(
     for uid, number in sorted(transfer.classes.items()):
         Xml.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(number))
     _object(message, transfer.patient_id or "unknown", PATIENT_NUMBER, kind="1", role="1")
+    return _text(message)
+
+
+def instances_accessed(source: AuditSource, viewing: Viewing, at: datetime) -> str:
+    """A person saw a study of a patient (PS3.15 section A.5.3.3)."""
+    message = _message(INSTANCES_ACCESSED, at, SUCCESS, action="R", outcome=viewing.what)
+    _participant(message, viewing.user, None, is_requestor=True, address=viewing.address or None)
+    _participant(message, source.ae_title, APPLICATION, is_requestor=False, alternative=str(source.process_id))
+    _audit_source(message, source)
+    study = _object(message, viewing.study_instance_uid, STUDY_UID, kind="2", role="3")
+    if viewing.accession_number:
+        description = Xml.SubElement(study, "ParticipantObjectDescription")
+        Xml.SubElement(description, "Accession", Number=viewing.accession_number)
+    _object(message, viewing.patient_id or "unknown", PATIENT_NUMBER, kind="1", role="1")
     return _text(message)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from workers.audit import messages
-from workers.audit.messages import AuditSource, RemoteNode, Transfer
+from workers.audit.messages import AuditSource, RemoteNode, Transfer, Viewing
 from workers.log import brief, get_logger
 from workers.remote import tls
 from workers.settings import AuditSettings, NodeSettings
@@ -35,13 +35,15 @@ MESSAGE_ID = "DICOM+RFC3881"  # PS3.15 section A.6.2
 
 
 class Auditor(Protocol):
-    """Takes what the listener reports for the audit."""
+    """Takes what the node reports for the audit."""
 
     def transferred(self, peer: RemoteNode, transfer: Transfer, *, complete: bool) -> None: ...
 
     def alert(self, peer: RemoteNode, reason: str) -> None: ...
 
     def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None: ...
+
+    def viewed(self, viewing: Viewing) -> None: ...
 
 
 class NoAudit:
@@ -54,6 +56,9 @@ class NoAudit:
         pass
 
     def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None:
+        pass
+
+    def viewed(self, viewing: Viewing) -> None:
         pass
 
 
@@ -86,6 +91,9 @@ class SpoolingAuditor:
 
     def queried(self, peer: RemoteNode, sop_class_uid: str, keys: bytes) -> None:
         self._put(messages.query(self._source, peer, sop_class_uid, keys, self._now(), answered=True))
+
+    def viewed(self, viewing: Viewing) -> None:
+        self._put(messages.instances_accessed(self._source, viewing, self._now()))
 
     def _put(self, text: str) -> None:
         try:

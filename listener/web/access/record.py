@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener.web.access.forgery import SAFE
 from listener.web.access.who import KEY, NAME_GIVEN, Person
+from triage.errors import IcanseeError
 from workers.audit.journal import Journal
+from workers.audit.messages import Viewing
+from workers.audit.spool import Auditor, NoAudit
+from workers.log import brief, get_logger
+from workers.ports import StudyRow
+
+log = get_logger(__name__)
 
 # what a person looks at; the parts of such a page (pictures, volumes, events) are not recorded one by one
 SHOWN = {
@@ -26,10 +34,23 @@ NOT_RECORDED = {"POST /api/session/activity"}
 
 
 class Recorder:
-    """Writes who did it, when, what, to which study, and how it was answered."""
+    """Writes who did it, when, what, to which study, and how it was answered. A patient who was shown is reported to
+    the audit repository as well.
 
-    def __init__(self, app: ASGIApp, *, journal: Journal, now: Callable[[], datetime]) -> None:
+    study: finds the patient of a study.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        journal: Journal,
+        now: Callable[[], datetime],
+        auditor: Auditor | None = None,
+        study: Callable[[str], StudyRow | None] = lambda _uid: None,
+    ) -> None:
         self._app, self._journal, self._now = app, journal, now
+        self._auditor, self._study = auditor or NoAudit(), study
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
@@ -55,4 +76,18 @@ class Recorder:
             facts["token"] = person.token
         if NAME_GIVEN in scope:
             facts["name"] = scope[NAME_GIVEN]
-        await run_in_threadpool(self._journal.add, facts)
+        address = scope["client"][0] if scope.get("client") else ""
+        await run_in_threadpool(self._kept, facts, address, shown=did in SHOWN and status < 300)
+
+    def _kept(self, facts: Mapping[str, Any], address: str, *, shown: bool) -> None:
+        self._journal.add(facts)
+        if not shown or facts["study"] is None:
+            return
+        uid = str(facts["study"])
+        try:
+            row = self._study(uid)
+        except IcanseeError as error:  # the page was answered; its patient is not known at this moment
+            log.warning("audit.patient_not_known", error=brief(error))
+            row = None
+        patient_id, accession = ("", "") if row is None else (row.patient_id, row.accession_number)
+        self._auditor.viewed(Viewing(str(facts["who"]), address, str(facts["did"]), uid, patient_id, accession))

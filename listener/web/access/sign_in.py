@@ -24,19 +24,19 @@ LONGEST_NEXT = 300
 def add_sign_in(app: FastAPI, people: People | None) -> None:
     """Add the routes; without ``people`` nobody can sign in."""
 
-    @app.get(SIGN_IN, response_class=HTMLResponse)
+    @app.get(SIGN_IN, response_class=HTMLResponse, include_in_schema=False)
     def login(request: Request, person: Annotated[Person, Depends(who)], next: str = "/") -> Response:  # noqa: A002
         if person.role is not None:
             return RedirectResponse(own_path(next), status_code=303)
         return HTMLResponse(_page(people, request, next))
 
-    @app.post(SIGN_IN, response_class=HTMLResponse)
+    @app.post(SIGN_IN, response_class=HTMLResponse, include_in_schema=False)
     async def sign_in(request: Request, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         if people is None:
             return RedirectResponse("/", status_code=303)
         return await run_in_threadpool(_signed_in, people, request, fields)
 
-    @app.post("/logout")
+    @app.post("/logout", include_in_schema=False)
     def logout(request: Request) -> Response:
         session, secure = jar_of(request).get(SESSION), over_tls(request)
         if people is not None and session is not None:

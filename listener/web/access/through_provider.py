@@ -80,12 +80,12 @@ def add_provider(app: FastAPI, people: People | None, provider: Provider | None)
     """Add the routes; without ``provider`` both lead to the sign-in with a password."""
     way = None if people is None or provider is None else Way(people, provider)
 
-    @app.get(GO)
+    @app.get(GO, include_in_schema=False)
     def go(request: Request, next: str = "/") -> Response:  # noqa: A002
         """To the provider."""
         return RedirectResponse(SIGN_IN, status_code=303) if way is None else way.begun(request, own_path(next))
 
-    @app.get(BACK, response_class=HTMLResponse)
+    @app.get(BACK, response_class=HTMLResponse, include_in_schema=False)
     def back(request: Request, code: str = "", state: str = "", iss: str | None = None, error: str = "") -> Response:
         """From the provider, with a code that is good once."""
         if way is None:

@@ -42,11 +42,11 @@ class TokenAsked(BaseModel):
 def add_tokens(app: FastAPI, people: People | None) -> None:
     """Add the routes."""
 
-    @app.get("/tokens", response_class=HTMLResponse)
+    @app.get("/tokens", response_class=HTMLResponse, include_in_schema=False)
     def page(request: Request, person: Asks, ended: str = "") -> str:
         return _page(request, people, person, said="The token is ended." if ended == "1" else None)
 
-    @app.post("/tokens", response_class=HTMLResponse)
+    @app.post("/tokens", response_class=HTMLResponse, include_in_schema=False)
     def make(request: Request, person: Asks, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         """The answer is the only page that ever shows the token."""
         scopes = {scope for scope in TokenScope if fields.get(scope) == "on"}
@@ -57,7 +57,7 @@ def add_tokens(app: FastAPI, people: People | None) -> None:
             return HTMLResponse(_page(request, people, person, error=str(error)), status_code=422)
         return HTMLResponse(_page(request, people, person, made=made[0]))
 
-    @app.post("/tokens/end")
+    @app.post("/tokens/end", include_in_schema=False)
     def end(person: Asks, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         _owner(people, person).accounts.end_token(person.name, fields.get("key", ""))
         return RedirectResponse("/tokens?ended=1", status_code=303)

@@ -22,7 +22,7 @@ from tests.listener.rawscu import Raw
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, encoded
 from triage.errors import Misconfigured
 from workers.audit import messages
-from workers.audit.messages import AuditSource, RemoteNode, Transfer
+from workers.audit.messages import AuditSource, RemoteNode, Transfer, Viewing
 from workers.audit.spool import AuditSpool, Sender, SpoolingAuditor, frame
 from workers.config import Settings, parse
 from workers.settings import AuditSettings
@@ -30,6 +30,7 @@ from workers.settings import AuditSettings
 AT = datetime(2026, 3, 1, 12, 0, 0, 5000, UTC)
 SITE, PEER = AuditSource("ICANSEE", 77, "node-1"), RemoteNode("MR1", "10.1.2.3")
 TRANSFER = Transfer("1.2.3", 'P<1>&"', "A77", {MR: 3, "1.2.840.10008.5.1.4.1.1.7": 1})
+VIEWING = Viewing("mina", "10.1.2.9", "GET /studies/{uid}", "1.2.3", "P<1>", "A77")
 
 CODE = {"csd-code", "codeSystemName", "originalText"}
 # PS3.15 section A.5.1: element -> (attributes that must be there, attributes that may be, children in their order)
@@ -98,6 +99,11 @@ ALL = [
             complete=False),
         "110104", "4", 2, id="cut off, and nothing known",
     ),
+    pytest.param(messages.instances_accessed(SITE, VIEWING, AT), "110103", "0", 2, id="seen"),
+    pytest.param(
+        messages.instances_accessed(SITE, Viewing("", "", "", "1.2.3", "", ""), AT), "110103", "0", 2,
+        id="seen, and nothing known",
+    ),
     pytest.param(messages.security_alert(SITE, PEER, "certificate_not_listed", AT), "110113", "8", 1, id="alert"),
     pytest.param(messages.query(SITE, PEER, "1.2.840.10008.5.1.4.1.2.2.1", b"\0\1", AT, answered=True), "110112", "0",
         1,
@@ -141,6 +147,19 @@ def test_what_a_transfer_tells() -> None:
     assert classes == {MR: "3", "1.2.840.10008.5.1.4.1.1.7": "1"}
     roles = [one.find("RoleIDCode") for one in message.findall("ActiveParticipant")]
     assert [role.attrib["csd-code"] for role in roles if role is not None] == ["110153", "110152"]
+
+
+def test_who_saw_whom() -> None:
+    message = Xml.fromstring(messages.instances_accessed(SITE, VIEWING, AT))  # noqa: S314 - our own
+    person, node = message.findall("ActiveParticipant")
+    assert (person.attrib["UserID"], person.attrib["NetworkAccessPointID"]) == ("mina", "10.1.2.9")
+    assert (person.attrib["UserIsRequestor"], node.attrib["UserID"]) == ("true", "ICANSEE")
+    study, patient = message.findall("ParticipantObjectIdentification")
+    assert (study.attrib["ParticipantObjectID"], patient.attrib["ParticipantObjectID"]) == ("1.2.3", "P<1>")
+    assert message.attrib.get("EventActionCode") is None
+    identification = message.find("EventIdentification")
+    assert identification is not None
+    assert identification.attrib["EventActionCode"] == "R"
 
 
 def test_frame() -> None:

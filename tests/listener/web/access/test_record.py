@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.listener.web.signing import Secured
+from tests.listener.web.stored import StoredStudy, store
 from workers.access_ports import Role
 from workers.audit.journal import journal_file, verify_journal
+from workers.audit.messages import Viewing
+from workers.audit.spool import NoAudit
 
 
 def test_what_is_on_record(tmp_path: Path) -> None:
@@ -31,6 +36,32 @@ def test_what_is_on_record(tmp_path: Path) -> None:
     ]
     assert verify_journal(path).entries == 5
     assert "horse" not in path.read_text(encoding="utf-8")
+
+
+def test_who_saw_whom_goes_to_the_audit_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Viewing] = []
+
+    class Kept(NoAudit):
+        def viewed(self, viewing: Viewing) -> None:
+            seen.append(viewing)
+
+    monkeypatch.setattr("listener.web.app.auditor_of", lambda _settings: Kept())
+    secured = Secured(tmp_path)
+    store(secured.index, StoredStudy("1.2.3", "MRN-7", row={"accession_number": "A1"}), now=secured.clock.now())
+    browser = secured.signed_in(Role.READER)
+    for path in ("/", "/studies/1.2.3", "/studies/1.2.3/patient", "/api/studies/9.9", "/api/studies/1.2.3"):
+        browser.page(path)
+    browser.get("/api/studies/1.2.3/small.png")
+    assert [(one.user, one.what) for one in seen] == [
+        ("reader", "GET /studies/{uid}"),
+        ("reader", "GET /studies/{uid}/patient"),
+        ("reader", "GET /api/studies/{uid}"),
+    ]
+    assert {(one.study_instance_uid, one.patient_id, one.accession_number) for one in seen} == {
+        ("1.2.3", "MRN-7", "A1")
+    }
+    secured.signed_in(Role.SERVICE).page("/studies/1.2.3")
+    assert len(seen) == 3, "noop: who was not let in has seen nothing"
 
 
 def test_noop_nobody_came(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What the description of the API says about answers that are no success."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Problem(BaseModel):
+    """Why there is no other answer."""
+
+    detail: str
+
+
+_WORDS = {
+    400: "the request cannot be read",
+    401: "sign in, or send a token",
+    403: "not for this role or token, or not sent by our own page",
+    404: "there is no such thing",
+    408: "the request came too slowly",
+    409: "not possible in the present state",
+    413: "too large",
+    415: "a form is needed",
+    503: "the index cannot be reached now",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": words} for status, words in _WORDS.items()
+}
+
+
+def pictures(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """What a route with pictures gives."""
+    return {200: {"content": {name: {} for name in media_types}, "description": "the picture"}}

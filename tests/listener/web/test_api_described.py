@@ -1,0 +1,90 @@
+"""The API does what its description says, whatever a program sends: schemathesis against the live application."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
+
+from listener.web.access.rules import RULES
+from listener.web.app import create_app, run
+from tests.listener.web.signing import Secured
+from tests.listener.web.stored import StoredStudy, store
+from workers.config import Settings
+from workers.index.node_index import open_node_index
+from workers.settings import StoreSettings
+from workers.web_settings import WebSettings
+
+SHORT, LONG = 10, 200  # requests for one call; the second in `make nightly`
+UID = "1.2.3"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A node without accounts: whoever asks may everything, so that every call is reached."""
+    store_settings = StoreSettings(state_dir=tmp_path_factory.mktemp("state"), min_free_bytes=0)
+    site = Settings(store=store_settings, web=WebSettings(port=0))
+    index = open_node_index(site)
+    store(index, StoredStudy(UID), now=datetime.now(UTC))
+    stop, started, ports = threading.Event(), threading.Event(), list[int]()
+
+    def ready(port: int) -> None:
+        ports.append(port)
+        started.set()
+
+    thread = threading.Thread(target=run, args=(site,), kwargs={"stop": stop, "ready": ready}, daemon=True)
+    thread.start()
+    assert started.wait(20)
+    yield f"http://127.0.0.1:{ports[0]}"
+    stop.set()
+    thread.join(10)
+    index.close()
+
+
+def described(tmp_path: Path) -> set[str]:
+    """ "GET /api/studies" of everything that the description has."""
+    paths = create_app(Secured(tmp_path).site).openapi()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
+def test_the_description_names_the_api_and_nothing_else(tmp_path: Path) -> None:
+    api = {key for key in RULES if key.partition(" ")[2].startswith(("/api/", "/metrics", "/healthz"))}
+    assert described(tmp_path) == api - {"GET /api/openapi.json"}
+
+
+def operations(url: str) -> list[APIOperation]:
+    schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json")
+    return [found.ok() for found in schema.get_all_operations()]
+
+
+@pytest.mark.hypothesis
+def test_no_call_answers_otherwise_than_described(url: str) -> None:
+    """One test for all calls: loading the description costs more than asking one."""
+    asked = operations(url)
+    assert len(asked) >= 15
+    for operation in asked:
+        ask_often(operation)
+
+
+def ask_often(operation: APIOperation) -> None:
+    """Raises what schemathesis finds."""
+    excluded = [not_a_server_error] if operation.path == "/healthz" else []  # 503 says that something is wrong
+
+    @settings(
+        max_examples=SHORT if settings.default.max_examples <= 100 else LONG,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def answers(case: schemathesis.Case) -> None:
+        case.call_and_validate(excluded_checks=excluded)  # type: ignore[arg-type]
+
+    answers()

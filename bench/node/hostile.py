@@ -128,10 +128,15 @@ def send_in_turn(node: LimitedNode, ordinary: Sequence[Copy], bad: Sequence[Copy
             index.add_infusion(PatientKey(study.patient_id), fact, now=datetime.now(UTC))
         report = send_files(find_files(study.folder)[0], target)
         answered[study.uid] = time.time()
+        print(f"{number + 1} of {len(ordinary)} sent, {decided_so_far(index, answered)} decided", flush=True)
         if report.failed:
             print(f"{study.name}: {len(report.failed)} images not taken: {next(iter(report.failed.values()))}")
     index.close()
     return answered
+
+
+def decided_so_far(index: SqlIndex, answered: Mapping[str, float]) -> int:
+    return sum((row := index.study(uid)) is not None and row.state in ENDS for uid in answered)
 
 
 def outcome(
@@ -142,9 +147,13 @@ def outcome(
     limit: MemoryLimit | None,
 ) -> Run:
     index, end = node.index, time.monotonic() + PATIENCE_S
+    said = -1
     while time.monotonic() < end:
-        rows = [index.study(study.uid) for study in (*ordinary, *bad)]
-        if all(row is not None and row.state in ENDS for row in rows):
+        done = decided_so_far(index, answered)
+        if done > said:
+            print(f"{done} of {len(ordinary) + len(bad)} decided, load {os.getloadavg()[0]:.1f}", flush=True)
+            said = done
+        if done == len(ordinary) + len(bad):
             break
         time.sleep(0.5)
     found = [[seen(index, study, answered) for study in group] for group in (ordinary, bad)]

@@ -130,7 +130,7 @@ def told(node: Node, index: SqlIndex, study: Copy, what: str, raw: bytes, right:
     verdict = "right" if now is not None and right(now) and took_s < BAR_S else "WRONG"
     queued = "not seen" if queued_s is None else f"{queued_s:.1f} s"
     print(f"{what}: {code} after {1000 * answer_s:.0f} ms, queued {queued}, decided {took_s:.1f} s: {verdict}")
-    print(f"  before: {before}\n  now:    {now}", flush=True)
+    print(f"  before: {before}\n  now:    {now}\n  load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def malformed(node: Node) -> None:
@@ -157,11 +157,7 @@ def killed(node: Node) -> None:
     known = {patient.patient_id for patient in index.infusions()}
     index.close()
     lost = sum(f"K{n}" not in known for n in range(BURST))
-    print(
-        print(
-            f"kill -9 of the feeds: {codes.count('AA')} of {BURST} acknowledged, {waiting} not applied, lost {lost} (0)"
-        )
-    )
+    print(f"kill -9 of the feeds: {codes.count('AA')} of {BURST} acknowledged, {waiting} not applied, lost {lost} (0)")
 
 
 def main() -> None:
@@ -176,6 +172,7 @@ def main() -> None:
         followup = copy_of(source.followup_dir, studies, name="followup", patient_id=NEW)
         index = node.index
         for study in (baseline, followup):
+            print(f"{study.name}: sent, waiting for its decision", flush=True)
             node.send(study.folder)
             wait_for("the decision", partial(is_decided, index, study))
         told(node, index, followup, "ADT^A40", MERGE, lambda d: d.baseline is not None)

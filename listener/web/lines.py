@@ -79,7 +79,7 @@ def line_of(
         figure=row.figure or "",
         baseline=_baseline(row),
         study_date=row.study_date.isoformat() if row.study_date else "no date",
-        arrived=moment(row.first_received_at, zone),
+        arrived=moment(row.first_received_at, zone, now),
         age=age_words(now - row.first_received_at),
         state=state_words(row, count, now),
         notes=(*_missing(row, count), *_notes(row), *notes),
@@ -116,8 +116,12 @@ def age_words(age: timedelta) -> str:
     return f"{minutes // (24 * 60)} d"
 
 
-def moment(when: datetime, zone: tzinfo | None) -> ClockTime:
-    return ClockTime(when.isoformat(timespec="seconds"), when.astimezone(zone).strftime("%Y-%m-%d %H:%M"))
+def moment(when: datetime, zone: tzinfo | None, now: datetime) -> ClockTime:
+    """The page names the zone as it is ``now``; a time of the other part of the year names its own, which also tells
+    both times of the hour apart that comes twice when summer time ends."""
+    here, words = when.astimezone(zone), "%Y-%m-%d %H:%M"
+    same = here.utcoffset() == now.astimezone(zone).utcoffset()
+    return ClockTime(when.isoformat(timespec="seconds"), here.strftime(words if same else f"{words} %Z"))
 
 
 def state_words(row: WorklistRow, count: StudyCount | None, now: datetime) -> str:

@@ -1,17 +1,21 @@
 """Deliveries to a live, a slow, a dropping and a dead destination: the process is killed, its clock set back.
 
-    python -m bench.deliveries [--decisions 250] [--rows 100000] [--skip-rows] [--json FILE]
+    python -m bench.deliveries [--decisions 250] [--rounds 3] [--rows 100000] [--skip-rows] [--json FILE]
 
 The node's part is ``icansee deliver`` with its own state folder; its clock is the system's with an offset that the
 bench sets (``shifted.py``). The receivers take webhooks and store each alert once by its id. Decisions are stored at a
-steady pace. Twice the process is killed (SIGKILL) and started again, and once its clock goes back. First the same runs
-with the live destination alone: the latency of an alert is from the stored decision to its first arrival, also through
-the kills.
+steady pace. The latency of an alert is from the stored decision to its first arrival at the live destination, once with
+that destination alone and once beside the bad ones. It is said three times:
+
+- steady: rounds without a kill, alone and beside the others in turn, so that the load of the machine is in both;
+- through the kills: twice the process is killed (SIGKILL) and started again, and once its clock goes back;
+- the same without the time in which there was no process: a start takes as long as it takes, whoever is served.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -41,11 +45,13 @@ ROOT = Path(__file__).resolve().parents[2]
 EVERY_S = 0.1
 KILLS_AT, SET_BACK_AT = (0.3, 0.7), 0.5  # shares of the decisions
 SET_BACK_S = 60.0
+STEADY_DECISIONS = 60  # of a round; a slow destination of 0.15 s keeps up for as long
 GIVE_UP_S = 30.0
 PATIENCE_S = 300.0
 BAR_RATIO = 1.2
 SECRET = "0123456789abcdef" * 2
 DEAD = "dead"
+STRETCHES = ("steady", "through_kills", "process_present")
 
 
 @dataclass
@@ -56,6 +62,7 @@ class Run:
     ends: Sequence[End]
     stored_at: dict[str, float] = field(default_factory=dict)
     kills: int = 0
+    away: list[tuple[float, float | None]] = field(default_factory=list)  # from a kill until its successor is ready
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -86,13 +93,24 @@ class Run:
 
     def kill(self) -> None:
         assert self.process is not None
+        self.note_ready()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.kills += 1
+        self.away.append((time.time(), None))
         self.start()
+
+    def note_ready(self) -> None:
+        """When the process of now became ready, if it is: the time of its announcement."""
+        assert self.process is not None
+        path = self.folder / "state" / "run" / "deliver.json"
+        with contextlib.suppress(OSError, ValueError):
+            if self.away and json.loads(path.read_text(encoding="utf-8"))["pid"] == self.process.pid:
+                self.away[-1] = (self.away[-1][0], path.stat().st_mtime)
 
     def end(self) -> None:
         assert self.process is not None
+        self.note_ready()
         self.process.terminate()
         self.process.wait(60)
         self.table.close()
@@ -136,23 +154,65 @@ class Run:
         )  # fmt: skip
         return answer.stdout.strip()
 
-    def latencies_s(self, end: End) -> list[float]:
-        return sorted(when - self.stored_at[study] for study, when in end.stored.values())
+    def latencies_s(self, end: End, *, present: bool = False) -> list[float]:
+        """Sorted. present: without the time in which there was no process."""
+        found = []
+        for study, when in end.stored.values():
+            stored_at = self.stored_at[study]
+            found.append(when - stored_at - (self._away_s(stored_at, when) if present else 0.0))
+        return sorted(found)
+
+    def _away_s(self, since: float, until: float) -> float:
+        found, killed_at = 0.0, float("inf")
+        for gone, back in reversed(self.away):  # one that was killed before it was ready has no end of its own
+            found += max(0.0, min(until, killed_at if back is None else back) - max(since, gone))
+            killed_at = gone
+        return found
 
 
-def delivered(run: Run, decisions: int) -> None:
-    """Store the decisions at their pace, with the kills and the clock; wait until all of it has an end."""
+def paced(run: Run, decisions: int, *, troubled: bool) -> None:
+    """Start, and store the decisions at their pace; troubled: with the kills and the clock."""
     run.start()
     run.until("the process registers its destinations", lambda: len(run.table.all_known()) == len(run.ends))
-    kills = {round(share * decisions) for share in KILLS_AT}
+    kills = {round(share * decisions) for share in KILLS_AT} if troubled else set()
     for number in range(decisions):
         begun = time.monotonic()
         run.decide(number)
         if number in kills:
             run.kill()
-        if number == round(SET_BACK_AT * decisions):
+        if troubled and number == round(SET_BACK_AT * decisions):
             run.set_back(SET_BACK_S)
         time.sleep(max(0.0, EVERY_S - (time.monotonic() - begun)))
+
+
+def steady(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds at the live destination, alone and beside the others, sorted; in turn."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds):
+        for beside in (0, 1):
+            ends = opened_ends()[: None if beside else 1]
+            run = Run(folder / f"steady-{number}-{beside}", ends)
+            paced(run, STEADY_DECISIONS, troubled=False)
+            run.until("all of live is done", lambda: run.states()["live"]["done"] == STEADY_DECISIONS)  # noqa: B023
+            run.end()
+            found[beside].extend(run.latencies_s(ends[0]))
+            for end in ends:
+                end.close()
+    return sorted(found[0]), sorted(found[1])
+
+
+def opened_ends() -> list[End]:
+    """The live destination first; nobody listens yet at the dead one."""
+    ends = [End("live"), End("slow", answer_s=0.15), End("drops", drops=0.3), End(DEAD)]
+    for one in ends[:-1]:
+        one.open()
+    ends[-1].reserve()
+    return ends
+
+
+def delivered(run: Run, decisions: int) -> None:
+    """Through the kills and the clock, until all of it has an end."""
+    paced(run, decisions, troubled=True)
     for end in run.ends:
         wanted = "dead" if end.name == DEAD else "done"
         run.until(f"all of {end.name} is {wanted}", lambda: run.states()[end.name][wanted] == decisions)  # noqa: B023
@@ -165,10 +225,7 @@ def compared(folder: Path, decisions: int) -> dict[str, Any]:
     quiet = Run(folder / "alone", [alone])
     delivered(quiet, decisions)
     quiet.end()
-    ends = [End("live"), End("slow", answer_s=0.15), End("drops", drops=0.3), End(DEAD)]
-    for one in ends[:-1]:
-        one.open()
-    ends[-1].reserve()
+    ends = opened_ends()
     run = Run(folder / "four", ends)
     delivered(run, decisions)
     listed = run.states()[DEAD]["dead"]
@@ -179,14 +236,21 @@ def compared(folder: Path, decisions: int) -> dict[str, Any]:
     for one in [alone, *ends]:
         one.close()
     rows = {one.name: _row(run, one, decisions) for one in ends}
-    before, after = quiet.latencies_s(alone), run.latencies_s(ends[0])
     return {
         "decisions": decisions, "kills": run.kills, "set_back_s": SET_BACK_S, "dead_listed": listed, "retry": said,
         "destinations": rows,
-        "alone_s": _spread(before), "beside_s": _spread(after),
-        "ratio_median": statistics.median(after) / statistics.median(before),
+        "through_kills": _compared(quiet.latencies_s(alone), run.latencies_s(ends[0])),
+        "process_present": _compared(
+            quiet.latencies_s(alone, present=True), run.latencies_s(ends[0], present=True)
+        ),
+        "starts_s": [round(back - gone, 2) for gone, back in quiet.away + run.away if back is not None],
         "exactly_once": all(row["distinct"] == decisions and not row["changed"] for row in rows.values()),
     }  # fmt: skip
+
+
+def _compared(alone: Sequence[float], beside: Sequence[float]) -> dict[str, Any]:
+    ratio = statistics.median(beside) / statistics.median(alone)
+    return {"alone": _spread(alone), "beside": _spread(beside), "ratio": round(ratio, 2)}
 
 
 def _row(run: Run, end: End, decisions: int) -> dict[str, Any]:
@@ -204,14 +268,16 @@ def _spread(seconds: Sequence[float]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--decisions", type=int, default=250, help="each goes to four destinations")
+    parser.add_argument("--rounds", type=int, default=3, help="of the steady comparison")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the table for the slowest query")
     parser.add_argument("--skip-rows", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="icansee-deliveries-") as folder:
-        found = compared(Path(folder), options.decisions)
+        calm = _compared(*steady(Path(folder), options.rounds))
+        found = {"steady": calm, **compared(Path(folder), options.decisions)}
     _print(found)
-    good = found["exactly_once"] and found["ratio_median"] <= BAR_RATIO
+    good = found["exactly_once"] and all(found[name]["ratio"] <= BAR_RATIO for name in STRETCHES)
     for backend in () if options.skip_rows else ("sqlite", "postgresql"):
         times = measured(backend, options.rows)
         found[backend] = times
@@ -232,8 +298,10 @@ def _print(found: dict[str, Any]) -> None:
         times = f"median {row['median_s']} s, 95 % {row['p95_s']} s, longest {row['longest_s']} s"
         print(f"{name:6} {row['distinct']} of {row['of']} once; {row['requests']} requests, {again}; {times}")
     print(f"dead: {found['dead_listed']} listed as dead; {found['retry']}")
-    print(f"live alone {found['alone_s']}, beside the others {found['beside_s']}")
-    print(f"ratio of the medians {found['ratio_median']:.2f} (bar {BAR_RATIO:g})")
+    print(f"after a kill a process is ready after {found['starts_s']} s")
+    for name in STRETCHES:
+        one = found[name]
+        print(f"live, {name}: alone {one['alone']}, beside {one['beside']}, ratio {one['ratio']} (bar {BAR_RATIO:g})")
 
 
 if __name__ == "__main__":

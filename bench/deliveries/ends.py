@@ -62,7 +62,7 @@ class End:
                 pass
 
             def handle(self) -> None:
-                with contextlib.suppress(OSError):  # the sender was killed
+                with contextlib.suppress(OSError, ValueError):  # the sender was killed, its body cut short
                     super().handle()
 
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)

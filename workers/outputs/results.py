@@ -1,6 +1,6 @@
 """Decisions in, files out: ``results/<study uid>/r<revision>-<stage>/`` with document.json and the evidence of the
 contract. What is known before the pictures are drawn stands in ``early-r<revision>-<stage>/`` until then: an alert does
-not wait for pictures."""
+not wait for pictures. The files of the browser's viewer come last: what is sent does not wait for them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from workers.outputs.document_json import DOCUMENT_JSON
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
+    from triage.report.evidence import EvidenceMaps
 
 log = get_logger(__name__)
 
@@ -30,7 +31,7 @@ FOLDER = re.compile(r"r(\d+)-(first_look|full)")
 
 
 class ResultFolder:
-    """The results of one node. A folder appears whole or not at all."""
+    """The results of one node. A folder appears whole or not at all, but for the viewer's files, which follow."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -61,9 +62,10 @@ class ResultFolder:
         early = self.early_place(study_instance_uid, revision, outcome.assessment.stage.value)
         put_in_place(_grown(early, beside or {}), early)
         growing = _grown(place, beside or {})
-        write_results(growing, outcome, document)
+        maps = write_results(growing, outcome, document)
         put_in_place(growing, place)
         shutil.rmtree(early, ignore_errors=True)
+        _add_volumes(place, outcome, maps)
 
     def note_retraction(self, study_instance_uid: str, revision: int, stage: str, *, why: str, at: datetime) -> None:
         """Lay the reason of a retraction beside the decision, for its rejection note. The first one stays."""
@@ -112,15 +114,14 @@ def _grown(place: Path, files: Mapping[str, bytes]) -> Path:
     return growing
 
 
-def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | None = None) -> None:
-    """document.json, evidence and viewer files; a decision without any measurement gets a picture of its words.
+def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | None = None) -> EvidenceMaps | None:
+    """document.json and evidence; a decision without any measurement gets a picture of its words.
 
     stored: the document as the index has it; None: made of the outcome. It is durable on return: a lost index is filled
-    from it.
+    from it. Returns the maps that were drawn.
     """
     from triage.report.document import to_document
     from workers.outputs.evidence.files import maps_of, write_evidence
-    from workers.outputs.evidence.volumes import write_volumes
 
     document = DOCUMENT_JSON.render(to_document(outcome.assessment) if stored is None else stored, {})
     with (folder / DOCUMENT_JSON.file_name).open("wb") as file:
@@ -129,7 +130,18 @@ def write_results(folder: Path, outcome: Assessed, stored: Mapping[str, Any] | N
         os.fsync(file.fileno())
     maps = maps_of(outcome)
     write_evidence(folder, outcome, maps)
+    return maps
+
+
+def _add_volumes(place: Path, outcome: Assessed, maps: EvidenceMaps | None) -> None:
+    """The viewer's files, each whole, its index last: a viewer finds all of them or none."""
+    from workers.outputs.evidence.volumes import write_volumes
+
+    growing = _grown(place, {})
     try:
-        write_volumes(folder, outcome, maps)
+        for path in write_volumes(growing, outcome, maps):
+            path.rename(place / path.name)
     except Exception:  # what a browser shows must not cost the decision its document and picture
         log.exception("viewer.not_written")
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)

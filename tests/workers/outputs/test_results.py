@@ -42,6 +42,31 @@ def test_what_lies_beside_is_there_while_the_pictures_are_drawn(
     assert [entry.name for entry in (tmp_path / "1.2.3").iterdir()] == ["r1-full"]
 
 
+@pytest.mark.parametrize("names", [["followup.raw", "viewer.json"], []], ids=["evidence", "noop: no evidence"])
+@pytest.mark.parametrize("fault", [None, OSError("no space")], ids=["written", "a fault: the results stay"])
+def test_what_is_sent_does_not_wait_for_the_viewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], fault: OSError | None
+) -> None:
+    folder, seen = ResultFolder(tmp_path), []
+    place = folder.place("1.2.3", 1, "full")
+
+    def written(growing: Path, *_: object) -> list[Path]:
+        seen.extend(sorted(path.name for path in place.iterdir()))
+        for name in names:
+            (growing / name).write_bytes(b"x")
+        if fault is not None:
+            raise fault
+        return [growing / name for name in names]
+
+    monkeypatch.setattr("workers.outputs.evidence.volumes.write_volumes", written)
+    folder.write("1.2.3", 1, an_outcome())  # type: ignore[arg-type]
+    assert {"document.json", "evidence.png"} <= set(seen)
+    assert not set(seen) & {"followup.raw", "viewer.json"}
+    wanted = set() if fault else set(names)
+    assert {path.name for path in place.iterdir()} == set(seen) | wanted
+    assert [entry.name for entry in (tmp_path / "1.2.3").iterdir()] == ["r1-full"]
+
+
 @pytest.mark.parametrize(
     ("pictures", "revision", "newest"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
@@ -18,3 +19,21 @@ _before = structlog.get_config()["processors"][:-1]
 structlog.configure(
     processors=[*_before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
 )
+
+# A test process takes a whole file. A long one that begins last keeps one process busy while the other is idle.
+LONG_FILES = (
+    "tests/acceptance/test_real_pairs.py",
+    "tests/triage/test_assessment.py",
+    "tests/test_docs.py",
+    "tests/workers/priors/test_real_archives.py",
+    "tests/workers/outputs/dicom/test_objects.py",
+    "tests/workers/deliveries/test_images_reach_real_peers.py",
+    "tests/workers/histories/test_histories.py",
+    "tests/workers/histories/test_odd_interleavings.py",
+    "tests/workers/histories/test_even_interleavings.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {path: number for number, path in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: rank.get(item.nodeid.split("::")[0], len(rank)))

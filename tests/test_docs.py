@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import subprocess
 import sys
@@ -232,6 +233,13 @@ def test_make_words_exist(path: Path) -> None:
     assert set(used) <= set(rules)
 
 
+@functools.cache
+def known_settings() -> frozenset[str]:
+    """Keys and sections. They come from the source of every settings class, which takes more than a second."""
+    return frozenset(settings_keys()) | {table.path for table in settings_reference.tables()}
+
+
+@functools.cache
 def log_events() -> set[str]:
     sources = [
         path.read_text(encoding="utf-8") for room in ("listener", "workers") for path in (ROOT / room).rglob("*.py")
@@ -242,7 +250,7 @@ def log_events() -> set[str]:
 @pytest.mark.parametrize("path", NAMED)
 def test_settings_that_are_named_exist(path: Path) -> None:
     """`listener.peers` and the like: a name that begins with a section and is no file and no log event."""
-    known = set(settings_keys()) | {table.path for table in settings_reference.tables()}
+    known = known_settings()
     names = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", path.read_text(encoding="utf-8"))
     no_settings = log_events() | {"index.db"}
     mentioned = {name for name in names if name.split(".")[0] in known and not name.endswith(".py")} - no_settings

@@ -44,8 +44,9 @@ def test_the_check_tells_an_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_every_key_has_a_row_and_a_meaning() -> None:
     tables = list(settings_reference.tables())
     rows = {f"{table.path}.{key.name}": key for table in tables for key in table.keys}
-    sections = {key for key in settings_keys() if any(other.startswith(f"{key}.") for other in settings_keys())}
-    assert set(settings_keys()) - sections <= set(rows)
+    keys = set(settings_keys())
+    sections = {key for key in keys if any(other.startswith(f"{key}.") for other in keys)}
+    assert keys - sections <= set(rows)
     assert [name for name, key in rows.items() if not key.meaning and not name.startswith("triage.")] == []
 
 

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from simulation.patient import SimulatedPatient, simulate
+from simulation.patient import SimulatedPatient
 from tests.chaos.node import Node, running_node
+from tests.made_once import patient_of_the_run
 
 
 @pytest.fixture(scope="session")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> list[SimulatedPatient]:
     """Two patients with T1 only: the real decision (``no_flair``) takes a moment, so that tests do not wait for
     measuring."""
-    folder = tmp_path_factory.mktemp("patients")
-    return [simulate(folder, seed=seed, sequences=("t1",)) for seed in (11, 12)]
+    return [patient_of_the_run(tmp_path_factory, seed, ("t1",)) for seed in (11, 12)]
 
 
 @pytest.fixture(scope="session")
 def long_patient(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPatient:
     """A patient with FLAIR: the worker is busy long enough to be killed in the middle."""
-    return simulate(tmp_path_factory.mktemp("long"), seed=13, sequences=("flair",))
+    return patient_of_the_run(tmp_path_factory, 13, ("flair",))
 
 
 @pytest.fixture

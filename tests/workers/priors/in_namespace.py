@@ -19,7 +19,8 @@ from typing import Any
 from listener.door import run as scp
 from tests.workers.arrival.test_order_texts import entry
 from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, PATIENT, Node, study_files
-from workers.container import order_texts, priorities_of_orders
+from workers.container import order_texts
+from workers.index.order_priorities import priorities_of_orders
 from workers.priors.orders import OrderLook
 
 ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP, STOW, WAY = 14242, 18042, 14243, 14244, 18043, 14245

@@ -16,26 +16,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from triage.errors import NotAssessable, Transient
-from triage.infusions import infusion_of
 from triage.model import SequenceKind, Stage, StudyImages
 from triage.report.contents import Assessment
 from workers import announcements
 from workers.backoff import Backoff
-from workers.delivery_ports import Decided
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
-from workers.studies import away, quarantine, refusals
+from workers.studies import away, quarantine
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.deps import Deps, with_outside_facts
-from workers.studies.identity import images_in_force, study_of
+from workers.studies.identity import images_in_force
 from workers.studies.images import images_of_revision
 from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
-from workers.studies.person import infusions_of_person
 from workers.studies.reconsider import inputs_now
-from workers.studies.sources import files_of_sources
-from workers.studies.whole_files import read_whole
+from workers.studies.undecided import refused, store_undecided, write_files
+from workers.studies.whole_files import FilesDamaged, read_whole
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -157,6 +154,8 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
     except MemoryError:
         # the process has its own limit, queue.worker_memory_bytes
         return _limit_exceeded(lease.claim, row, deps, "more memory than an assessment may take")
+    except FilesDamaged as damage:
+        return _wait_for_files(lease, row, deps, damage)
     except (Transient, OSError) as error:
         reason = f"{_transient_prefix(lease.claim.attempt)} {brief(error)}"
         return _try_again(lease.claim, deps, reason)
@@ -213,8 +212,18 @@ def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:
     return Result.DECIDED
 
 
+def _wait_for_files(lease: Lease, row: StudyRow, deps: Deps, damage: FilesDamaged) -> Result:
+    """After some attempts a decision names the files; the study stays in the queue until they are whole."""
+    own = damage.study_instance_uid == row.study_instance_uid
+    if own and lease.claim.attempt >= PATIENT_ATTEMPTS:
+        inputs = away.with_damage(inputs_now(row, deps.index), damage)
+        said = f"{damage}; it is assessed when they are whole again"
+        store_undecided(lease.claim, row, deps, code=away.CODE, message=said, inputs=inputs)
+    return _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {brief(damage)}")
+
+
 def _look_again(lease: Lease, row: StudyRow, deps: Deps) -> Result:
-    """Nothing is measured while the earlier study stays away; when it is back, or a fact changed, a new revision is
+    """Nothing is measured while files stay away; when they are back, or a fact changed, a new revision is
     decided."""
     if not away.to_decide_again(row, deps):
         _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {away.REASON}")
@@ -273,16 +282,7 @@ def _save(
         raise LeaseLost("the lease was lost before the decision was stored")
     decision = assessment.decision
     log.info("decision.made", stage=stage.value, category=decision.category.value, priority=decision.priority.value)
-    _write_files(claim, dataclasses.replace(outcome, assessment=assessment), document, deps)
-
-
-def _write_files(claim: Claim, outcome: Assessed, document: Mapping[str, Any], deps: Deps) -> None:
-    try:
-        decided = Decided(claim.study_instance_uid, claim.revision, outcome.assessment.stage.value)
-        beside = files_of_sources(decided, document, deps)
-        deps.results.write(claim.study_instance_uid, claim.revision, outcome, document, beside=beside)
-    except Exception:
-        log.exception("results.not_written", stage=outcome.assessment.stage.value)
+    write_files(claim, dataclasses.replace(outcome, assessment=assessment), document, deps)
 
 
 def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessment:
@@ -304,20 +304,12 @@ def _with_order_hint(outcome: Assessed, row: StudyRow, comparison: Comparison, d
 def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
     """``not_assessable`` is a result like any other: stored, shown, complete."""
     log.info("study.not_assessable", code=refusal.code)
-    outcome = _refused(row, deps, refusal.code, refusal.message)
+    outcome = refused(row, deps, refusal.code, refusal.message)
     try:
         _save(lease, outcome, Stage.FULL, {}, inputs_now(row, deps.index), deps)
     except LeaseLost:
         return Result.LEASE_LOST
     return _finish(lease, deps)
-
-
-def _refused(row: StudyRow, deps: Deps, code: str, message: str) -> Assessed:
-    infusion = infusion_of(row.study_date, infusions_of_person(row, deps.index)[0])
-    infusion_date = None if infusion is None else infusion.day
-    return refusals.outcome(
-        study_of(row), code=code, message=message, infusion_date=infusion_date, versions=deps.engine.versions
-    )
 
 
 def _finish(lease: Lease, deps: Deps) -> Result:
@@ -359,18 +351,8 @@ def _give_up(
     """
     log.error("study.failed", reason=reason, attempts=tried)
     now = deps.clock.now()
-    if not any(version["revision"] == claim.revision for version in deps.index.assessments(row.study_instance_uid)):
-        from triage.report.document import to_document
-
-        message = f"the program could not process this study in {tried} attempts: {reason}"
-        outcome = _refused(row, deps, code, message)
-        inputs = inputs_now(row, deps.index)
-        assessment = over_time(outcome.assessment, claim, inputs, deps)
-        document = to_document(assessment) | {"inputs": inputs} | images_of_revision(claim, deps.index)
-        document = with_outside_facts(document, deps, row.study_instance_uid)
-        document["decided_at"] = now.isoformat(timespec="seconds")
-        if deps.index.save_assessment(claim, stage=Stage.FULL.value, document=document, now=now):
-            _write_files(claim, dataclasses.replace(outcome, assessment=assessment), document, deps)
+    message = f"the program could not process this study in {tried} attempts: {reason}"
+    store_undecided(claim, row, deps, code=code, message=message, inputs=inputs_now(row, deps.index))
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
     deps.index.fail(claim, reason=failure, retry_at=None, now=now)
     return Result.FAILED

@@ -1,7 +1,8 @@
-"""Earlier studies that could not be read when a later one was decided: are they readable now, and what is said of them.
+"""Files that could not be read when a study was decided: are they readable now, and what is said of them.
 
-The later study is decided without them and stays in the queue. Each further attempt only looks whether they can be read
-again; then the study is decided anew, as a new revision.
+A study is decided without an earlier one that cannot be read, and named ``store_fault`` when its own files cannot be.
+It stays in the queue. Each further attempt only looks whether they can be read again; then the study is decided anew, as
+a new revision.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from workers.ports import Claim, StudyRow
 from workers.studies.baselines import AWAY
 from workers.studies.inputs import Inputs, changed
 from workers.studies.reconsider import inputs_now, stored_inputs
-from workers.studies.whole_files import read_whole
+from workers.studies.whole_files import FilesDamaged, read_whole
 
 if TYPE_CHECKING:
     from workers.ports import StudyIndex
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+CODE = "store_fault"  # reason code of a decision that waits for the study's own files
 REASON = "an earlier study of the patient cannot be read now; this one was decided without it"
 
 
@@ -34,19 +36,31 @@ def with_away(inputs: Inputs, away: Sequence[str], index: StudyIndex) -> dict[st
 
 
 def waits(claim: Claim, row: StudyRow, deps: Deps) -> bool:
-    """Whether this revision is decided, but without studies that could not be read."""
+    """Whether this revision is decided, but without files that could not be read."""
     if row.decided_revision != claim.revision:
         return False
     newest = deps.index.assessments(claim.study_instance_uid)[-1]
-    return newest["stage"] == Stage.FULL.value and bool(_away_in(newest["document"]))
+    document = newest["document"]
+    return newest["stage"] == Stage.FULL.value and bool(_away_in(document) or _damaged_in(document))
 
 
 def to_decide_again(row: StudyRow, deps: Deps) -> bool:
-    """Whether one of those studies can be read now, pixels and all, or something else changed."""
+    """Whether the files can be read now, pixels and all, or something else changed."""
     document = deps.index.assessment(row.study_instance_uid) or {}
     if changed(stored_inputs(document), inputs_now(row, deps.index)):
         return True
+    if _damaged_in(document):
+        return _readable(row.study_instance_uid, deps)
     return any(_readable(uid, deps) for uid in _away_in(document))
+
+
+def with_damage(inputs: Inputs, damage: FilesDamaged) -> dict[str, Any]:
+    """The inputs of a decision, naming the study's own files that could not be read."""
+    return {**inputs, "damaged": sorted(damage.paths)}
+
+
+def _damaged_in(document: Mapping[str, Any]) -> list[str]:
+    return list((document.get("inputs") or {}).get("damaged") or ())
 
 
 def _away_in(document: Mapping[str, Any]) -> list[str]:

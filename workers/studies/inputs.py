@@ -121,6 +121,7 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     ]
     if now.get("away") is not None:  # only an attempt knows what can be read
         found += [f"the study of {day} can be read again" for day in stored.get("away", ()) if day not in now["away"]]
+        found += ["its own files can be read again"] if stored.get("damaged") else []
         found += [f"the study of {day} cannot be read now" for day in now["away"] if day not in stored.get("away", ())]
     if stored["patient"] != now["patient"] and not identity:
         found.append("the patient's identity was corrected")

@@ -22,6 +22,17 @@ log = get_logger(__name__)
 T_co = TypeVar("T_co", covariant=True)
 
 
+class FilesDamaged(Transient):
+    """Stored files of a study cannot be looked at now, or have another size than what was received.
+
+    paths: of these files, below the folder of the images.
+    """
+
+    def __init__(self, study_instance_uid: str, message: str, paths: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.study_instance_uid, self.paths = study_instance_uid, paths
+
+
 class ReadsFiles(Protocol[T_co]):
     """``Reader.read`` or ``Reader.describe``."""
 
@@ -32,26 +43,30 @@ def read_whole(study_instance_uid: str, index: StudyIndex, files: InstanceFiles,
     """What ``read`` makes of the files of a study. Objects that a human discarded are not among them.
 
     Raises:
-        Transient: a file cannot be looked at now, or has another size than what was received.
+        FilesDamaged: a file cannot be looked at now, or has another size than what was received.
+        Transient: as ``read``.
         NotAssessable: as ``read``, when all files are whole.
     """
     said = {uid: given.answer for uid, given in index.object_answers(study_instance_uid).items()}
     everything = [(row, said.get(row.sop_instance_uid)) for row in index.instances(study_instance_uid)]
     rows = [row for row, answer in everything if answer is not ObjectAnswer.DISCARDED]
     vouched = frozenset(files.path(row) for row, answer in everything if answer is ObjectAnswer.RESTORED)
-    _look(study_instance_uid, rows, files)
+    _require_whole(study_instance_uid, rows, files)
     try:
         return read([files.path(row) for row in rows], vouched=vouched)
     except NotAssessable:
-        _look(study_instance_uid, rows, files)  # it may have happened meanwhile
+        _require_whole(study_instance_uid, rows, files)  # it may have happened meanwhile
         raise
 
 
-def _look(study_instance_uid: str, rows: Sequence[InstanceRow], files: InstanceFiles) -> None:
-    faults = [why for row in rows if (why := _fault(row, files)) is not None]
-    if faults:
-        log.error("study.files_damaged", study=study_hash(study_instance_uid), files=len(faults), first=faults[0])
-        raise Transient(f"{len(faults)} of {len(rows)} stored files cannot be read now: {faults[0]}")
+def _require_whole(study_instance_uid: str, rows: Sequence[InstanceRow], files: InstanceFiles) -> None:
+    faults = [(row.path, why) for row in rows if (why := _fault(row, files)) is not None]
+    if not faults:
+        return
+    path, why = faults[0]
+    log.error("study.files_damaged", study=study_hash(study_instance_uid), files=len(faults), first=why)
+    message = f"{len(faults)} of {len(rows)} stored files cannot be read now: {Path(path).name}: {why}"
+    raise FilesDamaged(study_instance_uid, message, tuple(path for path, _ in faults))
 
 
 def _fault(row: InstanceRow, files: InstanceFiles) -> str | None:

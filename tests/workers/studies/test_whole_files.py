@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import SUSPECTED
 from tests.workers.files.test_store import a_data_set, put
 from tests.workers.studies.test_reconsider import BEFORE, INFUSION, LATE, PRE, History
 from triage.errors import NotAssessable, Transient
@@ -108,3 +109,50 @@ def test_a_real_file_that_was_cut_short(node: History, tmp_path: Path) -> None:
     store.path(row).unlink()
     with pytest.raises(Transient, match="No such file"):
         read_whole(uid, node.index, store, DicomReader().read)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_own_files_that_stay_away_end_as_a_decision_that_names_them(node: History, fault: OSError | int) -> None:
+    node.come(LATE)
+    node.files.faults["1.7"] = fault
+    for _ in range(3):
+        node.ring("1.7")
+        node.clock.advance(600)
+    decision = node.document("1.7")["decision"]
+    path = node.index.instances("1.7")[0].path
+    assert (decision["category"], decision["priority"]) == ("not_assessable", "unchanged")
+    assert decision["reasons"][0].startswith("store_fault: 1 of 1 stored files cannot be read now: " + Path(path).name)
+    versions = len(node.index.assessments("1.7"))
+    for _ in range(5):
+        node.ring("1.7")
+        node.clock.advance(600)
+    assert len(node.index.assessments("1.7")) == versions, "noop: nothing new is said while they stay away"
+    node.files.faults.clear()
+    for _ in range(3):
+        node.settle()
+        node.clock.advance(600)
+    decision = node.document("1.7")["decision"]
+    assert decision["category"] == "no_pattern"
+    assert decision["reasons"][0] == "assessed again: its own files can be read again"
+    row = node.index.study("1.7")
+    assert row is not None
+    assert row.state is StudyState.ASSESSED
+
+
+def test_a_positive_whose_files_are_damaged_later_stays_urgent_and_says_what_fell(node: History) -> None:
+    node.engine.first = node.engine.whole = SUSPECTED
+    node.come(LATE)
+    node.settle()
+    node.files.faults["1.7"] = 1
+    node.infusion(INFUSION)
+    for _ in range(6):
+        node.settle()
+        node.clock.advance(600)
+    decision = node.document("1.7")["decision"]
+    assert (decision["category"], decision["priority"]) == ("not_assessable", "P1")
+    assert "the category falls" in decision["reasons"][0]
+    node.files.faults.clear()
+    for _ in range(3):
+        node.settle()
+        node.clock.advance(600)
+    assert node.document("1.7")["decision"]["category"] == "neurotoxicity_suspected"

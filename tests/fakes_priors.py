@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class FakeArchive:
                 modalities=("MR",),
             )
             for head in self._heads().values()
-            if head.PatientID == patient_id
+            if fnmatchcase(head.PatientID, patient_id)
         }
         return list(found.values())
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from triage.identity import issuer_form
+from triage.identity import SameId, id_form, issuer_form
 from workers.ports import PatientKey, StudyRow
 from workers.prior_settings import PatientIdRule, PriorSource
+
+LEAST_FOR_WILDCARD = 4  # characters: "*12" would name a hundredth of all patients of an archive
+WILDCARDS = frozenset("*?\\")
+_BEFORE_NUMBER = re.compile(r"(?<![0-9])(?=[0-9])")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,19 @@ def asked_as(source: PriorSource, row: StudyRow) -> AskedAs:
     here = PatientKey(row.patient_id, row.issuer)
     there = next((found for rule in source.patient_ids if (found := _by_rule(rule, here)) is not None), None)
     return AskedAs(here, PatientKey(here.patient_id) if there is None else there)
+
+
+def other_spellings(patient_id: str, same_id: SameId) -> tuple[str, ...]:
+    """Queries for an ID in the spellings that ``triage.identity`` takes for the same: other leading zeros (wildcard
+    matching, PS3.4 section C.2.2.2.4), capitals, small letters. Empty when one spelling is all there is to ask.
+
+    The answers hold IDs of others too: compare their form.
+    """
+    form = id_form(patient_id)
+    if same_id is SameId.EXACT or not form or WILDCARDS & set(form) or not form.isascii():
+        return ()
+    asked = _BEFORE_NUMBER.sub("*", form) if len(form) >= LEAST_FOR_WILDCARD else form
+    return tuple(one for one in dict.fromkeys((asked.upper(), asked)) if one != patient_id.strip())
 
 
 def _by_rule(rule: PatientIdRule, here: PatientKey) -> PatientKey | None:

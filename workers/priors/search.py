@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from triage.errors import Rejected, Transient
-from triage.identity import SameId, compare_identity
+from triage.identity import SameId, compare_identity, same_form
 from triage.model import Patient, SequenceKind
 from workers.audit.messages import RemoteNode, Transfer
 from workers.audit.spool import Auditor, NoAudit
@@ -30,7 +30,7 @@ from workers.prior_ports import PriorSearch, SearchState
 from workers.prior_settings import PriorSource, PriorsSettings
 from workers.priors.archive import Archive, FoundStudy
 from workers.priors.needs import Window, window_of
-from workers.priors.patient_ids import asked_as
+from workers.priors.patient_ids import asked_as, other_spellings
 from workers.priors.taking import AnotherPatientError, StoreTaker, TooMuchError
 
 log = get_logger(__name__)
@@ -98,8 +98,12 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
         asked = asked_as(source, row)
         answer.patient_id = asked.there.patient_id if asked.mapped else ""
         found = archive.studies(asked.there.patient_id, until=window.last)
-        answer.studies = len(found)
         wanted = _sorted_out(found, row, window, source, answer, parts.index.same_id)
+        if not wanted:
+            more = _otherwise_spelled(archive, asked.there.patient_id, window, parts.index.same_id, found)
+            wanted = _sorted_out(more, row, window, source, answer, parts.index.same_id)
+            found = [*found, *more]
+        answer.studies = len(found)
         log.info("prior.asked", study=study_hash(row.study_instance_uid), source=source.name, studies=len(found))
         for one, said in wanted[: parts.settings.max_studies]:
             if _StudyRetrieval(archive, one, row, source, parts, deadline_s).run(said, answer):
@@ -107,6 +111,19 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
         for _, said in wanted[parts.settings.max_studies :]:
             said["said"] = "not retrieved: priors.max_studies are retrieved already"
     return SearchState.NOTHING
+
+
+def _otherwise_spelled(
+    archive: Archive, patient_id: str, window: Window, same_id: SameId, known: Iterable[FoundStudy]
+) -> list[FoundStudy]:
+    """Studies of the archive whose patient ID is another spelling of this one."""
+    seen = {one.study_instance_uid for one in known}
+    found: dict[str, FoundStudy] = {}
+    for spelling in other_spellings(patient_id, same_id):
+        for one in archive.studies(spelling, until=window.last):
+            if one.study_instance_uid not in seen and same_form(one.patient_id, patient_id):
+                found[one.study_instance_uid] = one
+    return list(found.values())
 
 
 def _sorted_out(

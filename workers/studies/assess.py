@@ -31,7 +31,7 @@ from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
 from workers.studies.reconsider import inputs_now
-from workers.studies.undecided import refused, store_undecided, write_files
+from workers.studies.undecided import store_undecided, undecided_outcome, write_files
 from workers.studies.whole_files import FilesDamaged, read_whole
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ def _with_order_hint(outcome: Assessed, row: StudyRow, comparison: Comparison, d
 def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
     """``not_assessable`` is a result like any other: stored, shown, complete."""
     log.info("study.not_assessable", code=refusal.code)
-    outcome = refused(row, deps, refusal.code, refusal.message)
+    outcome = undecided_outcome(row, deps, refusal.code, refusal.message)
     try:
         _save(lease, outcome, Stage.FULL, {}, inputs_now(row, deps.index), deps)
     except LeaseLost:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 
-def refused(row: StudyRow, deps: Deps, code: str, message: str) -> Assessed:
+def undecided_outcome(row: StudyRow, deps: Deps, code: str, message: str) -> Assessed:
     """See refusals.outcome; the study as the index knows it."""
     infusion = infusion_of(row.study_date, infusions_of_person(row, deps.index)[0])
     infusion_date = None if infusion is None else infusion.day
@@ -43,7 +43,7 @@ def store_undecided(claim: Claim, row: StudyRow, deps: Deps, *, code: str, messa
     if any(version["revision"] == claim.revision for version in deps.index.assessments(row.study_instance_uid)):
         return
     now = deps.clock.now()
-    outcome = refused(row, deps, code, message)
+    outcome = undecided_outcome(row, deps, code, message)
     assessment = over_time(outcome.assessment, claim, inputs, deps)
     document = to_document(assessment) | {"inputs": inputs} | images_of_revision(claim, deps.index)
     document = with_outside_facts(document, deps, row.study_instance_uid)

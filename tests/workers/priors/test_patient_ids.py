@@ -10,9 +10,10 @@ import pytest
 
 from tests.fakes_priors import FakeArchive
 from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, FOLLOW_UP, PATIENT, Node, study_files
+from triage.identity import SameId
 from workers.ports import PatientKey, StudyRow
 from workers.prior_settings import PriorSource
-from workers.priors.patient_ids import asked_as
+from workers.priors.patient_ids import asked_as, other_spellings
 
 REST = PATIENT.removeprefix("SECRET-")
 RULE = {"strip": "SECRET-", "prefix": "00"}
@@ -69,4 +70,45 @@ def test_images_under_the_id_of_the_archive_are_the_baseline(tmp_path: Path, map
     document = node.index.assessment(FOLLOW_UP)
     assert document is not None
     assert document["baseline"]["study_instance_uid"] == BASELINE
+    node.close()
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "queries"),
+    [
+        pytest.param("", (), id="not measured: no ID"),
+        pytest.param("4711", ("*4711",), id="leading zeros there"),
+        pytest.param("0004711", ("*4711",), id="leading zeros here"),
+        pytest.param("p-0012", ("P-*12", "p-*12"), id="zeros inside, and case"),
+        pytest.param("AB", ("ab",), id="case"),
+        pytest.param("0012", ("12",), id="too short for a wildcard: it would name everybody"),
+        pytest.param("47*11", (), id="a wildcard in the ID"),
+        pytest.param("\uff14\uff17\uff11\uff11", ("*4711",), id="full-width digits"),
+    ],
+)
+def test_spellings_that_are_asked_for(patient_id: str, queries: tuple[str, ...]) -> None:
+    assert other_spellings(patient_id, SameId.CONFIRMED) == queries
+    assert other_spellings(patient_id, SameId.EXACT) == (), "noop: the site compares exactly"
+
+
+@pytest.mark.parametrize(
+    ("written", "state", "asked"),
+    [
+        pytest.param(PATIENT, "found", 1, id="noop: as here"),
+        pytest.param(PATIENT.lower(), "found", 2, id="small letters"),
+        pytest.param(f"{PATIENT}X", "nothing", 2, id="another patient"),
+    ],
+)
+def test_a_baseline_under_another_spelling(tmp_path: Path, written: str, state: str, asked: int) -> None:
+    node = Node(tmp_path / "state", {"sources": [{"name": "PACS", "ae_title": "PACS", "host": "127.0.0.1"}]})
+    node.put(study_files(tmp_path / "in", FOLLOW_UP, "20240125"))
+    node.infusion()
+    archive = FakeArchive(study_files(tmp_path / "archive", BASELINE, "20240105", PatientID=written))
+    node.assess(FOLLOW_UP)
+    node.find(node.finder(archive))
+    (found,) = node.searches.of_study(FOLLOW_UP)
+    assert (found.state.value, archive.asked) == (state, asked)
+    node.settle()
+    baseline = node.assess(FOLLOW_UP)["baseline"] or {}
+    assert (baseline.get("study_instance_uid") == BASELINE) is (state == "found")
     node.close()

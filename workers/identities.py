@@ -6,6 +6,7 @@ Pure, and the same for every order of arrival: the index and the reader of the i
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +20,8 @@ T = TypeVar("T", str, date)
 # So many times the others must those that agree be before the others count as strays: two objects of three decide.
 # Below it nobody can say whose study it is.
 CLEAR_TIMES = 2
+# So many images make a visit. Fewer with a later date are reports or maps that were made afterwards.
+VISIT_IMAGES = 5
 # Bidirectional controls (Unicode UAX 9) reorder what a reader sees: "\u202egpj.exe" reads "exe.jpg".
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -92,7 +95,8 @@ def printable(text: str) -> str:
 def merge_facts(votes: Iterable[Votes]) -> StudyFacts:
     """What most objects say, field by field; what is not stated has no vote.
 
-    Only objects that do not contradict the patient ID and the birth date found vote about the other fields.
+    Only objects that do not contradict the patient ID and the birth date found vote about the other fields. Of several
+    study dates that of the latest visit counts (VISIT_IMAGES): it is what is assessed.
     """
     said = list(votes)
     form = _majority((id_form(one.facts.patient_id), one) for one in said) or ""
@@ -100,7 +104,7 @@ def merge_facts(votes: Iterable[Votes]) -> StudyFacts:
     patient_id = _majority((one.facts.patient_id, one) for one in said) or ""
     birth_date = _majority((one.facts.birth_date, one) for one in said)
     said = [one for one in said if one.facts.birth_date in (None, birth_date)]
-    study_date = _majority((one.facts.study_date, one) for one in said)
+    study_date = _latest_visit(said)
     of_day = [one for one in said if one.facts.study_date == study_date]
     return StudyFacts(
         patient_id=patient_id,
@@ -109,8 +113,17 @@ def merge_facts(votes: Iterable[Votes]) -> StudyFacts:
         sex=_majority((one.facts.sex, one) for one in said) or "",
         study_date=study_date,
         study_time=_majority((one.facts.study_time, one) for one in of_day) or "",
-        accession_number=_majority((one.facts.accession_number, one) for one in said) or "",
+        accession_number=_majority((one.facts.accession_number, one) for one in of_day) or "",
     )
+
+
+def _latest_visit(votes: Sequence[Votes]) -> date | None:
+    images: Counter[date] = Counter()
+    for one in votes:
+        if one.facts.study_date is not None:
+            images[one.facts.study_date] += one.images
+    latest = max((day for day, count in images.items() if count >= VISIT_IMAGES), default=None)
+    return latest or _majority((one.facts.study_date, one) for one in votes)
 
 
 def _majority(votes: Iterable[tuple[T | None, Votes]]) -> T | None:

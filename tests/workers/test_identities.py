@@ -102,6 +102,21 @@ def test_a_stranger_has_no_vote_about_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("counts", "day", "accession"),
+    [
+        pytest.param((40, 0), 10, "A1", id="noop: one visit"),
+        pytest.param((40, 5), 12, "A2", id="a later visit"),
+        pytest.param((40, 4), 10, "A1", id="few later images are reports"),
+        pytest.param((1, 2), 12, "A2", id="most of few"),
+    ],
+)
+def test_of_two_visits_the_later_is_the_study(counts: tuple[int, int], day: int, accession: str) -> None:
+    visits = (OWN, StudyFacts("P1", "CLINIC", BORN, "F", date(2026, 3, 12), "091500", "A2"))
+    found = merge_facts([Votes(one, count, count) for one, count in zip(visits, counts, strict=True) if count])
+    assert (found.study_date, found.accession_number) == (date(2026, 3, day), accession)
+
+
+@pytest.mark.parametrize(
     ("said", "changes"), [(OWN, False), (NAMELESS, False), (StudyFacts("P1", sex="M"), True), (STRANGER, True)]
 )
 def test_more_votes_for_the_same_change_nothing(said: StudyFacts, *, changes: bool) -> None:

@@ -31,6 +31,7 @@ from workers.reading.patient import stated_facts, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.values import text
+from workers.reading.visits import OTHER_VISIT, facts_of_latest, visits_of
 from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 MEASURED: tuple[SequenceKind, ...] = (
@@ -120,7 +121,7 @@ def read_study(
     Returns:
         Volumes with voxels (k, j, i) float32 and affine (i, j, k) -> LPS mm; DWI is the highest b-value, ADC is in
         um2/s. ``skipped`` holds every series (or file, with an empty UID) that was wanted but refused: codes of
-        ``volume_of`` and not_dicom, incomplete_header, mixed_contrasts, duplicate_sop_instance_uids.
+        ``volume_of`` and not_dicom, incomplete_header, mixed_contrasts, duplicate_sop_instance_uids, other_visit.
 
     Raises:
         NotAssessable: no_images (nothing readable), too_large, too_complex, too_slow (nothing within the limits),
@@ -134,13 +135,13 @@ def read_study(
     _check_one_study(files)
     files, facts, told = _of_one_patient(files, vouched)
     files, conflicting = _without_duplicates(files)
-    skipped += conflicting
+    files, facts, told, others = _of_latest_visit(files, facts, told, vouched)
+    skipped += conflicting + others
     groups = _by_series(files)
     skipped += (mixed := _of_two_contrasts(groups))
     refused = {s.series_instance_uid for s in (*conflicting, *mixed)}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
-    headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
-    series = tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
+    series = _identified(groups, frames)
     study = replace(study_without_series(_richest(files), facts), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
@@ -155,6 +156,11 @@ def _by_series(files: Sequence[_File]) -> dict[str, list[_File]]:
     for file in files:
         groups[str(file.header.SeriesInstanceUID)].append(file)
     return groups
+
+
+def _identified(groups: Mapping[str, list[_File]], frames: Mapping[str, list[Frame]]) -> tuple[Series, ...]:
+    headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
+    return tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
 
 
 def _of_two_contrasts(groups: Mapping[str, list[_File]]) -> list[SkippedSeries]:
@@ -239,6 +245,30 @@ def _of_one_patient(
         "notices": tuple(f"the objects of the study disagree on the {name}" for name in found.disagreements),
     }
     return [f for number, f in enumerate(files) if number not in found.strays], found.facts, told
+
+
+def _of_latest_visit(
+    files: Sequence[_File], facts: StudyFacts, told: dict[str, tuple[str, ...]], vouched: Collection[Path]
+) -> tuple[list[_File], StudyFacts, dict[str, tuple[str, ...]], list[SkippedSeries]]:
+    """The files of the latest visit, the study's facts and notices as it states them, and the series of the others."""
+    found = visits_of([file.header for file in files])
+    latest = [files[n] for n in found.latest]
+    if found.began is None:
+        return latest, facts, told, []
+    counts = Counter((str(files[n].header.SeriesInstanceUID), day) for n, day in found.earlier.items())
+    skipped = [
+        SkippedSeries(
+            uid, OTHER_VISIT, f"{count} objects are of the visit of {day}, before that of {found.began.date()}"
+        )
+        for (uid, day), count in counts.items()
+    ]
+    _, said, of_latest = _of_one_patient(latest, vouched)
+    notice = (
+        f"the study holds {len(found.days) + 1} visits, of {', '.join(map(str, found.days))} and "
+        f"{found.began.date()}: the latest is assessed, {len(found.earlier)} of {len(files)} objects are not used"
+    )
+    told = {**told, "notices": (notice, *of_latest["notices"])}
+    return latest, facts_of_latest(facts, said, found.began), told, skipped
 
 
 def _without_duplicates(files: Sequence[_File]) -> tuple[list[_File], list[SkippedSeries]]:

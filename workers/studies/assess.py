@@ -23,7 +23,7 @@ from workers.backoff import Backoff
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
 from workers.studies import away, quarantine
-from workers.studies.baselines import Comparison, compare_with, context_of
+from workers.studies.baselines import Comparison, compare_with, context_of, worth_preparing
 from workers.studies.deps import Deps, with_outside_facts
 from workers.studies.identity import images_in_force
 from workers.studies.images import images_of_revision
@@ -254,7 +254,7 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
     with bind(study=study_hash(study_instance_uid)):
         try:
             row = deps.index.study(study_instance_uid)
-            if row is not None and row.state is StudyState.ASSESSED:
+            if row is not None and worth_preparing(row, deps):
                 deps.shelf.prepared(row)
         except NotAssessable as refusal:
             log.info("baseline.refused", code=refusal.code)

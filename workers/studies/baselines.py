@@ -128,6 +128,15 @@ def acute_patterns(document: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(f["pattern"] for f in document["findings"] if f["presence"] == Presence.PRESENT)
 
 
+def worth_preparing(row: StudyRow, deps: Deps) -> bool:
+    """Whether a follow-up may soon be compared with a decided study: nothing acute was found in it, or an infusion of
+    the patient is known. Any other becomes a baseline only by a fact that nobody knows yet, and is prepared then."""
+    if row.state is not StudyState.ASSESSED:
+        return False
+    document = deps.index.assessment(row.study_instance_uid)
+    return not acute_patterns(document) or bool(infusions_of_person(row, deps.index)[0])
+
+
 def context_of(comparison: Comparison, row: StudyRow, deps: Deps) -> Context:
     """What the measurement core is told about the study beside its images."""
     from triage.draft import Context

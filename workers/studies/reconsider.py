@@ -81,7 +81,8 @@ def reconsider(index: StudyIndex, bell: Bell, clock: Clock, *, alive: Callable[[
     woken = 0
     for patient_id, marked_at in index.marked_patients().items():
         alive()
-        for due in list(due_studies(patient_id, index)):
+        # one by one: a study that is put back keeps the later ones waiting, which would else be decided without it
+        for due in due_studies(patient_id, index):
             if not index.requeue(due.study_instance_uid, now=clock.now()):
                 continue
             log.info("study.reconsidered", study=study_hash(due.study_instance_uid), reasons=len(due.why))

@@ -222,6 +222,7 @@ def test_later_studies_do_not_wait_for_one_that_fails_again_and_again(tmp_path: 
     reconsider(away.node.index, away.node.bell, away.node.clock)
     for study in ("1.9", "1.95"):
         away.tries(study, study, study)
+        reconsider(away.node.index, away.node.bell, away.node.clock)
         document = away.node.index.assessment(study)
         assert document is not None
         assert "infusion of 2026-03-01 became known" in document["decision"]["reasons"][0]

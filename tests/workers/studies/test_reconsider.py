@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from triage.baseline import Candidate
 from triage.infusions import Infusion
 from triage.model import Basis, StudyImages
 from workers.ports import PatientKey, StudyState
+from workers.studies.assess import prepare_ahead
 from workers.studies.identity import study_of
 from workers.studies.inputs import changed, is_before
 from workers.studies.reconsider import due_studies, reconsider
@@ -254,3 +256,38 @@ def test_what_changed_in_sentences() -> None:
         "the patient's identity was corrected",
         "the study date was corrected to 2024-03-11",
     )
+
+
+def test_a_later_study_waits_until_the_earlier_one_is_decided_again(node: History) -> None:
+    """Decided beside it, it would be decided without it, told to everybody, and decided once more."""
+    node.come(PRE, LATE)
+    node.settle()
+    node.infusion(INFUSION)
+    assert reconsider(node.index, node.bell, node.clock) == 1
+    assert [row.study_instance_uid for row in node.index.due(now=node.clock.now())] == ["1.1"]
+    before = len(node.index.assessments("1.7"))
+    assert node.settle() == 1, "the later one, once"
+    assert node.compared("1.7") == (Basis.BEFORE_INFUSION, BEFORE)
+    later = node.index.assessments("1.7")[before:]
+    assert {version["document"]["baseline"]["study_instance_uid"] for version in later} == {"1.1"}
+
+
+@pytest.mark.parametrize(
+    ("infusion", "found", "prepared"),
+    [
+        pytest.param(None, None, True, id="noop: nothing acute"),
+        pytest.param(None, SUSPECTED, False, id="acute: no baseline as far as is known"),
+        pytest.param(DAY_5, SUSPECTED, True, id="acute before a known infusion: before treatment"),
+    ],
+)
+def test_what_is_prepared_ahead(node: History, infusion: date | None, found: Any, prepared: bool) -> None:
+    node.engine.first = node.engine.whole = found or node.engine.whole
+    if infusion is not None:
+        node.infusion(infusion)
+    later: list[str] = []
+    node.deps = replace(node.deps, prepare_later=later.append)
+    node.come(PRE)
+    node.settle()
+    for uid in later:
+        prepare_ahead(uid, node.deps)
+    assert bool(node.done("prepare")) is prepared

@@ -21,6 +21,7 @@ from typing import Any
 from pynetdicom.dul import DULServiceProvider
 
 from listener.receiving import dimse
+from listener.receiving.associate_request import as_the_library_reads, fault_of
 from listener.receiving.reception import Reception, Tally
 from listener.receiving.stream_socket import StreamSocket
 from workers.files.disk import Chunk
@@ -153,6 +154,21 @@ class StreamDul(DULServiceProvider):  # type: ignore[misc] # pynetdicom has no t
             self._drop()
             self._broken = True
             self.event_queue.put("Evt19")  # unrecognised or invalid PDU: abort
+
+    def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
+        """As pynetdicom's, after what old peers write was made readable; a request that is not is named in the log."""
+        if bytestream[0] != A_ASSOCIATE_RQ:
+            return super()._decode_pdu(bytestream)  # type: ignore[no-any-return]
+        request, address = bytes(bytestream), str(self.assoc.requestor.address)
+        fault = fault_of(request)
+        if fault is not None:
+            log.warning("association.unreadable", address=address, reason=fault)
+        try:
+            return super()._decode_pdu(bytearray(as_the_library_reads(request)))  # type: ignore[no-any-return]
+        except Exception as error:
+            if fault is None:
+                log.warning("association.unreadable", address=address, reason=f"malformed item ({describe(error)})")
+            raise
 
     def _check_length(self, kind: int, length: int) -> None:
         """Before anything is allocated for it. Every PDU but these two is 4 bytes long (PS3.8 section 9.3)."""

@@ -12,7 +12,8 @@ from triage.alignment.session import diffusion_alone
 from triage.detection import diffusion_only, judged_in_diffusion
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Draft
-from triage.model import Atlas, SequenceKind, Stage
+from triage.errors import NotAssessable
+from triage.model import Atlas, SequenceKind, Stage, Volume
 from triage.preparation import no_flair
 from triage.report.contents import JudgedFrom
 from triage.report.evidence import Evidence
@@ -26,8 +27,8 @@ def without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: S
     The decision states that this is all.
 
     Raises:
-        NotAssessable: why there is no FLAIR, when there is no DWI either or at the first look, which needs a FLAIR;
-            as ``place_atlas``.
+        NotAssessable: why there is no FLAIR, when there is no DWI either, when that cannot be assessed (with the
+            reason), or at the first look, which needs a FLAIR.
     """
     dwi, missing = draft.images.volumes.get(SequenceKind.DWI), no_flair(draft.images)
     if dwi is None or stage is Stage.FIRST_LOOK:
@@ -41,6 +42,15 @@ def without_flair(draft: Draft, atlas: Atlas, settings: TriageSettings, stage: S
         notices=(f"no FLAIR: {only}",),
         evidence=Evidence(dwi, None, None, {}, None, None, None),
     )
+    try:
+        return _in_diffusion(draft, dwi, atlas, settings, clock, why)
+    except NotAssessable as refusal:  # why there is no FLAIR is what the reader can repair
+        raise NotAssessable(missing.code, f"{missing.message}; nor the diffusion images ({refusal})") from None
+
+
+def _in_diffusion(
+    draft: Draft, dwi: Volume, atlas: Atlas, settings: TriageSettings, clock: Stopwatch, why: str
+) -> Draft:
     with clock.part("atlas"):
         session = diffusion_alone(draft.images)
         unweighted = draft.images.dwi_b0 or dwi

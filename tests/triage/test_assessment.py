@@ -336,6 +336,19 @@ def test_diffusion_without_flair_is_assessed_for_pattern_c_alone(
         assert outcome.assessment.decision.category is Category.NOT_ASSESSABLE, "no FLAIR is never a clean bill"
 
 
+def test_why_there_is_no_flair_comes_before_why_diffusion_fails(
+    head: Volume, atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_head(*_: object) -> None:
+        raise NotAssessable("atlas_failed", "no human head?")
+
+    monkeypatch.setattr(without_flair_module, "place_atlas", no_head)
+    outcome = full(diffusion_images(head, atlas, 0.65), None, CONTEXT, atlas, SETTINGS)
+    reason = outcome.assessment.decision.reasons[0]
+    assert reason.startswith("no_flair: the study holds no FLAIR series; nor the diffusion images (atlas_failed:")
+    assert outcome.assessment.notices == ()
+
+
 def test_the_first_look_waits_for_a_flair(head: Volume, atlas: Atlas) -> None:
     early = first_look(diffusion_images(head, atlas, 0.65), None, CONTEXT, atlas, SETTINGS).assessment
     assert {f.presence for f in early.findings} == {Presence.INDETERMINATE}

@@ -65,6 +65,12 @@ class InMemoryWorklist:
         waits = [(first - row.last_received_at).total_seconds() for first, row in zip(firsts, rows, strict=False)]
         return [wait for wait in waits if wait >= 0]
 
+    def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
+        rows = self.window(Wanted(gone=True, limit=1_000_000)).rows
+        judged = [row for row in rows if row.category not in (None, "not_assessable")]
+        found = [(row.decided_at, row.priority in ("P1", "P2", "P3")) for row in judged if row.decided_at is not None]
+        return sorted(one for one in found if one[0] >= since)
+
     def marks(self, known: Marks | None) -> Marks:
         rows = [self._row(row) for row in self._index.studies(limit=1_000_000)]
         decided = repr(sorted((row.study_instance_uid, row.stage, str(row.decided_at)) for row in rows if row.stage))

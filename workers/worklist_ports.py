@@ -127,4 +127,7 @@ class Worklist(Protocol):
     def flag_times_s(self, *, limit: int) -> list[float]:
         """From the last image to the first decision on it, of the studies that were decided last."""
 
+    def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
+        """When each assessable study was decided, and whether it has a priority."""
+
     def close(self) -> None: ...

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,15 +12,14 @@ from rich.table import Table
 
 from listener.commands.common import ConfigOption, JsonFlag, iso_date, load_settings, out, print_json, quiet_logging
 from triage.errors import Misconfigured
-from triage.infusions import CORRECTION_DAYS, Infusion, corrected
+from triage.infusions import Infusion
 from workers.config import Settings
 from workers.ports import PatientKey, StudyIndex
 from workers.studies.infusions import Reported, report_infusion
 
 patients = typer.Typer(help="Infusion dates of the patients.", no_args_is_help=True)
 
-ROSTER_COLUMNS = ("patient_id", "infusion_date")
-ALSO = "; optional: issuer, kind"
+COLUMNS = "columns patient_id, infusion_date; optional: issuer, kind"
 
 PatientArgument = Annotated[str, typer.Argument(metavar="PATIENT_ID")]
 DayOption = Annotated[str, typer.Option("--infusion-date", metavar="YYYY-MM-DD")]
@@ -31,28 +27,21 @@ IssuerOption = Annotated[str, typer.Option("--issuer", help="who gave the patien
 KindOption = Annotated[str, typer.Option("--kind", help="e.g. CAR-T, retreatment, bridging")]
 
 
-@dataclass(frozen=True)
-class RosterLine:
-    """One infusion of a roster."""
-
-    patient: PatientKey
-    infusion: Infusion
-
-
 @patients.command("import")
 def import_roster(
-    roster: Annotated[Path, typer.Argument(metavar="ROSTER.csv", help=f"columns {', '.join(ROSTER_COLUMNS)}{ALSO}")],
+    roster: Annotated[Path, typer.Argument(metavar="ROSTER.csv", help=COLUMNS)],
     config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell what would change")] = False,
 ) -> None:
     """Take over a roster: all of it, or nothing when a line is wrong. Each line is an infusion."""
     quiet_logging()
-    lines = read_roster(roster)
+    from workers.studies.roster import parse_roster, take_over, would_change
+
+    lines = parse_roster(roster_text(roster))
     index = open_patient_index(load_settings(config))
-    now = datetime.now(UTC)
-    said = [report_infusion(index, line.patient, line.infusion, now=now)[0] for line in lines]
-    changed = sum(one is not Reported.KNOWN for one in said)
-    number = len({line.patient for line in lines})
-    out().print(f"{number} patients imported, {changed} dates new or changed")
+    done = would_change(index, lines) if dry_run else take_over(index, lines, now=datetime.now(UTC))
+    would = "would be " if dry_run else ""
+    out().print(f"{done.patients} patients {would}imported, {done.changed} dates new or changed")
 
 
 @patients.command("set")
@@ -142,50 +131,14 @@ def _entry(patient: PatientKey, infusions: tuple[Infusion, ...]) -> dict[str, ob
     }
 
 
-def read_roster(path: Path) -> list[RosterLine]:
-    """The lines of a CSV file with a header; comma or semicolon.
-
-    Raises:
-        Misconfigured: the file cannot be read, or lines are wrong; the message names every wrong line (never a
-        patient).
+def roster_text(path: Path) -> str:
+    """Raises:
+    Misconfigured: the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"ROSTER.csv: {path} cannot be read as UTF-8 text ({error})") from error
-    header = text.splitlines()[0] if text.strip() else ""
-    reader = csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ",")
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
-    missing = [name for name in ROSTER_COLUMNS if name not in columns]
-    if missing:
-        raise Misconfigured(f"ROSTER.csv: column {', '.join(missing)} is missing; expected {', '.join(ROSTER_COLUMNS)}")
-    reader.fieldnames = columns
-    return _roster_lines((reader.line_num, line) for line in reader)
-
-
-def _roster_lines(lines: Iterable[tuple[int, Mapping[str, str | None]]]) -> list[RosterLine]:
-    found: dict[PatientKey, list[Infusion]] = {}
-    wrong: list[str] = []
-    for number, line in lines:
-        patient = PatientKey((line["patient_id"] or "").strip(), (line.get("issuer") or "").strip())
-        written = (line["infusion_date"] or "").strip()
-        try:
-            infusion = Infusion(date.fromisoformat(written), (line.get("kind") or "").strip() or "CAR-T", "roster")
-        except ValueError:
-            wrong.append(f"line {number}: infusion_date {written!r} is not a date written YYYY-MM-DD")
-            continue
-        above = found.setdefault(patient, [])
-        near = corrected(infusion.day, above)
-        if not patient.patient_id:
-            wrong.append(f"line {number}: patient_id is empty")
-        elif near is not None and near.day != infusion.day:
-            within = f"within {CORRECTION_DAYS} days"
-            wrong.append(f"line {number}: the same patient_id stands above with another date {within}")
-        elif near is None:
-            above.append(infusion)
-    if wrong:
-        raise Misconfigured("ROSTER.csv: nothing was imported\n" + "\n".join(wrong))
-    return [RosterLine(patient, infusion) for patient, infusions in found.items() for infusion in infusions]
 
 
 def patient_key(written: str, issuer: str) -> PatientKey:

@@ -27,6 +27,7 @@ from listener.web.api_page import add_api_page
 from listener.web.described import PROBLEMS
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient
+from listener.web.roster import add_roster
 from listener.web.site import Site
 from listener.web.study import add_study
 from listener.web.viewer_api import add_viewer
@@ -93,6 +94,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
         add_worklist(app, site, site.worklist)
     add_patient(app, site)
     add_operations(app, site)
+    add_roster(app, site)
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)
     add_acts(app, site)

@@ -13,6 +13,12 @@ class Problem(BaseModel):
     detail: str
 
 
+class WrongRequest(BaseModel):
+    """What is wrong with a request: a sentence, or one entry for each field."""
+
+    detail: str | list[dict[str, Any]]
+
+
 _WORDS = {
     400: "the request cannot be read",
     401: "sign in, or send a token",
@@ -25,7 +31,8 @@ _WORDS = {
     503: "the index cannot be reached now",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": words} for status, words in _WORDS.items()
+    **{status: {"model": Problem, "description": words} for status, words in _WORDS.items()},
+    422: {"model": WrongRequest, "description": "the request is wrong"},
 }
 
 

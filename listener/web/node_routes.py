@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from listener.web import operations, pages, patient
+from listener.web import control, operations, pages, patient
 from listener.web.access.bodies import form_fields
-from listener.web.access.who import own_frame
+from listener.web.access.who import own_frame, who
 from listener.web.api import Uid
 from listener.web.health import health_of
 from listener.web.lines import name_words
+from listener.web.list_routes import zone_of
 from listener.web.site import Site
-from workers.delivery_ports import DeliveryState
+from triage.errors import Misconfigured
+from workers.access_ports import Role
+from workers.delivery_ports import DeliveryState, delivery_facts
 from workers.ports import PatientKey
 
 TIMED_STUDIES = 200
 SHOWN_DEAD = 100
+MOST_LISTED = 2000
 
 
 def add_patient(app: FastAPI, site: Site) -> None:
@@ -50,32 +58,92 @@ def add_patient(app: FastAPI, site: Site) -> None:
 
 
 def add_operations(app: FastAPI, site: Site) -> None:
-    """Add the page of the node, and what can be done there."""
+    """Add the page of the node, what can be done there, and the same for programs."""
 
     @app.get("/operations", response_class=HTMLResponse, include_in_schema=False)
     def page(request: Request, retried: int | None = None) -> str:
-        times = [] if site.worklist is None else site.worklist.flag_times_s(limit=TIMED_STUDIES)
-        ways = site.deliveries
-        dead = [] if ways is None else ways.listed(states=(DeliveryState.DEAD,), limit=SHOWN_DEAD)
-        tallies = {} if ways is None else ways.tallies()
+        said = None if retried is None else f"Delivery {retried} is tried again."
+        frame, may_change = own_frame(request, "operations"), who(request).role is Role.ADMINISTRATOR
         return pages.render(
-            "operations.html",
-            own_frame(request, "operations"),
-            **operations.node_facts(health_of(site)),
-            states=operations.state_counts(site.index.tallies()),
-            conflicts=len(site.index.conflicts()),
-            times=operations.percentiles(times),
-            timed=len(times),
-            dead=dead,
-            shadow=sum(number for (_, state), number in tallies.items() if state == DeliveryState.SHADOW),
-            said=None if retried is None else f"Delivery {retried} is tried again.",
+            "operations.html", frame, said=said, may_change=may_change, **_node_values(site, health_of(site))
         )
 
     @app.post("/operations/retry", include_in_schema=False)
     def retry(fields: Annotated[dict[str, str], Depends(form_fields)]) -> RedirectResponse:
         number = fields.get("number", "")
-        if site.deliveries is None or not number.isascii() or not number.isdigit() or len(number) > 18:
+        if not number.isascii() or not number.isdigit() or len(number) > 18:
             raise HTTPException(404, "no such delivery")
-        if not site.deliveries.retry([int(number)], now=site.now()):
-            raise HTTPException(409, "this delivery does not wait for a human any more")
+        _retried(site, int(number))
         return RedirectResponse(f"/operations?retried={int(number)}", 303)
+
+    @app.get("/api/node")
+    def node() -> dict[str, Any]:
+        """What the operations page shows of the node: health, studies by state, times to the first decision in
+        seconds, flagged studies of each week with their limits, what went out today."""
+        health = health_of(site)
+        values = _node_values(site, health)
+        shown = ("states", "conflicts", "shadow", "today", "rules")
+        weeks = [{**asdict(one), "share": one.share, "unusual": one.unusual} for one in values["weeks"]]
+        return {"health": health, "weeks": weeks} | {name: values[name] for name in shown}
+
+    @app.get("/api/deliveries")
+    def deliveries(
+        state: DeliveryState | None = None, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = SHOWN_DEAD
+    ) -> list[dict[str, Any]]:
+        """What goes or went to the destinations, the newest first."""
+        states = () if state is None else (state,)
+        found = [] if site.deliveries is None else site.deliveries.listed(states=states, limit=limit)
+        return [delivery_facts(one) for one in found]
+
+    @app.post("/api/deliveries/{number}/retry")
+    def retry_one(number: Annotated[int, PathParameter(ge=1, le=10**18)]) -> dict[str, int]:
+        """Try a dead delivery again, as the button of the operations page does."""
+        _retried(site, number)
+        return {"number": number}
+
+
+def _retried(site: Site, number: int) -> None:
+    """Raises:
+    HTTPException: there is no such delivery, or it does not wait for a human.
+    """
+    if site.deliveries is None or site.deliveries.one(number) is None:
+        raise HTTPException(404, "no such delivery")
+    if not site.deliveries.retry([number], now=site.now()):
+        raise HTTPException(409, "this delivery does not wait for a human any more")
+
+
+def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template of the page wants."""
+    now, zone, ways = site.now(), zone_of(site), site.deliveries
+    times = [] if site.worklist is None else site.worklist.flag_times_s(limit=TIMED_STUDIES)
+    since = now - timedelta(weeks=control.WEEKS)
+    flags = [] if site.worklist is None else site.worklist.flags_since(since)
+    tallies = {} if ways is None else ways.tallies()
+    recent = [] if ways is None else ways.listed(limit=MOST_LISTED)
+    set_aside = site.index.conflicts()
+    return {
+        **operations.node_facts(health),
+        "states": operations.state_counts(site.index.tallies()),
+        "conflicts": len(set_aside),
+        "set_aside": operations.aside_lines(set_aside, zone, most=SHOWN_DEAD),
+        "times": operations.percentiles(times),
+        "timed": len(times),
+        "weeks": control.weeks_of(flags, zone),
+        "dead": [] if ways is None else ways.listed(states=(DeliveryState.DEAD,), limit=SHOWN_DEAD),
+        "today": operations.today_lines(recent, now, zone),
+        "rules": _rule_lines(site),
+        "shadow": sum(number for (_, state), number in tallies.items() if state == DeliveryState.SHADOW),
+    }
+
+
+def _rule_lines(site: Site) -> list[dict[str, Any]]:
+    """The rules in their order; one line with the fault when the file cannot be used."""
+    if site.settings.results.rules is None:
+        return []
+    from workers.rules.listing import listed_rules
+
+    try:
+        found = listed_rules(site.settings.results)
+    except Misconfigured as error:
+        return [{"name": str(error), "line": 0, "at": "", "shadow": False}]
+    return [{"name": one.name, "line": one.line, "at": one.at.value, "shadow": one.shadow} for one in found]

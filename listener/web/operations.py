@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Any
+
+from workers.delivery_ports import Delivery
+from workers.ports import ConflictRow
 
 GB = 1e9
 
@@ -75,6 +80,29 @@ def state_counts(tallies: Mapping[tuple[str, str, str], int]) -> dict[str, int]:
     for (state, _category, _priority), number in tallies.items():
         found[state] = found.get(state, 0) + number
     return dict(sorted(found.items()))
+
+
+def today_lines(found: Sequence[Delivery], now: datetime, zone: tzinfo | None) -> list[dict[str, Any]]:
+    """What was planned since midnight of the site: number by destination, output and state."""
+    today = now.astimezone(zone).date()
+    mine = [one for one in found if one.planned_at is not None and one.planned_at.astimezone(zone).date() == today]
+    counted = Counter((one.destination, one.output, one.state.value) for one in mine)
+    names = ("destination", "output", "state")
+    return [dict(zip(names, key, strict=True)) | {"number": counted[key]} for key in sorted(counted)]
+
+
+def aside_lines(found: Sequence[ConflictRow], zone: tzinfo | None, *, most: int) -> list[dict[str, Any]]:
+    """Objects that came under a known UID with other content, the newest first. No patient: the role service reads
+    this."""
+    return [
+        {
+            "at": one.received_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+            "calling_ae": one.calling_ae,
+            "file": one.path,
+            "why": "corrected headers, the same image" if one.same_images else "other content under a known UID",
+        }
+        for one in sorted(found, key=lambda one: one.received_at, reverse=True)[:most]
+    ]
 
 
 def node_facts(health: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ HOMES = {
     "joserfc": {"listener.web.access.provider"},
     "fastapi": {
         f"listener.web.{name}"
-        for name in ("acts", "api", "api_page", "app", "list_routes", "node_routes", "study", "viewer_api")
+        for name in ("acts", "api", "api_page", "app", "list_routes", "node_routes", "roster", "study", "viewer_api")
     }
     | ACCESS,
     "starlette": {"listener.web.app"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ RANKS = {group.value: rank for rank, group in enumerate(Group)}
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name not in ("group", "read_by")]
 ESCAPE = "\\"  # of LIKE
+PRIORITIES = ("P1", "P2", "P3")
 UNKNOWN_DAY = date(1, 1, 1)
 
 Key = Sequence[tuple[sa.ColumnElement[Any], bool]]  # (expression, whether it falls)
@@ -126,6 +127,12 @@ class WorklistTable(Connected):
         )
         waits = [(row["first"] - row["last_received_at"]).total_seconds() for row in self._read(wanted)]
         return [wait for wait in waits if wait >= 0.0]  # below: images have come since
+
+    def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
+        c = studies.c
+        judged = (c.decided_at >= since, c.category.is_not(None), c.category != "not_assessable")
+        rows = self._read(sa.select(c.decided_at, c.priority).where(*judged).order_by(c.decided_at))
+        return [(row["decided_at"], row["priority"] in PRIORITIES) for row in rows]
 
     # --- has anything changed?
 

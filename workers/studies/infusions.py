@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -31,13 +32,18 @@ def report_infusion(
     Returns:
         What it was, and the date that it replaced.
     """
-    known = index.infusions_of(patient)
-    if any(one.day == infusion.day for one in known):
-        index.add_infusion(patient, infusion, now=now)
-        return Reported.KNOWN, None
-    wrong = corrected(infusion.day, known)
+    said, wrong = what_it_is(infusion, index.infusions_of(patient))
     index.add_infusion(patient, infusion, now=now)
     if wrong is not None:
-        index.remove_infusion(patient, wrong.day, now=now)
+        index.remove_infusion(patient, wrong, now=now)
+    return said, wrong
+
+
+def what_it_is(infusion: Infusion, known: Sequence[Infusion]) -> tuple[Reported, date | None]:
+    """What a date is beside the known ones, and which of them it replaces."""
+    if any(one.day == infusion.day for one in known):
+        return Reported.KNOWN, None
+    wrong = corrected(infusion.day, known)
+    if wrong is not None:
         return Reported.CORRECTED, wrong.day
     return (Reported.FURTHER if known else Reported.FIRST), None

@@ -74,3 +74,30 @@ def test_what_is_dead_is_a_problem_until_it_is_given_up(tmp_path: Path) -> None:
     assert (row["state"], row["failure"], row["destination"], row["output"]) == ("dead", "no", "pacs", "sr")
     node.deliveries.discard([row["number"]], why="known", now=NOON)
     assert not node.complains()
+
+
+def test_a_program_retries_what_is_dead_and_nothing_else(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.deliveries.add([ONE], now=NOON)
+    taken = node.deliveries.take("pacs", owner="me", now=NOON, for_s=60, longest_s=300)
+    assert taken is not None
+    node.deliveries.settle(replace(taken, state=DeliveryState.DEAD, failure="no"), now=NOON)
+    (dead,) = node.client.get("/api/deliveries?state=dead").json()
+    assert (dead["failure"], dead["destination"]) == ("no", "pacs")
+    retry = f"/api/deliveries/{dead['number']}/retry"
+    assert node.client.post(retry).json() == {"number": dead["number"]}
+    assert node.client.get("/api/deliveries?state=dead").json() == []
+    taken = node.deliveries.take("pacs", owner="me", now=NOON, for_s=60, longest_s=300)
+    assert taken is not None
+    assert node.client.post(retry).status_code == 409, "it waits for nobody any more"
+    assert node.client.post("/api/deliveries/99/retry").status_code == 404
+    assert node.client.get("/api/deliveries?state=lost").status_code == 422
+
+
+def test_the_node_as_json(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.deliveries.add([ONE], now=NOON)
+    facts = node.client.get("/api/node").json()
+    assert facts["today"] == [{"destination": "pacs", "output": "sr", "state": "planned", "number": 1}]
+    assert (facts["weeks"], facts["rules"], facts["conflicts"]) == ([], [], 0)
+    assert facts["health"]["problems"] == node.client.get("/healthz").json()["problems"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from listener.web.app import create_app
 from listener.web.operations import PROBLEM_WORDS, percentiles, seconds_words, state_counts, troubles
 from listener.web.patient import courses_of, curves_of, studies_of
 from tests.fakes import NOON
@@ -17,7 +20,8 @@ from tests.listener.web.test_pages import check_nothing_runs, with_text
 from tests.listener.web.visible import content, words
 from triage.infusions import Infusion
 from workers.access_ports import Role
-from workers.ports import PatientKey
+from workers.ports import ConflictRow, PatientKey
+from workers.result_settings import ResultsSettings
 
 INFUSION = date(2026, 3, 3)
 
@@ -121,6 +125,30 @@ def test_the_node_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     assert "50 % of studies within 5 min" in said
     assert "Nobody gets results" in said
     assert site.signed_in(Role.READER).page("/operations").status_code == 403
+
+
+def test_the_node_says_what_was_kept_aside_and_names_no_patient(tmp_path: Path) -> None:
+    site = patient(tmp_path)
+    aside = ConflictRow("1.2/a.dcm", "1.9", "1.8", "1.2", NOON, "SCANNER<1>", patient_id="SOMEBODY")
+    site.index.record_conflicts([aside, replace(aside, path="1.2/b.dcm", same_images=True)])
+    page = site.signed_in(Role.SERVICE).page("/operations").text
+    check_nothing_runs(page)
+    said = " ".join(words(content(page)))
+    for text in ("1.2/a.dcm", "other content under a known UID", "corrected headers, the same image", "SCANNER<1>"):
+        assert text in said
+    assert "SOMEBODY" not in page
+    assert "Roster of infusions" not in page, "it is not for this role"
+
+
+def test_the_node_says_which_weeks_are_unusual_and_which_rule_is_wrong(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{name: broken, when: 'x +'}]", encoding="utf-8")
+    site = patient(tmp_path)
+    settings = site.settings.model_copy(update={"results": ResultsSettings(rules=rules)})
+    client = TestClient(create_app(replace(site.site, settings=settings, accounts=None)), base_url="http://127.0.0.1")
+    said = " ".join(words(content(client.get("/operations").text)))
+    assert "rules.yaml" in said
+    assert "too few" in said
 
 
 @pytest.mark.parametrize(("number", "status"), [("1", 404), ("x", 404), ("", 404), ("9" * 40, 404)])

@@ -154,6 +154,14 @@ def test_how_long_the_first_decision_took(listed: Listed) -> None:
     assert len(listed.worklist.flag_times_s(limit=2)) == 2
 
 
+def test_what_was_flagged_since(listed: Listed) -> None:
+    judged = [study for study in STUDIES if study.category not in (None, "not_assessable")]
+    found = listed.worklist.flags_since(NOON - timedelta(days=400))
+    assert len(found) == len(judged)
+    assert sum(flagged for _, flagged in found) == sum(study.priority in ("P1", "P2", "P3") for study in judged)
+    assert listed.worklist.flags_since(NOON + timedelta(days=1)) == [], "noop: nothing was decided since"
+
+
 def test_marks_change_with_the_list_and_only_then(listed: Listed) -> None:
     before = listed.worklist.marks(None)
     assert listed.worklist.marks(before) == before

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.server
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("path", ["/studies/1.2.3.1/patient", "/operations"])
+@pytest.mark.parametrize("path", ["/studies/1.2.3.1/patient", "/operations", "/operations/roster", "/tokens", "/api"])
 def test_no_rule_of_accessibility_is_broken(page: Page, axe: str, theme: str, path: str) -> None:
     page.goto(path)
     page.get_by_label("Theme").select_option(theme)
@@ -31,6 +31,19 @@ def test_a_key_leads_to_the_node_and_back(page: Page) -> None:
     page.keyboard.press("g")
     page.keyboard.press("w")
     expect(page).to_have_url(re.compile(r":\d+/$"))
+
+
+def test_a_roster_is_checked_before_it_is_taken_over(page: Page) -> None:
+    page.goto("/operations")
+    page.get_by_role("link", name="Roster of infusions").click()
+    expect(page.get_by_role("button", name="Import")).to_be_disabled()
+    lines = "patient_id,infusion_date\nMRN-1002,2026-03-01\n"
+    page.get_by_label("File").set_input_files({"name": "r.csv", "mimeType": "text/csv", "buffer": lines.encode()})
+    expect(page.get_by_label("Lines")).to_have_value(lines)
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("status").filter(has_text="This would change: 1 patients, 1 first dates")).to_be_visible()
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("status").filter(has_text="Stored: 1 patients")).to_be_visible()
 
 
 def test_a_small_picture_has_its_place(page: Page) -> None:

@@ -1,10 +1,11 @@
 # One image, several commands: icansee serve (all in one), or listener, worker, beat, web (see compose.yaml).
 # Build: docker build -t icansee .
 
-FROM python:3.11-slim-bookworm AS build
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
-RUN pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS build
 WORKDIR /build
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+COPY scripts/uv.txt .
+RUN pip install --no-cache-dir --root-user-action=ignore --only-binary :all: --require-hashes -r uv.txt
 # The dependencies first: they change less often than the program.
 COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN UV_PROJECT_ENVIRONMENT=/opt/icansee uv sync --frozen --no-dev --no-install-project
@@ -15,7 +16,7 @@ COPY atlas atlas
 COPY simulation simulation
 RUN UV_PROJECT_ENVIRONMENT=/opt/icansee uv sync --frozen --no-dev --no-editable
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/icansee icansee \
     && install -d -o icansee -g icansee /var/lib/icansee/state /etc/icansee
 COPY --from=build /opt/icansee /opt/icansee

@@ -1,7 +1,7 @@
 # One word per chore. `make demo` and `make test` set up everything they need on a fresh Debian or Ubuntu machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo serve test lint types check bench nightly docs clean
+.PHONY: help setup peers demo serve test lint types check bench nightly audit docs clean
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -27,6 +27,7 @@ help:
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
 	@echo "make nightly long searches with new random numbers: properties, histories of patients, hostile input, kill -9 (two hours)"
+	@echo "make audit   licences and known vulnerabilities of the lock file (asks osv.dev)"
 	@echo "make docs    docs/settings.md, docs/conformance.md and docs/ihe.md, from the source"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
 	@echo "make clean   remove what the chores above made, except the state of a node"
@@ -74,6 +75,10 @@ nightly: $(READY) peers
 		$(PYTHON) -m pytest -q -m hypothesis --hypothesis-profile nightly || exit; done
 	$(PYTHON) -m bench.ingest.fuzz --minutes $(MINUTES)
 	$(PYTHON) -m bench.node.kill_random --kills $(KILLS) --seed $$(date +%s)
+
+# 1: something was found; 3: nobody could be asked about vulnerabilities
+audit: $(READY)
+	@$(PYTHON) -m scripts.audit_dependencies
 
 docs: $(READY)
 	@$(PYTHON) -m scripts.settings_reference

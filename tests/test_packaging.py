@@ -15,6 +15,7 @@ import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -22,6 +23,7 @@ import yaml
 from workers import config
 from workers.heartbeat import heartbeat_file
 
+PINNED = re.compile(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}")  # the tag is for people, the digest counts
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("triage", "workers", "listener", "atlas", "simulation")
 CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench", "nightly", "docs")
@@ -178,10 +180,47 @@ def test_the_broker_remembers_across_a_restart(compose: dict[str, Any]) -> None:
     assert "ports" not in redis, "the broker is not for the network"
 
 
+@pytest.mark.parametrize("file", ["compose.yaml", "compose.hosts.yaml"])
+def test_every_service_has_limits_and_foreign_images_are_pinned(file: str) -> None:
+    services = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["services"]
+    for name, service in services.items():
+        assert re.fullmatch(r"(\$\{ICANSEE_WORKER_MEMORY:-)?[1-9]\d*[gm]\}?", service["mem_limit"]), name
+        assert service["logging"]["driver"] == "json-file", name
+        assert {"max-size", "max-file"} == set(service["logging"]["options"]), name
+        if "build" not in service:
+            assert PINNED.fullmatch(service["image"]), f"{name}: {service['image']}"
+
+
+@pytest.mark.parametrize(
+    ("file", "settings"), [("compose.yaml", "config.container.yaml"), ("compose.hosts.yaml", "config.hosts.yaml")]
+)
+def test_the_broker_asks_for_a_password(file: str, settings: str) -> None:
+    redis = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["services"]["redis"]
+    password = redis["command"][redis["command"].index("--requirepass") + 1]
+    assert password == "${ICANSEE_QUEUE_PASSWORD:?in .env}", "no default: compose refuses to start without one"
+    url = config.load(ROOT / settings).queue.url
+    assert url is not None
+    assert re.match(r"redis://:[^@]+@", url)
+
+
+def test_the_image_stands_on_pinned_ones_and_installs_a_pinned_uv() -> None:
+    bases = [line[1] for line in dockerfile() if line[0] == "FROM"]
+    assert len(bases) == 2
+    assert all(PINNED.fullmatch(base) for base in bases), bases
+    assert len(set(bases)) == 1, "what is built in one runs in the other"
+    (installs,) = [line for line in dockerfile() if line[:3] == ["RUN", "pip", "install"]]
+    assert {"--require-hashes", "uv.txt"} <= set(installs)
+    uv = (ROOT / "scripts" / "uv.txt").read_text(encoding="utf-8")
+    version = re.search(r"^UV_VERSION=(\S+)$", (ROOT / "scripts" / "downloads.sh").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"uv=={version[1]} " in uv
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", uv)) == 2
+
+
 def test_the_container_settings_fit_the_compose_file(compose: dict[str, Any]) -> None:
     settings = config.load(ROOT / "config.container.yaml")
     assert settings.queue.url is not None
-    assert settings.queue.url.split("//")[1].split(":")[0] in compose["services"]
+    assert urlsplit(settings.queue.url).hostname in compose["services"]
     assert compose["services"]["listener"]["ports"] == [f"{settings.listener.port}:{settings.listener.port}"]
     assert compose["services"]["web"]["ports"] == [f"127.0.0.1:{settings.web.port}:{settings.web.port}"]
 

@@ -267,6 +267,10 @@ class InMemoryIndex(InMemoryPatients):
         rows = (study.row for study in self._studies.values())
         return dict(Counter((row.state.value, row.category or "", row.priority or "") for row in rows))
 
+    def not_looked_at(self) -> int:
+        self._here()
+        return sum(any(r.startswith("not_in_cohort: ") for r in s.row.reasons) for s in self._studies.values())
+
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
         self._here()
         self._announcements[announcement.source, announcement.uid] = announcement

@@ -15,6 +15,7 @@ _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
 
 
 SAME_ACQUISITION = "same_acquisition"  # code of the reason that another study holds the same images
+NOT_IN_COHORT = "not_in_cohort"  # code of the reason that a study was not looked at: its patient is not on the roster
 SET_ASIDE = "set_aside"  # code of the reason that objects of somebody else were left out of a study
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, make_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from triage.alignment.placement import RegionLimits
 from triage.alignment.registration import RegistrationLimits
@@ -39,6 +39,9 @@ class CommonSettings:
     """Everything that can change a result, except the limits of the patterns."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # whose studies are looked at: all, or roster (patients of whom an infusion is known; every other study gets a
+    # result that says it was not looked at, and is decided when an infusion becomes known)
+    cohort: Literal["all", "roster"] = "all"
     # most processor threads that SimpleITK uses for one assessment
     threads: int = 2
     # edge of the cubic voxels of the half-way grid on which both dates are compared

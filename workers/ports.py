@@ -212,6 +212,9 @@ class StudyIndex(Protocol):
     def tallies(self) -> dict[tuple[str, str, str], int]:
         """(state, category, priority) -> number of studies; the latter two are empty without a decision."""
 
+    def not_looked_at(self) -> int:
+        """How many studies were not looked at, because their patients are not on the roster."""
+
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
         """Store what somebody said about a study, in place of what the same message said before."""
 

@@ -141,7 +141,10 @@ def _studies(index: StudyIndex) -> Iterable[Metric]:
     conflicts = GaugeMetricFamily(
         "icansee_conflicts", "objects kept aside: other content under a known UID", value=len(index.conflicts())
     )
-    return [states, decisions, conflicts]
+    outside = GaugeMetricFamily(
+        "icansee_studies_not_looked_at", "studies of patients outside triage.cohort", value=index.not_looked_at()
+    )
+    return [states, decisions, conflicts, outside]
 
 
 def _family(name: str, text: str, label: str) -> GaugeMetricFamily:

@@ -268,6 +268,10 @@ class SqlIndex(PatientQueries):
         rows = self._read(sa.select(*key, sa.func.count().label("number")).group_by(*key))
         return {(row["state"], row["category"] or "", row["priority"] or ""): row["number"] for row in rows}
 
+    def not_looked_at(self) -> int:
+        outside = studies.c.finding.startswith("not looked at: ", autoescape=True)
+        return int(self._read(sa.select(sa.func.count().label("number")).where(outside))[0]["number"])
+
     # --- what others said, and what was kept aside
 
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from triage.infusions import infusion_of
 from workers.ports import StudyIndex, StudyRow, StudyState
 from workers.prior_settings import PriorsSettings
+from workers.studies.cohort import was_not_looked_at
 from workers.studies.inputs import is_before
 from workers.studies.person import infusions_of_person, studies_of_person
 
@@ -46,6 +47,8 @@ def needs_prior(
     if not row.patient_id or row.state in GONE or now - row.last_received_at > RECENT:
         return None
     window = window_of(row, index, latest_days=latest_days)
+    if was_not_looked_at(row):
+        return None
     if window is None or (window.infusion_date is None and not settings.without_infusion):
         return None
     stored = [

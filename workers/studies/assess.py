@@ -24,6 +24,7 @@ from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
 from workers.studies import away, quarantine
 from workers.studies.baselines import Comparison, compare_with, context_of, worth_preparing
+from workers.studies.cohort import require_cohort
 from workers.studies.deps import Deps, with_outside_facts
 from workers.studies.identity import images_in_force
 from workers.studies.images import images_of_revision
@@ -172,6 +173,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
     if away.waits(claim, row, deps):
         return _look_again(lease, row, deps)
+    require_cohort(row, deps.index, deps.settings.triage.cohort)
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
     waits = claim.attempt < PATIENT_ATTEMPTS

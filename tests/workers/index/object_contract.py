@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.workers.index.index_contract import STUDY, a_row, claimed, later, make_ready, state_of
+from tests.workers.index.index_contract import STUDY, a_document, a_row, claimed, later, make_ready, state_of
+from triage.decision import NOT_IN_COHORT
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.ports import InstanceRow, StudyIndex, StudyState
+from workers.studies.cohort import MESSAGE
 
 
 def stray(number: int) -> InstanceRow:
@@ -27,6 +29,16 @@ def patient_of(index: StudyIndex) -> str:
 
 
 class ObjectContract:
+    def test_studies_that_were_not_looked_at_are_counted(self, index: StudyIndex) -> None:
+        make_ready(index)
+        claim = claimed(index)
+        assert index.save_assessment(claim, stage="full", document=a_document(), now=later(1))
+        assert index.not_looked_at() == 0, "noop: it was"
+        outside = a_document("not_assessable")
+        outside["decision"]["reasons"] = [f"{NOT_IN_COHORT}: {MESSAGE}"]
+        assert index.save_assessment(claim, stage="full", document=outside, now=later(2))
+        assert index.not_looked_at() == 1
+
     def test_noop_nobody_said_anything(self, index: StudyIndex) -> None:
         index.record_instances([a_row(1), a_row(2)])
         assert index.object_answers(STUDY) == {}

@@ -1,0 +1,30 @@
+"""Whose studies are looked at (``triage.cohort``): everybody's, or those of patients with a known infusion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triage.decision import NOT_IN_COHORT
+from triage.errors import NotAssessable
+from workers.studies.person import infusions_of_person
+
+if TYPE_CHECKING:
+    from workers.ports import StudyIndex, StudyRow
+
+MESSAGE = "not looked at: no infusion of this patient is known here, and triage.cohort is roster"
+
+
+def require_cohort(row: StudyRow, index: StudyIndex, cohort: str) -> None:
+    """Does nothing for a study that is to be looked at. An infusion that becomes known marks the patient, and the study
+    is decided again.
+
+    Raises:
+        NotAssessable: the patient is not on the roster.
+    """
+    if cohort == "roster" and not infusions_of_person(row, index)[0]:
+        raise NotAssessable(NOT_IN_COHORT, MESSAGE)
+
+
+def was_not_looked_at(row: StudyRow) -> bool:
+    """Whether the newest decision says so."""
+    return any(reason.startswith(f"{NOT_IN_COHORT}: ") for reason in row.reasons)

@@ -50,7 +50,7 @@ def order(kind: str, control: str, patient: str, day: str, number: str = "77") -
     coded = (
         "RXE|^^^" + day + "|X1^axicabtagene ciloleucel" if kind == "RDE^O11" else "OBR|1|||X1^axicabtagene ciloleucel"
     )
-    return message(kind, control, f"PID|1||{patient}^^^^MR", f"ORC|NW|{number}||||||^^^{day}", coded)
+    return message(kind, control, f"PID|1||{patient}^^^^MR", f"ORC|NW|{number}|||||^^^{day}", coded)
 
 
 MERGE = message("ADT^A40", "1", "EVN|A40", f"PID|1||{NEW}^^^^MR", f"MRG|{OLD}")
@@ -59,7 +59,7 @@ MALFORMED: Mapping[str, bytes] = {
     "a merge without a patient ID": message("ADT^A40", "m2", "PID|1||", f"MRG|{OLD}"),
     "an order without a date": message("ORM^O01", "m3", f"PID|1||{NEW}", "ORC|NW|1", "OBR|1|||X1^axicabtagene"),
     "an order on February 30": order("RDE^O11", "m4", NEW, "20240230"),
-    "an order without a patient": message("ORM^O01", "m5", "ORC|NW|1||||||^^^20240304", "OBR|1|||X1^axicabtagene"),
+    "an order without a patient": message("ORM^O01", "m5", "ORC|NW|1|||||^^^20240304", "OBR|1|||X1^axicabtagene"),
     "no HL7 at all": b"GET / HTTP/1.1",
     "an unknown character set": MERGE.replace(b"|P|2.5.1", b"|P|2.5.1||||||KLINGON"),
 }

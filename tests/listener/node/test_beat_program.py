@@ -14,7 +14,7 @@ import yaml
 
 from listener.node import silence, supervisor
 from listener.node.supervisor import Child
-from tests.listener.harness import eventually
+from tests.listener.harness import PATIENCE_S, eventually
 from workers import config
 from workers.backoff import Backoff
 
@@ -38,6 +38,7 @@ def test_stays_small_and_is_replaced_when_it_is_stopped(tmp_path: Path, monkeypa
     """Nobody answers at the broker's address: that alone is no silence."""
     monkeypatch.setattr(silence, "LONGEST_SILENCE_S", 8.0)
     monkeypatch.setattr(supervisor, "RESTART", Backoff(0.05, 30.0))
+    monkeypatch.setitem(supervisor.STOP_GRACE_S, "beat", PATIENCE_S)  # however busy the machine is
     path, sign = written(tmp_path, NOBODY), tmp_path / "state" / "run" / "beat.alive"
     child, ready = Child("beat", config.load(path), path), tmp_path / "state" / "run" / "beat.json"
 

@@ -146,13 +146,13 @@ class SignsOfLife:
 
     SCRIPT = "import pathlib, sys, time\nwhile True: pathlib.Path(sys.argv[1]).touch(); time.sleep(0.01)"
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, state_dir: Path) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, state_dir: Path, longest_s: float) -> None:
         self.started: list[subprocess.Popen[bytes]] = []
         self._real, self._state_dir = subprocess.Popen, state_dir
         (state_dir / "run").mkdir(parents=True)
         monkeypatch.setattr(supervisor.subprocess, "Popen", self._start)
         monkeypatch.setattr(supervisor, "RESTART", Backoff(0.05, 30.0))
-        monkeypatch.setattr(silence, "LONGEST_SILENCE_S", 1.0)
+        monkeypatch.setattr(silence, "LONGEST_SILENCE_S", longest_s)
         monkeypatch.setattr(supervisor, "ASK_BROKER_S", 0.2)
 
     def _start(self, command: list[str], **_more: Any) -> subprocess.Popen[bytes]:
@@ -171,7 +171,8 @@ def test_a_process_that_is_stopped_is_replaced_and_its_neighbour_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = parse(settings_for(tmp_path))
-    programs = SignsOfLife(monkeypatch, settings.store.state_dir)
+    # long enough for a neighbour that a busy machine holds up
+    programs = SignsOfLife(monkeypatch, settings.store.state_dir, longest_s=6.0)
     web, beat = (Child(name, settings, None) for name in ("web", "beat"))
     looked(web)
     looked(beat)
@@ -192,7 +193,7 @@ def test_a_process_that_is_stopped_is_replaced_and_its_neighbour_goes_on(
 
 def test_a_process_that_waits_for_the_broker_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = parse(settings_for(tmp_path))
-    programs = SignsOfLife(monkeypatch, settings.store.state_dir)
+    programs = SignsOfLife(monkeypatch, settings.store.state_dir, longest_s=1.0)
     worker = Child("worker", settings, None)
     looked(worker)
     eventually(heartbeat_file(settings.store.state_dir, "worker").exists)

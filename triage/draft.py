@@ -118,6 +118,7 @@ class Draft:
             baseline=_baseline(self.context.baseline_choice, prepared),
             used_as=_used_as(self.images),
             skipped=self.images.skipped,
+            ignored=self.images.ignored,
             registration=self.registration,
             measurements=self.measurements,
             findings=findings,

@@ -210,11 +210,12 @@ class Study:
 
 @dataclass(frozen=True)
 class SkippedSeries:
-    """A series that could not become a volume, with the reason code and a sentence."""
+    """A series that could not become a volume, or objects that are in no series; reason code and a sentence."""
 
     series_instance_uid: str
     code: str
     message: str
+    objects: int | None = None  # that are in no series of the study
 
 
 @dataclass(frozen=True)
@@ -234,17 +235,15 @@ class StudyImages:
     """A study with the volumes chosen from it."""
 
     study: Study
-    # one volume of each kind; of DWI that with the highest b-value
-    volumes: Mapping[SequenceKind, Volume]
-    # kind -> UID of the series that its volume came from
-    used: Mapping[SequenceKind, str]
+    volumes: Mapping[SequenceKind, Volume]  # one of each kind; of DWI that with the highest b-value
+    used: Mapping[SequenceKind, str]  # kind -> UID of the series that its volume came from
     skipped: tuple[SkippedSeries, ...] = ()
     # the image without diffusion weighting of the DWI series, on the grid of the DWI volume
     dwi_b0: Volume | None = None
     diffusion: DiffusionFacts = field(default_factory=DiffusionFacts)
     set_aside: tuple[str, ...] = ()  # why objects that were stored with the study are not among its images
-    # what the reader of a result should know about the objects
-    notices: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()  # what the reader of a result should know about the objects
+    ignored: tuple[SkippedSeries, ...] = ()  # objects that are in no series; with the series they are all there are
 
 
 @dataclass(frozen=True, eq=False)

@@ -276,7 +276,7 @@ def other_figures(document: Document) -> list[Mapping[str, Any]]:
 
 
 def not_assessed(document: Document) -> list[dict[str, Any]]:
-    """What was not assessed, by reason: patterns, regions and series."""
+    """What was not assessed, by reason: patterns, regions, series and single objects."""
     found: dict[str, dict[str, None]] = {}
     for finding in document["findings"]:
         if finding["presence"] == "indeterminate":
@@ -290,6 +290,8 @@ def not_assessed(document: Document) -> list[dict[str, Any]]:
         if series["used_as"] is None:
             reason = "; ".join(map(str, series["reasons"])) or "no reason given"
             found.setdefault(reason, {})[f"series of kind {series['kind']}"] = None
+    for ignored in document.get("ignored") or ():
+        found.setdefault(ignored["message"], {})["objects of the study"] = None
     return [{"reason": reason, "what": list(what)} for reason, what in found.items()]
 
 

@@ -160,3 +160,4 @@ class Assessment:
     judged: Judged = Judged()
     infusions: tuple[Infusion, ...] = ()  # all that are known of the patient
     since: Since | None = None  # None: not compared with a study that is no baseline
+    ignored: tuple[SkippedSeries, ...] = ()  # objects of the study that are in none of its series

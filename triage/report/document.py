@@ -13,6 +13,7 @@ from triage.model import (
     Measurement,
     RegistrationResult,
     SameAcquisition,
+    SkippedSeries,
 )
 from triage.report.contents import (
     Assessment,
@@ -41,6 +42,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         },
         "baseline": _baseline(assessment.baseline),
         "series": _series(assessment),
+        "ignored": [_ignored(one) for one in assessment.ignored],
         "registration": _registration(assessment.registration),
         "measurements": [_measurement(m) for m in assessment.measurements],
         "findings": [_finding(f) for f in assessment.findings],
@@ -116,14 +118,24 @@ def _series(assessment: Assessment) -> list[dict[str, Any]]:
                 "series_instance_uid": uid,
                 "kind": series.identification.kind.value,
                 "used_as": assessment.used_as.get(uid),
+                "objects": series.header.instance_count,
                 "reasons": reasons,
             }
         )
     rows += [
-        {"series_instance_uid": uid, "kind": "unknown", "used_as": None, "reasons": [text]}
+        {"series_instance_uid": uid, "kind": "unknown", "used_as": None, "objects": 0, "reasons": [text]}
         for uid, text in problems.items()
     ]
     return rows
+
+
+def _ignored(one: SkippedSeries) -> dict[str, Any]:
+    return {
+        "series_instance_uid": one.series_instance_uid or None,
+        "objects": one.objects or 0,
+        "code": one.code,
+        "message": one.message,
+    }
 
 
 def _registration(result: RegistrationResult | None) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ from triage.model import (
     SequenceKind,
     Series,
     SeriesHeader,
+    SkippedSeries,
     Stage,
     Strength,
     Study,
@@ -95,6 +96,10 @@ def from_document(document: Document) -> Assessment:
             Infusion(date.fromisoformat(one["date"]), one["kind"], one["source"])
             for one in document.get("infusions", ())
         ),
+        ignored=tuple(
+            SkippedSeries(one["series_instance_uid"] or "", one["code"], one["message"], one["objects"])
+            for one in document.get("ignored", ())
+        ),
     )
 
 
@@ -129,7 +134,7 @@ def _judged_of(document: Document) -> Judged:
 
 def _series_of(row: Document) -> Series:
     known = Identification(SequenceKind(row["kind"]), 0.0, tuple(row["reasons"]))
-    return Series(SeriesHeader(row["series_instance_uid"]), known)
+    return Series(SeriesHeader(row["series_instance_uid"], instance_count=row.get("objects", 0)), known)
 
 
 def _baseline_of(row: Document | None) -> BaselineChoice | None:

@@ -103,6 +103,8 @@ def _opened(path: Path, budget: Budget | None = None) -> Iterator[BinaryIO]:
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
+            if not (has_magic(file) or is_bare(file)):
+                raise InvalidDicomError  # or its first bytes would be taken for the length of a header
             size = survey(file)
             check(size)
             if budget is not None:

@@ -82,8 +82,12 @@ def test_what_was_not_assessed_has_its_reason() -> None:
         a_figure(None, reason="coverage: cut", region="pons"),
     ]
     document["findings"], document["series"] = [], []
+    document["ignored"] = [
+        {"series_instance_uid": None, "objects": 1, "code": "not_dicom", "message": "1 files: no DICOM"}
+    ]
     assert study_page.not_assessed(document) == [
-        {"reason": "coverage: cut", "what": ["left thalamus (FLAIR change)", "pons (FLAIR change)"]}
+        {"reason": "coverage: cut", "what": ["left thalamus (FLAIR change)", "pons (FLAIR change)"]},
+        {"reason": "1 files: no DICOM", "what": ["objects of the study"]},
     ]
 
 

@@ -59,7 +59,7 @@ KEYS: dict[str, set[str]] = {
         "schema_version", "stage", "disclaimer", "study", "baseline", "series", "registration", "measurements",
         "findings", "decision", "notices", "timings_s", "versions", "lesions", "look_alikes", "evolution",
         "baseline_report",
-        "judged", "since", "infusions",
+        "judged", "since", "infusions", "ignored",
     },
     "judged": {"from", "protocol", "refusal", "carried", "carried_on"},
     "since": {"study_instance_uid", "study_date", "registration", "measurements", "findings"},
@@ -81,7 +81,8 @@ KEYS: dict[str, set[str]] = {
     "study": {"study_instance_uid", "study_date", "patient_id", "days_after_infusion"},
     "baseline": {"study_instance_uid", "study_date", "reason", "basis", "rejected"},
     "rejected": {"study_instance_uid", "reason"},
-    "series": {"series_instance_uid", "kind", "used_as", "reasons"},
+    "series": {"series_instance_uid", "kind", "used_as", "objects", "reasons"},
+    "ignored": {"series_instance_uid", "objects", "code", "message"},
     "registration": {"accepted", "reason", "quality", "followup_to_baseline_lps_mm"},
     "measurements": {
         "region", "quantity", "value", "unit", "uncertainty", "baseline_value", "assessable", "reason",
@@ -103,6 +104,10 @@ FULL: dict[str, Any] = {  # something in every place
     ),
     "used_as": {"1.2.2.1": "flair"},
     "skipped": (SkippedSeries("1.2.2.2", "missing_slices", "2 gaps"), SkippedSeries("", "not_dicom", "1 files")),
+    "ignored": (
+        SkippedSeries("1.2.2.9", "other_visit", "20 objects are of the visit of 2026-02-20", 20),
+        SkippedSeries("", "not_dicom", "1 files: not a DICOM object", 1),
+    ),
     "registration": RegistrationResult(True, None, {"similarity": 0.71}, rigid((0, 0, 90), (1.5, 0, -2))),
     "measurements": (
         Measurement("thalamus_left", "flair_change_percent", 17.25, "%", 1.5, 1.1, reason="reference: near"),
@@ -279,7 +284,7 @@ def test_a_document_of_an_earlier_version_is_read() -> None:
     document = json.loads(EARLIER.read_text(encoding="utf-8"))
     assert "judged" not in document
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    golden |= {"since": None, "infusions": []}
+    golden |= {"since": None, "infusions": [], "ignored": []}
     golden["baseline"]["basis"] = "none"
     golden["judged"] |= {"carried": [], "carried_on": None}
     assert to_document(from_document(document)) == golden

@@ -1,0 +1,61 @@
+"""What is wrong with a volume as an image of a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from triage.model import Volume
+from triage.sequences.image import image_faults
+
+SPACING = np.diag([8.0, 8.0, 6.0, 1.0])
+
+
+def scan() -> Any:
+    """24 slices of 6 mm: a bright head in noise."""
+    noise = np.random.default_rng(1).rayleigh(10, (24, 24, 24)).astype(np.float32)
+    noise[3:22, 6:18, 6:18] += np.random.default_rng(2).normal(300, 40, (19, 12, 12)).astype(np.float32)
+    return np.round(noise)
+
+
+def blank(slices: slice) -> Callable[[Any], Any]:
+    def change(voxels: Any) -> Any:
+        voxels[slices] = 0
+        return voxels
+
+    return change
+
+
+def drawn(voxels: Any) -> Any:
+    voxels[5:20, 6, 6:18] = 4095
+    return voxels
+
+
+def one_bright_vessel(voxels: Any) -> Any:
+    voxels[10, 10:12, 10:12] = 4095
+    return voxels
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(lambda v: v, [], id="noop: a scan"),
+        pytest.param(blank(slice(0, 3)), [], id="noop: air below the head set to zero"),
+        pytest.param(one_bright_vessel, [], id="noop: one bright vessel"),
+        pytest.param(lambda v: np.where(v > 1e9, v, np.nan), ["all slices are empty"], id="not measured: no values"),
+        pytest.param(blank(slice(0, None)), ["all slices are empty"], id="empty"),
+        pytest.param(blank(slice(10, 13)), ["3 of 24 slices are empty between others"], id="blank slices"),
+        pytest.param(blank(slice(9, None)), ["only 9 of 24 slices show something: 54 mm"], id="a part of the head"),
+        pytest.param(lambda v: (v > 100).astype(np.float32), ["a mask"], id="a mask"),
+        pytest.param(drawn, ["something is drawn into the images"], id="an outline drawn into it"),
+    ],
+)
+def test_what_is_wrong(change: Callable[[Any], Any], said: list[str]) -> None:
+    found = image_faults(Volume(change(scan()), SPACING))
+    if said == ["a mask"]:
+        assert any("has only 2 values" in one for one in found)
+    else:
+        assert list(found) == said

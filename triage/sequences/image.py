@@ -1,0 +1,57 @@
+"""One volume in, what is wrong with it as an image of a head out.
+
+Headers do not tell a derived copy (blank slices, an outline drawn into it) from the images that it was made of. A
+volume with a fault is measured only when the study holds no better one of its kind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from triage.model import Volume, Voxels
+
+# An adult brain is 120-140 mm high; the same limit as for headers, here for slices that show something
+HEAD_MM = 100.0
+# A scanner image of a head has hundreds of values; masks, outlines and maps in few colours have not
+FEWEST_VALUES = 32
+# Something drawn: so many voxels of exactly the highest value, far above what comes next. Tissue that saturates the
+# scanner's range has values close below it.
+DRAWN_VOXELS = 50
+DRAWN_TIMES = 1.5
+_BRIGHT_PERCENTILE = 99.9  # of what is below the highest value: vessels and fat are few
+
+
+def image_faults(volume: Volume) -> tuple[str, ...]:
+    """Sentences; none: the volume may be a whole scanner image. What is wrong for the measurement is not asked here."""
+    voxels = volume.voxels
+    shown = np.flatnonzero([_shows_something(plane) for plane in voxels])
+    if not shown.size:
+        return ("all slices are empty",)
+    said = []
+    between = int(shown[-1] - shown[0] + 1 - shown.size)
+    if between:
+        said.append(f"{between} of {len(voxels)} slices are empty between others")
+    height_mm = shown.size * volume.spacing_mm[2]
+    if height_mm < HEAD_MM:
+        said.append(f"only {shown.size} of {len(voxels)} slices show something: {height_mm:.0f} mm")
+    values = voxels[shown[shown.size // 2]]
+    distinct = len(np.unique(values))
+    if distinct < FEWEST_VALUES:
+        said.append(f"the middle slice has only {distinct} values")
+    if _is_drawn_on(voxels):
+        said.append("something is drawn into the images")
+    return tuple(said)
+
+
+def _shows_something(plane: Voxels) -> bool:
+    finite = plane[np.isfinite(plane)]
+    return bool(finite.size) and bool(finite.min() < finite.max())
+
+
+def _is_drawn_on(voxels: Voxels) -> bool:
+    finite = voxels[np.isfinite(voxels)]
+    top = finite.max()
+    below = finite[finite < top]
+    if finite.size - below.size < DRAWN_VOXELS or not below.size:
+        return False
+    return bool(top > DRAWN_TIMES * max(np.percentile(below, _BRIGHT_PERCENTILE), 0.0))

@@ -12,6 +12,7 @@ from listener.web import pages
 from listener.web.access.who import own_frame
 from listener.web.acts import acts_shown
 from listener.web.api import Uid, document_of, shown_picture
+from listener.web.list_routes import zone_of
 from listener.web.site import Site
 from listener.web.study_page import Around, links_of
 from listener.web.viewer_api import viewer_index
@@ -47,4 +48,5 @@ def _around(site: Site, document: Mapping[str, Any], digest: str) -> Around:
         digest=digest,
         links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
         acts=acts_shown(site, uid),
+        zone=zone_of(site),
     )

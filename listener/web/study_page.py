@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from string import Formatter
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ class Around:
     viewer: of ``listener.web.viewer_api.viewer_index``; None: no volumes to show. versions: all decisions of the study,
     oldest first. deliveries: of ``delivery_facts``. links: (words, address) of other viewers. limits: the settings of
     the measurement; None: not known. digest: of the configuration that is in force.
-    acts: what readers said.
+    acts: what readers said. zone: of the site; None: of this machine.
     """
 
     viewer: Index | None = None
@@ -33,6 +34,7 @@ class Around:
     limits: CommonSettings | None = None
     digest: str | None = None
     acts: Sequence[Act] = ()
+    zone: tzinfo | None = None
 
 
 ALONE = Around()
@@ -112,10 +114,10 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "other_limits": limits is not None and around.digest is not None and own != around.digest,
         "others": other_figures(document),
         "not_assessed": not_assessed(document),
-        "versions": versions_of(around.versions),
+        "versions": versions_of(around.versions, around.zone),
         "deliveries": around.deliveries,
         "links": around.links,
-        "acts": around.acts,
+        "acts": [(one, clock_words(one.at, around.zone)) for one in around.acts],
         "seen": around.versions[-1] if around.versions else None,
     }
 
@@ -304,7 +306,16 @@ def lesion_lines(document: Document, index: Index | None) -> list[dict[str, Any]
     ]
 
 
-def versions_of(versions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def clock_words(when: datetime | str | None, zone: tzinfo | None) -> str:
+    """A time in the site's zone, with the name of the zone; what is no time stays as it is."""
+    try:
+        at = datetime.fromisoformat(when) if isinstance(when, str) else when
+    except ValueError:
+        return str(when)
+    return "" if at is None else at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def versions_of(versions: Sequence[Mapping[str, Any]], zone: tzinfo | None) -> list[dict[str, Any]]:
     """Each decision of the study, newest first, and what changed since the one before."""
     out, before = [], None
     for one in versions:
@@ -312,7 +323,7 @@ def versions_of(versions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         out.append(
             {
                 "version": f"r{one['revision']}, {str(one['stage']).replace('_', ' ')}",
-                "at": document.get("decided_at") or str(one.get("created_at") or ""),
+                "at": clock_words(document.get("decided_at") or one.get("created_at"), zone),
                 "headline": verdict_words(document),
                 "priority": document["decision"]["priority"],
                 "changes": ["first decision"] if before is None else changes(before, document),

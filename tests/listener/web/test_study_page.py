@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
 from listener.web import study_page
 from listener.web.study_limits import FIELDS, limit_of
-from listener.web.study_page import links_of
+from listener.web.study_page import clock_words, links_of
 from tests.listener.web.stored import StoredStudy, a_document
 from triage.settings import TriageSettings
 from workers.web_settings import WebSettings
@@ -121,3 +123,16 @@ def test_a_link_that_lacks_its_facts_is_left_out() -> None:
 def test_an_address_that_cannot_be_used_is_refused_by_name(address: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         WebSettings(viewers={"PACS": address})
+
+
+@pytest.mark.parametrize(
+    ("when", "shown"),
+    [
+        ("2026-03-10T12:00:00+00:00", "2026-03-10 13:00 CET"),
+        (datetime(2026, 7, 1, 12, 0, tzinfo=UTC), "2026-07-01 14:00 CEST"),
+        ("some time ago", "some time ago"),
+        (None, ""),
+    ],
+)
+def test_a_time_is_that_of_the_site(when: datetime | str | None, shown: str) -> None:
+    assert clock_words(when, ZoneInfo("Europe/Berlin")) == shown

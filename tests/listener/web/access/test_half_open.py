@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import urllib.request
@@ -16,7 +17,8 @@ from workers.config import Settings
 from workers.settings import StoreSettings
 from workers.web_settings import WebSettings
 
-HALF_OPEN = 150
+HALF_OPEN = 1500
+DESCRIPTORS = 2 * HALF_OPEN + 500  # both ends of each connection are in this process
 
 
 @pytest.fixture
@@ -29,6 +31,9 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         ports.append(port)
         started.set()
 
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert before[1] >= DESCRIPTORS, f"ulimit -Hn is {before[1]}; {DESCRIPTORS} are needed"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], DESCRIPTORS), before[1]))
     arguments = {"stop": stop, "ready": ready}
     thread = threading.Thread(
         target=run, args=(Settings(store=store, web=WebSettings(port=0)),), kwargs=arguments, daemon=True
@@ -38,6 +43,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     yield ports[0]
     stop.set()
     thread.join(10)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def answered(port: int) -> int:
@@ -77,3 +83,29 @@ def test_noop_a_request_in_pieces_is_answered(port: int) -> None:
         for piece in (b"GET /static/icon.svg ", b"HTTP/1.1\r\nHost: 127", b".0.0.1\r\n", b"\r\n"):
             one.sendall(piece)
         assert one.recv(12) == b"HTTP/1.1 200"
+
+
+def test_slow_senders_are_closed_and_others_are_served(port: int) -> None:
+    """Slow loris: one sign more each time keeps nobody's connection open."""
+    held = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(50)]
+    stop, ended = threading.Event(), list[int]()
+
+    def drip(number: int, one: socket.socket) -> None:
+        one.sendall(b"GET / HTTP/1.1\r\nX: ")
+        while not stop.wait(0.1):
+            try:
+                one.sendall(b"a")
+            except OSError:
+                ended.append(number)
+                return
+
+    threads = [threading.Thread(target=drip, args=pair, daemon=True) for pair in enumerate(held)]
+    for thread in threads:
+        thread.start()
+    assert answered(port) == 200
+    for thread in threads:
+        thread.join(30)
+    stop.set()
+    assert sorted(ended) == list(range(50))
+    for one in held:
+        one.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.web.access.people import SignedIn, Workplace
 from listener.web.access.throttle import ADDRESS, DEVICE, PERSON, Brake, Throttle, keys_of_attempt, network_of
 from tests.fakes import NOON
-from tests.listener.web.signing import Secured
+from tests.listener.web.signing import PASSWORD, Secured
+from triage.errors import Transient
 from workers.access_ports import Role
 from workers.web_settings import WebSettings
 
@@ -127,3 +130,29 @@ def test_a_good_password_is_no_licence_to_guess() -> None:
 )
 def test_one_subscriber_is_one_place(address: str, place: str) -> None:
     assert network_of(address) == place
+
+
+def test_ten_thousand_failing_sign_ins_keep_nobody_out(tmp_path: Path) -> None:
+    """From 250 addresses, eight at once, for names that exist and others. A known browser and another place get in."""
+    secured = Secured(tmp_path)
+    home = secured.people.sign_in("reader", PASSWORD, Workplace("10.0.0.1"))
+    assert isinstance(home, SignedIn)
+    names, addresses = ("reader", "administrator", "nobody"), [f"192.0.2.{n}" for n in range(250)]
+
+    def attack(number: int) -> bool:
+        place = Workplace(addresses[number % len(addresses)])
+        try:
+            return isinstance(secured.people.sign_in(names[number % 3], f"guess {number}", place), SignedIn)
+        except Transient:  # too many at once
+            return False
+
+    served = []
+    with ThreadPoolExecutor(8) as pool:
+        for start in range(0, 10_000, 1000):
+            guesses = pool.map(attack, range(start, start + 1000))
+            known = secured.people.sign_in("reader", PASSWORD, Workplace("192.0.2.7", home.device))
+            served.append(isinstance(known, SignedIn))
+            assert not any(guesses)
+            assert secured.people.of_session(home.session) is not None
+    assert served == [True] * 10
+    assert isinstance(secured.people.sign_in("administrator", PASSWORD, Workplace("10.0.0.9")), SignedIn)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -19,6 +21,15 @@ _before = structlog.get_config()["processors"][:-1]
 structlog.configure(
     processors=[*_before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
 )
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A test that configures the log and leaves it so would have all later ones draw such tracebacks."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
 
 # A test process takes a whole file. A long one that begins last keeps one process busy while the other is idle.
 LONG_FILES = (

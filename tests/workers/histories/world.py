@@ -302,14 +302,15 @@ class World:
 
 @contextmanager
 def world(scans: Sequence[Scan]) -> Iterator[World]:
-    """An empty one."""
+    """An empty one. Nothing is logged meanwhile."""
+    before = structlog.get_config()
     structlog.configure(processors=[_drop])
     with TemporaryDirectory() as folder:
         one = World(scans, Path(folder))
         try:
             yield one
         finally:
-            structlog.reset_defaults()
+            structlog.configure(**before)
 
 
 def _drop(*_: object) -> Any:

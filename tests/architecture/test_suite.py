@@ -1,0 +1,81 @@
+"""What `make test` relies on: names that tests import, files that begin first, and a log that costs little."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.architecture.source import ROOT, files, modules
+from tests.conftest import LONG_FILES
+from tests.workers.histories.world import world
+
+TESTS = [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("tests", "bench")]
+NAMED = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in TESTS]
+
+
+def bound(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Names that these statements give to their module. An import inside a function gives none."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+        else:
+            yield from (name.id for name in ast.walk(node) if isinstance(name, ast.Name))
+            yield from bound(inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
+
+
+EXPORTS = {module.name: set(bound(module.tree.body)) for module in modules()}
+
+
+def missing(tree: ast.Module) -> list[str]:
+    """What the source imports from a module of the product that has no such name."""
+    asked = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in EXPORTS]
+    names = [(node.module or "", alias.name) for node in asked for alias in node.names]
+    return [f"{module}.{name}" for module, name in names if name not in EXPORTS[module] | submodules(module)]
+
+
+def submodules(module: str) -> set[str]:
+    return {name.rsplit(".", 1)[1] for name in EXPORTS if name.rpartition(".")[0] == module}
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_every_name_that_is_imported_exists(path: Path) -> None:
+    """mypy does not read the tests: a file that cannot be imported shows only when all of them run."""
+    assert missing(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        pytest.param("from workers.container import build_nothing", ["workers.container.build_nothing"], id="no name"),
+        pytest.param("from workers.index import nowhere", ["workers.index.nowhere"], id="no module"),
+        pytest.param(
+            "from workers.container import priorities_of_orders",
+            ["workers.container.priorities_of_orders"],
+            id="imported inside its functions only",
+        ),
+        pytest.param("from workers.container import order_texts", [], id="noop: a function"),
+        pytest.param("from workers.index import schema", [], id="noop: a module"),
+        pytest.param("from json import nothing", [], id="noop: not of the product"),
+    ],
+)
+def test_the_check_can_fail(source: str, found: list[str]) -> None:
+    assert missing(ast.parse(source)) == found
+
+
+def test_files_that_begin_first_exist() -> None:
+    assert [path for path in LONG_FILES if not (ROOT / path).is_file()] == []
+
+
+def test_a_world_of_histories_leaves_the_log_as_it_was() -> None:
+    """Tracebacks with local values, drawn for every error that is logged, once took a quarter of `make test`."""
+    before = structlog.get_config()
+    with world(()):
+        assert structlog.get_config() != before
+    assert structlog.get_config() == before
+    assert before["processors"][-1]._exception_formatter is structlog.dev.plain_traceback

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,20 +26,32 @@ from workers.act_ports import Acts
 feedback = typer.Typer(help="What readers say about decisions.", no_args_is_help=True)
 
 
+class FeedbackFormat(StrEnum):
+    """As what the export is written."""
+
+    CSV = "csv"
+    FHIR = "fhir"
+
+
 @feedback.command("export")
 def export_feedback(
-    path: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="CSV file; default: stdout")] = None,
+    path: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="the file; default: stdout")] = None,
+    kind: Annotated[FeedbackFormat, typer.Option("--format", help="csv, or a FHIR R4 bundle")] = FeedbackFormat.CSV,
     config: ConfigOption = None,
 ) -> None:
-    """Everything that readers said, as CSV: one line for each act, oldest first. It names readers and studies."""
+    """Everything that readers said, oldest first: one line, or one FHIR Observation, for each act. It names readers and
+    studies."""
     from workers.feedback.export import as_csv
+    from workers.feedback.fhir import as_fhir
 
     found = _open(config).all_acts()
+    in_fhir = kind is FeedbackFormat.FHIR
+    text = json.dumps(as_fhir(found), ensure_ascii=False, indent=1) + "\n" if in_fhir else as_csv(found)
     if path is None:
-        typer.echo(as_csv(found), nl=False)
+        typer.echo(text, nl=False)
         return
     try:
-        path.write_text(as_csv(found), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Misconfigured(f"--out: {path} cannot be written ({error.strerror})") from error
     err().print(f"wrote {len(found)} acts to {path}", soft_wrap=True)

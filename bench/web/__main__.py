@@ -89,7 +89,7 @@ def report(what: str, values: list[float], limit: float) -> None:
 
 
 def first_bytes(url: str, path: str) -> list[float]:
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         client.get(path)
         found = []
         for _ in range(REPEATS):
@@ -150,6 +150,7 @@ def timed(what: str, act: Callable[[], None]) -> None:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # each figure as soon as it is known
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=10_000)
     parser.add_argument("--pages", type=int, default=50)

@@ -13,6 +13,9 @@ from triage.alignment.images import on_grid, resample
 from triage.alignment.normalisation import smooth_over
 from triage.model import Mask
 
+# share of the atlas brain in a voxel below which it lies around the brain
+OUTSIDE = 0.2
+
 
 def fit_of(
     scan: npt.NDArray[Any],
@@ -52,9 +55,12 @@ def pair_in_one_contrast(
     here = members if field is None else {g: warp(m, field, grid) for g, m in members.items()}
     flat = scan / np.exp(_receive_field(scan, here, grid.GetSpacing()[0]))
     levels = _levels(flat, here)
-    flat = np.where(head, flat, levels["csf"]) / max(levels["white"], 1e-6)
-    levels = {group: level / max(levels["white"], 1e-6) for group, level in levels.items()}
-    painted = sum(levels[g] * m for g, m in members.items()) + levels["csf"] * np.clip(1 - sum(members.values()), 0, 1)
+    outer = _outer_level(flat, here, head, levels)
+    white = max(levels["white"], 1e-6)
+    flat = np.where(head, flat, outer) / white
+    painted = (
+        sum(levels[g] * m for g, m in members.items()) + outer * np.clip(1 - sum(members.values()), 0, 1)
+    ) / white
     return on_grid(np.clip(flat, 0, 1.8).astype(np.float32), grid), on_grid(np.asarray(painted, dtype=np.float32), grid)
 
 
@@ -71,6 +77,19 @@ def _levels(scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32
         inside = membership > min(0.8, float(np.partition(membership.ravel(), -30)[-30]) - 1e-6)
         out[group] = float(np.median(scan[inside]))
     return out
+
+
+def _outer_level(
+    scan: npt.NDArray[Any], members: Mapping[str, npt.NDArray[np.float32]], head: Mask, levels: Mapping[str, float]
+) -> float:
+    """Intensity around the brain: that of fluid, but where fluid is bright (T2, b = 0) that of what is really there.
+
+    Bone is dark. Painted as bright as fluid it gave a well placed b = 0 image a fit of -0.5.
+    """
+    around = head & (np.asarray(sum(members.values())) < OUTSIDE)
+    if levels["csf"] <= levels["white"] or not around.any():
+        return levels["csf"]
+    return min(levels["csf"], float(np.median(scan[around])))
 
 
 def _receive_field(

@@ -260,7 +260,7 @@ def _volumes(
 
     images = maps.images
     everything = restriction.clusters > 0
-    cortical = np.isin(restriction.clusters, restriction.cortical) & everything
+    cortical = restriction.cortex
     yield volume(BRAIN, everything)
     yield volume(CORTEX, cortical)
     numbers = {name: label for label, name in images.names.items()}
@@ -273,7 +273,7 @@ def _volumes(
         here = everything & (restriction.regions == label)
         if name not in LOBES and name not in CSF and here.any():
             yield _volume(name, here, maps)
-    sizes = [float((restriction.clusters == n).sum()) * images.voxel_ml for n in restriction.cortical]
+    sizes = [float((cortical & (restriction.clusters == n)).sum()) * images.voxel_ml for n in restriction.cortical]
     yield Measurement(CORTEX, GYRI, float(sum(size >= limits.gyrus_ml for size in sizes)), "1")
 
 

@@ -6,7 +6,7 @@ brain shows, without the smooth receive field. They can therefore be compared wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import scipy.ndimage as ndi
 
 from triage.alignment.normalisation import robust_sd, smooth_field, smooth_over
 from triage.anatomy import CSF, tissue_group
+from triage.diffusion.reference import grossly_ill, sides_of
 from triage.model import Affine, Mask
 
 Field = npt.NDArray[np.float64]  # (k, j, i)
@@ -61,6 +62,7 @@ class DiffusionImages:
 class TissueMaps:
     """classes: 0 outside, else a tissue class. tissue: parenchyma with a believable ADC.
 
+    reference: the part of it that is not grossly ill and sets every median and spread.
     bright, slow: log DWI and log ADC against the voxel's own tissue, not smoothed.
     unweighted: the same of the signal without diffusion weighting.
     depth_mm: distance to the nearest voxel without signal.
@@ -70,6 +72,7 @@ class TissueMaps:
     brain: Mask
     classes: npt.NDArray[np.uint8]
     tissue: Mask
+    reference: Mask
     bright: Field
     slow: Field
     unweighted: Field
@@ -87,15 +90,18 @@ def tissue_maps(images: DiffusionImages) -> TissueMaps:
     log_dwi = np.log(np.maximum(images.dwi, 1e-3 * level)).astype(np.float64)
     log_adc = np.log(np.clip(images.adc, LOWEST_ADC, 4 * HIGHEST_ADC)).astype(np.float64)
     unweighted = _unweighted(images, log_dwi)
-    shares = _shares(images, tissue)
+    sides = sides_of(images.labels, images.names)
+    reference = tissue & ~grossly_ill(log_dwi, log_adc, (classes, sides), tissue, images.spacing_mm)
+    shares = _shares(images, tissue, reference)
     return TissueMaps(
         images,
         brain,
         classes,
         tissue,
-        bright=_flat(_against_tissue(log_dwi, shares), images, tissue),
+        reference,
+        bright=_flat(_against_tissue(log_dwi, shares), images, reference),
         slow=_against_tissue(log_adc, shares),
-        unweighted=_flat(_against_tissue(unweighted, shares), images, tissue),
+        unweighted=_flat(_against_tissue(unweighted, shares), images, reference),
         depth_mm=_depth(images, unweighted, tissue),
     )
 
@@ -134,25 +140,30 @@ def within_classes(values: Field, maps: TissueMaps, sigma_mm: float) -> Field:
     0 outside tissue.
     """
     out = np.zeros(values.shape)
+    for inside, healthy in classes_of(maps):
+        smooth = smoothed(values, inside, sigma_mm, maps.images)
+        out[inside] = smooth[inside] - np.median(smooth[healthy])
+    return out
+
+
+def classes_of(maps: TissueMaps) -> Iterator[tuple[Mask, Mask]]:
+    """(voxels, those of them that set statistics) of each tissue class; all of them where too few are healthy."""
     for number in range(1, DEEP + 1):
         inside = (maps.classes == number) & maps.tissue
         if inside.sum() >= MIN_CLASS_VOXELS:
-            smooth = smoothed(values, inside, sigma_mm, maps.images)
-            out[inside] = smooth[inside] - np.median(smooth[inside])
-    return out
+            healthy = inside & maps.reference
+            yield inside, healthy if healthy.sum() >= MIN_CLASS_VOXELS else inside
 
 
 def upper_sds(values: Field, maps: TissueMaps) -> Field:
     """The standard deviation of each voxel's class, read from its upper half (90th percentile); 0 outside tissue.
 
-    Fluid mixes into the lower half of brightness. A lesion is too small to move the 90th percentile.
+    Fluid mixes into the lower half of brightness. A lesion too small to be left out moves no 90th percentile.
     """
     out = np.zeros(values.shape)
-    for number in range(1, DEEP + 1):
-        inside = (maps.classes == number) & maps.tissue
-        if inside.sum() >= MIN_CLASS_VOXELS:
-            middle, high = np.percentile(values[inside], (50, 90))
-            out[inside] = max((high - middle) / 1.2816, SMALLEST_SD)
+    for inside, healthy in classes_of(maps):
+        middle, high = np.percentile(values[healthy], (50, 90))
+        out[inside] = max((high - middle) / 1.2816, SMALLEST_SD)
     return out
 
 
@@ -160,10 +171,8 @@ def in_upper_sds(values: Field, scale: Field, maps: TissueMaps) -> Field:
     """Evidence less the class median of ``scale``, over the upper standard deviation of ``scale``; 0 outside tissue."""
     out = np.zeros(values.shape)
     sds = np.maximum(upper_sds(scale, maps), SMALLEST_EVIDENCE_SD)
-    for number in range(1, DEEP + 1):
-        inside = (maps.classes == number) & maps.tissue
-        if inside.sum() >= MIN_CLASS_VOXELS:
-            out[inside] = (values[inside] - np.median(scale[inside])) / sds[inside]
+    for inside, healthy in classes_of(maps):
+        out[inside] = (values[inside] - np.median(scale[healthy])) / sds[inside]
     return out
 
 
@@ -260,8 +269,8 @@ def _unweighted(images: DiffusionImages, log_dwi: Field) -> Field:
 Share = tuple[Field, Mask]  # of one tissue group: membership blended across borders, and its voxels
 
 
-def _shares(images: DiffusionImages, tissue: Mask) -> list[Share]:
-    """Every tissue group that has enough voxels."""
+def _shares(images: DiffusionImages, tissue: Mask, reference: Mask) -> list[Share]:
+    """Every tissue group that has enough voxels; its voxels are the healthy ones, unless these are too few."""
     groups: dict[str, list[int]] = {}
     for label, name in images.names.items():
         if name not in CSF:
@@ -270,7 +279,9 @@ def _shares(images: DiffusionImages, tissue: Mask) -> list[Share]:
     out = []
     for members in groups.values():
         inside = np.isin(images.labels, members)
-        pure = inside & tissue
+        pure = inside & reference
+        if pure.sum() < MIN_CLASS_VOXELS // 2:
+            pure = inside & tissue
         if pure.sum() >= MIN_CLASS_VOXELS // 2:
             out.append((ndi.gaussian_filter(inside.astype(np.float64), sigma, truncate=3.0), pure))
     return out

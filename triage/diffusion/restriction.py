@@ -14,21 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
 
-from triage.anatomy import CSF
 from triage.diffusion.maps import (
     CLASSES,
-    DEEP,
-    MIN_CLASS_VOXELS,
     Field,
     TissueMaps,
+    classes_of,
     in_upper_sds,
     mid_sagittal_reflection,
     mirrored,
-    nearest_region,
     smoothed,
     upper_sds,
     within_classes,
 )
+from triage.diffusion.sites import sites_of
 from triage.model import Mask
 
 NEIGHBOURS = np.ones((3, 3, 3))
@@ -91,6 +89,10 @@ class RestrictionLimits:
     # nor where the image without diffusion weighting is brighter than its tissue by this factor: signal piles up at the
     # skull base and the sinuses
     pile_up: float = 2.0
+    # a cluster up to this volume (mL) counts as a whole, as cortex when half of it is; a larger one is divided
+    whole_ml: float = 10.0
+    # a divided cluster counts as cortical when this share of it is cortex
+    divided_share: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,8 @@ class Restriction:
 
     clusters: number of the cluster, 1 is the largest, 0 none; int32.
     regions: atlas label of every clustered voxel, else 0.
-    cortical: numbers of the clusters that lie mainly in cortex.
+    cortex: voxels that count as cortex.
+    cortical: numbers of the clusters that have such voxels.
     zone: where susceptibility hides everything.
     unmirrored: the sides could not be compared.
     uncompared: share of the tissue that the baseline does not show; 0 without a baseline.
@@ -107,6 +110,7 @@ class Restriction:
 
     clusters: npt.NDArray[np.int32]
     regions: npt.NDArray[np.uint8]
+    cortex: Mask
     cortical: tuple[int, ...]
     zone: Mask
     unmirrored: bool
@@ -154,9 +158,9 @@ def find_restriction(maps: TissueMaps, baseline: TissueMaps | None, limits: Rest
     if uncompared.any():
         grown |= _mostly_in(uncompared, _found(maps, None, _judge(maps, None, limits), zone, limits))
     clusters = _by_size(grown)
-    regions, cortical = _sites(clusters, maps)
+    regions, cortex, cortical = sites_of(clusters, maps, limits.whole_ml, limits.divided_share)
     share = float(uncompared.sum()) / max(1, int(maps.tissue.sum()))
-    return Restriction(clusters, regions, cortical, zone, judged.beyond_mirror is None, share)
+    return Restriction(clusters, regions, cortex, cortical, zone, judged.beyond_mirror is None, share)
 
 
 def _found(
@@ -233,12 +237,9 @@ def _evidence(bright: Field, slow: Field, scale: list[Field], maps: TissueMaps, 
     """Step towards restriction, not yet scaled; 0 where it is not brighter."""
     drop = -np.log(limits.model_ratio)
     out = np.zeros(bright.shape)
-    for number in range(1, DEEP + 1):
-        inside = (maps.classes == number) & maps.tissue
-        if inside.sum() < MIN_CLASS_VOXELS:
-            continue
+    for inside, healthy in classes_of(maps):
         # log signal per unit of ADC ratio
-        decay = maps.images.b_difference * 1e-6 * float(np.median(maps.images.adc[inside]))
+        decay = maps.images.b_difference * 1e-6 * float(np.median(maps.images.adc[healthy]))
         b, s = bright[inside], slow[inside]
         explained = np.log(np.clip(1.0 - limits.supported * np.maximum(b, 0.0) / decay, 0.05, 1.0))
         s = np.maximum(s, explained)
@@ -325,10 +326,9 @@ def _border(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLi
 def _centred(change: Field, both: Mask, maps: TissueMaps) -> Field:
     """Less its median in each tissue class; 0 where one date has no tissue."""
     out = np.zeros(change.shape)
-    for number in range(1, DEEP + 1):
-        inside = both & (maps.classes == number)
-        if inside.any():
-            out[inside] = change[inside] - np.median(change[inside])
+    for inside, healthy in classes_of(maps):
+        if (healthy & both).any():
+            out[inside & both] = change[inside & both] - np.median(change[healthy & both])
     return out
 
 
@@ -349,9 +349,14 @@ def _grow(seeds: Mask, border: _Border, judged: _Judged, maps: TissueMaps, limit
         near = ndi.distance_transform_edt(~seed, sampling=spacing) <= limits.grow_mm
         inside = near & maps.tissue[box] & (border.bright[box] >= np.maximum(level, limits.grow_sd * border.sds[box]))
         inside &= border.slow[box] <= np.log(limits.grow_adc_ratio)
-        kept = seed & inside if border.since else seed
+        large = seed.sum() * maps.images.voxel_ml > limits.whole_ml
+        kept = seed & inside if border.since or large else seed
         joined, _ = ndi.label(inside | kept)
         grown = np.isin(joined, np.unique(joined[kept])) & (joined > 0)
+        if large:  # noise makes holes in it
+            grown |= maps.tissue[box] & (
+                smoothed(grown.astype(np.float64), maps.tissue[box], limits.sigma_mm, maps.images) > 0.5
+            )
         if grown.any() and np.median(judged.slow_fine[box][grown]) <= np.log(limits.adc_ratio):
             out[box] |= grown
     return out
@@ -363,30 +368,6 @@ def _by_size(mask: Mask) -> npt.NDArray[np.int32]:
     table = np.zeros(count + 1, dtype=np.int32)
     table[1 + order] = np.arange(1, count + 1)
     return np.asarray(table[numbered])
-
-
-def _sites(clusters: npt.NDArray[np.int32], maps: TissueMaps) -> tuple[npt.NDArray[np.uint8], tuple[int, ...]]:
-    """The region of each clustered voxel, and the numbers of the cortical clusters.
-
-    A cluster mainly in cortex counts there as a whole: atlas and image differ by a millimetre or two.
-    """
-    images = maps.images
-    fluid = [label for label, name in images.names.items() if name in CSF]
-    solid = (images.labels > 0) & ~np.isin(images.labels, fluid)
-    cortex = solid & np.isin(
-        images.labels, [label for label, name in images.names.items() if name.startswith("cortex")]
-    )
-    regions = np.zeros(images.labels.shape, dtype=np.uint8)
-    inside = clusters > 0
-    if not inside.any():
-        return regions, ()
-    regions[inside] = nearest_region(images, solid)[inside]
-    in_cortex = maps.classes == CLASSES["cortex"]
-    cortical = tuple(n for n in range(1, int(clusters.max()) + 1) if in_cortex[clusters == n].mean() >= 0.5)
-    if cortical and cortex.any():
-        mine = np.isin(clusters, cortical)
-        regions[mine] = nearest_region(images, cortex)[mine]
-    return regions, cortical
 
 
 def surface_voxels(mask: Any) -> int:

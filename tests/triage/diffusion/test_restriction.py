@@ -14,6 +14,7 @@ from tests.builders import TOY_NAMES, toy_labels
 from triage.alignment.session import Session
 from triage.diffusion.figures import ADC, ADC_CHANGE, GYRI, MASK, RESTRICTED, Anatomy, DiffusionLimits, restricted
 from triage.diffusion.maps import DiffusionImages, mid_sagittal_reflection, tissue_maps
+from triage.diffusion.reference import LEFT, grossly_ill
 from triage.diffusion.restriction import RestrictionLimits, _shallow_factor, find_restriction
 from triage.measurements import lookup
 from triage.model import DiffusionFacts, Found, SequenceKind, Volume
@@ -118,6 +119,48 @@ def test_a_small_patch_since_the_baseline_keeps_its_coefficient_and_its_size(rat
     """Smoothed, four fifths of the ADC look like 0.87."""
     found = found_in(a_session(SMALL, ratio=ratio, texture=0.02), a_session(seed=2, texture=0.02))
     assert ml(found) == pytest.approx(expected, abs=0.25)
+
+
+LARGE = (slice(8, 40), slice(8, 40), slice(25, 45))  # 164 mL, two thirds of the left half
+MIDDLE = (slice(14, 30), slice(14, 30), slice(30, 45))  # 31 mL of cortex and white matter
+
+
+@pytest.mark.parametrize("ratio", [0.6, 0.7])
+@pytest.mark.parametrize("with_baseline", [False, True], ids=["alone", "since the baseline"])
+@pytest.mark.parametrize(("patch", "true_ml"), [(LARGE, 163.8), (MIDDLE, 30.7)], ids=["160 mL", "30 mL"])
+def test_a_large_infarct_keeps_its_size(patch: Patch, true_ml: float, with_baseline: bool, ratio: float) -> None:
+    """The statistics of a tissue of which a third is ill must not adapt to the illness."""
+    found = found_in(a_session(patch, ratio=ratio), a_session(seed=2) if with_baseline else None)
+    assert ml(found, "brain") == pytest.approx(true_ml, rel=0.25)
+    labels = toy_labels(SIZE)[patch]
+    assert ml(found) == pytest.approx(float((labels == 3).sum() + (labels == 4).sum()) * MM**3 / 1000, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("patches", "ratio", "left_out"),
+    [
+        pytest.param((), 1.0, False, id="noop: healthy"),
+        pytest.param((LEFT_CORTEX,), 0.7, False, id="noop: too small to move a median"),
+        pytest.param((LARGE,), 1.3, False, id="oedema: fast"),
+        pytest.param((LARGE,), 0.6, True, id="half a hemisphere"),
+    ],
+)
+def test_only_large_slow_tissue_sets_no_statistics(patches: tuple[Patch, ...], ratio: float, left_out: bool) -> None:
+    maps = tissue_maps(images_of(a_session(*patches, ratio=ratio)))
+    ill = maps.tissue & ~maps.reference
+    assert bool(ill.any()) is left_out
+    if left_out:
+        assert ill[LARGE].mean() > 0.95
+        assert (maps.reference & (np.arange(SIZE) < SIZE // 2)).sum() > 20_000  # the other side stays
+
+
+def test_without_a_side_to_compare_the_tissue_sets_its_own_level() -> None:
+    """One side of each tissue hardly in view: nothing is left out."""
+    rng = np.random.default_rng(3)
+    log_adc = np.log(800.0 * rng.normal(1.0, 0.02, (12, 12, 12)))
+    classes, sides = np.ones((12, 12, 12), np.uint8), np.full((12, 12, 12), LEFT, np.uint8)
+    inside = np.ones((12, 12, 12), bool)
+    assert not grossly_ill(0 * log_adc, log_adc, (classes, sides), inside, np.full(3, MM)).any()
 
 
 @pytest.mark.parametrize(

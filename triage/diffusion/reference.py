@@ -7,6 +7,7 @@ Whatever is compared with its own tissue vanishes when half of that tissue is il
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ def grossly_ill(
         healthy = _healthier_side(log_adc, here, tissue[1])
         for out, values in ((slow, log_adc), (bright, log_dwi)):
             out[here] = values[here] - np.median(values[healthy])
-    sigma = SIGMA_MM / spacing_mm
+    sigma: Any = SIGMA_MM / spacing_mm  # one for each axis
     low = inside & (smooth_over(slow, inside, sigma) < np.log(ILL_RATIO)) & (smooth_over(bright, inside, sigma) > 0)
     numbered, count = ndi.label(low, np.ones((3, 3, 3)))
     sizes = np.bincount(numbered.ravel(), minlength=count + 1) * float(np.prod(spacing_mm)) / 1000.0

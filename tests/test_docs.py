@@ -97,7 +97,8 @@ def test_the_settings_file_names_what_a_site_decides() -> None:
     assert {key.split(".")[0] for key in left_out} == {"triage"}
     assert {key for key in left_out if key.split(".")[1] in PATTERN_SECTIONS} == set()
     assert {key for key in written if key.startswith("triage.") and key.split(".")[1] not in PATTERN_SECTIONS} == {
-        "triage.threads"
+        "triage.cohort",
+        "triage.threads",
     }
 
 

@@ -17,6 +17,7 @@ from listener.services import commitment, notifications
 from workers.arrival.order_texts import WORKLIST_FIND
 from workers.deliveries.to_dicom import CLASS_OF, SYNTAXES
 from workers.files.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from workers.output_kinds import DICOM_KINDS
 from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.objects import SERIES, series_number
@@ -27,10 +28,6 @@ from workers.settings import ListenerSettings
 
 DOCS = Path(__file__).parent.parent / "docs"
 GENERATED = "This page is generated from the source: `make docs` writes it, and a test negotiates what it states.\n"
-MODALITY = {
-    "sr": "SR", "seg": "SEG", "sc": "OT", "sc_pages": "OT", "pm": "OT", "kos": "KO", "gsps": "PR", "reg": "REG",
-    "pdf": "DOC", "retract": "KO", "outdated": "KO",
-}  # fmt: skip
 
 
 def conformance() -> str:
@@ -193,7 +190,14 @@ def _produced() -> Iterator[str]:
     yield "In the study of the follow-up, one series for each kind; UIDs are derived from study, revision and kind."
     yield ""
     rows = [
-        (kind, _name(CLASS_OF[kind]), CLASS_OF[kind], MODALITY.get(kind, ""), str(series_number(kind)), SERIES[kind])
+        (
+            kind,
+            _name(CLASS_OF[kind]),
+            CLASS_OF[kind],
+            DICOM_KINDS[kind].modality,
+            str(series_number(kind)),
+            SERIES[kind],
+        )
         for kind in _kinds()
     ]
     yield from _table(("kind", "SOP class", "UID", "modality", "series number", "series description"), rows)

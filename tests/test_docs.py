@@ -20,13 +20,14 @@ from pydantic import BaseModel
 from listener.commands.main import app
 from scripts import settings_reference
 from triage.errors import Misconfigured
+from triage.patterns.all import PATTERNS
 from workers import config
 from workers.config import Settings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMED = [pytest.param(path, id=path.name) for path in DOCUMENTS]
-PATTERN_SECTIONS = ("bithalamic", "focal_white_matter", "cortical_diffusion", "global_oedema")
+PATTERN_SECTIONS = {pattern.key for pattern in PATTERNS}
 SECTIONS = [type(value) for name, value in Settings() if name != "triage"]
 PROGRAM = Path(sys.executable).with_name("icansee")
 
@@ -96,9 +97,10 @@ def test_the_settings_file_names_what_a_site_decides() -> None:
     assert written <= set(settings_keys())
     assert {key.split(".")[0] for key in left_out} == {"triage"}
     assert {key for key in left_out if key.split(".")[1] in PATTERN_SECTIONS} == set()
-    assert {key for key in written if key.startswith("triage.") and key.split(".")[1] not in PATTERN_SECTIONS} == {
-        "triage.cohort",
-        "triage.threads",
+    assert {key.split(".")[1] for key in written if key.startswith("triage.")} == {
+        "threads",
+        "cohort",
+        *PATTERN_SECTIONS,
     }
 
 
@@ -106,6 +108,7 @@ def test_the_settings_file_and_the_reference_say_the_same() -> None:
     text = (ROOT / "config.yaml").read_text(encoding="utf-8").split("\ntriage:")[0]
     comments = re.findall(r"^  (\w+): .*?# (.*)$", text, re.MULTILINE)
     said = [(name, value) for section in SECTIONS for name, value in settings_reference.meanings(section).items()]
+    assert {key for key, _ in comments} == {key for key, _ in said}, "keys of config.yaml and of the settings classes"
     assert sorted(comments) == sorted(said)
 
 

@@ -329,7 +329,7 @@ class Finding:
     presence: Presence
     strength: Strength | None
     explanation: str
-    evidence: tuple[str, ...] = ()  # "region/quantity=value unit" lines that carried the call
+    evidence: tuple[str, ...] = ()  # lines of measurements.evidence_line: the figures that carried the call
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from workers.identities import PatientKey
+from workers.output_kinds import KINDS
 
 
 class DeliveryState(StrEnum):
@@ -31,8 +32,9 @@ class DeliveryState(StrEnum):
 # the receiver still lacks these
 OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD, DeliveryState.HELD)
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
-STANDING_OUTPUTS = ("retract", "outdated", "images")
-DICOM_OUTPUTS = ("sc", "sc_pages", "seg", "sr", "kos", "gsps", "pm", "reg", "pdf")  # what a rejection note may name
+STANDING_OUTPUTS = (*(kind.name for kind in KINDS if kind.says_wrong), "images")
+# what a rejection note may name
+DICOM_OUTPUTS = tuple(kind.name for kind in KINDS if kind.dicom is not None and not kind.says_wrong)
 
 
 @dataclass(frozen=True)

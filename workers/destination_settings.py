@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
+from workers.output_kinds import KINDS
 from workers.sections import ClientTlsSettings, Positive, Section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-OutputKind = Literal[
-    "document", "sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract",
-    "oru", "fhir", "webhook", "mail", "ups", "images",
-]  # fmt: skip
+ASKED_FOR = (*(kind.name for kind in KINDS if kind.name != "outdated"), "ups", "images")
+
+
+def _known(kind: str) -> str:
+    if kind not in ASKED_FOR:
+        raise ValueError(f"{kind} is no output; there are {', '.join(ASKED_FOR)}")
+    return kind
 
 
 class DestinationSettings(Section):
@@ -24,7 +28,7 @@ class DestinationSettings(Section):
     # name of the destination in rows, lists and commands: letters, digits, "_" and "-"
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
     # what it gets, by kinds of outputs, e.g. [sr, seg, sc]
-    outputs: Annotated[tuple[OutputKind, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[Annotated[str, AfterValidator(_known)], ...], Field(min_length=1)]
     # both: the first look and the full assessment, each as soon as it is decided; full: the full assessment only
     stages: Literal["both", "full"] = "both"
     # everything is computed and listed for this destination and nothing is sent, until it is promoted

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI
 from triage.patterns.all import PATTERNS
 from triage.settings import CommonSettings
 
-# (region, quantity) -> pattern and the field of its limits, without the class of the protocol
+# (region, quantity) -> the first pattern that holds the figure against a limit, and the field of its limits
 FIELDS = {
-    **{(region, "flair_change_percent"): ("A", "thalami") for region in THALAMI},
-    **{(region, "flair_excess_percent"): ("A", "alone_thalami") for region in THALAMI},
-    **{(region, "flair_change_percent"): ("A", "stem") for region in BRAIN_STEM},
-    **{(region, "flair_excess_percent"): ("A", "alone_stem") for region in BRAIN_STEM},
-    **{(region, "flair_change_percent"): ("A", "capsules") for region in CAPSULES},
-    **{(region, "volume_change_percent"): ("A", "swelling") for region in THALAMI},
-    ("pons", "volume_change_percent"): ("A", "pons_swelling_percent"),
-    ("third_ventricle", "volume_change_percent"): ("A", "third_ventricle_percent"),
-    ("sulcal_csf", "volume_change_percent"): ("D", "sulcal"),
-    ("extraventricular_csf", "volume_change_percent"): ("D", "extraventricular"),
-    ("brain", "volume_change_percent"): ("D", "brain"),
-    ("ventricles", "volume_change_percent"): ("D", "ventricles"),
-    ("cisterns", "volume_change_percent"): ("D", "cisterns"),
+    (one.region, one.quantity): (pattern.name, one.limit) for pattern in reversed(PATTERNS) for one in pattern.held
 }
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE
-from triage.measurements import lookup
+from triage.measurements import evidence_line, lookup
 from triage.model import Finding, Measurement, Presence, Priority, ProtocolMatch, Strength
-from triage.patterns.pattern import Figure, Pattern, usual_priority
+from triage.patterns.pattern import Figure, Held, Pattern, usual_priority
 
 PATTERN = "A"
 TITLE = "bithalamic and brain stem FLAIR rise"
@@ -186,13 +186,6 @@ def _strength(
     return None
 
 
-def _line(m: Measurement) -> str:
-    if m.value is None:
-        return f"{m.region}/{m.quantity}: not measured ({m.reason})"
-    spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.1f}"
-    return f"{m.region}/{m.quantity} = {m.value:+.1f}{spread} {m.unit}"
-
-
 def _exceeds(m: Measurement, limit: float, z: float) -> bool | None:
     if m.value is None:
         return None
@@ -209,7 +202,7 @@ def _both(
     found = [lookup(measurements, region, quantity) for region in regions]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = False if False in answers else None if None in answers else True
-    return _Sign(name, _presence(answer), tuple(_line(m) for m in found))
+    return _Sign(name, _presence(answer), tuple(evidence_line(m) for m in found))
 
 
 def _any(measurements: tuple[Measurement, ...], limit: float, z: float, quantity: str = RISE) -> _Sign:
@@ -221,14 +214,14 @@ def _any(measurements: tuple[Measurement, ...], limit: float, z: float, quantity
     found = [lookup(measurements, region, quantity) for region in BRAIN_STEM]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = True if True in answers else None if None in answers else False
-    return _Sign("A2 brain stem", _presence(answer), tuple(_line(m) for m in found))
+    return _Sign("A2 brain stem", _presence(answer), tuple(evidence_line(m) for m in found))
 
 
 def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *, same: bool) -> _Sign:
     thalami = [lookup(measurements, region, SWELLING) for region in THALAMI]
     ventricle = lookup(measurements, "third_ventricle", SWELLING)
     pons = lookup(measurements, "pons", SWELLING)
-    lines = tuple(_line(m) for m in (*thalami, ventricle, pons))
+    lines = tuple(evidence_line(m) for m in (*thalami, ventricle, pons))
     left, right = thalami[0].value, thalami[1].value
     if left is None or right is None:
         return _Sign("A3 swelling", Presence.INDETERMINATE, lines)
@@ -246,7 +239,7 @@ def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -
     symmetry = [lookup(measurements, name, "symmetry") for name in ("external_extreme_capsules", "white_matter")]
     by_capsules = capsules.presence is Presence.PRESENT and (symmetry[0].value or 0.0) >= limits.symmetry
     by_white = all(raised) and _white_symmetry(white) >= limits.symmetry
-    lines = (*capsules.evidence, *(_line(m) for m in white))
+    lines = (*capsules.evidence, *(evidence_line(m) for m in white))
     if by_capsules or by_white:
         return _Sign("A4 capsules or white matter", Presence.PRESENT, lines)
     unknown = capsules.presence is Presence.INDETERMINATE and None in raised
@@ -264,6 +257,16 @@ def _priority(finding: Finding, has_baseline: bool) -> Priority:
     return Priority.P1 if strong else usual_priority(finding, has_baseline)
 
 
+HELD = (
+    *(Held(region, RISE, "thalami") for region in THALAMI),
+    *(Held(region, ALONE, "alone_thalami") for region in THALAMI),
+    *(Held(region, RISE, "stem") for region in BRAIN_STEM),
+    *(Held(region, ALONE, "alone_stem") for region in BRAIN_STEM),
+    *(Held(region, RISE, "capsules") for region in CAPSULES),
+    *(Held(region, SWELLING, "swelling") for region in THALAMI),
+    Held("pons", SWELLING, "pons_swelling_percent"),
+    Held("third_ventricle", SWELLING, "third_ventricle_percent"),
+)
 BITHALAMIC = Pattern(
     PATTERN,
     TITLE,
@@ -272,6 +275,7 @@ BITHALAMIC = Pattern(
     detect,
     detect_alone,
     priority=_priority,
+    held=HELD,
     figures=(
         *(Figure(region, quantity, 1) for quantity in (RISE, ALONE) for region in (*THALAMI, *BRAIN_STEM)),
         *(Figure(region, SWELLING, 1) for region in THALAMI),

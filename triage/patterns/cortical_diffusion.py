@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from triage.measurements import lookup
+from triage.measurements import evidence_line, lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
 from triage.patterns.pattern import Figure, Pattern, Visit, urgent_priority
 
@@ -108,9 +108,9 @@ def _evidence(measurements: tuple[Measurement, ...]) -> Iterator[str]:
     for region, quantity in ((CORTEX, VOLUME), (CORTEX, GYRI), (BRAIN, VOLUME)):
         figure = lookup(measurements, region, quantity)
         if figure.value is not None:
-            yield f"{region}/{quantity}={figure.value:.2f} {figure.unit}"
+            yield evidence_line(figure, ".2f")
     for region, ml in _restricted_regions(measurements):
-        yield f"{region}/{VOLUME}={ml:.2f} mL"
+        yield evidence_line(Measurement(region, VOLUME, ml, "mL"), ".2f")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroima
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from triage.anatomy import CAPSULES
-from triage.measurements import lookup
+from triage.measurements import evidence_line, lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
 from triage.patterns.pattern import ALL_LESIONS, Figure, Pattern
 
@@ -181,9 +181,7 @@ def _told(found: dict[str, Measurement], lit: Measurement, *, enhances: bool) ->
 
 
 def _line(m: Measurement) -> str:
-    if m.value is None:
-        return f"{m.region}/{m.quantity}: not measured ({m.reason})"
-    return f"{m.region}/{m.quantity} = {m.value:g} {m.unit}"
+    return evidence_line(replace(m, uncertainty=None), "g")
 
 
 FOCAL_WHITE_MATTER = Pattern(

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triage.measurements import lookup
+from triage.measurements import evidence_line, lookup
 from triage.model import Finding, Measurement, Presence, ProtocolMatch, Strength
-from triage.patterns.pattern import Figure, Pattern, urgent_priority
+from triage.patterns.pattern import Figure, Held, Pattern, urgent_priority
 
 PATTERN = "D"
 TITLE = "global cerebral oedema"
@@ -87,18 +87,24 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     )
     signs = (
         _Sign(
-            "sulci", beyond("sulcal_csf", limits.sulcal_same, limits.sulcal_different), (_line(figures["sulcal_csf"]),)
+            "sulci",
+            beyond("sulcal_csf", limits.sulcal_same, limits.sulcal_different),
+            (evidence_line(figures["sulcal_csf"]),),
         ),
         _Sign(
             "fluid outside the ventricles",
             beyond("extraventricular_csf", limits.extraventricular_same, limits.extraventricular_different),
-            (_line(figures["extraventricular_csf"]),),
+            (evidence_line(figures["extraventricular_csf"]),),
         ),
-        _Sign("brain volume", beyond("brain", limits.brain_same, limits.brain_different), (_line(figures["brain"]),)),
+        _Sign(
+            "brain volume",
+            beyond("brain", limits.brain_same, limits.brain_different),
+            (evidence_line(figures["brain"]),),
+        ),
         _Sign(
             "ventricles or cisterns",
             True if True in inner else None if None in inner else False,
-            (_line(figures["ventricles"]), _line(figures["cisterns"])),
+            (evidence_line(figures["ventricles"]), evidence_line(figures["cisterns"])),
         ),
     )
     evidence = (*(line for sign in signs for line in sign.evidence), *_bright_fluid(measurements))
@@ -132,14 +138,7 @@ def _beyond(m: Measurement, limit: float, limits: GlobalOedemaLimits) -> bool | 
 def _bright_fluid(measurements: tuple[Measurement, ...]) -> tuple[str, ...]:
     """The FLAIR signal of fluid, for the reader: oxygen and gadolinium raise it, and it is no sign of oedema."""
     found = [m for m in measurements if m.quantity == "csf_flair_change_percent" and m.value is not None]
-    return tuple(_line(m) for m in found)
-
-
-def _line(m: Measurement) -> str:
-    if m.value is None:
-        return f"{m.region}/{m.quantity}: not measured ({m.reason})"
-    spread = "" if m.uncertainty is None else f" ± {m.uncertainty:.1f}"
-    return f"{m.region}/{m.quantity} = {m.value:+.1f}{spread} {m.unit}"
+    return tuple(evidence_line(m) for m in found)
 
 
 def detect_alone(measurements: tuple[Measurement, ...], limits: GlobalOedemaLimits) -> Finding:
@@ -151,19 +150,19 @@ def detect_alone(measurements: tuple[Measurement, ...], limits: GlobalOedemaLimi
             Presence.INDETERMINATE,
             None,
             f"{TITLE}: no baseline, and sulcal fluid was not measured",
-            (_line(sulci),),
+            (evidence_line(sulci),),
         )
     if sulci.value < limits.alone_sulcal_ml:
         text = (
             f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is below {limits.alone_sulcal_ml:g} mL. "
             "It may be a young brain: children and young adults have narrow sulci"
         )
-        return Finding(PATTERN, Presence.PRESENT, Strength.POSSIBLE, text, (_line(sulci),))
+        return Finding(PATTERN, Presence.PRESENT, Strength.POSSIBLE, text, (evidence_line(sulci),))
     text = (
         f"{TITLE}: no baseline; sulcal fluid {sulci.value:.1f} mL is not tight, "
         "a loss of fluid cannot be seen on one scan"
     )
-    return Finding(PATTERN, Presence.INDETERMINATE, None, text, (_line(sulci),))
+    return Finding(PATTERN, Presence.INDETERMINATE, None, text, (evidence_line(sulci),))
 
 
 GLOBAL_OEDEMA = Pattern(
@@ -175,5 +174,12 @@ GLOBAL_OEDEMA = Pattern(
     detect_alone,
     priority=urgent_priority,
     figures=(Figure("sulcal_csf", VOLUME, -1), Figure("ventricles", VOLUME, -1), Figure("brain", VOLUME, 1)),
+    held=(
+        Held("sulcal_csf", VOLUME, "sulcal"),
+        Held("extraventricular_csf", VOLUME, "extraventricular"),
+        Held("brain", VOLUME, "brain"),
+        Held("ventricles", VOLUME, "ventricles"),
+        Held("cisterns", VOLUME, "cisterns"),
+    ),
     urgent_before_infusion=True,
 )

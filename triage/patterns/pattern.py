@@ -24,6 +24,14 @@ class Figure(NamedTuple):
     worse: int
 
 
+class Held(NamedTuple):
+    """A figure that is held against a limit. limit: field of the limits, without the class of the protocol."""
+
+    region: str
+    quantity: str
+    limit: str
+
+
 @dataclass(frozen=True)
 class Visit:
     """What one study said. figures: (region, quantity) -> (value, uncertainty, unit). days: after infusion."""
@@ -70,6 +78,7 @@ class Pattern(Generic[L]):
             such a rule.
         priority: (a finding that is present, whether there is a baseline) -> its priority.
         figures: what its course over the patient's studies follows.
+        held: the figures that the page of a study draws against a limit.
         urgent_before_infusion: False: seen before the infusion it belongs to the baseline.
         leads: headlines name it even when it is absent.
     """
@@ -84,6 +93,7 @@ class Pattern(Generic[L]):
     later_loss: Callable[[Visit, Sequence[Visit], L], Finding | None] | None = None
     priority: Callable[[Finding, bool], Priority] = usual_priority
     figures: tuple[Figure, ...] = ()
+    held: tuple[Held, ...] = ()
     urgent_before_infusion: bool = False
     leads: bool = False
 

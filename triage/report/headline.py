@@ -9,19 +9,13 @@ from typing import Any
 
 from triage.model import Category
 from triage.patterns.all import PATTERNS
+from triage.report.figures import carrying, is_total, quantity_words, telling_rank
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
 LONGEST_TEXT = 300  # characters; a list shows one line
 SHOWN_FIGURES = 2
-# Quantities that say what changed, those that carry a call first (docs/method.md); their words stand before the figure.
-TELLING = {
-    "restricted_volume_ml": "restricted diffusion ",
-    "lesion_volume_ml": "lesions ",
-    "flair_change_percent": "",
-    "flair_excess_percent": "above normal ",
-    "volume_change_percent": "volume ",
-    "adc_change_percent": "ADC ",
-}
+# what stands before a figure; of other quantities their words
+PREFIXES = {"flair_change_percent": "", "flair_excess_percent": "above normal "}
 BOTH = {"thalamus": "both thalami", "external_extreme_capsule": "both ext/extreme capsules"}
 FOUND = (Category.NEUROTOXICITY_SUSPECTED.value, Category.POSSIBLE.value)
 SIDES = ("_left", "_right")
@@ -78,20 +72,11 @@ def _pattern(finding: Mapping[str, Any], course: str | None) -> str:
 def _figures(document: Mapping[str, Any]) -> Iterable[str]:
     """Those that carried a present finding, the clearest against their uncertainty first. Two sides are one figure:
     that of the side that changed less."""
-    carried = {
-        tuple(line.partition("=")[0].split("/", 1))
-        for finding in document.get("findings") or ()
-        if finding["presence"] == "present"
-        for line in finding["evidence"]
-    }
-    measured = [one for one in document.get("measurements") or () if one["value"] is not None]
-    some = [m for m in measured if m["quantity"] in TELLING and (m["region"], m["quantity"]) in carried]
     grouped: dict[tuple[str, str], list[Measured]] = {}
-    for one in some:
+    for one in carrying(document):
         grouped.setdefault((_stem(one["region"]), one["quantity"]), []).append(one)
     weakest = [{**min(group, key=lambda one: abs(one["value"])), "sides": len(group)} for group in grouped.values()]
-    order = list(TELLING)
-    weakest.sort(key=lambda one: (-_clearness(one), order.index(one["quantity"])))
+    weakest.sort(key=lambda one: (-_clearness(one), telling_rank(one["quantity"])))
     return [_words(one) for one in weakest[:SHOWN_FIGURES]]
 
 
@@ -105,8 +90,10 @@ def _words(one: Measured) -> str:
     stem, value = _stem(one["region"]), one["value"]
     both = BOTH.get(stem, f"{_plain(stem)} both sides")
     name = both if one["sides"] == len(SIDES) else named_region(one["region"])
+    name = "" if is_total(one) else name
     shown = f"{value:+.0f} %".replace("-", "−") if one["unit"] == "%" else f"{value:.1f} {one['unit']}"
-    return f"{TELLING[one['quantity']]}{name} {shown}"
+    prefix = PREFIXES.get(one["quantity"], f"{quantity_words(one['quantity'])} ")
+    return " ".join(f"{prefix}{name} {shown}".split())
 
 
 def named_region(region: str) -> str:

@@ -16,13 +16,14 @@ from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
 from workers.delivery_ports import Acknowledgement, Delivery, DeliveryState, Known, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.image_ports import IMAGES
+from workers.output_kinds import KINDS
 from workers.result_settings import ResultsSettings
 from workers.rules.rule import Send
 
 URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
 # These take longest to render or to send: the picture and the key images are not to wait for them.
-SLOW = ("sr", "sc_pages", "pdf", "seg", "pm")
+TURNS = {kind.name: kind.turn for kind in KINDS}
 # an object has the same UIDs and a file the same name when it comes again; a message would call people twice
 MAY_BE_KNOWN = "held back: the index was restored, and this alert may have been sent before"
 
@@ -86,7 +87,7 @@ def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> 
     wanted: Iterable[str] = [one for one in destination.outputs if one != IMAGES]
     if sends is not None:
         wanted = (output for send in sends if destination.name in send.to for output in send.outputs)
-    return sorted(dict.fromkeys(wanted), key=lambda output: SLOW.index(output) + 1 if output in SLOW else 0)
+    return sorted(dict.fromkeys(wanted), key=lambda output: TURNS.get(output, 0))
 
 
 def is_shadow(destination: DestinationSettings, results: ResultsSettings, known: Known | None) -> bool:

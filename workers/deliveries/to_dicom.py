@@ -20,36 +20,14 @@ from workers.deliveries.images_dicom import ImageStore
 from workers.delivery_ports import Delivery, Receipt
 from workers.image_ports import ImageFile
 from workers.log import brief
+from workers.output_kinds import DICOM_KINDS
 from workers.result_settings import DicomDestinationSettings
 
-# What our results are (PS3.4 B.5). pynetdicom's own list of storage classes is longer than an association may offer.
-RESULT_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.88.34": "Comprehensive 3D SR",
-    "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation",
-    "1.2.840.10008.5.1.4.1.1.7": "Secondary Capture",
-    "1.2.840.10008.5.1.4.1.1.7.4": "Multi-frame True Color Secondary Capture",
-    "1.2.840.10008.5.1.4.1.1.88.59": "Key Object Selection",
-    "1.2.840.10008.5.1.4.1.1.11.1": "Grayscale Softcopy Presentation State",
-    "1.2.840.10008.5.1.4.1.1.30": "Parametric Map",
-    "1.2.840.10008.5.1.4.1.1.66.1": "Spatial Registration",
-    "1.2.840.10008.5.1.4.1.1.104.1": "Encapsulated PDF",
-    "1.2.840.10008.5.1.4.1.1.4": "MR Image",
-}
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+# What we send. pynetdicom's own list of storage classes is longer than an association may offer.
+RESULT_CLASSES = {kind.sop_class: kind.class_name for kind in DICOM_KINDS.values()} | {MR_IMAGE: "MR Image"}
 # which of them each kind of output needs
-CLASS_OF = {
-    "sr": "1.2.840.10008.5.1.4.1.1.88.34",
-    "seg": "1.2.840.10008.5.1.4.1.1.66.4",
-    "sc": "1.2.840.10008.5.1.4.1.1.7",
-    "sc_pages": "1.2.840.10008.5.1.4.1.1.7.4",
-    "kos": "1.2.840.10008.5.1.4.1.1.88.59",
-    "retract": "1.2.840.10008.5.1.4.1.1.88.59",
-    "outdated": "1.2.840.10008.5.1.4.1.1.88.59",
-    "gsps": "1.2.840.10008.5.1.4.1.1.11.1",
-    "pm": "1.2.840.10008.5.1.4.1.1.30",
-    "reg": "1.2.840.10008.5.1.4.1.1.66.1",
-    "pdf": "1.2.840.10008.5.1.4.1.1.104.1",
-    "images": "1.2.840.10008.5.1.4.1.1.4",
-}
+CLASS_OF = {name: kind.sop_class for name, kind in DICOM_KINDS.items()} | {"images": MR_IMAGE}
 SYNTAXES = {"explicit": "1.2.840.10008.1.2.1", "implicit": "1.2.840.10008.1.2"}
 VERIFICATION = "1.2.840.10008.1.1"
 

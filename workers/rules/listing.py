@@ -3,9 +3,7 @@ whether an output can be sent to a destination is checked where the rules are us
 
 from __future__ import annotations
 
-from typing import get_args
-
-from workers.destination_settings import OutputKind
+from workers.destination_settings import ASKED_FOR
 from workers.result_settings import ResultsSettings
 from workers.rules.facts import LANGUAGE
 from workers.rules.read import Vocabulary, read_rules
@@ -22,5 +20,5 @@ def listed_rules(results: ResultsSettings) -> list[Rule]:
         return []
     names = {one.name for one in results.destinations}
     kinds = {one.name: one.kind for one in results.destinations}
-    known = Vocabulary(names, set(get_args(OutputKind)), LANGUAGE, alerts=kinds, image_takers=names)
+    known = Vocabulary(names, set(ASKED_FOR), LANGUAGE, alerts=kinds, image_takers=names)
     return list(read_rules(results.rules, known).rules)

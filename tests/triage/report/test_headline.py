@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from triage.measurements import evidence_line
+from triage.model import Measurement
 from triage.report.headline import LONGEST_TEXT, Headline, headline_of
 
 
@@ -16,7 +18,7 @@ def figure(region: str, value: float | None, quantity: str = "flair_change_perce
 
 
 def finding(*carried: tuple[str, str], pattern: str = "A", presence: str = "present") -> Any:
-    evidence = [f"{region}/{quantity}=said" for region, quantity in carried]
+    evidence = [evidence_line(Measurement(region, quantity, 1.0, "%", 1.0)) for region, quantity in carried]
     return {"pattern": pattern, "presence": presence, "strength": "strong", "explanation": "said", "evidence": evidence}
 
 

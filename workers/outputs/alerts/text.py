@@ -12,24 +12,12 @@ from typing import Any
 from triage.model import Category
 from triage.patterns.all import PATTERNS
 from triage.report.document import DISCLAIMER
+from triage.report.figures import carrying, is_total, quantity_words, telling_rank
 from workers.identities import printable
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name, sentence, signed
 
 LONGEST_LINE = 300
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
-# Quantities that say what changed, the ones that carry a call first (docs/method.md).
-TELLING = (
-    "restricted_volume_ml", "lesion_volume_ml", "flair_change_percent", "flair_excess_percent",
-    "volume_change_percent", "adc_change_percent",
-)  # fmt: skip
-QUANTITY_WORDS = {
-    "flair_change_percent": "FLAIR",
-    "flair_excess_percent": "FLAIR above normal",
-    "lesion_volume_ml": "lesions",
-    "restricted_volume_ml": "restricted diffusion",
-    "volume_change_percent": "volume",
-    "adc_change_percent": "ADC",
-}
 
 
 @dataclass(frozen=True)
@@ -74,8 +62,7 @@ def present(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def called(document: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     """(region, quantity) of the figures that carried a present finding."""
-    lines = (line.partition("=")[0] for finding in present(document) for line in finding["evidence"])
-    return frozenset((region, quantity) for region, _, quantity in (line.partition("/") for line in lines))
+    return frozenset((one["region"], one["quantity"]) for one in carrying(document))
 
 
 def _news(document: Mapping[str, Any]) -> str:
@@ -95,13 +82,12 @@ def _finding(finding: Mapping[str, Any], course: str | None) -> str:
 
 def _figure(document: Mapping[str, Any]) -> str:
     """The figure that stands out most among those that carried a finding; "" without a finding."""
-    carried = called(document)
-    measured = [m for m in document["measurements"] if m["value"] is not None and m["quantity"] in TELLING]
-    some = [m for m in measured if (m["region"], m["quantity"]) in carried]
+    some = carrying(document)
     if not some:
         return ""
-    strongest = max(some, key=lambda m: (_ratio(m), -TELLING.index(m["quantity"])))
-    return f"{region_name(strongest['region'])}: {QUANTITY_WORDS[strongest['quantity']]} {figure(strongest)}"
+    strongest = max(some, key=lambda m: (_ratio(m), -telling_rank(m["quantity"])))
+    where = "" if is_total(strongest) else f"{region_name(strongest['region'])}: "
+    return f"{where}{quantity_words(strongest['quantity'])} {figure(strongest)}"
 
 
 def figure(measurement: Mapping[str, Any]) -> str:

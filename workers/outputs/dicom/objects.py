@@ -13,6 +13,7 @@ from typing import Any
 from pydicom import Dataset, FileDataset, FileMetaDataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
+from workers.output_kinds import DICOM_KINDS
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.sources import Sources, SourceSeries, SourceStudy, sources_of
 
@@ -20,19 +21,7 @@ MANUFACTURER, MODEL, SERIAL = "ICANSee", "ICANSee", "1"
 MEDIA_TYPE = "application/dicom"
 FIRST_SERIES_NUMBER = 9900  # scanners number from 1; PACS sort results behind the images
 # kind -> description of its series; its number is FIRST_SERIES_NUMBER and its place here
-SERIES = {
-    "sr": "ICANSee measurements (unverified)",
-    "seg": "ICANSee regions (unverified)",
-    "sc": "ICANSee evidence picture (unverified)",
-    "sc_pages": "ICANSee evidence pages (unverified)",
-    "kos": "ICANSee key images (unverified)",
-    "reg": "ICANSee follow-up to baseline (unverified)",
-    "retract": "ICANSee results retracted",
-    "gsps": "ICANSee outlines (unverified)",
-    "pm": "ICANSee change map (unverified)",
-    "pdf": "ICANSee report (unverified)",
-    "outdated": "ICANSee results outdated",
-}
+SERIES = {name: kind.description for name, kind in DICOM_KINDS.items()}
 COPIED = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "TimezoneOffsetFromUTC",

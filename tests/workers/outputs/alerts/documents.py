@@ -24,7 +24,7 @@ PICTURE = b"\x89PNG\r\n\x1a\npixels"
 
 def a_document(**keys: Any) -> dict[str, Any]:
     """Pattern A, strong and new, P1."""
-    line = "thalamus_left/flair_change_percent=24.8 %"
+    line = "thalamus_left/flair_change_percent = +24.8 ± 1.1 %"
     return to_document(
         replace(
             an_assessment(),

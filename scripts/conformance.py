@@ -15,6 +15,7 @@ from pydicom.uid import UID
 from listener.associations import contexts
 from listener.services import commitment, notifications
 from workers.arrival.order_texts import WORKLIST_FIND
+from workers.deliveries import to_ups
 from workers.deliveries.to_dicom import CLASS_OF, SYNTAXES
 from workers.files.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from workers.output_kinds import DICOM_KINDS
@@ -55,6 +56,7 @@ def ihe() -> str:
         ("RAD-5", "modality worklist", "asks", "tests/workers/priors/test_real_archives.py"),
         ("RAD-14, RAD-16", "query and retrieve images", "asks", "tests/workers/priors/test_real_archives.py"),
         ("RAD-12", "patient update (ADT)", "receives", "tests/workers/feeds/test_hl7_messages.py"),
+        ("RAD-80", "workitem created (UPS)", "sends", "tests/workers/deliveries/test_to_ups.py"),
         ("ITI-20", "record audit event, syslog over TLS", "sends", "tests/workers/audit/test_spool.py"),
     ]
     return "\n".join(
@@ -75,8 +77,8 @@ def ihe() -> str:
             "",
             *_table(("transaction", "what", "it", "shown by"), transactions),
             "",
-            "Not supported: AI Workflow for Imaging (UPS), AI Result Assessment, XDS-I, XCA-I, and Consistent Time",
-            "(the host keeps its time itself).",
+            "Not supported: AI Workflow for Imaging (workitems ask a person for review; the program performs none),",
+            "AI Result Assessment, XDS-I, XCA-I, and Consistent Time (the host keeps its time itself).",
             "",
         ]
     )
@@ -101,6 +103,7 @@ def _overview() -> Iterator[str]:
             ("a worklist is asked for priority and reason of an order", "C-FIND", "SCU"),
             ("an archive is asked for earlier images", "C-FIND, C-GET or C-MOVE, QIDO-RS, WADO-RS", "SCU, user agent"),
             ("results and images are sent", "C-STORE, STOW-RS", "SCU, user agent"),
+            ("a worklist gets a workitem that asks for review", "UPS N-CREATE and N-SET, UPS-RS", "SCU, user agent"),
             ("the receiver of results is asked for commitment", "N-ACTION, N-EVENT-REPORT", "SCU"),
             ("a person checks a destination (`icansee config check --connect`)", "C-ECHO", "SCU"),
         ],
@@ -168,6 +171,8 @@ def _as_requestor() -> Iterator[str]:
     rows += [
         ("Storage of images", "as received", "SCU", "as received"),
         (_name(commitment.PUSH_MODEL), commitment.PUSH_MODEL, "SCU", uncompressed),
+        (_name(to_ups.PUSH), to_ups.PUSH, "SCU", uncompressed),
+        (_name(to_ups.PULL), to_ups.PULL, "SCU (N-SET only)", uncompressed),
         (_name(WORKLIST_FIND), WORKLIST_FIND, "SCU", uncompressed),
         (_name(STUDY_ROOT_FIND), STUDY_ROOT_FIND, "SCU", uncompressed),
         (_name(dicom_archive.STUDY_ROOT_MOVE), dicom_archive.STUDY_ROOT_MOVE, "SCU", uncompressed),
@@ -233,6 +238,7 @@ def _rest() -> Iterator[str]:
             ("STOW-RS", "user agent", "multipart/related; type=application/dicom, one object in a request"),
             ("QIDO-RS", "user agent", "application/dicom+json"),
             ("WADO-RS", "user agent", "multipart/related; type=application/dicom"),
+            ("UPS-RS (create, update)", "user agent", "application/dicom+json"),
         ],
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget
+from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget, IdentifiedDicomTarget
 from workers.sections import ClientTlsSettings
 
 ADDRESS = r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}$"
@@ -118,3 +118,31 @@ class MailDestinationSettings(AlertDestinationSettings):
         if (self.user is None) != (self.password_file is None):
             raise ValueError("user and password_file need each other")
         return self
+
+
+class UpsDestinationSettings(IdentifiedDicomTarget, AlertDestinationSettings):
+    """A worklist of unified procedure steps that takes workitems over DICOM (UPS Push, N-CREATE)."""
+
+    # a worklist of unified procedure steps that takes workitems over DICOM (UPS Push, N-CREATE)
+    kind: Literal["ups"]
+    # what it gets
+    outputs: Annotated[tuple[Literal["ups"], ...], Field(min_length=1)] = ("ups",)
+
+
+class UpsRsDestinationSettings(HttpTarget, AlertDestinationSettings):
+    """A DICOMweb worklist that takes workitems (UPS-RS)."""
+
+    # a DICOMweb worklist that takes workitems (UPS-RS)
+    kind: Literal["ups_rs"]
+    # what it gets
+    outputs: Annotated[tuple[Literal["ups"], ...], Field(min_length=1)] = ("ups",)
+
+
+AlertKind = (
+    MllpDestinationSettings
+    | WebhookDestinationSettings
+    | FhirDestinationSettings
+    | MailDestinationSettings
+    | UpsDestinationSettings
+    | UpsRsDestinationSettings
+)

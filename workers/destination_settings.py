@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from workers.output_kinds import KINDS
-from workers.sections import ClientTlsSettings, Positive, Section
+from workers.sections import ClientTlsSettings, DicomTarget, Positive, Section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-ASKED_FOR = (*(kind.name for kind in KINDS if kind.name != "outdated"), "ups", "images")
+ASKED_FOR = (*(kind.name for kind in KINDS if kind.name != "outdated"), "images")
 
 
 def _known(kind: str) -> str:
@@ -44,6 +44,23 @@ class DestinationSettings(Section):
     def never_passed_on(self) -> tuple[str, ...]:
         """Files of the evidence whose content this destination leaves out: nothing waits for them."""
         return ()
+
+
+class IdentifiedDicomTarget(DicomTarget):
+    """A DICOM node that may ask who we are."""
+
+    # user name in the association request; null: none
+    user: str | None = None
+    # passcode that goes with the user name; only sent with TLS or on this machine
+    passcode: str | None = None
+
+    @model_validator(mode="after")
+    def _passcode_is_protected(self) -> Self:
+        if self.passcode is not None and self.user is None:
+            raise ValueError("passcode needs a user")
+        if self.passcode is not None and self.tls is None and self.host not in LOOPBACK:
+            raise ValueError("passcode needs tls: it would go over the network in clear")
+        return self
 
 
 class OAuthSettings(Section):

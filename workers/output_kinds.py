@@ -85,5 +85,6 @@ KINDS = (
     OutputKind("fhir"),
     OutputKind("webhook"),
     OutputKind("mail"),
+    OutputKind("ups"),
 )
 DICOM_KINDS = {kind.name: kind.dicom for kind in KINDS if kind.dicom is not None}

@@ -7,31 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from workers.alert_settings import (
-    FhirDestinationSettings,
-    MailDestinationSettings,
-    MllpDestinationSettings,
-    WebhookDestinationSettings,
-)
-from workers.destination_settings import LOOPBACK, DestinationSettings, HttpTarget, never_in_clear
-from workers.sections import DicomTarget, Positive, Section
+from workers.alert_settings import AlertKind
+from workers.destination_settings import DestinationSettings, HttpTarget, IdentifiedDicomTarget, never_in_clear
+from workers.sections import Positive, Section
 
 IMAGE_KINDS = ("dicom", "stow", "folder")  # kinds of destinations that images can be sent to, too
 
 
-class DicomDestinationSettings(DicomTarget, DestinationSettings):
+class DicomDestinationSettings(IdentifiedDicomTarget, DestinationSettings):
     """A DICOM node that stores results (C-STORE)."""
 
     # a DICOM node that stores results (C-STORE)
     kind: Literal["dicom"]
-    # user name in the association request; null: none
-    user: str | None = None
-    # passcode that goes with the user name; only sent with TLS or on this machine
-    passcode: str | None = None
     # transfer syntaxes in the order in which they are offered: explicit or implicit, both little endian
     transfer_syntaxes: Annotated[tuple[Literal["explicit", "implicit"], ...], Field(min_length=1)] = (
         "explicit",
@@ -41,14 +32,6 @@ class DicomDestinationSettings(DicomTarget, DestinationSettings):
     commitment: bool = False
     # longest wait for the answer to a storage commitment request
     commitment_wait_s: Positive = 20.0
-
-    @model_validator(mode="after")
-    def _passcode_is_protected(self) -> Self:
-        if self.passcode is not None and self.user is None:
-            raise ValueError("passcode needs a user")
-        if self.passcode is not None and self.tls is None and self.host not in LOOPBACK:
-            raise ValueError("passcode needs tls: it would go over the network in clear")
-        return self
 
 
 class StowDestinationSettings(HttpTarget, DestinationSettings):
@@ -92,14 +75,7 @@ class S3DestinationSettings(DestinationSettings):
 
 
 Kind = Annotated[
-    DicomDestinationSettings
-    | StowDestinationSettings
-    | FolderDestinationSettings
-    | S3DestinationSettings
-    | MllpDestinationSettings
-    | WebhookDestinationSettings
-    | FhirDestinationSettings
-    | MailDestinationSettings,
+    DicomDestinationSettings | StowDestinationSettings | FolderDestinationSettings | S3DestinationSettings | AlertKind,
     Field(discriminator="kind"),
 ]
 

@@ -16,6 +16,7 @@ from workers.deliveries.all import open_destinations
 from workers.deliveries.errors import DeliveryError
 from workers.deliveries.to_dicom import DicomSender
 from workers.deliveries.to_s3 import S3Sender
+from workers.deliveries.to_ups import UpsSender
 from workers.destination_settings import DestinationSettings, HttpTarget
 from workers.log import brief
 from workers.remote import tls
@@ -47,7 +48,7 @@ def check_peers(settings: Settings) -> None:
 
 
 def _called(one: DestinationSettings, sender: object) -> list[str]:
-    if isinstance(sender, DicomSender | S3Sender):
+    if isinstance(sender, DicomSender | S3Sender | UpsSender):
         return sender.probe()
     if isinstance(one, HttpTarget):
         return _http(one, one.timeout_s)

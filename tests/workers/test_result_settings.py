@@ -19,6 +19,9 @@ EHR = {"name": "ehr", "kind": "fhir", "url": "https://fhir.hospital/r4"}
 HOOK = {"name": "pager", "kind": "webhook", "url": "https://pager.hospital/", "key_file": "/k"}
 MAIL = {"name": "call", "kind": "mail", "host": "localhost", "sender": "a@b.c", "recipients": ["d@e.f"]}
 
+WORK = {"name": "work", "kind": "ups", "ae_title": "UPS", "host": "10.1.2.4"}
+WORK_RS = {"name": "work-web", "kind": "ups_rs", "url": "https://ups.hospital/rs"}
+
 
 def parsed(*destinations: dict[str, Any]) -> Settings:
     return parse({"results": {"destinations": list(destinations)}})
@@ -29,10 +32,11 @@ def test_noop_nobody_gets_anything() -> None:
 
 
 def test_each_kind_is_its_own_class() -> None:
-    found = parsed(PACS, STOW, FOLDER, S3, RIS, EHR, HOOK, MAIL).results.destinations
+    found = parsed(PACS, STOW, FOLDER, S3, RIS, EHR, HOOK, MAIL, WORK, WORK_RS).results.destinations
     assert [(one.name, one.kind) for one in found] == [
         ("pacs", "dicom"), ("web", "stow"), ("share", "folder"), ("bucket", "s3"),
         ("ris", "mllp"), ("ehr", "fhir"), ("pager", "webhook"), ("call", "mail"),
+        ("work", "ups"), ("work-web", "ups_rs"),
     ]  # fmt: skip
 
 
@@ -55,6 +59,8 @@ def test_each_kind_is_its_own_class() -> None:
         pytest.param({**MAIL, "host": "mail.hospital"}, "needs tls", id="mail in clear"),
         pytest.param({**MAIL, "user": "u"}, "need each other", id="a user without a password"),
         pytest.param({**MAIL, "recipients": ["d@e.f\nBcc: x@y.z"]}, "recipients.0", id="a header in an address"),
+        pytest.param({**WORK, "user": "u", "passcode": "p"}, "in clear", id="UPS passcode without TLS"),
+        pytest.param({**WORK_RS, "outputs": ["sr"]}, "outputs.0", id="DICOM objects to a worklist"),
         pytest.param({**S3, "endpoint": "http://s3.hospital"}, "only https", id="S3 in clear"),
     ],
 )

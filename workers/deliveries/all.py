@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from workers.alert_settings import (
+    AlertKind,
     FhirDestinationSettings,
     MailDestinationSettings,
     MllpDestinationSettings,
+    UpsDestinationSettings,
+    UpsRsDestinationSettings,
     WebhookDestinationSettings,
 )
 from workers.deliveries.to_dicom import DicomSender
@@ -15,6 +18,8 @@ from workers.deliveries.to_mail import MailSender
 from workers.deliveries.to_mllp import MllpSender
 from workers.deliveries.to_s3 import S3Sender
 from workers.deliveries.to_stow import StowSender
+from workers.deliveries.to_ups import UpsSender
+from workers.deliveries.to_ups_rs import UpsRsSender
 from workers.deliveries.to_webhook import WebhookSender
 from workers.delivery_ports import Destination
 from workers.result_settings import (
@@ -44,20 +49,13 @@ def _opened(settings: Kind, node: NodeSettings) -> Destination:
             return StowSender(settings)
         case FolderDestinationSettings():
             return FolderSender(settings)
-        case (
-            MllpDestinationSettings()
-            | FhirDestinationSettings()
-            | WebhookDestinationSettings()
-            | MailDestinationSettings()
-        ):
-            return _opened_alerts(settings)
         case S3DestinationSettings():
             return S3Sender(settings)
+        case _:
+            return _opened_alerts(settings, node)
 
 
-def _opened_alerts(
-    settings: MllpDestinationSettings | FhirDestinationSettings | WebhookDestinationSettings | MailDestinationSettings,
-) -> Destination:
+def _opened_alerts(settings: AlertKind, node: NodeSettings) -> Destination:
     match settings:
         case MllpDestinationSettings():
             return MllpSender(settings)
@@ -67,3 +65,7 @@ def _opened_alerts(
             return WebhookSender(settings)
         case MailDestinationSettings():
             return MailSender(settings)
+        case UpsDestinationSettings():
+            return UpsSender(settings, node.listener.ae_title)
+        case UpsRsDestinationSettings():
+            return UpsRsSender(settings)

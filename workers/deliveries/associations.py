@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from workers import dicom_status
+from workers.alert_settings import UpsDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.destination_settings import IdentifiedDicomTarget
 from workers.log import brief
 from workers.remote import tls
 from workers.result_settings import DicomDestinationSettings
@@ -24,7 +26,10 @@ class NothingTakenError(Unreachable):
 
 
 def associated(
-    settings: DicomDestinationSettings, own_ae: str, contexts: Iterable[tuple[str, str | None]], reports: Reports
+    settings: DicomDestinationSettings | UpsDestinationSettings,
+    own_ae: str,
+    contexts: Iterable[tuple[str, str | None]],
+    reports: Reports,
 ) -> Any:
     """An association.
 
@@ -43,7 +48,7 @@ def associated(
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = settings.timeout_s
     for sop_class, syntax in contexts:
         ae.add_requested_context(sop_class, syntax) if syntax else ae.add_requested_context(sop_class)
-    if settings.commitment:
+    if isinstance(settings, DicomDestinationSettings) and settings.commitment:
         ae.add_requested_context(COMMITMENT_CLASS)
 
     def reported(event: Any) -> tuple[int, None]:
@@ -128,7 +133,7 @@ def committed(
     return f"no storage commitment report in {settings.commitment_wait_s:g} s"
 
 
-def _identity(settings: DicomDestinationSettings) -> list[Any]:
+def _identity(settings: IdentifiedDicomTarget) -> list[Any]:
     if settings.user is None:
         return []
     from pynetdicom.pdu_primitives import UserIdentityNegotiation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workers.outputs.alerts.fhir import FHIR
 from workers.outputs.alerts.mail import MAIL
 from workers.outputs.alerts.oru import ORU
+from workers.outputs.alerts.ups import UPS
 from workers.outputs.alerts.webhook import WEBHOOK
 from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
@@ -21,7 +22,7 @@ from workers.outputs.output import Output
 
 OUTPUTS: tuple[Output, ...] = (
     *(DOCUMENT_JSON, SC, SC_PAGES, SEG, SR, KOS, GSPS, PM, REG, PDF),
-    *(ORU, FHIR, WEBHOOK, MAIL),
+    *(ORU, FHIR, WEBHOOK, MAIL, UPS),
 )
 # Made by a command, or when a newer decision says something else: what says that a decision was wrong.
 ON_REQUEST: tuple[Output, ...] = (RETRACT, OUTDATED)

@@ -19,7 +19,8 @@ from workers.rules.rule import Moment, RuleSet
 
 log = get_logger(__name__)
 
-ALERT_OF = {"mllp": "oru", "fhir": "fhir", "webhook": "webhook", "mail": "mail"}  # kind of destination -> output
+# kind of destination -> output
+ALERT_OF = {"mllp": "oru", "fhir": "fhir", "webhook": "webhook", "mail": "mail", "ups": "ups", "ups_rs": "ups"}
 NO_RULES = RuleSet()
 
 

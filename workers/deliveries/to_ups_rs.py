@@ -1,0 +1,58 @@
+"""Workitems to a UPS-RS server (PS3.18 11): created, and updated when the workitem is there and still scheduled."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from workers.alert_settings import UpsRsDestinationSettings
+from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.to_ups import CHANGED, parted
+from workers.delivery_ports import Delivery, Receipt
+from workers.log import brief
+from workers.remote.http import client_of
+
+CONFLICT = httpx.codes.CONFLICT  # creation: it is there already; update: it is not in a state that allows this
+NOT_OURS = (CONFLICT, httpx.codes.GONE)
+REFUSALS = (400, 405, 410, 413, 415, 422)  # of this very workitem; everything else the site can repair
+
+
+class UpsRsSender:
+    """See delivery_ports.Destination.
+
+    Raises:
+        Misconfigured: a certificate, a token or a secret cannot be read.
+    """
+
+    def __init__(self, settings: UpsRsDestinationSettings) -> None:
+        self._url = settings.url.rstrip("/") + "/workitems"
+        self._client = client_of(settings, timeout_s=settings.timeout_s)
+
+    def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
+        uid, elements = parted(content)
+        answer = self._posted(f"{self._url}?AffectedSOPInstanceUID={uid}", elements)
+        text = f"HTTP {answer.status_code}"
+        if answer.status_code == CONFLICT:
+            changes = {tag: element for tag, element in elements.items() if tag in CHANGED}
+            answer = self._posted(f"{self._url}/{uid}", changes)
+            text = f"{text} (it was there already), update HTTP {answer.status_code}"
+            if answer.status_code in NOT_OURS:
+                return Receipt(f"{text}: somebody has taken it up", len(content))
+        if answer.is_success:
+            return Receipt(text, len(content))
+        if answer.status_code in REFUSALS:
+            raise DeliveryRejected(f"the UPS-RS server refuses the workitem: {text}")
+        raise Unreachable(f"the UPS-RS server did not take the workitem: {text}")
+
+    def close(self) -> None:
+        """The client keeps its connection for the next study."""
+
+    def _posted(self, url: str, elements: dict[str, Any]) -> httpx.Response:
+        headers = {"Content-Type": "application/dicom+json", "Accept": "application/dicom+json"}
+        body = json.dumps([elements], ensure_ascii=False).encode()
+        try:
+            return self._client.post(url, content=body, headers=headers)
+        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+            raise Unreachable(f"the UPS-RS server cannot be reached ({brief(error)})") from error

@@ -26,9 +26,9 @@ class DicomKind:
 class OutputKind:
     """One kind.
 
-    name: stands in settings and in the rows of deliveries. dicom: None: no DICOM object. turn: outputs of a lower turn are
-    rendered first; 0 for what a person waits for. says_wrong: it says that an earlier decision was wrong; a command or
-    a newer decision makes it.
+    name: stands in settings and in the rows of deliveries. dicom: None: no DICOM object. turn: outputs of a lower turn
+    are rendered first; 0 for what a person waits for. says_wrong: it says that an earlier decision was wrong; a command
+    or a newer decision makes it.
     """
 
     name: str

@@ -1,0 +1,40 @@
+"""All variants by rule, and the verdict on each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from bench.reading import belonging, bits, encodings, values
+from bench.reading.variants import Variant
+from bench.reading.verdicts import Verdict, judged, read
+from triage.model import StudyImages
+
+
+def all_variants() -> Iterator[Variant]:
+    for rules in (bits, encodings):
+        yield from (replace(one, series="*_flair") for one in rules.variants())
+    for rules in (values, belonging):
+        yield from rules.variants()
+
+
+def verdict_of(one: Variant, work: Path) -> Verdict:
+    """What is read of the follow-up of ``work``/visits after the alteration, in a folder beside it."""
+    followup, study = work / "visits" / "followup", work / "altered"
+    for folder in followup.glob(one.series):
+        shutil.copytree(folder, study / folder.name)
+    try:
+        one.alter(study)
+        return judged(_unaltered(followup, one.series), read(study), one.names)
+    finally:
+        shutil.rmtree(study)
+
+
+@cache
+def _unaltered(followup: Path, series: str) -> StudyImages:
+    found = read([path for folder in followup.glob(series) for path in folder.iterdir()])
+    assert isinstance(found, StudyImages), found
+    return found

@@ -1,7 +1,7 @@
 """Diffusion images and regions in; the tissue that may set the tissue's own statistics out.
 
 Whatever is compared with its own tissue vanishes when half of that tissue is ill: infarcts of 160 mL were measured as
-12 to 25 mL. So grossly ill tissue is found first, against the healthier side, and sets no median and no spread.
+3 to 25 mL. So grossly ill tissue is found first, against the healthier side, and sets no median and no spread.
 """
 
 from __future__ import annotations

@@ -20,15 +20,21 @@ QUANTITY_WORDS = {
 UNITS_IN_NAMES = ("_percent", "_ml")
 
 
-def carrying(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The measured figures that the evidence of a present finding names, in the order of the document; of quantities
-    that say what changed, or that the course of a pattern follows."""
-    named = {
-        figure_named(line)
+def evidence_figures(document: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """(region, quantity) of every figure that the evidence of a present finding states."""
+    lines = (
+        line
         for finding in document.get("findings") or ()
         if finding["presence"] == "present"
         for line in finding["evidence"]
-    }
+    )
+    return frozenset(named for line in lines if (named := figure_named(line)) is not None)
+
+
+def carrying(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The measured figures that the evidence of a present finding names, in the order of the document; of quantities
+    that say what changed, or that the course of a pattern follows."""
+    named = evidence_figures(document)
     told = {*QUANTITY_WORDS, *(figure.quantity for pattern in PATTERNS for figure in pattern.figures)}
     measured = [one for one in document.get("measurements") or () if one["value"] is not None]
     return [one for one in measured if one["quantity"] in told and (one["region"], one["quantity"]) in named]

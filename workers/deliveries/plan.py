@@ -22,7 +22,7 @@ from workers.rules.rule import Send
 
 URGENCY = {"P1": 1, "P2": 2, "P3": 3}
 LEAST_URGENT = 4
-# These take longest to render or to send: the picture and the key images are not to wait for them.
+# What takes long to render or to send comes last: the picture and the key images are not to wait for it.
 TURNS = {kind.name: kind.turn for kind in KINDS}
 # an object has the same UIDs and a file the same name when it comes again; a message would call people twice
 MAY_BE_KNOWN = "held back: the index was restored, and this alert may have been sent before"

@@ -11,7 +11,7 @@ from triage.detection import detect, detect_alone
 from triage.measurements import evidence_line, figure_named, not_measured
 from triage.model import Measurement, Presence, ProtocolMatch
 from triage.patterns.all import PATTERNS
-from triage.report.figures import carrying, quantity_words, telling_rank
+from triage.report.figures import carrying, evidence_figures, quantity_words, telling_rank
 from triage.settings import TriageSettings
 
 SETTINGS = TriageSettings()
@@ -25,6 +25,13 @@ MEASURED: dict[str, tuple[Measurement, ...]] = {
         Measurement("cortex", "restricted_gyri", 3.0, "1"),
     ),
     "D": figures("volume_change_percent", sulcal_csf=-40.0, extraventricular_csf=-38.0, brain=2.0),
+}
+
+STRONGEST = {
+    "A": ("thalamus_left", "flair_change_percent"),
+    "B": ("brain", "lesion_volume_ml"),
+    "C": ("cortex", "restricted_volume_ml"),
+    "D": ("sulcal_csf", "volume_change_percent"),
 }
 
 
@@ -41,12 +48,8 @@ def test_the_figures_of_every_detector_are_found_again(name: str) -> None:
     found = [f for f in detect(measured, ProtocolMatch.SAME, SETTINGS) if f.pattern == name]
     assert found[0].presence is Presence.PRESENT
     carried = {(one["region"], one["quantity"]) for one in carrying(document(found, measured))}
-    strongest = max(measured, key=lambda m: (m.quantity in carried_quantities(), abs(m.value or 0.0)))
-    assert (strongest.region, strongest.quantity) in carried
-
-
-def carried_quantities() -> set[str]:
-    return {"restricted_volume_ml", "lesion_volume_ml", "flair_change_percent", "volume_change_percent"}
+    assert STRONGEST[name] in carried
+    assert carried <= evidence_figures(document(found, measured))
 
 
 def test_alone_and_absent_carry_nothing() -> None:

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from triage.report.figures import evidence_figures
 from workers.outputs.alerts.hl7_text import components, escaped, person_name, segment
 from workers.outputs.alerts.keys import control_id, decided_at
-from workers.outputs.alerts.text import TITLES, alert_text, called
+from workers.outputs.alerts.text import TITLES, alert_text
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
@@ -118,7 +119,7 @@ def _observations(document: Mapping[str, Any], evidence: EvidenceFiles) -> Itera
     if before:
         yield _Observation("DT", _own("baseline_date", "Date of the baseline study"), before.replace("-", ""))
     yield from map(_pattern, document["findings"])
-    yield from _measurements(document["measurements"], called(document))
+    yield from _measurements(document["measurements"], evidence_figures(document))
     if PICTURE in evidence:
         data = base64.b64encode(evidence[PICTURE]).decode()
         yield _Observation("ED", _own("picture", "Evidence picture"), f"ICANSEE^IM^PNG^Base64^{data}")

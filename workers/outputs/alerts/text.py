@@ -60,11 +60,6 @@ def present(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [finding for finding in document["findings"] if finding["presence"] == "present"]
 
 
-def called(document: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """(region, quantity) of the figures that carried a present finding."""
-    return frozenset((one["region"], one["quantity"]) for one in carrying(document))
-
-
 def _news(document: Mapping[str, Any]) -> str:
     """What every version of the decision says first, then each pattern with its course."""
     category = CATEGORY_WORDS[Category(document["decision"]["category"])]

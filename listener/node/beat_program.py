@@ -8,37 +8,26 @@ from __future__ import annotations
 
 import sys
 
-from listener.node.processes import counted
-from listener.node.running import announce, ready_file, withdraw
-from listener.node.settings_descriptor import settings_from_descriptor
-from listener.node.signals import end_with_parent, stop_on_signals
+from listener.node.running import announce
+from listener.node.turned import turned_into
 from triage.errors import Misconfigured
 from workers import log
 from workers.queue import beat
 
-REFUSED, FAULT = 2, 1  # exit codes, as of every command
+FAULT = 1  # exit code of a fault of the program, as of every command
 
 
 def main() -> None:
-    settings = settings_from_descriptor(int(sys.argv[1]))
-    log.configure(settings.log, process="beat")
-    if int(sys.argv[2]):
-        end_with_parent(int(sys.argv[2]))
-    path = ready_file(settings, "beat")
-    stop = stop_on_signals()
-    try:
-        with counted(settings.store.state_dir, "beat"):
-            announce(path)
-            beat.run(settings, stop)
-    except Misconfigured as error:
-        sys.stderr.write(f"icansee: {error}\n")
-        sys.exit(REFUSED)
-    except Exception as error:
-        # no message and no values: those of an unexpected error may quote a header
-        sys.stderr.write(f"icansee: a fault of the program: {log.describe(error)}\n")
-        sys.exit(FAULT)
-    finally:
-        withdraw(path)
+    with turned_into("beat") as program:
+        try:
+            announce(program.ready)
+            beat.run(program.settings, program.stop)
+        except Misconfigured:
+            raise
+        except Exception as error:
+            # no message and no values: those of an unexpected error may quote a header
+            sys.stderr.write(f"icansee: a fault of the program: {log.describe(error)}\n")
+            sys.exit(FAULT)
 
 
 if __name__ == "__main__":

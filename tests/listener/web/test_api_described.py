@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,8 @@ from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from listener.web.access.rules import RULES
-from listener.web.app import create_app, run
+from listener.web.app import create_app
+from tests.listener.web.serving import serving
 from tests.listener.web.signing import Secured
 from tests.listener.web.stored import StoredStudy, store
 from workers.config import Settings
@@ -37,18 +37,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     site = Settings(store=store_settings, web=WebSettings(port=0))
     index = open_node_index(site)
     store(index, StoredStudy(UID), now=datetime.now(UTC))
-    stop, started, ports = threading.Event(), threading.Event(), list[int]()
-
-    def ready(port: int) -> None:
-        ports.append(port)
-        started.set()
-
-    thread = threading.Thread(target=run, args=(site,), kwargs={"stop": stop, "ready": ready}, daemon=True)
-    thread.start()
-    assert started.wait(20)
-    yield f"http://127.0.0.1:{ports[0]}"
-    stop.set()
-    thread.join(10)
+    with serving(site) as address:
+        yield address
     index.close()
 
 

@@ -4,7 +4,6 @@ browser's driver, and no request may leave the machine."""
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from listener.web.app import run
+from tests.listener.web.serving import serving
 from tests.listener.web.stored import StoredStudy, store
 from workers.config import Settings
 from workers.index.node_index import NodeIndex, open_node_index
@@ -63,18 +62,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert isinstance(index, NodeIndex)
     for study in STUDIES:
         store(index, study, now=datetime.now(UTC))
-    stop, started, ports = threading.Event(), threading.Event(), list[int]()
-
-    def ready(port: int) -> None:
-        ports.append(port)
-        started.set()
-
-    thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": stop, "ready": ready}, daemon=True)
-    thread.start()
-    assert started.wait(20)
-    yield Served(f"http://127.0.0.1:{ports[0]}", index, settings)
-    stop.set()
-    thread.join(10)
+    with serving(settings) as url:
+        yield Served(url, index, settings)
     index.close()
 
 

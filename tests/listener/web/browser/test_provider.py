@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from listener.web.app import run
 from tests.listener.web.browser.conftest import violations
+from tests.listener.web.serving import serving
 from workers.access_ports import Accounts, Role
 from workers.config import Settings
 from workers.container import open_accounts
@@ -46,21 +45,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         provider = ProviderSettings(issuer=issuer, client_id="icansee", roles=ROLES)
         store = StoreSettings(state_dir=folder / "state", min_free_bytes=0)
         settings = Settings(store=store, web=WebSettings(port=0, provider=provider))
-        stop, started, ports = threading.Event(), threading.Event(), list[int]()
-
-        def ready(port: int) -> None:
-            ports.append(port)
-            started.set()
-
-        thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": stop, "ready": ready}, daemon=True)
-        thread.start()
-        assert started.wait(20)
-        url = f"http://127.0.0.1:{ports[0]}"
-        node.stdin.write(f"{url}/login/back\n")
-        node.stdin.flush()
-        yield Guarded(url, issuer, open_accounts(settings))
-        stop.set()
-        thread.join(10)
+        with serving(settings) as url:
+            node.stdin.write(f"{url}/login/back\n")
+            node.stdin.flush()
+            yield Guarded(url, issuer, open_accounts(settings))
         node.terminate()
 
 

@@ -67,7 +67,8 @@ def test_a_search_by_keys_and_back(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("/")
     page.keyboard.type("mrn-1003")
-    page.keyboard.press("Enter")
+    with page.expect_response("**/events"):  # the next page listens for keys
+        page.keyboard.press("Enter")
     expect(page.locator("#rows .row")).to_have_count(1)
     assert "1003" not in page.url
     expect(page.locator(".bar")).to_contain_text("“mrn-1003”")

@@ -1,7 +1,7 @@
 """The receiving process: settings over a descriptor in, a listening DICOM door out, until it is told to stop.
 
-A program of its own, into which `icansee listener` turns once it has checked the settings: that check needs the
-measurement core, which would cost a receiving process 150 MB of memory.
+A program of its own, which `icansee serve` starts, and into which `icansee listener` turns, once the settings are
+checked: that check needs the measurement core, which would cost a receiving process 150 MB of memory.
 """
 
 from __future__ import annotations

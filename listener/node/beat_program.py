@@ -1,7 +1,7 @@
 """The beat: settings over a descriptor in, rings for studies that are due out, until it is told to stop.
 
-A program of its own, into which `icansee beat` turns once it has checked the settings: that check needs the measurement
-core, and the beat measures nothing.
+A program of its own, which `icansee serve` starts, and into which `icansee beat` turns, once the settings are checked:
+that check needs the measurement core, and the beat measures nothing.
 """
 
 from __future__ import annotations

@@ -28,14 +28,24 @@ def settings_from_descriptor(fd: int) -> NodeSettings:
         return NodeSettings.model_validate_json(source.read())
 
 
-def turn_into(program: str, settings: NodeSettings, parent: int | None) -> NoReturn:
-    """Have this process, which keeps its number, run another module with these settings in a descriptor: one that loads
-    less than the check of the settings did. Its arguments: the descriptor, the parent's number or 0, the state folder.
+def program_command(program: str, fd: int, settings: NodeSettings, parent: int | None) -> list[str]:
+    """What starts a module with the settings in a descriptor that it inherits. Its arguments: the descriptor, the
+    parent's number or 0, the state folder.
     """
-    fd = settings_to_descriptor(settings)
-    # glibc would give each of the many threads an arena of its own, which grows and is never given back
-    environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
     # the folder is for people: it tells this node's process from another's
     folder = str(settings.store.state_dir.absolute())
-    command = [sys.executable, "-m", program, str(fd), str(parent or 0), folder]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - ourselves
+    return [sys.executable, "-m", program, str(fd), str(parent or 0), folder]
+
+
+def program_environment() -> dict[str, str]:
+    """The environment of such a program."""
+    # glibc would give each of the many threads an arena of its own, which grows and is never given back
+    return {"MALLOC_ARENA_MAX": "1", **os.environ}
+
+
+def turn_into(program: str, settings: NodeSettings, parent: int | None) -> NoReturn:
+    """Have this process, which keeps its number, run another module with these settings in a descriptor: one that loads
+    less than the check of the settings did.
+    """
+    command = program_command(program, settings_to_descriptor(settings), settings, parent)
+    os.execve(sys.executable, command, program_environment())  # noqa: S606 - ourselves

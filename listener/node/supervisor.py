@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from listener.node.private import only_one
+from listener.node.processes import note_start
 from listener.node.running import announce, forget, read_ready, ready_file, withdraw
+from listener.node.settings_descriptor import program_command, program_environment, settings_to_descriptor
 from listener.node.silence import SilenceWatch
 from triage.errors import Misconfigured, Transient
 from workers.backoff import Backoff
@@ -41,6 +43,9 @@ STOP_GRACE_S = {
 NEED_BROKER = ("worker", "urgent")  # their main loop stands while they wait for it
 ASK_BROKER_S = 5.0
 COMMANDS = {"urgent": ("worker", "--urgent")}  # the others have their own name
+# These get the settings that this process has checked already. As a command each would load the measurement core first,
+# to check them again: two seconds of a core, in which nothing is received after a crash.
+PROGRAMS = {"listener": "listener.door.program", "beat": "listener.node.beat_program"}
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5
@@ -72,14 +77,7 @@ class Child:
             OSError, RuntimeError: there is no memory for it, no process number, no descriptor, no thread.
         """
         forget(self.ready_path)
-        command = COMMANDS.get(self.name, (self.name,))
-        process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "listener.commands.main", *command, *self._config, "--parent", str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C goes to the supervisor only; the whole group can be ended
-        )
+        process = self._program() if self.name in PROGRAMS else self._command()
         prefix = f"{self.name:8} | ".encode() if self._settings.log.format == "console" else b""
         try:
             threading.Thread(target=_copy_lines, args=(process.stdout, prefix), daemon=True).start()
@@ -90,6 +88,20 @@ class Child:
         self._process, self._started = process, time.monotonic()
         self._silence.begin()
         log.info("process.started", name=self.name, pid=process.pid)
+
+    def _command(self) -> subprocess.Popen[bytes]:
+        command = COMMANDS.get(self.name, (self.name,))
+        parent = ("--parent", str(os.getpid()))
+        return _start([sys.executable, "-m", "listener.commands.main", *command, *self._config, *parent])
+
+    def _program(self) -> subprocess.Popen[bytes]:
+        note_start(self._settings.store.state_dir, self.name)
+        fd = settings_to_descriptor(self._settings.node())
+        try:
+            command = program_command(PROGRAMS[self.name], fd, self._settings, os.getpid())
+            return _start(command, pass_fds=(fd,), env=program_environment())
+        finally:
+            os.close(fd)
 
     def look(self) -> int | None:
         """Start again what died (after a pause that doubles while it keeps dying); returns an exit code seen just
@@ -287,6 +299,17 @@ class Supervisor:
         if self._broker is not None:
             self._broker.stop()
         log.info("node.stopped")
+
+
+def _start(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - this very program
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C goes to the supervisor only; the whole group can be ended
+        **more,
+    )
 
 
 def _copy_lines(source: IO[bytes], prefix: bytes) -> None:

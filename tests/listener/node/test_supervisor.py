@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 
 from listener.node import silence, supervisor
+from listener.node.processes import state_of
+from listener.node.settings_descriptor import settings_from_descriptor
 from listener.node.supervisor import Child, Supervisor
 from tests.listener.harness import PATIENCE_S, eventually, settings_for
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.config import parse
 from workers.heartbeat import Heartbeat, heartbeat_file
+from workers.settings import NodeSettings
 
 NO_MEMORY = OSError(errno.ENOMEM, "Cannot allocate memory")
 
@@ -58,6 +61,43 @@ def test_a_process_that_cannot_be_started_is_tried_again(
     assert len(programs.started) == (not faults)
     eventually(lambda: child.look() is None and len(programs.started) == 1)
     child.stop()
+
+
+@pytest.mark.parametrize("fault", [pytest.param(None, id="noop: started"), pytest.param(NO_MEMORY, id="no memory")])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("web", "listener.commands.main"),
+        ("listener", "listener.door.program"),
+        ("beat", "listener.node.beat_program"),
+    ],
+)
+def test_programs_without_the_core_inherit_checked_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, fault: Exception | None
+) -> None:
+    commands: list[list[str]] = []
+    handed: list[NodeSettings] = []
+
+    def popen(command: list[str], *, pass_fds: tuple[int, ...] = (), **_more: Any) -> subprocess.Popen[bytes]:
+        commands.append(command)
+        handed.extend(settings_from_descriptor(os.dup(fd)) for fd in pass_fds)
+        if fault is not None:
+            raise fault
+        return real([sys.executable, "-c", ""], stdout=subprocess.PIPE, start_new_session=True)
+
+    real = subprocess.Popen
+    monkeypatch.setattr(supervisor.subprocess, "Popen", popen)
+    settings = parse(settings_for(tmp_path))
+    child = Child(name, settings, tmp_path / "config.yaml")
+    before = set(Path("/proc/self/fd").iterdir())
+    child.look()
+    assert [command[2] for command in commands] == [module]
+    assert handed == ([] if name == "web" else [settings.node()])
+    # a command notes its start itself
+    assert state_of(settings.store.state_dir, name).starts == (0 if name == "web" else 1)
+    child.stop()
+    if fault is not None:
+        assert set(Path("/proc/self/fd").iterdir()) == before
 
 
 def test_a_process_whose_words_nobody_can_read_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,22 +213,22 @@ def test_a_process_that_is_stopped_is_replaced_and_its_neighbour_goes_on(
     settings = parse(settings_for(tmp_path))
     # long enough for a neighbour that a busy machine holds up
     programs = SignsOfLife(monkeypatch, settings.store.state_dir, longest_s=6.0)
-    web, beat = (Child(name, settings, None) for name in ("web", "beat"))
+    web, worker = (Child(name, settings, None) for name in ("web", "worker"))
     looked(web)
-    looked(beat)
+    looked(worker)
     stopped, other = programs.started
-    for name in ("web", "beat"):
+    for name in ("web", "worker"):
         eventually(heartbeat_file(settings.store.state_dir, name).exists)
     looked(web)
     os.kill(stopped.pid, signal.SIGSTOP)
     try:
-        eventually(lambda: (looked(web), looked(beat), len(programs.started) > 2)[-1])
+        eventually(lambda: (looked(web), looked(worker), len(programs.started) > 2)[-1])
         assert stopped.wait(PATIENCE_S) == -signal.SIGKILL
         assert other.poll() is None
         assert len(programs.started) == 3
     finally:
         web.stop()
-        beat.stop()
+        worker.stop()
 
 
 def test_a_process_that_waits_for_the_broker_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from triage.errors import Transient
 from triage.identity import SameId, same_form
-from triage.infusions import Infusion
+from triage.infusions import Infusion, StatedInfusion, standing
 from workers.identities import StudyFacts
 from workers.identity_events import IdentityEvent, Persons, connected_ids, persons_among
-from workers.index.patients import of_person
+from workers.index.patients import is_known_by, of_everybody, said_of_person
 from workers.index.persons import STUDY_FACTS, WHO
 from workers.ports import PatientKey, StudyRow
 
@@ -28,7 +28,8 @@ class InMemoryPatients:
 
     def __init__(self) -> None:
         self._studies: dict[str, InMemoryStudy] = {}
-        self._infusions: dict[PatientKey, dict[date, Infusion]] = {}
+        self._infusions: dict[PatientKey, dict[date, StatedInfusion]] = {}
+        self._last = datetime.min.replace(tzinfo=UTC)
         self._events: list[IdentityEvent] = []
         self.same_id = SameId.CONFIRMED
         self._marked: dict[str, datetime] = {}
@@ -36,27 +37,33 @@ class InMemoryPatients:
 
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         self._here()
-        known = {key: tuple(days.values()) for key, days in self._infusions.items()}
-        return of_person(known, self._persons(), self._persons().in_force(patient))
+        return standing(said_of_person(self._said(), self._persons(), self._persons().in_force(patient)))
 
-    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[Infusion, ...]]:
-        found = {self._persons().in_force(key) for key in self._infusions}
-        like = sorted(key for key in found if same_form(key.patient_id, patient_id))
-        return {key: self.infusions_of(key) for key in like}
+    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[StatedInfusion, ...]]:
+        said, who = self._said(), self._persons()
+        like = sorted(key for key in {who.in_force(key) for key in said} if same_form(key.patient_id, patient_id))
+        return {key: said_of_person(said, who, key) for key in like}
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         self._here()
-        self._infusions.setdefault(patient, {})[infusion.day] = infusion
+        self._infusions.setdefault(patient, {})[infusion.day] = StatedInfusion(infusion, self._after_all(now))
         self._mark_both(patient, now)
 
     def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
         self._here()
-        who = self._persons()
-        same = [days for key, days in self._infusions.items() if who.in_force(key) == who.in_force(patient)]
-        if not [days for days in same if days.pop(day, None) is not None]:
-            return False
-        self._mark_both(patient, now)
-        return True
+        found = is_known_by(self._said(), self._persons(), patient, day)
+        own = self._infusions.setdefault(patient, {})
+        if found or day not in own:
+            own[day] = replace(own.get(day, StatedInfusion(Infusion(day))), withdrawn_at=self._after_all(now))
+            self._mark_both(patient, now)
+        return found
+
+    def _after_all(self, now: datetime) -> datetime:
+        self._last = max(now, self._last + timedelta(microseconds=1))
+        return self._last
+
+    def _said(self) -> dict[PatientKey, tuple[StatedInfusion, ...]]:
+        return {key: tuple(days.values()) for key, days in self._infusions.items()}
 
     def _mark_both(self, patient: PatientKey, now: datetime) -> None:
         for patient_id in {patient.patient_id, self._persons().in_force(patient).patient_id}:
@@ -64,9 +71,7 @@ class InMemoryPatients:
 
     def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
         self._here()
-        who = self._persons()
-        found = {key: self.infusions_of(key) for key in sorted({who.in_force(key) for key in self._infusions})}
-        return {key: some for key, some in found.items() if some}
+        return of_everybody(self._said(), self._persons())
 
     def record_identity(self, event: IdentityEvent) -> bool:
         self._here()

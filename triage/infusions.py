@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 CORRECTION_DAYS = 28
 """A date this close to a known infusion corrects it. A second infusion needs lymphodepletion again and does not follow
@@ -18,6 +18,46 @@ class Infusion:
     day: date
     kind: str = "CAR-T"
     source: str = ""
+
+
+@dataclass(frozen=True)
+class StatedInfusion:
+    """What was last said about one day under one patient ID. said_at: None: by a program that did not record it.
+    withdrawn_at: when it was taken back; None: it was not."""
+
+    infusion: Infusion
+    said_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
+    """The infusions of one person that hold, by day, whatever IDs and spellings they were stated under.
+
+    The last word counts: a date within CORRECTION_DAYS of one that was said before replaces it, and a day that was
+    withdrawn is gone until it is said again. Dates of unknown age replace nothing.
+    """
+    events: list[tuple[datetime, int, Infusion]] = []
+    for one in statements:
+        events.append((one.said_at or _FIRST, 0, one.infusion))
+        if one.withdrawn_at is not None:
+            events.append((one.withdrawn_at, 1, one.infusion))
+    return _replayed(events)
+
+
+def _replayed(events: Iterable[tuple[datetime, int, Infusion]]) -> tuple[Infusion, ...]:
+    found: dict[date, Infusion] = {}
+    for at, withdrawn, infusion in sorted(events):
+        if withdrawn:
+            found.pop(infusion.day, None)
+            continue
+        wrong = None if at == _FIRST or infusion.day in found else corrected(infusion.day, found.values())
+        if wrong is not None:
+            del found[wrong.day]
+        found[infusion.day] = infusion
+    return tuple(found[day] for day in sorted(found))
 
 
 def infusion_of(study_date: date | None, infusions: Iterable[Infusion]) -> Infusion | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from triage.identity import SameId
-from triage.infusions import Infusion
+from triage.infusions import Infusion, StatedInfusion
 from workers.announcements import Announcement, Source, StudyCount
 from workers.identities import GivenAnswer
 from workers.identities import PatientKey as PatientKey  # noqa: PLC0414 - named from here everywhere
@@ -252,14 +252,16 @@ class StudyIndex(Protocol):
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         """By day. Of exactly this patient ID and issuer, and of those that are merged with them."""
 
-    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[Infusion, ...]]:
-        """Of every ID in force that has the form of this one (``triage.identity.id_form``), whoever it belongs to."""
+    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[StatedInfusion, ...]]:
+        """What was said under every ID in force that has the form of this one (``triage.identity.id_form``), whoever it
+        belongs to; also what was withdrawn since."""
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
-        """Store it, in place of what was known of that day; the patient is marked."""
+        """Store it, in place of what was said under this ID about that day, as the last word; the patient is marked."""
 
     def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
-        """Forget it, and mark the patient. False: there was none."""
+        """Withdraw it, also where it was said under another spelling or before a merge to come, and mark the patient.
+        False: no such infusion was known so far."""
 
     def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
         """All of them, by the patient ID in force and by day."""

@@ -22,7 +22,7 @@ from listener.web.site import Site
 from triage.errors import Misconfigured
 from workers.access_ports import Role
 from workers.delivery_ports import DeliveryState, delivery_facts
-from workers.ports import PatientKey
+from workers.studies.person import infusions_of_person, studies_of_person
 
 TIMED_STUDIES = 200
 SHOWN_DEAD = 100
@@ -37,10 +37,11 @@ def add_patient(app: FastAPI, site: Site) -> None:
         row = site.index.study(uid)
         if row is None:
             raise HTTPException(404, "no such study")
-        rows = [one for one in site.index.studies_with_id(row.patient_id) if one.issuer == row.issuer]
+        person = {uid, *(one.study_instance_uid for one in studies_of_person(row, site.index))}
+        rows = [one for one in site.index.studies_with_id(row.patient_id) if one.study_instance_uid in person]
         found = [(one.study_instance_uid, site.index.assessment(one.study_instance_uid)) for one in rows]
         documents = {study: document for study, document in found if document is not None}
-        infusions = [one.day for one in site.index.infusions_of(PatientKey(row.patient_id, row.issuer))]
+        infusions = [one.day for one in infusions_of_person(row, site.index)[0]]
         dates, courses = patient.courses_of(rows, documents)
         names = [one.patient_name for one in site.index.instances(uid)[:1]]
         return pages.render(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from triage.infusions import CORRECTION_DAYS, Infusion, corrected, earlier_infusion, infusion_of
+from triage.infusions import (
+    CORRECTION_DAYS,
+    Infusion,
+    StatedInfusion,
+    corrected,
+    earlier_infusion,
+    infusion_of,
+    standing,
+)
 
 FIRST, SECOND = Infusion(date(2024, 3, 4)), Infusion(date(2024, 6, 3), "retreatment", "HL7")
 DAY = timedelta(days=1)
@@ -46,3 +54,34 @@ def test_the_earlier_infusion() -> None:
 def test_a_near_date_corrects(day: date, expected: Infusion | None) -> None:
     assert corrected(day, (FIRST, SECOND)) == expected
     assert corrected(day, ()) is None
+
+
+def stated(day: int, said: int | None, withdrawn: int | None = None) -> StatedInfusion:
+    """said, withdrawn: hours after midnight; None: not recorded, not withdrawn."""
+    hour = [None if at is None else datetime(2024, 1, 1, at, tzinfo=UTC) for at in (said, withdrawn)]
+    return StatedInfusion(Infusion(date(2024, 3, 1) + day * DAY), *hour)
+
+
+@pytest.mark.parametrize(
+    ("statements", "days"),
+    [
+        pytest.param([], [], id="noop: nothing was said"),
+        pytest.param([stated(0, 1)], [0], id="one"),
+        pytest.param([stated(0, 1), stated(90, 2)], [0, 90], id="two infusions"),
+        pytest.param([stated(0, 1), stated(10, 2)], [10], id="corrected"),
+        pytest.param([stated(0, 2), stated(10, 1)], [0], id="the last word counts, not the later day"),
+        pytest.param([stated(0, 1), stated(20, 2), stated(40, 3)], [40], id="moved twice"),
+        pytest.param([stated(0, 1, 2)], [], id="withdrawn"),
+        pytest.param([stated(0, 3, 2)], [0], id="said again"),
+        pytest.param([stated(0, 1), stated(0, None, 2)], [], id="withdrawn under another ID"),
+        pytest.param([stated(0, 3), stated(0, None, 2)], [0], id="said again under this ID"),
+        pytest.param([stated(0, 1), stated(10, 2, 3)], [], id="moved, and then withdrawn"),
+        pytest.param([stated(0, 1), stated(10, None, 2)], [0], id="another day is withdrawn"),
+        pytest.param([stated(0, None), stated(10, None)], [0, 10], id="not measured: nobody knows which came first"),
+        pytest.param([stated(0, None), stated(10, 1)], [10], id="an old statement is corrected"),
+    ],
+)
+def test_what_holds_of_all_that_was_said(statements: list[StatedInfusion], days: list[int]) -> None:
+    found = [(one.day - date(2024, 3, 1)).days for one in standing(statements)]
+    assert found == days
+    assert standing(reversed(statements)) == standing(statements)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from triage.errors import Transient
 from triage.identity import SameId
-from triage.infusions import Infusion
+from triage.infusions import Infusion, StatedInfusion
 from workers.files.facts import FactFolder, KeptFact
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.identity_events import IdentityEvent, IdentityRefusedError, from_json, to_json
@@ -124,18 +124,9 @@ class NodeIndex(SqlIndex):
 
     # --- facts
 
-    def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
-        self._keep(_infusion_fact(patient, infusion))
-        super().add_infusion(patient, infusion, now=now)
-
-    def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
-        with self._reading() as connection:
-            who = persons.persons(connection, {patient.patient_id})
-            known = patients.read_infusions(connection, patients.with_ids({patient.patient_id, *who.patient_ids}))
-        for one, some in known.items():
-            if who.in_force(one) == who.in_force(patient) and any(infusion.day == day for infusion in some):
-                self._keep(_infusion_fact(one, Infusion(day), withdrawn=True))
-        return super().remove_infusion(patient, day, now=now)
+    def _put_statement(self, connection: Connection, patient: PatientKey, said: StatedInfusion, now: datetime) -> None:
+        self._keep(_infusion_fact(patient, said))
+        super()._put_statement(connection, patient, said, now)
 
     def record_identity(self, event: IdentityEvent) -> bool:
         new = super().record_identity(event)  # first: it may be refused
@@ -186,23 +177,26 @@ class NodeIndex(SqlIndex):
 
     def _restore_infusions(self, now: datetime) -> int:
         with self._reading() as connection:
-            rows = patients.read_infusions(connection)
-        known = {(patient, one.day): one for patient, some in rows.items() for one in some}
+            rows = patients.read_statements(connection)
+        known = {(patient, one.infusion.day): one for patient, some in rows.items() for one in some}
         kept, changed = set(), 0
         for fact in self._facts.all(INFUSION):
             with _named(fact):
-                patient, infusion = _infusion_of_fact(fact)
-                key = (patient, infusion.day)
+                patient, said = _infusion_of_fact(fact)
+                key = (patient, said.infusion.day)
                 kept.add(key)
-                if fact.withdrawn and key in known:
+                gone = fact.withdrawn and said.withdrawn_at is None  # of a program that did not record when
+                if known.get(key) != (None if gone else said):
                     with self._write() as connection:
-                        changed += patients.remove_infusion(connection, self._insert, patient, infusion.day, now)
-                elif not fact.withdrawn and known.get(key) != infusion:
-                    super().add_infusion(patient, infusion, now=now)
+                        if gone:
+                            patients.forget_statement(connection, *key)
+                            patients.mark(connection, self._insert, patient.patient_id, now)
+                        else:
+                            super()._put_statement(connection, patient, said, now)
                     changed += 1
-        for (patient, _day), infusion in known.items():
-            if (patient, infusion.day) not in kept:  # of a program that kept no files
-                self._keep(_infusion_fact(patient, infusion))
+        for (patient, day), said in known.items():
+            if (patient, day) not in kept:  # of a program that kept no files
+                self._keep(_infusion_fact(patient, said))
         return changed
 
     def _restore_answers(self, now: datetime) -> int:
@@ -360,12 +354,22 @@ def _answer_of_fact(fact: KeptFact) -> GivenAnswer:
     return GivenAnswer(ObjectAnswer(said["answer"]), str(said["by"]), datetime.fromisoformat(said["at"]))
 
 
-def _infusion_fact(patient: PatientKey, infusion: Infusion, *, withdrawn: bool = False) -> KeptFact:
+def _infusion_fact(patient: PatientKey, said: StatedInfusion) -> KeptFact:
+    infusion = said.infusion
     key = (patient.patient_id, patient.issuer, infusion.day.isoformat())
-    return KeptFact(INFUSION, key, {"kind": infusion.kind, "source": infusion.source}, withdrawn)
+    times = {"said_at": said.said_at, "withdrawn_at": said.withdrawn_at}
+    value = {name: at.isoformat() for name, at in times.items() if at is not None}
+    value |= {"kind": infusion.kind, "source": infusion.source}
+    return KeptFact(INFUSION, key, value, said.withdrawn_at is not None)
 
 
-def _infusion_of_fact(fact: KeptFact) -> tuple[PatientKey, Infusion]:
+def _infusion_of_fact(fact: KeptFact) -> tuple[PatientKey, StatedInfusion]:
     patient_id, issuer, day = fact.key
     kind, source = str(fact.value.get("kind", "")), str(fact.value.get("source", ""))
-    return PatientKey(patient_id, issuer), Infusion(date.fromisoformat(day), kind, source)
+    said_at, withdrawn_at = (fact.value.get(name) for name in ("said_at", "withdrawn_at"))
+    said = StatedInfusion(
+        Infusion(date.fromisoformat(day), kind, source),
+        None if said_at is None else datetime.fromisoformat(said_at),
+        None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
+    )
+    return PatientKey(patient_id, issuer), said

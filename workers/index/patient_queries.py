@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from triage.identity import SameId, same_form
-from triage.infusions import Infusion
-from workers.identity_events import IdentityEvent
+from triage.infusions import Infusion, StatedInfusion, standing
+from workers.identity_events import IdentityEvent, Persons
 from workers.index import patients, persons
 from workers.index.connected import STUDY_COLUMNS, Connected
 from workers.index.schema import reconsider, studies
@@ -27,38 +28,35 @@ class PatientQueries(Connected):
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         with self._reading() as connection:
             who = persons.persons(connection, {patient.patient_id})
-            ids = {patient.patient_id, *who.patient_ids}
-            known = patients.read_infusions(connection, patients.with_ids(ids))
-        return patients.of_person(known, who, who.in_force(patient))
+            known = patients.read_statements(connection, patients.with_ids({patient.patient_id, *who.patient_ids}))
+        return standing(patients.said_of_person(known, who, who.in_force(patient)))
 
-    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[Infusion, ...]]:
+    def infusions_like(self, patient_id: str) -> dict[PatientKey, tuple[StatedInfusion, ...]]:
         with self._reading() as connection:
-            who = persons.persons(connection, {patient_id})
-            ids = spellings(connection, {patient_id, *who.patient_ids})
-            known = patients.read_infusions(connection, patients.with_ids(ids))
+            known, who = self._said_like(connection, patient_id)
         keys = {who.in_force(key) for key in known}
         like = sorted(key for key in keys if same_form(key.patient_id, patient_id))
-        return {key: patients.of_person(known, who, key) for key in like}
+        return {key: patients.said_of_person(known, who, key) for key in like}
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         with self._write() as connection:
-            patients.add_infusion(connection, self._insert, patient, infusion, now)
-            self._mark_in_force(connection, patient, now)
+            said = StatedInfusion(infusion, patients.after_all(connection, now))
+            self._put_statement(connection, patient, said, now)
 
     def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
         with self._write() as connection:
-            who = persons.persons(connection, {patient.patient_id})
-            known = patients.read_infusions(connection, patients.with_ids({patient.patient_id, *who.patient_ids}))
-            same = [one for one in known if who.in_force(one) == who.in_force(patient)]
-            gone = [patients.remove_infusion(connection, self._insert, one, day, now) for one in {patient, *same}]
-            if any(gone):
-                self._mark_in_force(connection, patient, now)
-            return any(gone)
+            known, who = self._said_like(connection, patient.patient_id)
+            found = patients.is_known_by(known, who, patient, day)
+            own = next((one for one in known.get(patient, ()) if one.infusion.day == day), None)
+            if found or own is None:
+                said = own or StatedInfusion(Infusion(day))
+                withdrawn = replace(said, withdrawn_at=patients.after_all(connection, now))
+                self._put_statement(connection, patient, withdrawn, now)
+            return found
 
     def infusions(self) -> dict[PatientKey, tuple[Infusion, ...]]:
         with self._reading() as connection:
-            known, who = patients.read_infusions(connection), persons.all_persons(connection)
-        return {one: patients.of_person(known, who, one) for one in sorted({who.in_force(key) for key in known})}
+            return patients.of_everybody(patients.read_statements(connection), persons.all_persons(connection))
 
     def record_identity(self, event: IdentityEvent) -> bool:
         with self._write() as connection:
@@ -86,6 +84,20 @@ class PatientQueries(Connected):
         c = reconsider.c
         with self._write() as connection:
             connection.execute(reconsider.delete().where(c.patient_id == patient_id, c.marked_at == marked_at))
+
+    def _said_like(
+        self, connection: sa.Connection, patient_id: str
+    ) -> tuple[dict[PatientKey, tuple[StatedInfusion, ...]], Persons]:
+        """What was said under every spelling of an ID and of those that are merged with it, and who is who."""
+        who = persons.persons(connection, {patient_id})
+        ids = spellings(connection, {patient_id, *who.patient_ids})
+        return patients.read_statements(connection, patients.with_ids(ids)), who
+
+    def _put_statement(
+        self, connection: sa.Connection, patient: PatientKey, said: StatedInfusion, now: datetime
+    ) -> None:
+        patients.put_statement(connection, self._insert, patient, said, now)
+        self._mark_in_force(connection, patient, now)
 
     def _mark_in_force(self, connection: sa.Connection, patient: PatientKey, now: datetime) -> None:
         """Studies are found by the ID in force."""

@@ -150,6 +150,8 @@ infusions = sa.Table(
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+    sa.Column("said_at", UtcDateTime),  # NULL: of a program that did not record it
+    sa.Column("withdrawn_at", UtcDateTime),
 )
 
 # who is who: merges, splits and corrections in the order in which they were stated (workers.identity_events)

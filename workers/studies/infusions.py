@@ -25,18 +25,15 @@ class Reported(StrEnum):
 def report_infusion(
     index: StudyIndex, patient: PatientKey, infusion: Infusion, *, now: datetime
 ) -> tuple[Reported, date | None]:
-    """Store an infusion. A date close to a known one corrects that one; any other date is a further infusion.
-
-    The new date is stored before the old one goes: a crash in between leaves one too many, never none.
+    """Store an infusion. A date close to a known one takes its place (``triage.infusions.standing``); any other date is
+    a further infusion.
 
     Returns:
         What it was, and the date that it replaced.
     """
-    said, wrong = what_it_is(infusion, index.infusions_of(patient))
+    found = what_it_is(infusion, index.infusions_of(patient))
     index.add_infusion(patient, infusion, now=now)
-    if wrong is not None:
-        index.remove_infusion(patient, wrong, now=now)
-    return said, wrong
+    return found
 
 
 def what_it_is(infusion: Infusion, known: Sequence[Infusion]) -> tuple[Reported, date | None]:

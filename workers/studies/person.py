@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from triage.identity import SameId, compare_identity, id_difference, issuer_form, one_person
-from triage.infusions import Infusion
+from triage.infusions import Infusion, StatedInfusion, standing
 from workers.ports import PatientKey, StudyRow
 
 if TYPE_CHECKING:
@@ -81,29 +81,29 @@ def infusions_of_person(row: StudyRow, index: StudyIndex) -> tuple[tuple[Infusio
         if key.patient_id == row.patient_id:
             continue
         used, said = _under_another_spelling(row, key, of_that_form, index.same_id)
-        found |= set(some) if used else set()
-        notices += [said] if said and some else []
-    days = {one.day: one for one in sorted(found)}  # one for each day, whoever said so
-    return tuple(days[day] for day in sorted(days)), tuple(dict.fromkeys(notices))
+        found += some if used else ()
+        notices += [said] if said and standing(some) else []
+    return standing(found), tuple(dict.fromkeys(notices))
 
 
 def _under_the_id(
     row: StudyRow,
     of_that_form: Sequence[StudyRow],
-    known: Mapping[PatientKey, Sequence[Infusion]],
+    known: Mapping[PatientKey, Sequence[StatedInfusion]],
     index: StudyIndex,
-) -> tuple[set[Infusion], list[str]]:
-    """Infusions that were reported under the very ID of the study."""
+) -> tuple[list[StatedInfusion], list[str]]:
+    """What was said about infusions under the very ID of the study."""
     mine = {issuer_form(key.issuer): key for key in known if key.patient_id == row.patient_id}
     given = {issuer_form(one) for one in issuers(_of_id(row, of_that_form, index.same_id))}
+    given = given or {issuer for issuer, key in mine.items() if issuer and standing(known[key])}
     own_issuer = issuer_form(row.issuer)
     used = {own_issuer} if len(given) > 1 else {"", own_issuer, *given}
-    own = {one for issuer in used & set(mine) for one in known[mine[issuer]]}
+    own = [one for issuer in sorted(used & set(mine)) for one in known[mine[issuer]]]
     if len(given) < 2:
         return own, []
     # whose a date without an issuer is, nobody knows; nor which of the dates is that of a study without one
     others = {""} if own_issuer else given
-    if not any(known[mine[issuer]] for issuer in others & set(mine)):
+    if not any(standing(known[mine[issuer]]) for issuer in others & set(mine)):
         return own, []
     which = "without an issuer" if own_issuer else "of one issuer"
     return own, [f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"]

@@ -64,6 +64,7 @@ class Removed:
 
     day: int
     issuer: str = ""
+    patient_id: str = ME
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class End:
     category: str
     compared: str | None
     present: tuple[str, ...]
+    infusions: tuple[str, ...]
 
     def __str__(self) -> str:
         return " ".join((self.category, *([] if self.compared is None else [self.compared])))
@@ -176,8 +178,8 @@ class World:
             case Split(old, new):
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
                 split_patients(self.index, **keys, source="roster", now=self.clock.now())
-            case Removed(day, issuer):
-                self.index.remove_infusion(PatientKey(ME, issuer), on(day), now=self.clock.now())
+            case Removed(day, issuer, patient_id):
+                self.index.remove_infusion(PatientKey(patient_id, issuer), on(day), now=self.clock.now())
 
     def _arrives(self, scan: Scan, part: int) -> None:
         """Later parts hold more objects, so that what they say wins."""
@@ -289,7 +291,7 @@ class World:
         baseline = (document["baseline"] or {}).get("study_instance_uid")
         compared = f"since:{since['study_instance_uid']}" if since is not None else baseline
         present = tuple(f["pattern"] for f in document["findings"] if f["presence"] == "present")
-        return End(document["decision"]["category"], compared, present)
+        return End(document["decision"]["category"], compared, present, tuple(document["inputs"]["infusions"]))
 
     def ends(self) -> dict[str, End]:
         return {uid: self.end(uid) for uid in self.scans}

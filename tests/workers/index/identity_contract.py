@@ -83,11 +83,33 @@ class IdentityContract:
         assert [one.day for one in index.infusions_of(P2)] == [DAY]
         assert [one.day for one in index.infusions_of(PatientKey("P-2"))] == [date(2025, 1, 1)]
         assert set(index.infusions()) == {P2, PatientKey("P-2")}
-        index.add_infusion(P1, Infusion(date(2026, 2, 20)), now=later(1))
+        index.add_infusion(P1, Infusion(date(2026, 4, 20)), now=later(1))
         assert set(index.marked_patients()) == {"P-1", "P-2"}
         assert index.remove_infusion(P2, DAY, now=later(2))
         assert not index.remove_infusion(P2, DAY, now=later(2))
-        assert [one.day for one in index.infusions_of(P1)] == [date(2026, 2, 20)]
+        assert [one.day for one in index.infusions_of(P1)] == [date(2026, 4, 20)]
+
+    def test_the_last_word_about_an_infusion_counts_whenever_two_ids_turn_out_to_be_one(
+        self, index: StudyIndex
+    ) -> None:
+        """now is the same, or earlier: a clock was set back."""
+        one, other, corrected = PatientKey("P-8"), PatientKey("P-9"), date(2026, 2, 11)
+        index.add_infusion(other, Infusion(corrected), now=NOW)
+        index.add_infusion(one, Infusion(DAY), now=later(-60))
+        assert index.infusions() == {one: (Infusion(DAY),), other: (Infusion(corrected),)}
+        index.record_identity(said(Change.MERGE, one, other))
+        assert index.infusions() == {other: (Infusion(DAY),)}, "the later word, under the ID in force"
+        index.record_identity(said(Change.SPLIT, one, other))
+        assert index.infusions() == {one: (Infusion(DAY),), other: (Infusion(corrected),)}
+
+    def test_what_is_withdrawn_before_a_merge_is_withdrawn_after_it(self, index: StudyIndex) -> None:
+        one, other = PatientKey("P-8"), PatientKey("P-9")
+        index.add_infusion(one, Infusion(DAY), now=NOW)
+        assert not index.remove_infusion(other, DAY, now=later(1)), "not known under this ID so far"
+        index.record_identity(said(Change.MERGE, one, other))
+        assert index.infusions() == {}
+        index.add_infusion(one, Infusion(DAY), now=later(2))
+        assert index.infusions() == {other: (Infusion(DAY),)}
 
     def test_a_correction_of_one_study(self, index: StudyIndex) -> None:
         index.record_instances([a_row(1), a_row(9, study_instance_uid=OTHER)])

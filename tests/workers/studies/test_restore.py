@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_infusions_come_back(folder: Path, says: list[Say], known: tuple[Infusio
     assert index.infusions() == {}
     restore(index, folder, rebuilding_since(folder))
     assert index.infusions() == before == ({PATIENT: known} if known else {})
-    assert ("P1" in index.marked_patients()) is bool(known)
+    assert ("P1" in index.marked_patients()) is bool(says)
     index.close()
 
 
@@ -225,10 +226,25 @@ def test_merges_come_back_with_the_infusions_of_both(folder: Path) -> None:
 
 def test_rows_of_an_older_program_get_their_files(folder: Path) -> None:
     index = an_index(folder)
-    super(NodeIndex, index).add_infusion(PATIENT, FIRST, now=NOW)
-    assert not (folder / "facts").exists()
+    index.add_infusion(PATIENT, FIRST, now=NOW)
+    shutil.rmtree(folder / "facts")
     restore(index, folder, None)
     assert len(list((folder / "facts").iterdir())) == 1
+    index.close()
+
+
+def test_facts_of_a_program_that_did_not_write_when_they_were_said(folder: Path) -> None:
+    index = an_index(folder)
+    for infusion in (FIRST, SECOND):
+        index.add_infusion(PATIENT, infusion, now=NOW)
+    for path in (folder / "facts").iterdir():
+        said = json.loads(path.read_text(encoding="utf-8"))
+        said["value"].pop("said_at")
+        said["withdrawn"] = said["key"][2] == FIRST.day.isoformat()
+        path.write_text(json.dumps(said), encoding="utf-8")
+    restore(index, folder, None)
+    assert index.infusions() == {PATIENT: (SECOND,)}
+    assert restore(index, folder, None).facts == 0, "nothing is left to do"
     index.close()
 
 

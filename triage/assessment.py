@@ -39,6 +39,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
+from triage.next_flair import in_turn
 from triage.preparation import (
     LABEL_SPACING_MM,
     PreparedBaseline,
@@ -77,7 +78,7 @@ def first_look(
     Args:
         prepared: None: nothing to compare with.
     """
-    return _assess(images, prepared, context, atlas, settings, Stage.FIRST_LOOK)
+    return in_turn(images, lambda tried: _assess(tried, prepared, context, atlas, settings, Stage.FIRST_LOOK))
 
 
 def full(
@@ -87,7 +88,7 @@ def full(
 
     What cannot be assessed raises nothing, as in ``first_look``.
     """
-    return _assess(images, prepared, context, atlas, settings, Stage.FULL)
+    return in_turn(images, lambda tried: _assess(tried, prepared, context, atlas, settings, Stage.FULL))
 
 
 def _assess(

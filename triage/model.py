@@ -6,7 +6,7 @@ Frame everywhere: DICOM patient coordinates, LPS+ mm. Arrays are ``(k, j, i)``; 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from enum import StrEnum
@@ -244,6 +244,9 @@ class StudyImages:
     set_aside: tuple[str, ...] = ()  # why objects that were stored with the study are not among its images
     notices: tuple[str, ...] = ()  # what the reader of a result should know about the objects
     ignored: tuple[SkippedSeries, ...] = ()  # objects that are in no series; with the series they are all there are
+    spare_flairs: tuple[
+        tuple[str, Callable[[], Volume]], ...
+    ] = ()  # (series UID, how to read it), not used; best first
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,8 +375,8 @@ class BaselineChoice:
     """Which earlier study is the baseline and why; every rejected candidate with its reason.
 
     since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried: found
-    in the compared study, not before treatment: an unchanged scan still shows it. same: the latest earlier copy, one
-    with findings first.
+    in the compared study, not before treatment: an unchanged scan still shows it. same: the latest copy, one with
+    findings first.
     """
 
     study_instance_uid: str | None

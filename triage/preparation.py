@@ -16,6 +16,7 @@ from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
 from triage.lesions.burden import burden
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
+from triage.next_flair import with_next_flair
 from triage.settings import PreparationSettings
 
 # A T1 thinner than this in any direction is a slab; no atlas is placed by it
@@ -46,11 +47,23 @@ class PreparedBaseline:
 
 
 def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
-    """The slow part of a comparison, done when a possible baseline arrives.
+    """The slow part of a comparison, done when a possible baseline arrives; by its next FLAIR when one is refused.
 
     Raises:
         NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``atlas_failed`` or ``coverage``.
     """
+    try:
+        return _prepared(images, atlas, settings)
+    except NotAssessable as refusal:
+        following = with_next_flair(images, str(refusal))
+        if following is None:
+            raise
+        with suppress(NotAssessable):  # the first refusal is the one that matters
+            return prepare_baseline(following, atlas, settings)
+        raise
+
+
+def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
     use_threads(settings.threads)
     flair = flair_of(images)
     session = align(images)

@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_
 
 # kinds whose images are looked at before one of several series is taken
 ANATOMICAL = (SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
+# tried when the FLAIR in use is refused; each try costs seconds
+SPARE_FLAIRS = 3
 MEASURED: tuple[SequenceKind, ...] = (
     SequenceKind.FLAIR,
     SequenceKind.T1,
@@ -135,7 +138,28 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *failed)
-    return StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, found.set_aside, found.notices, found.ignored)
+    spares = _spare_flairs(usable, frames, used, failed, budget)
+    return StudyImages(
+        study, volumes, used, skipped, dwi_b0, diffusion, found.set_aside, found.notices, found.ignored, spares
+    )
+
+
+def _spare_flairs(
+    series: Sequence[Series],
+    frames: Mapping[str, list[Frame]],
+    used: Mapping[SequenceKind, str],
+    failed: Sequence[SkippedSeries],
+    budget: Budget,
+) -> tuple[tuple[str, Callable[[], Volume]], ...]:
+    """The other FLAIR series, best first, those with faults of the image last. They are read only when the one in use
+    is refused."""
+    if SequenceKind.FLAIR not in used:
+        return ()
+    codes = {s.series_instance_uid: s.code for s in failed}
+    others = [s.header.series_instance_uid for s in rank(series, SequenceKind.FLAIR)]
+    wanted = [uid for uid in others if uid != used[SequenceKind.FLAIR] and codes.get(uid) in (None, "image")]
+    wanted.sort(key=lambda uid: uid in codes)
+    return tuple((uid, partial(volume_of, frames[uid], SequenceKind.FLAIR, budget)) for uid in wanted[:SPARE_FLAIRS])
 
 
 def _by_series(files: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:

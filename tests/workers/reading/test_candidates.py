@@ -110,3 +110,15 @@ def test_the_only_one_is_measured_as_it_is(tmp_path: Path) -> None:
     images = read_study(ADDED["blank slices under the header of the FLAIR"](tmp_path, 4), kinds={FLAIR})
     assert images.used == {FLAIR: f"{STUDY_UID}.4"}
     assert images.skipped == ()
+
+
+def test_the_others_can_be_read_when_the_first_is_refused(tmp_path: Path) -> None:
+    """Best first, doubtful images last, without what has another kind and what is in use."""
+    paths = original(tmp_path / "a", 3)
+    for number, name in enumerate(("blank slices under the header of the FLAIR", "a T1", "missing slices"), start=4):
+        paths += ADDED[name](tmp_path / f"{number}", number)
+    paths += a_series(tmp_path / "more", pixels=planes(SLICES, seed=7), spacing_mm=5.0, series=1)
+    images = read_study(paths, kinds={FLAIR})
+    assert images.used == {FLAIR: f"{STUDY_UID}.3"}
+    assert [uid for uid, _ in images.spare_flairs] == [f"{STUDY_UID}.{n}" for n in (1, 6, 4)]
+    np.testing.assert_array_equal(images.spare_flairs[0][1]().voxels, planes(SLICES, seed=7))

@@ -1,0 +1,114 @@
+"""A FLAIR that is refused gives way to the next one of its study, and never to one that shows less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import pytest
+
+from tests.builders import some_images
+from triage import preparation
+from triage.errors import NotAssessable
+from triage.model import Atlas, SequenceKind, SkippedSeries, StudyImages, Volume
+from triage.next_flair import in_turn, with_next_flair
+from triage.preparation import PreparedBaseline, prepare_baseline
+from triage.report.contents import Assessment, Judged, JudgedFrom
+from triage.settings import TriageSettings
+
+FLAIR = SequenceKind.FLAIR
+FIRST, SECOND, THIRD = (Volume(np.full((2, 2, 2), n, np.float32), np.eye(4)) for n in (1, 2, 3))
+REFUSED = "atlas_failed: no human head?"
+
+
+def unreadable() -> Volume:
+    raise NotAssessable("missing_slices", "2 gaps")
+
+
+def study(*spares: Callable[[], Volume]) -> StudyImages:
+    named = tuple((f"9.{n}", read) for n, read in enumerate(spares, start=2))
+    return replace(some_images(FIRST), used={FLAIR: "9.1"}, spare_flairs=named)
+
+
+@pytest.mark.parametrize(
+    ("images", "refusal", "used"),
+    [
+        pytest.param(study(lambda: SECOND), REFUSED, "9.2", id="the next one"),
+        pytest.param(study(unreadable, lambda: THIRD), REFUSED, "9.3", id="the next one cannot be read"),
+        pytest.param(study(lambda: SECOND), "registration_failed: heavy motion", "9.2", id="not registered"),
+        pytest.param(study(lambda: SECOND), None, None, id="noop: not refused"),
+        pytest.param(study(lambda: SECOND), "no_baseline: none", None, id="a refusal that is not about the images"),
+        pytest.param(study(), REFUSED, None, id="no other FLAIR"),
+        pytest.param(study(unreadable), REFUSED, None, id="no other that can be read"),
+        pytest.param(replace(some_images(None), spare_flairs=()), "no_flair: none", None, id="not measured: no FLAIR"),
+    ],
+)
+def test_the_next_flair(images: StudyImages, refusal: str | None, used: str | None) -> None:
+    following = with_next_flair(images, refusal)
+    assert (following.used[FLAIR] if following else None) == used
+
+
+def test_what_was_passed_over_says_why() -> None:
+    following = with_next_flair(study(unreadable, lambda: THIRD), REFUSED)
+    assert following is not None
+    assert following.volumes[FLAIR] is THIRD
+    assert following.skipped == (
+        SkippedSeries("9.1", "atlas_failed", "no human head?; the next FLAIR was taken"),
+        SkippedSeries("9.2", "missing_slices", "2 gaps"),
+    )
+
+
+@dataclass
+class Outcome:
+    assessment: Assessment
+
+
+@dataclass
+class Said:
+    judged: Judged
+
+
+NOTHING, ALONE, COMPARED = JudgedFrom.NOTHING, JudgedFrom.SINGLE_SCAN, JudgedFrom.COMPARISON
+
+
+@pytest.mark.parametrize(
+    ("sources", "kept", "calls"),
+    [
+        pytest.param({"9.1": COMPARED}, "9.1", 1, id="noop"),
+        pytest.param({"9.1": NOTHING, "9.2": COMPARED}, "9.2", 2, id="the second is compared"),
+        pytest.param({"9.1": ALONE, "9.2": ALONE, "9.3": COMPARED}, "9.3", 3, id="the third is compared"),
+        pytest.param({"9.1": ALONE, "9.2": NOTHING, "9.3": NOTHING}, "9.1", 3, id="none is better"),
+        pytest.param({"9.1": NOTHING, "9.2": ALONE, "9.3": NOTHING}, "9.2", 3, id="the best of all"),
+    ],
+)
+def test_the_assessment_that_rests_on_most_is_kept(sources: dict[str, JudgedFrom], kept: str, calls: int) -> None:
+    seen: list[str] = []
+
+    def assess(images: StudyImages) -> Outcome:
+        seen.append(images.used[FLAIR])
+        source = sources[seen[-1]]
+        judged = Judged(source, None, None if source is COMPARED else REFUSED)
+        return Outcome(cast("Assessment", Said(judged)))
+
+    outcome = in_turn(study(lambda: SECOND, lambda: THIRD), assess)
+    assert outcome.assessment.judged.source is sources[kept]
+    assert (len(seen), kept in seen) == (calls, True)
+
+
+@pytest.mark.parametrize("placed", ["9.2", None])
+def test_a_baseline_is_prepared_by_its_next_flair(placed: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepared(images: StudyImages, *_: object) -> PreparedBaseline:
+        uid = images.used[FLAIR]
+        if uid != placed:
+            raise NotAssessable("atlas_failed", f"{uid} does not fit")
+        return cast("PreparedBaseline", uid)
+
+    monkeypatch.setattr(preparation, "_prepared", prepared)
+    arguments = study(lambda: SECOND), cast("Atlas", None), TriageSettings().preparation
+    if placed is None:
+        with pytest.raises(NotAssessable, match=r"9\.1 does not fit"):
+            prepare_baseline(*arguments)
+    else:
+        assert cast("str", prepare_baseline(*arguments)) == placed

@@ -1,0 +1,75 @@
+"""A study whose FLAIR was refused in; the same study with its next FLAIR out, and the better of the assessments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from triage.errors import NotAssessable
+from triage.model import SequenceKind, SkippedSeries, StudyImages
+from triage.report.contents import Assessment, JudgedFrom
+
+# Refusals that another FLAIR of the same session may not meet: they are about the images, not about the study
+_OF_THE_IMAGES = (
+    "atlas_failed", "coverage", "registration_failed", "geometry", "contrast", "no_reference_tissue",
+)  # fmt: skip
+# What an assessment rests on, the least first
+_RANK = (JudgedFrom.NOTHING, JudgedFrom.DIFFUSION, JudgedFrom.SINGLE_SCAN, JudgedFrom.COURSE, JudgedFrom.COMPARISON)
+
+
+def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | None:
+    """The study measured by its next FLAIR; None: there is no other, or another would not help.
+
+    The refused one is listed among ``skipped`` with the reason, and so is a next one that cannot be read.
+
+    Args:
+        refusal: reason code and sentence.
+    """
+    code, _, message = (refusal or "").partition(": ")
+    if code not in _OF_THE_IMAGES or SequenceKind.FLAIR not in images.used:
+        return None
+    skipped = [*images.skipped, _passed_over(images.used[SequenceKind.FLAIR], code, message)]
+    for n, (uid, read) in enumerate(images.spare_flairs, start=1):
+        try:
+            flair = read()
+        except NotAssessable as unreadable:
+            skipped.append(SkippedSeries(uid, unreadable.code, unreadable.message))
+            continue
+        return replace(
+            images,
+            volumes={**images.volumes, SequenceKind.FLAIR: flair},
+            used={**images.used, SequenceKind.FLAIR: uid},
+            skipped=tuple(one for one in skipped if one.series_instance_uid != uid),
+            spare_flairs=images.spare_flairs[n:],
+        )
+    return None
+
+
+def _passed_over(uid: str, code: str, message: str) -> SkippedSeries:
+    return SkippedSeries(uid, code, f"{message}; the next FLAIR was taken")
+
+
+class _Outcome(Protocol):
+    """What an assessment gives: itself, and what shows it."""
+
+    @property
+    def assessment(self) -> Assessment: ...
+
+
+OutcomeT = TypeVar("OutcomeT", bound=_Outcome)
+
+
+def in_turn(images: StudyImages, assess: Callable[[StudyImages], OutcomeT]) -> OutcomeT:
+    """By the FLAIR in use; when it is refused, by the next one. What rests on more is kept, else the first outcome."""
+    best = tried = assess(images)
+    following = with_next_flair(images, tried.assessment.judged.refusal)
+    while following is not None:
+        tried = assess(following)
+        best = tried if _rank(tried) > _rank(best) else best
+        following = with_next_flair(following, tried.assessment.judged.refusal)
+    return best
+
+
+def _rank(outcome: _Outcome) -> int:
+    return _RANK.index(outcome.assessment.judged.source)

@@ -244,9 +244,7 @@ class StudyImages:
     set_aside: tuple[str, ...] = ()  # why objects that were stored with the study are not among its images
     notices: tuple[str, ...] = ()  # what the reader of a result should know about the objects
     ignored: tuple[SkippedSeries, ...] = ()  # objects that are in no series; with the series they are all there are
-    spare_flairs: tuple[
-        tuple[str, Callable[[], Volume]], ...
-    ] = ()  # (series UID, how to read it), not used; best first
+    spare_flairs: tuple[tuple[str, Callable[[], Volume]], ...] = ()  # (series UID, how to read it); the best first
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
-from datetime import date, datetime
+from dataclasses import fields, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.fake_index import InMemoryIndex
 from triage.report.headline import headline_of
 from workers.ports import StudyRow, StudyState
-from workers.worklist_ports import Group, ListOrder, ListWindow, Marks, Wanted, WorklistRow
+from workers.worklist_ports import (
+    URGENT_ORDERS,
+    Deadlines,
+    Group,
+    KeptView,
+    ListOrder,
+    ListWindow,
+    Marks,
+    Wanted,
+    WorklistRow,
+)
 
 RANKS = {group: rank for rank, group in enumerate(Group)}
 GONE = (StudyState.REMOVING, StudyState.REMOVED)
 
 
 class InMemoryWorklist:
-    """worklist_ports.Worklist over an InMemoryIndex. acknowledged: study -> who and when."""
+    """worklist_ports.Worklist over an InMemoryIndex. acknowledged: study -> who and when. orders: study -> priority."""
 
-    def __init__(self, index: InMemoryIndex) -> None:
-        self._index = index
+    def __init__(self, index: InMemoryIndex, deadlines: Deadlines | None = None) -> None:
+        self._index, self._deadlines = index, deadlines or Deadlines()
+        self.orders: dict[str, str] = {}
         self.acknowledged: dict[str, tuple[str, datetime]] = {}
 
     def close(self) -> None:
@@ -82,6 +93,9 @@ class InMemoryWorklist:
         names = [one.patient_name for one in self._index.instances(row.study_instance_uid)]
         decided_at = None if version is None else version["created_at"]
         by, at = self.acknowledged.get(row.study_instance_uid, ("", None))
+        read_by = by if at and decided_at and at >= decided_at else ""
+        urgent = self.orders.get(row.study_instance_uid) in URGENT_ORDERS
+        limit = None if read_by else self._deadlines.minutes(_group(row), urgent=urgent)
         values: dict[str, Any] = {
             one.name: getattr(row, one.name) for one in fields(WorklistRow) if hasattr(row, one.name)
         }
@@ -95,7 +109,8 @@ class InMemoryWorklist:
             days_after_infusion=None if said is None else said.day,
             baseline_date=None if said is None else said.baseline_date,
             group=_group(row),
-            read_by=by if at and decided_at and at >= decided_at else "",
+            read_by=read_by,
+            deadline=None if limit is None else row.first_received_at + timedelta(minutes=limit),
         )
 
 
@@ -128,10 +143,37 @@ def _sorted(rows: list[WorklistRow], order: ListOrder) -> list[WorklistRow]:
         return moment.timestamp()
 
     keys: dict[ListOrder, Any] = {
-        ListOrder.READING: lambda row: (RANKS[row.group], late(row.first_received_at)),
+        ListOrder.READING: lambda row: (
+            RANKS[row.group],
+            late(row.deadline) if row.deadline else float("inf"),
+            late(row.first_received_at),
+        ),
         ListOrder.NEWEST: lambda row: -late(row.first_received_at),
         ListOrder.OLDEST: lambda row: late(row.first_received_at),
         ListOrder.STUDY_DATE: lambda row: falling(row.study_date),
         ListOrder.PATIENT: lambda row: (row.patient_id, falling(row.study_date)),
     }
     return sorted(rows, key=lambda row: (keys[order](row), row.study_instance_uid))
+
+
+class InMemoryViews:
+    """worklist_ports.KeptViews. It passes the contract of the SQL one (tests/workers/index/test_views.py)."""
+
+    def __init__(self) -> None:
+        self._views: list[KeptView] = []
+        self._last = 0
+
+    def views_of(self, account: str) -> list[KeptView]:
+        return sorted((one for one in self._views if one.account == account), key=lambda one: one.number)
+
+    def keep_view(self, view: KeptView) -> KeptView:
+        same = [one for one in self._views if (one.account, one.words) == (view.account, view.words)]
+        self._last += not same
+        kept = replace(view, number=same[0].number if same else self._last)
+        self._views = [*(one for one in self._views if one not in same), kept]
+        return kept
+
+    def drop_view(self, account: str, number: int) -> bool:
+        before = len(self._views)
+        self._views = [one for one in self._views if (one.account, one.number) != (account, number)]
+        return len(self._views) < before

@@ -24,13 +24,14 @@ from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
 from workers.studies.engine import TriageEngine
 from workers.studies.shelf import BaselineShelf, PreparedFolders
-from workers.worklist_ports import Worklist
+from workers.worklist_ports import Deadlines, Group, KeptViews, Worklist
 
 if TYPE_CHECKING:
     from workers.feedback.acting import Acting
     from workers.rules.asking import RulesAnswer
     from workers.rules.rule import RuleSet
     from workers.rules.site import SiteRules
+    from workers.web_settings import DeadlineSettings
 
 
 def node_index(settings: Settings) -> StudyIndex:
@@ -143,7 +144,20 @@ def open_list(settings: Settings) -> Worklist:
     """The list of studies of this node; the index must be there."""
     from workers.index.worklist import open_worklist_table
 
-    return open_worklist_table(settings.index_url)
+    return open_worklist_table(settings.index_url, deadlines_of(settings.web.read_within_min))
+
+
+def open_views(settings: Settings) -> KeptViews:
+    """Saved views of the worklist; the index must be there."""
+    from workers.index.views import open_view_table
+
+    return open_view_table(settings.index_url)
+
+
+def deadlines_of(said: DeadlineSettings) -> Deadlines:
+    """The site's deadlines as the worklist takes them."""
+    limits = said.model_dump(exclude={"urgent_order"})
+    return Deadlines({Group(name): limit for name, limit in limits.items() if limit is not None}, said.urgent_order)
 
 
 def sources_repair(settings: Settings, index: StudyIndex) -> Callable[[Decided], bytes | None]:

@@ -59,6 +59,26 @@ class ProviderSettings(Section):
         return scopes
 
 
+class DeadlineSettings(Section):
+    """Minutes from the first image of a study until somebody should have read it; null: no deadline.
+
+    60 and 180 are what Anthony et al., Radiology 2011 (doi:10.1148/radiol.11101396) give for red and orange alerts.
+    """
+
+    # of a study with priority P1
+    p1: Positive | None = 60.0
+    # of a study with priority P2
+    p2: Positive | None = 180.0
+    # of a study with priority P3
+    p3: Positive | None = 1440.0
+    # of a study that failed
+    failed: Positive | None = 180.0
+    # of a study that could not be assessed
+    not_assessable: Positive | None = 180.0
+    # of a study whose order is urgent (STAT or HIGH), whatever was found in it; the earlier deadline counts
+    urgent_order: Positive | None = 60.0
+
+
 class WebSettings(Section):
     # address to listen on; beyond loopback it needs an account (icansee users add) and tls, proxies or plain_http
     host: str = "127.0.0.1"
@@ -82,6 +102,8 @@ class WebSettings(Section):
     provider: ProviderSettings | None = None
     # time zone of the site for the times on the pages, e.g. Europe/Berlin; null: that of this machine
     time_zone: str | None = None
+    # minutes from the first image of a study until somebody should have read it
+    read_within_min: DeadlineSettings = DeadlineSettings()
     # links of the study page to other viewers, name to address,
     # e.g. {PACS: "https://pacs/?study={study_instance_uid}"};
     # also {baseline_study_instance_uid}, {accession_number} and {patient_id}, which then stand in the address

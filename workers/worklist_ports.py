@@ -28,8 +28,31 @@ class Group(StrEnum):
     NO_PATTERN = "no_pattern"
 
 
+URGENT_ORDERS = ("STAT", "HIGH")  # (0040,1003) Requested Procedure Priority
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Minutes from the first image of a study until somebody should have read it.
+
+    by_group: a group that is missing has none. urgent_order: of a study with an urgent order, whatever was found in it;
+    the earlier one counts.
+    """
+
+    by_group: Mapping[Group, float] = field(default_factory=dict)
+    urgent_order: float | None = None
+
+    def minutes(self, group: Group, *, urgent: bool) -> float | None:
+        """None: there is no deadline."""
+        known = [self.by_group.get(group), self.urgent_order if urgent else None]
+        return min((one for one in known if one is not None), default=None)
+
+
 class ListOrder(StrEnum):
-    """READING: by group, then longest waiting first. The study date sorts the latest first."""
+    """READING: by group, then the earliest deadline, then the longest waiting. What was read has no deadline any more.
+
+    The study date sorts the latest first.
+    """
 
     READING = "reading"
     NEWEST = "newest"
@@ -59,7 +82,8 @@ class WorklistRow:
     """One study. Times are UTC. finding, figure, days_after_infusion, baseline_date: see triage.report.headline.
 
     stage: of the decision that is shown; None without one. stated_patient_id: what the images state, when that is not
-    ``patient_id``. read_by: who acknowledged the decision that is shown; "" nobody.
+    ``patient_id``. read_by: who acknowledged the decision that is shown; "" nobody. deadline: somebody should have read
+    it by then; None: it was read, or there is none.
     """
 
     study_instance_uid: str
@@ -89,6 +113,7 @@ class WorklistRow:
     stated_patient_id: str | None
     group: Group
     read_by: str = ""
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -131,3 +156,27 @@ class Worklist(Protocol):
         """When each assessable study was decided, and whether it has a priority."""
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class KeptView:
+    """A list that somebody looks at again and again: its name, and the query of its address. number: what it is called
+    in addresses; 0 before it is stored."""
+
+    account: str
+    words: str
+    query: str
+    number: int = 0
+
+
+class KeptViews(Protocol):
+    """The saved views of all accounts. Each method is one transaction and may raise errors.Transient."""
+
+    def views_of(self, account: str) -> list[KeptView]:
+        """In the order in which they were first saved."""
+
+    def keep_view(self, view: KeptView) -> KeptView:
+        """Store it, with its number. One of the same account and name gets the new query."""
+
+    def drop_view(self, account: str, number: int) -> bool:
+        """False: the account has no such view."""

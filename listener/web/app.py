@@ -28,8 +28,10 @@ from listener.web.described import PROBLEMS
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient
 from listener.web.roster import add_roster
+from listener.web.search_api import add_search
 from listener.web.site import Site
 from listener.web.study import add_study
+from listener.web.view_routes import add_views
 from listener.web.viewer_api import add_viewer
 from triage.errors import Misconfigured, Transient
 from workers.audit.journal import Journal, journal_file
@@ -92,6 +94,8 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_viewer(app, site)
     if site.worklist is not None:
         add_worklist(app, site, site.worklist)
+        add_search(app, site, site.worklist)
+    add_views(app, site)
     add_patient(app, site)
     add_operations(app, site)
     add_roster(app, site)
@@ -193,6 +197,7 @@ def _site(settings: Settings) -> Site:
         container.open_acting(settings),
         container.open_accounts(settings),
         worklist=container.open_list(settings),
+        views=container.open_views(settings),
         images=container.open_images(settings),
         now=clock_of(settings).now,
     )

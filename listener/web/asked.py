@@ -139,8 +139,11 @@ class ActiveFilter:
 
 @dataclass(frozen=True)
 class SavedView:
+    """number: of one that an account has saved; None: everybody has it."""
+
     words: str
     path: str
+    number: int | None = None
 
 
 VIEWS: Sequence[SavedView] = (

@@ -37,7 +37,8 @@ class ClockTime:
 @dataclass(frozen=True)
 class Line:
     """One row. badge: what stands first in it. call: category in one or two words. version: changes with every
-    decision; "" without one."""
+    decision; "" without one. deadline: when somebody should have read it; None: it was read, or there is none. left:
+    the time until then, in words. late: it is over."""
 
     uid: str
     group: Group
@@ -56,6 +57,9 @@ class Line:
     notes: tuple[str, ...]
     version: str
     read_by: str
+    deadline: ClockTime | None
+    left: str
+    late: bool
 
 
 def line_of(
@@ -84,6 +88,9 @@ def line_of(
         state=state_words(row, count, now),
         notes=(*_missing(row, count), *_notes(row), *notes),
         read_by=row.read_by,
+        deadline=None if row.deadline is None else moment(row.deadline, zone, now),
+        left="" if row.deadline is None else left_words(row.deadline - now),
+        late=row.deadline is not None and row.deadline <= now,
         version=f"{row.decided_revision}-{row.stage}" if row.decided_revision is not None else "",
     )
 
@@ -114,6 +121,11 @@ def age_words(age: timedelta) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h {minutes % 60:02d}"
     return f"{minutes // (24 * 60)} d"
+
+
+def left_words(left: timedelta) -> str:
+    """in 12 min; late by 3 h 05."""
+    return f"in {age_words(left)}" if left > timedelta(0) else f"late by {age_words(-left)}"
 
 
 def moment(when: datetime, zone: tzinfo | None, now: datetime) -> ClockTime:

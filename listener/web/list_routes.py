@@ -15,13 +15,14 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 
 from listener.web import asked as addresses
 from listener.web import pages
-from listener.web.access.who import own_frame
+from listener.web.access.who import own_frame, who
 from listener.web.api import Uid
 from listener.web.asked import ListAddress, Searches
 from listener.web.described import pictures
 from listener.web.lines import list_lines
 from listener.web.live import ChangeWatch
 from listener.web.site import Site
+from listener.web.view_routes import views_shown
 from workers.ports import StudyIndex
 from workers.worklist_ports import Worklist, WorklistRow
 
@@ -35,7 +36,8 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
 
     def listed(request: Request) -> dict[str, Any]:
         one = addresses.asked(request.query_params.multi_items())
-        return _values(site, worklist, one, searches.get(one.find) if one.find else "")
+        values = _values(site, worklist, one, searches.get(one.find) if one.find else "")
+        return {**values, "own_views": views_shown(site, who(request))}
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def home(request: Request) -> str:

@@ -14,7 +14,7 @@ from workers.image_ports import ImageBatches
 from workers.outputs.results import ResultFolder
 from workers.ports import StudyIndex
 from workers.prior_ports import PriorSearches
-from workers.worklist_ports import Worklist
+from workers.worklist_ports import KeptViews, Worklist
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,6 @@ class Site:
     acting: Acting | None = None  # None: nothing is kept of what readers say
     accounts: Accounts | None = None  # None: nobody can sign in; only for loopback
     worklist: Worklist | None = None  # None: there is no page with a list
+    views: KeptViews | None = None  # None: nobody can save a view
     images: ImageBatches | None = None  # knows the tags of studies
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

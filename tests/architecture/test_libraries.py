@@ -29,12 +29,14 @@ INDEX = (
     "persons",
     "image_batches",
     "image_schema",
+    "list_terms",
     "order_priorities",
     "prior_searches",
     "schema",
     "spellings",
     "sql",
     "utc_time",
+    "views",
     "worklist",
 )
 ACCESS = {
@@ -63,7 +65,19 @@ HOMES = {
     "joserfc": {"listener.web.access.provider"},
     "fastapi": {
         f"listener.web.{name}"
-        for name in ("acts", "api", "api_page", "app", "list_routes", "node_routes", "roster", "study", "viewer_api")
+        for name in (
+            "acts",
+            "api",
+            "api_page",
+            "app",
+            "list_routes",
+            "node_routes",
+            "roster",
+            "search_api",
+            "study",
+            "view_routes",
+            "viewer_api",
+        )
     }
     | ACCESS,
     "starlette": {"listener.web.app"}

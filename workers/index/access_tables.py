@@ -48,6 +48,17 @@ web_tokens = sa.Table(
     sa.Column("used_at", UtcDateTime),
 )
 
+# lists that somebody looks at again and again
+web_views = sa.Table(
+    "web_views",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("words", sa.String(64), nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.UniqueConstraint("account", "words", name="web_views_key"),
+)
+
 # what readers said about decisions (workers/act_ports.py); nothing is changed or removed
 acts = sa.Table(
     "acts",

@@ -126,6 +126,10 @@ studies = sa.Table(
     sa.Index("studies_by_state", "state"),
     sa.Index("studies_by_patient", "patient_id", "issuer"),
     sa.Index("studies_by_accession", "accession_number"),
+    # holds all that the worklist groups and sorts by: it is read instead of the rows, which are long
+    sa.Index(
+        "studies_listed", "priority", "category", "state", "first_received_at", "decided_at", "study_instance_uid"
+    ),
 )
 
 assessments = sa.Table(

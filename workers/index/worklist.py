@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +16,46 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 from workers.index.connected import Connected
 from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
-from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, studies
+from workers.index.list_terms import (
+    GONE,
+    GROUP,
+    PRIORITIES,
+    READ_BY,
+    URGENT,
+    Conditions,
+    Key,
+    conditions_of,
+    group_of,
+    in_group,
+    key_of,
+)
+from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, order_priorities, studies
 from workers.ports import StudyState
-from workers.worklist_ports import Group, ListOrder, ListWindow, Marks, Wanted, WorklistRow
+from workers.worklist_ports import Deadlines, Group, ListOrder, ListWindow, Marks, Wanted, WorklistRow
 
-RANKS = {group.value: rank for rank, group in enumerate(Group)}
-GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
-ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name not in ("group", "read_by")]
-ESCAPE = "\\"  # of LIKE
-PRIORITIES = ("P1", "P2", "P3")
-UNKNOWN_DAY = date(1, 1, 1)
+RANKS = {group: rank for rank, group in enumerate(Group)}
+ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name in studies.c]
+AT_ONCE = 500  # values of one IN
+NO_DEADLINES = Deadlines()
 
-Key = Sequence[tuple[sa.ColumnElement[Any], bool]]  # (expression, whether it falls)
+Place = tuple[str, Group]  # UID
+
+FULL_ROWS = sa.select(*ROW_COLUMNS, GROUP.label("group"), READ_BY.label("read_by"), URGENT.label("urgent")).select_from(
+    studies
+)
 
 
-def open_worklist_table(url: str) -> WorklistTable:
+def open_worklist_table(url: str, deadlines: Deadlines = NO_DEADLINES) -> WorklistTable:
     """The worklist of an index whose tables are there."""
-    return WorklistTable(open_engine(url), sqlite_path(url))
-
-
-def _group() -> sa.Case[Any]:
-    c = studies.c
-    return sa.case(
-        (c.priority == "P1", Group.P1.value),
-        (c.priority == "P2", Group.P2.value),
-        (c.priority == "P3", Group.P3.value),
-        (c.state == StudyState.FAILED.value, Group.FAILED.value),
-        (c.category == "not_assessable", Group.NOT_ASSESSABLE.value),
-        (c.category == "no_pattern", Group.NO_PATTERN.value),
-        else_=Group.WAITING.value,
-    )
-
-
-GROUP = _group()
-
-
-def _read_by() -> sa.ScalarSelect[Any]:
-    """Who acknowledged the decision that is shown, the first one: what came before a decision is not about it."""
-    a, c = acknowledgements.c, studies.c
-    of_it = (a.study_instance_uid == c.study_instance_uid, a.at >= c.decided_at)
-    return sa.select(a.by).where(*of_it).order_by(a.number).limit(1).correlate(studies).scalar_subquery()
-
-
-READ_BY = _read_by()
-
-
-def _key(order: ListOrder) -> Key:
-    """What the order sorts by. The UID makes it total."""
-    c = studies.c
-    keys: dict[ListOrder, Key] = {
-        ListOrder.READING: [(sa.case(RANKS, value=GROUP), False), (c.first_received_at, False)],
-        ListOrder.NEWEST: [(c.first_received_at, True)],
-        ListOrder.OLDEST: [(c.first_received_at, False)],
-        ListOrder.STUDY_DATE: [(sa.func.coalesce(c.study_date, UNKNOWN_DAY), True), (c.study_time, True)],
-        ListOrder.PATIENT: [(c.patient_id, False), (sa.func.coalesce(c.study_date, UNKNOWN_DAY), True)],
-    }
-    return [*keys[order], (c.study_instance_uid, False)]
+    return WorklistTable(open_engine(url), sqlite_path(url), deadlines)
 
 
 class WorklistTable(Connected):
     """See worklist_ports.Worklist."""
 
-    def __init__(self, engine: Engine, path: Path | None = None) -> None:
+    def __init__(self, engine: Engine, path: Path | None = None, deadlines: Deadlines = NO_DEADLINES) -> None:
         super().__init__(engine)
+        self._deadlines = deadlines
         self._path = path
         self._watching: Connection | None = None
         self._seen: tuple[object, ...] | None = None
@@ -87,33 +65,47 @@ class WorklistTable(Connected):
         super().close()
 
     def window(self, wanted: Wanted) -> ListWindow:
-        conditions, key = _conditions(wanted), _key(wanted.order)
+        conditions, key = conditions_of(wanted), key_of(wanted.order, self._deadlines)
+        listed = _in_reading_order if wanted.order is ListOrder.READING else _in_order
         with self._reading() as connection, connection.begin():  # one transaction: its numbers fit each other
-            tallies = {
-                Group(group): number
-                for group, number in connection.execute(sa.select(GROUP, sa.func.count()).group_by(GROUP))
-            }
-            matching = connection.execute(
-                sa.select(sa.func.count()).select_from(studies).where(*conditions)
-            ).scalar_one()
-            placed = [*conditions, *_behind(connection, key, wanted.after)]
-            rows = _rows(connection, placed, key, wanted.limit + 1)
-            more, rows = len(rows) > wanted.limit, rows[: wanted.limit]
-            if more and wanted.order is ListOrder.READING and rows[-1].group is Group.P1:
-                rest = [*placed, *_behind(connection, key, rows[-1].study_instance_uid)]
-                rows += _rows(connection, [*rest, GROUP.in_([Group.P1.value])], key, None)
-                more = bool(
-                    _rows(connection, [*placed, *_behind(connection, key, rows[-1].study_instance_uid)], key, 1)
-                )
-        here = sum(row.group is Group.P1 for row in rows)
+            counts = _counts(connection)
+            found, more = listed(connection, wanted, conditions, key)
+            rows = self._rows(connection, [uid for uid, _ in found])
+            matching = _matching(connection, wanted, counts, conditions)
+        tallies: Counter[Group] = Counter()
+        for (group, _gone), number in counts.items():
+            tallies[group] += number
+        here = sum(group is Group.P1 for _, group in found)
         return ListWindow(
             rows=tuple(rows),
             matching=matching,
-            total=sum(tallies.values()),
+            total=tallies.total(),
             tallies=tallies,
             more=more,
-            urgent_elsewhere=tallies.get(Group.P1, 0) - here,
+            urgent_elsewhere=tallies[Group.P1] - here,
         )
+
+    def _rows(self, connection: Connection, uids: Sequence[str]) -> list[WorklistRow]:
+        """In the order of the UIDs."""
+        found: dict[str, WorklistRow] = {}
+        for start in range(0, len(uids), AT_ONCE):
+            some = studies.c.study_instance_uid.in_(uids[start : start + AT_ONCE])
+            for row in connection.execute(FULL_ROWS.where(some)).mappings():
+                found[row["study_instance_uid"]] = self._row(row)
+        return [found[uid] for uid in uids]
+
+    def _row(self, row: RowMapping) -> WorklistRow:
+        values = dict(row)
+        urgent, group, read_by = values.pop("urgent"), Group(values["group"]), values["read_by"] or ""
+        limit = None if read_by else self._deadlines.minutes(group, urgent=bool(urgent))
+        values |= {
+            "state": StudyState(values["state"]),
+            "group": group,
+            "reasons": tuple(values["reasons"] or ()),
+            "read_by": read_by,
+            "deadline": None if limit is None else values["first_received_at"] + timedelta(minutes=limit),
+        }
+        return WorklistRow(**values)
 
     def flag_times_s(self, *, limit: int) -> list[float]:
         a, c = assessments.c, studies.c
@@ -182,7 +174,9 @@ class WorklistTable(Connected):
             f.max(c.settled_at),
             f.count(c.failure),
         ]
-        decided.append(sa.select(f.count()).select_from(acknowledgements).scalar_subquery())
+        decided += [
+            sa.select(f.count()).select_from(table).scalar_subquery() for table in (acknowledgements, order_priorities)
+        ]
         other = [
             f.count(), f.sum(c.instance_count), f.sum(c.revision), f.sum(c.attempts), f.count(c.lease_owner),
             f.max(c.last_received_at), f.count(c.ready_at), f.count(c.stated_patient_id),
@@ -191,24 +185,6 @@ class WorklistTable(Connected):
         ]  # fmt: skip
         row = self._connection().execute(sa.select(*decided, *other)).one()
         return Marks(repr(tuple(row[: len(decided)])), repr(tuple(row[len(decided) :])))
-
-
-def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    c = studies.c
-    found: list[sa.ColumnElement[bool]] = []
-    if wanted.groups:
-        found.append(GROUP.in_(sorted(wanted.groups)))
-    if not wanted.gone:
-        found.append(c.state.not_in(GONE))
-    if wanted.unread:
-        found.append(READ_BY.is_(None))
-    if wanted.since is not None:
-        found.append(c.first_received_at >= wanted.since)
-    for word in wanted.find.split():
-        plain = word.replace(ESCAPE, ESCAPE * 2).replace("%", ESCAPE + "%").replace("_", ESCAPE + "_")
-        columns = (c.patient_name, c.patient_id, c.accession_number)
-        found.append(sa.or_(*(column.ilike(f"%{plain}%", escape=ESCAPE) for column in columns)))
-    return found
 
 
 def _behind(connection: Connection, key: Key, after: str | None) -> list[sa.ColumnElement[bool]]:
@@ -227,19 +203,63 @@ def _behind(connection: Connection, key: Key, after: str | None) -> list[sa.Colu
     return [sa.or_(*either)]
 
 
-def _rows(
-    connection: Connection, conditions: Sequence[sa.ColumnElement[bool]], key: Key, limit: int | None
-) -> list[WorklistRow]:
+def _in_order(connection: Connection, wanted: Wanted, conditions: Conditions, key: Key) -> tuple[list[Place], bool]:
+    """The places of a window, and whether there are more behind."""
+    found = _places(connection, [*conditions, *_behind(connection, key, wanted.after)], key, wanted.limit + 1)
+    return found[: wanted.limit], len(found) > wanted.limit
+
+
+def _in_reading_order(
+    connection: Connection, wanted: Wanted, conditions: Conditions, key: Key
+) -> tuple[list[Place], bool]:
+    """Group by group, until the window is full: most studies are in the last groups and are not looked at. No P1 is cut
+    off."""
+    after = connection.execute(sa.select(GROUP).where(studies.c.study_instance_uid == wanted.after)).scalar()
+    behind = _behind(connection, key, wanted.after)
+    found: list[Place] = []
+    urgent = 0
+    for group in Group:
+        if (wanted.groups and group not in wanted.groups) or (after is not None and RANKS[group] < RANKS[Group(after)]):
+            continue
+        here = [*conditions, in_group(group), *(behind if group.value == after else ())]
+        limit = None if group is Group.P1 else max(1, wanted.limit + 1 - len(found))
+        found += _places(connection, here, key, limit)
+        urgent += len(found) if group is Group.P1 else 0
+        if len(found) > max(wanted.limit, urgent):
+            break
+    full = max(wanted.limit, urgent)
+    return found[:full], len(found) > full
+
+
+def _places(connection: Connection, conditions: Conditions, key: Key, limit: int | None) -> list[Place]:
+    """UIDs and groups in their order. They stand in the index studies_listed: no row of the table is read for them."""
     order = [expression.desc() if falls else expression.asc() for expression, falls in key]
-    statement = (
-        sa.select(*ROW_COLUMNS, GROUP.label("group"), READ_BY.label("read_by"))
-        .where(*conditions)
-        .order_by(*order)
-        .limit(limit)
-    )
-    return [_row(row) for row in connection.execute(statement).mappings()]
+    statement = sa.select(studies.c.study_instance_uid, GROUP).where(*conditions).order_by(*order).limit(limit)
+    return [(uid, Group(group)) for uid, group in connection.execute(statement)]
 
 
-def _row(row: RowMapping) -> WorklistRow:
-    values = {**row, "state": StudyState(row["state"]), "group": Group(row["group"])}
-    return WorklistRow(**{**values, "reasons": tuple(row["reasons"] or ()), "read_by": row["read_by"] or ""})
+def _counts(connection: Connection) -> dict[tuple[Group, bool], int]:
+    """(group, whether its images were deleted) -> number, without any filter."""
+    c = studies.c
+    statement = sa.select(c.priority, c.state, c.category, sa.func.count()).group_by(c.priority, c.category, c.state)
+    found: Counter[tuple[Group, bool]] = Counter()
+    for priority, state, category, number in connection.execute(statement):
+        found[group_of(priority, state, category), state in GONE] += number
+    return dict(found)
+
+
+def _matching(
+    connection: Connection,
+    wanted: Wanted,
+    counts: Mapping[tuple[Group, bool], int],
+    conditions: Conditions,
+) -> int:
+    """Rows that the filters let through; they are counted again only where the tallies do not say it."""
+    if wanted.unread or wanted.since is not None or wanted.find.split():
+        return connection.execute(sa.select(sa.func.count()).select_from(studies).where(*conditions)).scalar_one()
+    fit = [
+        number
+        for (group, gone), number in counts.items()
+        if (wanted.gone or not gone) and (not wanted.groups or group in wanted.groups)
+    ]
+    return sum(fit)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workers.studies.person import infusions_of_person
+from workers.worklist_ports import URGENT_ORDERS
 
 if TYPE_CHECKING:
     from workers.ports import StudyIndex, StudyRow
     from workers.prior_ports import OrderPriorities
-
-URGENT_ORDERS = ("STAT", "HIGH")  # (0040,1003) Requested Procedure Priority
 
 
 def is_urgent(row: StudyRow, index: StudyIndex, orders: OrderPriorities | None = None) -> bool:

@@ -5,7 +5,6 @@ import { onKey, say } from "./page.js";
 const AGE_EVERY_MS = 30_000;
 const STALE_AFTER_MS = 5_000;
 const OPENED = "icansee-opened"; // studies opened in this tab, with the version that was seen
-const VIEWS = "icansee-views";
 
 const list = () => document.getElementById("list");
 const rows = () => [...document.querySelectorAll("#rows .row")];
@@ -234,61 +233,34 @@ function settle() {
   place();
 }
 
+function ageWords(minutes) {
+  const hours = Math.floor(minutes / 60);
+  const long = hours < 48 ? `${hours} h ${String(minutes % 60).padStart(2, "0")}` : `${Math.floor(hours / 24)} d`;
+  return minutes < 60 ? `${minutes} min` : long;
+}
+
+/** As listener.web.lines words them. */
+function timeWords(time) {
+  const past = Date.now() - Date.parse(time.dateTime);
+  const words = ageWords(Math.floor(Math.abs(past) / 60_000));
+  if (!time.classList.contains("due")) return past < 0 ? ageWords(0) : words;
+  time.classList.toggle("late", past >= 0);
+  return past >= 0 ? `late by ${words}` : `in ${words}`;
+}
+
 function updateAges() {
   for (const time of document.querySelectorAll("#rows time")) {
-    const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 60_000));
-    const hours = Math.floor(minutes / 60);
-    const long = hours < 48 ? `${hours} h ${String(minutes % 60).padStart(2, "0")}` : `${Math.floor(hours / 24)} d`;
-    const words = minutes < 60 ? `${minutes} min` : long;
+    const words = timeWords(time);
     if (time.textContent !== words) time.textContent = words;
   }
 }
 
-// --- saved views
-
-function savedViews() {
-  try {
-    return JSON.parse(localStorage.getItem(VIEWS) ?? "[]");
-  } catch {
-    return [];
-  }
-}
-
-function keepViews(views) {
-  localStorage.setItem(VIEWS, JSON.stringify(views));
-  drawViews();
-}
-
-function drawViews() {
-  for (const old of document.querySelectorAll("#views .own")) old.remove();
-  for (const view of savedViews()) {
-    const [item, anchor, drop] = ["li", "a", "button"].map((name) => document.createElement(name));
-    item.className = "own";
-    anchor.href = `/?${new URLSearchParams(view.query)}`;
-    anchor.textContent = view.words;
-    if (location.search === `?${view.query}`) anchor.setAttribute("aria-current", "page");
-    drop.textContent = "×";
-    drop.setAttribute("aria-label", `Remove the view ${view.words}`);
-    drop.addEventListener("click", () => keepViews(savedViews().filter((one) => one.words !== view.words)));
-    item.append(anchor, drop);
-    document.getElementById("views").append(item);
-  }
-}
+// --- saved views: the server keeps them, by account
 
 function startViews() {
-  const [save, dialog, words] = ["view-save", "view-name", "view-words"].map((id) => document.getElementById(id));
+  const [save, dialog] = ["view-save", "view-name"].map((id) => document.getElementById(id));
   save.hidden = false;
   save.addEventListener("click", () => dialog.showModal());
-  dialog.addEventListener("close", () => {
-    if (dialog.returnValue !== "save" || !words.value.trim()) return;
-    const query = new URLSearchParams(location.search);
-    for (const name of ["find", "after"]) query.delete(name);
-    const others = savedViews().filter((one) => one.words !== words.value.trim());
-    keepViews([...others, { words: words.value.trim(), query: query.toString() }]);
-    words.value = "";
-    dialog.returnValue = "";
-  });
-  drawViews();
 }
 
 function startNarrowing() {

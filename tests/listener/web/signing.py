@@ -23,6 +23,7 @@ from workers.config import Settings
 from workers.outputs.results import ResultFolder
 from workers.settings import StoreSettings
 from workers.web_settings import WebSettings
+from workers.worklist_ports import Deadlines
 
 QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))  # 8 KiB: tests are no attackers
 PASSWORD = "correct horse battery"
@@ -33,7 +34,13 @@ class Secured:
     """A site over fakes. Accounts: one of each role, named as the role, all with PASSWORD."""
 
     def __init__(
-        self, folder: Path, *, web: WebSettings | None = None, with_accounts: bool = True, **site: object
+        self,
+        folder: Path,
+        *,
+        web: WebSettings | None = None,
+        with_accounts: bool = True,
+        deadlines: Deadlines | None = None,
+        **site: object,
     ) -> None:
         self.index, self.clock, self.accounts = InMemoryIndex(), FakeClock(), FakeAccounts()
         store = StoreSettings(state_dir=folder, min_free_bytes=0)
@@ -46,7 +53,7 @@ class Secured:
         values: dict[str, Any] = {
             "now": self.clock.now,
             "accounts": self.accounts,
-            "worklist": InMemoryWorklist(self.index),
+            "worklist": InMemoryWorklist(self.index, deadlines),
             **site,
         }
         self.site = Site(self.settings, self.index, ResultFolder(folder / "results"), lambda: "run", **values)

@@ -15,11 +15,12 @@ from tests.fakes import NOON
 from tests.listener.web.stored import StoredStudy, store
 from workers.delivery_ports import Acknowledgement
 from workers.index.deliveries import SqlDeliveries
+from workers.index.order_priorities import SqlOrderPriorities
 from workers.index.schema import open_engine
 from workers.index.sql import SqlIndex
 from workers.index.worklist import WorklistTable
 from workers.ports import StudyIndex
-from workers.worklist_ports import Group, ListOrder, Wanted, Worklist
+from workers.worklist_ports import Deadlines, Group, ListOrder, Wanted, Worklist
 
 NOTHING = {"category": "no_pattern", "priority": "unchanged", "reasons": ()}
 REFUSED = {"category": "not_assessable", "priority": "unchanged", "reasons": ("no_flair: there is no FLAIR",)}
@@ -33,6 +34,7 @@ STUDIES = (
     StoredStudy("1.7", "G", minutes=90, **NOTHING),  # type: ignore[arg-type]
     StoredStudy("1.8", "A", minutes=95, **NOTHING),  # type: ignore[arg-type]
 )
+LIMITS = Deadlines({Group.P1: 60.0, Group.P2: 30.0, Group.NOT_ASSESSABLE: 180.0}, urgent_order=20.0)
 READING = ["1.2", "1.1", "1.4", "1.3", "1.5", "1.6", "1.8", "1.7"]
 
 
@@ -49,21 +51,40 @@ class Listed:
             assert self.engine is not None
             SqlDeliveries(self.engine).acknowledge(Acknowledgement(uid, by, at))
 
+    def order(self, uid: str, priority: str) -> None:
+        """The modality worklist says this of the study's order."""
+        if isinstance(self.worklist, InMemoryWorklist):
+            self.worklist.orders[uid] = priority
+        else:
+            assert self.engine is not None
+            SqlOrderPriorities(self.engine).put_priority(uid, priority, now=NOON)
+
     def uids(self, **wanted: object) -> list[str]:
         return [row.study_instance_uid for row in self.worklist.window(Wanted(**wanted)).rows]  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def listed(request: pytest.FixtureRequest, engine_of: Callable[[str], Engine]) -> Iterator[Listed]:
+    yield from made_list(request, engine_of, Deadlines())
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def listed_with_deadlines(request: pytest.FixtureRequest, engine_of: Callable[[str], Engine]) -> Iterator[Listed]:
+    yield from made_list(request, engine_of, LIMITS)
+
+
+def made_list(
+    request: pytest.FixtureRequest, engine_of: Callable[[str], Engine], deadlines: Deadlines
+) -> Iterator[Listed]:
     if request.param == "memory":
         index = InMemoryIndex()
-        made = Listed(index, InMemoryWorklist(index))
+        made = Listed(index, InMemoryWorklist(index, deadlines))
     else:
         engine = engine_of(request.param)
         url = engine.url.render_as_string(hide_password=False)
         another = open_engine(url)
         path = request.getfixturevalue("tmp_path") / "index.db" if request.param == "sqlite" else None
-        made = Listed(SqlIndex(engine), WorklistTable(another, path), engine)
+        made = Listed(SqlIndex(engine), WorklistTable(another, path, deadlines), engine)
     for study in STUDIES:
         store(made.index, study, now=NOON)
     yield made
@@ -173,3 +194,53 @@ def test_marks_change_with_the_list_and_only_then(listed: Listed) -> None:
     decided = listed.worklist.marks(arrived)
     assert decided.decided != arrived.decided
     assert listed.worklist.marks(decided) == decided
+
+
+@pytest.mark.parametrize(
+    ("group", "urgent", "minutes"),
+    [
+        pytest.param(Group.P1, False, 60.0, id="its group"),
+        pytest.param(Group.P1, True, 20.0, id="the earlier one"),
+        pytest.param(Group.NO_PATTERN, True, 20.0, id="an urgent order alone"),
+        pytest.param(Group.NO_PATTERN, False, None, id="noop: no deadline"),
+    ],
+)
+def test_the_earlier_deadline_counts(group: Group, urgent: bool, minutes: float | None) -> None:
+    assert LIMITS.minutes(group, urgent=urgent) == minutes
+
+
+def test_within_a_group_the_earliest_deadline_comes_first_and_what_was_read_last(
+    listed_with_deadlines: Listed,
+) -> None:
+    listed = listed_with_deadlines
+    listed.order("1.1", "STAT")  # in 15 min; the P1 of 50 minutes ago has 10 left
+    listed.order("1.7", "HIGH")
+    listed.order("1.8", "ROUTINE")
+    rows = listed.worklist.window(Wanted()).rows
+    due = {row.study_instance_uid: row.deadline for row in rows if row.deadline is not None}
+    assert due == {
+        "1.1": NOON + timedelta(minutes=15),
+        "1.2": NOON + timedelta(minutes=10),
+        "1.4": NOON + timedelta(minutes=29),
+        "1.5": NOON + timedelta(minutes=171),
+        "1.7": NOON - timedelta(minutes=70),
+    }
+    assert [row.study_instance_uid for row in rows] == ["1.2", "1.1", "1.4", "1.3", "1.5", "1.6", "1.7", "1.8"]
+    listed.acknowledge("1.2", "Dr. A", NOON)
+    listed.acknowledge("1.7", "Dr. A", NOON)
+    assert listed.uids() == ["1.1", "1.2", "1.4", "1.3", "1.5", "1.6", "1.8", "1.7"]
+    assert listed.uids(limit=1) == ["1.1", "1.2"], "a P1 that was read is not cut off either"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+def test_windows_by_deadline_hold_every_row_once(listed_with_deadlines: Listed, limit: int) -> None:
+    listed = listed_with_deadlines
+    listed.order("1.1", "STAT")
+    listed.order("1.8", "STAT")
+    listed.acknowledge("1.2", "Dr. A", NOON)
+    found: list[str] = []
+    while len(found) < len(STUDIES):
+        window = listed.worklist.window(Wanted(after=found[-1] if found else None, limit=limit))
+        found += [row.study_instance_uid for row in window.rows]
+        assert window.more == (len(found) < len(STUDIES))
+    assert found == listed.uids()

@@ -119,6 +119,7 @@ def test_a_view_is_saved_and_removed(page: Page) -> None:
     page.get_by_role("button", name="Save this view").click()
     page.get_by_label("Its name").fill("<b>night</b>")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="<b>night</b>")).to_have_attribute("aria-current", "page")
     page.goto("/")
     page.get_by_role("link", name="<b>night</b>").click()
     expect(page).to_have_url(re.compile(r"\?g=p1&sort=newest$"))

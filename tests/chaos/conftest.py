@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from simulation.patient import SimulatedPatient
-from tests.chaos.node import Node, running_node
+from tests.chaos.node import Node, SharedNode
+from tests.chaos.renewed import renewed
 from tests.made_once import patient_of_the_run
 
 
@@ -20,12 +22,33 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> list[SimulatedPatient]
 
 
 @pytest.fixture(scope="session")
-def long_patient(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPatient:
-    """A patient with FLAIR: the worker is busy long enough to be killed in the middle."""
+def long_patient_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPatient:
     return patient_of_the_run(tmp_path_factory, 13, ("flair",))
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    with running_node(tmp_path) as node:
-        yield node
+def long_patient(tmp_path: Path, long_patient_of_the_run: SimulatedPatient) -> SimulatedPatient:
+    """A patient with FLAIR: the worker is busy long enough to be killed in the middle. Of this test alone."""
+    return renewed(long_patient_of_the_run, tmp_path / "long")
+
+
+@pytest.fixture
+def own_patients(tmp_path: Path, patients: list[SimulatedPatient]) -> list[SimulatedPatient]:
+    """``patients``, of this test alone."""
+    return [renewed(patient, tmp_path / f"patient-{number}") for number, patient in enumerate(patients)]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedNode]:
+    with contextlib.closing(SharedNode(tmp_path_factory)) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def node(nodes: SharedNode, request: pytest.FixtureRequest) -> Iterator[Node]:
+    """A whole node. The tests of a file share it, because its start takes ten seconds of both cores; after a test that
+    failed, or that ended it, the next one gets another."""
+    failed = request.session.testsfailed
+    yield nodes.whole()
+    if request.session.testsfailed > failed:
+        nodes.close()

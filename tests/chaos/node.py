@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from listener.node.running import read_ready
@@ -131,6 +132,11 @@ class Node:
         facts = self.state / "run" / f"{name}.json"
         wait_for(f"another {name}", lambda: (ready := read_ready(facts)) is not None and ready["pid"] != dead)
 
+    def wait_for_process(self, name: str) -> None:
+        """Until a process of this name is ready."""
+        facts = self.state / "run" / f"{name}.json"
+        wait_for(f"the {name}", lambda: (ready := read_ready(facts)) is not None and _lives(ready["pid"]))
+
     def wait_for_worker_on(self, study: str) -> StudyRow:
         """The row while somebody works on the study."""
         index = self.index
@@ -143,6 +149,10 @@ class Node:
             return row
         finally:
             index.close()
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def wait_for(what: str, condition: Callable[[], bool]) -> None:
@@ -161,3 +171,27 @@ def running_node(folder: Path, **queue: object) -> Iterator[Node]:
         yield node
     finally:
         node.end()
+
+
+class SharedNode:
+    """One node for several tests."""
+
+    def __init__(self, factory: pytest.TempPathFactory, **queue: object) -> None:
+        self._factory, self._queue = factory, queue
+        self._node: Node | None = None
+
+    def whole(self) -> Node:
+        """The node with all of its processes: the one of the test before, unless it ended."""
+        if self._node is None or not self._node.alive():
+            self.close()
+            self._node = Node(self._factory.mktemp("node"), **self._queue)
+            self._node.start()
+        for name in ("listener", "worker", "beat", "web"):
+            self._node.wait_for_process(name)
+        return self._node
+
+    def close(self) -> None:
+        """End the node."""
+        if self._node is not None:
+            self._node.end()
+            self._node = None

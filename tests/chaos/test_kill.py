@@ -30,6 +30,13 @@ def children_of(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def test_a_second_node_on_the_same_state_is_refused(node: Node) -> None:
+    second = subprocess.run(node.command("serve"), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert second.returncode == 2
+    assert "another `icansee serve` runs" in second.stderr
+    assert node.alive()
+
+
 @pytest.mark.parametrize("whole", [pytest.param(True, id="worker"), pytest.param(False, id="its pool child only")])
 def test_worker_killed_in_the_middle_of_a_study(node: Node, long_patient: SimulatedPatient, whole: bool) -> None:
     study = long_patient.baseline_study_uid
@@ -47,11 +54,11 @@ def test_worker_killed_in_the_middle_of_a_study(node: Node, long_patient: Simula
 
 
 @pytest.mark.parametrize("data", [pytest.param(True, id="data kept"), pytest.param(False, id="data lost too")])
-def test_broker_killed_with_studies_in_the_queue(node: Node, patients: list[SimulatedPatient], data: bool) -> None:
+def test_broker_killed_with_studies_in_the_queue(node: Node, own_patients: list[SimulatedPatient], data: bool) -> None:
     """The worker is held still until all studies wait in the queue, and let go when the broker is dead."""
-    studies = [uid for patient in patients for uid in (patient.baseline_study_uid, patient.followup_study_uid)]
+    studies = [uid for patient in own_patients for uid in (patient.baseline_study_uid, patient.followup_study_uid)]
     os.killpg(node.pid_of("worker"), signal.SIGSTOP)
-    for patient in patients:
+    for patient in own_patients:
         node.send(patient.baseline_dir)
         node.send(patient.followup_dir)
     for study in studies:
@@ -68,14 +75,16 @@ def test_broker_killed_with_studies_in_the_queue(node: Node, patients: list[Simu
     decided(node, *studies)
 
 
-def test_listener_killed_in_the_middle_of_an_association(node: Node, patients: list[SimulatedPatient]) -> None:
+def test_listener_killed_in_the_middle_of_an_association(node: Node, own_patients: list[SimulatedPatient]) -> None:
     """What storescu was told is stored is in the index after the restart; the rest, sent again, completes the study."""
-    patient = patients[0]
+    patient, store = own_patients[0], node.state / "store"
+
+    def stored() -> int:
+        return sum(1 for _ in store.rglob("*.dcm"))
+
+    before = stored()
     sender = storescu(node.dicom_port, patient.baseline_dir)
-    store = node.state / "store"
-    wait_for(
-        "some objects to be stored", lambda: sum(1 for _ in store.rglob("*.dcm")) >= 5 or sender.poll() is not None
-    )
+    wait_for("some objects to be stored", lambda: stored() >= before + 5 or sender.poll() is not None)
     killed = node.pid_of("listener")
     os.kill(killed, signal.SIGKILL)
     acknowledged = acknowledged_by(sender)
@@ -109,13 +118,6 @@ def test_node_killed_leaves_nothing_running_and_can_be_started_again(
     node.start()
     assert node.pid_of("broker") != broker
     decided(node, study)
-
-
-def test_a_second_node_on_the_same_state_is_refused(node: Node) -> None:
-    second = subprocess.run(node.command("serve"), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert second.returncode == 2
-    assert "another `icansee serve` runs" in second.stderr
-    assert node.alive()
 
 
 def test_stop_ends_every_process_with_exit_code_0(node: Node) -> None:

@@ -25,14 +25,33 @@ class AdcUnit:
     name: str
 
 
+@dataclass(frozen=True)
+class Middle:
+    """Figures of the positive voxels in the middle half of a volume along each axis: there lies the head."""
+
+    median: float
+    low: float  # 5th percentile
+    high: float  # 98th percentile
+    count: int
+
+
+def middle_of(voxels: Voxels) -> Middle:
+    """voxels: (k, j, i) of any unit. All figures are 0 without a positive voxel."""
+    inner = voxels[tuple(slice(n // 4, n - n // 4) for n in voxels.shape)]
+    found = inner[np.isfinite(inner) & (inner > 0)]
+    if not found.size:
+        return Middle(0.0, 0.0, 0.0, 0)
+    low, median, high = (float(v) for v in np.percentile(found, (5, 50, 98)))
+    return Middle(median, low, high, int(found.size))
+
+
 def adc_unit(voxels: Voxels) -> AdcUnit:
-    """The unit of a vendor's map from its values: the median of the positive ones must be tissue or fluid.
+    """The unit of a vendor's map from its values: the median in the middle of the head must be tissue or fluid.
 
     Raises:
         NotAssessable: ``adc_unit_unknown``: in no unit the median is that of tissue or fluid.
     """
-    tissue = voxels[np.isfinite(voxels) & (voxels > 0)]
-    median = float(np.median(tissue)) if tissue.size else 0.0
+    median = middle_of(voxels).median
     for factor, name in UNITS:
         if TISSUE_RANGE[0] <= median * factor < TISSUE_RANGE[1]:
             return AdcUnit(factor, name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, number, text, value_of, vector_of
+from workers.reading.values import Vector, first_item, number, text, value_of, vector_of, words_of
 
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
@@ -22,6 +22,10 @@ class Frame:
     position: centre of the first voxel; orientation: direction cosines of increasing column index, then of increasing
     row index;
     spacing: (between rows, between columns).
+    slope, intercept: stored -> displayed value. comparable: the same pair from a stored value to one that other images
+    of the scan can be compared with, where the scanner states it. rescaled_by: the element that the first pair comes
+    from, "" when the header states none. for_display: that pair differs between images of one scan, and nothing leads
+    back from it.
     """
 
     pixels: PixelData
@@ -32,6 +36,9 @@ class Frame:
     thickness_mm: float | None
     slope: float
     intercept: float
+    comparable: tuple[float, float] | None
+    rescaled_by: str
+    for_display: bool
     b_value: float | None
     direction: str  # "isotropic" | "directional" | ""
     gradient: Vector | None
@@ -48,7 +55,8 @@ def frames_of(ds: Any, pixels: PixelData) -> list[Frame]:
 
 
 def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
-    transform, units = _value_mapping(groups)
+    transform, rescaled_by, units = _value_mapping(groups)
+    compared = _comparable(groups, transform)
     b_value, direction, gradient = diffusion_of(groups)
     frame_type = groups.get("MRImageFrameTypeSequence", "FrameType") or groups.get("", "ImageType") or ()
     return Frame(
@@ -60,6 +68,9 @@ def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
         thickness_mm=number(groups.get("PixelMeasuresSequence", "SliceThickness")),
         slope=transform[0],
         intercept=transform[1],
+        comparable=compared,
+        rescaled_by=rescaled_by,
+        for_display=compared is None and rescaled_by == "RescaleSlope" and _displays_each(groups),
         b_value=b_value,
         direction=direction,
         gradient=gradient,
@@ -86,10 +97,10 @@ def _time_key(groups: Groups) -> tuple[int, ...]:
     return int(position or 0), int(acquisition or 0)
 
 
-def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
-    """(slope, intercept) from stored to displayed value. Philips' private scale slope is one factor per volume and is
-    left out: every intensity comparison is normalised anyway. A real world value mapping is used for its units only
-    when it agrees in kind (maps).
+def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str, str]:
+    """(slope, intercept) from stored to displayed value, the element they come from, and the unit.
+
+    A real world value mapping is used for its units only when it agrees in kind (maps).
     """
     mapping = groups.item("RealWorldValueMappingSequence")
     units = ""
@@ -101,8 +112,22 @@ def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str]:
     if units.endswith(("m2/s", "m2.s-1")):
         mapped = number(value_of(mapping, "RealWorldValueSlope")), number(value_of(mapping, "RealWorldValueIntercept"))
         if mapped[0]:
-            return (mapped[0], mapped[1] or 0.0), units
-    return (slope if slope else 1.0, intercept or 0.0), ""
+            return (mapped[0], mapped[1] or 0.0), "RealWorldValueSlope", units
+    return (slope if slope else 1.0, intercept or 0.0), "RescaleSlope" if slope else "", ""
+
+
+def _comparable(groups: Groups, displayed: tuple[float, float]) -> tuple[float, float] | None:
+    """Philips displays each image in a range of its own. Its private scale slope leads back to what was measured:
+    (stored * slope + intercept) / (slope * scale slope), Chenevert et al., Transl Oncol 2014;7:65."""
+    scale = number(groups.private(0x2005, "Philips MR Imaging DD 001", 0x0E)) if groups.private_places else None
+    if scale is None or scale <= 0.0:
+        return None
+    return 1.0 / scale, displayed[1] / (displayed[0] * scale)
+
+
+def _displays_each(groups: Groups) -> bool:
+    """Whether the scanner is one that displays each image in a range of its own."""
+    return words_of(groups.get("", "Manufacturer")).upper().startswith("PHILIPS")
 
 
 # --- diffusion ---
@@ -114,7 +139,7 @@ def diffusion_of(groups: Groups) -> tuple[float | None, str, Vector | None]:
     if b_value is None:
         b_value = _private_b_value(groups)
     stated = str(groups.get("MRDiffusionSequence", "DiffusionDirectionality") or "")
-    philips = str(groups.private(0x2001, "Philips Imaging DD 001", 0x04) or "").strip().upper()
+    philips = words_of(groups.private(0x2001, "Philips Imaging DD 001", 0x04)).upper()
     if stated == "ISOTROPIC" or philips == "I":
         return b_value, "isotropic", None
     gradient = _gradient(groups)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from workers.reading.values import first_item, value_of
+from workers.reading.values import first_item, value_of, words_of
 
 
 class Private:
-    """One dataset with its private blocks looked up once: creator name -> block."""
+    """One dataset with its private blocks looked up once: creator name -> its blocks. Some programs reserve two."""
 
     def __init__(self, ds: Any) -> None:
         self._ds = ds
-        self._blocks = {
-            (tag.group, str(ds[tag].value).strip().upper()): tag.element
-            for tag in ds.keys()  # noqa: SIM118 - iterating the dataset would convert every element
-            if tag.group % 2 and 0x10 <= tag.element <= 0xFF
-        }
+        self._blocks: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for tag in ds.keys():  # noqa: SIM118 - iterating the dataset would convert every element
+            if tag.group % 2 and 0x10 <= tag.element <= 0xFF and (creator := value_of(ds, tag)) is not None:
+                self._blocks[tag.group, words_of(creator.value).upper()].append(tag.element)
 
     def get(self, group: int, creator: str, element: int) -> Any:
         """The value, or None."""
-        block = self._blocks.get((group, creator.upper()))
-        found = None if block is None else value_of(self._ds, (group, (block << 8) | element))
-        return None if found is None else found.value
+        for block in self._blocks.get((group, creator.upper()), ()):
+            found = value_of(self._ds, (group, (block << 8) | element))
+            if found is not None and found.value not in (None, "", b""):
+                return found.value
+        return None
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
@@ -56,7 +58,7 @@ class Groups:
         """A private value from the object, its groups, or one sequence level below (Siemens XA)."""
         for place in self.private_places:
             found = place.get(group, creator, element)
-            if found is not None and found != "":
+            if found is not None:
                 return found
         return None
 

@@ -13,7 +13,18 @@ from triage.model import SeriesHeader
 from workers.reading.frames import Frame, frames_of
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, integer, number, parse_date, parse_time, strings, text, value_of
+from workers.reading.values import (
+    Vector,
+    first_item,
+    integer,
+    number,
+    parse_date,
+    parse_time,
+    strings,
+    text,
+    value_of,
+    words_of,
+)
 
 
 def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
@@ -136,11 +147,7 @@ def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
         "volume_calculation": groups.get("MRImageFrameTypeSequence", "VolumeBasedCalculationTechnique"),
         "isotropic": "YES" if any(f.direction == "isotropic" for f in frames) else None,
     }
-    return {name: _as_text(value) for name, value in facts.items() if value not in (None, "", b"")}
-
-
-def _as_text(value: Any) -> str:
-    return value.decode("ascii", "replace").strip(" \x00") if isinstance(value, bytes) else str(value).strip()
+    return {name: words_of(value) for name, value in facts.items() if value not in (None, "", b"")}
 
 
 def orientation_name(orientations: Sequence[Vector]) -> str:

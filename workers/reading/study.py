@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from typing import Any
 from pydicom import Dataset
 
 from triage.errors import Misconfigured, NotAssessable
-from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
+from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from triage.sequences.image import image_faults
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.contrasts import mixed_contrasts
+from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, objects_of
@@ -31,7 +32,7 @@ from workers.reading.patient import study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.values import text
-from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
+from workers.reading.volume import volume_of
 
 # kinds whose images are looked at before one of several series is taken
 ANATOMICAL = (SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
@@ -133,12 +134,14 @@ def read_study(
     series = _identified(groups, frames)
     study = replace(study_without_series(_richest(found.kept), found.facts), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
-    volumes, used, failed = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
-    dwi_b0, diffusion = _beside_the_dwi(usable, frames, volumes, used, budget)
+    loaded = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
+    volumes, used = loaded.volumes, loaded.used
+    study = replace(study, series=tuple(loaded.maps.get(s.header.series_instance_uid, s) for s in series))
+    dwi_b0, diffusion, no_b0 = beside_the_dwi(usable, frames, volumes, used, budget)
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
-    skipped = (*found.skipped, *mixed, *failed)
-    spares = _spare_flairs(usable, frames, used, failed, budget)
+    skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
+    spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
     return StudyImages(
         study, volumes, used, skipped, dwi_b0, diffusion, found.set_aside, found.notices, found.ignored, spares
     )
@@ -204,56 +207,62 @@ def _richest(files: Sequence[ReadObject]) -> Any:
     )
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """volumes, used: of each kind. skipped: why series were not taken. maps: series that are ADC maps by their values,
+    by UID."""
+
+    volumes: dict[SequenceKind, Volume] = field(default_factory=dict)
+    used: dict[SequenceKind, str] = field(default_factory=dict)
+    skipped: list[SkippedSeries] = field(default_factory=list)
+    maps: dict[str, Series] = field(default_factory=dict)
+
+
 def _load(
     series: Sequence[Series], frames: dict[str, list[Frame]], kinds: Collection[SequenceKind], budget: Budget
-) -> tuple[dict[SequenceKind, Volume], dict[SequenceKind, str], list[SkippedSeries]]:
-    volumes: dict[SequenceKind, Volume] = {}
-    used: dict[SequenceKind, str] = {}
-    skipped: list[SkippedSeries] = []
-    doubted: list[tuple[SequenceKind, str, tuple[str, ...]]] = []
+) -> _Loaded:
+    found = _Loaded()
     for kind in MEASURED:
-        for candidate in rank(series, kind) if kind in kinds else ():
-            uid = candidate.header.series_instance_uid
-            try:
-                volume = volume_of(frames[uid], kind, budget)
-            except NotAssessable as error:
-                skipped.append(SkippedSeries(uid, error.code, error.message))
-                continue
-            faults = image_faults(volume) if kind in ANATOMICAL else ()
-            if not faults or kind not in volumes:
-                volumes[kind], used[kind] = volume, uid
-            if not faults:
-                break
-            doubted.append((kind, uid, faults))
-    passed = [(uid, faults) for kind, uid, faults in doubted if used[kind] != uid]
-    skipped += [SkippedSeries(uid, "image", f"passed over: {'; '.join(faults)}") for uid, faults in passed]
-    return volumes, used, skipped
+        if kind in kinds:
+            _load_kind(kind, series, frames, budget, found)
+    return found
 
 
-def _beside_the_dwi(
-    series: Sequence[Series],
-    frames: dict[str, list[Frame]],
-    volumes: dict[SequenceKind, Volume],
-    used: dict[SequenceKind, str],
-    budget: Budget,
-) -> tuple[Volume | None, DiffusionFacts]:
-    """The image without diffusion weighting on the DWI's grid, the b-values, and the unit of the ADC map.
-
-    The image comes from the series of the DWI; when that has none, from another series.
-    """
-    unit = adc_unit_of(frames[used[SequenceKind.ADC]]).name if SequenceKind.ADC in used else ""
-    if SequenceKind.DWI not in used:
-        return None, DiffusionFacts(adc_unit=unit)
-    own, dwi = used[SequenceKind.DWI], volumes[SequenceKind.DWI]
-    high = highest_b(frames[own])
-    # a series of b = 0 alone is not identified as DWI, so every other series is tried last; the grid must match
-    others = (*rank(series, SequenceKind.DWI), *series)
-    for uid in dict.fromkeys((own, *(c.header.series_instance_uid for c in others))):
+def _load_kind(
+    kind: SequenceKind, series: Sequence[Series], frames: dict[str, list[Frame]], budget: Budget, found: _Loaded
+) -> None:
+    doubted: list[tuple[str, tuple[str, ...]]] = []
+    for candidate in _candidates(kind, series, frames, budget, found):
+        uid = candidate.header.series_instance_uid
         try:
-            found = unweighted_of(frames[uid], dwi, budget)
-        except NotAssessable:
+            volume = volume_of(frames[uid], kind, budget)
+            as_map = map_instead(candidate, volume) if kind is SequenceKind.DWI else None
+        except NotAssessable as error:
+            found.skipped.append(SkippedSeries(uid, error.code, error.message))
             continue
-        low = lowest_b(frames[uid])
-        if found is not None and low is not None and (high is None or low < high):
-            return found, DiffusionFacts(high, low, unit)
-    return None, DiffusionFacts(high, None, unit)
+        if as_map is not None:
+            found.maps[uid] = as_map
+            continue
+        faults = image_faults(volume) if kind in ANATOMICAL else ()
+        if not faults or kind not in found.volumes:
+            found.volumes[kind], found.used[kind] = volume, uid
+        if not faults:
+            break
+        doubted.append((uid, faults))
+    passed = [(uid, faults) for uid, faults in doubted if found.used[kind] != uid]
+    found.skipped.extend(SkippedSeries(uid, "image", f"passed over: {'; '.join(faults)}") for uid, faults in passed)
+
+
+def _candidates(
+    kind: SequenceKind, series: Sequence[Series], frames: dict[str, list[Frame]], budget: Budget, found: _Loaded
+) -> Iterator[Series]:
+    """The series of a kind, best first; after the ADC maps those that are maps by their values alone."""
+    if kind is not SequenceKind.ADC:
+        yield from weighted_first(series) if kind is SequenceKind.DWI else rank(series, kind)
+        return
+    yield from rank(series, kind)
+    yield from tuple(found.maps.values())
+    known = {*found.maps, *found.used.values(), *(skipped.series_instance_uid for skipped in found.skipped)}
+    others = maps_among([s for s in series if s.header.series_instance_uid not in known], frames, budget)
+    found.maps.update({s.header.series_instance_uid: s for s in others})
+    yield from others

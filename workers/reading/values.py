@@ -33,6 +33,13 @@ def text(ds: Any, keyword: str) -> str:
     return "" if value is None else printable(str(value)).strip()
 
 
+def words_of(value: Any) -> str:
+    """A value as text. Private elements without a known VR arrive as bytes."""
+    if value is None:
+        return ""
+    return value.decode("latin-1").strip(" \0") if isinstance(value, (bytes, bytearray)) else str(value).strip(" \0")
+
+
 def strings(ds: Any, keyword: str) -> tuple[str, ...]:
     value = value_of(ds, keyword)
     if value is None or value == "":

@@ -7,20 +7,20 @@ LPS mm (DICOM patient).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from triage.diffusion.adc import AdcUnit, adc_unit
+from triage.diffusion.evidence import check_coefficients
 from triage.errors import NotAssessable
 from triage.model import Affine, SequenceKind, Volume, Voxels
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.pixels import decoded_bytes, load_planes
+from workers.reading.selection import comparable, complete_repeats, magnitude_only, select, shows
 
 MIN_SLICES = 10  # fewer cannot cover a brain: 10 slices of 5 mm with gap are 6 cm
 POSITION_TOLERANCE_MM = 0.5  # jitter of real slice positions up to 0.4 mm was seen to be harmless
@@ -57,8 +57,8 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None
 
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
-            uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values, mosaic,
-            not_grey, adc_unit_unknown.
+            uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values,
+            mixed_rescale, mosaic, not_grey, adc_unit_unknown, adc_implausible.
     """
     _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
@@ -68,6 +68,7 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None
     voxels = load(stacks[0]) if len(stacks) == 1 else _geometric_mean(stacks)
     if kind is SequenceKind.ADC:
         voxels = voxels * np.float32(adc_unit(voxels).factor)
+        check_coefficients(voxels)
     return Volume(voxels, stacks[0].affine)
 
 
@@ -85,7 +86,7 @@ def adc_unit_of(frames: Sequence[Frame]) -> AdcUnit:
 
 def highest_b(frames: Sequence[Frame]) -> float | None:
     """The b-value of the volume that ``volume_of`` takes for DWI, s/mm2; None when no frame states one."""
-    return max((f.b_value for f in frames if f.b_value is not None and _shows(f, SequenceKind.DWI)), default=None)
+    return max((f.b_value for f in frames if f.b_value is not None and shows(f, SequenceKind.DWI)), default=None)
 
 
 def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None = None) -> Volume | None:
@@ -96,11 +97,13 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None
     Raises:
         NotAssessable: as :func:`volume_of`, when such frames exist but make no volume.
     """
-    low = [f for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT and _shows(f, SequenceKind.DWI)]
-    low = _magnitude([f for f in low if f.b_value == min(g.b_value for g in low if g.b_value is not None)])
+    low = [f for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT and shows(f, SequenceKind.DWI)]
+    low = comparable(
+        magnitude_only([f for f in low if f.b_value == min(g.b_value for g in low if g.b_value is not None)])
+    )
     if not low:
         return None
-    stacks = [stack_of(group) for group in _repeated(low)]
+    stacks = [stack_of(group) for group in complete_repeats(low)]
     if len({_matrix(stack) for stack in stacks}) > 1:
         raise NotAssessable("geometry", "the images without diffusion weighting have different sizes")
     if _matrix(stacks[0]) != beside.voxels.shape:
@@ -114,108 +117,6 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None
 def lowest_b(frames: Sequence[Frame]) -> float | None:
     """The b-value of what ``unweighted_of`` takes, s/mm2."""
     return min((f.b_value for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT), default=None)
-
-
-def _repeated(frames: list[Frame]) -> list[list[Frame]]:
-    """Frames at the same places dealt out into complete stacks, in the order given."""
-    seen: dict[tuple[float, ...], int] = defaultdict(int)
-    stacks: dict[int, list[Frame]] = defaultdict(list)
-    for frame in frames:
-        place = tuple(round(v, 2) for v in frame.position or ())
-        stacks[seen[place]].append(frame)
-        seen[place] += 1
-    return [stack for stack in stacks.values() if len(stack) == len(stacks[0])]
-
-
-# --- which frames ---
-
-
-def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
-    """The frames of the volume wanted; several lists only for DWI directions that are to be averaged into a trace."""
-    wanted = [f for f in frames if _shows(f, kind)] or list(frames)
-    wanted = _magnitude(wanted)
-    if kind is SequenceKind.DWI:
-        return _diffusion_groups(wanted)
-    wanted = _one_echo(wanted, longest=kind is SequenceKind.T2)
-    return [_one_repeat(_one_type(wanted))]
-
-
-def _shows(frame: Frame, kind: SequenceKind) -> bool:
-    """Frames of other maps in the same series (Philips and XA objects may hold b-values, ADC and FA together) are
-    left out.
-    """
-    maps = {"ADC", "EADC", "FA", "COLFA"} & {t.upper() for t in frame.image_type}
-    return bool(maps & {"ADC"}) if kind is SequenceKind.ADC else not maps
-
-
-def _magnitude(frames: list[Frame]) -> list[Frame]:
-    keep = [f for f in frames if f.component in ("", "MAGNITUDE", "MIXED") and not {"P", "R", "I"} & set(f.image_type)]
-    return keep or frames
-
-
-def _one_echo(frames: list[Frame], *, longest: bool) -> list[Frame]:
-    times = {round(f.echo_time_ms, 1) for f in frames if f.echo_time_ms is not None}
-    if len(times) < 2:
-        return frames
-    wanted = max(times) if longest else min(times)
-    selected = [f for f in frames if f.echo_time_ms is not None and round(f.echo_time_ms, 1) == wanted]
-    # an effective echo time that differs from slice to slice is not a second echo
-    return selected if len(frames) - len(selected) >= len(selected) and _repeats(frames) else frames
-
-
-def _one_type(frames: list[Frame]) -> list[Frame]:
-    """Dixon and similar series hold one volume per ImageType at the same places: keep the type seen first (in phase
-    or water).
-    """
-    if not _repeats(frames) or len({f.image_type for f in frames}) < 2:
-        return frames
-    for wanted in ("W", "WATER", "IN_PHASE", "IP"):
-        found = [f for f in frames if wanted in {t.upper() for t in f.image_type}]
-        if found:
-            return found
-    return [f for f in frames if f.image_type == frames[0].image_type]
-
-
-def _one_repeat(frames: list[Frame]) -> list[Frame]:
-    """Of complete repeats at the same places, the last; unequal repeats are left for the geometry to refuse."""
-    if not _repeats(frames):
-        return frames
-    for key in (lambda f: f.time_key[0], lambda f: f.time_key[1]):
-        groups = _split(frames, key)
-        if len(groups) > 1 and len({len(g) for g in groups}) == 1:
-            return groups[-1]
-    return frames
-
-
-def _diffusion_groups(frames: list[Frame]) -> list[list[Frame]]:
-    """The highest b-value: its trace-weighted volume, else its directions."""
-    stated = [f.b_value for f in frames if f.b_value is not None]
-    if stated:
-        frames = [f for f in frames if f.b_value is not None and round(f.b_value) == round(max(stated))]
-    isotropic = [
-        f
-        for f in frames
-        if f.direction == "isotropic" or {"TRACEW", "TRACE", "ISO"} & {t.upper() for t in f.image_type}
-    ]
-    frames = isotropic or frames
-    if not _repeats(frames):
-        return [frames]
-    directions = _split(frames, lambda f: f.gradient or ())
-    if len(directions) > 1 and len({len(g) for g in directions}) == 1:
-        return [_one_repeat(g) for g in directions]
-    return [_one_repeat(frames)]
-
-
-def _split(frames: Iterable[Frame], key: Any) -> list[list[Frame]]:
-    groups: dict[Any, list[Frame]] = defaultdict(list)
-    for frame in frames:
-        groups[key(frame)].append(frame)
-    return [groups[k] for k in sorted(groups)]
-
-
-def _repeats(frames: Sequence[Frame]) -> bool:
-    places = {tuple(round(v, 2) for v in f.position) for f in frames if f.position}
-    return len(places) < len(frames)
 
 
 # --- geometry ---
@@ -320,9 +221,10 @@ def load(stack: Stack) -> Voxels:
     """Displayed values (k, j, i), float32: every frame with its own rescale; padding becomes zero.
 
     Raises:
-        NotAssessable: absurd_values when a value is not finite, or no scanner writes figures of this size; and as
+        NotAssessable: mixed_rescale when some frames lack the rescale that others have; absurd_values when a value is not finite, or no scanner writes figures of this size; and as
             ``load_planes``.
     """
+    _check_one_rescale(stack.frames)
     voxels = load_planes([(f.pixels, f.number) for f in stack.frames])
     padding = np.isnan(voxels) if any(f.pixels.padding is not None for f in stack.frames) else None
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
@@ -335,6 +237,15 @@ def load(stack: Stack) -> Voxels:
         voxels[padding] = 0.0
     _check_values(voxels)
     return voxels
+
+
+def _check_one_rescale(frames: Sequence[Frame]) -> None:
+    """A rescale that is lost from some of the images leaves them brighter or darker than the rest."""
+    stated = {f.rescaled_by for f in frames}
+    if len(stated) > 1 and any((f.slope, f.intercept) != (1.0, 0.0) for f in frames):
+        count = sum(f.rescaled_by == frames[0].rescaled_by for f in frames)
+        lacking = min(count, len(frames) - count)
+        raise NotAssessable("mixed_rescale", f"{lacking} of {len(frames)} images lack the rescale of the others")
 
 
 def _check_values(voxels: Voxels) -> None:

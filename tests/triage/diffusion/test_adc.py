@@ -76,7 +76,7 @@ def test_coefficients_stay_between_none_and_fluid(low: float, high: float, expec
 
 def test_air_and_broken_voxels_do_not_hide_the_unit() -> None:
     voxels = np.zeros(SHAPE, np.float32)
-    voxels[0], voxels[1, 0], voxels[3] = -1.0, np.nan, 0.8
+    voxels[0], voxels[1, 0], voxels[2] = -1.0, np.nan, 0.8
     assert adc_unit(voxels).factor == 1e3
 
 

@@ -67,7 +67,7 @@ def test_highest_b_value_is_the_diffusion_volume(tmp_path: Path, set_b: Any, syn
 
 @pytest.mark.parametrize("set_b", B_VALUE_WRITERS)
 def test_the_image_without_weighting_is_read_beside_the_dwi(tmp_path: Path, set_b: Any) -> None:
-    low, high = planes(12, seed=1), planes(12, seed=2)
+    low, high = 2 * planes(12, seed=2), planes(12, seed=2)
     paths = a_series(tmp_path, pixels=high, change=lambda k, ds: set_b(ds, 1000.0), **DIFFUSION)
     paths += a_series(tmp_path, pixels=low, change=lambda k, ds: set_b(ds, 0.0), **DIFFUSION)
     images = read_study(paths)
@@ -78,7 +78,7 @@ def test_the_image_without_weighting_is_read_beside_the_dwi(tmp_path: Path, set_
 
 
 def test_repeats_without_weighting_are_averaged(tmp_path: Path) -> None:
-    lows = [planes(12, seed=n) for n in (1, 2)]
+    lows = [factor * planes(12, seed=3) for factor in (2, 3)]
     paths = [path for low in lows for path in a_series(tmp_path, pixels=low, DiffusionBValue=0.0, **DIFFUSION)]
     paths += a_series(tmp_path, pixels=planes(12, seed=3), DiffusionBValue=1000.0, **DIFFUSION)
     images = read_study(paths)
@@ -87,7 +87,7 @@ def test_repeats_without_weighting_are_averaged(tmp_path: Path) -> None:
 
 
 def test_the_image_without_weighting_may_lie_in_another_series(tmp_path: Path) -> None:
-    low, high = planes(12, seed=1), planes(12, seed=2)
+    low, high = 2 * planes(12, seed=2), planes(12, seed=2)
     paths = a_series(tmp_path, pixels=high, series=1, DiffusionBValue=1000.0, **DIFFUSION)
     paths += a_series(tmp_path, pixels=low, series=2, DiffusionBValue=0.0, **DIFFUSION)
     images = read_study(paths)

@@ -1,0 +1,132 @@
+"""Diffusion series in: which of them are maps, and the image without weighting beside the DWI out.
+
+The values decide where headers lie (``triage/diffusion/evidence.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from triage.diffusion.evidence import check_pair, is_coefficients, is_weighted
+from triage.errors import NotAssessable
+from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Volume
+from triage.sequences import vendors
+from triage.sequences.choose import rank
+from workers.reading.frames import Frame
+from workers.reading.limits import Budget
+from workers.reading.selection import shows
+from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
+
+DIFFUSION_MAP = "diffusion_map"
+LOWEST_CLEAR_B = 400.0  # s/mm2; less weighting leaves fluid bright, as in a map
+_MAP_REASON = "its values are those of an ADC map, whatever the header says"
+
+
+def weighted_first(series: Sequence[Series]) -> tuple[Series, ...]:
+    """The DWI series, best first; those that may be maps by their header come last."""
+    return tuple(sorted(rank(series, SequenceKind.DWI), key=_may_be_map))
+
+
+def map_instead(candidate: Series, weighted: Volume) -> Series | None:
+    """The series as an ADC map, when a series that is called DWI has the values of one; None: it may be measured.
+
+    Raises:
+        NotAssessable: diffusion_map: a map of another kind, or one that its header calls a trace image.
+    """
+    if is_coefficients(weighted.voxels):
+        if _is_trace(candidate) or max(candidate.header.b_values, default=LOWEST_CLEAR_B) < LOWEST_CLEAR_B:
+            raise NotAssessable(
+                DIFFUSION_MAP, "called diffusion-weighted, but fluid is bright: the values of an ADC map"
+            )
+        reasons = (*candidate.identification.reasons, _MAP_REASON)
+        return replace(
+            candidate, identification=replace(candidate.identification, kind=SequenceKind.ADC, reasons=reasons)
+        )
+    if _may_be_map(candidate) and not is_weighted(weighted.voxels):
+        raise NotAssessable(
+            DIFFUSION_MAP, "derived from diffusion images, and its values are no weighted signal: a map"
+        )
+    return None
+
+
+def maps_among(series: Sequence[Series], frames: Mapping[str, list[Frame]], budget: Budget) -> list[Series]:
+    """Those of the DWI series that are ADC maps by their values, as such."""
+    found = []
+    for candidate in series:
+        if candidate.identification.kind is SequenceKind.DWI:
+            try:
+                weighted = volume_of(frames[candidate.header.series_instance_uid], SequenceKind.DWI, budget)
+                as_map = map_instead(candidate, weighted)
+            except NotAssessable:
+                continue
+            found += [] if as_map is None else [as_map]
+    return found
+
+
+def _is_trace(series: Series) -> bool:
+    tokens = {token.upper() for token in series.header.image_type}
+    return bool(tokens & vendors.DIFFUSION_TRACES) or series.header.vendor.get("isotropic") == "YES"
+
+
+def _may_be_map(series: Series) -> bool:
+    return "DERIVED" in {token.upper() for token in series.header.image_type} and not _is_trace(series)
+
+
+def beside_the_dwi(
+    series: Sequence[Series],
+    frames: dict[str, list[Frame]],
+    volumes: dict[SequenceKind, Volume],
+    used: dict[SequenceKind, str],
+    budget: Budget,
+) -> tuple[Volume | None, DiffusionFacts, tuple[SkippedSeries, ...]]:
+    """The image without diffusion weighting on the DWI's grid, the b-values with the unit of the ADC map, and why such
+    images were refused when there is none.
+
+    The image comes from the series of the DWI; when that has none, from another series.
+    """
+    skipped: list[SkippedSeries] = []
+    unit = adc_unit_of(frames[used[SequenceKind.ADC]]).name if SequenceKind.ADC in used else ""
+    if SequenceKind.DWI not in used:
+        return None, DiffusionFacts(adc_unit=unit), ()
+    own, dwi = used[SequenceKind.DWI], volumes[SequenceKind.DWI]
+    high = highest_b(frames[own])
+    # a series of b = 0 alone is not identified as DWI, so every other series is tried last; the grid must match
+    others = (*rank(series, SequenceKind.DWI), *series)
+    for uid in dict.fromkeys((own, *(c.header.series_instance_uid for c in others))):
+        try:
+            found = unweighted_of(frames[uid], dwi, budget)
+            low = lowest_b(frames[uid])
+            if found is None or low is None or (high is not None and low >= high):
+                continue
+            _check_one_scale(frames[uid], frames[own], found, dwi, (low, high))
+        except NotAssessable as error:
+            skipped.append(SkippedSeries(uid, error.code, f"the image without diffusion weighting: {error.message}"))
+            continue
+        return found, DiffusionFacts(high, low, unit), ()
+    return None, DiffusionFacts(high, None, unit), tuple(skipped)
+
+
+def _check_one_scale(
+    low: Sequence[Frame], high: Sequence[Frame], b0: Volume, weighted: Volume, b: tuple[float, float | None]
+) -> None:
+    """Refuse images of two b-values that cannot be compared: by their headers, then by the ADC that follows.
+
+    Raises:
+        NotAssessable: rescale_between_b.
+    """
+    scales = [
+        {_scale(frame) for frame in frames if frame.b_value == at and shows(frame, SequenceKind.DWI)}
+        for frames, at in ((low, b[0]), (high, b[1]))
+    ]
+    if all(scales) and scales[0] != scales[1] and any(how != "" for scale in scales for how, _, _ in scale):
+        raise NotAssessable("rescale_between_b", "both b-values have rescales of their own, made for display")
+    if b[1] is not None and b[1] - b[0] >= LOWEST_CLEAR_B:
+        check_pair(b0.voxels, weighted.voxels, b[1] - b[0])
+
+
+def _scale(frame: Frame) -> tuple[str, float, float]:
+    """What must be equal in images that are compared; a rescale that leads to one scale need not be."""
+    if frame.comparable is not None:
+        return "scale slope", 0.0, 0.0
+    return ("display", frame.slope, frame.intercept) if frame.for_display else ("", 1.0, 0.0)

@@ -221,8 +221,8 @@ def load(stack: Stack) -> Voxels:
     """Displayed values (k, j, i), float32: every frame with its own rescale; padding becomes zero.
 
     Raises:
-        NotAssessable: mixed_rescale when some frames lack the rescale that others have; absurd_values when a value is not finite, or no scanner writes figures of this size; and as
-            ``load_planes``.
+        NotAssessable: mixed_rescale when some frames lack the rescale that others have; absurd_values when a value is
+            not finite, or no scanner writes figures of this size; and as ``load_planes``.
     """
     _check_one_rescale(stack.frames)
     voxels = load_planes([(f.pixels, f.number) for f in stack.frames])

@@ -14,10 +14,10 @@ import pydicom
 
 from triage.errors import Transient
 from workers.files.intake import Part10Intake
+from workers.moments import parse_date
 from workers.prior_ports import PriorSearch, SearchState
 from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive, FoundSeries, FoundStudy, Taker
-from workers.reading.values import parse_date
 
 
 class FakeArchive:

@@ -13,6 +13,7 @@ from typing import Any
 
 from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo
 from workers.feeds.hl7_messages import InfusionWords
+from workers.moments import parse_date
 from workers.ports import PatientKey
 
 KINDS = ("Procedure", "MedicationAdministration")
@@ -111,10 +112,10 @@ def _day(resource: Resource) -> date:
         written = _mapping(resource.get(f"{kind}Period"), f"{kind}Period").get("start")
     if not isinstance(written, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}(T.*)?", written):
         raise MalformedResourceError(f"{kind}DateTime and {kind}Period.start name no day")
-    try:
-        return date.fromisoformat(written[:10])
-    except ValueError:
-        raise MalformedResourceError(f"{kind}[x] is no date of the calendar") from None
+    day = parse_date(written[:10])
+    if day is None:
+        raise MalformedResourceError(f"{kind}[x] is no date of the calendar")
+    return day
 
 
 def _patient(resource: Resource, patients: Mapping[str, Resource], reading: Reading) -> PatientKey:

@@ -23,6 +23,7 @@ from workers.feeds.facts import (
 )
 from workers.feeds.hl7_fields import field_components, field_repetitions, field_text
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns, readings_in
+from workers.moments import parse_date
 from workers.ports import PatientKey
 
 LONGEST_BYTES = 1 << 20
@@ -259,10 +260,10 @@ def _day(text: str, where: str) -> date | None:
         return None
     if not re.fullmatch(r"\d{8}(\d{2,6}(\.\d{1,4})?)?([+-]\d{4})?", text):
         raise MalformedMessageError(f"{where} is no date written YYYYMMDD[HHMM[SS]]")
-    try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
-    except ValueError:
-        raise MalformedMessageError(f"{where} is no date of the calendar") from None
+    day = parse_date(text[:8])
+    if day is None:
+        raise MalformedMessageError(f"{where} is no date of the calendar")
+    return day
 
 
 def _text(raw: bytes) -> str:

@@ -18,6 +18,7 @@ from triage.errors import Rejected
 from triage.identity import repaired
 from workers.dicom_status import CANNOT_UNDERSTAND
 from workers.identities import printable
+from workers.moments import first_date, parse_date, plain_time
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
@@ -41,6 +42,10 @@ TEXTS = {
     0x00080016: "sop_class_uid",
     0x00080018: "sop_instance_uid",
     0x00080020: "study_date",
+    0x00080021: "series_date",
+    0x00080022: "acquisition_date",
+    0x00080023: "content_date",
+    0x0008002A: "acquisition_moment",
     0x00080030: "study_time",
     0x00080050: "accession_number",
     0x00080060: "modality",
@@ -57,6 +62,8 @@ TEXTS = {
     NUMBER_OF_FRAMES: "frame_count",
 }
 USUAL_CODECS = {b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}  # PS3.3 section C.12.1.1.2; the others by pydicom
+# as DATES_OF_A_STUDY of workers/moments.py
+DATES_OF_THE_STUDY = ("study_date", "acquisition_date", "acquisition_moment", "series_date", "content_date")
 ENCODED = (
     "accession_number",
     "series_description",
@@ -325,10 +332,10 @@ def head_in(values: Values, uids: Uids) -> Head:
         *uids,
         patient_id=_identity_text(values.get("patient_id", b""), character_set),
         issuer=_identity_text(values.get("issuer", b""), character_set),
-        birth_date=_date(text.get("birth_date", "")),
+        birth_date=parse_date(text.get("birth_date", "")),
         sex=text.get("sex", ""),
-        study_date=_date(text.get("study_date", "")),
-        study_time=text.get("study_time", ""),
+        study_date=first_date(text.get(name, "") for name in DATES_OF_THE_STUDY),
+        study_time=plain_time(text.get("study_time", "")),
         accession_number=text.get("accession_number", ""),
         modality=text.get("modality", ""),
         series_description=text.get("series_description", ""),
@@ -367,16 +374,6 @@ def _decode(value: bytes, character_set: bytes) -> str:
         return decoded.encode("utf-8", "replace").decode("utf-8")  # half a pair of surrogates is no text for a database
     except Exception:  # noqa: BLE001, RUF100 - of a library, over what any sender may write; the object is safe by now
         return value.decode("latin-1")  # something readable and repeatable rather than nothing
-
-
-def _date(text: str) -> date | None:
-    digits = text.replace(".", "")  # YYYY.MM.DD was the form before 1993 (PS3.5 section 6.2)
-    if len(digits) != 8 or not digits.isascii() or not digits.isdigit():
-        return None
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None
 
 
 def _integer(text: str) -> int | None:

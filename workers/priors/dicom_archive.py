@@ -18,8 +18,8 @@ from workers.files import part10
 from workers.files.part10 import Announced
 from workers.files.uid_paths import valid_uid
 from workers.log import get_logger
+from workers.moments import parse_date, plain_time
 from workers.priors.archive import FoundSeries, FoundStudy, Taker
-from workers.reading.values import parse_date
 from workers.remote import tls
 from workers.remote.find import MOST_ANSWERS, STUDY_ROOT_FIND
 from workers.remote.reactor import reactor_paused
@@ -244,7 +244,7 @@ def _study(answer: Dataset) -> FoundStudy:
     return FoundStudy(
         study_instance_uid=_text(answer, "StudyInstanceUID"),
         study_date=parse_date(_text(answer, "StudyDate")),
-        study_time=_text(answer, "StudyTime"),
+        study_time=plain_time(_text(answer, "StudyTime")),
         patient_id=_text(answer, "PatientID"),
         issuer=_text(answer, "IssuerOfPatientID"),
         birth_date=parse_date(_text(answer, "PatientBirthDate")),

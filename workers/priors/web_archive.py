@@ -15,9 +15,9 @@ from workers.files.intake import Part10Intake
 from workers.files.multipart import MalformedError, MultipartReader, PartBegins, PartData, PartEnds, boundary_of
 from workers.files.uid_paths import valid_uid
 from workers.log import get_logger
+from workers.moments import parse_date, plain_time
 from workers.prior_settings import PriorSource
 from workers.priors.archive import FoundSeries, FoundStudy, Taker
-from workers.reading.values import parse_date
 from workers.remote import tls
 
 log = get_logger(__name__)
@@ -169,7 +169,7 @@ def _study(answer: Mapping[str, Any]) -> FoundStudy:
     return FoundStudy(
         study_instance_uid=_text(answer, "0020000D"),
         study_date=parse_date(_text(answer, "00080020")),
-        study_time=_text(answer, "00080030"),
+        study_time=plain_time(_text(answer, "00080030")),
         patient_id=_text(answer, "00100020"),
         issuer=_text(answer, "00100021"),
         birth_date=parse_date(_text(answer, "00100030")),

@@ -16,7 +16,7 @@ import numpy as np
 from triage.errors import NotAssessable
 from workers.reading.frames import Frame
 from workers.reading.pixels import load_planes
-from workers.reading.values import parse_date, parse_time, text
+from workers.reading.values import acquisition_moment, text
 
 PLANES = 5  # are looked at; a copy that lacks some slices still shares one of them
 DISTINCT_VALUES = 16  # fewer are no image of a head: an empty plane equals any other
@@ -86,9 +86,7 @@ def _moment(headers: Sequence[Any]) -> str:
 
 def _stamp(header: Any) -> tuple[date | None, str | None]:
     """Date and time of one acquisition, to the second."""
-    both = text(header, "AcquisitionDateTime")
-    day = parse_date(text(header, "AcquisitionDate")) or parse_date(both[:8])
-    at = parse_time(text(header, "AcquisitionTime")) or parse_time(both[8:14])
+    day, at = acquisition_moment(header)
     return day, None if at is None else at.strftime("%H:%M:%S")
 
 

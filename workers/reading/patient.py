@@ -7,7 +7,8 @@ from typing import Any
 from triage.identity import repaired
 from triage.model import Patient, Study
 from workers.identities import StudyFacts, printable
-from workers.reading.values import parse_date, parse_time, text, value_of
+from workers.moments import DATES_OF_A_STUDY, first_date, parse_date, parse_time, plain_time
+from workers.reading.values import text, value_of
 
 
 def patient_of(ds: Any) -> Patient:
@@ -34,8 +35,8 @@ def stated_facts(ds: Any) -> StudyFacts:
         issuer=patient.issuer,
         birth_date=patient.birth_date,
         sex=patient.sex,
-        study_date=parse_date(text(ds, "StudyDate")),
-        study_time=text(ds, "StudyTime"),
+        study_date=first_date(text(ds, keyword) for keyword in DATES_OF_A_STUDY),
+        study_time=plain_time(text(ds, "StudyTime")),
         accession_number=text(ds, "AccessionNumber"),
     )
 

@@ -15,11 +15,10 @@ from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
 from workers.reading.values import (
     Vector,
+    acquisition_moment,
     first_item,
     integer,
     number,
-    parse_date,
-    parse_time,
     strings,
     text,
     value_of,
@@ -118,17 +117,11 @@ def _contrast_agent(ds: Any) -> str:
 
 def _first_acquired(datasets: Sequence[Any]) -> tuple[date | None, time | None]:
     """Date and time of the first acquisition; the date only when each object with a time states one."""
-    stamps = [(day, at) for day, at in map(_acquired, datasets) if at is not None]
+    stamps = [(day, at) for day, at in map(acquisition_moment, datasets) if at is not None]
     if not stamps:
         return None, None
     dated = [(day, at) for day, at in stamps if day is not None]
     return min(dated) if len(dated) == len(stamps) else (None, min(at for _, at in stamps))
-
-
-def _acquired(ds: Any) -> tuple[date | None, time | None]:
-    stamp = text(ds, "AcquisitionDateTime")
-    day = parse_date(text(ds, "AcquisitionDate")) or parse_date(stamp[:8])
-    return day, parse_time(text(ds, "AcquisitionTime")) or (parse_time(stamp[8:14]) if len(stamp) >= 10 else None)
 
 
 def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:

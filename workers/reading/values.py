@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from workers.identities import printable
+from workers.moments import parse_date, parse_moment, parse_time
 
 Vector = tuple[float, ...]
 
@@ -81,25 +82,12 @@ def vector_of(value: Any, count: int) -> Vector | None:
     return None if any(v is None for v in found) else tuple(v for v in found if v is not None)
 
 
-def parse_date(value: str) -> date | None:
-    try:
-        return date(int(value[:4]), int(value[4:6]), int(value[6:8])) if len(value) >= 8 else None
-    except ValueError:
-        return None
-
-
-def parse_time(value: str) -> time | None:
-    """DICOM TM: HHMMSS.FFFFFF, possibly short."""
-    digits, _, fraction = value.replace(":", "").partition(".")
-    if not digits.isdigit() or len(digits) < 2:
-        return None
-    padded = digits.ljust(6, "0")
-    try:
-        return time(int(padded[:2]), int(padded[2:4]), min(int(padded[4:6]), 59), int(fraction[:6].ljust(6, "0") or 0))
-    except ValueError:
-        return None
-
-
 def integer(value: Any) -> int | None:
     found = number(value)
     return None if found is None else int(found)
+
+
+def acquisition_moment(ds: Any) -> tuple[date | None, time | None]:
+    """Date and time of the acquisition in the object's own zone, as far as they are stated."""
+    day, at = parse_moment(text(ds, "AcquisitionDateTime"), text(ds, "TimezoneOffsetFromUTC"))
+    return parse_date(text(ds, "AcquisitionDate")) or day, parse_time(text(ds, "AcquisitionTime")) or at

@@ -14,7 +14,8 @@ from itertools import pairwise
 from typing import Any
 
 from workers.identities import VISIT_IMAGES, StudyFacts
-from workers.reading.values import integer, parse_date, parse_time, strings, text, value_of
+from workers.moments import parse_date, parse_time
+from workers.reading.values import acquisition_moment, integer, strings, text, value_of
 
 # An examination does not pause for longer; the next visit of a patient is on another day.
 LONGEST_PAUSE = timedelta(hours=8)
@@ -86,18 +87,14 @@ def facts_of_latest(study: StudyFacts, latest: StudyFacts, began: datetime) -> S
 def _stamp(header: Any) -> _Stamp | None:
     """When the object was acquired, by the first pair of elements that states a day. Midnight sharp is no time: it is
     what de-identification leaves."""
-    both = text(header, "AcquisitionDateTime")
-    pairs = [
-        (text(header, "AcquisitionDate"), text(header, "AcquisitionTime")),
-        (both[:8], both[8:].partition("+")[0].partition("-")[0]),
-    ]
+    moments = [acquisition_moment(header)]
     if not _is_derived(header):
-        pairs += [(text(header, f"{level}Date"), text(header, f"{level}Time")) for level in ("Series", "Content")]
-        pairs.append((text(header, "StudyDate"), text(header, "StudyTime")))
-    for day_text, time_text in pairs:
-        day = parse_date(day_text)
+        moments += [
+            (parse_date(text(header, f"{level}Date")), parse_time(text(header, f"{level}Time")))
+            for level in ("Series", "Content", "Study")
+        ]
+    for day, at in moments:
         if day is not None:
-            at = parse_time(time_text)
             return _Stamp(day, at if at is not None and at != time() else None)
     return None
 

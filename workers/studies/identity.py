@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time
 from typing import TYPE_CHECKING
 
 from triage.model import Patient, Study, StudyImages
+from workers.moments import parse_time
 
 if TYPE_CHECKING:
     from workers.ports import StudyRow
-
-
-def dicom_time(text: str) -> time | None:
-    """A DICOM TM value, e.g. ``093015.25``; None when empty or malformed."""
-    digits = text.replace(":", "").split(".")[0]
-    try:
-        return time(int(digits[0:2]), int(digits[2:4] or 0), int(digits[4:6] or 0))
-    except ValueError:
-        return None
 
 
 def study_of(row: StudyRow) -> Study:
@@ -27,7 +18,7 @@ def study_of(row: StudyRow) -> Study:
         study_instance_uid=row.study_instance_uid,
         patient=Patient(row.patient_id, row.issuer, row.birth_date, row.sex),
         study_date=row.study_date,
-        study_time=dicom_time(row.study_time),
+        study_time=parse_time(row.study_time),
         accession_number=row.accession_number,
     )
 

@@ -39,8 +39,8 @@ from triage.report.contents import JudgedFrom, Since
 from triage.settings import TriageSettings
 from workers.identities import StudyFacts, sort_out
 from workers.index.arrivals import row_votes
+from workers.moments import parse_time
 from workers.ports import StudyIndex
-from workers.studies.identity import dicom_time
 
 DAY_0 = date(2024, 3, 4)  # of the first infusion of most histories
 ME = "P1"
@@ -113,7 +113,7 @@ class ScanReader:
         said, rows = found.facts, [row for number, row in enumerate(rows) if number not in found.strays]
         series = {row.series_instance_uid: SequenceKind(row.series_description) for row in rows}
         return Study(
-            uid, _patient(said), said.study_date, dicom_time(said.study_time), tuple(map(_series, series.items()))
+            uid, _patient(said), said.study_date, parse_time(said.study_time), tuple(map(_series, series.items()))
         )
 
 

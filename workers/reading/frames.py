@@ -10,7 +10,7 @@ from typing import Any
 
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, number, text, value_of, vector_of, words_of
+from workers.reading.values import Vector, first_item, number, plain_text, text, value_of, vector_of
 
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
@@ -127,7 +127,7 @@ def _comparable(groups: Groups, displayed: tuple[float, float]) -> tuple[float, 
 
 def _displays_each(groups: Groups) -> bool:
     """Whether the scanner is one that displays each image in a range of its own."""
-    return words_of(groups.get("", "Manufacturer")).upper().startswith("PHILIPS")
+    return plain_text(groups.get("", "Manufacturer")).upper().startswith("PHILIPS")
 
 
 # --- diffusion ---
@@ -139,7 +139,7 @@ def diffusion_of(groups: Groups) -> tuple[float | None, str, Vector | None]:
     if b_value is None:
         b_value = _private_b_value(groups)
     stated = str(groups.get("MRDiffusionSequence", "DiffusionDirectionality") or "")
-    philips = words_of(groups.private(0x2001, "Philips Imaging DD 001", 0x04)).upper()
+    philips = plain_text(groups.private(0x2001, "Philips Imaging DD 001", 0x04)).upper()
     if stated == "ISOTROPIC" or philips == "I":
         return b_value, "isotropic", None
     gradient = _gradient(groups)

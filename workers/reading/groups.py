@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from workers.reading.values import first_item, value_of, words_of
+from workers.reading.values import first_item, plain_text, value_of
 
 
 class Private:
@@ -17,7 +17,7 @@ class Private:
         self._blocks: dict[tuple[int, str], list[int]] = defaultdict(list)
         for tag in ds.keys():  # noqa: SIM118 - iterating the dataset would convert every element
             if tag.group % 2 and 0x10 <= tag.element <= 0xFF and (creator := value_of(ds, tag)) is not None:
-                self._blocks[tag.group, words_of(creator.value).upper()].append(tag.element)
+                self._blocks[tag.group, plain_text(creator.value).upper()].append(tag.element)
 
     def get(self, group: int, creator: str, element: int) -> Any:
         """The value, or None."""

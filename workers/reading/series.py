@@ -19,10 +19,10 @@ from workers.reading.values import (
     first_item,
     integer,
     number,
+    plain_text,
     strings,
     text,
     value_of,
-    words_of,
 )
 
 
@@ -140,7 +140,7 @@ def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
         "volume_calculation": groups.get("MRImageFrameTypeSequence", "VolumeBasedCalculationTechnique"),
         "isotropic": "YES" if any(f.direction == "isotropic" for f in frames) else None,
     }
-    return {name: words_of(value) for name, value in facts.items() if value not in (None, "", b"")}
+    return {name: plain_text(value) for name, value in facts.items() if value not in (None, "", b"")}
 
 
 def orientation_name(orientations: Sequence[Vector]) -> str:

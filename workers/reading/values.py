@@ -34,7 +34,7 @@ def text(ds: Any, keyword: str) -> str:
     return "" if value is None else printable(str(value)).strip()
 
 
-def words_of(value: Any) -> str:
+def plain_text(value: Any) -> str:
     """A value as text. Private elements without a known VR arrive as bytes."""
     if value is None:
         return ""

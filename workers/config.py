@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from triage.errors import Misconfigured
+from triage.patterns.all import PATTERNS
 from triage.settings import TriageSettings
 from workers.settings import NodeSettings
 
@@ -29,6 +30,14 @@ class Settings(NodeSettings):
     @classmethod
     def _triage(cls, value: object) -> object:
         return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _patterns_exist(self) -> Self:
+        letters = [pattern.name for pattern in PATTERNS]
+        unknown = [name for name in self.results.shadow_patterns if name not in letters]
+        if unknown:
+            raise ValueError(f"results.shadow_patterns: {unknown[0]} is no pattern; there are {', '.join(letters)}")
+        return self
 
     def sha256(self) -> str:
         """Digest of everything that can change a result (the ``triage`` section)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ from workers.act_ports import Acts
 from workers.arrival.order_texts import OrderTexts
 from workers.clock import SystemClock
 from workers.config import Settings
-from workers.delivery_ports import Decided, Deliveries, Destination
+from workers.delivery_ports import Decided, Deliveries, Destination, ShadowKind, released_by
 from workers.feeds.apply import PatientFacts, Readings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.image_ports import ImageBatches
 from workers.outputs.results import ResultFolder
-from workers.ports import Bell, Clock, InstanceFiles, StudyIndex
+from workers.ports import Bell, Clock, InstanceFiles, InstanceRow, StudyIndex
 from workers.prior_ports import PriorSearches
 from workers.reading.reader import DicomReader
 from workers.studies.deps import Deps
@@ -27,6 +27,7 @@ from workers.studies.shelf import BaselineShelf, PreparedFolders
 from workers.worklist_ports import Deadlines, Group, KeptViews, Worklist
 
 if TYPE_CHECKING:
+    from workers.deliveries.staging import ScannerFacts
     from workers.feedback.acting import Acting
     from workers.rules.asking import RulesAnswer
     from workers.rules.rule import RuleSet
@@ -220,7 +221,7 @@ def run_deliveries(
         index, deliveries = both
         document = stored.stored_document_of(index)
         batches, files = open_images(settings), open_files(settings)
-        site = _site(rules, index, batches, files)
+        site = _site(rules, index, batches, files, deliveries)
         parts = Delivering(
             deliveries=deliveries,
             document=document,
@@ -233,6 +234,7 @@ def run_deliveries(
             owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",
             wanted=_wanted(site, document),
             images=StoredImages(batches, files),
+            scanner=lambda uid: _scanner(index.instances(uid), files),
             forwarding=Forwarding(
                 batches, deliveries, index, clock, settings.results, None if site is None else site.asked_at_arrival
             ),
@@ -240,7 +242,28 @@ def run_deliveries(
         process.run(parts, destinations, stop, alive=alive.beat)
 
 
-def _site(rules: RuleSet | None, index: StudyIndex, batches: ImageBatches, files: InstanceFiles) -> SiteRules | None:
+def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles) -> ScannerFacts:
+    """Of the images of one study: all senders, and what the first series with a header says."""
+    from workers.deliveries.staging import ScannerFacts
+    from workers.rules.heads import series_head
+
+    by_series: dict[str, list[InstanceRow]] = {}
+    for row in rows:
+        by_series.setdefault(row.series_instance_uid, []).append(row)
+    heads = (series_head([files.path(row) for row in some[:1]]).values for some in by_series.values())
+    said = next((one for one in heads if one), {})
+    names = ("DeviceSerialNumber", "StationName", "InstitutionName")
+    serial, station, institution = (said.get(name, "") for name in names)
+    return ScannerFacts({row.calling_ae for row in rows}, serial, station, institution)
+
+
+def _site(
+    rules: RuleSet | None,
+    index: StudyIndex,
+    batches: ImageBatches,
+    files: InstanceFiles,
+    deliveries: Deliveries,
+) -> SiteRules | None:
     if rules is None:
         return None
     from workers.rules.heads import series_head
@@ -252,6 +275,7 @@ def _site(rules: RuleSet | None, index: StudyIndex, batches: ImageBatches, files
         lambda: datetime.now(UTC),
         head=lambda rows: series_head([files.path(row) for row in rows]),
         tags=lambda uid: [one.tag for one in batches.tags([uid]).get(uid, [])],
+        released=lambda: {name for kind, name in released_by(deliveries.releases()) if kind is ShadowKind.RULE},
     )
 
 

@@ -29,6 +29,18 @@ class DeliveryState(StrEnum):
     HELD = "held"
 
 
+class ShadowKind(StrEnum):
+    """What can be in shadow mode by itself: the whole site, a destination, a scanner, a pattern, or a rule."""
+
+    SITE = "site"
+    DESTINATION = "destination"
+    SCANNER = "scanner"
+    PATTERN = "pattern"
+    RULE = "rule"
+
+
+# what a person released from shadow mode, by its kind and name; the name of the site is empty
+Released = frozenset[tuple[ShadowKind, str]]
 # the receiver still lacks these
 OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD, DeliveryState.HELD)
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
@@ -55,9 +67,10 @@ class Decided:
 class Delivery:
     """One output of one decision for one destination; the first three fields are its key. Times are UTC.
 
-    urgency: 1 to 3 for P1 to P3, 4 otherwise; the lower goes first. shadow: it is computed and not sent. attempts: how
-    often it was tried. error_class: "transient" or "permanent", of the last failure. number: what a person calls it by;
-    0 before it is stored. released_by: who let it go that a rule held back, and why.
+    urgency: 1 to 3 for P1 to P3, 4 otherwise; the lower goes first. shadow: it is computed and not sent; shadow_of:
+    because of what, e.g. "pattern B". attempts: how often it was tried. error_class: "transient" or "permanent", of the
+    last failure. number: what a person calls it by; 0 before it is stored. released_by: who let it go that a rule held
+    back, and why.
     """
 
     decided: Decided
@@ -66,6 +79,7 @@ class Delivery:
     due_at: datetime
     urgency: int = 4
     shadow: bool = False
+    shadow_of: str | None = None
     state: DeliveryState = DeliveryState.PLANNED
     attempts: int = 0
     failure: str | None = None
@@ -112,25 +126,36 @@ class Known:
     """A destination as the table has it, whoever runs.
 
     since: it was first configured then. failures: in a row, up to now. paused_until: nothing is tried before; None: the
-    way is free. promoted: a person released it from shadow mode.
+    way is free.
     """
 
     name: str
     since: datetime
     failures: int = 0
     paused_until: datetime | None = None
-    promoted: bool = False
 
 
 @dataclass(frozen=True)
 class Release:
-    """Who took a destination out of shadow mode (or back into it), when and why."""
+    """Who took something out of shadow mode (or back into it), when and why. name: of a destination, scanner, pattern
+    or rule; empty for the site."""
 
-    destination: str
+    name: str
     promoted: bool
     by: str
     why: str
     at: datetime
+    kind: ShadowKind = ShadowKind.DESTINATION
+
+
+def released_by(records: Sequence[Release]) -> Released:
+    """What is released after all of these; the last word about each counts.
+
+    Args:
+        records: oldest first.
+    """
+    last = {(one.kind, one.name): one.promoted for one in records}
+    return frozenset(key for key, promoted in last.items() if promoted)
 
 
 @dataclass(frozen=True)
@@ -187,7 +212,7 @@ class Deliveries(Protocol):
         """Store the state of the circuit breaker."""
 
     def release(self, release: Release) -> None:
-        """Record who promoted a destination or took that back."""
+        """Record who promoted something or took that back."""
 
     def releases(self) -> list[Release]:
         """All of them, oldest first."""

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from workers.alert_settings import AlertKind
 from workers.destination_settings import DestinationSettings, HttpTarget, IdentifiedDicomTarget, never_in_clear
-from workers.sections import Positive, Section
+from workers.sections import AeTitle, Positive, Section
 
 IMAGE_KINDS = ("dicom", "stow", "folder")  # kinds of destinations that images can be sent to, too
+
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=_HasName)
 
 
 class DicomDestinationSettings(IdentifiedDicomTarget, DestinationSettings):
@@ -80,6 +88,27 @@ Kind = Annotated[
 ]
 
 
+class ScannerStage(Section):
+    """A scanner, or all of an institution, whose decisions are in shadow mode. Everything that is stated must fit."""
+
+    # name of it in reports and commands: letters, digits, "_" and "-"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+    # AE title that sends its images; null: any
+    ae_title: AeTitle | None = None
+    # Device Serial Number (0018,1000) of its images; null: any
+    device_serial: str | None = None
+    # Station Name (0008,1010); null: any
+    station: str | None = None
+    # Institution Name (0008,0080); null: any
+    institution: str | None = None
+
+    @model_validator(mode="after")
+    def _something_is_stated(self) -> Self:
+        if not any((self.ae_title, self.device_serial, self.station, self.institution)):
+            raise ValueError("state one of ae_title, device_serial, station and institution")
+        return self
+
+
 class ResultsSettings(Section):
     """Who gets what of each decision."""
 
@@ -88,8 +117,15 @@ class ResultsSettings(Section):
     destinations: tuple[Kind, ...] = ()
     # file with rules that decide what goes where (docs/rules.md); null: each destination gets its own outputs
     rules: Path | None = None
-    # everything is computed and listed and nothing is sent to anybody, promoted or not
+    # everything is computed and listed and nothing is sent to anybody, until the site itself is promoted
+    # (icansee deliveries promote --site)
     shadow: bool = False
+    # scanners whose decisions are computed and listed and not sent, until each is promoted, e.g. [{name: mr2, station:
+    # MR-RESEARCH}]; images go out all the same
+    shadow_scanners: tuple[ScannerStage, ...] = ()
+    # patterns, e.g. [B]; a decision that no other pattern carries is computed and listed and not sent, until the
+    # pattern is promoted
+    shadow_patterns: tuple[str, ...] = ()
     # rejection notes (IHE IOCM) for the DICOM objects of earlier decisions, all but the report, when a newer full
     # decision is sent: never; changed: when category, priority or a pattern differs; always
     retract_earlier: Literal["never", "changed", "always"] = "never"
@@ -106,10 +142,10 @@ class ResultsSettings(Section):
     # a new destination gets the decisions of this long before it was first configured
     backfill_s: Annotated[float, Field(ge=0)] = 3600.0
 
-    @field_validator("destinations")
+    @field_validator("destinations", "shadow_scanners")
     @classmethod
-    def _names_differ(cls, destinations: tuple[Kind, ...]) -> tuple[Kind, ...]:
-        twice = [name for name, number in Counter(one.name for one in destinations).items() if number > 1]
+    def _names_differ(cls, some: tuple[Named, ...]) -> tuple[Named, ...]:
+        twice = [name for name, number in Counter(one.name for one in some).items() if number > 1]
         if twice:
-            raise ValueError(f"the name {twice[0]} stands for two destinations; each needs its own")
-        return destinations
+            raise ValueError(f"the name {twice[0]} stands for two of them; each needs its own")
+        return some

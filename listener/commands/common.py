@@ -22,6 +22,7 @@ from rich.progress import (
 from triage.errors import Misconfigured
 from workers import config, log
 from workers.config import Settings
+from workers.delivery_ports import Deliveries
 from workers.ports import StudyIndex
 from workers.settings import LogSettings
 
@@ -70,6 +71,18 @@ def require_index(settings: Settings) -> None:
     """
     if settings.owns_index and not (settings.store.state_dir / "index.db").exists():
         raise Misconfigured(f"store.state_dir: no node has run on {settings.store.state_dir.absolute()}")
+
+
+def open_ways_out(settings: Settings) -> Deliveries:
+    """The deliveries of a node that ran here before.
+
+    Raises:
+        Misconfigured, Transient: as ``existing_index``.
+    """
+    require_index(settings)
+    from workers.container import open_deliveries
+
+    return open_deliveries(settings)
 
 
 def quiet_logging() -> None:

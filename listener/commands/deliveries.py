@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,19 +16,19 @@ from listener.commands.common import (
     JsonFlag,
     existing_index,
     load_settings,
+    open_ways_out,
     out,
     print_json,
     quiet_logging,
-    require_index,
 )
 from listener.commands.node import ParentOption, begin, run_until_stopped
+from listener.commands.stages import add_stages
 from listener.node.private import only_one
 from listener.node.running import announce, ready_file
 from triage.errors import Misconfigured
 from workers.config import Settings
 from workers.deliveries.escalation import acknowledge
-from workers.deliveries.plan import is_shadow
-from workers.delivery_ports import Decided, Deliveries, DeliveryState, Release, delivery_facts
+from workers.delivery_ports import OPEN, Decided, Deliveries, DeliveryState, delivery_facts
 from workers.image_ports import IMAGES
 from workers.result_settings import IMAGE_KINDS
 
@@ -45,7 +43,6 @@ ToOption = Annotated[str | None, typer.Option("--to", metavar="DESTINATION", hel
 EveryOption = Annotated[bool, typer.Option("--all", help="all dead ones (of the destination of --to)")]
 StudyOption = Annotated[str | None, typer.Option("--study", metavar="STUDY_UID", help="only of this study")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="at most this many, the newest first")]
-NameArgument = Annotated[str, typer.Argument(metavar="DESTINATION", help="name of a destination in the settings")]
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="who decides this")]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason; it is kept")]
 
@@ -95,7 +92,7 @@ def listed(
 ) -> None:
     """Deliveries, the newest first."""
     quiet_logging()
-    found = _open(load_settings(config)).listed(
+    found = open_ways_out(load_settings(config)).listed(
         states=state or (), destination=to, study_instance_uid=study, limit=limit
     )
     if as_json:
@@ -118,7 +115,7 @@ def show_one(
 ) -> None:
     """Everything about one delivery."""
     quiet_logging()
-    found = _open(load_settings(config)).one(number)
+    found = open_ways_out(load_settings(config)).one(number)
     if found is None:
         raise Misconfigured(f"NUMBER: there is no delivery {number}")
     facts = delivery_facts(found)
@@ -138,7 +135,7 @@ def send_again(
 ) -> None:
     """Send again what is dead, given up or waiting, now."""
     quiet_logging()
-    known = _open(load_settings(config))
+    known = open_ways_out(load_settings(config))
     chosen = _chosen(known, numbers, to, every)
     out().print(f"{known.retry(chosen, now=datetime.now(UTC))} deliveries wait to be sent")
 
@@ -151,10 +148,13 @@ def give_up(
     to: ToOption = None,
     every: EveryOption = False,
 ) -> None:
-    """Give up deliveries that wait or are dead; the reason is kept with them."""
+    """Give up deliveries that wait or are dead; the reason is kept with them. With --all: the dead ones, and all for a
+    destination that the settings do not have any more."""
     quiet_logging()
-    known = _open(load_settings(config))
-    chosen = _chosen(known, numbers, to, every)
+    settings = load_settings(config)
+    known = open_ways_out(settings)
+    removed = to is not None and to not in {one.name for one in settings.results.destinations}
+    chosen = _chosen(known, numbers, to, every, states=OPEN if removed else (DeliveryState.DEAD,))
     out().print(f"{known.discard(chosen, why=why, now=datetime.now(UTC))} deliveries given up")
 
 
@@ -174,7 +174,7 @@ def release_held(
         raise Misconfigured("--by: a name is needed")
     if bool(numbers) == every or (numbers and (study or to)):
         raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --study, --to)")
-    known = _open(load_settings(config))
+    known = open_ways_out(load_settings(config))
     held = known.listed(states=[DeliveryState.HELD], destination=to, study_instance_uid=study, limit=MOST_AT_ONCE)
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
@@ -196,7 +196,7 @@ def retract_results(
     if not why.strip():
         raise Misconfigured("--reason: a reason is needed")
     settings, now = load_settings(config), datetime.now(UTC)
-    known, versions = _open(settings), existing_index(settings).assessments(study)
+    known, versions = open_ways_out(settings), existing_index(settings).assessments(study)
     number = revision if revision is not None or not versions else versions[-1]["revision"]
     wrong = [Decided(study, one["revision"], one["stage"]) for one in versions if one["revision"] == number]
     if not wrong:
@@ -219,76 +219,23 @@ def acknowledge_study(
     if not by.strip():
         raise Misconfigured("--by: a name is needed")
     settings = load_settings(config)
-    stopped = acknowledge(_open(settings), settings.results, study, by=by.strip(), now=datetime.now(UTC))
+    stopped = acknowledge(open_ways_out(settings), settings.results, study, by=by.strip(), now=datetime.now(UTC))
     out().print(f"{stopped} deliveries will not go out" if stopped else "nothing waits to be escalated for this study")
 
 
-@deliveries.command("shadow-report")
-def shadow_report(config: ConfigOption = None, limit: LimitOption = 1000, as_json: JsonFlag = False) -> None:
-    """What would have been sent, to whom and when."""
-    quiet_logging()
-    settings = load_settings(config)
-    known = _open(settings)
-    found = known.listed(shadow=True, limit=limit)
-    modes = {one.name: one for one in known.all_known()}
-    shadows = {one.name: is_shadow(one, settings.results, modes.get(one.name)) for one in settings.results.destinations}
-    if as_json:
-        released = [asdict(one) for one in known.releases()]
-        print_json({"shadow": shadows, "deliveries": [delivery_facts(one) for one in found], "releases": released})
-        return
-    for name, shadow in shadows.items():
-        out().print(f"{name}: {'shadow, nothing is sent' if shadow else 'sends'}")
-    counted = Counter((one.destination, one.output, one.state.value) for one in found)
-    for (name, output, state), number in sorted(counted.items()):
-        out().print(f"{name:20} {output:10} {state:11} {number}")
-    for one in found:
-        when = one.done_at or one.planned_at
-        facts = f"{one.destination} {one.output} {one.decided.study_instance_uid} r{one.decided.revision}"
-        out().print(f"{when:%Y-%m-%d %H:%M:%S}  {facts} {one.decided.stage} {one.size_bytes or '-'} bytes")
-    for record in known.releases():
-        word = "promoted" if record.promoted else "demoted"
-        out().print(escape(f"{record.at:%Y-%m-%d %H:%M}  {record.destination} {word} by {record.by}: {record.why}"))
-
-
-@deliveries.command("promote")
-def promote(destination: NameArgument, by: ByOption, why: WhyOption, config: ConfigOption = None) -> None:
-    """End the shadow mode of a destination: decisions from now on are sent. Who and why is kept."""
-    _release(config, destination, by, why, promoted=True)
-
-
-@deliveries.command("demote")
-def demote(destination: NameArgument, by: ByOption, why: WhyOption, config: ConfigOption = None) -> None:
-    """Take a promotion back. Who and why is kept."""
-    _release(config, destination, by, why, promoted=False)
-
-
-def _release(config: Path | None, destination: str, by: str, why: str, *, promoted: bool) -> None:
-    quiet_logging()
-    settings = load_settings(config)
-    if destination not in {one.name for one in settings.results.destinations}:
-        raise Misconfigured(f"DESTINATION: {destination} is not among results.destinations")
-    if not by.strip() or not why.strip():
-        raise Misconfigured("--by, --why: a name and a reason are needed")
-    known, now = _open(settings), datetime.now(UTC)
-    known.register([destination], since=now)
-    known.release(Release(destination, promoted, by.strip(), why.strip(), now))
-    if promoted and settings.results.shadow:
-        out().print("recorded; results.shadow still holds back everything")
-    else:
-        out().print("recorded; it counts for decisions from now on")
-
-
-def _chosen(known: Deliveries, numbers: list[int] | None, to: str | None, every: bool) -> list[int]:
+def _chosen(
+    known: Deliveries,
+    numbers: list[int] | None,
+    to: str | None,
+    every: bool,
+    *,
+    states: Sequence[DeliveryState] = (DeliveryState.DEAD,),
+) -> list[int]:
     if numbers and not every and to is None:
         return numbers
     if every and not numbers:
-        dead = known.listed(states=[DeliveryState.DEAD], destination=to, limit=MOST_AT_ONCE)
-        return [one.number for one in dead]
+        return [one.number for one in known.listed(states=states, destination=to, limit=MOST_AT_ONCE)]
     raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --to DESTINATION)")
 
 
-def _open(settings: Settings) -> Deliveries:
-    require_index(settings)
-    from workers.container import open_deliveries
-
-    return open_deliveries(settings)
+add_stages(deliveries)

@@ -115,19 +115,21 @@ def tried(
 
 def _of_node(found: RuleSet, uid: str | None, settings: Settings) -> Iterator[Tried]:
     """Both moments of stored studies, as if their images arrived now."""
-    from workers.container import open_images
+    from workers.container import open_deliveries, open_images
+    from workers.delivery_ports import ShadowKind, released_by
     from workers.files.store import open_files
     from workers.rules.heads import series_head
     from workers.rules.site import SiteRules
 
     index, files = existing_index(settings), open_files(settings)
-    tags = open_images(settings)
+    tags, released = open_images(settings), released_by(open_deliveries(settings).releases())
     site = SiteRules(
         found,
         index,
         lambda: datetime.now(UTC),
         head=lambda rows: series_head([files.path(row) for row in rows]),
         tags=lambda study: _tags(tags, study),
+        released=lambda: [name for kind, name in released if kind is ShadowKind.RULE],
     )
     for one in _uids(index, uid):
         row = index.study(one)

@@ -25,6 +25,7 @@ from listener.web.acts import add_acts
 from listener.web.api import add_api, add_state
 from listener.web.api_page import add_api_page
 from listener.web.described import PROBLEMS
+from listener.web.held_routes import add_held
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient
 from listener.web.roster import add_roster
@@ -98,6 +99,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_views(app, site)
     add_patient(app, site)
     add_operations(app, site)
+    add_held(app, site)
     add_roster(app, site)
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)
@@ -193,7 +195,7 @@ def _site(settings: Settings) -> Site:
         container.open_results(settings),
         lambda: broker.ping(broker.broker_url(settings)),
         container.open_searches(settings) if settings.priors.wanted else None,
-        container.open_deliveries(settings) if settings.results.destinations else None,
+        container.open_deliveries(settings),
         container.open_acting(settings),
         container.open_accounts(settings),
         worklist=container.open_list(settings),

@@ -11,6 +11,7 @@ from listener.node.supervisor import names_of
 from listener.web.site import Site
 from triage.errors import IcanseeError, Transient
 from workers.config import Settings
+from workers.delivery_ports import OPEN
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
 from workers.index.damage import kept_aside, sqlite_path
 from workers.index.node_index import rebuilding_mark
@@ -86,8 +87,9 @@ def nobody_can_sign_in(site: Site) -> bool:
 
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Destination -> {"waiting", "dead", "held", "oldest_s", "paused"}, and whether a human should look: something is
-    dead, or waits for longer than five minutes."""
+    """Destination -> {"waiting", "dead", "held", "oldest_s", "paused", "removed"}, and whether a human should look:
+    something is dead, waits for longer than five minutes, or is for a destination that the settings have no more:
+    nobody sends it."""
     if site.deliveries is None:
         return {}, False
     try:
@@ -97,16 +99,20 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
         log.error("health.deliveries", error=brief(error))
         return {}, True
     found: dict[str, dict[str, Any]] = {}
-    for one in site.settings.results.destinations:
-        paused = known[one.name].paused_until if one.name in known else None
-        found[one.name] = {
-            "waiting": sum(tallies.get((one.name, state), 0) for state in ("planned", "sending")),
-            "dead": tallies.get((one.name, "dead"), 0),
-            "held": tallies.get((one.name, "held"), 0),
-            "oldest_s": round((now - oldest[one.name]).total_seconds(), 1) if one.name in oldest else 0.0,
+    configured = [one.name for one in site.settings.results.destinations]
+    open_states = [state.value for state in OPEN]
+    removed = sorted({name for (name, state), number in tallies.items() if number and state in open_states})
+    for name in dict.fromkeys([*configured, *removed]):
+        paused = known[name].paused_until if name in known else None
+        found[name] = {
+            "waiting": sum(tallies.get((name, state), 0) for state in ("planned", "sending")),
+            "dead": tallies.get((name, "dead"), 0),
+            "held": tallies.get((name, "held"), 0),
+            "oldest_s": round((now - oldest[name]).total_seconds(), 1) if name in oldest else 0.0,
             "paused": paused is not None and paused > now,
+            "removed": name not in configured,
         }
-    return found, any(one["dead"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
+    return found, any(one["dead"] or one["removed"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
 
 
 def index_note(settings: Settings, *, rebuilding: bool) -> str | None:

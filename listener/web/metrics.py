@@ -75,6 +75,7 @@ def _deliveries(health: Health) -> Iterator[Metric]:
         ("held", "icansee_deliveries_held", "outputs that are held back until a person releases them"),
         ("oldest_s", "icansee_delivery_oldest_seconds", "waiting of the oldest output for a destination"),
         ("paused", "icansee_destination_paused", "1 while a destination that is away is left alone"),
+        ("removed", "icansee_destination_removed", "1 while something waits for a destination that is not configured"),
     ):
         family = _family(name, text, "destination")
         for destination, facts in sorted(health.deliveries.items()):

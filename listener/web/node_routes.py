@@ -16,12 +16,13 @@ from listener.web.access.bodies import form_fields
 from listener.web.access.who import own_frame, who
 from listener.web.api import Uid
 from listener.web.health import health_of
+from listener.web.held_routes import held_of
 from listener.web.lines import name_words
 from listener.web.list_routes import zone_of
 from listener.web.site import Site
 from triage.errors import Misconfigured
 from workers.access_ports import Role
-from workers.delivery_ports import DeliveryState, delivery_facts
+from workers.delivery_ports import DeliveryState, ShadowKind, delivery_facts, released_by
 from workers.studies.person import infusions_of_person, studies_of_person
 
 TIMED_STUDIES = 200
@@ -62,8 +63,9 @@ def add_operations(app: FastAPI, site: Site) -> None:
     """Add the page of the node, what can be done there, and the same for programs."""
 
     @app.get("/operations", response_class=HTMLResponse, include_in_schema=False)
-    def page(request: Request, retried: int | None = None) -> str:
+    def page(request: Request, retried: int | None = None, released: int | None = None) -> str:
         said = None if retried is None else f"Delivery {retried} is tried again."
+        said = said if released is None else f"Delivery {released} is released."
         frame, may_change = own_frame(request, "operations"), who(request).role is Role.ADMINISTRATOR
         return pages.render(
             "operations.html", frame, said=said, may_change=may_change, **_node_values(site, health_of(site))
@@ -131,6 +133,7 @@ def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
         "timed": len(times),
         "weeks": control.weeks_of(flags, zone),
         "dead": [] if ways is None else ways.listed(states=(DeliveryState.DEAD,), limit=SHOWN_DEAD),
+        "held": held_of(site)[:SHOWN_DEAD],
         "today": operations.today_lines(recent, now, zone),
         "rules": _rule_lines(site),
         "shadow": sum(number for (_, state), number in tallies.items() if state == DeliveryState.SHADOW),
@@ -147,4 +150,13 @@ def _rule_lines(site: Site) -> list[dict[str, Any]]:
         found = listed_rules(site.settings.results)
     except Misconfigured as error:
         return [{"name": str(error), "line": 0, "at": "", "shadow": False}]
-    return [{"name": one.name, "line": one.line, "at": one.at.value, "shadow": one.shadow} for one in found]
+    released = frozenset() if site.deliveries is None else released_by(site.deliveries.releases())
+    return [
+        {
+            "name": one.name,
+            "line": one.line,
+            "at": one.at.value,
+            "shadow": one.shadow and (ShadowKind.RULE, one.name) not in released,
+        }
+        for one in found
+    ]

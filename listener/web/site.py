@@ -26,7 +26,7 @@ class Site:
     results: ResultFolder
     ping_broker: Callable[[], str]
     searches: PriorSearches | None = None
-    deliveries: Deliveries | None = None  # None: nobody gets results
+    deliveries: Deliveries | None = None  # None: nothing is known of results on their way
     acting: Acting | None = None  # None: nothing is kept of what readers say
     accounts: Accounts | None = None  # None: nobody can sign in; only for loopback
     worklist: Worklist | None = None  # None: there is no page with a list

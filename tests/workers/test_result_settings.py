@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named(wrong: dict[str, Any], said: str) -> None:
 
 
 def test_two_destinations_have_two_names() -> None:
-    with pytest.raises(Misconfigured, match="the name pacs stands for two destinations"):
+    with pytest.raises(Misconfigured, match="the name pacs stands for two of them"):
         parsed(PACS, {**FOLDER, "name": "pacs"})
 
 

@@ -1,5 +1,5 @@
-"""Who saw and changed what in the web application: one line of JSON for each, chained by digests, so that a changed or
-removed line shows.
+"""Who saw and changed what in the web application, and who released what by command: one line of JSON for each, chained
+by digests, so that a changed or removed line shows.
 
 The file names people and studies. The chain does not show that the newest lines were cut off: keep the last digest of
 `icansee audit verify` elsewhere, or send audit messages to a repository (workers.audit.spool).

@@ -30,6 +30,7 @@ QUERY = Code("110112", "Query")
 SECURITY_ALERT = Code("110113", "Security Alert")
 START, STOP = Code("110120", "Application Start"), Code("110121", "Application Stop")
 NODE_AUTHENTICATION = Code("110126", "Node Authentication")
+SOFTWARE_CONFIGURATION = Code("110131", "Software Configuration")
 APPLICATION, DESTINATION, SOURCE = (
     Code("110150", "Application"),
     Code("110152", "Destination Role ID"),
@@ -68,6 +69,17 @@ class Viewing:
     study_instance_uid: str
     patient_id: str
     accession_number: str
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A person changed what the node does. user: as the person says. login: account of the machine. what: the change.
+    why: the reason that was given."""
+
+    user: str
+    login: str
+    what: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -126,6 +138,17 @@ def security_alert(source: AuditSource, peer: RemoteNode, reason: str, at: datet
     _participant(message, peer.ae_title or peer.address, None, is_requestor=True, address=peer.address)
     _audit_source(message, source)
     _object(message, peer.ae_title or peer.address, NODE_ID, kind="2", role="13")  # 13: security resource
+    return _text(message)
+
+
+def configuration_changed(source: AuditSource, change: Configured, at: datetime) -> str:
+    """A person changed what the node does (PS3.15 section A.5.3.11: a security alert about the configuration)."""
+    said = f"{change.what}: {change.why}"
+    message = _message(SECURITY_ALERT, at, SUCCESS, SOFTWARE_CONFIGURATION, action="E", outcome=said)
+    _participant(message, change.user, None, is_requestor=True, alternative=change.login or None)
+    _participant(message, source.ae_title, APPLICATION, is_requestor=False, alternative=str(source.process_id))
+    _audit_source(message, source)
+    _object(message, source.ae_title, NODE_ID, kind="2", role="13")
     return _text(message)
 
 

@@ -8,13 +8,14 @@ destination; a batch is planned once for a destination, whoever asks for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
-from workers.deliveries.plan import LEAST_URGENT, is_shadow
-from workers.delivery_ports import Deliveries, Delivery, Known, Unplanned
+from workers.deliveries.plan import LEAST_URGENT
+from workers.deliveries.staging import shadow_at
+from workers.delivery_ports import Deliveries, Delivery, Known, Unplanned, released_by
 from workers.image_ports import IMAGES, ImageBatch, ImageBatches, Tag
 from workers.log import get_logger, study_hash
 from workers.ports import Clock, InstanceRow, StudyIndex, StudyRow
@@ -109,7 +110,9 @@ def forward_decided(
     some = [
         one
         for batch in parts.batches.batches(uid)
-        for one in _deliveries(parts, batch, rows, known, really.of(batch), would.of(batch), at=decision.created_at)
+        for one in _deliveries(
+            parts, batch, rows, known, really.of(batch), _named(answer, would.of(batch)), at=decision.created_at
+        )
     ]
     parts.batches.plan_images([], some, now=now)
 
@@ -120,7 +123,7 @@ def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None
     new = {one.series_instance_uid for one in batches if not one.planned}
     tags = {one.tag: one.rule for one in parts.batches.tags([uid]).get(uid, [])}
     found: dict[str, str] = {}
-    really, would = _Wanted(), _Wanted()
+    really, would, rules = _Wanted(), _Wanted(), dict[str, str]()
     for series in dict.fromkeys(one.series_instance_uid for one in batches):
         some = [one for one in rows if one.series_instance_uid == series]
         answer = _answer(parts, row, some, [*tags, *found]) if some else None
@@ -128,6 +131,7 @@ def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None
         forwards = answer.forwards if answer is not None else None
         really.add(_as_configured(parts.results) if forwards is None else forwards, series)
         would.add(answer.would_forward if answer is not None else (), series)
+        rules |= answer.would_forward_rules if answer is not None else {}
     planned = [
         one
         for batch in batches
@@ -137,7 +141,7 @@ def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None
             rows,
             known,
             really.study | (set() if batch.planned else really.of(batch)),
-            would.study | (set() if batch.planned else would.of(batch)),
+            {name: rules[name] for name in would.study | (set() if batch.planned else would.of(batch))},
             at=batch.received_at,
         )
     ]
@@ -145,6 +149,11 @@ def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None
     parts.batches.plan_images([one for one in batches if not one.planned], planned, now=now)
     names = sorted({one.destination for one in planned if not one.shadow})
     log.info("images.planned", study=study_hash(uid), series=len(new), to=names)
+
+
+def _named(answer: RulesAnswer, would: set[str]) -> dict[str, str]:
+    """Destination -> the rules in shadow mode that would send it images."""
+    return {name: answer.would_forward_rules[name] for name in would}
 
 
 def _answer(
@@ -173,19 +182,21 @@ def _deliveries(
     rows: Sequence[InstanceRow],
     known: Mapping[str, Known],
     really: set[str],
-    would: set[str],
+    would: Mapping[str, str],
     *,
     at: datetime,
 ) -> list[Delivery]:
     """Nothing goes back to the node that it came from, and nothing of before a destination was known goes there."""
+    released = released_by(parts.deliveries.releases())
     senders = {one.calling_ae for one in rows if one.series_instance_uid == batch.series_instance_uid}
     some = []
     for destination in parts.results.destinations:
         name = destination.name
-        if name not in really | would or name not in known or at < known[name].since:
+        if name not in {*really, *would} or name not in known or at < known[name].since:
             continue
         if destination.kind == "dicom" and senders == {destination.ae_title}:
             continue
-        shadow = name not in really or is_shadow(destination, parts.results, known[name])
-        some.append(Delivery(batch.key, IMAGES, name, due_at=parts.clock.now(), urgency=LEAST_URGENT, shadow=shadow))
+        why = shadow_at(destination, parts.results, released) + ([] if name in really else [would[name]])
+        one = Delivery(batch.key, IMAGES, name, due_at=parts.clock.now(), urgency=LEAST_URGENT, shadow=bool(why))
+        some.append(replace(one, shadow_of=", ".join(why) or None))
     return some

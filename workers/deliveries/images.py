@@ -56,7 +56,8 @@ class ImageSending:
             return Receipt("nothing to send: the images are not here any more")
         size = sum(one.size_bytes for one in images)
         if delivery.shadow:
-            return Receipt(f"not sent: shadow mode; {len(images)} images", size)
+            of = f" of {delivery.shadow_of}" if delivery.shadow_of else ""
+            return Receipt(f"not sent: shadow mode{of}; {len(images)} images", size)
         if not isinstance(self._destination, ImageTaker):
             raise DeliveryRejected("this kind of destination takes no images")
         taken = self._remembered(delivery.number)

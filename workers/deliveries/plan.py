@@ -8,12 +8,13 @@ only the business of the process that sends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from workers.alert_settings import AlertDestinationSettings
 from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
-from workers.delivery_ports import Acknowledgement, Delivery, DeliveryState, Known, Unplanned
+from workers.deliveries.staging import shadow_at
+from workers.delivery_ports import Acknowledgement, Delivery, DeliveryState, Known, Released, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.image_ports import IMAGES
 from workers.output_kinds import KINDS
@@ -35,7 +36,8 @@ class PlanFacts:
     known: by name; a destination that is not in it gets nothing yet. earlier: what is planned, or was, of the study for
     destinations of escalation, by name. acknowledged: of the study. sends: what the site's rules want; None: each
     destination gets the outputs that it is configured for. held: it waits for a person. would: what rules in shadow
-    mode would send, beside that.
+    mode would send, beside that; would_rule: (destination, output) -> their names. released: from shadow mode. shadow:
+    why nothing of this decision is sent (its scanner, its patterns); empty: it is.
     """
 
     known: Mapping[str, Known]
@@ -44,6 +46,9 @@ class PlanFacts:
     sends: Sequence[Send] | None = None
     held: bool = False
     would: Sequence[Send] = ()
+    would_rule: Callable[[str, str], str] = lambda _destination, _output: ""
+    released: Released = frozenset()
+    shadow: Sequence[str] = ()
 
 
 def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> list[Delivery]:
@@ -55,11 +60,15 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         known = facts.known.get(destination.name)
         if known is None or not _gets(destination, decision, known):
             continue
-        due = due_at(destination, decision, facts.earlier.get(destination.name, ()))
+        why = [*shadow_at(destination, results, facts.released), *facts.shadow]
+        shadow, said = bool(why), ", ".join(why) or None
+        # nobody was called by what was in shadow mode
+        earlier = [one for one in facts.earlier.get(destination.name, ()) if shadow or not one.shadow]
+        due = due_at(destination, decision, earlier)
         if due is None:
             continue
-        shadow = is_shadow(destination, results, known)
         blank = Delivery(decision.decided, "", destination.name, due_at=due, urgency=urgency, shadow=shadow)
+        blank = replace(blank, shadow_of=said)
         if facts.held and not shadow:
             blank = replace(blank, state=DeliveryState.HELD)
         elif decision.restored and not shadow and isinstance(destination, AlertDestinationSettings):
@@ -69,7 +78,10 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         new = [
             *(replace(blank, output=output) for output in really),
             *(
-                replace(blank, output=output, shadow=True, state=DeliveryState.PLANNED)
+                replace(
+                    replace(blank, output=output, shadow=True, state=DeliveryState.PLANNED, answer=None),
+                    shadow_of=", ".join([*why, facts.would_rule(destination.name, output) or "a rule"]),
+                )
                 for output in would
                 if output not in really
             ),
@@ -88,12 +100,6 @@ def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> 
     if sends is not None:
         wanted = (output for send in sends if destination.name in send.to for output in send.outputs)
     return sorted(dict.fromkeys(wanted), key=lambda output: TURNS.get(output, 0))
-
-
-def is_shadow(destination: DestinationSettings, results: ResultsSettings, known: Known | None) -> bool:
-    """Whether nothing is really sent. A person's promotion ends the shadow mode of one destination, never that of the
-    site."""
-    return results.shadow or (destination.shadow and not (known is not None and known.promoted))
 
 
 def destination_names(results: ResultsSettings) -> Sequence[str]:

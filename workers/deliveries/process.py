@@ -16,7 +16,8 @@ from workers.deliveries.forwarding import Forwarding, forward_decided, forward_n
 from workers.deliveries.plan import PlanFacts, destination_names, planned, urgency_of
 from workers.deliveries.retracting import outdated
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
-from workers.delivery_ports import Destination, Unplanned
+from workers.deliveries.staging import patterns_in_shadow, scanners_in_shadow, shadow_of_patterns, shadow_of_scanner
+from workers.delivery_ports import Destination, Released, Unplanned, released_by
 from workers.log import brief, get_logger, study_hash
 
 if TYPE_CHECKING:  # the language is only loaded where there are rules
@@ -44,21 +45,35 @@ def plan_new(parts: Delivering) -> int:
     if not waiting:
         return 0
     known = {one.name: one for one in parts.deliveries.all_known()}
+    released = released_by(parts.deliveries.releases())
     for decision in waiting:
         uid = decision.decided.study_instance_uid
         facts = PlanFacts(
-            known, earlier_escalations(parts.deliveries, parts.results, uid), parts.deliveries.acknowledged(uid)
+            known,
+            earlier_escalations(parts.deliveries, parts.results, uid),
+            parts.deliveries.acknowledged(uid),
+            released=released,
+            shadow=_shadow(parts, decision, released),
         )
         answer = _answer(parts, decision)
         if answer is not None:
             if parts.forwarding is not None:
                 document = parts.document(decision.decided)
                 forward_decided(parts.forwarding, decision, document, answer, known)
-            facts = replace(facts, sends=answer.sends, held=answer.held, would=answer.would)
+            facts = replace(
+                facts, sends=answer.sends, held=answer.held, would=answer.would, would_rule=answer.would_rule
+            )
         some = planned(decision, parts.results, facts)
         some += outdated(parts, decision, some, urgency=urgency_of(decision))
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
+
+
+def _shadow(parts: Delivering, decision: Unplanned, released: Released) -> list[str]:
+    """Why nothing of this decision is sent: its scanner, its patterns."""
+    scanners, patterns = scanners_in_shadow(parts.results, released), patterns_in_shadow(parts.results, released)
+    why = shadow_of_scanner(scanners, parts.scanner(decision.decided.study_instance_uid)) if scanners else []
+    return why + (shadow_of_patterns(patterns, parts.document(decision.decided)) if patterns else [])
 
 
 def _answer(parts: Delivering, decision: Unplanned) -> RulesAnswer | None:

@@ -20,6 +20,7 @@ from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
+from workers.deliveries.staging import ScannerFacts
 from workers.deliveries.stored import WithoutContent
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Receipt
 from workers.image_ports import IMAGES
@@ -50,7 +51,7 @@ class Delivering:
     document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
     holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
     decision; None: each destination gets the outputs that it is configured for. images: None: none are sent.
-    forwarding: what plans images; None: nothing does.
+    scanner: of a study. forwarding: what plans images; None: nothing does.
     """
 
     deliveries: Deliveries
@@ -63,6 +64,7 @@ class Delivering:
     chance: Callable[[], float] = random.random
     wanted: Callable[[Decided], RulesAnswer | None] = lambda _decided: None
     images: StoredImages | None = None
+    scanner: Callable[[str], ScannerFacts] = lambda _uid: ScannerFacts()
     forwarding: Forwarding | None = None
 
 
@@ -168,7 +170,7 @@ class DeliverySender:
             return Receipt("nothing to send: this output does not apply to the decision")
         content = output.render(document, evidence)
         if taken.shadow:
-            return Receipt("not sent: shadow mode", len(content))
+            return Receipt(f"not sent: shadow mode{f' of {taken.shadow_of}' if taken.shadow_of else ''}", len(content))
         receipt = self._destination.send(taken, output.file_name, output.media_type, content)
         return replace(receipt, size_bytes=receipt.size_bytes or len(content))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from workers.delivery_ports import OPEN, Decided, Delivery, DeliveryState, Known, Release
+from workers.delivery_ports import OPEN, Decided, Delivery, DeliveryState, Known, Release, ShadowKind
 from workers.index.connected import Connected
 from workers.index.schema import assessments, deliveries, destinations, releases
 
@@ -117,17 +117,14 @@ class DeliveryLists(Connected):
         return self._known(sa.true())
 
     def release(self, release: Release) -> None:
-        c = destinations.c
         with self._write() as connection:
-            connection.execute(releases.insert().values(**asdict(release)))
-            connection.execute(
-                destinations.update().where(c.name == release.destination).values(promoted=release.promoted)
-            )
+            connection.execute(releases.insert().values(**asdict(release) | {"kind": release.kind.value}))
 
     def releases(self) -> list[Release]:
         with self._reading() as connection:
             rows = connection.execute(sa.select(releases).order_by(releases.c.number)).mappings()
-            return [Release(**{key: value for key, value in row.items() if key != "number"}) for row in rows]
+            found = [{key: value for key, value in row.items() if key != "number"} for row in rows]
+        return [Release(**one | {"kind": ShadowKind(one["kind"])}) for one in found]
 
     def _known(self, condition: sa.ColumnElement[bool]) -> list[Known]:
         columns = [destinations.c[field.name] for field in fields(Known)]

@@ -245,6 +245,7 @@ deliveries = sa.Table(
     sa.Column("planned_at", UtcDateTime, nullable=False),
     sa.Column("done_at", UtcDateTime),
     sa.Column("released_by", sa.Text),  # who let it go that a rule held back, and why
+    sa.Column("shadow_of", sa.Text),  # what is in shadow mode, so that it is not sent
     sa.UniqueConstraint("study_instance_uid", "revision", "stage", "output", "destination", name="deliveries_key"),
     sa.Index("deliveries_waiting", "destination", "state", "urgency", "number"),
     sa.Index("deliveries_by_state", "state", "destination", "planned_at"),
@@ -258,17 +259,17 @@ destinations = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("paused_until", UtcDateTime),
-    sa.Column("promoted", sa.Boolean, nullable=False),
     sa.Column("owner", sa.Text),
     sa.Column("owner_until", UtcDateTime),
 )
 
-# who took a destination out of shadow mode, or back into it, and why
+# who took something out of shadow mode, or back into it, and why
 releases = sa.Table(
     "releases",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("destination", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False, server_default="destination"),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("promoted", sa.Boolean, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),

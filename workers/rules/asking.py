@@ -40,6 +40,27 @@ class RulesAnswer:
     held: bool = False
     tags: tuple[tuple[str, str], ...] = ()
 
+    def would_rule(self, destination: str, output: str) -> str:
+        """Names of the rules in shadow mode that would send this there."""
+        names = [
+            one.rule.name
+            for one in self.looked
+            if one.fits
+            and one.rule.shadow
+            and any(destination in send.to and output in send.outputs for send in one.rule.sends)
+        ]
+        return ", ".join(f"rule {name}" for name in names)
+
+    @property
+    def would_forward_rules(self) -> dict[str, str]:
+        """Destination of images -> names of the rules in shadow mode that would send them there."""
+        found: dict[str, list[str]] = {}
+        for one in self.looked:
+            if one.fits and one.rule.shadow:
+                for name in dict.fromkeys(name for forward in one.rule.forwards for name in forward.to):
+                    found.setdefault(name, []).append(f"rule {one.rule.name}")
+        return {name: ", ".join(rules) for name, rules in found.items()}
+
     @property
     def fired(self) -> tuple[str, ...]:
         return tuple(one.rule.name for one in self.looked if one.fits and not one.rule.shadow)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -108,6 +108,14 @@ class RuleSet:
     unmatched: tuple[Send, ...] | None = None
     keep_images: bool = False
     zone: ZoneInfo | None = None
+
+    def with_released(self, names: Collection[str]) -> RuleSet:
+        """The same with these rules out of shadow mode."""
+        if not any(rule.shadow and rule.name in names for rule in self.rules):
+            return self
+        return replace(
+            self, rules=[replace(rule, shadow=rule.shadow and rule.name not in names) for rule in self.rules]
+        )
 
     def of(self, moment: Moment) -> list[Rule]:
         return [rule for rule in self.rules if rule.at is moment]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,7 +56,8 @@ def no_tags(_study_instance_uid: str) -> Sequence[str]:
 class SiteRules:
     """The rules with what they are asked about.
 
-    now: any time zone. head: rows of one series -> what their headers say. tags: study UID -> tags so far.
+    now: any time zone. head: rows of one series -> what their headers say. tags: study UID -> tags so far. released:
+    names of the rules that a person took out of shadow mode.
     """
 
     rules: RuleSet
@@ -64,6 +65,7 @@ class SiteRules:
     now: Callable[[], datetime]
     head: Callable[[Sequence[InstanceRow]], SeriesHead] = no_head
     tags: Callable[[str], Sequence[str]] = no_tags
+    released: Callable[[], Collection[str]] = tuple
 
     def asked(self, document: Mapping[str, Any]) -> RulesAnswer:
         """What the rules want of one decision.
@@ -77,7 +79,7 @@ class SiteRules:
         flair = {series["series_instance_uid"] for series in document["series"] if series["kind"] == "flair"}
         shown = [one for one in instances if one.series_instance_uid in flair] or instances
         facts = decision_facts(document, row, instances, now=now, head=self.head(shown), tags=self.tags(uid))
-        return ask_rules(self.rules, facts, now=now)
+        return ask_rules(self._rules_now(), facts, now=now)
 
     def asked_at_arrival(
         self, row: StudyRow | None, instances: Sequence[InstanceRow], tags: Sequence[str]
@@ -89,7 +91,11 @@ class SiteRules:
         """
         now = self.rules.local(self.now())
         facts = arrival_facts(row, instances, self.head(instances), tags=tags, now=now)
-        return ask_rules(self.rules, facts, now=now, moment=Moment.ARRIVAL)
+        return ask_rules(self._rules_now(), facts, now=now, moment=Moment.ARRIVAL)
+
+    def _rules_now(self) -> RuleSet:
+        in_shadow = any(rule.shadow for rule in self.rules.rules)
+        return self.rules.with_released(self.released()) if in_shadow else self.rules
 
 
 def wanted_by(site: SiteRules, document: Callable[[Decided], Mapping[str, Any]]) -> Callable[[Decided], RulesAnswer]:

@@ -139,6 +139,48 @@ def test_shadow_mode_and_its_end(icansee: Icansee, table: Deliveries) -> None:
     assert "share promoted by Dr. Ada: two weeks" in said
     assert icansee("deliveries", "demote", "share", "--by", "Dr. Ada", "--why", "too many").code == 0
     assert json.loads(icansee("deliveries", "shadow-report", "--json").out)["shadow"] == {"pacs": False, "share": True}
+    assert icansee("deliveries", "history").out.count("by Dr. Ada") == 2
+    journal = [json.loads(line) for line in (icansee.folder / "state/web-audit.jsonl").read_text().splitlines()]
+    assert [(one["who"], one["did"]) for one in journal] == [
+        ("Dr. Ada", "promoted: destination share"),
+        ("Dr. Ada", "demoted: destination share"),
+    ]
+
+
+STAGES = [
+    pytest.param(["--pattern", "B"], "pattern B", id="pattern"),
+    pytest.param(["--scanner", "mr2"], "scanner mr2", id="scanner"),
+    pytest.param(["--rule", "quiet nights"], "rule quiet nights", id="rule"),
+    pytest.param(["--site"], "the site", id="site"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "named"), STAGES)
+def test_every_kind_is_promoted_by_name(icansee: Icansee, table: Deliveries, wanted: list[str], named: str) -> None:
+    path = icansee.folder / "config.yaml"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    rules = icansee.folder / "rules.yaml"
+    rules.write_text("rules: [{name: quiet nights, when: 'true', drop: true, shadow: true}]", encoding="utf-8")
+    raw["results"] |= {
+        "shadow": True, "shadow_patterns": ["B"], "rules": str(rules),
+        "shadow_scanners": [{"name": "mr2", "ae_title": "MR2"}],
+    }  # fmt: skip
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    said = icansee("deliveries", "shadow-report").out
+    assert f"{named}: in shadow mode" in said
+    answer = icansee("deliveries", "promote", *wanted, "--by", "Dr. Ada", "--why", "two weeks")
+    assert answer.code == 0
+    assert named not in answer.out.partition("in shadow mode")[2]
+    assert f"{named}: released" in icansee("deliveries", "shadow-report").out
+    assert f"{named} promoted by Dr. Ada: two weeks" in icansee("deliveries", "history").out
+
+
+def test_what_is_in_no_shadow_mode_is_not_promoted(icansee: Icansee, table: Deliveries) -> None:
+    answer = icansee("deliveries", "promote", "--pattern", "B", "--by", "a", "--why", "b")
+    assert (answer.code, "pattern B is not in shadow mode" in answer.err) == (2, True)
+    answer = icansee("deliveries", "promote", "share", "--site", "--by", "a", "--why", "b")
+    assert (answer.code, "name one destination" in answer.err) == (2, True)
+    assert icansee("deliveries", "history").out == "nothing was promoted\n"
 
 
 def test_every_destination_is_called(icansee: Icansee, table: Deliveries) -> None:

@@ -55,7 +55,8 @@ def test_what_waits_for_long_is_a_problem(tmp_path: Path) -> None:
     node.clock.advance(301)
     assert node.complains()
     facts = node.client.get("/healthz").json()["deliveries"]
-    assert facts == {"pacs": {"waiting": 1, "dead": 0, "held": 0, "oldest_s": 301.0, "paused": False}}
+    numbers = {"waiting": 1, "dead": 0, "held": 0, "oldest_s": 301.0}
+    assert facts == {"pacs": {**numbers, "paused": False, "removed": False}}
 
 
 def test_what_is_dead_is_a_problem_until_it_is_given_up(tmp_path: Path) -> None:

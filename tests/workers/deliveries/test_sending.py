@@ -222,19 +222,6 @@ def test_without_destinations_decisions_keep_waiting_for_a_plan(tmp_path: Path) 
     assert len(site.deliveries.unplanned(limit=9)) == 1
 
 
-def test_shadow_mode_computes_and_sends_nothing_until_it_is_promoted(tmp_path: Path) -> None:
-    site = Site(tmp_path, own={"shadow": True})
-    site.decide()
-    site.step()
-    row = site.row()
-    assert (row.state, row.size_bytes, row.answer) == (DeliveryState.SHADOW, 4, "not sent: shadow mode")
-    assert site.got() == []
-    site.deliveries.release(Release("pacs", promoted=True, by="a", why="b", at=site.clock.now()))
-    site.decide(Decided("1.2.4", 1, "full"))
-    site.step()
-    assert len(site.got()) == 1
-
-
 def test_the_shadow_mode_of_the_site_outlasts_a_promotion(tmp_path: Path) -> None:
     site = Site(tmp_path, shadow=True)
     site.deliveries.release(Release("pacs", promoted=True, by="a", why="b", at=site.clock.now()))

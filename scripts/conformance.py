@@ -103,7 +103,11 @@ def _overview() -> Iterator[str]:
             ("a worklist is asked for priority and reason of an order", "C-FIND", "SCU"),
             ("an archive is asked for earlier images", "C-FIND, C-GET or C-MOVE, QIDO-RS, WADO-RS", "SCU, user agent"),
             ("results and images are sent", "C-STORE, STOW-RS", "SCU, user agent"),
-            ("a worklist gets a workitem that asks for review", "UPS N-CREATE and N-SET, UPS-RS", "SCU, user agent"),
+            (
+                "a worklist gets a workitem that asks for review",
+                "UPS N-CREATE, N-SET and N-ACTION, UPS-RS",
+                "SCU, user agent",
+            ),
             ("the receiver of results is asked for commitment", "N-ACTION, N-EVENT-REPORT", "SCU"),
             ("a person checks a destination (`icansee config check --connect`)", "C-ECHO", "SCU"),
         ],
@@ -238,7 +242,7 @@ def _rest() -> Iterator[str]:
             ("STOW-RS", "user agent", "multipart/related; type=application/dicom, one object in a request"),
             ("QIDO-RS", "user agent", "application/dicom+json"),
             ("WADO-RS", "user agent", "multipart/related; type=application/dicom"),
-            ("UPS-RS (create, update)", "user agent", "application/dicom+json"),
+            ("UPS-RS (create, update, request cancellation)", "user agent", "application/dicom+json"),
         ],
     )
 

@@ -70,6 +70,7 @@ HOMES = {
             "api",
             "api_page",
             "app",
+            "held_routes",
             "list_routes",
             "node_routes",
             "roster",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,6 +14,16 @@ from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
 from workers.remote.http import client_of
 
+URN, CALLED_BACK = "urn:ietf:rfc:3986", "urn:icansee:99ICANSEE:called-back"  # as workers.outputs.alerts.fhir has them
+REQUESTED = "requested"  # nobody has taken it up
+PATCH_JSON = {"Content-Type": "application/json-patch+json"}  # FHIR R4 3.1.0.6
+# the test keeps a task that somebody takes up at this moment
+CANCELLED = json.dumps(
+    [
+        {"op": "test", "path": "/status", "value": REQUESTED},
+        {"op": "replace", "path": "/status", "value": "cancelled"},
+    ]
+).encode()
 REFUSALS = (400, 409, 410, 412, 413, 415, 422)  # of this very content; everything else the site can repair
 
 
@@ -28,10 +39,33 @@ class FhirSender:
         self._client = client_of(settings, timeout_s=settings.timeout_s)
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
+        bundle = json.loads(content)
         if self._transaction:
-            answer = self._post("", content, {})
-            return Receipt(f"HTTP {answer.status_code}", len(content))
-        entries = json.loads(content)["entry"]
+            said = f"HTTP {self._post('', content, {}).status_code}"
+        else:
+            said = f"{self._one_by_one(bundle['entry'])} resources"
+        return Receipt("; ".join(filter(None, (said, self._called_back(bundle)))), len(content))
+
+    def _called_back(self, bundle: Any) -> str:
+        """Cancel tasks of earlier decisions that nobody has taken up; in words. The alert has arrived: a server that
+        does not know how is no failure.
+
+        Raises:
+            Unreachable: it went away meanwhile.
+        """
+        tags = [one for one in bundle.get("meta", {}).get("tag", ()) if one["system"] == CALLED_BACK]
+        if not tags:
+            return ""
+        names = ",".join(f"{URN}|{one['code']}" for one in tags)
+        found = self._asked("GET", "/Task", params={"identifier": names, "status": REQUESTED})
+        done, left = 0, 0
+        for number in _ids(found):
+            patched = self._asked("PATCH", f"/Task/{number}", content=CANCELLED, headers=PATCH_JSON)
+            done, left = (done + 1, left) if patched.is_success else (done, left + 1)
+        said = f"{done} tasks of earlier decisions cancelled" if done else ""
+        return said + (f"; {left} could not be cancelled" if left else "")
+
+    def _one_by_one(self, entries: Any) -> int:
         places: dict[str, str] = {}
         for entry in entries:
             resource = _resolved(entry["resource"], places)
@@ -39,23 +73,38 @@ class FhirSender:
             body = json.dumps(resource, ensure_ascii=False).encode()
             answer = self._post(f"/{request['url']}", body, {"If-None-Exist": request["ifNoneExist"]})
             places[entry["fullUrl"]] = _place(answer, request["url"])
-        return Receipt(f"{len(entries)} resources", len(content))
+        return len(entries)
 
     def close(self) -> None:
         """The client keeps its connection for the next study."""
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json", **headers}
-        try:
-            answer = self._client.post(self._url + path, content=body, headers=headers)
-        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
-            raise Unreachable(f"the FHIR server cannot be reached ({brief(error)})") from error
+        answer = self._asked("POST", path, content=body, headers={"Content-Type": "application/fhir+json", **headers})
         if answer.is_success:
             return answer
         text = f"HTTP {answer.status_code}"
         if answer.status_code in REFUSALS:
             raise DeliveryRejected(f"the FHIR server refuses the resources: {text}")
         raise Unreachable(f"the FHIR server did not take the resources: {text}")
+
+    def _asked(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> httpx.Response:
+        accepting = {"Accept": "application/fhir+json", **(headers or {})}
+        try:
+            return self._client.request(method, self._url + path, headers=accepting, **more)
+        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+            raise Unreachable(f"the FHIR server cannot be reached ({brief(error)})") from error
+
+
+def _ids(answer: httpx.Response) -> list[str]:
+    """Of the tasks in the answer to a search; none when it is no such answer."""
+    try:
+        entries = answer.json().get("entry", ()) if answer.is_success else ()
+        found = [one["resource"] for one in entries]
+        return [str(one["id"]) for one in found if one["resourceType"] == "Task" and one["status"] == REQUESTED]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _resolved(resource: Any, places: dict[str, str]) -> Any:

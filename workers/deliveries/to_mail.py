@@ -78,7 +78,10 @@ def mail_of(parts: Mapping[str, Any], settings: MailDestinationSettings) -> Emai
     message["From"], message["To"] = settings.sender, ", ".join(settings.recipients)
     message["Subject"] = _allowed(printable(parts["title"]), settings)
     message["Date"] = format_datetime(datetime.fromisoformat(parts["at"]))
-    message["Message-ID"] = f"<{parts['id']}@{settings.sender.rpartition('@')[2]}>"
+    host = settings.sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{parts['id']}@{host}>"
+    if parts.get("replaces"):  # mail programs show it below the one that it replaces
+        message["In-Reply-To"] = message["References"] = f"<{parts['replaces']}@{host}>"
     lines = [_allowed(one, settings) for one in parts["lines"] if settings.study_dates or not one.startswith(DATES)]
     facts = [f"{NAMES[key]}: {printable(parts['facts'][key])}" for key in settings.include if parts["facts"][key]]
     message.set_content("\n".join([*lines, *facts]) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+from dataclasses import replace
 from typing import Any
 
 from workers import dicom_status
@@ -15,6 +16,10 @@ from workers.log import brief
 
 PUSH, PULL = "1.2.840.10008.5.1.4.34.6.1", "1.2.840.10008.5.1.4.34.6.3"
 DUPLICATE = 0x0111
+CANCEL = 2  # action type: Request UPS Cancel (PS3.4 CC.2.2)
+ALREADY_CANCELED = 0xB304
+STATE = "00741000"  # of the workitem; without it nothing is to be created
+DECIDED_ANEW = "Decided anew: a newer result of this study replaces this one"
 MODIFIED = (0x0001, 0xB300)  # created or set, with changes of the worklist's own
 NOT_OURS = (0xC300, 0xC301, 0xC302, 0xC310)  # no longer scheduled: somebody claimed it, or ended it
 # of this very workitem (PS3.7 annex C): invalid, missing, unknown attributes or values
@@ -36,7 +41,12 @@ class UpsSender:
         self._association: Any = None
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
-        uid, elements = parted(content)
+        uid, elements, earlier = parted(content)
+        receipt = self._created(uid, elements, len(content)) if STATE in elements else Receipt("", len(content))
+        said = filter(None, (receipt.text, self._called_back(earlier)))  # behind the new one: no moment without any
+        return replace(receipt, text="; ".join(said) or "nothing to call back")
+
+    def _created(self, uid: str, elements: dict[str, Any], size: int) -> Receipt:
         status = self._asked("send_n_create", elements, uid, meta_uid=None)
         text = f"N-CREATE 0x{status:04X}"
         if status == DUPLICATE:
@@ -44,12 +54,24 @@ class UpsSender:
             status = self._asked("send_n_set", changes, uid, meta_uid=PULL)
             text = f"{text} (it was there already), N-SET 0x{status:04X}"
             if status in NOT_OURS:
-                return Receipt(f"{text}: somebody has taken it up", len(content))
+                return Receipt(f"{text}: somebody has taken it up", size)
         if status == dicom_status.SUCCESS or status in MODIFIED:
-            return Receipt(text, len(content))
+            return Receipt(text, size)
         if status in REFUSALS:
             raise DeliveryRejected(f"{self._settings.ae_title} refuses the workitem: {text}")
         raise Unreachable(f"{self._settings.ae_title} does not take the workitem now: {text}")
+
+    def _called_back(self, uids: list[str]) -> str:
+        """Ask for the cancellation of earlier workitems; in words. One that is not there, or that somebody has taken
+        up, is left: its performer is asked by the worklist.
+
+        Raises:
+            DeliveryRejected, Unreachable: there is no answer.
+        """
+        reason = {"00741238": {"vr": "LT", "Value": [DECIDED_ANEW]}}
+        answers = [self._asked("send_n_action", reason, uid, meta_uid=PUSH, action_type=CANCEL) for uid in uids]
+        done = sum(status in (dicom_status.SUCCESS, ALREADY_CANCELED) for status in answers)
+        return f"{done} earlier workitems called back" if done else ""
 
     def close(self) -> None:
         association, self._association = self._association, None
@@ -73,7 +95,9 @@ class UpsSender:
             self._association = associated(self._settings, self._own_ae, contexts, queue.Queue())
         return self._association
 
-    def _asked(self, service: str, elements: dict[str, Any], uid: str, *, meta_uid: str | None) -> int:
+    def _asked(
+        self, service: str, elements: dict[str, Any], uid: str, *, meta_uid: str | None, action_type: int | None = None
+    ) -> int:
         """The status of the answer.
 
         Raises:
@@ -84,7 +108,8 @@ class UpsSender:
         association, data = self._open(), Dataset.from_json(json.dumps(elements))
         more = {} if meta_uid is None else {"meta_uid": meta_uid}
         try:
-            status, _ = getattr(association, service)(data, PUSH, uid, **more)
+            kind = () if action_type is None else (action_type,)
+            status, _ = getattr(association, service)(data, *kind, PUSH, uid, **more)
         except ValueError as error:  # no accepted context
             raise DeliveryRejected(f"{self._settings.ae_title} accepts no workitems ({brief(error)})") from error
         except (RuntimeError, AttributeError) as error:
@@ -101,8 +126,8 @@ class UpsSender:
         dropped(association)
 
 
-def parted(content: bytes) -> tuple[str, dict[str, Any]]:
-    """UID and elements of a rendered workitem, as the services want them."""
+def parted(content: bytes) -> tuple[str, dict[str, Any], list[str]]:
+    """UID and elements of a rendered workitem, as the services want them, and UIDs of those to be called back."""
     elements = json.loads(content)
-    uid = str(elements["00080018"]["Value"][0])
-    return uid, {tag: element for tag, element in elements.items() if tag not in IDENTITY}
+    uid, earlier = str(elements["00080018"]["Value"][0]), elements.pop("called_back", [])
+    return uid, {tag: element for tag, element in elements.items() if tag not in IDENTITY}, earlier

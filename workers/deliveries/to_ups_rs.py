@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from workers.alert_settings import UpsRsDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
-from workers.deliveries.to_ups import CHANGED, parted
+from workers.deliveries.to_ups import CHANGED, DECIDED_ANEW, STATE, parted
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
 from workers.remote.http import client_of
@@ -31,7 +32,19 @@ class UpsRsSender:
         self._client = client_of(settings, timeout_s=settings.timeout_s)
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
-        uid, elements = parted(content)
+        uid, elements, earlier = parted(content)
+        receipt = self._created(uid, elements, len(content)) if STATE in elements else Receipt("", len(content))
+        said = filter(None, (receipt.text, self._called_back(earlier)))  # behind the new one: no moment without any
+        return replace(receipt, text="; ".join(said) or "nothing to call back")
+
+    def _called_back(self, uids: list[str]) -> str:
+        """Ask for the cancellation of earlier workitems; in words. See UpsSender."""
+        reason = {"00741238": {"vr": "LT", "Value": [DECIDED_ANEW]}}
+        answers = [self._posted(f"{self._url}/{uid}/cancelrequest", reason) for uid in uids]
+        done = sum(answer.is_success for answer in answers)
+        return f"{done} earlier workitems called back" if done else ""
+
+    def _created(self, uid: str, elements: dict[str, Any], size: int) -> Receipt:
         answer = self._posted(f"{self._url}?AffectedSOPInstanceUID={uid}", elements)
         text = f"HTTP {answer.status_code}"
         if answer.status_code == CONFLICT:
@@ -39,9 +52,9 @@ class UpsRsSender:
             answer = self._posted(f"{self._url}/{uid}", changes)
             text = f"{text} (it was there already), update HTTP {answer.status_code}"
             if answer.status_code in NOT_OURS:
-                return Receipt(f"{text}: somebody has taken it up", len(content))
+                return Receipt(f"{text}: somebody has taken it up", size)
         if answer.is_success:
-            return Receipt(text, len(content))
+            return Receipt(text, size)
         if answer.status_code in REFUSALS:
             raise DeliveryRejected(f"the UPS-RS server refuses the workitem: {text}")
         raise Unreachable(f"the UPS-RS server did not take the workitem: {text}")

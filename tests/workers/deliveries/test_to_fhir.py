@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.workers.outputs.alerts.documents import a_document, evidence
+from tests.workers.outputs.alerts.documents import a_document, evidence, quiet
 from workers.alert_settings import FhirDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_fhir import FhirSender
@@ -32,6 +33,7 @@ class Store:
         self.by_condition: dict[str, dict[str, Any]] = {}
         self.tokens: set[str] = set()
         self.posts, self.status, self.says_where, self.fails_at = 0, 0, True, 0
+        self.no_patches = False
 
     def post(self, path: str, body: dict[str, Any], condition: str | None) -> tuple[int, str, dict[str, Any]]:
         self.posts += 1
@@ -47,6 +49,23 @@ class Store:
         found = self._create(body, condition)
         where = f"/fhir/{found['resourceType']}/{found['id']}/_history/1" if self.says_where and new else ""
         return 201 if new else 200, where, found if self.says_where or not new else {}
+
+    def search(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        names = query["identifier"][0].split(",")
+        found = [
+            one
+            for condition, one in self.by_condition.items()
+            if condition.removeprefix("identifier=") in names and one.get("status") == query["status"][0]
+        ]
+        return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in found]}
+
+    def patch(self, number: str, operations: list[dict[str, str]]) -> int:
+        one = next(one for one in self.by_condition.values() if one["id"] == number)
+        assert [step["op"] for step in operations] == ["test", "replace"]
+        if self.no_patches or one["status"] != operations[0]["value"]:
+            return 405 if self.no_patches else 422
+        one["status"] = operations[1]["value"]
+        return 200
 
     def _create(self, resource: dict[str, Any], condition: str) -> dict[str, Any]:
         return self.by_condition.setdefault(condition, {**resource, "id": str(len(self.by_condition) + 1)})
@@ -66,6 +85,20 @@ def serving(store: Store) -> Iterator[str]:
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
+
+        def do_GET(self) -> None:
+            said = json.dumps(store.search(parse_qs(urlsplit(self.path).query))).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def do_PATCH(self) -> None:
+            assert self.headers["Content-Type"] == "application/json-patch+json"
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(store.patch(self.path.rsplit("/", 1)[1], body))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -128,3 +161,45 @@ def test_a_server_that_does_not_say_where() -> None:
     store.says_where = False
     with serving(store) as url, pytest.raises(Unreachable, match="what it stored where"):
         send(sender(url, transaction=False))
+
+
+def of(revision: int, document: dict[str, Any] | None = None) -> bytes:
+    previous = (revision - 1, "full") if revision > 1 else None
+    return FHIR.render(document or a_document(), evidence(revision=revision, previous=previous))
+
+
+def tasks(store: Store) -> list[str]:
+    """States of all tasks, the oldest first."""
+    return [one["status"] for one in store.by_condition.values() if one["resourceType"] == "Task"]
+
+
+@pytest.mark.parametrize("transaction", [True, False], ids=["transaction", "one by one"])
+def test_a_newer_decision_cancels_the_tasks_of_earlier_ones(*, transaction: bool) -> None:
+    store = Store()
+    with serving(store) as url:
+        to = sender(url, transaction=transaction)
+        said = [to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(revision)).text for revision in (1, 2, 3)]
+        assert tasks(store) == ["cancelled", "cancelled", "requested"]
+        assert "1 tasks of earlier decisions cancelled" in said[2]
+        to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(4, quiet()))
+    assert tasks(store) == ["cancelled"] * 3, "a decision without a priority calls back, too"
+
+
+def test_a_task_that_somebody_has_taken_up_stays() -> None:
+    store = Store()
+    with serving(store) as url:
+        to = sender(url)
+        to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(1))
+        next(one for one in store.by_condition.values() if one["resourceType"] == "Task")["status"] = "in-progress"
+        to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(2))
+    assert tasks(store) == ["in-progress", "requested"]
+
+
+def test_a_server_that_changes_nothing_has_the_alert_all_the_same() -> None:
+    store = Store()
+    store.no_patches = True
+    with serving(store) as url:
+        to = sender(url)
+        to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(1))
+        assert "1 could not be cancelled" in to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(2)).text
+    assert tasks(store) == ["requested", "requested"]

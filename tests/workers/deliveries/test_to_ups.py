@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.fakes import NOON
 from tests.workers.deliveries.ups_worklist import Worklist, over_dicom, over_http
-from tests.workers.outputs.alerts.documents import a_document, evidence
+from tests.workers.outputs.alerts.documents import a_document, evidence, quiet
 from workers.alert_settings import UpsDestinationSettings, UpsRsDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_ups import UpsSender
@@ -82,6 +83,53 @@ def test_noop_a_repeat_changes_nothing(opened: Opened) -> None:
         send(sender, FULL)
     assert [item.to_json() for item in worklist.items.values()] == before
     assert worklist.updates == 1
+
+
+def of_revision(revision: int, document: dict[str, Any] | None = None) -> bytes:
+    before = {"previous": (revision - 1, "full")} if revision > 1 else {}
+    return UPS.render(document or a_document(), evidence(revision=revision, **before))
+
+
+def states(worklist: Worklist) -> list[str]:
+    """Of all workitems, the oldest first."""
+    return [str(item.ProcedureStepState) for item in worklist.items.values()]
+
+
+def test_a_later_revision_calls_the_earlier_ones_back(opened: Opened) -> None:
+    worklist = Worklist()
+    with opened(worklist) as sender:
+        for revision in (1, 2, 3):
+            said = send(sender, of_revision(revision))
+        assert states(worklist) == ["CANCELED", "CANCELED", "SCHEDULED"]
+        assert "1 earlier workitems called back" in said or "2 earlier" in said
+        send(sender, of_revision(3))
+    assert states(worklist) == ["CANCELED", "CANCELED", "SCHEDULED"], "a repeat changes nothing"
+    assert "newer result" in next(iter(worklist.items.values())).ReasonForCancellation
+
+
+def test_a_full_decision_without_a_priority_only_calls_back(opened: Opened) -> None:
+    worklist = Worklist()
+    with opened(worklist) as sender:
+        send(sender, of_revision(1))
+        assert "called back" in send(sender, of_revision(2, quiet()))
+    assert states(worklist) == ["CANCELED"]
+
+
+def test_what_somebody_reads_already_is_not_called_back(opened: Opened) -> None:
+    worklist = Worklist()
+    with opened(worklist) as sender:
+        send(sender, of_revision(1))
+        next(iter(worklist.items.values())).ProcedureStepState = "IN PROGRESS"
+        assert "called back" not in send(sender, of_revision(2))
+    assert states(worklist) == ["IN PROGRESS", "SCHEDULED"]
+
+
+def test_a_first_look_calls_nothing_back(opened: Opened) -> None:
+    worklist = Worklist()
+    with opened(worklist) as sender:
+        send(sender, of_revision(1))
+        send(sender, of_revision(2, a_document(stage="first_look")))
+    assert states(worklist) == ["SCHEDULED", "SCHEDULED"]
 
 
 @pytest.mark.parametrize("state", ["IN PROGRESS", "COMPLETED", "CANCELED"])

@@ -55,6 +55,19 @@ class Worklist:
         self.updates += 1
         return 0x0000
 
+    def cancel(self, uid: str, reason: Dataset) -> int:
+        """Request UPS Cancel of somebody who is not its performer."""
+        if uid not in self.items:
+            return 0xC307
+        item = self.items[uid]
+        if item.ProcedureStepState == "CANCELED":
+            return 0xB304
+        if item.ProcedureStepState != "SCHEDULED":
+            return 0xC312  # the performer cannot be contacted
+        item.ProcedureStepState = "CANCELED"
+        item.update(reason)
+        return 0x0000
+
 
 @contextlib.contextmanager
 def over_dicom(worklist: Worklist, *, classes: bool = True) -> Iterator[int]:
@@ -76,12 +89,17 @@ def over_dicom(worklist: Worklist, *, classes: bool = True) -> Iterator[int]:
         uid = str(event.request.RequestedSOPInstanceUID)
         return answered(event, lambda: worklist.change(uid, event.modification_list))
 
+    def acted(event: Any) -> tuple[int, Dataset | None]:
+        uid = str(event.request.RequestedSOPInstanceUID)
+        assert event.action_type == 2
+        return answered(event, lambda: worklist.cancel(uid, event.action_information))
+
     ae = AE("UPS")
     ae.add_supported_context("1.2.840.10008.1.1")
     if classes:
         ae.add_supported_context(UnifiedProcedureStepPush)
         ae.add_supported_context(UnifiedProcedureStepPull)
-    handlers = [(evt.EVT_N_CREATE, created), (evt.EVT_N_SET, changed)]
+    handlers = [(evt.EVT_N_CREATE, created), (evt.EVT_N_SET, changed), (evt.EVT_N_ACTION, acted)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
         yield server.server_address[1]
@@ -89,7 +107,18 @@ def over_dicom(worklist: Worklist, *, classes: bool = True) -> Iterator[int]:
         server.shutdown()
 
 
-HTTP_OF = {0x0000: 200, 0x0105: 400, 0x0120: 400, 0xC309: 400, 0xC307: 404, 0xC300: 410, 0xC301: 409, 0x0111: 409}
+HTTP_OF = {
+    0x0000: 200,
+    0x0105: 400,
+    0x0120: 400,
+    0xC309: 400,
+    0xC307: 404,
+    0xC300: 410,
+    0xC301: 409,
+    0x0111: 409,
+    0xC312: 409,
+    0xB304: 409,
+}
 
 
 @contextlib.contextmanager
@@ -115,6 +144,9 @@ def over_http(worklist: Worklist) -> Iterator[str]:
                 uid = parse_qs(address.query)["AffectedSOPInstanceUID"][0]
                 status = HTTP_OF[worklist.create(uid, item)]
                 return 201 if status == 200 else status
+            if address.path.endswith("/cancelrequest"):
+                status = HTTP_OF[worklist.cancel(address.path.split("/")[-2], item)]
+                return 202 if status == 200 else status
             return HTTP_OF[worklist.change(address.path.rsplit("/", 1)[1], item)]
 
         def log_message(self, *arguments: object) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 
-from workers.outputs.alerts.keys import decided_at, uuid_of
+from workers.outputs.alerts.keys import decided_at, earlier_of, earlier_revisions, previous_of, uuid_of
 from workers.outputs.alerts.oru import PROCEDURE, SCHEME
 from workers.outputs.alerts.text import TITLES, alert_text
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
@@ -27,6 +27,13 @@ SECTIONS = "http://terminology.hl7.org/CodeSystem/v2-0074"
 IDENTIFIERS = "http://terminology.hl7.org/CodeSystem/v2-0203"
 INTERPRETATIONS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+# extensions of R4 for a resource that stands in the place of another one
+REPLACES = {
+    "DiagnosticReport": "http://hl7.org/fhir/StructureDefinition/diagnosticReport-replaces",
+    "Task": "http://hl7.org/fhir/StructureDefinition/task-replaces",
+}
+CALLED_BACK = f"{OWN}:called-back"  # tag of a bundle: a task of an earlier decision, which the sender cancels
+STAGES = ("first_look", "full")
 # Task.priority; a P3 asks for a look without haste
 PRIORITIES = {"P1": "stat", "P2": "asap", "P3": "routine"}
 FLAGS = {"possible": ("A", "Abnormal"), "suspected": ("AA", "Critical abnormal"), "strong": ("AA", "Critical abnormal")}
@@ -42,11 +49,31 @@ def bundle(document: Mapping[str, Any], sources: Sources) -> Resource:
     observations = list(_observations(document, sources))
     report = _report(document, sources, [one["identifier"][0]["value"] for one in observations])
     tasks = _task(document, sources, report) if document["decision"]["priority"] in PRIORITIES else []
+    called_back = _earlier_tasks(document, sources)
     return {
         "resourceType": "Bundle",
+        **({"meta": {"tag": [{"system": CALLED_BACK, "code": name} for name in called_back]}} if called_back else {}),
         "type": "transaction",
         "entry": [_entry(one) for one in (*observations, report, *tasks)],
     }
+
+
+def _earlier_tasks(document: Mapping[str, Any], sources: Sources) -> list[str]:
+    """Names of the tasks that a full decision makes needless; a first look calls nobody back."""
+    if document["stage"] == "first_look":
+        return []
+    keys = [(revision, stage) for revision in earlier_revisions(sources) for stage in STAGES]
+    keys += [(sources.revision, "first_look")] if sources.previous else []
+    return [_name(*earlier_of(document, sources, *key), "task") for key in keys]
+
+
+def _replaces(kind: str, document: Mapping[str, Any], sources: Sources, name: str) -> Resource:
+    """The extension that names the resource of the decision before; nothing for the first."""
+    before = previous_of(document, sources)
+    if before is None:
+        return {}
+    reference = {"type": kind, "identifier": {"system": URN, "value": _name(*before, name)}}
+    return {"extension": [{"url": REPLACES[kind], "valueReference": reference}]}
 
 
 def _entry(resource: Resource) -> Resource:
@@ -57,8 +84,11 @@ def _entry(resource: Resource) -> Resource:
 
 
 def _named(kind: str, document: Mapping[str, Any], sources: Sources, name: str) -> Resource:
-    value = f"urn:uuid:{uuid_of(document, sources, f'{KIND}/{name}')}"
-    return {"resourceType": kind, "identifier": [{"system": URN, "value": value}]}
+    return {"resourceType": kind, "identifier": [{"system": URN, "value": _name(document, sources, name)}]}
+
+
+def _name(document: Mapping[str, Any], sources: Sources, name: str) -> str:
+    return f"urn:uuid:{uuid_of(document, sources, f'{KIND}/{name}')}"
 
 
 def _common(document: Mapping[str, Any], sources: Sources) -> Resource:
@@ -91,6 +121,7 @@ def _report(document: Mapping[str, Any], sources: Sources, observations: list[st
     alert = alert_text(document)
     return {
         **_named("DiagnosticReport", document, sources, "report"),
+        **_replaces("DiagnosticReport", document, sources, "report"),
         **order,
         "status": "preliminary",
         "category": [{"coding": [{"system": SECTIONS, "code": "RAD", "display": "Radiology"}]}],
@@ -108,6 +139,7 @@ def _task(document: Mapping[str, Any], sources: Sources, report: Resource) -> li
     when = f"{decided_at(document):%Y-%m-%dT%H:%M:%SZ}"
     task = {
         **_named("Task", document, sources, "task"),
+        **_replaces("Task", document, sources, "task"),
         "status": "requested",
         "intent": "proposal",
         "priority": PRIORITIES[alert.priority],

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ NAMESPACE = uuid.UUID(
     "5b0c8a4e-2f0e-5d0b-9a55-1c8e0f6c7a11"
 )  # of this program's derived UUIDs; its value has no meaning
 CONTROL_ID_CHARACTERS = 20  # HL7 v2.5.1, MSH-10
+MOST_REVISIONS = 20  # that are called back one by one; a study with more was decided again for weeks
 
 
 def control_id(document: Mapping[str, Any], sources: Sources, kind: str) -> str:
@@ -25,6 +27,30 @@ def control_id(document: Mapping[str, Any], sources: Sources, kind: str) -> str:
 def uuid_of(document: Mapping[str, Any], sources: Sources, kind: str) -> str:
     """UUID (version 5) of one thing that is made from a decision."""
     return str(uuid.uuid5(NAMESPACE, _key(document, sources, kind).decode()))
+
+
+def order_id(document: Mapping[str, Any]) -> str:
+    """Number of our own for a study without one, 20 characters: every decision of the study has the same, so that a
+    receiver puts the newer in the place of the older."""
+    key = f"order\n{document['study']['study_instance_uid']}"
+    return base64.b32encode(hashlib.sha256(key.encode()).digest())[:CONTROL_ID_CHARACTERS].decode()
+
+
+def earlier_of(
+    document: Mapping[str, Any], sources: Sources, revision: int, stage: str
+) -> tuple[Mapping[str, Any], Sources]:
+    """What identifiers of another decision of the study are derived from."""
+    return {**document, "stage": stage}, replace(sources, revision=revision)
+
+
+def previous_of(document: Mapping[str, Any], sources: Sources) -> tuple[Mapping[str, Any], Sources] | None:
+    """The same for the decision that this one replaces; None: it is the first."""
+    return None if sources.previous is None else earlier_of(document, sources, *sources.previous)
+
+
+def earlier_revisions(sources: Sources) -> range:
+    """Revisions whose decisions this one may replace; the newest of them when there are very many."""
+    return range(max(1, sources.revision - MOST_REVISIONS), sources.revision) if sources.previous else range(0)
 
 
 def decided_at(document: Mapping[str, Any]) -> datetime:
@@ -39,6 +65,6 @@ def decided_at(document: Mapping[str, Any]) -> datetime:
 
 def _key(document: Mapping[str, Any], sources: Sources, kind: str) -> bytes:
     # the time tells revisions apart where the sources could not be stored, which hold the revision
-    decided = document.get("decided_at") or ""
+    decided = "" if sources.revision else document.get("decided_at") or ""
     parts = (document["study"]["study_instance_uid"], str(sources.revision), document["stage"], kind, decided)
     return "\n".join(parts).encode()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from workers.outputs.alerts.keys import decided_at, uuid_of
+from workers.outputs.alerts.keys import decided_at, previous_of, uuid_of
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
@@ -17,9 +17,10 @@ KIND = "mail"
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     """title and lines name no patient; facts do: each is mailed only when the settings list it."""
     sources, alert = sources_of(document, evidence), alert_text(document)
-    header = sources.followup.header
+    header, before = sources.followup.header, previous_of(document, sources)
     parts = {
         "id": uuid_of(document, sources, KIND),
+        "replaces": None if before is None else uuid_of(*before, KIND),
         "at": decided_at(document).isoformat(),
         "title": alert.title,
         "lines": list(alert.lines),

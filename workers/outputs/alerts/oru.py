@@ -1,7 +1,9 @@
 """A stored decision in, an HL7 v2.5.1 ORU^R01 out: a preliminary result with its priority and every measurement.
 
 The message states findings and a suggested priority; the receiver's own rule decides what to do. It never changes an
-order. Only a priority that is above routine is stated: "routine" would lower what the order has.
+order. Only a priority that is above routine is stated: "routine" would lower what the order has. A newer decision is a
+preliminary result (P) of the same filler number and replaces the older; it is no correction (C), which corrects what
+was final.
 
 Fields: HL7 v2.5.1 chapters 2 (MSH), 3 (PID), 4 (ORC, TQ1) and 7 (OBR, OBX).
 """
@@ -15,11 +17,11 @@ from typing import Any
 
 from triage.report.figures import evidence_figures
 from workers.outputs.alerts.hl7_text import components, escaped, person_name, segment
-from workers.outputs.alerts.keys import control_id, decided_at
+from workers.outputs.alerts.keys import control_id, decided_at, order_id, previous_of
 from workers.outputs.alerts.text import TITLES, alert_text
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
 from workers.outputs.output import EvidenceFiles, Output
-from workers.outputs.sources import sources_of
+from workers.outputs.sources import Sources, sources_of
 
 KIND = "oru"
 SCHEME = "99ICANSEE"
@@ -57,7 +59,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     accession = header.get("AccessionNumber", "")
     placer = header.get("PlacerOrderNumberImagingServiceRequest", "") or accession
     number = control_id(document, sources, KIND)
-    filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession or number
+    filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession or order_id(document)
     code, word = PRIORITIES.get(document["decision"]["priority"], ("", ""))
     lines = [
         f"MSH|^~\\&|ICANSEE||||{when}||ORU^R01^ORU_R01|{number}|P|2.5.1||||||UNICODE UTF-8",
@@ -70,7 +72,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         ),
         *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),
     ]  # fmt: skip
-    for index, one in enumerate(_observations(document, evidence), 1):
+    for index, one in enumerate(_observations(document, evidence, sources), 1):
         lines.append(
             segment(
                 "OBX", f1=str(index), f2=one.kind, f3=components(*one.code), f4=escaped(one.sub_id), f5=one.value,
@@ -103,7 +105,7 @@ def _observed(header: Mapping[str, str]) -> str:
     return day + timed + (escaped(offset) if timed and len(offset) == 5 else "")
 
 
-def _observations(document: Mapping[str, Any], evidence: EvidenceFiles) -> Iterator[_Observation]:
+def _observations(document: Mapping[str, Any], evidence: EvidenceFiles, sources: Sources) -> Iterator[_Observation]:
     decision, study, alert = document["decision"], document["study"], alert_text(document)
     flag = CATEGORY_FLAGS[decision["category"]]
     words = CATEGORY_WORDS[decision["category"]]
@@ -112,12 +114,15 @@ def _observations(document: Mapping[str, Any], evidence: EvidenceFiles) -> Itera
     yield _Observation("ST", _own("priority", "Suggested priority"), escaped(decision["priority"]))
     uid = study["study_instance_uid"]
     yield _Observation("ST", ("110180", "Study Instance UID", "DCM"), escaped(uid))
+    before = previous_of(document, sources)
+    if before is not None:
+        yield _Observation("ST", _own("replaces", "Message ID of the replaced result"), control_id(*before, KIND))
     if study["days_after_infusion"] is not None:
         code = _own("days_after_infusion", "Days after infusion")
         yield _Observation("NM", code, str(study["days_after_infusion"]), unit="d")
-    before = (document["baseline"] or {}).get("study_date")
-    if before:
-        yield _Observation("DT", _own("baseline_date", "Date of the baseline study"), before.replace("-", ""))
+    day = (document["baseline"] or {}).get("study_date")
+    if day:
+        yield _Observation("DT", _own("baseline_date", "Date of the baseline study"), day.replace("-", ""))
     yield from map(_pattern, document["findings"])
     yield from _measurements(document["measurements"], evidence_figures(document))
     if PICTURE in evidence:

@@ -1,6 +1,7 @@
 """A stored decision in, a unified procedure step out: a workitem that asks a person to review the study (PS3.4 CC.2.5).
 
-DICOM JSON (PS3.18 F). One workitem for each revision of a study: the full decision updates that of the first look.
+DICOM JSON (PS3.18 F). One workitem for each revision of a study: the full decision updates that of the first look, and
+calls back those of earlier revisions. A full decision without a priority of its own only calls back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.outputs.alerts.keys import NAMESPACE, decided_at
+from workers.outputs.alerts.keys import NAMESPACE, decided_at, earlier_of, earlier_revisions
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import Sources, sources_of
@@ -35,12 +36,28 @@ Element = dict[str, Any]
 
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
-    return json.dumps(workitem(document, sources_of(document, evidence)), ensure_ascii=False, sort_keys=True).encode()
+    """called_back: UIDs of earlier workitems; a sender takes it out. An item without a state is not created."""
+    sources = sources_of(document, evidence)
+    found: dict[str, Any] = (
+        workitem(document, sources)
+        if asks_for_review(document)
+        else {"00080018": _element("UI", workitem_uid(document, sources))}
+    )
+    if document["stage"] != "first_look":
+        earlier = [earlier_of(document, sources, revision, "full") for revision in earlier_revisions(sources)]
+        found |= {"called_back": [workitem_uid(*one) for one in earlier]} if earlier else {}
+    return json.dumps(found, ensure_ascii=False, sort_keys=True).encode()
 
 
-def asks_for_review(document: Mapping[str, Any], _evidence: EvidenceFiles) -> bool:
+def asks_for_review(document: Mapping[str, Any]) -> bool:
     """Only a priority of its own puts something on a worklist."""
     return document["decision"]["priority"] in PRIORITIES
+
+
+def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
+    if asks_for_review(document):
+        return True
+    return document["stage"] != "first_look" and len(earlier_revisions(sources_of(document, evidence))) > 0
 
 
 def workitem(document: Mapping[str, Any], sources: Sources) -> dict[str, Element]:
@@ -107,4 +124,4 @@ def _short(text: str) -> str:
     return cleaned if len(cleaned) <= LONGEST_LO else cleaned[: LONGEST_LO - 1] + "…"
 
 
-UPS = Output(KIND, "workitem.json", "application/dicom+json", render, asks_for_review)
+UPS = Output(KIND, "workitem.json", "application/dicom+json", render, _applies)

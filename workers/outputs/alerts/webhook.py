@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from workers.outputs.alerts.keys import uuid_of
+from workers.outputs.alerts.keys import previous_of, uuid_of
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
@@ -18,9 +18,11 @@ VERSION = "1"
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     """id: of the decision and the same in every repeat. document: as ``GET /api/studies/{uid}`` gives it."""
     sources, alert = sources_of(document, evidence), alert_text(document)
+    before = previous_of(document, sources)
     body = {
         "version": VERSION,
         "id": uuid_of(document, sources, KIND),
+        "replaces": None if before is None else uuid_of(*before, KIND),
         "event": "decision",
         "revision": sources.revision,
         "title": alert.title,

@@ -54,8 +54,14 @@ def quiet() -> dict[str, Any]:
     return to_document(replace(an_assessment(), findings=(finding,), decision=decision))
 
 
-def evidence(header: dict[str, str] | None = None, *, revision: int = 3, picture: bool = True) -> dict[str, bytes]:
-    sources = Sources(SourceStudy(HEADER if header is None else header, ()), None, revision)
+def evidence(
+    header: dict[str, str] | None = None,
+    *,
+    revision: int = 3,
+    picture: bool = True,
+    previous: tuple[int, str] | None = None,
+) -> dict[str, bytes]:
+    sources = Sources(SourceStudy(HEADER if header is None else header, ()), None, revision, previous)
     return {FILE_NAME: sources_to_json(sources)} | ({"evidence.png": PICTURE} if picture else {})
 
 

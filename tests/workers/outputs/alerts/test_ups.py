@@ -81,6 +81,13 @@ def test_no_priority_no_workitem(document: dict[str, Any]) -> None:
     assert not UPS.applies(document, evidence())
 
 
+def test_a_first_look_without_a_priority_leaves_the_earlier_workitem() -> None:
+    first = quiet() | {"stage": "first_look"}
+    assert not UPS.applies(first, evidence(previous=(2, "full")))
+    assert UPS.applies(quiet(), evidence(previous=(2, "full")))
+    assert "called_back" not in json.loads(UPS.render(first, evidence(previous=(2, "full"))))
+
+
 def test_both_stages_of_a_revision_are_one_workitem_and_another_revision_is_another() -> None:
     full, first = made(a_document()), made(a_document(stage="first_look"))
     assert full.SOPInstanceUID == first.SOPInstanceUID != made(a_document(), revision=4).SOPInstanceUID

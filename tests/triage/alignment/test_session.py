@@ -10,6 +10,8 @@ import pytest
 import scipy.ndimage as ndi
 import SimpleITK as sitk
 
+from tests.builders import rigid
+from triage.alignment.agreement import peak
 from triage.alignment.registration import descend
 from triage.alignment.session import align
 from triage.errors import NotAssessable
@@ -19,9 +21,9 @@ MM = 4.0
 FLAIR, T1, DWI, ADC = (SequenceKind(kind) for kind in ("flair", "t1", "dwi", "adc"))
 
 
-def head(shift_mm: float = 0.0) -> Volume:
+def head(shift_mm: float = 0.0, *, whose: int = 3) -> Volume:
     """A smooth blob with structure inside; ``shift_mm``: how far its header puts it to the patient's left."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(whose)
     inside = np.linalg.norm(np.indices((30, 30, 30)) - 14.5, axis=0) < 11
     voxels = np.where(inside, 100 + 400 * ndi.gaussian_filter(rng.normal(size=inside.shape), 2), 0).astype(np.float32)
     affine = np.diag([MM, MM, MM, 1.0])
@@ -65,9 +67,64 @@ def test_a_small_movement_is_found() -> None:
     assert np.abs(moved - centre).max() < 1.0
 
 
+def dark_for_bright(volume: Volume) -> Volume:
+    """The same head in another contrast."""
+    return Volume(np.where(volume.voxels > 0, 900 - volume.voxels, 0).astype(np.float32), volume.affine)
+
+
+def turned(volume: Volume, degrees: float) -> Volume:
+    """The same voxels under a header that is turned about the middle of the head."""
+    middle = volume.affine @ (15.0, 15.0, 15.0, 1.0)
+    return Volume(volume.voxels, rigid((degrees, 0.0, degrees), centre=tuple(middle[:3])) @ volume.affine)
+
+
+def stretched(volume: Volume) -> Volume:
+    return Volume(volume.voxels, volume.affine @ np.diag([1.0, 1.0, 1.4, 1.0]))
+
+
+NOISE = Volume(np.random.default_rng(1).normal(100, 20, (30, 30, 30)).astype(np.float32), head().affine)
+UNIFORM = Volume(np.full((30, 30, 30), 7, np.float32), head().affine)
+NO_PLACE = "its structures do not lie on those of the other images"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        pytest.param(dark_for_bright(head()), None, id="noop: another contrast"),
+        pytest.param(turned(head(), 5.0), None, id="noop: moved a little"),
+        pytest.param(stretched(head()), NO_PLACE, id="a wrong slice distance"),
+        pytest.param(NOISE, NO_PLACE, id="nothing of a head"),
+        pytest.param(UNIFORM, "the images do not overlap", id="not measured: uniform"),
+    ],
+)
+def test_what_does_not_lie_on_the_flair_is_left_out(other: Volume, said: str | None) -> None:
+    images = StudyImages(Study("1.2", Patient("x"), date(2024, 3, 1), None, ()), {FLAIR: head(), T1: other}, {})
+    session = align(images)
+    assert (T1 in session.volumes) is (said is None), session.left_out
+    assert len(session.left_out) == (said is not None)
+    if said is not None:
+        assert session.left_out[0].startswith(f"the t1 series is left out: {said}")
+
+
+def test_diffusion_images_are_distorted_and_stay() -> None:
+    images = StudyImages(
+        Study("1.2", Patient("x"), date(2024, 3, 1), None, ()), {FLAIR: head(), DWI: head(whose=4)}, {}
+    )
+    assert DWI in align(images).volumes
+
+
 def test_images_that_come_apart_are_named() -> None:
     fixed, moving = (sitk.GetImageFromArray(head().voxels) for _ in range(2))
     start = sitk.Euler3DTransform()
     start.SetTranslation([500.0, 0.0, 0.0])
     with pytest.raises(NotAssessable, match="registration_failed: the images do not overlap"):
         descend(fixed, moving, start, step_mm=1.0, mutual_information=True)
+
+
+def test_the_peak_is_where_two_contrasts_of_one_head_lie_on_each_other() -> None:
+    here, away = np.eye(4), rigid(shift_mm=(7.0, 7.0, 0.0))
+    other = dark_for_bright(head())
+    assert peak(head(), other, here) > 1.3
+    assert peak(head(), other, away) < 1.1
+    assert peak(head(), NOISE, here) < 1.2
+    assert peak(Volume(np.zeros((9, 9, 9), np.float32), np.diag([4.0, 4.0, 4.0, 1.0])), other, here) == 0.0

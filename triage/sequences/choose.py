@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from triage.model import SequenceKind, Series, SeriesHeader
 from triage.sequences import vendors
 from triage.sequences.facts import acquired_at, is_reformat
+from triage.sequences.identify import is_after_contrast
 
 # An adult brain is 120-140 mm high; cut-off stacks (orbit, posterior fossa) are 60-90 mm
 WHOLE_BRAIN_MM = 100.0
@@ -73,7 +74,7 @@ def _answers(series: Series) -> tuple[float, ...]:
     return (
         float(_covers_brain(h)),
         float(diffusion or not (is_reformat(h) or "DERIVED" in tokens)),
-        float(kind is not SequenceKind.FLAIR or not any("contrast agent" in r for r in series.identification.reasons)),
+        float(kind is not SequenceKind.FLAIR or not is_after_contrast(series.identification)),
         float(kind is not SequenceKind.DWI or USUAL_B_RANGE[0] <= max(h.b_values, default=1000.0) <= USUAL_B_RANGE[1]),
         float(
             kind is not SequenceKind.DWI

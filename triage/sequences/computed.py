@@ -82,7 +82,7 @@ def parametric_map(h: SeriesHeader) -> Identification | None:
         return known(SequenceKind.PERFUSION, 0.95, f"ImageType {image_type(h)}: perfusion")
     if tokens & vendors.OTHER_MAPS:
         return known(SequenceKind.DERIVED, 0.9, f"ImageType {image_type(h)}: a computed map")
-    if derived and words.says(words.ADC, h):
+    if derived and words.says(words.ADC, h) and not tokens & vendors.DIFFUSION_TRACES:
         return known(SequenceKind.ADC, 0.85, "derived, and the description says ADC")
     if derived and words.says(words.TENSOR_MAP, h) and (h.b_values or words.says(words.DIFFUSION, h)):
         return known(SequenceKind.DERIVED, 0.85, "derived, and the description names a tensor map")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from triage.model import SeriesHeader
 from triage.sequences import vendors, words
 
 FLAIR_MIN_TI_MS = 1500.0  # CSF (T1 about 4.3 s) is nulled at 1550 ms for TR 4 s and at 2480 ms for TR 9 s
+FLAIR_LONGEST_TI = 1.2  # times the TI that nulls CSF: FLAIRs have 0.9-1.1; DIR 1.23-1.35, and shows CSF
+CSF_T1_MS = 4300.0
 FLAIR_DOUBTFUL_TI_MS = 1300.0  # very low field scanners null CSF from here; only together with the words
 FLAIR_MIN_TR_MS = 3500.0  # below it, T1-FLAIR (TR about 2000, TI about 860 nulls CSF as well)
 FLAIR_MIN_TE_MS = 50.0  # T1-FLAIR and MP2RAGE second inversion have TE < 30
@@ -20,7 +23,7 @@ T1_SE_MAX_TR_MS = 1300.0
 PD_MIN_TR_MS = 1500.0
 T2_STAR_MIN_TE_MS = 12.0
 DIFFUSION_MIN_B = 50.0  # s/mm2; less is perfusion or a crusher
-DIFFUSION_MIN_TE_MS = 45.0  # diffusion gradients take that long
+DIFFUSION_TE_MS = (45.0, 160.0)  # diffusion gradients take that long; after twice as long no signal is left
 
 
 def timing(h: SeriesHeader) -> str:
@@ -71,9 +74,21 @@ def flair_contradiction(h: SeriesHeader) -> str | None:
         return f"TR {tr:g} ms is below {FLAIR_MIN_TR_MS:g} ms"
     if te is not None and te < FLAIR_MIN_TE_MS:
         return f"TE {te:g} ms is below {FLAIR_MIN_TE_MS:g} ms"
-    if words.says(words.DOUBLE_INVERSION, h) or vendors.GE_DOUBLE_INVERSION.search(vendors.ge_name(h)):
+    if is_double_inversion(h):
         return "double inversion recovery"
+    if ti is not None and tr is not None and ti > FLAIR_LONGEST_TI * nulling_ti_ms(tr):
+        return f"TI {ti:g} ms is too long to null CSF at TR {tr:g} ms ({nulling_ti_ms(tr):.0f} ms would): DIR has such"
     return None
+
+
+def nulling_ti_ms(tr_ms: float) -> float:
+    """The inversion time that nulls CSF at a repetition time."""
+    return CSF_T1_MS * math.log(2.0 / (1.0 + math.exp(-tr_ms / CSF_T1_MS)))
+
+
+def is_double_inversion(h: SeriesHeader) -> bool:
+    """By the description or a vendor's name. "30 dir" of diffusion is asked for after diffusion."""
+    return words.says(words.DOUBLE_INVERSION, h) or vendors.DOUBLE_INVERSION.search(vendors.all_names(h)) is not None
 
 
 def is_reformat(header: SeriesHeader) -> bool:

@@ -15,6 +15,7 @@ from triage.sequences import words
 from triage.sequences.facts import acquired_at, is_reformat, on_one_calendar, timing
 from triage.sequences.rules import ORDER
 
+AFTER_CONTRAST = "after contrast"
 _REFORMAT_PENALTY = 0.8  # a reformat shows the same contrast, resampled once more
 
 
@@ -62,9 +63,13 @@ def _as_reformat(found: Identification, header: SeriesHeader) -> Identification:
 
 
 def _with_contrast(found: Identification, header: SeriesHeader) -> Identification:
+    agent = words.contrast_agent(header)
+    if found.kind is SequenceKind.FLAIR:
+        stated = agent is not None and not words.says_pre_contrast(header)
+        why = "a contrast agent is stated" if stated else "the description says so"
+        return _after(found, why) if stated or words.says_post_contrast(header) else found
     if found.kind is not SequenceKind.T1:
         return found
-    agent = words.contrast_agent(header)
     if words.says_pre_contrast(header):
         return replace(found, reasons=(*found.reasons, "the description says before contrast"))
     if agent is not None:
@@ -77,6 +82,8 @@ def _with_contrast(found: Identification, header: SeriesHeader) -> Identificatio
 
 def _agent_at_registration(found: Identification, header: SeriesHeader) -> Identification:
     """All series carry the agent: only the description tells before from after."""
+    if found.kind is SequenceKind.FLAIR and not words.says_post_contrast(header):
+        return replace(found, reasons=tuple(r for r in found.reasons if not r.startswith(AFTER_CONTRAST)))
     if found.kind is not SequenceKind.T1_GD or words.says_post_contrast(header):
         return found
     reason = "every series of the study states the agent, so it may have been entered before it was given"
@@ -87,9 +94,18 @@ def _after_agent(found: Identification, header: SeriesHeader, agent_header: Seri
     where = f"acquired after series {agent_header.series_number}, which states a contrast agent"
     if found.kind is SequenceKind.T1 and not words.contrast_agent(header):
         return Identification(SequenceKind.T1_GD, found.confidence * 0.7, (*found.reasons, where))
-    if found.kind is SequenceKind.FLAIR:
-        return replace(found, reasons=(*found.reasons, where))
+    if found.kind is SequenceKind.FLAIR and not is_after_contrast(found):
+        return _after(found, where)
     return found
+
+
+def _after(found: Identification, why: str) -> Identification:
+    return replace(found, reasons=(*found.reasons, f"{AFTER_CONTRAST}: {why}"))
+
+
+def is_after_contrast(found: Identification) -> bool:
+    """Whether a FLAIR was acquired after a contrast agent was given, as far as the headers tell."""
+    return any(reason.startswith(AFTER_CONTRAST) for reason in found.reasons)
 
 
 def _is_acquired(found: Identification) -> bool:

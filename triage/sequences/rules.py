@@ -22,7 +22,7 @@ from triage.sequences import vendors, words
 from triage.sequences.computed import localizer, not_an_image, parametric_map, phase_image, projection_or_subtraction
 from triage.sequences.facts import (
     DIFFUSION_MIN_B,
-    DIFFUSION_MIN_TE_MS,
+    DIFFUSION_TE_MS,
     FLAIR_MIN_TI_MS,
     FLAIR_MIN_TR_MS,
     LONG_TE_MS,
@@ -34,6 +34,7 @@ from triage.sequences.facts import (
     T2_STAR_MIN_TE_MS,
     flair_contradiction,
     image_type,
+    is_double_inversion,
     is_echo_planar,
     is_gradient_echo,
     is_inversion_recovery,
@@ -41,6 +42,12 @@ from triage.sequences.facts import (
     type_tokens,
 )
 from triage.sequences.rule import Rule, known
+
+# A FLAIR known by its words alone: shorter TRs are those of T2
+FLAIR_2D_WITHOUT_TI_MS, FLAIR_3D_WITHOUT_TI_MS = 6000.0, 4500.0
+# T2 by timing alone: from these TRs on (2-D, 3-D) FLAIR is as likely; 3-D T2 has 2000-3200
+MAY_BE_FLAIR_MS = (8000.0, 4500.0)
+TOF_TR_MS = (15.0, 60.0)
 
 _CONTRASTS = {  # PS3.3 C.8.13.3.1.2
     "T1": SequenceKind.T1,
@@ -67,7 +74,7 @@ def acquisition_contrast(h: SeriesHeader) -> Identification | None:
         return known(SequenceKind.UNKNOWN, 0.8, "AcquisitionContrast STIR: fat suppressed, not measured", timing(h))
     if stated == "TAGGING":
         return known(SequenceKind.UNKNOWN, 0.8, "AcquisitionContrast TAGGING: not measured")
-    if stated == "T2" and is_inversion_recovery(h) and flair_contradiction(h) is None:
+    if stated == "T2" and is_inversion_recovery(h):
         return None  # some scanners state T2 for FLAIR: the timing rule decides
     if stated in ("T1", "T2") and is_echo_planar(h):
         return None
@@ -86,24 +93,34 @@ def diffusion(h: SeriesHeader) -> Identification | None:
     named = vendors.B_VALUE.search(vendors.sequence_name(h))
     if named and float(named[1]) >= DIFFUSION_MIN_B:
         return known(SequenceKind.DWI, 0.9, f"sequence name {h.sequence_name}: b {named[1]} s/mm2")
-    if tokens & vendors.DIFFUSION_WEIGHTED and (
-        is_echo_planar(h) or "TRACEW" in tokens or h.acquisition_contrast == "DIFFUSION"
+    traces = bool(tokens & vendors.DIFFUSION_TRACES)
+    without = highest is not None or (named is not None and not traces)
+    if (
+        tokens & vendors.DIFFUSION_WEIGHTED
+        and not without
+        and (is_echo_planar(h) or "TRACEW" in tokens or h.acquisition_contrast == "DIFFUSION")
     ):
         return known(SequenceKind.DWI, 0.85, f"ImageType {image_type(h)}: diffusion weighted")
     stated = (
         h.acquisition_contrast.upper() == "DIFFUSION" or vendors.DIFFUSION.search(vendors.sequence_name(h)) is not None
     )
     # Philips calls its diffusion ScanningSequence SE: without a b-value only the word tells it from T2
-    worded = words.says(words.DIFFUSION, h) and not is_gradient_echo(h) and not is_inversion_recovery(h)
-    if highest is not None or named:
+    worded = words.says(words.DIFFUSION, h) and not (
+        is_gradient_echo(h) or is_inversion_recovery(h) or vendors.SPIN_ECHO.search(vendors.all_names(h))
+    )
+    if without:
         if not (stated or worded or is_echo_planar(h)):
             return None  # some scanners write b = 0 into every series
         return known(
             SequenceKind.UNKNOWN, 0.7, "diffusion with b = 0 only: the reference image, not diffusion weighted"
         )
+    if "DERIVED" in tokens and not traces and (stated or worded):
+        return known(
+            SequenceKind.UNKNOWN, 0.6, "derived, without a b-value: a map or a trace image, the header does not tell"
+        )
     if stated:
         return known(SequenceKind.DWI, 0.8, "the acquisition is diffusion weighted; its b-value is not stated")
-    if worded and (h.echo_time_ms or 0.0) >= DIFFUSION_MIN_TE_MS:
+    if worded and DIFFUSION_TE_MS[0] <= (h.echo_time_ms or 0.0) <= DIFFUSION_TE_MS[1]:
         return known(
             SequenceKind.DWI, 0.7, f"{timing(h)}: spin echo, and the description says diffusion; no b-value stated"
         )
@@ -121,12 +138,23 @@ def angiography(h: SeriesHeader) -> Identification | None:
         return known(
             SequenceKind.ANGIOGRAPHY, 0.9, f"sequence name {h.sequence_name or vendors.ge_name(h)}: angiography"
         )
+    marks = {"MTC": "MTC" in h.sequence_variant, "flow compensation": "FC" in h.scan_options}
+    if any(marks.values()) and _may_be_time_of_flight(h):
+        said = " and ".join(name for name, there in marks.items() if there)
+        return known(SequenceKind.ANGIOGRAPHY, 0.7, f"{timing(h)}: gradient echo with {said}, time of flight")
     gradient = is_gradient_echo(h) or not h.scanning_sequence
     if gradient and words.says(words.ANGIOGRAPHY, h) and (h.repetition_time_ms or 0.0) < 60.0:
         return known(
             SequenceKind.ANGIOGRAPHY, 0.85, "short-TR gradient echo, and the description says angiography", timing(h)
         )
     return None
+
+
+def _may_be_time_of_flight(h: SeriesHeader) -> bool:
+    """Gradient echo without a preparation, its TR between those of T1 volumes and of T1 slices."""
+    tr, te = h.repetition_time_ms, h.echo_time_ms
+    in_range = tr is not None and te is not None and TOF_TR_MS[0] <= tr <= TOF_TR_MS[1] and te < T2_STAR_MIN_TE_MS
+    return in_range and is_gradient_echo(h) and not (is_inversion_recovery(h) or _prepared(h))
 
 
 def susceptibility(h: SeriesHeader) -> Identification | None:
@@ -165,6 +193,10 @@ def echo_planar_series(h: SeriesHeader) -> Identification | None:
 def ge_named_sequence(h: SeriesHeader) -> Identification | None:
     """GE's private pulse sequence name (0019,109C); CUBE FLAIR often has no TI in the header."""
     name = vendors.ge_name(h)
+    if name and is_double_inversion(h):
+        return known(
+            SequenceKind.UNKNOWN, 0.8, f"GE pulse sequence {name.split()[0]}: double inversion recovery, not measured"
+        )
     if "t2flair" in name.replace("-", "").replace(" ", ""):
         if flair_contradiction(h) is None:
             return known(SequenceKind.FLAIR, 0.95, f"GE pulse sequence {name.split()[0]}", timing(h))
@@ -197,7 +229,7 @@ def inversion_recovery(h: SeriesHeader) -> Identification | None:
 
 def _short_echo_inversion(h: SeriesHeader) -> Identification | None:
     ti = h.inversion_time_ms
-    if words.says(words.DOUBLE_INVERSION, h):
+    if is_double_inversion(h):
         return known(SequenceKind.UNKNOWN, 0.6, f"{timing(h)}: double inversion recovery, not measured")
     if ti is None or ti < FLAIR_MIN_TI_MS:
         name = (
@@ -250,6 +282,8 @@ def gradient_echo(h: SeriesHeader) -> Identification | None:
         return None
     if te >= T2_STAR_MIN_TE_MS:
         return known(SequenceKind.T2_STAR, 0.85, f"{timing(h)}: long-TE gradient echo")
+    if _may_be_time_of_flight(h) and h.mr_acquisition_type == "3D" and not words.says(words.T1, h):
+        return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: T1 or time of flight, the header does not tell")
     if te < 10.0 and (tr is None or tr < 30.0 or _prepared(h)):
         return known(SequenceKind.T1, 0.85, f"{timing(h)}: short-TE spoiled gradient echo, T1 weighted")
     if te < 10.0 and tr is not None and tr < 600.0 and (h.flip_angle_deg or 70.0) >= 40.0:
@@ -268,6 +302,13 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
         return None
     if te >= LONG_TE_MS and tr >= T2_MIN_TR_MS:
         worded = words.says(words.FLAIR, h) and not words.says(words.T1_FLAIR, h)
+        shortest = FLAIR_3D_WITHOUT_TI_MS if h.mr_acquisition_type == "3D" else FLAIR_2D_WITHOUT_TI_MS
+        if is_double_inversion(h):
+            return known(SequenceKind.UNKNOWN, 0.6, f"{timing(h)}: double inversion recovery, not measured")
+        if worded and tr < shortest:
+            return known(
+                SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: called FLAIR, without a stated TI and with the TR of T2"
+            )
         if worded and flair_contradiction(h) is None:
             return known(
                 SequenceKind.FLAIR,
@@ -275,6 +316,8 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
                 f"{timing(h)}: long TR and TE fit FLAIR; TI not stated",
                 "the description says FLAIR",
             )
+        if tr >= MAY_BE_FLAIR_MS[h.mr_acquisition_type == "3D"] and not words.says(words.T2, h) and not _is_plain(h):
+            return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: T2 or FLAIR, the inversion time is not stated")
         return known(SequenceKind.T2, 0.85, f"{timing(h)}: long TR and long TE, T2 weighted")
     if te < T1_MAX_TE_MS and tr < T1_SE_MAX_TR_MS:
         return known(SequenceKind.T1, 0.85, f"{timing(h)}: short TR and short TE, T1 weighted")
@@ -285,6 +328,11 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
             )
         return known(SequenceKind.PD, 0.75, f"{timing(h)}: long TR and short TE, proton-density weighted")
     return None
+
+
+def _is_plain(h: SeriesHeader) -> bool:
+    """Whether the vendor's name of the pulse sequence says that nothing is inverted."""
+    return vendors.PLAIN_T2.search(vendors.all_names(h)) is not None
 
 
 _WORDS_ALONE = (
@@ -321,10 +369,10 @@ ORDER: tuple[Rule, ...] = (
     susceptibility,
     phase_image,
     acquisition_contrast,
+    ge_named_sequence,
     diffusion,
     angiography,
     echo_planar_series,
-    ge_named_sequence,
     inversion_recovery,
     gradient_echo,
     spin_echo,

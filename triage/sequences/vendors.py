@@ -17,7 +17,7 @@ from triage.model import SeriesHeader
 # --- names of pulse sequences, searched in sequence_name() ---
 
 # Siemens ep_b1000, ez_b, re_b (RESOLVE), epfid, epse
-ECHO_PLANAR = re.compile(r"^(?:ep|ez|re)_b|^ep(?:fid|se)|\bepi")
+ECHO_PLANAR = re.compile(r"^(?:ep|ez|re)_b|^ep(?:fid|se)|epi")
 # Siemens states the b-value in the name: ep_b1000t
 B_VALUE = re.compile(r"(?:ep|ez|re)_b(\d+)")
 DIFFUSION = re.compile(r"dwi|diff")
@@ -28,7 +28,13 @@ PREPARED_T1 = re.compile(r"tfl3d|t1tfe|mprage|bravo")
 
 # --- names of pulse sequences, searched in all_names() ---
 
-ANGIOGRAPHY = re.compile(r"\btof|tof-|\bfl3d1r_t|pcax|\bfi3d")
+ANGIOGRAPHY = re.compile(r"tof|\bfl3d1r_t|pcax|\bfi3d")
+# GE CubeDIR, UIH fse_mx_3d_dir
+DOUBLE_INVERSION = re.compile(r"cubedir|_dir\b")
+# Fast and plain spin echo: never diffusion, whatever the description says
+SPIN_ECHO = re.compile(r"\b\w*(?:tse|fse|spc|haste|memp|cube)|\bse2d|(?:^|\s)se\b|tir")
+# Siemens tse2d and spc, Philips TSE: what is inverted has another name
+PLAIN_T2 = re.compile(r"\btse2d|\bspc_\d|\btse\b")
 # Siemens and Philips SWI, GE SWAN
 SUSCEPTIBILITY = re.compile(r"swi|swan")
 # Siemens TrueFISP and CISS, GE FIESTA, Philips bFFE
@@ -36,7 +42,6 @@ BALANCED = re.compile(r"tfi3d|ci3d|tfi2d|fiesta|bffe")
 
 # --- GE's private names of pulse sequences, searched in ge_name() ---
 
-GE_DOUBLE_INVERSION = re.compile(r"cubedir")
 GE_T1_FLAIR = re.compile(r"t1flair")
 GE_T1 = re.compile(r"bravo|cubet1")
 GE_T2 = re.compile(r"cubet2\b")
@@ -64,7 +69,12 @@ PHASES = frozenset({"P", "PHASE", "PHASE MAP", "VELOCITY"})
 ADC_MAPS = frozenset({"ADC", "ADC_UNSPECIFIED"})
 ADC_MAP_BEGINNINGS = ("APPARENT DIFF", "ADC_MAP", "ADC MAP")
 EXPONENTIAL_ADC_MAPS = frozenset({"EADC", "EXP_ADC", "EXPONENTIAL", "EXPADC"})
-TENSOR_MAPS = frozenset({"FA", "COLFA", "COLOR FA", "TENSOR", "TENSOR_B0", "RA", "VR", "AD", "RD", "MD", "GFA"})
+TENSOR_MAPS = frozenset(
+    {
+        "FA", "COLFA", "COLOR FA", "TENSOR", "TENSOR_B0", "RA", "VR", "AD", "RD", "MD", "GFA",
+        "FRACT_ANISOTROPY", "FRACTIONAL_ANISOTROPY", "RELAT_ANISOTROPY", "DIFFUSION_ANISO",
+    }
+)  # fmt: skip
 PERFUSION_MAPS = frozenset(
     {"RCBV", "RCBF", "CBV", "CBF", "MTT", "TTP", "TMAX", "PBP", "GBP", "RELCBF", "RELCBV", "RELMTT", "ASL"}
 )

@@ -34,7 +34,7 @@ CHOICES = [
         {"image_type": ("DERIVED", "SECONDARY", "MPR"), "frame_count": 60}, {}, "original", id="original-over-reformat"
     ),
     pytest.param(
-        {"reasons": ("acquired after series 2, which states a contrast agent",)},
+        {"reasons": ("after contrast: acquired after series 2, which states a contrast agent",)},
         {},
         "before contrast",
         id="before-contrast",

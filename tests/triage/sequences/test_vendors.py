@@ -16,8 +16,8 @@ ALL = [pytest.param(vendor, one, id=f"{vendor}: {one.name}") for vendor, one in 
 MEASURED = frozenset({K.FLAIR, K.T1, K.T1_GD, K.T2, K.DWI, K.ADC})
 # Words that people copy from another protocol
 MISLEADING = (
-    "T2 FLAIR AX", "T1 FLAIR", "t2_tse_tra", "T1 MPRAGE", "DWI b1000", "ADC", "TRACE", "TOF", "localizer", "SWI", "STIR",
-    "DIR",
+    "T2 FLAIR AX", "T1 FLAIR", "t2_tse_tra", "T1 MPRAGE", "DWI b1000", "ADC", "TRACE", "TOF", "localizer", "SWI",
+    "STIR", "DIR",
 )  # fmt: skip
 
 

@@ -292,6 +292,16 @@ class InMemoryIndex(InMemoryPatients):
         self._here()
         for row in rows:
             self._conflicts.setdefault(row.path, row)
+            study = self._studies.get(row.study_instance_uid)
+            if row.fills_blank and study is not None:
+                self.mark_patient(study.row.patient_id, now=row.received_at)
+
+    def blank_filled(self, study_instance_uid: str) -> dict[str, ConflictRow]:
+        series = {row.sop_instance_uid: row.series_instance_uid for row in self.instances(study_instance_uid)}
+        found = [row for row in self.conflicts() if row.fills_blank and row.study_instance_uid == study_instance_uid]
+        return {
+            row.sop_instance_uid: row for row in found if series.get(row.sop_instance_uid) == row.series_instance_uid
+        }
 
     def conflicts(self) -> list[ConflictRow]:
         self._here()

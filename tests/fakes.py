@@ -32,7 +32,7 @@ from triage.model import (
     Volume,
 )
 from triage.report.contents import Assessment
-from workers.ports import InstanceRow, PatientKey
+from workers.ports import ConflictRow, InstanceRow, PatientKey
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -81,6 +81,9 @@ class FakeFiles:
         self.faults: dict[str, OSError | int] = {}
 
     def path(self, row: InstanceRow) -> Path:
+        return self.root / row.study_instance_uid / row.path
+
+    def conflict_path(self, row: ConflictRow) -> Path | None:
         return self.root / row.study_instance_uid / row.path
 
     def size_now(self, row: InstanceRow) -> int:

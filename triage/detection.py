@@ -33,6 +33,17 @@ def indeterminate(why: str, patterns: Patterns = PATTERNS) -> tuple[Finding, ...
     return tuple(p.indeterminate(why) for p in patterns)
 
 
+def doubted(findings: tuple[Finding, ...], doubts: Sequence[str]) -> tuple[Finding, ...]:
+    """The same findings; nothing is absent when a part of the images may hide it."""
+    if not doubts:
+        return findings
+    why = "not seen, but it may be hidden: " + "; ".join(doubts)
+    return tuple(
+        replace(one, presence=Presence.INDETERMINATE, explanation=why) if one.presence is Presence.ABSENT else one
+        for one in findings
+    )
+
+
 def diffusion_only(
     measured: tuple[Measurement, ...], why: str, settings: TriageSettings, patterns: Patterns = PATTERNS
 ) -> tuple[Finding, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from triage.alignment.session import Session
 from triage.course import carried_from_copy
 from triage.decision import SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
-from triage.detection import Patterns, indeterminate
+from triage.detection import Patterns, doubted, indeterminate
 from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
@@ -105,6 +105,7 @@ class Draft:
     ) -> Assessment:
         """The draft with its decision, the possible look-alikes and the course since earlier studies."""
         findings = self.findings or indeterminate(self.refusal or "no baseline to compare with", self.patterns)
+        findings = doubted(findings, self.images.doubts)
         same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
         if same is not None:
             findings = carried_from_copy(findings, same.found, same.study_date)

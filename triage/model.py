@@ -245,6 +245,7 @@ class StudyImages:
     notices: tuple[str, ...] = ()  # what the reader of a result should know about the objects
     ignored: tuple[SkippedSeries, ...] = ()  # objects that are in no series; with the series they are all there are
     spare_flairs: tuple[tuple[str, Callable[[], Volume]], ...] = ()  # (series UID, how to read it); the best first
+    doubts: tuple[str, ...] = ()  # why a pattern that is not seen may be there all the same
 
 
 @dataclass(frozen=True, eq=False)

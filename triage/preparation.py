@@ -50,7 +50,7 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSet
     """The slow part of a comparison, done when a possible baseline arrives; by its next FLAIR when one is refused.
 
     Raises:
-        NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``atlas_failed`` or ``coverage``.
+        NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``blank_slices``, ``atlas_failed`` or ``coverage``.
     """
     try:
         return _prepared(images, atlas, settings)
@@ -66,6 +66,8 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSet
 def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
     use_threads(settings.threads)
     flair = flair_of(images)
+    if images.doubts:  # everything would be new against an empty slice
+        raise NotAssessable("blank_slices", "; ".join(images.doubts))
     session = align(images)
     placement = place(session, flair, atlas, settings)
     grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)

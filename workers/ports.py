@@ -112,7 +112,8 @@ class StudyRow:
 @dataclass(frozen=True)
 class ConflictRow:
     """Content that came under a SOP Instance UID which is stored with other content. path: file name in the conflicts
-    folder. same_images: only identity and description differ, the image and its place do not."""
+    folder. same_images: only identity and description differ, the image and its place do not. fills_blank: the stored
+    image is blank, and this one is not."""
 
     path: str
     sop_instance_uid: str
@@ -125,6 +126,7 @@ class ConflictRow:
     birth_date: date | None = None
     sex: str = ""
     same_images: bool = False
+    fills_blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,10 @@ class StudyIndex(Protocol):
     def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
         """Insert, idempotent on path."""
 
+    def blank_filled(self, study_instance_uid: str) -> dict[str, ConflictRow]:
+        """Stored images of the study that are blank, by SOP Instance UID, each with the latest content of the same
+        series that came under this UID and is not."""
+
     def conflicts(self) -> list[ConflictRow]:
         """All of them, oldest first."""
 
@@ -293,6 +299,9 @@ class InstanceFiles(Protocol):
     """The durable files; the record of truth. Paths returned are absolute."""
 
     def path(self, row: InstanceRow) -> Path: ...
+
+    def conflict_path(self, row: ConflictRow) -> Path | None:
+        """None: it is not there any more."""
 
     def size_now(self, row: InstanceRow) -> int:
         """Bytes of the stored file. Raises OSError when it cannot be looked at."""

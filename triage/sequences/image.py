@@ -28,9 +28,9 @@ def image_faults(volume: Volume) -> tuple[str, ...]:
     if not shown.size:
         return ("all slices are empty",)
     said = []
-    between = int(shown[-1] - shown[0] + 1 - shown.size)
-    if between:
-        said.append(f"{between} of {len(voxels)} slices are empty between others")
+    between = empty_between(volume)
+    if between is not None:
+        said.append(between)
     height_mm = shown.size * volume.spacing_mm[2]
     if height_mm < HEAD_MM:
         said.append(f"only {shown.size} of {len(voxels)} slices show something: {height_mm:.0f} mm")
@@ -41,6 +41,19 @@ def image_faults(volume: Volume) -> tuple[str, ...]:
     if _is_drawn_on(voxels):
         said.append("something is drawn into the images")
     return tuple(said)
+
+
+def empty_between(volume: Volume) -> str | None:
+    """A sentence when slices show nothing and others above and below them do."""
+    shown = np.flatnonzero([_shows_something(plane) for plane in volume.voxels])
+    between = int(shown[-1] - shown[0] + 1 - shown.size) if shown.size else 0
+    return f"{between} of {len(volume.voxels)} slices are empty between others" if between else None
+
+
+def flair_doubts(flair: Volume | None) -> tuple[str, ...]:
+    """Why a pattern that is not seen in this FLAIR may be there all the same."""
+    empty = None if flair is None else empty_between(flair)
+    return () if empty is None else (f"in the FLAIR {empty}",)
 
 
 def _shows_something(plane: Voxels) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from triage.errors import Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND, DOES_NOT_MATCH
 from workers.files import part10
+from workers.files.blank_images import fills_blank
 from workers.files.dataset_head import (
     Head,
     ReadAt,
@@ -59,7 +60,9 @@ def read_conflict(root: Path, path: Path) -> ConflictRow:
         start, announced = part10.read_meta(file.fileno())
         values, uids = identified(_reader(file.fileno()), start, announced)
         received_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-        same = _same_images(file.fileno(), root / relative_path(uids.sop_instance_uid))
+        stored = root / relative_path(uids.sop_instance_uid)
+        same = _same_images(file.fileno(), stored)
+        fills = not same and _fills_blank(file.fileno(), stored)
     head = head_in(values, uids)
     return ConflictRow(
         path=path.name,
@@ -73,6 +76,7 @@ def read_conflict(root: Path, path: Path) -> ConflictRow:
         birth_date=head.birth_date,
         sex=head.sex,
         same_images=same,
+        fills_blank=fills,
     )
 
 
@@ -86,6 +90,14 @@ def _same_images(fd: int, stored: Path) -> bool:
             if begin is None or begin_stored is None or syntax != syntax_stored:
                 return False
             return part10.same_bytes((fd, begin), (file.fileno(), begin_stored))
+    except (FileNotFoundError, Rejected):
+        return False
+
+
+def _fills_blank(fd: int, stored: Path) -> bool:
+    try:
+        with stored.open("rb") as file:
+            return fills_blank(file.fileno(), fd)
     except (FileNotFoundError, Rejected):
         return False
 

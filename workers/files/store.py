@@ -36,7 +36,7 @@ from workers.files.index_rows import identified
 from workers.files.part10 import Announced
 from workers.files.stored import Outcome, Stored
 from workers.files.uid_paths import folder_of, folders, valid_uid
-from workers.ports import InstanceRow
+from workers.ports import ConflictRow, InstanceRow
 from workers.settings import NodeSettings
 
 # LO has 64 characters (PS3.5 section 6.2), some bytes each; an index entry of PostgreSQL has at most 2,704 bytes
@@ -49,7 +49,6 @@ COMMIT_TRIES = 10  # each one met a name that was taken away by a failed flush
 START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head is read from it
 
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
-
 ONE_FLUSH_FILE_SYSTEMS = ("ext4", "xfs")
 
 
@@ -117,6 +116,10 @@ class FileStore:
         folder."""
         self._look_at_space_at = 0.0
         self.prepared = disk.PreparedFiles(list(self.folders.values()))
+
+    def conflict_path(self, row: ConflictRow) -> Path | None:
+        path = self.conflicts / Path(row.path).name
+        return path if path.is_file() else None
 
     def path(self, row: InstanceRow) -> Path:
         """Absolute path of an indexed instance.

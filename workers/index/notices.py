@@ -79,11 +79,20 @@ def record_conflicts(connection: Connection, insert: Insert, rows: Sequence[Conf
         connection.execute(insert(conflicts).on_conflict_do_nothing(), [dict(vars(row)) for row in rows])
 
 
-def read_conflicts(connection: Connection) -> list[ConflictRow]:
-    statement = sa.select(*(conflicts.c[name] for name in CONFLICT_COLUMNS)).order_by(conflicts.c.received_at)
+def read_conflicts(connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[ConflictRow]:
+    c = conflicts.c
+    statement = sa.select(*(c[name] for name in CONFLICT_COLUMNS)).where(*conditions).order_by(c.received_at, c.path)
     found = connection.execute(statement).mappings()
     # rows of a program before revision 0009 leave values out
     return [ConflictRow(**{name: value for name, value in row.items() if value is not None}) for row in found]
+
+
+def blank_filled(connection: Connection, study_uid: str) -> dict[str, ConflictRow]:
+    """See ports.StudyIndex."""
+    c, i = conflicts.c, instances.c
+    stored = sa.exists().where(i.sop_instance_uid == c.sop_instance_uid, i.series_instance_uid == c.series_instance_uid)
+    of_study = (c.study_instance_uid == study_uid, c.fills_blank.is_(True), stored)
+    return {one.sop_instance_uid: one for one in read_conflicts(connection, *of_study)}
 
 
 def forget_instances(connection: Connection, study_uid: str, sop_uids: Sequence[str]) -> None:

@@ -218,6 +218,7 @@ conflicts = sa.Table(
     sa.Column("birth_date", sa.Date),
     sa.Column("sex", sa.Text),
     sa.Column("same_images", sa.Boolean),
+    sa.Column("fills_blank", sa.Boolean),
 )
 
 # one row for each output of a decision and its destination; workers/delivery_ports.py says what the columns mean

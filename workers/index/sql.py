@@ -291,6 +291,14 @@ class SqlIndex(PatientQueries):
     def record_conflicts(self, rows: Sequence[ConflictRow]) -> None:
         with self._write() as connection:
             notices.record_conflicts(connection, self._insert, rows)
+            for uid, received_at in {
+                one.study_instance_uid: one.received_at for one in rows if one.fills_blank
+            }.items():
+                patients.mark_of_study(connection, self._insert, uid, received_at)
+
+    def blank_filled(self, study_instance_uid: str) -> dict[str, ConflictRow]:
+        with self._reading() as connection:
+            return notices.blank_filled(connection, study_instance_uid)
 
     def conflicts(self) -> list[ConflictRow]:
         with self._reading() as connection:

@@ -20,7 +20,7 @@ from triage.errors import Misconfigured, NotAssessable
 from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
-from triage.sequences.image import image_faults
+from triage.sequences.image import flair_doubts, image_faults
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.contrasts import mixed_contrasts
@@ -142,9 +142,8 @@ def read_study(
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
-    return StudyImages(
-        study, volumes, used, skipped, dwi_b0, diffusion, found.set_aside, found.notices, found.ignored, spares
-    )
+    said, doubts = (found.set_aside, found.notices, found.ignored), flair_doubts(volumes.get(SequenceKind.FLAIR))
+    return StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares, doubts)
 
 
 def _spare_flairs(

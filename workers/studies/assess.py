@@ -205,7 +205,10 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
 
 
 def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
-    return read_whole(uid, deps.index, deps.files, partial(deps.reader.read, kinds=kinds))
+    filled = len(deps.index.blank_filled(uid))
+    images = read_whole(uid, deps.index, deps.files, partial(deps.reader.read, kinds=kinds))
+    said = f"{filled} blank images came again with content under the same UIDs: the content is measured"
+    return dataclasses.replace(images, notices=(*images.notices, said)) if filled else images
 
 
 def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:

@@ -21,6 +21,7 @@ Inputs = Mapping[str, Any]
 PATIENT_ATTEMPTS = 3
 """So often a study waits for an earlier one that cannot be read now; then it is decided without it."""
 
+_CORRECTED = 7  # of the facts of an earlier study: the place of what was corrected
 _DONE = (StudyState.REMOVING, StudyState.REMOVED)  # of which only the decision is left
 
 
@@ -57,6 +58,7 @@ def inputs_of(
     infusions: Sequence[Infusion],
     *,
     shared_id: bool = False,
+    corrected: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """JSON types only.
 
@@ -64,6 +66,7 @@ def inputs_of(
         earlier: strictly earlier studies of the person that are used.
         documents: study UID -> its current document.
         shared_id: two issuers gave the patient ID to somebody.
+        corrected: study UID of an earlier study -> what came or was said about its objects (objects_corrected).
     """
     return {
         "patient": [row.patient_id, row.issuer, row.birth_date.isoformat() if row.birth_date else None, row.sex],
@@ -71,13 +74,21 @@ def inputs_of(
         "infusions": sorted({one.day.isoformat() for one in infusions}),
         "shared_id": shared_id,
         "earlier": {
-            other.study_instance_uid: _earlier(other, documents.get(other.study_instance_uid)) for other in earlier
+            uid: [*_earlier(other, documents.get(uid)), (corrected or {}).get(uid) or None]
+            for other in earlier
+            if (uid := other.study_instance_uid)
         },
     }
 
 
+def objects_corrected(answers: Mapping[str, GivenAnswer], filled: Sequence[str]) -> dict[str, Any]:
+    """What changes the images of a study and not their number. filled: images that were blank and came again."""
+    return objects_said(answers) | ({"blank_filled": images_seen(filled)} if filled else {})
+
+
 def _earlier(row: StudyRow, document: Mapping[str, Any] | None) -> list[Any]:
-    """Date, time, images (None: deleted), category, patterns found, its own baseline, whether it was judged."""
+    """Date, time, images (None: deleted), category, patterns found, its own baseline, whether it was judged; behind
+    them stands what was corrected (inputs_of)."""
     findings = [] if document is None else [f["pattern"] for f in document["findings"] if f["presence"] == "present"]
     baseline = (document or {}).get("baseline") or {}
     return [
@@ -113,7 +124,9 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     newly_shared = bool(now.get("shared_id")) and not stored.get("shared_id")
     gone = ": two issuers gave this patient ID to somebody" if newly_shared else None
     identity = _identity(stored.get("identity", ()), now.get("identity", ()))
+    filled = [uid for uid in now.get("blank_filled", ()) if uid not in stored.get("blank_filled", ())]
     found = [
+        *([f"{len(filled)} of its images were blank and came again with content"] if filled else []),
         *_objects(stored.get("objects", {}), now.get("objects", {})),
         *identity,
         *_infusions(stored["infusions"], now["infusions"], gone),
@@ -172,7 +185,7 @@ def _study(before: Sequence[Any], now: Sequence[Any]) -> str | None:
     Images that were deleted meanwhile change nothing: the decision was made with them.
     """
     images = (before[2], before[2] if now[2] is None else now[2])
-    if images[0] != images[1]:
+    if images[0] != images[1] or (before[_CORRECTED:] or [None]) != (now[_CORRECTED:] or [None]):
         return f"images of the study of {now[0]} came or went"
     # a program before this one stored fewer values
     if all(was == value for at, (was, value) in enumerate(zip(before, now, strict=False)) if at != 2):

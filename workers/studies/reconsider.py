@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import Transient
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
-from workers.studies.inputs import Inputs, changed, inputs_of, is_before, is_under_way, is_used, objects_said
+from workers.studies.inputs import (
+    Inputs,
+    changed,
+    inputs_of,
+    is_before,
+    is_under_way,
+    is_used,
+    objects_corrected,
+    objects_said,
+)
 from workers.studies.merging import said_of
 from workers.studies.person import infusions_of_person, shares_id, studies_of_person
 
@@ -37,10 +46,16 @@ def inputs_now(row: StudyRow, index: StudyIndex) -> dict[str, Any]:
     found = {other.study_instance_uid: index.assessment(other.study_instance_uid) for other in earlier}
     documents = {uid: document for uid, document in found.items() if document is not None}
     infusions, _ = infusions_of_person(row, index)
-    found_inputs = inputs_of(row, earlier, documents, infusions, shared_id=shares_id(row, index))
+    corrected = {one.study_instance_uid: _corrected(one.study_instance_uid, index) for one in earlier}
+    found_inputs = inputs_of(row, earlier, documents, infusions, shared_id=shares_id(row, index), corrected=corrected)
     objects = objects_said(index.object_answers(row.study_instance_uid))
-    beside = {"identity": said_of(row, index), "objects": objects}
+    filled = sorted(index.blank_filled(row.study_instance_uid))
+    beside = {"identity": said_of(row, index), "objects": objects, "blank_filled": filled}
     return found_inputs | {name: said for name, said in beside.items() if said}
+
+
+def _corrected(uid: str, index: StudyIndex) -> dict[str, Any]:
+    return objects_corrected(index.object_answers(uid), sorted(index.blank_filled(uid)))
 
 
 def due_studies(patient_id: str, index: StudyIndex) -> Iterator[Due]:

@@ -114,6 +114,8 @@ class BaselineShelf:
         uid = row.study_instance_uid
         for name, given in sorted(self._index.object_answers(uid).items()):
             found.update(f"{name} {given.answer.value}\n".encode())
+        for name, copy in sorted(self._index.blank_filled(uid).items()):
+            found.update(f"{name} {copy.path}\n".encode())
         for instance in sorted(self._index.instances(uid), key=lambda one: one.sop_instance_uid):
             try:
                 state = self._files.path(instance).stat()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from triage.model import Volume
-from triage.sequences.image import image_faults
+from triage.sequences.image import empty_between, image_faults
 
 SPACING = np.diag([8.0, 8.0, 6.0, 1.0])
 
@@ -59,3 +59,16 @@ def test_what_is_wrong(change: Callable[[Any], Any], said: list[str]) -> None:
         assert any("has only 2 values" in one for one in found)
     else:
         assert list(found) == said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(lambda v: v, None, id="noop: a scan"),
+        pytest.param(blank(slice(0, 3)), None, id="noop: air below the head"),
+        pytest.param(blank(slice(0, None)), None, id="not measured: everything is empty"),
+        pytest.param(blank(slice(10, 13)), "3 of 24 slices are empty between others", id="three slices"),
+    ],
+)
+def test_slices_that_may_hide_something(change: Callable[[Any], Any], said: str | None) -> None:
+    assert empty_between(Volume(change(scan()), SPACING)) == said

@@ -24,7 +24,15 @@ from workers.ports import ACUTE_CATEGORIES
 
 MANY = st.integers(0, 10_000)  # which of several: modulo their number
 IN_TESTS, AT_NIGHT = 150, 500  # interleavings for each of two files; at night for each of ten rounds
-SAID_FIRST = ("no_baseline", "the category falls", "assessed again", "no change since", "motion", "no_flair")
+SAID_FIRST = (
+    "no_baseline",
+    "the category falls",
+    "assessed again",
+    "no change since",
+    "motion",
+    "no_flair",
+    "pattern A: not seen, but it may be hidden",
+)
 
 
 def profile() -> settings:

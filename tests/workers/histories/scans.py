@@ -45,6 +45,7 @@ from workers.ports import StudyIndex
 DAY_0 = date(2024, 3, 4)  # of the first infusion of most histories
 ME = "P1"
 SEEN_ALONE = 2  # so much of a pattern shows in a single scan; less needs a comparison
+BLANK, FILLED = "blank-", "filled-"  # begin of file names: an empty image, and what came again under its UID
 FLAIR, T1 = ("flair",), ("t1",)
 
 
@@ -54,7 +55,8 @@ class Scan:
 
     day: days after DAY_0. shows: pattern -> how much of it is in the images, 1 or more; patterns that are not named are
     not there. parts: kinds of series that arrive together. nameless: so many objects without a patient ID come first.
-    wrong_id: the patient ID of the first part, whose later parts are more. unfit: its content is refused as baseline.
+    wrong_id: the patient ID of the first part, whose later parts are more. blank: so many FLAIR images are blank when
+    they come first (``world.Filled``). unfit: its content is refused as baseline.
     broken: its content cannot be assessed.
     """
 
@@ -68,6 +70,7 @@ class Scan:
     parts: tuple[tuple[str, ...], ...] = (FLAIR,)
     nameless: int = 0
     wrong_id: str = ""
+    blank: int = 0
     unfit: bool = False
     broken: bool = False
 
@@ -99,13 +102,16 @@ class ScanReader:
         wanted = [one for one in study.series if kinds is None or one.identification.kind in kinds]
         volume = a_volume()
         used = {one.identification.kind: one.header.series_instance_uid for one in wanted}
-        return StudyImages(study, dict.fromkeys(used, volume), used)
+        empty = sum(path.name.startswith(BLANK) for path in paths)
+        doubts = (f"in the FLAIR {empty} of 10 slices are empty between others",) if empty else ()
+        return StudyImages(study, dict.fromkeys(used, volume), used, doubts=doubts)
 
     def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         uid = paths[0].parent.name
         if uid in self.away:
             raise Transient("a file of the study cannot be read now")
-        rows = [row for row in self._index.instances(uid) if Path(row.path).name in {path.name for path in paths}]
+        given = {path.name.replace(FILLED, BLANK) for path in paths}
+        rows = [row for row in self._index.instances(uid) if Path(row.path).name in given]
         names = {path.name for path in vouched}
         found = sort_out([*map(row_votes, rows)], {n for n, row in enumerate(rows) if Path(row.path).name in names})
         if not found.clear:
@@ -148,6 +154,8 @@ class ScanEngine:
     def prepare_baseline(self, images: StudyImages) -> Any:
         if self._scans[images.study.study_instance_uid].unfit:
             raise NotAssessable("motion", "too much motion")
+        if images.doubts:
+            raise NotAssessable("blank_slices", images.doubts[0])
         return images.study.study_instance_uid
 
     def first_look(self, images: StudyImages, prepared: Any, context: Context) -> Assessed:
@@ -161,6 +169,8 @@ class ScanEngine:
         self.before(stage.value)
         draft, choice = Draft(images, context, stage), context.baseline_choice
         scan, kept = self._scans[images.study.study_instance_uid], prepared
+        if images.doubts:
+            scan = replace(scan, shows={})  # what there is lies in the slices that are empty
         if SequenceKind.FLAIR not in images.volumes:
             draft = replace(draft, refusal="no_flair: none of its series is a FLAIR")
         elif scan.broken:

@@ -75,6 +75,15 @@ STORIES = [
         expected={"d5": f"{OPEN} pre", "d7": f"{SUSPECTED} pre"}),
     History("only a study that was not assessable, date not known", (Scan("d5", 5, FAINT, broken=True),
         Scan("d7", 7, FAINT)), expected={"d5": OPEN, "d7": f"{OPEN} since:d5"}),
+    # blank images under the UIDs of the real ones
+    History("blank images of the follow-up come first", (PRE, Scan("d5", 5, A, blank=2)), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre"}),
+    History("blank images of the baseline come first", (Scan("pre", -10, blank=1), D5), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre"}),
+    History("blank images of a positive come first, date not known", (PRE, Scan("d5", 5, A, blank=2), D7),
+        expected={"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}),
+    History("blank images, in two parts and two issuers of the ID", (Scan("pre", -10, parts=(T1, FLAIR)),
+        Scan("d5", 5, A, blank=2, issuer="H", parts=(FLAIR, T1))), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
     # dates and times
     History("two studies of a day", (Scan("d5", 5, at="080000"), Scan("d5b", 5, A, at="160000")), KNOWN,
         expected={"d5": OPEN, "d5b": f"{SUSPECTED} since:d5"}),

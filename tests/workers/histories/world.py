@@ -19,13 +19,13 @@ from typing import Any
 import structlog
 
 from tests.fakes import FakeBell, FakeClock, FakeFiles, FakeResults, FakeStorage, an_instance
-from tests.workers.histories.scans import ME, Scan, ScanEngine, ScanReader, on
+from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
 from triage.infusions import Infusion
 from workers.config import Settings
 from workers.index.schema import metadata
 from workers.index.sql import SqlIndex, open_index
 from workers.operations.needed import Fitness, possible_baselines
-from workers.ports import PatientKey, StudyRow, StudyState
+from workers.ports import ConflictRow, PatientKey, StudyRow, StudyState
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
 from workers.studies.infusions import report_infusion
@@ -83,7 +83,14 @@ class Split:
     new: str
 
 
-Event = Arrives | Reported | Removed | Merged | Split
+@dataclass(frozen=True)
+class Filled:
+    """The images that were blank come again under the same UIDs, with content. The store keeps them apart."""
+
+    uid: str
+
+
+Event = Arrives | Filled | Reported | Removed | Merged | Split
 Known = tuple[str, int]  # issuer, day
 
 
@@ -104,9 +111,15 @@ class History:
     merged: tuple[Merged, ...] = ()
 
     def all_chains(self) -> list[tuple[Event, ...]]:
-        arrivals = [tuple(Arrives(scan.uid, part) for part in range(len(scan.parts))) for scan in self.scans]
+        arrivals = [arrivals_of(scan) for scan in self.scans]
         said = [(Reported(day, issuer),) for issuer, day in self.known]
         return [*arrivals, *(self.chains or said)]
+
+
+def arrivals_of(scan: Scan) -> tuple[Event, ...]:
+    """How a study comes: what is blank at first comes again with content."""
+    again = (Filled(scan.uid),) if scan.blank else ()
+    return (*(Arrives(scan.uid, part) for part in range(len(scan.parts))), *again)
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,8 @@ class World:
         match event:
             case Arrives(uid, part):
                 self._arrives(self.scans[uid], part)
+            case Filled(uid):
+                self._filled(self.scans[uid])
             case Reported(day, issuer, patient_id):
                 said = Infusion(on(day), source="roster")
                 report_infusion(self.index, PatientKey(patient_id, issuer), said, now=self.clock.now())
@@ -198,7 +213,7 @@ class World:
                     sop_instance_uid=f"{scan.uid}.{kind}.{number}",
                     series_instance_uid=f"{scan.uid}.{kind}",
                     series_description=kind,
-                    path=f"{kind}-{number}.dcm",
+                    path=f"{BLANK if kind in FLAIR and number < scan.blank else ''}{kind}-{number}.dcm",
                     received_at=self.clock.now(),
                     patient_id=patient_id,
                     issuer=scan.issuer if patient_id else "",
@@ -207,6 +222,23 @@ class World:
                     study_time=scan.at,
                 )
                 for kind, number, patient_id in objects
+            ]
+        )
+
+    def _filled(self, scan: Scan) -> None:
+        rows = [row for row in self.index.instances(scan.uid) if row.path.startswith(BLANK)]
+        self.index.record_conflicts(
+            [
+                ConflictRow(
+                    row.path.replace(BLANK, FILLED),
+                    row.sop_instance_uid,
+                    row.series_instance_uid,
+                    row.study_instance_uid,
+                    self.clock.now(),
+                    "MR1",
+                    fills_blank=True,
+                )
+                for row in rows
             ]
         )
 
@@ -327,8 +359,8 @@ def known_from_the_start(history: History) -> dict[str, End]:
         for issuer, day in history.known:
             one.index.add_infusion(PatientKey(ME, issuer), Infusion(on(day)), now=one.clock.now())
         for scan in sorted(history.scans, key=lambda scan: (scan.date or date.max, scan.at)):
-            for part in range(len(scan.parts)):
-                one.apply(Arrives(scan.uid, part))
+            for event in arrivals_of(scan):
+                one.apply(event)
             one.settle()
         return one.ends()
 

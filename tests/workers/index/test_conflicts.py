@@ -103,3 +103,36 @@ def test_what_cannot_be_compared_is_not_the_same(tmp_path: Path, case: str) -> N
     rows: list[ConflictRow] = []
     ConflictWatch(store, rows.extend).look()
     assert [row.same_images for row in rows] == [False]
+
+
+BLANK, SHOWS = b"\0\0" * 40_000, bytes(range(250)) * 320
+
+
+@pytest.mark.parametrize(
+    ("stored", "again", "fills"),
+    [
+        pytest.param(SHOWS, SHOWS[::-1], False, id="noop: two images"),
+        pytest.param(BLANK, SHOWS, True, id="blank"),
+        pytest.param(b"\7\0" * 40_000, SHOWS, True, id="one value"),
+        pytest.param(SHOWS, BLANK, False, id="the blank one came later"),
+        pytest.param(BLANK, b"\7\0" * 40_000, False, id="both blank"),
+        pytest.param(b"", SHOWS, True, id="no pixels"),
+    ],
+)
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN])
+def test_content_for_a_blank_image(tmp_path: Path, stored: bytes, again: bytes, fills: bool, syntax: str) -> None:
+    store = FileStore(tmp_path)
+    put(store, a_data_set(1, pixels=stored), syntax)
+    put(store, a_data_set(1, pixels=again), syntax)
+    rows: list[ConflictRow] = []
+    ConflictWatch(store, rows.extend).look()
+    assert [row.fills_blank for row in rows] == [fills]
+
+
+def test_not_measured_a_deflated_object_is_not_looked_into(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    for pixels in (BLANK, SHOWS):
+        put(store, a_data_set(1, pixels=pixels), DEFLATED)
+    rows: list[ConflictRow] = []
+    ConflictWatch(store, rows.extend).look()
+    assert [row.fills_blank for row in rows] == [False]

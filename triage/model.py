@@ -222,10 +222,8 @@ class SkippedSeries:
 class DiffusionFacts:
     """What the headers state about the diffusion images. b-values in s/mm2, None when not stated."""
 
-    # of the DWI volume
-    b_high: float | None = None
-    # of the image beside it
-    b_low: float | None = None
+    b_high: float | None = None  # of the DWI volume
+    b_low: float | None = None  # of the image beside it
     # the unit that the vendor's ADC map was stored in, "" without one; the volume itself is in um2/s
     adc_unit: str = ""
 

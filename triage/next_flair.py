@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from triage.errors import NotAssessable
 from triage.model import SequenceKind, SkippedSeries, StudyImages
 from triage.report.contents import Assessment, JudgedFrom
+from triage.sequences.image import flair_doubts
 
 # Refusals that another FLAIR of the same session may not meet: they are about the images, not about the study
 _OF_THE_IMAGES = (
@@ -42,6 +43,7 @@ def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | N
             used={**images.used, SequenceKind.FLAIR: uid},
             skipped=tuple(one for one in skipped if one.series_instance_uid != uid),
             spare_flairs=images.spare_flairs[n:],
+            doubts=flair_doubts(flair),
         )
     return None
 

@@ -104,17 +104,16 @@ class Draft:
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
     ) -> Assessment:
         """The draft with its decision, the possible look-alikes and the course since earlier studies."""
-        findings = self.findings or indeterminate(self.refusal or "no baseline to compare with", self.patterns)
-        findings = doubted(findings, self.images.doubts)
+        unjudged = indeterminate(self.refusal or "no baseline to compare with", self.patterns)
+        findings = doubted(self.findings or unjudged, self.images.doubts)
         same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
         if same is not None:
             findings = carried_from_copy(findings, same.found, same.study_date)
-        study = self.images.study
-        days = days_after(study.study_date, self.context.infusion_date)
+        days = days_after(self.images.study.study_date, self.context.infusion_date)
         # a baseline that could not be compared is named, and nothing rests on it
         compared = None if self.judged_from is JudgedFrom.SINGLE_SCAN else prepared
         return Assessment(
-            study=study,
+            study=self.images.study,
             days_after_infusion=days,
             baseline=_baseline(self.context.baseline_choice, prepared),
             used_as=_used_as(self.images),

@@ -50,7 +50,7 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSet
     """The slow part of a comparison, done when a possible baseline arrives; by its next FLAIR when one is refused.
 
     Raises:
-        NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``blank_slices``, ``atlas_failed`` or ``coverage``.
+        NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``blank_slices``, ``atlas_failed``, ``coverage``.
     """
     try:
         return _prepared(images, atlas, settings)

@@ -5,25 +5,26 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.reading.priors import chosen
 from bench.reading.verdicts import Outcome, Verdict, judged, read
 from triage.errors import NotAssessable
-from triage.model import StudyImages
+from triage.model import SequenceKind, StudyImages
 
 
 @dataclass(frozen=True)
 class Known:
     """names: codes that a refusal of the follow-up may have. prior: whether the baseline is one; None: not asked.
-    unchanged: the follow-up has the images of the baseline."""
+    unchanged: the follow-up has the images of the baseline. without: kinds that the input leaves out by design."""
 
     case: str
     variant: str = ""
     names: tuple[str, ...] = ()
     prior: bool | None = True
     unchanged: bool = False
+    without: tuple[SequenceKind, ...] = ()
 
 
 KNOWN = (
@@ -33,12 +34,12 @@ KNOWN = (
     *(Known("case03", v, ("not_grey",)) for v in ("dark", "bright")),
     *(Known("case04", v) for v in ("plain", "control", "agent_after")),
     *(Known("case05", v, ("mixed_contrasts",), prior=None) for v in ("plain", "swapped", "both")),
-    *(Known("case06", v, ("absent", "rescale_between_b")) for v in ("plain", "control", "two_series")),
+    *(Known("case06", v, without=(SequenceKind.ADC,)) for v in ("plain", "control", "two_series")),
     Known("case07"),
     *(Known("case10", v) for v in ("all", "half")),
     *(Known("case11", v, ("other_visit",)) for v in ("plain", "late", "morning")),
     Known("case12"),
-    *(Known("case14", v) for v in ("dotted",)),
+    *(Known("case14", v) for v in ("dotted", "empty")),
     Known("case29", names=("absent",), prior=None),
     *(Known("case30", v, prior=False) for v in ("second", "day")),
 )
@@ -63,10 +64,9 @@ def known_inputs(folder: Path, simulated: Path, work: Path, only: str) -> Iterat
                 check=True,
                 env={"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"},
             )
-            yield (
-                name,
-                _verdict(one, before if one.unchanged else now, read(work / "followup"), read(work / "baseline")),
-            )
+            right = replace(before, study=now.study) if one.unchanged else now  # its own date, the baseline's images
+            right = replace(right, volumes={k: v for k, v in right.volumes.items() if k not in one.without})
+            yield name, _verdict(one, right, read(work / "followup"), read(work / "baseline"))
 
 
 def _verdict(

@@ -8,16 +8,17 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from bench.reading import belonging, bits, encodings, values
+from bench.reading import belonging, bits, diffusions, encodings, values
 from bench.reading.variants import Variant
 from bench.reading.verdicts import Verdict, judged, read
-from triage.model import StudyImages
+from bench.reading.visits import files_of
+from triage.model import SequenceKind, StudyImages
 
 
 def all_variants() -> Iterator[Variant]:
     for rules in (bits, encodings):
         yield from (replace(one, series="*_flair") for one in rules.variants())
-    for rules in (values, belonging):
+    for rules in (values, diffusions, belonging):
         yield from rules.variants()
 
 
@@ -28,9 +29,18 @@ def verdict_of(one: Variant, work: Path) -> Verdict:
         shutil.copytree(folder, study / folder.name)
     try:
         one.alter(study)
-        return judged(_unaltered(followup, one.series), read(study), one.names)
+        files = len(files_of(study))
+        return judged(_expected(one, _unaltered(followup, one.series)), read(study), one.names, files)
     finally:
         shutil.rmtree(study)
+
+
+def _expected(one: Variant, right: StudyImages) -> StudyImages:
+    if one.expected is None:
+        return right
+    flair = right.volumes[SequenceKind.FLAIR]
+    changed = replace(flair, voxels=one.expected(flair.voxels.copy()))
+    return replace(right, volumes={**right.volumes, SequenceKind.FLAIR: changed})
 
 
 @cache

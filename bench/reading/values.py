@@ -18,6 +18,8 @@ B_VALUE = 0x0019, 0x100C
 DATE_KEYS = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 DATES: dict[str, Callable[[str], str]] = {
     "dotted": lambda v: f"{v[:4]}.{v[4:6]}.{v[6:]}",
+    "with slashes": lambda v: f"{v[:4]}/{v[4:6]}/{v[6:]}",
+    "as ISO 8601 with a time and a zone": lambda v: f"{v[:4]}-{v[4:6]}-{v[6:]}T00:30:00+01:00",
     "with dashes": lambda v: f"{v[:4]}-{v[4:6]}-{v[6:]}",
     "with spaces around": lambda v: f" {v} ",
     "with a time behind": lambda v: f"{v}000000",
@@ -64,8 +66,8 @@ def _meanings() -> Iterator[Variant]:
             f"ADC times {factor:g}", of("adc", scaled(factor)), *names, *(("absurd_values",) if not factor else ())
         )
     for value in (0, 4095, 65535, -32768):
-        yield variant(f"padding value {value}", padded(value))
-    yield variant("pixels beyond the padding range", padding_range)
+        yield variant(f"padding value {value}", padded(value), expected=_without_padding)
+    yield variant("pixels within the padding range", padding_range, expected=_without_padding)
 
 
 def of(kind: str, change: Change) -> Alter:
@@ -156,7 +158,7 @@ def scaled(factor: float) -> Change:
 
 
 def padded(value: int) -> Alter:
-    """Two rows of background hold the padding value; they are zero in what is right."""
+    """Two rows of background hold the padding value."""
 
     def change(ds: Dataset, _n: int) -> None:
         found = values_of(ds)
@@ -167,6 +169,12 @@ def padded(value: int) -> Alter:
             ds.PixelRepresentation = 1
 
     return lambda study: each(study, "flair", change)
+
+
+def _without_padding(voxels: Any) -> Any:
+    """Padding is background whatever its value: zero."""
+    voxels[:, :2] = 0
+    return voxels
 
 
 def padding_range(study: Path) -> None:

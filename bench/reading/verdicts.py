@@ -41,19 +41,28 @@ def read(study: Path | Sequence[Path]) -> StudyImages | NotAssessable:
         return NotAssessable("wrong_request", str(refusal))
 
 
-def judged(right: StudyImages, found: StudyImages | NotAssessable, names: frozenset[str]) -> Verdict:
+def judged(
+    right: StudyImages, found: StudyImages | NotAssessable, names: frozenset[str], files: int | None = None
+) -> Verdict:
     """
     Args:
         right: the study before it was altered.
         names: the reason codes that a refusal may have; empty: only the right value will do.
+        files: how many were read; each must be in a series or among the ignored. None: not asked.
     """
     if isinstance(found, NotAssessable):
         named = found.code in names
         return Verdict(Outcome.REFUSED if named else Outcome.OTHER_NAME, f"{found.code}: {found.message}")
     wrong = [*_wrong_volumes(right, found), *_wrong_facts(right.study, found.study)]
+    counted = sum(one.header.instance_count for one in found.study.series)
+    counted += sum(one.objects or 0 for one in found.ignored)
+    if files is not None and counted != files:
+        wrong.append(f"{counted} objects are accounted for, {files} were read")
     if wrong:
         return Verdict(Outcome.WRONG, "; ".join(wrong))
     absent = [kind.value for kind in right.volumes if kind not in found.volumes]
+    if right.dwi_b0 is not None and found.dwi_b0 is None and "dwi" not in absent:
+        absent.append("image without diffusion weighting")
     if not absent:
         return Verdict(Outcome.RIGHT, "")
     told = _told(right, found)

@@ -17,6 +17,7 @@ from triage.model import SequenceKind, Volume
 SLICES, ROWS, COLUMNS = 14, 36, 40  # JPEG 2000 encoders want 32 at least
 KINDS = ("flair", "t1", "t2", "dwi", "adc", "t1_gd")
 DAYS = {"baseline": date(2024, 3, 1), "followup": date(2024, 3, 11)}
+DIFFUSION = {"dwi": (200.0, 30.0, 6.0), "adc": (800.0, 3000.0, 0.0)}  # tissue, fluid and air
 LARGEST = 500  # fits into 10 signed bits
 Change = Callable[[Dataset, int], None]
 
@@ -39,9 +40,15 @@ def write_visits(out: Path) -> None:
 
 
 def _voxels(rng: np.random.Generator, kind: str) -> Any:
-    low = 400 if kind == "adc" else 0
-    high = 1400 if kind == "adc" else LARGEST
-    return rng.integers(low, high, (SLICES, ROWS, COLUMNS)).astype(np.float32)
+    """Noise; of diffusion a head with ventricles, since there the values tell what a series is."""
+    if kind not in DIFFUSION:
+        return rng.integers(0, LARGEST, (SLICES, ROWS, COLUMNS)).astype(np.float32)
+    axes = np.meshgrid(*(np.linspace(-1.1, 1.1, n) for n in (SLICES, ROWS, COLUMNS)), indexing="ij")
+    radius = np.sqrt(sum(np.square(axis) for axis in axes))
+    tissue, fluid, air = DIFFUSION[kind]
+    voxels = np.where(radius < 1.0, tissue, air)
+    voxels[radius < 0.3] = fluid
+    return np.rint(voxels * rng.normal(1.0, 0.05, voxels.shape)).astype(np.float32)
 
 
 def _add_unweighted(folder: Path) -> None:

@@ -6,11 +6,23 @@ No pixel is read here. A value that the header gets wrong is treated as absent. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any
 
+from workers.moments import parse_moment
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
-from workers.reading.values import Vector, first_item, number, plain_text, text, value_of, vector_of
+from workers.reading.values import (
+    Vector,
+    acquisition_moment,
+    first_item,
+    integer,
+    number,
+    plain_text,
+    text,
+    value_of,
+    vector_of,
+)
 
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
@@ -44,6 +56,8 @@ class Frame:
     gradient: Vector | None
     echo_time_ms: float | None
     time_key: tuple[int, ...]  # temporal position, acquisition number: only used to tell repeats apart
+    acquired_at: tuple[date, time] | None  # the day is date.min where only the time is stated
+    instance: int | None  # number of a classic object in its series
     image_type: tuple[str, ...]
     component: str  # MAGNITUDE | PHASE | ...
     units: str  # UCUM code of the real world value mapping when its slope was used, else ""
@@ -51,10 +65,14 @@ class Frame:
 
 def frames_of(ds: Any, pixels: PixelData) -> list[Frame]:
     """Every frame of one object."""
-    return [_frame(groups, pixels, n) for n, groups in enumerate(groups_of(ds))]
+    found = groups_of(ds)
+    said = acquisition_moment(ds), integer(value_of(ds, "InstanceNumber")) if len(found) == 1 else None
+    return [_frame(groups, pixels, n, said) for n, groups in enumerate(found)]
 
 
-def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
+def _frame(
+    groups: Groups, pixels: PixelData, n: int, said: tuple[tuple[date | None, time | None], int | None]
+) -> Frame:
     transform, rescaled_by, units = _value_mapping(groups)
     compared = _comparable(groups, transform)
     b_value, direction, gradient = diffusion_of(groups)
@@ -76,6 +94,8 @@ def _frame(groups: Groups, pixels: PixelData, n: int) -> Frame:
         gradient=gradient,
         echo_time_ms=_echo_time(groups),
         time_key=_time_key(groups),
+        acquired_at=_acquired_at(groups, said[0]),
+        instance=said[1],
         image_type=(frame_type,) if isinstance(frame_type, str) else tuple(str(t) for t in frame_type),
         component=str(groups.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
         units=units,
@@ -95,6 +115,12 @@ def _time_key(groups: Groups) -> tuple[int, ...]:
     if acquisition is None:
         acquisition = number(groups.get("", "AcquisitionNumber"))
     return int(position or 0), int(acquisition or 0)
+
+
+def _acquired_at(groups: Groups, of_object: tuple[date | None, time | None]) -> tuple[date, time] | None:
+    own = groups.get("FrameContentSequence", "FrameAcquisitionDateTime")
+    day, at = parse_moment(str(own)) if own is not None else of_object
+    return None if at is None else (day or date.min, at)
 
 
 def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str, str]:

@@ -25,6 +25,8 @@ from workers.reading.pixels import open_header
 from workers.reading.values import text
 from workers.reading.visits import OTHER_VISIT, facts_of_latest, visits_of
 
+MOST_REASONS = 3  # are told
+
 
 @dataclass(frozen=True, eq=False)
 class ReadObject:
@@ -141,7 +143,8 @@ def _nothing_read(skipped: Sequence[SkippedSeries]) -> NotAssessable:
     for one in skipped:
         if one.code in LIMIT_CODES:
             return NotAssessable(one.code, one.message)
-    return NotAssessable("no_images", f"none of the files is a readable DICOM object ({len(skipped)} reasons)")
+    said = "; ".join(one.message for one in skipped[:MOST_REASONS]) or "there is no file"
+    return NotAssessable("no_images", f"none of the files is a readable DICOM object: {said}")
 
 
 def _check_one_study(files: Sequence[ReadObject]) -> None:

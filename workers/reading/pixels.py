@@ -60,7 +60,7 @@ class PixelData:
     high_bit: int = 15
     bytes_per_pixel: int = 2
     inverted: bool = False  # MONOCHROME1: low values are shown bright
-    padding: float | None = None
+    padding: tuple[float, float] | None = None  # lowest and highest value that is background
     photometric: str = "MONOCHROME2"
 
 
@@ -156,7 +156,7 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
         high_bit=_high_bit(ds, stored, compressed=bool(getattr(syntax, "is_encapsulated", False))),
         bytes_per_pixel=max(bits // 8, 1) * int(ds.get("SamplesPerPixel") or 1),
         inverted=ds.get("PhotometricInterpretation") == "MONOCHROME1",
-        padding=_padding(ds.get("PixelPaddingValue")),
+        padding=_padding(ds, bits),
         photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
     )
 
@@ -167,8 +167,15 @@ def _high_bit(ds: Dataset, stored: int, *, compressed: bool) -> int:
     return stored - 1 if compressed or not isinstance(high, int) else high
 
 
-def _padding(value: Any) -> float | None:
-    return float(value) if isinstance(value, int) else None
+def _padding(ds: Dataset, bits: int) -> tuple[float, float] | None:
+    """PixelPaddingValue, or the range from it to PixelPaddingRangeLimit (PS3.3 C.7.5.1.1.2)."""
+    value, limit = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
+    if not isinstance(value, int):
+        return None
+    ends = [value, limit if isinstance(limit, int) else value]
+    if ds.get("PixelRepresentation"):  # some writers state the bits of a negative value as if they were unsigned
+        ends = [end - (1 << bits) if end >= 1 << (bits - 1) else end for end in ends]
+    return float(min(ends)), float(max(ends))
 
 
 def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
@@ -326,5 +333,6 @@ def _bright_is_high(plane: Plane, pixels: PixelData) -> Voxels:
         signed = np.dtype(pixels.dtype).kind == "i"
         values = np.float32(-1.0 if signed else 2.0**pixels.bits_stored - 1.0) - values
     if pixels.padding is not None:
-        values[(plane == pixels.padding) | (stored == pixels.padding)] = np.nan
+        low, high = pixels.padding
+        values[((plane >= low) & (plane <= high)) | ((stored >= low) & (stored <= high))] = np.nan
     return values

@@ -106,8 +106,12 @@ def _split(frames: Iterable[Frame], key: Any) -> list[list[Frame]]:
 
 
 def _repeats(frames: Sequence[Frame]) -> bool:
-    places = {tuple(round(v, 2) for v in f.position) for f in frames if f.position}
-    return len(places) < len(frames)
+    return len({place_of(f) for f in frames if f.position}) < len(frames)
+
+
+def place_of(frame: Frame) -> tuple[float, ...]:
+    """Where a frame lies, to 0.01 mm; empty when its header does not say."""
+    return tuple(round(v, 2) for v in frame.position or ())
 
 
 def complete_repeats(frames: list[Frame]) -> list[list[Frame]]:
@@ -115,7 +119,7 @@ def complete_repeats(frames: list[Frame]) -> list[list[Frame]]:
     seen: dict[tuple[float, ...], int] = defaultdict(int)
     stacks: dict[int, list[Frame]] = defaultdict(list)
     for frame in frames:
-        place = tuple(round(v, 2) for v in frame.position or ())
+        place = place_of(frame)
         stacks[seen[place]].append(frame)
         seen[place] += 1
     return [stack for stack in stacks.values() if len(stack) == len(stacks[0])]

@@ -23,9 +23,9 @@ from triage.sequences.identify import identify_study
 from triage.sequences.image import flair_doubts, image_faults
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
-from workers.reading.contrasts import mixed_contrasts
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
+from workers.reading.joining import of_two_contrasts, series_of
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, objects_of
 from workers.reading.patient import study_without_series
@@ -127,8 +127,8 @@ def read_study(
     """
     budget = Budget()
     found = objects_of(paths, on_file, vouched, budget)
-    groups = _by_series(found.kept)
-    mixed = _of_two_contrasts(groups)
+    groups = series_of(found.kept)
+    mixed = of_two_contrasts(groups)
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     series = _identified(groups, frames)
@@ -141,8 +141,9 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
+    notices = (*found.notices, *loaded.notices)
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
-    said, doubts = (found.set_aside, found.notices, found.ignored), flair_doubts(volumes.get(SequenceKind.FLAIR))
+    said, doubts = (found.set_aside, notices, found.ignored), flair_doubts(volumes.get(SequenceKind.FLAIR))
     return StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares, doubts)
 
 
@@ -164,25 +165,9 @@ def _spare_flairs(
     return tuple((uid, partial(volume_of, frames[uid], SequenceKind.FLAIR, budget)) for uid in wanted[:SPARE_FLAIRS])
 
 
-def _by_series(files: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
-    groups: dict[str, list[ReadObject]] = defaultdict(list)
-    for file in files:
-        groups[str(file.header.SeriesInstanceUID)].append(file)
-    return groups
-
-
 def _identified(groups: Mapping[str, list[ReadObject]], frames: Mapping[str, list[Frame]]) -> tuple[Series, ...]:
     headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
     return tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
-
-
-def _of_two_contrasts(groups: Mapping[str, list[ReadObject]]) -> list[SkippedSeries]:
-    said = {uid: mixed_contrasts([file.header for file in group]) for uid, group in groups.items()}
-    return [
-        SkippedSeries(uid, "mixed_contrasts", f"one series holds two contrasts: {why}")
-        for uid, why in said.items()
-        if why
-    ]
 
 
 def _best_flair(series: Sequence[Series]) -> str | None:
@@ -208,12 +193,13 @@ def _richest(files: Sequence[ReadObject]) -> Any:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """volumes, used: of each kind. skipped: why series were not taken. maps: series that are ADC maps by their values,
-    by UID."""
+    """volumes, used: of each kind. skipped: why series were not taken. notices: what was left out of those taken.
+    maps: series that are ADC maps by their values, by UID."""
 
     volumes: dict[SequenceKind, Volume] = field(default_factory=dict)
     used: dict[SequenceKind, str] = field(default_factory=dict)
     skipped: list[SkippedSeries] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     maps: dict[str, Series] = field(default_factory=dict)
 
 
@@ -233,8 +219,9 @@ def _load_kind(
     doubted: list[tuple[str, tuple[str, ...]]] = []
     for candidate in _candidates(kind, series, frames, budget, found):
         uid = candidate.header.series_instance_uid
+        notes: list[str] = []
         try:
-            volume = volume_of(frames[uid], kind, budget)
+            volume = volume_of(frames[uid], kind, budget, notes)
             as_map = map_instead(candidate, volume) if kind is SequenceKind.DWI else None
         except NotAssessable as error:
             found.skipped.append(SkippedSeries(uid, error.code, error.message))
@@ -245,6 +232,8 @@ def _load_kind(
         faults = image_faults(volume) if kind in ANATOMICAL else ()
         if not faults or kind not in found.volumes:
             found.volumes[kind], found.used[kind] = volume, uid
+            found.notices[:] = [n for n in found.notices if not n.startswith(f"{kind.value}: ")]
+            found.notices.extend(f"{kind.value}: {note}" for note in dict.fromkeys(notes))
         if not faults:
             break
         doubted.append((uid, faults))

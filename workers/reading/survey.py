@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from triage.errors import NotAssessable
 from workers.reading import limits
 from workers.reading.limits import HeaderSize
 
@@ -25,6 +26,9 @@ _PIXELS = 0x7FE00008  # float, double and integer pixel data; elements come in a
 _TRANSFER_SYNTAX = 0x00020010
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _CHUNK = 1 << 16
+_TAG = 4
+NOT_AS_STATED = "not_dicom"
+_HIGHEST_FIRST_GROUP = 0x0080  # objects begin with group 0x0008, reports and private ones a little later
 
 
 class _Source(Protocol):
@@ -101,12 +105,39 @@ def survey(file: BinaryIO) -> HeaderSize:
     if start[_PREAMBLE - 4 :] != b"DICM":
         file.seek(0)
     syntax = _transfer_syntax(file)
+    _check_beginning(file, syntax)
     if syntax != DeflatedExplicitVRLittleEndian:
         return _Walk(_Plain(file), explicit=syntax != ImplicitVRLittleEndian, big=syntax == ExplicitVRBigEndian).size()
     source = _Inflated(file)
     size = _Walk(source, explicit=True, big=False).size()
     source.drain()
     return HeaderSize(size.elements, size.frames, size.depth, size.value_bytes, source.unpacked)
+
+
+def _check_beginning(file: BinaryIO, syntax: str) -> None:
+    """Refuse a data set that does not begin as its transfer syntax says: what follows would be read as lengths.
+
+    An object begins with a low group; in the other byte order that group is 0x0100 or more, and deflated bytes begin
+    with anything. Explicit and implicit VR can be told apart further on.
+
+    Raises:
+        NotAssessable: not_dicom.
+    """
+    place = file.tell()
+    raw = file.read(_CHUNK)
+    file.seek(place)
+    order = "another byte order" if raw[1:2] == b"\x08" or raw[:2] == b"\x08\x00" else "other bytes"
+    if syntax == DeflatedExplicitVRLittleEndian:
+        source = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            raw = source.decompress(raw, _TAG)
+        except zlib.error:
+            raise NotAssessable(NOT_AS_STATED, "the data set is not deflated, its transfer syntax says so") from None
+    if len(raw) < _TAG:
+        return
+    group = int.from_bytes(raw[:2], "big" if syntax == ExplicitVRBigEndian else "little")
+    if group > _HIGHEST_FIRST_GROUP:
+        raise NotAssessable(NOT_AS_STATED, f"the data set has {order} than its transfer syntax says")
 
 
 def _transfer_syntax(file: BinaryIO) -> str:

@@ -21,6 +21,7 @@ from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.pixels import decoded_bytes, load_planes
 from workers.reading.selection import comparable, complete_repeats, magnitude_only, select, shows
+from workers.reading.stray_frames import together
 
 MIN_SLICES = 10  # fewer cannot cover a brain: 10 slices of 5 mm with gap are 6 cm
 POSITION_TOLERANCE_MM = 0.5  # jitter of real slice positions up to 0.4 mm was seen to be harmless
@@ -46,7 +47,9 @@ class Stack:
     affine: Affine
 
 
-def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None = None) -> Volume:
+def volume_of(
+    frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None = None, notes: list[str] | None = None
+) -> Volume:
     """The volume of one series that shows ``kind``.
 
     Several volumes in one series (b-values, echoes, repeats) are told apart first: DWI takes the highest b-value, T2
@@ -54,6 +57,7 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None
 
     Args:
         budget: what is left for the study.
+        notes: what was left out of the series is added.
 
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
@@ -63,7 +67,12 @@ def volume_of(frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None
     _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
-    stacks = [stack_of(group) for group in select(frames, kind)]
+    stacks = []
+    for group in select(frames, kind):
+        kept, said = together(group)
+        stacks.append(stack_of(kept))
+        if notes is not None:
+            notes.extend(said)
     _reserve(stacks, budget)
     voxels = load(stacks[0]) if len(stacks) == 1 else _geometric_mean(stacks)
     if kind is SequenceKind.ADC:
@@ -81,7 +90,7 @@ def _check_grey(frames: Sequence[Frame]) -> None:
 
 def adc_unit_of(frames: Sequence[Frame]) -> AdcUnit:
     """The unit in which an ADC series is stored. Raises as :func:`volume_of` does."""
-    return adc_unit(load(stack_of(select(frames, SequenceKind.ADC)[0])))
+    return adc_unit(load(stack_of(together(select(frames, SequenceKind.ADC)[0])[0])))
 
 
 def highest_b(frames: Sequence[Frame]) -> float | None:
@@ -103,7 +112,7 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None
     )
     if not low:
         return None
-    stacks = [stack_of(group) for group in complete_repeats(low)]
+    stacks = [stack_of(together(group)[0]) for group in complete_repeats(low)]
     if len({_matrix(stack) for stack in stacks}) > 1:
         raise NotAssessable("geometry", "the images without diffusion weighting have different sizes")
     if _matrix(stacks[0]) != beside.voxels.shape:

@@ -94,7 +94,12 @@ REFUSALS = [
         "1 gaps of up to 10.0 mm between slices 5.0 mm apart",
         id="missing-slice",
     ),
-    pytest.param({"only": [*range(12), 4]}, "duplicate_slices", "1 slice positions", id="duplicate-position"),
+    pytest.param(
+        {"pixels": planes(13), "change": spoil(12, ImagePositionPatient=[-10.0, -8.0, -10.0])},
+        "duplicate_slices",
+        "1 slice positions",
+        id="duplicate-position",
+    ),
     pytest.param(
         {"change": spoil(3, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])},
         "mixed_orientation",

@@ -1,0 +1,79 @@
+"""The objects of one study in, groups of them that are one series out, and which of the groups hold two contrasts.
+
+SeriesInstanceUID decides, except where a gateway gave each slice a UID of its own: such objects are joined when
+everything that describes the acquisition is equal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from triage.model import SkippedSeries
+from workers.reading.contrasts import mixed_contrasts
+from workers.reading.objects import ReadObject
+from workers.reading.values import number, strings, text, value_of
+from workers.reading.volume import MIN_SLICES
+
+# what the slices of one series have in common; echo time and b-value may differ within one
+_TEXTS = (
+    "SOPClassUID", "Modality", "FrameOfReferenceUID", "Manufacturer", "SeriesDescription", "ProtocolName",
+    "SequenceName", "MRAcquisitionType", "ContrastBolusAgent", "SeriesNumber",
+)  # fmt: skip
+_LISTS = ("ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions")
+_NUMBERS = (
+    "RepetitionTime",
+    "InversionTime",
+    "FlipAngle",
+    "Rows",
+    "Columns",
+    "SliceThickness",
+    "MagneticFieldStrength",
+)
+
+
+def series_of(objects: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
+    """The objects by series. A joined one has the UID of its first object by instance number."""
+    groups: dict[str, list[ReadObject]] = defaultdict(list)
+    for one in objects:
+        groups[one.series].append(one)
+    lone = [group[0] for group in groups.values() if len(group) == 1 and len(group[0].frames) == 1]
+    if len(lone) < MIN_SLICES:
+        return dict(groups)
+    alike: dict[tuple[Any, ...], list[ReadObject]] = defaultdict(list)
+    for one in lone:
+        alike[_acquisition(one)].append(one)
+    for key, together in alike.items():
+        if len(together) >= MIN_SLICES and key[0]:
+            for one in together:
+                del groups[one.series]
+            joined = sorted(
+                together, key=lambda one: (number(value_of(one.header, "InstanceNumber")) or 0.0, one.series)
+            )
+            groups[joined[0].series] = joined
+    return dict(groups)
+
+
+def _acquisition(one: ReadObject) -> tuple[Any, ...]:
+    """What tells acquisitions apart. The first value is empty when nothing says that images are of one."""
+    header, frame = one.header, one.frames[0]
+    orientation = tuple(round(v, 2) + 0.0 for v in frame.orientation or ())
+    spacing = tuple(round(v, 4) for v in frame.spacing or ())
+    return (
+        orientation if spacing and frame.position is not None else (),
+        spacing,
+        *(text(header, keyword) for keyword in _TEXTS),
+        *(strings(header, keyword) for keyword in _LISTS),
+        *(number(value_of(header, keyword)) for keyword in _NUMBERS),
+    )
+
+
+def of_two_contrasts(groups: Mapping[str, list[ReadObject]]) -> list[SkippedSeries]:
+    """The groups that hold two contrasts under one UID, and why."""
+    said = {uid: mixed_contrasts([one.header for one in group]) for uid, group in groups.items()}
+    return [
+        SkippedSeries(uid, "mixed_contrasts", f"one series holds two contrasts: {why}")
+        for uid, why in said.items()
+        if why
+    ]

@@ -78,11 +78,11 @@ def parse_moment(text: str, local_zone: str = "") -> tuple[date | None, time | N
 def plain_time(text: str) -> str:
     """A time as DICOM writes it, HHMMSS.FFFFFF or a part of it, so that texts can be compared; "" when it is none."""
     bare = text.strip(" \0")
-    if re.fullmatch(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d+)?)?)?", bare, re.ASCII):
-        return bare if parse_time(bare) is not None else ""
     at = parse_time(bare)
     if at is None:
         return ""
+    if at != END_OF_DAY and re.fullmatch(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d+)?)?)?", bare, re.ASCII):
+        return bare
     return at.strftime("%H%M%S") + (f".{at.microsecond:06}" if at.microsecond else "")
 
 

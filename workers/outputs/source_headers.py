@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from triage.errors import NotAssessable
+from workers.moments import DATES_OF_A_STUDY, first_date, plain_time
 from workers.outputs.sources import HEADER_KEYWORDS, SourceInstance, SourceSeries, SourceStudy
 from workers.reading.study import read_header
 from workers.reading.values import number, text, value_of, vector_of
+
+_DATES = ("StudyDate", "PatientBirthDate")
 
 
 def source_study(paths: Iterable[Path], kinds: Mapping[str, str]) -> SourceStudy:
@@ -30,11 +33,22 @@ def source_study(paths: Iterable[Path], kinds: Mapping[str, str]) -> SourceStudy
         except NotAssessable:
             continue
         for keyword in HEADER_KEYWORDS:
-            if not header.get(keyword) and text(ds, keyword):
-                header[keyword] = text(ds, keyword)
+            if not header.get(keyword) and (value := _stated(ds, keyword)):
+                header[keyword] = value
         if text(ds, "SeriesInstanceUID") in kinds:
             series.setdefault(text(ds, "SeriesInstanceUID"), []).append(ds)
     return SourceStudy(header, tuple(_series(uid, kinds[uid], some) for uid, some in sorted(series.items())))
+
+
+def _stated(ds: Any, keyword: str) -> str:
+    """The text of an element. Dates and times in the form of the standard, however the header writes them: results
+    and messages repeat them."""
+    if keyword == "StudyTime":
+        return plain_time(text(ds, keyword))
+    if keyword not in _DATES:
+        return text(ds, keyword)
+    day = first_date(text(ds, one) for one in (DATES_OF_A_STUDY if keyword == "StudyDate" else (keyword,)))
+    return "" if day is None else f"{day:%Y%m%d}"
 
 
 def _series(uid: str, kind: str, headers: list[Any]) -> SourceSeries:

@@ -15,7 +15,7 @@ from triage.sequences import vendors
 from triage.sequences.choose import rank
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
-from workers.reading.selection import shows
+from workers.reading.selection import select, shows
 from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 DIFFUSION_MAP = "diffusion_map"
@@ -51,12 +51,14 @@ def map_instead(candidate: Series, weighted: Volume) -> Series | None:
 
 
 def maps_among(series: Sequence[Series], frames: Mapping[str, list[Frame]], budget: Budget) -> list[Series]:
-    """Those of the DWI series that are ADC maps by their values, as such."""
+    """Those of the DWI series that are ADC maps by their values, as such. A map is one volume: series of many
+    directions are not decoded for it."""
     found = []
     for candidate in series:
-        if candidate.identification.kind is SequenceKind.DWI:
+        own = frames[candidate.header.series_instance_uid]
+        if candidate.identification.kind is SequenceKind.DWI and len(select(own, SequenceKind.DWI)) == 1:
             try:
-                weighted = volume_of(frames[candidate.header.series_instance_uid], SequenceKind.DWI, budget)
+                weighted = volume_of(own, SequenceKind.DWI, budget)
                 as_map = map_instead(candidate, weighted)
             except NotAssessable:
                 continue

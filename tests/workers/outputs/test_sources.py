@@ -8,6 +8,7 @@ import pytest
 from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
+from tests.builders_dicom import a_series
 from tests.workers.outputs.sources_builders import some_sources
 from workers.outputs.source_headers import source_study
 from workers.outputs.sources import FILE_NAME, sources_from_json, sources_of, sources_to_json
@@ -61,3 +62,15 @@ def test_headers_are_read_of_the_series_that_count(tmp_path: Path) -> None:
     assert flair is not None
     assert (flair.instances[0].position, flair.instances[0].spacing) == ((1, 2, 3), (1, 2))
     assert found.first("t1") is None
+
+
+def test_dates_of_other_forms_are_repeated_in_the_form_of_the_standard(tmp_path: Path) -> None:
+    """DICOM results and HL7 messages would be refused with them."""
+
+    def change(_k: int, ds: Dataset) -> None:
+        for keyword, value in {"PatientBirthDate": "1970.01.02", "StudyTime": "15:14:00", "StudyDate": ""}.items():
+            ds[keyword]._value = value
+
+    paths = a_series(tmp_path, change=change, AcquisitionDate="20240311")
+    header = source_study(paths, {}).header
+    assert (header["StudyDate"], header["StudyTime"], header["PatientBirthDate"]) == ("20240311", "151400", "19700102")

@@ -126,18 +126,19 @@ def _check_beginning(file: BinaryIO, syntax: str) -> None:
     place = file.tell()
     raw = file.read(_CHUNK)
     file.seek(place)
-    order = "another byte order" if raw[1:2] == b"\x08" or raw[:2] == b"\x08\x00" else "other bytes"
     if syntax == DeflatedExplicitVRLittleEndian:
         source = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             raw = source.decompress(raw, _TAG)
         except zlib.error:
-            raise NotAssessable(NOT_AS_STATED, "the data set is not deflated, its transfer syntax says so") from None
+            raise NotAssessable(NOT_AS_STATED, "the data set is not deflated, as its transfer syntax says") from None
     if len(raw) < _TAG:
         return
     group = int.from_bytes(raw[:2], "big" if syntax == ExplicitVRBigEndian else "little")
     if group > _HIGHEST_FIRST_GROUP:
-        raise NotAssessable(NOT_AS_STATED, f"the data set has {order} than its transfer syntax says")
+        swapped = raw[:2] in (b"\x08\x00", b"\x00\x08")
+        what = "has another byte order" if swapped else "is encoded otherwise"
+        raise NotAssessable(NOT_AS_STATED, f"the data set {what} than its transfer syntax says")
 
 
 def _transfer_syntax(file: BinaryIO) -> str:

@@ -13,9 +13,11 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from tests.builders_dicom import STUDY_UID, a_series, planes
+from tests.workers.reading.data_sets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, a_data_set, as_file, encoded
 from tests.workers.reading.reading import FLAIR
+from triage.errors import NotAssessable
 from workers.reading.beginning import has_magic, is_bare
-from workers.reading.study import read_folder, read_study
+from workers.reading.study import read_folder, read_header, read_study
 
 COUNT = 12
 
@@ -85,3 +87,42 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("read me", encoding="utf-8")
     (tmp_path / "cut.dcm").write_bytes(b"\x08\x00\x05\x00CS\x0a\x00ISO_")
     assert {uid: len(files) for uid, files in read_folder(tmp_path).items()} == {STUDY_UID: COUNT}
+
+
+ENCODINGS = {"little endian": EXPLICIT, "implicit": IMPLICIT, "big endian": BIG_ENDIAN, "deflated": DEFLATED}
+
+
+def stated_as(data: bytes, syntax: str) -> bytes:
+    """A file whose meta information states that syntax, whatever the data are."""
+    file = as_file(a_data_set(), syntax)
+    meta = 132 + 12 + int.from_bytes(file[140:144], "little")
+    return file[:meta] + data
+
+
+@pytest.mark.parametrize(
+    ("written", "stated", "said"),
+    [
+        ("little endian", "big endian", "has another byte order than its transfer syntax says"),
+        ("implicit", "big endian", "has another byte order than its transfer syntax says"),
+        ("big endian", "little endian", "has another byte order than its transfer syntax says"),
+        ("big endian", "implicit", "has another byte order than its transfer syntax says"),
+        ("deflated", "little endian", "is encoded otherwise than its transfer syntax says"),
+        ("deflated", "implicit", "is encoded otherwise than its transfer syntax says"),
+        ("little endian", "deflated", "is not deflated, as its transfer syntax says"),
+    ],
+)
+def test_another_encoding_is_named_as_such(tmp_path: Path, written: str, stated: str, said: str) -> None:
+    """Its first bytes, taken for lengths, are no excuse to call the file too large."""
+    path = tmp_path / "lying"
+    path.write_bytes(stated_as(encoded(a_data_set(), ENCODINGS[written]), ENCODINGS[stated]))
+    with pytest.raises(NotAssessable) as refused:
+        read_header(path)
+    assert refused.value.code == "not_dicom"
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_noop_the_encoding_that_is_stated(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "right"
+    path.write_bytes(stated_as(encoded(a_data_set(), ENCODINGS[encoding]), ENCODINGS[encoding]))
+    assert read_header(path).PatientID == "P-1"

@@ -174,7 +174,7 @@ def _measure_pair(
     match, notice = _protocol_of(pair, (header, flair), prepared, settings)
     draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,))
     with clock.part("measurement"):
-        draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement)))
+        draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices)))
     with clock.part("lesions"):
         focal = candidates(
             pair,

@@ -15,8 +15,11 @@ from triage.alignment.images import NEAREST, affine_of, affine_transform, invers
 from triage.alignment.normalisation import CommonScale, common_scale, robust_sd
 from triage.alignment.registration import half_way
 from triage.alignment.session import Session
+from triage.alignment.slices import Slices, known_at, slice_gains, stack_on, uneven, without_gains
 from triage.errors import NotAssessable
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
+
+EVENED = 2  # most times that the gains of slices are measured and taken out
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,7 @@ class Pair:
     image_grid: sitk.Image  # the geometry of that grid, LPS mm
     scale: CommonScale
     followup_to_half_way: Affine  # (4, 4), LPS mm -> LPS mm; the same transform leads from half-way to the baseline
+    slices: Slices  # of both FLAIRs, as that grid sees them
 
 
 def on_common_grid(
@@ -51,14 +55,40 @@ def on_common_grid(
     brain = to_sitk(brain_mask, sitk.sitkUInt8)
     grid = isotropic_grid(brain, spacing)  # the brain box of the baseline, carried half-way
     grid = _moved_grid(grid, inverse(to_half))
-    f_blurred, b_blurred = equal_blur(followup, baseline, spacing)
-    f = resample(f_blurred, grid, affine_transform(inverse(to_half)))
-    b = resample(b_blurred, grid, affine_transform(to_half))
     labels = resample(to_sitk(region_labels, sitk.sitkUInt8), grid, affine_transform(to_half), how=NEAREST)
     seen = _inside(followup, grid, inverse(to_half)) & _inside(baseline, grid, to_half)
     arrays = Grid(sitk.GetArrayFromImage(labels), names, seen, spacing)
-    scale = common_scale(sitk.GetArrayFromImage(f), sitk.GetArrayFromImage(b), arrays.labels, names, seen)
-    return Pair(arrays, grid, scale, to_half)
+    scale, slices = _evened((followup, baseline), grid, to_half, arrays)
+    return Pair(arrays, grid, scale, to_half, slices)
+
+
+def _evened(
+    images: tuple[sitk.Image, sitk.Image], grid: sitk.Image, to_half: Affine, arrays: Grid
+) -> tuple[CommonScale, Slices]:
+    """Both dates on one scale, without the gain of single slices (triage.alignment.slices)."""
+    ways = (inverse(to_half), to_half)
+    stacks = stack_on(images[0], grid, ways[0]), stack_on(images[1], grid, ways[1])
+    scale = _scaled(images, grid, ways, arrays)
+    gains = slice_gains(scale.change, scale.healthy & arrays.seen, stacks)
+    for _ in range(EVENED):
+        if not uneven(gains):
+            break
+        images = without_gains(images[0], gains[0], stacks[0]), without_gains(images[1], gains[1], stacks[1])
+        scale = _scaled(images, grid, ways, arrays)
+        gains = slice_gains(scale.change, scale.healthy & arrays.seen, stacks)
+    known = known_at(gains[0], stacks[0]) & known_at(gains[1], stacks[1])
+    return scale, Slices(stacks, known)
+
+
+def _scaled(
+    images: tuple[sitk.Image, sitk.Image], grid: sitk.Image, ways: tuple[Affine, Affine], arrays: Grid
+) -> CommonScale:
+    """Both dates, equally blurred, on the grid and on one scale. ways: half-way -> each date, LPS mm."""
+    voxels = [
+        sitk.GetArrayFromImage(resample(image, grid, affine_transform(way)))
+        for image, way in zip(equal_blur(*images, arrays.spacing_mm), ways, strict=True)
+    ]
+    return common_scale(voxels[0], voxels[1], arrays.labels, arrays.names, arrays.seen)
 
 
 def tissue_spread(pair: Pair) -> float:

@@ -69,6 +69,8 @@ class CommonScale:
     contrast: float
     # robust sd of the removed smooth field over the reference, log units
     field_spread: float
+    # tissue of the kinds that set the scale, changed or not; at one date at least it has the signal of tissue
+    healthy: Mask
 
 
 def common_scale(
@@ -100,6 +102,8 @@ def common_scale(
     white_level = float(np.median(baseline[white & positive]))
     level = np.where(positive, baseline, 0.0) / white_level
     tissue = positive & (level > 0.6) & (level < 1.9)
+    brighter = np.maximum(level, level * np.exp(ratio - np.median(ratio[white & positive])))
+    healthy = (white | grey) & positive & (brighter > 0.6) & (brighter < 1.9)
     white, grey = white & tissue, grey & tissue
     share = _grey_share(level, float(np.median(level[grey])))
     kind = np.where(grey, 1.0, 0.0)
@@ -118,6 +122,7 @@ def common_scale(
         followup_level=level * np.exp(np.where(positive, change, 0.0)),
         contrast=contrast,
         field_spread=robust_sd(field[reference]),
+        healthy=healthy,
     )
 
 

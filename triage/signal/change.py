@@ -12,10 +12,15 @@ import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd, smooth_over
+from triage.alignment.slices import Slices
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
 
+FEWEST_SPHERES = 10  # fewer say nothing about a pair
+UNKNOWN_PERCENT = 5.0  # the uncertainty of such a pair
+FEW = 6.0  # spheres of the whole pair that are counted beside those at the level of a region
+DEPTH_STEP = 3  # the depth is measured on every third voxel
 CHANGE_REGIONS = (*THALAMI, *BRAIN_STEM, *CAPSULES, *WHITE)
 
 
@@ -42,20 +47,30 @@ class MeasurementLimits:
     # Gaussian sigma of the smoothing before that
     raised_sigma_mm: float = 2.0
     # number of spheres of reference tissue that measure how much a region of this pair changes without disease
-    pseudo_regions: int = 60
+    pseudo_regions: int = 120
     # radius of these spheres
     pseudo_radius_mm: float = 9.0
+    # spheres within about this distance in level (along the slices) and in depth tell the uncertainty of a region
+    alike_mm: float = 15.0
+    # smallest share of a region whose slices have a known gain: healthy tissue of the same slices shows it
+    min_known: float = 0.5
     # smallest uncertainty that a figure may state
     floor_percent: float = 1.0
+    # the same for midbrain, pons and medulla: they lie at the end of the stack and in the coil's steepest field, and
+    # moved by up to 3 % in pairs without a change there (docs/accuracy.md)
+    floor_stem_percent: float = 1.5
 
 
-def flair_changes(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> tuple[Measurement, ...]:
+def flair_changes(
+    scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: Slices | None = None
+) -> tuple[Measurement, ...]:
     """FLAIR change of every suspect region: against the shell near it, against the far field, and its upper tail.
 
     Args:
         scale, grid: of one pair, on the half-way grid.
+        slices: of both dates on that grid; None: the gain of all slices counts as known.
     """
-    drift = pair_drift(scale, grid, limits)
+    drift = local_drift(scale, grid, limits, slices)
     out: list[Measurement] = []
     for region in CHANGE_REGIONS:
         out.extend(_region_change(region, scale, grid, limits, drift))
@@ -64,11 +79,15 @@ def flair_changes(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> 
 
 
 def _region_change(
-    region: str, scale: CommonScale, grid: Grid, limits: MeasurementLimits, drift: float
+    region: str, scale: CommonScale, grid: Grid, limits: MeasurementLimits, drift: LocalDrift
 ) -> Iterator[Measurement]:
     whole = mask_of(grid.labels, grid.names, (region,))
     problem = unmeasurable(whole, grid, limits)
     core = whole if problem else _core(region, whole, grid, limits) & grid.seen
+    if problem is None and core.any() and drift.known[core].mean() < limits.min_known:
+        share = float(drift.known[core].mean())
+        problem = f"slice_gain: healthy tissue shows the gain of {share:.0%} of its slices, need {limits.min_known:.0%}"
+    core = core & drift.known
     if problem is None and core.sum() * grid.voxel_ml < limits.min_volume_ml:
         left_ml = core.sum() * grid.voxel_ml
         problem = f"too_small: {left_ml:.2f} mL left after taking off its rim, need {limits.min_volume_ml} mL"
@@ -79,7 +98,7 @@ def _region_change(
     local = near_level(whole, scale, grid, limits)
     level = float(np.median(scale.baseline_level[core]))
     far = scale.change[core]
-    sd = max(drift, limits.floor_percent)
+    sd = max(drift.of(core), limits.floor_stem_percent if region in BRAIN_STEM else limits.floor_percent)
     if region in WHITE or local is None:  # the reference tissue around white matter is white matter: take the far field
         near, name = far, "far"
     else:
@@ -158,15 +177,75 @@ def shell_around(whole: Mask, reference: Mask, grid: Grid, limits: MeasurementLi
     return out
 
 
-def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> float:
-    """How much a region of this very pair changes without disease, as one robust sd in percent.
+@dataclass(frozen=True, eq=False)
+class LocalDrift:
+    """How much regions of one pair change without disease, by place.
 
-    Spheres of reference tissue are measured like a region: their median against the shell around them. Their places are
-    seeded, so the answer is repeatable. This includes what noise figures cannot show: remains of the receive field,
-    misregistration, a change of contrast.
+    height, depth: mm along the slice axis of the follow-up and below the surface of the brain, (k, j, i). centres,
+    values: of spheres of reference tissue that were measured like regions, (n, 3) index and (n,) log units. overall:
+    robust sd of all of them, percent. known: voxels in slices whose gain is known.
+    """
+
+    height: npt.NDArray[np.float32]
+    depth: npt.NDArray[np.float32]
+    centres: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    overall: float
+    known: Mask
+    limits: MeasurementLimits
+
+    def of(self, core: Mask) -> float:
+        """Robust sd of the spheres at the level and depth of a region, percent; few of them count less than all do."""
+        if len(self.values) < FEWEST_SPHERES:
+            return self.overall
+        at = tuple(self.centres.T)
+        apart = [(of[at] - float(np.median(of[core]))) / self.limits.alike_mm for of in (self.height, self.depth)]
+        weight = np.exp(-0.5 * (apart[0] ** 2 + apart[1] ** 2))
+        order = np.argsort(np.abs(self.values))
+        above = np.cumsum(weight[order]) >= 0.5 * weight.sum()
+        local = 148.26 * float(np.abs(self.values)[order][above][0])
+        count = float(weight.sum() ** 2 / max((weight**2).sum(), 1e-12))
+        return float(np.sqrt((count * local**2 + FEW * self.overall**2) / (count + FEW)))
+
+
+def local_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: Slices | None = None) -> LocalDrift:
+    """The drift of a pair, by place (see ``LocalDrift``)."""
+    known = slices.known if slices is not None else np.ones(grid.labels.shape, dtype=bool)
+    centres, values = _spheres(scale, grid, limits, known)
+    every = (slice(None, None, DEPTH_STEP),) * 3
+    coarse = ndi.distance_transform_edt(np.pad(grid.labels[every] > 0, 1)) * grid.spacing_mm * DEPTH_STEP
+    depth = coarse[1:-1, 1:-1, 1:-1]
+    for axis, n in enumerate(grid.labels.shape):
+        depth = depth.repeat(DEPTH_STEP, axis).take(np.arange(n), axis)
+    if slices is None:
+        height = np.zeros(grid.labels.shape, dtype=np.float32)
+    else:
+        height = slices.stacks[0].place * np.float32(slices.stacks[0].spacing_mm)
+    return LocalDrift(height, depth.astype(np.float32), centres, values, _spread(values), known, limits)
+
+
+def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> float:
+    """How much a region of this very pair changes without disease, as one robust sd in percent."""
+    return _spread(_spheres(scale, grid, limits, np.ones(grid.labels.shape, dtype=bool))[1])
+
+
+def _spread(values: npt.NDArray[np.float64]) -> float:
+    if len(values) < FEWEST_SPHERES:
+        return UNKNOWN_PERCENT
+    return 100.0 * float(1.4826 * np.median(np.abs(values)))
+
+
+def _spheres(
+    scale: CommonScale, grid: Grid, limits: MeasurementLimits, known: Mask
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Spheres of reference tissue, measured like a region: their median against the shell around them, log units.
+
+    Their places are seeded, so the answer is repeatable. This includes what noise figures cannot show: remains of the
+    receive field, misregistration, a change of contrast.
     """
     rng = np.random.default_rng(20200101)
-    places = np.argwhere(scale.reference)
+    reference = scale.reference & known
+    places = np.argwhere(reference)
     reach = int(np.ceil((limits.pseudo_radius_mm + limits.shell_outer_mm) / grid.spacing_mm))
     axis = np.arange(-reach, reach + 1) * grid.spacing_mm
     away = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
@@ -174,20 +253,22 @@ def pair_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits) -> flo
     ring = (away >= limits.pseudo_radius_mm + limits.shell_inner_mm) & (
         away <= limits.pseudo_radius_mm + limits.shell_outer_mm
     )
+    centres: list[npt.NDArray[np.int64]] = []
     found: list[float] = []
-    for k, j, i in rng.permutation(places)[: limits.pseudo_regions * 6]:
-        box = (slice(k - reach, k + reach + 1), slice(j - reach, j + reach + 1), slice(i - reach, i + reach + 1))
-        if min(k, j, i) < reach or scale.reference[box].shape != ball.shape:
+    for centre in rng.permutation(places)[: limits.pseudo_regions * 6]:
+        if len(found) >= limits.pseudo_regions:
+            break
+        if centre.min() < reach:
             continue
-        inside, around = scale.reference[box] & ball, scale.reference[box] & ring
+        box = tuple(slice(n - reach, n + reach + 1) for n in centre)
+        if reference[box].shape != ball.shape:
+            continue
+        inside, around = reference[box] & ball, reference[box] & ring
         if inside.sum() * grid.voxel_ml < limits.min_volume_ml * 3 or around.sum() < limits.min_shell_voxels:
             continue
         found.append(float(np.median(scale.change[box][inside]) - np.median(scale.change[box][around])))
-        if len(found) >= limits.pseudo_regions:
-            break
-    if len(found) < 10:
-        return 5.0  # too few spheres to say anything about this pair
-    return 100.0 * float(1.4826 * np.median(np.abs(found)))
+        centres.append(centre)
+    return np.array(centres, dtype=np.int64).reshape(-1, 3), np.array(found)
 
 
 def _symmetry(measured: list[Measurement]) -> Iterator[Measurement]:

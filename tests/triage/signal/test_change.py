@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from tests.builders import TOY_NAMES, a_measurement, swapped_names, toy_grid, toy_labels, toy_scan
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import common_scale
+from triage.alignment.slices import Slices, Stack
 from triage.measurements import lookup, percent
-from triage.model import Measurement
+from triage.model import Mask, Measurement
 from triage.signal.change import (
     CHANGE_REGIONS,
     MeasurementLimits,
     flair_changes,
     flair_ratios,
+    local_drift,
     pair_drift,
     volumes,
 )
@@ -189,6 +191,35 @@ def test_the_spread_of_the_pair_follows_what_is_in_it() -> None:
     figure = lookup(measured(FOLLOWUP * (1 + patches)), "pons", "flair_change_percent")
     assert figure.uncertainty == pytest.approx(restless, rel=0.6)
     assert lookup(measured(FOLLOWUP), "pons", "flair_change_percent").uncertainty == LIMITS.floor_percent
+
+
+def slices(known: Mask | None = None) -> Slices:
+    """Slices of 4 mm along k; known: whose gain is known."""
+    place = np.broadcast_to(np.arange(48, dtype=np.float32)[:, None, None] / 2, LABELS.shape)
+    stack = Stack(place.astype(np.float32), 2, 1, 24, 4.0)
+    return Slices((stack, stack), np.ones(LABELS.shape, dtype=bool) if known is None else known)
+
+
+def test_the_spread_is_that_of_the_same_level() -> None:
+    """Only the lower half is restless: what is measured there is less certain than what is measured above."""
+    rng = np.random.default_rng(7)
+    patches = np.kron(rng.normal(0, 0.08, (6, 6, 6)), np.ones((8, 8, 8))).astype(np.float32)
+    grid = toy_grid(LABELS)
+    followup = FOLLOWUP * np.where(UPPER, 1, 1 + patches).astype(np.float32)
+    scale = common_scale(followup, BASELINE, grid.labels, grid.names, grid.seen)
+    limits = MeasurementLimits(alike_mm=6.0)
+    drift = local_drift(scale, grid, limits, slices())
+    low, high = (np.zeros(LABELS.shape, dtype=bool) for _ in range(2))
+    low[10:14, 20:28, 20:28], high[34:38, 20:28, 20:28] = True, True
+    assert drift.of(low) > 1.5 * drift.of(high)
+
+
+def test_a_region_in_slices_of_unknown_gain_is_not_measured() -> None:
+    grid = toy_grid(LABELS)
+    scale = common_scale(FOLLOWUP, BASELINE, grid.labels, grid.names, grid.seen)
+    found = flair_changes(scale, grid, LIMITS, slices(LABELS != 7))
+    assert (lookup(found, "pons", "flair_change_percent").reason or "").startswith("slice_gain: ")
+    assert lookup(found, "thalamus_left", "flair_change_percent").assessable
 
 
 def test_without_places_to_compare_the_spread_is_wide() -> None:

@@ -47,7 +47,8 @@ def labels() -> npt.NDArray[np.uint8]:
 def between(baseline: Array, followup: Array) -> CommonScale:
     """Both on one scale; no signal change to take out."""
     nothing = np.zeros_like(baseline)
-    return CommonScale(nothing, np.ones(baseline.shape, dtype=bool), baseline, followup, 0.0, 0.0)
+    everywhere = np.ones(baseline.shape, dtype=bool)
+    return CommonScale(nothing, everywhere, baseline, followup, 0.0, 0.0, everywhere)
 
 
 def grid() -> Grid:

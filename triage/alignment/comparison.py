@@ -30,7 +30,7 @@ class Pair:
     image_grid: sitk.Image  # the geometry of that grid, LPS mm
     scale: CommonScale
     followup_to_half_way: Affine  # (4, 4), LPS mm -> LPS mm; the same transform leads from half-way to the baseline
-    slices: Slices  # of both FLAIRs, as that grid sees them
+    slices: Slices | None = None  # of both FLAIRs, as that grid sees them; None: every gain counts as known
 
 
 def on_common_grid(

@@ -105,7 +105,6 @@ def common_scale(
     brighter = np.maximum(level, level * np.exp(ratio - np.median(ratio[white & positive])))
     healthy = (white | grey) & positive & (brighter > 0.6) & (brighter < 1.9)
     white, grey = white & tissue, grey & tissue
-    share = _grey_share(level, float(np.median(level[grey])))
     kind = np.where(grey, 1.0, 0.0)
     # twice the limit: the field is still in the ratio and may be strong
     reference = (white | grey) & (np.abs(ratio - np.median(ratio[white | grey])) < 2 * CHANGED)
@@ -114,7 +113,7 @@ def common_scale(
         # looks like a contrast change
         field, contrast = smooth_field(ratio, reference, kind)
         reference &= np.abs(ratio - field - kind * contrast) < CHANGED
-    change = ratio - field - share * contrast
+    change = ratio - field - _grey_share(level, float(np.median(level[grey]))) * contrast
     return CommonScale(
         change=change,
         reference=reference,

@@ -61,7 +61,7 @@ class Slices:
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """Log gain of each knot of one date, its standard deviation, and whether healthy tissue shows it; shape (knots,)."""
+    """Log gain of each knot of one date, its standard deviation, whether healthy tissue shows it; shape (knots,)."""
 
     log_gain: Array
     sd: Array

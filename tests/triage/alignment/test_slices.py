@@ -1,4 +1,4 @@
-"""Gains of slices: found where healthy tissue shows them, nothing where there is none, not known where tissue is scarce."""
+"""Gains of slices: found where healthy tissue shows them, none where there are none, not known where it is scarce."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
 
 One date of each pair is spoiled: the signal falls off over the last one to four slices (by up to a half), odd slices or
 single slices have another gain, or another coil multiplies a smooth field. The stack is first cut so that its last
-slice lies at the end of the medulla or of the vertex. The atlas was placed on the unspoiled baseline, and the pair shares its
-anatomy exactly: both make it easier than two visits.
+slice lies at the end of the medulla or of the vertex. The atlas was placed on the unspoiled baseline, and the pair
+shares its anatomy exactly: both make it easier than two visits.
 """
 
 from __future__ import annotations

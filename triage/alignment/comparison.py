@@ -15,7 +15,7 @@ from triage.alignment.images import NEAREST, affine_of, affine_transform, invers
 from triage.alignment.normalisation import CommonScale, common_scale, robust_sd
 from triage.alignment.registration import half_way
 from triage.alignment.session import Session
-from triage.alignment.slices import Slices, known_at, slice_gains, stack_on, uneven, without_gains
+from triage.alignment.slices import SlicePair, known_at, slice_gains, stack_on, uneven, without_gains
 from triage.errors import NotAssessable
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
 
@@ -30,7 +30,7 @@ class Pair:
     image_grid: sitk.Image  # the geometry of that grid, LPS mm
     scale: CommonScale
     followup_to_half_way: Affine  # (4, 4), LPS mm -> LPS mm; the same transform leads from half-way to the baseline
-    slices: Slices | None = None  # of both FLAIRs, as that grid sees them; None: every gain counts as known
+    slices: SlicePair | None = None  # of both FLAIRs, as that grid sees them; None: every gain counts as known
 
 
 def on_common_grid(
@@ -64,7 +64,7 @@ def on_common_grid(
 
 def _evened(
     images: tuple[sitk.Image, sitk.Image], grid: sitk.Image, to_half: Affine, arrays: Grid
-) -> tuple[CommonScale, Slices]:
+) -> tuple[CommonScale, SlicePair]:
     """Both dates on one scale, without the gain of single slices (triage.alignment.slices)."""
     ways = (inverse(to_half), to_half)
     stacks = stack_on(images[0], grid, ways[0]), stack_on(images[1], grid, ways[1])
@@ -77,7 +77,7 @@ def _evened(
         scale = _scaled(images, grid, ways, arrays)
         gains = slice_gains(scale.change, scale.healthy & arrays.seen, stacks)
     known = known_at(gains[0], stacks[0]) & known_at(gains[1], stacks[1])
-    return scale, Slices(stacks, known)
+    return scale, SlicePair(stacks, known)
 
 
 def _scaled(

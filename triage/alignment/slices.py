@@ -33,7 +33,7 @@ ROUNDS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class SliceStack:
     """The slices of one date as the common grid sees them.
 
     place: number of the slice at each voxel, float (k, j, i), counted in knots. axis: of the image, (i, j, k) order.
@@ -52,10 +52,10 @@ class Stack:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class SlicePair:
     """The slices of (follow-up, baseline) on the common grid. known: voxels in slices whose gain is known at both."""
 
-    stacks: tuple[Stack, Stack]
+    stacks: tuple[SliceStack, SliceStack]
     known: Mask
 
 
@@ -68,7 +68,7 @@ class Gains:
     known: npt.NDArray[np.bool_]
 
 
-def stack_on(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Stack:
+def stack_on(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> SliceStack:
     """Which slice of ``image`` lies at each voxel of ``grid``.
 
     Args:
@@ -80,10 +80,10 @@ def stack_on(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Stack:
     row = (np.linalg.inv(affine_of(image)) @ to_image @ affine_of(grid))[axis] / per_knot
     i, j, k = (np.arange(n, dtype=np.float32) * np.float32(row[a]) for a, n in enumerate(grid.GetSize()))
     place = k[:, None, None] + j[None, :, None] + i[None, None, :] + np.float32(row[3])
-    return Stack(place, axis, per_knot, image.GetSize()[axis], float(spacing[axis] * per_knot))
+    return SliceStack(place, axis, per_knot, image.GetSize()[axis], float(spacing[axis] * per_knot))
 
 
-def slice_gains(change: Array, healthy: Mask, stacks: tuple[Stack, Stack]) -> tuple[Gains, Gains]:
+def slice_gains(change: Array, healthy: Mask, stacks: tuple[SliceStack, SliceStack]) -> tuple[Gains, Gains]:
     """The gains of the slices of (follow-up, baseline).
 
     Args:
@@ -125,7 +125,7 @@ def slice_gains(change: Array, healthy: Mask, stacks: tuple[Stack, Stack]) -> tu
     return both[0], both[1]
 
 
-def _hats(stack: Stack, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Array]:
+def _hats(stack: SliceStack, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Array]:
     """The two knots beside each voxel, and the share of each; both (n, 2)."""
     last = (stack.slices - 1) / stack.per_knot  # beyond the middle of the last slice its own value goes on
     place = np.clip(stack.place.ravel()[voxels].astype(np.float64), 0.0, last)
@@ -134,7 +134,7 @@ def _hats(stack: Stack, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.i
     return np.stack([below, below + 1], axis=1), np.stack([1.0 - share, share], axis=1)
 
 
-def known_at(gains: Gains, stack: Stack) -> Mask:
+def known_at(gains: Gains, stack: SliceStack) -> Mask:
     """Voxels of the grid whose slice has a known gain, (k, j, i)."""
     nearest = np.clip(np.rint(stack.place), 0, stack.knots - 1).astype(np.int64)
     return np.asarray(gains.known[nearest])
@@ -145,7 +145,7 @@ def uneven(gains: tuple[Gains, Gains]) -> bool:
     return any(bool((np.abs(one.log_gain[one.known]) > ENOUGH).any()) for one in gains)
 
 
-def without_gains(image: sitk.Image, gains: Gains, stack: Stack) -> sitk.Image:
+def without_gains(image: sitk.Image, gains: Gains, stack: SliceStack) -> sitk.Image:
     """The image with the gain of its slices taken out; a slice of unknown gain gets that of the nearest known one."""
     known = np.flatnonzero(gains.known)
     if not known.size:

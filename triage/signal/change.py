@@ -12,7 +12,7 @@ import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd, smooth_over
-from triage.alignment.slices import Slices
+from triage.alignment.slices import SlicePair
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
@@ -62,7 +62,7 @@ class MeasurementLimits:
 
 
 def flair_changes(
-    scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: Slices | None = None
+    scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: SlicePair | None = None
 ) -> tuple[Measurement, ...]:
     """FLAIR change of every suspect region: against the shell near it, against the far field, and its upper tail.
 
@@ -208,7 +208,9 @@ class LocalDrift:
         return float(np.sqrt((count * local**2 + FEW * self.overall**2) / (count + FEW)))
 
 
-def local_drift(scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: Slices | None = None) -> LocalDrift:
+def local_drift(
+    scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: SlicePair | None = None
+) -> LocalDrift:
     """The drift of a pair, by place (see ``LocalDrift``)."""
     known = slices.known if slices is not None else np.ones(grid.labels.shape, dtype=bool)
     centres, values = _spheres(scale, grid, limits, known)

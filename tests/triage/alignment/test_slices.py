@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
 
-from triage.alignment.slices import Gains, Stack, known_at, slice_gains, stack_on, uneven, without_gains
+from triage.alignment.slices import Gains, SliceStack, known_at, slice_gains, stack_on, uneven, without_gains
 from triage.model import Mask
 
 SHAPE = (48, 40, 40)  # of a grid of 1.5 mm; slices of 3 mm along k
@@ -15,9 +15,9 @@ EVERYWHERE = np.ones(SHAPE, dtype=bool)
 Array = npt.NDArray[np.float64]
 
 
-def stack(offset: float = 0.0) -> Stack:
+def stack(offset: float = 0.0) -> SliceStack:
     place = (np.arange(SHAPE[0], dtype=np.float32) / 2 + np.float32(offset))[:, None, None]
-    return Stack(np.broadcast_to(place, SHAPE).astype(np.float32), 2, 1, 24, 3.0)
+    return SliceStack(np.broadcast_to(place, SHAPE).astype(np.float32), 2, 1, 24, 3.0)
 
 
 STACKS = (stack(), stack(0.3))
@@ -96,5 +96,5 @@ def test_a_gain_is_taken_out_of_its_slice_and_unknown_ones_follow_their_neighbou
     image = sitk.GetImageFromArray(np.ones((4, 3, 3), dtype=np.float32))
     place = np.zeros((1, 1, 1), dtype=np.float32)
     gains = Gains(np.log([1.0, 2.0, 2.0, 4.0, 1.0]), np.zeros(5), np.array([False, True, True, True, False]))
-    even = sitk.GetArrayFromImage(without_gains(image, gains, Stack(place, 2, 1, 4, 4.0)))
+    even = sitk.GetArrayFromImage(without_gains(image, gains, SliceStack(place, 2, 1, 4, 4.0)))
     assert even[:, 0, 0] == pytest.approx([0.5, 0.5, 0.5, 0.25])

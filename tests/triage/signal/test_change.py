@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.builders import TOY_NAMES, a_measurement, swapped_names, toy_grid, toy_labels, toy_scan
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import common_scale
-from triage.alignment.slices import Slices, Stack
+from triage.alignment.slices import SlicePair, SliceStack
 from triage.measurements import lookup, percent
 from triage.model import Mask, Measurement
 from triage.signal.change import (
@@ -193,11 +193,11 @@ def test_the_spread_of_the_pair_follows_what_is_in_it() -> None:
     assert lookup(measured(FOLLOWUP), "pons", "flair_change_percent").uncertainty == LIMITS.floor_percent
 
 
-def slices(known: Mask | None = None) -> Slices:
-    """Slices of 4 mm along k; known: whose gain is known."""
+def slices(known: Mask | None = None) -> SlicePair:
+    """SlicePair of 4 mm along k; known: whose gain is known."""
     place = np.broadcast_to(np.arange(48, dtype=np.float32)[:, None, None] / 2, LABELS.shape)
-    stack = Stack(place.astype(np.float32), 2, 1, 24, 4.0)
-    return Slices((stack, stack), np.ones(LABELS.shape, dtype=bool) if known is None else known)
+    stack = SliceStack(place.astype(np.float32), 2, 1, 24, 4.0)
+    return SlicePair((stack, stack), np.ones(LABELS.shape, dtype=bool) if known is None else known)
 
 
 def test_the_spread_is_that_of_the_same_level() -> None:

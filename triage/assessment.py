@@ -236,7 +236,8 @@ def _compare_fully(
         sd = next((m.uncertainty for m in draft.measurements if m.uncertainty is not None), 0.0)
         parts = Found(separators(pair.scale, pair.grid, settings.measurement, sd))
     with clock.part("fluid"):
-        fluid = fluid_changes(pair, shared, unshared, settings.fluid)
+        match = draft.protocol or ProtocolMatch.DIFFERENT
+        fluid = fluid_changes(pair, shared, unshared, settings.fluid, match)
     with clock.part("enhancement"):
         taken_up = enhancing(pair, session, prepared.session, settings.enhancement)
         chronic = prepared.burden.masks.get("chronic_lesions")

@@ -8,7 +8,7 @@ a change of protocol affects each contrast differently, while swollen gyri show 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ from triage.fluid.shares import (
 )
 from triage.fluid.statistics import jackknife, mode, weighted
 from triage.measurements import not_measured
-from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
+from triage.model import Affine, Found, Mask, Measurement, ProtocolMatch, SequenceKind, Volume
 
 Shared = Mapping[SequenceKind, tuple[CommonScale, Mask]]
 KINDS = (SequenceKind.T2, SequenceKind.T1, SequenceKind.FLAIR)
@@ -64,12 +64,21 @@ class Answer:
     before_ml: float
 
 
-def fluid_changes(pair: Pair, shared: Shared, problems: tuple[str, ...], limits: FluidLimits) -> Found:
+def fluid_changes(
+    pair: Pair,
+    shared: Shared,
+    problems: tuple[str, ...],
+    limits: FluidLimits,
+    match: ProtocolMatch = ProtocolMatch.SAME,
+) -> Found:
     """Volume change of fluid and brain, and the FLAIR signal of fluid; every figure is there, measured or not.
 
     Args:
         shared, problems: as triage.alignment.comparison.contrasts gives them for ``KINDS``.
+        match: how alike the acquisitions are. Across protocols a fluid volume from FLAIR is far less certain.
     """
+    if match is not ProtocolMatch.SAME:
+        limits = replace(limits, error_flair_percent=limits.error_flair_different_percent)
     places = compartments(pair.grid, limits)
     per_kind: dict[SequenceKind, tuple[Shares, Levels, Array, Array]] = {}
     why = list(problems)

@@ -30,8 +30,10 @@ class FluidLimits:
     error_t2_percent: float = 5.0
     # the same for T1
     error_t1_percent: float = 8.0
-    # the same for FLAIR
-    error_flair_percent: float = 8.0
+    # the same for FLAIR, same protocol: real pairs without oedema moved by -1, +1 and +15 %
+    error_flair_percent: float = 10.0
+    # the same for FLAIR, different protocols: real pairs without oedema moved by -31 to +43 %
+    error_flair_different_percent: float = 22.0
     # the same for the brain's volume, as a share of the contrast's figure
     brain_share: float = 0.05
     # FLAIR measures no fluid when the signal of pure fluid rose by more than this, percent of white matter: oxygen and

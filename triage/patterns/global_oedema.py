@@ -52,8 +52,12 @@ class GlobalOedemaLimits:
     # basal cisterns
     cisterns_same: float = -30.0
     cisterns_different: float = -45.0
-    # factor on every limit when only FLAIR stands behind a figure
+    # factor on every limit when only FLAIR stands behind a figure, same protocol: a drift of 15 % was seen
+    flair_alone_same: float = 1.2
+    # the same across protocols: drifts of 30 to 40 % were seen
     flair_alone: float = 1.5
+    # FLAIR alone excludes a loss only where the limit lies this many times the uncertainty away
+    flair_alone_excludes: float = 2.0
     # a change must also exceed this many times its uncertainty
     z: float = 3.0
     # without a baseline: less sulcal fluid than this is possible oedema, or a young brain
@@ -78,7 +82,7 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
     }
 
     def beyond(name: str, limit_same: float, limit_different: float) -> bool | None:
-        return _beyond(figures[name], limit_same if same else limit_different, limits)
+        return _beyond(figures[name], limit_same if same else limit_different, limits, same=same)
 
     strong = beyond("sulcal_csf", limits.sulcal_strong_same, limits.sulcal_strong_different)
     inner = (
@@ -108,10 +112,13 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         ),
     )
     evidence = (*(line for sign in signs for line in sign.evidence), *_bright_fluid(measurements))
-    return _finding(signs, strong is True, evidence, protocol)
+    alone = any(_flair_alone(m) for m in figures.values() if m.value is not None)
+    return _finding(signs, strong is True, evidence, protocol, alone=alone)
 
 
-def _finding(signs: tuple[_Sign, ...], strong: bool, evidence: tuple[str, ...], protocol: ProtocolMatch) -> Finding:
+def _finding(
+    signs: tuple[_Sign, ...], strong: bool, evidence: tuple[str, ...], protocol: ProtocolMatch, *, alone: bool
+) -> Finding:
     present = [sign.name for sign in signs if sign.answer]
     if present:
         strength = Strength.STRONG if strong else Strength.SUSPECTED if len(present) >= 2 else Strength.POSSIBLE
@@ -119,20 +126,33 @@ def _finding(signs: tuple[_Sign, ...], strong: bool, evidence: tuple[str, ...], 
         return Finding(PATTERN, Presence.PRESENT, strength, text, evidence)
     missing = [sign.name for sign in signs if sign.answer is None]
     if signs[0].answer is None or signs[2].answer is None:
-        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: not measured: {', '.join(missing)}", evidence)
+        why = f"FLAIR alone cannot tell ({protocol} protocol)" if alone else "not measured"
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: {why}: {', '.join(missing)}", evidence)
     text = f"{TITLE}: neither fluid nor brain volume changed beyond the limits ({protocol} protocol)"
     if missing:
-        text += f"; not measured: {', '.join(missing)}"
+        text += f"; {'not told by FLAIR alone' if alone else 'not measured'}: {', '.join(missing)}"
     return Finding(PATTERN, Presence.ABSENT, None, text, evidence)
 
 
-def _beyond(m: Measurement, limit: float, limits: GlobalOedemaLimits) -> bool | None:
-    """Whether the change goes beyond ``limit`` in the limit's own direction, and beyond z times its uncertainty."""
+def _beyond(m: Measurement, limit: float, limits: GlobalOedemaLimits, *, same: bool) -> bool | None:
+    """Whether the change goes beyond ``limit`` in the limit's own direction, and beyond z times its uncertainty.
+
+    None: it was not measured, or FLAIR alone measured it and its uncertainty reaches the limit.
+    """
     if m.value is None:
         return None
-    wide = limit * (limits.flair_alone if (m.reason or "").startswith(FLAIR_ALONE) else 1.0)
+    alone = _flair_alone(m)
+    factor = limits.flair_alone_same if same else limits.flair_alone
+    wide = limit * (factor if alone else 1.0)
     sign = 1.0 if limit > 0 else -1.0
-    return sign * m.value >= sign * wide and (m.uncertainty is None or abs(m.value) >= limits.z * m.uncertainty)
+    if sign * m.value >= sign * wide and (m.uncertainty is None or abs(m.value) >= limits.z * m.uncertainty):
+        return True
+    reach = sign * m.value + limits.flair_alone_excludes * (m.uncertainty or 0.0)
+    return None if alone and reach >= sign * limit else False
+
+
+def _flair_alone(m: Measurement) -> bool:
+    return (m.reason or "").startswith(FLAIR_ALONE)
 
 
 def _bright_fluid(measurements: tuple[Measurement, ...]) -> tuple[str, ...]:

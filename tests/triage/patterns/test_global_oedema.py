@@ -58,9 +58,6 @@ def test_present(found: tuple[Measurement, ...], protocol: ProtocolMatch, streng
         pytest.param(changes(), SAME, id="no change"),
         pytest.param(changes(-12, -10, 1.2, -10, -20), SAME, id="all below the limits"),
         pytest.param(changes(-30, -24, 1.5, -20, -40), DIFFERENT, id="a protocol change may do that"),
-        pytest.param(
-            changes(-30, -20, 1.9, -18, -35, source="source: flair -30.0"), SAME, id="FLAIR alone may do that"
-        ),
         pytest.param(changes(-40, -38, 2.0, -18, -35, sd=20.0), SAME, id="beyond the limits, within the uncertainty"),
         pytest.param(changes(+60, +50, -2.0, +30, +40), SAME, id="more fluid"),
     ],
@@ -68,6 +65,30 @@ def test_present(found: tuple[Measurement, ...], protocol: ProtocolMatch, streng
 def test_absent(found: tuple[Measurement, ...], protocol: ProtocolMatch) -> None:
     finding = detect(found, protocol, GlobalOedemaLimits())
     assert (finding.presence, finding.strength) == (Presence.ABSENT, None)
+
+
+@pytest.mark.parametrize(
+    ("sulcal", "sd", "protocol", "presence"),
+    [
+        pytest.param(0.0, 10.0, SAME, Presence.ABSENT, id="no change"),
+        pytest.param(14.7, 10.0, SAME, Presence.ABSENT, id="a real pair without oedema, same protocol"),
+        pytest.param(-8.5, 10.0, SAME, Presence.INDETERMINATE, id="a loss within the uncertainty"),
+        pytest.param(-38.0, 10.0, SAME, Presence.PRESENT, id="a loss beyond it"),
+        pytest.param(-26.0, 10.0, SAME, Presence.INDETERMINATE, id="between the limit and that of FLAIR alone"),
+        pytest.param(-31.0, 22.0, DIFFERENT, Presence.INDETERMINATE, id="a real pair without oedema, another protocol"),
+        pytest.param(31.0, 22.0, DIFFERENT, Presence.ABSENT, id="more fluid"),
+        pytest.param(0.0, 22.0, DIFFERENT, Presence.INDETERMINATE, id="no change across protocols is not excluded"),
+        pytest.param(-70.0, 22.0, DIFFERENT, Presence.PRESENT, id="nearly all of it"),
+        pytest.param(None, 1.0, SAME, Presence.INDETERMINATE, id="not measured"),
+    ],
+)
+def test_flair_alone(sulcal: float | None, sd: float, protocol: ProtocolMatch, presence: Presence) -> None:
+    figures = changes(sulcal, sulcal, 0.0, sd=sd, source="source: flair +0.0")
+    finding = detect(tuple(replace(m, uncertainty=0.5) if m.region == "brain" else m for m in figures), protocol,
+                     GlobalOedemaLimits())  # fmt: skip
+    assert finding.presence is presence
+    if presence is Presence.INDETERMINATE and sulcal is not None:
+        assert "FLAIR alone cannot tell" in finding.explanation
 
 
 def test_not_measured_is_neither_and_says_which() -> None:

@@ -18,6 +18,8 @@ from workers.worklist_ports import (
     ListOrder,
     ListWindow,
     Marks,
+    StudyFault,
+    Throughput,
     Wanted,
     WorklistRow,
 )
@@ -81,6 +83,20 @@ class InMemoryWorklist:
         judged = [row for row in rows if row.category not in (None, "not_assessable")]
         found = [(row.decided_at, row.priority in ("P1", "P2", "P3")) for row in judged if row.decided_at is not None]
         return sorted(one for one in found if one[0] >= since)
+
+    def throughput(self, since: datetime) -> Throughput:
+        rows = self.window(Wanted(gone=True, limit=1_000_000)).rows
+        came = [row for row in rows if row.last_received_at >= since]
+        decided = [row for row in rows if row.decided_at is not None and row.decided_at >= since]
+        return Throughput(len(came), sum(row.instance_count for row in came), len(decided))
+
+    def faults(self, *, limit: int) -> list[StudyFault]:
+        rows = [row for row in self._index.studies(limit=1_000_000) if row.failure is not None]
+        wrong = [row for row in rows if row.state in (StudyState.FAILED, StudyState.READY)]
+        return [
+            StudyFault(row.study_instance_uid, row.state, str(row.failure), row.attempts, row.last_received_at)
+            for row in wrong[:limit]
+        ]
 
     def marks(self, known: Marks | None) -> Marks:
         rows = [self._row(row) for row in self._index.studies(limit=1_000_000)]

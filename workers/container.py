@@ -221,7 +221,7 @@ def run_deliveries(
         index, deliveries = both
         document = stored.stored_document_of(index)
         batches, files = open_images(settings), open_files(settings)
-        site = _site(rules, index, batches, files, deliveries)
+        site = _site(rules, index, batches, files, deliveries, settings)
         parts = Delivering(
             deliveries=deliveries,
             document=document,
@@ -263,11 +263,13 @@ def _site(
     batches: ImageBatches,
     files: InstanceFiles,
     deliveries: Deliveries,
+    settings: Settings,
 ) -> SiteRules | None:
     if rules is None:
         return None
     from workers.rules.heads import series_head
     from workers.rules.site import SiteRules
+    from workers.rules.tally import rule_tally
 
     return SiteRules(
         rules,
@@ -276,6 +278,7 @@ def _site(
         head=lambda rows: series_head([files.path(row) for row in rows]),
         tags=lambda uid: [one.tag for one in batches.tags([uid]).get(uid, [])],
         released=lambda: {name for kind, name in released_by(deliveries.releases()) if kind is ShadowKind.RULE},
+        count=rule_tally(settings.store.state_dir).add,
     )
 
 

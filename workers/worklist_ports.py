@@ -140,6 +140,26 @@ class Marks:
     other: str
 
 
+@dataclass(frozen=True)
+class Throughput:
+    """Since some moment: studies that got images, the images of these studies, and studies that were decided."""
+
+    received: int
+    images: int
+    decided: int
+
+
+@dataclass(frozen=True)
+class StudyFault:
+    """A study whose last attempt went wrong. at: when; None: nobody noted it."""
+
+    study_instance_uid: str
+    state: StudyState
+    failure: str
+    attempts: int
+    at: datetime | None
+
+
 class Worklist(Protocol):
     """The list of studies, filtered, sorted and cut by the database. Each method may raise errors.Transient."""
 
@@ -154,6 +174,11 @@ class Worklist(Protocol):
 
     def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
         """When each assessable study was decided, and whether it has a priority."""
+
+    def throughput(self, since: datetime) -> Throughput: ...
+
+    def faults(self, *, limit: int) -> list[StudyFault]:
+        """The newest first."""
 
     def close(self) -> None: ...
 

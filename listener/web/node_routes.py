@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from listener.web import control, operations, pages, patient
+from listener.web import control, node_report, operations, pages, patient
 from listener.web.access.bodies import form_fields
 from listener.web.access.who import own_frame, who
 from listener.web.api import Uid
@@ -22,11 +23,16 @@ from listener.web.list_routes import zone_of
 from listener.web.site import Site
 from triage.errors import Misconfigured
 from workers.access_ports import Role
-from workers.delivery_ports import DeliveryState, ShadowKind, delivery_facts, released_by
+from workers.delivery_ports import Delivery, DeliveryState, ShadowKind, delivery_facts, released_by
+from workers.ports import StudyState
+from workers.rules.tally import RuleCount, rule_tally
 from workers.studies.person import infusions_of_person, studies_of_person
+from workers.studies.set_aside import list_aside
 
 TIMED_STUDIES = 200
 SHOWN_DEAD = 100
+SHOWN_FAULTS = 20
+STUDY_UID = re.compile(r"^[0-9][0-9.]{0,63}$")
 MOST_LISTED = 2000
 
 
@@ -63,9 +69,10 @@ def add_operations(app: FastAPI, site: Site) -> None:
     """Add the page of the node, what can be done there, and the same for programs."""
 
     @app.get("/operations", response_class=HTMLResponse, include_in_schema=False)
-    def page(request: Request, retried: int | None = None, released: int | None = None) -> str:
+    def page(request: Request, retried: int | None = None, released: int | None = None, again: str = "") -> str:
         said = None if retried is None else f"Delivery {retried} is tried again."
         said = said if released is None else f"Delivery {released} is released."
+        said = "The study is assessed once more." if again == "1" else said
         frame, may_change = own_frame(request, "operations"), who(request).role is Role.ADMINISTRATOR
         return pages.render(
             "operations.html", frame, said=said, may_change=may_change, **_node_values(site, health_of(site))
@@ -79,15 +86,31 @@ def add_operations(app: FastAPI, site: Site) -> None:
         _retried(site, int(number))
         return RedirectResponse(f"/operations?retried={int(number)}", 303)
 
+    @app.post("/operations/study", include_in_schema=False)
+    def retry_study(fields: Annotated[dict[str, str], Depends(form_fields)]) -> RedirectResponse:
+        uid = fields.get("study", "")
+        if not STUDY_UID.match(uid):
+            raise HTTPException(404, "no such study")
+        _assessed_again(site, uid)
+        return RedirectResponse("/operations?again=1", 303)
+
+    @app.post("/api/studies/{uid}/retry")
+    def retry_one_study(uid: Uid) -> dict[str, str]:
+        """Assess a study once more that failed or was quarantined, as the button of the operations page does."""
+        _assessed_again(site, uid)
+        return {"study_instance_uid": uid}
+
     @app.get("/api/node")
     def node() -> dict[str, Any]:
-        """What the operations page shows of the node: health, studies by state, times to the first decision in
-        seconds, flagged studies of each week with their limits, what went out today."""
+        """What the operations page shows of the node: health, studies by state, throughput, flagged studies of each
+        week with their limits, the last faults with what to do, what each rule did today, what went out today, what
+        shadow mode held back, objects that state another patient."""
         health = health_of(site)
         values = _node_values(site, health)
-        shown = ("states", "conflicts", "shadow", "today", "rules")
+        shown = ("states", "conflicts", "shadow", "today", "rules", "throughput", "aside", "would")
+        faults = [asdict(one) for one in values["faults"]]
         weeks = [{**asdict(one), "share": one.share, "unusual": one.unusual} for one in values["weeks"]]
-        return {"health": health, "weeks": weeks} | {name: values[name] for name in shown}
+        return {"health": health, "weeks": weeks, "faults": faults} | {name: values[name] for name in shown}
 
     @app.get("/api/deliveries")
     def deliveries(
@@ -115,6 +138,17 @@ def _retried(site: Site, number: int) -> None:
         raise HTTPException(409, "this delivery does not wait for a human any more")
 
 
+def _assessed_again(site: Site, uid: str) -> None:
+    """Raises:
+    HTTPException: there is no such study, or it did not fail.
+    """
+    row = site.index.study(uid)
+    if row is None:
+        raise HTTPException(404, "no such study")
+    if row.state is not StudyState.FAILED or not site.index.requeue(uid, now=site.now()):
+        raise HTTPException(409, "this study has not failed: it needs no retry")
+
+
 def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
     """What the template of the page wants."""
     now, zone, ways = site.now(), zone_of(site), site.deliveries
@@ -132,12 +166,31 @@ def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
         "times": operations.percentiles(times),
         "timed": len(times),
         "weeks": control.weeks_of(flags, zone),
+        "throughput": _throughput(site),
+        "faults": _fault_lines(site, recent),
+        "aside": node_report.aside_studies(list_aside(site.index)[:SHOWN_DEAD]),
+        "most_listed": MOST_LISTED,
+        "would": node_report.shadow_lines([one for one in recent if one.shadow], zone),
         "dead": [] if ways is None else ways.listed(states=(DeliveryState.DEAD,), limit=SHOWN_DEAD),
         "held": held_of(site)[:SHOWN_DEAD],
         "today": operations.today_lines(recent, now, zone),
         "rules": _rule_lines(site),
         "shadow": sum(number for (_, state), number in tallies.items() if state == DeliveryState.SHADOW),
     }
+
+
+def _throughput(site: Site) -> list[dict[str, Any]]:
+    """Of the last hour and the last day."""
+    if site.worklist is None:
+        return []
+    spans = (("last hour", timedelta(hours=1)), ("last 24 hours", timedelta(hours=24)))
+    return [{"span": words, **asdict(site.worklist.throughput(site.now() - span))} for words, span in spans]
+
+
+def _fault_lines(site: Site, recent: Sequence[Delivery]) -> list[node_report.FaultLine]:
+    faults = [] if site.worklist is None else site.worklist.faults(limit=SHOWN_FAULTS)
+    wrong = [one for one in recent if one.failure and one.state in (DeliveryState.DEAD, DeliveryState.PLANNED)]
+    return node_report.fault_lines(faults, wrong, zone_of(site), most=SHOWN_FAULTS)
 
 
 def _rule_lines(site: Site) -> list[dict[str, Any]]:
@@ -149,8 +202,9 @@ def _rule_lines(site: Site) -> list[dict[str, Any]]:
     try:
         found = listed_rules(site.settings.results)
     except Misconfigured as error:
-        return [{"name": str(error), "line": 0, "at": "", "shadow": False}]
+        return [{"name": str(error), "line": 0, "at": "", "shadow": False} | _counted(RuleCount())]
     released = frozenset() if site.deliveries is None else released_by(site.deliveries.releases())
+    counts = rule_tally(site.settings.store.state_dir).of(site.now().astimezone(zone_of(site)).date())
     return [
         {
             "name": one.name,
@@ -158,5 +212,11 @@ def _rule_lines(site: Site) -> list[dict[str, Any]]:
             "at": one.at.value,
             "shadow": one.shadow and (ShadowKind.RULE, one.name) not in released,
         }
+        | _counted(counts.get(one.name, RuleCount()))
         for one in found
     ]
+
+
+def _counted(one: RuleCount) -> dict[str, Any]:
+    """``shadow`` says of a rule that it is in shadow mode; the count needs another name."""
+    return {name if name != "shadow" else "shadow_fits": value for name, value in asdict(one).items()}

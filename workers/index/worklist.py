@@ -31,7 +31,17 @@ from workers.index.list_terms import (
 )
 from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, order_priorities, studies
 from workers.ports import StudyState
-from workers.worklist_ports import Deadlines, Group, ListOrder, ListWindow, Marks, Wanted, WorklistRow
+from workers.worklist_ports import (
+    Deadlines,
+    Group,
+    ListOrder,
+    ListWindow,
+    Marks,
+    StudyFault,
+    Throughput,
+    Wanted,
+    WorklistRow,
+)
 
 RANKS = {group: rank for rank, group in enumerate(Group)}
 ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name in studies.c]
@@ -125,6 +135,24 @@ class WorklistTable(Connected):
         judged = (c.decided_at >= since, c.category.is_not(None), c.category != "not_assessable")
         rows = self._read(sa.select(c.decided_at, c.priority).where(*judged).order_by(c.decided_at))
         return [(row["decided_at"], row["priority"] in PRIORITIES) for row in rows]
+
+    def throughput(self, since: datetime) -> Throughput:
+        c, f = studies.c, sa.func
+        received = sa.select(f.count(), f.coalesce(f.sum(c.instance_count), 0)).where(c.last_received_at >= since)
+        decided = sa.select(f.count()).select_from(studies).where(c.decided_at >= since)
+        with self._reading() as connection:
+            number, images = connection.execute(received).one()
+            return Throughput(number, int(images), connection.execute(decided).scalar_one())
+
+    def faults(self, *, limit: int) -> list[StudyFault]:
+        c = studies.c
+        wanted = (
+            sa.select(c.study_instance_uid, c.state, c.failure, c.attempts, c.settled_at.label("at"))
+            .where(c.failure.is_not(None), c.state.in_([StudyState.FAILED.value, StudyState.READY.value]))
+            .order_by(c.settled_at.desc(), c.study_instance_uid)
+            .limit(limit)
+        )
+        return [StudyFault(**{**row, "state": StudyState(row["state"])}) for row in self._read(wanted)]
 
     # --- has anything changed?
 

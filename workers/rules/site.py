@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from workers.delivery_ports import Decided
@@ -12,7 +12,7 @@ from workers.log import get_logger, study_hash
 from workers.outputs.all import OUTPUTS
 from workers.ports import InstanceRow, StudyIndex, StudyRow
 from workers.result_settings import IMAGE_KINDS, ResultsSettings
-from workers.rules.asking import RulesAnswer, ask_rules
+from workers.rules.asking import Looked, RulesAnswer, ask_rules
 from workers.rules.facts import LANGUAGE, SeriesHead, arrival_facts, decision_facts
 from workers.rules.read import Vocabulary, read_rules
 from workers.rules.rule import Moment, RuleSet
@@ -52,12 +52,16 @@ def no_tags(_study_instance_uid: str) -> Sequence[str]:
     return ()
 
 
+def count_nothing(_looked: Sequence[Looked], _day: date) -> None:
+    """Nobody keeps what the rules did."""
+
+
 @dataclass(frozen=True)
 class SiteRules:
     """The rules with what they are asked about.
 
     now: any time zone. head: rows of one series -> what their headers say. tags: study UID -> tags so far. released:
-    names of the rules that a person took out of shadow mode.
+    names of the rules that a person took out of shadow mode. count: keeps what the rules did on a day of the site.
     """
 
     rules: RuleSet
@@ -66,6 +70,7 @@ class SiteRules:
     head: Callable[[Sequence[InstanceRow]], SeriesHead] = no_head
     tags: Callable[[str], Sequence[str]] = no_tags
     released: Callable[[], Collection[str]] = tuple
+    count: Callable[[Sequence[Looked], date], None] = count_nothing
 
     def asked(self, document: Mapping[str, Any]) -> RulesAnswer:
         """What the rules want of one decision.
@@ -91,7 +96,9 @@ class SiteRules:
         """
         now = self.rules.local(self.now())
         facts = arrival_facts(row, instances, self.head(instances), tags=tags, now=now)
-        return ask_rules(self._rules_now(), facts, now=now, moment=Moment.ARRIVAL)
+        answer = ask_rules(self._rules_now(), facts, now=now, moment=Moment.ARRIVAL)
+        self.count(answer.looked, now.date())
+        return answer
 
     def _rules_now(self) -> RuleSet:
         in_shadow = any(rule.shadow for rule in self.rules.rules)
@@ -103,6 +110,7 @@ def wanted_by(site: SiteRules, document: Callable[[Decided], Mapping[str, Any]])
 
     def wanted(decided: Decided) -> RulesAnswer:
         answer = site.asked(document(decided))
+        site.count(answer.looked, site.rules.local(site.now()).date())
         told(answer, study_hash(decided.study_instance_uid), decided.stage)
         return answer
 

@@ -71,6 +71,8 @@ RULES = {
     "GET /studies/{uid}/patient": PATIENTS,
     "GET /operations": NODE,
     "POST /operations/retry": OPERATE,
+    "POST /operations/study": OPERATE,
+    "POST /api/studies/{uid}/retry": OPERATE,
     "GET /operations/roster": OPERATE,
     "POST /operations/roster": OPERATE,
     "POST /api/roster": OPERATE,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Query
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
@@ -19,6 +20,8 @@ from workers.studies.tag_notes import tagged
 
 # Begins with a digit: "." and ".." are no study.
 Uid = Annotated[str, PathParameter(pattern=r"^[0-9][0-9.]{0,63}$")]
+VERSION = r"^r[0-9]{1,9}-(first_look|full)$"
+OlderVersion = Annotated[str | None, Query(pattern=VERSION, description="as the viewer names it; without: the newest")]
 
 
 def add_api(app: FastAPI, site: Site) -> None:
@@ -43,9 +46,9 @@ def add_api(app: FastAPI, site: Site) -> None:
         return site.index.assessments(uid)
 
     @app.get("/api/studies/{uid}/evidence.png", response_class=Response, responses=pictures("image/png"))
-    def picture(uid: Uid) -> FileResponse:
+    def picture(uid: Uid, version: OlderVersion = None) -> FileResponse:
         """The picture of the decision (PNG)."""
-        path = shown_picture(site, uid)
+        path = shown_picture(site, uid, version)
         if path is None:
             raise HTTPException(404, "no picture of this study")
         return FileResponse(path, media_type="image/png")
@@ -85,8 +88,17 @@ def add_state(app: FastAPI, site: Site) -> None:
         return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
 
 
-def shown_picture(site: Site, uid: str) -> Path | None:
-    """The picture of the decision that is shown; None: it has none."""
+def version_name(one: Mapping[str, Any]) -> str:
+    """What the addresses call a version of ``StudyIndex.assessments``."""
+    return f"r{one['revision']}-{one['stage']}"
+
+
+def shown_picture(site: Site, uid: str, version: str | None = None) -> Path | None:
+    """The picture of the decision that is shown; None: it has none. version: an older one."""
+    if version is not None:
+        revision, _, stage = version[1:].partition("-")
+        path = site.results.place(uid, int(revision), stage) / "evidence.png"
+        return path if path.is_file() else None
     row = site.index.study(uid)
     return None if row is None else site.results.picture(uid, row.decided_revision)
 

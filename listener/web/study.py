@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -11,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from listener.web import pages
 from listener.web.access.who import own_frame
 from listener.web.acts import acts_shown
-from listener.web.api import Uid, document_of, shown_picture
+from listener.web.api import OlderVersion, Uid, document_of, shown_picture, version_name
 from listener.web.list_routes import zone_of
 from listener.web.site import Site
 from listener.web.study_page import Around, links_of
@@ -24,29 +25,50 @@ def add_study(app: FastAPI, site: Site) -> None:
     digest = site.settings.sha256()
 
     @app.get("/studies/{uid}", response_class=HTMLResponse, include_in_schema=False)
-    def study(uid: Uid, request: Request) -> str:
-        document = document_of(site, uid)
-        picture = shown_picture(site, uid) is not None
-        return pages.study(
-            document, has_picture=picture, around=_around(site, document, digest), frame=own_frame(request)
-        )
+    def study(uid: Uid, request: Request, version: OlderVersion = None) -> str:
+        versions = site.index.assessments(uid)
+        newest = version is None or (bool(versions) and version == version_name(versions[-1]))
+        document = document_of(site, uid) if newest else _older(versions, str(version))
+        picture = shown_picture(site, uid, None if newest else version) is not None
+        around = _around(site, document, digest, versions, None if newest else version)
+        return pages.study(document, has_picture=picture, around=around, frame=own_frame(request))
 
 
-def _around(site: Site, document: Mapping[str, Any], digest: str) -> Around:
+def _older(versions: Sequence[Mapping[str, Any]], version: str) -> dict[str, Any]:
+    found = next((one["document"] for one in versions if version_name(one) == version), None)
+    if found is None:
+        raise HTTPException(404, "this study has no such decision")
+    return dict(found)
+
+
+def _around(
+    site: Site, document: Mapping[str, Any], digest: str, versions: Sequence[Mapping[str, Any]], older: str | None
+) -> Around:
     uid = str(document["study"]["study_instance_uid"])
     row = site.index.study(uid)
     try:
-        viewer = viewer_index(site, uid)
+        viewer = viewer_index(site, uid, older)
     except HTTPException:  # no images, or not yet: the page stands without them
         viewer = None
     deliveries = () if site.deliveries is None else site.deliveries.listed(study_instance_uid=uid)
     return Around(
         viewer=viewer,
-        versions=site.index.assessments(uid),
+        versions=versions,
+        older=older,
         deliveries=[delivery_facts(one) for one in deliveries],
         limits=site.settings.triage,
         digest=digest,
         links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
         acts=acts_shown(site, uid),
         zone=zone_of(site),
+        codes=_codes(),
     )
+
+
+@cache
+def _codes() -> Mapping[str, str]:
+    """Region or quantity -> the code that the DICOM results state for it."""
+    from workers.outputs.dicom.codes import QUANTITIES, REGIONS
+
+    found = {**REGIONS, **QUANTITIES}
+    return {name: f"{one.code.scheme_designator} {one.code.value} {one.code.meaning}" for name, one in found.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from string import Formatter
 from typing import Any
@@ -24,7 +24,8 @@ class Around:
     viewer: of ``listener.web.viewer_api.viewer_index``; None: no volumes to show. versions: all decisions of the study,
     oldest first. deliveries: of ``delivery_facts``. links: (words, address) of other viewers. limits: the settings of
     the measurement; None: not known. digest: of the configuration that is in force.
-    acts: what readers said. zone: of the site; None: of this machine.
+    acts: what readers said. zone: of the site; None: of this machine. older: the name of the version, when it is not
+    the newest. codes: region or quantity -> its code in the DICOM results.
     """
 
     viewer: Index | None = None
@@ -35,6 +36,8 @@ class Around:
     digest: str | None = None
     acts: Sequence[Act] = ()
     zone: tzinfo | None = None
+    older: str | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 ALONE = Around()
@@ -115,6 +118,10 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "others": other_figures(document),
         "not_assessed": not_assessed(document),
         "versions": versions_of(around.versions, around.zone),
+        "older": around.older,
+        "shown": around.older or next((_name(one) for one in reversed(around.versions)), ""),
+        "in_force": None if around.digest is None else own == around.digest,
+        "codes": codes_of(document, around.codes),
         "deliveries": around.deliveries,
         "links": around.links,
         "acts": [(one, clock_words(one.at, around.zone)) for one in around.acts],
@@ -315,6 +322,20 @@ def clock_words(when: datetime | str | None, zone: tzinfo | None) -> str:
     return "" if at is None else at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
+def _name(one: Mapping[str, Any]) -> str:
+    return f"r{one['revision']}-{one['stage']}"
+
+
+def codes_of(document: Document, codes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(words, code) of the regions and quantities of this decision that have one."""
+    found: dict[str, str] = {}
+    for m in document["measurements"]:
+        for name in (str(m["region"]).removesuffix("_left").removesuffix("_right"), str(m["quantity"])):
+            if name in codes:
+                found.setdefault(_plain(name), codes[name])
+    return sorted(found.items())
+
+
 def versions_of(versions: Sequence[Mapping[str, Any]], zone: tzinfo | None) -> list[dict[str, Any]]:
     """Each decision of the study, newest first, and what changed since the one before."""
     out, before = [], None
@@ -323,6 +344,7 @@ def versions_of(versions: Sequence[Mapping[str, Any]], zone: tzinfo | None) -> l
         out.append(
             {
                 "version": f"r{one['revision']}, {str(one['stage']).replace('_', ' ')}",
+                "name": _name(one),
                 "at": clock_words(document.get("decided_at") or one.get("created_at"), zone),
                 "headline": verdict_words(document),
                 "priority": document["decision"]["priority"],

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Header, HTTPException
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from listener.web.api import Uid
+from listener.web.api import VERSION, OlderVersion, Uid
 from listener.web.site import Site
 from workers.log import get_logger, study_hash
 from workers.outputs.results import FOLDER
@@ -26,7 +26,7 @@ AGAIN_S = 2
 MOST_SLICES = 4095
 BYTES = "application/octet-stream"
 
-Version = Annotated[str, PathParameter(pattern=r"^r[0-9]{1,9}-(first_look|full)$", description="as the index names it")]
+Version = Annotated[str, PathParameter(pattern=VERSION, description="as the index names it")]
 VolumeName = Annotated[str, PathParameter(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="a name of the index")]
 Number = Annotated[int, PathParameter(ge=0, le=MOST_SLICES, description="0 is the lowest slice")]
 
@@ -41,12 +41,12 @@ def add_viewer(app: FastAPI, site: Site) -> None:
     """Add the routes of the viewer's data."""
 
     @app.get("/api/studies/{uid}/viewer", responses=ANSWERS)
-    def index(uid: Uid) -> dict[str, Any]:
-        """The volumes of the decision that is shown: shape, spacing, units, and where regions and lesions lie.
+    def index(uid: Uid, version: OlderVersion = None) -> dict[str, Any]:
+        """The volumes of the newest decision, or of an older one: shape, spacing, units, and where regions and lesions lie.
 
         Arrays are in C order with the axes head, back, left; ``affine_lps_mm`` takes (left, back, head, 1).
         """
-        return viewer_index(site, uid)
+        return viewer_index(site, uid, version)
 
     @app.get("/api/studies/{uid}/viewer/{version}/{volume}/axial/{number}", responses=ANSWERS, response_class=Response)
     def axial(uid: Uid, version: Version, volume: VolumeName, number: Number) -> Response:
@@ -79,12 +79,17 @@ def add_viewer(app: FastAPI, site: Site) -> None:
             return StreamingResponse(folder.unpacked(volume), media_type=BYTES, headers=headers)
 
 
-def viewer_index(site: Site, uid: str) -> dict[str, Any]:
+def viewer_index(site: Site, uid: str, version: str | None = None) -> dict[str, Any]:
     """The index of the decision that is shown, with ``version``, the name of that decision in the other paths.
+
+    Args:
+        version: an older decision; None: the newest.
 
     Raises:
         HTTPException: 404, 410 or 503.
     """
+    if version is not None:
+        return _index_of(site, uid, version)
     row = site.index.study(uid)
     if row is None or row.decided_revision is None:
         raise HTTPException(404, "no such study" if row is None else "no decision yet")
@@ -94,7 +99,10 @@ def viewer_index(site: Site, uid: str) -> dict[str, Any]:
             raise HTTPException(404, "this decision has no images to show")
         _absent(site, row.last_received_at if row.ready_at is None else row.ready_at, site.index.assessment(uid))
     assert path is not None  # noqa: S101 - said above
-    version = path.parent.name
+    return _index_of(site, uid, path.parent.name)
+
+
+def _index_of(site: Site, uid: str, version: str) -> dict[str, Any]:
     with _reading(site, uid, version) as folder:
         found = folder.index()
         volumes = [{key: value for key, value in one.items() if key != "slices"} for one in found["volumes"]]

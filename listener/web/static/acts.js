@@ -2,7 +2,7 @@
 
 import { onKey } from "./page.js";
 
-onKey("n", () => document.getElementById("act-note").focus());
+onKey("n", () => document.getElementById("act-note")?.focus());
 for (const button of document.querySelectorAll("button[data-key]")) {
   onKey(button.dataset.key, () => button.click());
 }

@@ -27,7 +27,7 @@ from listener.web.api_page import add_api_page
 from listener.web.described import PROBLEMS
 from listener.web.held_routes import add_held
 from listener.web.list_routes import add_worklist
-from listener.web.node_routes import add_operations, add_patient
+from listener.web.node_routes import add_operations, add_patient, add_study_retry
 from listener.web.roster import add_roster
 from listener.web.search_api import add_search
 from listener.web.site import Site
@@ -100,6 +100,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_patient(app, site)
     add_operations(app, site)
     add_held(app, site)
+    add_study_retry(app, site)
     add_roster(app, site)
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)

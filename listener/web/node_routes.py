@@ -86,20 +86,6 @@ def add_operations(app: FastAPI, site: Site) -> None:
         _retried(site, int(number))
         return RedirectResponse(f"/operations?retried={int(number)}", 303)
 
-    @app.post("/operations/study", include_in_schema=False)
-    def retry_study(fields: Annotated[dict[str, str], Depends(form_fields)]) -> RedirectResponse:
-        uid = fields.get("study", "")
-        if not STUDY_UID.match(uid):
-            raise HTTPException(404, "no such study")
-        _assessed_again(site, uid)
-        return RedirectResponse("/operations?again=1", 303)
-
-    @app.post("/api/studies/{uid}/retry")
-    def retry_one_study(uid: Uid) -> dict[str, str]:
-        """Assess a study once more that failed or was quarantined, as the button of the operations page does."""
-        _assessed_again(site, uid)
-        return {"study_instance_uid": uid}
-
     @app.get("/api/node")
     def node() -> dict[str, Any]:
         """What the operations page shows of the node: health, studies by state, throughput, flagged studies of each
@@ -126,6 +112,24 @@ def add_operations(app: FastAPI, site: Site) -> None:
         """Try a dead delivery again, as the button of the operations page does."""
         _retried(site, number)
         return {"number": number}
+
+
+def add_study_retry(app: FastAPI, site: Site) -> None:
+    """Add what assesses a study once more that failed, by the page and by the API."""
+
+    @app.post("/operations/study", include_in_schema=False)
+    def retry_study(fields: Annotated[dict[str, str], Depends(form_fields)]) -> RedirectResponse:
+        uid = fields.get("study", "")
+        if not STUDY_UID.match(uid):
+            raise HTTPException(404, "no such study")
+        _assessed_again(site, uid)
+        return RedirectResponse("/operations?again=1", 303)
+
+    @app.post("/api/studies/{uid}/retry")
+    def retry_one_study(uid: Uid) -> dict[str, str]:
+        """Assess a study once more that failed or was quarantined, as the button of the operations page does."""
+        _assessed_again(site, uid)
+        return {"study_instance_uid": uid}
 
 
 def _retried(site: Site, number: int) -> None:

@@ -1,5 +1,4 @@
-"""Rows of the index in, what the operations page says of faults, of shadow mode and of rules out: plain words, and what
-to do. Pure."""
+"""Rows of the index in, what the operations page says of faults and of shadow mode out: words, what to do. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ QUARANTINED = "quarantined"
 FAULT_WORDS: Mapping[str, tuple[str, str]] = {
     QUARANTINED: (
         "Its images twice took more time or memory than an assessment may take; it is left alone.",
-        "Look at the study. Retry it when the limits (queue.task_time_limit_s, queue.worker_memory_bytes) have changed.",
+        "Look at the study. Retry it after queue.task_time_limit_s or queue.worker_memory_bytes has changed.",
     ),
     "store_fault": (
         "Stored files of the study are cut short or cannot be read.",
@@ -68,7 +67,7 @@ def fault_key(failure: str) -> str:
 def fault_lines(
     faults: Sequence[StudyFault], deliveries: Sequence[Delivery], zone: tzinfo | None, *, most: int
 ) -> list[FaultLine]:
-    """What went wrong last, the newest first: studies that failed or are tried again, deliveries that were not taken."""
+    """What went wrong last, the newest first: studies that failed or are tried again, deliveries not taken."""
     found = [(one.at, _of_study(one, zone)) for one in faults if one.at is not None]
     found += [(at, _of_delivery(one, at, zone)) for one in deliveries if one.failure and (at := _time_of(one))]
     return [line for _, line in sorted(found, key=lambda one: one[0], reverse=True)[:most]]

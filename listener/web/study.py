@@ -15,7 +15,7 @@ from listener.web.acts import acts_shown
 from listener.web.api import OlderVersion, Uid, document_of, shown_picture, version_name
 from listener.web.list_routes import zone_of
 from listener.web.site import Site
-from listener.web.study_page import Around, links_of
+from listener.web.study_page import Around, links_of, without_side
 from listener.web.viewer_api import viewer_index
 from workers.delivery_ports import delivery_facts
 
@@ -32,6 +32,14 @@ def add_study(app: FastAPI, site: Site) -> None:
         picture = shown_picture(site, uid, None if newest else version) is not None
         around = _around(site, document, digest, versions, None if newest else version)
         return pages.study(document, has_picture=picture, around=around, frame=own_frame(request))
+
+    @app.get("/api/studies/{uid}/codes")
+    def codes(uid: Uid) -> dict[str, str]:
+        """The codes that the DICOM results state for the regions and quantities of the newest decision."""
+        document = document_of(site, uid)
+        known = _codes()
+        named = [name for m in document["measurements"] for name in (without_side(m["region"]), str(m["quantity"]))]
+        return {name: known[name] for name in sorted(set(named)) if name in known}
 
 
 def _older(versions: Sequence[Mapping[str, Any]], version: str) -> dict[str, Any]:
@@ -61,13 +69,12 @@ def _around(
         links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
         acts=acts_shown(site, uid),
         zone=zone_of(site),
-        codes=_codes(),
     )
 
 
 @cache
 def _codes() -> Mapping[str, str]:
-    """Region or quantity -> the code that the DICOM results state for it."""
+    """Region or quantity -> its code. The dictionary of codes takes a second to load: no page waits for it."""
     from workers.outputs.dicom.codes import QUANTITIES, REGIONS
 
     found = {**REGIONS, **QUANTITIES}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from string import Formatter
 from typing import Any
@@ -25,7 +25,7 @@ class Around:
     oldest first. deliveries: of ``delivery_facts``. links: (words, address) of other viewers. limits: the settings of
     the measurement; None: not known. digest: of the configuration that is in force.
     acts: what readers said. zone: of the site; None: of this machine. older: the name of the version, when it is not
-    the newest. codes: region or quantity -> its code in the DICOM results.
+    the newest.
     """
 
     viewer: Index | None = None
@@ -37,7 +37,6 @@ class Around:
     acts: Sequence[Act] = ()
     zone: tzinfo | None = None
     older: str | None = None
-    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 ALONE = Around()
@@ -121,7 +120,6 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "older": around.older,
         "shown": around.older or next((_name(one) for one in reversed(around.versions)), ""),
         "in_force": None if around.digest is None else own == around.digest,
-        "codes": codes_of(document, around.codes),
         "deliveries": around.deliveries,
         "links": around.links,
         "acts": [(one, clock_words(one.at, around.zone)) for one in around.acts],
@@ -326,14 +324,9 @@ def _name(one: Mapping[str, Any]) -> str:
     return f"r{one['revision']}-{one['stage']}"
 
 
-def codes_of(document: Document, codes: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(words, code) of the regions and quantities of this decision that have one."""
-    found: dict[str, str] = {}
-    for m in document["measurements"]:
-        for name in (str(m["region"]).removesuffix("_left").removesuffix("_right"), str(m["quantity"])):
-            if name in codes:
-                found.setdefault(_plain(name), codes[name])
-    return sorted(found.items())
+def without_side(region: str) -> str:
+    """thalamus_left -> thalamus."""
+    return str(region).removesuffix("_left").removesuffix("_right")
 
 
 def versions_of(versions: Sequence[Mapping[str, Any]], zone: tzinfo | None) -> list[dict[str, Any]]:

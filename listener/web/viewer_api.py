@@ -42,7 +42,7 @@ def add_viewer(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/studies/{uid}/viewer", responses=ANSWERS)
     def index(uid: Uid, version: OlderVersion = None) -> dict[str, Any]:
-        """The volumes of the newest decision, or of an older one: shape, spacing, units, and where regions and lesions lie.
+        """The volumes of the newest decision, or of an older one: shape, spacing, units, places of regions and lesions.
 
         Arrays are in C order with the axes head, back, left; ``affine_lps_mm`` takes (left, back, head, 1).
         """

@@ -88,6 +88,7 @@ RULES = {
     "GET /api/studies": PATIENTS,
     "GET /api/studies/{uid}": PATIENTS,
     "GET /api/studies/{uid}/versions": PATIENTS,
+    "GET /api/studies/{uid}/codes": PATIENTS,
     "GET /api/studies/{uid}/evidence.png": PATIENTS,
     "GET /api/studies/{uid}/deliveries": PATIENTS,
     "POST /api/studies/{uid}/deliveries/release": ACTS,

@@ -75,6 +75,7 @@ def test_a_decision_that_is_not_there(secured: Secured, path: str, version: str,
 
 
 def test_codes_and_the_configuration_are_named(secured: Secured) -> None:
-    said = " ".join(words(content(secured.signed_in(Role.READER).page(f"/studies/{UID}").text)))
-    assert "SCT 42695009 Thalamus" in said
+    browser = secured.signed_in(Role.READER)
+    assert browser.get(f"/api/studies/{UID}/codes").json()["thalamus"] == "SCT 42695009 Thalamus"
+    said = " ".join(words(content(browser.page(f"/studies/{UID}").text)))
     assert "is not the one in force now" in said

@@ -34,6 +34,7 @@ class InMemoryWorklist:
     def __init__(self, index: InMemoryIndex, deadlines: Deadlines | None = None) -> None:
         self._index, self._deadlines = index, deadlines or Deadlines()
         self.orders: dict[str, str] = {}
+        self._asked = 0
         self.acknowledged: dict[str, tuple[str, datetime]] = {}
 
     def close(self) -> None:
@@ -83,6 +84,11 @@ class InMemoryWorklist:
         judged = [row for row in rows if row.category not in (None, "not_assessable")]
         found = [(row.decided_at, row.priority in ("P1", "P2", "P3")) for row in judged if row.decided_at is not None]
         return sorted(one for one in found if one[0] >= since)
+
+    def version(self) -> int:
+        """Another one each time: nothing is kept."""
+        self._asked += 1
+        return self._asked
 
     def throughput(self, since: datetime) -> Throughput:
         rows = self.window(Wanted(gone=True, limit=1_000_000)).rows

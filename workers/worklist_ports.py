@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -168,6 +168,9 @@ class Worklist(Protocol):
 
     def marks(self, known: Marks | None) -> Marks:
         """The present marks. Cheap when nothing was written since ``known`` was asked for."""
+
+    def version(self) -> Hashable:
+        """Changes with every write to the index, of whatever table. An answer of microseconds."""
 
     def flag_times_s(self, *, limit: int) -> list[float]:
         """From the last image to the first decision on it, of the studies that were decided last."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import tzinfo
-from typing import Any
+from datetime import datetime, tzinfo
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
+from markupsafe import Markup
 
 from listener.web import asked as addresses
 from listener.web import pages
@@ -19,6 +19,7 @@ from listener.web.access.who import own_frame, who
 from listener.web.api import Uid
 from listener.web.asked import ListAddress, Searches
 from listener.web.described import pictures
+from listener.web.kept_rows import KeptRows, ListedRows
 from listener.web.lines import list_lines
 from listener.web.live import ChangeWatch
 from listener.web.site import Site
@@ -32,20 +33,43 @@ EVENT_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the s
 
 def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
     """Add the routes of the worklist."""
-    searches, watch = Searches(), ChangeWatch(worklist.marks)
+    searches, watch, kept = Searches(), ChangeWatch(worklist.marks), KeptRows(worklist.version)
 
-    def listed(request: Request) -> dict[str, Any]:
+    def listed(one: ListAddress, text: str | None) -> ListedRows:
+        now = site.now()
+        key = (one, text, now.replace(second=0, microsecond=0))  # ages are told in minutes
+        return kept.rows(key, lambda: _rows_of(site, worklist, one, text, now))
+
+    def asked_in(request: Request) -> tuple[ListAddress, str | None]:
         one = addresses.asked(request.query_params.multi_items())
-        values = _values(site, worklist, one, searches.get(one.find) if one.find else "")
-        return {**values, "own_views": views_shown(site, who(request))}
+        return one, searches.get(one.find) if one.find else ""
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def home(request: Request) -> str:
-        return pages.render("worklist.html", own_frame(request, "worklist"), **listed(request))
+        one, text = asked_in(request)
+        rows = listed(one, text)
+        return pages.render(
+            "worklist.html",
+            own_frame(request, "worklist"),
+            rows=Markup(rows.html),  # noqa: S704 - of worklist_rows.html, which escapes
+            tag=rows.tag,
+            asked=one,
+            text=text,
+            orders=addresses.ORDER_WORDS,
+            arrivals=addresses.ARRIVED_WORDS,
+            views=addresses.VIEWS,
+            own_views=views_shown(site, who(request)),
+            zone=site.now().astimezone(zone_of(site)).strftime("%Z"),
+        )
 
     @app.get("/rows", response_class=HTMLResponse, include_in_schema=False)
-    def rows(request: Request) -> str:
-        return pages.render("worklist_rows.html", own_frame(request, "worklist"), **listed(request))
+    def rows(request: Request) -> Response:
+        """304 when the page has these very rows."""
+        found = listed(*asked_in(request))
+        headers = {"ETag": found.tag}
+        if request.headers.get("if-none-match") == found.tag:
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(found.html, headers=headers)
 
     @app.post("/search", include_in_schema=False)
     async def search(request: Request) -> RedirectResponse:
@@ -78,26 +102,23 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
         return FileResponse(path, media_type="image/png")
 
 
-def _values(site: Site, worklist: Worklist, one: ListAddress, text: str | None) -> dict[str, Any]:
-    """What the templates of the list want. text: of the search; None: its word is not known any more."""
-    now, zone = site.now(), zone_of(site)
+def _rows_of(site: Site, worklist: Worklist, one: ListAddress, text: str | None, now: datetime) -> str:
+    """The rows as HTML. text: of the search; None: its word is not known any more."""
     window = worklist.window(one.wanted(text or "", now))
     uids = [row.study_instance_uid for row in window.rows]
     counts = site.index.study_counts(uids)
     notes = {uid: tuple(said) for uid, said in _notes(site.index, window.rows)}
-    return {
-        "window": window,
-        "lines": list_lines(window.rows, now=now, zone=zone, counts=counts, notes=notes),
-        "asked": one,
-        "text": text,
-        "filters": addresses.active_filters(one, text),
-        "following": replace(one, after=uids[-1]).path if window.more else None,
-        "groups": addresses.GROUP_WORDS,
-        "orders": addresses.ORDER_WORDS,
-        "arrivals": addresses.ARRIVED_WORDS,
-        "views": addresses.VIEWS,
-        "zone": now.astimezone(zone).strftime("%Z"),
-    }
+    return pages.part(
+        "worklist_rows.html",
+        window=window,
+        lines=list_lines(window.rows, now=now, zone=zone_of(site), counts=counts, notes=notes),
+        asked=one,
+        text=text,
+        filters=addresses.active_filters(one, text),
+        following=replace(one, after=uids[-1]).path if window.more else None,
+        groups=addresses.GROUP_WORDS,
+        orders=addresses.ORDER_WORDS,
+    )
 
 
 def zone_of(site: Site) -> tzinfo | None:

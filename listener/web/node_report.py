@@ -78,7 +78,7 @@ def _of_study(one: StudyFault, zone: tzinfo | None) -> FaultLine:
     failed = one.state is StudyState.FAILED
     if not failed:
         advice = f"Nothing yet: it is tried again (attempt {one.attempts + 1})."
-    at = "" if one.at is None else words_of(one.at, zone)
+    at = "" if one.at is None else site_time_words(one.at, zone)
     return FaultLine(
         at, f"study {one.study_instance_uid}", one.failure, words, advice, one.study_instance_uid if failed else None
     )
@@ -94,7 +94,7 @@ def _of_delivery(one: Delivery, at: datetime, zone: tzinfo | None) -> FaultLine:
             "Retry it below." if one.state.value == "dead" else "It is tried again by itself."
         )
     return FaultLine(
-        words_of(at, zone),
+        site_time_words(at, zone),
         f"{one.output} to {one.destination} (delivery {one.number})",
         one.failure or "",
         words,
@@ -107,7 +107,7 @@ def _time_of(one: Delivery) -> datetime | None:
     return one.done_at or one.planned_at
 
 
-def words_of(when: datetime, zone: tzinfo | None) -> str:
+def site_time_words(when: datetime, zone: tzinfo | None) -> str:
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
@@ -135,6 +135,6 @@ def shadow_lines(found: Sequence[Delivery], zone: tzinfo | None) -> list[dict[st
     names = ("destination", "output", "urgency")
     return [
         dict(zip(names, key, strict=True))
-        | {"number": len(times), "first": words_of(min(times), zone), "last": words_of(max(times), zone)}
+        | {"number": len(times), "first": site_time_words(min(times), zone), "last": site_time_words(max(times), zone)}
         for key, times in sorted(groups.items())
     ]

@@ -30,6 +30,11 @@ def render(template: str, frame: PageFrame, **values: Any) -> str:
     return _templates().get_template(template).render(frame=frame, caution=CAUTION, refresh_s=REFRESH_S, **values)
 
 
+def part(template: str, **values: Any) -> str:
+    """A part of a page, without its frame."""
+    return _templates().get_template(template).render(**values)
+
+
 def study(document: Mapping[str, Any], *, has_picture: bool, around: Around = ALONE, frame: PageFrame = NOBODY) -> str:
     """One decision of a study: pictures, patterns, figures, and what it rests on.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,9 +71,12 @@ class WorklistTable(Connected):
         self._path = path
         self._watching: Connection | None = None
         self._seen: tuple[object, ...] | None = None
+        self._opened: object = None  # the file that the connection has
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        self._forget()
+        with self._lock:
+            self._forget()
         super().close()
 
     def window(self, wanted: Wanted) -> ListWindow:
@@ -157,30 +162,39 @@ class WorklistTable(Connected):
     # --- has anything changed?
 
     def marks(self, known: Marks | None) -> Marks:
-        try:
-            with transient_errors():
-                before, self._seen = self._seen, self._writes()
-                found = known if known is not None and self._seen == before else self._marks()
-                self._connection().rollback()  # a transaction that stays open would see nothing new
-                return found
-        except BaseException:
-            self._forget()
-            raise
+        with self._watched():
+            before, self._seen = self._seen, self._writes()
+            return known if known is not None and self._seen == before else self._marks()
+
+    def version(self) -> Hashable:
+        with self._watched():
+            return self._writes()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """One at a time on the kept connection. After a fault it is opened anew."""
+        with self._lock:
+            try:
+                with transient_errors():
+                    yield
+                    self._connection().rollback()  # a transaction that stays open would see nothing new
+            except BaseException:
+                self._forget()
+                raise
 
     def _writes(self) -> tuple[object, ...]:
         """Changes with every write to the database, of whatever table. An answer of microseconds."""
         connection = self._connection()
         if self._path is None:
             return (connection.exec_driver_sql("SELECT pg_current_wal_insert_lsn()").scalar(),)
-        return (self._file(), connection.exec_driver_sql("PRAGMA data_version").scalar())
+        return (self._opened, connection.exec_driver_sql("PRAGMA data_version").scalar())
 
     def _connection(self) -> Connection:
         """Kept open: SQLite counts the writes of others for each connection. A replaced file is opened anew."""
-        if self._watching is not None and self._seen is not None and self._path is not None:
-            file = self._file()
-            if file != self._seen[0]:
-                self._forget()
+        if self._watching is not None and self._file() != self._opened:
+            self._forget()
         if self._watching is None:
+            self._opened = self._file()
             self._watching = self._engine.connect()
         return self._watching
 

@@ -67,6 +67,7 @@ function startKeys() {
 let order = []; // of the rows as the server has them; a focused row may stand elsewhere until the focus leaves it
 let asking = false;
 let askAgain = false;
+let tag = document.querySelector("meta[name=list-tag]").content; // of the rows at hand
 
 async function refresh() {
   if (asking) {
@@ -75,9 +76,12 @@ async function refresh() {
   }
   asking = true;
   try {
-    const answer = await fetch(`/rows${location.search}`, { headers: { Accept: "text/html" } });
+    const headers = { Accept: "text/html", "If-None-Match": tag };
+    const answer = await fetch(`/rows${location.search}`, { headers, cache: "no-store" });
     if (answer.redirected || answer.status === 401 || answer.status === 403) return location.reload();
+    if (answer.status === 304) return stale("");
     if (!answer.ok) throw new Error(String(answer.status));
+    tag = answer.headers.get("ETag");
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     merge(page.getElementById("list"));
     stale("");

@@ -244,3 +244,15 @@ def test_windows_by_deadline_hold_every_row_once(listed_with_deadlines: Listed, 
         found += [row.study_instance_uid for row in window.rows]
         assert window.more == (len(found) < len(STUDIES))
     assert found == listed.uids()
+
+
+def test_every_write_is_another_version(listed: Listed) -> None:
+    if listed.engine is None:
+        return
+    before = listed.worklist.version()
+    marks = listed.worklist.marks(None)
+    if listed.engine.dialect.name == "sqlite":  # the other one may clean up by itself
+        assert listed.worklist.version() == before, "noop: nothing was written"
+    store(listed.index, StoredStudy("2.2"), now=NOON)
+    assert listed.worklist.version() != before
+    assert listed.worklist.marks(marks) != marks, "who asks for the version hides no change from the watcher"

@@ -88,6 +88,12 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
     async def events() -> StreamingResponse:
         return StreamingResponse(watch.events(), media_type="text/event-stream", headers=EVENT_STREAM)
 
+    add_small_pictures(app, site)
+
+
+def add_small_pictures(app: FastAPI, site: Site) -> None:
+    """Add the route of the pictures in the rows."""
+
     @app.get(
         "/api/studies/{uid}/small.png",
         response_class=Response,

@@ -71,6 +71,15 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
             return Response(status_code=304, headers=headers)
         return HTMLResponse(found.html, headers=headers)
 
+    @app.get("/events", include_in_schema=False)
+    async def events() -> StreamingResponse:
+        return StreamingResponse(watch.events(), media_type="text/event-stream", headers=EVENT_STREAM)
+
+    _add_search_form(app, searches)
+    add_small_pictures(app, site)
+
+
+def _add_search_form(app: FastAPI, searches: Searches) -> None:
     @app.post("/search", include_in_schema=False)
     async def search(request: Request) -> RedirectResponse:
         """The text comes in the body and is exchanged for a word of the address."""
@@ -83,12 +92,6 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
         text = fields.get("find", "")
         word = searches.put(text) if text.strip() else ""
         return RedirectResponse(replace(addresses.from_query(fields.get("back", "")).first, find=word).path, 303)
-
-    @app.get("/events", include_in_schema=False)
-    async def events() -> StreamingResponse:
-        return StreamingResponse(watch.events(), media_type="text/event-stream", headers=EVENT_STREAM)
-
-    add_small_pictures(app, site)
 
 
 def add_small_pictures(app: FastAPI, site: Site) -> None:

@@ -41,28 +41,45 @@ def add_patient(app: FastAPI, site: Site) -> None:
 
     @app.get("/studies/{uid}/patient", response_class=HTMLResponse, include_in_schema=False)
     def page(uid: Uid, request: Request) -> str:
-        row = site.index.study(uid)
-        if row is None:
-            raise HTTPException(404, "no such study")
-        person = {uid, *(one.study_instance_uid for one in studies_of_person(row, site.index))}
-        rows = [one for one in site.index.studies_with_id(row.patient_id) if one.study_instance_uid in person]
-        found = [(one.study_instance_uid, site.index.assessment(one.study_instance_uid)) for one in rows]
-        documents = {study: document for study, document in found if document is not None}
-        infusions = [one.day for one in infusions_of_person(row, site.index)[0]]
-        dates, courses = patient.courses_of(rows, documents)
-        names = [one.patient_name for one in site.index.instances(uid)[:1]]
-        return pages.render(
-            "patient.html",
-            own_frame(request),
-            name=name_words(names[0]) if names else "",
-            patient_id=row.patient_id or "no patient ID",
-            back=uid if uid in documents else None,
-            infusions=[day.isoformat() for day in infusions],
-            curves=patient.curves_of(list(documents.values()), infusions),
-            dates=dates,
-            courses=courses,
-            studies=patient.studies_of(rows, documents),
-        )
+        return pages.render("patient.html", own_frame(request), **_patient_values(site, uid))
+
+    @app.get("/api/studies/{uid}/patient")
+    def data(uid: Uid) -> dict[str, Any]:
+        """What the page of the patient of a study shows: infusions, each region over time, what was found of each
+        pattern at each date, and every study with its part in the newest decision."""
+        values = _patient_values(site, uid)
+        curves = [{"title": one.title, "unit": one.unit, "points": one.points} for one in values["curves"]]
+        courses = [{"pattern": title, "found": found} for title, *found in values["courses"]]
+        shown = {name: values[name] for name in ("name", "patient_id", "infusions", "dates")}
+        return {**shown, "curves": curves, "courses": courses, "studies": [asdict(one) for one in values["studies"]]}
+
+
+def _patient_values(site: Site, uid: str) -> dict[str, Any]:
+    """What the template of the page wants.
+
+    Raises:
+        HTTPException: 404, there is no such study.
+    """
+    row = site.index.study(uid)
+    if row is None:
+        raise HTTPException(404, "no such study")
+    person = {uid, *(one.study_instance_uid for one in studies_of_person(row, site.index))}
+    rows = [one for one in site.index.studies_with_id(row.patient_id) if one.study_instance_uid in person]
+    found = [(one.study_instance_uid, site.index.assessment(one.study_instance_uid)) for one in rows]
+    documents = {study: document for study, document in found if document is not None}
+    infusions = [one.day for one in infusions_of_person(row, site.index)[0]]
+    dates, courses = patient.courses_of(rows, documents)
+    names = [one.patient_name for one in site.index.instances(uid)[:1]]
+    return {
+        "name": name_words(names[0]) if names else "",
+        "patient_id": row.patient_id or "no patient ID",
+        "back": uid if uid in documents else None,
+        "infusions": [day.isoformat() for day in infusions],
+        "curves": patient.curves_of(list(documents.values()), infusions),
+        "dates": dates,
+        "courses": courses,
+        "studies": patient.studies_of(rows, documents),
+    }
 
 
 def add_operations(app: FastAPI, site: Site) -> None:

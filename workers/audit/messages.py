@@ -28,6 +28,8 @@ INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 QUERY = Code("110112", "Query")
 SECURITY_ALERT = Code("110113", "Security Alert")
+USER_AUTHENTICATION = Code("110114", "User Authentication")
+LOGIN, LOGOUT = Code("110122", "Login"), Code("110123", "Logout")
 START, STOP = Code("110120", "Application Start"), Code("110121", "Application Stop")
 NODE_AUTHENTICATION = Code("110126", "Node Authentication")
 SOFTWARE_CONFIGURATION = Code("110131", "Software Configuration")
@@ -69,6 +71,17 @@ class Viewing:
     study_instance_uid: str
     patient_id: str
     accession_number: str
+
+
+@dataclass(frozen=True)
+class UserSign:
+    """Somebody signed in or out, or tried to. user: the name that was given. address: of the browser, "" when it is not
+    known."""
+
+    user: str
+    address: str
+    signs_in: bool = True
+    succeeded: bool = True
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,16 @@ def security_alert(source: AuditSource, peer: RemoteNode, reason: str, at: datet
     _participant(message, peer.ae_title or peer.address, None, is_requestor=True, address=peer.address)
     _audit_source(message, source)
     _object(message, peer.ae_title or peer.address, NODE_ID, kind="2", role="13")  # 13: security resource
+    return _text(message)
+
+
+def user_authentication(source: AuditSource, sign: UserSign, at: datetime) -> str:
+    """A person signed in or out, or could not (PS3.15 section A.5.3.12)."""
+    outcome = SUCCESS if sign.succeeded else MINOR_FAILURE
+    message = _message(USER_AUTHENTICATION, at, outcome, LOGIN if sign.signs_in else LOGOUT, action="E")
+    _participant(message, sign.user, None, is_requestor=True, address=sign.address or None)
+    _participant(message, source.ae_title, APPLICATION, is_requestor=False, alternative=str(source.process_id))
+    _audit_source(message, source)
     return _text(message)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from workers.audit import messages
-from workers.audit.messages import AuditSource, Configured, RemoteNode, Transfer, Viewing
+from workers.audit.messages import AuditSource, Configured, RemoteNode, Transfer, UserSign, Viewing
 from workers.log import brief, get_logger
 from workers.remote import tls
 from workers.settings import AuditSettings, NodeSettings
@@ -45,6 +45,8 @@ class Auditor(Protocol):
 
     def viewed(self, viewing: Viewing) -> None: ...
 
+    def signed(self, sign: UserSign) -> None: ...
+
     def configured(self, change: Configured) -> None: ...
 
 
@@ -61,6 +63,9 @@ class NoAudit:
         pass
 
     def viewed(self, viewing: Viewing) -> None:
+        pass
+
+    def signed(self, sign: UserSign) -> None:
         pass
 
     def configured(self, change: Configured) -> None:
@@ -99,6 +104,9 @@ class SpoolingAuditor:
 
     def viewed(self, viewing: Viewing) -> None:
         self._put(messages.instances_accessed(self._source, viewing, self._now()))
+
+    def signed(self, sign: UserSign) -> None:
+        self._put(messages.user_authentication(self._source, sign, self._now()))
 
     def configured(self, change: Configured) -> None:
         self._put(messages.configuration_changed(self._source, change, self._now()))

@@ -13,7 +13,7 @@ from listener.web.access.forgery import SAFE
 from listener.web.access.who import KEY, NAME_GIVEN, Person
 from triage.errors import IcanseeError
 from workers.audit.journal import Journal
-from workers.audit.messages import Viewing
+from workers.audit.messages import UserSign, Viewing
 from workers.audit.spool import Auditor, NoAudit
 from workers.log import brief, get_logger
 from workers.ports import StudyRow
@@ -25,11 +25,14 @@ SHOWN = {
     "GET /",
     "GET /studies/{uid}",
     "GET /studies/{uid}/patient",
+    "GET /api/studies/{uid}/patient",
     "GET /api/studies",
     "GET /api/studies/{uid}",
     "GET /operations",
     "GET /login/back",
 }
+SIGNS_IN, SIGNS_OUT = ("POST /login", "GET /login/back"), "POST /logout"
+NOT_LOOKED_AT = 429  # an attempt that came too early: ten thousand of them make no ten thousand messages
 NOT_RECORDED = {"POST /api/session/activity"}
 
 
@@ -81,6 +84,8 @@ class Recorder:
 
     def _kept(self, facts: Mapping[str, Any], address: str, *, shown: bool) -> None:
         self._journal.add(facts)
+        if (sign := _sign_of(facts, address)) is not None:
+            self._auditor.signed(sign)
         if not shown or facts["study"] is None:
             return
         uid = str(facts["study"])
@@ -91,3 +96,12 @@ class Recorder:
             row = None
         patient_id, accession = ("", "") if row is None else (row.patient_id, row.accession_number)
         self._auditor.viewed(Viewing(str(facts["who"]), address, str(facts["did"]), uid, patient_id, accession))
+
+
+def _sign_of(facts: Mapping[str, Any], address: str) -> UserSign | None:
+    """What a request says about somebody's presence; None: nothing."""
+    if facts["did"] == SIGNS_OUT:
+        return UserSign(str(facts["who"]), address, signs_in=False)
+    if facts["did"] not in SIGNS_IN or "name" not in facts or facts["status"] == NOT_LOOKED_AT:
+        return None
+    return UserSign(str(facts["name"]), address, succeeded=facts["status"] == 303)

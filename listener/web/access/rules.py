@@ -69,6 +69,7 @@ RULES = {
     "POST /views": ACTS,
     "POST /views/drop": ACTS,
     "GET /studies/{uid}/patient": PATIENTS,
+    "GET /api/studies/{uid}/patient": PATIENTS,
     "GET /operations": NODE,
     "POST /operations/retry": OPERATE,
     "POST /operations/study": OPERATE,

@@ -103,6 +103,20 @@ def test_a_patient_over_time(tmp_path: Path) -> None:
     assert "P1" not in page[: page.index("<main")], "no patient in the title"
 
 
+def test_the_api_says_of_a_patient_what_the_page_says(tmp_path: Path) -> None:
+    browser = patient(tmp_path).signed_in(Role.READER)
+    found = browser.get("/api/studies/1.2/patient").json()
+    assert (found["patient_id"], found["infusions"]) == ("P1", ["2026-03-03"])
+    assert [one["title"] for one in found["curves"]] == ["thalamus L, flair change"]
+    assert [one["part"] for one in found["studies"]] == [
+        "the newest decision",
+        "the baseline: latest before the infusion",
+        "not used as baseline: no_flair: none",
+    ]
+    assert found["courses"][0]["found"][-1] == "present, suspected, worse"
+    assert browser.get("/api/studies/9.9/patient").status_code == 404
+
+
 def test_an_unknown_study_has_no_patient(tmp_path: Path) -> None:
     assert patient(tmp_path).signed_in(Role.READER).page("/studies/9.9/patient").status_code == 404
 

@@ -22,7 +22,7 @@ from tests.listener.rawscu import Raw
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, encoded
 from triage.errors import Misconfigured
 from workers.audit import messages
-from workers.audit.messages import AuditSource, RemoteNode, Transfer, Viewing
+from workers.audit.messages import AuditSource, RemoteNode, Transfer, UserSign, Viewing
 from workers.audit.spool import AuditSpool, Sender, SpoolingAuditor, frame
 from workers.config import Settings, parse
 from workers.settings import AuditSettings
@@ -103,6 +103,14 @@ ALL = [
     pytest.param(
         messages.instances_accessed(SITE, Viewing("", "", "", "1.2.3", "", ""), AT), "110103", "0", 2,
         id="seen, and nothing known",
+    ),
+    pytest.param(messages.user_authentication(SITE, UserSign("reader", "::1"), AT), "110114", "0", 0, id="sign-in"),
+    pytest.param(
+        messages.user_authentication(SITE, UserSign("", "", succeeded=False), AT), "110114", "4", 0, id="no sign-in"
+    ),
+    pytest.param(
+        messages.user_authentication(SITE, UserSign("reader", "::1", signs_in=False), AT), "110114", "0", 0,
+        id="sign-out",
     ),
     pytest.param(messages.security_alert(SITE, PEER, "certificate_not_listed", AT), "110113", "8", 1, id="alert"),
     pytest.param(messages.query(SITE, PEER, "1.2.840.10008.5.1.4.1.2.2.1", b"\0\1", AT, answered=True), "110112", "0",

@@ -11,7 +11,7 @@ from tests.listener.web.signing import Secured
 from tests.listener.web.stored import StoredStudy, store
 from workers.access_ports import Role
 from workers.audit.journal import journal_file, verify_journal
-from workers.audit.messages import Viewing
+from workers.audit.messages import UserSign, Viewing
 from workers.audit.spool import NoAudit
 
 
@@ -62,6 +62,25 @@ def test_who_saw_whom_goes_to_the_audit_repository(tmp_path: Path, monkeypatch: 
     }
     secured.signed_in(Role.SERVICE).page("/studies/1.2.3")
     assert len(seen) == 3, "noop: who was not let in has seen nothing"
+
+
+def test_who_signs_in_and_out_goes_to_the_audit_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signs: list[UserSign] = []
+
+    class Kept(NoAudit):
+        def signed(self, sign: UserSign) -> None:
+            signs.append(sign)
+
+    monkeypatch.setattr("listener.web.app.auditor_of", lambda _settings: Kept())
+    secured = Secured(tmp_path)
+    secured.signed_in(Role.READER).submit("/logout")
+    other = secured.browser()
+    statuses = [other.sign_in("reader", "wrong").status_code for _ in range(20)]
+    assert 429 in statuses
+    assert signs[:2] == [UserSign("reader", "127.0.0.1"), UserSign("reader", "127.0.0.1", signs_in=False)]
+    assert signs[2:] == [UserSign("reader", "127.0.0.1", succeeded=False)] * statuses.count(401)
+    secured.browser().page("/login")
+    assert len(signs) == 2 + statuses.count(401), "noop: a form that is only looked at"
 
 
 def test_noop_nobody_came(tmp_path: Path) -> None:

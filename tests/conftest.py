@@ -33,6 +33,7 @@ def logging_as_it_was() -> Iterator[None]:
 
 # A test process takes a whole file. A long one that begins last keeps one process busy while the other is idle.
 LONG_FILES = (
+    "tests/chaos/test_kill.py",
     "tests/acceptance/test_real_pairs.py",
     "tests/triage/test_assessment.py",
     "tests/test_docs.py",

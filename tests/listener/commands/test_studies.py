@@ -165,7 +165,7 @@ class TestPatients:
 
     def test_remove(self, icansee: Icansee) -> None:
         icansee("patients", "set", "P1", "--infusion-date", "2024-03-04", "--issuer", "CLINIC")
-        wrong = icansee("patients", "remove", "P1", "--infusion-date", "2024-03-04")
+        wrong = icansee("patients", "remove", "P1", "--infusion-date", "2024-03-04", "--issuer", "OTHER")
         assert (wrong.code, "--infusion-date" in wrong.err) == (2, True), "of another issuer"
         assert icansee("patients", "remove", "P1", "--infusion-date", "2024-03-04", "--issuer", "CLINIC").code == 0
         assert json.loads(icansee("patients", "list", "--json").out) == []

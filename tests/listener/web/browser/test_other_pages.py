@@ -37,6 +37,7 @@ def test_a_roster_is_checked_before_it_is_taken_over(page: Page) -> None:
     page.goto("/operations")
     page.get_by_role("link", name="Roster of infusions").click()
     expect(page.get_by_role("button", name="Import")).to_be_disabled()
+    expect(page.get_by_label("File")).to_be_visible()  # once its module listens
     lines = "patient_id,infusion_date\nMRN-1002,2026-03-01\n"
     page.get_by_label("File").set_input_files({"name": "r.csv", "mimeType": "text/csv", "buffer": lines.encode()})
     expect(page.get_by_label("Lines")).to_have_value(lines)

@@ -47,6 +47,7 @@ HOMES = {
     "celery": {
         "workers.queue.app",
         "workers.queue.bell",
+        "workers.queue.pool_growth",
         "workers.queue.pool_life",
         "workers.queue.tasks",
         "listener.commands.node",

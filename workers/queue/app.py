@@ -10,6 +10,7 @@ from celery import Celery, signals
 from workers.config import Settings
 from workers.queue import tasks
 from workers.queue.bell import QUEUE, URGENT_QUEUE, make_app
+from workers.queue.pool_growth import grow_when_busy
 from workers.queue.pool_life import PoolLife, watch_pool
 from workers.studies.deps import Deps
 
@@ -25,7 +26,8 @@ def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) ->
     """Work until SIGTERM (which lets running tasks end).
 
     Args:
-        only_urgent: one process for urgent studies, which then wait for no other study.
+        only_urgent: one process for urgent studies, which then wait for no other study; more when all of them are busy
+            and another one waits (``queue.urgent_more``).
     """
     processes = 1 if only_urgent else settings.queue.worker_processes
     queues = (URGENT_QUEUE,) if only_urgent else (URGENT_QUEUE, QUEUE)  # the first one first
@@ -34,6 +36,8 @@ def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) ->
     def keep_our_logging(**_: Any) -> None:
         """A receiver here is what stops Celery from setting up its own."""
 
+    if only_urgent:
+        grow_when_busy(app, URGENT_QUEUE, settings.queue.urgent_more)
     watch_pool(app, PoolLife(settings.store.state_dir, "urgent" if only_urgent else "worker"))
     app.worker_main(
         [

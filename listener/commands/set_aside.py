@@ -19,7 +19,7 @@ from listener.commands.common import (
     quiet_logging,
 )
 from workers.identities import ObjectAnswer, printable
-from workers.studies.set_aside import AsideInStudy, AsideObject, answer_aside, list_aside
+from workers.studies.set_aside import AsideObject, answer_aside, aside_facts, list_aside
 
 SOURCE = "command line"
 
@@ -44,7 +44,7 @@ def list_objects(
     quiet_logging()
     found = list_aside(existing_index(load_settings(config)), answered=answered)
     if as_json:
-        print_json([aside_entry(one) for one in found])
+        print_json([aside_facts(one) for one in found])
         return
     table = Table("study", "patient", "object", "states", "why", "answer")
     for study in found:
@@ -92,30 +92,3 @@ def _said(one: AsideObject) -> tuple[str, str, str]:
     born = "" if one.birth_date is None else f" born {one.birth_date}"
     answer = "" if one.answer is None else f"{one.answer.answer.value} by {one.answer.by}"
     return printable(one.patient_id or "no patient ID") + born, one.why, printable(answer)
-
-
-def aside_entry(study: AsideInStudy) -> dict[str, object]:
-    """The same in JSON types."""
-    return {
-        "study_instance_uid": study.study_instance_uid,
-        "patient_id": study.patient_id,
-        "clear": study.clear,
-        "objects": [
-            {
-                "sop_instance_uid": one.sop_instance_uid,
-                "series_description": one.series_description,
-                "modality": one.modality,
-                "patient_id": one.patient_id,
-                "birth_date": None if one.birth_date is None else one.birth_date.isoformat(),
-                "why": one.why or None,
-                "answer": None
-                if one.answer is None
-                else {
-                    "answer": one.answer.answer.value,
-                    "by": one.answer.by,
-                    "at": one.answer.at.isoformat(timespec="seconds"),
-                },
-            }
-            for one in study.objects
-        ],
-    }

@@ -26,6 +26,7 @@ from listener.web.access.tokens import add_tokens
 from listener.web.acts import add_acts
 from listener.web.api import add_api, add_state
 from listener.web.api_page import add_api_page
+from listener.web.aside import add_aside
 from listener.web.described import PROBLEMS
 from listener.web.held_routes import add_held
 from listener.web.list_routes import add_worklist
@@ -104,6 +105,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_held(app, site)
     add_study_retry(app, site)
     add_roster(app, site)
+    add_aside(app, site)
     app.mount(ASSETS, StaticFiles(directory=pages.STATIC))
     add_study(app, site)
     add_acts(app, site)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from triage.errors import Misconfigured
 from workers.identities import GivenAnswer, ObjectAnswer, Sorted, StudyFacts, Votes, sort_out
@@ -80,6 +80,33 @@ def aside_in(study_instance_uid: str, index: StudyIndex) -> AsideInStudy:
         if row.sop_instance_uid in strays or row.sop_instance_uid in answers
     ]
     return AsideInStudy(study_instance_uid, found.facts.patient_id, found.clear, tuple(objects))
+
+
+def aside_facts(study: AsideInStudy) -> dict[str, Any]:
+    """The same in JSON types."""
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "patient_id": study.patient_id,
+        "clear": study.clear,
+        "objects": [
+            {
+                "sop_instance_uid": one.sop_instance_uid,
+                "series_description": one.series_description,
+                "modality": one.modality,
+                "patient_id": one.patient_id,
+                "birth_date": None if one.birth_date is None else one.birth_date.isoformat(),
+                "why": one.why or None,
+                "answer": None
+                if one.answer is None
+                else {
+                    "answer": one.answer.answer.value,
+                    "by": one.answer.by,
+                    "at": one.answer.at.isoformat(timespec="seconds"),
+                },
+            }
+            for one in study.objects
+        ],
+    }
 
 
 def objects_of_study(rows: Sequence[InstanceRow], answers: Mapping[str, GivenAnswer]) -> list[InstanceRow]:

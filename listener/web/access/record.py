@@ -28,6 +28,8 @@ SHOWN = {
     "GET /api/studies/{uid}/patient",
     "GET /api/studies",
     "GET /api/studies/{uid}",
+    "GET /api/set-aside",
+    "GET /api/studies/{uid}/set-aside",
     "GET /operations",
     "GET /login/back",
 }

@@ -19,6 +19,7 @@ import structlog
 from structlog.typing import Processor
 
 from triage.errors import IcanseeError
+from workers.plain_text import without_hidden
 from workers.settings import LogSettings
 
 # At INFO these libraries log arguments, data set contents or one line per message.
@@ -98,12 +99,21 @@ def bind(**values: Any) -> Any:
     return structlog.contextvars.bound_contextvars(**values)
 
 
+def _one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A value from outside begins no line of its own and hides none."""
+    for name, value in event.items():
+        if isinstance(value, str) and name != "exception":
+            event[name] = without_hidden(value).replace("\r", " ").replace("\n", " ")
+    return event
+
+
 def _renderers(settings: LogSettings) -> list[Processor]:
     if settings.format == "json":
-        return [_exception_without_values, structlog.processors.JSONRenderer(sort_keys=False)]
+        return [_exception_without_values, _one_line, structlog.processors.JSONRenderer(sort_keys=False)]
     plain = structlog.dev.plain_traceback  # the one of rich prints local variables: whole headers with patient data
     return [
         _exception_without_values,
+        _one_line,
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +21,7 @@ from listener.commands.common import (
 )
 from listener.commands.studies import print_document
 from triage.errors import Misconfigured
+from workers.plain_text import json_text
 
 if TYPE_CHECKING:
     from triage.assessment import Assessed
@@ -95,7 +95,7 @@ def _write(document: dict[str, Any], target: str | None) -> None:
         return
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        Path(target).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        Path(target).write_text(json_text(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise Misconfigured(f"--json: {target} cannot be written ({error.strerror})") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from triage.errors import Misconfigured
 from workers import config, log
 from workers.config import Settings
 from workers.delivery_ports import Deliveries
+from workers.plain_text import json_text
 from workers.ports import StudyIndex
 from workers.settings import LogSettings
 
@@ -114,7 +114,7 @@ def progress_bar(*, percent: bool = False) -> Progress:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json_text(value, indent=1) + "\n")
 
 
 def iso_date(text: str | None, *, field: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +21,7 @@ from listener.commands.common import (
 )
 from triage.errors import Misconfigured
 from workers.act_ports import Acts
+from workers.plain_text import json_text
 
 feedback = typer.Typer(help="What readers say about decisions.", no_args_is_help=True)
 
@@ -46,7 +46,7 @@ def export_feedback(
 
     found = _open(config).all_acts()
     in_fhir = kind is FeedbackFormat.FHIR
-    text = json.dumps(as_fhir(found), ensure_ascii=False, indent=1) + "\n" if in_fhir else as_csv(found)
+    text = json_text(as_fhir(found), indent=1) + "\n" if in_fhir else as_csv(found)
     if path is None:
         typer.echo(text, nl=False)
         return

@@ -6,8 +6,11 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -27,7 +30,7 @@ from listener.web.acts import add_acts
 from listener.web.api import add_api, add_state
 from listener.web.api_page import add_api_page
 from listener.web.aside import add_aside
-from listener.web.described import PROBLEMS
+from listener.web.described import PROBLEMS, PlainJson
 from listener.web.held_routes import add_held
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient, add_study_retry
@@ -75,7 +78,9 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
         _say_when_closed(people)
     elif site.settings.web.beyond_loopback:
         raise Misconfigured(NOBODY_YET)
-    app = FastAPI(title="ICANSee", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", responses=PROBLEMS)
+    closed: dict[str, Any] = {"docs_url": None, "redoc_url": None}
+    answers: dict[str, Any] = {"responses": PROBLEMS, "default_response_class": PlainJson}
+    app = FastAPI(title="ICANSee", openapi_url="/api/openapi.json", **closed, **answers)
     journal, auditor = Journal(journal_file(site.settings)), auditor_of(site.settings)
     app.add_middleware(Recorder, journal=journal, now=site.now, auditor=auditor, study=site.index.study)
     app.add_middleware(Gate, routes=app.routes, people=people)
@@ -83,11 +88,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
 
     app.add_middleware(SafeHeaders)
 
-    @app.exception_handler(Transient)
-    async def away(_request: Request, error: Transient) -> JSONResponse:
-        log.warning("web.not_possible_now", error=str(error))
-        return JSONResponse({"detail": "the index cannot be reached now"}, status_code=503)
-
+    _add_faults(app)
     add_sign_in(app, people)
     chosen = site.settings.web.provider
     add_provider(app, people, None if chosen is None else Provider(chosen, now=site.now))
@@ -130,6 +131,17 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, sending if scope["type"] == "http" else send)
+
+
+def _add_faults(app: FastAPI) -> None:
+    @app.exception_handler(Transient)
+    async def away(_request: Request, error: Transient) -> JSONResponse:
+        log.warning("web.not_possible_now", error=str(error))
+        return JSONResponse({"detail": "the index cannot be reached now"}, status_code=503)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return PlainJson({"detail": jsonable_encoder(error.errors())}, status_code=422)
 
 
 def _say_when_closed(people: People) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+
+from workers.plain_text import json_text
+
+
+class PlainJson(JSONResponse):
+    """JSON without a raw control or bidirectional character, whatever came in from outside."""
+
+    def render(self, content: Any) -> bytes:
+        return json_text(content, compact=True).encode()
 
 
 class Problem(BaseModel):

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from listener.web import study_page, trend
 from listener.web.frame import NOBODY, PageFrame
 from listener.web.study_page import ALONE, Around
+from workers.plain_text import without_hidden
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -27,7 +28,8 @@ REFRESH_S = 10
 
 def render(template: str, frame: PageFrame, **values: Any) -> str:
     """One template with its frame and its values."""
-    return _templates().get_template(template).render(frame=frame, caution=CAUTION, refresh_s=REFRESH_S, **values)
+    page = _templates().get_template(template).render(frame=frame, caution=CAUTION, refresh_s=REFRESH_S, **values)
+    return without_hidden(page)
 
 
 def part(template: str, **values: Any) -> str:

@@ -71,6 +71,8 @@ HOMES = {
             "api",
             "api_page",
             "app",
+            "aside",
+            "described",
             "held_routes",
             "list_routes",
             "node_routes",

@@ -12,6 +12,7 @@ from workers.alert_settings import FhirDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
+from workers.plain_text import json_text
 from workers.remote.http import client_of
 
 URN, CALLED_BACK = "urn:ietf:rfc:3986", "urn:icansee:99ICANSEE:called-back"  # as workers.outputs.alerts.fhir has them
@@ -70,7 +71,7 @@ class FhirSender:
         for entry in entries:
             resource = _resolved(entry["resource"], places)
             request = entry["request"]
-            body = json.dumps(resource, ensure_ascii=False).encode()
+            body = json_text(resource).encode()
             answer = self._post(f"/{request['url']}", body, {"If-None-Exist": request["ifNoneExist"]})
             places[entry["fullUrl"]] = _place(answer, request["url"])
         return len(entries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_ups import CHANGED, DECIDED_ANEW, STATE, parted
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
+from workers.plain_text import json_text
 from workers.remote.http import client_of
 
 CONFLICT = httpx.codes.CONFLICT  # creation: it is there already; update: it is not in a state that allows this
@@ -64,7 +64,7 @@ class UpsRsSender:
 
     def _posted(self, url: str, elements: dict[str, Any]) -> httpx.Response:
         headers = {"Content-Type": "application/dicom+json", "Accept": "application/dicom+json"}
-        body = json.dumps([elements], ensure_ascii=False).encode()
+        body = json_text([elements]).encode()
         try:
             return self._client.post(url, content=body, headers=headers)
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:

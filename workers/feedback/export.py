@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable
 
 from workers.act_ports import Act
+from workers.plain_text import without_hidden
 
 COLUMNS = ("number", "at", "study_instance_uid", "revision", "stage", "act", "patterns", "by", "note")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that begins so
@@ -24,4 +25,5 @@ def as_csv(acts: Iterable[Act]) -> str:
 
 
 def _plain(text: str) -> str:
+    text = without_hidden(text)
     return f"'{text}" if text.startswith(FORMULA) else text

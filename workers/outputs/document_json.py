@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from workers.outputs.output import EvidenceFiles, Output
+from workers.plain_text import json_text
 
 
 def render(document: Mapping[str, Any], _evidence: EvidenceFiles) -> bytes:
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json_text(document, indent=1) + "\n").encode()
 
 
 DOCUMENT_JSON = Output("document", "document.json", "application/json", render)

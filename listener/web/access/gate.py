@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from fastapi import HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute
@@ -22,6 +22,7 @@ from listener.web.access.cookies import SESSION, VISITOR, csrf_of, new_token, re
 from listener.web.access.people import NOBODY_YET, People
 from listener.web.access.rules import ASSET, RouteRule, rule_of
 from listener.web.access.who import KEY, THIS_MACHINE, Person
+from listener.web.described import PlainJson
 from listener.web.frame import frame_for
 from triage.errors import Transient
 from workers.access_ports import Account, Role
@@ -173,7 +174,7 @@ def _refusal(request: Request, refused: Refused) -> Response:
     """A page for a person, JSON for a program."""
     if not _wants_html(request):
         headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-        return JSONResponse({"detail": refused.why}, status_code=refused.status, headers=headers)
+        return PlainJson({"detail": refused.why}, status_code=refused.status, headers=headers)
     if refused.status == 401 and request.method in forgery.SAFE:
         return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path)}", status_code=303)
     return HTMLResponse(

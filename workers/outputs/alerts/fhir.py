@@ -7,7 +7,6 @@ are not known here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
@@ -18,6 +17,7 @@ from workers.outputs.alerts.text import TITLES, alert_text
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import Sources, sources_of
+from workers.plain_text import json_text
 
 KIND = "fhir"
 URN, DICOM_UID, LOINC = "urn:ietf:rfc:3986", "urn:dicom:uid", "http://loinc.org"
@@ -41,7 +41,7 @@ Resource = dict[str, Any]
 
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
-    return json.dumps(bundle(document, sources_of(document, evidence)), ensure_ascii=False, indent=1).encode()
+    return json_text(bundle(document, sources_of(document, evidence)), indent=1).encode()
 
 
 def bundle(document: Mapping[str, Any], sources: Sources) -> Resource:

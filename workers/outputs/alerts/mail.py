@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from workers.outputs.alerts.keys import decided_at, previous_of, uuid_of
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
+from workers.plain_text import json_text
 
 KIND = "mail"
 
@@ -31,7 +31,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
             "patient_name": header.get("PatientName", ""),
         },
     }
-    return json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()
+    return json_text(parts, sort_keys=True).encode()
 
 
 MAIL = Output(KIND, "alert.mail.json", "application/json", render)

@@ -6,7 +6,6 @@ calls back those of earlier revisions. A full decision without a priority of its
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from workers.outputs.alerts.keys import NAMESPACE, decided_at, earlier_of, earli
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import Sources, sources_of
+from workers.plain_text import json_text
 
 KIND = "ups"
 PUSH = "1.2.840.10008.5.1.4.34.6.1"  # SOP class of every workitem
@@ -46,7 +46,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     if document["stage"] != "first_look":
         earlier = [earlier_of(document, sources, revision, "full") for revision in earlier_revisions(sources)]
         found |= {"called_back": [workitem_uid(*one) for one in earlier]} if earlier else {}
-    return json.dumps(found, ensure_ascii=False, sort_keys=True).encode()
+    return json_text(found, sort_keys=True).encode()
 
 
 def asks_for_review(document: Mapping[str, Any]) -> bool:

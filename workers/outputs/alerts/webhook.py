@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from workers.outputs.alerts.keys import previous_of, uuid_of
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
+from workers.plain_text import json_text
 
 KIND = "webhook"
 VERSION = "1"
@@ -30,7 +30,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         "accession_number": sources.followup.header.get("AccessionNumber", ""),
         "document": document,
     }
-    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
+    return json_text(body, sort_keys=True).encode()
 
 
 WEBHOOK = Output(KIND, "alert.json", "application/json", render)

@@ -1,5 +1,5 @@
-"""Control and bidirectional characters in every text: no page, no answer of the API, no output, no export and no line of
-the log holds one as it is."""
+"""Control and bidirectional characters in every text: no page, no answer of the API, no output, no export and no line
+of the log holds one as it is."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ UID = "1.1"
 CONTROLS = {chr(code) for code in (*range(32), *range(0x7F, 0xA0))} - set("\t\n\r")
 TEXT_OUTPUTS = ("document", "oru", "fhir", "webhook", "mail", "ups")
 NOT_TEXT = ("/events", ".png", "/viewer")  # a stream without end, pictures, voxels
-SPELLED = ("study_instance_uid", "series_instance_uid", "study_date", "priority", "category", "presence", "strength",
-    "stage", "pattern", "since", "decided_at", "schema_version", "course", "first_seen", "kind", "day", "unit")  # fmt: skip
+SPELLED = (
+    *("study_instance_uid", "series_instance_uid", "study_date", "priority", "category", "presence", "strength"),
+    *("stage", "pattern", "since", "decided_at", "schema_version", "course", "first_seen", "kind", "day", "unit"),
+)
 
 
 def hidden_in(text: str) -> set[str]:

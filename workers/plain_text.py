@@ -1,7 +1,7 @@
 """Texts in, the same without characters that change how they are shown or parsed out: for pages, logs and exports.
 
-What comes from outside is cleaned where it enters (``workers.identities.printable``). Here nothing gets out that came in
-by a way nobody thought of.
+What comes from outside is cleaned where it enters (``workers.identities.printable``). Here nothing gets out that came
+in by a way nobody thought of.
 """
 
 from __future__ import annotations

@@ -62,11 +62,15 @@ class FakeBell:
     def __init__(self) -> None:
         self.rings: list[str] = []
         self.urgent: list[str] = []
+        self.waited: list[str] = []
         self.away = False
 
-    def ring(self, study_instance_uid: str, *, urgent: bool = False) -> None:
+    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False) -> None:
         if self.away:
             raise Transient("the broker is away")
+        if waited:
+            self.waited.append(study_instance_uid)
+            return
         self.rings.append(study_instance_uid)
         if urgent:
             self.urgent.append(study_instance_uid)

@@ -9,7 +9,7 @@ from celery import Celery, signals
 
 from workers.config import Settings
 from workers.queue import tasks
-from workers.queue.bell import QUEUE, URGENT_QUEUE, make_app
+from workers.queue.bell import QUEUE, URGENT_QUEUE, WAITED_QUEUE, make_app
 from workers.queue.pool_growth import grow_when_busy
 from workers.queue.pool_life import PoolLife, watch_pool
 from workers.studies.deps import Deps
@@ -30,7 +30,7 @@ def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) ->
             and another one waits (``queue.urgent_more``).
     """
     processes = 1 if only_urgent else settings.queue.worker_processes
-    queues = (URGENT_QUEUE,) if only_urgent else (URGENT_QUEUE, QUEUE)  # the first one first
+    queues = (URGENT_QUEUE,) if only_urgent else (WAITED_QUEUE, URGENT_QUEUE, QUEUE)  # the first one first
 
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def keep_our_logging(**_: Any) -> None:

@@ -15,6 +15,7 @@ from workers.settings import NodeSettings
 ASSESS_STUDY = "icansee.assess_study"
 PREPARE_BASELINE = "icansee.prepare_baseline"
 QUEUE = "icansee"
+WAITED_QUEUE = "icansee.waited"  # what has waited for long; every worker but the urgent one takes from it first
 URGENT_QUEUE = "icansee.urgent"  # every worker takes from it, and the urgent worker takes from nothing else
 # 0 is the highest priority on Redis
 URGENT, ORDINARY, WHEN_IDLE = 0, 5, 9
@@ -77,11 +78,13 @@ class CeleryBell:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def ring(self, study_instance_uid: str, *, urgent: bool = False) -> None:
+    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False) -> None:
         """Raises:
         Transient: the broker is away; the study stays due in the index, and the sweeper rings again.
         """
-        if urgent:
+        if waited:
+            self._send(ASSESS_STUDY, study_instance_uid, URGENT, queue=WAITED_QUEUE)
+        elif urgent:
             self._send(ASSESS_STUDY, study_instance_uid, URGENT, queue=URGENT_QUEUE)
         else:
             self._send(ASSESS_STUDY, study_instance_uid, ORDINARY)

@@ -16,6 +16,9 @@ from workers.studies.urgency import is_urgent
 log = get_logger(__name__)
 
 LONGEST_RING_PAUSE_S = 300.0
+# An ordinary study that has waited so long goes before the urgent ones, one in each such time: a patient whose infusion
+# nobody reported may be among them, and the urgent ones lose at most a third of one worker.
+LONG_WAIT_S = 120.0
 
 
 @dataclass
@@ -47,6 +50,29 @@ class RecentRings:
 
     def forget_all(self) -> None:
         self._rings.clear()
+
+
+class OrdinaryWaiting:
+    """For how long studies that are not urgent have been due."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, int, int], float] = {}
+        self._last_s = -math.inf
+
+    def note(self, row: StudyRow, elapsed_s: float) -> None:
+        self._since.setdefault(_key(row), elapsed_s)
+
+    def next_one(self, rows: list[StudyRow], elapsed_s: float) -> StudyRow | None:
+        """The one of the due studies that goes first now; None: none has waited long, or one went lately."""
+        keys = {_key(row): row for row in rows}
+        self._since = {key: since for key, since in self._since.items() if key in keys}
+        if elapsed_s - self._last_s < LONG_WAIT_S or not self._since:
+            return None
+        key = min(self._since, key=lambda one: (self._since[one], one))
+        if elapsed_s - self._since[key] < LONG_WAIT_S:
+            return None
+        self._last_s = elapsed_s
+        return keys[key]
 
 
 def _key(row: StudyRow) -> tuple[str, int, int]:
@@ -85,6 +111,7 @@ class DueRinger:
         self._alive = alive
         self._epoch: str | None = None
         self._rings = RecentRings(first_pause_s)
+        self._ordinary = OrdinaryWaiting()
 
     def ring_due(self) -> int:
         """Ring for due studies that nobody works on and that were not rung lately; returns how many were rung.
@@ -99,9 +126,15 @@ class DueRinger:
         for row in wanted:
             self._alive()
             # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
-            urgent = quarantine.strikes_of(row.failure) == 0 and self._urgent(row)
+            harmless = quarantine.strikes_of(row.failure) == 0
+            urgent = harmless and self._urgent(row)
             self._bell.ring(row.study_instance_uid, urgent=urgent)
             self._rings.note(row, elapsed_s)
+            if harmless and not urgent:
+                self._ordinary.note(row, elapsed_s)
+        longest = self._ordinary.next_one(rows, elapsed_s)
+        if longest is not None:
+            self._bell.ring(longest.study_instance_uid, waited=True)
         if wanted:
             log.info("bell.rung", studies=len(wanted), due=len(rows))
         return len(wanted)

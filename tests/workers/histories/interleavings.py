@@ -9,17 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.workers.histories.events import Arrives, Event, History
 from tests.workers.histories.table import STORIES
-from tests.workers.histories.world import (
-    Arrives,
-    End,
-    Event,
-    History,
-    World,
-    check_versions,
-    known_from_the_start,
-    world,
-)
+from tests.workers.histories.world import End, World, check_versions, known_from_the_start, world
 from workers.ports import ACUTE_CATEGORIES
 
 MANY = st.integers(0, 10_000)  # which of several: modulo their number
@@ -118,6 +110,13 @@ class Interleaving(RuleBasedStateMachine):
     @rule(number=MANY)
     def cannot_be_read(self, number: int) -> None:
         self.one.reader.away ^= {self.sent[number % len(self.sent)].uid}  # or can again
+
+    @precondition(lambda self: self.sent)
+    @rule(number=MANY)
+    def is_cut_short(self, number: int) -> None:
+        """A stored file lost a byte, until it is repaired."""
+        faults, uid = self.one.files.faults, self.sent[number % len(self.sent)].uid
+        faults.pop(uid) if uid in faults else faults.update({uid: 1})
 
     # --- the end
 

@@ -37,7 +37,7 @@ from triage.model import (
 from triage.patterns.all import PATTERNS
 from triage.report.contents import JudgedFrom, Since
 from triage.settings import TriageSettings
-from workers.identities import StudyFacts, sort_out
+from workers.identities import ObjectAnswer, StudyFacts, sort_out
 from workers.index.arrivals import row_votes
 from workers.moments import parse_time
 from workers.ports import StudyIndex
@@ -56,7 +56,8 @@ class Scan:
     day: days after DAY_0. shows: pattern -> how much of it is in the images, 1 or more; patterns that are not named are
     not there. parts: kinds of series that arrive together. nameless: so many objects without a patient ID come first.
     wrong_id: the patient ID of the first part, whose later parts are more. blank: so many FLAIR images are blank when
-    they come first (``world.Filled``). unfit: its content is refused as baseline.
+    they come first (``events.Filled``). answered: patient ID of its objects about which a human says something, and
+    what. corrected: the patient ID under which it comes again. copies: the study whose images it holds. unfit: its content is refused as baseline.
     broken: its content cannot be assessed.
     """
 
@@ -71,6 +72,9 @@ class Scan:
     nameless: int = 0
     wrong_id: str = ""
     blank: int = 0
+    answered: tuple[str, ObjectAnswer] | None = None
+    corrected: str = ""
+    copies: str = ""
     unfit: bool = False
     broken: bool = False
 
@@ -87,8 +91,8 @@ def on(day: int) -> date:
 class ScanReader:
     """Studies as their stored objects describe them. away: studies that cannot be read now."""
 
-    def __init__(self, index: StudyIndex) -> None:
-        self._index = index
+    def __init__(self, index: StudyIndex, scans: Mapping[str, Scan]) -> None:
+        self._index, self.scans = index, scans
         self.away: set[str] = set()
 
     def read(
@@ -118,8 +122,17 @@ class ScanReader:
             raise NotAssessable("mixed_patients", "one study carries 2 patient IDs")
         said, rows = found.facts, [row for number, row in enumerate(rows) if number not in found.strays]
         series = {row.series_instance_uid: SequenceKind(row.series_description) for row in rows}
+        scan = self.scans.get(uid)
+        images = scan.copies if scan is not None and scan.copies else uid
+        acquired = self.scans[images].date if images in self.scans else said.study_date
         return Study(
-            uid, _patient(said), said.study_date, parse_time(said.study_time), tuple(map(_series, series.items()))
+            uid,
+            _patient(said),
+            said.study_date,
+            parse_time(said.study_time),
+            tuple(map(_series, series.items())),
+            acquisition=frozenset({images}),
+            acquired=acquired,
         )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from tests.workers.histories.events import Arrives, History, Known, Merged, Removed, Reported, Split
 from tests.workers.histories.scans import FLAIR, T1, Scan
-from tests.workers.histories.world import Arrives, History, Known, Merged, Removed, Reported, Split
+from workers.identities import ObjectAnswer
 
 A, FAINT = {"A": 2}, {"A": 1}
 SUSPECTED, POSSIBLE, NO, OPEN = "neurotoxicity_suspected", "possible", "no_pattern", "not_assessable"
@@ -16,6 +17,7 @@ KNOWN: tuple[Known, ...] = (("", 0),)
 TWO: tuple[Known, ...] = (("", 0), ("", 90))
 PRE = Scan("pre", -10)
 D5, D7 = Scan("d5", 5, A), Scan("d7", 7, A)
+RESTORED, DISCARDED = ObjectAnswer.RESTORED, ObjectAnswer.DISCARDED
 BORN, OTHER_BORN = date(1970, 1, 2), date(1980, 3, 4)
 
 STORIES = [
@@ -84,6 +86,45 @@ STORIES = [
         expected={"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}),
     History("blank images, in two parts and two issuers of the ID", (Scan("pre", -10, parts=(T1, FLAIR)),
         Scan("d5", 5, A, blank=2, issuer="H", parts=(FLAIR, T1))), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
+    # objects that a human answers about
+    History("the follow-up's FLAIR is restored by a human", (PRE, Scan("d5", 5, A, parts=(FLAIR, T1), wrong_id="P9",
+        answered=("P9", RESTORED))), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
+    History("the baseline's FLAIR is restored by a human", (Scan("pre", -10, parts=(FLAIR, T1), wrong_id="P9",
+        answered=("P9", RESTORED)), D5), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
+    History("the baseline's FLAIR is restored, date not known", (Scan("pre", -10, parts=(FLAIR, T1), wrong_id="P9",
+        answered=("P9", RESTORED)), D5, D7), expected={"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}),
+    History("the baseline's FLAIR is discarded", (Scan("pre", -10, parts=(FLAIR, T1), wrong_id="P9",
+        answered=("P9", DISCARDED)), D5), KNOWN, expected={"d5": POSSIBLE}),
+    History("strays of a positive are discarded", (PRE, Scan("d5", 5, A, parts=(T1, FLAIR), wrong_id="P9",
+        answered=("P9", DISCARDED)), D7), KNOWN, expected={"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}),
+    # images that come again with a corrected identity
+    History("the baseline came as an emergency, corrected", (Scan("pre", -10, patient_id="E1", corrected="P1"), D5),
+        KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
+    History("the follow-up came as an emergency, corrected", (PRE, Scan("d5", 5, A, patient_id="E1", corrected="P1"),
+        D7), expected={"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}),
+    History("corrected to another spelling", (Scan("pre", -10, patient_id="E1", corrected="P01", birth_date=BORN),
+        Scan("d5", 5, A, birth_date=BORN)), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
+    History("a stranger's study is corrected away", (PRE, Scan("d3", 3, A, corrected="P9"), D5), KNOWN,
+        expected={"d3": POSSIBLE, "d5": f"{SUSPECTED} pre"}),
+    History("corrected, and both in two parts", (Scan("pre", -10, patient_id="E1", corrected="P1", parts=(T1, FLAIR)),
+        Scan("d5", 5, A, parts=(FLAIR, T1))), (), expected={"d5": f"{SUSPECTED} pre"}),
+    # copies under other UIDs
+    History("a copy dated before the infusion", (PRE, D5, Scan("copy", -1, A, copies="d5")), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre"}),
+    History("a copy dated before the infusion, and no baseline", (D5, Scan("copy", -1, A, copies="d5")), KNOWN,
+        expected={"d5": POSSIBLE}),
+    History("a later copy of a positive", (PRE, D5, Scan("copy", 6, A, copies="d5")), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre", "copy": f"{SUSPECTED} pre"}),
+    History("a copy of the baseline", (PRE, Scan("copy", -3, copies="pre"), D5), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre"}),
+    # everything together
+    History("retreated, corrected spelling, restored baseline", (Scan("pre", -10, parts=(FLAIR, T1), wrong_id="P9",
+        answered=("P9", RESTORED)), D5, Scan("d80", 80), Scan("d95", 95, A, blank=2)), TWO,
+        ((Reported(-15, patient_id="P01"), Reported(0)), (Reported(80), Reported(90, patient_id="p1"))),
+        {"d5": f"{SUSPECTED} pre", "d95": f"{SUSPECTED} d80"}),
+    History("three studies of a day", (Scan("m", 5, at="080000"), Scan("n", 5, A, at="120000"),
+        Scan("e", 5, A, at="180000")), KNOWN, expected={"m": OPEN, "n": f"{SUSPECTED} since:m",
+        "e": f"{POSSIBLE} since:n"}),
     # dates and times
     History("two studies of a day", (Scan("d5", 5, at="080000"), Scan("d5b", 5, A, at="160000")), KNOWN,
         expected={"d5": OPEN, "d5b": f"{SUSPECTED} since:d5"}),

@@ -1,16 +1,15 @@
 """One patient's world: the real use cases over the real index on SQLite, and everything that may happen to it.
 
-A history is what is true at the end: scans, and infusions that are known. What happens on the way are events; a new
-kind of event is a class here, a line in ``World.apply``, and entries in the table.
+A history is what is true at the end: scans, and infusions that are known. What happens on the way are events.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,18 +18,34 @@ from typing import Any
 import structlog
 
 from tests.fakes import FakeBell, FakeClock, FakeFiles, FakeResults, FakeStorage, an_instance
+from tests.workers.histories.events import (
+    Answered,
+    Arrives,
+    Confirmed,
+    Corrected,
+    Event,
+    Filled,
+    History,
+    Merged,
+    Removed,
+    Reported,
+    Split,
+    arrivals_of,
+)
 from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
 from triage.infusions import Infusion
 from workers.config import Settings
 from workers.index.schema import metadata
 from workers.index.sql import SqlIndex, open_index
 from workers.operations.needed import Fitness, possible_baselines
-from workers.ports import ConflictRow, PatientKey, StudyRow, StudyState
+from workers.ports import ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
 from workers.studies.infusions import report_infusion
 from workers.studies.merging import merge_patients, split_patients
 from workers.studies.reconsider import reconsider
+from workers.studies.reported import ReportedFacts
+from workers.studies.set_aside import answer_aside
 from workers.studies.shelf import BaselineShelf
 
 LONG_S = 10_000.0  # longer than every lease and every pause between two attempts
@@ -39,87 +54,6 @@ MOST_ROUNDS = 60
 
 class Died(BaseException):
     """The worker process ended here, without a word."""
-
-
-@dataclass(frozen=True)
-class Arrives:
-    """A part of a study is received; the same part again changes nothing."""
-
-    uid: str
-    part: int = 0
-
-
-@dataclass(frozen=True)
-class Reported:
-    """An infusion date comes from a roster or a feed: the first, a correction or a further one."""
-
-    day: int
-    issuer: str = ""
-    patient_id: str = ME
-
-
-@dataclass(frozen=True)
-class Removed:
-    """An infusion date is withdrawn."""
-
-    day: int
-    issuer: str = ""
-    patient_id: str = ME
-
-
-@dataclass(frozen=True)
-class Merged:
-    """Two patient IDs are one person."""
-
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Split:
-    """They are not."""
-
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Filled:
-    """The images that were blank come again under the same UIDs, with content. The store keeps them apart."""
-
-    uid: str
-
-
-Event = Arrives | Filled | Reported | Removed | Merged | Split
-Known = tuple[str, int]  # issuer, day
-
-
-@dataclass(frozen=True)
-class History:
-    """What is true of a patient, and what happens on the way beside the arrival of the scans.
-
-    known: infusions that are known at the end. merged: merges that are in force at the end. chains: further events;
-    those of one chain happen in their order. expected: study -> category and the study it is compared with,
-    ``since:`` before one that is no baseline.
-    """
-
-    name: str
-    scans: tuple[Scan, ...]
-    known: tuple[Known, ...] = ()
-    chains: tuple[tuple[Event, ...], ...] = ()
-    expected: Mapping[str, str] = field(default_factory=dict)
-    merged: tuple[Merged, ...] = ()
-
-    def all_chains(self) -> list[tuple[Event, ...]]:
-        arrivals = [arrivals_of(scan) for scan in self.scans]
-        said = [(Reported(day, issuer),) for issuer, day in self.known]
-        return [*arrivals, *(self.chains or said)]
-
-
-def arrivals_of(scan: Scan) -> tuple[Event, ...]:
-    """How a study comes: what is blank at first comes again with content."""
-    again = (Filled(scan.uid),) if scan.blank else ()
-    return (*(Arrives(scan.uid, part) for part in range(len(scan.parts))), *again)
 
 
 @dataclass(frozen=True)
@@ -157,16 +91,21 @@ class World:
     def __init__(self, scans: Sequence[Scan], folder: Path) -> None:
         self.scans = {scan.uid: scan for scan in scans}
         self.index = _empty_index()
-        self.clock, self.reader, self.engine = FakeClock(), ScanReader(self.index), ScanEngine(self.scans)
-        self.bell, files = FakeBell(), FakeFiles()
+        self.clock, self.reader, self.engine = FakeClock(), ScanReader(self.index, self.scans), ScanEngine(self.scans)
+        self.bell, self.files = FakeBell(), FakeFiles()
         shelf = BaselineShelf(
-            folder / "prepared", FakeStorage(), reader=self.reader, engine=self.engine, index=self.index, files=files
+            folder / "prepared",
+            FakeStorage(),
+            reader=self.reader,
+            engine=self.engine,
+            index=self.index,
+            files=self.files,
         )
         self.results = FakeResults()
         self.deps = Deps(
             settings=Settings(),
             index=self.index,
-            files=files,
+            files=self.files,
             clock=self.clock,
             bell=self.bell,
             reader=self.reader,
@@ -184,6 +123,14 @@ class World:
                 self._arrives(self.scans[uid], part)
             case Filled(uid):
                 self._filled(self.scans[uid])
+            case Answered(uid, patient_id, answer):
+                now = self.clock.now()
+                answer_aside(self.index, uid, answer, by="somebody", now=now, patient_id=patient_id)
+            case Corrected(uid, patient_id):
+                self._corrected(self.scans[uid], patient_id)
+            case Confirmed(patient_id):
+                facts = ReportedFacts(self.index, now=self.clock.now)
+                facts.correct_patient(PatientKey(patient_id), birth_date=None, sex="", source="ADT")
             case Reported(day, issuer, patient_id):
                 said = Infusion(on(day), source="roster")
                 report_infusion(self.index, PatientKey(patient_id, issuer), said, now=self.clock.now())
@@ -227,20 +174,13 @@ class World:
 
     def _filled(self, scan: Scan) -> None:
         rows = [row for row in self.index.instances(scan.uid) if row.path.startswith(BLANK)]
-        self.index.record_conflicts(
-            [
-                ConflictRow(
-                    row.path.replace(BLANK, FILLED),
-                    row.sop_instance_uid,
-                    row.series_instance_uid,
-                    row.study_instance_uid,
-                    self.clock.now(),
-                    "MR1",
-                    fills_blank=True,
-                )
-                for row in rows
-            ]
-        )
+        again = [replace(_again(row, self.clock.now()), fills_blank=True) for row in rows]
+        self.index.record_conflicts([replace(one, path=one.path.replace(BLANK, FILLED)) for one in again])
+
+    def _corrected(self, scan: Scan, patient_id: str) -> None:
+        again = [_again(row, self.clock.now()) for row in self.index.instances(scan.uid)]
+        said = {"patient_id": patient_id, "birth_date": scan.birth_date, "same_images": True}
+        self.index.record_conflicts([replace(one, **said) for one in again])  # type: ignore[arg-type]
 
     @staticmethod
     def _identity(scan: Scan, part: int) -> str:
@@ -303,6 +243,7 @@ class World:
     def settle(self) -> None:
         """Everything is there and readable; the beat and the worker go on until nothing is left to do."""
         self.reader.away.clear()
+        self.files.faults.clear()
         for _ in range(MOST_ROUNDS):
             self.wait()
             for row in self.index.receiving():
@@ -332,6 +273,13 @@ class World:
         found = self.index.assessment(uid)
         assert found is not None
         return found
+
+
+def _again(row: InstanceRow, now: datetime) -> ConflictRow:
+    """Other content under the UID of a stored object."""
+    return ConflictRow(
+        row.path, row.sop_instance_uid, row.series_instance_uid, row.study_instance_uid, now, "MR1", issuer=row.issuer
+    )
 
 
 @contextmanager

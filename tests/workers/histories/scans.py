@@ -57,8 +57,8 @@ class Scan:
     not there. parts: kinds of series that arrive together. nameless: so many objects without a patient ID come first.
     wrong_id: the patient ID of the first part, whose later parts are more. blank: so many FLAIR images are blank when
     they come first (``events.Filled``). answered: patient ID of its objects about which a human says something, and
-    what. corrected: the patient ID under which it comes again. copies: the study whose images it holds. unfit: its content is refused as baseline.
-    broken: its content cannot be assessed.
+    what. corrected: the patient ID under which it comes again. copies: the study whose images it holds. unfit:
+    its content is refused as baseline. broken: its content cannot be assessed.
     """
 
     uid: str

@@ -34,7 +34,7 @@ def render(template: str, frame: PageFrame, **values: Any) -> str:
 
 def part(template: str, **values: Any) -> str:
     """A part of a page, without its frame."""
-    return _templates().get_template(template).render(**values)
+    return without_hidden(_templates().get_template(template).render(**values))
 
 
 def study(document: Mapping[str, Any], *, has_picture: bool, around: Around = ALONE, frame: PageFrame = NOBODY) -> str:

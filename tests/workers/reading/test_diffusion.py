@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.builders_dicom import a_series
+from tests.builders_dicom import a_series, an_enhanced_object, planes, write
 from tests.workers.reading.heads import adc_of_a_head, signal_of_a_head, stored
 from tests.workers.reading.reading import ADC, DWI, private_element
 from triage.diffusion.evidence import check_coefficients, check_pair, is_coefficients, is_weighted
@@ -222,3 +224,36 @@ def test_a_creator_that_reserves_two_blocks_is_read(tmp_path: Path, unknown: boo
     images = read_study(a_series(tmp_path, pixels=SIGNAL, change=change, **PLANAR))
     assert images.study.series[0].header.b_values == (1000.0,)
     assert set(images.volumes) == {DWI}
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=["explicit", "implicit"])
+def test_the_scale_slope_of_each_frame_of_an_enhanced_object(tmp_path: Path, syntax: UID) -> None:
+    """Philips keeps it in a private sequence of the frame; each frame is displayed in a range of its own."""
+    scales = np.repeat([0.5, 0.25], len(B0)) * np.tile(np.linspace(0.8, 1.2, len(B0)), 2)
+    pixels = stored(np.concatenate([B0, SIGNAL]) * scales[:, None, None] * 8)
+    ds = an_enhanced_object(
+        pixels, b_values=(0.0, 1000.0), contrast="DIFFUSION", inversion_time_ms=None, Manufacturer=PHILIPS
+    )
+    del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    for frame, scale in zip(ds.PerFrameFunctionalGroupsSequence, scales, strict=True):
+        own = Dataset()
+        private_element(own, 0x2005, "Philips MR Imaging DD 001", 0x0E, "FL", float(8 * scale))
+        private_element(frame, 0x2005, "Philips MR Imaging DD 005", 0x0F, "SQ", [own])
+        rescale = Dataset()
+        rescale.RescaleSlope, rescale.RescaleIntercept = f"{1.7 / scale:.6f}", 0
+        frame.PixelValueTransformationSequence = [rescale]
+    images = read_study([write(ds, tmp_path / "enhanced", syntax=syntax)])
+    assert images.dwi_b0 is not None
+    np.testing.assert_allclose(images.dwi_b0.voxels, B0, atol=1.0)
+    np.testing.assert_allclose(images.volumes[DWI].voxels, SIGNAL, atol=1.0)
+
+
+def test_a_rescale_that_some_frames_lack_is_refused(tmp_path: Path) -> None:
+    ds = an_enhanced_object(planes(14))
+    shared = ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    for frame in list(ds.PerFrameFunctionalGroupsSequence)[::2]:
+        frame.PixelValueTransformationSequence = shared
+        frame.PixelValueTransformationSequence[0].RescaleSlope = 2.0
+    images = read_study([write(ds, tmp_path / "enhanced")])
+    assert [one.code for one in images.skipped] == ["mixed_rescale"]

@@ -31,6 +31,7 @@ class Middle:
 
     median: float
     low: float  # 5th percentile
+    upper: float  # 75th percentile
     high: float  # 98th percentile
     count: int
 
@@ -40,9 +41,9 @@ def middle_of(voxels: Voxels) -> Middle:
     inner = voxels[tuple(slice(n // 4, n - n // 4) for n in voxels.shape)]
     found = inner[np.isfinite(inner) & (inner > 0)]
     if not found.size:
-        return Middle(0.0, 0.0, 0.0, 0)
-    low, median, high = (float(v) for v in np.percentile(found, (5, 50, 98)))
-    return Middle(median, low, high, int(found.size))
+        return Middle(0.0, 0.0, 0.0, 0.0, 0)
+    low, median, upper, high = (float(v) for v in np.percentile(found, (5, 50, 75, 98)))
+    return Middle(median, low, upper, high, int(found.size))
 
 
 def adc_unit(voxels: Voxels) -> AdcUnit:

@@ -55,6 +55,14 @@ def series_of(objects: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
     return dict(groups)
 
 
+def joined_notices(groups: Mapping[str, list[ReadObject]]) -> tuple[str, ...]:
+    """What a reader should know: results refer to these series by the UID of the first."""
+    counts = [len({one.series for one in group}) for group in groups.values()]
+    return tuple(
+        f"{count} series hold one slice each of one acquisition: measured as one" for count in counts if count > 1
+    )
+
+
 def _acquisition(one: ReadObject) -> tuple[Any, ...]:
     """What tells acquisitions apart. The first value is empty when nothing says that images are of one."""
     header, frame = one.header, one.frames[0]

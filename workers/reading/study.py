@@ -25,7 +25,7 @@ from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
-from workers.reading.joining import of_two_contrasts, series_of
+from workers.reading.joining import joined_notices, of_two_contrasts, series_of
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, objects_of
 from workers.reading.patient import study_without_series
@@ -141,7 +141,7 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
-    notices = (*found.notices, *loaded.notices)
+    notices = (*found.notices, *joined_notices(groups), *loaded.notices)
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
     said, doubts = (found.set_aside, notices, found.ignored), flair_doubts(volumes.get(SequenceKind.FLAIR))
     return StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares, doubts)

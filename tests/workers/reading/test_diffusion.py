@@ -121,6 +121,14 @@ def test_a_brain_that_is_ill_as_a_whole_is_measured() -> None:
         check_coefficients(0.5 * adc)
 
 
+def test_a_large_infarct_is_no_map() -> None:
+    """A fifth of the head three times as bright as the rest, in a trace image without a name."""
+    signal = SIGNAL.astype(np.float32)
+    signal[:, 18:, 20:] *= 3.0
+    assert is_weighted(signal)
+    assert not is_coefficients(signal)
+
+
 def test_nothing_in_the_middle_is_no_map() -> None:
     nothing = np.zeros((12, 20, 20), np.float32)
     assert not is_coefficients(nothing)

@@ -129,6 +129,7 @@ def test_a_uid_for_each_slice_is_one_series(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.volumes[FLAIR].voxels, RIGHT)
     np.testing.assert_array_equal(images.volumes[T2].voxels, other)
     assert sorted(one.header.instance_count for one in images.study.series) == [12, 12]
+    assert images.notices == ("12 series hold one slice each of one acquisition: measured as one",) * 2
 
 
 def test_both_b_values_are_joined(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from workers.reading.values import (
     vector_of,
 )
 
+LOOKUP_TABLE = "ModalityLUTSequence"  # instead of a slope
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
 
@@ -133,6 +134,8 @@ def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str, str]:
     code = None if mapping is None else first_item(mapping, "MeasurementUnitsCodeSequence")
     if code is not None:
         units = text(code, "CodeValue")
+    if groups.item("ModalityLUTSequence") is not None:
+        return (1.0, 0.0), LOOKUP_TABLE, ""
     slope = number(groups.get("PixelValueTransformationSequence", "RescaleSlope"))
     intercept = number(groups.get("PixelValueTransformationSequence", "RescaleIntercept"))
     if units.endswith(("m2/s", "m2.s-1")):

@@ -17,7 +17,7 @@ from triage.diffusion.adc import AdcUnit, adc_unit
 from triage.diffusion.evidence import check_coefficients
 from triage.errors import NotAssessable
 from triage.model import Affine, SequenceKind, Volume, Voxels
-from workers.reading.frames import Frame
+from workers.reading.frames import LOOKUP_TABLE, Frame
 from workers.reading.limits import Budget
 from workers.reading.pixels import decoded_bytes, load_planes
 from workers.reading.selection import comparable, complete_repeats, magnitude_only, select, shows
@@ -62,7 +62,7 @@ def volume_of(
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
             uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values,
-            mixed_rescale, mosaic, not_grey, adc_unit_unknown, adc_implausible.
+            mixed_rescale, lookup_table, mosaic, not_grey, adc_unit_unknown, adc_implausible.
     """
     _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
@@ -230,8 +230,8 @@ def load(stack: Stack) -> Voxels:
     """Displayed values (k, j, i), float32: every frame with its own rescale; padding becomes zero.
 
     Raises:
-        NotAssessable: mixed_rescale when some frames lack the rescale that others have; absurd_values when a value is
-            not finite, or no scanner writes figures of this size; and as ``load_planes``.
+        NotAssessable: mixed_rescale when some frames lack the rescale that others have; lookup_table; absurd_values
+            when a value is not finite, or no scanner writes figures of this size; and as ``load_planes``.
     """
     _check_one_rescale(stack.frames)
     voxels = load_planes([(f.pixels, f.number) for f in stack.frames])
@@ -251,6 +251,8 @@ def load(stack: Stack) -> Voxels:
 def _check_one_rescale(frames: Sequence[Frame]) -> None:
     """A rescale that is lost from some of the images leaves them brighter or darker than the rest."""
     stated = {f.rescaled_by for f in frames}
+    if LOOKUP_TABLE in stated:
+        raise NotAssessable("lookup_table", "the values pass through a table: they are made for a screen")
     if len(stated) > 1 and any((f.slope, f.intercept) != (1.0, 0.0) for f in frames):
         count = sum(f.rescaled_by == frames[0].rescaled_by for f in frames)
         lacking = min(count, len(frames) - count)

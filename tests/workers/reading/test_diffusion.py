@@ -211,6 +211,14 @@ def test_a_rescale_that_half_of_the_slices_lack_is_refused(tmp_path: Path) -> No
     assert [one.code for one in images.skipped] == ["mixed_rescale"]
 
 
+def test_values_behind_a_lookup_table_are_refused(tmp_path: Path) -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType, table.LUTData = [1000, 0, 16], "US", list(range(1000))[::-1]
+    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    images = read_study(a_series(tmp_path, ModalityLUTSequence=[table]))
+    assert [one.code for one in images.skipped] == ["lookup_table"]
+
+
 def test_noop_an_identity_that_half_of_the_slices_state(tmp_path: Path) -> None:
     def change(k: int, ds: Any) -> None:
         if k % 2:

@@ -176,7 +176,7 @@ class Worklist(Protocol):
         """From the last image to the first decision on it, of the studies that were decided last."""
 
     def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
-        """When each assessable study was decided, and whether it has a priority."""
+        """When each assessable study was decided, to the hour, and whether it has a priority."""
 
     def throughput(self, since: datetime) -> Throughput: ...
 

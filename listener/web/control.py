@@ -7,6 +7,7 @@ deviations of a binomial count (Shewhart). It shows that something changed, not 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -43,9 +44,9 @@ def weeks_of(decisions: Iterable[tuple[datetime, bool]], zone: tzinfo | None) ->
         zone: of the site; None: of this machine.
     """
     found: dict[date, list[bool]] = {}
-    for at, flagged in decisions:
+    for (at, flagged), times in Counter(decisions).items():
         day = at.astimezone(zone).date()
-        found.setdefault(day - timedelta(days=day.weekday()), []).append(flagged)
+        found.setdefault(day - timedelta(days=day.weekday()), []).extend([flagged] * times)
     number = sum(len(one) for one in found.values())
     share = sum(sum(one) for one in found.values()) / number if number else 0.0
     return [_week(monday, found[monday], share) for monday in sorted(found, reverse=True)]

@@ -82,8 +82,7 @@ async function refresh() {
     if (answer.status === 304) return stale("");
     if (!answer.ok) throw new Error(String(answer.status));
     tag = answer.headers.get("ETag");
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    merge(page.getElementById("list"));
+    merge(await answer.text());
     stale("");
   } catch {
     stale("The list cannot be loaded now. It may be old.");
@@ -96,35 +95,57 @@ async function refresh() {
   }
 }
 
-/** The new list in; the old one changed into it, row by row. */
-function merge(fresh) {
+const sources = new Map(); // id of a row -> its HTML as it came last, without its ages
+
+/** The HTML of the list in; its rows by their ids, and what is around them out. Texts of patients hold no "<". */
+function cut(html) {
+  const [head, ...parts] = html.split('<tr id="');
+  const found = new Map();
+  let tail = "";
+  for (const part of parts) {
+    const end = part.indexOf("</tr>") + "</tr>".length;
+    found.set(part.slice(0, part.indexOf('"')), `<tr id="${part.slice(0, end)}`);
+    tail = part.slice(end);
+  }
+  return { rows: found, around: head + tail };
+}
+
+const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
+const withoutAges = (html) => html.replaceAll(/>[^<]*<\/time>/g, "></time>");
+
+/** The new list in; the old one changed into it. Only rows that changed are parsed: 200 of them take long. */
+function merge(html) {
   const before = order;
+  const { rows: fresh, around } = cut(html);
   const body = document.querySelector("#rows tbody");
-  const freshBody = fresh.querySelector("#rows tbody");
-  if (!body || !freshBody) {
+  if (!body || !fresh.size) {
     if (list().contains(document.activeElement)) return; // an empty list: when the focus has left
-    list().replaceWith(fresh);
+    list().replaceWith(parsed(html).getElementById("list"));
     order = rows().map((row) => row.id);
     return;
   }
-  for (const part of [".bar", ".tallies", ".warning", ".cut"]) replacePart(fresh, part);
+  const page = parsed(around);
+  for (const part of [".bar", ".tallies", ".warning", ".cut"]) replacePart(page, part);
   const old = new Map(rows().map((row) => [row.id, row]));
   const kept = focused();
-  order = [];
-  for (const row of [...freshBody.rows]) {
-    order.push(row.id);
+  const changed = [...fresh].filter(([id, source]) => !old.has(id) || sources.get(id) !== withoutAges(source));
+  const made = parsed(`<table><tbody>${changed.map(([, source]) => source).join("")}</tbody></table>`);
+  for (const row of made.querySelectorAll("tr")) {
     const known = old.get(row.id);
-    old.delete(row.id);
     if (!known) {
       row.classList.add("fresh");
       body.append(row);
     } else if (known === kept) updateKept(known, row);
     else if (known.outerHTML !== row.outerHTML) known.replaceWith(row);
   }
-  for (const row of old.values()) {
+  for (const [id, row] of old) {
+    if (fresh.has(id)) continue;
     if (row === kept) row.classList.add("leaving");
     else row.remove();
   }
+  order = [...fresh.keys()];
+  for (const [id, source] of fresh) sources.set(id, withoutAges(source));
+  sources.delete(kept?.id); // its cell with the focus was left as it is: it is compared again
   place();
   announce(before);
 }

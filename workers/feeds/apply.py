@@ -81,7 +81,7 @@ class Applier:
         """An order with another date than before is moved, not a second infusion."""
         before = self._orders.get(fact.patient, fact.order) if fact.order else None
         if before is not None and before.day != fact.day:
-            self._remove(fact.patient, before.day, fact.order)
+            self._remove(before.patient, before.day, fact.order)
         self._index.add_infusion(fact.patient, Infusion(fact.day, kind=fact.kind, source=source))
         if fact.order and (before is None or before.day != fact.day):
             self._orders.put(Order(fact.patient, fact.order, fact.day))
@@ -91,9 +91,9 @@ class Applier:
         day = known.day if known is not None else fact.day
         if day is None:
             raise UnknownOrderError
-        self._remove(fact.patient, day, fact.order)
+        self._remove(fact.patient if known is None else known.patient, day, fact.order)
         if known is not None:
-            self._orders.forget(fact.patient, fact.order)
+            self._orders.forget(known.patient, fact.order)
 
     def _remove(self, patient: PatientKey, day: date, order: str) -> None:
         """A day that another order stands for as well stays."""

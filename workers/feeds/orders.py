@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from triage.identity import issuer_form, same_form
 from workers.ports import PatientKey
 
 MOST_ORDERS = 100_000  # the oldest are forgotten first
@@ -24,18 +25,25 @@ class Order:
 
 
 class KnownOrders:
-    """The file of one node; one process writes it. A number means something only together with its patient."""
+    """The file of one node; one process writes it. A number means something only together with its patient, however the
+    patient ID is spelled and whether the issuer is stated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._orders: dict[tuple[PatientKey, str], Order] | None = None
 
     def get(self, patient: PatientKey, number: str) -> Order | None:
-        return self._known().get((patient, number))
+        """Of exactly this ID, else of the only one that may be the same."""
+        known = self._known()
+        if (patient, number) in known:
+            return known[patient, number]
+        like = [one for one in known.values() if one.number == number and _may_be_one(one.patient, patient)]
+        return like[0] if len(like) == 1 else None
 
     def put(self, order: Order) -> None:
-        known = self._known()
-        known.pop((order.patient, order.number), None)
+        known, before = self._known(), self.get(order.patient, order.number)
+        if before is not None:
+            del known[before.patient, before.number]
         known[order.patient, order.number] = order
         while len(known) > MOST_ORDERS:
             del known[next(iter(known))]
@@ -48,7 +56,7 @@ class KnownOrders:
     def others_on(self, patient: PatientKey, day: date, *, but: str) -> bool:
         """Whether another order of the patient stands for the same day."""
         orders = self._known().values()
-        return any(one.patient == patient and one.day == day and one.number != but for one in orders)
+        return any(_may_be_one(one.patient, patient) and one.day == day and one.number != but for one in orders)
 
     def move(self, old: PatientKey, new: PatientKey) -> None:
         """The orders of ``old`` are those of ``new``."""
@@ -77,6 +85,12 @@ class KnownOrders:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._path)
+
+
+def _may_be_one(one: PatientKey, other: PatientKey) -> bool:
+    """The same number under two IDs of one form is one order: a system counts its orders over all patients."""
+    issuers = {issuer_form(one.issuer), issuer_form(other.issuer)} - {""}
+    return one == other or (same_form(one.patient_id, other.patient_id) and len(issuers) < 2)
 
 
 def _order(read: dict[str, Any]) -> Order:

@@ -21,7 +21,8 @@ from workers.feeds.orders import KnownOrders
 from workers.ports import PatientKey
 
 P, Q = PatientKey("P", "HOSP"), PatientKey("Q", "HOSP")
-MARCH, APRIL = date(2024, 3, 4), date(2024, 4, 1)
+SPELLED, ELSEWHERE = PatientKey("p "), PatientKey("P", "ELSEWHERE")
+MARCH, APRIL, MAY = date(2024, 3, 4), date(2024, 4, 1), date(2024, 5, 20)
 
 
 def given(day: date, order: str = "", patient: PatientKey = P) -> InfusionReported:
@@ -55,6 +56,15 @@ def left(tmp_path: Path, *facts: Fact) -> FakePatientFacts:
             (given(MARCH, "1"), PatientsMerged(Q, P), InfusionCancelled(Q, None, "1")),
             set(),
             id="cancelled under the ID of a merge",
+        ),
+        pytest.param(
+            (given(MARCH, "1", SPELLED), given(MAY, "1")), {(P, MAY)}, id="moved by months, under another spelling"
+        ),
+        pytest.param(
+            (given(MARCH, "1"), InfusionCancelled(SPELLED, None, "1")), set(), id="cancelled under another spelling"
+        ),
+        pytest.param(
+            (given(MARCH, "1", ELSEWHERE), given(MAY, "1")), {(ELSEWHERE, MARCH), (P, MAY)}, id="of another issuer"
         ),
         pytest.param(
             (given(MARCH, "1"), given(MARCH, "1", Q), InfusionCancelled(P, None, "1")),

@@ -17,6 +17,8 @@ PREPARE_BASELINE = "icansee.prepare_baseline"
 QUEUE = "icansee"
 WAITED_QUEUE = "icansee.waited"  # what has waited for long; every worker but the urgent one takes from it first
 URGENT_QUEUE = "icansee.urgent"  # every worker takes from it, and the urgent worker takes from nothing else
+# A pool child loads the libraries before it says that it is there; after Celery's 4 s a busy machine kills each new one
+CHILD_STARTS_S = 60.0
 # 0 is the highest priority on Redis
 URGENT, ORDINARY, WHEN_IDLE = 0, 5, 9
 
@@ -45,6 +47,7 @@ def make_app(url: str, settings: NodeSettings) -> Celery:
         task_create_missing_queues=True,
         task_publish_retry=False,  # a ring that fails is rung again by the sweeper
         worker_prefetch_multiplier=1,
+        worker_proc_alive_timeout=CHILD_STARTS_S,
         # the lease protects running work, also without a broker
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,

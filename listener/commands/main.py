@@ -16,6 +16,7 @@ from listener.commands import export as cli_export
 from listener.commands import feedback as cli_feedback
 from listener.commands import feeds as cli_feeds
 from listener.commands import identities as cli_identities
+from listener.commands import inspection as cli_inspection
 from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
 from listener.commands import rules as cli_rules
@@ -49,6 +50,7 @@ for command in (
     cli_node.priors,
     cli_deliveries.deliver,
     cli_assess.assess,
+    cli_inspection.inspect,
     cli_send.send,
     cli_studies.studies,
     cli_studies.show,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from triage.model import Volume, Voxels
+from triage.sequences.quality import quality_of, shortcomings
 
 # An adult brain is 120-140 mm high; the same limit as for headers, here for slices that show something
 HEAD_MM = 100.0
@@ -54,6 +55,16 @@ def flair_doubts(flair: Volume | None) -> tuple[str, ...]:
     """Why a pattern that is not seen in this FLAIR may be there all the same."""
     empty = None if flair is None else empty_between(flair)
     return () if empty is None else (f"in the FLAIR {empty}",)
+
+
+def doubts_about(volume: Volume, *, alone: bool) -> tuple[int, tuple[str, ...]]:
+    """How doubtful an image is (0 not at all, 1 poor, 2 with a fault), and why. alone: it is the only one of its kind,
+    so that nothing hangs on how poor it is."""
+    faults = image_faults(volume)
+    if faults or alone:
+        return 2 * bool(faults), faults
+    poor = shortcomings(quality_of(volume))
+    return int(bool(poor)), poor
 
 
 def _shows_something(plane: Voxels) -> bool:

@@ -20,7 +20,7 @@ from triage.errors import Misconfigured, NotAssessable
 from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
-from triage.sequences.image import flair_doubts, image_faults
+from triage.sequences.image import doubts_about, flair_doubts
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
@@ -38,6 +38,8 @@ from workers.reading.volume import volume_of
 ANATOMICAL = (SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
 # tried when the FLAIR in use is refused; each try costs seconds
 SPARE_FLAIRS = 3
+# codes of images that are passed over, by how doubtful they are (triage.sequences.image)
+DOUBTS = ("", "poor_image", "image")
 MEASURED: tuple[SequenceKind, ...] = (
     SequenceKind.FLAIR,
     SequenceKind.T1,
@@ -55,6 +57,14 @@ def read_header(path: Path) -> Dataset:
         NotAssessable: code not_dicom when the file is no DICOM object or its header cannot be read.
     """
     return open_header(path)[0]
+
+
+def series_uid_of(path: Path) -> str:
+    """The Series Instance UID of one file; "" when it states none or cannot be read."""
+    try:
+        return text(read_header(path), "SeriesInstanceUID")
+    except NotAssessable:
+        return ""
 
 
 def read_folder(folder: Path) -> dict[str, list[Path]]:
@@ -154,14 +164,14 @@ def _spare_flairs(
     failed: Sequence[SkippedSeries],
     budget: Budget,
 ) -> tuple[tuple[str, Callable[[], Volume]], ...]:
-    """The other FLAIR series, best first, those with faults of the image last. They are read only when the one in use
+    """The other FLAIR series, best first, doubtful images last. They are read only when the one in use
     is refused."""
     if SequenceKind.FLAIR not in used:
         return ()
     codes = {s.series_instance_uid: s.code for s in failed}
     others = [s.header.series_instance_uid for s in rank(series, SequenceKind.FLAIR)]
-    wanted = [uid for uid in others if uid != used[SequenceKind.FLAIR] and codes.get(uid) in (None, "image")]
-    wanted.sort(key=lambda uid: uid in codes)
+    wanted = [uid for uid in others if uid != used[SequenceKind.FLAIR] and codes.get(uid, "") in DOUBTS]
+    wanted.sort(key=lambda uid: DOUBTS.index(codes.get(uid, "")))
     return tuple((uid, partial(volume_of, frames[uid], SequenceKind.FLAIR, budget)) for uid in wanted[:SPARE_FLAIRS])
 
 
@@ -216,7 +226,8 @@ def _load(
 def _load_kind(
     kind: SequenceKind, series: Sequence[Series], frames: dict[str, list[Frame]], budget: Budget, found: _Loaded
 ) -> None:
-    doubted: list[tuple[str, tuple[str, ...]]] = []
+    doubted: list[SkippedSeries] = []
+    least, alone = 0, sum(one.identification.kind is kind for one in series) == 1
     for candidate in _candidates(kind, series, frames, budget, found):
         uid = candidate.header.series_instance_uid
         notes: list[str] = []
@@ -229,16 +240,15 @@ def _load_kind(
         if as_map is not None:
             found.maps[uid] = as_map
             continue
-        faults = image_faults(volume) if kind in ANATOMICAL else ()
-        if not faults or kind not in found.volumes:
-            found.volumes[kind], found.used[kind] = volume, uid
+        doubt, why = doubts_about(volume, alone=alone) if kind in ANATOMICAL else (0, ())
+        if kind not in found.volumes or doubt < least:
+            found.volumes[kind], found.used[kind], least = volume, uid, doubt
             found.notices[:] = [n for n in found.notices if not n.startswith(f"{kind.value}: ")]
             found.notices.extend(f"{kind.value}: {note}" for note in dict.fromkeys(notes))
-        if not faults:
+        if not doubt:
             break
-        doubted.append((uid, faults))
-    passed = [(uid, faults) for uid, faults in doubted if found.used[kind] != uid]
-    found.skipped.extend(SkippedSeries(uid, "image", f"passed over: {'; '.join(faults)}") for uid, faults in passed)
+        doubted.append(SkippedSeries(uid, DOUBTS[doubt], f"passed over: {'; '.join(why)}"))
+    found.skipped.extend(one for one in doubted if found.used[kind] != one.series_instance_uid)
 
 
 def _candidates(

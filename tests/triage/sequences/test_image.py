@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from triage.model import Volume
-from triage.sequences.image import empty_between, image_faults
+from triage.sequences.image import doubts_about, empty_between, image_faults
+from triage.sequences.quality import quality_of, shortcomings
 
 SPACING = np.diag([8.0, 8.0, 6.0, 1.0])
 
@@ -72,3 +73,45 @@ def test_what_is_wrong(change: Callable[[Any], Any], said: list[str]) -> None:
 )
 def test_slices_that_may_hide_something(change: Callable[[Any], Any], said: str | None) -> None:
     assert empty_between(Volume(change(scan()), SPACING)) == said
+
+
+    ("change", "alone", "doubt", "says"),
+    [
+        pytest.param({}, False, 0, "", id="noop"),
+        pytest.param({"noise": 60.0}, False, 1, "the noise is", id="noise"),
+        pytest.param({"noise": 60.0}, True, 0, "", id="noise in the only one"),
+        pytest.param({"darker": 0.4}, False, 1, "brighter or darker than its neighbours", id="one dark slice"),
+        pytest.param({"shift": 16}, False, 1, "the head moved by", id="motion between slices"),
+        pytest.param({"ghost": 35.0}, False, 1, "ghosts of", id="ghosts"),
+    ],
+)
+def test_poor_images_give_way_to_others(change: dict[str, Any], alone: bool, doubt: int, says: str) -> None:
+    found, why = doubts_about(an_ellipsoid(**change), alone=alone)
+    assert found == doubt, why
+    assert says in " ".join(why)
+
+
+def an_ellipsoid(noise: float = 3.0, darker: float = 1.0, shift: int = 0, ghost: float = 0.0) -> Volume:
+    """A head of 25 slices of 5 mm that shows 200, in air of little noise."""
+    k, j, i = np.indices((25, 80, 70))
+    middle = np.where(k == 12, 35 + shift, 35)
+    inside = ((k - 12) / 14) ** 2 + ((j - 40) / 26) ** 2 + ((i - middle) / 20) ** 2 < 1
+    voxels = np.where(inside, np.where(k == 12, 200 * darker, 200.0), 2.0)
+    voxels += ghost * (~inside & (np.abs(i - 35) < 20))
+    voxels += np.random.default_rng(1).normal(0, noise, voxels.shape)
+    return Volume(np.abs(voxels).astype(np.float32), np.diag([2.5, 2.5, 5.0, 1.0]))
+
+
+def test_the_figures_of_a_head() -> None:
+    found = quality_of(an_ellipsoid(noise=10.0))
+    assert (found.slices, found.empty_slices, found.coverage_mm) == (25, 0, 125.0)
+    assert found.noise_percent == pytest.approx(5.0, abs=1.0)
+    assert found.slice_jump_percent == pytest.approx(0.0, abs=1.0)
+    assert found.slice_shift_mm == pytest.approx(0.0, abs=1.0)
+    assert found.ghost_percent == pytest.approx(0.0, abs=1.0)
+
+
+def test_what_shows_nothing_has_no_figures() -> None:
+    found = quality_of(Volume(np.zeros((12, 30, 30), np.float32), np.eye(4)))
+    assert (found.coverage_mm, found.noise_percent, found.slice_jump_percent, found.ghost_percent) == (0.0, *[None] * 3)
+    assert shortcomings(found) == ()

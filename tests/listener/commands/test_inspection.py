@@ -1,0 +1,111 @@
+"""`icansee inspect` on DICOM files: every series is said, with why; only the atlas is a fake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.builders_dicom import STUDY_UID, T1_PHYSICS, a_series, planes
+from tests.listener.commands.cli_runner import Icansee
+from triage import inspection as core
+from triage.errors import NotAssessable
+from triage.inspection import FlairFit, patterns_of
+from triage.model import SequenceKind, StudyImages, Volume
+
+K = SequenceKind
+
+
+def a_study(folder: Path, uid: str = STUDY_UID) -> None:
+    stack = {"count": 24, "spacing_mm": 5.0, "StudyInstanceUID": uid}
+    a_series(folder / "flair", series=1, **stack)
+    a_series(folder / "copy", series=2, pixels=np.zeros((24, 16, 20), np.uint16), **{**stack, "count": 24})
+    a_series(folder / "t1", series=3, pixels=planes(24)[:, :, ::-1], InversionTime=None, **T1_PHYSICS, **stack)
+    a_series(folder / "holes", series=4, only=[0, 1, 2, 9, 10, 11, 12, 13, 14, 15, 16], InversionTime=None,
+             **{**T1_PHYSICS, **stack})  # fmt: skip
+    a_series(folder / "loc", series=5, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], **{**stack, "count": 3})
+
+
+def test_every_series_is_said_with_why(icansee: Icansee, tmp_path: Path) -> None:
+    a_study(tmp_path / "in")
+    answer = icansee("inspect", str(tmp_path / "in"), "--json")
+    assert answer.code == 0, answer.err
+    (study,) = json.loads(answer.out)
+    series = {one["number"]: one for one in study["series"]}
+    assert {n: (one["kind"], one["used_as"]) for n, one in series.items()} == {
+        1: ("flair", "flair"), 2: ("flair", None), 3: ("t1", "t1"), 4: ("t1", None), 5: ("localizer", None),
+    }  # fmt: skip
+    assert "TI 2500 ms" in series[1]["reasons"][0]
+    assert series[1]["quality"]["slices"] == 24
+    assert series[1]["quality"]["spacing_mm"] == [1.0, 1.0, 5.0]
+    assert series[2]["why_not"] == "image: passed over: all slices are empty"
+    assert series[2]["faults"] == ["all slices are empty"]
+    assert series[4]["why_not"].startswith("missing_slices")
+    assert (series[4]["quality"], series[5]["quality"]) == (None, None)
+    assert series[5]["why_not"] == "this kind is not measured"
+    assert study["serves_as"] == "baseline or follow-up"
+    assert study["patterns"]["C"] == "not assessable: no diffusion-weighted images"
+    assert "SECRET" not in answer.out.upper().replace("SECRET-ACC", "")
+
+
+def test_several_studies_for_a_person(icansee: Icansee, tmp_path: Path) -> None:
+    a_study(tmp_path / "in" / "one", f"{STUDY_UID}.7")
+    a_series(tmp_path / "in" / "two", InversionTime=None, StudyInstanceUID=f"{STUDY_UID}.8", **T1_PHYSICS)
+    answer = icansee("inspect", str(tmp_path / "in"))
+    assert answer.code == 0, answer.err
+    for said in (
+        f"study {STUDY_UID}.7", f"study {STUDY_UID}.8", "used as flair", "not used: this kind is not measured",
+        "neither baseline nor follow-up: no FLAIR", "24 slices of 1 x 1 x 5 mm", "but all slices are empty",
+    ):  # fmt: skip
+        assert said in answer.out
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_the_picture_of_the_fit(
+    icansee: Icansee, tmp_path: Path, placed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(images: StudyImages, *_: object) -> FlairFit:
+        if not placed:
+            raise NotAssessable("atlas_failed", "no human head?")
+        labels = np.zeros((20, 20, 20), np.uint8)
+        labels[5:15, 5:15, 5:15] = 1
+        return FlairFit(Volume(labels * np.float32(9), np.eye(4)), Volume(labels, np.eye(4)), {1: "pons"})
+
+    monkeypatch.setattr(core, "fit_flair", fit)
+    a_series(tmp_path / "in", count=24)
+    answer = icansee("inspect", str(tmp_path / "in"), "--pictures", str(tmp_path / "out"), "--json")
+    found = json.loads(answer.out)[0]["fit"]
+    assert (found["placed"], found["reason"]) == (placed, None if placed else "atlas_failed: no human head?")
+    assert [path.name for path in tmp_path.glob("out/*")] == ([f"{STUDY_UID}.png"] if placed else [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["inspect"], "FOLDER", id="no folder"),
+        pytest.param(["inspect", "absent"], "absent", id="a folder that does not exist"),
+        pytest.param(["inspect", "."], "no DICOM files", id="no images"),
+    ],
+)
+def test_wrong_requests(icansee: Icansee, arguments: list[str], says: str) -> None:
+    answer = icansee(*arguments)
+    assert answer.code == 2
+    assert says in answer.err
+
+
+@pytest.mark.parametrize(
+    ("kinds", "b0", "said"),
+    [
+        pytest.param({K.FLAIR}, False, {"A": "assessable", "D": "assessable, from FLAIR alone"}, id="FLAIR alone"),
+        pytest.param({K.FLAIR, K.T1, K.T1_GD}, False, {"B": "assessable, with enhancement"}, id="a contrast pair"),
+        pytest.param({K.FLAIR, K.T1, K.T2}, False, {"D": "assessable, with T1 and T2"}, id="T1 and T2"),
+        pytest.param({K.DWI}, True, {"C": "assessable", "A": "not assessable: no FLAIR"}, id="diffusion alone"),
+        pytest.param({K.DWI}, False, {"C": "not assessable: no ADC map and no b = 0 image"}, id="DWI without b = 0"),
+        pytest.param(set(), False, {"C": "not assessable: no diffusion-weighted images"}, id="not measured: nothing"),
+    ],
+)
+def test_what_a_study_can_answer(kinds: set[SequenceKind], b0: bool, said: dict[str, str]) -> None:
+    found = patterns_of(kinds, with_b0=b0)
+    assert {pattern: found[pattern] for pattern in said} == said

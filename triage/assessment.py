@@ -39,7 +39,7 @@ from triage.model import (
     StudyImages,
     Volume,
 )
-from triage.next_flair import in_turn
+from triage.next_flair import in_turn, is_flair_after_contrast, like_baseline
 from triage.preparation import (
     LABEL_SPACING_MM,
     PreparedBaseline,
@@ -78,6 +78,7 @@ def first_look(
     Args:
         prepared: None: nothing to compare with.
     """
+    images = like_baseline(images, None if prepared is None else prepared.after_contrast)
     return in_turn(images, lambda tried: _assess(tried, prepared, context, atlas, settings, Stage.FIRST_LOOK))
 
 
@@ -88,6 +89,7 @@ def full(
 
     What cannot be assessed raises nothing, as in ``first_look``.
     """
+    images = like_baseline(images, None if prepared is None else prepared.after_contrast)
     return in_turn(images, lambda tried: _assess(tried, prepared, context, atlas, settings, Stage.FULL))
 
 
@@ -154,6 +156,7 @@ def _compare(
             registration,
             settings.measuring_spacing_mm,
         )
+    pair = replace(pair, agent_between=is_flair_after_contrast(draft.images) and not prepared.after_contrast)
     protocol.check_contrast(tissue_spread(pair), settings.protocol)
     change = Volume(np.where(pair.grid.seen, pair.scale.change, np.nan).astype(np.float32), affine_of(pair.image_grid))
     shown = _evidence(flair, prepared, registration, (change, pair.followup_to_half_way))

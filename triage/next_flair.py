@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from triage.errors import NotAssessable
 from triage.model import SequenceKind, SkippedSeries, StudyImages
 from triage.report.contents import Assessment, JudgedFrom
+from triage.sequences.identify import is_after_contrast
 from triage.sequences.image import flair_doubts
 
 # Refusals that another FLAIR of the same session may not meet: they are about the images, not about the study
@@ -46,6 +48,43 @@ def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | N
             doubts=flair_doubts(flair),
         )
     return None
+
+
+def is_flair_after_contrast(images: StudyImages) -> bool:
+    """Whether the FLAIR in use was acquired after a contrast agent, as far as the headers tell."""
+    return images.used.get(SequenceKind.FLAIR) in _after_contrast(images)
+
+
+def _after_contrast(images: StudyImages) -> set[str]:
+    return {s.header.series_instance_uid for s in images.study.series if is_after_contrast(s.identification)}
+
+
+def like_baseline(images: StudyImages, after_contrast: bool | None) -> StudyImages:
+    """The study measured by a FLAIR of the same side of the injection as the baseline's; as it is without one.
+
+    Args:
+        after_contrast: of the baseline's FLAIR; None: there is no baseline.
+    """
+    if after_contrast is None or SequenceKind.FLAIR not in images.used:
+        return images
+    if is_flair_after_contrast(images) == after_contrast:
+        return images
+    own = images.used[SequenceKind.FLAIR]
+    volume = images.volumes[SequenceKind.FLAIR]
+    for uid, read in images.spare_flairs:
+        if (uid in _after_contrast(images)) != after_contrast:
+            continue
+        with suppress(NotAssessable):
+            flair = read()
+            return replace(
+                images,
+                volumes={**images.volumes, SequenceKind.FLAIR: flair},
+                doubts=flair_doubts(flair),
+                used={**images.used, SequenceKind.FLAIR: uid},
+                spare_flairs=((own, lambda: volume), *(one for one in images.spare_flairs if one[0] != uid)),
+                notices=(*images.notices, "of two FLAIRs the one like the baseline's was taken, by contrast agent"),
+            )
+    return images
 
 
 def _passed_over(uid: str, code: str, message: str) -> SkippedSeries:

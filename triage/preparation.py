@@ -16,7 +16,7 @@ from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
 from triage.lesions.burden import burden
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
-from triage.next_flair import with_next_flair
+from triage.next_flair import is_flair_after_contrast, with_next_flair
 from triage.settings import PreparationSettings
 
 # A T1 thinner than this in any direction is a slab; no atlas is placed by it
@@ -44,6 +44,8 @@ class PreparedBaseline:
     session: Session
     # what was abnormal already, with the mask chronic_lesions on the grid of the labels
     burden: Found = field(default_factory=Found)
+    # whether its FLAIR was acquired after a contrast agent
+    after_contrast: bool = False
 
 
 def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
@@ -83,6 +85,7 @@ def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) 
         dict(atlas.label_names),
         session,
         before_treatment(flair, labels, brain, atlas.label_names, settings),
+        is_flair_after_contrast(images),
     )
 
 

@@ -12,8 +12,8 @@ import pytest
 from tests.builders import some_images
 from triage import preparation
 from triage.errors import NotAssessable
-from triage.model import Atlas, SequenceKind, SkippedSeries, StudyImages, Volume
-from triage.next_flair import in_turn, with_next_flair
+from triage.model import Atlas, Identification, SequenceKind, Series, SeriesHeader, SkippedSeries, StudyImages, Volume
+from triage.next_flair import in_turn, is_flair_after_contrast, like_baseline, with_next_flair
 from triage.preparation import PreparedBaseline, prepare_baseline
 from triage.report.contents import Assessment, Judged, JudgedFrom
 from triage.settings import TriageSettings
@@ -112,3 +112,35 @@ def test_a_baseline_is_prepared_by_its_next_flair(placed: str | None, monkeypatc
             prepare_baseline(*arguments)
     else:
         assert cast("str", prepare_baseline(*arguments)) == placed
+
+
+def of_two(*, used_after: bool, spare_after: bool, readable: bool = True) -> StudyImages:
+    """A study with two FLAIRs, before or after contrast."""
+    after = {"9.1": used_after, "9.2": spare_after}
+    reasons = {
+        uid: ("TI 2500 ms", *(["after contrast: a contrast agent is stated"] * late)) for uid, late in after.items()
+    }
+    series = tuple(Series(SeriesHeader(uid), Identification(FLAIR, 1.0, why)) for uid, why in reasons.items())
+    images = study((lambda: SECOND) if readable else unreadable)
+    return replace(images, study=replace(images.study, series=series))
+
+
+@pytest.mark.parametrize(
+    ("images", "baseline", "used"),
+    [
+        pytest.param(of_two(used_after=False, spare_after=True), True, "9.2", id="the baseline is after contrast"),
+        pytest.param(of_two(used_after=True, spare_after=False), False, "9.2", id="the baseline is before contrast"),
+        pytest.param(of_two(used_after=False, spare_after=True), False, "9.1", id="noop: like with like"),
+        pytest.param(of_two(used_after=False, spare_after=False), True, "9.1", id="no other like it"),
+        pytest.param(of_two(used_after=False, spare_after=True, readable=False), True, "9.1", id="not measured"),
+        pytest.param(of_two(used_after=False, spare_after=True), None, "9.1", id="no baseline"),
+        pytest.param(some_images(None), True, None, id="no FLAIR"),
+    ],
+)
+def test_like_is_compared_with_like(images: StudyImages, baseline: bool | None, used: str | None) -> None:
+    found = like_baseline(images, baseline)
+    assert found.used.get(FLAIR) == used
+    if used == "9.2":
+        assert is_flair_after_contrast(found) is baseline
+        assert [uid for uid, _ in found.spare_flairs] == ["9.1"]
+        assert found.spare_flairs[0][1]() is FIRST

@@ -31,6 +31,7 @@ class Pair:
     scale: CommonScale
     followup_to_half_way: Affine  # (4, 4), LPS mm -> LPS mm; the same transform leads from half-way to the baseline
     slices: SlicePair | None = None  # of both FLAIRs, as that grid sees them; None: every gain counts as known
+    agent_between: bool = False  # the follow-up's FLAIR was acquired after contrast, the baseline's before
 
 
 def on_common_grid(

@@ -43,13 +43,17 @@ UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quar
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """One candidate. voxels: (n, 3) indices (k, j, i) on the half-way grid."""
+    """One candidate.
+
+    voxels: (n, 3) indices (k, j, i) on the half-way grid. t2_change: median log ratio of T2 there; None: not seen.
+    """
 
     voxels: npt.NDArray[np.int64]
     volume_ml: float
     change_percent: float
     site: str
     known_before: bool
+    t2_change: float | None = None
 
     def at(self) -> tuple[npt.NDArray[np.int64], ...]:
         return tuple(self.voxels.T)
@@ -104,7 +108,7 @@ def candidates(
         faint = list(_faint_clusters(rises, t2_rise(t2, box, rises, pair.grid), pair.grid, limits))
     found, regional = _focal([*strong, *_apart(faint, strong, rises.labels.shape)], rises, pair.grid, limits)
     offset = np.array([s.start for s in box])
-    clusters = (_placed(one, offset) for one in found)
+    clusters = (_with_t2(_placed(one, offset), t2) for one in found)
     return Candidates(
         tuple(sorted(clusters, key=lambda c: -c.volume_ml)),
         smallest,
@@ -112,6 +116,14 @@ def candidates(
         regional_ml=regional,
         history=chronic is not None,
     )
+
+
+def _with_t2(cluster: Cluster, t2: tuple[CommonScale, Mask] | None) -> Cluster:
+    if t2 is None:
+        return cluster
+    scale, seen = t2
+    values = scale.change[cluster.at()][seen[cluster.at()]]
+    return replace(cluster, t2_change=float(np.median(values))) if values.size else cluster
 
 
 def supported(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from triage.alignment.comparison import Pair, in_followup_space
+from triage.lesions.agent import unexplained
 from triage.lesions.candidates import Candidates, Cluster
 from triage.lesions.limits import LesionLimits
 from triage.measurements import not_measured
@@ -29,7 +30,8 @@ def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits:
         return Found(tuple(not_measured("brain", quantity, unit, found.problem) for quantity, unit in QUANTITIES))
     labels = np.zeros(pair.grid.labels.shape, dtype=np.uint8)
     lesions: list[Lesion] = []
-    for cluster in found.clusters:
+    clusters, explained_ml = unexplained(found.clusters, pair, enhancing, limits)
+    for cluster in clusters:
         lit = None if enhancing is None else float(enhancing[cluster.at()].sum()) * pair.grid.voxel_ml
         # half the smallest lesion: a core that enhances inside oedema is often smaller than the lesion
         smallest = limits.volume_enhancing_ml if lit and lit >= limits.volume_enhancing_ml / 2 else found.smallest_ml
@@ -42,7 +44,7 @@ def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits:
         _figures(lesions, limits, history=found.history),
         {"new_lesions": in_followup_space(pair, labels)},
         tuple(lesions),
-        _notices(found),
+        _notices(found, explained_ml, pair),
     )
 
 
@@ -81,9 +83,13 @@ def _figures(lesions: list[Lesion], limits: LesionLimits, *, history: bool) -> t
     )
 
 
-def _notices(found: Candidates) -> tuple[str, ...]:
-    if found.regional_ml <= 0:
-        return ()
-    return (
-        f"{found.regional_ml:.1f} mL rose alike on both sides: a regional change, not counted among the focal lesions",
-    )
+def _notices(found: Candidates, explained_ml: float, pair: Pair) -> tuple[str, ...]:
+    out = []
+    if found.regional_ml > 0:
+        out.append(
+            f"{found.regional_ml:.1f} mL rose alike on both sides: a regional change, not counted among the focal lesions"
+        )
+    if pair.agent_between:
+        said = f"; {explained_ml:.2f} mL that it may have brightened are not counted among the new lesions"
+        out.append(f"the FLAIR was acquired after contrast, that of the baseline before{said * (explained_ml > 0)}")
+    return tuple(out)

@@ -58,5 +58,9 @@ class LesionLimits:
     joint_z: float = 6.0
     # "at prior injury": within this distance of a lesion or cavity of the baseline
     prior_injury_mm: float = 5.0
+    # FLAIR after contrast against one before: this close to the border of the brain are meninges and veins
+    agent_edge_mm: float = 5.0
+    # and this close to a ventricle is plexus
+    agent_ventricle_mm: float = 3.0
     # smallest share of the white matter that both scans must show
     min_seen: float = 0.8

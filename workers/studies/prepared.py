@@ -59,6 +59,7 @@ def _facts(prepared: PreparedBaseline) -> dict[str, Any]:
     return {
         "study_instance_uid": prepared.study_instance_uid,
         "series_instance_uid": prepared.series_instance_uid,
+        "after_contrast": prepared.after_contrast,
         "label_names": {str(label): name for label, name in prepared.label_names.items()},
         "header": dataclasses.asdict(prepared.header),
         "to_anchor": {kind.value: matrix.tolist() for kind, matrix in prepared.session.to_anchor.items()},
@@ -88,6 +89,7 @@ def load(folder: Path) -> PreparedBaseline | None:
             label_names={int(label): name for label, name in facts["label_names"].items()},
             session=_session(facts, volumes),
             burden=_burden(facts["burden"], volumes),
+            after_contrast=facts.get("after_contrast", False),
         )
     except _UNREADABLE:
         return None

@@ -246,3 +246,43 @@ def test_prior_injury(old: tuple[int, int, int], kind: str, near: int) -> None:
     assert lesion.prior_injury_mm is not None
     assert lesion.kind == kind
     assert value(found, "lesions_at_prior_injury") == near
+
+
+# -- a contrast agent between the dates ------------------------------------------------------------
+
+DEEP = ball(LESION, 5.0)
+AGENT_CASES = [
+    pytest.param(False, DEEP, None, None, 1, id="noop: no agent"),
+    pytest.param(False, OLD, None, OLD, 1, id="noop: no agent, enhancing"),
+    pytest.param(True, DEEP, None, None, 1, id="deep tissue, where nothing enhances in everybody"),
+    pytest.param(True, DEEP, None, DEEP, 0, id="it enhances on T1"),
+    pytest.param(True, DEEP, 0.0, None, 0, id="T2 does not rise"),
+    pytest.param(True, DEEP, 20.0, DEEP, 1, id="T2 rises"),
+]
+
+
+@pytest.mark.parametrize(("agent", "place", "t2_percent", "lit", "count"), AGENT_CASES)
+def test_what_an_agent_brightens_is_no_new_lesion(
+    agent: bool, place: Mask, t2_percent: float | None, lit: Mask | None, count: int
+) -> None:
+    pair = replace(a_pair(brighter(place, 40)), agent_between=agent)
+    t2 = None if t2_percent is None else (t2_of(brighter(place, t2_percent)), np.full(place.shape, True))
+    found = focal_changes(pair, candidates(pair, None, LIMITS, t2=t2), lit, LIMITS)
+    assert len(found.lesions) == count
+    said = [one for one in found.notices if "acquired after contrast" in one]
+    assert len(said) == agent
+    assert ("are not counted among the new lesions" in " ".join(said)) is (agent and count == 0)
+
+
+def test_an_old_lesion_that_brightens_by_an_agent_did_not_grow() -> None:
+    pair = _old_lesion_pair(brighter(OLD, 40))
+    assert len(focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS).lesions) == 1
+    pair = replace(pair, agent_between=True)
+    assert focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS).lesions == ()
+
+
+def test_the_border_of_the_brain_enhances_in_everybody() -> None:
+    pair = replace(a_pair(brighter(ball(LESION, 5.0), 40)), agent_between=True)
+    near = replace(LIMITS, agent_edge_mm=40.0)
+    assert len(focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS).lesions) == 1
+    assert focal_changes(pair, candidates(pair, None, near), None, near).lesions == ()

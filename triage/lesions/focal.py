@@ -87,7 +87,8 @@ def _notices(found: Candidates, explained_ml: float, pair: Pair) -> tuple[str, .
     out = []
     if found.regional_ml > 0:
         out.append(
-            f"{found.regional_ml:.1f} mL rose alike on both sides: a regional change, not counted among the focal lesions"
+            f"{found.regional_ml:.1f} mL rose alike on both sides: a regional change, not counted among the focal "
+            "lesions"
         )
     if pair.agent_between:
         said = f"; {explained_ml:.2f} mL that it may have brightened are not counted among the new lesions"

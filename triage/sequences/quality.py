@@ -19,8 +19,8 @@ HEAD_SHARE = 0.25
 FULL_SHARE = 0.5
 FEWEST_SLICES = 5
 FEWEST_AIR = 200  # voxels of each of two bands of air
-# Beyond these an image is poor, and another of its kind is looked for. The largest of 36 real FLAIR, T1 and T2 series that
-# were measured: 6.1 %, 24 %, 6.4 mm, 5.1 %
+# Beyond these an image is poor, and another of its kind is looked for. The largest of 36 real FLAIR, T1 and T2 series
+# that were measured: 6.1 %, 24 %, 6.4 mm, 5.1 %
 POOR_NOISE_PERCENT = 15.0
 POOR_JUMP_PERCENT = 40.0
 POOR_SHIFT_MM = 9.0

@@ -14,6 +14,7 @@ export ICANSEE_SHARED ?= $(abspath ../shared)
 ROUNDS ?= 10
 MINUTES ?= 10
 KILLS ?= 20
+COMBINATIONS ?= 600
 
 # Two test processes share the cores; see listener/__init__.py.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -26,7 +27,7 @@ help:
 	@echo "make types   static types"
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
-	@echo "make nightly long searches with new random numbers: properties, histories of patients, hostile input, kill -9 (two hours)"
+	@echo "make nightly long searches with new random numbers: properties, histories of patients, added series, hostile input, kill -9 (four hours)"
 	@echo "make audit   licences and known vulnerabilities of the lock file (asks osv.dev)"
 	@echo "make docs    docs/settings.md, docs/conformance.md and docs/ihe.md, from the source"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
@@ -69,10 +70,11 @@ bench: $(READY)
 	@for name in accuracy accuracy.engines ingest real_pairs time_to_flag; do \
 		echo "== bench.$$name"; $(PYTHON) -m bench.$$name || exit; done
 
-# Each round draws other examples. ROUNDS, MINUTES and KILLS make it shorter or longer.
+# Each round draws other examples. ROUNDS, MINUTES, KILLS and COMBINATIONS make it shorter or longer.
 nightly: $(READY) peers
 	@for round in $$(seq $(ROUNDS)); do \
 		$(PYTHON) -m pytest -q -m hypothesis --hypothesis-profile nightly || exit; done
+	$(PYTHON) -m bench.combinations --count $(COMBINATIONS) --seed $$(date +%s)
 	$(PYTHON) -m bench.ingest.fuzz --minutes $(MINUTES)
 	$(PYTHON) -m bench.node.kill_random --kills $(KILLS) --seed $$(date +%s)
 

@@ -75,6 +75,7 @@ def test_slices_that_may_hide_something(change: Callable[[Any], Any], said: str 
     assert empty_between(Volume(change(scan()), SPACING)) == said
 
 
+@pytest.mark.parametrize(
     ("change", "alone", "doubt", "says"),
     [
         pytest.param({}, False, 0, "", id="noop"),

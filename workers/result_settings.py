@@ -15,7 +15,7 @@ from workers.alert_settings import AlertKind
 from workers.destination_settings import DestinationSettings, HttpTarget, IdentifiedDicomTarget, never_in_clear
 from workers.sections import AeTitle, Positive, Section
 
-IMAGE_KINDS = ("dicom", "stow", "folder")  # kinds of destinations that images can be sent to, too
+IMAGE_KINDS = ("dicom", "stow", "folder", "s3")  # kinds of destinations that images can be sent to, too
 
 
 class _HasName(Protocol):

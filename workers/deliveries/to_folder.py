@@ -29,6 +29,17 @@ def name_in(delivery: Delivery, file_name: str) -> str:
     return f"{decided.study_instance_uid}/r{decided.revision}-{decided.stage}/{file_name}"
 
 
+def image_name(image: ImageFile) -> str:
+    """The same for an image.
+
+    Raises:
+        DeliveryRejected: one of its UIDs is none.
+    """
+    if not UID.fullmatch(image.study_instance_uid) or not UID.fullmatch(image.sop_instance_uid):
+        raise DeliveryRejected("an image has no UID that can be part of a file name")
+    return f"{image.study_instance_uid}/images/{image.sop_instance_uid}.dcm"
+
+
 class FolderSender:
     """See delivery_ports.Destination."""
 
@@ -53,9 +64,7 @@ class FolderSender:
         refused: list[str] = []
         for image in images:
             try:
-                if not UID.fullmatch(image.study_instance_uid) or not UID.fullmatch(image.sop_instance_uid):
-                    raise DeliveryRejected("an image has no UID that can be part of a file name")
-                self._put(f"{image.study_instance_uid}/images/{image.sop_instance_uid}.dcm", image.path.read_bytes())
+                self._put(image_name(image), image.path.read_bytes())
             except FileNotFoundError:
                 refused.append("the file of an image is gone")
             except DeliveryRejected as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from workers.deliveries.errors import DeliveryRejected, Unreachable
-from workers.deliveries.to_folder import name_in
+from workers.deliveries.to_folder import image_name, name_in
 from workers.delivery_ports import Delivery, Receipt
+from workers.image_ports import ImageFile
 from workers.remote.http import secret_in
 from workers.result_settings import S3DestinationSettings
 
@@ -31,17 +33,42 @@ class S3Sender:
         self._store: S3Store | None = None
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:
+        name = f"{self._settings.prefix}/{name_in(delivery, file_name)}".lstrip("/")
+        return Receipt(self._put(name, content, media_type), len(content))
+
+    def _put(self, name: str, content: bytes, media_type: str) -> str:
+        """Raises:
+        DeliveryRejected, Unreachable: see ``send``.
+        """
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError
 
-        name = f"{self._settings.prefix}/{name_in(delivery, file_name)}".lstrip("/")
         try:
-            obstore.put(self._opened(), name, content, mode="create", attributes={"Content-Type": media_type})
+            # in one piece: an upload in parts knows no condition
+            attributes = {"Content-Type": media_type}
+            obstore.put(self._opened(), name, content, mode="create", attributes=attributes, use_multipart=False)
         except AlreadyExistsError:
-            return Receipt(self._same(name, content), len(content))
+            return self._same(name, content)
         except (BaseError, OSError, ValueError) as error:
             raise Unreachable(f"the S3 server did not store the object ({_why(error)})") from None
-        return Receipt("created", len(content))
+        return "created"
+
+    def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
+        """See image_ports.ImageTaker. Below STUDY_UID/images, named by their SOP Instance UIDs."""
+        refused: list[str] = []
+        for image in images:
+            try:
+                name = f"{self._settings.prefix}/{image_name(image)}".lstrip("/")
+                self._put(name, image.path.read_bytes(), "application/dicom")
+            except FileNotFoundError:
+                refused.append("the file of an image is gone")
+            except DeliveryRejected as error:
+                refused.append(str(error))
+            else:
+                taken(image)
+        if refused:
+            raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
+        return Receipt(f"{len(images)} objects", sum(one.size_bytes for one in images))
 
     def probe(self) -> list[str]:
         """What the bucket answers, in words; for a person.

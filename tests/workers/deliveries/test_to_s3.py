@@ -14,6 +14,7 @@ from tests.fakes import NOON
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_s3 import S3Sender
 from workers.delivery_ports import Decided, Delivery
+from workers.image_ports import ImageFile
 from workers.result_settings import S3DestinationSettings
 
 ONE = Delivery(Decided("1.2.3", 2, "full"), "sr", "bucket", due_at=NOON)
@@ -85,6 +86,42 @@ def test_a_server_that_is_away_passes_and_no_study_is_named(tmp_path: Path) -> N
     with pytest.raises(Unreachable) as failure:
         sender_of(tmp_path, "http://127.0.0.1:9").send(ONE, "sr.dcm", "application/dicom", b"content")
     assert "1.2.3" not in str(failure.value)
+
+
+def an_image(folder: Path, number: int, content: bytes = b"an image", study: str = "1.2.3") -> ImageFile:
+    path = folder / f"{number}.dcm"
+    path.write_bytes(content)
+    return ImageFile(path, study, "1.2.840.10008.5.1.4.1.1.4", f"1.2.3.{number}", "1.2.840.10008.1.2.1", len(content))
+
+
+def test_images_are_created_once_and_never_overwritten(tmp_path: Path, server: str, bucket: Any) -> None:
+    sender, taken = sender_of(tmp_path, server), list[ImageFile]()
+    large = an_image(tmp_path, 2, b"x" * (6 << 20))
+    images = [an_image(tmp_path, 1), large]
+    for _ in range(2):  # a batch that begins anew
+        assert sender.send_images(images, taken.append).text == "2 objects"
+    assert taken == images * 2
+    keys = ["icansee/1.2.3/images/1.2.3.1.dcm", "icansee/1.2.3/images/1.2.3.2.dcm"]
+    assert [one.key for one in bucket.objects.all()] == keys
+    other = [an_image(tmp_path, 2, b"other"), an_image(tmp_path, 3)]
+    with pytest.raises(DeliveryRejected, match="1 of 2 images are refused: an object of this name"):
+        sender.send_images(other, taken.append)
+    assert bucket.Object(keys[1]).get()["Body"].read() == b"x" * (6 << 20)
+    assert taken[4:] == [other[1]], "the others are tried"
+
+
+def test_images_of_nobody_and_images_that_are_gone_are_refused(tmp_path: Path, server: str, bucket: Any) -> None:
+    sender, taken = sender_of(tmp_path, server), list[ImageFile]()
+    gone = an_image(tmp_path, 1)
+    gone.path.unlink()
+    with pytest.raises(DeliveryRejected, match="2 of 2"):
+        sender.send_images([gone, an_image(tmp_path, 2, study="../../etc")], taken.append)
+    assert (taken, list(bucket.objects.all())) == ([], [])
+
+
+def test_images_for_a_server_that_is_away_wait(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        sender_of(tmp_path, "http://127.0.0.1:9").send_images([an_image(tmp_path, 1)], lambda _one: None)
 
 
 @pytest.mark.parametrize("uid", ["../../etc", "1.2/3", ""])

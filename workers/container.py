@@ -10,32 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 from workers.access_ports import Accounts
 from workers.act_ports import Acts
-from workers.arrival.order_texts import OrderTexts
 from workers.clock import SystemClock
-from workers.config import Settings
 from workers.delivery_ports import Decided, Deliveries, Destination, ShadowKind, released_by
-from workers.feeds.apply import PatientFacts, Readings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.image_ports import ImageBatches
-from workers.outputs.results import ResultFolder
 from workers.ports import Bell, Clock, InstanceFiles, InstanceRow, StudyIndex
 from workers.prior_ports import PriorSearches
-from workers.reading.reader import DicomReader
-from workers.studies.deps import Deps
-from workers.studies.engine import TriageEngine
-from workers.studies.shelf import BaselineShelf, PreparedFolders
+from workers.settings import NodeSettings
 from workers.worklist_ports import Deadlines, Group, KeptViews, Worklist
 
 if TYPE_CHECKING:
+    from workers.arrival.order_texts import OrderTexts
+    from workers.config import Settings
     from workers.deliveries.staging import ScannerFacts
     from workers.feedback.acting import Acting
+    from workers.feeds.apply import PatientFacts, Readings
+    from workers.outputs.results import ResultFolder
     from workers.rules.asking import RulesAnswer
     from workers.rules.rule import RuleSet
     from workers.rules.site import SiteRules
+    from workers.studies.deps import Deps
     from workers.web_settings import DeadlineSettings
 
 
-def node_index(settings: Settings) -> StudyIndex:
+def node_index(settings: NodeSettings) -> StudyIndex:
     """The index of this node; one that the node owns is brought to this program's schema.
 
     Raises:
@@ -46,7 +44,7 @@ def node_index(settings: Settings) -> StudyIndex:
     return open_node_index(settings)
 
 
-def patient_facts(settings: Settings) -> PatientFacts:
+def patient_facts(settings: NodeSettings) -> PatientFacts:
     """The index of this node, for what the feeds report.
 
     Raises:
@@ -57,7 +55,9 @@ def patient_facts(settings: Settings) -> PatientFacts:
     return ReportedFacts(node_index(settings))
 
 
-def open_results(settings: Settings) -> ResultFolder:
+def open_results(settings: NodeSettings) -> ResultFolder:
+    from workers.outputs.results import ResultFolder
+
     return ResultFolder(settings.store.files_dir / "results")
 
 
@@ -73,6 +73,10 @@ def open_deps(
     from workers.files.store import open_files
     from workers.index.index_clock import clock_of
     from workers.index.order_priorities import priorities_of_orders
+    from workers.reading.reader import DicomReader
+    from workers.studies.deps import Deps
+    from workers.studies.engine import TriageEngine
+    from workers.studies.shelf import BaselineShelf, PreparedFolders
 
     reader, engine = DicomReader(), TriageEngine(settings)
     index, files = node_index(settings), open_files(settings)
@@ -101,14 +105,14 @@ def open_deps(
     )
 
 
-def open_searches(settings: Settings) -> PriorSearches:
+def open_searches(settings: NodeSettings) -> PriorSearches:
     """The searches for missing baselines; the index must be there."""
     from workers.index.prior_searches import open_prior_searches
 
     return open_prior_searches(settings.index_url)
 
 
-def open_deliveries(settings: Settings) -> Deliveries:
+def open_deliveries(settings: NodeSettings) -> Deliveries:
     """The deliveries of this node; the index is brought to this program's schema as ``node_index`` says."""
     from workers.index.deliveries import open_delivery_table
     from workers.index.sql import open_index
@@ -117,7 +121,7 @@ def open_deliveries(settings: Settings) -> Deliveries:
     return open_delivery_table(settings.index_url)
 
 
-def readings_of(settings: Settings) -> Readings | None:
+def readings_of(settings: NodeSettings) -> Readings | None:
     """Who is told that a study was read; None: nobody gets results."""
     if not settings.results.destinations:
         return None
@@ -126,7 +130,7 @@ def readings_of(settings: Settings) -> Readings | None:
     return StopsEscalation(open_deliveries(settings), settings.results)
 
 
-def open_accounts(settings: Settings) -> Accounts:
+def open_accounts(settings: NodeSettings) -> Accounts:
     """The accounts of the web application; the index is brought to this program's schema as ``node_index`` says."""
     from workers.index.accounts import open_account_table
 
@@ -134,14 +138,14 @@ def open_accounts(settings: Settings) -> Accounts:
     return open_account_table(settings.index_url)
 
 
-def open_images(settings: Settings) -> ImageBatches:
+def open_images(settings: NodeSettings) -> ImageBatches:
     """Images on their way out, and tags; the index must be there."""
     from workers.index.image_batches import open_image_batches
 
     return open_image_batches(settings.index_url)
 
 
-def open_list(settings: Settings) -> Worklist:
+def open_list(settings: NodeSettings) -> Worklist:
     """The list of studies of this node; the index must be there."""
     from workers.index.worklist import open_worklist_table
 
@@ -161,23 +165,25 @@ def deadlines_of(said: DeadlineSettings) -> Deadlines:
     return Deadlines({Group(name): limit for name, limit in limits.items() if limit is not None}, said.urgent_order)
 
 
-def sources_repair(settings: Settings, index: StudyIndex) -> Callable[[Decided], bytes | None]:
+def sources_repair(settings: NodeSettings, index: StudyIndex) -> Callable[[Decided], bytes | None]:
     """What makes a missing ``sources.json`` of a stored decision once more."""
     from workers.deliveries.stored import stored_document_of
     from workers.files.store import open_files
-    from workers.studies.sources import ImageParts, repaired_sources
 
-    document, results = stored_document_of(index), open_results(settings)
-    parts = ImageParts(index, open_files(settings), DicomReader())
+    document, results, files = stored_document_of(index), open_results(settings), open_files(settings)
 
     def repair(decided: Decided) -> bytes | None:
+        from workers.reading.reader import DicomReader
+        from workers.studies.sources import ImageParts, repaired_sources
+
+        parts = ImageParts(index, files, DicomReader())
         folder = results.place(decided.study_instance_uid, decided.revision, decided.stage)
         return repaired_sources(decided, document(decided), parts, folder)
 
     return repair
 
 
-def open_acts(settings: Settings) -> Acts:
+def open_acts(settings: NodeSettings) -> Acts:
     """What readers said; the index is brought to this program's schema as ``node_index`` says."""
     from workers.index.acts import open_act_table
 
@@ -185,7 +191,7 @@ def open_acts(settings: Settings) -> Acts:
     return open_act_table(settings.index_url)
 
 
-def open_acting(settings: Settings) -> Acting:
+def open_acting(settings: NodeSettings) -> Acting:
     """Takes what readers say."""
     from workers.feedback.acting import Acting
 
@@ -193,7 +199,7 @@ def open_acting(settings: Settings) -> Acting:
 
 
 def run_deliveries(
-    settings: Settings,
+    settings: NodeSettings,
     destinations: Mapping[str, Destination],
     rules: RuleSet | None,
     stop: threading.Event,
@@ -205,7 +211,7 @@ def run_deliveries(
     from workers.deliveries.images import StoredImages
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
-    from workers.outputs.all import ON_REQUEST, OUTPUTS
+    from workers.outputs.on_demand import OutputsOnDemand
 
     clock = SystemClock()
     with Heartbeat(heartbeat_file(settings.store.state_dir, "deliver")) as alive:
@@ -228,7 +234,7 @@ def run_deliveries(
             evidence=stored.evidence_of(
                 open_results(settings), stored.time_of(index), clock, sources_repair(settings, index)
             ),
-            outputs={output.kind: output for output in (*OUTPUTS, *ON_REQUEST)},
+            outputs=OutputsOnDemand(),
             clock=clock,
             results=settings.results,
             owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",
@@ -292,7 +298,7 @@ def _wanted(
     return wanted_by(site, document)
 
 
-def order_texts(settings: Settings) -> OrderTexts | None:
+def order_texts(settings: NodeSettings) -> OrderTexts | None:
     """What asks the modality worklist; None: there is none."""
     if settings.feeds.worklist is None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,16 +20,13 @@ from listener.commands.common import (
     print_json,
     quiet_logging,
 )
-from listener.commands.node import ParentOption, begin, run_until_stopped
+from listener.commands.node import ParentOption
 from listener.commands.stages import add_stages
-from listener.node.private import only_one
-from listener.node.running import announce, ready_file
+from listener.node.private import keep_private
+from listener.node.processes import note_start
 from triage.errors import Misconfigured
-from workers.config import Settings
 from workers.deliveries.escalation import acknowledge
 from workers.delivery_ports import OPEN, Decided, Deliveries, DeliveryState, delivery_facts
-from workers.image_ports import IMAGES
-from workers.result_settings import IMAGE_KINDS
 
 deliveries = typer.Typer(help="Results on their way to PACS, RIS and folders.", no_args_is_help=True)
 
@@ -49,36 +45,16 @@ WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reaso
 
 def deliver(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Send results to the destinations of the settings."""
-    settings = begin(config, "deliver", parent)
+    settings = load_settings(config)
+    keep_private(settings)
+    from listener.node.deliver_program import usable_rules
+    from listener.node.settings_descriptor import turn_into
     from workers.deliveries.all import open_destinations
-    from workers.rules.site import rules_of
 
-    # wrong settings and rules are refused before anything is announced
-    destinations, rules = open_destinations(settings.node()), rules_of(settings.results)
-    _require_outputs(settings)
-
-    def run(stop: threading.Event) -> None:
-        from workers.container import run_deliveries
-
-        with only_one(settings.store.state_dir, "deliver"):
-            run_deliveries(settings, destinations, rules, stop, ready=lambda: announce(ready_file(settings, "deliver")))
-
-    run_until_stopped(settings, "deliver", run)
-
-
-def _require_outputs(settings: Settings) -> None:
-    """Raises:
-    Misconfigured: a destination is to get something that this program does not make.
-    """
-    from workers.outputs.all import OUTPUTS
-
-    made = {output.kind for output in OUTPUTS}
-    for one in settings.results.destinations:
-        makes = made | ({IMAGES} if one.kind in IMAGE_KINDS else set())
-        missing = sorted(set(one.outputs) - makes)
-        if missing:
-            kinds = ", ".join(sorted(makes))
-            raise Misconfigured(f"results.destinations.{one.name}.outputs: {missing[0]} is not made; made: {kinds}")
+    open_destinations(settings.node())  # wrong settings and rules are refused here already
+    usable_rules(settings.results)
+    note_start(settings.store.state_dir, "deliver")
+    turn_into("listener.node.deliver_program", settings.node(), parent)
 
 
 @deliveries.command("list")

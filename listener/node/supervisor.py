@@ -45,7 +45,11 @@ ASK_BROKER_S = 5.0
 COMMANDS = {"urgent": ("worker", "--urgent")}  # the others have their own name
 # These get the settings that this process has checked already. As a command each would load the measurement core first,
 # to check them again: two seconds of a core, in which nothing is received after a crash.
-PROGRAMS = {"listener": "listener.door.program", "beat": "listener.node.beat_program"}
+PROGRAMS = {
+    "listener": "listener.door.program",
+    "beat": "listener.node.beat_program",
+    "deliver": "listener.node.deliver_program",
+}
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5

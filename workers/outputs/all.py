@@ -1,12 +1,9 @@
-"""The outputs that a decision can be delivered as. A new one is a file of its own and a line here."""
+"""The outputs that a decision can be delivered as. A new one is a file of its own and a line here; an alert has
+its line in workers/outputs/alerts/messages.py."""
 
 from __future__ import annotations
 
-from workers.outputs.alerts.fhir import FHIR
-from workers.outputs.alerts.mail import MAIL
-from workers.outputs.alerts.oru import ORU
-from workers.outputs.alerts.ups import UPS
-from workers.outputs.alerts.webhook import WEBHOOK
+from workers.outputs.alerts.messages import MESSAGES
 from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
 from workers.outputs.dicom.pages import SC_PAGES
@@ -22,7 +19,7 @@ from workers.outputs.output import Output
 
 OUTPUTS: tuple[Output, ...] = (
     *(DOCUMENT_JSON, SC, SC_PAGES, SEG, SR, KOS, GSPS, PM, REG, PDF),
-    *(ORU, FHIR, WEBHOOK, MAIL, UPS),
+    *MESSAGES,
 )
 # Made by a command, or when a newer decision says something else: what says that a decision was wrong.
 ON_REQUEST: tuple[Output, ...] = (RETRACT, OUTDATED)

@@ -9,7 +9,7 @@ from typing import Any
 
 from workers.delivery_ports import Decided
 from workers.log import get_logger, study_hash
-from workers.outputs.all import OUTPUTS
+from workers.output_kinds import KINDS
 from workers.ports import InstanceRow, StudyIndex, StudyRow
 from workers.result_settings import IMAGE_KINDS, ResultsSettings
 from workers.rules.asking import Looked, RulesAnswer, ask_rules
@@ -37,7 +37,7 @@ def known_of(results: ResultsSettings) -> Vocabulary:
     """What the rules of this site may name."""
     return Vocabulary(
         {one.name for one in results.destinations},
-        {output.kind for output in OUTPUTS},
+        {kind.name for kind in KINDS if not kind.says_wrong},
         LANGUAGE,
         alerts={one.name: ALERT_OF[one.kind] for one in results.destinations if one.kind in ALERT_OF},
         image_takers={one.name for one in results.destinations if one.kind in IMAGE_KINDS},

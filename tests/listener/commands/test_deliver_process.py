@@ -24,6 +24,35 @@ def start(icansee: Icansee) -> subprocess.Popen[bytes]:
     )
 
 
+HEAVY = ("SimpleITK", "scipy", "numpy", "highdicom", "pydicom", "PIL")
+
+
+def test_it_starts_without_the_core_and_renders_a_document_without_image_libraries(icansee: Icansee) -> None:
+    out = icansee.folder / "out"
+    out.mkdir()
+    destination = {"name": "share", "kind": "folder", "path": str(out), "outputs": ["document"]}
+    icansee.configure(results={"destinations": [destination], "backfill_s": 1e9})
+    process = start(icansee)
+    ready = icansee.folder / "state" / "run" / "deliver.json"
+    try:
+        until(ready.is_file)
+        assert loaded(process.pid, HEAVY) == []
+        receive(icansee)
+        until((out / UID / "r1-full" / "document.json").is_file)
+        assert loaded(process.pid, ("SimpleITK", "highdicom", "PIL")) == []
+    finally:
+        process.terminate()
+        code = process.wait(30)
+    assert code == 0
+    assert not ready.exists()
+
+
+def loaded(pid: int, libraries: tuple[str, ...]) -> list[str]:
+    """Those of the libraries that the process has in its memory; pure Python ones do not show."""
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    return [name for name in libraries if f"/{name}" in maps]
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_decision_reaches_a_folder(icansee: Icansee, killed: bool) -> None:
     out = icansee.folder / "out"

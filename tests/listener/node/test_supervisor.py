@@ -70,6 +70,7 @@ def test_a_process_that_cannot_be_started_is_tried_again(
         ("web", "listener.commands.main"),
         ("listener", "listener.door.program"),
         ("beat", "listener.node.beat_program"),
+        ("deliver", "listener.node.deliver_program"),
     ],
 )
 def test_programs_without_the_core_inherit_checked_settings(

@@ -8,7 +8,8 @@ from typing import Any
 
 from triage.errors import NotAssessable
 from workers.moments import DATES_OF_A_STUDY, first_date, plain_time
-from workers.outputs.sources import HEADER_KEYWORDS, SourceInstance, SourceSeries, SourceStudy
+from workers.outputs.sources import HEADER_KEYWORDS, SourceFrame, SourceInstance, SourceSeries, SourceStudy
+from workers.reading.groups import Groups, groups_of
 from workers.reading.study import read_header
 from workers.reading.values import number, text, value_of, vector_of
 
@@ -77,10 +78,29 @@ def _instance(ds: Any) -> SourceInstance:
         thickness_mm=number(value_of(ds, "SliceThickness")),
         window=_pair(ds, "WindowCenter", "WindowWidth"),
         rescale=_pair(ds, "RescaleSlope", "RescaleIntercept"),
+        planes=tuple(map(_plane, groups_of(ds))) if "PerFrameFunctionalGroupsSequence" in ds else (),
+    )
+
+
+def _plane(groups: Groups) -> SourceFrame:
+    window = ("WindowCenter", "WindowWidth")
+    return SourceFrame(
+        position=vector_of(groups.get("PlanePositionSequence", "ImagePositionPatient"), 3) or (),
+        orientation=vector_of(groups.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6) or (),
+        spacing=vector_of(groups.get("PixelMeasuresSequence", "PixelSpacing"), 2) or (),
+        thickness_mm=number(groups.get("PixelMeasuresSequence", "SliceThickness")),
+        window=_both(*(groups.get("FrameVOILUTSequence", keyword) for keyword in window)),
+        rescale=_both(
+            *(groups.get("PixelValueTransformationSequence", key) for key in ("RescaleSlope", "RescaleIntercept"))
+        ),
     )
 
 
 def _pair(ds: Any, *keywords: str) -> tuple[float, ...]:
     """The first value of each; nothing unless both are there."""
-    found = [number(value_of(ds, keyword)) for keyword in keywords]
+    return _both(*(value_of(ds, keyword) for keyword in keywords))
+
+
+def _both(*values: Any) -> tuple[float, ...]:
+    found = [number(value) for value in values]
     return tuple(one for one in found if one is not None) if None not in found else ()

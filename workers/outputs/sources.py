@@ -17,10 +17,28 @@ HEADER_KEYWORDS = (
 
 
 @dataclass(frozen=True)
+class SourceFrame:
+    """One frame of an enhanced object; its number is its place, counted from 1. Fields as those of SourceInstance."""
+
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing: tuple[float, ...]
+    thickness_mm: float | None = None
+    window: tuple[float, ...] = ()
+    rescale: tuple[float, ...] = ()
+
+    @property
+    def placed(self) -> bool:
+        """It says where it lies."""
+        return bool(self.position and self.orientation and self.spacing)
+
+
+@dataclass(frozen=True)
 class SourceInstance:
     """One image object. Lengths in mm, LPS; empty, or None, where the header does not say, as in enhanced objects.
 
-    window: centre and width for display, in units after the rescaling (slope, intercept).
+    window: centre and width for display, in units after the rescaling (slope, intercept). planes: of an enhanced
+    object, each of its frames.
     """
 
     sop_class_uid: str
@@ -34,6 +52,24 @@ class SourceInstance:
     thickness_mm: float | None = None
     window: tuple[float, ...] = ()
     rescale: tuple[float, ...] = ()
+    planes: tuple[SourceFrame, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[SourceFrame, ...]:
+        """Its two-dimensional images: its frames, or itself."""
+        own = (self.position, self.orientation, self.spacing, self.thickness_mm, self.window, self.rescale)
+        return self.planes or (SourceFrame(*own),)
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """One two-dimensional image of a series. number: place of its object, from 0. frame: from 1; None: the object has
+    no frames."""
+
+    number: int
+    frame: int | None
+    instance: SourceInstance
+    plane: SourceFrame
 
 
 @dataclass(frozen=True)
@@ -46,6 +82,23 @@ class SourceSeries:
     description: str
     frame_of_reference_uid: str
     instances: tuple[SourceInstance, ...]
+
+    @property
+    def pictures(self) -> tuple[SourcePicture, ...]:
+        """Its two-dimensional images, in the order of its objects and their frames."""
+        return tuple(
+            SourcePicture(number, frame if instance.planes else None, instance, one)
+            for number, instance in enumerate(self.instances)
+            for frame, one in enumerate(instance.pictures, 1)
+        )
+
+    @property
+    def placed(self) -> bool:
+        """Every image says where it lies; they are classic objects, or the parallel frames of one enhanced object."""
+        pictures = [one.plane for one in self.pictures]
+        alike = len({(one.orientation, one.spacing) for one in pictures}) == 1
+        enhanced = any(one.planes for one in self.instances)
+        return all(one.placed for one in pictures) and (not enhanced or (alike and len(self.instances) == 1))
 
 
 @dataclass(frozen=True)
@@ -116,6 +169,11 @@ def _series(row: Mapping[str, Any]) -> SourceSeries:
 
 
 def _instance(row: Mapping[str, Any]) -> SourceInstance:
+    return SourceInstance(
+        **_tuples(row) | {"planes": tuple(SourceFrame(**_tuples(one)) for one in row.get("planes", ()))}
+    )
+
+
+def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
     names = ("position", "orientation", "spacing", "window", "rescale")
-    lists = {key: tuple(row.get(key, ())) for key in names}
-    return SourceInstance(**{**row, **lists})
+    return {**row, **{key: tuple(row.get(key, ())) for key in names}}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from tests.builders_dicom import a_series
+from tests.builders_dicom import a_series, an_enhanced_object, planes, write
+from tests.workers.outputs.dicom.result_builders import enhanced
 from tests.workers.outputs.sources_builders import some_sources
 from workers.outputs.source_headers import source_study
 from workers.outputs.sources import FILE_NAME, sources_from_json, sources_of, sources_to_json
@@ -74,3 +76,26 @@ def test_dates_of_other_forms_are_repeated_in_the_form_of_the_standard(tmp_path:
     paths = a_series(tmp_path, change=change, AcquisitionDate="20240311")
     header = source_study(paths, {}).header
     assert (header["StudyDate"], header["StudyTime"], header["PatientBirthDate"]) == ("20240311", "151400", "19700102")
+
+
+def test_frames_of_an_enhanced_object_say_where_they_lie(tmp_path: Path) -> None:
+    path = write(an_enhanced_object(planes(5), rescale=(2.0, 1.0), SeriesInstanceUID="1.2.7"), tmp_path / "enhanced")
+    flair = source_study([path], {"1.2.7": "flair"}).series[0]
+    assert flair.placed
+    assert [(one.frame, one.plane.position[2]) for one in flair.pictures] == [(n + 1, -30.0 + 5 * n) for n in range(5)]
+    assert {(one.plane.spacing, one.plane.rescale) for one in flair.pictures} == {((1.0, 1.0), (2.0, 1.0))}
+
+
+def test_noop_a_classic_image_is_its_own_picture() -> None:
+    flair = some_sources().followup.series[0]
+    assert [(one.number, one.frame) for one in flair.pictures] == [(n, None) for n in range(12)]
+    assert flair.placed
+
+
+def test_several_enhanced_objects_and_frames_that_are_turned_are_not_referred_to() -> None:
+    series = enhanced(some_sources().followup.series[0])
+    (one,) = series.instances
+    turned = replace(one.planes[0], orientation=(0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    assert series.placed
+    assert not replace(series, instances=(one, one)).placed
+    assert not replace(series, instances=(replace(one, planes=(turned, *one.planes[1:])),)).placed

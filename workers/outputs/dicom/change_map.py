@@ -68,7 +68,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
     """The dates were compared, and each image says where it lies."""
     flair = sources_of(document, evidence).followup.first("flair")
-    placed = flair is not None and all(one.position and one.orientation and one.spacing for one in flair.instances)
+    placed = flair is not None and flair.placed
     return placed and CHANGE in evidence
 
 

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from triage.anatomy import THALAMI
 from workers.outputs.dicom import codes
-from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, finished, has_images, result_of, stubs
+from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, finished, has_images, picture_stubs, result_of
 from workers.outputs.dicom.segments import SegmentMasks, segments_of
 from workers.outputs.output import EvidenceFiles, Output
 
@@ -20,7 +20,8 @@ SHOWN = (*THALAMI, "midbrain", "pons", "medulla", "new_lesions", "restricted")
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     result = result_of(document, evidence)
-    images = key_images(result)
+    pictures = key_images(result)
+    images = list({one.SOPInstanceUID: one for one, _ in pictures}.values())
     decision = document["decision"]
     said = f"{decision['category']}, {decision['priority']}: {'; '.join(decision['reasons'])}. {document['disclaimer']}"
     ds = hd.ko.KeyObjectSelectionDocument(
@@ -28,20 +29,24 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         content=hd.ko.KeyObjectSelection(codes.OF_INTEREST.code, images, description=said),
         **result.equipment("kos"),
     )
+    frames = [frame for _, frame in pictures if frame is not None]
+    for item in ds.ContentSequence if frames else ():
+        if item.ValueType == "IMAGE":  # an enhanced series is one object
+            item.ReferencedSOPSequence[0].ReferencedFrameNumber = frames if len(frames) > 1 else frames[0]
     return finished(ds, result, "kos")
 
 
-def key_images(result: DicomResult) -> list[Dataset]:
+def key_images(result: DicomResult) -> list[tuple[Dataset, int | None]]:
     """The slices with most of each structure that is shown; the middle of the series when nothing was placed."""
     flair, masks = result.sources.followup.first("flair"), segments_of(result.evidence)
     if flair is None:
         return []
-    images = stubs(result.sources.followup, flair)
-    placed = [one for one in images if "ImagePositionPatient" in one]
+    images = picture_stubs(result.sources.followup, flair)
+    placed = [one for one in images if "ImagePositionPatient" in one[0]] if flair.placed else []
     if masks is None or not placed:
         return [images[len(images) // 2]]
     wanted = list(_points(masks))
-    chosen = {int(np.argmin([_distance(one, point) for one in placed])) for point in wanted}
+    chosen = {int(np.argmin([_distance(one, point) for one, _ in placed])) for point in wanted}
     return [placed[n] for n in sorted(chosen)] or [images[len(images) // 2]]
 
 

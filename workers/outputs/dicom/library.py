@@ -8,9 +8,10 @@ from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as public
 
-from workers.outputs.dicom.objects import stubs
+from workers.outputs.dicom.objects import picture_stubs
 from workers.outputs.sources import SourceSeries, SourceStudy
 
+Picture = tuple[Dataset, int | None]  # header of an image, and the number of a frame
 SOURCE = sr.CodedConcept("260753009", "SCT", "Source")
 SHARED = ("Rows", "Columns", "PixelSpacing", "SliceThickness", "ImageOrientationPatient")
 # descriptors of TID 1604 that differ from image to image
@@ -23,7 +24,7 @@ def image_library(series: Iterable[tuple[SourceStudy, SourceSeries]]) -> sr.Cont
     highdicom's own library repeats every descriptor at every image. That made the report four times as large, and most
     of the time to render it.
     """
-    groups = [_group(images) for study, one in series if (images := _placed(stubs(study, one)))]
+    groups = [_group(images) for study, one in series if (images := _placed(picture_stubs(study, one)))]
     if not groups:
         return None
     library = sr.ContainerContentItem(public.DCM.ImageLibrary, relationship_type="CONTAINS")
@@ -31,21 +32,25 @@ def image_library(series: Iterable[tuple[SourceStudy, SourceSeries]]) -> sr.Cont
     return library
 
 
-def _placed(images: Sequence[Dataset]) -> list[Dataset]:
-    return [one for one in images if "ImagePositionPatient" in one]
+def _placed(images: Sequence[Picture]) -> list[Picture]:
+    return [one for one in images if "ImagePositionPatient" in one[0]]
 
 
-def _group(images: Sequence[Dataset]) -> sr.ContainerContentItem:
-    alike = all(one[name].value == images[0][name].value for one in images for name in SHARED)
-    descriptors = list(sr.ImageLibraryEntryDescriptors(images[0]))
+def _group(images: Sequence[Picture]) -> sr.ContainerContentItem:
+    first = images[0][0]
+    alike = all(one[name].value == first[name].value for one, _ in images for name in SHARED)
+    descriptors = list(sr.ImageLibraryEntryDescriptors(first))
     shared = [one for one in descriptors if one.name not in OWN] if alike else []
     group = sr.ContainerContentItem(public.DCM.ImageLibraryGroup, relationship_type="CONTAINS")
     group.ContentSequence = sr.ContentSequence([*shared, *(_entry(one, alike=alike) for one in images)])
     return group
 
 
-def _entry(image: Dataset, *, alike: bool) -> sr.ImageContentItem:
-    item = sr.ImageContentItem(SOURCE, image.SOPClassUID, image.SOPInstanceUID, relationship_type="CONTAINS")
+def _entry(picture: Picture, *, alike: bool) -> sr.ImageContentItem:
+    image, frame = picture
+    item = sr.ImageContentItem(
+        SOURCE, image.SOPClassUID, image.SOPInstanceUID, referenced_frame_numbers=frame, relationship_type="CONTAINS"
+    )
     own = _position(image) if alike else sr.ImageLibraryEntryDescriptors(image)
     item.ContentSequence = sr.ContentSequence(own)
     return item

@@ -6,16 +6,17 @@ import hashlib
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydicom import Dataset, FileDataset, FileMetaDataset, dcmwrite
+from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from workers.output_kinds import DICOM_KINDS
 from workers.outputs.output import EvidenceFiles
-from workers.outputs.sources import Sources, SourceSeries, SourceStudy, sources_of
+from workers.outputs.sources import SourceFrame, Sources, SourceSeries, SourceStudy, sources_of
 
 MANUFACTURER, MODEL, SERIAL = "ICANSee", "ICANSee", "1"
 MEDIA_TYPE = "application/dicom"
@@ -92,6 +93,16 @@ def stubs(study: SourceStudy, series: SourceSeries) -> list[Dataset]:
     return [_stub(study, series, number) for number in range(len(series.instances))]
 
 
+def picture_stubs(study: SourceStudy, series: SourceSeries) -> list[tuple[Dataset, int | None]]:
+    """The same, each frame of an enhanced object as a header of its own, with the number of the frame."""
+    found = []
+    for one in series.pictures:
+        alone = replace(one.instance, frames=1, planes=(), **asdict(one.plane))
+        ds = _stub(study, replace(series, instances=(alone,)), 0) if one.frame else _stub(study, series, one.number)
+        found.append((ds, one.frame))
+    return found
+
+
 def _stub(study: SourceStudy, series: SourceSeries, number: int) -> Dataset:
     instance = series.instances[number]
     ds = Dataset()
@@ -103,12 +114,31 @@ def _stub(study: SourceStudy, series: SourceSeries, number: int) -> Dataset:
     ds.Modality, ds.InstanceNumber = series.modality, number + 1
     ds.Rows, ds.Columns = instance.rows, instance.columns
     ds.PositionReferenceIndicator, ds.AccessionNumber = "", study.header.get("AccessionNumber", "")
-    if instance.frames > 1:
+    if instance.frames > 1 or instance.planes:
         ds.NumberOfFrames = instance.frames
+    if instance.planes and series.placed:
+        ds.SharedFunctionalGroupsSequence = Sequence([_shared(instance.planes[0])])
+        ds.PerFrameFunctionalGroupsSequence = Sequence([_own(one) for one in instance.planes])
     if instance.position and instance.orientation and instance.spacing:
         ds.ImagePositionPatient, ds.ImageOrientationPatient = list(instance.position), list(instance.orientation)
         ds.PixelSpacing, ds.SliceThickness = list(instance.spacing), instance.thickness_mm or _apart_mm(series)
     return ds
+
+
+def _shared(frame: SourceFrame) -> Dataset:
+    """What the frames of an enhanced object share (sources.SourceSeries.placed)."""
+    orientation, measures, found = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = list(frame.orientation)
+    measures.PixelSpacing, measures.SliceThickness = list(frame.spacing), frame.thickness_mm or 1.0
+    found.PlaneOrientationSequence, found.PixelMeasuresSequence = Sequence([orientation]), Sequence([measures])
+    return found
+
+
+def _own(frame: SourceFrame) -> Dataset:
+    position, found = Dataset(), Dataset()
+    position.ImagePositionPatient = list(frame.position)
+    found.PlanePositionSequence = Sequence([position])
+    return found
 
 
 def _apart_mm(series: SourceSeries) -> float:

@@ -3,7 +3,7 @@ follow-up FLAIR images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI
 from workers.outputs.dicom.objects import MEDIA_TYPE, MODEL, SERIAL, DicomResult, finished, result_of, stubs
 from workers.outputs.dicom.segments import MASKS, SegmentMasks, segments_of
 from workers.outputs.output import EvidenceFiles, Output
-from workers.outputs.sources import SourceInstance, SourceSeries, sources_of
+from workers.outputs.sources import SourceFrame, SourcePicture, SourceSeries, sources_of
 
 Points = npt.NDArray[np.float64]  # (point, column and row), 0 at the outer edge of the first pixel
 
@@ -34,7 +34,7 @@ NOTE_BOX = (0.0, 0.0, 0.4, 0.05)  # left, top, right, bottom of the display
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """One closed line on one image."""
+    """One closed line on one image: its place among the pictures of the series."""
 
     name: str
     image: int
@@ -48,7 +48,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         raise ValueError("no regions on a FLAIR series: this output does not apply")
     images = stubs(result.sources.followup, flair)
     outlines = list(outlines_of(masks, flair))
-    shown = sorted({one.image for one in outlines})
+    pictures, shown = flair.pictures, sorted({one.image for one in outlines})
     for image in images:
         image.SamplesPerPixel = 1
     layers = {
@@ -56,15 +56,15 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         for order, (name, colour) in enumerate(COLOURS.items(), 1)
     }
     ds = hd.pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[images[n] for n in shown],
+        referenced_images=_objects(images, [pictures[n] for n in shown]),
         manufacturer_model_name=MODEL,
         software_versions=result.version,
         device_serial_number=SERIAL,
         content_label="ICANSEE",
         content_description="Outlines of regions and changes",
         graphic_layers=list(layers.values()),
-        graphic_annotations=list(_annotations(result, images, outlines, layers)),
-        voi_lut_transformations=_windows(flair, images, shown),
+        graphic_annotations=list(_annotations(result, images, pictures, outlines, layers)),
+        voi_lut_transformations=_windows(images, [pictures[n] for n in shown]),
         modality_lut_transformation=_rescaling(flair),
         **result.equipment("gsps"),
     )
@@ -73,23 +73,33 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     return finished(ds, result, "gsps")
 
 
+def _objects(images: list[Dataset], pictures: Sequence[SourcePicture]) -> list[Dataset]:
+    """The objects that hold these pictures, each once."""
+    return [images[number] for number in dict.fromkeys(one.number for one in pictures)]
+
+
+def _frames(pictures: Sequence[SourcePicture]) -> list[int] | None:
+    """Numbers of frames; None: the objects have none."""
+    return [one.frame for one in pictures if one.frame is not None] or None
+
+
 def outlines_of(masks: SegmentMasks, series: SourceSeries) -> Iterator[Outline]:
     """The lines around each structure that is outlined, on each image that lies in a plane of the grid."""
-    planes = [_plane(one, masks) for one in series.instances]
+    planes = [_plane(one.plane, masks) for one in series.pictures]
     for segment in masks.segments:
         if segment.name not in OUTLINED:
             continue
         mask = masks.mask(segment.name)
-        for number, (plane, instance) in enumerate(zip(planes, series.instances, strict=True)):
+        for number, (plane, picture) in enumerate(zip(planes, series.pictures, strict=True)):
             if plane is not None and mask[plane].any():
+                size = (picture.instance.columns, picture.instance.rows)
                 for line in _lines(mask[plane]):
-                    points = _on_image(line, plane, instance, masks)
-                    yield Outline(segment.name, number, np.clip(points, 0, (instance.columns, instance.rows)))
+                    yield Outline(segment.name, number, np.clip(_on_image(line, plane, picture.plane, masks), 0, size))
 
 
-def _plane(instance: SourceInstance, masks: SegmentMasks) -> int | None:
+def _plane(instance: SourceFrame, masks: SegmentMasks) -> int | None:
     """The plane of the grid in which an image lies; None: in none."""
-    if not (instance.position and instance.orientation and instance.spacing):
+    if not instance.placed:
         return None
     index = np.linalg.solve(masks.affine, [*instance.position, 1.0])[2]
     plane = round(float(index))
@@ -105,7 +115,7 @@ def _lines(mask: npt.NDArray[np.bool_]) -> Iterator[Points]:
             yield np.asarray(line, dtype=float) - 1
 
 
-def _on_image(line: Points, plane: int, instance: SourceInstance, masks: SegmentMasks) -> Points:
+def _on_image(line: Points, plane: int, instance: SourceFrame, masks: SegmentMasks) -> Points:
     index = np.column_stack([line, np.full(len(line), plane), np.ones(len(line))])
     offset = (index @ masks.affine.T)[:, :3] - np.asarray(instance.position)
     along = np.asarray(instance.orientation).reshape(2, 3)  # a row's direction, a column's direction
@@ -114,7 +124,11 @@ def _on_image(line: Points, plane: int, instance: SourceInstance, masks: Segment
 
 
 def _annotations(
-    result: DicomResult, images: list[Dataset], outlines: list[Outline], layers: Mapping[str, Any]
+    result: DicomResult,
+    images: list[Dataset],
+    pictures: Sequence[SourcePicture],
+    outlines: list[Outline],
+    layers: Mapping[str, Any],
 ) -> Iterator[Any]:
     groups: dict[tuple[int, str], list[Any]] = {}
     for one in outlines:
@@ -127,27 +141,30 @@ def _annotations(
         )
         groups.setdefault((one.image, OUTLINED[one.name]), []).append(graphic)
     for (number, layer), graphics in sorted(groups.items()):
-        yield hd.pr.GraphicAnnotation([images[number]], layers[layer], graphic_objects=graphics)
+        it = [pictures[number]]
+        yield hd.pr.GraphicAnnotation(_objects(images, it), layers[layer], _frames(it), graphic_objects=graphics)
     note = hd.pr.TextObject(NOTE, "DISPLAY", bounding_box=NOTE_BOX)
-    shown = sorted({number for number, _ in groups})
-    yield hd.pr.GraphicAnnotation([images[n] for n in shown], layers[TEXT_LAYER], text_objects=[note])
+    some = [pictures[n] for n in sorted({number for number, _ in groups})]
+    yield hd.pr.GraphicAnnotation(_objects(images, some), layers[TEXT_LAYER], _frames(some), text_objects=[note])
 
 
-def _windows(series: SourceSeries, images: list[Dataset], shown: list[int]) -> list[Any] | None:
+def _windows(images: list[Dataset], shown: Sequence[SourcePicture]) -> list[Any] | None:
     """The windows of the originals: without them a viewer would show the whole range of values."""
-    groups: dict[tuple[float, ...], list[Dataset]] = {}
-    for number in shown:
-        if series.instances[number].window:
-            groups.setdefault(series.instances[number].window, []).append(images[number])
+    groups: dict[tuple[float, ...], list[SourcePicture]] = {}
+    for one in shown:
+        if one.plane.window:
+            groups.setdefault(one.plane.window, []).append(one)
     return [
-        hd.pr.SoftcopyVOILUTTransformation(*window, referenced_images=hd.ReferencedImageSequence(some))
+        hd.pr.SoftcopyVOILUTTransformation(
+            *window, referenced_images=hd.ReferencedImageSequence(_objects(images, some), _frames(some))
+        )
         for window, some in groups.items()
     ] or None
 
 
 def _rescaling(series: SourceSeries) -> Any:
     """Of the originals, when it is the same in all."""
-    found = {one.rescale for one in series.instances}
+    found = {one.plane.rescale for one in series.pictures}
     if len(found) != 1 or found == {()}:
         return None
     slope, intercept = found.pop()
@@ -157,7 +174,8 @@ def _rescaling(series: SourceSeries) -> Any:
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
     """Something that is outlined lies in the plane of an image."""
     flair, masks = sources_of(document, evidence).followup.first("flair"), segments_of(evidence)
-    return flair is not None and masks is not None and next(outlines_of(masks, flair), None) is not None
+    usable = flair is not None and (flair.placed or not any(one.planes for one in flair.instances))
+    return usable and flair is not None and masks is not None and next(outlines_of(masks, flair), None) is not None
 
 
 GSPS = Output("gsps", "outlines.dcm", MEDIA_TYPE, render, _applies)

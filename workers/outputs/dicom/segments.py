@@ -168,9 +168,9 @@ def _fixed_dimensions(ds: Any, result: DicomResult) -> None:
 
 
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    """Regions were placed, and each image says where it lies (enhanced objects do so for each frame only)."""
+    """Regions were placed, and each image says where it lies."""
     flair = sources_of(document, evidence).followup.first("flair")
-    placed = flair is not None and all(one.position and one.orientation and one.spacing for one in flair.instances)
+    placed = flair is not None and flair.placed
     return placed and segments_of(evidence) is not None
 
 

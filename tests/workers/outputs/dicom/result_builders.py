@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 from PIL import Image
+from pydicom.uid import EnhancedMRImageStorage
 
 from tests.workers.outputs.evidence.evidence_builders import NAMES, an_assessment, measured
 from tests.workers.outputs.sources_builders import ORIGIN_MM, SHAPE, SPACING_MM, some_sources
 from triage.model import Study
 from triage.report.document import to_document
-from workers.outputs.sources import FILE_NAME, sources_to_json
+from workers.outputs.sources import FILE_NAME, SourceSeries, SourceStudy, sources_to_json
 from workers.studies import refusals
 
 DECIDED_AT = "2026-11-29T08:00:00+00:00"
@@ -68,9 +70,28 @@ def picture() -> bytes:
     return target.getvalue()
 
 
-def a_decision(*, compared: bool = True, assessable: bool = True) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Document and evidence. The pons is not measured."""
+def enhanced(series: SourceSeries) -> SourceSeries:
+    """The same images as the frames of one Enhanced MR object."""
+    one = series.instances[0]
+    bare = replace(one, position=(), orientation=(), spacing=(), thickness_mm=None, window=(), rescale=())
+    planes = tuple(picture.plane for picture in series.pictures)
+    whole = replace(bare, sop_class_uid=str(EnhancedMRImageStorage), frames=len(planes), planes=planes)
+    return replace(series, instances=(whole,))
+
+
+def _study_of(study: SourceStudy | None) -> SourceStudy | None:
+    return None if study is None else replace(study, series=tuple(map(enhanced, study.series)))
+
+
+def a_decision(
+    *, compared: bool = True, assessable: bool = True, in_frames: bool = False
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Document and evidence. The pons is not measured. in_frames: each FLAIR is one enhanced object."""
     sources = some_sources(compared=compared)
+    if in_frames:
+        followup = _study_of(sources.followup)
+        assert followup is not None
+        sources = replace(sources, followup=followup, baseline=_study_of(sources.baseline))
     evidence = {FILE_NAME: sources_to_json(sources), "evidence.png": picture()}
     uid = sources.followup.header["StudyInstanceUID"]
     assessment = an_assessment(measured(missing="pons"))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from highdicom import sr
 
+from tests.workers.outputs.dicom.result_builders import enhanced
 from tests.workers.outputs.sources_builders import some_sources
 from workers.outputs.dicom.library import image_library
 from workers.outputs.dicom.objects import stubs
@@ -56,6 +57,19 @@ def test_it_says_what_the_full_library_says(case: str) -> None:
     library = image_library(series)
     assert said(library) == said(full)
     assert len(said(library)) == 24
+
+
+def test_frames_of_an_enhanced_object_stand_as_the_images_of_a_classic_series() -> None:
+    study = some_sources().followup
+    classic, frames = (image_library([(study, one)]) for one in (study.series[0], enhanced(study.series[0])))
+    assert classic is not None
+    assert frames is not None
+    of_frames = [item for item in frames.ContentSequence[0].ContentSequence if item.ValueType == "IMAGE"]
+    numbers = [int(item.ReferencedSOPSequence[0].ReferencedFrameNumber) for item in of_frames]
+    assert numbers == list(range(1, 13))
+    of_images = [item for item in classic.ContentSequence[0].ContentSequence if item.ValueType == "IMAGE"]
+    for one, other in zip(of_frames, of_images, strict=True):
+        assert list(map(_fact, one.ContentSequence)) == list(map(_fact, other.ContentSequence))
 
 
 def test_images_that_do_not_say_where_they_lie_are_left_out() -> None:

@@ -28,11 +28,13 @@ BIN = Path(sys.executable).parent
 DICOM = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST) if output.media_type == "application/dicom"}
 CASES = {
     "compared": {"compared": True},
+    "enhanced": {"compared": True, "in_frames": True},
     "single scan": {"compared": False},
     "not assessable": {"compared": False, "assessable": False},
 }
 MADE = {
     "compared": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract", "outdated"},
+    "enhanced": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract", "outdated"},
     "single scan": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pdf", "retract", "outdated"},
     "not assessable": {"sr", "sc", "sc_pages", "kos", "pdf", "retract", "outdated"},
 }
@@ -67,7 +69,8 @@ def test_without_sources_only_the_picture_goes_out() -> None:
     assert (picture.StudyInstanceUID, picture.PatientID) == (document["study"]["study_instance_uid"], "SECRET-4711")
 
 
-def test_enhanced_images_get_all_but_the_segmentation(tmp_path: Path) -> None:
+def test_enhanced_images_that_do_not_say_where_they_lie_get_all_but_what_lies_on_them(tmp_path: Path) -> None:
+    """As sources that were stored by an older version."""
     document, evidence = a_decision()
     row = json.loads(evidence[FILE_NAME])
     for study in (row["followup"], row["baseline"]):
@@ -135,7 +138,7 @@ def test_the_report_names_the_one_that_it_supersedes() -> None:
     assert instance == derived_uid(sources_from_json(evidence[FILE_NAME]), 1, "full", "sr", "object")
 
 
-@pytest.mark.parametrize("case", ["compared", "not assessable"])
+@pytest.mark.parametrize("case", ["compared", "enhanced", "not assessable"])
 def test_an_independent_validator_finds_no_error_in_the_report(case: str, tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
     path.write_bytes(rendered(case)["sr"])
@@ -148,17 +151,19 @@ def test_an_independent_validator_finds_no_error_in_the_report(case: str, tmp_pa
     assert [line for line in said if "Error" in line] == []
 
 
-def test_the_report_dumps_clean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["compared", "enhanced"])
+def test_the_report_dumps_clean(tmp_path: Path, case: str) -> None:
     path = tmp_path / "sr.dcm"
-    path.write_bytes(rendered("compared")["sr"])
+    path.write_bytes(rendered(case)["sr"])
     done = subprocess.run(["/usr/bin/dsrdump", path], capture_output=True, text=True, check=True)
     known = "W: The VR checker does not support this Specific Character Set: ISO_IR 192"
     assert [line for line in done.stderr.splitlines() if line and line != known] == []
     assert "Neurotoxicity suspected" in done.stdout
 
 
-def test_every_figure_is_read_back(tmp_path: Path) -> None:
-    (tmp_path / "sr.dcm").write_bytes(rendered("compared")["sr"])
+@pytest.mark.parametrize("case", ["compared", "enhanced"])
+def test_every_figure_is_read_back(tmp_path: Path, case: str) -> None:
+    (tmp_path / "sr.dcm").write_bytes(rendered(case)["sr"])
     found = tmp_path / "sr.json"
     subprocess.run(
         [BIN / "tid1500reader", "--inputDICOM", tmp_path / "sr.dcm", "--outputMetadata", found],
@@ -197,8 +202,9 @@ def test_what_was_not_measured_is_said() -> None:
     assert "Undetermined" in text
 
 
-def test_every_mask_is_read_back_with_left_on_the_left(tmp_path: Path) -> None:
-    (tmp_path / "seg.dcm").write_bytes(rendered("compared")["seg"])
+@pytest.mark.parametrize("case", ["compared", "enhanced"])
+def test_every_mask_is_read_back_with_left_on_the_left(tmp_path: Path, case: str) -> None:
+    (tmp_path / "seg.dcm").write_bytes(rendered(case)["seg"])
     subprocess.run(
         [
             BIN / "segimage2itkimage", "--inputDICOM", tmp_path / "seg.dcm", "--outputDirectory", tmp_path,
@@ -248,6 +254,26 @@ def test_key_images_are_the_slices_of_what_is_shown() -> None:
         if "ReferencedSOPSequence" in item
     }
     assert found == {"3", "6", "7"}  # pons; thalami; the larger lesion
+
+
+def test_key_images_of_an_enhanced_series_are_its_frames() -> None:
+    items = [item for item in read(rendered("enhanced")["kos"]).ContentSequence if item.ValueType == "IMAGE"]
+    assert [list(item.ReferencedSOPSequence[0].ReferencedFrameNumber) for item in items] == [[3, 6, 7]]
+
+
+@pytest.mark.parametrize("kind", ["seg", "pm"])
+def test_each_frame_refers_to_the_frame_that_it_lies_on(kind: str) -> None:
+    found = read(rendered("enhanced")[kind])
+    planes = sources_from_json(a_decision(**CASES["enhanced"])[1][FILE_NAME]).followup.series[0].pictures
+    for frame in found.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        of_it = planes[int(source.ReferencedFrameNumber) - 1]
+        assert source.ReferencedSOPInstanceUID == of_it.instance.sop_instance_uid
+        assert tuple(frame.PlanePositionSequence[0].ImagePositionPatient) == of_it.plane.position
+
+
+def test_the_change_map_of_an_enhanced_series_is_that_of_a_classic_one() -> None:
+    assert (read(rendered("enhanced")["pm"]).pixel_array == read(rendered("compared")["pm"]).pixel_array).all()
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("retract", set()), ("outdated", {"sr"})])

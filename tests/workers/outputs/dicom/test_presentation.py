@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Line
 from pydicom import dcmread
+from pydicom.multival import MultiValue
 
 from tests.workers.outputs.dicom.result_builders import a_decision, labels, lesions
 from tests.workers.outputs.sources_builders import SHAPE, some_sources
@@ -23,9 +24,9 @@ MASKS = {"thalamus_left": labels() == 9, "thalamus_right": labels() == 10, "pons
 MASKS |= {"new_lesions": lesions() > 0}
 
 
-def rendered(**changes: Any) -> Any:
+def rendered(*, in_frames: bool = False, **changes: Any) -> Any:
     """changes: of each FLAIR image of the follow-up. The name is plain: the checker knows no Unicode."""
-    document, evidence = a_decision()
+    document, evidence = a_decision(in_frames=in_frames)
     row = json.loads(evidence[FILE_NAME])
     row["followup"]["header"]["PatientName"] = "Doe^Jane"
     for instance in row["followup"]["series"][0]["instances"]:
@@ -41,15 +42,18 @@ def enclosed(state: Any) -> dict[str, Any]:
     centres = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), axis=-1).reshape(-1, 2)
     found: dict[str, Any] = {}
     for annotation in state.GraphicAnnotationSequence:
-        k = int(annotation.ReferencedImageSequence[0].ReferencedSOPInstanceUID.rsplit(".", 1)[1]) - 1
+        image = annotation.ReferencedImageSequence[0]
+        frame = image.get("ReferencedFrameNumber", image.ReferencedSOPInstanceUID.rsplit(".", 1)[1])
+        k = 0 if isinstance(frame, MultiValue) else int(frame) - 1  # the note stands on several
         for one in annotation.get("GraphicObjectSequence", ()):
             inside = Line(np.reshape(one.GraphicData, (-1, 2))).contains_points(centres).reshape(rows, columns)
             found.setdefault(one.TrackingID, np.zeros(SHAPE, bool))[k] |= inside
     return found
 
 
-def test_the_lines_enclose_the_masks_with_left_on_the_left() -> None:
-    found = enclosed(rendered())
+@pytest.mark.parametrize("in_frames", [False, True], ids=["classic", "enhanced"])
+def test_the_lines_enclose_the_masks_with_left_on_the_left(*, in_frames: bool) -> None:
+    found = enclosed(rendered(in_frames=in_frames))
     assert set(found) == set(MASKS)
     for name, mask in MASKS.items():
         assert (found[name] == mask).all(), name
@@ -61,9 +65,10 @@ def test_images_that_are_turned_get_turned_lines() -> None:
     assert (found["new_lesions"] == MASKS["new_lesions"].transpose(0, 2, 1)).all()
 
 
-def test_a_checker_finds_it_valid(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_frames", [False, True], ids=["classic", "enhanced"])
+def test_a_checker_finds_it_valid(tmp_path: Path, *, in_frames: bool) -> None:
     path = tmp_path / "state.dcm"
-    rendered().save_as(path)
+    rendered(in_frames=in_frames).save_as(path)
     done = subprocess.run(["/usr/bin/dcmpschk", path], capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -85,6 +85,10 @@ STORAGE_CLASSES = frozenset(
 )
 
 
+# A PACS that reports on an association of its own calls us as the SCP of storage commitment (PS3.4 section J.3.3).
+EITHER_ROLE = ("1.2.840.10008.1.20.1",)
+
+
 def storage_classes(settings: ListenerSettings) -> frozenset[str]:
     """The storage SOP classes this node takes."""
     return STORAGE_CLASSES | frozenset(settings.extra_storage_classes)
@@ -118,7 +122,11 @@ def supported_contexts(accepted: Mapping[str, list[str]]) -> list[Any]:
     """pynetdicom presentation contexts for what accepted_syntaxes chose."""
     from pynetdicom.presentation import build_context
 
-    return [build_context(abstract, transfers) for abstract, transfers in accepted.items()]
+    found = [build_context(abstract, transfers) for abstract, transfers in accepted.items()]
+    for context in found:
+        if context.abstract_syntax in EITHER_ROLE:  # only where the requestor asks for a role
+            context.scu_role = context.scp_role = True
+    return found
 
 
 def register_extra_classes(settings: ListenerSettings) -> None:

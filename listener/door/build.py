@@ -59,6 +59,8 @@ def build_receiver(
         services += [one for one in notifications.services(index) if wanted[one.classes[0]]]
     if settings.commitment.enabled:
         services.append(commitment.service(settings, store))
+    if any(one.kind == "dicom" and one.commitment for one in settings.results.destinations):
+        services.append(commitment.reports(settings))
     listener, run_dir = settings.listener, settings.store.state_dir.absolute() / "run"
     return Receiver(
         listener,

@@ -16,6 +16,7 @@ from listener.services.service import Service
 from triage.errors import IcanseeError
 from workers.dicom_status import INVALID_ARGUMENT, NO_SUCH_ACTION, RESOURCE_LIMITATION, SUCCESS
 from workers.files import commitments
+from workers.files.commitment_reports import AwaitedReports, failed_in
 from workers.files.commitments import GivenCommitments, Reference, Request, RequestFolder, Verdict
 from workers.files.store import FileStore
 from workers.files.uid_paths import valid_uid
@@ -69,6 +70,27 @@ def service(settings: NodeSettings, store: FileStore) -> Service:
         return SUCCESS, None
 
     return Service((PUSH_MODEL,), ((evt.EVT_N_ACTION, on_action),))
+
+
+def reports(settings: NodeSettings) -> Service:
+    """What a PACS says about results of ours, on an association of its own (PS3.4 section J.3.3): kept for the delivery
+    process when it waits for it."""
+    from pynetdicom import evt
+
+    awaited = AwaitedReports(settings.store.files_dir)
+
+    def on_report(event: Any) -> tuple[int, None]:
+        information = event.event_information
+        failed = failed_in(information)
+        try:
+            taken = awaited.take(str(information.get("TransactionUID", "")), failed)
+        except OSError as error:
+            log.error("commitment.report_not_kept", error=type(error).__name__)
+            return RESOURCE_LIMITATION, None
+        log.info("commitment.report_came", failed=len(failed), awaited=taken)
+        return (SUCCESS if taken else INVALID_ARGUMENT), None
+
+    return Service((PUSH_MODEL,), ((evt.EVT_N_EVENT_REPORT, on_report),))
 
 
 def _request(information: Dataset, requester: str, *, here: bool) -> Request | None:

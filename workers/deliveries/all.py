@@ -22,6 +22,7 @@ from workers.deliveries.to_ups import UpsSender
 from workers.deliveries.to_ups_rs import UpsRsSender
 from workers.deliveries.to_webhook import WebhookSender
 from workers.delivery_ports import Destination
+from workers.files.commitment_reports import AwaitedReports
 from workers.result_settings import (
     DicomDestinationSettings,
     FolderDestinationSettings,
@@ -44,7 +45,7 @@ def open_destinations(node: NodeSettings) -> dict[str, Destination]:
 def _opened(settings: Kind, node: NodeSettings) -> Destination:
     match settings:
         case DicomDestinationSettings():
-            return DicomSender(settings, node.listener.ae_title)
+            return DicomSender(settings, node.listener.ae_title, AwaitedReports(node.store.files_dir))
         case StowDestinationSettings():
             return StowSender(settings)
         case FolderDestinationSettings():

@@ -9,6 +9,7 @@ from typing import Any
 from workers.deliveries.associations import NothingTakenError, Reports, associated, committed, dropped, store_answer
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Receipt
+from workers.files.commitment_reports import AwaitedReports
 from workers.image_ports import ImageFile
 from workers.log import brief
 from workers.remote.reactor import reactor_paused, send_without_delay
@@ -24,8 +25,8 @@ class ImageStore:
         own_ae: our AE title.
     """
 
-    def __init__(self, settings: DicomDestinationSettings, own_ae: str) -> None:
-        self._settings, self._own_ae = settings, own_ae
+    def __init__(self, settings: DicomDestinationSettings, own_ae: str, awaited: AwaitedReports | None = None) -> None:
+        self._settings, self._own_ae, self._awaited = settings, own_ae, awaited
         self._association: Any = None
         self._asked: dict[tuple[str, str], None] = {}
         self._reports: Reports = queue.Queue()
@@ -79,7 +80,7 @@ class ImageStore:
 
     def _committed(self, association: Any, stored: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> str:
         objects = [(one.sop_class_uid, one.sop_instance_uid) for one in stored]
-        said = committed(association, objects, self._settings, self._reports)
+        said = committed(association, objects, self._settings, self._reports, self._awaited)
         for image in stored:
             taken(image)
         return f"; {said}"

@@ -18,6 +18,7 @@ from workers.deliveries.associations import (
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.images_dicom import ImageStore
 from workers.delivery_ports import Delivery, Receipt
+from workers.files.commitment_reports import AwaitedReports
 from workers.image_ports import ImageFile
 from workers.log import brief
 from workers.output_kinds import DICOM_KINDS
@@ -37,13 +38,14 @@ class DicomSender:
 
     Args:
         own_ae: our AE title.
+        awaited: reports of storage commitment that come to our own port; None: none does.
     """
 
-    def __init__(self, settings: DicomDestinationSettings, own_ae: str) -> None:
-        self._settings, self._own_ae = settings, own_ae
+    def __init__(self, settings: DicomDestinationSettings, own_ae: str, awaited: AwaitedReports | None = None) -> None:
+        self._settings, self._own_ae, self._awaited = settings, own_ae, awaited
         self._association: Any = None
         self._reports: Reports = queue.Queue()
-        self._images = ImageStore(settings, own_ae)
+        self._images = ImageStore(settings, own_ae, awaited)
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         from pydicom import dcmread
@@ -66,7 +68,7 @@ class DicomSender:
         text = self._understood(getattr(status, "Status", None))
         if self._settings.commitment:
             sent = [(sop_class, str(dataset.SOPInstanceUID))]
-            text = f"{text}; {committed(association, sent, self._settings, self._reports)}"
+            text = f"{text}; {committed(association, sent, self._settings, self._reports, self._awaited)}"
         return Receipt(text, len(content))
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:

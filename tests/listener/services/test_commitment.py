@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_role, evt
 
-from listener.services.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Reporter
+from listener.associations.contexts import supported_contexts
+from listener.services.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Reporter, reports
 from tests.listener.harness import Node, eventually, running
 from tests.listener.rawscu import Raw
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, encoded
 from triage.errors import Misconfigured
 from workers.config import parse
+from workers.files.commitment_reports import AwaitedReports
 from workers.files.commitments import Reference, Request, RequestFolder
 from workers.files.store import FileStore
 from workers.remote.reactor import reactor_paused
@@ -255,3 +257,30 @@ def test_a_request_that_cannot_be_read(
         patch.setattr(Path, "read_text", read)
         assert folder.due(NOW) == []
     assert len(folder.due(NOW)) == kept
+
+
+@pytest.mark.parametrize("role", ["SCP", "none stated"])
+def test_a_pacs_reports_about_our_results_on_an_association_of_its_own(tmp_path: Path, role: str) -> None:
+    """Orthanc and dcm4chee state the role of the SCP; some say nothing of roles."""
+    settings = parse({"store": {"state_dir": str(tmp_path)}})
+    awaited = AwaitedReports(tmp_path)
+    awaited.expect(TRANSACTION)
+    ae, server = AE(ae_title="PACS"), AE(ae_title="ICANSEE")
+    server.supported_contexts = supported_contexts({PUSH_MODEL: ["1.2.840.10008.1.2.1"]})
+    listening = server.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(reports(settings).handlers))
+    ae.add_requested_context(PUSH_MODEL)
+    roles = [build_role(PUSH_MODEL, scp_role=True)] if role == "SCP" else []
+    try:
+        association = ae.associate("127.0.0.1", listening.socket.getsockname()[1], ext_neg=roles)
+        assert association.is_established
+        said = []
+        for transaction in (TRANSACTION, "1.2.826.0.78"):
+            report = Dataset()
+            report.TransactionUID = transaction
+            status, _ = association.send_n_event_report(report, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+            said.append(status.Status)
+        association.release()
+    finally:
+        listening.shutdown()
+    assert said == [0x0000, 0x0115], "one that nobody asked for is refused"
+    assert awaited.answer(TRANSACTION) == []

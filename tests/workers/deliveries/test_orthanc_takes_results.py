@@ -32,4 +32,5 @@ def test_each_object_once(tmp_path: Path) -> None:
     answer = json.loads((tmp_path / "answer.json").read_text())
     assert answer["said"]["store"] == ["C-STORE 0x0000"] * 2
     assert all(text.startswith("HTTP 200") for text in answer["said"]["stow"])
-    assert answer["held"] == [f"{STUDY}.1.0", f"{STUDY}.1.1"]
+    assert answer["said"]["committing"] == ["C-STORE 0x0000; committed"], "reported on an association of Orthanc's own"
+    assert answer["held"] == [f"{STUDY}.1.0", f"{STUDY}.1.1", f"{STUDY}.1.2"]

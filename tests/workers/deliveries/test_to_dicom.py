@@ -23,6 +23,7 @@ from workers.deliveries.associations import COMMITMENT_CLASS, COMMITMENT_INSTANC
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_dicom import RESULT_CLASSES, VERIFICATION, DicomSender
 from workers.delivery_ports import Decided, Delivery
+from workers.files.commitment_reports import AwaitedReports
 from workers.remote import tls
 from workers.result_settings import DicomDestinationSettings
 from workers.sections import TlsSettings
@@ -234,6 +235,27 @@ def test_storage_commitment(commits: bool | None, said: str | type[Exception]) -
         else:
             with pytest.raises(said, match="does not commit"):
                 send(sender, an_object())
+
+
+@pytest.mark.parametrize("failed", [[], ["1.2.3"]], ids=["committed", "not committed"])
+def test_a_report_may_come_to_our_own_port(tmp_path: Path, failed: list[str]) -> None:
+    """As Orthanc and dcm4chee report: on an association that they open."""
+    node, awaited = Node(), AwaitedReports(tmp_path)
+
+    def elsewhere(event: Any) -> tuple[int, None]:
+        assert awaited.take(str(event.action_information.TransactionUID), failed)
+        return 0x0000, None
+
+    node.action = elsewhere  # type: ignore[method-assign]
+    with serving(node) as port:
+        settings = sender_to(port, commitment=True, commitment_wait_s=20)._settings
+        sender = DicomSender(settings, "ICANSEE", awaited)
+        if failed:
+            with pytest.raises(Unreachable, match="does not commit"):
+                send(sender, an_object())
+        else:
+            assert send(sender, an_object()) == "C-STORE 0x0000; committed"
+    assert list((tmp_path / "commitments" / "awaited").iterdir()) == []
 
 
 def test_the_probe_names_what_is_refused() -> None:

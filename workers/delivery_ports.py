@@ -48,6 +48,9 @@ STANDING_OUTPUTS = (*(kind.name for kind in KINDS if kind.says_wrong), "images")
 # what a rejection note may name
 DICOM_OUTPUTS = tuple(kind.name for kind in KINDS if kind.dicom is not None and not kind.says_wrong)
 
+# alert -> what takes it back
+TAKEN_BACK_BY = {kind.name.removeprefix("retract_"): kind.name for kind in KINDS if kind.name.startswith("retract_")}
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -250,8 +253,8 @@ class Deliveries(Protocol):
     ) -> list[Delivery]:
         """Newest first; empty states: of every state."""
 
-    def tallies(self) -> dict[tuple[str, str], int]:
-        """(destination, state) -> number."""
+    def tallies(self, *, ended: bool = True) -> dict[tuple[str, str], int]:
+        """(destination, state) -> number. ended: False leaves out what is done or superseded, which is most of it."""
 
     def oldest_open(self) -> dict[str, datetime]:
         """Destination -> when the oldest one was planned that waits or is being sent."""

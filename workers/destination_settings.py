@@ -13,7 +13,8 @@ from workers.sections import ClientTlsSettings, DicomTarget, Positive, Section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-ASKED_FOR = (*(kind.name for kind in KINDS if kind.name != "outdated"), "images")
+# a site may want a retraction of its objects like any output; the others are planned when there is something to take back
+ASKED_FOR = (*(kind.name for kind in KINDS if not kind.says_wrong or kind.name == "retract"), "images")
 
 
 def _known(kind: str) -> str:

@@ -86,5 +86,6 @@ KINDS = (
     OutputKind("webhook"),
     OutputKind("mail"),
     OutputKind("ups"),
+    *(OutputKind(f"retract_{alert}", says_wrong=True) for alert in ("oru", "fhir", "webhook", "mail", "ups")),
 )
 DICOM_KINDS = {kind.name: kind.dicom for kind in KINDS if kind.dicom is not None}

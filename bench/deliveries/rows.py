@@ -116,7 +116,7 @@ def queries(table: SqlDeliveries, some: int) -> Iterator[tuple[str, Callable[[],
     yield "free", lambda: table.free(now=NOW, for_s=300)
     yield "pause", lambda: table.pause("pacs", failures=0, until=None)
     yield "expire, nothing old", lambda: table.expire("pacs", before=NOW - timedelta(days=99), why="away", now=NOW)
-    yield "tallies", table.tallies
+    yield "tallies", lambda: table.tallies(ended=False)
     yield "oldest_open", table.oldest_open
     yield "list", table.listed
     yield "list --state dead --to dead", lambda: table.listed(states=[DeliveryState.DEAD], destination="dead")

@@ -93,7 +93,7 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
     if site.deliveries is None:
         return {}, False
     try:
-        tallies, oldest, now = site.deliveries.tallies(), site.deliveries.oldest_open(), site.now()
+        tallies, oldest, now = site.deliveries.tallies(ended=False), site.deliveries.oldest_open(), site.now()
         known = {one.name: one for one in site.deliveries.all_known()}
     except Exception as error:  # noqa: BLE001, RUF100 - a damaged database too: this page must report it
         log.error("health.deliveries", error=brief(error))

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from workers.deliveries.sending import Delivering
-from workers.delivery_ports import DICOM_OUTPUTS, Decided, Deliveries, Delivery, DeliveryState, Unplanned
+from workers.delivery_ports import DICOM_OUTPUTS, TAKEN_BACK_BY, Decided, Deliveries, Delivery, DeliveryState, Unplanned
 
 RETRACT, OUTDATED = "retract", "outdated"
 GOT = (DeliveryState.DONE, DeliveryState.SENDING)  # what is being sent now may arrive
-WAITS = (DeliveryState.PLANNED, DeliveryState.DEAD)
+WAITS = (DeliveryState.PLANNED, DeliveryState.HELD, DeliveryState.DEAD)
 MOST = 10_000  # deliveries of one study
 MOST_URGENT = 1  # a retraction by command
 
@@ -34,6 +34,15 @@ def notes(
         if one.decided in wrong and one.output in DICOM_OUTPUTS and _got(one)
     )
     return [Delivery(decided, output, name, due_at=now, urgency=urgency) for decided, name in holders]
+
+
+def _corrections(found: Iterable[Delivery], now: datetime) -> list[Delivery]:
+    """What takes back each alert that went out."""
+    return [
+        Delivery(one.decided, TAKEN_BACK_BY[one.output], one.destination, due_at=now, urgency=MOST_URGENT)
+        for one in found
+        if one.output in TAKEN_BACK_BY and _got(one)
+    ]
 
 
 def _got(one: Delivery) -> bool:
@@ -91,10 +100,11 @@ def retract(
         for one in deliveries.listed(study_instance_uid=study, limit=MOST)
         if one.decided in wrong and one.destination in destinations
     ]
-    waiting = [one.number for one in found if one.state in WAITS and one.output != RETRACT]
+    corrections = {RETRACT, *TAKEN_BACK_BY.values()}
+    waiting = [one.number for one in found if one.state in WAITS and one.output not in corrections]
     given_up = deliveries.discard(waiting, why=f"retracted: {why}", now=now) if waiting else 0
-    there = {(one.decided, one.destination) for one in found if one.output == RETRACT}
-    some = notes(found, RETRACT, wrong, now=now, urgency=MOST_URGENT)
-    some = [one for one in some if (one.decided, one.destination) not in there]
+    there = {(one.decided, one.output, one.destination) for one in found}
+    some = [*notes(found, RETRACT, wrong, now=now, urgency=MOST_URGENT), *_corrections(found, now)]
+    some = [one for one in some if (one.decided, one.output, one.destination) not in there]
     deliveries.add(some, now=now)
     return len(some), given_up

@@ -132,7 +132,7 @@ class DeliverySender:
         said = f"held back: {self._budget} alerts within 24 hours are the budget"
         held = replace(taken, state=DeliveryState.HELD, attempts=taken.attempts - 1, answer=said)
         self._parts.deliveries.settle(held, now=self._parts.clock.now())
-        number = self._parts.deliveries.tallies().get((self._name, DeliveryState.HELD.value), 0)
+        number = self._parts.deliveries.tallies(ended=False).get((self._name, DeliveryState.HELD.value), 0)
         names = {"study": study_hash(taken.decided.study_instance_uid), "to": self._name}
         log.warning("delivery.held_back", budget=self._budget, held=number, **names)
 

@@ -25,6 +25,8 @@ CANCELLED = json.dumps(
         {"op": "replace", "path": "/status", "value": "cancelled"},
     ]
 ).encode()
+IN_ERROR = "urn:icansee:99ICANSEE:in-error"
+WRONG = json.dumps([{"op": "replace", "path": "/status", "value": "entered-in-error"}]).encode()
 REFUSALS = (400, 409, 410, 412, 413, 415, 422)  # of this very content; everything else the site can repair
 
 
@@ -41,11 +43,32 @@ class FhirSender:
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         bundle = json.loads(content)
-        if self._transaction:
+        if "entry" not in bundle:
+            said = self._taken_back(bundle)
+        elif self._transaction:
             said = f"HTTP {self._post('', content, {}).status_code}"
         else:
             said = f"{self._one_by_one(bundle['entry'])} resources"
         return Receipt("; ".join(filter(None, (said, self._called_back(bundle)))), len(content))
+
+    def _taken_back(self, bundle: Any) -> str:
+        """Mark the resources of a retracted decision as entered in error; in words.
+
+        Raises:
+            DeliveryRejected: the server does not know how, or does not want to.
+            Unreachable: it went away meanwhile.
+        """
+        number = 0
+        for tag in (one for one in bundle["meta"]["tag"] if one["system"] == IN_ERROR):
+            kind = tag["display"]
+            found = self._asked("GET", f"/{kind}", params={"identifier": f"{URN}|{tag['code']}"})
+            for identifier in _ids(found, kind):
+                answer = self._asked("PATCH", f"/{kind}/{identifier}", content=WRONG, headers=PATCH_JSON)
+                if not answer.is_success:
+                    text = f"HTTP {answer.status_code}"
+                    raise DeliveryRejected(f"the FHIR server does not mark the resources as entered in error: {text}")
+                number += 1
+        return f"{number} resources entered in error"
 
     def _called_back(self, bundle: Any) -> str:
         """Cancel tasks of earlier decisions that nobody has taken up; in words. The alert has arrived: a server that
@@ -60,7 +83,7 @@ class FhirSender:
         names = ",".join(f"{URN}|{one['code']}" for one in tags)
         found = self._asked("GET", "/Task", params={"identifier": names, "status": REQUESTED})
         done, left = 0, 0
-        for number in _ids(found):
+        for number in _ids(found, "Task", REQUESTED):
             patched = self._asked("PATCH", f"/Task/{number}", content=CANCELLED, headers=PATCH_JSON)
             done, left = (done + 1, left) if patched.is_success else (done, left + 1)
         said = f"{done} tasks of earlier decisions cancelled" if done else ""
@@ -98,12 +121,12 @@ class FhirSender:
             raise Unreachable(f"the FHIR server cannot be reached ({brief(error)})") from error
 
 
-def _ids(answer: httpx.Response) -> list[str]:
-    """Of the tasks in the answer to a search; none when it is no such answer."""
+def _ids(answer: httpx.Response, kind: str, status: str | None = None) -> list[str]:
+    """Of the resources in the answer to a search; none when it is no such answer. status: None: of any."""
     try:
         entries = answer.json().get("entry", ()) if answer.is_success else ()
         found = [one["resource"] for one in entries]
-        return [str(one["id"]) for one in found if one["resourceType"] == "Task" and one["status"] == REQUESTED]
+        return [str(one["id"]) for one in found if one["resourceType"] == kind and status in (None, one["status"])]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
 

@@ -15,6 +15,7 @@ from workers.index.schema import assessments, deliveries, destinations, releases
 D = deliveries.c
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says
 COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "decided")
+ENDED = (DeliveryState.DONE, DeliveryState.SUPERSEDED)
 GIVES_WAY = (DeliveryState.PLANNED.value, DeliveryState.DEAD.value, DeliveryState.HELD.value)
 
 
@@ -45,8 +46,10 @@ class DeliveryLists(Connected):
             conditions.append(D.shadow == shadow)
         return self._select(sa.select(deliveries).where(*conditions).order_by(D.number.desc()).limit(limit))
 
-    def tallies(self) -> dict[tuple[str, str], int]:
+    def tallies(self, *, ended: bool = True) -> dict[tuple[str, str], int]:
         statement = sa.select(D.destination, D.state, sa.func.count()).group_by(D.state, D.destination)
+        if not ended:  # a scan of the whole index otherwise: 64 ms among 100,000 rows of PostgreSQL
+            statement = statement.where(D.state.in_([state.value for state in DeliveryState if state not in ENDED]))
         with self._reading() as connection:
             return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
 

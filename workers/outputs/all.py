@@ -4,6 +4,7 @@ its line in workers/outputs/alerts/messages.py."""
 from __future__ import annotations
 
 from workers.outputs.alerts.messages import MESSAGES
+from workers.outputs.alerts.retraction import RETRACTIONS
 from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
 from workers.outputs.dicom.pages import SC_PAGES
@@ -22,4 +23,4 @@ OUTPUTS: tuple[Output, ...] = (
     *MESSAGES,
 )
 # Made by a command, or when a newer decision says something else: what says that a decision was wrong.
-ON_REQUEST: tuple[Output, ...] = (RETRACT, OUTDATED)
+ON_REQUEST: tuple[Output, ...] = (RETRACT, OUTDATED, *RETRACTIONS)

@@ -170,3 +170,37 @@ def test_the_note_tells_the_reason_and_when() -> None:
     said = [item.TextValue for item in note.ContentSequence if "TextValue" in item]
     assert said == ["Results of ICANSee retracted: wrong baseline"]
     assert note.ContentDate == "20261201"
+
+
+ALERT = Delivery(FULL, "oru", "ris", due_at=NOON, state=DeliveryState.DONE, size_bytes=9)
+ALERTS = [
+    pytest.param([ALERT], {("retract_oru", "ris")}, id="one"),
+    pytest.param(
+        [ALERT, replace(ALERT, output="fhir", destination="ehr")],
+        {("retract_oru", "ris"), ("retract_fhir", "ehr")},
+        id="each in its form",
+    ),
+    pytest.param([replace(ALERT, state=DeliveryState.SHADOW)], set(), id="shadow"),
+    pytest.param([replace(ALERT, size_bytes=0)], set(), id="not measured: there was nothing to send"),
+]
+
+
+@pytest.mark.parametrize(("found", "expected"), ALERTS)
+def test_who_got_an_alert_gets_its_retraction_once(
+    tmp_path: Path, found: list[Delivery], expected: set[tuple[str, str]]
+) -> None:
+    table = Site(tmp_path).deliveries
+    table.add(found, now=NOON)
+    names = {"ris", "ehr"}
+    for _ in range(2):
+        retract(table, {FULL}, names, why="wrong patient", now=NOON)
+    planned = table.listed(states=[DeliveryState.PLANNED])
+    assert {(one.output, one.destination) for one in planned} == expected
+    assert len(planned) == len(expected)
+
+
+def test_what_is_held_of_a_retracted_decision_is_given_up(tmp_path: Path) -> None:
+    """A person who releases it later would send what is known to be wrong."""
+    table = Site(tmp_path).deliveries
+    table.add([replace(ALERT, state=DeliveryState.HELD, size_bytes=None)], now=NOON)
+    assert retract(table, {FULL}, {"ris"}, why="wrong patient", now=NOON) == (0, 1)

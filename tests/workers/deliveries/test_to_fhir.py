@@ -55,16 +55,18 @@ class Store:
         found = [
             one
             for condition, one in self.by_condition.items()
-            if condition.removeprefix("identifier=") in names and one.get("status") == query["status"][0]
+            if condition.removeprefix("identifier=") in names
+            and one.get("status") in query.get("status", [one.get("status")])
         ]
         return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in found]}
 
     def patch(self, number: str, operations: list[dict[str, str]]) -> int:
         one = next(one for one in self.by_condition.values() if one["id"] == number)
-        assert [step["op"] for step in operations] == ["test", "replace"]
-        if self.no_patches or one["status"] != operations[0]["value"]:
+        assert [step["op"] for step in operations] in (["test", "replace"], ["replace"])
+        tested = [step["value"] for step in operations if step["op"] == "test"]
+        if self.no_patches or tested not in ([], [one["status"]]):
             return 405 if self.no_patches else 422
-        one["status"] = operations[1]["value"]
+        one["status"] = operations[-1]["value"]
         return 200
 
     def _create(self, resource: dict[str, Any], condition: str) -> dict[str, Any]:

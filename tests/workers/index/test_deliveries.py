@@ -240,6 +240,9 @@ def test_lists_tallies_and_the_oldest(deliveries: SqlDeliveries) -> None:
     assert [d.destination for d in deliveries.listed(study_instance_uid="1.9")] == ["ris"]
     assert [d.destination for d in deliveries.listed(destination="pacs")] == ["pacs"]
     assert deliveries.tallies() == {("pacs", "planned"): 1, ("ris", "planned"): 1}
+    deliveries.add([replace(other, output="sc", state=DeliveryState.DONE)], now=NOW)
+    assert deliveries.tallies(ended=False) == {("pacs", "planned"): 1, ("ris", "planned"): 1}
+    assert deliveries.tallies()["ris", "done"] == 1
     assert deliveries.oldest_open() == {"pacs": NOW, "ris": after(1)}
 
 

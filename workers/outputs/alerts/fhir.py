@@ -33,6 +33,7 @@ REPLACES = {
     "Task": "http://hl7.org/fhir/StructureDefinition/task-replaces",
 }
 CALLED_BACK = f"{OWN}:called-back"  # tag of a bundle: a task of an earlier decision, which the sender cancels
+IN_ERROR = f"{OWN}:in-error"  # tag: a resource of a retracted decision; display: its type
 STAGES = ("first_look", "full")
 # Task.priority; a P3 asks for a look without haste
 PRIORITIES = {"P1": "stat", "P2": "asap", "P3": "routine"}
@@ -56,6 +57,19 @@ def bundle(document: Mapping[str, Any], sources: Sources) -> Resource:
         "type": "transaction",
         "entry": [_entry(one) for one in (*observations, report, *tasks)],
     }
+
+
+def retracting_bundle(document: Mapping[str, Any], sources: Sources) -> Resource:
+    """What takes a decision back: nothing is created; the sender marks report and observations as entered in error, and
+    cancels the task."""
+    made = bundle(document, sources)["entry"]
+    kinds = ("DiagnosticReport", "Observation")
+    wrong = [one["resource"] for one in made if one["resource"]["resourceType"] in kinds]
+    tags = [
+        {"system": IN_ERROR, "code": one["identifier"][0]["value"], "display": one["resourceType"]} for one in wrong
+    ]
+    tags.append({"system": CALLED_BACK, "code": _name(document, sources, "task")})
+    return {"resourceType": "Bundle", "type": "transaction", "meta": {"tag": tags}}
 
 
 def _earlier_tasks(document: Mapping[str, Any], sources: Sources) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from workers.outputs.alerts.keys import decided_at, previous_of, uuid_of
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
-from workers.outputs.sources import sources_of
+from workers.outputs.sources import Sources, sources_of
 from workers.plain_text import json_text
 
 KIND = "mail"
@@ -16,9 +16,14 @@ KIND = "mail"
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     """title and lines name no patient; facts do: each is mailed only when the settings list it."""
-    sources, alert = sources_of(document, evidence), alert_text(document)
-    header, before = sources.followup.header, previous_of(document, sources)
-    parts = {
+    parts = mail_parts(document, sources_of(document, evidence))
+    return json_text(parts, sort_keys=True).encode()
+
+
+def mail_parts(document: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
+    """What ``render`` writes."""
+    alert, header, before = alert_text(document), sources.followup.header, previous_of(document, sources)
+    return {
         "id": uuid_of(document, sources, KIND),
         "replaces": None if before is None else uuid_of(*before, KIND),
         "at": decided_at(document).isoformat(),
@@ -31,7 +36,6 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
             "patient_name": header.get("PatientName", ""),
         },
     }
-    return json_text(parts, sort_keys=True).encode()
 
 
 MAIL = Output(KIND, "alert.mail.json", "application/json", render)

@@ -11,8 +11,9 @@ Fields: HL7 v2.5.1 chapters 2 (MSH), 3 (PID), 4 (ORC, TQ1) and 7 (OBR, OBX).
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from triage.report.figures import evidence_figures
@@ -32,7 +33,8 @@ PRIORITIES = {"P1": ("S", "STAT"), "P2": ("A", "ASAP")}
 # HL7 table 0078: AA very abnormal, A abnormal; N (normal) is never sent, because "no pattern" is not "no disease"
 CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern": "", "not_assessable": ""}
 STRENGTH_FLAGS = {"possible": "A", "suspected": "AA", "strong": "AA"}
-PRELIMINARY, NO_RESULT = "P", "X"  # HL7 tables 0123 and 0085
+PRELIMINARY, NO_RESULT, WRONG = "P", "X", "W"  # HL7 tables 0123 and 0085
+REPLACED = "Message ID of the replaced result"
 
 
 @dataclass(frozen=True)
@@ -55,24 +57,56 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     It holds the evidence picture; ``workers.outputs.alerts.oru_for.addressed`` leaves it out where it is not wanted.
     """
     sources = sources_of(document, evidence)
-    header, when = sources.followup.header, f"{decided_at(document):%Y%m%d%H%M%S}+0000"
+    said = _observations(document, evidence, sources)
+    return _message(document, sources, said, control_id(document, sources, KIND), decided_at(document))
+
+
+def retracting_message(
+    document: Mapping[str, Any], sources: Sources, lines: Sequence[str], number: str, at: datetime
+) -> bytes:
+    """A message of the same order that takes the result of a decision back: OBR-25 is X, OBX-11 is W (posted as wrong).
+
+    Args:
+        lines: what a person reads. number: control ID.
+    """
+    uid = document["study"]["study_instance_uid"]
+    said = [
+        _Observation("TX", _own("alert", "Alert"), "~".join(map(escaped, lines)), status=WRONG),
+        _Observation("CWE", _own("category", "Category"), components("retracted", "Retracted", SCHEME), status=WRONG),
+        _Observation("ST", ("110180", "Study Instance UID", "DCM"), escaped(uid), status=WRONG),
+        _Observation("ST", _own("replaces", REPLACED), control_id(document, sources, KIND), status=WRONG),
+    ]
+    return _message(document, sources, said, number, at, status=NO_RESULT)
+
+
+def _message(
+    document: Mapping[str, Any],
+    sources: Sources,
+    said: Iterable[_Observation],
+    number: str,
+    at: datetime,
+    *,
+    status: str = PRELIMINARY,
+) -> bytes:
+    """status: OBR-25; only a preliminary result has a priority."""
+    header, when = sources.followup.header, f"{at:%Y%m%d%H%M%S}+0000"
     accession = header.get("AccessionNumber", "")
     placer = header.get("PlacerOrderNumberImagingServiceRequest", "") or accession
-    number = control_id(document, sources, KIND)
     filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession or order_id(document)
-    code, word = PRIORITIES.get(document["decision"]["priority"], ("", ""))
+    stated = document["decision"]["priority"] if status == PRELIMINARY else ""
+    code, word = PRIORITIES.get(stated, ("", ""))
     lines = [
         f"MSH|^~\\&|ICANSEE||||{when}||ORU^R01^ORU_R01|{number}|P|2.5.1||||||UNICODE UTF-8",
         _patient(header),
         segment("ORC", f1="RE", f2=escaped(placer), f3=escaped(filler)),
         segment(
             "OBR", f1="1", f2=escaped(placer), f3=escaped(filler), f4=components(*PROCEDURE), f5=code,
-            f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=PRELIMINARY,
+            f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=status,
             f27=f"^^^^^{code}" if code else "",
         ),
         *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),
     ]  # fmt: skip
-    for index, one in enumerate(_observations(document, evidence, sources), 1):
+    for index, one in enumerate(said, 1):
         lines.append(
             segment(
                 "OBX", f1=str(index), f2=one.kind, f3=components(*one.code), f4=escaped(one.sub_id), f5=one.value,
@@ -116,7 +150,7 @@ def _observations(document: Mapping[str, Any], evidence: EvidenceFiles, sources:
     yield _Observation("ST", ("110180", "Study Instance UID", "DCM"), escaped(uid))
     before = previous_of(document, sources)
     if before is not None:
-        yield _Observation("ST", _own("replaces", "Message ID of the replaced result"), control_id(*before, KIND))
+        yield _Observation("ST", _own("replaces", REPLACED), control_id(*before, KIND))
     if study["days_after_infusion"] is not None:
         code = _own("days_after_infusion", "Days after infusion")
         yield _Observation("NM", code, str(study["days_after_infusion"]), unit="d")

@@ -13,7 +13,7 @@ from workers.sections import ClientTlsSettings, DicomTarget, Positive, Section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# a site may want a retraction of its objects like any output; the others are planned when there is something to take back
+# The other retractions are planned when there is something to take back.
 ASKED_FOR = (*(kind.name for kind in KINDS if not kind.says_wrong or kind.name == "retract"), "images")
 
 

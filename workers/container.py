@@ -269,7 +269,7 @@ def _site(
     batches: ImageBatches,
     files: InstanceFiles,
     deliveries: Deliveries,
-    settings: Settings,
+    settings: NodeSettings,
 ) -> SiteRules | None:
     if rules is None:
         return None

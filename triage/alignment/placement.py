@@ -8,6 +8,7 @@ the fit. It chooses between the starts of the affine, and a low one refuses the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ from triage.alignment.images import (
 from triage.alignment.painting import fit_of, pair_in_one_contrast
 from triage.alignment.registration import affine_levels, coarse_rigid, pyramid
 from triage.alignment.template import LEVELS_MM, Template, crop, template_of
+from triage.anatomy import THALAMI
 from triage.errors import NotAssessable
 from triage.model import Affine, Atlas, Mask, Volume
 
@@ -37,6 +39,7 @@ from triage.model import Affine, Atlas, Mask, Volume
 # Less follows noise and the flat border between thalamus and white matter of thick FLAIR slices (Dice of the thalamus
 # fell from 0.84 to 0.76). More no longer follows large ventricles.
 FIELD_SIGMA_MM = 12.0
+VOLUME_GRID_MM = 3.0  # on which the volumes of placed regions are counted
 ITERATIONS = 15  # of the deformation, at each resolution
 
 
@@ -54,6 +57,11 @@ class RegionLimits:
     fit: float = 0.52
     # smallest share of the atlas brain inside the field of view
     overlap: float = 0.5
+    # largest volume of each thalamus, mL: 15 placed heads had 5.7 to 11.5; a head that was placed a fifth too large in
+    # each direction, with a good fit, had 11.6
+    most_thalamus_ml: float = 12.5
+    # largest volume of the pons, mL: the same heads had 11.5 to 21.4, and 25.9
+    most_pons_ml: float = 23.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +113,38 @@ def place_atlas(
     affine = _affine(template, image, limits)
     _check_affine(affine, template, image, limits)
     if t1 is None or flair_to_t1 is None:
-        return _deform(affine, template, image, limits)
-    return replace(_deform(flair_to_t1 @ affine, template, to_sitk(t1), limits), to_template=inverse(affine))
+        placement = _deform(affine, template, image, limits)
+    else:
+        placement = _deform(flair_to_t1 @ affine, template, to_sitk(t1), limits)
+        placement = replace(placement, to_template=inverse(affine))
+    check_volumes(_region_ml(image, placement, template, atlas), limits)
+    return placement
+
+
+def check_volumes(volumes_ml: Mapping[str, float], limits: RegionLimits) -> None:
+    """Refuse an atlas that was placed too large, which a good fit of the whole head does not exclude.
+
+    Args:
+        volumes_ml: region -> volume as placed, mL. What is out of view is smaller, so there is no lower limit.
+
+    Raises:
+        NotAssessable: ``atlas_failed``, with the region and its volume.
+    """
+    most = dict.fromkeys(THALAMI, limits.most_thalamus_ml) | {"pons": limits.most_pons_ml}
+    for region, largest in most.items():
+        if volumes_ml.get(region, 0.0) > largest:
+            raise NotAssessable(
+                "atlas_failed",
+                f"the atlas was placed too large: {region} {volumes_ml[region]:.1f} mL, at most {largest:g} is usual",
+            )
+
+
+def _region_ml(image: sitk.Image, placement: Placement, template: Template, atlas: Atlas) -> dict[str, float]:
+    """Volume of every region of the placed atlas inside the scan's field of view, mL."""
+    grid = isotropic_grid(image, VOLUME_GRID_MM)
+    labels = sitk.GetArrayViewFromImage(resample(template.labels, grid, placement.transform(), how=NEAREST))
+    counts = np.bincount(labels.ravel(), minlength=256) * VOLUME_GRID_MM**3 / 1000.0
+    return {region: float(counts[label]) for label, region in atlas.label_names.items()}
 
 
 def _affine(template: Template, image: sitk.Image, limits: RegionLimits) -> Affine:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from tests.builders import labels_on, rigid, scanned, small_head
 from triage.alignment.images import isotropic_grid, to_sitk
 from triage.alignment.normalisation import smooth_over
-from triage.alignment.placement import Placement, RegionLimits, brain_grid, place_atlas, regions_on
+from triage.alignment.placement import (
+    Placement,
+    RegionLimits,
+    brain_grid,
+    check_volumes,
+    place_atlas,
+    regions_on,
+)
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
 from triage.errors import NotAssessable
 from triage.model import Atlas, Mask, Volume
@@ -35,6 +42,25 @@ from triage.model import Atlas, Mask, Volume
 )
 def test_tissue_group(region: str, group: str) -> None:
     assert tissue_group(region) == group
+
+
+@pytest.mark.parametrize(
+    ("volumes_ml", "named"),
+    [
+        pytest.param({"thalamus_left": 7.5, "thalamus_right": 7.6, "pons": 15.0}, None, id="usual"),
+        pytest.param({"thalamus_left": 11.5, "thalamus_right": 11.4, "pons": 21.4}, None, id="a large head"),
+        pytest.param({"thalamus_left": 11.6, "thalamus_right": 11.6, "pons": 25.9}, "pons", id="a fifth too large"),
+        pytest.param({"thalamus_right": 14.0}, "thalamus_right", id="one side"),
+        pytest.param({"pons": 2.0}, None, id="cut by the field of view"),
+        pytest.param({}, None, id="not in view"),
+    ],
+)
+def test_an_atlas_placed_too_large_is_refused(volumes_ml: dict[str, float], named: str | None) -> None:
+    if named is None:
+        check_volumes(volumes_ml, RegionLimits())
+        return
+    with pytest.raises(NotAssessable, match=f"atlas_failed.*too large: {named}"):
+        check_volumes(volumes_ml, RegionLimits())
 
 
 def test_left_and_right_share_a_group(atlas: Atlas) -> None:

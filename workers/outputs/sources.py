@@ -61,6 +61,9 @@ class SourceInstance:
         return self.planes or (SourceFrame(*own),)
 
 
+FEWEST_PICTURES = 2  # of a volume
+
+
 @dataclass(frozen=True)
 class SourcePicture:
     """One two-dimensional image of a series. number: place of its object, from 0. frame: from 1; None: the object has
@@ -94,8 +97,13 @@ class SourceSeries:
 
     @property
     def placed(self) -> bool:
-        """Every image says where it lies; they are classic objects, or the parallel frames of one enhanced object."""
+        """Every image says where it lies; they are classic objects, or the parallel frames of one enhanced object.
+
+        A lone image is no volume: the other slices have series UIDs of their own, which are not known here.
+        """
         pictures = [one.plane for one in self.pictures]
+        if len(pictures) < FEWEST_PICTURES:
+            return False
         alike = len({(one.orientation, one.spacing) for one in pictures}) == 1
         enhanced = any(one.planes for one in self.instances)
         return all(one.placed for one in pictures) and (not enhanced or (alike and len(self.instances) == 1))

@@ -92,6 +92,11 @@ def test_noop_a_classic_image_is_its_own_picture() -> None:
     assert flair.placed
 
 
+def test_one_slice_of_a_series_whose_slices_have_uids_of_their_own_is_no_volume() -> None:
+    flair = some_sources().followup.series[0]
+    assert not replace(flair, instances=flair.instances[:1]).placed
+
+
 def test_several_enhanced_objects_and_frames_that_are_turned_are_not_referred_to() -> None:
     series = enhanced(some_sources().followup.series[0])
     (one,) = series.instances

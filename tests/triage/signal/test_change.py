@@ -190,7 +190,7 @@ def test_the_spread_of_the_pair_follows_what_is_in_it() -> None:
     assert drift(FOLLOWUP) == quiet, "the same places every time"
     figure = lookup(measured(FOLLOWUP * (1 + patches)), "pons", "flair_change_percent")
     assert figure.uncertainty == pytest.approx(restless, rel=0.6)
-    assert lookup(measured(FOLLOWUP), "pons", "flair_change_percent").uncertainty == LIMITS.floor_percent
+    assert lookup(measured(FOLLOWUP), "pons", "flair_change_percent").uncertainty == LIMITS.floor_stem_percent
 
 
 def slices(known: Mask | None = None) -> SlicePair:

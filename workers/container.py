@@ -302,6 +302,7 @@ def order_texts(settings: NodeSettings) -> OrderTexts | None:
     """What asks the modality worklist; None: there is none."""
     if settings.feeds.worklist is None:
         return None
+    from workers.arrival.order_texts import OrderTexts
     from workers.audit.spool import auditor_of
 
     return OrderTexts(settings.feeds.worklist, settings.listener.ae_title, auditor=auditor_of(settings))

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from triage.errors import Transient
 from workers.access_ports import Accounts
 from workers.act_ports import Acts
 from workers.clock import SystemClock
 from workers.delivery_ports import Decided, Deliveries, Destination, ShadowKind, released_by
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.image_ports import ImageBatches
+from workers.log import get_logger
 from workers.ports import Bell, Clock, InstanceFiles, InstanceRow, StudyIndex
 from workers.prior_ports import PriorSearches
 from workers.settings import NodeSettings
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from workers.rules.site import SiteRules
     from workers.studies.deps import Deps
     from workers.web_settings import DeadlineSettings
+
+log = get_logger(__name__)
 
 
 def node_index(settings: NodeSettings) -> StudyIndex:
@@ -256,8 +260,15 @@ def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles) -> ScannerFacts:
     by_series: dict[str, list[InstanceRow]] = {}
     for row in rows:
         by_series.setdefault(row.series_instance_uid, []).append(row)
-    heads = (series_head([files.path(row) for row in some[:1]]).values for some in by_series.values())
-    said = next((one for one in heads if one), {})
+
+    def head(some: Sequence[InstanceRow]) -> Mapping[str, str]:
+        try:
+            return series_head([files.path(row) for row in some[:1]]).values
+        except (Transient, OSError):  # one file that cannot be read now must not hold up every other decision
+            log.exception("delivery.scanner_not_read")
+            return {}
+
+    said = next((one for one in map(head, by_series.values()) if one), {})
     names = ("DeviceSerialNumber", "StationName", "InstitutionName")
     serial, station, institution = (said.get(name, "") for name in names)
     return ScannerFacts({row.calling_ae for row in rows}, serial, station, institution)

@@ -71,7 +71,10 @@ def parse_moment(text: str, local_zone: str = "") -> tuple[date | None, time | N
     own, local = _zone(found["zone"]), _zone(local_zone.strip(" \0"))
     if at is None or own is None or local is None:
         return written, at
-    moved = datetime.combine(written, at, own).astimezone(local)
+    try:
+        moved = datetime.combine(written, at, own).astimezone(local)
+    except OverflowError:  # 31 December 9999 stands for "no date" and has no other zone
+        return written, at
     return moved.date(), moved.time()
 
 

@@ -15,7 +15,8 @@ from triage.model import Voxels
 # Seen in the middle of seven volumes of real and simulated heads, as multiples of the median:
 # ADC maps 5th percentile 0.7-0.8 (0.46 in noise), 98th 2.5-3.9; weighted images (b 1000-2500) 0.14-0.35 and 1.2-1.9.
 # The 75th percentile is 1.06-1.29 in weighted images, also with a large infarct, and 1.58 in a map of anisotropy.
-MAP_LOW, MAP_HIGH = 0.4, 2.0
+# Bright infarcts in a brain with little fluid reach 2.3 in a weighted image.
+MAP_LOW, MAP_HIGH = 0.4, 2.4
 WEIGHTED_LOW, WEIGHTED_UPPER = 0.6, 1.42
 # um2/s; brain tissue 700-1000 (AJNR 2002;23:194), 645 in the middle of a head at b 2500, more with wide ventricles
 MAP_MEDIAN = (500.0, 1300.0)
@@ -25,9 +26,11 @@ FASTEST = 4500.0
 PLAUSIBLE_MEDIAN = (300.0, 1500.0)
 # A brain below this is ill as a whole or wrongly scaled. Its fluid tells: illness does not slow fluid.
 SLOW_MEDIAN, FLUID_BESIDE_IT = 600.0, 1700.0
+# Multiple of the median from which on the brightest are fluid. A brain whose oedema leaves hardly any shows tissue.
+FLUID_SEEN = 1.6
 # Of a map computed from two images: fluid is lost in noise, and no fluid can be asked for. A signal that is stored
-# twice as high moves the median by 693 at b 1000.
-COMPUTED_MEDIAN = (450.0, 1300.0)
+# twice as high moves the median by 693 at b 1000. A brain that is ill as a whole has 300 to 500.
+COMPUTED_MEDIAN = (300.0, 1300.0)
 _FEWEST = 500  # voxels; fewer say nothing
 
 
@@ -67,7 +70,7 @@ def check_coefficients(adc: Voxels) -> None:
     if found.high > FASTEST:
         said = f"fluid in the ADC map diffuses with {found.high:.0f} um2/s, free water with 3200"
         raise NotAssessable("adc_implausible", said)
-    if found.median < SLOW_MEDIAN and found.high < FLUID_BESIDE_IT:
+    if found.median < SLOW_MEDIAN and FLUID_SEEN * found.median < found.high < FLUID_BESIDE_IT:
         said = f"the median ADC is {found.median:.0f} um2/s and fluid has {found.high:.0f}: the map is wrongly scaled"
         raise NotAssessable("adc_implausible", said)
 

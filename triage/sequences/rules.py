@@ -193,7 +193,8 @@ def echo_planar_series(h: SeriesHeader) -> Identification | None:
 def ge_named_sequence(h: SeriesHeader) -> Identification | None:
     """GE's private pulse sequence name (0019,109C); CUBE FLAIR often has no TI in the header."""
     name = vendors.ge_name(h)
-    if name and is_double_inversion(h):
+    # "30 dir" of diffusion is no double inversion: the words are asked only of what is no diffusion
+    if name and is_double_inversion(h) and diffusion(h) is None and not is_echo_planar(h):
         return known(
             SequenceKind.UNKNOWN, 0.8, f"GE pulse sequence {name.split()[0]}: double inversion recovery, not measured"
         )

@@ -27,6 +27,7 @@ CANCELLED = json.dumps(
 ).encode()
 IN_ERROR = "urn:icansee:99ICANSEE:in-error"
 WRONG = json.dumps([{"op": "replace", "path": "/status", "value": "entered-in-error"}]).encode()
+NOT_OFFERED = (404, 405, 501)  # it knows no such resource, or no such request
 REFUSALS = (400, 409, 410, 412, 413, 415, 422)  # of this very content; everything else the site can repair
 
 
@@ -62,12 +63,12 @@ class FhirSender:
         for tag in (one for one in bundle["meta"]["tag"] if one["system"] == IN_ERROR):
             kind = tag["display"]
             found = self._asked("GET", f"/{kind}", params={"identifier": f"{URN}|{tag['code']}"})
+            _check_marked(found)
             for identifier in _ids(found, kind):
-                answer = self._asked("PATCH", f"/{kind}/{identifier}", content=WRONG, headers=PATCH_JSON)
-                if not answer.is_success:
-                    text = f"HTTP {answer.status_code}"
-                    raise DeliveryRejected(f"the FHIR server does not mark the resources as entered in error: {text}")
+                _check_marked(self._asked("PATCH", f"/{kind}/{identifier}", content=WRONG, headers=PATCH_JSON))
                 number += 1
+        if number == 0:  # somebody must look: what is not found is not taken back
+            raise DeliveryRejected("the FHIR server has no resource of the retracted decision")
         return f"{number} resources entered in error"
 
     def _called_back(self, bundle: Any) -> str:
@@ -119,6 +120,21 @@ class FhirSender:
             return self._client.request(method, self._url + path, headers=accepting, **more)
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
             raise Unreachable(f"the FHIR server cannot be reached ({brief(error)})") from error
+
+
+def _check_marked(answer: httpx.Response) -> None:
+    """Raise unless the server did what a retraction asks for.
+
+    Raises:
+        DeliveryRejected: it cannot, or does not want to.
+        Unreachable: it does not do it now.
+    """
+    if answer.is_success:
+        return
+    text = f"HTTP {answer.status_code}"
+    if answer.status_code in (*REFUSALS, *NOT_OFFERED):
+        raise DeliveryRejected(f"the FHIR server does not mark the resources as entered in error: {text}")
+    raise Unreachable(f"the FHIR server does not mark the resources as entered in error now: {text}")
 
 
 def _ids(answer: httpx.Response, kind: str, status: str | None = None) -> list[str]:

@@ -18,6 +18,8 @@ PUSH, PULL = "1.2.840.10008.5.1.4.34.6.1", "1.2.840.10008.5.1.4.34.6.3"
 DUPLICATE = 0x0111
 CANCEL = 2  # action type: Request UPS Cancel (PS3.4 CC.2.2)
 ALREADY_CANCELED = 0xB304
+# cancelled; not there (C307); ended, or its performer is asked (C310 to C313)
+SETTLED = (dicom_status.SUCCESS, ALREADY_CANCELED, 0xC307, 0xC310, 0xC311, 0xC312, 0xC313)
 STATE = "00741000"  # of the workitem; without it nothing is to be created
 DECIDED_ANEW = "Decided anew: a newer result of this study replaces this one"
 MODIFIED = (0x0001, 0xB300)  # created or set, with changes of the worklist's own
@@ -43,7 +45,9 @@ class UpsSender:
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         uid, elements, earlier = parted(content)
         receipt = self._created(uid, elements, len(content)) if STATE in elements else Receipt("", len(content))
-        said = filter(None, (receipt.text, self._called_back(earlier)))  # behind the new one: no moment without any
+        said = filter(
+            None, (receipt.text, self._called_back(earlier, must=STATE not in elements))
+        )  # behind the new one: no moment without any
         return replace(receipt, text="; ".join(said) or "nothing to call back")
 
     def _created(self, uid: str, elements: dict[str, Any], size: int) -> Receipt:
@@ -61,15 +65,20 @@ class UpsSender:
             raise DeliveryRejected(f"{self._settings.ae_title} refuses the workitem: {text}")
         raise Unreachable(f"{self._settings.ae_title} does not take the workitem now: {text}")
 
-    def _called_back(self, uids: list[str]) -> str:
+    def _called_back(self, uids: list[str], *, must: bool) -> str:
         """Ask for the cancellation of earlier workitems; in words. One that is not there, or that somebody has taken
         up, is left: its performer is asked by the worklist.
+
+        Args:
+            must: nothing else is sent, so that a refusal for the moment is a failure.
 
         Raises:
             DeliveryRejected, Unreachable: there is no answer.
         """
         reason = {"00741238": {"vr": "LT", "Value": [DECIDED_ANEW]}}
         answers = [self._asked("send_n_action", reason, uid, meta_uid=PUSH, action_type=CANCEL) for uid in uids]
+        if must and (wrong := [status for status in answers if status not in SETTLED]):
+            raise Unreachable(f"{self._settings.ae_title} does not cancel the workitem now: N-ACTION 0x{wrong[0]:04X}")
         done = sum(status in (dicom_status.SUCCESS, ALREADY_CANCELED) for status in answers)
         return f"{done} earlier workitems called back" if done else ""
 

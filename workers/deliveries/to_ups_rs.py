@@ -15,6 +15,7 @@ from workers.log import brief
 from workers.plain_text import json_text
 from workers.remote.http import client_of
 
+GONE = (404, 409, 410)  # of a cancellation: not there, ended, or its performer is asked
 CONFLICT = httpx.codes.CONFLICT  # creation: it is there already; update: it is not in a state that allows this
 NOT_OURS = (CONFLICT, httpx.codes.GONE)
 REFUSALS = (400, 405, 410, 413, 415, 422)  # of this very workitem; everything else the site can repair
@@ -34,13 +35,17 @@ class UpsRsSender:
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         uid, elements, earlier = parted(content)
         receipt = self._created(uid, elements, len(content)) if STATE in elements else Receipt("", len(content))
-        said = filter(None, (receipt.text, self._called_back(earlier)))  # behind the new one: no moment without any
+        said = filter(
+            None, (receipt.text, self._called_back(earlier, must=STATE not in elements))
+        )  # behind the new one: no moment without any
         return replace(receipt, text="; ".join(said) or "nothing to call back")
 
-    def _called_back(self, uids: list[str]) -> str:
+    def _called_back(self, uids: list[str], *, must: bool) -> str:
         """Ask for the cancellation of earlier workitems; in words. See UpsSender."""
         reason = {"00741238": {"vr": "LT", "Value": [DECIDED_ANEW]}}
         answers = [self._posted(f"{self._url}/{uid}/cancelrequest", reason) for uid in uids]
+        if must and (wrong := [one for one in answers if not one.is_success and one.status_code not in GONE]):
+            raise Unreachable(f"the UPS-RS server does not cancel the workitem now: HTTP {wrong[0].status_code}")
         done = sum(answer.is_success for answer in answers)
         return f"{done} earlier workitems called back" if done else ""
 

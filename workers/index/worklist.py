@@ -83,7 +83,9 @@ class WorklistTable(Connected):
     def window(self, wanted: Wanted) -> ListWindow:
         conditions, key = conditions_of(wanted), key_of(wanted.order, self._deadlines)
         listed = _in_reading_order if wanted.order is ListOrder.READING else _in_order
-        with self._reading() as connection, connection.begin():  # one transaction: its numbers fit each other
+        # one transaction with one view of the rows: its numbers fit each other, and a study that changes its group
+        # between two queries is in one of the answers
+        with self._reading() as connection, self._unchanging(connection).begin():
             counts = _counts(connection)
             found, more = listed(connection, wanted, conditions, key)
             rows = self._rows(connection, [uid for uid, _ in found])
@@ -178,6 +180,12 @@ class WorklistTable(Connected):
         with self._watched():
             return self._writes()
 
+    def _unchanging(self, connection: Connection) -> Connection:
+        """SQLite reads one state in a transaction as it is."""
+        if self._engine.dialect.name != "postgresql":
+            return connection
+        return connection.execution_options(isolation_level="REPEATABLE READ")
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """One at a time on the kept connection. After a fault it is opened anew."""
@@ -193,8 +201,10 @@ class WorklistTable(Connected):
     def _writes(self) -> tuple[object, ...]:
         """Changes with every write to the database, of whatever table. An answer of microseconds."""
         connection = self._connection()
-        if self._path is None:
-            return (connection.exec_driver_sql("SELECT pg_current_wal_insert_lsn()").scalar(),)
+        if self._engine.dialect.name == "postgresql":
+            # the log is ahead of what is visible while a commit is flushed; the snapshot changes when it is visible
+            both = "SELECT pg_current_wal_insert_lsn()::text, pg_current_snapshot()::text"
+            return tuple(connection.exec_driver_sql(both).one())
         return (self._opened, connection.exec_driver_sql("PRAGMA data_version").scalar())
 
     def _connection(self) -> Connection:

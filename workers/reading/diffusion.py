@@ -16,7 +16,7 @@ from triage.sequences.choose import rank
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.selection import select, shows
-from workers.reading.volume import adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
+from workers.reading.volume import B0_LIMIT, adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 DIFFUSION_MAP = "diffusion_map"
 LOWEST_CLEAR_B = 400.0  # s/mm2; less weighting leaves fluid bright, as in a map
@@ -34,6 +34,8 @@ def map_instead(candidate: Series, weighted: Volume) -> Series | None:
     Raises:
         NotAssessable: diffusion_map: a map of another kind, or one that its header calls a trace image.
     """
+    if _holds_both_weightings(candidate):
+        return None
     if is_coefficients(weighted.voxels):
         if _is_trace(candidate) or max(candidate.header.b_values, default=LOWEST_CLEAR_B) < LOWEST_CLEAR_B:
             raise NotAssessable(
@@ -69,6 +71,12 @@ def maps_among(series: Sequence[Series], frames: Mapping[str, list[Frame]], budg
 def _is_trace(series: Series) -> bool:
     tokens = {token.upper() for token in series.header.image_type}
     return bool(tokens & vendors.DIFFUSION_TRACES) or series.header.vendor.get("isotropic") == "YES"
+
+
+def _holds_both_weightings(series: Series) -> bool:
+    """Images with and without weighting lie in one series: it is no map, which has none of them."""
+    b_values = series.header.b_values
+    return bool(b_values) and min(b_values) <= B0_LIMIT and max(b_values) >= LOWEST_CLEAR_B
 
 
 def _may_be_map(series: Series) -> bool:

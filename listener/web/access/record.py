@@ -15,6 +15,7 @@ from triage.errors import IcanseeError
 from workers.audit.journal import Journal
 from workers.audit.messages import UserSign, Viewing
 from workers.audit.spool import Auditor, NoAudit
+from workers.identities import printable
 from workers.log import brief, get_logger
 from workers.ports import StudyRow
 
@@ -106,4 +107,5 @@ def _sign_of(facts: Mapping[str, Any], address: str) -> UserSign | None:
         return UserSign(str(facts["who"]), address, signs_in=False)
     if facts["did"] not in SIGNS_IN or "name" not in facts or facts["status"] == NOT_LOOKED_AT:
         return None
-    return UserSign(str(facts["name"]), address, succeeded=facts["status"] == 303)
+    # anybody may type a name; XML cannot hold control characters
+    return UserSign(printable(str(facts["name"])), address, succeeded=facts["status"] == 303)

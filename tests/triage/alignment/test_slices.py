@@ -65,6 +65,13 @@ def test_a_change_of_a_part_of_each_slice_is_no_gain() -> None:
     assert np.abs(found(change)).max() < 0.03
 
 
+@pytest.mark.parametrize("share", [0.3, 0.45, 0.55, 0.7])
+def test_oedema_of_half_of_the_tissue_of_some_slices_is_no_gain(share: float) -> None:
+    change = pair_with(FAULTS["nothing"])
+    change[34:, : round(share * SHAPE[1])] += 0.22
+    assert np.abs(found(change)[36:]).max() < 0.03
+
+
 def test_slices_with_little_healthy_tissue_are_not_known() -> None:
     healthy = EVERYWHERE.copy()
     healthy[:8] = False

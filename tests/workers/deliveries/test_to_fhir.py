@@ -17,7 +17,7 @@ import pytest
 from tests.workers.outputs.alerts.documents import a_document, evidence, quiet
 from workers.alert_settings import FhirDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
-from workers.deliveries.to_fhir import FhirSender
+from workers.deliveries.to_fhir import IN_ERROR, FhirSender
 from workers.delivery_ports import Decided, Delivery
 from workers.outputs.alerts.fhir import FHIR
 
@@ -34,6 +34,7 @@ class Store:
         self.tokens: set[str] = set()
         self.posts, self.status, self.says_where, self.fails_at = 0, 0, True, 0
         self.no_patches = False
+        self.search_status = 200
 
     def post(self, path: str, body: dict[str, Any], condition: str | None) -> tuple[int, str, dict[str, Any]]:
         self.posts += 1
@@ -90,7 +91,7 @@ def serving(store: Store) -> Iterator[str]:
 
         def do_GET(self) -> None:
             said = json.dumps(store.search(parse_qs(urlsplit(self.path).query))).encode()
-            self.send_response(200)
+            self.send_response(store.search_status)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
@@ -205,3 +206,35 @@ def test_a_server_that_changes_nothing_has_the_alert_all_the_same() -> None:
         to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(1))
         assert "1 could not be cancelled" in to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(2)).text
     assert tasks(store) == ["requested", "requested"]
+
+
+@pytest.mark.parametrize(
+    ("search_status", "no_patches", "sent", "raised"),
+    [
+        pytest.param(200, False, True, None, id="noop: it marks them"),
+        pytest.param(503, False, True, Unreachable, id="away for a moment"),
+        pytest.param(401, False, True, Unreachable, id="the site must let us in"),
+        pytest.param(404, False, True, DeliveryRejected, id="no such resource"),
+        pytest.param(200, True, True, DeliveryRejected, id="it changes nothing"),
+        pytest.param(200, False, False, DeliveryRejected, id="nothing is found"),
+    ],
+)
+def test_a_retraction_counts_only_when_the_server_did_it(
+    search_status: int, no_patches: bool, sent: bool, raised: type[Exception] | None
+) -> None:
+    store = Store()
+    with serving(store) as url:
+        to = sender(url)
+        if sent:
+            to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(1))
+        store.search_status, store.no_patches = search_status, no_patches
+        kinds = {key.partition("|")[2]: one["resourceType"] for key, one in store.by_condition.items()}
+        tags = [
+            {"system": IN_ERROR, "display": kind, "code": name}
+            for name, kind in (kinds or {"urn:uuid:1": "Task"}).items()
+        ]
+        retraction = json.dumps({"resourceType": "Bundle", "meta": {"tag": tags}}).encode()
+        with pytest.raises(raised) if raised else contextlib.nullcontext():
+            to.send(DELIVERY, FHIR.file_name, FHIR.media_type, retraction)
+    marked = {one["status"] for one in store.by_condition.values()} == {"entered-in-error"}
+    assert marked is (raised is None)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from triage.errors import NotAssessable
-from triage.model import SequenceKind, SkippedSeries, StudyImages
+from triage.model import SequenceKind, SkippedSeries, StudyImages, Volume
 from triage.report.contents import Assessment, JudgedFrom
 from triage.sequences.identify import is_after_contrast
-from triage.sequences.image import flair_doubts
+from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
 
 # Refusals that another FLAIR of the same session may not meet: they are about the images, not about the study
 _OF_THE_IMAGES = (
@@ -34,10 +33,9 @@ def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | N
         return None
     skipped = [*images.skipped, _passed_over(images.used[SequenceKind.FLAIR], code, message)]
     for n, (uid, read) in enumerate(images.spare_flairs, start=1):
-        try:
-            flair = read()
-        except NotAssessable as unreadable:
-            skipped.append(SkippedSeries(uid, unreadable.code, unreadable.message))
+        flair = _read(uid, read)
+        if isinstance(flair, SkippedSeries):
+            skipped = [*(one for one in skipped if one.series_instance_uid != uid), flair]
             continue
         return replace(
             images,
@@ -62,6 +60,9 @@ def _after_contrast(images: StudyImages) -> set[str]:
 def like_baseline(images: StudyImages, after_contrast: bool | None) -> StudyImages:
     """The study measured by a FLAIR of the same side of the injection as the baseline's; as it is without one.
 
+    An image with a fault, or poor, is worse than the other contrast: it is not taken, and listed among ``skipped``.
+    What is listed there already is not read.
+
     Args:
         after_contrast: of the baseline's FLAIR; None: there is no baseline.
     """
@@ -71,20 +72,40 @@ def like_baseline(images: StudyImages, after_contrast: bool | None) -> StudyImag
         return images
     own = images.used[SequenceKind.FLAIR]
     volume = images.volumes[SequenceKind.FLAIR]
+    after, known = _after_contrast(images), {one.series_instance_uid for one in images.skipped}
+    skipped = list(images.skipped)
     for uid, read in images.spare_flairs:
-        if (uid in _after_contrast(images)) != after_contrast:
+        if (uid in after) != after_contrast or uid in known:
             continue
-        with suppress(NotAssessable):
-            flair = read()
-            return replace(
-                images,
-                volumes={**images.volumes, SequenceKind.FLAIR: flair},
-                doubts=flair_doubts(flair),
-                used={**images.used, SequenceKind.FLAIR: uid},
-                spare_flairs=((own, lambda: volume), *(one for one in images.spare_flairs if one[0] != uid)),
-                notices=(*images.notices, "of two FLAIRs the one like the baseline's was taken, by contrast agent"),
-            )
-    return images
+        flair = _looked_at(uid, read)
+        if isinstance(flair, SkippedSeries):
+            skipped.append(flair)
+            continue
+        return replace(
+            images,
+            volumes={**images.volumes, SequenceKind.FLAIR: flair},
+            doubts=flair_doubts(flair),
+            used={**images.used, SequenceKind.FLAIR: uid},
+            skipped=tuple(skipped),
+            spare_flairs=((own, lambda: volume), *(one for one in images.spare_flairs if one[0] != uid)),
+            notices=(*images.notices, "of two FLAIRs the one like the baseline's was taken, by contrast agent"),
+        )
+    return replace(images, skipped=tuple(skipped))
+
+
+def _read(uid: str, read: Callable[[], Volume]) -> Volume | SkippedSeries:
+    try:
+        return read()
+    except NotAssessable as unreadable:
+        return SkippedSeries(uid, unreadable.code, unreadable.message)
+
+
+def _looked_at(uid: str, read: Callable[[], Volume]) -> Volume | SkippedSeries:
+    flair = _read(uid, read)
+    if isinstance(flair, SkippedSeries):
+        return flair
+    doubt, why = doubts_about(flair, alone=False)
+    return SkippedSeries(uid, DOUBTS[doubt], f"passed over: {'; '.join(why)}") if doubt else flair
 
 
 def _passed_over(uid: str, code: str, message: str) -> SkippedSeries:

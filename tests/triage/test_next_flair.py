@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from tests.builders import some_images
+from tests.builders import an_ellipsoid, some_images
 from triage import preparation
 from triage.errors import NotAssessable
 from triage.model import Atlas, Identification, SequenceKind, Series, SeriesHeader, SkippedSeries, StudyImages, Volume
@@ -114,14 +114,20 @@ def test_a_baseline_is_prepared_by_its_next_flair(placed: str | None, monkeypatc
         assert cast("str", prepare_baseline(*arguments)) == placed
 
 
-def of_two(*, used_after: bool, spare_after: bool, readable: bool = True) -> StudyImages:
+HEAD = an_ellipsoid()
+EMPTY = Volume(np.zeros_like(HEAD.voxels), HEAD.affine)
+HALF_EMPTY = Volume(HEAD.voxels * (np.arange(25) % 2)[:, None, None].astype(np.float32), HEAD.affine)
+NOISY = an_ellipsoid(noise=60.0)
+
+
+def of_two(*, used_after: bool, spare_after: bool, spare: Callable[[], Volume] = lambda: HEAD) -> StudyImages:
     """A study with two FLAIRs, before or after contrast."""
     after = {"9.1": used_after, "9.2": spare_after}
     reasons = {
         uid: ("TI 2500 ms", *(["after contrast: a contrast agent is stated"] * late)) for uid, late in after.items()
     }
     series = tuple(Series(SeriesHeader(uid), Identification(FLAIR, 1.0, why)) for uid, why in reasons.items())
-    images = study((lambda: SECOND) if readable else unreadable)
+    images = study(spare)
     return replace(images, study=replace(images.study, series=series))
 
 
@@ -132,7 +138,7 @@ def of_two(*, used_after: bool, spare_after: bool, readable: bool = True) -> Stu
         pytest.param(of_two(used_after=True, spare_after=False), False, "9.2", id="the baseline is before contrast"),
         pytest.param(of_two(used_after=False, spare_after=True), False, "9.1", id="noop: like with like"),
         pytest.param(of_two(used_after=False, spare_after=False), True, "9.1", id="no other like it"),
-        pytest.param(of_two(used_after=False, spare_after=True, readable=False), True, "9.1", id="not measured"),
+        pytest.param(of_two(used_after=False, spare_after=True, spare=unreadable), True, "9.1", id="not measured"),
         pytest.param(of_two(used_after=False, spare_after=True), None, "9.1", id="no baseline"),
         pytest.param(some_images(None), True, None, id="no FLAIR"),
     ],
@@ -144,3 +150,41 @@ def test_like_is_compared_with_like(images: StudyImages, baseline: bool | None, 
         assert is_flair_after_contrast(found) is baseline
         assert [uid for uid, _ in found.spare_flairs] == ["9.1"]
         assert found.spare_flairs[0][1]() is FIRST
+
+
+def of_three(second: Callable[[], Volume], *skipped: SkippedSeries) -> StudyImages:
+    """The FLAIR in use is before contrast, both others are after it."""
+    images = of_two(used_after=False, spare_after=True)
+    late = Identification(FLAIR, 1.0, ("after contrast: a contrast agent is stated",))
+    series = (*images.study.series, Series(SeriesHeader("9.3"), late))
+    spares = (("9.2", second), ("9.3", lambda: HEAD))
+    return replace(images, study=replace(images.study, series=series), spare_flairs=spares, skipped=skipped)
+
+
+@pytest.mark.parametrize(
+    ("images", "used", "skipped"),
+    [
+        pytest.param(of_three(lambda: HEAD), "9.2", (), id="noop: a whole image"),
+        pytest.param(of_three(lambda: EMPTY), "9.3", (("9.2", "image"),), id="all slices are empty"),
+        pytest.param(of_three(lambda: HALF_EMPTY), "9.3", (("9.2", "image"),), id="every other slice is empty"),
+        pytest.param(of_three(lambda: NOISY), "9.3", (("9.2", "poor_image"),), id="noisy"),
+        pytest.param(of_three(unreadable), "9.3", (("9.2", "missing_slices"),), id="not measured: unreadable"),
+        pytest.param(
+            of_three(lambda: HEAD, SkippedSeries("9.2", "image", "")), "9.3", (("9.2", "image"),), id="skipped before"
+        ),
+        pytest.param(
+            of_two(used_after=False, spare_after=True, spare=lambda: EMPTY), "9.1", (("9.2", "image"),), id="no other"
+        ),
+    ],
+)
+def test_a_flair_like_the_baselines_is_looked_at(
+    images: StudyImages, used: str, skipped: tuple[tuple[str, str], ...]
+) -> None:
+    found = like_baseline(images, after_contrast=True)
+    assert found.used[FLAIR] == used
+    assert tuple((one.series_instance_uid, one.code) for one in found.skipped) == skipped
+    again = like_baseline(found, after_contrast=True)
+    assert again.skipped == found.skipped, "nothing is listed twice"
+    following = with_next_flair(found, REFUSED)
+    uids = [one.series_instance_uid for one in following.skipped] if following else []
+    assert len(uids) == len(set(uids)), "nor by the next FLAIR"

@@ -2,7 +2,7 @@
 
 The agent brightens what enhances in everybody (meninges, plexus, vessels at the border of the brain) and lesions that
 enhance, old ones as well. T2 hardly shows it: a place that rises on T2 too is a lesion. Without T2 the place and its
-history must tell.
+history must tell. What the agent explains may be a lesion all the same: it is not counted, and not denied.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def unexplained(
 def _explained(one: Cluster, usual: Mask, enhancing: Mask | None, limits: LesionLimits) -> bool:
     if one.t2_change is not None:
         return one.t2_change < float(np.log1p(limits.faint_percent / 100.0))
-    lit = enhancing is not None and float(enhancing[one.at()].mean()) > 0.0
+    # not one voxel: a new lesion with a core or a vessel that enhances is brighter on FLAIR around it as well
+    lit = enhancing is not None and float(enhancing[one.at()].mean()) > MOST
     return lit or one.known_before or float(usual[one.at()].mean()) > MOST
 
 

@@ -18,34 +18,52 @@ from triage.model import Found, Lesion, Mask, Measurement
 QUANTITIES = (
     ("lesion_count", "1"), ("lesion_volume_ml", "mL"), ("largest_lesion_ml", "mL"), ("lesions_at_prior_injury", "1"),
 )  # fmt: skip
+MOST_LESIONS = 255  # a label of the mask is one byte
 
 
 def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits: LesionLimits) -> Found:
     """Lesions, their figures and their mask (label = number of the lesion) from the candidates.
 
+    Nothing is measured (reason code agent) when a contrast agent explains every candidate: each may be a lesion.
+
     Args:
         enhancing: (k, j, i) on the half-way grid; None: not measured.
     """
     if found.problem is not None:
-        return Found(tuple(not_measured("brain", quantity, unit, found.problem) for quantity, unit in QUANTITIES))
+        return Found(_none_measured(found.problem))
+    large_enough = tuple(
+        one for one in found.clusters if one.volume_ml >= _smallest_ml(_lit_ml(one, enhancing, pair), found, limits)
+    )
+    clusters, explained_ml = unexplained(large_enough, pair, enhancing, limits)
+    notices = _notices(found, explained_ml, pair)
+    if explained_ml > 0 and not clusters:
+        return Found(_none_measured(f"agent: {explained_ml:.2f} mL may be the agent or a lesion"), notices=notices)
     labels = np.zeros(pair.grid.labels.shape, dtype=np.uint8)
     lesions: list[Lesion] = []
-    clusters, explained_ml = unexplained(found.clusters, pair, enhancing, limits)
-    for cluster in clusters:
-        lit = None if enhancing is None else float(enhancing[cluster.at()].sum()) * pair.grid.voxel_ml
-        # half the smallest lesion: a core that enhances inside oedema is often smaller than the lesion
-        smallest = limits.volume_enhancing_ml if lit and lit >= limits.volume_enhancing_ml / 2 else found.smallest_ml
-        if cluster.volume_ml < smallest or len(lesions) == 255:
-            continue
-        lesion = _lesion(len(lesions) + 1, cluster, pair, found, lit)
+    for cluster in clusters[:MOST_LESIONS]:
+        lesion = _lesion(len(lesions) + 1, cluster, pair, found, _lit_ml(cluster, enhancing, pair))
         labels[cluster.at()] = lesion.number
         lesions.append(lesion)
     return Found(
         _figures(lesions, limits, history=found.history),
         {"new_lesions": in_followup_space(pair, labels)},
         tuple(lesions),
-        _notices(found, explained_ml, pair),
+        notices,
     )
+
+
+def _none_measured(reason: str) -> tuple[Measurement, ...]:
+    return tuple(not_measured("brain", quantity, unit, reason) for quantity, unit in QUANTITIES)
+
+
+def _lit_ml(cluster: Cluster, enhancing: Mask | None, pair: Pair) -> float | None:
+    return None if enhancing is None else float(enhancing[cluster.at()].sum()) * pair.grid.voxel_ml
+
+
+def _smallest_ml(lit_ml: float | None, found: Candidates, limits: LesionLimits) -> float:
+    # half the smallest lesion: a core that enhances inside oedema is often smaller than the lesion
+    enhances = lit_ml is not None and lit_ml > 0 and lit_ml >= limits.volume_enhancing_ml / 2
+    return limits.volume_enhancing_ml if enhances else found.smallest_ml
 
 
 def _lesion(number: int, cluster: Cluster, pair: Pair, found: Candidates, lit: float | None) -> Lesion:

@@ -19,6 +19,8 @@ FEWEST_VALUES = 32
 # scanner's range has values close below it.
 DRAWN_VOXELS = 50
 DRAWN_TIMES = 1.5
+# codes of images that are passed over, by how doubtful they are (doubts_about)
+DOUBTS = ("", "poor_image", "image")
 _BRIGHT_PERCENTILE = 99.9  # of what is below the highest value: vessels and fat are few
 
 

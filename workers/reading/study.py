@@ -20,7 +20,7 @@ from triage.errors import Misconfigured, NotAssessable
 from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
-from triage.sequences.image import doubts_about, flair_doubts
+from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
@@ -38,8 +38,6 @@ from workers.reading.volume import volume_of
 ANATOMICAL = (SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
 # tried when the FLAIR in use is refused; each try costs seconds
 SPARE_FLAIRS = 3
-# codes of images that are passed over, by how doubtful they are (triage.sequences.image)
-DOUBTS = ("", "poor_image", "image")
 MEASURED: tuple[SequenceKind, ...] = (
     SequenceKind.FLAIR,
     SequenceKind.T1,

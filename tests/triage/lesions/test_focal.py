@@ -19,7 +19,8 @@ from triage.lesions.candidates import candidates
 from triage.lesions.focal import focal_changes
 from triage.lesions.limits import LesionLimits
 from triage.measurements import lookup
-from triage.model import Found, Mask, Volume
+from triage.model import Found, Mask, Presence, ProtocolMatch, Volume
+from triage.patterns.focal_white_matter import FocalWhiteMatterLimits, detect
 
 Array = npt.NDArray[Any]
 LIMITS = LesionLimits()
@@ -255,34 +256,64 @@ AGENT_CASES = [
     pytest.param(False, DEEP, None, None, 1, id="noop: no agent"),
     pytest.param(False, OLD, None, OLD, 1, id="noop: no agent, enhancing"),
     pytest.param(True, DEEP, None, None, 1, id="deep tissue, where nothing enhances in everybody"),
-    pytest.param(True, DEEP, None, DEEP, 0, id="it enhances on T1"),
-    pytest.param(True, DEEP, 0.0, None, 0, id="T2 does not rise"),
+    pytest.param(True, DEEP, None, DEEP, None, id="it enhances on T1"),
+    pytest.param(True, DEEP, None, ball(LESION, 1.0), 1, id="one voxel of it enhances"),
+    pytest.param(True, DEEP, None, ball(LESION, 3.0), 1, id="its core enhances"),
+    pytest.param(True, DEEP, 0.0, None, None, id="T2 does not rise"),
     pytest.param(True, DEEP, 20.0, DEEP, 1, id="T2 rises"),
 ]
 
 
 @pytest.mark.parametrize(("agent", "place", "t2_percent", "lit", "count"), AGENT_CASES)
 def test_what_an_agent_brightens_is_no_new_lesion(
-    agent: bool, place: Mask, t2_percent: float | None, lit: Mask | None, count: int
+    agent: bool, place: Mask, t2_percent: float | None, lit: Mask | None, count: int | None
 ) -> None:
+    """count None: a lesion may hide behind the agent, so that the figures are not measured; they are not zero."""
     pair = replace(a_pair(brighter(place, 40)), agent_between=agent)
     t2 = None if t2_percent is None else (t2_of(brighter(place, t2_percent)), np.full(place.shape, True))
     found = focal_changes(pair, candidates(pair, None, LIMITS, t2=t2), lit, LIMITS)
-    assert len(found.lesions) == count
+    assert value(found, "lesion_count") == count
+    assert len(found.lesions) == (count or 0)
     said = [one for one in found.notices if "acquired after contrast" in one]
     assert len(said) == agent
-    assert ("are not counted among the new lesions" in " ".join(said)) is (agent and count == 0)
+    assert ("are not counted among the new lesions" in " ".join(said)) is (count is None)
 
 
 def test_an_old_lesion_that_brightens_by_an_agent_did_not_grow() -> None:
     pair = _old_lesion_pair(brighter(OLD, 40))
     assert len(focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS).lesions) == 1
     pair = replace(pair, agent_between=True)
-    assert focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS).lesions == ()
+    _not_denied(focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS))
+
+
+def _not_denied(found: Found) -> None:
+    """No lesion, and no zero: what the agent explains may be a lesion, so that pattern B is not absent."""
+    assert (found.lesions, found.masks) == ((), {})
+    assert {m.value for m in found.measurements} == {None}
+    assert all("mL may be the agent or a lesion" in (m.reason or "") for m in found.measurements)
+    finding = detect(found.measurements, ProtocolMatch.SAME, FocalWhiteMatterLimits())
+    assert finding.presence is Presence.INDETERMINATE
+    assert "agent: " in finding.explanation
 
 
 def test_the_border_of_the_brain_enhances_in_everybody() -> None:
     pair = replace(a_pair(brighter(ball(LESION, 5.0), 40)), agent_between=True)
     near = replace(LIMITS, agent_edge_mm=40.0)
     assert len(focal_changes(pair, candidates(pair, None, LIMITS), None, LIMITS).lesions) == 1
-    assert focal_changes(pair, candidates(pair, None, near), None, near).lesions == ()
+    _not_denied(focal_changes(pair, candidates(pair, None, near), None, near))
+
+
+@pytest.mark.parametrize(
+    ("places", "edge_mm", "presence"),
+    [
+        pytest.param((), 40.0, Presence.ABSENT, id="noop: nothing rises"),
+        pytest.param((ball(LESION, 3.0),), 40.0, Presence.ABSENT, id="too small for a lesion with or without an agent"),
+        pytest.param((DEEP,), 40.0, Presence.INDETERMINATE, id="not measured: all may be the agent"),
+        pytest.param((DEEP,), 0.0, Presence.PRESENT, id="none may be the agent"),
+    ],
+)
+def test_pattern_b_with_an_agent_between(places: tuple[Mask, ...], edge_mm: float, presence: Presence) -> None:
+    change = brighter(np.any([np.zeros_like(DEEP), *places], axis=0), 40)
+    pair, limits = replace(a_pair(change), agent_between=True), replace(LIMITS, agent_edge_mm=edge_mm, volume_ml=0.3)
+    found = focal_changes(pair, candidates(pair, None, limits), None, limits)
+    assert detect(found.measurements, ProtocolMatch.SAME, FocalWhiteMatterLimits()).presence is presence

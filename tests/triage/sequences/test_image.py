@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.builders import an_ellipsoid
 from triage.model import Volume
 from triage.sequences.image import doubts_about, empty_between, image_faults
 from triage.sequences.quality import quality_of, shortcomings
@@ -90,17 +91,6 @@ def test_poor_images_give_way_to_others(change: dict[str, Any], alone: bool, dou
     found, why = doubts_about(an_ellipsoid(**change), alone=alone)
     assert found == doubt, why
     assert says in " ".join(why)
-
-
-def an_ellipsoid(noise: float = 3.0, darker: float = 1.0, shift: int = 0, ghost: float = 0.0) -> Volume:
-    """A head of 25 slices of 5 mm that shows 200, in air of little noise."""
-    k, j, i = np.indices((25, 80, 70))
-    middle = np.where(k == 12, 35 + shift, 35)
-    inside = ((k - 12) / 14) ** 2 + ((j - 40) / 26) ** 2 + ((i - middle) / 20) ** 2 < 1
-    voxels = np.where(inside, np.where(k == 12, 200 * darker, 200.0), 2.0)
-    voxels += ghost * (~inside & (np.abs(i - 35) < 20))
-    voxels += np.random.default_rng(1).normal(0, noise, voxels.shape)
-    return Volume(np.abs(voxels).astype(np.float32), np.diag([2.5, 2.5, 5.0, 1.0]))
 
 
 def test_the_figures_of_a_head() -> None:

@@ -135,12 +135,18 @@ def slice_gains(change: Array, healthy: Mask, stacks: tuple[SliceStack, SliceSta
         robust = 1.0 / (1.0 + (residual / max(2 * robust_sd(residual), 1e-3)) ** 2)
     sd = np.sqrt(ALONE * spread**2 / every / (normal.diagonal() + prior))
     believed = 1.0 - (2 * np.maximum(sd, LEAST) / np.maximum(np.abs(found), 1e-9)) ** 2
-    apart = np.where(np.abs(residual) > APART_SD * spread, np.abs(value).T, 0.0).T
-    weight = np.bincount(column.ravel(), weights=np.abs(value).ravel(), minlength=total)
-    share = np.bincount(column.ravel(), weights=apart.ravel(), minlength=total) / np.maximum(weight, 1e-9)
-    found = np.where(share > MOST_APART, 0.0, found * np.clip(believed, 0.0, 1.0))
+    divided = _apart(residual / spread, column, value, total) > MOST_APART
+    found = np.where(divided, 0.0, found * np.clip(believed, 0.0, 1.0))
     both = [Gains(found[part], sd[part], known[part]) for part in (slice(0, first), slice(first, total))]
     return both[0], both[1]
+
+
+def _apart(residual_sd: Array, column: npt.NDArray[np.int64], value: Array, total: int) -> Array:
+    """Of the tissue of each knot the share that goes its own way; shape (total,)."""
+    weights = np.abs(value)
+    apart = np.where((np.abs(residual_sd) > APART_SD)[:, None], weights, 0.0)
+    whole = np.bincount(column.ravel(), weights=weights.ravel(), minlength=total)
+    return np.asarray(np.bincount(column.ravel(), weights=apart.ravel(), minlength=total) / np.maximum(whole, 1e-9))
 
 
 def _hats(stack: SliceStack, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Array]:

@@ -27,6 +27,13 @@ def test_under_its_name(vendor: str, one: Row) -> None:
     assert found.kind is one.kind, found.reasons
 
 
+@pytest.mark.parametrize(("vendor", "one"), [one for one in ALL if one.values[1].kind is K.DWI])
+@pytest.mark.parametrize("name", ["AX DWI 3 DIR", "DTI 25 dir"])
+def test_directions_of_diffusion_are_no_double_inversion(vendor: str, one: Row, name: str) -> None:
+    found = identify(header_of(vendor, one, name=name))
+    assert found.kind is K.DWI, found.reasons
+
+
 @pytest.mark.parametrize(("vendor", "one"), ALL)
 def test_without_names(vendor: str, one: Row) -> None:
     found = identify(header_of(vendor, one, name=""))

@@ -129,6 +129,29 @@ def test_a_large_infarct_is_no_map() -> None:
     assert not is_coefficients(signal)
 
 
+def head_of(tissue: float, *parts: tuple[float, float]) -> Any:
+    """A volume of tissue with noise of 8 %; parts: (share, value) of other tissue."""
+    values = np.random.default_rng(7).normal(tissue, 0.08 * tissue, (24, 40, 40))
+    order = np.random.default_rng(8).permutation(values.size)
+    begun = 0
+    for share, value in parts:
+        chosen = order[begun : begun + round(share * values.size)]
+        values.ravel()[chosen] *= value / tissue
+        begun += len(chosen)
+    return values.astype(np.float32)
+
+
+@pytest.mark.parametrize(("share", "bright"), [(0.05, 2.3), (0.08, 2.3), (0.12, 2.1)])
+def test_an_infarct_in_a_brain_with_little_fluid_is_no_map(share: float, bright: float) -> None:
+    assert not is_coefficients(head_of(700.0, (0.03, 170.0), (share, bright * 700.0)))
+
+
+def test_oedema_that_leaves_no_fluid_is_measured() -> None:
+    check_coefficients(head_of(540.0, (0.01, 2800.0)))
+    with pytest.raises(NotAssessable, match="wrongly scaled"):
+        check_coefficients(head_of(540.0, (0.08, 1300.0)))
+
+
 def test_nothing_in_the_middle_is_no_map() -> None:
     nothing = np.zeros((12, 20, 20), np.float32)
     assert not is_coefficients(nothing)

@@ -34,13 +34,16 @@ class ChangeWatch:
         self._run = f"{time.time_ns():x}"  # a page that outlives this process must not take its number for a later one
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._looked = asyncio.Event()  # the watcher knows what it compares with
 
     async def events(self) -> AsyncIterator[bytes]:
         """The event stream of one page, without end."""
         self._pages += 1
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._watch())
+            self._looked = asyncio.Event()
+            self._task = asyncio.create_task(self._watch(self._looked))
         try:
+            await self._looked.wait()  # a page loads its list on HELLO: what comes later must differ from the marks
             seen = (self._number, self._away)
             yield self._event(HELLO)
             while True:
@@ -59,9 +62,15 @@ class ChangeWatch:
     def _event(self, name: str) -> bytes:
         return f"event: {name}\ndata: {self._run}-{self._number}\n\n".encode()
 
-    async def _watch(self) -> None:
+    async def _watch(self, looked: asyncio.Event) -> None:
         """Until the last page is closed. What changed before it began is no change: each page loads its list anew when
         it is connected."""
+        try:
+            await self._look_again_and_again(looked)
+        finally:
+            looked.set()
+
+    async def _look_again_and_again(self, looked: asyncio.Event) -> None:
         found: Marks | None = None  # now
         told: Marks | None = None  # when the pages last heard of a change
         told_at = time.monotonic()
@@ -79,6 +88,7 @@ class ChangeWatch:
                 if found.decided != told.decided or (waited and found.other != told.other):
                     told, told_at = found, time.monotonic()
                     self._number += 1
+            looked.set()
             if self._number != before or self._away != away:
                 async with self._changed:
                     self._away = away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,9 +20,11 @@ class Marked:
 
     def __init__(self) -> None:
         self.now, self.away, self.asked = Marks("0", "0"), False, 0
+        self.slow_s = 0.0
 
     def marks(self, _known: Marks | None) -> Marks:
         self.asked += 1
+        time.sleep(self.slow_s)
         if self.away:
             raise Transient("locked")
         return self.now
@@ -58,6 +61,20 @@ def test_each_page_hears_of_a_decision() -> None:
         assert [await next_name(page) for page in pages] == ["event: changed"] * 2
         for page in pages:
             await page.aclose()
+
+    run(test)
+
+
+def test_a_decision_right_after_the_page_was_greeted_is_told() -> None:
+    """The page loads its list when it is greeted: what comes a moment later is not in it."""
+
+    async def test(marked: Marked, watch: ChangeWatch) -> None:
+        marked.slow_s = 0.1
+        page = watch.events()
+        assert await next_name(page) == "event: hello"
+        marked.now = Marks("1", "0")
+        assert await next_name(page) == "event: changed"
+        await page.aclose()
 
     run(test)
 

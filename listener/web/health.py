@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 # A study that is due and nobody takes: the workers or the beat are gone.
 LONGEST_DUE_S = 300.0
-SWEEPER, FEEDS = "beat", "feeds"  # processes whose problem bears another name, or has other causes as well
+FEEDS = "feeds"  # the process whose problem has other causes as well
 
 
 def health_of(site: Site) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def health_of(site: Site) -> dict[str, Any]:
         problems.insert(0, "index")
     processes = processes_of(site.settings)
     feeds = feeds_of(site.settings, processes)
-    problems += ["sweeper" if name == SWEEPER else name for name in ailing(processes) if name != FEEDS]
+    problems += [name for name in ailing(processes) if name != FEEDS]
     if feeds["failed"] or feeds["silent"]:
         problems.append("feeds")
     ways_out, ailing_ways = deliveries_of(site)

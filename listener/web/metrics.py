@@ -34,7 +34,7 @@ GAUGES = {
     "index_incomplete": "1 while rows are missing in the index and a scan is due",
 }
 # the parts that ``/healthz`` can report as faulty
-PARTS = ("index", "broker", "disk", "queue", "sweeper", "deliveries")
+PARTS = ("index", "broker", "disk", "queue", "beat", "deliveries")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _health(health: Health, state_dir: Path) -> Iterator[Metric]:
     yield GaugeMetricFamily("icansee_studies_due", "studies that wait for a worker", value=health.due)
     age = silence_s(heartbeat_file(state_dir, "beat"))
     if age is not None:
-        yield GaugeMetricFamily("icansee_sweeper_age_seconds", "since the beat last looked for arrivals", value=age)
+        yield GaugeMetricFamily("icansee_beat_age_seconds", "since the beat last looked for arrivals", value=age)
     waiting = sum(1 for _ in (state_dir / "commitments").glob("*.json"))
     yield GaugeMetricFamily("icansee_commitments_waiting", "storage commitment requests to be reported", value=waiting)
 

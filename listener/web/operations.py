@@ -22,7 +22,7 @@ PROBLEM_WORDS: Mapping[str, tuple[str, str]] = {
     "broker": ("The queue does not answer; studies wait.", "Is its process running? It is started again by itself."),
     "disk": ("The disk has less free space than store.min_free_bytes; images are refused.", "Free or add space."),
     "queue": ("A study waits too long, or is tried again and again.", "Look at the worker and at studies that failed."),
-    "sweeper": ("The process that looks for complete studies is silent.", "It is started again; read its log."),
+    "beat": ("The process that looks for complete studies is silent.", "It is started again; read its log."),
     "feeds": ("A message of a clinical system was not applied.", "icansee feeds list"),
     "accounts": (
         "Other machines reach this page and there is no account, so nobody can sign in.",

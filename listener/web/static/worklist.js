@@ -67,7 +67,7 @@ function startKeys() {
 let order = []; // of the rows as the server has them; a focused row may stand elsewhere until the focus leaves it
 let asking = false;
 let askAgain = false;
-let tag = document.querySelector("meta[name=list-tag]").content; // of the rows at hand
+let tag = document.querySelector("meta[name=list-tag]").content; // of the rows at hand; "": a part of them waits
 
 async function refresh() {
   if (asking) {
@@ -81,8 +81,8 @@ async function refresh() {
     if (answer.redirected || answer.status === 401 || answer.status === 403) return location.reload();
     if (answer.status === 304) return stale("");
     if (!answer.ok) throw new Error(String(answer.status));
-    tag = answer.headers.get("ETag");
-    merge(await answer.text());
+    // what has the focus is left as it is: these rows are asked for again when the focus has moved
+    tag = merge(await answer.text()) ? answer.headers.get("ETag") : "";
     stale("");
   } catch {
     stale("The list cannot be loaded now. It may be old.");
@@ -113,19 +113,21 @@ function cut(html) {
 const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
 const withoutAges = (html) => html.replaceAll(/>[^<]*<\/time>/g, "></time>");
 
-/** The new list in; the old one changed into it. Only rows that changed are parsed: 200 of them take long. */
+/** The new list in; the old one changed into it. Only rows that changed are parsed: 200 of them take long.
+ *  False out: something that has the focus was left as it was. */
 function merge(html) {
   const before = order;
   const { rows: fresh, around } = cut(html);
   const body = document.querySelector("#rows tbody");
   if (!body || !fresh.size) {
-    if (list().contains(document.activeElement)) return; // an empty list: when the focus has left
+    if (list().contains(document.activeElement)) return false; // an empty list: when the focus has left
     list().replaceWith(parsed(html).getElementById("list"));
     order = rows().map((row) => row.id);
-    return;
+    return true;
   }
   const page = parsed(around);
-  for (const part of [".bar", ".tallies", ".warning", ".cut"]) replacePart(page, part);
+  let whole = true;
+  for (const part of [".bar", ".tallies", ".warning", ".cut"]) whole = replacePart(page, part) && whole;
   const old = new Map(rows().map((row) => [row.id, row]));
   const kept = focused();
   const changed = [...fresh].filter(([id, source]) => !old.has(id) || sources.get(id) !== withoutAges(source));
@@ -135,7 +137,7 @@ function merge(html) {
     if (!known) {
       row.classList.add("fresh");
       body.append(row);
-    } else if (known === kept) updateKept(known, row);
+    } else if (known === kept) whole = updateKept(known, row) && whole;
     else if (known.outerHTML !== row.outerHTML) known.replaceWith(row);
   }
   for (const [id, row] of old) {
@@ -148,10 +150,12 @@ function merge(html) {
   sources.delete(kept?.id); // its cell with the focus was left as it is: it is compared again
   place();
   announce(before);
+  return whole;
 }
 
-/** A focused row keeps its element: its cells are changed around the link. */
+/** A focused row keeps its element: its cells are changed around the link. False out: the words of the link are old. */
 function updateKept(row, fresh) {
+  let whole = true;
   row.className = fresh.className;
   row.dataset.version = fresh.dataset.version;
   [...fresh.cells].forEach((cell, at) => {
@@ -162,8 +166,10 @@ function updateKept(row, fresh) {
         if (freshAnchor.hasAttribute(name)) anchor.setAttribute(name, freshAnchor.getAttribute(name));
         else anchor.removeAttribute(name);
       }
+      whole = own.textContent === cell.textContent;
     } else if (own.innerHTML !== cell.innerHTML) own.replaceWith(cell.cloneNode(true));
   });
+  return whole;
 }
 
 /** Put the rows in order. The focused row stays where it is on the screen: the others move around it. */
@@ -186,13 +192,16 @@ function moveBefore(body, row, at) {
   while (body.rows[at] !== row) body.append(body.rows[at]);
 }
 
+/** False out: it has the focus and was left as it was. */
 function replacePart(fresh, selector) {
   const [own, other] = [list().querySelector(selector), fresh.querySelector(selector)];
-  if (own?.contains(document.activeElement) || own?.outerHTML === other?.outerHTML) return;
+  if (own?.outerHTML === other?.outerHTML) return true;
+  if (own?.contains(document.activeElement)) return false;
   if (own && other) own.replaceWith(other);
   else if (own) own.remove();
   else if (selector === ".cut") document.getElementById("rows").after(other);
   else document.getElementById("rows").before(other);
+  return true;
 }
 
 function announce(before) {
@@ -243,7 +252,9 @@ function reconnect() {
 
 function startLive() {
   order = rows().map((row) => row.id);
-  document.addEventListener("focusin", () => document.querySelector("#rows") && settle());
+  // the second event also tells that the focus went nowhere
+  document.addEventListener("focusin", settle);
+  document.addEventListener("focusout", (event) => event.relatedTarget ?? setTimeout(settle));
   // a browser has six connections for all tabs: a tab that nobody sees gives its own back
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") source?.close();
@@ -252,10 +263,11 @@ function startLive() {
   connect();
 }
 
-/** The focus has moved: rows that waited for it take their places. */
+/** The focus has moved: rows that waited for it take their places, and what was left as it was is asked for. */
 function settle() {
   for (const row of document.querySelectorAll("#rows .leaving")) if (row !== focused()) row.remove();
-  place();
+  if (document.querySelector("#rows tbody")) place();
+  if (tag === "") refresh();
 }
 
 function ageWords(minutes) {

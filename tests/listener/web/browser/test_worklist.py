@@ -101,6 +101,33 @@ def test_the_row_with_the_focus_never_moves(page: Page, served: Served) -> None:
     assert order(page).index(str(uid)) == place + 1, "it takes its place when the focus has left"
 
 
+def leave_focus(page: Page, where: str) -> None:
+    if where == "nowhere":
+        page.evaluate("document.activeElement.blur()")
+    else:
+        page.get_by_label(where).focus()
+
+
+@pytest.mark.parametrize("where", ["nowhere", "Theme"])
+@pytest.mark.parametrize(
+    ("path", "focus"), [("/?g=failed", ".nothing a"), ("/?g=p3", ".tallies a.on")], ids=["empty list", "number"]
+)
+def test_what_has_the_focus_is_drawn_when_the_focus_leaves(
+    page: Page, served: Served, path: str, focus: str, where: str
+) -> None:
+    open_list(page, path)
+    page.locator(focus).focus()
+    number = page.locator("#list .tallies a.g-p3")
+    before = number.inner_text()
+    with page.expect_response(re.compile("/rows")):
+        served.store(StoredStudy(f"7.5{len(path)}{len(where)}", "MRN-7005", category="possible", priority="P3"))
+    page.wait_for_timeout(200)  # nothing to wait for: the page leaves what has the focus
+    assert number.inner_text() == before
+    assert page.locator(focus).evaluate("one => one === document.activeElement")
+    leave_focus(page, where)
+    expect(number).not_to_have_text(before)
+
+
 def test_the_connection_is_lost_and_regained(page: Page, served: Served) -> None:
     open_list(page)
     page.evaluate("window.stillTheSamePage = true")

@@ -50,6 +50,7 @@ class ImageSending:
         Raises:
             DeliveryRejected: it says no to some; all others were tried.
             Unreachable, MoreToSendError: it goes on later.
+            OSError: some cannot be read now; all others were tried.
         """
         images = self._images(delivery)
         if not images:
@@ -63,6 +64,7 @@ class ImageSending:
         taken = self._remembered(delivery.number)
         rest = [one for one in images if one.sop_instance_uid not in taken]
         refused, said, until = "", "", self._stored.seconds() + SHARE_S
+        unread: OSError | None = None
         for portion in _portions(rest):
             if self._stored.seconds() >= until:
                 raise MoreToSendError(f"{len(taken)} of {len(images)} images are sent")
@@ -71,6 +73,10 @@ class ImageSending:
                 said = receipt.text.partition("; ")[2]
             except DeliveryRejected as error:
                 refused = refused or str(error)
+            except OSError as error:
+                unread = error
+        if unread is not None:
+            raise unread
         if refused:
             raise DeliveryRejected(f"{len(taken)} of {len(images)} images are sent; {refused}")
         self._taken.pop(delivery.number, None)

@@ -36,6 +36,7 @@ class ImageStore:
         association = self._open(images)
         stored: list[ImageFile] = []
         refused: list[str] = []
+        unread: OSError | None = None
         with reactor_paused(association):
             for image in images:
                 try:
@@ -43,10 +44,15 @@ class ImageStore:
                 except DeliveryRejected as error:
                     refused.append(str(error))
                     continue
+                except OSError as error:
+                    unread = error
+                    continue
                 stored.append(image)
                 if not self._settings.commitment:
                     taken(image)
         said = self._committed(association, stored, taken) if self._settings.commitment and stored else ""
+        if unread is not None:
+            raise OSError(f"the file of an image cannot be read now ({unread.strerror})") from unread
         if refused:
             raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
         return Receipt(f"{len(stored)} images by C-STORE{said}", sum(one.size_bytes for one in stored))
@@ -60,6 +66,7 @@ class ImageStore:
     def _sent(self, association: Any, image: ImageFile) -> None:
         """Raises:
         DeliveryRejected, Unreachable: it is not stored.
+        OSError: its file cannot be read now.
         """
         if not image.path.is_file():
             raise DeliveryRejected("the file of an image is gone")

@@ -181,18 +181,22 @@ class DeliverySender:
 
     def _again(self, taken: Delivery, error: Exception) -> tuple[Delivery, bool | None]:
         """Images that are on their way, or our own side: the index, or files that are not there yet. The attempt does
-        not count."""
+        not count. What we cannot read for too long waits for a human, too."""
         now = self._parts.clock.now()
         if isinstance(error, MoreToSendError):
             on_the_way = replace(taken, state=DeliveryState.PLANNED, answer=str(error), failure=None, error_class=None)
             return replace(on_the_way, due_at=now), True
+        if self._is_too_old(taken, now):
+            return _dead(taken, brief(error), "transient"), None
         return _waiting(taken, brief(error), self._not_ready(taken)), None
+
+    def _is_too_old(self, taken: Delivery, now: datetime) -> bool:
+        return (now - (taken.planned_at or now)).total_seconds() >= self._parts.results.give_up_after_s
 
     def _failed(self, taken: Delivery, text: str, *, alone: bool) -> Delivery:
         """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed."""
         now, results = self._parts.clock.now(), self._parts.results
-        age_s = (now - (taken.planned_at or now)).total_seconds()
-        if age_s >= results.give_up_after_s or (alone and taken.attempts >= results.max_attempts):
+        if self._is_too_old(taken, now) or (alone and taken.attempts >= results.max_attempts):
             return _dead(taken, text, "transient")
         return _waiting(taken, text, self._later(taken.attempts))
 

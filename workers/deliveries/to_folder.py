@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.one_by_one import sent_one_by_one
 from workers.delivery_ports import Delivery, Receipt
 from workers.image_ports import ImageFile
 from workers.result_settings import FolderDestinationSettings
@@ -61,19 +62,7 @@ class FolderSender:
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
         """See image_ports.ImageTaker. Below STUDY_UID/images, named by their SOP Instance UIDs."""
-        refused: list[str] = []
-        for image in images:
-            try:
-                self._put(image_name(image), image.path.read_bytes())
-            except FileNotFoundError:
-                refused.append("the file of an image is gone")
-            except DeliveryRejected as error:
-                refused.append(str(error))
-            else:
-                taken(image)
-        if refused:
-            raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
-        return Receipt(f"{len(images)} files", sum(one.size_bytes for one in images))
+        return sent_one_by_one(images, lambda one, content: self._put(image_name(one), content), taken, what="files")
 
     def close(self) -> None:
         """Nothing is kept open."""

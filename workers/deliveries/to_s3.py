@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.one_by_one import sent_one_by_one
 from workers.deliveries.to_folder import image_name, name_in
 from workers.delivery_ports import Delivery, Receipt
 from workers.image_ports import ImageFile
@@ -55,20 +56,12 @@ class S3Sender:
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
         """See image_ports.ImageTaker. Below STUDY_UID/images, named by their SOP Instance UIDs."""
-        refused: list[str] = []
-        for image in images:
-            try:
-                name = f"{self._settings.prefix}/{image_name(image)}".lstrip("/")
-                self._put(name, image.path.read_bytes(), "application/dicom")
-            except FileNotFoundError:
-                refused.append("the file of an image is gone")
-            except DeliveryRejected as error:
-                refused.append(str(error))
-            else:
-                taken(image)
-        if refused:
-            raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
-        return Receipt(f"{len(images)} objects", sum(one.size_bytes for one in images))
+
+        def put(image: ImageFile, content: bytes) -> None:
+            name = f"{self._settings.prefix}/{image_name(image)}".lstrip("/")
+            self._put(name, content, "application/dicom")
+
+        return sent_one_by_one(images, put, taken, what="objects")
 
     def probe(self) -> list[str]:
         """What the bucket answers, in words; for a person.

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.one_by_one import sent_one_by_one
 from workers.delivery_ports import Delivery, Receipt
 from workers.dicom_status import DUPLICATE_INSTANCE
 from workers.image_ports import ImageFile
@@ -37,22 +38,7 @@ class StowSender:
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
         """See image_ports.ImageTaker. The file goes as it is, in its own transfer syntax."""
-        refused: list[str] = []
-        for image in images:
-            try:
-                content = image.path.read_bytes()
-            except FileNotFoundError:
-                refused.append("the file of an image is gone")
-                continue
-            try:
-                self._posted(content)
-            except DeliveryRejected as error:
-                refused.append(str(error))
-            else:
-                taken(image)
-        if refused:
-            raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
-        return Receipt(f"{len(images)} images by STOW-RS", sum(one.size_bytes for one in images))
+        return sent_one_by_one(images, lambda _one, content: self._posted(content), taken, what="images by STOW-RS")
 
     def _posted(self, content: bytes) -> str:
         """The answer in words.

@@ -172,6 +172,26 @@ def test_files_that_are_not_written_yet_cost_no_attempt_and_no_pause_of_the_dest
     assert site.got() == ["r1 full"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "age_s", "state"),
+    [
+        pytest.param(Transient("not written yet"), 100, "planned", id="young"),
+        pytest.param(Transient("not written yet"), 4000, "dead", id="never written"),
+        pytest.param(OSError("Input/output error"), 4000, "dead", id="unreadable"),
+        pytest.param(None, 4000, "done", id="no-op: old and readable"),
+    ],
+)
+def test_what_we_cannot_read_for_too_long_waits_for_a_human(
+    tmp_path: Path, fault: Exception | None, age_s: float, state: str
+) -> None:
+    site = Site(tmp_path, give_up_after_s=3600)
+    site.decide()
+    site.fault = fault
+    site.clock.advance(age_s)
+    site.step()
+    assert site.row().state.value == state
+
+
 def test_a_fault_of_a_renderer_ends_and_costs_no_other(site: Site) -> None:
     site.decide()
     site.fault = ValueError("a name of a patient")

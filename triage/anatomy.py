@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
+from triage.libraries import ndi
 from triage.model import Mask
 
 THALAMI = ("thalamus_left", "thalamus_right")

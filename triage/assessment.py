@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import SimpleITK as sitk
 
 from triage import protocol
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
@@ -26,6 +25,7 @@ from triage.fluid.changes import fluid_alone, fluid_changes
 from triage.lesions.candidates import Candidates, candidates, supported
 from triage.lesions.enhancement import enhancing, enhancing_alone
 from triage.lesions.focal import focal_changes
+from triage.libraries import sitk
 from triage.model import (
     Affine,
     Atlas,

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import SimpleITK as sitk
 
 from triage.alignment.images import inverse
 from triage.alignment.placement import Placement, brain_grid, place_atlas, regions_on
@@ -15,6 +14,7 @@ from triage.alignment.session import Session, align
 from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
 from triage.lesions.burden import burden
+from triage.libraries import sitk
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
 from triage.next_flair import is_flair_after_contrast, with_next_flair
 from triage.settings import PreparationSettings

@@ -150,7 +150,7 @@ def _coarser(volume: Volume, grid: sitk.Image) -> bool:
 
 
 def _taken(
-    image: sitk.Image, grid: sitk.Image, how: Rescan, swelling: Displacement | None, interpolation: int
+    image: sitk.Image, grid: sitk.Image, how: Rescan, swelling: Displacement | None, interpolation: str
 ) -> sitk.Image:
     """Sampled along the new slices; slices clearly thicker than the old ones are averaged over a slice profile."""
     transform = sitk.CompositeTransform(3)

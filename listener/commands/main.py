@@ -27,7 +27,6 @@ from listener.commands import store as cli_store
 from listener.commands import studies as cli_studies
 from listener.commands import users as cli_users
 from listener.commands.common import BUG, NOT_ASSESSABLE, WRONG_REQUEST, ConfigOption, load_settings, out
-from listener.commands.connect import check_peers
 from triage.errors import Misconfigured, NotAssessable, Transient
 from workers import log
 
@@ -94,6 +93,8 @@ def check(
 
         rules_of(settings.results)
     if connect:
+        from listener.commands.connect import check_peers
+
         check_peers(settings)
     out().print(f"ok: {config or Path('config.yaml')}" if config or Path("config.yaml").exists() else "ok: defaults")
 

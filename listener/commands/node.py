@@ -54,12 +54,14 @@ def worker(config: ConfigOption = None, urgent: UrgentOption = False, parent: Pa
     settings = begin(config, name, parent)
     from celery import signals
 
+    from triage.libraries import load_now
     from workers.container import open_deps
     from workers.files.store import open_files
     from workers.queue.app import make_worker_app, run_worker
     from workers.queue.bell import CeleryBell, make_app
     from workers.queue.broker import broker_url
 
+    load_now()  # before the children are forked: they share its memory
     url = broker_url(settings)
     open_files(settings)  # complain here rather than in every child
     bell = CeleryBell(make_app(url, settings))

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.images import affine_transform, isotropic_grid, resample, shrink_to, smooth_to, to_sitk
+from triage.libraries import ndi, sitk
 from triage.model import Affine, Volume
 
 WORKING_MM = 3.0

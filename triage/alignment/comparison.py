@@ -8,15 +8,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from triage.alignment.grid import Grid
-from triage.alignment.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
+from triage.alignment.images import (
+    LINEAR,
+    NEAREST,
+    affine_of,
+    affine_transform,
+    inverse,
+    isotropic_grid,
+    resample,
+    to_sitk,
+)
 from triage.alignment.normalisation import CommonScale, common_scale, robust_sd
 from triage.alignment.registration import half_way
 from triage.alignment.session import Session
 from triage.alignment.slices import SlicePair, known_at, slice_gains, stack_on, uneven, without_gains
 from triage.errors import NotAssessable
+from triage.libraries import sitk
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
 
 EVENED = 2  # most times that the gains of slices are measured and taken out
@@ -104,14 +113,14 @@ def tissue_spread(pair: Pair) -> float:
 
 
 def carried(
-    pair: Pair, volume: Volume, to_anchor: Affine, *, followup: bool, how: int = sitk.sitkLinear, blur_mm: float = 0.0
+    pair: Pair, volume: Volume, to_anchor: Affine, *, followup: bool, how: str = LINEAR, blur_mm: float = 0.0
 ) -> Voxels:
     """Any series of either date on the half-way grid, (k, j, i) float32.
 
     Args:
         to_anchor: (4, 4), points of the series -> points of its date's FLAIR, LPS mm.
         followup: whether the series is of the follow-up; else of the baseline.
-        how: SimpleITK interpolator.
+        how: LINEAR, NEAREST or SPLINE of ``triage.alignment.images``.
         blur_mm: resolution (FWHM, mm) that each finer axis is blurred to first; 0: no blurring.
     """
     to_flair = inverse(pair.followup_to_half_way) if followup else pair.followup_to_half_way

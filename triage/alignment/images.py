@@ -6,24 +6,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
+from triage.libraries import sitk
 from triage.model import Affine, Volume
 
-LINEAR = sitk.sitkLinear
-NEAREST = sitk.sitkNearestNeighbor
-SPLINE = sitk.sitkBSpline3
+# names of interpolators: the constants themselves would load the library
+LINEAR, NEAREST, SPLINE = "sitkLinear", "sitkNearestNeighbor", "sitkBSpline3"
 
 
-def to_sitk(volume: Volume, pixel_type: int = sitk.sitkFloat32) -> sitk.Image:
-    """The same voxels and geometry (LPS mm) as a SimpleITK image; bool arrays become 0 and 1."""
+def to_sitk(volume: Volume, pixel_type: int | None = None) -> sitk.Image:
+    """The same voxels and geometry (LPS mm) as a SimpleITK image; bool arrays become 0 and 1.
+
+    Args:
+        pixel_type: SimpleITK's number of it; None: float32.
+    """
     array = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(volume.affine[:3, 3].tolist())
     image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())
-    return sitk.Cast(image, pixel_type)
+    return sitk.Cast(image, sitk.sitkFloat32 if pixel_type is None else pixel_type)
 
 
 def affine_of(image: sitk.Image) -> Affine:
@@ -51,19 +54,18 @@ def resample(
     grid: sitk.Image,
     transform: sitk.Transform | None = None,
     *,
-    how: int = LINEAR,
+    how: str = LINEAR,
     outside: float = 0.0,
 ) -> sitk.Image:
     """``moving`` on the grid of ``grid``.
 
     Args:
         transform: grid points -> moving points, LPS mm (ITK's direction); None: identity.
-        how: SimpleITK interpolator.
+        how: LINEAR, NEAREST or SPLINE.
         outside: value where ``moving`` has no data.
     """
-    return sitk.Resample(
-        moving, grid, transform or sitk.Transform(3, sitk.sitkIdentity), how, outside, moving.GetPixelID()
-    )
+    transform = transform or sitk.Transform(3, sitk.sitkIdentity)
+    return sitk.Resample(moving, grid, transform, getattr(sitk, how), outside, moving.GetPixelID())
 
 
 def isotropic_grid(image: sitk.Image, spacing_mm: float, *, margin_mm: float = 0.0) -> sitk.Image:

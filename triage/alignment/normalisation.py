@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.anatomy import mask_of
 from triage.errors import NotAssessable
+from triage.libraries import ndi
 from triage.model import Mask
 
 WHITE_REFERENCE = (

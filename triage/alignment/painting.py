@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from triage.alignment.images import on_grid, resample
 from triage.alignment.normalisation import smooth_over
+from triage.libraries import sitk
 from triage.model import Mask
 
 # share of the atlas brain in a voxel below which it lies around the brain

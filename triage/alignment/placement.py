@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from triage.alignment.images import (
     NEAREST,
@@ -33,6 +32,7 @@ from triage.alignment.registration import affine_levels, coarse_rigid, pyramid
 from triage.alignment.template import LEVELS_MM, Template, crop, template_of
 from triage.anatomy import THALAMI
 from triage.errors import NotAssessable
+from triage.libraries import sitk
 from triage.model import Affine, Atlas, Mask, Volume
 
 # Smoothing of the displacement field, chosen on three scans with an independent segmentation.

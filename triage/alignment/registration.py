@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import SimpleITK as sitk
-from scipy.linalg import sqrtm
 
 from triage.alignment.images import (
     NEAREST,
@@ -28,6 +26,7 @@ from triage.alignment.images import (
     smooth_to,
 )
 from triage.errors import NotAssessable
+from triage.libraries import sitk
 from triage.model import Affine, RegistrationResult
 
 COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
@@ -193,6 +192,8 @@ def rigid_one_way(
 
 def half_way(matrix: Affine) -> Affine:
     """The transform that, applied twice, gives ``matrix`` (real matrix square root; Denman-Beavers via scipy)."""
+    from scipy.linalg import sqrtm
+
     return np.real(sqrtm(matrix)).astype(np.float64)
 
 

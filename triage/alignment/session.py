@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import SimpleITK as sitk
 
 from triage.alignment.agreement import peak
 from triage.alignment.images import inverse, isotropic_grid, matrix_of, resample, shrink_to, smooth_to, to_sitk
 from triage.alignment.registration import coarse_rigid, descend
 from triage.errors import NotAssessable
+from triage.libraries import sitk
 from triage.model import Affine, DiffusionFacts, SequenceKind, StudyImages, Volume
 
 # The first kind that the study holds is the anchor

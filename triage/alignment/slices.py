@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from triage.alignment.images import affine_of, on_grid
 from triage.alignment.normalisation import robust_sd
+from triage.libraries import sitk
 from triage.model import Affine, Mask
 
 Array = npt.NDArray[np.float64]

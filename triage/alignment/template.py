@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from triage.alignment.images import isotropic_grid, on_grid, resample, smooth_to, to_sitk
 from triage.anatomy import tissue_group
+from triage.libraries import sitk
 from triage.model import Affine, Atlas
 
 # Resolutions of the deformation, coarse first

@@ -11,8 +11,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.images import NEAREST, affine_transform, inverse, resample, to_sitk
 from triage.alignment.normalisation import robust_sd
@@ -21,6 +19,7 @@ from triage.anatomy import CSF, mask_of
 from triage.diffusion.adc import computed_adc
 from triage.diffusion.maps import DiffusionImages, TissueMaps, smoothed, tissue_maps
 from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction, surface_voxels
+from triage.libraries import ndi, sitk
 from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.normalisation import robust_sd, smooth_field, smooth_over
 from triage.anatomy import CSF, tissue_group
 from triage.diffusion.reference import grossly_ill, sides_of
+from triage.libraries import ndi
 from triage.model import Affine, Mask
 
 Field = npt.NDArray[np.float64]  # (k, j, i)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.normalisation import smooth_over
+from triage.libraries import ndi
 from triage.model import Mask
 
 SIGMA_MM = 3.0  # of the maps that are judged: noise and single gyri are no matter here

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.diffusion.maps import (
     CLASSES,
@@ -27,6 +26,7 @@ from triage.diffusion.maps import (
     within_classes,
 )
 from triage.diffusion.sites import sites_of
+from triage.libraries import ndi
 from triage.model import Mask
 
 NEIGHBOURS = np.ones((3, 3, 3))

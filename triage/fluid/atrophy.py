@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.images import resample, to_sitk
 from triage.anatomy import WHITE, mask_of
+from triage.libraries import ndi, sitk
 from triage.measurements import not_measured
 from triage.model import Found, Mask, Measurement, Volume
 

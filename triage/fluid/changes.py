@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.comparison import Pair
 from triage.alignment.grid import Grid
@@ -39,6 +37,7 @@ from triage.fluid.shares import (
     shares_at,
 )
 from triage.fluid.statistics import jackknife, mode, weighted
+from triage.libraries import ndi, sitk
 from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, ProtocolMatch, SequenceKind, Volume
 

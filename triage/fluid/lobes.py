@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.fluid.statistics import jackknife
+from triage.libraries import ndi
 from triage.model import Mask
 
 Array = npt.NDArray[np.float64]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import WHITE_REFERENCE, smooth_field
@@ -20,6 +19,7 @@ from triage.anatomy import mask_of
 from triage.errors import NotAssessable
 from triage.fluid.limits import FluidLimits
 from triage.fluid.statistics import mode
+from triage.libraries import ndi
 from triage.model import Mask, SequenceKind
 
 Array = npt.NDArray[np.float64]

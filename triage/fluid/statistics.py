@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
+
+from triage.libraries import ndi
 
 Array = npt.NDArray[np.floating]
 

@@ -8,13 +8,13 @@ history must tell. What the agent explains may be a lesion all the same: it is n
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage as ndi
 
 from triage.alignment.comparison import Pair
 from triage.anatomy import VENTRICLES, mask_of
 from triage.lesions.candidates import Cluster
 from triage.lesions.clusters import EDGES
 from triage.lesions.limits import LesionLimits
+from triage.libraries import ndi
 from triage.model import Mask
 
 MOST = 0.5  # share of a cluster that lies where the agent is seen in everybody, or enhances

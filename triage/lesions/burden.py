@@ -8,14 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.images import affine_of, resample, to_sitk
 from triage.alignment.normalisation import robust_sd
 from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, WHITE, mask_of
 from triage.lesions.mass_effect import QUANTITY as NARROWING
 from triage.lesions.mass_effect import narrowing
+from triage.libraries import ndi, sitk
 from triage.measurements import not_measured
 from triage.model import Found, Mask, Measurement, Volume
 
@@ -25,7 +24,7 @@ QUANTITIES = (
     ("chronic_lesion_count", "1"), ("chronic_lesion_volume_ml", "mL"), ("cavity_volume_ml", "mL"),
 )  # fmt: skip
 WORKING_MM = 3.0
-FACES = ndi.generate_binary_structure(3, 1)
+FACES = np.abs(np.indices((3, 3, 3)) - 1).sum(axis=0) <= 1  # a voxel and its six neighbours
 
 
 @dataclass(frozen=True)

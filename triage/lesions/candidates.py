@@ -22,8 +22,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.comparison import Pair
 from triage.alignment.grid import Grid
@@ -33,6 +31,7 @@ from triage.anatomy import CSF, WHITE, mask_of, midline
 from triage.lesions.clusters import EDGES, Box, Floats, compactness, peak_of, standing_out
 from triage.lesions.limits import LesionLimits
 from triage.lesions.rises import Rises, box_of, rises_of, t2_rise
+from triage.libraries import ndi, sitk
 from triage.measurements import percent
 from triage.model import Affine, Mask, Volume
 

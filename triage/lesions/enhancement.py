@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
-import SimpleITK as sitk
 
 from triage.alignment.comparison import Pair, equal_blur
 from triage.alignment.images import NEAREST, affine_of, affine_transform, inverse, isotropic_grid, resample, to_sitk
@@ -25,6 +23,7 @@ from triage.alignment.session import Session, place_on
 from triage.anatomy import BRAIN_STEM, VENTRICLES, mask_of, midline
 from triage.errors import NotAssessable
 from triage.lesions.clusters import EDGES, FACES, Box, Floats, compactness, standing_out, thickness_mm
+from triage.libraries import ndi, sitk
 from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
 

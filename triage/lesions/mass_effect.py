@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.anatomy import mask_of, midline
+from triage.libraries import ndi
 from triage.measurements import not_measured
 from triage.model import Mask, Measurement
 

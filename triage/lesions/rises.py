@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.comparison import Pair
 from triage.alignment.grid import Grid
@@ -18,6 +17,7 @@ from triage.alignment.normalisation import CommonScale, robust_sd
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.lesions.clusters import EDGES, FACES, Box, Floats
 from triage.lesions.limits import LesionLimits
+from triage.libraries import ndi
 from triage.measurements import percent
 from triage.model import Mask
 

@@ -8,10 +8,10 @@ from datetime import date
 from typing import ClassVar
 
 import numpy as np
-import SimpleITK as sitk
 
 from triage.alignment.images import NEAREST, resample, to_sitk
 from triage.fluid.atrophy import SHARE
+from triage.libraries import sitk
 from triage.measurements import lookup
 from triage.model import Found, Measurement, Volume
 from triage.report.contents import BaselineReport

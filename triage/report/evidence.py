@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import SimpleITK as sitk
 
-from triage.alignment.images import NEAREST, affine_of, affine_transform, resample, to_sitk
+from triage.alignment.images import LINEAR, NEAREST, affine_of, affine_transform, resample, to_sitk
+from triage.libraries import sitk
 from triage.model import Affine, Volume
 
 
@@ -58,7 +58,7 @@ def on_followup_grid(evidence: Evidence) -> EvidenceMaps:
     to_baseline = None if evidence.followup_to_baseline is None else affine_transform(evidence.followup_to_baseline)
 
     def moved(
-        volume: Volume | None, transform: sitk.Transform | None, how: int, outside: float, kind: int
+        volume: Volume | None, transform: sitk.Transform | None, how: str, outside: float, kind: int
     ) -> Volume | None:
         if volume is None:
             return None
@@ -74,7 +74,7 @@ def on_followup_grid(evidence: Evidence) -> EvidenceMaps:
     return EvidenceMaps(
         followup=evidence.followup,
         labels=moved(evidence.labels, to_baseline, NEAREST, 0.0, sitk.sitkUInt8),
-        baseline=moved(evidence.baseline, to_baseline, sitk.sitkLinear, 0.0, sitk.sitkFloat32),
+        baseline=moved(evidence.baseline, to_baseline, LINEAR, 0.0, sitk.sitkFloat32),
         change_percent=change,
         masks={name: _mask_on(grid, mask) for name, mask in evidence.masks.items()},
     )

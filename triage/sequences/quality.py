@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
+from triage.libraries import ndi
 from triage.model import Mask, Volume, Voxels
 
 # A voxel belongs to the head above this share of the bright level, the 90th percentile of what is above 0

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd, smooth_over
 from triage.alignment.slices import SlicePair
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
+from triage.libraries import ndi
 from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
 

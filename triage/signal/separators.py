@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale
 from triage.anatomy import THALAMI, WHITE, mask_of
+from triage.libraries import ndi
 from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
 from triage.signal.change import MeasurementLimits, inside_distance, near_level, raised_share, unmeasurable

@@ -20,7 +20,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from triage.alignment.grid import Grid
 from triage.alignment.images import NEAREST, isotropic_grid, resample, smooth_to, to_sitk
@@ -28,6 +27,7 @@ from triage.alignment.normalisation import GREY_REFERENCE, MIN_REFERENCE_VOXELS,
 from triage.alignment.session import Session
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.errors import NotAssessable
+from triage.libraries import sitk
 from triage.measurements import not_measured, percent
 from triage.model import Found, Mask, Measurement, Volume
 from triage.signal.change import (

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd
 from triage.anatomy import mask_of
+from triage.libraries import ndi
 from triage.measurements import not_measured
 from triage.model import Mask, Measurement
 from triage.signal.change import CHANGE_REGIONS

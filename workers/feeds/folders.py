@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workers.feed_settings import Hl7FeedSettings
-from workers.feeds.fhir_poll import ProgressFile
+from workers.feeds.fhir_progress import ProgressFile
 from workers.feeds.hl7_messages import InfusionWords
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.feeds.inbox import Inbox

@@ -42,7 +42,10 @@ class TriageEngine:
             return self._loaded_atlas
 
     def warm_up(self) -> None:
-        import triage.assessment  # noqa: F401 - for SimpleITK and scipy, which take a second to load
+        import triage.assessment  # noqa: F401 - the core is loaded before the first study
+        from triage.libraries import load_now
+
+        load_now()
 
         _ = self.versions
 

@@ -20,7 +20,8 @@ from workers.config import parse
 from workers.feed_settings import FhirFeedSettings
 from workers.feeds import fhir_poll
 from workers.feeds.apply import Applier
-from workers.feeds.fhir_poll import FhirPoll, ProgressFile, open_client
+from workers.feeds.fhir_poll import FhirPoll, open_client
+from workers.feeds.fhir_progress import ProgressFile
 from workers.feeds.orders import KnownOrders
 from workers.ports import PatientKey
 

@@ -167,7 +167,7 @@ def sample(
     level: Slice,
     to_image: Affine | None = None,
     *,
-    how: int = LINEAR,
+    how: str = LINEAR,
     outside: float = 0.0,
     samples: int = 1,
 ) -> Pixels:

@@ -12,6 +12,7 @@ MAGIC_AT = 128
 MAGIC = b"DICM"
 # the first group of a data set, and of file meta information that has lost its preamble
 _FIRST_GROUPS = (b"\x08\x00", b"\x02\x00")
+_FIRST_GROUP_BIG = b"\x00\x08"
 # an object begins with a group length, a character set, an image type, a date or a UID
 _LONGEST_FIRST_VALUE = 1024
 
@@ -24,9 +25,13 @@ def has_magic(file: BinaryIO) -> bool:
 
 
 def is_bare(file: BinaryIO) -> bool:
-    """Whether it begins with an element that a DICOM object can begin with, little endian."""
+    """Whether it begins with an element that a DICOM object can begin with; big endian with explicit VR only."""
     raw = file.read(8)
     file.seek(0)
+    if len(raw) == 8 and raw[:2] == _FIRST_GROUP_BIG:
+        raw = raw[1::-1] + raw[3:1:-1] + raw[4:6] + raw[7:5:-1]
+        if not (raw[4:6].isalpha() and raw[4:6].isupper()):
+            return False
     if len(raw) < 8 or raw[:2] not in _FIRST_GROUPS:
         return False
     group, element = struct.unpack("<HH", raw[:4])

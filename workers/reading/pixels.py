@@ -10,7 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +19,6 @@ import numpy.typing as npt
 from pydicom import Dataset, config, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_partial
 from pydicom.pixels import iter_pixels
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -30,10 +29,13 @@ from pydicom.uid import (
 from triage.errors import NotAssessable, Transient
 from triage.model import Voxels
 from workers.reading.beginning import has_magic, is_bare
+from workers.reading.byte_order import MOST_PLANES, as_written, written_otherwise
+from workers.reading.encoding import parsed
 from workers.reading.limits import Budget, check
 from workers.reading.survey import survey
 
 MAX_SERIES_BYTES = 1 << 30  # decoded; checked before decoding, so that a small file cannot unpack into all memory
+_WHOLE_BYTES = (8, 16, 32)
 _NATIVE = (
     ImplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -41,6 +43,8 @@ _NATIVE = (
 )  # deflated files have no place to seek to
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _PIXEL_VRS = (b"OB", b"OW", b"UN")
+_ANY_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double, integer
+_UNDEFINED = b"\xff\xff\xff\xff"
 _STUDY_INSTANCE_UID = 0x0020000D
 
 Plane = npt.NDArray[Any]  # (rows, columns), stored values
@@ -62,6 +66,9 @@ class PixelData:
     inverted: bool = False  # MONOCHROME1: low values are shown bright
     padding: tuple[float, float] | None = None  # lowest and highest value that is background
     photometric: str = "MONOCHROME2"
+    allocated: int = 16
+    compressed: bool = False
+    turned: bool = False  # the values tell that the two bytes of each are in the other order
 
 
 def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, PixelData]:
@@ -76,12 +83,11 @@ def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, Pixe
         Transient: the file cannot be read now: it is away, or the disk fails.
     """
     with _opened(path, budget) as file:
-        bare = not has_magic(file) and is_bare(file)
-        ds = dcmread(file, stop_before_pixels=True, force=bare)
-        if bare and ds.file_meta.get("TransferSyntaxUID") is None:
-            implicit = ds.original_encoding[0]
-            ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        return ds, _pixel_data(ds, path, file.tell())
+        ds = parsed(file, _at_pixels)
+        offset = file.tell()
+        if ds.file_meta.TransferSyntaxUID.is_encapsulated and _has_length(file):
+            ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian  # whatever is stated: compressed pixels have none
+        return ds, _pixel_data(ds, path, offset)
 
 
 def study_uid_of(path: Path) -> str:
@@ -91,9 +97,18 @@ def study_uid_of(path: Path) -> str:
         NotAssessable: as :func:`open_header`.
     """
     with _opened(path) as file:
-        bare = not has_magic(file) and is_bare(file)
-        ds = read_partial(file, stop_when=lambda tag, *_: tag > _STUDY_INSTANCE_UID, force=bare)
+        ds = parsed(file, lambda tag, *_: tag > _STUDY_INSTANCE_UID)
         return str(ds.get("StudyInstanceUID") or "")
+
+
+def _at_pixels(tag: int, *_: Any) -> bool:
+    return tag in _ANY_PIXELS
+
+
+def _has_length(file: BinaryIO) -> bool:
+    """Whether the element at which the file stands, explicit little endian, is no list of fragments."""
+    raw = file.read(12)
+    return len(raw) == 12 and raw[4:6] in _PIXEL_VRS and raw[8:12] != _UNDEFINED
 
 
 @contextmanager
@@ -142,8 +157,8 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
         return PixelData(path)
     bits = int(ds.get("BitsAllocated") or 16)
     syntax = ds.file_meta.get("TransferSyntaxUID")
-    native = syntax in _NATIVE and bits in (8, 16, 32) and int(ds.get("SamplesPerPixel") or 1) == 1
-    big = syntax == ExplicitVRBigEndian
+    native = syntax in _NATIVE and bits in _WHOLE_BYTES and int(ds.get("SamplesPerPixel") or 1) == 1
+    big, compressed = syntax == ExplicitVRBigEndian, bool(getattr(syntax, "is_encapsulated", False))
     stored = int(ds.get("BitsStored") or bits)
     return PixelData(
         path=path,
@@ -153,11 +168,13 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
         columns=int(ds.Columns),
         frames=int(ds.get("NumberOfFrames") or 1),
         bits_stored=stored,
-        high_bit=_high_bit(ds, stored, compressed=bool(getattr(syntax, "is_encapsulated", False))),
+        high_bit=_high_bit(ds, stored, compressed=compressed),
         bytes_per_pixel=max(bits // 8, 1) * int(ds.get("SamplesPerPixel") or 1),
         inverted=ds.get("PhotometricInterpretation") == "MONOCHROME1",
         padding=_padding(ds, bits),
         photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
+        allocated=bits,
+        compressed=compressed,
     )
 
 
@@ -183,7 +200,7 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
     bright means high. Padding becomes NaN.
 
     Raises:
-        NotAssessable: too_large, undecodable.
+        NotAssessable: too_large, undecodable, byte_order.
     """
     decoded_bytes([pixels for pixels, _ in wanted])
     first = wanted[0][0]
@@ -191,16 +208,27 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
     by_file: dict[PixelData, list[tuple[int, int]]] = defaultdict(list)
     for k, (pixels, number) in enumerate(wanted):
         by_file[pixels].append((number, k))
+    step = max(1, len(wanted) // MOST_PLANES)
+    orders: dict[PixelData, bool | None] = {}
     for pixels, places in by_file.items():
         places.sort()
-        planes = _decoded(pixels, [number for number, _ in places])
-        for (_, k), plane in zip(places, planes, strict=True):
-            if plane.shape != voxels.shape[1:]:
-                raise NotAssessable(
-                    "undecodable", f"an image decodes to {plane.shape}, its header says {voxels.shape[1:]}"
-                )
-            voxels[k] = _bright_is_high(plane, pixels)
+        planes = _filled(voxels, pixels, places)
+        if pixels.allocated == 16 and pixels.high_bit + 1 == pixels.bits_stored and not pixels.compressed:
+            looked_at = [plane for (_, k), plane in zip(places, planes, strict=True) if k % step == 0]
+            orders[pixels] = as_written(looked_at, pixels.bits_stored, signed=np.dtype(pixels.dtype).kind == "i")
+    for pixels in written_otherwise(orders):
+        _filled(voxels, replace(pixels, turned=True), by_file[pixels])
     return voxels
+
+
+def _filled(voxels: Voxels, pixels: PixelData, places: Sequence[tuple[int, int]]) -> list[Plane]:
+    """The planes of one file, as they are stored; their values are put into ``voxels``."""
+    planes = _decoded(pixels, [number for number, _ in places])
+    for (_, k), plane in zip(places, planes, strict=True):
+        if plane.shape != voxels.shape[1:]:
+            raise NotAssessable("undecodable", f"an image decodes to {plane.shape}, its header says {voxels.shape[1:]}")
+        voxels[k] = _bright_is_high(plane, pixels)
+    return planes
 
 
 def decoded_bytes(planes: Iterable[PixelData]) -> int:
@@ -222,10 +250,12 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             return _native(pixels, pixels.offset, numbers)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source = dcmread(pixels.path)
+            source = dcmread(pixels.path, force=True)  # what is no object at all has no header
             if source.file_meta.TransferSyntaxUID.is_encapsulated:
                 _check_codestreams(source, pixels)
             elif pixels.bytes_per_pixel == np.dtype(pixels.dtype).itemsize:
+                if pixels.allocated not in _WHOLE_BYTES:
+                    raise NotAssessable("undecodable", f"{pixels.allocated} bits are allocated to a pixel: not read")
                 return _unpacked(source.PixelData, pixels, numbers)
             return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
     except NotAssessable:
@@ -272,7 +302,7 @@ def codestream_size(frame: bytes) -> tuple[int, int] | None:
 def _native(pixels: PixelData, offset: int, numbers: Sequence[int]) -> list[Plane]:
     """Planes read from their place in the file, without parsing it again."""
     count = pixels.rows * pixels.columns
-    dtype = np.dtype(pixels.dtype)
+    dtype = _dtype(pixels)
     plane_bytes = count * dtype.itemsize
     with pixels.path.open("rb") as file:
         file.seek(offset)
@@ -287,9 +317,14 @@ def _native(pixels: PixelData, offset: int, numbers: Sequence[int]) -> list[Plan
         return planes
 
 
+def _dtype(pixels: PixelData) -> np.dtype[Any]:
+    dtype = np.dtype(pixels.dtype)
+    return dtype.newbyteorder() if pixels.turned else dtype
+
+
 def _unpacked(raw: bytes, pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
     """Planes of a deflated file as they are stored: pydicom drops bits when the high bit is not the last one."""
-    dtype, count = np.dtype(pixels.dtype), pixels.rows * pixels.columns
+    dtype, count = _dtype(pixels), pixels.rows * pixels.columns
     if len(raw) < count * dtype.itemsize * (max(numbers, default=0) + 1):
         raise NotAssessable("undecodable", f"an image holds {len(raw)} bytes: truncated")
     offsets = (number * count * dtype.itemsize for number in numbers)
@@ -303,11 +338,16 @@ def _element_header(raw: bytes, pixels: PixelData) -> int:
     no implicit length is odd.
     """
     order = pixels.dtype[0]
-    if len(raw) < 12 or struct.unpack(f"{order}HH", raw[:4]) != _PIXEL_DATA:
+    tag = struct.unpack(f"{order}HH", raw[:4]) if len(raw) == 12 else None
+    if tag is not None and tag[0] << 16 | tag[1] in _ANY_PIXELS[:2]:
+        raise NotAssessable("undecodable", "an image holds floating-point pixels, which are not read")
+    if tag != _PIXEL_DATA:
         raise NotAssessable("undecodable", "an image holds no pixel data")
     explicit = raw[4:6] in _PIXEL_VRS
     length = struct.unpack(f"{order}I", raw[8:12] if explicit else raw[4:8])[0]
     stated = pixels.rows * pixels.columns * np.dtype(pixels.dtype).itemsize * pixels.frames
+    if length == int.from_bytes(_UNDEFINED, "little"):
+        raise NotAssessable("undecodable", "an image holds compressed pixels, its transfer syntax says uncompressed ones")
     if length < stated:
         raise NotAssessable("undecodable", f"an image holds {length} of its {stated} bytes")
     return 12 if explicit else 8

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from pydicom.datadict import dictionary_VR
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from triage.errors import NotAssessable
 from workers.reading import limits
@@ -26,7 +31,7 @@ _PIXELS = 0x7FE00008  # float, double and integer pixel data; elements come in a
 _TRANSFER_SYNTAX = 0x00020010
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _CHUNK = 1 << 16
-_TAG = 4
+_BEGINNING = 8  # bytes of a tag, a VR and a length
 NOT_AS_STATED = "not_dicom"
 _HIGHEST_FIRST_GROUP = 0x0080  # objects begin with group 0x0008, reports and private ones a little later
 
@@ -101,11 +106,8 @@ class _Open:
 
 def survey(file: BinaryIO) -> HeaderSize:
     """The size of the header, counted until one limit of ``limits`` is exceeded."""
-    start = file.read(_PREAMBLE)
-    if start[_PREAMBLE - 4 :] != b"DICM":
-        file.seek(0)
-    syntax = _transfer_syntax(file)
-    _check_beginning(file, syntax)
+    to_meta_information(file)
+    syntax = encoding_of(file)[1]
     if syntax != DeflatedExplicitVRLittleEndian:
         return _Walk(_Plain(file), explicit=syntax != ImplicitVRLittleEndian, big=syntax == ExplicitVRBigEndian).size()
     source = _Inflated(file)
@@ -114,31 +116,51 @@ def survey(file: BinaryIO) -> HeaderSize:
     return HeaderSize(size.elements, size.frames, size.depth, size.value_bytes, source.unpacked)
 
 
-def _check_beginning(file: BinaryIO, syntax: str) -> None:
-    """Refuse a data set that does not begin as its transfer syntax says: what follows would be read as lengths.
+def to_meta_information(file: BinaryIO) -> None:
+    """Go behind the preamble, when the file has one."""
+    if file.read(_PREAMBLE)[_PREAMBLE - 4 :] != b"DICM":
+        file.seek(0)
 
-    An object begins with a low group; in the other byte order that group is 0x0100 or more, and deflated bytes begin
+
+def encoding_of(file: BinaryIO) -> tuple[str, str]:
+    """The transfer syntax that a file states, and the one in which its data set begins; the file then stands there.
+
+    An object begins with a low group. In the other byte order that group is 0x0100 or more, and deflated bytes begin
     with anything. Explicit and implicit VR can be told apart further on.
 
     Raises:
-        NotAssessable: not_dicom.
+        NotAssessable: not_dicom: the data set begins in no way that is known, and what follows would be read as
+            lengths.
     """
+    stated = _transfer_syntax(file)
     place = file.tell()
     raw = file.read(_CHUNK)
     file.seek(place)
-    if syntax == DeflatedExplicitVRLittleEndian:
-        source = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            raw = source.decompress(raw, _TAG)
-        except zlib.error:
-            raise NotAssessable(NOT_AS_STATED, "the data set is not deflated, as its transfer syntax says") from None
-    if len(raw) < _TAG:
-        return
-    group = int.from_bytes(raw[:2], "big" if syntax == ExplicitVRBigEndian else "little")
-    if group > _HIGHEST_FIRST_GROUP:
-        swapped = raw[:2] in (b"\x08\x00", b"\x00\x08")
-        what = "has another byte order" if swapped else "is encoded otherwise"
-        raise NotAssessable(NOT_AS_STATED, f"the data set {what} than its transfer syntax says")
+    if len(raw) < _BEGINNING:
+        return stated, stated
+    if stated == DeflatedExplicitVRLittleEndian:
+        return stated, stated if _is_deflated(raw) else _uncompressed(raw, "is not deflated, as")
+    little = int.from_bytes(raw[:2], "little")
+    as_stated = int.from_bytes(raw[:2], "big") if stated == ExplicitVRBigEndian else little
+    return stated, stated if as_stated <= _HIGHEST_FIRST_GROUP else _uncompressed(raw, "is encoded otherwise than")
+
+
+def _is_deflated(raw: bytes) -> bool:
+    try:
+        start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, _BEGINNING)
+    except zlib.error:
+        return False
+    return int.from_bytes(start[:2], "little") <= _HIGHEST_FIRST_GROUP
+
+
+def _uncompressed(raw: bytes, what: str) -> str:
+    """The transfer syntax of a data set that begins with group 0x0008."""
+    explicit = raw[4:6].isalpha() and raw[4:6].isupper()
+    if raw[:2] == b"\x08\x00":
+        return str(ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian)
+    if raw[:2] == b"\x00\x08" and explicit:
+        return str(ExplicitVRBigEndian)
+    raise NotAssessable(NOT_AS_STATED, f"the data set {what} its transfer syntax says")
 
 
 def _transfer_syntax(file: BinaryIO) -> str:

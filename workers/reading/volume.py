@@ -158,6 +158,8 @@ def _check_one_grid(frames: Sequence[Frame]) -> None:
         raise NotAssessable(
             "no_geometry", f"{lacking} of {len(frames)} images state no position, orientation or spacing"
         )
+    if any(not (f.pixels.rows and f.pixels.columns) for f in frames):
+        raise NotAssessable("no_geometry", "an image has no rows or no columns")
     if any(v <= 0 for f in frames for v in f.spacing or ()):
         raise NotAssessable("no_geometry", "the pixel spacing is not positive")
     matrices = sorted({(f.pixels.rows, f.pixels.columns) for f in frames})

@@ -14,6 +14,10 @@ from bench.reading.variants import Alter, Variant, variant
 from bench.reading.visits import copies, each, files_of, folder_of, put, values_of
 
 TWO = ("mixed_contrasts", "duplicate_slices", "mixed_orientation")
+UNTOLD = (
+    "RepetitionTime", "InversionTime", "EchoTime", "ScanningSequence", "ContrastBolusAgent", "SequenceName",
+    "AcquisitionTime", "ContentTime", "SeriesTime",
+)  # fmt: skip
 HOLES = ("missing_slices", "uneven_spacing", "too_few_slices")
 GEOMETRY = ("no_geometry", "mixed_geometry", "mixed_orientation", "sheared_stack", "uneven_spacing")
 
@@ -47,7 +51,17 @@ def _runs() -> Iterator[Variant]:
     yield variant("T2: an earlier echo in the series", echoes)
     yield variant("T1: phase images in the series", phase_beside)
     yield variant("T1: phase images in the series, told by the component", phase_by_component)
-    yield variant("FLAIR: a second run half a slice off", half_a_slice, *TWO, *HOLES)
+    for how in ("AcquisitionNumber", "TemporalPositionIdentifier", "AcquisitionTime", "InstanceNumber"):
+        yield variant(f"FLAIR: an earlier run half a slice off, by {how}", half_a_slice("flair", how))
+        yield variant(f"T2: an earlier run half a slice off, by {how}", half_a_slice("t2", how))
+        yield variant(f"T1: another run half a slice off, by {how}", half_a_slice("t1", how), "duplicate_slices")
+        yield variant(f"T1 after contrast under the UID of T1, no agent stated, by {how}", untold_agent(how), *TWO)
+    for kind, other in (("flair", "t2"), ("t1", "t1_gd")):
+        yield variant(f"{kind} and {other} under one UID, no timing", under_one_uid(kind, other, timing=False), *TWO,
+                      "as:t1_gd", "as:unknown")  # fmt: skip
+    for kind in ("flair", "t2"):
+        yield variant(f"{kind}: coronal reformats under its UID", reformatted(kind))
+        yield variant(f"{kind}: every second image lost its inversion and repetition time", timing_lost(kind), *TWO)
     yield variant("FLAIR: three sagittal slices in the series", localizer_inside, "mixed_orientation")
     yield variant("FLAIR: one sagittal slice in the series", one_localizer, "mixed_orientation")
     yield variant("FLAIR: three slices repeated after motion", repeated(3), "duplicate_slices")
@@ -64,8 +78,9 @@ def _geometry() -> Iterator[Variant]:
     yield variant("slices drift sideways", sheared, *GEOMETRY)
 
 
-def under_one_uid(kind: str, other: str) -> Alter:
-    """As a gateway does it: UID, number and description are those of one series; the physics are their own."""
+def under_one_uid(kind: str, other: str, *, timing: bool = True) -> Alter:
+    """As a gateway does it: UID, number and description are those of one series; the physics are their own, when they
+    are left."""
 
     def alter(study: Path) -> None:
         first = dcmread(files_of(folder_of(study, kind))[0])
@@ -73,7 +88,14 @@ def under_one_uid(kind: str, other: str) -> Alter:
         def change(ds: Dataset, _n: int) -> None:
             ds.SeriesInstanceUID, ds.SeriesNumber = first.SeriesInstanceUID, first.SeriesNumber
 
+        def bare(ds: Dataset, _n: int) -> None:
+            for keyword in UNTOLD:
+                ds.pop(keyword, None)
+
         each(study, other, change)
+        if not timing:
+            each(study, kind, bare)
+            each(study, other, bare)
 
     return alter
 
@@ -99,12 +121,62 @@ def phase_by_component(study: Path) -> None:
         ds.save_as(path)
 
 
-def half_a_slice(study: Path) -> None:
-    for ds, path in copies(study, "flair", "run2"):
-        _move(ds, 4.5)
-        put(ds, values_of(ds)[::-1])
-        ds.AcquisitionNumber = 2
-        ds.save_as(path)
+def half_a_slice(kind: str, how: str) -> Alter:
+    """The earlier run is turned upside down."""
+
+    def alter(study: Path) -> None:
+        _number(study, kind, how, 500, "163000")
+        for n, (ds, path) in enumerate(copies(study, kind, "run2")):
+            _move(ds, 4.5)
+            put(ds, values_of(ds)[::-1])
+            _set(ds, how, 1 if how != "InstanceNumber" else n + 1, "152000")
+            ds.save_as(path)
+
+    return alter
+
+
+def _number(study: Path, kind: str, how: str, number: int, at: str) -> None:
+    each(study, kind, lambda ds, n: _set(ds, how, number + n * (how == "InstanceNumber"), at))
+
+
+def _set(ds: Dataset, how: str, number: int, at: str) -> None:
+    setattr(ds, how, at if how == "AcquisitionTime" else number)
+
+
+def untold_agent(how: str) -> Alter:
+    """Only order tells T1 before contrast from T1 after it, and the order of two T1 tells nothing."""
+
+    def alter(study: Path) -> None:
+        under_one_uid("t1", "t1_gd")(study)
+        for kind, number, at in (("t1", 1, "152000"), ("t1_gd", 500, "163000")):
+            for keyword in ("ContrastBolusAgent", "ContrastBolusVolume", "ContrastBolusRoute"):
+                each(study, kind, lambda ds, _n, keyword=keyword: ds.pop(keyword, None))
+            _number(study, kind, how, number, at)
+
+    return alter
+
+
+def reformatted(kind: str) -> Alter:
+    """Coronal images made of the axial ones, in the same series."""
+
+    def alter(study: Path) -> None:
+        for n, (ds, path) in enumerate(copies(study, kind, "coronal")):
+            ds.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+            ds.ImagePositionPatient = [-100.0, -90.0 + 9.0 * n, 60.0]
+            ds.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED"]
+            ds.InstanceNumber = 500 + n
+            ds.save_as(path)
+
+    return alter
+
+
+def timing_lost(kind: str) -> Alter:
+    def change(ds: Dataset, n: int) -> None:
+        if n % 2:
+            ds.pop("InversionTime", None)
+            ds.RepetitionTime = 2000
+
+    return lambda study: each(study, kind, change)
 
 
 def _move(ds: Dataset, mm: float) -> None:

@@ -52,9 +52,10 @@ def variants() -> Iterator[Variant]:
     yield variant("enhanced: one frame without a position", enhanced("flair", one_unplaced), *GEOMETRY)
     yield variant("enhanced: half of the frames are phase", enhanced("t1", phase_inside))
     yield variant("enhanced: two echoes", enhanced("t2", echoes_inside))
-    yield variant("enhanced: T2 and FLAIR in one object", two_in_one("flair", "t2"), *MIXED)
+    yield variant("enhanced: T2 and FLAIR in one object", two_in_one("flair", "t2"))
+    yield variant("enhanced: FLAIR and T2 in one object", two_in_one("t2", "flair"))
     yield variant("enhanced: T1 before and after contrast in one object", two_in_one("t1", "t1_gd"), *MIXED)
-    yield variant("enhanced: DWI and ADC in one object", two_in_one("dwi", "adc"), "absent")
+    yield variant("enhanced: DWI and ADC in one object", two_in_one("dwi", "adc"))
     yield variant("enhanced: one object for each half", halves("flair"))
     yield variant("enhanced beside the classic slices", beside("flair"))
 
@@ -160,9 +161,7 @@ def _own(ds: Dataset, number: int) -> Dataset:
     )
     if B_VALUE in ds and "ADC" not in ds.ImageType:
         b = float(ds[B_VALUE].value)
-        found.MRDiffusionSequence = item(
-            DiffusionBValue=b, DiffusionDirectionality="ISOTROPIC" if b else "NONE"
-        )
+        found.MRDiffusionSequence = item(DiffusionBValue=b, DiffusionDirectionality="ISOTROPIC" if b else "NONE")
     return found
 
 
@@ -290,5 +289,3 @@ def beside(kind: str) -> Alter:
         ds.save_as(files[0].with_name("enhanced"), enforce_file_format=True)
 
     return alter
-
-

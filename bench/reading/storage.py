@@ -11,19 +11,19 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    MPEG2MPML,
     UID,
     DeflatedExplicitVRLittleEndian,
     HTJ2KLossless,
     JPEG2000Lossless,
     JPEGLSLossless,
-    MPEG2MPML,
     RLELossless,
 )
 
 from bench.reading.encodings import SYNTAXES, encoded, file_of, meta_of
 from bench.reading.values import of
 from bench.reading.variants import Alter, Variant, variant
-from bench.reading.visits import each, files_of, folder_of, put, values_of
+from bench.reading.visits import files_of, folder_of, values_of
 
 WIDTHS = {8: "u1", 16: "<u2", 32: "<u4", 64: "<u8"}
 OFFSET = 250
@@ -168,9 +168,7 @@ def compressed(uid: UID, how: str) -> Alter:
             ds.compress(uid, generate_instance_uid=False)
             if how != "without a preamble":
                 stream = _stream(ds.PixelData)
-                ds.PixelData = encapsulate(
-                    [stream], fragments_per_frame=1 + ("two" in how), has_bot="table" not in how
-                )
+                ds.PixelData = encapsulate([stream], fragments_per_frame=1 + ("two" in how), has_bot="table" not in how)
             ds.save_as(path)
             if how == "without a preamble":
                 path.write_bytes(path.read_bytes()[132:])
@@ -228,5 +226,3 @@ def untold(study: Path) -> None:
         raw[place + 4 : place + 6] = b"SH"
         del length
         path.write_bytes(bytes(raw))
-
-

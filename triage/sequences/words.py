@@ -88,4 +88,9 @@ def says_post_contrast(header: SeriesHeader) -> bool:
 
 def contrast_agent(header: SeriesHeader) -> str | None:
     """The agent's name, or None where the element is empty or says "none", "no", "ohne KM"."""
-    return None if _NO_AGENT.match(header.contrast_agent) else header.contrast_agent.strip()
+    return header.contrast_agent.strip() if names_agent(header.contrast_agent) else None
+
+
+def names_agent(stated: str) -> bool:
+    """Whether the text of ContrastBolusAgent names an agent."""
+    return not _NO_AGENT.match(stated)

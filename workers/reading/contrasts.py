@@ -1,4 +1,4 @@
-"""Headers of one series in, whether they show more than one contrast out.
+"""Frames of one series in, whether they show more than one contrast out.
 
 Some gateways give two series one UID. Their slices lie at the same places, and nothing else tells them apart later.
 """
@@ -6,21 +6,20 @@ Some gateways give two series one UID. Their slices lie at the same places, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from workers.reading.values import number, value_of
+from workers.reading.frames import Frame
 
 SAME_TR_RATIO = 1.2  # repetition times of one series vary by rounding, and with triggering
 
 
-def mixed_contrasts(headers: Sequence[Any]) -> str | None:
-    """What differs between the classic objects of a series; None: they show one contrast.
+def mixed_contrasts(frames: Sequence[Frame]) -> str | None:
+    """What differs between the images of a series; None: they show one contrast.
 
     Only part of them is inverted, or their repetition times differ by more than SAME_TR_RATIO. Echoes, b-values and
     inversion times of one acquisition may differ.
     """
-    inverted = {number(value_of(ds, "InversionTime")) not in (None, 0.0) for ds in headers}
-    times = [tr for ds in headers if (tr := number(value_of(ds, "RepetitionTime"))) is not None and tr > 0]
+    inverted = {frame.inversion_time_ms not in (None, 0.0) for frame in frames}
+    times = [tr for frame in frames if (tr := frame.repetition_time_ms) is not None and tr > 0]
     if len(inverted) > 1:
         return "some of the images have an inversion time and others have none"
     if times and max(times) > SAME_TR_RATIO * min(times):

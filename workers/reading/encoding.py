@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -24,21 +25,18 @@ def parsed(file: BinaryIO, stop_when: Callable[..., bool]) -> Dataset:
     to_meta_information(file)
     stated, found = encoding_of(file)
     place = file.tell()
-    file.seek(0)
-    ds: Any = read_partial(file, stop_when=stop_when if stated == found else _at_once, force=True)
     if stated != found:
+        syntax = UID(found)
         file.seek(place)
-        meta, syntax = ds.file_meta, UID(found)
-        ds = read_dataset(file, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=stop_when)
-        ds.file_meta = meta
+        ds: Dataset = read_dataset(file, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=stop_when)
+        ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = syntax
-    elif ds.file_meta.get("TransferSyntaxUID") is None:
+        return ds
+    file.seek(0)
+    ds = read_partial(file, stop_when=stop_when, force=True)
+    if ds.file_meta.get("TransferSyntaxUID") is None:
         ds.file_meta.TransferSyntaxUID = _guessed(*ds.original_encoding)
     return ds
-
-
-def _at_once(*_: Any) -> bool:
-    return True
 
 
 def _guessed(implicit: bool | None, little: bool | None) -> UID:

@@ -56,6 +56,8 @@ class Frame:
     direction: str  # "isotropic" | "directional" | ""
     gradient: Vector | None
     echo_time_ms: float | None
+    repetition_time_ms: float | None
+    inversion_time_ms: float | None
     time_key: tuple[int, ...]  # temporal position, acquisition number: only used to tell repeats apart
     acquired_at: tuple[date, time] | None  # the day is date.min where only the time is stated
     instance: int | None  # number of a classic object in its series
@@ -94,6 +96,8 @@ def _frame(
         direction=direction,
         gradient=gradient,
         echo_time_ms=_echo_time(groups),
+        repetition_time_ms=number(groups.get("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
+        inversion_time_ms=inversion_time(groups),
         time_key=_time_key(groups),
         acquired_at=_acquired_at(groups, said[0]),
         instance=said[1],
@@ -101,6 +105,12 @@ def _frame(
         component=str(groups.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
         units=units,
     )
+
+
+def inversion_time(groups: Groups) -> float | None:
+    """ms; that of the modifiers first."""
+    found = number(groups.get("MRModifierSequence", "InversionTimes"))
+    return found if found is not None else number(groups.get("", "InversionTime"))
 
 
 def _echo_time(groups: Groups) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 from triage.model import SkippedSeries
 from workers.reading.contrasts import mixed_contrasts
 from workers.reading.objects import ReadObject
-from workers.reading.values import number, strings, text, value_of
+from workers.reading.values import integer, number, strings, text, value_of
 from workers.reading.volume import MIN_SLICES
 
 # what the slices of one series have in common; echo time and b-value may differ within one
@@ -77,11 +77,21 @@ def _acquisition(one: ReadObject) -> tuple[Any, ...]:
     )
 
 
-def of_two_contrasts(groups: Mapping[str, list[ReadObject]]) -> list[SkippedSeries]:
-    """The groups that hold two contrasts under one UID, and why."""
-    said = {uid: mixed_contrasts([one.header for one in group]) for uid, group in groups.items()}
-    return [
-        SkippedSeries(uid, "mixed_contrasts", f"one series holds two contrasts: {why}")
-        for uid, why in said.items()
-        if why
-    ]
+def refused_whole(groups: Mapping[str, list[ReadObject]]) -> list[SkippedSeries]:
+    """The groups that cannot be measured as they are, and why: two contrasts that nothing takes apart, or objects that
+    describe another number of frames than they hold."""
+    refused = []
+    for uid, group in groups.items():
+        if said := next(filter(None, map(_miscounted, group)), None):
+            refused.append(SkippedSeries(uid, "incomplete_header", said))
+        elif said := mixed_contrasts([frame for one in group for frame in one.frames]):
+            refused.append(SkippedSeries(uid, "mixed_contrasts", f"one series holds two contrasts: {said}"))
+    return refused
+
+
+def _miscounted(one: ReadObject) -> str | None:
+    stated = integer(value_of(one.header, "NumberOfFrames"))
+    described = value_of(one.header, "PerFrameFunctionalGroupsSequence")
+    if not described or stated is None or stated == len(described):
+        return None
+    return f"an object holds {stated} images, and its header describes {len(described)}"

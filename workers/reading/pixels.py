@@ -347,7 +347,9 @@ def _element_header(raw: bytes, pixels: PixelData) -> int:
     length = struct.unpack(f"{order}I", raw[8:12] if explicit else raw[4:8])[0]
     stated = pixels.rows * pixels.columns * np.dtype(pixels.dtype).itemsize * pixels.frames
     if length == int.from_bytes(_UNDEFINED, "little"):
-        raise NotAssessable("undecodable", "an image holds compressed pixels, its transfer syntax says uncompressed ones")
+        raise NotAssessable(
+            "undecodable", "an image holds compressed pixels, its transfer syntax says uncompressed ones"
+        )
     if length < stated:
         raise NotAssessable("undecodable", f"an image holds {length} of its {stated} bytes")
     return 12 if explicit else 8

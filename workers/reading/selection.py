@@ -10,6 +10,10 @@ from typing import Any
 from triage.model import SequenceKind
 from workers.reading.frames import Frame
 
+# a second one may show what a contrast agent does, rather than repeat what failed
+BEFORE_OR_AFTER_CONTRAST = (SequenceKind.T1, SequenceKind.T1_GD)
+_MAPS = frozenset({"ADC", "EADC", "FA", "COLFA"})
+
 
 def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
     """The frames of the volume wanted; several lists only for DWI directions that are to be averaged into a trace."""
@@ -20,7 +24,8 @@ def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
     if kind is SequenceKind.DWI:
         return _diffusion_groups(wanted)
     wanted = _one_echo(wanted, longest=kind is SequenceKind.T2)
-    return [_one_repeat(_one_type(wanted))]
+    wanted = _one_type(wanted)
+    return [wanted if kind in BEFORE_OR_AFTER_CONTRAST else _one_repeat(wanted)]
 
 
 def comparable(frames: list[Frame]) -> list[Frame]:
@@ -36,8 +41,13 @@ def shows(frame: Frame, kind: SequenceKind) -> bool:
     """Frames of other maps in the same series (Philips and XA objects may hold b-values, ADC and FA together) are
     left out.
     """
-    maps = {"ADC", "EADC", "FA", "COLFA"} & {t.upper() for t in frame.image_type}
+    maps = maps_in(frame)
     return bool(maps & {"ADC"}) if kind is SequenceKind.ADC else not maps
+
+
+def maps_in(frame: Frame) -> frozenset[str]:
+    """The names of maps in its ImageType."""
+    return _MAPS & {t.upper() for t in frame.image_type}
 
 
 def magnitude_only(frames: list[Frame]) -> list[Frame]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from triage.model import SeriesHeader
-from workers.reading.frames import Frame, frames_of
+from workers.reading.frames import Frame, frames_of, inversion_time
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
 from workers.reading.values import (
@@ -35,7 +35,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
     """
     first = datasets[0]
     listed = list(frames) if frames is not None else [f for ds in datasets for f in _frames_if_image(ds)]
-    groups = groups_of(first)[0]
+    groups = _groups_of_first(first, listed)
     echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     day, at = _first_acquired(datasets)
@@ -60,7 +60,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         mr_acquisition_type=text(first, "MRAcquisitionType"),
         repetition_time_ms=number(groups.get("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
         echo_time_ms=max(echo_times, default=None),
-        inversion_time_ms=_inversion_time(groups),
+        inversion_time_ms=inversion_time(groups),
         flip_angle_deg=number(groups.get("MRTimingAndRelatedParametersSequence", "FlipAngle")),
         echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),
         b_values=tuple(b_values),
@@ -78,6 +78,13 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
     )
 
 
+def _groups_of_first(ds: Any, frames: Sequence[Frame]) -> Groups:
+    """Those of the first frame: a part of an enhanced object need not begin with the object's first one."""
+    found = groups_of(ds)
+    number = frames[0].number if frames else 0
+    return found[number if number < len(found) else 0]
+
+
 def _spacing(frames: Sequence[Frame]) -> tuple[float, float] | None:
     spacing = frames[0].spacing if frames else None
     return (spacing[0], spacing[1]) if spacing else None
@@ -91,11 +98,6 @@ def _tesla(ds: Any) -> float | None:
     """Some scanners state gauss."""
     found = number(value_of(ds, "MagneticFieldStrength"))
     return found / 10000.0 if found is not None and found > 100 else found
-
-
-def _inversion_time(groups: Groups) -> float | None:
-    found = number(groups.get("MRModifierSequence", "InversionTimes"))
-    return found if found is not None else number(groups.get("", "InversionTime"))
 
 
 def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:

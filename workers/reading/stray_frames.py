@@ -1,7 +1,7 @@
 """Frames that make one volume in, those of them that belong together out, and a sentence about each other one.
 
 A series may hold a planning image, a slice that was repeated because the patient moved, or the same image twice. Such a
-frame is set aside, and the rest is measured. Two whole runs are refused: nothing says which of them is meant.
+frame is set aside, and the rest is measured. Of two whole runs that lie in one another the later one is taken.
 """
 
 from __future__ import annotations
@@ -47,18 +47,21 @@ def _instance(frame: Frame) -> Any:
 _WHEN: tuple[Callable[[Frame], Any], ...] = (_temporal, _acquisition, _moment)
 
 
-def together(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
-    """The frames of one stack without copies, earlier repeats and lone images of another geometry, and what was left
-    out. Frames that cannot be told apart stay: the geometry refuses them.
+def together(frames: Sequence[Frame], *, later_is_better: bool = True) -> tuple[list[Frame], tuple[str, ...]]:
+    """The frames of one stack without copies, earlier repeats, an earlier run and lone images of another geometry, and
+    what was left out. Frames that cannot be told apart stay: the geometry refuses them.
+
+    Args:
+        later_is_better: a second run repeats the first one. Of T1 it may show what a contrast agent does.
 
     Raises:
-        NotAssessable: duplicate_slices: two runs lie in one another; and as ``load_planes``.
+        NotAssessable: duplicate_slices: two runs lie in one another, and none may be taken; and as ``load_planes``.
     """
     kept, said = _of_one_geometry(list(frames))
     kept, more = _without_copies(kept)
     kept, again = _latest(kept)
-    _check_one_run(kept)
-    return kept, (*said, *more, *again)
+    kept, runs = _one_run(kept, later_is_better=later_is_better)
+    return kept, (*said, *more, *again, *runs)
 
 
 def _of_one_geometry(frames: list[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
@@ -145,30 +148,38 @@ def _heights(frames: Sequence[Frame]) -> Any:
     return np.array([frame.position for frame in frames]) @ np.cross(cosines[:3], cosines[3:])
 
 
-def _check_one_run(frames: Sequence[Frame]) -> None:
-    """Refuse runs that lie in one another: their slices overlap, and every second (third) one is of another run."""
+def _one_run(frames: list[Frame], *, later_is_better: bool) -> tuple[list[Frame], tuple[str, ...]]:
+    """Of runs that lie in one another the later: their slices overlap, and every second (third) one is of another run.
+
+    Raises:
+        NotAssessable: duplicate_slices: the later one may not be taken.
+    """
     thickness = frames[0].thickness_mm if frames else None
     if not thickness or any(f.position is None or f.orientation is None for f in frames):
-        return
+        return frames, ()
     heights = _heights(frames)
     order = np.argsort(heights, kind="stable")
     if len(frames) < 4 or not SAME_PLACE_MM < float(np.median(np.diff(heights[order]))) < OVERLAP * thickness:
-        return
+        return frames, ()
     sorted_frames = [frames[int(n)] for n in order]
     for count in RUNS:
-        if _are_runs([sorted_frames[first::count] for first in range(count)]):
+        latest = _latest_run([sorted_frames[first::count] for first in range(count)])
+        if latest is not None:
             said = f"{count} runs lie in one another: slices of {thickness:g} mm overlap"
-            raise NotAssessable("duplicate_slices", said)
+            if not later_is_better:
+                raise NotAssessable("duplicate_slices", f"{said}, and the later may show a contrast agent")
+            return latest, (f"{said}; the later run is taken",)
+    return frames, ()
 
 
-def _are_runs(runs: list[list[Frame]]) -> bool:
-    """Whether a fact tells the runs apart, or each of them is numbered like the others."""
+def _latest_run(runs: list[list[Frame]]) -> list[Frame] | None:
+    """The run that a fact calls the latest, of runs that are only numbered like each other any; None: it is one run."""
     for fact in (*_WHEN, _instance):
         values = [[fact(frame) for frame in run] for run in runs]
         if any(None in some for some in values):
             continue
-        spans = sorted((min(some), max(some)) for some in values)
+        spans = sorted((min(some), max(some), number) for number, some in enumerate(values))
         if all(before[1] < after[0] for before, after in pairwise(spans)):
-            return True
+            return runs[spans[-1][2]]
     numbers = Counter(frame.instance for run in runs for frame in run if frame.instance is not None)
-    return bool(numbers) and all(count == len(runs) for count in numbers.values())
+    return runs[-1] if numbers and all(count == len(runs) for count in numbers.values()) else None

@@ -17,7 +17,7 @@ from typing import Any
 from pydicom import Dataset
 
 from triage.errors import Misconfigured, NotAssessable
-from triage.model import SequenceKind, Series, SkippedSeries, Study, StudyImages, Volume
+from triage.model import SequenceKind, Series, SeriesHeader, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
@@ -25,12 +25,13 @@ from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
-from workers.reading.joining import joined_notices, of_two_contrasts, series_of
+from workers.reading.joining import joined_notices, refused_whole, series_of
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, objects_of
 from workers.reading.patient import study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
+from workers.reading.splitting import header_of_part, taken_apart
 from workers.reading.values import text
 from workers.reading.volume import volume_of
 
@@ -135,8 +136,9 @@ def read_study(
     """
     budget = Budget()
     found = objects_of(paths, on_file, vouched, budget)
-    groups = series_of(found.kept)
-    mixed = of_two_contrasts(groups)
+    joined = series_of(found.kept)
+    groups, parted = taken_apart(joined)
+    mixed = refused_whole(groups)
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     series = _identified(groups, frames)
@@ -149,7 +151,7 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
-    notices = (*found.notices, *joined_notices(groups), *loaded.notices)
+    notices = (*found.notices, *joined_notices(joined), *parted, *loaded.notices)
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
     said, doubts = (found.set_aside, notices, found.ignored), flair_doubts(volumes.get(SequenceKind.FLAIR))
     return StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares, doubts)
@@ -174,8 +176,20 @@ def _spare_flairs(
 
 
 def _identified(groups: Mapping[str, list[ReadObject]], frames: Mapping[str, list[Frame]]) -> tuple[Series, ...]:
-    headers = [series_header([f.header for f in group], frames[uid]) for uid, group in groups.items()]
-    return tuple(Series(h, found) for h, found in zip(headers, identify_study(headers), strict=True))
+    headers, seen = [], set[Path]()
+    for uid, group in groups.items():
+        own = {one.path for one in group} - seen  # the object of two parts counts once
+        seen |= own
+        header = series_header([one.header for one in group], frames[uid])
+        headers.append(replace(header, instance_count=len(own)))
+    of_one_uid: dict[str, list[SeriesHeader]] = defaultdict(list)
+    for header in headers:
+        of_one_uid[header.series_instance_uid].append(header)
+    found = [
+        replace(header_of_part(h, frames[uid], of_one_uid[h.series_instance_uid]), series_instance_uid=uid)
+        for uid, h in zip(groups, headers, strict=True)
+    ]
+    return tuple(Series(h, kind) for h, kind in zip(found, identify_study(found), strict=True))
 
 
 def _best_flair(series: Sequence[Series]) -> str | None:

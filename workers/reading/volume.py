@@ -20,7 +20,14 @@ from triage.model import Affine, SequenceKind, Volume, Voxels
 from workers.reading.frames import LOOKUP_TABLE, Frame
 from workers.reading.limits import Budget
 from workers.reading.pixels import decoded_bytes, load_planes
-from workers.reading.selection import comparable, complete_repeats, magnitude_only, select, shows
+from workers.reading.selection import (
+    BEFORE_OR_AFTER_CONTRAST,
+    comparable,
+    complete_repeats,
+    magnitude_only,
+    select,
+    shows,
+)
 from workers.reading.stray_frames import together
 
 MIN_SLICES = 10  # fewer cannot cover a brain: 10 slices of 5 mm with gap are 6 cm
@@ -53,7 +60,7 @@ def volume_of(
     """The volume of one series that shows ``kind``.
 
     Several volumes in one series (b-values, echoes, repeats) are told apart first: DWI takes the highest b-value, T2
-    the longest echo, others the shortest; of complete repeats the last.
+    the longest echo, others the shortest; of complete repeats the last, except of T1: it may be after contrast.
 
     Args:
         budget: what is left for the study.
@@ -69,7 +76,7 @@ def volume_of(
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
     stacks = []
     for group in select(frames, kind):
-        kept, said = together(group)
+        kept, said = together(group, later_is_better=kind not in BEFORE_OR_AFTER_CONTRAST)
         stacks.append(stack_of(kept))
         if notes is not None:
             notes.extend(said)

@@ -22,7 +22,7 @@ from tests.builders_dicom import a_series, an_object, planes, with_pixels, write
 from tests.workers.reading import hostile
 from tests.workers.reading.reading import DWI, FLAIR, T1, only_refusal
 from triage.errors import NotAssessable
-from workers.reading import limits, pixels, volume
+from workers.reading import encoding, limits, volume
 from workers.reading.study import read_header, read_study
 from workers.reading.survey import survey
 
@@ -130,7 +130,7 @@ def test_without_memory_an_object_is_refused(tmp_path: Path, monkeypatch: pytest
         raise MemoryError
 
     path = a_series(tmp_path)[0]
-    monkeypatch.setattr(pixels, "dcmread", full)
+    monkeypatch.setattr(encoding, "read_partial", full)
     with pytest.raises(NotAssessable) as refused:
         read_header(path)
     assert refused.value.code == "too_large"

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
-from tests.builders_dicom import a_series, planes, with_pixels
+from tests.builders_dicom import T1_PHYSICS, a_series, planes, with_pixels
 from tests.workers.reading.reading import DWI, FLAIR, T2
 from triage.model import StudyImages
 from workers.reading.study import read_study
@@ -44,7 +44,7 @@ def test_a_few_images_of_another_geometry_are_set_aside(tmp_path: Path, change: 
 
 
 def test_many_images_of_another_geometry_refuse_the_series(tmp_path: Path) -> None:
-    images = read_with(tmp_path, a_series(tmp_path, pixels=planes(12, seed=5), change=small))
+    images = read_with(tmp_path, a_series(tmp_path, pixels=planes(6, seed=5), change=small))
     assert not images.volumes
     assert codes(images) == ["mixed_geometry"]
 
@@ -95,8 +95,20 @@ HALF = (-10.0, -8.0, -27.5)
         pytest.param({}, {"change": lambda k, ds: setattr(ds, "InstanceNumber", k + 13)}, id="numbered on"),
     ],
 )
-def test_two_runs_half_a_slice_apart_are_refused(tmp_path: Path, one: dict[str, Any], other: dict[str, Any]) -> None:
-    images = read_with(tmp_path, a_series(tmp_path, pixels=planes(12, seed=6), origin=HALF, **other), **one)
+def test_of_two_runs_half_a_slice_apart_the_later_is_taken(
+    tmp_path: Path, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    second = planes(12, seed=6)
+    images = read_with(tmp_path, a_series(tmp_path, pixels=second, origin=HALF, **other), **one)
+    np.testing.assert_array_equal(images.volumes[FLAIR].voxels, second)
+    assert "flair: 2 runs lie in one another: slices of 5 mm overlap; the later run is taken" in images.notices
+
+
+def test_of_two_runs_of_t1_none_is_taken(tmp_path: Path) -> None:
+    """The later one may be after contrast."""
+    paths = a_series(tmp_path, **{**T1_PHYSICS, "InversionTime": None, "AcquisitionNumber": 1})
+    paths += a_series(tmp_path, origin=HALF, **{**T1_PHYSICS, "InversionTime": None, "AcquisitionNumber": 2})
+    images = read_study(paths)
     assert not images.volumes
     assert codes(images) == ["duplicate_slices"]
 

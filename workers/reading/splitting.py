@@ -1,0 +1,183 @@
+"""Series in, those that hold several under one UID taken apart by physics and geometry, out.
+
+Gateways and de-identification give two series one UID, and some consoles put reformats beside what they are made of.
+Where timing, contrast agent, technique or geometry tell the images apart, and each part is a whole stack, each part is
+a series of its own: the rules of recognition and choice see it as such. Where nothing tells them apart the series stays
+whole, and is refused later.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+
+from triage.model import SequenceKind, SeriesHeader
+from triage.sequences import words
+from triage.sequences.facts import is_inversion_recovery
+from triage.sequences.identify import identify
+from workers.reading.contrasts import SAME_TR_RATIO
+from workers.reading.frames import Frame
+from workers.reading.objects import ReadObject
+from workers.reading.selection import maps_in
+from workers.reading.series import series_header
+from workers.reading.stray_frames import OVERLAP
+from workers.reading.values import strings
+from workers.reading.volume import MIN_SLICES
+
+SAME_TI_RATIO = 1.5  # FLAIR, T1-FLAIR and STIR are further apart; MP2RAGE too, whose second image is no T1
+SAME_DIRECTION = 0.05  # of direction cosines; reformats are turned by more
+SAME_SPACING_MM = 0.02
+LEAST_OVERLAP = 0.5  # of the shorter part, in extent and in places: slabs of one series lie above each other
+LONGEST_UID = 64
+# the part that keeps the UID, by which a result is referred to; then the larger one
+_FIRST = (SequenceKind.FLAIR, SequenceKind.DWI, SequenceKind.ADC, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
+
+Groups = Mapping[str, Sequence[ReadObject]]
+
+
+def taken_apart(groups: Groups) -> tuple[dict[str, list[ReadObject]], tuple[str, ...]]:
+    """The same groups, with parts in the place of those that can be taken apart, and what was done.
+
+    A part holds objects with those frames only that are its own. The main one keeps the UID of the series; another has
+    that UID with a number behind, which no object states.
+    """
+    found: dict[str, list[ReadObject]] = {}
+    said = []
+    for uid, group in groups.items():
+        parts = _parts(group)
+        for number, part in enumerate(parts):
+            found[uid if number == 0 else _uid_of_part(uid, number + 1)] = part
+        if len(parts) > 1:
+            sizes = ", ".join(str(sum(len(one.frames) for one in part)) for part in parts)
+            said.append(f"one series UID holds {len(parts)} series of {sizes} images: each is looked at by itself")
+    return found, tuple(said)
+
+
+def header_of_part(header: SeriesHeader, frames: Sequence[Frame], siblings: Sequence[SeriesHeader]) -> SeriesHeader:
+    """The header of a series; of a part with its own type of image, and without the names of another part.
+
+    A name of an inversion sequence that stands above two parts is that of the one that states an inversion time.
+
+    Args:
+        siblings: the headers of all parts, itself included.
+    """
+    if len(siblings) < 2:
+        return header
+    header = replace(header, image_type=frames[0].image_type or header.image_type)
+    if header.inversion_time_ms or not any(other.inversion_time_ms for other in siblings):
+        return header
+    if not (is_inversion_recovery(header) or words.says(words.FLAIR, header)):
+        return header
+    own = tuple(word for word in header.scanning_sequence if word != "IR")
+    return replace(header, series_description="", protocol_name="", sequence_name="", scanning_sequence=own, vendor={})
+
+
+def _uid_of_part(uid: str, number: int) -> str:
+    end = f".{number}"
+    return uid[: LONGEST_UID - len(end)].rstrip(".") + end
+
+
+def _parts(group: Sequence[ReadObject]) -> list[list[ReadObject]]:
+    whole = [list(group)]
+    pairs = [(one, frame) for one in group for frame in one.frames]
+    if len(pairs) < 2 * MIN_SLICES:
+        return whole
+    split: dict[tuple[Any, ...], list[tuple[ReadObject, Frame]]] = defaultdict(list)
+    trs, tis = ([value for _, f in pairs if (value := of(f))] for of in (_tr, _ti))
+    grids: list[Frame] = []
+    for one, frame in pairs:
+        key = _class_of(_tr(frame), trs, SAME_TR_RATIO), _class_of(_ti(frame), tis, SAME_TI_RATIO), _grid(frame, grids)
+        split[*key, *_technique(one), maps_in(frame)].append((one, frame))
+    if len(split) < 2 or not _are_whole([[frame for _, frame in part] for part in split.values()]):
+        return whole
+    return sorted((_objects(part) for part in split.values()), key=_rank)
+
+
+def _tr(frame: Frame) -> float | None:
+    return frame.repetition_time_ms
+
+
+def _ti(frame: Frame) -> float | None:
+    return frame.inversion_time_ms
+
+
+def _technique(one: ReadObject) -> tuple[Any, ...]:
+    """What else differs between series, and not within one: echo times, b-values and types of image may."""
+    agent = words.names_agent("\\".join(strings(one.header, "ContrastBolusAgent")))
+    return agent, tuple(sorted(strings(one.header, "ScanningSequence")))
+
+
+def _grid(frame: Frame, grids: list[Frame]) -> int:
+    """The number of its orientation, spacing and matrix among those seen; a new one is added."""
+    for number, other in enumerate(grids):
+        if _same_grid(frame, other):
+            return number
+    grids.append(frame)
+    return len(grids) - 1
+
+
+def _same_grid(one: Frame, other: Frame) -> bool:
+    matrices = {(f.pixels.rows, f.pixels.columns) for f in (one, other)}
+    return (
+        len(matrices) == 1
+        and _close(one.orientation, other.orientation, SAME_DIRECTION)
+        and _close(one.spacing, other.spacing, SAME_SPACING_MM)
+    )
+
+
+def _close(one: Sequence[float] | None, other: Sequence[float] | None, tolerance: float) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.abs(np.subtract(one, other)).max() <= tolerance)
+
+
+def _class_of(value: float | None, values: Sequence[float], ratio: float) -> int:
+    """The place of a time among the groups of times; -1: none is stated."""
+    if not value:
+        return -1
+    ordered = sorted(set(values))
+    steps = [later for sooner, later in pairwise(ordered) if later > ratio * sooner]
+    return sum(value >= step for step in steps)
+
+
+def _are_whole(parts: Sequence[Sequence[Frame]]) -> bool:
+    """Whether each part is a stack without the others."""
+    if any(len(part) < MIN_SLICES or any(f.position is None or not f.orientation for f in part) for part in parts):
+        return False
+    return all(_are_two(one, other) for one, other in combinations(parts, 2))
+
+
+def _are_two(one: Sequence[Frame], other: Sequence[Frame]) -> bool:
+    """Whether two parts are two series, rather than slices of one that lie above or between each other."""
+    if not _close(one[0].orientation, other[0].orientation, SAME_DIRECTION):
+        return True
+    cosines = np.array(one[0].orientation)
+    normal = np.cross(cosines[:3], cosines[3:])
+    a, b = (np.unique(np.round(np.array([f.position for f in part], float) @ normal, 1)) for part in (one, other))
+    common = min(a[-1], b[-1]) - max(a[0], b[0])
+    if common < LEAST_OVERLAP * min(np.ptp(a), np.ptp(b)):
+        return False
+    gap = float(np.median(np.diff(np.unique(np.concatenate([a, b])))))
+    thickness = one[0].thickness_mm
+    between = thickness is not None and gap < OVERLAP * thickness
+    return between or np.intersect1d(a, b).size >= LEAST_OVERLAP * min(a.size, b.size)
+
+
+def _objects(pairs: Sequence[tuple[ReadObject, Frame]]) -> list[ReadObject]:
+    frames: dict[int, list[Frame]] = defaultdict(list)
+    objects = {id(one): one for one, _ in pairs}
+    for one, frame in pairs:
+        frames[id(one)].append(frame)
+    return [replace(objects[key], frames=some) for key, some in frames.items()]
+
+
+def _rank(part: Sequence[ReadObject]) -> tuple[int, int]:
+    frames = [frame for one in part for frame in one.frames]
+    header = replace(series_header([one.header for one in part], frames), image_type=frames[0].image_type)
+    kind = identify(header).kind
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST), -len(frames)

@@ -1,23 +1,28 @@
-# One image, several commands: icansee serve (all in one), or listener, worker, beat, web (see compose.yaml).
+# One image, several commands: icansee serve (all in one), or listener, worker, beat, web, deliver, feeds, priors (see compose.yaml).
 # Build: docker build -t icansee .
+# Behind a proxy that inspects TLS: --secret id=ca,src=FILE with the CA certificate of the site (PEM).
+# A site with a mirror names its copy of the base: --build-arg BASE=REGISTRY/python:3.11-slim-bookworm@sha256:...
 
-FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS build
+ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
+
+FROM ${BASE} AS build
 WORKDIR /build
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
-COPY scripts/uv.txt .
-RUN pip install --no-cache-dir --root-user-action=ignore --only-binary :all: --require-hashes -r uv.txt
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1
+# The index and the proxy of the site: --build-arg PIP_INDEX_URL=..., --build-arg HTTPS_PROXY=...
+ARG PIP_INDEX_URL
 # The dependencies first: they change less often than the program.
+COPY scripts/downloads.sh scripts/image.sh scripts/uv.txt scripts/
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN UV_PROJECT_ENVIRONMENT=/opt/icansee uv sync --frozen --no-dev --no-install-project
+RUN --mount=type=secret,id=ca scripts/image.sh dependencies
 COPY triage triage
 COPY workers workers
 COPY listener listener
 COPY atlas atlas
 COPY simulation simulation
-RUN UV_PROJECT_ENVIRONMENT=/opt/icansee uv sync --frozen --no-dev --no-editable
+RUN scripts/image.sh program
 
-FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/icansee icansee \
+FROM ${BASE}
+RUN useradd --uid 10001 --shell /usr/sbin/nologin --create-home --home-dir /var/lib/icansee icansee \
     && install -d -o icansee -g icansee /var/lib/icansee/state /etc/icansee
 COPY --from=build /opt/icansee /opt/icansee
 COPY config.container.yaml /etc/icansee/config.yaml

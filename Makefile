@@ -1,7 +1,7 @@
 # One word per chore. `make demo` and `make test` set up everything they need on a fresh Debian or Ubuntu machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo serve test lint types check bench nightly audit docs clean
+.PHONY: help setup peers demo serve test lint types check bench nightly audit image docs clean
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -29,6 +29,7 @@ help:
 	@echo "make bench   accuracy and speed"
 	@echo "make nightly long searches with new random numbers: properties, histories of patients, added series, hostile input, kill -9 (four hours)"
 	@echo "make audit   licences and known vulnerabilities of the lock file (asks osv.dev)"
+	@echo "make image   builds the image of the Dockerfile and assesses a synthetic patient in it (buildah, as root)"
 	@echo "make docs    docs/settings.md, docs/conformance.md and docs/ihe.md, from the source"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
 	@echo "make clean   remove what the chores above made, except the state of a node"
@@ -81,6 +82,9 @@ nightly: $(READY) peers
 # 1: something was found; 3: nobody could be asked about vulnerabilities
 audit: $(READY)
 	@$(PYTHON) -m scripts.audit_dependencies
+
+image:
+	@scripts/image-check.sh
 
 docs: $(READY)
 	@$(PYTHON) -m scripts.settings_reference

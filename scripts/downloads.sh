@@ -89,12 +89,18 @@ sync_environment() {
 }
 
 sync_from_site_index() {
-    local locked status=0
+    sync_locked "$1" "$2" .venv && "$1" sync --frozen --quiet --offline --no-build-isolation --python "$2"
+}
+
+# Arguments: uv, a Python, the folder of the environment, which part of the lock file (options of uv export). Only files
+# with the digests of the lock file are installed, from whichever index; the project itself is not.
+sync_locked() {
+    local locked status=0 uv=$1 python=$2 environment=$3
+    shift 3
     locked=$(mktemp)
-    "$1" export --frozen --quiet --no-emit-project --output-file "$locked" >/dev/null &&
-        "$1" venv --quiet --allow-existing --python "$2" .venv &&
-        downloading "$1" pip sync --quiet --python .venv/bin/python --require-hashes "$locked" &&
-        "$1" sync --frozen --quiet --offline --no-build-isolation --python "$2" || status=$?
+    "$uv" export --frozen --quiet --no-emit-project "$@" --output-file "$locked" >/dev/null &&
+        "$uv" venv --quiet --allow-existing --python "$python" "$environment" &&
+        downloading "$uv" pip sync --quiet --python "$environment/bin/python" --require-hashes "$locked" || status=$?
     rm -f "$locked"
     return "$status"
 }

@@ -20,14 +20,16 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from listener.node.supervisor import COMMANDS, STOP_GRACE_S, names_of
 from workers import config
 from workers.heartbeat import heartbeat_file
 
 PINNED = re.compile(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}")  # the tag is for people, the digest counts
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("triage", "workers", "listener", "atlas", "simulation")
-CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench", "nightly", "docs")
-PROCESSES = ("listener", "worker", "beat", "web", "deliver")
+CHORES = ("demo", "serve", "test", "lint", "types", "check", "bench", "nightly", "image", "docs")
+# what the supervisor may start, each with its command
+PROCESSES = {name: ["icansee", *COMMANDS.get(name, (name,))] for name in STOP_GRACE_S}
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +125,17 @@ def test_the_lock_file_belongs_to_the_project_file() -> None:
     ours = next(package for package in locked["package"] if package["name"] == "icansee")
     wanted = {_plain(requirement) for requirement in project["project"]["dependencies"]}
     assert {item["name"] for item in ours["metadata"]["requires-dist"]} == wanted
-    for group, requirements in project["dependency-groups"].items():
+    for group in project["dependency-groups"]:
         locked_group = {item["name"] for item in ours["metadata"]["requires-dev"][group]}
-        assert locked_group == {_plain(requirement) for requirement in requirements}, group
+        assert locked_group == _names_of_group(project["dependency-groups"], group), group
+
+
+def _names_of_group(groups: dict[str, list[Any]], group: str) -> set[str]:
+    parts = [
+        _names_of_group(groups, item["include-group"]) if isinstance(item, dict) else {_plain(item)}
+        for item in groups[group]
+    ]
+    return set().union(*parts)
 
 
 def _plain(requirement: str) -> str:
@@ -135,12 +145,20 @@ def _plain(requirement: str) -> str:
 
 def test_each_process_is_a_service(compose: dict[str, Any]) -> None:
     assert set(compose["services"]) == {"redis", *PROCESSES}
-    for name in PROCESSES:
+    for name, command in PROCESSES.items():
         service = compose["services"][name]
-        assert service["command"] == ["icansee", name]
+        assert service["command"] == command
         assert service["environment"]["ICANSEE_PROCESS"] == name
         assert service["restart"] == "unless-stopped"
-    assert commands_of_the_program() >= set(PROCESSES)
+    assert commands_of_the_program() >= {command[1] for command in PROCESSES.values()}
+
+
+def test_all_that_a_node_needs_starts_by_itself(compose: dict[str, Any]) -> None:
+    """Without its urgent worker a node says for ever that it is not well."""
+    for file in ("config.container.yaml", "config.hosts.yaml"):
+        needed = names_of(config.load(ROOT / file))
+        assert {"listener", "worker", "urgent", "beat", "web"} <= set(needed)
+        assert all("profiles" not in compose["services"][name] for name in needed)
 
 
 def test_services_share_the_state_and_the_settings(compose: dict[str, Any]) -> None:
@@ -158,8 +176,8 @@ def test_several_hosts_share_a_folder_and_nothing_else() -> None:
     services = compose["services"]
     assert set(services) == {"postgres", "redis", "init", *PROCESSES}
     assert services["init"]["command"] == ["icansee", "store", "init"]
-    for name in PROCESSES:
-        assert services[name]["command"] == ["icansee", name]
+    for name, command in PROCESSES.items():
+        assert services[name]["command"] == command
         assert services[name]["environment"]["ICANSEE_PROCESS"] == name
         mounts = {volume.rsplit(":", 2)[-1 - volume.endswith(":ro")] for volume in services[name]["volumes"]}
         assert mounts == {str(settings.store.state_dir), str(settings.store.shared_dir), "/etc/icansee/config.yaml"}
@@ -205,11 +223,11 @@ def test_the_broker_asks_for_a_password(file: str, settings: str) -> None:
 
 def test_the_image_stands_on_pinned_ones_and_installs_a_pinned_uv() -> None:
     bases = [line[1] for line in dockerfile() if line[0] == "FROM"]
-    assert len(bases) == 2
-    assert all(PINNED.fullmatch(base) for base in bases), bases
-    assert len(set(bases)) == 1, "what is built in one runs in the other"
-    (installs,) = [line for line in dockerfile() if line[:3] == ["RUN", "pip", "install"]]
-    assert {"--require-hashes", "uv.txt"} <= set(installs)
+    assert bases == ["${BASE}", "${BASE}"], "what is built in one runs in the other"
+    (default,) = [line[1].removeprefix("BASE=") for line in dockerfile() if line[0] == "ARG" and "BASE=" in line[1]]
+    assert PINNED.fullmatch(default), default
+    script = (ROOT / "scripts" / "image.sh").read_text(encoding="utf-8")
+    assert "--require-hashes -r scripts/uv.txt" in script
     uv = (ROOT / "scripts" / "uv.txt").read_text(encoding="utf-8")
     version = re.search(r"^UV_VERSION=(\S+)$", (ROOT / "scripts" / "downloads.sh").read_text(), re.MULTILINE)
     assert version is not None
@@ -278,7 +296,9 @@ def test_every_chore_exists(chore: str) -> None:
     subprocess.run(["make", "-n", chore], cwd=ROOT, capture_output=True, check=True)
 
 
-@pytest.mark.parametrize("script", ["scripts/setup.sh", "scripts/test-peers.sh", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["scripts/setup.sh", "scripts/test-peers.sh", "scripts/image.sh", "scripts/image-check.sh", ".ci/run"]
+)
 def test_scripts_stop_at_the_first_error(script: str) -> None:
     path = ROOT / script
     assert os.access(path, os.X_OK)

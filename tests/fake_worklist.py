@@ -18,6 +18,7 @@ from workers.worklist_ports import (
     ListOrder,
     ListWindow,
     Marks,
+    ScannerDay,
     StudyFault,
     Throughput,
     Wanted,
@@ -84,6 +85,27 @@ class InMemoryWorklist:
         judged = [row for row in rows if row.category not in (None, "not_assessable")]
         found = [(row.decided_at, row.priority in ("P1", "P2", "P3")) for row in judged if row.decided_at is not None]
         return sorted(one for one in found if one[0] >= since)
+
+    def scanners_since(self, since: date) -> list[ScannerDay]:
+        rows = self.window(Wanted(gone=True, limit=1_000_000)).rows
+        found: dict[tuple[str, date], ScannerDay] = {}
+        for row in rows:
+            document = self._index.assessment(row.study_instance_uid)
+            if document is None or row.study_date is None or row.study_date < since:
+                continue
+            said, judged = headline_of(document), row.category not in (None, "not_assessable")
+            one = found.get((said.scanner, row.study_date), ScannerDay(said.scanner, row.study_date, 0, 0))
+            ratio = said.tissue_ratio
+            found[one.scanner, one.day] = ScannerDay(
+                one.scanner,
+                one.day,
+                one.assessable + judged,
+                one.flagged + (judged and row.priority in ("P1", "P2", "P3")),
+                one.ratios + (ratio is not None),
+                one.ratio_sum + (ratio or 0.0),
+                one.ratio_squares + (ratio or 0.0) ** 2,
+            )
+        return [found[key] for key in sorted(found)]
 
     def version(self) -> int:
         """Another one each time: nothing is kept."""

@@ -56,6 +56,7 @@ from triage.signal import swelling
 from triage.signal.change import flair_changes, volumes
 from triage.signal.separators import separators
 from triage.signal.single_scan import measure_alone, plain_figures
+from triage.signal.tissue_ratio import tissue_ratio, tissue_ratio_compared
 from triage.stopwatch import Stopwatch
 from triage.without_flair import without_flair
 
@@ -175,7 +176,8 @@ def _measure_pair(
     """The figures of a registered pair, and the patterns found in them."""
     header = header_of(draft.images.study, draft.images.used[SequenceKind.FLAIR])
     match, notice = _protocol_of(pair, (header, flair), prepared, settings)
-    draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,))
+    ratio = tissue_ratio_compared(pair.scale, pair.grid)
+    draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,), tissue_ratio=ratio)
     with clock.part("measurement"):
         draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices)))
     with clock.part("lesions"):
@@ -283,7 +285,8 @@ def _alone(
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
     evidence = Evidence(flair, None, labels, names, None, None, None)
-    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence)
+    ratio = tissue_ratio(flair.voxels, labels.voxels, names)
+    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio)
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
         plain = plain_figures(session, labels, names)

@@ -74,6 +74,7 @@ class Draft:
     patterns: Patterns = PATTERNS
     since: Since | None = None
     carried: tuple[str, ...] = ()
+    tissue_ratio: float | None = None
 
     def with_found(self, *found: Found) -> Draft:
         """The draft with the figures, masks, lesions and notices of measuring steps added."""
@@ -104,11 +105,7 @@ class Draft:
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
     ) -> Assessment:
         """The draft with its decision, the possible look-alikes and the course since earlier studies."""
-        unjudged = indeterminate(self.refusal or "no baseline to compare with", self.patterns)
-        findings = doubted(self.findings or unjudged, self.images.doubts)
-        same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
-        if same is not None:
-            findings = carried_from_copy(findings, same.found, same.study_date)
+        findings = self._final_findings()
         days = days_after(self.images.study.study_date, self.context.infusion_date)
         # a baseline that could not be compared is named, and nothing rests on it
         compared = None if self.judged_from is JudgedFrom.SINGLE_SCAN else prepared
@@ -147,9 +144,17 @@ class Draft:
             baseline_report=self.before,
             judged=Judged(self.judged_from, self.protocol, self.refusal, self._all_carried(), self._carried_on()),
             since=self.since,
+            tissue_ratio=self.tissue_ratio,
             infusions=self.context.infusions,
             evolution=self._course(days, compared, findings, settings),
         )
+
+    def _final_findings(self) -> tuple[Finding, ...]:
+        """Doubted where the series are, and with what a copy of the study brings."""
+        unjudged = indeterminate(self.refusal or "no baseline to compare with", self.patterns)
+        findings = doubted(self.findings or unjudged, self.images.doubts)
+        same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
+        return findings if same is None else carried_from_copy(findings, same.found, same.study_date)
 
     def _with_objects(self, decision: Decision) -> Decision:
         """The decision, saying that objects were set aside, and that another study holds the same images: worklists

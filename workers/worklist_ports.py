@@ -150,6 +150,23 @@ class Throughput:
 
 
 @dataclass(frozen=True)
+class ScannerDay:
+    """The decided studies of one scanner and study date. scanner: in words; "" when the images name none.
+
+    assessable, flagged: how many of them. ratios, ratio_sum, ratio_squares: number, sum and sum of squares of the known
+    ratios of grey over white matter (triage.signal.tissue_ratio).
+    """
+
+    scanner: str
+    day: date
+    assessable: int
+    flagged: int
+    ratios: int = 0
+    ratio_sum: float = 0.0
+    ratio_squares: float = 0.0
+
+
+@dataclass(frozen=True)
 class StudyFault:
     """A study whose last attempt went wrong. at: when; None: nobody noted it."""
 
@@ -177,6 +194,9 @@ class Worklist(Protocol):
 
     def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
         """When each assessable study was decided, to the hour, and whether it has a priority."""
+
+    def scanners_since(self, since: date) -> list[ScannerDay]:
+        """By scanner and day, of studies with a date of their own that is not before ``since``."""
 
     def throughput(self, since: datetime) -> Throughput: ...
 

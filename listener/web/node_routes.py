@@ -20,6 +20,7 @@ from listener.web.health import health_of
 from listener.web.held_routes import held_of
 from listener.web.lines import name_words
 from listener.web.list_routes import zone_of
+from listener.web.scanners import scanner_facts, scanner_lines
 from listener.web.site import Site
 from triage.errors import Misconfigured
 from workers.access_ports import Role
@@ -105,15 +106,18 @@ def add_operations(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/node")
     def node() -> dict[str, Any]:
-        """What the operations page shows of the node: health, studies by state, throughput, flagged studies of each
-        week with their limits, the last faults with what to do, what each rule did today, what went out today, what
-        shadow mode held back, objects that state another patient."""
+        """What the operations page shows of the node: health, studies by state, throughput, flagged studies
+        of each week with their limits, each scanner with its limits, the last faults with what to do, what
+        each rule did today, what went out today, what shadow mode held back, objects that state another
+        patient."""
         health = health_of(site)
         values = _node_values(site, health)
         shown = ("states", "conflicts", "shadow", "today", "rules", "throughput", "aside", "would")
         faults = [asdict(one) for one in values["faults"]]
         weeks = [{**asdict(one), "share": one.share, "unusual": one.unusual} for one in values["weeks"]]
-        return {"health": health, "weeks": weeks, "faults": faults} | {name: values[name] for name in shown}
+        scanners = [scanner_facts(one) for one in values["scanners"]]
+        told = {"health": health, "weeks": weeks, "faults": faults, "scanners": scanners}
+        return told | {name: values[name] for name in shown}
 
     @app.get("/api/deliveries")
     def deliveries(
@@ -176,6 +180,7 @@ def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
     times = [] if site.worklist is None else site.worklist.flag_times_s(limit=TIMED_STUDIES)
     since = now - timedelta(weeks=control.WEEKS)
     flags = [] if site.worklist is None else site.worklist.flags_since(since)
+    days = [] if site.worklist is None else site.worklist.scanners_since(since.astimezone(zone).date())
     tallies = {} if ways is None else ways.tallies()
     recent = [] if ways is None else ways.listed(limit=MOST_LISTED)
     set_aside = site.index.conflicts()
@@ -187,6 +192,8 @@ def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
         "times": operations.percentiles(times),
         "timed": len(times),
         "weeks": control.weeks_of(flags, zone),
+        "scanners": scanner_lines(days),
+        "scanner_weeks": control.WEEKS,
         "throughput": _throughput(site),
         "faults": _fault_lines(site, recent),
         "aside": node_report.aside_studies(list_aside(site.index)[:SHOWN_DEAD]),

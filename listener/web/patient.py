@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from listener.web.lines import CATEGORY_WORDS, day_words
-from triage.report.headline import TITLES, named_region
+from triage.report.headline import TITLES, named_region, scanner_words
 from workers.ports import StudyRow
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 190, 44, 10, 16, 26  # of a curve, pixels
@@ -24,7 +24,8 @@ Document = Mapping[str, Any]
 @dataclass(frozen=True)
 class Measured:
     """One point of a curve. day: date as a number. spread: one standard deviation. other: acquired by another protocol
-    than its baseline. against: the baseline that it was compared with; None: single scan."""
+    than its baseline. against: the baseline that it was compared with; None: single scan. scanner: in words; "": not
+    known."""
 
     day: int
     value: float
@@ -32,6 +33,7 @@ class Measured:
     other: bool
     against: str | None
     words: str
+    scanner: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class PatientStudy:
     finding: str
     state: str
     part: str
+    scanner: str
 
 
 def studies_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> list[PatientStudy]:
@@ -84,6 +87,7 @@ def studies_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> l
                 finding=row.reasons[0] if row.reasons else row.failure or "",
                 state=row.state.value,
                 part=part,
+                scanner="" if document is None else scanner_words(document),
             )
         )
     return found
@@ -109,7 +113,8 @@ def _found(document: Document, name: str) -> str:
 def curves_of(documents: Sequence[Document], infusions: Sequence[date]) -> list[Curve]:
     """The trends of the newest document that has some; all on one scale of time."""
     trends = next((t for one in reversed(documents) if (t := (one.get("evolution") or {}).get("trend"))), ())
-    series = [(one, points) for one in trends if (points := _points(one))]
+    scanners = {(one.get("study") or {}).get("study_instance_uid"): scanner_words(one) for one in documents}
+    series = [(one, points) for one in trends if (points := _points(one, scanners))]
     if not series:
         return []
     days = [point.day for _, points in series for point in points] + [day.toordinal() for day in infusions]
@@ -125,7 +130,8 @@ def curves_of(documents: Sequence[Document], infusions: Sequence[date]) -> list[
     ]
 
 
-def _points(trend: Mapping[str, Any]) -> list[Measured]:
+def _points(trend: Mapping[str, Any], scanners: Mapping[Any, str]) -> list[Measured]:
+    """scanners: study UID -> its scanner in words."""
     found = []
     for one in trend["points"]:
         if one["value"] is None or not one["study_date"]:
@@ -134,6 +140,7 @@ def _points(trend: Mapping[str, Any]) -> list[Measured]:
         day = one["days_after_infusion"]
         when = one["study_date"] + ("" if day is None else f", {day_words(day)}")
         how = f", {one['protocol']} protocol" if one["protocol"] else ", single scan"
+        scanner = scanners.get(one["study_instance_uid"], "")
         found.append(
             Measured(
                 date.fromisoformat(one["study_date"]).toordinal(),
@@ -141,7 +148,9 @@ def _points(trend: Mapping[str, Any]) -> list[Measured]:
                 spread,
                 one["protocol"] == "different",
                 one.get("baseline_study_instance_uid"),
-                f"{when}: {one['value']:+.1f} ± {spread:.1f} {trend['unit']}{how}",
+                f"{when}: {one['value']:+.1f} ± {spread:.1f} {trend['unit']}{how}"
+                + (f"; {scanner}" if scanner else ""),
+                scanner,
             )
         )
     return sorted(found, key=lambda point: point.day)
@@ -187,12 +196,22 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
 
 
 def _changes(points: Sequence[Measured], x: Any) -> list[str]:
-    """Where another protocol or another baseline begins: values on its two sides say less about each other."""
+    """Where another scanner, protocol or baseline begins: values on its two sides say less about each other. A scanner
+    that is not known is no other one."""
     found = []
     for before, after in pairwise(points):
-        why = "protocol" if before.other != after.other else "baseline" if before.against != after.against else ""
+        changed = {
+            "scanner": before.scanner and after.scanner and before.scanner != after.scanner,
+            "protocol": before.other != after.other,
+            "baseline": before.against != after.against,
+        }
+        why = ", ".join(name for name, is_so in changed.items() if is_so)
         if why:
             at = x((before.day + after.day) / 2)
+            anchor, aside = ("start", 3) if at < WIDTH / 2 else ("end", -3)
             found.append(f'<line class="change" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-            found.append(f'<text class="change" x="{at + 3:.1f}" y="{HEIGHT - BOTTOM - 4}">other {why}</text>')
+            found.append(
+                f'<text class="change" x="{at + aside:.1f}" y="{HEIGHT - BOTTOM - 4}" text-anchor="{anchor}">'
+                f"other {why}</text>"
+            )
     return found

@@ -161,3 +161,4 @@ class Assessment:
     infusions: tuple[Infusion, ...] = ()  # all that are known of the patient
     since: Since | None = None  # None: not compared with a study that is no baseline
     ignored: tuple[SkippedSeries, ...] = ()  # objects of the study that are in none of its series
+    tissue_ratio: float | None = None  # FLAIR of healthy grey over that of white matter; None: not measured

@@ -13,6 +13,7 @@ from triage.model import (
     Measurement,
     RegistrationResult,
     SameAcquisition,
+    SeriesHeader,
     SkippedSeries,
 )
 from triage.report.contents import (
@@ -65,6 +66,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         },
         "since": _since(assessment.since),
         "infusions": [{"date": _date(i.day), "kind": i.kind, "source": i.source} for i in assessment.infusions],
+        "tissue_ratio": _number(assessment.tissue_ratio),
         "timings_s": {key: _number(value) for key, value in assessment.timings_s.items()},
         "versions": dict(assessment.versions),
     }
@@ -119,14 +121,35 @@ def _series(assessment: Assessment) -> list[dict[str, Any]]:
                 "kind": series.identification.kind.value,
                 "used_as": assessment.used_as.get(uid),
                 "objects": series.header.instance_count,
+                "scanner": _scanner(series.header),
                 "reasons": reasons,
             }
         )
     rows += [
-        {"series_instance_uid": uid, "kind": "unknown", "used_as": None, "objects": 0, "reasons": [text]}
+        {
+            "series_instance_uid": uid,
+            "kind": "unknown",
+            "used_as": None,
+            "objects": 0,
+            "scanner": None,
+            "reasons": [text],
+        }
         for uid, text in problems.items()
     ]
     return rows
+
+
+def _scanner(header: SeriesHeader) -> dict[str, Any] | None:
+    """null: the images name none."""
+    tesla = _number(header.magnetic_field_strength_t)
+    if not (header.manufacturer or header.model_name or header.station_name or tesla):
+        return None
+    return {
+        "manufacturer": header.manufacturer or None,
+        "model": header.model_name or None,
+        "station": header.station_name or None,
+        "field_strength_t": tesla,
+    }
 
 
 def _ignored(one: SkippedSeries) -> dict[str, Any]:

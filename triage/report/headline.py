@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from triage.model import Category
+from triage.model import Category, SequenceKind
 from triage.patterns.all import PATTERNS
 from triage.report.figures import carrying, is_total, quantity_words, telling_rank
 
@@ -27,13 +27,16 @@ Measured = Mapping[str, Any]
 class Headline:
     """finding: in words. figure: the strongest figures, "" without one. day: days after infusion; None: not known.
 
-    baseline_date: of the study that was compared with; None: nothing was, or it has no date.
+    baseline_date: of the study that was compared with; None: nothing was, or it has no date. scanner: in words, ""
+    when the document names none. tissue_ratio: FLAIR of grey over white matter; None: not measured.
     """
 
     finding: str
     figure: str
     day: int | None
     baseline_date: date | None
+    scanner: str = ""
+    tissue_ratio: float | None = None
 
 
 def headline_of(document: Mapping[str, Any]) -> Headline:
@@ -45,7 +48,19 @@ def headline_of(document: Mapping[str, Any]) -> Headline:
         figure=_cut(", ".join(_figures(document))),
         day=study.get("days_after_infusion"),
         baseline_date=date.fromisoformat(before) if before else None,
+        scanner=_cut(scanner_words(document)),
+        tissue_ratio=document.get("tissue_ratio"),
     )
+
+
+def scanner_words(document: Mapping[str, Any]) -> str:
+    """Of the series that was used as FLAIR, otherwise of the first that names one: Siemens Prisma, MR2, 3 T."""
+    rows = sorted(document.get("series") or (), key=lambda one: one.get("used_as") != SequenceKind.FLAIR.value)
+    said: Mapping[str, Any] = next((scanner for one in rows if (scanner := one.get("scanner"))), {})
+    maker, model = (" ".join((said.get(name) or "").split()) for name in ("manufacturer", "model"))
+    name = model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()
+    tesla = said.get("field_strength_t")
+    return ", ".join(part for part in (name, said.get("station") or "", f"{tesla:g} T" if tesla else "") if part)
 
 
 def _finding(document: Mapping[str, Any]) -> str:

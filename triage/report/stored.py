@@ -59,8 +59,8 @@ LATER_LOSS_PATTERN = "C"  # of documents that do not say it
 def from_document(document: Document) -> Assessment:
     """The assessment as far as its document holds it; keys that an earlier version did not write are taken as empty.
 
-    A document holds no header, time, accession number, birth date or sex. Reasons for which a series was skipped stay
-    among the reasons of the series. Figures have six decimals.
+    Of a header it holds the scanner; it holds no time, accession number, birth date or sex. Reasons for which a
+    series was skipped stay among the reasons of the series. Figures have six decimals.
 
     Raises:
         ValueError: the document has another schema_version.
@@ -96,6 +96,7 @@ def from_document(document: Document) -> Assessment:
             Infusion(date.fromisoformat(one["date"]), one["kind"], one["source"])
             for one in document.get("infusions", ())
         ),
+        tissue_ratio=document.get("tissue_ratio"),
         ignored=tuple(
             SkippedSeries(one["series_instance_uid"] or "", one["code"], one["message"], one["objects"])
             for one in document.get("ignored", ())
@@ -134,7 +135,16 @@ def _judged_of(document: Document) -> Judged:
 
 def _series_of(row: Document) -> Series:
     known = Identification(SequenceKind(row["kind"]), 0.0, tuple(row["reasons"]))
-    return Series(SeriesHeader(row["series_instance_uid"], instance_count=row.get("objects", 0)), known)
+    said = row.get("scanner") or {}
+    header = SeriesHeader(
+        row["series_instance_uid"],
+        manufacturer=said.get("manufacturer") or "",
+        model_name=said.get("model") or "",
+        station_name=said.get("station") or "",
+        magnetic_field_strength_t=said.get("field_strength_t"),
+        instance_count=row.get("objects", 0),
+    )
+    return Series(header, known)
 
 
 def _baseline_of(row: Document | None) -> BaselineChoice | None:

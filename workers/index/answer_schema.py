@@ -1,4 +1,4 @@
-"""The table of what humans said about objects that were set aside. Columns: see workers.identities.GivenAnswer."""
+"""The tables of what was answered to questions of the node: by humans about objects, by a worklist about orders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from workers.index.schema import UtcDateTime, metadata
 
+# what humans said about objects that were set aside; columns: see workers.identities.GivenAnswer
 object_answers = sa.Table(
     "object_answers",
     metadata,
@@ -14,4 +15,13 @@ object_answers = sa.Table(
     sa.Column("answer", sa.String(16), nullable=False),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# what the modality worklist says about the order of a study; an empty priority: nothing
+order_priorities = sa.Table(
+    "order_priorities",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("priority", sa.Text, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
 )

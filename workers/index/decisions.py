@@ -89,5 +89,7 @@ def supersede(connection: Connection, study_instance_uid: str) -> None:
             figure=said.figure,
             days_after_infusion=said.day,
             baseline_date=said.baseline_date,
+            scanner=said.scanner or None,
+            tissue_ratio=said.tissue_ratio,
         )
     )

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from workers.index.schema import acknowledgements, order_priorities, studies
+from workers.index.answer_schema import order_priorities
+from workers.index.schema import acknowledgements, studies
 from workers.ports import StudyState
 from workers.worklist_ports import URGENT_ORDERS, Deadlines, Group, ListOrder, Wanted
 

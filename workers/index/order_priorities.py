@@ -7,8 +7,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
-from workers.index.schema import open_engine, order_priorities
+from workers.index.schema import open_engine
 from workers.settings import NodeSettings
 
 O = order_priorities.c  # noqa: E741 - as the other tables

@@ -115,6 +115,8 @@ studies = sa.Table(
     sa.Column("figure", sa.Text),
     sa.Column("days_after_infusion", sa.Integer),
     sa.Column("baseline_date", sa.Date),
+    sa.Column("scanner", sa.Text),
+    sa.Column("tissue_ratio", sa.Float),
     sa.Column(
         "patient_name", sa.Text, nullable=False, default="", server_default=sa.text("''")
     ),  # as the first image states it
@@ -306,15 +308,6 @@ prior_searches = sa.Table(
     sa.Column("failure", sa.Text),
     sa.Column("answer", sa.JSON, nullable=False),
     sa.Index("prior_searches_by_due", "state", "due_at"),
-)
-
-# what the modality worklist says about the order of a study; an empty priority: nothing
-order_priorities = sa.Table(
-    "order_priorities",
-    metadata,
-    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
-    sa.Column("priority", sa.Text, nullable=False),
-    sa.Column("asked_at", UtcDateTime, nullable=False),
 )
 
 

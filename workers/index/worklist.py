@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
+from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
 from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
@@ -32,7 +33,7 @@ from workers.index.list_terms import (
     in_group,
     key_of,
 )
-from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, order_priorities, studies
+from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, studies
 from workers.ports import StudyState
 from workers.worklist_ports import (
     Deadlines,
@@ -40,6 +41,7 @@ from workers.worklist_ports import (
     ListOrder,
     ListWindow,
     Marks,
+    ScannerDay,
     StudyFault,
     Throughput,
     Wanted,
@@ -150,6 +152,22 @@ class WorklistTable(Connected):
                 for at, whether, number in connection.execute(counted)
             ]
         return [one for some in found for one in some]
+
+    def scanners_since(self, since: date) -> list[ScannerDay]:
+        c, f = studies.c, sa.func
+        judged = sa.and_(c.category.is_not(None), c.category != "not_assessable")
+        flagged = sa.and_(judged, f.coalesce(c.priority, "").in_(PRIORITIES))
+        name, ratio = f.coalesce(c.scanner, ""), c.tissue_ratio
+        counts = [f.sum(sa.case((which, 1), else_=0)) for which in (judged, flagged)]
+        sums = [f.count(ratio), f.coalesce(f.sum(ratio), 0.0), f.coalesce(f.sum(ratio * ratio), 0.0)]
+        wanted = (
+            sa.select(name, c.study_date, *counts, *sums)
+            .where(c.decided_at.is_not(None), c.study_date >= since)
+            .group_by(name, c.study_date)
+            .order_by(name, c.study_date)
+        )
+        with self._reading() as connection:
+            return [ScannerDay(*row) for row in connection.execute(wanted)]
 
     def throughput(self, since: datetime) -> Throughput:
         c, f = studies.c, sa.func

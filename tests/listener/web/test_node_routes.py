@@ -67,6 +67,42 @@ def test_a_curve(points: list[dict[str, Any]], drawn: list[str], not_drawn: list
         assert text not in curve.drawing
 
 
+def of_scanner(document: dict[str, Any], day: int, station: str) -> dict[str, Any]:
+    scanner = {"manufacturer": "GE", "model": "SIGNA", "station": station, "field_strength_t": 3.0}
+    series = [{"used_as": "flair", "scanner": scanner if station else None}]
+    return {**document, "study": {"study_instance_uid": f"1.{day}"}, "series": series}
+
+
+@pytest.mark.parametrize(
+    ("stations", "changed"),
+    [
+        pytest.param(("MR1", "MR1"), "", id="noop: the same one"),
+        pytest.param(("MR1", "MR2"), "other scanner", id="another one"),
+        pytest.param(("", "MR2"), "", id="not known before"),
+    ],
+)
+def test_a_change_of_scanner_is_marked(stations: tuple[str, str], changed: str) -> None:
+    newest = trending(a_point(2, 9.5), a_point(7, 20.0))
+    (curve,) = curves_of([of_scanner({}, 2, stations[0]), of_scanner(newest, 7, stations[1])], [INFUSION])
+    assert ("other scanner" in curve.drawing) == bool(changed)
+    assert f"; GE SIGNA, {stations[1]}, 3 T" in curve.points[-1]
+
+
+def test_scanners_stand_on_the_page_and_in_the_api(tmp_path: Path) -> None:
+    site = Secured(tmp_path)
+    for number, ratio in enumerate([1.25, 1.27, 1.23, 1.26, 1.24, 1.25] * 3):
+        made = of_scanner({}, 7, "<b>MR2</b>") | {"tissue_ratio": ratio + (0.2 if number > 11 else 0.0)}
+        day = NOON.date() - timedelta(days=14 - 7 * (number // 6))
+        store(site.index, StoredStudy(f"3.{number}", "P9", day=day, changes=made | {"study": {}}), now=NOON)
+    page = site.signed_in(Role.ADMINISTRATOR).page("/operations").text
+    check_nothing_runs(page)
+    assert "GE SIGNA, &lt;b&gt;MR2&lt;/b&gt;, 3 T" in page
+    assert "ratio unusual in 3 of 3 weeks" in page
+    (found,) = site.signed_in(Role.ADMINISTRATOR).get("/api/node").json()["scanners"]
+    assert (found["studies"], found["flagged"], found["unusual_share"]) == (18, 18, False)
+    assert [week["unusual"] for week in found["weeks"]] == [True] * 3
+
+
 def test_noop_nothing_was_measured() -> None:
     assert curves_of([trending(a_point(2, None)), {}], []) == []
 

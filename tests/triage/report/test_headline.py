@@ -67,6 +67,28 @@ def test_the_strongest_figures(measurements: list[Any], carried: tuple[tuple[str
     assert headline_of({"measurements": measurements, "findings": [finding(*carried)]}).figure == expected
 
 
+def by(used_as: str | None, **scanner: Any) -> dict[str, Any]:
+    names = ("manufacturer", "model", "station", "field_strength_t")
+    return {"used_as": used_as, "scanner": dict.fromkeys(names) | scanner if scanner else None}
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        pytest.param([], "", id="noop: no series"),
+        pytest.param([by("flair"), {"used_as": "t1"}], "", id="none is named, one by an older program"),
+        pytest.param(
+            [by("flair", manufacturer="SIEMENS", model="Prisma", field_strength_t=3.0)], "SIEMENS Prisma, 3 T"
+        ),
+        pytest.param([by("flair", manufacturer="GE", model="GE  SIGNA", station="MR2")], "GE SIGNA, MR2", id="twice"),
+        pytest.param([by("t1", station="MR1"), by("flair", station="MR2")], "MR2", id="the FLAIR's"),
+        pytest.param([by("t1", field_strength_t=1.5), by("flair")], "1.5 T", id="that of another series"),
+    ],
+)
+def test_the_scanner_in_words(series: list[Any], expected: str) -> None:
+    assert headline_of({"series": series}).scanner == expected
+
+
 def decided(category: str, *reasons: str, **more: Any) -> dict[str, Any]:
     return {"decision": {"category": category, "priority": "P1", "reasons": list(reasons)}, **more}
 

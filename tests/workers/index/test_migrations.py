@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 import pytest
 import sqlalchemy as sa
 
+from tests.listener.web.stored import StoredStudy, store
 from tests.workers.index.databases import load_before_revisions, on_both
 from triage.errors import Misconfigured
 from triage.infusions import Infusion
@@ -217,6 +218,24 @@ def test_the_scripts_lead_to_the_tables_of_the_program(url: str, start: str) -> 
         connection.execute(sa.text("DROP TABLE infusions"))  # the comparison can fail
         assert [difference[0] for difference in compare_metadata(context, metadata)] == ["add_table"]
     engine.dispose()
+
+
+@on_both
+def test_the_scanner_is_filled_in_from_the_documents(url: str) -> None:
+    index = open_index(url)
+    scanner = {"manufacturer": "GE", "model": "SIGNA", "station": "MR2", "field_strength_t": 3.0}
+    for uid, series in (("1.1", [{"used_as": "flair", "scanner": scanner}]), ("1.2", [{"used_as": "flair"}])):
+        changes = {"series": series, "tissue_ratio": 1.25 if uid == "1.1" else None}
+        store(index, StoredStudy(uid, changes=changes), now=datetime(2026, 3, 10, tzinfo=UTC))
+    index.close()
+    with sa.create_engine(url).begin() as connection:
+        for name in ("scanner", "tissue_ratio"):
+            connection.execute(sa.text(f"ALTER TABLE studies DROP COLUMN {name}"))
+    stamp(url, "0021")
+    open_index(url, upgrade=True).close()
+    with sa.create_engine(url).connect() as connection:
+        found = connection.execute(sa.text("SELECT scanner, tissue_ratio FROM studies ORDER BY study_instance_uid"))
+        assert [tuple(row) for row in found] == [("GE SIGNA, MR2, 3 T", 1.25), (None, None)]
 
 
 def test_the_newest_script_is_the_revision_of_the_program() -> None:

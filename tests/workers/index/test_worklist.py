@@ -20,7 +20,7 @@ from workers.index.schema import open_engine
 from workers.index.sql import SqlIndex
 from workers.index.worklist import WorklistTable
 from workers.ports import StudyIndex
-from workers.worklist_ports import Deadlines, Group, ListOrder, Wanted, Worklist
+from workers.worklist_ports import Deadlines, Group, ListOrder, ScannerDay, Wanted, Worklist
 
 NOTHING = {"category": "no_pattern", "priority": "unchanged", "reasons": ()}
 REFUSED = {"category": "not_assessable", "priority": "unchanged", "reasons": ("no_flair: there is no FLAIR",)}
@@ -181,6 +181,29 @@ def test_what_was_flagged_since(listed: Listed) -> None:
     assert len(found) == len(judged)
     assert sum(flagged for _, flagged in found) == sum(study.priority in ("P1", "P2", "P3") for study in judged)
     assert listed.worklist.flags_since(NOON + timedelta(days=1)) == [], "noop: nothing was decided since"
+
+
+def scanned(station: str, ratio: float | None) -> dict[str, object]:
+    scanner = {"manufacturer": "", "model": "", "station": station, "field_strength_t": None}
+    return {"series": [{"used_as": "flair", "scanner": scanner}], "tissue_ratio": ratio}
+
+
+def test_days_of_scanners(listed: Listed) -> None:
+    day, later = date(2027, 1, 5), date(2027, 1, 6)
+    for uid, study in (
+        ("3.1", StoredStudy("3.1", day=day, changes=scanned("MR1", 1.25))),
+        ("3.2", StoredStudy("3.2", day=day, changes=scanned("MR1", 1.5), **NOTHING)),  # type: ignore[arg-type]
+        ("3.3", StoredStudy("3.3", day=day, changes=scanned("MR1", None), **REFUSED)),  # type: ignore[arg-type]
+        ("3.4", StoredStudy("3.4", day=later, changes={"series": [], "tissue_ratio": None})),
+        ("3.5", StoredStudy("3.5", day=later, category=None)),
+    ):
+        assert uid == study.uid
+        store(listed.index, study, now=NOON)
+    assert listed.worklist.scanners_since(day) == [
+        ScannerDay("", later, 1, 1),
+        ScannerDay("MR1", day, 2, 1, 2, 2.75, 1.25**2 + 1.5**2),
+    ]
+    assert listed.worklist.scanners_since(date(2028, 1, 1)) == [], "noop: nothing since"
 
 
 def test_marks_change_with_the_list_and_only_then(listed: Listed) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from triage.errors import NotAssessable
@@ -23,7 +23,8 @@ _RANK = (JudgedFrom.NOTHING, JudgedFrom.DIFFUSION, JudgedFrom.SINGLE_SCAN, Judge
 def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | None:
     """The study measured by its next FLAIR; None: there is no other, or another would not help.
 
-    The refused one is listed among ``skipped`` with the reason, and so is a next one that cannot be read.
+    The next one without a fault in its image is taken, else the least doubtful. The refused one is listed among
+    ``skipped`` with the reason, and so are those that cannot be read or are passed over.
 
     Args:
         refusal: reason code and sentence.
@@ -31,21 +32,52 @@ def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | N
     code, _, message = (refusal or "").partition(": ")
     if code not in _OF_THE_IMAGES or SequenceKind.FLAIR not in images.used:
         return None
-    skipped = [*images.skipped, _passed_over(images.used[SequenceKind.FLAIR], code, message)]
-    for n, (uid, read) in enumerate(images.spare_flairs, start=1):
-        flair = _read(uid, read)
-        if isinstance(flair, SkippedSeries):
-            skipped = [*(one for one in skipped if one.series_instance_uid != uid), flair]
-            continue
-        return replace(
-            images,
-            volumes={**images.volumes, SequenceKind.FLAIR: flair},
-            used={**images.used, SequenceKind.FLAIR: uid},
-            skipped=tuple(one for one in skipped if one.series_instance_uid != uid),
-            spare_flairs=images.spare_flairs[n:],
-            doubts=flair_doubts(flair),
-        )
-    return None
+    tried = _tried(images.spare_flairs)
+    usable = [one for one in tried if one.flair is not None]
+    if not usable:
+        return None
+    best = min(usable, key=lambda one: one.doubt)  # of equals the first
+    said = {one.uid: SkippedSeries(one.uid, one.code, one.why) for one in tried if one is not best and one.code}
+    known = tuple(one for one in images.skipped if one.series_instance_uid not in (best.uid, *said))
+    gone = {best.uid, *(one.uid for one in tried if one.flair is None)}
+    return replace(
+        images,
+        volumes={**images.volumes, SequenceKind.FLAIR: best.flair},
+        used={**images.used, SequenceKind.FLAIR: best.uid},
+        skipped=(*known, _passed_over(images.used[SequenceKind.FLAIR], code, message), *said.values()),
+        spare_flairs=tuple(one for one in images.spare_flairs if one[0] not in gone),
+        doubts=flair_doubts(best.flair),
+    )
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A FLAIR that was looked at. flair: None when it cannot be read. code, why: of what is wrong with it, or empty."""
+
+    uid: str
+    flair: Volume | None
+    doubt: int
+    code: str
+    why: str
+
+
+def _tried(spares: Sequence[tuple[str, Callable[[], Volume]]]) -> list[_Tried]:
+    """The spare FLAIRs in their order, until one has no fault."""
+    found = []
+    for uid, read in spares:
+        found.append(_try(uid, read))
+        if found[-1].flair is not None and not found[-1].doubt:
+            break
+    return found
+
+
+def _try(uid: str, read: Callable[[], Volume]) -> _Tried:
+    try:
+        flair = read()
+    except NotAssessable as unreadable:
+        return _Tried(uid, None, len(DOUBTS), unreadable.code, unreadable.message)
+    doubt, why = doubts_about(flair, alone=False)
+    return _Tried(uid, flair, doubt, DOUBTS[doubt], f"passed over: {'; '.join(why)}" if doubt else "")
 
 
 def is_flair_after_contrast(images: StudyImages) -> bool:
@@ -77,9 +109,10 @@ def like_baseline(images: StudyImages, after_contrast: bool | None) -> StudyImag
     for uid, read in images.spare_flairs:
         if (uid in after) != after_contrast or uid in known:
             continue
-        flair = _looked_at(uid, read)
-        if isinstance(flair, SkippedSeries):
-            skipped.append(flair)
+        looked_at = _try(uid, read)
+        flair = looked_at.flair
+        if flair is None or looked_at.doubt:
+            skipped.append(SkippedSeries(uid, looked_at.code, looked_at.why))
             continue
         return replace(
             images,
@@ -91,21 +124,6 @@ def like_baseline(images: StudyImages, after_contrast: bool | None) -> StudyImag
             notices=(*images.notices, "of two FLAIRs the one like the baseline's was taken, by contrast agent"),
         )
     return replace(images, skipped=tuple(skipped))
-
-
-def _read(uid: str, read: Callable[[], Volume]) -> Volume | SkippedSeries:
-    try:
-        return read()
-    except NotAssessable as unreadable:
-        return SkippedSeries(uid, unreadable.code, unreadable.message)
-
-
-def _looked_at(uid: str, read: Callable[[], Volume]) -> Volume | SkippedSeries:
-    flair = _read(uid, read)
-    if isinstance(flair, SkippedSeries):
-        return flair
-    doubt, why = doubts_about(flair, alone=False)
-    return SkippedSeries(uid, DOUBTS[doubt], f"passed over: {'; '.join(why)}") if doubt else flair
 
 
 def _passed_over(uid: str, code: str, message: str) -> SkippedSeries:

@@ -188,3 +188,21 @@ def test_a_flair_like_the_baselines_is_looked_at(
     following = with_next_flair(found, REFUSED)
     uids = [one.series_instance_uid for one in following.skipped] if following else []
     assert len(uids) == len(set(uids)), "nor by the next FLAIR"
+
+
+@pytest.mark.parametrize(
+    ("spares", "used", "passed_over"),
+    [
+        pytest.param((HEAD, NOISY), "9.2", {}, id="noop: the next one is good"),
+        pytest.param((NOISY, HEAD), "9.3", {"9.2": "poor_image"}, id="the next one is noisy"),
+        pytest.param((HALF_EMPTY, HEAD), "9.3", {"9.2": "image"}, id="the next one has empty slices"),
+        pytest.param((HALF_EMPTY, NOISY), "9.3", {"9.2": "image"}, id="the least doubtful"),
+        pytest.param((EMPTY,), "9.2", {}, id="there is no better one"),
+    ],
+)
+def test_the_next_flair_is_looked_at(spares: tuple[Volume, ...], used: str, passed_over: dict[str, str]) -> None:
+    following = with_next_flair(study(*((lambda volume=volume: volume) for volume in spares)), REFUSED)
+    assert following is not None
+    assert following.used[FLAIR] == used
+    assert {s.series_instance_uid: s.code for s in following.skipped} == {"9.1": "atlas_failed", **passed_over}
+    assert [uid for uid, _ in following.spare_flairs] == [u for u in ("9.2", "9.3")[: len(spares)] if u != used]

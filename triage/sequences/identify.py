@@ -7,7 +7,7 @@ was given can take the other series of the study to tell.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from triage.model import Identification, SequenceKind, SeriesHeader
@@ -33,8 +33,10 @@ def identify(header: SeriesHeader) -> Identification:
     return Identification(SequenceKind.UNKNOWN, 0.0, (f"{timing(header)}: no rule recognises this header",))
 
 
-def identify_study(headers: Sequence[SeriesHeader]) -> tuple[Identification, ...]:
-    """What every series of one study shows, in the order given.
+def identify_study(
+    headers: Sequence[SeriesHeader], by_image: Mapping[str, Identification] | None = None
+) -> tuple[Identification, ...]:
+    """What every series of one study shows, in the order given. by_image: of those that were looked at, by their UID.
 
     Adds what only the study tells:
 
@@ -42,7 +44,13 @@ def identify_study(headers: Sequence[SeriesHeader]) -> tuple[Identification, ...
     - An agent in every series was entered at registration. It proves nothing about any single series.
     - A FLAIR after contrast states so in its reasons.
     """
-    found = [identify(header) for header in headers]
+    seen = by_image or {}
+    found = [
+        _with_contrast(seen[header.series_instance_uid], header)
+        if header.series_instance_uid in seen
+        else identify(header)
+        for header in headers
+    ]
     times = [acquired_at(header) for header in on_one_calendar(headers)]
     order = sorted((i for i in range(len(headers)) if _is_acquired(found[i])), key=times.__getitem__)
     with_agent = [i for i in order if words.contrast_agent(headers[i])]

@@ -47,6 +47,9 @@ from triage.sequences.rule import Rule, known
 FLAIR_2D_WITHOUT_TI_MS, FLAIR_3D_WITHOUT_TI_MS = 6000.0, 4500.0
 # T2 by timing alone: from these TRs on (2-D, 3-D) FLAIR is as likely; 3-D T2 has 2000-3200
 MAY_BE_FLAIR_MS = (8000.0, 4500.0)
+# reasons that the image is asked for (fluid.py)
+T2_OR_FLAIR = "the header leaves FLAIR open"
+T2_BY_TIMING = "no name says T2"
 TOF_TR_MS = (15.0, 60.0)
 
 _CONTRASTS = {  # PS3.3 C.8.13.3.1.2
@@ -260,7 +263,10 @@ def _long_echo_inversion(h: SeriesHeader) -> Identification | None:
                 "the description says FLAIR",
             )
         return known(
-            SequenceKind.UNKNOWN, 0.4, f"{timing(h)}: inversion time in the doubtful zone and no word for FLAIR"
+            SequenceKind.UNKNOWN,
+            0.4,
+            f"{timing(h)}: inversion time in the doubtful zone and no word for FLAIR",
+            T2_OR_FLAIR,
         )
     if words.says(words.STIR, h):
         return known(
@@ -307,9 +313,9 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
         if is_double_inversion(h):
             return known(SequenceKind.UNKNOWN, 0.6, f"{timing(h)}: double inversion recovery, not measured")
         if worded and tr < shortest:
-            return known(
-                SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: called FLAIR, without a stated TI and with the TR of T2"
-            )
+            open_too = (T2_OR_FLAIR,) if flair_contradiction(h) is None else ()
+            why = f"{timing(h)}: called FLAIR, without a stated TI and with the TR of T2"
+            return known(SequenceKind.UNKNOWN, 0.5, why, *open_too)
         if worded and flair_contradiction(h) is None:
             return known(
                 SequenceKind.FLAIR,
@@ -318,8 +324,10 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
                 "the description says FLAIR",
             )
         if tr >= MAY_BE_FLAIR_MS[h.mr_acquisition_type == "3D"] and not words.says(words.T2, h) and not _is_plain(h):
-            return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: T2 or FLAIR, the inversion time is not stated")
-        return known(SequenceKind.T2, 0.85, f"{timing(h)}: long TR and long TE, T2 weighted")
+            why = f"{timing(h)}: T2 or FLAIR, the inversion time is not stated"
+            return known(SequenceKind.UNKNOWN, 0.5, why, T2_OR_FLAIR)
+        named = () if _is_plain(h) or words.says(words.T2, h) else (T2_BY_TIMING,)
+        return known(SequenceKind.T2, 0.85, f"{timing(h)}: long TR and long TE, T2 weighted", *named)
     if te < T1_MAX_TE_MS and tr < T1_SE_MAX_TR_MS:
         return known(SequenceKind.T1, 0.85, f"{timing(h)}: short TR and short TE, T1 weighted")
     if te < LONG_TE_MS and tr >= PD_MIN_TR_MS:

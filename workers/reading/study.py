@@ -27,6 +27,7 @@ from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, w
 from workers.reading.frames import Frame
 from workers.reading.joining import joined_notices, refused_whole, series_of
 from workers.reading.limits import Budget
+from workers.reading.looking import decided_by_image
 from workers.reading.objects import ReadObject, objects_of
 from workers.reading.patient import study_without_series
 from workers.reading.pixels import open_header, study_uid_of
@@ -141,7 +142,7 @@ def read_study(
     mixed = refused_whole(groups)
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
-    series = _identified(groups, frames)
+    series = decided_by_image(_identified(groups, frames), frames, refused, budget)
     study = replace(study_without_series(_richest(found.kept), found.facts), series=series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     loaded = _load(usable, frames, MEASURED if kinds is None else kinds, budget)

@@ -30,6 +30,7 @@ OFFSET = 250
 UNREADABLE = ("undecodable", "not_dicom", "no_images", "incomplete_header")
 COMPRESSED = {"RLE": RLELossless, "JPEG-LS": JPEGLSLossless, "JPEG 2000": JPEG2000Lossless}
 BYTE_ORDER = ("byte_order", "undecodable", "absurd_values")
+SCALE = ("adc_unit_unknown", "adc_implausible", "rescale_between_b")
 FORMATS = ("BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation")
 
 
@@ -60,7 +61,7 @@ def _orders() -> Iterator[Variant]:
     for kind in ("adc", "dwi", "flair"):
         for syntax in ("explicit", "implicit", "big endian", "deflated"):
             name = f"{kind}: pixels in the other byte order, {syntax}"
-            yield variant(name, swapped(kind, syntax), *BYTE_ORDER, "adc_unit_unknown", "adc_implausible")
+            yield variant(name, swapped(kind, syntax), *BYTE_ORDER, *SCALE)
     yield variant("adc: half of the files in the other byte order", swapped("adc", "explicit", every=2), *BYTE_ORDER)
 
 

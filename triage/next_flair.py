@@ -33,20 +33,20 @@ def with_next_flair(images: StudyImages, refusal: str | None) -> StudyImages | N
     if code not in _OF_THE_IMAGES or SequenceKind.FLAIR not in images.used:
         return None
     tried = _tried(images.spare_flairs)
-    usable = [one for one in tried if one.flair is not None]
+    usable = [(one, one.flair) for one in tried if one.flair is not None]
     if not usable:
         return None
-    best = min(usable, key=lambda one: one.doubt)  # of equals the first
+    best, flair = min(usable, key=lambda one: one[0].doubt)  # of equals the first
     said = {one.uid: SkippedSeries(one.uid, one.code, one.why) for one in tried if one is not best and one.code}
     known = tuple(one for one in images.skipped if one.series_instance_uid not in (best.uid, *said))
     gone = {best.uid, *(one.uid for one in tried if one.flair is None)}
     return replace(
         images,
-        volumes={**images.volumes, SequenceKind.FLAIR: best.flair},
+        volumes={**images.volumes, SequenceKind.FLAIR: flair},
         used={**images.used, SequenceKind.FLAIR: best.uid},
         skipped=(*known, _passed_over(images.used[SequenceKind.FLAIR], code, message), *said.values()),
         spare_flairs=tuple(one for one in images.spare_flairs if one[0] not in gone),
-        doubts=flair_doubts(best.flair),
+        doubts=flair_doubts(flair),
     )
 
 

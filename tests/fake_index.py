@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -34,6 +35,9 @@ class InMemoryIndex(InMemoryPatients):
 
     def close(self) -> None:
         pass
+
+    def one_look(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
         self._here()

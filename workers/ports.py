@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -278,6 +279,9 @@ class StudyIndex(Protocol):
         Raises:
             IdentityRefusedError: it contradicts what is in force.
         """
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """Reads of this thread inside it share one connection. Nothing is written inside."""
 
     def identity_events(self, patient_id: str) -> list[IdentityEvent]:
         """Oldest first; those about the ID and about every ID that is connected with it."""

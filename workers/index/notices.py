@@ -62,6 +62,8 @@ def study_counts(connection: Connection, study_uids: Sequence[str]) -> dict[str,
     by_study: defaultdict[str, list[Announcement]] = defaultdict(list)
     for one in read_announcements(connection, announcements.c.study_instance_uid.in_(study_uids)):
         by_study[one.study_instance_uid].append(one)
+    if not by_study:
+        return {}
     i = instances.c
     received: defaultdict[str, dict[str, int]] = defaultdict(dict)
     statement = (
@@ -79,20 +81,34 @@ def record_conflicts(connection: Connection, insert: Insert, rows: Sequence[Conf
         connection.execute(insert(conflicts).on_conflict_do_nothing(), [dict(vars(row)) for row in rows])
 
 
-def read_conflicts(connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[ConflictRow]:
+def read_conflicts(connection: Connection) -> list[ConflictRow]:
+    return _conflict_rows(connection.execute(_conflicts()))
+
+
+def _conflicts(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     c = conflicts.c
-    statement = sa.select(*(c[name] for name in CONFLICT_COLUMNS)).where(*conditions).order_by(c.received_at, c.path)
-    found = connection.execute(statement).mappings()
-    # rows of a program before revision 0009 leave values out
-    return [ConflictRow(**{name: value for name, value in row.items() if value is not None}) for row in found]
+    return sa.select(*(c[name] for name in CONFLICT_COLUMNS)).where(*conditions).order_by(c.received_at, c.path)
+
+
+def _conflict_rows(found: sa.CursorResult[Any]) -> list[ConflictRow]:
+    """Rows of a program before revision 0009 leave values out."""
+    return [
+        ConflictRow(**{name: value for name, value in row.items() if value is not None}) for row in found.mappings()
+    ]
+
+
+def _filled() -> sa.Select[Any]:
+    c, i = conflicts.c, instances.c
+    stored = sa.exists().where(i.sop_instance_uid == c.sop_instance_uid, i.series_instance_uid == c.series_instance_uid)
+    return _conflicts(c.study_instance_uid == sa.bindparam("study"), c.fills_blank.is_(True), stored)
+
+
+_FILLED = _filled()
 
 
 def blank_filled(connection: Connection, study_uid: str) -> dict[str, ConflictRow]:
     """See ports.StudyIndex."""
-    c, i = conflicts.c, instances.c
-    stored = sa.exists().where(i.sop_instance_uid == c.sop_instance_uid, i.series_instance_uid == c.series_instance_uid)
-    of_study = (c.study_instance_uid == study_uid, c.fills_blank.is_(True), stored)
-    return {one.sop_instance_uid: one for one in read_conflicts(connection, *of_study)}
+    return {one.sop_instance_uid: one for one in _conflict_rows(connection.execute(_FILLED, {"study": study_uid}))}
 
 
 def forget_instances(connection: Connection, study_uid: str, sop_uids: Sequence[str]) -> None:

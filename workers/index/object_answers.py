@@ -39,9 +39,12 @@ def put_answers(
         connection.execute(statement, rows)
 
 
+_OF_STUDY = sa.select(object_answers).where(A.study_instance_uid == sa.bindparam("study"))
+
+
 def read_answers(connection: Connection, study_instance_uid: str) -> dict[str, GivenAnswer]:
     """By SOP Instance UID."""
-    rows = connection.execute(sa.select(object_answers).where(A.study_instance_uid == study_instance_uid))
+    rows = connection.execute(_OF_STUDY, {"study": study_instance_uid})
     return {row.sop_instance_uid: GivenAnswer(ObjectAnswer(row.answer), row.by, row.at) for row in rows}
 
 

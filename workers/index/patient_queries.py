@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from triage.identity import SameId, same_form
+from triage.identity import SameId, id_form, same_form
 from triage.infusions import Infusion, StatedInfusion, standing
 from workers.identity_events import IdentityEvent, Persons
 from workers.index import patients, persons
@@ -15,6 +15,12 @@ from workers.index.connected import STUDY_COLUMNS, Connected
 from workers.index.schema import reconsider, studies
 from workers.index.spellings import SAME_ID, spelled_as, spellings
 from workers.ports import PatientKey, StudyRow
+
+_WITH_ID = (
+    sa.select(*STUDY_COLUMNS)
+    .where(studies.c.patient_id.in_(spelled_as(sa.bindparam("form", type_=sa.Text))))
+    .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
+)
 
 
 class PatientQueries(Connected):
@@ -67,11 +73,7 @@ class PatientQueries(Connected):
             return persons.read_events(connection, {patient_id})
 
     def studies_with_id(self, patient_id: str) -> list[StudyRow]:
-        return self._studies(
-            sa.select(*STUDY_COLUMNS)
-            .where(studies.c.patient_id.in_(spelled_as(patient_id)))
-            .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
-        )
+        return self._studies(_WITH_ID, form=id_form(patient_id))
 
     def marked_patients(self) -> dict[str, datetime]:
         return {row["patient_id"]: row["marked_at"] for row in self._read(sa.select(reconsider))}

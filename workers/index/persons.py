@@ -23,13 +23,23 @@ WHO = ("patient_id", "issuer", "birth_date", "sex")  # of StudyFacts: what an ev
 STATED = tuple(f"stated_{name}" for name in WHO)
 
 
+_ABOUT = (
+    sa.select(identity_events)
+    .where(
+        sa.or_(
+            identity_events.c.old_id.in_(sa.bindparam("ids", expanding=True)),
+            identity_events.c.new_id.in_(sa.bindparam("ids", expanding=True)),
+        )
+    )
+    .order_by(identity_events.c.number)
+)
+
+
 def read_events(connection: Connection, patient_ids: Collection[str]) -> list[IdentityEvent]:
     """The events about these IDs and about every ID that is connected with them, oldest first."""
-    e = identity_events.c
     known = spellings(connection, patient_ids)
     while known:
-        about = sa.or_(e.old_id.in_(known), e.new_id.in_(known))
-        rows = connection.execute(sa.select(identity_events).where(about).order_by(e.number)).all()
+        rows = connection.execute(_ABOUT, {"ids": sorted(known)}).all()
         found = known | spellings(connection, {one for row in rows for one in (row.old_id, row.new_id)})
         if found == known:
             return [_event(row) for row in rows]

@@ -21,6 +21,9 @@ id_spellings = sa.Table(
 SAME_ID = "icansee_same_id"  # execution option of an engine: triage.identity.SameId
 
 
+_OF_FORMS = sa.select(id_spellings.c.patient_id).where(id_spellings.c.form.in_(sa.bindparam("forms", expanding=True)))
+
+
 def remember(connection: Connection, insert: Callable[[sa.Table], Any], patient_ids: Collection[str]) -> None:
     """Before or with the row that is found by it."""
     rows = [{"patient_id": one, "form": id_form(one)} for one in sorted(set(patient_ids)) if one]
@@ -31,14 +34,15 @@ def remember(connection: Connection, insert: Callable[[sa.Table], Any], patient_
 def spellings(connection: Connection, patient_ids: Collection[str]) -> set[str]:
     """These IDs, and every other one with a form of theirs."""
     forms = {form for one in patient_ids if (form := id_form(one))}
-    found = connection.execute(sa.select(id_spellings.c.patient_id).where(id_spellings.c.form.in_(forms)))
+    if not forms:
+        return {one for one in patient_ids if one}
+    found = connection.execute(_OF_FORMS, {"forms": sorted(forms)})
     return {one for one in patient_ids if one} | set(found.scalars())
 
 
-def spelled_as(patient_id: str) -> sa.Select[tuple[str]]:
-    """The same as a subquery, for one ID."""
-    of_form = id_spellings.c.form == (id_form(patient_id) or None)
-    return sa.select(id_spellings.c.patient_id).where(of_form)
+def spelled_as(form: sa.BindParameter[str]) -> sa.Select[tuple[str]]:
+    """The same as a subquery, for the form of one ID; the empty form is that of none."""
+    return sa.select(id_spellings.c.patient_id).where(id_spellings.c.form == form, id_spellings.c.form != "")
 
 
 def tolerance(connection: Connection) -> SameId:

@@ -36,6 +36,22 @@ from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
 GONE = (StudyState.REMOVING.value, StudyState.REMOVED.value)
 INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
 
+UID: sa.BindParameter[str] = sa.bindparam("uid")
+_STUDY = sa.select(*STUDY_COLUMNS).where(studies.c.study_instance_uid == UID)
+_RECEIVING = sa.select(*STUDY_COLUMNS).where(studies.c.state == StudyState.RECEIVING.value)
+_INSTANCES = (
+    sa.select(*INSTANCE_COLUMNS)
+    .where(instances.c.study_instance_uid == UID)
+    .order_by(instances.c.received_at, instances.c.sop_instance_uid)
+)
+_A = assessments.c
+_VERSIONS = (
+    sa.select(_A.revision, _A.stage, _A.created_at, _A.superseded, _A.document)
+    .where(_A.study_instance_uid == UID)
+    .order_by(_A.revision, _A.stage_rank)
+)
+_NEWEST = sa.select(_A.document).where(_A.study_instance_uid == UID, sa.not_(_A.superseded))
+
 
 def open_index(url: str, *, upgrade: bool = False) -> SqlIndex:
     """Connect, creating the tables when they are missing.
@@ -94,7 +110,7 @@ class SqlIndex(PatientQueries):
             return self._arrivals.record(connection, rows)
 
     def receiving(self) -> list[StudyRow]:
-        return self._studies(sa.select(*STUDY_COLUMNS).where(studies.c.state == StudyState.RECEIVING.value))
+        return self._studies(_RECEIVING)
 
     def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
         return self._update_one(
@@ -198,7 +214,7 @@ class SqlIndex(PatientQueries):
     # --- questions
 
     def study(self, study_instance_uid: str) -> StudyRow | None:
-        found = self._studies(sa.select(*STUDY_COLUMNS).where(studies.c.study_instance_uid == study_instance_uid))
+        found = self._studies(_STUDY, uid=study_instance_uid)
         return found[0] if found else None
 
     def studies(self, *, limit: int = 500) -> list[StudyRow]:
@@ -224,12 +240,7 @@ class SqlIndex(PatientQueries):
         return int(self._read(sa.select(sa.func.count().label("number")).select_from(studies))[0]["number"])
 
     def instances(self, study_instance_uid: str) -> list[InstanceRow]:
-        statement = (
-            sa.select(*INSTANCE_COLUMNS)
-            .where(instances.c.study_instance_uid == study_instance_uid)
-            .order_by(instances.c.received_at, instances.c.sop_instance_uid)
-        )
-        return [InstanceRow(**row) for row in self._read(statement)]
+        return [InstanceRow(**row) for row in self._read(_INSTANCES, uid=study_instance_uid)]
 
     def paths_under(self, prefix: str) -> dict[str, int]:
         """Path -> size in bytes of every indexed instance whose path starts with ``prefix``."""
@@ -240,21 +251,11 @@ class SqlIndex(PatientQueries):
         return {row["path"]: row["size_bytes"] for row in self._read(statement)}
 
     def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
-        rows = self._read(
-            sa.select(assessments.c.document).where(
-                assessments.c.study_instance_uid == study_instance_uid, sa.not_(assessments.c.superseded)
-            )
-        )
+        rows = self._read(_NEWEST, uid=study_instance_uid)
         return dict(rows[0]["document"]) if rows else None
 
     def assessments(self, study_instance_uid: str) -> list[dict[str, Any]]:
-        a = assessments.c
-        statement = (
-            sa.select(a.revision, a.stage, a.created_at, a.superseded, a.document)
-            .where(a.study_instance_uid == study_instance_uid)
-            .order_by(a.revision, a.stage_rank)
-        )
-        return [dict(row) for row in self._read(statement)]
+        return [dict(row) for row in self._read(_VERSIONS, uid=study_instance_uid)]
 
     def tried_often(self, attempts: int) -> int:
         c = studies.c

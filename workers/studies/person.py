@@ -50,10 +50,9 @@ def issuers(rows: Iterable[StudyRow]) -> set[str]:
     return set(by_form.values())
 
 
-def shares_id(row: StudyRow, index: StudyIndex) -> bool:
+def shares_id(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> bool:
     """Whether two issuers gave the patient ID of the study to somebody."""
-    rows = index.studies_with_id(row.patient_id) if row.patient_id else []
-    return len(issuers(_of_id(row, rows, index.same_id))) > 1
+    return len(issuers(_of_id(row, of_that_form, same_id))) > 1
 
 
 def _of_id(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> list[StudyRow]:
@@ -74,7 +73,15 @@ def infusions_of_person(row: StudyRow, index: StudyIndex) -> tuple[tuple[Infusio
     """
     if not row.patient_id:
         return (), ()
-    of_that_form = index.studies_with_id(row.patient_id)
+    return infusions_among(row, index.studies_with_id(row.patient_id), index)
+
+
+def infusions_among(
+    row: StudyRow, of_that_form: Sequence[StudyRow], index: StudyIndex
+) -> tuple[tuple[Infusion, ...], tuple[str, ...]]:
+    """The same, when the studies whose patient ID has that form are at hand."""
+    if not row.patient_id:
+        return (), ()
     known = index.infusions_like(row.patient_id)
     found, notices = _under_the_id(row, of_that_form, known, index)
     for key, some in known.items():

@@ -24,7 +24,7 @@ from workers.studies.inputs import (
     objects_said,
 )
 from workers.studies.merging import said_of
-from workers.studies.person import infusions_of_person, shares_id, studies_of_person
+from workers.studies.person import infusions_among, same_person, shares_id, studies_of_person
 
 if TYPE_CHECKING:
     from workers.ports import Bell, Clock, StudyIndex
@@ -42,12 +42,21 @@ class Due:
 
 def inputs_now(row: StudyRow, index: StudyIndex) -> dict[str, Any]:
     """What a decision on the study would rest on now."""
-    earlier = [other for other in studies_of_person(row, index) if is_before(other, row) and is_used(other)]
+    with index.one_look():
+        return _inputs_now(row, index)
+
+
+def _inputs_now(row: StudyRow, index: StudyIndex) -> dict[str, Any]:
+    like = index.studies_with_id(row.patient_id) if row.patient_id else []
+    person = same_person(row, like, index.same_id)
+    earlier = [other for other in person if is_before(other, row) and is_used(other)]
     found = {other.study_instance_uid: index.assessment(other.study_instance_uid) for other in earlier}
     documents = {uid: document for uid, document in found.items() if document is not None}
-    infusions, _ = infusions_of_person(row, index)
+    infusions, _ = infusions_among(row, like, index)
     corrected = {one.study_instance_uid: _corrected(one.study_instance_uid, index) for one in earlier}
-    found_inputs = inputs_of(row, earlier, documents, infusions, shared_id=shares_id(row, index), corrected=corrected)
+    found_inputs = inputs_of(
+        row, earlier, documents, infusions, shared_id=shares_id(row, like, index.same_id), corrected=corrected
+    )
     objects = objects_said(index.object_answers(row.study_instance_uid))
     filled = sorted(index.blank_filled(row.study_instance_uid))
     beside = {"identity": said_of(row, index), "objects": objects, "blank_filled": filled}

@@ -15,6 +15,7 @@ declare -A package_of=(
     ["/usr/bin/pdftotext"]=poppler-utils
     ["/usr/bin/npm"]=npm
     ["/usr/bin/chromium"]=chromium
+    ["/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"]=fonts-wqy-microhei
     ["/usr/bin/pgrep"]=procps
     ["/*bin/ip"]=iproute2
     ["/usr/lib/postgresql/*/bin/pg_ctl"]=postgresql

@@ -253,7 +253,7 @@ def _compare_fully(
         to_baseline = pair.followup_to_half_way @ pair.followup_to_half_way
         anatomy = Anatomy(prepared.labels, prepared.label_names, to_baseline)
         restriction = restricted(session, anatomy, prepared.session, settings.diffusion)
-    return draft.with_series(session).with_found(
+    return draft.with_series(session, (prepared.session, inverse(to_baseline))).with_found(
         swollen, parts, lesions, taken_up.found(grid_in_followup), fluid, restriction
     )
 

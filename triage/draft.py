@@ -15,6 +15,7 @@ from triage.decision import SAME_ACQUISITION, SET_ASIDE, days_after, decide, ope
 from triage.detection import Patterns, doubted, indeterminate
 from triage.infusions import Infusion
 from triage.model import (
+    Affine,
     BaselineChoice,
     Decision,
     Finding,
@@ -88,18 +89,22 @@ class Draft:
             evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
         )
 
-    def with_series(self, session: Session) -> Draft:
-        """The draft whose evidence can show the session's diffusion images, and its T1 before and after contrast."""
+    def with_series(self, session: Session, earlier: tuple[Session, Affine] | None = None) -> Draft:
+        """The draft whose evidence can show the session's diffusion images, and its T1 before and after contrast.
+
+        earlier: the session of the baseline, and the (4, 4) transform of its anchor into follow-up space, LPS mm; of it
+        the series are shown that the follow-up shows, too.
+        """
         if self.evidence is None:
             return self
-        placed = {
-            kind: Volume(v.voxels, np.asarray(session.to_anchor[kind] @ v.affine))
-            for kind, v in session.volumes.items()
-        }
+        placed = _placed(session, np.eye(4))
         diffusion = {kind.value: v for kind, v in placed.items() if kind in (SequenceKind.DWI, SequenceKind.ADC)}
         pair = (SequenceKind.T1, SequenceKind.T1_GD)
         contrast = {kind.value: placed[kind] for kind in pair} if set(pair) <= set(placed) else {}
-        return replace(self, evidence=replace(self.evidence, diffusion=diffusion, contrast=contrast))
+        shown = {**diffusion, **contrast}
+        before = {} if earlier is None else {kind.value: volume for kind, volume in _placed(*earlier).items()}
+        before = {name: before[name] for name in shown if name in before}
+        return replace(self, evidence=replace(self.evidence, diffusion=diffusion, contrast=contrast, before=before))
 
     def finish(
         self, timings_s: Mapping[str, float], prepared: PreparedBaseline | None, settings: TriageSettings
@@ -200,6 +205,14 @@ class Draft:
             self.protocol,
         )
         return evolution(visit, self.context.earlier, settings.evolution, limits_of(settings, self.patterns))
+
+
+def _placed(session: Session, to_followup: Affine) -> dict[SequenceKind, Volume]:
+    """Native voxels in follow-up space. to_followup: (4, 4), of the session's anchor, LPS mm."""
+    return {
+        kind: Volume(v.voxels, np.asarray(to_followup @ session.to_anchor[kind] @ v.affine))
+        for kind, v in session.volumes.items()
+    }
 
 
 def _used_as(images: StudyImages) -> dict[str, str]:

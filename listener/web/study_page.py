@@ -50,11 +50,20 @@ CATEGORIES = {
 PANELS = (  # title of the row; volume, words, whether it belongs to the first picture
     ("", (("baseline", "Baseline", True), ("followup", "Follow-up", True), ("difference", "Difference", True))),
     (
-        "Diffusion and contrast",
+        "Diffusion",
         (
+            ("baseline_dwi", "Diffusion-weighted, baseline", False),
             ("dwi", "Diffusion-weighted", False),
+            ("baseline_adc", "ADC, baseline", False),
             ("adc", "ADC", False),
+        ),
+    ),
+    (
+        "Contrast",
+        (
+            ("baseline_t1", "T1, baseline", False),
             ("t1", "T1", False),
+            ("baseline_t1_gd", "T1 after contrast, baseline", False),
             ("t1_gd", "T1 after contrast", False),
         ),
     ),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
-from tests.builders import some_images
+from tests.builders import rigid, some_images
+from triage.alignment.session import Session
 from triage.draft import Context, Draft
-from triage.model import BaselineChoice, Basis, Category, Presence, SameAcquisition, Stage
+from triage.model import BaselineChoice, Basis, Category, Presence, SameAcquisition, SequenceKind, Stage, Volume
 from triage.report.document import to_document
+from triage.report.evidence import Evidence
 from triage.report.stored import from_document
 from triage.settings import TriageSettings
 
@@ -43,3 +46,40 @@ def test_what_was_found_in_a_copy_is_carried(same: SameAcquisition | None, found
 def test_noop_without_a_choice() -> None:
     draft = Draft(some_images(None), Context(None, None, {}), Stage.FULL, refusal="no_baseline: none")
     assert replace(draft).finish({}, None, TriageSettings()).judged.carried == ()
+
+
+def a_session(*kinds: SequenceKind) -> Session:
+    """Each series moved by 2 mm to the left onto the anchor."""
+    series = Volume(np.ones((2, 3, 4), np.float32), np.eye(4))
+    return Session(
+        SequenceKind.FLAIR, dict.fromkeys(kinds, series), dict.fromkeys(kinds, np.array(rigid((0, 0, 0), (2, 0, 0))))
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "shown"),
+    [
+        pytest.param((SequenceKind.DWI, SequenceKind.ADC), (), [], id="noop: the baseline has none"),
+        pytest.param((), (SequenceKind.DWI,), [], id="the follow-up has none"),
+        pytest.param((SequenceKind.DWI,), (SequenceKind.DWI, SequenceKind.ADC), ["dwi"], id="what both have"),
+        pytest.param((SequenceKind.T1,), (SequenceKind.T1,), [], id="T1 is shown beside T1 after contrast only"),
+        pytest.param(
+            (SequenceKind.T1, SequenceKind.T1_GD), (SequenceKind.T1,), ["t1"], id="no contrast was given before"
+        ),
+    ],
+)
+def test_series_of_the_baseline_lie_where_those_of_the_follow_up_lie(
+    now: tuple[SequenceKind, ...], before: tuple[SequenceKind, ...], shown: list[str]
+) -> None:
+    flair = Volume(np.ones((2, 3, 4), np.float32), np.eye(4))
+    evidence = Evidence(flair, None, None, {}, None, None, None)
+    draft = Draft(some_images(None), Context(None, None, {}), Stage.FULL, evidence=evidence)
+    moved = np.array(rigid((0, 0, 0), (0, 5, 0)))
+    found = draft.with_series(a_session(*now), (a_session(*before), moved)).evidence
+    assert found is not None
+    assert sorted(found.before) == shown
+    assert all(volume.affine[:3, 3].tolist() == [2.0, 5.0, 0.0] for volume in found.before.values())
+    assert all(volume.affine[:3, 3].tolist() == [2.0, 0.0, 0.0] for volume in found.diffusion.values())
+    alone = draft.with_series(a_session(*now)).evidence
+    assert alone is not None
+    assert alone.before == {}

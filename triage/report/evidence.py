@@ -23,7 +23,8 @@ class Evidence:
     grid (None: not compared). followup_to_baseline, followup_to_half_way: (4, 4), LPS mm to LPS mm. Without a
     baseline: labels lie in follow-up space, transforms are None. masks: name -> uint8 Volume in follow-up space
     (``new_lesions``, ``enhancing``, ``restricted``, ...). diffusion: ``dwi`` (highest b-value) and ``adc``, native
-    voxels placed in follow-up space; contrast: ``t1`` and ``t1_gd`` likewise, both or none.
+    voxels placed in follow-up space; contrast: ``t1`` and ``t1_gd`` likewise, both or none. before: those of the
+    baseline of the same names, placed in follow-up space.
     """
 
     followup: Volume
@@ -36,6 +37,7 @@ class Evidence:
     masks: Mapping[str, Volume] = field(default_factory=dict)
     diffusion: Mapping[str, Volume] = field(default_factory=dict)
     contrast: Mapping[str, Volume] = field(default_factory=dict)
+    before: Mapping[str, Volume] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

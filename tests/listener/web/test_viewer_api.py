@@ -125,7 +125,7 @@ def test_what_is_missing_is_told_apart(
 def test_the_page_carries_the_index_for_its_first_picture(node: Node) -> None:
     page = node.client.get(f"/studies/{UID}").text
     assert 'id="viewer-index"' in page
-    for name in ("baseline", "followup", "difference", "dwi", "adc", "t1", "t1_gd"):
+    for name in ("baseline", "followup", "difference", "dwi", "adc", "t1", "t1_gd", "baseline_dwi", "baseline_adc"):
         assert f'data-volume="{name}"' in page
 
 

@@ -40,6 +40,7 @@ TISSUE = 0.5  # of the white matter level, as in the picture: below it at either
 WINDOW, CONTRAST_WINDOW = (0.35, 1.8), (0.2, 1.8)
 DWI_WINDOW = (0.0, 2.5)  # of the brain's median
 ADC_WINDOW, ADC_STEP = (200.0, 1800.0), 10.0  # um2/s
+BEFORE = "baseline_"  # begin of the names of the baseline's diffusion and contrast
 COARSER = 0.75  # an interpolated series gets no finer steps than this share of its own,
 LEAST_STEP_MM = 2.0  # and along the head none finer than this
 SAMPLED_MM = 1.5  # steps at which the place of a region is looked for
@@ -200,7 +201,7 @@ def _volumes(evidence: Evidence, maps: EvidenceMaps, grid: _Grid, *, whole: bool
     if whole:
         for name, mask in maps.masks.items():
             yield _Grey(name, grid.mask(mask), "number")
-    yield from _other_series(evidence, grid)
+    yield from _other_series(evidence, grid, whole=whole)
 
 
 def _named(evidence: Evidence, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
@@ -227,16 +228,19 @@ def _percent(change: Volume, tissue: npt.NDArray[np.bool_]) -> Volume:
     return Volume(stored, change.affine)
 
 
-def _other_series(evidence: Evidence, grid: _Grid) -> Iterator[_Grey]:
-    """Diffusion and contrast on coarser steps of the grid; a median scales each, but the ADC has a unit."""
-    for name, volume in {**evidence.diffusion, **evidence.contrast}.items():
+def _other_series(evidence: Evidence, grid: _Grid, *, whole: bool) -> Iterator[_Grey]:
+    """Diffusion and contrast on coarser steps of the grid; a median scales each, but the ADC has a unit. whole: those of
+    the baseline, too."""
+    shown = [(kind, kind, volume) for kind, volume in {**evidence.diffusion, **evidence.contrast}.items()]
+    shown += [(f"{BEFORE}{kind}", kind, volume) for kind, volume in evidence.before.items() if whole]
+    for name, kind, volume in shown:
         placed = _on_steps(volume, grid)
-        if name == "adc":
+        if kind == "adc":
             stored = np.clip(placed.voxels / ADC_STEP + 0.5, 0, 255).astype(np.uint8)
             yield _Grey(name, Volume(stored, placed.affine), "um2/s", ADC_STEP, ADC_WINDOW)
         else:
             stored_volume = _levels(placed, None)
-            window = DWI_WINDOW if name == "dwi" else CONTRAST_WINDOW
+            window = DWI_WINDOW if kind == "dwi" else CONTRAST_WINDOW
             yield _Grey(name, stored_volume, "median of the head", LEVEL, window)
 
 

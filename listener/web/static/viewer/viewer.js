@@ -7,7 +7,10 @@ import { HEAD, PLANES, Volumes } from "./volumes.js";
 
 const REGIONS = "regions";
 const MOST_ZOOM = 8;
-const GROUPS = { followup: "scan", baseline: "scan", t1: "contrast", t1_gd: "contrast" }; // volumes with one window
+const GROUPS = { // volumes with one window
+  followup: "scan", baseline: "scan", baseline_dwi: "dwi", baseline_adc: "adc",
+  t1: "contrast", t1_gd: "contrast", baseline_t1: "contrast", baseline_t1_gd: "contrast",
+};
 
 class Viewer {
   constructor(root, index) {

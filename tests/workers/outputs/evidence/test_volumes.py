@@ -21,6 +21,7 @@ from workers.outputs.evidence.volumes import turned, write_volumes
 from workers.outputs.viewer_files import DamagedVolume, ViewerFolder, file_name
 
 COMPARED = ["followup", "baseline", "difference", "regions"]
+OTHERS = ["new_lesions", "dwi", "adc", "t1", "t1_gd", "baseline_dwi", "baseline_adc", "baseline_t1"]
 
 
 def written(folder: Path, outcome: Assessed) -> ViewerFolder:
@@ -46,6 +47,7 @@ def with_series(outcome: Assessed) -> Assessed:
         outcome.evidence,
         diffusion={"dwi": Volume(head, affine), "adc": Volume(head, affine)},
         contrast={"t1": Volume(head, affine), "t1_gd": Volume(head, affine)},
+        before={"dwi": Volume(head, affine), "adc": Volume(head, affine), "t1": Volume(head, affine)},
         masks={"new_lesions": Volume(lesion, affine)},
     )
     return Assessed(outcome.assessment, evidence)
@@ -55,7 +57,12 @@ def with_series(outcome: Assessed) -> Assessed:
     ("change", "expected"),
     [
         pytest.param(lambda o: o, COMPARED, id="compared"),
-        pytest.param(with_series, [*COMPARED, "new_lesions", "dwi", "adc", "t1", "t1_gd"], id="with other series"),
+        pytest.param(with_series, [*COMPARED, *OTHERS], id="with other series"),
+        pytest.param(
+            lambda o: refused(with_series(o)),
+            ["followup", "dwi", "adc", "t1", "t1_gd"],
+            id="refused, with other series",
+        ),
         pytest.param(alone, ["followup", "regions"], id="no baseline"),
         pytest.param(lambda o: without_regions(alone(o)), ["followup"], id="no baseline, no regions"),
         pytest.param(refused, ["followup"], id="refused registration: nothing that looks compared"),
@@ -103,6 +110,7 @@ def test_values_have_their_units(tmp_path: Path) -> None:
     adc, row = array(viewer, "adc"), viewer.volume("adc")
     assert row is not None
     assert adc.max() * row["step"] == 800
+    assert np.array_equal(array(viewer, "baseline_adc"), adc), "one unit at both dates"
     assert row["spacing_mm"][0] > viewer.index()["frame"]["spacing_mm"][0] / 2
 
 

@@ -81,6 +81,8 @@ def _templates() -> Environment:
         point=trend.words,
         drawing=_drawing,
         drawn=_drawn,
+        region=study_page.region_words,
+        quantity=study_page.quantity_title,
     )
     return made
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from listener.web.lines import CATEGORY_WORDS, day_words
+from listener.web.study_page import quantity_title
 from triage.report.headline import TITLES, named_region, scanner_words
 from workers.ports import StudyRow
 
@@ -121,7 +122,7 @@ def curves_of(documents: Sequence[Document], infusions: Sequence[date]) -> list[
     span = (min(days), max(*days, min(days) + SHORTEST_DAYS))
     return [
         Curve(
-            title=f"{named_region(one['region'])}, {one['quantity'].replace('_percent', '').replace('_', ' ')}",
+            title=f"{named_region(one['region'])}, {quantity_title(one['quantity'])}",
             unit=one["unit"],
             drawing=_drawing(points, span, sorted(infusions)),
             points=tuple(point.words for point in points),
@@ -169,7 +170,9 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
 
     parts = [f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
     for value in (low, high):
-        parts.append(f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.0f}</text>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{_tick(value)}</text>'
+        )
     for number in range(TICKS + 1):
         day = round(span[0] + (span[1] - span[0]) * number / TICKS)
         where = "end" if number == TICKS else "middle"
@@ -193,6 +196,11 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
         )
     label = escape(f"{len(points)} points, last {points[-1].words}")
     return f'<svg class="curve" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(parts)}</svg>'
+
+
+def _tick(value: float) -> str:
+    """Zero has no sign."""
+    return f"{value:+.0f}" if round(value) else "0"
 
 
 def _changes(points: Sequence[Measured], x: Any) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from listener.web.study_limits import limit_of
+from triage.report.figures import quantity_words
 from triage.settings import CommonSettings
 from workers.act_ports import Act
 
@@ -175,6 +176,11 @@ def region_words(region: str) -> str:
 
 def _plain(region: str) -> str:
     return region.replace("external_extreme", "external/extreme").replace("_", " ")
+
+
+def quantity_title(quantity: str) -> str:
+    """As the columns of the pages name it."""
+    return QUANTITIES.get(quantity) or quantity_words(quantity)
 
 
 def strongest(document: Document) -> str | None:

@@ -60,7 +60,7 @@ def trending(*points: dict[str, Any], region: str = "thalamus_left") -> dict[str
 )
 def test_a_curve(points: list[dict[str, Any]], drawn: list[str], not_drawn: list[str]) -> None:
     (curve,) = curves_of([trending(*points)], [INFUSION])
-    assert curve.title == "thalamus L, flair change"
+    assert curve.title == "thalamus L, FLAIR change"
     for text in drawn:
         assert text in curve.drawing
     for text in not_drawn:
@@ -131,7 +131,7 @@ def test_a_patient_over_time(tmp_path: Path) -> None:
         "Infusion: 2026-03-03",
         "the baseline: latest before the infusion",
         "not used as baseline: no_flair: none",
-        "thalamus L, flair change",
+        "thalamus L, FLAIR change",
         "present, suspected, worse",
     ):
         assert text in said
@@ -143,7 +143,7 @@ def test_the_api_says_of_a_patient_what_the_page_says(tmp_path: Path) -> None:
     browser = patient(tmp_path).signed_in(Role.READER)
     found = browser.get("/api/studies/1.2/patient").json()
     assert (found["patient_id"], found["infusions"]) == ("P1", ["2026-03-03"])
-    assert [one["title"] for one in found["curves"]] == ["thalamus L, flair change"]
+    assert [one["title"] for one in found["curves"]] == ["thalamus L, FLAIR change"]
     assert [one["part"] for one in found["studies"]] == [
         "the newest decision",
         "the baseline: latest before the infusion",

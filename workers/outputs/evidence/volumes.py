@@ -229,8 +229,10 @@ def _percent(change: Volume, tissue: npt.NDArray[np.bool_]) -> Volume:
 
 
 def _other_series(evidence: Evidence, grid: _Grid, *, whole: bool) -> Iterator[_Grey]:
-    """Diffusion and contrast on coarser steps of the grid; a median scales each, but the ADC has a unit. whole: those of
-    the baseline, too."""
+    """Diffusion and contrast on coarser steps of the grid; a median scales each, but the ADC has a unit.
+
+    whole: those of the baseline, too.
+    """
     shown = [(kind, kind, volume) for kind, volume in {**evidence.diffusion, **evidence.contrast}.items()]
     shown += [(f"{BEFORE}{kind}", kind, volume) for kind, volume in evidence.before.items() if whole]
     for name, kind, volume in shown:

@@ -179,7 +179,9 @@ def _measure_pair(
     ratio = tissue_ratio_compared(pair.scale, pair.grid)
     draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,), tissue_ratio=ratio)
     with clock.part("measurement"):
-        draft = draft.with_found(Found(flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices)))
+        same = match is ProtocolMatch.SAME
+        figures = flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices, same_protocol=same)
+        draft = draft.with_found(Found(figures))
     with clock.part("lesions"):
         focal = candidates(
             pair,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -16,12 +16,49 @@ from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.libraries import ndi
 from triage.measurements import not_measured, percent
 from triage.model import Mask, Measurement
+from triage.signal.curve import without_curve
 
 FEWEST_SPHERES = 10  # fewer say nothing about a pair
 UNKNOWN_PERCENT = 5.0  # the uncertainty of such a pair
 FEW = 6.0  # spheres of the whole pair that are counted beside those at the level of a region
 DEPTH_STEP = 3  # the depth is measured on every third voxel
 CHANGE_REGIONS = (*THALAMI, *BRAIN_STEM, *CAPSULES, *WHITE)
+
+
+@dataclass(frozen=True)
+class DriftFactors:
+    """Standard deviation of a region over that of the spheres of its pair, by protocol class.
+
+    From 36 pairs of the calibration heads without a change, with spoiled slices (``bench.accuracy.slabs``): root mean
+    square of figure over spread, times 1.4. Six heads know it no better: the upper 80 % bound of a standard deviation
+    from six values is 1.4 times what they show.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    # thalami
+    thalami_same: float = 1.9
+    thalami_different: float = 2.4
+    # midbrain
+    midbrain_same: float = 1.6
+    midbrain_different: float = 1.6
+    # pons
+    pons_same: float = 1.3
+    pons_different: float = 2.1
+    # medulla
+    medulla_same: float = 2.0
+    medulla_different: float = 2.2
+    # external and extreme capsules
+    capsules_same: float = 1.1
+    capsules_different: float = 1.8
+    # white matter of a hemisphere
+    white_same: float = 0.5
+    white_different: float = 1.0
+
+    def of(self, region: str, *, same: bool) -> float:
+        """The factor of one of ``CHANGE_REGIONS``."""
+        kinds = {"thalami": THALAMI, "capsules": CAPSULES, "white": WHITE, **{part: (part,) for part in BRAIN_STEM}}
+        kind = next(name for name, regions in kinds.items() if region in regions)
+        return float(getattr(self, f"{kind}_{'same' if same else 'different'}"))
 
 
 @dataclass(frozen=True)
@@ -54,33 +91,41 @@ class MeasurementLimits:
     alike_mm: float = 15.0
     # smallest share of a region whose slices have a known gain: healthy tissue of the same slices shows it
     min_known: float = 0.5
-    # smallest uncertainty that a figure may state
-    floor_percent: float = 1.0
-    # the same for midbrain, pons and medulla: they lie at the end of the stack and in the coil's steepest field, and
-    # moved by up to 3 % in pairs without a change there (docs/accuracy.md)
-    floor_stem_percent: float = 1.5
+    # added to every uncertainty (root of the sum of squares), in percent
+    floor_percent: float = 0.15
+    # how much regions change against the spheres that measure the drift of a pair
+    drift: DriftFactors = field(default_factory=DriftFactors)
 
 
 def flair_changes(
-    scale: CommonScale, grid: Grid, limits: MeasurementLimits, slices: SlicePair | None = None
+    scale: CommonScale,
+    grid: Grid,
+    limits: MeasurementLimits,
+    slices: SlicePair | None = None,
+    *,
+    same_protocol: bool = False,
 ) -> tuple[Measurement, ...]:
     """FLAIR change of every suspect region: against the shell near it, against the far field, and its upper tail.
 
     Args:
         scale, grid: of one pair, on the half-way grid.
         slices: of both dates on that grid; None: the gain of all slices counts as known.
+        same_protocol: of both dates; a figure is more certain then.
     """
+    scale = without_curve(scale, grid)
     drift = local_drift(scale, grid, limits, slices)
     out: list[Measurement] = []
     for region in CHANGE_REGIONS:
-        out.extend(_region_change(region, scale, grid, limits, drift))
+        factor = limits.drift.of(region, same=same_protocol)
+        out.extend(_region_change(region, scale, grid, limits, (drift, factor)))
     out.extend(_symmetry(out))
     return tuple(out)
 
 
 def _region_change(
-    region: str, scale: CommonScale, grid: Grid, limits: MeasurementLimits, drift: LocalDrift
+    region: str, scale: CommonScale, grid: Grid, limits: MeasurementLimits, uncertain: tuple[LocalDrift, float]
 ) -> Iterator[Measurement]:
+    drift, factor = uncertain
     whole = mask_of(grid.labels, grid.names, (region,))
     problem = unmeasurable(whole, grid, limits)
     core = whole if problem else _core(region, whole, grid, limits) & grid.seen
@@ -98,7 +143,7 @@ def _region_change(
     local = near_level(whole, scale, grid, limits)
     level = float(np.median(scale.baseline_level[core]))
     far = scale.change[core]
-    sd = max(drift.of(core), limits.floor_stem_percent if region in BRAIN_STEM else limits.floor_percent)
+    sd = float(np.hypot(factor * drift.of(core), limits.floor_percent))
     if region in WHITE or local is None:  # the reference tissue around white matter is white matter: take the far field
         near, name = far, "far"
     else:

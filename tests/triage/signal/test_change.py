@@ -189,8 +189,30 @@ def test_the_spread_of_the_pair_follows_what_is_in_it() -> None:
     assert restless > 3 * quiet
     assert drift(FOLLOWUP) == quiet, "the same places every time"
     figure = lookup(measured(FOLLOWUP * (1 + patches)), "pons", "flair_change_percent")
-    assert figure.uncertainty == pytest.approx(restless, rel=0.6)
-    assert lookup(measured(FOLLOWUP), "pons", "flair_change_percent").uncertainty == LIMITS.floor_stem_percent
+    assert figure.uncertainty == pytest.approx(LIMITS.drift.pons_different * restless, rel=0.6)
+
+
+@pytest.mark.parametrize(
+    ("region", "same", "factor"),
+    [
+        ("thalamus_right", True, "thalami_same"),
+        ("medulla", False, "medulla_different"),
+        ("external_extreme_capsule_left", True, "capsules_same"),
+        ("white_matter_left", False, "white_different"),
+    ],
+)
+def test_the_spread_of_a_kind_of_region_is_its_own(region: str, same: bool, factor: str) -> None:
+    assert LIMITS.drift.of(region, same=same) == getattr(LIMITS.drift, factor)
+
+
+def test_a_figure_is_more_certain_in_the_same_protocol() -> None:
+    grid = toy_grid(LABELS)
+    scale = common_scale(FOLLOWUP, BASELINE, grid.labels, grid.names, grid.seen)
+    same, other = (lookup(flair_changes(scale, grid, LIMITS, same_protocol=same), "pons", "flair_change_percent")
+                   for same in (True, False))  # fmt: skip
+    assert same.value == other.value
+    assert same.uncertainty is not None and other.uncertainty is not None
+    assert LIMITS.floor_percent < same.uncertainty < other.uncertainty
 
 
 def slices(known: Mask | None = None) -> SlicePair:

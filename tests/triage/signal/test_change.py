@@ -211,7 +211,8 @@ def test_a_figure_is_more_certain_in_the_same_protocol() -> None:
     same, other = (lookup(flair_changes(scale, grid, LIMITS, same_protocol=same), "pons", "flair_change_percent")
                    for same in (True, False))  # fmt: skip
     assert same.value == other.value
-    assert same.uncertainty is not None and other.uncertainty is not None
+    assert same.uncertainty is not None
+    assert other.uncertainty is not None
     assert LIMITS.floor_percent < same.uncertainty < other.uncertainty
 
 

@@ -111,7 +111,8 @@ def _cut(volume: Volume, axis: int, stem: Mask, brain: Mask) -> tuple[Volume, bo
     """The slices from the end of the medulla to the vertex, and whether the first is the lowest."""
     others = tuple(a for a in range(3) if a != axis)
     inside, low = np.flatnonzero(brain.any(axis=others)), np.flatnonzero(stem.any(axis=others))
-    if not low.size or (volume.spacing_mm[::-1][axis] < 1.2 and axis != 0):
+    upright = int(np.argmax(np.abs(volume.affine[2, :3]))) == 2 - axis
+    if not low.size or not upright:  # of a sagittal stack half of the head would be cut away
         return volume, True
     lowest_first = low.mean() < inside.mean()
     first, last = (low.min(), inside.max()) if lowest_first else (inside.min(), low.max())

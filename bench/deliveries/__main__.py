@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -45,7 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EVERY_S = 0.1
 KILLS_AT, SET_BACK_AT = (0.3, 0.7), 0.5  # shares of the decisions
 SET_BACK_S = 60.0
-STEADY_DECISIONS = 60  # of a round; a slow destination of 0.15 s keeps up for as long
+STRETCH, WARM_UP = 20, 5  # decisions
 GIVE_UP_S = 30.0
 PATIENCE_S = 300.0
 BAR_RATIO = 1.2
@@ -117,7 +118,7 @@ class Run:
 
     def decide(self, number: int) -> None:
         """A stored decision of a study of its own."""
-        uid = f"1.2.826.0.1.{number + 1}"
+        (uid,) = self.uids(number, 1)
         now = datetime.now(UTC) + timedelta(seconds=self._offset)
         document = a_document() | {"decided_at": now.isoformat()}
         document["study"] = document["study"] | {"study_instance_uid": uid}
@@ -133,6 +134,9 @@ class Run:
                 )
             )  # fmt: skip
         self.stored_at[uid] = time.time()
+
+    def uids(self, first: int, number: int) -> set[str]:
+        return {f"1.2.826.0.1.{one + 1}" for one in range(first, first + number)}
 
     def states(self) -> dict[str, Counter[str]]:
         found = {end.name: Counter[str]() for end in self.ends}
@@ -154,13 +158,17 @@ class Run:
         )  # fmt: skip
         return answer.stdout.strip()
 
-    def latencies_s(self, end: End, *, present: bool = False) -> list[float]:
-        """Sorted. present: without the time in which there was no process."""
+    def latency_s(self, end: End, *, present: bool = False) -> list[tuple[str, float]]:
+        """Of each study. present: without the time in which there was no process."""
         found = []
-        for study, when in end.stored.values():
+        for study, when in list(end.stored.values()):
             stored_at = self.stored_at[study]
-            found.append(when - stored_at - (self._away_s(stored_at, when) if present else 0.0))
-        return sorted(found)
+            found.append((study, when - stored_at - (self._away_s(stored_at, when) if present else 0.0)))
+        return found
+
+    def latencies_s(self, end: End, *, present: bool = False) -> list[float]:
+        """The same, sorted."""
+        return sorted(seconds for _, seconds in self.latency_s(end, present=present))
 
     def _away_s(self, since: float, until: float) -> float:
         found, killed_at = 0.0, float("inf")
@@ -185,20 +193,48 @@ def paced(run: Run, decisions: int, *, troubled: bool) -> None:
         time.sleep(max(0.0, EVERY_S - (time.monotonic() - begun)))
 
 
-def steady(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds at the live destination, alone and beside the others, sorted; in turn."""
-    found: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds):
-        for beside in (0, 1):
-            ends = opened_ends()[: None if beside else 1]
-            run = Run(folder / f"steady-{number}-{beside}", ends)
-            paced(run, STEADY_DECISIONS, troubled=False)
-            run.until("all of live is done", lambda: run.states()["live"]["done"] == STEADY_DECISIONS)  # noqa: B023
-            run.end()
-            found[beside].extend(run.latencies_s(ends[0]))
-            for end in ends:
-                end.close()
-    return sorted(found[0]), sorted(found[1])
+def steady(folder: Path, pairs: int) -> dict[str, Any]:
+    """The live destination alone and beside the others, in short stretches that take turns while both nodes run."""
+    ends = opened_ends()
+    alone = End("live")
+    alone.open()
+    runs = (Run(folder / "alone", [alone]), Run(folder / "beside", ends))
+    lives, found, loads, order = (alone, ends[0]), ([], []), [], random.Random(1)  # type: ignore[var-annotated]
+    for run in runs:
+        paced(run, WARM_UP, troubled=False)
+    for pair in range(pairs):
+        for which in order.sample((0, 1), 2):
+            run, first = runs[which], WARM_UP + pair * STRETCH
+            settled(run, first)
+            loads.append(os.getloadavg()[0])
+            spread_out(run, first, STRETCH)
+            settled(run, first + STRETCH)
+            since = run.uids(first, STRETCH)
+            found[which].append([s for study, s in run.latency_s(lives[which]) if study in since])
+    for run in runs:
+        run.end()
+    for end in [alone, *ends]:
+        end.close()
+    ratios = sorted(statistics.median(b) / statistics.median(a) for a, b in zip(*found, strict=True))
+    both = [sorted(second for stretch in some for second in stretch) for some in found]
+    return {
+        **_compared(*both), "pairs": pairs, "ratio_of_pairs": round(statistics.median(ratios), 2),
+        "load": [round(min(loads), 1), round(max(loads), 1)],
+    }  # fmt: skip
+
+
+def settled(run: Run, decisions: int) -> None:
+    """Until everything stored so far has arrived where somebody listens."""
+    there = [end.name for end in run.ends if end.server is not None]
+    run.until("a stretch is done", lambda: all(run.states()[name]["done"] >= decisions for name in there))
+
+
+def spread_out(run: Run, first: int, number: int) -> None:
+    """Store decisions at their pace."""
+    for one in range(first, first + number):
+        begun = time.monotonic()
+        run.decide(one)
+        time.sleep(max(0.0, EVERY_S - (time.monotonic() - begun)))
 
 
 def opened_ends() -> list[End]:

@@ -1,14 +1,16 @@
 """Deliveries to a live, a slow, a dropping and a dead destination: the process is killed, its clock set back.
 
-    python -m bench.deliveries [--decisions 250] [--rounds 3] [--rows 100000] [--skip-rows] [--json FILE]
+    python -m bench.deliveries [--decisions 250] [--pairs 8] [--rows 100000] [--skip-rows] [--json FILE]
 
 The node's part is ``icansee deliver`` with its own state folder; its clock is the system's with an offset that the
 bench sets (``shifted.py``). The receivers take webhooks and store each alert once by its id. Decisions are stored at a
-steady pace. The latency of an alert is from the stored decision to its first arrival at the live destination, once with
-that destination alone and once beside the bad ones. It is said three times:
+steady pace. The latency of an alert is from the stored decision to its first arrival at the live destination, in a
+node with that destination alone and in one that has the bad ones, too. Both nodes run at the same time, so that the load
+of the machine is in both. It is said three times:
 
-- steady: rounds without a kill, alone and beside the others in turn, so that the load of the machine is in both;
-- through the kills: twice the process is killed (SIGKILL) and started again, and once its clock goes back;
+- steady: without a kill, in short stretches that take turns: while one node has decisions, the other has none;
+- through the kills: both get the same decisions at the same moments; twice their processes are killed (SIGKILL) and
+  started again, and once their clocks go back;
 - the same without the time in which there was no process: a start takes as long as it takes, whoever is served.
 """
 
@@ -47,7 +49,7 @@ EVERY_S = 0.1
 KILLS_AT, SET_BACK_AT = (0.3, 0.7), 0.5  # shares of the decisions
 SET_BACK_S = 60.0
 STRETCH, WARM_UP = 20, 5  # decisions
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0  # longer than the slow one needs for its queue, however loaded the machine is
 PATIENCE_S = 300.0
 BAR_RATIO = 1.2
 SECRET = "0123456789abcdef" * 2
@@ -178,19 +180,32 @@ class Run:
         return found
 
 
-def paced(run: Run, decisions: int, *, troubled: bool) -> None:
-    """Start, and store the decisions at their pace; troubled: with the kills and the clock."""
-    run.start()
-    run.until("the process registers its destinations", lambda: len(run.table.all_known()) == len(run.ends))
-    kills = {round(share * decisions) for share in KILLS_AT} if troubled else set()
-    for number in range(decisions):
+def started(runs: Sequence[Run]) -> None:
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.until("the process registers its destinations", lambda: len(run.table.all_known()) == len(run.ends))  # noqa: B023
+
+
+def spread_out(runs: Sequence[Run], first: int, number: int) -> None:
+    """Store the same decisions in each node, at their pace."""
+    for one in range(first, first + number):
         begun = time.monotonic()
-        run.decide(number)
-        if number in kills:
-            run.kill()
-        if troubled and number == round(SET_BACK_AT * decisions):
-            run.set_back(SET_BACK_S)
+        for run in runs:
+            run.decide(one)
         time.sleep(max(0.0, EVERY_S - (time.monotonic() - begun)))
+
+
+def troubled(runs: Sequence[Run], decisions: int) -> None:
+    """Store the decisions; each node has its kills and its clock set back at the same moments."""
+    kills, back = {round(share * decisions) for share in KILLS_AT}, round(SET_BACK_AT * decisions)
+    for number in range(decisions):
+        spread_out(runs, number, 1)
+        for run in runs:
+            if number in kills:
+                run.kill()
+            if number == back:
+                run.set_back(SET_BACK_S)
 
 
 def steady(folder: Path, pairs: int) -> dict[str, Any]:
@@ -200,14 +215,15 @@ def steady(folder: Path, pairs: int) -> dict[str, Any]:
     alone.open()
     runs = (Run(folder / "alone", [alone]), Run(folder / "beside", ends))
     lives, found, loads, order = (alone, ends[0]), ([], []), [], random.Random(1)  # type: ignore[var-annotated]
+    started(runs)
+    spread_out(runs, 0, WARM_UP)
     for run in runs:
-        paced(run, WARM_UP, troubled=False)
+        settled(run, WARM_UP)
     for pair in range(pairs):
         for which in order.sample((0, 1), 2):
             run, first = runs[which], WARM_UP + pair * STRETCH
-            settled(run, first)
             loads.append(os.getloadavg()[0])
-            spread_out(run, first, STRETCH)
+            spread_out([run], first, STRETCH)
             settled(run, first + STRETCH)
             since = run.uids(first, STRETCH)
             found[which].append([s for study, s in run.latency_s(lives[which]) if study in since])
@@ -229,14 +245,6 @@ def settled(run: Run, decisions: int) -> None:
     run.until("a stretch is done", lambda: all(run.states()[name]["done"] >= decisions for name in there))
 
 
-def spread_out(run: Run, first: int, number: int) -> None:
-    """Store decisions at their pace."""
-    for one in range(first, first + number):
-        begun = time.monotonic()
-        run.decide(one)
-        time.sleep(max(0.0, EVERY_S - (time.monotonic() - begun)))
-
-
 def opened_ends() -> list[End]:
     """The live destination first; nobody listens yet at the dead one."""
     ends = [End("live"), End("slow", answer_s=0.15), End("drops", drops=0.3), End(DEAD)]
@@ -246,24 +254,25 @@ def opened_ends() -> list[End]:
     return ends
 
 
-def delivered(run: Run, decisions: int) -> None:
-    """Through the kills and the clock, until all of it has an end."""
-    paced(run, decisions, troubled=True)
+def ended(run: Run, decisions: int) -> None:
+    """Until all of it has an end."""
     for end in run.ends:
         wanted = "dead" if end.name == DEAD else "done"
         run.until(f"all of {end.name} is {wanted}", lambda: run.states()[end.name][wanted] == decisions)  # noqa: B023
 
 
 def compared(folder: Path, decisions: int) -> dict[str, Any]:
-    """Both runs, and what the dead destination gets after ``retry``."""
-    alone = End("live")
+    """Two nodes at the same time, one without the bad destinations; then what the dead one gets after ``retry``."""
+    alone, ends = End("live"), opened_ends()
     alone.open()
-    quiet = Run(folder / "alone", [alone])
-    delivered(quiet, decisions)
+    quiet, run = Run(folder / "quiet", [alone]), Run(folder / "four", ends)
+    started([quiet, run])
+    load = [os.getloadavg()[0]]
+    troubled([quiet, run], decisions)
+    load.append(os.getloadavg()[0])
+    ended(quiet, decisions)
     quiet.end()
-    ends = opened_ends()
-    run = Run(folder / "four", ends)
-    delivered(run, decisions)
+    ended(run, decisions)
     listed = run.states()[DEAD]["dead"]
     ends[-1].open()
     said = run.retry()
@@ -280,6 +289,7 @@ def compared(folder: Path, decisions: int) -> dict[str, Any]:
             quiet.latencies_s(alone, present=True), run.latencies_s(ends[0], present=True)
         ),
         "starts_s": [round(back - gone, 2) for gone, back in quiet.away + run.away if back is not None],
+        "load": [round(one, 1) for one in load],
         "exactly_once": all(row["distinct"] == decisions and not row["changed"] for row in rows.values()),
     }  # fmt: skip
 
@@ -304,13 +314,13 @@ def _spread(seconds: Sequence[float]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--decisions", type=int, default=250, help="each goes to four destinations")
-    parser.add_argument("--rounds", type=int, default=3, help="of the steady comparison")
+    parser.add_argument("--pairs", type=int, default=8, help="stretches of each kind of the steady comparison")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the table for the slowest query")
     parser.add_argument("--skip-rows", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="icansee-deliveries-") as folder:
-        calm = _compared(*steady(Path(folder), options.rounds))
+        calm = steady(Path(folder), options.pairs)
         found = {"steady": calm, **compared(Path(folder), options.decisions)}
     _print(found)
     good = found["exactly_once"] and all(found[name]["ratio"] <= BAR_RATIO for name in STRETCHES)
@@ -338,6 +348,9 @@ def _print(found: dict[str, Any]) -> None:
     for name in STRETCHES:
         one = found[name]
         print(f"live, {name}: alone {one['alone']}, beside {one['beside']}, ratio {one['ratio']} (bar {BAR_RATIO:g})")
+    calm = found["steady"]
+    print(f"steady: median ratio of {calm['pairs']} pairs of stretches {calm['ratio_of_pairs']}, load {calm['load']}")
+    print(f"load through the kills {found['load']}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ it. What the receiver refuses, or did not take for too long, waits for a human.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.deliveries.staging import ScannerFacts
 from workers.deliveries.stored import WithoutContent
-from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Receipt
+from workers.deliveries.turns import Turns
+from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Known, Receipt
 from workers.image_ports import IMAGES
 from workers.log import brief, get_logger, study_hash
 from workers.outputs.output import EvidenceFiles, Output
@@ -51,7 +53,7 @@ class Delivering:
     document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
     holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
     decision; None: each destination gets the outputs that it is configured for. images: None: none are sent.
-    scanner: of a study. forwarding: what plans images; None: nothing does.
+    scanner: of a study. forwarding: what plans images; None: nothing does. turns: who goes first of all senders.
     """
 
     deliveries: Deliveries
@@ -66,6 +68,7 @@ class Delivering:
     images: StoredImages | None = None
     scanner: Callable[[str], ScannerFacts] = lambda _uid: ScannerFacts()
     forwarding: Forwarding | None = None
+    turns: Turns = field(default_factory=Turns)
 
 
 class DeliverySender:
@@ -74,6 +77,7 @@ class DeliverySender:
     def __init__(self, name: str, destination: Destination, parts: Delivering) -> None:
         self._name, self._destination, self._parts = name, destination, parts
         self._held_until: datetime | None = None
+        self._known: Known | None = None
         self._study = ""
         self._budget = budget_of(parts.results, name)
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
@@ -86,17 +90,20 @@ class DeliverySender:
         Raises:
             Transient: the index is away.
         """
-        deliveries, now = self._parts.deliveries, self._parts.clock.now()
+        now = self._parts.clock.now()
         if not self._holds(now):
             return WAIT_S
-        known = deliveries.known(self._name)
-        failures = 0 if known is None else known.failures
+        known = self._known_now()
         if known is not None and self._still(known.paused_until, now):
             self._let_go()
             return WAIT_S
-        taken = deliveries.take(
-            self._name, owner=self._parts.owner, now=now, for_s=LEASE_S, longest_s=self._parts.results.longest_pause_s
-        )
+        with self._parts.turns.turn(self._name):
+            return self._one(now, 0 if known is None else known.failures)
+
+    def _one(self, now: datetime, failures: int) -> float:
+        """The next one that is due."""
+        deliveries, longest_s = self._parts.deliveries, self._parts.results.longest_pause_s
+        taken = deliveries.take(self._name, owner=self._parts.owner, now=now, for_s=LEASE_S, longest_s=longest_s)
         if taken is None:
             self._let_go()
             return IDLE_S
@@ -106,7 +113,10 @@ class DeliverySender:
         if taken.decided.study_instance_uid != self._study:
             self._let_go()
             self._study = taken.decided.study_instance_uid
+        began = time.monotonic()
         ended, answered = self._tried(taken, failures)
+        if answered is not None:
+            self._parts.turns.note(self._name, began, failed=answered is False)
         self._settle(ended, answered, failures)
         return 0.0
 
@@ -120,8 +130,15 @@ class DeliverySender:
         if self._held_until is not None and now < self._held_until <= now + third:
             return True
         held = self._parts.deliveries.hold(self._name, owner=self._parts.owner, now=now, for_s=HOLD_S)
+        self._known = None  # another host may have served it
         self._held_until = now + third if held else None
         return held
+
+    def _known_now(self) -> Known | None:
+        """The circuit breaker. While the way is free only this sender changes it, so that it need not be read."""
+        if self._known is None or self._known.failures:
+            self._known = self._parts.deliveries.known(self._name)
+        return self._known
 
     def _still(self, until: datetime | None, now: datetime) -> bool:
         """Whether a pause goes on; one that seems longer than any was written before the clock was set back."""
@@ -215,11 +232,12 @@ class DeliverySender:
         deliveries, most = self._parts.deliveries, self._parts.results.failures_until_pause
         deliveries.settle(ended, now=self._parts.clock.now())
         if answered is False:
-            more = failures + 1
+            more, self._known = failures + 1, None
             deliveries.pause(self._name, failures=more, until=self._later(more - most + 1) if more >= most else None)
             if more >= most:
                 self._expire(ended.failure or "")
         elif answered and failures:
+            self._known = None
             deliveries.pause(self._name, failures=0, until=None)
         names = {"study": study_hash(ended.decided.study_instance_uid), "output": ended.output, "to": self._name}
         if ended.failure is None and ended.state is DeliveryState.PLANNED:

@@ -32,8 +32,46 @@ def open_delivery_table(url: str) -> SqlDeliveries:
     return SqlDeliveries(open_engine(url))
 
 
+def _next_due() -> sa.Select[tuple[int]]:
+    """The most urgent one that waits, whose time has come, and of whose study nothing is on the way to the same place.
+
+    Parameters: destination; now; late: what is due after it was written before the clock was set back.
+    """
+    other = deliveries.alias("other")
+    now, late = (sa.bindparam(name, type_=D.due_at.type) for name in ("now", "late"))
+    beside = sa.exists().where(
+        other.c.study_instance_uid == D.study_instance_uid,
+        other.c.destination == D.destination,
+        other.c.state == SENDING,
+    )
+    due = sa.or_(D.due_at <= now, sa.and_(D.attempts > 0, D.due_at > late))
+    wanted = sa.select(D.number).where(
+        D.destination == sa.bindparam("destination"), D.state == PLANNED, due, sa.not_(beside)
+    )
+    return wanted.order_by(D.urgency, D.number).limit(1)
+
+
+# made once: making them takes as long as running them
+NEXT = _next_due()
+NEXT_LOCKED = NEXT.with_for_update()
+TAKE = (
+    deliveries.update()
+    .where(D.number == sa.bindparam("taken"), D.state == PLANNED)
+    .values(
+        state=SENDING,
+        attempts=D.attempts + 1,
+        lease_owner=sa.bindparam("owner"),
+        lease_until=sa.bindparam("until", type_=D.lease_until.type),
+    )
+    .returning(*deliveries.c)
+)
+
+
 class SqlDeliveries(DeliveryLists, Acknowledgements):
     """See ports.Deliveries for what each method promises. Safe to share between threads."""
+
+    # Destinations whose last look found something. Replaced, never changed: a lost entry costs one look.
+    _busy: frozenset[str] = frozenset()
 
     def register(self, names: Sequence[str], *, since: datetime) -> dict[str, Known]:
         rows = [{"name": name, "since": since, "failures": 0} for name in names]
@@ -84,18 +122,16 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
             return connection.execute(statement.values(owner=owner, owner_until=now + span)).rowcount == 1
 
     def take(self, destination: str, *, owner: str, now: datetime, for_s: float, longest_s: float) -> Delivery | None:
-        wanted = sa.select(D.number).where(D.destination == destination, *_is_due(now, longest_s))
-        wanted = wanted.order_by(D.urgency, D.number).limit(1)
-        with self._reading() as connection:  # most of the time there is nothing, and a look needs no lock
-            if connection.execute(wanted).first() is None:
-                return None
-        lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=for_s)}
+        due = {"destination": destination, "now": now, "late": now + timedelta(seconds=longest_s)}
+        if destination not in self._busy:  # most of the time there is nothing, and a look needs no lock
+            with self._reading() as connection:
+                if connection.execute(NEXT, due).first() is None:
+                    return None
+        lease = {"owner": owner, "until": now + timedelta(seconds=for_s)}
         with self._write() as connection:
-            number = connection.execute(wanted.with_for_update()).scalar()
-            statement = deliveries.update().where(D.number == number, D.state == PLANNED)
-            row = connection.execute(
-                statement.values(state=SENDING, attempts=D.attempts + 1, **lease).returning(*deliveries.c)
-            ).one_or_none()
+            number = connection.execute(NEXT_LOCKED, due).scalar()
+            row = None if number is None else connection.execute(TAKE, {"taken": number, **lease}).one_or_none()
+        self._busy = self._busy - {destination} if row is None else self._busy | {destination}
         return None if row is None else delivery_of(row)
 
     def settle(self, delivery: Delivery, *, now: datetime) -> bool:
@@ -110,7 +146,8 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
             stored = connection.execute(
                 statement.values(state=delivery.state.value, done_at=ended, **NO_LEASE, **values)
             ).rowcount
-            _supersede(connection, [delivery.decided.study_instance_uid], now)
+            if delivery.state.value in GIVES_WAY:
+                _supersede(connection, [delivery.decided.study_instance_uid], now)
         return stored == 1
 
     def free(self, *, now: datetime, owner: str | None = None, for_s: float = 0.0) -> int:
@@ -142,18 +179,6 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
             values = [delivery_values(one, now) for one in some]
             connection.execute(self._insert(deliveries).on_conflict_do_nothing(), values)
             _supersede(connection, sorted({one.decided.study_instance_uid for one in some}), now)
-
-
-def _is_due(now: datetime, longest_s: float) -> tuple[sa.ColumnElement[bool], ...]:
-    """Waiting, its time has come, and nothing of its study is on the way to the same place."""
-    other = deliveries.alias("other")
-    before_the_clock_was_set = sa.and_(D.attempts > 0, D.due_at > now + timedelta(seconds=longest_s))
-    beside = sa.exists().where(
-        other.c.study_instance_uid == D.study_instance_uid,
-        other.c.destination == D.destination,
-        other.c.state == SENDING,
-    )
-    return D.state == PLANNED, sa.or_(D.due_at <= now, before_the_clock_was_set), sa.not_(beside)
 
 
 def _supersede(connection: Connection, studies: Sequence[str], now: datetime) -> None:

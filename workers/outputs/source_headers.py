@@ -16,12 +16,15 @@ from workers.reading.values import number, text, value_of, vector_of
 _DATES = ("StudyDate", "PatientBirthDate")
 
 
-def source_study(paths: Iterable[Path], kinds: Mapping[str, str]) -> SourceStudy:
+def source_study(
+    paths: Iterable[Path], kinds: Mapping[str, str], belongs: Mapping[str, str] | None = None
+) -> SourceStudy:
     """One study.
 
     Args:
         paths: its files, any order; one that cannot be read is left out.
         kinds: series UID -> kind, of the series that count.
+        belongs: series UID of a slice -> the series that it is measured with, where each slice has a UID of its own.
 
     Raises:
         OSError: a file cannot be read now.
@@ -36,8 +39,10 @@ def source_study(paths: Iterable[Path], kinds: Mapping[str, str]) -> SourceStudy
         for keyword in HEADER_KEYWORDS:
             if not header.get(keyword) and (value := _stated(ds, keyword)):
                 header[keyword] = value
-        if text(ds, "SeriesInstanceUID") in kinds:
-            series.setdefault(text(ds, "SeriesInstanceUID"), []).append(ds)
+        own = text(ds, "SeriesInstanceUID")
+        uid = (belongs or {}).get(own, own)
+        if uid in kinds:
+            series.setdefault(uid, []).append(ds)
     return SourceStudy(header, tuple(_series(uid, kinds[uid], some) for uid, some in sorted(series.items())))
 
 
@@ -54,7 +59,7 @@ def _stated(ds: Any, keyword: str) -> str:
 
 def _series(uid: str, kind: str, headers: list[Any]) -> SourceSeries:
     first = headers[0]
-    instances = sorted(map(_instance, headers), key=lambda one: one.sop_instance_uid)
+    instances = sorted((_instance(ds, uid) for ds in headers), key=lambda one: one.sop_instance_uid)
     return SourceSeries(
         uid,
         kind,
@@ -65,7 +70,8 @@ def _series(uid: str, kind: str, headers: list[Any]) -> SourceSeries:
     )
 
 
-def _instance(ds: Any) -> SourceInstance:
+def _instance(ds: Any, series: str) -> SourceInstance:
+    own = text(ds, "SeriesInstanceUID")
     return SourceInstance(
         sop_class_uid=text(ds, "SOPClassUID"),
         sop_instance_uid=text(ds, "SOPInstanceUID"),
@@ -79,6 +85,7 @@ def _instance(ds: Any) -> SourceInstance:
         window=_pair(ds, "WindowCenter", "WindowWidth"),
         rescale=_pair(ds, "RescaleSlope", "RescaleIntercept"),
         planes=tuple(map(_plane, groups_of(ds))) if "PerFrameFunctionalGroupsSequence" in ds else (),
+        series_instance_uid="" if own == series else own,
     )
 
 

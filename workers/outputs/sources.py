@@ -38,7 +38,7 @@ class SourceInstance:
     """One image object. Lengths in mm, LPS; empty, or None, where the header does not say, as in enhanced objects.
 
     window: centre and width for display, in units after the rescaling (slope, intercept). planes: of an enhanced
-    object, each of its frames.
+    object, each of its frames. series_instance_uid: its own, where each slice has one; empty: that of its series.
     """
 
     sop_class_uid: str
@@ -53,6 +53,7 @@ class SourceInstance:
     window: tuple[float, ...] = ()
     rescale: tuple[float, ...] = ()
     planes: tuple[SourceFrame, ...] = ()
+    series_instance_uid: str = ""
 
     @property
     def pictures(self) -> tuple[SourceFrame, ...]:
@@ -62,6 +63,7 @@ class SourceInstance:
 
 
 FEWEST_PICTURES = 2  # of a volume
+DIGITS = 3  # scanners round direction cosines and spacing differently from slice to slice
 
 
 @dataclass(frozen=True)
@@ -96,17 +98,39 @@ class SourceSeries:
         )
 
     @property
-    def placed(self) -> bool:
-        """Every image says where it lies; they are classic objects, or the parallel frames of one enhanced object.
+    def parallel(self) -> tuple[SourcePicture, ...]:
+        """Those of its images that say where they lie and are alike in direction, spacing and size; the most."""
+        groups: dict[tuple[Any, ...], list[SourcePicture]] = {}
+        for one in self.pictures:
+            if one.plane.placed:
+                groups.setdefault(_grid_of(one), []).append(one)
+        most: list[SourcePicture] = max(groups.values(), key=len, default=[])
+        return tuple(most)
 
-        A lone image is no volume: the other slices have series UIDs of their own, which are not known here.
+    @property
+    def placed(self) -> bool:
+        """Most of its images say where they lie, in parallel planes: an object can refer to them one by one.
+
+        A lone image is no volume.
         """
-        pictures = [one.plane for one in self.pictures]
-        if len(pictures) < FEWEST_PICTURES:
+        return len(self.parallel) >= max(FEWEST_PICTURES, len(self.pictures) / 2)
+
+    @property
+    def is_plain(self) -> bool:
+        """Its images are all parallel, and classic objects of one series or the frames of one object."""
+        if len(self.parallel) < len(self.pictures) or any(one.series_instance_uid for one in self.instances):
             return False
-        alike = len({(one.orientation, one.spacing) for one in pictures}) == 1
-        enhanced = any(one.planes for one in self.instances)
-        return all(one.placed for one in pictures) and (not enhanced or (alike and len(self.instances) == 1))
+        return len(self.instances) == 1 or not any(one.planes for one in self.instances)
+
+
+def _grid_of(picture: SourcePicture) -> tuple[Any, ...]:
+    plane = picture.plane
+    return (
+        tuple(round(value, DIGITS) + 0.0 for value in plane.orientation),
+        tuple(round(value, DIGITS) for value in plane.spacing),
+        picture.instance.rows,
+        picture.instance.columns,
+    )
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from tests.builders_dicom import a_series, an_enhanced_object, planes, write
-from tests.workers.outputs.dicom.result_builders import enhanced
+from tests.workers.outputs.dicom.result_builders import FORMS
 from tests.workers.outputs.sources_builders import some_sources
 from workers.outputs.source_headers import source_study
 from workers.outputs.sources import FILE_NAME, sources_from_json, sources_of, sources_to_json
+from workers.reading.joining import measured_as_one
 
 DOCUMENT = {"study": {"study_instance_uid": "1.2.3", "patient_id": None, "study_date": "2026-03-04"}}
 
@@ -97,10 +98,46 @@ def test_one_slice_of_a_series_whose_slices_have_uids_of_their_own_is_no_volume(
     assert not replace(flair, instances=flair.instances[:1]).placed
 
 
-def test_several_enhanced_objects_and_frames_that_are_turned_are_not_referred_to() -> None:
-    series = enhanced(some_sources().followup.series[0])
-    (one,) = series.instances
-    turned = replace(one.planes[0], orientation=(0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    assert series.placed
-    assert not replace(series, instances=(one, one)).placed
-    assert not replace(series, instances=(replace(one, planes=(turned, *one.planes[1:])),)).placed
+@pytest.mark.parametrize(
+    ("form", "plain", "parallel"),
+    [
+        pytest.param("classic", True, 12, id="no-op: classic"),
+        pytest.param("enhanced", True, 12, id="one object"),
+        pytest.param("slabs", False, 12, id="slabs"),
+        pytest.param("a frame each", False, 12, id="a frame each"),
+        pytest.param("a UID each", False, 12, id="a UID each"),
+        pytest.param("a turned frame", False, 12, id="a turned frame"),
+    ],
+)
+def test_which_images_can_be_referred_to(form: str, plain: bool, parallel: int) -> None:
+    series = FORMS[form](some_sources().followup.series[0])
+    assert (series.placed, series.is_plain, len(series.parallel)) == (True, plain, parallel)
+
+
+def test_not_measured_images_of_which_most_do_not_say_where_they_lie_are_no_volume() -> None:
+    flair = some_sources().followup.series[0]
+    bare = [replace(one, position=()) for one in flair.instances]
+    assert not replace(flair, instances=(*bare[:7], *flair.instances[7:])).placed
+    assert replace(flair, instances=(*bare[:5], *flair.instances[5:])).placed
+
+
+def own_uid(k: int, ds: Dataset) -> None:
+    ds.SeriesInstanceUID = f"1.2.7.{k}"
+
+
+def test_slices_with_a_uid_each_are_one_series(tmp_path: Path) -> None:
+    paths = a_series(tmp_path, change=own_uid)
+    (together,) = measured_as_one(paths)
+    found = source_study(paths, {together[0]: "flair"}, dict.fromkeys(together, together[0]))
+    (flair,) = found.series
+    assert {one.series_instance_uid for one in flair.instances} == {*together[1:], ""}
+    assert flair.placed
+
+
+@pytest.mark.parametrize(
+    "series",
+    [pytest.param(0, id="no-op: nothing"), pytest.param(3, id="a few"), pytest.param(None, id="one series")],
+)
+def test_noop_nothing_is_measured_as_one(tmp_path: Path, series: int | None) -> None:
+    paths = a_series(tmp_path, change=None if series is None else own_uid)
+    assert measured_as_one(paths[:series]) == []

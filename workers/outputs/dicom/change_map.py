@@ -10,6 +10,7 @@ import numpy as np
 
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.objects import MEDIA_TYPE, MODEL, SERIAL, finished, result_of, stubs
+from workers.outputs.dicom.references import put_right, referred
 from workers.outputs.dicom.segments import read_nifti
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
@@ -33,7 +34,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         coordinate_system="PATIENT",
         frame_of_reference_uid=flair.frame_of_reference_uid,
     )
-    code = codes.quantity_code(QUANTITY)
+    code, referring = codes.quantity_code(QUANTITY), referred(flair)
     mapping = hd.pm.RealWorldValueMapping(
         lut_label="ICANSEE",
         lut_explanation=code.meaning,
@@ -44,7 +45,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         quantity_definition=code,
     )
     ds = hd.pm.ParametricMap(
-        stubs(result.sources.followup, flair),
+        stubs(result.sources.followup, referring.series),
         volume,
         manufacturer_model_name=MODEL,
         software_versions=result.version,
@@ -62,6 +63,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     uid = result.uid("pm", "dimensions")  # highdicom makes it up; the same input must give the same bytes
     for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid
+    put_right(ds, referring)
     return finished(ds, result, "pm")
 
 

@@ -29,10 +29,13 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         content=hd.ko.KeyObjectSelection(codes.OF_INTEREST.code, images, description=said),
         **result.equipment("kos"),
     )
-    frames = [frame for _, frame in pictures if frame is not None]
-    for item in ds.ContentSequence if frames else ():
-        if item.ValueType == "IMAGE":  # an enhanced series is one object
-            item.ReferencedSOPSequence[0].ReferencedFrameNumber = frames if len(frames) > 1 else frames[0]
+    frames: dict[str, list[int]] = {}
+    for one, frame in pictures:
+        if frame is not None:
+            frames.setdefault(one.SOPInstanceUID, []).append(frame)
+    for item in ds.ContentSequence:
+        if item.ValueType == "IMAGE" and (some := frames.get(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)):
+            item.ReferencedSOPSequence[0].ReferencedFrameNumber = some if len(some) > 1 else some[0]
     return finished(ds, result, "kos")
 
 

@@ -110,13 +110,14 @@ def _stub(study: SourceStudy, series: SourceSeries, number: int) -> Dataset:
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     fill_study(ds, study)
     ds.SOPClassUID, ds.SOPInstanceUID = instance.sop_class_uid, instance.sop_instance_uid
-    ds.SeriesInstanceUID, ds.FrameOfReferenceUID = series.series_instance_uid, series.frame_of_reference_uid
+    ds.SeriesInstanceUID = instance.series_instance_uid or series.series_instance_uid
+    ds.FrameOfReferenceUID = series.frame_of_reference_uid
     ds.Modality, ds.InstanceNumber = series.modality, number + 1
     ds.Rows, ds.Columns = instance.rows, instance.columns
     ds.PositionReferenceIndicator, ds.AccessionNumber = "", study.header.get("AccessionNumber", "")
     if instance.frames > 1 or instance.planes:
         ds.NumberOfFrames = instance.frames
-    if instance.planes and series.placed:
+    if instance.planes and series.is_plain and series.placed:
         ds.SharedFunctionalGroupsSequence = Sequence([_shared(instance.planes[0])])
         ds.PerFrameFunctionalGroupsSequence = Sequence([_own(one) for one in instance.planes])
     if instance.position and instance.orientation and instance.spacing:
@@ -126,7 +127,7 @@ def _stub(study: SourceStudy, series: SourceSeries, number: int) -> Dataset:
 
 
 def _shared(frame: SourceFrame) -> Dataset:
-    """What the frames of an enhanced object share (sources.SourceSeries.placed)."""
+    """What the frames of an enhanced object share (sources.SourceSeries.is_plain)."""
     orientation, measures, found = Dataset(), Dataset(), Dataset()
     orientation.ImageOrientationPatient = list(frame.orientation)
     measures.PixelSpacing, measures.SliceThickness = list(frame.spacing), frame.thickness_mm or 1.0

@@ -16,6 +16,7 @@ from pydicom import Dataset
 
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI
 from workers.outputs.dicom.objects import MEDIA_TYPE, MODEL, SERIAL, DicomResult, finished, result_of, stubs
+from workers.outputs.dicom.references import Referred, put_right, referred
 from workers.outputs.dicom.segments import MASKS, SegmentMasks, segments_of
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import SourceFrame, SourcePicture, SourceSeries, sources_of
@@ -46,6 +47,8 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     flair, masks = result.sources.followup.first("flair"), segments_of(evidence)
     if flair is None or masks is None:
         raise ValueError("no regions on a FLAIR series: this output does not apply")
+    referring = referred(flair) if flair.placed else Referred(flair, {})
+    flair = referring.series
     images = stubs(result.sources.followup, flair)
     outlines = list(outlines_of(masks, flair))
     pictures, shown = flair.pictures, sorted({one.image for one in outlines})
@@ -70,6 +73,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     )
     ds.BodyPartExamined = "BRAIN"
     ds.PresentationCreationDate, ds.PresentationCreationTime = result.decided_at()
+    put_right(ds, referring)
     return finished(ds, result, "gsps")
 
 

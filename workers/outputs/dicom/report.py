@@ -171,12 +171,11 @@ def _segment_of(result: DicomResult, number: int) -> sr.ReferencedSegment:
     flair = result.sources.followup.first("flair")
     if flair is None:
         raise ValueError("a segment without its series")
-    return sr.ReferencedSegment(
-        str(SegmentationStorage),
-        result.uid("seg"),
-        number,
-        source_series=sr.SourceSeriesForSegmentation(flair.series_instance_uid),
-    )
+    where = str(SegmentationStorage), result.uid("seg"), number
+    if any(one.series_instance_uid for one in flair.instances):  # no series holds them all
+        some = [(one.sop_class_uid, one.sop_instance_uid) for one in flair.instances]
+        return sr.ReferencedSegment(*where, source_images=[sr.SourceImageForSegmentation(*one) for one in some])
+    return sr.ReferencedSegment(*where, source_series=sr.SourceSeriesForSegmentation(flair.series_instance_uid))
 
 
 def _time_point(result: DicomResult) -> sr.TimePointContext:

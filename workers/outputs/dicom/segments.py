@@ -28,6 +28,7 @@ from workers.outputs.dicom.objects import (
     result_of,
     stubs,
 )
+from workers.outputs.dicom.references import put_right, referred
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
 
@@ -125,7 +126,8 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         frame_of_reference_uid=flair.frame_of_reference_uid,
         channels={"SegmentNumber": list(range(1, len(masks.segments) + 1))},
     )
-    images = stubs(result.sources.followup, flair)
+    referring = referred(flair)
+    images = stubs(result.sources.followup, referring.series)
     ds = hd.seg.Segmentation(
         images,
         volume,
@@ -140,6 +142,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     )
     ds.Manufacturer, ds.BodyPartExamined = MANUFACTURER, "BRAIN"
     _fixed_dimensions(ds, result)
+    put_right(ds, referring)
     return finished(ds, result, "seg")
 
 

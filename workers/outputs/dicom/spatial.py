@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from pydicom.uid import SpatialRegistrationStorage
 
 from workers.outputs.dicom.objects import MANUFACTURER, MEDIA_TYPE, finished, result_of
 from workers.outputs.output import EvidenceFiles, Output
-from workers.outputs.sources import SourceSeries, SourceStudy, sources_of
+from workers.outputs.sources import SourceInstance, SourceSeries, SourceStudy, sources_of
 
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
@@ -30,10 +30,10 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = fixed.frame_of_reference_uid, ""
     ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "REGISTRATION", "Baseline to follow-up", ""
     ds.RegistrationSequence = Sequence([_item(fixed, np.eye(4)), _item(moving, matrix)])
-    ds.ReferencedSeriesSequence = Sequence([_series(fixed)])
+    ds.ReferencedSeriesSequence = Sequence(_series(fixed))
     other = Dataset()
     other.StudyInstanceUID = baseline.header["StudyInstanceUID"]
-    other.ReferencedSeriesSequence = Sequence([_series(moving)])
+    other.ReferencedSeriesSequence = Sequence(_series(moving))
     ds.StudiesContainingOtherReferencedInstancesSequence = Sequence([other])
     return finished(ds, result, "reg")
 
@@ -47,23 +47,30 @@ def _item(series: SourceSeries, matrix: Any) -> Dataset:
     wrapped.RegistrationTypeCodeSequence = Sequence([])
     item.FrameOfReferenceUID = series.frame_of_reference_uid
     item.MatrixRegistrationSequence = Sequence([wrapped])
-    item.ReferencedImageSequence = Sequence(_references(series))
+    item.ReferencedImageSequence = Sequence(_references(series.instances))
     return item
 
 
-def _references(series: SourceSeries) -> list[Dataset]:
+def _references(instances: Iterable[SourceInstance]) -> list[Dataset]:
     found = []
-    for one in series.instances:
+    for one in instances:
         ds = Dataset()
         ds.ReferencedSOPClassUID, ds.ReferencedSOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
         found.append(ds)
     return found
 
 
-def _series(series: SourceSeries) -> Dataset:
-    ds = Dataset()
-    ds.SeriesInstanceUID, ds.ReferencedInstanceSequence = series.series_instance_uid, Sequence(_references(series))
-    return ds
+def _series(series: SourceSeries) -> list[Dataset]:
+    """One item; several where each slice has a series of its own."""
+    members: dict[str, list[SourceInstance]] = {}
+    for one in series.instances:
+        members.setdefault(one.series_instance_uid or series.series_instance_uid, []).append(one)
+    found = []
+    for uid, some in members.items():
+        ds = Dataset()
+        ds.SeriesInstanceUID, ds.ReferencedInstanceSequence = uid, Sequence(_references(some))
+        found.append(ds)
+    return found
 
 
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:

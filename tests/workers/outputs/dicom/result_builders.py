@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,19 +80,54 @@ def enhanced(series: SourceSeries) -> SourceSeries:
     return replace(series, instances=(whole,))
 
 
-def _study_of(study: SourceStudy | None) -> SourceStudy | None:
-    return None if study is None else replace(study, series=tuple(map(enhanced, study.series)))
+def in_slabs(series: SourceSeries, frames: int) -> SourceSeries:
+    """The same images as the frames of several Enhanced MR objects."""
+    (whole,) = enhanced(series).instances
+    slabs = [whole.planes[first : first + frames] for first in range(0, len(whole.planes), frames)]
+    instances = tuple(
+        replace(whole, sop_instance_uid=f"{series.series_instance_uid}.{n + 1}", frames=len(some), planes=some)
+        for n, some in enumerate(slabs)
+    )
+    return replace(series, instances=instances)
+
+
+def uid_each(series: SourceSeries) -> SourceSeries:
+    """The same images, each in a series of its own; the first has that of the series."""
+    own = [f"{series.series_instance_uid}.0.{n}" for n in range(1, len(series.instances))]
+    instances = [replace(one, series_instance_uid=uid) for one, uid in zip(series.instances[1:], own, strict=True)]
+    return replace(series, instances=(series.instances[0], *instances))
+
+
+def with_a_turned_frame(series: SourceSeries) -> SourceSeries:
+    """One Enhanced MR object, and a last frame in another direction."""
+    (whole,) = enhanced(series).instances
+    turned = replace(whole.planes[0], orientation=(0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    return replace(series, instances=(replace(whole, frames=len(whole.planes) + 1, planes=(*whole.planes, turned)),))
+
+
+FORMS: dict[str, Callable[[SourceSeries], SourceSeries]] = {
+    "classic": lambda series: series,
+    "enhanced": enhanced,
+    "slabs": lambda series: in_slabs(series, 4),
+    "a frame each": lambda series: in_slabs(series, 1),
+    "a UID each": uid_each,
+    "a UID and a frame each": lambda series: uid_each(in_slabs(series, 1)),
+    "a turned frame": with_a_turned_frame,
+}
+
+
+def _study_of(study: SourceStudy | None, form: str) -> SourceStudy | None:
+    return None if study is None else replace(study, series=tuple(map(FORMS[form], study.series)))
 
 
 def a_decision(
-    *, compared: bool = True, assessable: bool = True, in_frames: bool = False
+    *, compared: bool = True, assessable: bool = True, form: str = "classic"
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Document and evidence. The pons is not measured. in_frames: each FLAIR is one enhanced object."""
+    """Document and evidence. The pons is not measured. form: of each FLAIR; see FORMS."""
     sources = some_sources(compared=compared)
-    if in_frames:
-        followup = _study_of(sources.followup)
-        assert followup is not None
-        sources = replace(sources, followup=followup, baseline=_study_of(sources.baseline))
+    followup = _study_of(sources.followup, form)
+    assert followup is not None
+    sources = replace(sources, followup=followup, baseline=_study_of(sources.baseline, form))
     evidence = {FILE_NAME: sources_to_json(sources), "evidence.png": picture()}
     uid = sources.followup.header["StudyInstanceUID"]
     assessment = an_assessment(measured(missing="pons"))

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from pydicom import dcmread
 from pydicom.sr._concepts_dict import concepts
 
-from tests.workers.outputs.dicom.result_builders import a_decision, labels, lesions
+from tests.workers.outputs.dicom.result_builders import FORMS, a_decision, labels, lesions
 from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.objects import derived_uid
@@ -28,13 +28,13 @@ BIN = Path(sys.executable).parent
 DICOM = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST) if output.media_type == "application/dicom"}
 CASES = {
     "compared": {"compared": True},
-    "enhanced": {"compared": True, "in_frames": True},
+    "enhanced": {"form": "enhanced"},
+    **{form: {"form": form} for form in list(FORMS)[2:]},
     "single scan": {"compared": False},
     "not assessable": {"compared": False, "assessable": False},
 }
 MADE = {
     "compared": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract", "outdated"},
-    "enhanced": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract", "outdated"},
     "single scan": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pdf", "retract", "outdated"},
     "not assessable": {"sr", "sc", "sc_pages", "kos", "pdf", "retract", "outdated"},
 }
@@ -52,7 +52,7 @@ def read(content: bytes) -> Any:
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_case_has_its_objects(case: str) -> None:
-    assert set(rendered(case)) == MADE[case]
+    assert set(rendered(case)) == MADE[case if case in MADE else "compared"]
 
 
 def test_without_sources_only_the_picture_goes_out() -> None:
@@ -138,7 +138,7 @@ def test_the_report_names_the_one_that_it_supersedes() -> None:
     assert instance == derived_uid(sources_from_json(evidence[FILE_NAME]), 1, "full", "sr", "object")
 
 
-@pytest.mark.parametrize("case", ["compared", "enhanced", "not assessable"])
+@pytest.mark.parametrize("case", ["compared", "enhanced", "a UID each", "not assessable"])
 def test_an_independent_validator_finds_no_error_in_the_report(case: str, tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
     path.write_bytes(rendered(case)["sr"])
@@ -151,7 +151,7 @@ def test_an_independent_validator_finds_no_error_in_the_report(case: str, tmp_pa
     assert [line for line in said if "Error" in line] == []
 
 
-@pytest.mark.parametrize("case", ["compared", "enhanced"])
+@pytest.mark.parametrize("case", ["compared", *list(FORMS)[1:]])
 def test_the_report_dumps_clean(tmp_path: Path, case: str) -> None:
     path = tmp_path / "sr.dcm"
     path.write_bytes(rendered(case)["sr"])
@@ -161,7 +161,7 @@ def test_the_report_dumps_clean(tmp_path: Path, case: str) -> None:
     assert "Neurotoxicity suspected" in done.stdout
 
 
-@pytest.mark.parametrize("case", ["compared", "enhanced"])
+@pytest.mark.parametrize("case", ["compared", *list(FORMS)[1:]])
 def test_every_figure_is_read_back(tmp_path: Path, case: str) -> None:
     (tmp_path / "sr.dcm").write_bytes(rendered(case)["sr"])
     found = tmp_path / "sr.json"
@@ -202,7 +202,7 @@ def test_what_was_not_measured_is_said() -> None:
     assert "Undetermined" in text
 
 
-@pytest.mark.parametrize("case", ["compared", "enhanced"])
+@pytest.mark.parametrize("case", ["compared", *list(FORMS)[1:]])
 def test_every_mask_is_read_back_with_left_on_the_left(tmp_path: Path, case: str) -> None:
     (tmp_path / "seg.dcm").write_bytes(rendered(case)["seg"])
     subprocess.run(
@@ -261,19 +261,73 @@ def test_key_images_of_an_enhanced_series_are_its_frames() -> None:
     assert [list(item.ReferencedSOPSequence[0].ReferencedFrameNumber) for item in items] == [[3, 6, 7]]
 
 
+@pytest.mark.parametrize("case", list(FORMS)[1:])
 @pytest.mark.parametrize("kind", ["seg", "pm"])
-def test_each_frame_refers_to_the_frame_that_it_lies_on(kind: str) -> None:
-    found = read(rendered("enhanced")[kind])
-    planes = sources_from_json(a_decision(**CASES["enhanced"])[1][FILE_NAME]).followup.series[0].pictures
+def test_each_frame_refers_to_the_image_that_it_lies_on(kind: str, case: str) -> None:
+    found = read(rendered(case)[kind])
+    pictures = sources_from_json(a_decision(**CASES[case])[1][FILE_NAME]).followup.series[0].pictures
+    by_object = {one.instance.sop_instance_uid: one.instance for one in pictures}
+    by_name = {(one.instance.sop_instance_uid, one.frame or 1): one for one in pictures}
     for frame in found.PerFrameFunctionalGroupsSequence:
-        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
-        of_it = planes[int(source.ReferencedFrameNumber) - 1]
-        assert source.ReferencedSOPInstanceUID == of_it.instance.sop_instance_uid
+        (source,) = frame.DerivationImageSequence[0].SourceImageSequence
+        named = by_object[source.ReferencedSOPInstanceUID]
+        assert ("ReferencedFrameNumber" in source) is (named.frames > 1)
+        of_it = by_name[source.ReferencedSOPInstanceUID, int(source.get("ReferencedFrameNumber", 1))]
+        assert source.ReferencedSOPClassUID == of_it.instance.sop_class_uid
         assert tuple(frame.PlanePositionSequence[0].ImagePositionPatient) == of_it.plane.position
 
 
-def test_the_change_map_of_an_enhanced_series_is_that_of_a_classic_one() -> None:
-    assert (read(rendered("enhanced")["pm"]).pixel_array == read(rendered("compared")["pm"]).pixel_array).all()
+@pytest.mark.parametrize("case", list(FORMS))
+@pytest.mark.parametrize("kind", ["seg", "pm", "gsps", "reg"])
+def test_every_reference_is_to_an_image_of_the_study(kind: str, case: str) -> None:
+    """By its class, and listed under the series that it is really in."""
+    sources = sources_from_json(a_decision(form=case)[1][FILE_NAME])
+    flair = sources.followup.series[0]
+    real = {
+        one.sop_instance_uid: (one, one.series_instance_uid or flair.series_instance_uid) for one in flair.instances
+    }
+    assert sources.baseline is not None
+    baseline = {one.sop_instance_uid for one in sources.baseline.series[0].instances}
+    ds = read(rendered("compared" if case == "classic" else case)[kind])
+    named = {one.ReferencedSOPInstanceUID: one.ReferencedSOPClassUID for one in _references(ds)}
+    assert named.keys() <= real.keys() | baseline
+    assert all(sop_class == real[uid][0].sop_class_uid for uid, sop_class in named.items() if uid in real)
+    listed = [
+        (one.ReferencedSOPInstanceUID, item.SeriesInstanceUID)
+        for item in ds.ReferencedSeriesSequence
+        for one in item.get("ReferencedInstanceSequence") or item.ReferencedImageSequence
+    ]
+    assert len(listed) == len(set(listed)) > 0
+    assert all(real[uid][1] == series for uid, series in listed)
+
+
+def _references(ds: Any) -> Iterator[Any]:
+    """Every item of an object that refers to another one."""
+    for element in ds:
+        for item in element.value if element.VR == "SQ" else ():
+            if "ReferencedSOPInstanceUID" in item:
+                yield item
+            yield from _references(item)
+
+
+@pytest.mark.parametrize("case", list(FORMS)[1:])
+def test_the_voxels_do_not_depend_on_the_form(case: str) -> None:
+    for kind in ("pm", "seg"):
+        assert (read(rendered(case)[kind]).pixel_array == read(rendered("compared")[kind]).pixel_array).all()
+
+
+def test_key_images_name_the_frames_of_each_object() -> None:
+    items = [item for item in read(rendered("slabs")["kos"]).ContentSequence if item.ValueType == "IMAGE"]
+    found = [item.ReferencedSOPSequence[0] for item in items]
+    assert [(one.ReferencedSOPInstanceUID[-1], one.ReferencedFrameNumber) for one in found] == [("1", 3), ("2", [2, 3])]
+
+
+def test_a_segment_of_slices_with_a_uid_each_names_its_images() -> None:
+    """No series holds them all."""
+    text = str(read(rendered("a UID each")["sr"]))
+    assert "Source Series for Segmentation" not in text
+    assert text.count("Source Image for Segmentation") % 12 == 0 < text.count("Source Image for Segmentation")
+    assert "Source Series for Segmentation" in str(read(rendered("slabs")["sr"]))
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("retract", set()), ("outdated", {"sr"})])

@@ -15,7 +15,7 @@ from matplotlib.path import Path as Line
 from pydicom import dcmread
 from pydicom.multival import MultiValue
 
-from tests.workers.outputs.dicom.result_builders import a_decision, labels, lesions
+from tests.workers.outputs.dicom.result_builders import FORMS, a_decision, labels, lesions
 from tests.workers.outputs.sources_builders import SHAPE, some_sources
 from workers.outputs.dicom.presentation import GSPS
 from workers.outputs.sources import FILE_NAME, sources_from_json, sources_to_json
@@ -24,9 +24,9 @@ MASKS = {"thalamus_left": labels() == 9, "thalamus_right": labels() == 10, "pons
 MASKS |= {"new_lesions": lesions() > 0}
 
 
-def rendered(*, in_frames: bool = False, **changes: Any) -> Any:
+def rendered(form: str = "classic", **changes: Any) -> Any:
     """changes: of each FLAIR image of the follow-up. The name is plain: the checker knows no Unicode."""
-    document, evidence = a_decision(in_frames=in_frames)
+    document, evidence = a_decision(form=form)
     row = json.loads(evidence[FILE_NAME])
     row["followup"]["header"]["PatientName"] = "Doe^Jane"
     for instance in row["followup"]["series"][0]["instances"]:
@@ -36,24 +36,25 @@ def rendered(*, in_frames: bool = False, **changes: Any) -> Any:
     return dcmread(io.BytesIO(GSPS.render(document, evidence)))
 
 
-def enclosed(state: Any) -> dict[str, Any]:
-    """Tracking ID -> pixels whose centre lies within a line, (k, j, i)."""
+def enclosed(state: Any, per_object: int = 1) -> dict[str, Any]:
+    """per_object: frames. Tracking ID -> pixels whose centre lies within a line, (k, j, i)."""
     rows, columns = SHAPE[1:]
     centres = np.stack(np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5), axis=-1).reshape(-1, 2)
     found: dict[str, Any] = {}
     for annotation in state.GraphicAnnotationSequence:
         image = annotation.ReferencedImageSequence[0]
-        frame = image.get("ReferencedFrameNumber", image.ReferencedSOPInstanceUID.rsplit(".", 1)[1])
-        k = 0 if isinstance(frame, MultiValue) else int(frame) - 1  # the note stands on several
+        frame = image.get("ReferencedFrameNumber", 1)
+        number = int(image.ReferencedSOPInstanceUID.rsplit(".", 1)[1])
+        k = 0 if isinstance(frame, MultiValue) else (number - 1) * per_object + int(frame) - 1  # the note: on several
         for one in annotation.get("GraphicObjectSequence", ()):
             inside = Line(np.reshape(one.GraphicData, (-1, 2))).contains_points(centres).reshape(rows, columns)
             found.setdefault(one.TrackingID, np.zeros(SHAPE, bool))[k] |= inside
     return found
 
 
-@pytest.mark.parametrize("in_frames", [False, True], ids=["classic", "enhanced"])
-def test_the_lines_enclose_the_masks_with_left_on_the_left(*, in_frames: bool) -> None:
-    found = enclosed(rendered(in_frames=in_frames))
+@pytest.mark.parametrize("form", FORMS)
+def test_the_lines_enclose_the_masks_with_left_on_the_left(form: str) -> None:
+    found = enclosed(rendered(form), 4 if form == "slabs" else 1)
     assert set(found) == set(MASKS)
     for name, mask in MASKS.items():
         assert (found[name] == mask).all(), name
@@ -65,10 +66,10 @@ def test_images_that_are_turned_get_turned_lines() -> None:
     assert (found["new_lesions"] == MASKS["new_lesions"].transpose(0, 2, 1)).all()
 
 
-@pytest.mark.parametrize("in_frames", [False, True], ids=["classic", "enhanced"])
-def test_a_checker_finds_it_valid(tmp_path: Path, *, in_frames: bool) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_checker_finds_it_valid(tmp_path: Path, form: str) -> None:
     path = tmp_path / "state.dcm"
-    rendered(in_frames=in_frames).save_as(path)
+    rendered(form).save_as(path)
     done = subprocess.run(["/usr/bin/dcmpschk", path], capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

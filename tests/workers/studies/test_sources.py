@@ -1,0 +1,52 @@
+"""The images behind a decision: slices that a gateway gave a series UID each are found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+
+from tests.builders_dicom import a_series
+from tests.fake_index import InMemoryIndex
+from tests.fakes import FakeFiles, FakeReader, an_instance
+from workers.delivery_ports import Decided
+from workers.outputs.sources import FILE_NAME, sources_from_json
+from workers.studies.sources import ImageParts, files_of_sources
+
+SLICES = 12
+STUDY = "1.2.3"
+
+
+def own_uid(k: int, ds: Dataset) -> None:
+    ds.SeriesInstanceUID = f"1.2.7.{k}"
+
+
+def a_node(folder: Path, stored: int) -> ImageParts:
+    index, files = InMemoryIndex(), FakeFiles()
+    files.root = folder
+    (folder / STUDY).mkdir()
+    paths = a_series(folder / STUDY, change=own_uid)
+    assert len(paths) >= SLICES
+    for k, path in enumerate(paths[:stored]):
+        name = path.relative_to(folder / STUDY).as_posix()
+        index.record_instances([an_instance(STUDY, k, path=name, series_instance_uid=f"1.2.7.{k}")])
+    return ImageParts(index, files, FakeReader())
+
+
+@pytest.mark.parametrize(
+    ("stored", "objects", "found"),
+    [
+        pytest.param(SLICES, SLICES, SLICES, id="all are found"),
+        pytest.param(SLICES - 1, SLICES, 1, id="one is gone: no wrong reference"),
+        pytest.param(SLICES, 1, 1, id="no-op: it was measured alone"),
+        pytest.param(3, SLICES, 1, id="not measured: too few are here to be joined"),
+    ],
+)
+def test_slices_with_a_uid_each(tmp_path: Path, stored: int, objects: int, found: int) -> None:
+    parts = a_node(tmp_path, stored)
+    row = {"series_instance_uid": "1.2.7.0", "kind": "flair", "used_as": "flair", "objects": objects}
+    made = files_of_sources(Decided(STUDY, 1, "full"), {"series": [row], "baseline": None}, parts)
+    (flair,) = sources_from_json(made[FILE_NAME]).followup.series
+    assert (flair.series_instance_uid, len(flair.instances)) == ("1.2.7.0", found)
+    assert flair.placed is (found > 1)

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from triage.errors import NotAssessable
 from workers.moments import DATES_OF_A_STUDY, first_date, plain_time
 from workers.outputs.sources import HEADER_KEYWORDS, SourceFrame, SourceInstance, SourceSeries, SourceStudy
 from workers.reading.groups import Groups, groups_of
-from workers.reading.study import read_header
+from workers.reading.members import as_measured, readable_objects
+from workers.reading.objects import ReadObject
 from workers.reading.values import number, text, value_of, vector_of
+
+
+@dataclass(frozen=True)
+class UsedSeries:
+    """A series that counts. objects: how many it had when it was measured."""
+
+    kind: str
+    objects: int
+
 
 _DATES = ("StudyDate", "PatientBirthDate")
 
 
-def source_study(
-    paths: Iterable[Path], kinds: Mapping[str, str], belongs: Mapping[str, str] | None = None
-) -> SourceStudy:
+def source_study(paths: Iterable[Path], used: Mapping[str, UsedSeries]) -> SourceStudy:
     """One study.
 
     Args:
         paths: its files, any order; one that cannot be read is left out.
-        kinds: series UID -> kind, of the series that count.
-        belongs: series UID of a slice -> the series that it is measured with, where each slice has a UID of its own.
+        used: series UID, as the document names it -> what is known of it; the series that count.
 
     Raises:
-        OSError: a file cannot be read now.
+        Transient, OSError: a file cannot be read now.
     """
     header: dict[str, str] = {}
-    series: dict[str, list[Any]] = {}
-    for path in paths:
-        try:
-            ds = read_header(path)
-        except NotAssessable:
-            continue
+    objects = readable_objects(paths)
+    for one in objects:
         for keyword in HEADER_KEYWORDS:
-            if not header.get(keyword) and (value := _stated(ds, keyword)):
+            if not header.get(keyword) and (value := _stated(one.header, keyword)):
                 header[keyword] = value
-        own = text(ds, "SeriesInstanceUID")
-        uid = (belongs or {}).get(own, own)
-        if uid in kinds:
-            series.setdefault(uid, []).append(ds)
-    return SourceStudy(header, tuple(_series(uid, kinds[uid], some) for uid, some in sorted(series.items())))
+    groups = as_measured(objects)
+    series = [(uid, known.kind, _group(uid, known, groups)) for uid, known in sorted(used.items())]
+    return SourceStudy(header, tuple(_series(uid, kind, some) for uid, kind, some in series if some))
+
+
+def _group(uid: str, known: UsedSeries, groups: Mapping[str, list[ReadObject]]) -> list[ReadObject]:
+    """The objects of a series. Slices with a UID each that are not those that were measured are left alone: a wrong
+    reference is worse than none."""
+    group = groups.get(uid) or next((some for some in groups.values() if any(one.series == uid for one in some)), [])
+    joined = len({one.series for one in group}) > 1
+    return group if not joined or len(group) == known.objects else [one for one in group if one.series == uid]
 
 
 def _stated(ds: Any, keyword: str) -> str:
@@ -57,9 +66,9 @@ def _stated(ds: Any, keyword: str) -> str:
     return "" if day is None else f"{day:%Y%m%d}"
 
 
-def _series(uid: str, kind: str, headers: list[Any]) -> SourceSeries:
-    first = headers[0]
-    instances = sorted((_instance(ds, uid) for ds in headers), key=lambda one: one.sop_instance_uid)
+def _series(uid: str, kind: str, group: Sequence[ReadObject]) -> SourceSeries:
+    first = group[0].header
+    instances = sorted((_instance(one, uid) for one in group), key=lambda one: one.sop_instance_uid)
     return SourceSeries(
         uid,
         kind,
@@ -70,8 +79,9 @@ def _series(uid: str, kind: str, headers: list[Any]) -> SourceSeries:
     )
 
 
-def _instance(ds: Any, series: str) -> SourceInstance:
-    own = text(ds, "SeriesInstanceUID")
+def _instance(one: ReadObject, series: str) -> SourceInstance:
+    ds, own = one.header, {frame.number for frame in one.frames}
+    planes = groups_of(ds) if "PerFrameFunctionalGroupsSequence" in ds else []
     return SourceInstance(
         sop_class_uid=text(ds, "SOPClassUID"),
         sop_instance_uid=text(ds, "SOPInstanceUID"),
@@ -84,12 +94,12 @@ def _instance(ds: Any, series: str) -> SourceInstance:
         thickness_mm=number(value_of(ds, "SliceThickness")),
         window=_pair(ds, "WindowCenter", "WindowWidth"),
         rescale=_pair(ds, "RescaleSlope", "RescaleIntercept"),
-        planes=tuple(map(_plane, groups_of(ds))) if "PerFrameFunctionalGroupsSequence" in ds else (),
-        series_instance_uid="" if own == series else own,
+        planes=tuple(_plane(groups, used=number in own) for number, groups in enumerate(planes)),
+        series_instance_uid="" if one.series == series else one.series,
     )
 
 
-def _plane(groups: Groups) -> SourceFrame:
+def _plane(groups: Groups, *, used: bool) -> SourceFrame:
     window = ("WindowCenter", "WindowWidth")
     return SourceFrame(
         position=vector_of(groups.get("PlanePositionSequence", "ImagePositionPatient"), 3) or (),
@@ -100,6 +110,7 @@ def _plane(groups: Groups) -> SourceFrame:
         rescale=_both(
             *(groups.get("PixelValueTransformationSequence", key) for key in ("RescaleSlope", "RescaleIntercept"))
         ),
+        used=used,
     )
 
 

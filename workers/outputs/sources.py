@@ -18,7 +18,10 @@ HEADER_KEYWORDS = (
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One frame of an enhanced object; its number is its place, counted from 1. Fields as those of SourceInstance."""
+    """One frame of an enhanced object; its number is its place, counted from 1. Fields as those of SourceInstance.
+
+    used: it is of this series, and not of another one under the same UID.
+    """
 
     position: tuple[float, ...]
     orientation: tuple[float, ...]
@@ -26,6 +29,7 @@ class SourceFrame:
     thickness_mm: float | None = None
     window: tuple[float, ...] = ()
     rescale: tuple[float, ...] = ()
+    used: bool = True
 
     @property
     def placed(self) -> bool:
@@ -90,11 +94,12 @@ class SourceSeries:
 
     @property
     def pictures(self) -> tuple[SourcePicture, ...]:
-        """Its two-dimensional images, in the order of its objects and their frames."""
+        """Its own two-dimensional images, in the order of its objects and their frames."""
         return tuple(
             SourcePicture(number, frame if instance.planes else None, instance, one)
             for number, instance in enumerate(self.instances)
             for frame, one in enumerate(instance.pictures, 1)
+            if one.used
         )
 
     @property
@@ -118,7 +123,9 @@ class SourceSeries:
     @property
     def is_plain(self) -> bool:
         """Its images are all parallel, and classic objects of one series or the frames of one object."""
-        if len(self.parallel) < len(self.pictures) or any(one.series_instance_uid for one in self.instances):
+        if len(self.parallel) < sum(len(one.pictures) for one in self.instances) or any(
+            one.series_instance_uid for one in self.instances
+        ):
             return False
         return len(self.instances) == 1 or not any(one.planes for one in self.instances)
 

@@ -7,17 +7,12 @@ everything that describes the acquisition is equal.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from triage.errors import NotAssessable
 from triage.model import SkippedSeries
 from workers.reading.contrasts import mixed_contrasts
-from workers.reading.frames import frames_of
 from workers.reading.objects import ReadObject
-from workers.reading.pixels import open_header
 from workers.reading.values import integer, number, strings, text, value_of
 from workers.reading.volume import MIN_SLICES
 
@@ -58,24 +53,6 @@ def series_of(objects: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
             )
             groups[joined[0].series] = joined
     return dict(groups)
-
-
-def measured_as_one(paths: Iterable[Path]) -> list[tuple[str, ...]]:
-    """Which of these series, of one object each, are measured as one: their UIDs, for each such group.
-
-    Args:
-        paths: one file of each series; one that cannot be read is left out.
-
-    Raises:
-        OSError: a file cannot be read now.
-    """
-    objects = []
-    for path in paths:
-        with suppress(NotAssessable):
-            header, pixels = open_header(path)
-            objects.append(ReadObject(path, header, frames_of(header, pixels)))
-    found = (tuple(dict.fromkeys(one.series for one in group)) for group in series_of(objects).values())
-    return [uids for uids in found if len(uids) > 1]
 
 
 def joined_notices(groups: Mapping[str, list[ReadObject]]) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _read_headers(
     problems: Counter[tuple[str, str]] = Counter()
     for path in paths:
         try:
-            files.append(_read_file(path, budget))
+            files.append(read_object(path, budget))
         except NotAssessable as error:
             problems[error.code, error.message] += 1
         if on_file is not None:
@@ -128,7 +128,12 @@ def _read_headers(
     ]
 
 
-def _read_file(path: Path, budget: Budget) -> ReadObject:
+def read_object(path: Path, budget: Budget | None = None) -> ReadObject:
+    """One file.
+
+    Raises:
+        NotAssessable, Transient: see workers.reading.pixels.open_header; incomplete_header.
+    """
     header, pixels = open_header(path, budget)
     if not all(text(header, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")):
         raise NotAssessable("incomplete_header", "a study, series or instance UID is missing")

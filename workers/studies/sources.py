@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from workers.delivery_ports import Decided
 from workers.log import get_logger, study_hash
-from workers.outputs.source_headers import source_study
+from workers.outputs.source_headers import UsedSeries, source_study
 from workers.outputs.sources import FILE_NAME, Sources, SourceStudy, sources_from_json, sources_to_json
-from workers.ports import InstanceFiles, InstanceRow, Reader, StudyIndex
-from workers.reading.joining import measured_as_one
+from workers.ports import InstanceFiles, Reader, StudyIndex
 from workers.studies.set_aside import objects_of_study
 from workers.studies.whole_files import read_whole
 
@@ -40,14 +39,6 @@ class ImageParts:
     index: StudyIndex
     files: InstanceFiles
     reader: Reader
-
-
-@dataclass(frozen=True)
-class _Used:
-    """A series that counts, and how many objects it had when it was measured."""
-
-    kind: str
-    objects: int
 
 
 def files_of_sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) -> dict[str, bytes]:
@@ -82,7 +73,7 @@ def repaired_sources(decided: Decided, document: Mapping[str, Any], parts: HasIm
 def _sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) -> Sources:
     uid = decided.study_instance_uid
     used = {
-        row["series_instance_uid"]: _Used(row["kind"], row["objects"])
+        row["series_instance_uid"]: UsedSeries(row["kind"], row["objects"])
         for row in document["series"]
         if row["used_as"] is not None
     }
@@ -97,35 +88,24 @@ def _sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) ->
     )
 
 
-def _study(uid: str, kinds: Mapping[str, _Used], parts: HasImages) -> SourceStudy:
+def _study(uid: str, used: Mapping[str, UsedSeries], parts: HasImages) -> SourceStudy:
     rows = objects_of_study(parts.index.instances(uid), parts.index.object_answers(uid))
-    belongs = _belongs(rows, kinds, parts)
-    wanted = [row for row in rows if belongs.get(row.series_instance_uid, row.series_instance_uid) in kinds]
-    paths = map(parts.files.path, wanted or rows[:1])
-    return source_study(paths, {series: used.kind for series, used in kinds.items()}, belongs)
-
-
-def _belongs(rows: Sequence[InstanceRow], kinds: Mapping[str, _Used], parts: HasImages) -> dict[str, str]:
-    """Series UID of a slice -> the series that it was measured with. One that differs from what was measured then is
-    left alone: a wrong reference is worse than none."""
     held = Counter(row.series_instance_uid for row in rows)
-    split = {series: used.objects for series, used in kinds.items() if held[series] == 1 < used.objects}
-    if not split:
-        return {}
-    lone = [row for row in rows if held[row.series_instance_uid] == 1 and row.frame_count == 1]
-    found: dict[str, str] = {}
-    for group in measured_as_one(map(parts.files.path, lone)):
-        for series in split.keys() & set(group):
-            if len(group) == split[series]:
-                found |= dict.fromkeys(group, series)
-    return found
+    wanted = [row for row in rows if row.series_instance_uid in used] or rows[:1]
+    if any(held[series] == 1 < known.objects for series, known in used.items()):  # slices with a UID each
+        wanted += [
+            row
+            for row in rows
+            if held[row.series_instance_uid] == 1 and row.frame_count == 1 and row.series_instance_uid not in used
+        ]
+    return source_study(map(parts.files.path, wanted), used)
 
 
-def _kinds_of_baseline(uid: str, parts: HasImages) -> dict[str, _Used]:
+def _kinds_of_baseline(uid: str, parts: HasImages) -> dict[str, UsedSeries]:
     described = read_whole(uid, parts.index, parts.files, parts.reader.describe)
     found = [(one.header, one.identification.kind.value) for one in described.series]
     return {
-        header.series_instance_uid: _Used(kind, header.instance_count)
+        header.series_instance_uid: UsedSeries(kind, header.instance_count)
         for header, kind in found
         if kind in BASELINE_KINDS
     }

@@ -6,15 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset, FileMetaDataset, dcmwrite
+from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from tests.builders_dicom import a_series, an_enhanced_object, planes, write
 from tests.workers.outputs.dicom.result_builders import FORMS
 from tests.workers.outputs.sources_builders import some_sources
-from workers.outputs.source_headers import source_study
+from workers.outputs.source_headers import UsedSeries, source_study
 from workers.outputs.sources import FILE_NAME, sources_from_json, sources_of, sources_to_json
-from workers.reading.joining import measured_as_one
 
 DOCUMENT = {"study": {"study_instance_uid": "1.2.3", "patient_id": None, "study_date": "2026-03-04"}}
 
@@ -58,7 +57,7 @@ def test_headers_are_read_of_the_series_that_count(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b"no DICOM")
     paths = [broken, a_file(tmp_path / "a", "1.2.3.1"), a_file(tmp_path / "b", "1.2.3.2")]
-    found = source_study(paths, {"1.2.3.1": "flair", "1.2.3.9": "t1"})
+    found = source_study(paths, {"1.2.3.1": UsedSeries("flair", 1), "1.2.3.9": UsedSeries("t1", 1)})
     assert found.header["PatientName"] == "Li^Ming"
     assert [one.series_instance_uid for one in found.series] == ["1.2.3.1"]
     flair = found.first("flair")
@@ -81,7 +80,7 @@ def test_dates_of_other_forms_are_repeated_in_the_form_of_the_standard(tmp_path:
 
 def test_frames_of_an_enhanced_object_say_where_they_lie(tmp_path: Path) -> None:
     path = write(an_enhanced_object(planes(5), rescale=(2.0, 1.0), SeriesInstanceUID="1.2.7"), tmp_path / "enhanced")
-    flair = source_study([path], {"1.2.7": "flair"}).series[0]
+    flair = source_study([path], {"1.2.7": UsedSeries("flair", 1)}).series[0]
     assert flair.placed
     assert [(one.frame, one.plane.position[2]) for one in flair.pictures] == [(n + 1, -30.0 + 5 * n) for n in range(5)]
     assert {(one.plane.spacing, one.plane.rescale) for one in flair.pictures} == {((1.0, 1.0), (2.0, 1.0))}
@@ -125,19 +124,34 @@ def own_uid(k: int, ds: Dataset) -> None:
     ds.SeriesInstanceUID = f"1.2.7.{k}"
 
 
-def test_slices_with_a_uid_each_are_one_series(tmp_path: Path) -> None:
-    paths = a_series(tmp_path, change=own_uid)
-    (together,) = measured_as_one(paths)
-    found = source_study(paths, {together[0]: "flair"}, dict.fromkeys(together, together[0]))
-    (flair,) = found.series
-    assert {one.series_instance_uid for one in flair.instances} == {*together[1:], ""}
-    assert flair.placed
-
-
 @pytest.mark.parametrize(
-    "series",
-    [pytest.param(0, id="no-op: nothing"), pytest.param(3, id="a few"), pytest.param(None, id="one series")],
+    ("objects", "found"),
+    [pytest.param(12, 12, id="all"), pytest.param(1, 1, id="no-op: measured alone"), pytest.param(11, 1, id="others")],
 )
-def test_noop_nothing_is_measured_as_one(tmp_path: Path, series: int | None) -> None:
-    paths = a_series(tmp_path, change=None if series is None else own_uid)
-    assert measured_as_one(paths[:series]) == []
+def test_slices_with_a_uid_each_are_one_series(tmp_path: Path, objects: int, found: int) -> None:
+    used = {"1.2.7.0": UsedSeries("flair", objects)}
+    (flair,) = source_study(a_series(tmp_path, change=own_uid), used).series
+    assert [one.series_instance_uid for one in flair.instances].count("") == 1
+    assert (len(flair.instances), flair.placed) == (found, found > 1)
+
+
+def test_only_the_images_of_a_part_of_a_series_are_referred_to(tmp_path: Path) -> None:
+    """A FLAIR and a T2 at the same places under one UID: outlines on the T2 would be on the wrong image."""
+    t2 = {"InversionTime": None, "RepetitionTime": 4000.0, "SeriesDescription": "T2", "ScanningSequence": "SE"}
+
+    def one_uid(_k: int, ds: Dataset) -> None:
+        ds.SeriesInstanceUID = "1.2.7"
+
+    flairs = a_series(tmp_path / "a", change=one_uid)
+    both = [*flairs, *a_series(tmp_path / "b", change=one_uid, series=2, **t2)]
+    (flair,) = source_study(both, {"1.2.7": UsedSeries("flair", 12)}).series
+    assert {one.sop_instance_uid for one in flair.instances} == {dcmread(path).SOPInstanceUID for path in flairs}
+
+
+def test_only_the_frames_of_a_part_of_an_object_are_referred_to() -> None:
+    """Every second frame is of another series."""
+    (one,) = FORMS["enhanced"](some_sources().followup.series[0]).instances
+    planes = tuple(replace(plane, used=n % 2 == 0) for n, plane in enumerate(one.planes))
+    series = replace(some_sources().followup.series[0], instances=(replace(one, planes=planes),))
+    assert [picture.frame for picture in series.pictures] == [1, 3, 5, 7, 9, 11]
+    assert (series.placed, series.is_plain) == (True, False)

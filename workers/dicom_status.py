@@ -33,6 +33,8 @@ SYNTAX_NOT_SUPPORTED = 0xC122
 # C-FIND (PS3.4 table C.4-1): another answer follows; the second one: without some optional keys
 PENDING = (0xFF00, 0xFF01)
 
+_WARNINGS = (0x0001, 0x0107, 0x0116)  # what was asked for was done, and an attribute is amiss (PS3.7 section C.4)
+
 # the same object gets the same answer again, whatever the receiver does in the meantime (PS3.7 Annex C)
 _REFUSED_FOR_GOOD = (
     NO_SUCH_ATTRIBUTE,
@@ -49,8 +51,8 @@ _REFUSED_FOR_GOOD = (
 
 
 def is_warning(status: int) -> bool:
-    """Whether an object was stored with a warning (PS3.7 Annex C: Bxxx)."""
-    return status & 0xF000 == 0xB000
+    """Whether an object was stored with a warning (PS3.7 Annex C: Bxxx, and section C.4: 0001, 0107, 0116)."""
+    return status & 0xF000 == 0xB000 or status in _WARNINGS
 
 
 def is_refusal_for_good(status: int) -> bool:

@@ -12,4 +12,11 @@ class DeliveryRejected(DeliveryError):  # noqa: N818 - the base class has the su
 
 
 class Unreachable(DeliveryError):  # noqa: N818 - the base class has the suffix
-    """The receiver is away, too busy, or its answer makes no sense: it is tried again."""
+    """The receiver is away, too busy, or its answer makes no sense: it is tried again.
+
+    again_after_s: the receiver asks not to be called before; None: it says nothing about it.
+    """
+
+    def __init__(self, text: str, *, again_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.again_after_s = again_after_s

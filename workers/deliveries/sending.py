@@ -78,6 +78,7 @@ class DeliverySender:
         self._name, self._destination, self._parts = name, destination, parts
         self._held_until: datetime | None = None
         self._known: Known | None = None
+        self._asked_until: datetime | None = None  # for how long the receiver wants to be left alone
         self._study = ""
         self._budget = budget_of(parts.results, name)
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
@@ -167,7 +168,7 @@ class DeliverySender:
         except DeliveryRejected as error:
             return _dead(taken, str(error), "permanent"), True
         except Unreachable as error:
-            return self._failed(taken, str(error), alone=failures == 0), False
+            return self._failed(taken, error, alone=failures == 0), False
         except (Transient, OSError) as error:
             return self._again(replace(taken, attempts=taken.attempts - 1), error)
         except Exception as error:
@@ -210,12 +211,17 @@ class DeliverySender:
     def _is_too_old(self, taken: Delivery, now: datetime) -> bool:
         return (now - (taken.planned_at or now)).total_seconds() >= self._parts.results.give_up_after_s
 
-    def _failed(self, taken: Delivery, text: str, *, alone: bool) -> Delivery:
-        """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed."""
-        now, results = self._parts.clock.now(), self._parts.results
-        if self._is_too_old(taken, now) or (alone and taken.attempts >= results.max_attempts):
-            return _dead(taken, text, "transient")
-        return _waiting(taken, text, self._later(taken.attempts))
+    def _failed(self, taken: Delivery, error: Unreachable, *, alone: bool) -> Delivery:
+        """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed. A
+        receiver that asks for a pause is busy and not at fault with this one."""
+        now, results, asked_s = self._parts.clock.now(), self._parts.results, error.again_after_s
+        self._asked_until = None
+        if self._is_too_old(taken, now) or (alone and asked_s is None and taken.attempts >= results.max_attempts):
+            return _dead(taken, str(error), "transient")
+        later = self._later(taken.attempts)
+        if asked_s is not None:  # a longer pause than any of ours would count as one of before the clock was set back
+            later = self._asked_until = max(later, now + timedelta(seconds=min(asked_s, results.longest_pause_s)))
+        return _waiting(taken, str(error), later)
 
     def _not_ready(self, taken: Delivery) -> datetime:
         now = self._parts.clock.now()
@@ -233,7 +239,9 @@ class DeliverySender:
         deliveries.settle(ended, now=self._parts.clock.now())
         if answered is False:
             more, self._known = failures + 1, None
-            deliveries.pause(self._name, failures=more, until=self._later(more - most + 1) if more >= most else None)
+            own = self._later(more - most + 1) if more >= most else None
+            until = max((one for one in (own, self._asked_until) if one is not None), default=None)
+            deliveries.pause(self._name, failures=more, until=until)
             if more >= most:
                 self._expire(ended.failure or "")
         elif answered and failures:

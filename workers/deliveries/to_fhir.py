@@ -13,7 +13,7 @@ from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
 from workers.plain_text import json_text
-from workers.remote.http import client_of
+from workers.remote.http import asked_pause_s, client_of, status_text
 
 URN, CALLED_BACK = "urn:ietf:rfc:3986", "urn:icansee:99ICANSEE:called-back"  # as workers.outputs.alerts.fhir has them
 REQUESTED = "requested"  # nobody has taken it up
@@ -28,7 +28,9 @@ CANCELLED = json.dumps(
 IN_ERROR = "urn:icansee:99ICANSEE:in-error"
 WRONG = json.dumps([{"op": "replace", "path": "/status", "value": "entered-in-error"}]).encode()
 NOT_OFFERED = (404, 405, 501)  # it knows no such resource, or no such request
-REFUSALS = (400, 409, 410, 412, 413, 415, 422)  # of this very content; everything else the site can repair
+# Of this very content; everything else passes, or the site can repair it. A conflict (409) is one of two writers at a
+# time: HAPI answers so to transactions that meet.
+REFUSALS = (400, 410, 412, 413, 415, 422)
 
 
 class FhirSender:
@@ -107,10 +109,10 @@ class FhirSender:
         answer = self._asked("POST", path, content=body, headers={"Content-Type": "application/fhir+json", **headers})
         if answer.is_success:
             return answer
-        text = f"HTTP {answer.status_code}"
+        text = status_text(answer)
         if answer.status_code in REFUSALS:
             raise DeliveryRejected(f"the FHIR server refuses the resources: {text}")
-        raise Unreachable(f"the FHIR server did not take the resources: {text}")
+        raise Unreachable(f"the FHIR server did not take the resources: {text}", again_after_s=asked_pause_s(answer))
 
     def _asked(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
@@ -131,10 +133,11 @@ def _check_marked(answer: httpx.Response) -> None:
     """
     if answer.is_success:
         return
-    text = f"HTTP {answer.status_code}"
+    text = status_text(answer)
     if answer.status_code in (*REFUSALS, *NOT_OFFERED):
         raise DeliveryRejected(f"the FHIR server does not mark the resources as entered in error: {text}")
-    raise Unreachable(f"the FHIR server does not mark the resources as entered in error now: {text}")
+    said = f"the FHIR server does not mark the resources as entered in error now: {text}"
+    raise Unreachable(said, again_after_s=asked_pause_s(answer))
 
 
 def _ids(answer: httpx.Response, kind: str, status: str | None = None) -> list[str]:

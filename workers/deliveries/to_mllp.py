@@ -9,7 +9,7 @@ from workers.identities import printable
 from workers.log import brief
 from workers.outputs.alerts.oru_for import Addressing, addressed
 from workers.remote import tls
-from workers.remote.mllp import MllpConnection
+from workers.remote.mllp import MllpConnection, OtherAnswerError
 
 ACCEPTED, ERROR, REJECTED = ("AA", "CA"), ("AE", "CE"), ("AR", "CR")  # MSA-1, HL7 table 0008
 LONGEST_TEXT = 120
@@ -35,16 +35,19 @@ class MllpSender:
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         message = addressed(content, self._addressing, delivery.decided.study_instance_uid)
+        control_id = _field(message, "MSH", 9)
         try:
-            answer = self._connection.exchange(message)
+            answer = self._connection.exchange(message, lambda one: not _is_about_another(one, control_id))
         except ValueError as error:
             raise Unreachable("the answer is no MLLP frame") from error
+        except OtherAnswerError as error:
+            raise Unreachable("the acknowledgement names another message") from error
         except TimeoutError as error:
             raise Unreachable(f"no acknowledgement within {self._settings.timeout_s:g} s") from error
         except OSError as error:
             raise Unreachable(f"the connection failed or broke off ({brief(error)})") from error
         try:
-            text = self._understood(answer, _field(message, "MSH", 9), delivery.attempts)
+            text = self._understood(answer, delivery.attempts)
         except Unreachable:
             self._connection.close()  # whatever follows on this connection may answer something else
             raise
@@ -53,24 +56,29 @@ class MllpSender:
     def close(self) -> None:
         self._connection.close()
 
-    def _understood(self, answer: bytes, control_id: str, attempts: int) -> str:
+    def _understood(self, answer: bytes, attempts: int) -> str:
         """The receiver's code.
 
         Raises:
             DeliveryRejected: AR, or AE as often as the settings allow.
             Unreachable: AE before that, or an answer that makes no sense.
         """
-        code, about = _field(answer, "MSA", 1), _field(answer, "MSA", 2)
+        code = _field(answer, "MSA", 1)
         if not answer.startswith(b"MSH") or code not in (*ACCEPTED, *ERROR, *REJECTED):
             raise Unreachable("the answer is no HL7 acknowledgement")
-        if about != control_id:
-            raise Unreachable("the acknowledgement names another message")
         if code in ACCEPTED:
             return code
         said = f"the receiver answers {code}{_why(answer)}"
         if code in ERROR and attempts < self._settings.tries_after_ae:
             raise Unreachable(said)
         raise DeliveryRejected(said)
+
+
+def _is_about_another(answer: bytes, control_id: str) -> bool:
+    """An acknowledgement, and not of this message. What is none is no reason to go on listening."""
+    known = (*ACCEPTED, *ERROR, *REJECTED)
+    is_one = answer.startswith(b"MSH") and _field(answer, "MSA", 1) in known
+    return is_one and _field(answer, "MSA", 2) != control_id
 
 
 def _field(message: bytes, name: str, number: int) -> str:

@@ -14,7 +14,7 @@ from workers.delivery_ports import Delivery, Receipt
 from workers.dicom_status import DUPLICATE_INSTANCE
 from workers.image_ports import ImageFile
 from workers.log import brief
-from workers.remote.http import client_of
+from workers.remote.http import asked_pause_s, client_of, status_text
 from workers.result_settings import StowDestinationSettings
 
 BOUNDARY = "icansee-result"
@@ -73,13 +73,13 @@ def understood(answer: httpx.Response) -> str:
     with suppress(ValueError):
         said = answer.json()
     code, reasons = answer.status_code, _failures(said)
-    text = f"HTTP {code}" + "".join(f", 0x{reason:04X}" for reason in reasons)
+    text = status_text(answer) + "".join(f", 0x{reason:04X}" for reason in reasons)
     if reasons and all(reason == DUPLICATE_INSTANCE for reason in reasons):
         return f"{text} (it was there already)"
     if code in (200, 202) and not reasons and isinstance(said, dict) and RETRIEVE in said:
         return text
     if code >= 500 or code in PASSES or code < 400:
-        raise Unreachable(f"the DICOMweb server did not store the object: {text}")
+        raise Unreachable(f"the DICOMweb server did not store the object: {text}", again_after_s=asked_pause_s(answer))
     raise DeliveryRejected(f"the DICOMweb server refuses the object: {text}")
 
 

@@ -13,7 +13,7 @@ from workers.deliveries.to_ups import CHANGED, DECIDED_ANEW, STATE, parted
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
 from workers.plain_text import json_text
-from workers.remote.http import client_of
+from workers.remote.http import asked_pause_s, client_of, status_text
 
 GONE = (404, 409, 410)  # of a cancellation: not there, ended, or its performer is asked
 CONFLICT = httpx.codes.CONFLICT  # creation: it is there already; update: it is not in a state that allows this
@@ -51,7 +51,7 @@ class UpsRsSender:
 
     def _created(self, uid: str, elements: dict[str, Any], size: int) -> Receipt:
         answer = self._posted(f"{self._url}?AffectedSOPInstanceUID={uid}", elements)
-        text = f"HTTP {answer.status_code}"
+        text = status_text(answer)
         if answer.status_code == CONFLICT:
             changes = {tag: element for tag, element in elements.items() if tag in CHANGED}
             answer = self._posted(f"{self._url}/{uid}", changes)
@@ -62,7 +62,8 @@ class UpsRsSender:
             return Receipt(text, size)
         if answer.status_code in REFUSALS:
             raise DeliveryRejected(f"the UPS-RS server refuses the workitem: {text}")
-        raise Unreachable(f"the UPS-RS server did not take the workitem: {text}")
+        said = f"the UPS-RS server did not take the workitem: {text}"
+        raise Unreachable(said, again_after_s=asked_pause_s(answer))
 
     def close(self) -> None:
         """The client keeps its connection for the next study."""

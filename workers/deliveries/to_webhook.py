@@ -15,7 +15,7 @@ from workers.alert_settings import WebhookDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
-from workers.remote.http import client_of, secret_in
+from workers.remote.http import asked_pause_s, client_of, secret_in, status_text
 
 SHORTEST_KEY = 32  # characters: 128 bits written as hexadecimal digits
 KNOWN_ALREADY = 409
@@ -58,14 +58,14 @@ class WebhookSender:
             answer = self._client.post(self._url, content=content, headers=headers)
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
             raise Unreachable(f"the receiver cannot be reached ({brief(error)})") from error
-        text = f"HTTP {answer.status_code}"
+        text = status_text(answer)
         if answer.is_success:
             return Receipt(text, len(content))
         if answer.status_code == KNOWN_ALREADY:
             return Receipt(f"{text} (it had it already)", len(content))
         if answer.status_code in REFUSALS:
             raise DeliveryRejected(f"the receiver refuses the alert: {text}")
-        raise Unreachable(f"the receiver did not take the alert: {text}")
+        raise Unreachable(f"the receiver did not take the alert: {text}", again_after_s=asked_pause_s(answer))
 
     def close(self) -> None:
         """The client keeps its connection for the next study."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,7 @@ from workers.destination_settings import HttpTarget, OAuthSettings
 from workers.remote import tls
 
 EARLY_S = 30.0  # a token is renewed this long before its end
+LONGEST_ASKED_S = 86400.0  # no server asks for more in earnest
 SHORTEST_S = 60.0  # a token without a stated end counts as valid for this long
 
 
@@ -46,6 +49,30 @@ def secret_in(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def status_text(answer: httpx.Response) -> str:
+    """``HTTP 503``, and what a person needs to know beside it. Texts of the server are left out."""
+    redirected = " (it redirects to another address, which is not followed)" if answer.is_redirect else ""
+    return f"HTTP {answer.status_code}{redirected}"
+
+
+def asked_pause_s(answer: httpx.Response) -> float | None:
+    """For how long the server does not want to be called (Retry-After, RFC 9110 section 10.2.3); None: it says
+    nothing. A date counts from the date of the answer, so that clocks need not agree."""
+    said = answer.headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit():
+        return min(float(said), LONGEST_ASKED_S)
+    until, now = _date(said), _date(answer.headers.get("Date", "")) or datetime.now(UTC)
+    return None if until is None else min(max((until - now).total_seconds(), 0.0), LONGEST_ASKED_S)
+
+
+def _date(said: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(said)
+    except (ValueError, IndexError, TypeError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 class BearerToken(httpx.Auth):

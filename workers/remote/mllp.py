@@ -9,6 +9,7 @@ import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 START, END = b"\x0b", b"\x1c\r"
 LONGEST_ANSWER_BYTES = 1 << 16
@@ -19,30 +20,45 @@ def framed(message: bytes) -> bytes:
     return START + message + END
 
 
+class OtherAnswerError(OSError):
+    """Nobody answered about the message, and somebody about another one."""
+
+
 class MllpConnection:
     """Opened by the first exchange and kept until ``close`` or a failure. Not for several threads."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, *, timeout_s: float) -> None:
         self._host, self._port, self._tls, self._timeout_s = host, port, tls, timeout_s
         self._socket: socket.socket | None = None
+        self._read = bytearray()
 
-    def exchange(self, message: bytes) -> bytes:
+    def exchange(self, message: bytes, meant: Callable[[bytes], bool] = lambda _answer: True) -> bytes:
         """The answer without its framing.
+
+        Args:
+            meant: whether an answer is about this message. Others are passed over: a receiver may acknowledge twice
+                (when it has a message, and when it has used it), or late.
 
         Raises:
             OSError: no connection, it broke off, or no whole answer within the time limit.
+            OtherAnswerError: the same, and there was an answer about something else.
             ValueError: what came is no MLLP frame.
         """
         deadline = time.monotonic() + self._timeout_s
+        others = 0
         try:
             if self._socket is None:
-                self._socket = self._connected()
+                self._socket, self._read = self._connected(), bytearray()
             self._socket.settimeout(self._timeout_s)
             self._socket.sendall(framed(message))
-            return _answer(self._socket, deadline)
-        except (OSError, ValueError):
+            while not meant(answer := _answer(self._socket, self._read, deadline)):
+                others += 1
+        except (OSError, ValueError) as error:
             self.close()
+            if others and isinstance(error, OSError):
+                raise OtherAnswerError("the other side answers about something else") from error
             raise
+        return answer
 
     def close(self) -> None:
         if self._socket is not None:
@@ -61,9 +77,11 @@ class MllpConnection:
             raise
 
 
-def _answer(connection: socket.socket, deadline: float) -> bytes:
-    received = bytearray()
-    while not received.endswith(END):
+def _answer(connection: socket.socket, read: bytearray, deadline: float) -> bytes:
+    """The next answer. read: what came and is not used yet."""
+    while END not in read:
+        if (read and not read.startswith(START)) or len(read) > LONGEST_ANSWER_BYTES:
+            raise ValueError("the answer is no MLLP frame")
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("no whole answer within the time limit")
@@ -71,7 +89,9 @@ def _answer(connection: socket.socket, deadline: float) -> bytes:
         more = connection.recv(CHUNK_BYTES)
         if not more:
             raise ConnectionResetError("the other side closed the connection before its answer")
-        received += more
-        if not received.startswith(START) or len(received) > LONGEST_ANSWER_BYTES:
-            raise ValueError("the answer is no MLLP frame")
-    return bytes(received[len(START) : -len(END)])
+        read += more
+    if not read.startswith(START):
+        raise ValueError("the answer is no MLLP frame")
+    answer, _, rest = bytes(read).partition(END)
+    read[:] = rest
+    return answer[len(START) :]

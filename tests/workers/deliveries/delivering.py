@@ -40,7 +40,7 @@ class Site:
         one = {"kind": "folder", "path": "/nowhere", "outputs": ["document"]}
         if results.pop("alert", False):
             one = {"kind": "webhook", "url": "http://127.0.0.1/", "key_file": "/nowhere"}
-        own = results.pop("own", {})
+        own, owner = results.pop("own", {}), results.pop("owner", "node")
         wanted = [{**one, "name": name, **own} for name in names]
         self.results = parse({"results": {"destinations": wanted, "first_pause_s": 10, **results}}).results
         engine = open_engine(f"sqlite:///{folder / 'index.db'}")
@@ -54,7 +54,7 @@ class Site:
             outputs={output.kind: output for output in (TOY, NEVER, replace(TOY, kind="webhook"))},
             clock=self.clock,
             results=self.results,
-            owner="node",
+            owner=owner,
             chance=lambda: 0.0,
         )
         self.destinations = {name: FakeDestination() for name in names}

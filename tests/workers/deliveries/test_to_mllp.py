@@ -78,6 +78,27 @@ def test_what_is_not_an_acceptance(
     assert "Jane" not in str(caught.value)
 
 
+def both(*answers: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    return lambda message: b"".join(answer(message) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        pytest.param(ack("AA"), "AA", id="no-op: one answer"),
+        pytest.param(both(ack("CA"), ack("AA")), "CA", id="it has it, and then has used it"),
+        pytest.param(both(ack("AA", "LATE"), ack("AA")), "AA", id="a late answer comes first"),
+        pytest.param(both(ack("AR", "LATE"), ack("AA")), "AA", id="a late refusal of another one"),
+    ],
+)
+def test_an_answer_about_another_message_is_passed_over(first: Callable[[bytes], bytes], code: str) -> None:
+    with scripted(first, ack("AA")) as server:
+        to = sender(server.port)
+        said = [to.send(delivery(), ORU.file_name, ORU.media_type, CONTENT).text for _ in range(2)]
+        to.close()
+    assert (said, server.connections) == ([code, "AA"], 1)
+
+
 def test_a_silent_peer() -> None:
     with scripted(None) as server, pytest.raises(Unreachable, match=r"within 0\.2 s"):
         send(sender(server.port, timeout_s=0.2))

@@ -5,8 +5,8 @@
 The node's part is ``icansee deliver`` with its own state folder; its clock is the system's with an offset that the
 bench sets (``shifted.py``). The receivers take webhooks and store each alert once by its id. Decisions are stored at a
 steady pace. The latency of an alert is from the stored decision to its first arrival at the live destination, in a
-node with that destination alone and in one that has the bad ones, too. Both nodes run at the same time, so that the load
-of the machine is in both. It is said three times:
+node with that destination alone and in one that has the bad ones, too. Both nodes run at the same time, so that the
+load of the machine is in both. It is said three times:
 
 - steady: without a kill, in short stretches that take turns: while one node has decisions, the other has none;
 - through the kills: both get the same decisions at the same moments; twice their processes are killed (SIGKILL) and

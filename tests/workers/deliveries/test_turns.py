@@ -1,4 +1,4 @@
-"""Who goes first when several senders have work: nobody is held up for long, and the quick one is not held up at all."""
+"""Who goes first when several senders have work: nobody waits for long, and the quick one not at all."""
 
 from __future__ import annotations
 

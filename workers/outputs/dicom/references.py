@@ -1,9 +1,9 @@
 """A series in, one that highdicom can refer to out; afterwards its references in the object are put right.
 
-highdicom refers to classic images of one series, or to one enhanced object. A scanner also stores the slices or slabs of
-one FLAIR in several enhanced objects, and a gateway gives each slice a series of its own. The object is then built on
-stand-ins: one classic image of one series for each two-dimensional image. ``put_right`` names the real objects in their
-place, with the numbers of their frames.
+highdicom refers to classic images of one series, or to one enhanced object. A scanner also stores the slices or slabs
+of one FLAIR in several enhanced objects, and a gateway gives each slice a series of its own. The object is then built
+on stand-ins: one classic image of one series for each two-dimensional image. ``put_right`` names the real objects in
+their place, with the numbers of their frames.
 """
 
 from __future__ import annotations

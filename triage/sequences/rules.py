@@ -91,8 +91,10 @@ def diffusion(h: SeriesHeader) -> Identification | None:
     tokens = type_tokens(h)
     highest = max(h.b_values, default=None)
     if highest is not None and highest >= DIFFUSION_MIN_B:
-        listed = ", ".join(f"{b:g}" for b in h.b_values)
-        return known(SequenceKind.DWI, 0.95, f"b-values {listed} s/mm2")
+        listed = f"b-values {', '.join(f'{b:g}' for b in h.b_values)} s/mm2"
+        if _may_be_a_map(h):
+            return known(SequenceKind.DWI, 0.6, f"{listed}, derived: a trace image or a map of them, its values decide")
+        return known(SequenceKind.DWI, 0.95, listed)
     named = vendors.B_VALUE.search(vendors.sequence_name(h))
     if named and float(named[1]) >= DIFFUSION_MIN_B:
         return known(SequenceKind.DWI, 0.9, f"sequence name {h.sequence_name}: b {named[1]} s/mm2")
@@ -128,6 +130,14 @@ def diffusion(h: SeriesHeader) -> Identification | None:
             SequenceKind.DWI, 0.7, f"{timing(h)}: spin echo, and the description says diffusion; no b-value stated"
         )
     return None
+
+
+def _may_be_a_map(h: SeriesHeader) -> bool:
+    """Derived, all of one weighting, and no word says what it is: a console writes the b-value of the images into a map
+    made of them. Maps and combined directions of GE have the same header without their description."""
+    tokens = type_tokens(h)
+    alone = min(h.b_values) >= DIFFUSION_MIN_B
+    return "DERIVED" in tokens and alone and not tokens & vendors.DIFFUSION_TRACES and not words.says(words.DIFFUSION, h)
 
 
 def angiography(h: SeriesHeader) -> Identification | None:

@@ -83,9 +83,9 @@ def with_lesions(
 
 
 def with_restriction(
-    dwi: Volume, adc: Volume, cortex: Mask, volume_ml: float, ratio: float, seed: int
+    dwi: Volume, adc: Volume, cortex: Mask, volume_ml: float, ratio: float, seed: int, *, b_s_mm2: float = B_S_MM2
 ) -> tuple[Volume, Volume, Mask]:
-    """A patch of ``cortex`` of ``volume_ml`` with its ADC times ``ratio`` and the b1000 signal that follows from it.
+    """A patch of ``cortex`` of ``volume_ml`` with its ADC times ``ratio`` and the weighted signal that follows from it.
 
     All (k, j, i) on one grid.
 
@@ -102,7 +102,7 @@ def with_restriction(
     mask = np.zeros(usable.shape, dtype=bool)
     mask[tuple(places[near].T)] = True
     slow = adc.voxels * np.where(mask, ratio, 1.0)
-    bright = dwi.voxels * np.exp(B_S_MM2 * 1e-6 * (adc.voxels - slow))
+    bright = dwi.voxels * np.exp(b_s_mm2 * 1e-6 * (adc.voxels - slow))
     return Volume(bright.astype(np.float32), dwi.affine), Volume(slow.astype(np.float32), adc.affine), mask
 
 

@@ -18,7 +18,7 @@ from triage.alignment.session import Session
 from triage.anatomy import CSF, mask_of
 from triage.diffusion.adc import computed_adc
 from triage.diffusion.maps import DiffusionImages, TissueMaps, smoothed, tissue_maps
-from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction, surface_voxels
+from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction
 from triage.libraries import ndi, sitk
 from triage.measurements import not_measured
 from triage.model import Affine, Found, Mask, Measurement, SequenceKind, Volume
@@ -279,8 +279,13 @@ def _volumes(
 def _volume(region: str, mask: Mask, maps: TissueMaps) -> Measurement:
     """The border lies somewhere inside its voxels: a uniform error of one voxel (sd 0.29) over the whole surface."""
     voxel_ml = maps.images.voxel_ml
-    sd = max(0.29 * surface_voxels(mask) * voxel_ml, SMALLEST_ML)
+    sd = max(0.29 * _surface_voxels(mask) * voxel_ml, SMALLEST_ML)
     return Measurement(region, RESTRICTED, float(mask.sum()) * voxel_ml, "mL", sd)
+
+
+def _surface_voxels(mask: Mask) -> int:
+    """Voxels of the mask that touch what is outside it."""
+    return int((mask & ~ndi.binary_erosion(mask)).sum())
 
 
 def _coefficients(maps: TissueMaps, before: TissueMaps | None, limits: DiffusionLimits) -> Iterator[Measurement]:

@@ -8,7 +8,7 @@ alone is not used (docs/method.md, Pattern C).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +53,19 @@ class RestrictionLimits:
     model_ratio: float = 0.75
     # largest median ADC of a cluster as a share of its own tissue's or the baseline's; outside cortex also of the
     # mirror side's. It is read within the final border and almost unsmoothed: smoothing makes a 1 mL patch of 0.75 look
-    # like 0.85. Without a baseline the smoothed seeds must reach it too
+    # like 0.85. Without a baseline the smoothed seeds must reach it too, unless their core is slow enough
     adc_ratio: float = 0.85
+    # without a baseline the core is asked: the ADC of the half of a cluster with the most evidence, hardly smoothed.
+    # Smoothed seeds of patches of 0.75 show 0.77 to 0.91, their cores 0.69 to 0.86. In healthy cortex, also under an
+    # atlas that is 3 mm off, clusters above a mass of 1 have cores of 0.81 and more, and none reaches mass_symmetric
+    # (calibration heads). Up to this ratio a core needs the mass
+    core_ratio: float = 0.78
+    # up to this it needs mass_symmetric
+    core_ratio_heavy: float = 0.87
+    # up to this it needs mass_sure only, near the rim as well: what is distorted there is bright and not slow
+    core_ratio_sure: float = 0.74
+    # evidence times volume (mL) for such a core
+    mass_sure: float = 1.0
     # the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise
     supported: float = 2.0
     # with a baseline: the evidence must have risen since by this much on average
@@ -281,14 +292,29 @@ def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: Restrictio
         mean((maps.depth_mm < limits.shallow_mm).astype(np.float64)), limits, judged.risen is None
     )
     beyond = mean(judged.own if judged.beyond_mirror is None else judged.beyond_mirror)
-    heavy = volume * beyond >= limits.mass * shallow
+    mass = volume * beyond
+    heavy = mass >= limits.mass * shallow
     heavy |= cortical & (volume * mean(judged.own) >= limits.mass_symmetric * shallow)
     # by itself, cortex holds places where the ADC is a little low; a change since the baseline cannot be one of them
-    heavy &= mean(judged.slow) <= np.log(limits.adc_ratio if judged.risen is None else limits.grow_adc_ratio)
-    if judged.risen is not None:
-        heavy &= mean(judged.risen) >= limits.z_new
+    if judged.risen is None:
+        core = _cores(judged, numbered)
+        slow = (core <= np.log(limits.core_ratio)) | (mean(judged.slow) <= np.log(limits.adc_ratio))
+        slow |= (core <= np.log(limits.core_ratio_heavy)) & (mass >= limits.mass_symmetric * shallow)
+        heavy = (heavy & slow) | ((core <= np.log(limits.core_ratio_sure)) & (mass >= limits.mass_sure))
+    else:
+        heavy &= (mean(judged.slow) <= np.log(limits.grow_adc_ratio)) & (mean(judged.risen) >= limits.z_new)
     keep[1:] = heavy
     return np.asarray(keep[numbered])
+
+
+def _cores(judged: _Judged, numbered: npt.NDArray[np.int32]) -> Field:
+    """Log ADC ratio of the core of each cluster, (n,): the median of the half of its voxels with the most evidence."""
+    cores = []
+    for number, box in enumerate(ndi.find_objects(numbered), start=1):
+        one = numbered[box] == number
+        evidence = judged.own[box][one]
+        cores.append(np.median(judged.slow_fine[box][one][evidence >= np.median(evidence)]))
+    return np.array(cores)
 
 
 def _shallow_factor(share: Field, limits: RestrictionLimits, alone: bool) -> Field:
@@ -357,7 +383,9 @@ def _grow(seeds: Mask, border: _Border, judged: _Judged, maps: TissueMaps, limit
             grown |= maps.tissue[box] & (
                 smoothed(grown.astype(np.float64), maps.tissue[box], limits.sigma_mm, maps.images) > 0.5
             )
-        if grown.any() and np.median(judged.slow_fine[box][grown]) <= np.log(limits.adc_ratio):
+        # without a baseline the cores of the seeds were asked already, and a border of partial volume is no contradiction
+        limit = limits.adc_ratio if border.since else limits.grow_adc_ratio
+        if grown.any() and np.median(judged.slow_fine[box][grown]) <= np.log(limit):
             out[box] |= grown
     return out
 
@@ -368,8 +396,3 @@ def _by_size(mask: Mask) -> npt.NDArray[np.int32]:
     table = np.zeros(count + 1, dtype=np.int32)
     table[1 + order] = np.arange(1, count + 1)
     return np.asarray(table[numbered])
-
-
-def surface_voxels(mask: Any) -> int:
-    """Voxels of the mask that touch what is outside it."""
-    return int((mask & ~ndi.binary_erosion(mask)).sum())

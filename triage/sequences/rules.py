@@ -137,7 +137,9 @@ def _may_be_a_map(h: SeriesHeader) -> bool:
     made of them. Maps and combined directions of GE have the same header without their description."""
     tokens = type_tokens(h)
     alone = min(h.b_values) >= DIFFUSION_MIN_B
-    return "DERIVED" in tokens and alone and not tokens & vendors.DIFFUSION_TRACES and not words.says(words.DIFFUSION, h)
+    return (
+        "DERIVED" in tokens and alone and not tokens & vendors.DIFFUSION_TRACES and not words.says(words.DIFFUSION, h)
+    )
 
 
 def angiography(h: SeriesHeader) -> Identification | None:

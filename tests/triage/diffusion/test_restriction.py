@@ -15,7 +15,7 @@ from triage.alignment.session import Session
 from triage.diffusion.figures import ADC, ADC_CHANGE, GYRI, MASK, RESTRICTED, Anatomy, DiffusionLimits, restricted
 from triage.diffusion.maps import DiffusionImages, mid_sagittal_reflection, tissue_maps
 from triage.diffusion.reference import LEFT, grossly_ill
-from triage.diffusion.restriction import RestrictionLimits, _shallow_factor, find_restriction
+from triage.diffusion.restriction import RestrictionLimits, _cores, _Judged, _shallow_factor, find_restriction
 from triage.measurements import lookup
 from triage.model import DiffusionFacts, Found, SequenceKind, Volume
 
@@ -119,6 +119,27 @@ def test_a_small_patch_since_the_baseline_keeps_its_coefficient_and_its_size(rat
     """Smoothed, four fifths of the ADC look like 0.87."""
     found = found_in(a_session(SMALL, ratio=ratio, texture=0.02), a_session(seed=2, texture=0.02))
     assert ml(found) == pytest.approx(expected, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shine", "expected"),
+    [
+        pytest.param(0.75, 1.0, 1.0, id="a quarter slower"),
+        pytest.param(0.93, 1.0, 0.0, id="hardly slower"),
+        pytest.param(0.95, 1.4, 0.0, id="bright by T2"),
+        pytest.param(1.0, 1.0, 0.0, id="noop"),
+    ],
+)
+def test_a_small_patch_is_found_without_a_baseline(ratio: float, shine: float, expected: float) -> None:
+    """Its seeds reach beyond it, so that their mean ADC says little; their core keeps it."""
+    found = found_in(a_session(SMALL, ratio=ratio, shine=shine))
+    assert ml(found) == pytest.approx(expected, abs=0.35)
+
+
+def test_a_core_is_the_half_with_the_most_evidence() -> None:
+    evidence, slow = np.array([[[5.0, 4.0, 1.0, 1.0]]]), np.log(np.array([[[0.7, 0.7, 1.0, 1.0]]]))
+    judged = _Judged(evidence, None, None, slow, slow)
+    assert _cores(judged, np.ones((1, 1, 4), np.int32)) == pytest.approx([np.log(0.7)])
 
 
 LARGE = (slice(8, 40), slice(8, 40), slice(25, 45))  # 164 mL, two thirds of the left half

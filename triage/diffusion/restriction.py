@@ -8,7 +8,7 @@ alone is not used (docs/method.md, Pattern C).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,15 +57,11 @@ class RestrictionLimits:
     adc_ratio: float = 0.85
     # without a baseline the core is asked: the ADC of the half of a cluster with the most evidence, hardly smoothed.
     # Smoothed seeds of patches of 0.75 show 0.77 to 0.91, their cores 0.69 to 0.86. In healthy cortex, also under an
-    # atlas that is 3 mm off, clusters above a mass of 1 have cores of 0.81 and more, and none reaches mass_symmetric
-    # (calibration heads). Up to this ratio a core needs the mass
+    # atlas that is 3 mm off, clusters with mass have cores of 0.81 and more, and none reaches mass_symmetric
+    # (calibration heads). A core of less mass tells nothing: at the skull base it falls to 0.59
     core_ratio: float = 0.78
-    # up to this it needs mass_symmetric
+    # up to this ratio a core needs mass_symmetric
     core_ratio_heavy: float = 0.87
-    # up to this it needs mass_sure only, near the rim as well: what is distorted there is bright and not slow
-    core_ratio_sure: float = 0.74
-    # evidence times volume (mL) for such a core
-    mass_sure: float = 1.0
     # the ADC may have fallen by no more than this many times what the rise of b1000 explains; the rest is noise
     supported: float = 2.0
     # with a baseline: the evidence must have risen since by this much on average
@@ -299,15 +295,14 @@ def _believed(seeds: Mask, judged: _Judged, maps: TissueMaps, limits: Restrictio
     if judged.risen is None:
         core = _cores(judged, numbered)
         slow = (core <= np.log(limits.core_ratio)) | (mean(judged.slow) <= np.log(limits.adc_ratio))
-        slow |= (core <= np.log(limits.core_ratio_heavy)) & (mass >= limits.mass_symmetric * shallow)
-        heavy = (heavy & slow) | ((core <= np.log(limits.core_ratio_sure)) & (mass >= limits.mass_sure))
+        heavy &= slow | ((core <= np.log(limits.core_ratio_heavy)) & (mass >= limits.mass_symmetric * shallow))
     else:
         heavy &= (mean(judged.slow) <= np.log(limits.grow_adc_ratio)) & (mean(judged.risen) >= limits.z_new)
     keep[1:] = heavy
     return np.asarray(keep[numbered])
 
 
-def _cores(judged: _Judged, numbered: npt.NDArray[np.int32]) -> Field:
+def _cores(judged: _Judged, numbered: npt.NDArray[np.integer[Any]]) -> Field:
     """Log ADC ratio of the core of each cluster, (n,): the median of the half of its voxels with the most evidence."""
     cores = []
     for number, box in enumerate(ndi.find_objects(numbered), start=1):

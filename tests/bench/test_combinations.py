@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 import atlas as package
-from bench.combinations import CATEGORIES, assessed, prepared, the_head, worse, write_study
+from bench.combinations import CATEGORIES, Head, assessed, prepared, the_head, worse, write_study
 from tests.builders import a_finding
-from triage.assessment import first_look
-from triage.model import Category, Decision, Finding, Presence, Priority
-from triage.report.contents import Assessment
+from triage.assessment import Assessed, first_look
+from triage.model import Atlas, Category, Decision, Finding, Presence, Priority, StudyImages
+from triage.preparation import PreparedBaseline
+from triage.report.contents import Assessment, JudgedFrom
+
+World = tuple[Atlas, Head, PreparedBaseline]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    atlas = package.load()
+    head = the_head(atlas)
+    return atlas, head, prepared(head)
 
 
 @dataclass
@@ -56,12 +67,25 @@ def test_a_lower_priority_is_worse() -> None:
     assert set(CATEGORIES) == set(Category)
 
 
-def test_hostile_series_take_nothing_away(tmp_path: Path) -> None:
+def test_hostile_series_take_nothing_away(tmp_path: Path, world: World) -> None:
     """The FLAIR of another head comes last, as a repeat would, and is taken first."""
-    atlas = package.load()
-    head = the_head(atlas)
-    baseline = prepared(head)
+    atlas, head, baseline = world
     paths = write_study(tmp_path, head, "swollen thalami", ["a copy with blank slices", "a FLAIR of another head"])
     after = assessed(paths, baseline, atlas, look=first_look)
     assert after.decision.category is Category.NEUROTOXICITY_SUSPECTED, after.decision
     assert any("the next FLAIR was taken" in one.message for one in after.skipped)
+
+
+def test_an_equal_choice_is_measured_once(tmp_path: Path, world: World) -> None:
+    """A localizer is no part of what is measured; a T1 is."""
+    (atlas, head, baseline), looked = world, []
+
+    def look(images: StudyImages, *_: object) -> Assessed:
+        looked.append(sorted(images.volumes))
+        judged = SimpleNamespace(refusal=None, source=JudgedFrom.COMPARISON)
+        return cast("Assessed", SimpleNamespace(assessment=SimpleNamespace(judged=judged)))
+
+    known: dict[bytes, Assessed] = {}
+    for added in ([], ["a localizer"], ["its T1"], ["a localizer", "its T1"]):
+        assessed(write_study(tmp_path, head, "unchanged", added), baseline, atlas, look=look, known=known)
+    assert looked == [["flair"], ["flair", "t1"]]

@@ -66,7 +66,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Answer:
-    """touched: restricted tissue lies on the patch; called: and the pattern is present. false_ml: each false cluster."""
+    """touched: restricted tissue lies on the patch. called: and the pattern is present. false_ml: of each cluster."""
 
     name: str
     ml: float
@@ -214,7 +214,8 @@ def table(answers: Sequence[Answer]) -> Iterator[str]:
     ):
         for ml in PATCH_ML:
             put_in = [a for a in mine if a.ml == ml]
-            yield f"{what}, {ml:g} mL: {rate([a.called for a in put_in])} called, {sum(a.touched for a in put_in)} touched"
+            touched = sum(a.touched for a in put_in)
+            yield f"{what}, {ml:g} mL: {rate([a.called for a in put_in])} called, {touched} touched"
         plain = [a for a in mine if not a.ml]
         yield f"{what}, nothing put in: {sum(len(a.false_ml) for a in plain)} false in {len(plain)} scans"
         yield f"{what}, all: {sum(len(a.false_ml) for a in mine)} false in {len(mine)} scans"

@@ -378,7 +378,7 @@ def _grow(seeds: Mask, border: _Border, judged: _Judged, maps: TissueMaps, limit
             grown |= maps.tissue[box] & (
                 smoothed(grown.astype(np.float64), maps.tissue[box], limits.sigma_mm, maps.images) > 0.5
             )
-        # without a baseline the cores of the seeds were asked already, and a border of partial volume is no contradiction
+        # without a baseline the cores were asked already; a border of partial volume is no contradiction
         limit = limits.adc_ratio if border.since else limits.grow_adc_ratio
         if grown.any() and np.median(judged.slow_fine[box][grown]) <= np.log(limit):
             out[box] |= grown

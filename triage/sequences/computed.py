@@ -7,6 +7,7 @@ from __future__ import annotations
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import vendors, words
 from triage.sequences.facts import (
+    DIFFUSION_MIN_B,
     image_type,
     is_inversion_recovery,
     type_tokens,
@@ -87,6 +88,16 @@ def parametric_map(h: SeriesHeader) -> Identification | None:
     if derived and words.says(words.TENSOR_MAP, h) and (h.b_values or words.says(words.DIFFUSION, h)):
         return known(SequenceKind.DERIVED, 0.85, "derived, and the description names a tensor map")
     return None
+
+
+def may_be_a_map(h: SeriesHeader) -> bool:
+    """Derived, all of one weighting, and no word says what it is: a console writes the b-value of the images into a map
+    made of them. Maps and combined directions of GE have the same header without their description."""
+    tokens = type_tokens(h)
+    alone = min(h.b_values) >= DIFFUSION_MIN_B
+    return (
+        "DERIVED" in tokens and alone and not tokens & vendors.DIFFUSION_TRACES and not words.says(words.DIFFUSION, h)
+    )
 
 
 def phase_image(h: SeriesHeader) -> Identification | None:

@@ -19,7 +19,14 @@ import re
 
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import vendors, words
-from triage.sequences.computed import localizer, not_an_image, parametric_map, phase_image, projection_or_subtraction
+from triage.sequences.computed import (
+    localizer,
+    may_be_a_map,
+    not_an_image,
+    parametric_map,
+    phase_image,
+    projection_or_subtraction,
+)
 from triage.sequences.facts import (
     DIFFUSION_MIN_B,
     DIFFUSION_TE_MS,
@@ -92,7 +99,7 @@ def diffusion(h: SeriesHeader) -> Identification | None:
     highest = max(h.b_values, default=None)
     if highest is not None and highest >= DIFFUSION_MIN_B:
         listed = f"b-values {', '.join(f'{b:g}' for b in h.b_values)} s/mm2"
-        if _may_be_a_map(h):
+        if may_be_a_map(h):
             return known(SequenceKind.DWI, 0.6, f"{listed}, derived: a trace image or a map of them, its values decide")
         return known(SequenceKind.DWI, 0.95, listed)
     named = vendors.B_VALUE.search(vendors.sequence_name(h))
@@ -130,16 +137,6 @@ def diffusion(h: SeriesHeader) -> Identification | None:
             SequenceKind.DWI, 0.7, f"{timing(h)}: spin echo, and the description says diffusion; no b-value stated"
         )
     return None
-
-
-def _may_be_a_map(h: SeriesHeader) -> bool:
-    """Derived, all of one weighting, and no word says what it is: a console writes the b-value of the images into a map
-    made of them. Maps and combined directions of GE have the same header without their description."""
-    tokens = type_tokens(h)
-    alone = min(h.b_values) >= DIFFUSION_MIN_B
-    return (
-        "DERIVED" in tokens and alone and not tokens & vendors.DIFFUSION_TRACES and not words.says(words.DIFFUSION, h)
-    )
 
 
 def angiography(h: SeriesHeader) -> Identification | None:

@@ -396,23 +396,3 @@ def test_flair_after_contrast_says_so() -> None:
     found = identify_study([flair(1), t1(2, agent="Gadovist"), flair(3)])
     assert not any("contrast agent" in r for r in found[0].reasons)
     assert any("contrast agent" in r for r in found[2].reasons)
-
-
-@pytest.mark.parametrize(
-    ("image_type", "b_values", "description", "sure"),
-    [
-        pytest.param(("DERIVED", "PRIMARY", "COMBINED"), (1000.0,), "", False, id="derived and nameless"),
-        pytest.param(("DERIVED", "PRIMARY", "COMBINED"), (1000.0,), "Ax DWI", True, id="a word says it"),
-        pytest.param(("DERIVED", "PRIMARY", "DIFFUSION", "TRACEW"), (1000.0,), "", True, id="a trace by its type"),
-        pytest.param(("DERIVED", "PRIMARY", "COMBINED"), (0.0, 1000.0), "", True, id="both weightings: no map"),
-        pytest.param(("ORIGINAL", "PRIMARY", "OTHER"), (1000.0,), "", True, id="noop: not derived"),
-    ],
-)
-def test_what_may_be_a_map_is_called_weighted_with_doubt(
-    image_type: tuple[str, ...], b_values: tuple[float, ...], description: str, sure: bool
-) -> None:
-    """GE writes the b-value of the images into the map made of them: without its name the values decide."""
-    found = identify(h("EP\\SE", 7000, 82, None, description, image_type=image_type, b_values=b_values))
-    assert found.kind is K.DWI
-    assert (found.confidence > 0.8) is sure
-    assert any("values decide" in reason for reason in found.reasons) is not sure

@@ -246,6 +246,7 @@ def test_a_process_that_waits_for_the_broker_is_left_alone(tmp_path: Path, monke
         eventually(lambda: (worker.end_if_silent(lambda name: not asked.append(name)), len(asked) > 8)[-1])
         assert programs.started[0].poll() is None
     finally:
+        os.kill(programs.started[0].pid, signal.SIGCONT)  # else it does not hear that it is to end, for 30 s
         worker.stop()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,6 +17,12 @@ AT_ONCE = 2
 WAITING = 16  # more are told to come back: memory and threads stay for the readers
 
 
+@cache
+def _of_nobody() -> str:
+    """The hash that an unknown name is compared with: made once in a process."""
+    return PasswordHasher().hash("nobody has this password")
+
+
 class Passwords:
     """Makes and checks hashes. Safe to share between threads."""
 
@@ -23,7 +30,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()  # RFC 9106, the second recommended option
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._nobody = _of_nobody() if hasher is None else hasher.hash("nobody has this password")
 
     def made(self, password: str) -> str:
         """The hash of a new password.

@@ -14,21 +14,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.listener.web.stored import StoredStudy, store
 from workers.config import Settings
 from workers.index.node_index import NodeIndex, open_node_index
+from workers.index.schema import WRITES, assessments, instances, open_engine, series, studies
 from workers.settings import StoreSettings, WebSettings
 
 CHROMIUM = "/usr/bin/chromium"
 REPEATS = 15
+STORED = 100  # studies that are decided as a node does it; the others are copies of their rows
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 CALLS = (("no_pattern", "unchanged"), ("not_assessable", "unchanged"), ("possible", "P3"), ("possible", "P2"))
 WEIGHTS = (14, 3, 2, 1)
@@ -51,10 +55,11 @@ def served(folder: Path) -> None:
     run(settings_in(folder), stop=threading.Event(), ready=lambda port: print(port, flush=True))
 
 
-def fill(index: NodeIndex, number: int) -> None:
-    """Studies of all kinds with decisions, and one P1 in a hundred."""
+def fill(settings: Settings, index: NodeIndex, number: int) -> None:
+    """Studies of all kinds with decisions, and one P1 in a hundred. Most are copies of the rows of the first ones: a
+    node takes minutes to decide 10,000."""
     drawn, now = random.Random(1), datetime.now(UTC)
-    for one in range(number):
+    for one in range(min(number, STORED)):
         category, priority = drawn.choices(CALLS, WEIGHTS)[0]
         if one % 100 == 0:
             category, priority = "neurotoxicity_suspected", "P1"
@@ -63,6 +68,28 @@ def fill(index: NodeIndex, number: int) -> None:
             minutes=drawn.randrange(500_000), row={"patient_name": f"Name{one}^Given"},
         )  # fmt: skip
         store(index, study, now=now)
+    engine = open_engine(settings.index_url)
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        for table in (instances, series, studies, assessments):
+            rows = [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+            copies = [_copied(row, copy) for copy in range(1, number // STORED) for row in rows]
+            connection.execute(table.insert(), copies)
+    engine.dispose()
+
+
+def _copied(row: Mapping[str, Any], copy: int) -> dict[str, Any]:
+    """The row as one of another study and patient, some hours older."""
+    number, found = int(row["study_instance_uid"].split(".")[2]) + copy * STORED, dict(row)
+    for name in row:
+        if name.endswith("_uid") and name.startswith(("study", "series", "sop")) and not name.startswith("sop_class"):
+            found[name] = row[name].replace(row["study_instance_uid"], f"1.3.{number}", 1)
+        elif name == "patient_id":
+            found[name] = f"{row[name]}-{copy}"
+        elif name == "patient_name":
+            found[name] = f"Name{number}^Given"
+        elif isinstance(row[name], datetime):
+            found[name] = row[name] - timedelta(hours=copy)
+    return found
 
 
 @contextmanager
@@ -158,7 +185,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         index = open_node_index(settings_in(folder))
-        timed(f"{asked.studies} studies stored", lambda: fill(index, asked.studies))
+        timed(f"{asked.studies} studies stored", lambda: fill(settings_in(folder), index, asked.studies))
         with server(folder) as (url, pid), sync_playwright() as playwright:
             report("first byte, reading order", first_bytes(url, "/"), 100)
             report("first byte, by patient, second window", first_bytes(url, "/?sort=patient&after=1.3.7"), 100)

@@ -4,6 +4,7 @@ import { onKey, say } from "./page.js";
 
 const AGE_EVERY_MS = 30_000;
 const STALE_AFTER_MS = 5_000;
+const WHOLE_AFTER_MS = 1_000;
 const OPENED = "icansee-opened"; // studies opened in this tab, with the version that was seen
 
 const list = () => document.getElementById("list");
@@ -311,3 +312,5 @@ startLive();
 startViews();
 startNarrowing();
 setInterval(updateAges, AGE_EVERY_MS);
+// rows below the screen are laid out when the page can be used: Chromium tells a screen reader nothing of them before
+setTimeout(() => document.body.classList.add("whole"), WHOLE_AFTER_MS);

@@ -81,7 +81,8 @@ def mail_of(parts: Mapping[str, Any], settings: MailDestinationSettings) -> Emai
     host = settings.sender.rpartition("@")[2]
     message["Message-ID"] = f"<{parts['id']}@{host}>"
     if parts.get("replaces"):  # mail programs show it below the one that it replaces
-        message["In-Reply-To"] = message["References"] = f"<{parts['replaces']}@{host}>"
+        before = [parts["replaces"], *parts.get("replaces_also", ())]
+        message["In-Reply-To"] = message["References"] = " ".join(f"<{one}@{host}>" for one in before)
     lines = [_allowed(one, settings) for one in parts["lines"] if settings.study_dates or not one.startswith(DATES)]
     facts = [f"{NAMES[key]}: {printable(parts['facts'][key])}" for key in settings.include if parts["facts"][key]]
     message.set_content("\n".join([*lines, *facts]) + "\n")

@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 
-from workers.outputs.alerts.keys import decided_at, earlier_of, earlier_revisions, previous_of, uuid_of
+from workers.outputs.alerts.keys import (
+    decided_at,
+    earlier_of,
+    earlier_revisions,
+    former_uuids,
+    previous_of,
+    uuid_of,
+)
 from workers.outputs.alerts.oru import PROCEDURE, SCHEME
 from workers.outputs.alerts.text import TITLES, alert_text
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
@@ -47,7 +54,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
 
 def bundle(document: Mapping[str, Any], sources: Sources) -> Resource:
     """DiagnosticReport, Observations and, with a priority of its own, a Task."""
-    observations = list(_observations(document, sources))
+    observations = [one for _, one in _observations(document, sources)]
     report = _report(document, sources, [one["identifier"][0]["value"] for one in observations])
     tasks = _task(document, sources, report) if document["decision"]["priority"] in PRIORITIES else []
     called_back = _earlier_tasks(document, sources)
@@ -62,13 +69,14 @@ def bundle(document: Mapping[str, Any], sources: Sources) -> Resource:
 def retracting_bundle(document: Mapping[str, Any], sources: Sources) -> Resource:
     """What takes a decision back: nothing is created; the sender marks report and observations as entered in error, and
     cancels the task."""
-    made = bundle(document, sources)["entry"]
-    kinds = ("DiagnosticReport", "Observation")
-    wrong = [one["resource"] for one in made if one["resource"]["resourceType"] in kinds]
+    wrong = [("Observation", name) for name, _ in _observations(document, sources)]
+    wrong.append(("DiagnosticReport", "report"))
     tags = [
-        {"system": IN_ERROR, "code": one["identifier"][0]["value"], "display": one["resourceType"]} for one in wrong
+        {"system": IN_ERROR, "code": value, "display": kind}
+        for kind, name in wrong
+        for value in _every_name(document, sources, name)
     ]
-    tags.append({"system": CALLED_BACK, "code": _name(document, sources, "task")})
+    tags += [{"system": CALLED_BACK, "code": value} for value in _every_name(document, sources, "task")]
     return {"resourceType": "Bundle", "type": "transaction", "meta": {"tag": tags}}
 
 
@@ -103,6 +111,12 @@ def _named(kind: str, document: Mapping[str, Any], sources: Sources, name: str) 
 
 def _name(document: Mapping[str, Any], sources: Sources, name: str) -> str:
     return f"urn:uuid:{uuid_of(document, sources, f'{KIND}/{name}')}"
+
+
+def _every_name(document: Mapping[str, Any], sources: Sources, name: str) -> list[str]:
+    """Also those under which an earlier version may have sent it."""
+    former = former_uuids(document, sources, f"{KIND}/{name}")
+    return [_name(document, sources, name), *(f"urn:uuid:{one}" for one in former)]
 
 
 def _common(document: Mapping[str, Any], sources: Sources) -> Resource:
@@ -166,13 +180,14 @@ def _task(document: Mapping[str, Any], sources: Sources, report: Resource) -> li
     return [task]
 
 
-def _observations(document: Mapping[str, Any], sources: Sources) -> Iterator[Resource]:
+def _observations(document: Mapping[str, Any], sources: Sources) -> Iterator[tuple[str, Resource]]:
+    """Each with the name that its identifier is derived from."""
     common = _common(document, sources)
 
-    def made(name: str, code: str, words: str, more: Resource) -> Resource:
+    def made(name: str, code: str, words: str, more: Resource) -> tuple[str, Resource]:
         category = [{"coding": [{"system": CATEGORIES, "code": "imaging"}]}]
         head = {**_named("Observation", document, sources, name), "status": "preliminary", "category": category}
-        return {**head, "code": {"coding": [_own(code, words)]}, **common, **more}
+        return name, {**head, "code": {"coding": [_own(code, words)]}, **common, **more}
 
     category = document["decision"]["category"]
     yield made("category", "category", "Category", _coded(category, CATEGORY_WORDS[category]))

@@ -21,19 +21,28 @@ MOST_REVISIONS = 20  # that are called back one by one; a study with more was de
 
 def control_id(document: Mapping[str, Any], sources: Sources, kind: str) -> str:
     """Message control ID, 20 characters of A to Z and 2 to 7."""
-    return base64.b32encode(hashlib.sha256(_key(document, sources, kind)).digest())[:CONTROL_ID_CHARACTERS].decode()
+    return _control_id(_key(document, sources, kind))
 
 
 def uuid_of(document: Mapping[str, Any], sources: Sources, kind: str) -> str:
     """UUID (version 5) of one thing that is made from a decision."""
-    return str(uuid.uuid5(NAMESPACE, _key(document, sources, kind).decode()))
+    return _uuid(_key(document, sources, kind))
+
+
+def former_control_ids(document: Mapping[str, Any], sources: Sources, kind: str) -> list[str]:
+    """Other control IDs under which the same thing may have gone out: see ``_former_keys``."""
+    return [_control_id(key) for key in _former_keys(document, sources, kind)]
+
+
+def former_uuids(document: Mapping[str, Any], sources: Sources, kind: str) -> list[str]:
+    """Other UUIDs under which the same thing may have gone out: see ``_former_keys``."""
+    return [_uuid(key) for key in _former_keys(document, sources, kind)]
 
 
 def order_id(document: Mapping[str, Any]) -> str:
     """Number of our own for a study without one, 20 characters: every decision of the study has the same, so that a
     receiver puts the newer in the place of the older."""
-    key = f"order\n{document['study']['study_instance_uid']}"
-    return base64.b32encode(hashlib.sha256(key.encode()).digest())[:CONTROL_ID_CHARACTERS].decode()
+    return _control_id(f"order\n{document['study']['study_instance_uid']}".encode())
 
 
 def earlier_of(
@@ -63,8 +72,28 @@ def decided_at(document: Mapping[str, Any]) -> datetime:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
+def _control_id(key: bytes) -> str:
+    return base64.b32encode(hashlib.sha256(key).digest())[:CONTROL_ID_CHARACTERS].decode()
+
+
+def _uuid(key: bytes) -> str:
+    return str(uuid.uuid5(NAMESPACE, key.decode()))
+
+
 def _key(document: Mapping[str, Any], sources: Sources, kind: str) -> bytes:
     # the time tells revisions apart where the sources could not be stored, which hold the revision
-    decided = "" if sources.revision else document.get("decided_at") or ""
-    parts = (document["study"]["study_instance_uid"], str(sources.revision), document["stage"], kind, decided)
-    return "\n".join(parts).encode()
+    return _joined(document, sources.revision, kind, with_time=not sources.revision)
+
+
+def _former_keys(document: Mapping[str, Any], sources: Sources, kind: str) -> list[bytes]:
+    """What a retraction must look for, too: the version before had the time in every key, and a decision whose sources
+    were read again later went out without its revision."""
+    some = (_joined(document, revision, kind, with_time=True) for revision in (sources.revision, 0))
+    return [key for key in dict.fromkeys(some) if key != _key(document, sources, kind)]
+
+
+def _joined(document: Mapping[str, Any], revision: int, kind: str, *, with_time: bool) -> bytes:
+    decided = (document.get("decided_at") or "") if with_time else ""
+    return "\n".join(
+        (document["study"]["study_instance_uid"], str(revision), document["stage"], kind, decided)
+    ).encode()

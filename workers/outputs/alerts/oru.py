@@ -18,7 +18,7 @@ from typing import Any
 
 from triage.report.figures import evidence_figures
 from workers.outputs.alerts.hl7_text import components, escaped, person_name, segment
-from workers.outputs.alerts.keys import control_id, decided_at, order_id, previous_of
+from workers.outputs.alerts.keys import control_id, decided_at, former_control_ids, order_id, previous_of
 from workers.outputs.alerts.text import TITLES, alert_text
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
 from workers.outputs.output import EvidenceFiles, Output
@@ -74,9 +74,15 @@ def retracting_message(
         _Observation("TX", _own("alert", "Alert"), "~".join(map(escaped, lines)), status=WRONG),
         _Observation("CWE", _own("category", "Category"), components("retracted", "Retracted", SCHEME), status=WRONG),
         _Observation("ST", ("110180", "Study Instance UID", "DCM"), escaped(uid), status=WRONG),
-        _Observation("ST", _own("replaces", REPLACED), control_id(document, sources, KIND), status=WRONG),
     ]
-    return _message(document, sources, said, number, at, status=NO_RESULT)
+    former = former_control_ids(document, sources, KIND)
+    replaced = [control_id(document, sources, KIND), *former]
+    said += [
+        _Observation("ST", _own("replaces", REPLACED), one, sub_id=str(index) if former else "", status=WRONG)
+        for index, one in enumerate(replaced, 1)
+    ]
+    # an earlier version used the control ID as the filler number of a study without one
+    return _message(document, sources, said, number, at, status=NO_RESULT, fillers=(order_id(document), *former))
 
 
 def _message(
@@ -87,25 +93,38 @@ def _message(
     at: datetime,
     *,
     status: str = PRELIMINARY,
+    fillers: Sequence[str] = (),
 ) -> bytes:
-    """status: OBR-25; only a preliminary result has a priority."""
+    """status: OBR-25; only a preliminary result has a priority. fillers: for a study without a number, an order for
+    each; none: its own."""
     header, when = sources.followup.header, f"{at:%Y%m%d%H%M%S}+0000"
     accession = header.get("AccessionNumber", "")
     placer = header.get("PlacerOrderNumberImagingServiceRequest", "") or accession
-    filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession or order_id(document)
+    stated_filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession
     stated = document["decision"]["priority"] if status == PRELIMINARY else ""
     code, word = PRIORITIES.get(stated, ("", ""))
     lines = [
         f"MSH|^~\\&|ICANSEE||||{when}||ORU^R01^ORU_R01|{number}|P|2.5.1||||||UNICODE UTF-8",
         _patient(header),
-        segment("ORC", f1="RE", f2=escaped(placer), f3=escaped(filler)),
-        segment(
-            "OBR", f1="1", f2=escaped(placer), f3=escaped(filler), f4=components(*PROCEDURE), f5=code,
-            f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=status,
-            f27=f"^^^^^{code}" if code else "",
-        ),
-        *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),
-    ]  # fmt: skip
+    ]
+    results = _results(said, when)
+    for index, filler in enumerate([stated_filler] if stated_filler else fillers or [order_id(document)], 1):
+        lines += [
+            segment("ORC", f1="RE", f2=escaped(placer), f3=escaped(filler)),
+            segment(
+                "OBR", f1=str(index), f2=escaped(placer), f3=escaped(filler), f4=components(*PROCEDURE), f5=code,
+                f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=status,
+                f27=f"^^^^^{code}" if code else "",
+            ),
+            *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),
+            *results,
+        ]  # fmt: skip
+    return "".join(f"{line}\r" for line in lines).encode()
+
+
+def _results(said: Iterable[_Observation], when: str) -> list[str]:
+    """OBX of each, and the NTE behind it."""
+    lines = []
     for index, one in enumerate(said, 1):
         lines.append(
             segment(
@@ -115,7 +134,7 @@ def _message(
         )  # fmt: skip
         if one.note:
             lines.append(segment("NTE", f1="1", f2="L", f3=escaped(one.note)))
-    return "".join(f"{line}\r" for line in lines).encode()
+    return lines
 
 
 def _patient(header: Mapping[str, str]) -> str:

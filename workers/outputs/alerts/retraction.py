@@ -13,7 +13,7 @@ from typing import Any
 
 from workers.identities import printable
 from workers.outputs.alerts.fhir import retracting_bundle
-from workers.outputs.alerts.keys import control_id, decided_at, uuid_of
+from workers.outputs.alerts.keys import control_id, decided_at, former_uuids, uuid_of
 from workers.outputs.alerts.mail import KIND as MAIL_KIND
 from workers.outputs.alerts.mail import mail_parts
 from workers.outputs.alerts.oru import KIND as ORU_KIND
@@ -60,6 +60,7 @@ def _webhook(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         "version": VERSION,
         "id": uuid_of(document, sources, f"retract_{WEBHOOK_KIND}"),
         "replaces": uuid_of(document, sources, WEBHOOK_KIND),
+        "replaces_also": former_uuids(document, sources, WEBHOOK_KIND),
         "event": "retraction",
         "at": at.isoformat(),
         "revision": sources.revision,
@@ -77,6 +78,7 @@ def _mail(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     parts = mail_parts(document, sources) | {
         "id": uuid_of(document, sources, f"retract_{MAIL_KIND}"),
         "replaces": uuid_of(document, sources, MAIL_KIND),
+        "replaces_also": former_uuids(document, sources, MAIL_KIND),
         "at": at.isoformat(),
         "title": RETRACTED,
         "lines": [RETRACTED],

@@ -43,6 +43,7 @@ from triage.next_flair import in_turn, is_flair_after_contrast, like_baseline
 from triage.preparation import (
     LABEL_SPACING_MM,
     PreparedBaseline,
+    aligned,
     before_treatment,
     header_of,
     place,
@@ -279,8 +280,10 @@ def _alone(
     if stage is Stage.FIRST_LOOK:
         return draft
     with clock.part("session"):
-        session = align(draft.images)
-    draft = replace(draft, notices=(*draft.notices, *session.left_out))
+        images, session = aligned(draft.images)
+    flair = images.volumes[SequenceKind.FLAIR]
+    evidence = Evidence(flair, None, None, {}, None, None, None)
+    draft = replace(draft, images=images, evidence=evidence, notices=(*draft.notices, *session.left_out))
     with clock.part("atlas"):
         placement = place(session, flair, atlas, settings.preparation)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)

@@ -17,6 +17,7 @@ from triage.lesions.burden import burden
 from triage.libraries import sitk
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
 from triage.next_flair import is_flair_after_contrast, with_next_flair
+from triage.same_head import with_flair_of_this_head
 from triage.settings import PreparationSettings
 
 # A T1 thinner than this in any direction is a slab; no atlas is placed by it
@@ -67,10 +68,10 @@ def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSet
 
 def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
     use_threads(settings.threads)
-    flair = flair_of(images)
+    images, session = aligned(images)
+    flair = images.volumes[SequenceKind.FLAIR]
     if images.doubts:  # everything would be new against an empty slice
         raise NotAssessable("blank_slices", "; ".join(images.doubts))
-    session = align(images)
     placement = place(session, flair, atlas, settings)
     grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)
     labels, brain = regions_on(grid, placement, atlas)
@@ -87,6 +88,18 @@ def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) 
         before_treatment(flair, labels, brain, atlas.label_names, settings),
         is_flair_after_contrast(images),
     )
+
+
+def aligned(images: StudyImages) -> tuple[StudyImages, Session]:
+    """The study with its series placed on the FLAIR that is of the same head as they.
+
+    Raises:
+        NotAssessable: ``no_flair``.
+    """
+    flair_of(images)
+    session = align(images)
+    found = with_flair_of_this_head(images, session)
+    return found, session if found is images else align(found)
 
 
 def before_treatment(

@@ -182,8 +182,8 @@ class Persons:
             if known.new == event.new:
                 return True
             raise IdentityRefusedError(f"{known.sentence}: split that first")
-        if _same(self.in_force(event.new), event.old):
-            back = self._merge_of(event.new)
+        back = self._merge_of(event.new)
+        if _same(self.in_force(event.new), event.old) and not (back is not None and _turns_round(event, back)):
             said = "" if back is None else f": {back.sentence}"
             raise IdentityRefusedError(f"the merge would be a circle{said}")
         return False
@@ -244,9 +244,16 @@ def _in_force(events: Sequence[IdentityEvent]) -> dict[PatientKey, IdentityEvent
     for event in events:
         if event.change is Change.MERGE:
             found[event.old] = event
+            if event.new in found and _turns_round(event, found[event.new]):
+                del found[event.new]
         elif event.change is Change.SPLIT:
             found.pop(event.old, None)
     return found
+
+
+def _turns_round(event: IdentityEvent, merge: IdentityEvent) -> bool:
+    """Whether one merges back what the other merged: the first was said in the wrong direction, and the last counts."""
+    return (event.old, event.new) == (merge.new, merge.old)
 
 
 def _corrections(events: Sequence[IdentityEvent]) -> dict[str, IdentityEvent]:

@@ -71,7 +71,8 @@ def test_who_is_in_force(events: list[IdentityEvent], shared: list[str], asked: 
     [
         pytest.param([], A_B, None, id="new"),
         pytest.param([A_B], merge("A", "B"), None, id="noop: the same again"),
-        pytest.param([A_B], merge("B", "A"), "circle: patient A merged into B on 2026-11-29", id="a circle of two"),
+        pytest.param([A_B], merge("B", "A"), None, id="in the other direction"),
+        pytest.param([A_B], merge("B", "A/X"), "circle: patient A merged into B on 2026-11-29", id="a circle of two"),
         pytest.param([A_B, B_C], merge("C", "A"), "circle", id="a circle of three"),
         pytest.param([A_B, B_C], merge("C/X", "A"), "circle", id="a circle, an issuer stated"),
         pytest.param([A_B], merge("A", "C"), "merged into B on 2026-11-29: split that first", id="a second target"),
@@ -97,6 +98,20 @@ def test_an_id_of_two_issuers_is_merged_by_issuer_only() -> None:
 
 IDS = st.sampled_from(["A", "B", "C", "D", "A/X", "B/X", "B/Y"])
 CHANGES = st.lists(st.tuples(st.sampled_from([Change.MERGE, Change.SPLIT]), IDS, IDS), max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("events", "asked", "in_force"),
+    [
+        pytest.param([A_B, merge("B", "A")], "B", "A", id="the last direction counts"),
+        pytest.param([A_B, merge("B", "A")], "A", "A", id="and the first one no more"),
+        pytest.param([A_B, merge("B", "A"), A_B], "A", "B", id="to and fro"),
+        pytest.param([merge("C", "A"), A_B, merge("B", "A")], "C", "A", id="what was merged before stays"),
+        pytest.param([A_B, merge("B", "A"), split("B", "A")], "B", "B", id="and can be split"),
+    ],
+)
+def test_a_merge_that_is_turned_round(events: list[IdentityEvent], asked: str, in_force: str) -> None:
+    assert Persons(events).in_force(key(asked)) == key(in_force)
 
 
 @given(CHANGES)

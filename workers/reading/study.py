@@ -29,10 +29,12 @@ from workers.reading.joining import joined_notices, refused_whole, series_of
 from workers.reading.limits import Budget
 from workers.reading.looking import decided_by_image
 from workers.reading.objects import ReadObject, objects_of
+from workers.reading.other_scans import one_scan_each
 from workers.reading.patient import study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.splitting import header_of_part, taken_apart
+from workers.reading.stray_frames import LeftOut
 from workers.reading.values import text
 from workers.reading.volume import volume_of
 
@@ -137,9 +139,9 @@ def read_study(
     """
     budget = Budget()
     found = objects_of(paths, on_file, vouched, budget)
-    joined = series_of(found.kept)
-    groups, parted = taken_apart(joined)
-    mixed = refused_whole(groups)
+    parts, parted = taken_apart(joined := series_of(found.kept))
+    groups, scans = one_scan_each(parts, vouched)
+    mixed = [*refused_whole(groups), *scans.refused]
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     series = decided_by_image(_identified(groups, frames), frames, refused, budget)
@@ -154,8 +156,12 @@ def read_study(
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
     notices = (*found.notices, *joined_notices(joined), *parted, *loaded.notices)
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
-    said, doubts = (found.set_aside, notices, found.ignored), flair_doubts(volumes.get(SequenceKind.FLAIR))
-    return StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares, doubts)
+    said = (*found.set_aside, *scans.said, *loaded.strays), notices, (*found.ignored, *scans.strays)
+    return _with_doubts(StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares))
+
+
+def _with_doubts(images: StudyImages) -> StudyImages:
+    return replace(images, doubts=flair_doubts(images.volumes.get(SequenceKind.FLAIR)))
 
 
 def _spare_flairs(
@@ -217,12 +223,13 @@ def _richest(files: Sequence[ReadObject]) -> Any:
 @dataclass(frozen=True)
 class _Loaded:
     """volumes, used: of each kind. skipped: why series were not taken. notices: what was left out of those taken.
-    maps: series that are ADC maps by their values, by UID."""
+    strays: the same of what seems to be of another head. maps: series that are ADC maps by their values, by UID."""
 
     volumes: dict[SequenceKind, Volume] = field(default_factory=dict)
     used: dict[SequenceKind, str] = field(default_factory=dict)
     skipped: list[SkippedSeries] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
     maps: dict[str, Series] = field(default_factory=dict)
 
 
@@ -243,9 +250,9 @@ def _load_kind(
     least, alone = 0, sum(one.identification.kind is kind for one in series) == 1
     for candidate in _candidates(kind, series, frames, budget, found):
         uid = candidate.header.series_instance_uid
-        notes: list[str] = []
+        left_out = LeftOut()
         try:
-            volume = volume_of(frames[uid], kind, budget, notes)
+            volume = volume_of(frames[uid], kind, budget, left_out)
             as_map = map_instead(candidate, volume) if kind is SequenceKind.DWI else None
         except NotAssessable as error:
             found.skipped.append(SkippedSeries(uid, error.code, error.message))
@@ -256,12 +263,18 @@ def _load_kind(
         doubt, why = doubts_about(volume, alone=alone) if kind in ANATOMICAL else (0, ())
         if kind not in found.volumes or doubt < least:
             found.volumes[kind], found.used[kind], least = volume, uid, doubt
-            found.notices[:] = [n for n in found.notices if not n.startswith(f"{kind.value}: ")]
-            found.notices.extend(f"{kind.value}: {note}" for note in dict.fromkeys(notes))
+            _replace(found.notices, kind, left_out.said)
+            _replace(found.strays, kind, left_out.strays)
         if not doubt:
             break
         doubted.append(SkippedSeries(uid, DOUBTS[doubt], f"passed over: {'; '.join(why)}"))
     found.skipped.extend(one for one in doubted if found.used[kind] != one.series_instance_uid)
+
+
+def _replace(said: list[str], kind: SequenceKind, now: Sequence[str]) -> None:
+    """What is said about the series of a kind, for what was said about the one before."""
+    said[:] = [one for one in said if not one.startswith(f"{kind.value}: ")]
+    said.extend(f"{kind.value}: {one}" for one in dict.fromkeys(now))
 
 
 def _candidates(

@@ -28,7 +28,7 @@ from workers.reading.selection import (
     select,
     shows,
 )
-from workers.reading.stray_frames import together
+from workers.reading.stray_frames import LeftOut, together
 
 MIN_SLICES = 10  # fewer cannot cover a brain: 10 slices of 5 mm with gap are 6 cm
 POSITION_TOLERANCE_MM = 0.5  # jitter of real slice positions up to 0.4 mm was seen to be harmless
@@ -55,7 +55,7 @@ class Stack:
 
 
 def volume_of(
-    frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None = None, notes: list[str] | None = None
+    frames: Sequence[Frame], kind: SequenceKind, budget: Budget | None = None, left_out: LeftOut | None = None
 ) -> Volume:
     """The volume of one series that shows ``kind``.
 
@@ -64,7 +64,7 @@ def volume_of(
 
     Args:
         budget: what is left for the study.
-        notes: what was left out of the series is added.
+        left_out: what was left out of the series is added.
 
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
@@ -76,10 +76,10 @@ def volume_of(
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
     stacks = []
     for group in select(frames, kind):
-        kept, said = together(group, later_is_better=kind not in BEFORE_OR_AFTER_CONTRAST)
+        kept, without = together(group, later_is_better=kind not in BEFORE_OR_AFTER_CONTRAST)
         stacks.append(stack_of(kept))
-        if notes is not None:
-            notes.extend(said)
+        if left_out is not None:
+            left_out.add(without)
     _reserve(stacks, budget)
     voxels = load(stacks[0]) if len(stacks) == 1 else _geometric_mean(stacks)
     if kind is SequenceKind.ADC:

@@ -22,8 +22,8 @@ def test_a_merge_and_a_split(icansee: Icansee) -> None:
     assert (row.patient_id, row.issuer, row.stated_patient_id) == ("P2", "CLINIC", "P1")
     (listed,) = json.loads(icansee("studies", "--json").out)
     assert (listed["patient_id"], listed["patient_id_of_images"]) == ("P2", "P1")
-    refused = icansee("patients", "merge", "P2", "P1", "--issuer", "CLINIC")
-    assert (refused.code, "circle" in refused.err) == (2, True)
+    refused = icansee("patients", "merge", "P1", "P3")
+    assert (refused.code, "split that first" in refused.err) == (2, True)
     assert icansee("patients", "split", "P2^^^CLINIC", "P1").out.strip() == "split"
     said = json.loads(icansee("patients", "history", "P1", "--json").out)
     assert [(one["change"], one["source"]) for one in said] == [("merge", "command line"), ("split", "command line")]

@@ -18,6 +18,7 @@ from workers.studies.reported import ReportedFacts
 ORDER = message("OMP^O09", "PID|1||P1", "ORC|NW|77", "TQ1|||||||20240304", "RXO|X1^axicabtagene ciloleucel")
 MERGE = message("ADT^A40", "PID|1||P2", "MRG|P1")
 BACK = message("ADT^A40", "PID|1||P1", "MRG|P2")
+AWAY = message("ADT^A40", "PID|1||P3", "MRG|P1")
 
 
 def test_an_order_and_a_merge_change_the_decisions_concerned(tmp_path: Path) -> None:
@@ -35,6 +36,10 @@ def test_an_order_and_a_merge_change_the_decisions_concerned(tmp_path: Path) -> 
         assert "patient P1 merged into P2" in first
         assert "infusion of 2024-03-04 became known" in first
         assert b"MSA|AE|" in client.send_message(message("ADT^A40", "PID|1||P2", "MRG|"))
-        assert b"MSA|AA|" in client.send_message(BACK), "well formed: it is kept"
+        assert b"MSA|AA|" in client.send_message(AWAY), "well formed: it is kept"
         eventually(lambda: open_inbox(settings).waiting() == (0, 1))
-    assert len(node.index.identity_events("P1")) == 1, "a circle is set aside for a human"
+        assert len(node.index.identity_events("P1")) == 1, "a second target is set aside for a human"
+        assert b"MSA|AA|" in client.send_message(BACK)
+        eventually(lambda: len(node.index.identity_events("P1")) == 2)
+        node.settle()
+        assert node.compared("1.7") == (Basis.BEFORE_INFUSION, BEFORE), "whatever the direction: one person"

@@ -118,4 +118,4 @@ def arrivals_of(scan: Scan) -> tuple[Event, ...]:
         found.append(Answered(scan.uid, *scan.answered))
     if scan.corrected:
         found += [Corrected(scan.uid, scan.corrected), Confirmed(scan.corrected)]
-    return tuple(found)
+    return (*found, *scan.afterwards)

@@ -58,7 +58,8 @@ class Scan:
     wrong_id: the patient ID of the first part, whose later parts are more. blank: so many FLAIR images are blank when
     they come first (``events.Filled``). answered: patient ID of its objects about which a human says something, and
     what. corrected: the patient ID under which it comes again. copies: the study whose images it holds. unfit:
-    its content is refused as baseline. broken: its content cannot be assessed.
+    its content is refused as baseline. broken: its content cannot be assessed. afterwards: events that follow its last
+    part, in their order.
     """
 
     uid: str
@@ -77,6 +78,7 @@ class Scan:
     copies: str = ""
     unfit: bool = False
     broken: bool = False
+    afterwards: tuple[Any, ...] = ()
 
     @property
     def date(self) -> date | None:

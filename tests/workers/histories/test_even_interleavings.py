@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.workers.histories.interleavings import Interleaving, profile
-from tests.workers.histories.table import STORIES
+from tests.workers.histories.more import STORIES
 
 
 class Even(Interleaving):

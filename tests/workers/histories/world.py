@@ -180,7 +180,8 @@ class World:
     def _corrected(self, scan: Scan, patient_id: str) -> None:
         again = [_again(row, self.clock.now()) for row in self.index.instances(scan.uid)]
         said = {"patient_id": patient_id, "birth_date": scan.birth_date, "same_images": True}
-        self.index.record_conflicts([replace(one, **said) for one in again])  # type: ignore[arg-type]
+        copies = [replace(one, path=f"{patient_id}-{one.path}", **said) for one in again]  # type: ignore[arg-type]
+        self.index.record_conflicts(copies)
 
     @staticmethod
     def _identity(scan: Scan, part: int) -> str:

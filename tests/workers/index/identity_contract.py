@@ -63,9 +63,16 @@ class IdentityContract:
 
     def test_a_contradiction_changes_nothing(self, index: StudyIndex) -> None:
         index.record_identity(MERGE)
-        with pytest.raises(IdentityRefusedError, match="circle"):
-            index.record_identity(said(Change.MERGE, P2, P1))
+        with pytest.raises(IdentityRefusedError, match="split that first"):
+            index.record_identity(said(Change.MERGE, P1, PatientKey("P-3")))
         assert index.identity_events("P-1") == [MERGE]
+
+    def test_a_merge_is_turned_round(self, index: StudyIndex) -> None:
+        index.record_instances([a_row(1)])
+        index.record_identity(MERGE)
+        assert identity(index) == (P2.patient_id, P2.issuer, "P-1")
+        index.record_identity(said(Change.MERGE, P2, P1))
+        assert identity(index) == ("P-1", "CLINIC", None)
 
     def test_a_second_issuer_takes_a_merge_without_issuer_out_of_force(self, index: StudyIndex) -> None:
         index.record_instances([a_row(1)])

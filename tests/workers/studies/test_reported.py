@@ -48,5 +48,5 @@ def test_a_merge_of_a_clinical_system_is_applied_once_and_a_contradiction_is_ref
         facts.merge_patients(old=PatientKey("P1"), new=PatientKey("P2"), source="HL7 ADT^A40")
     assert [one.source for one in index.identity_events("P2")] == ["HL7 ADT^A40"]
     assert [one.day for one in index.infusions_of(PatientKey("P2"))] == [DAY], "infusions follow"
-    with pytest.raises(IdentityRefusedError, match="circle"):
-        facts.merge_patients(old=PatientKey("P2"), new=PatientKey("P1"), source="HL7")
+    with pytest.raises(IdentityRefusedError, match="split that first"):
+        facts.merge_patients(old=PatientKey("P1"), new=PatientKey("P3"), source="HL7")

@@ -1,0 +1,140 @@
+"""The objects of each series in, those that were not acquired in the same scan out, and a sentence about them.
+
+Whoever anonymises, imports or routes images may give a slice of another head the identity and the UIDs of a series. What
+the scanner wrote about itself betrays it: all images of one series have one frame of reference (PS3.3 C.7.4.1) and come
+from one scanner, within minutes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from triage.model import SkippedSeries
+from workers.reading.objects import ReadObject
+from workers.reading.stray_frames import MOST_STRAY
+from workers.reading.values import acquisition_moment, number, text, value_of
+from workers.reading.visits import LONGEST_PAUSE
+from workers.reading.volume import MIN_SLICES
+
+OTHER_SCAN, MIXED_SCANS = "other_scan", "mixed_scans"
+# An anonymiser that gives each object a value of its own makes more of them. They say nothing.
+MOST_VALUES = 3
+
+_Fact = Callable[[Any], str]
+
+
+def _stated(keyword: str) -> _Fact:
+    return lambda header: text(header, keyword).casefold()
+
+
+def _tesla(header: Any) -> str:
+    found = number(value_of(header, "MagneticFieldStrength"))
+    return f"{found:.2f}" if found else ""
+
+
+_FACTS: tuple[tuple[str, _Fact], ...] = (
+    ("frame of reference", _stated("FrameOfReferenceUID")),
+    ("scanner", _stated("DeviceSerialNumber")),
+    ("scanner", _stated("ManufacturerModelName")),
+    ("scanner", _stated("Manufacturer")),
+    ("field strength", _tesla),
+)
+
+
+@dataclass(frozen=True)
+class OtherScans:
+    """strays: objects that were left out, by reason. refused: series of which nothing says which scan is meant. said:
+    a sentence for each reason."""
+
+    strays: tuple[SkippedSeries, ...]
+    refused: tuple[SkippedSeries, ...]
+    said: tuple[str, ...]
+
+
+def one_scan_each(
+    groups: Mapping[str, list[ReadObject]], vouched: Collection[Path] = ()
+) -> tuple[dict[str, list[ReadObject]], OtherScans]:
+    """The objects by series without what another scan made, of each series of at least MIN_SLICES images.
+
+    The scan of most images counts when it made three quarters of them; else that of the other series of the study.
+
+    Args:
+        vouched: files that a human restored to the study. They stay.
+    """
+    kept: dict[str, list[ReadObject]] = {}
+    strays: list[SkippedSeries] = []
+    refused: list[SkippedSeries] = []
+    said: list[str] = []
+    for uid, group in groups.items():
+        kept[uid] = group
+        if _images(group) < MIN_SLICES:
+            continue
+        others = [one for other, objects in groups.items() if other != uid for one in objects]
+        why, unclear = _others_of(group, others)
+        if unclear:
+            refused.append(SkippedSeries(uid, MIXED_SCANS, f"one series holds the images of two scans: {unclear}"))
+            continue
+        why = {one: reason for one, reason in why.items() if group[one].path not in vouched}
+        kept[uid] = [one for n, one in enumerate(group) if n not in why]
+        for reason, count in sorted(Counter(why.values()).items()):
+            strays.append(SkippedSeries(uid, OTHER_SCAN, f"{count} objects of the series state {reason}", count))
+            said.append(
+                f"{count} of {len(group)} objects of a series state {reason} than the others; the rest is assessed"
+            )
+    return kept, OtherScans(tuple(strays), tuple(refused), tuple(said))
+
+
+def _images(group: Sequence[ReadObject]) -> int:
+    return sum(len(one.frames) for one in group)
+
+
+def _others_of(group: Sequence[ReadObject], study: Sequence[ReadObject]) -> tuple[dict[int, str], str]:
+    """Position of each object of another scan -> why; and what differs when nobody can say which scan is meant."""
+    found: dict[int, str] = {}
+    for name, fact in _FACTS:
+        values = [fact(one.header) for one in group]
+        own, unclear = _own(values, group, [fact(one.header) for one in study])
+        if unclear:
+            return {}, f"their {name} differs"
+        if own:
+            found = {n: f"another {name}" for n, value in enumerate(values) if value and value != own} | found
+    return _at_other_times(group) | found, ""
+
+
+def _own(values: Sequence[str], group: Sequence[ReadObject], study: Sequence[str]) -> tuple[str, bool]:
+    """The value of the scan that is meant, "" when all agree or nothing can be told; and whether it is a matter of
+    two scans of which neither is that of the rest of the study."""
+    images: Counter[str] = Counter()
+    for value, one in zip(values, group, strict=True):
+        if value:
+            images[value] += max(1, len(one.frames))
+    if not 1 < len(images) <= MOST_VALUES:
+        return "", False
+    most, count = images.most_common(1)[0]
+    if images.total() - count <= MOST_STRAY * images.total():
+        return most, False
+    around = Counter(value for value in study if value in images)
+    ranked = around.most_common(2)
+    if ranked and (len(ranked) == 1 or ranked[0][1] > ranked[1][1]):
+        return ranked[0][0], False
+    return "", True
+
+
+def _at_other_times(group: Sequence[ReadObject]) -> dict[int, str]:
+    """A few objects acquired more than LONGEST_PAUSE before or after most of the others."""
+    moments: dict[int, datetime] = {}
+    for n, one in enumerate(group):
+        day, at = acquisition_moment(one.header)
+        if day is not None and at is not None:
+            moments[n] = datetime.combine(day, at)
+    if not moments:
+        return {}
+    middle = sorted(moments.values())[len(moments) // 2]
+    far = {n for n, moment in moments.items() if abs(moment - middle) > LONGEST_PAUSE}
+    few = len(far) <= MOST_STRAY * len(moments)
+    return dict.fromkeys(sorted(far), "another time of acquisition") if few else {}

@@ -63,9 +63,10 @@ class FakeBell:
         self.rings: list[str] = []
         self.urgent: list[str] = []
         self.waited: list[str] = []
+        self.small: list[str] = []
         self.away = False
 
-    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False) -> None:
+    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False, small: bool = False) -> None:
         if self.away:
             raise Transient("the broker is away")
         if waited:
@@ -74,6 +75,8 @@ class FakeBell:
         self.rings.append(study_instance_uid)
         if urgent:
             self.urgent.append(study_instance_uid)
+        if small:
+            self.small.append(study_instance_uid)
 
 
 class FakeFiles:

@@ -316,7 +316,7 @@ class InstanceFiles(Protocol):
 class Bell(Protocol):
     """Tells a worker to look at a study now. A ring that is lost costs seconds, never a study."""
 
-    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False) -> None:
+    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False, small: bool = False) -> None:
         """waited: it is no urgent one, and has waited so long that it goes before them."""
 
 

@@ -30,7 +30,7 @@ class Sweeper:
     """One pass over what arrives; the beat calls it again and again.
 
     Args:
-        urgent: whether a complete study goes ahead of others in the queue.
+        urgent: whether a complete study goes ahead of others in the queue. small: whether it goes behind them.
         alive: called for each study, so that many studies are no silence.
     """
 
@@ -43,10 +43,11 @@ class Sweeper:
         settings: ArrivalSettings,
         *,
         urgent: Callable[[StudyRow], bool],
+        small: Callable[[StudyRow], bool] = lambda _: False,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._index = index
-        self._urgent, self._alive = urgent, alive
+        self._urgent, self._small, self._alive = urgent, small, alive
         self._bell = bell
         self._clock = clock
         self._probe = probe
@@ -131,7 +132,9 @@ class Sweeper:
             images=row.instance_count,
         )
         try:
-            self._bell.ring(row.study_instance_uid, urgent=self._urgent(row))
+            urgent = self._urgent(row)
+            small = not urgent and self._small(row)
+            self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
         except Transient as error:
             log.warning("bell.not_rung", error=str(error))
         return True

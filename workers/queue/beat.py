@@ -18,7 +18,7 @@ from workers.queue import broker
 from workers.queue.rings import DueRinger
 from workers.settings import NodeSettings
 from workers.studies.reconsider import reconsider
-from workers.studies.urgency import is_urgent
+from workers.studies.urgency import is_small, is_urgent
 
 log = get_logger(__name__)
 
@@ -100,7 +100,8 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
     probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), clock_of(settings), settings.queue.sweep_every_s
     urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
-    sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent, alive=alive.beat)
+    small = partial(is_small, index=index)
+    sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent, small=small, alive=alive.beat)
     ringer = DueRinger(
         index,
         bell,

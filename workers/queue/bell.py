@@ -20,7 +20,7 @@ URGENT_QUEUE = "icansee.urgent"  # every worker takes from it, and the urgent wo
 # A pool child loads the libraries before it says that it is there; after Celery's 4 s a busy machine kills each new one
 CHILD_STARTS_S = 60.0
 # 0 is the highest priority on Redis
-URGENT, ORDINARY, WHEN_IDLE = 0, 5, 9
+URGENT, ORDINARY, SMALL, WHEN_IDLE = 0, 5, 7, 9
 
 
 def make_app(url: str, settings: NodeSettings) -> Celery:
@@ -81,7 +81,7 @@ class CeleryBell:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False) -> None:
+    def ring(self, study_instance_uid: str, *, urgent: bool = False, waited: bool = False, small: bool = False) -> None:
         """Raises:
         Transient: the broker is away; the study stays due in the index, and the sweeper rings again.
         """
@@ -90,7 +90,7 @@ class CeleryBell:
         elif urgent:
             self._send(ASSESS_STUDY, study_instance_uid, URGENT, queue=URGENT_QUEUE)
         else:
-            self._send(ASSESS_STUDY, study_instance_uid, ORDINARY)
+            self._send(ASSESS_STUDY, study_instance_uid, SMALL if small else ORDINARY)
 
     def prepare_later(self, study_instance_uid: str) -> None:
         """Have a baseline prepared after every study that waits for its decision.

@@ -11,7 +11,7 @@ from workers.backoff import Backoff
 from workers.log import get_logger
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.studies import quarantine
-from workers.studies.urgency import is_urgent
+from workers.studies.urgency import is_small, is_urgent
 
 log = get_logger(__name__)
 
@@ -128,7 +128,8 @@ class DueRinger:
             # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
             harmless = quarantine.strikes_of(row.failure) == 0
             urgent = harmless and self._urgent(row)
-            self._bell.ring(row.study_instance_uid, urgent=urgent)
+            small = not urgent and is_small(row, self._index)
+            self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
             self._rings.note(row, elapsed_s)
             if harmless and not urgent:
                 self._ordinary.note(row, elapsed_s)

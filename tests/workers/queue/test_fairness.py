@@ -79,3 +79,25 @@ def test_a_study_that_exceeded_a_limit_never_goes_first() -> None:
     now = flood.clock.now()
     flood.index.fail(claim, reason=quarantine.failure(1, "memory"), retry_at=now, now=now)
     assert flood.goes_on(3 * LONG_WAIT_S) == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "objects", "frames", "small"),
+    [
+        pytest.param("1.1", 1, 1, True, id="one image"),
+        pytest.param("1.1", 9, 1, True, id="nine images"),
+        pytest.param("1.1", 10, 1, False, id="as many as may cover a brain"),
+        pytest.param("1.1", 1, 150, False, id="one enhanced object"),
+        pytest.param("1.9.1", 1, 1, False, id="an urgent one stays urgent"),
+    ],
+)
+def test_a_study_in_which_nothing_can_be_measured_goes_behind_the_others(
+    uid: str, objects: int, frames: int, small: bool
+) -> None:
+    flood = Flood()
+    rows = [an_instance(uid, n, received_at=flood.clock.now(), frame_count=frames) for n in range(objects)]
+    flood.index.record_instances(rows)
+    flood.index.mark_ready(uid, now=flood.clock.now(), reason="test")
+    flood.goes_on(SWEEP_S)
+    assert flood.bell.rings == [uid]
+    assert (flood.bell.small == [uid]) is small

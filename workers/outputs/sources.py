@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from workers.identities import printable
+
 FILE_NAME = "sources.json"
 HEADER_KEYWORDS = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
@@ -192,7 +194,7 @@ def sources_of(document: Mapping[str, Any], evidence: Mapping[str, bytes]) -> So
         return sources_from_json(evidence[FILE_NAME])
     study = document["study"]
     header = {
-        "PatientID": study["patient_id"] or "",
+        "PatientID": printable(study["patient_id"] or ""),
         "StudyInstanceUID": study["study_instance_uid"],
         "StudyDate": (study["study_date"] or "").replace("-", ""),
     }
@@ -200,11 +202,13 @@ def sources_of(document: Mapping[str, Any], evidence: Mapping[str, bytes]) -> So
 
 
 def _study(row: Mapping[str, Any]) -> SourceStudy:
-    return SourceStudy(dict(row["header"]), tuple(map(_series, row["series"])))
+    header = {key: printable(str(value)) for key, value in row["header"].items()}
+    return SourceStudy(header, tuple(map(_series, row["series"])))
 
 
 def _series(row: Mapping[str, Any]) -> SourceSeries:
-    return SourceSeries(**{**row, "instances": tuple(map(_instance, row["instances"]))})
+    said = printable(str(row["description"]))
+    return SourceSeries(**{**row, "description": said, "instances": tuple(map(_instance, row["instances"]))})
 
 
 def _instance(row: Mapping[str, Any]) -> SourceInstance:

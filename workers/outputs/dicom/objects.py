@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydicom import Dataset, FileDataset, FileMetaDataset, dcmwrite
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
+from workers.identities import printable
 from workers.output_kinds import DICOM_KINDS
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.sources import SourceFrame, Sources, SourceSeries, SourceStudy, sources_of
+from workers.plain_text import without_hidden
 
+_LONG = ("LT", "ST", "UT")
+_TEXTS = (*_LONG, "PN", "LO", "SH", "UC", "CS")
 MANUFACTURER, MODEL, SERIAL = "ICANSee", "ICANSee", "1"
 MEDIA_TYPE = "application/dicom"
 FIRST_SERIES_NUMBER = 9900  # scanners number from 1; PACS sort results behind the images
@@ -157,6 +162,26 @@ def fill_study(ds: Dataset, study: SourceStudy) -> None:
             setattr(ds, keyword, value)
 
 
+def _clean(ds: Dataset) -> None:
+    """Take control and bidirectional characters out of every text; long texts keep their line ends.
+
+    Most VRs forbid control characters (PS3.5 section 6.2), and the others change how a reader's screen shows the rest.
+    The patient is found by the Study Instance UID all the same.
+    """
+    for element in ds:
+        if element.VR == "SQ":
+            for item in element.value:
+                _clean(item)
+        elif element.VR in _TEXTS and not str(element.value).isprintable():
+            element.value = _cleaned(element.value, without_hidden if element.VR in _LONG else printable)
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, MultiValue):
+        return [clean(str(one)) for one in value]
+    return clean(str(value))
+
+
 def finished(ds: Dataset, result: DicomResult, kind: str) -> bytes:
     """The object as a file: study of the follow-up, series of the kind, times of the decision, no made-up UID."""
     fill_study(ds, result.sources.followup)
@@ -179,6 +204,7 @@ def finished(ds: Dataset, result: DicomResult, kind: str) -> bytes:
     plain = Dataset()
     plain.update(ds)
     plain.file_meta = meta
+    _clean(plain)
     target = io.BytesIO()
     dcmwrite(target, FileDataset(target, plain, file_meta=meta, preamble=b"\0" * 128), enforce_file_format=True)
     return target.getvalue()

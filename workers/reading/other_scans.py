@@ -1,8 +1,8 @@
 """The objects of each series in, those that were not acquired in the same scan out, and a sentence about them.
 
-Whoever anonymises, imports or routes images may give a slice of another head the identity and the UIDs of a series. What
-the scanner wrote about itself betrays it: all images of one series have one frame of reference (PS3.3 C.7.4.1) and come
-from one scanner, within minutes.
+Whoever anonymises, imports or routes images may give a slice of another head the identity and the UIDs of a series.
+What the scanner wrote about itself tells it apart: all images of one series have one frame of reference
+(PS3.3 C.7.4.1) and come from one scanner, within minutes.
 """
 
 from __future__ import annotations

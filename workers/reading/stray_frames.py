@@ -1,8 +1,8 @@
 """Frames that make one volume in, those of them that belong together out, and a sentence about each other one.
 
-A series may hold a planning image, a slice that was repeated because the patient moved, the same image twice, or a slice
-of another head. Such a frame is set aside, and the rest is measured. Of two whole runs that lie in one another the later
-one is taken.
+A series may hold a planning image, a slice that was repeated because the patient moved, the same image twice, or a
+slice of another head. Such a frame is set aside, and the rest is measured. Of two whole runs that lie in one another
+the later one is taken.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _ends_of_one(frames: Sequence[Frame], off: set[int]) -> bool:
 
 
 def _like_their_neighbours(frames: list[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
-    """Of several images at one place the one that continues the slices around it, where that is clear at every place."""
+    """Of several images at one place the one that continues the slices around it, where that is clear everywhere."""
     places = _at_one_place(frames)
     shared = [group for place, group in places.items() if place and len(group) > 1]
     if not shared or len(shared) > MOST_REPEATED * len(places) or any(f.orientation is None for f in frames):

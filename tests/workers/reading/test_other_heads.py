@@ -1,4 +1,4 @@
-"""Images of another head under the patient's own identity, study and series: set aside and named; the rest is measured."""
+"""Images of another head under the patient's own identity, study and series are set aside and named."""
 
 from __future__ import annotations
 

@@ -282,8 +282,7 @@ def _alone(
     with clock.part("session"):
         images, session = aligned(draft.images)
     flair = images.volumes[SequenceKind.FLAIR]
-    evidence = Evidence(flair, None, None, {}, None, None, None)
-    draft = replace(draft, images=images, evidence=evidence, notices=(*draft.notices, *session.left_out))
+    draft = replace(draft, images=images, notices=(*draft.notices, *session.left_out))
     with clock.part("atlas"):
         placement = place(session, flair, atlas, settings.preparation)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)

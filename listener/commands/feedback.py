@@ -31,22 +31,26 @@ class FeedbackFormat(StrEnum):
 
     CSV = "csv"
     FHIR = "fhir"
+    AIRA = "aira"
 
 
 @feedback.command("export")
 def export_feedback(
     path: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="the file; default: stdout")] = None,
-    kind: Annotated[FeedbackFormat, typer.Option("--format", help="csv, or a FHIR R4 bundle")] = FeedbackFormat.CSV,
+    kind: Annotated[
+        FeedbackFormat, typer.Option("--format", help="csv, a FHIR R4 bundle, or findings as AIRA has it")
+    ] = FeedbackFormat.CSV,
     config: ConfigOption = None,
 ) -> None:
     """Everything that readers said, oldest first: one line, or one FHIR Observation, for each act. It names readers and
-    studies."""
+    studies. aira: one entry for each finding that was accepted or rejected."""
+    from workers.feedback.assessments import as_assessments
     from workers.feedback.export import as_csv
     from workers.feedback.fhir import as_fhir
 
     found = _open(config).all_acts()
-    in_fhir = kind is FeedbackFormat.FHIR
-    text = json_text(as_fhir(found), indent=1) + "\n" if in_fhir else as_csv(found)
+    makers = {FeedbackFormat.FHIR: as_fhir, FeedbackFormat.AIRA: as_assessments}
+    text = as_csv(found) if kind is FeedbackFormat.CSV else json_text(makers[kind](found), indent=1) + "\n"
     if path is None:
         typer.echo(text, nl=False)
         return

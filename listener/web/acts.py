@@ -19,6 +19,7 @@ from triage.errors import Misconfigured
 from workers.act_ports import LONGEST_NOTE, Act, ActKind, act_facts
 from workers.feedback.acting import Acting, Said
 from workers.feedback.agreement import agreements
+from workers.feedback.assessments import as_assessments
 
 Asks = Annotated[Person, Depends(who)]
 
@@ -46,6 +47,11 @@ def add_acts(app: FastAPI, site: Site) -> None:
     def acts(uid: Uid) -> list[dict[str, Any]]:
         """What readers said, oldest first."""
         return [act_facts(one) for one in _acting(site).acts.acts_of(uid)]
+
+    @app.get("/api/studies/{uid}/assessments")
+    def assessments(uid: Uid) -> dict[str, Any]:
+        """Which findings were accepted or rejected, by whom, when and why; shaped for IHE AIRA."""
+        return as_assessments(_acting(site).acts.acts_of(uid))
 
     @app.post("/api/studies/{uid}/acts", status_code=201)
     def act(uid: Uid, asked: ActAsked, person: Asks) -> dict[str, Any]:

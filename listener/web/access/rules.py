@@ -98,6 +98,7 @@ RULES = {
     "POST /api/studies/{uid}/deliveries/release": ACTS,
     "POST /studies/{uid}/release": ACTS,
     "GET /api/studies/{uid}/acts": PATIENTS,
+    "GET /api/studies/{uid}/assessments": PATIENTS,
     "POST /api/studies/{uid}/acts": ACTS,
     "POST /studies/{uid}/acts": ACTS,
     "GET /agreement": PATIENTS,

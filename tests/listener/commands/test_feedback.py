@@ -21,6 +21,8 @@ def test_export_and_agreement(icansee: Icansee) -> None:
     assert icansee("feedback", "export").out.splitlines()[1] == f"1,{NOON.isoformat()},1.2.3,1,full,agree,A,mina,"
     assert icansee("feedback", "export", "--out", "acts.csv").code == 0
     assert (icansee.folder / "acts.csv").read_text(encoding="utf-8").count("\n") == 2
+    assert json.loads(icansee("feedback", "export", "--format", "aira").out) == {"format": 1, "assessments": []}
+    assert json.loads(icansee("feedback", "export", "--format", "fhir").out)["resourceType"] == "Bundle"
     assert icansee("feedback", "export", "--out", "no/folder.csv").code == 2
     assert "1 of 1 agreed, 21 to 100 %" in icansee("feedback", "agreement").out
     (one,) = json.loads(icansee("feedback", "agreement", "--json").out)

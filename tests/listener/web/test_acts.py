@@ -103,7 +103,10 @@ def test_a_disagreement_with_a_note(ward: Ward) -> None:
 
 def test_a_finding_is_rejected(ward: Ward) -> None:
     browser = ward.signed_in(Role.READER)
+    assert browser.get(f"/api/studies/{UID}/assessments").json()["assessments"] == []
     assert said(browser, kind="reject", finding="A")[0] == 201
+    (one,) = browser.get(f"/api/studies/{UID}/assessments").json()["assessments"]
+    assert (one["result"]["pattern"], one["assessment"]) == ("A", "rejected")
     assert ward.acts.acts_of(UID)[0].patterns == ("A",)
 
 

@@ -28,7 +28,7 @@ help:
 	@echo "make check   lint, types, test"
 	@echo "make bench   accuracy and speed"
 	@echo "make nightly long searches with new random numbers: properties, histories of patients, added series, hostile input, kill -9 (four hours)"
-	@echo "make audit   licences and known vulnerabilities of the lock file (asks osv.dev)"
+	@echo "make audit   licences and known vulnerabilities of the lock file (asks osv.dev), and whether the pinned images exist"
 	@echo "make image   builds the image of the Dockerfile and assesses a synthetic patient in it (buildah, as root)"
 	@echo "make docs    docs/settings.md, docs/conformance.md and docs/ihe.md, from the source"
 	@echo "make setup   only the Python environment (.venv) from the lock file"
@@ -79,9 +79,10 @@ nightly: $(READY) peers
 	$(PYTHON) -m bench.ingest.fuzz --minutes $(MINUTES)
 	$(PYTHON) -m bench.node.kill_random --kills $(KILLS) --seed $$(date +%s)
 
-# 1: something was found; 3: nobody could be asked about vulnerabilities
+# 1: something was found; 3: nobody could be asked about vulnerabilities, or about images
 audit: $(READY)
-	@$(PYTHON) -m scripts.audit_dependencies
+	@$(PYTHON) -m scripts.audit_images; images=$$?; $(PYTHON) -m scripts.audit_dependencies; packages=$$?; \
+	if [ $$images = 1 ] || [ $$packages = 0 ]; then exit $$images; else exit $$packages; fi
 
 image:
 	@scripts/image-check.sh

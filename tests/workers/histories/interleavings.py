@@ -16,6 +16,7 @@ from workers.ports import ACUTE_CATEGORIES
 
 MANY = st.integers(0, 10_000)  # which of several: modulo their number
 IN_TESTS, AT_NIGHT = 150, 500  # interleavings for each of two files; at night for each of ten rounds
+NIGHT_S = 7200  # 500 of them beside other work; a limit that ends them looks like a find
 SAID_FIRST = (
     "no_baseline",
     "the category falls",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.workers.histories.interleavings import Interleaving, profile
+import pytest
+
+from tests.workers.histories.interleavings import NIGHT_S, Interleaving, profile
 from tests.workers.histories.more import STORIES
 
 
@@ -10,5 +12,5 @@ class Even(Interleaving):
     stories = STORIES[::2]
 
 
-TestEvenInterleavings = Even.TestCase
+TestEvenInterleavings = pytest.mark.timeout(NIGHT_S)(Even.TestCase)
 TestEvenInterleavings.settings = profile()

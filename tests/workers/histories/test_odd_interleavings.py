@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.workers.histories.interleavings import Interleaving, profile
+import pytest
+
+from tests.workers.histories.interleavings import NIGHT_S, Interleaving, profile
 from tests.workers.histories.more import STORIES
 
 
@@ -10,5 +12,5 @@ class Odd(Interleaving):
     stories = STORIES[1::2]
 
 
-TestOddInterleavings = Odd.TestCase
+TestOddInterleavings = pytest.mark.timeout(NIGHT_S)(Odd.TestCase)
 TestOddInterleavings.settings = profile()

@@ -50,10 +50,11 @@ serve: $(READY)
 	@.venv/bin/icansee serve
 
 # The chaos tests kill processes and wait for leases: apart, so that nothing else steals their time.
-# Each part reads only its own files: to collect all of them takes seconds.
+# Each part reads only its own files: to collect all of them takes seconds. Three processes for two cores: many tests wait
+# for a server, a browser or another process.
 test: $(READY) peers
 	@status=0; \
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/chaos --durations 15 || status=1; \
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/chaos --durations 15 || status=1; \
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/chaos --durations 5 || status=1; \
 	exit $$status
 

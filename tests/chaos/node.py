@@ -41,6 +41,7 @@ class Node:
             # one worker: the tests end it and look who takes the study up
             "queue": {"lease_s": LEASE_S, "sweep_every_s": 1.0, "retry_delay_s": 1.0, "urgent_worker": False, **queue},
             "arrival": {"quiet_period_s": 4.0},
+            "baseline": {"prepare_ahead": False},  # no test compares, and the next study would wait for it
         }
         self._config.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
@@ -119,7 +120,9 @@ class Node:
         index = self.index
         try:
             wait_for(
-                f"{study[-6:]} to be {states}", lambda: (row := index.study(study)) is not None and row.state in states
+                f"{study[-6:]} to be {states}",
+                lambda: (row := index.study(study)) is not None and row.state in states,
+                every_s=0.2,  # of a core that the node needs
             )
             row = index.study(study)
             assert row is not None
@@ -155,11 +158,11 @@ def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def wait_for(what: str, condition: Callable[[], bool]) -> None:
+def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.02) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s for {what}"
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tests.chaos.node import Node, SharedNode, wait_for
 from tests.workers.reading import hostile
 from workers.ports import StudyState
 
-pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]
 
 
 def store_as_it_is(node: Node, path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -69,17 +69,17 @@ def test_an_urgent_study_does_not_wait_behind_one_that_hangs(node: Node, own_pat
     """The worker's pool child is stopped: it holds the study that it takes, as one that never returns."""
     hung, urgent = own_patients
     wait_for("the urgent worker", (node.state / "run" / "urgent.json").exists)
+    subprocess.run(
+        node.command("patients", "set", urgent.patient_id, "--infusion-date", "2000-01-01"),
+        check=True,
+        capture_output=True,
+    )
     worker = node.pid_of("worker")
     children = [int(pid) for pid in Path(f"/proc/{worker}/task/{worker}/children").read_text().split()]
     node.send(hung.baseline_dir)
     node.wait_for_worker_on(hung.baseline_study_uid)
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
-    subprocess.run(
-        node.command("patients", "set", urgent.patient_id, "--infusion-date", "2000-01-01"),
-        check=True,
-        capture_output=True,
-    )
     node.send(urgent.followup_dir)
     node.wait_for_state(urgent.followup_study_uid, StudyState.ASSESSED)
     index = node.index
@@ -88,4 +88,5 @@ def test_an_urgent_study_does_not_wait_behind_one_that_hangs(node: Node, own_pat
     assert other is not None
     assert other.state is StudyState.READY, "it still hangs"
     for pid in children:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # on a busy machine the worker ended it meanwhile
+            os.kill(pid, signal.SIGCONT)

@@ -20,7 +20,7 @@ from workers.index.damage import kept_aside
 from workers.index.node_index import rebuilding_mark
 from workers.ports import StudyState
 
-pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]
 
 PAGE = 4096
 PROCESSES = ("listener", "worker", "beat", "web", "broker")

@@ -14,7 +14,7 @@ from listener.node.processes import ProcessVerdict, state_of
 from tests.chaos.node import Node, running_node, wait_for
 from workers.heartbeat import heartbeat_file
 
-pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]
 
 TURNS = 2  # signs of life of a witness during which a stopped process gives none
 

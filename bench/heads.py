@@ -40,7 +40,8 @@ class RealHead:
         return "calibration" if self.name in CALIBRATION else "test"
 
 
-def _heads() -> Iterator[RealHead]:
+def real_heads() -> Iterator[RealHead]:
+    """Every session of the shared data."""
     t1 = {3: "_t1", 4: "_t1_on_flair", 5: "_t1_on_flair", 6: "_t1_on_flair"}
     acute = {7: "large infarct", 8: "large infarct", 9: "large infarct", 10: "acute striatal infarct"}
     for number in range(1, 13):
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args(arguments)
-    heads = [head for head in _heads() if head.name.startswith(asked.only)]
+    heads = [head for head in real_heads() if head.name.startswith(asked.only)]
     records = []
     with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
         for record in pool.imap_unordered(assessed, [(head, asked.out) for head in heads]):

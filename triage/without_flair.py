@@ -54,7 +54,8 @@ def _in_diffusion(
     with clock.part("atlas"):
         session = diffusion_alone(draft.images)
         unweighted = draft.images.dwi_b0 or dwi
-        placement = place_atlas(unweighted, atlas, settings.regions)
+        # neither thalami nor brain stem are measured here, and echo-planar images are bent beside them
+        placement = place_atlas(unweighted, atlas, replace(settings.regions, near_fit=0.0))
         labels, _ = regions_on(to_sitk(dwi), placement, atlas)
     names = dict(atlas.label_names)
     evidence = Evidence(dwi, None, labels, names, None, None, None)

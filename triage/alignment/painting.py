@@ -15,6 +15,8 @@ from triage.model import Mask
 
 # share of the atlas brain in a voxel below which it lies around the brain
 OUTSIDE = 0.2
+# share of a zone that the scan must show before its fit says anything
+MOSTLY = 0.7
 
 
 def fit_of(
@@ -33,6 +35,33 @@ def fit_of(
         painted = warp(painted, field, grid)
     one, other = flat[head], painted[head]
     return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+
+
+def fits_near(
+    scan: npt.NDArray[Any],
+    head: Mask,
+    members: Mapping[str, npt.NDArray[np.float32]],
+    field: sitk.Image,
+    grid: sitk.Image,
+    zones: Mapping[str, Mask],
+    shown: Mask,
+) -> dict[str, float]:
+    """The same correlation inside each zone (k, j, i), moved as the atlas is; zones of which too little is shown are
+    left out.
+
+    Args:
+        shown: voxels of ``grid`` inside the scan's field of view. The others as ``pair_in_one_contrast``.
+    """
+    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, head, members, field, grid))
+    painted = warp(painted, field, grid)
+    out = {}
+    for name, zone in zones.items():
+        here = warp(zone.astype(np.float32), field, grid) > 0.5
+        if not here.any() or shown[here].mean() < MOSTLY:
+            continue
+        one, other = flat[here & shown], painted[here & shown]
+        out[name] = float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+    return out
 
 
 def pair_in_one_contrast(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage as ndi
 
-from triage.alignment.images import isotropic_grid, on_grid, resample, smooth_to, to_sitk
-from triage.anatomy import tissue_group
+from triage.alignment.images import NEAREST, isotropic_grid, on_grid, resample, smooth_to, to_sitk
+from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
 from triage.libraries import sitk
-from triage.model import Affine, Atlas
+from triage.model import Affine, Atlas, Mask
 
 # Resolutions of the deformation, coarse first
 LEVELS_MM = (4.0, 3.0)
 # Of the template, which is larger than an adult brain. From 1.0 the template's brain may settle on the scalp of a FLAIR
 # whose scalp is bright.
 START_SCALE = 0.9
+ZONE_MM = (
+    9.0  # the neighbours of a structure that show whether it lies where it should: fluid, cerebellum, white matter
+)
 
 
 @lru_cache(maxsize=2)
@@ -28,6 +32,7 @@ def template_of(atlas: Atlas) -> Template:
     flair = to_sitk(atlas.template_flair)
     labels = to_sitk(atlas.labels, sitk.sitkUInt8)
     near = crop(labels, brain, margin=8)
+    finest = isotropic_grid(near, LEVELS_MM[-1])
     return Template(
         t1=tuple(resample(smooth_to(t1, mm), isotropic_grid(t1, mm)) for mm in (8.0, 4.0)),
         flair=tuple(resample(smooth_to(flair, mm), isotropic_grid(flair, mm)) for mm in (8.0, 4.0)),
@@ -38,6 +43,10 @@ def template_of(atlas: Atlas) -> Template:
         tight_brain=brain,
         labels=labels,
         levels={mm: _memberships(labels, atlas.label_names, isotropic_grid(near, mm)) for mm in LEVELS_MM},
+        zones={
+            name: _zone(labels, atlas.label_names, regions, finest)
+            for name, regions in (("brain stem", BRAIN_STEM), ("thalami", THALAMI))
+        },
     )
 
 
@@ -55,6 +64,8 @@ class Template:
     labels: sitk.Image
     # mm -> the grid, and group -> membership 0..1 on it, shape (k, j, i)
     levels: Mapping[float, tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]]
+    # structure -> it and ``ZONE_MM`` around it, on the finest of these grids, shape (k, j, i)
+    zones: Mapping[str, Mask]
 
 
 def scaling(factor: float, mask: sitk.Image) -> Affine:
@@ -89,3 +100,9 @@ def _memberships(
         mask = on_grid(np.isin(array, members).astype(np.float32), labels)
         out[group] = sitk.GetArrayFromImage(resample(smooth_to(mask, grid.GetSpacing()[0]), grid)).astype(np.float32)
     return grid, out
+
+
+def _zone(labels: sitk.Image, names: Mapping[int, str], regions: Iterable[str], grid: sitk.Image) -> Mask:
+    """The regions and what lies within ``ZONE_MM`` of them."""
+    here = mask_of(sitk.GetArrayFromImage(resample(labels, grid, how=NEAREST)), names, regions)
+    return np.asarray(ndi.distance_transform_edt(~here) * grid.GetSpacing()[0] <= ZONE_MM)

@@ -9,16 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import labels_on, rigid, scanned, small_head
-from triage.alignment.images import isotropic_grid, to_sitk
+from triage.alignment.images import isotropic_grid, resample, to_sitk
 from triage.alignment.normalisation import smooth_over
+from triage.alignment.painting import fits_near
 from triage.alignment.placement import (
     Placement,
     RegionLimits,
     brain_grid,
+    check_near,
     check_volumes,
     place_atlas,
     regions_on,
 )
+from triage.alignment.template import LEVELS_MM, template_of
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
 from triage.errors import NotAssessable
 from triage.model import Atlas, Mask, Volume
@@ -64,6 +67,50 @@ def test_an_atlas_placed_too_large_is_refused(volumes_ml: dict[str, float], name
         return
     with pytest.raises(NotAssessable, match=f"atlas_failed.*too large: .*{named}"):
         check_volumes(volumes_ml, RegionLimits())
+
+
+@pytest.mark.parametrize(
+    ("fits", "named"),
+    [
+        pytest.param({"brain stem": 0.6, "thalami": 0.59}, None, id="right"),
+        pytest.param({"brain stem": 0.71, "thalami": 0.2}, "thalami .* 0.20", id="8 mm too low"),
+        pytest.param({"brain stem": 0.02, "thalami": 0.52}, "brain stem .* 0.02", id="beside the brain stem"),
+        pytest.param({"thalami": 0.7}, None, id="the brain stem is not in view"),
+        pytest.param({}, None, id="nothing is in view"),
+    ],
+)
+def test_an_atlas_beside_its_structures_is_refused(fits: dict[str, float], named: str | None) -> None:
+    if named is None:
+        check_near(fits, RegionLimits())
+        return
+    with pytest.raises(NotAssessable, match=f"atlas_failed.*around the {named}"):
+        check_near(fits, RegionLimits())
+
+
+@pytest.mark.parametrize(
+    ("moved", "rows", "least", "most"),
+    [
+        pytest.param(0, slice(None), 0.7, 1.0, id="noop: where it lies"),
+        pytest.param(3, slice(None), -1.0, 0.45, id="9 mm to the back"),
+        pytest.param(0, slice(0, 4), None, None, id="too little in view"),
+    ],
+)
+def test_the_fit_near_a_structure(
+    moved: int, rows: slice, least: float | None, most: float | None, atlas: Atlas
+) -> None:
+    template = template_of(atlas)
+    grid, members = template.levels[LEVELS_MM[-1]]
+    scan = np.roll(sitk.GetArrayFromImage(resample(to_sitk(atlas.template_flair), grid)), moved, axis=1)
+    still = sitk.GetImageFromArray(np.zeros((*scan.shape, 3)), isVector=True)
+    still.CopyInformation(grid)
+    shown = np.zeros(scan.shape, dtype=bool)
+    shown[rows] = True
+    found = fits_near(scan, np.ones(scan.shape, dtype=bool), members, still, grid, template.zones, shown)
+    if least is None or most is None:
+        assert found == {}
+        return
+    assert found.keys() == {"brain stem", "thalami"}
+    assert all(least < fit <= most for fit in found.values())
 
 
 def test_left_and_right_share_a_group(atlas: Atlas) -> None:

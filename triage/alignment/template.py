@@ -8,11 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage as ndi
 
 from triage.alignment.images import NEAREST, isotropic_grid, on_grid, resample, smooth_to, to_sitk
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
-from triage.libraries import sitk
+from triage.libraries import ndi, sitk
 from triage.model import Affine, Atlas, Mask
 
 # Resolutions of the deformation, coarse first

@@ -58,8 +58,8 @@ def variants(flair: Volume, brain: Mask) -> Iterator[Variant]:
         for axis, name in enumerate(AXES):
             for sign in (1,) if degrees % 20 else (-1,):
                 moved = _turn(axis, sign * degrees, middle)
-                yield Variant(f"{name}{sign * degrees:+d}", f"turn_{degrees}", Volume(flair.voxels, moved @ flair.affine),
-                              moved)  # fmt: skip
+                turned = Volume(flair.voxels, moved @ flair.affine)
+                yield Variant(f"{name}{sign * degrees:+d}", f"turn_{degrees}", turned, moved)
     for where in ("above", "below"):
         yield Variant(f"crop {where}", f"crop_{where}", cropped(flair, brain, where), np.eye(4))
     blurred = sitk.SmoothingRecursiveGaussian(to_sitk(flair), BLUR_MM / 2.355)

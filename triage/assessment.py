@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from triage import protocol
+from triage.age import too_young
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.alignment.images import affine_of, inverse, to_sitk
 from triage.alignment.placement import brain_grid, regions_on
@@ -290,11 +291,13 @@ def _alone(
     names = dict(atlas.label_names)
     evidence = Evidence(flair, None, labels, names, None, None, None)
     ratio = tissue_ratio(flair.voxels, labels.voxels, names)
-    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio)
+    young = too_young(draft.images.study, settings.single_scan.youngest_years)
+    said = draft.notices if young is None else (*draft.notices, young.partition(": ")[2])
+    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio, notices=said)
     with clock.part("single_scan"):
-        alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement)
+        alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement, young)
         plain = plain_figures(session, labels, names)
-        chronic = before_treatment(flair, cubic, cubic_brain, names, settings.preparation)
+        chronic = before_treatment(flair, cubic, cubic_brain, names, settings.preparation, young)
     with clock.part("enhancement"):
         taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
     with clock.part("fluid"):

@@ -206,6 +206,7 @@ class Study:
     study_description: str = ""
     acquisition: frozenset[str] = frozenset()  # digests of its FLAIR; studies that share one hold the same images
     acquired: date | None = None  # AcquisitionDate of its FLAIR
+    stated_ages: tuple[float, ...] = ()  # PatientAge of its objects, in years
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from triage.alignment.placement import Placement, brain_grid, place_atlas, regio
 from triage.alignment.session import Session, align
 from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
-from triage.lesions.burden import burden
+from triage.lesions.burden import burden, burden_unknown
 from triage.libraries import sitk
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
 from triage.next_flair import is_flair_after_contrast, with_next_flair
@@ -103,10 +103,16 @@ def aligned(images: StudyImages) -> tuple[StudyImages, Session]:
 
 
 def before_treatment(
-    flair: Volume, labels: Volume, brain: Volume, names: Mapping[int, str], settings: PreparationSettings
+    flair: Volume,
+    labels: Volume,
+    brain: Volume,
+    names: Mapping[int, str],
+    settings: PreparationSettings,
+    refusal: str | None = None,
 ) -> Found:
-    """What is abnormal on one scan by itself. labels, brain: uint8, on one cubic grid in the FLAIR's space."""
-    chronic = burden(flair, labels, brain, names, settings.burden)
+    """What is abnormal on one scan by itself. labels, brain: uint8, on one cubic grid in the FLAIR's space. refusal:
+    why its intensities tell nothing of old lesions; None: they do."""
+    chronic = burden(flair, labels, brain, names, settings.burden) if refusal is None else burden_unknown(refusal)
     fluid = fluid_shares(flair, labels, brain, names, settings.atrophy)
     return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
 

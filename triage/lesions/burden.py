@@ -61,6 +61,12 @@ class BurdenLimits:
     min_white_ml: float = 100.0
 
 
+def burden_unknown(reason: str) -> Found:
+    """The figures of a FLAIR on which old lesions cannot be told."""
+    units = (*QUANTITIES, (NARROWING, "%"))
+    return Found(tuple(not_measured("brain", name, unit, reason) for name, unit in units))
+
+
 def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, str], limits: BurdenLimits) -> Found:
     """Chronic change of one FLAIR.
 
@@ -76,14 +82,14 @@ def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, st
     white = mask_of(labels.voxels, names, WHITE) & (image > 0)
     if white.sum() * labels.voxel_volume_ml < limits.min_white_ml:
         reason = f"no_reference_tissue: less than {limits.min_white_ml:g} mL of white matter is in view"
-        return _nothing(reason)
+        return burden_unknown(reason)
     level = image / float(np.median(image[white]))
     spacing = np.array(labels.spacing_mm[::-1])
     dark = _dark_percent(level, image > 0, labels.voxels, names, spacing, limits)
     if dark > limits.misfit_percent:
         dark_words = f"{dark:.0f} % of deep tissue is as dark as fluid"
         reason = f"atlas_misfit: {dark_words}; the atlas lies wrong or a cavity is very large"
-        return _nothing(reason)
+        return burden_unknown(reason)
     lesions = _lesions(level, labels.voxels, names, spacing, limits, labels.voxel_volume_ml)
     cavities = _cavities(level, labels.voxels, names, spacing, limits, labels.voxel_volume_ml)
     mask = np.where(cavities, CAVITY, np.where(lesions, LESION, 0)).astype(np.uint8)
@@ -102,11 +108,6 @@ def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, st
         (limits.mass_ml, limits.ventricles_ml),
     )
     return Found((*figures, pressed), {"chronic_lesions": Volume(mask, affine_of(grid))})
-
-
-def _nothing(reason: str) -> Found:
-    units = (*QUANTITIES, (NARROWING, "%"))
-    return Found(tuple(not_measured("brain", name, unit, reason) for name, unit in units))
 
 
 def _dark_percent(

@@ -81,6 +81,8 @@ class SingleScanLimits:
     capsules_spread: float = 3.5
     # left against right: one standard deviation between heads
     asymmetry_spread: float = 3.0
+    # younger patients are not compared: white matter is myelinated at about two years (Radiology 1988;166:173)
+    youngest_years: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +96,26 @@ class FlatScan:
 
 
 def measure_alone(
-    flair: Volume, labels: Volume, names: Mapping[int, str], limits: SingleScanLimits, measuring: MeasurementLimits
+    flair: Volume,
+    labels: Volume,
+    names: Mapping[int, str],
+    limits: SingleScanLimits,
+    measuring: MeasurementLimits,
+    refusal: str | None = None,
 ) -> Found:
     """Excess and asymmetry of every suspect region of a single FLAIR scan.
 
     Args:
         labels: uint8, any grid in the FLAIR's space (LPS mm).
+        refusal: why the scan cannot be compared with normal ones; None: it can.
     """
     try:
+        if refusal is not None:
+            raise NotAssessable(*refusal.split(": ", 1))
         scan = flattened(flair, labels, names)
-    except NotAssessable as refusal:
+    except NotAssessable as refused:
         regions = (*THALAMI, *BRAIN_STEM, *CAPSULES)
-        return Found(tuple(not_measured(region, EXCESS, "%", str(refusal)) for region in regions))
+        return Found(tuple(not_measured(region, EXCESS, "%", str(refused)) for region in regions))
     return Found((*_excesses(scan, limits, measuring), *_asymmetries(scan, limits, measuring)))
 
 

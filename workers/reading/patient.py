@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from triage.identity import repaired
@@ -39,6 +41,22 @@ def stated_facts(ds: Any) -> StudyFacts:
         study_time=plain_time(text(ds, "StudyTime")),
         accession_number=text(ds, "AccessionNumber"),
     )
+
+
+_AGE = re.compile(r"(\d{1,3})([DWMY]?)", re.IGNORECASE)
+_A_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0, "": 1.0}
+
+
+def age_in_years(stated: str) -> float | None:
+    """PatientAge (AS, PS3.5 6.2: 018M) in years; some writers leave zeros or the unit out."""
+    found = _AGE.fullmatch(stated.strip())
+    return None if found is None else int(found[1]) / _A_YEAR[found[2].upper()]
+
+
+def stated_ages(headers: Iterable[Any]) -> tuple[float, ...]:
+    """The different ages that the objects of a study state, in years."""
+    ages = (age_in_years(text(ds, "PatientAge")) for ds in headers)
+    return tuple(sorted({age for age in ages if age is not None}))
 
 
 def study_without_series(ds: Any, facts: StudyFacts | None = None) -> Study:

@@ -30,7 +30,7 @@ from workers.reading.limits import Budget
 from workers.reading.looking import decided_by_image
 from workers.reading.objects import ReadObject, objects_of
 from workers.reading.other_scans import one_scan_each
-from workers.reading.patient import study_without_series
+from workers.reading.patient import stated_ages, study_without_series
 from workers.reading.pixels import open_header, study_uid_of
 from workers.reading.series import series_header
 from workers.reading.splitting import header_of_part, taken_apart
@@ -145,7 +145,8 @@ def read_study(
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     series = decided_by_image(_identified(groups, frames), frames, refused, budget)
-    study = replace(study_without_series(_richest(found.kept), found.facts), series=series)
+    study = study_without_series(_richest(found.kept), found.facts)
+    study = replace(study, series=series, stated_ages=stated_ages(one.header for one in found.kept))
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     loaded = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
     volumes, used = loaded.volumes, loaded.used

@@ -28,7 +28,8 @@ FIGURES = {
     "empty_slices": "{} empty slices",
     "noise_percent": "noise {} %",
     "slice_jump_percent": "slices jump by {} %",
-    "slice_shift_mm": "and shift by {} mm",
+    "slice_shift_mm": "and shift by up to {} mm",
+    "usual_shift_mm": "by {} mm as a rule",
     "ghost_percent": "ghosts {} %",
 }
 

@@ -93,6 +93,51 @@ def test_poor_images_give_way_to_others(change: dict[str, Any], alone: bool, dou
     assert says in " ".join(why)
 
 
+def head_in_much_air() -> Any:
+    k, j, i = np.indices((25, 100, 84))
+    inside = ((k - 12) / 14) ** 2 + ((j - 50) / 26) ** 2 + ((i - 42) / 20) ** 2 < 1
+    noise = np.random.default_rng(1).rayleigh(3.0, inside.shape)
+    return (np.where(inside, 200.0, 0.0) + noise).astype(np.float32)
+
+
+def half_a_field_away(share: float, axis: int) -> Callable[[Any], Any]:
+    """The ghost of an echo planar image (N/2), or of motion in every other line."""
+    return lambda voxels: voxels + share * np.roll(voxels, voxels.shape[axis] // 2, axis)
+
+
+def every_other_slice_moved(by: int) -> Callable[[Any], Any]:
+    def change(voxels: Any) -> Any:
+        voxels[::2] = np.roll(voxels[::2], by, 2)
+        return voxels
+
+    return change
+
+
+def one_slice_moved(by: int) -> Callable[[Any], Any]:
+    def change(voxels: Any) -> Any:
+        voxels[12] = np.roll(voxels[12], by, 1)
+        return voxels
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(lambda v: v, "", id="noop"),
+        pytest.param(lambda v: v * 0, "", id="not measured: nothing is shown"),
+        pytest.param(half_a_field_away(0.04, 1), "", id="noop: a faint ghost"),
+        pytest.param(half_a_field_away(0.2, 1), "ghosts of", id="a ghost along the columns"),
+        pytest.param(half_a_field_away(0.2, 2), "ghosts of", id="a ghost along the rows"),
+        pytest.param(every_other_slice_moved(4), "every other slice is moved by", id="motion between two halves"),
+        pytest.param(one_slice_moved(8), "the head moved by", id="one slice jumped"),
+    ],
+)
+def test_made_faults_are_named(change: Callable[[Any], Any], says: str) -> None:
+    said = " ".join(shortcomings(quality_of(Volume(change(head_in_much_air()), np.diag([2.5, 2.5, 5.0, 1.0])))))
+    assert says in said if says else said == ""
+
+
 def test_the_figures_of_a_head() -> None:
     found = quality_of(an_ellipsoid(noise=10.0))
     assert (found.slices, found.empty_slices, found.coverage_mm) == (25, 0, 125.0)

@@ -62,8 +62,8 @@ def assess(
 
 
 def _assess(followup: Path, baseline: Path | None, infusion_date: Any, config: Path | None) -> Assessed:
+    from workers.reading.folder import read_folder
     from workers.reading.reader import DicomReader
-    from workers.reading.study import read_folder
     from workers.studies.engine import TriageEngine
     from workers.studies.folders import STEPS, assess_folders
 

@@ -52,16 +52,20 @@ def inspect(
         return
     for study in found:
         _print(study)
+    for said in found[0]["not_read"]:
+        out().print(f"not read  {said}", markup=False)
 
 
 def _inspected(folder: Path, pictures: Path | None, settings: Settings) -> list[dict[str, Any]]:
+    from workers.reading.folder import not_read, read_folder
     from workers.reading.reader import DicomReader
-    from workers.reading.study import read_folder, series_uid_of
+    from workers.reading.study import series_uid_of
     from workers.studies.inspection import inspect_study
 
     studies = read_folder(folder)
+    others = list(not_read(folder))
     if not studies:
-        raise Misconfigured(f"{folder}: no DICOM files in it")
+        raise Misconfigured("; ".join([f"{folder}: no DICOM files in it", *others]))
     reader = DicomReader()
     found: list[dict[str, Any]] = []
     with progress_bar() as bar:
@@ -70,9 +74,10 @@ def _inspected(folder: Path, pictures: Path | None, settings: Settings) -> list[
             try:
                 report, images = inspect_study(paths, reader, series_uid_of)
             except NotAssessable as refusal:
-                found.append({"study_instance_uid": uid, "refused": str(refusal)})
+                found.append({"study_instance_uid": uid, "refused": str(refusal), "not_read": others})
             else:
-                found.append(report if pictures is None else {**report, "fit": _fit(images, pictures, settings)})
+                fit = {} if pictures is None else {"fit": _fit(images, pictures, settings)}
+                found.append({**report, **fit, "not_read": others})
             bar.advance(task)
     return found
 

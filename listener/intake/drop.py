@@ -16,6 +16,7 @@ from pathlib import Path
 
 from listener.intake.taking import FileTaker, Taken
 from triage.errors import Misconfigured
+from workers.archives import START_BYTES, advice, archive_of
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
 from workers.dicom_status import OUT_OF_RESOURCES, PROCESSING_FAILURE
@@ -111,7 +112,8 @@ class DropFolder:
             path.unlink(missing_ok=True)
             return True
         if taken.status not in AGAIN:
-            self._set_aside(path, taken.reason)
+            archive = archive_of(self._start(path))
+            self._set_aside(path, taken.reason if archive is None else advice(archive))
         return False
 
     @staticmethod
@@ -125,6 +127,14 @@ class DropFolder:
                 while not file.is_refused and (piece := os.read(fd, READ_BYTES)):
                     file.write(piece)
                 return file.end()
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _start(path: Path) -> bytes:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.read(fd, START_BYTES)
         finally:
             os.close(fd)
 

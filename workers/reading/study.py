@@ -6,7 +6,6 @@ date of birth.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,13 +15,12 @@ from typing import Any
 
 from pydicom import Dataset
 
-from triage.errors import Misconfigured, NotAssessable
+from triage.errors import NotAssessable
 from triage.model import SequenceKind, Series, SeriesHeader, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
 from workers.reading.acquisition import acquired_on, acquisition_of
-from workers.reading.beginning import has_magic, is_bare
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
 from workers.reading.joining import joined_notices, refused_whole, series_of
@@ -31,7 +29,7 @@ from workers.reading.looking import decided_by_image
 from workers.reading.objects import ReadObject, objects_of
 from workers.reading.other_scans import one_scan_each
 from workers.reading.patient import stated_ages, study_without_series
-from workers.reading.pixels import open_header, study_uid_of
+from workers.reading.pixels import open_header
 from workers.reading.series import series_header
 from workers.reading.splitting import header_of_part, taken_apart
 from workers.reading.stray_frames import LeftOut
@@ -67,45 +65,6 @@ def series_uid_of(path: Path) -> str:
         return text(read_header(path), "SeriesInstanceUID")
     except NotAssessable:
         return ""
-
-
-def read_folder(folder: Path) -> dict[str, list[Path]]:
-    """Every DICOM file below ``folder`` by StudyInstanceUID; suffixes do not matter, links that lead outside are not
-    followed.
-
-    Raises:
-        Misconfigured: the folder does not exist.
-    """
-    if not folder.is_dir():
-        raise Misconfigured(f"{folder}: not a folder")
-    studies: dict[str, list[Path]] = defaultdict(list)
-    for path in _files(folder):
-        if _is_dicom(path):
-            try:
-                uid = study_uid_of(path)
-            except NotAssessable:
-                continue
-            if uid:
-                studies[uid].append(path)
-    return dict(studies)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    root = folder.resolve()
-    for where, names, files in os.walk(root, followlinks=False):
-        names.sort()
-        for name in sorted(files):
-            path = Path(where) / name
-            if name != "DICOMDIR" and path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root)):
-                yield path
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return has_magic(file) or is_bare(file)
-    except OSError:
-        return False
 
 
 def read_study(

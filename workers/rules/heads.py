@@ -47,7 +47,8 @@ def rows_of_folder(folder: Path) -> list[list[InstanceRow]]:
     Raises:
         Misconfigured: the folder does not exist.
     """
-    from workers.reading.study import read_folder, read_header
+    from workers.reading.folder import read_folder
+    from workers.reading.study import read_header
     from workers.reading.values import text
 
     found: dict[tuple[str, str], list[InstanceRow]] = {}

@@ -102,7 +102,7 @@ def _one_study(studies: dict[str, list[Path]], folder: Path) -> list[Path]:
     if len(studies) == 1:
         return next(iter(studies.values()))
     if not studies:
-        raise Misconfigured(f"--followup: no DICOM files in {folder}")
+        raise Misconfigured(f"--followup: no DICOM files in {folder} (icansee inspect says what its files are)")
     raise Misconfigured(f"--followup: {folder} holds {len(studies)} studies; give a folder with one")
 
 

@@ -85,6 +85,10 @@ def make_text(path: Path) -> None:
     path.write_text("no DICOM " * 50)
 
 
+def make_zip(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04" + bytes(600))
+
+
 def make_link(path: Path) -> None:
     target = path.parent.parent / "secret"
     target.write_text("secret")
@@ -100,6 +104,7 @@ def make_pipe(path: Path) -> None:
     [
         pytest.param(make_text, "the file has no Part-10 header", id="text"),
         pytest.param(lambda path: path.touch(), "the file has no Part-10 header", id="empty"),
+        pytest.param(make_zip, "a zip archive: unpack it", id="zip archive"),
         pytest.param(make_link, "it is a link, a device or a pipe: only plain files are taken", id="link"),
         pytest.param(make_pipe, "it is a link, a device or a pipe: only plain files are taken", id="pipe"),
     ],

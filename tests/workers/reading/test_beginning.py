@@ -17,7 +17,8 @@ from tests.workers.reading.data_sets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPL
 from tests.workers.reading.reading import FLAIR
 from triage.errors import NotAssessable
 from workers.reading.beginning import has_magic, is_bare
-from workers.reading.study import read_folder, read_header, read_study
+from workers.reading.folder import read_folder
+from workers.reading.study import read_header, read_study
 
 COUNT = 12
 

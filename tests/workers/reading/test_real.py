@@ -19,8 +19,9 @@ from tests.workers.reading.reading import (
     as_image,
 )
 from triage.model import SequenceKind
+from workers.reading.folder import read_folder
 from workers.reading.pixels import load_planes, open_header
-from workers.reading.study import read_folder, read_study
+from workers.reading.study import read_study
 
 SHARED = Path(os.environ.get("ICANSEE_SHARED", Path(__file__).parents[4] / "shared"))
 REAL = SHARED / "data" / "dicom" if (SHARED / "data").is_dir() else SHARED / "dicom"

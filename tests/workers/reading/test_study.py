@@ -32,9 +32,10 @@ from tests.workers.reading.reading import (
 )
 from triage.errors import Misconfigured, NotAssessable, Transient
 from triage.model import SequenceKind
+from workers.reading.folder import read_folder
 from workers.reading.patient import patient_of, study_without_series
 from workers.reading.series import series_header
-from workers.reading.study import read_folder, read_header, read_study
+from workers.reading.study import read_header, read_study
 
 
 def test_study_with_two_kinds(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from triage.anatomy import BRAIN_STEM, THALAMI, VENTRICLES, mask_of
 from triage.model import Mask, Volume
@@ -21,6 +21,7 @@ COLOURS: Mapping[tuple[str, ...], tuple[int, int, int]] = {
     THALAMI: (255, 210, 0),
 }
 BRAIN = (120, 255, 120)
+MARGIN = 6  # pixels
 BRIGHT = 99.5  # percentile of what is above 0: white in the picture
 
 Paper = npt.NDArray[np.uint8]
@@ -42,8 +43,19 @@ def fit_picture(flair: Volume, labels: Volume, names: Mapping[int, str]) -> byte
     outlines = [(regions > 0, BRAIN), *((mask_of(regions, names, group), colour) for group, colour in COLOURS.items())]
     rows = [_row(paper, outlines, _middle(mask_of(regions, names, group))) for group in (THALAMI, BRAIN_STEM)]
     out = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(out, "png", compress_level=4)
+    image = Image.fromarray(np.concatenate(rows))
+    _mark_right(image, len(rows))
+    image.save(out, "png", compress_level=4)
     return out.getvalue()
+
+
+def _mark_right(image: Image.Image, rows: int) -> None:
+    """An R at the patient's right in each axial and coronal panel."""
+    side = image.height // rows
+    draw = ImageDraw.Draw(image)
+    for row in range(rows):
+        for panel in (0, 1):
+            draw.text((panel * side + MARGIN, row * side + side // 2), "R", fill=(255, 255, 255))
 
 
 def _towards_left_back_head(volume: Volume) -> npt.NDArray[Any]:

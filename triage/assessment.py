@@ -282,7 +282,7 @@ def _alone(
         return draft
     with clock.part("session"):
         images, session = aligned(draft.images)
-    flair = images.volumes[SequenceKind.FLAIR]
+    flair, young = images.volumes[SequenceKind.FLAIR], too_young(images.study, settings.single_scan.youngest_years)
     draft = replace(draft, images=images, notices=(*draft.notices, *session.left_out))
     with clock.part("atlas"):
         placement = place(session, flair, atlas, settings.preparation)
@@ -291,9 +291,7 @@ def _alone(
     names = dict(atlas.label_names)
     evidence = Evidence(flair, None, labels, names, None, None, None)
     ratio = tissue_ratio(flair.voxels, labels.voxels, names)
-    young = too_young(draft.images.study, settings.single_scan.youngest_years)
-    said = draft.notices if young is None else (*draft.notices, young.partition(": ")[2])
-    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio, notices=said)
+    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio)
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement, young)
         plain = plain_figures(session, labels, names)

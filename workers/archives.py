@@ -17,7 +17,7 @@ _BEGINNINGS = (
 )
 
 
-def archive_of(start: bytes) -> str | None:
+def archive_kind(start: bytes) -> str | None:
     """zip, tar, ...; None: no archive that is known. start: START_BYTES of the file, or all of a shorter one."""
     if start[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return "tar"

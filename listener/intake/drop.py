@@ -16,7 +16,7 @@ from pathlib import Path
 
 from listener.intake.taking import FileTaker, Taken
 from triage.errors import Misconfigured
-from workers.archives import START_BYTES, advice, archive_of
+from workers.archives import START_BYTES, advice, archive_kind
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
 from workers.dicom_status import OUT_OF_RESOURCES, PROCESSING_FAILURE
@@ -112,7 +112,7 @@ class DropFolder:
             path.unlink(missing_ok=True)
             return True
         if taken.status not in AGAIN:
-            archive = archive_of(self._start(path))
+            archive = archive_kind(self._start(path))
             self._set_aside(path, taken.reason if archive is None else advice(archive))
         return False
 

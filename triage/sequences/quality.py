@@ -18,13 +18,13 @@ HEAD_SHARE = 0.25
 # Slices with less of the head than this share of the largest one are its ends: there sizes change from slice to slice
 FULL_SHARE = 0.5
 FEWEST_SLICES = 5
-# Rows and columns with less of the head than this share of the fullest one may show its ghost: asked when no air is left
+# Rows and columns with less of the head than this share of the fullest one may show its ghost: when no air is left
 GHOST_SHARE = 0.15
 THICK_MM = 3.0  # of thinner slices as many are left out as lie in this: half a second less for a 3-D series
 FEWEST_AIR = 200  # voxels of each of two bands of air
 # Beyond these an image is poor, and another of its kind is looked for. The largest of 31 real FLAIR, T1 and T2 series
-# that were measured: 6.1 %, 24 %, 6.4 mm, 0.8 mm, 7.3 %. Made in four of them: a ghost of 15 % shifted by half the field
-# of view 8-13 % (7 of 8), half of the slices moved by 6 mm 6-7 mm, one slice moved by 12 mm 12 mm.
+# that were measured: 6.1 %, 24 %, 6.4 mm, 0.8 mm, 7.3 %. Made in four of them: a ghost of 15 % shifted by half the
+# field of view 8-13 % (7 of 8), half of the slices moved by 6 mm 6-7 mm, one slice moved by 12 mm 12 mm.
 POOR_NOISE_PERCENT = 15.0
 POOR_JUMP_PERCENT = 40.0
 POOR_SHIFT_MM = 9.0

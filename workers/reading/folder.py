@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from triage.errors import Misconfigured, NotAssessable
-from workers.archives import START_BYTES, advice, archive_of
+from workers.archives import START_BYTES, advice, archive_kind
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.pixels import study_uid_of
 
@@ -80,7 +80,7 @@ def _no_object(path: Path) -> str | None:
         with path.open("rb") as file:
             if has_magic(file) or is_bare(file):
                 return None
-            archive = archive_of(file.read(START_BYTES))
+            archive = archive_kind(file.read(START_BYTES))
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return advice(archive) if archive is not None else "no DICOM object"

@@ -26,7 +26,7 @@ from workers.reading.frames import Frame
 from workers.reading.joining import joined_notices, refused_whole, series_of
 from workers.reading.limits import Budget
 from workers.reading.looking import decided_by_image
-from workers.reading.objects import ReadObject, objects_of
+from workers.reading.objects import ReadObject, StudyObjects, objects_of
 from workers.reading.other_scans import one_scan_each
 from workers.reading.patient import stated_ages, study_without_series
 from workers.reading.pixels import open_header
@@ -104,8 +104,7 @@ def read_study(
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
     series = decided_by_image(_identified(groups, frames), frames, refused, budget)
-    study = study_without_series(_richest(found.kept), found.facts)
-    study = replace(study, series=series, stated_ages=stated_ages(one.header for one in found.kept))
+    study = _study_of(found, series)
     usable = [s for s in series if s.header.series_instance_uid not in refused]
     loaded = _load(usable, frames, MEASURED if kinds is None else kinds, budget)
     volumes, used = loaded.volumes, loaded.used
@@ -122,6 +121,11 @@ def read_study(
 
 def _with_doubts(images: StudyImages) -> StudyImages:
     return replace(images, doubts=flair_doubts(images.volumes.get(SequenceKind.FLAIR)))
+
+
+def _study_of(found: StudyObjects, series: tuple[Series, ...]) -> Study:
+    study = study_without_series(_richest(found.kept), found.facts)
+    return replace(study, series=series, stated_ages=stated_ages(one.header for one in found.kept))
 
 
 def _spare_flairs(

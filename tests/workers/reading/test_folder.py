@@ -12,7 +12,7 @@ import pytest
 
 from tests.builders_dicom import STUDY_UID, a_series
 from triage.errors import Misconfigured
-from workers.archives import advice, archive_of
+from workers.archives import advice, archive_kind
 from workers.reading.folder import not_read, read_folder
 
 
@@ -68,5 +68,5 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_an_object_is_no_archive(tmp_path: Path) -> None:
-    assert archive_of(a_series(tmp_path)[0].read_bytes()[:512]) is None
+    assert archive_kind(a_series(tmp_path)[0].read_bytes()[:512]) is None
     assert advice("zip") == "a zip archive: unpack it"

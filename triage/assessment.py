@@ -220,12 +220,7 @@ def _quoted(
 
 
 def _compare_fully(
-    draft: Draft,
-    pair: Pair,
-    prepared: PreparedBaseline,
-    focal: Candidates,
-    settings: TriageSettings,
-    clock: Stopwatch,
+    draft: Draft, pair: Pair, prepared: PreparedBaseline, focal: Candidates, settings: TriageSettings, clock: Stopwatch
 ) -> Draft:
     """What the first look leaves out: the other series, the deformation, volumes."""
     with clock.part("session"):

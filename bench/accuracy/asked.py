@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.accuracy.cases import KEY_STRENGTH, PROTOCOLS
+from bench.accuracy.cases import D_ALONE, KEY_STRENGTH, PROTOCOLS
 from bench.accuracy.figures import rate
 from bench.accuracy.records import (
     PATTERNS,
@@ -91,6 +91,8 @@ def _c_rows(records: Sequence[Record]) -> list[Asked]:
 def _d_rows(records: Sequence[Record]) -> list[Asked]:
     found = {protocol: sensitivity(records, "D", protocol, 40.0) for protocol in PROTOCOLS}
     rows = [(f"D, -40 % sulcal fluid, {p} protocol: sensitivity", "0.95", "0.98", str(r)) for p, r in found.items()]
+    alone = rate([assessed(r) and presence(r, "D") == "present" for r in of(records, D_ALONE)])
+    rows.append(("D, -40 % sulcal fluid, same protocol, FLAIR alone: sensitivity", "0.90", "", str(alone)))
     errors = [abs(v) for v in figures(of(records, "no_change"), ("brain",), "volume_change_percent")]
     return [*rows, ("D, brain volume change error, pairs without change: mean", "0.6 %", "0.35 %", _percent(errors))]
 

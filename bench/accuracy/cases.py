@@ -19,7 +19,7 @@ VENDORS = ("siemens", "ge", "philips")
 class Case:
     """One follow-up.
 
-    kind: "no_change", "A" to "D", "pair" (two real dates), "gate" (a fault that must be refused), "regions", "infarct".
+    kind: "no_change", "A" to "D", D_ALONE, "pair" (two real dates), "gate" (a fault that must be refused), "regions", "infarct".
     protocol: "same" or "different" acquisition of the two dates. strength: of the change, percent.
     option: which fault, site or date.
     """
@@ -81,6 +81,7 @@ LESION_ML = (0.1, 0.3, 0.5)  # each; +LESION_PERCENT, LESIONS per scan
 LESION_PERCENT, LESIONS = 35.0, 3
 PATCH_ML, PATCH_RATIO = (1.0, 2.0), 0.75  # cortex with its ADC times the ratio
 FLUID_LOST = (25.0, 40.0)  # percent of the sulcal fluid
+D_ALONE = "D_flair"  # pattern D with a follow-up of FLAIR alone
 
 
 def pattern_b(split: str) -> Iterator[Case]:
@@ -104,12 +105,13 @@ def pattern_c(split: str) -> Iterator[Case]:
 
 
 def pattern_d(split: str) -> Iterator[Case]:
-    """strength: percent of the sulcal fluid that is lost. The milder one on every second head."""
+    """strength: percent of the sulcal fluid that is lost. The milder one on every third head. FLAIR alone comes last."""
     for protocol in PROTOCOLS:
         for n, lost in enumerate(FLUID_LOST):
             for b, base in enumerate(bases(split)):
                 if base.head != "isles22" and (n == 1 or b % 3 == 0):
                     yield Case("D", base, protocol, strength=lost)
+    yield from (Case(D_ALONE, base, "same", strength=FLUID_LOST[1]) for base in bases(split) if base.head != "isles22")
 
 
 def references() -> Iterator[Case]:

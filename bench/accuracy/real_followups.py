@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from bench.accuracy import heads
 from bench.accuracy.baselines import FLUID, FOLLOWUP_DAY, labels_on, machine_of, regions_on
-from bench.accuracy.cases import LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
+from bench.accuracy.cases import D_ALONE, LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
 from bench.accuracy.changes import Rescan, centre_of, random_rescan, swelling_of
 from bench.accuracy.heads import ADC, DWI, HEADS, HERE, T1, T2, F
 from bench.accuracy.insertions import effaced, with_lesions, with_restriction
@@ -77,7 +77,7 @@ def real_followup(case: Case, before: PreparedBaseline) -> Made:
         changed = Changed(mask, volumes[F], how.followup_to_baseline, "new_lesions")
     elif case.kind == "C":
         volumes, changed = _restricted(case, volumes, before, how)
-    elif case.kind == "D":
+    elif case.kind in ("D", D_ALONE):
         volumes = {kind: _effaced(kind, v, before, base_pose, case.strength) for kind, v in volumes.items()}
     taken = heads.second_scan(volumes, how, flair, swelling)
     images = heads.study(taken, machine_of(case.base, case.protocol).header(""), "1.3", FOLLOWUP_DAY)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from bench.accuracy import heads
 from bench.accuracy.baselines import FLUID, FOLLOWUP_DAY, SCAN
-from bench.accuracy.cases import LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
+from bench.accuracy.cases import D_ALONE, LESION_PERCENT, LESIONS, PATCH_RATIO, SWELLING, Case
 from bench.accuracy.changes import swelling_of
 from bench.accuracy.heads import HEADS
 from bench.accuracy.insertions import balls, sites
@@ -47,11 +47,9 @@ def simulated_followup(case: Case) -> Made:
         sequences = (
             ("flair", "t1", "t1_gd") if case.option else ("flair",) if case.kind == "B" else ("flair", "dwi", "adc")
         )
-    elif case.kind == "D":
-        change, sequences = (
-            apply_pattern(phantom, "D", case.strength / 100.0 / SULCAL_PER_STRENGTH, case.seed),
-            SCAN[:3],
-        )
+    elif case.kind in ("D", D_ALONE):
+        change = apply_pattern(phantom, "D", case.strength / 100.0 / SULCAL_PER_STRENGTH, case.seed)
+        sequences = SCAN[:3] if case.kind == "D" else SCAN[:1]
     volumes, header = heads.simulated_scan(second, change, sequences)
     images = heads.study(volumes, header, "1.3", FOLLOWUP_DAY)
     return Made(images, first.pose.head_to_scanner() @ to_head, truth, changed)

@@ -19,7 +19,8 @@ VENDORS = ("siemens", "ge", "philips")
 class Case:
     """One follow-up.
 
-    kind: "no_change", "A" to "D", D_ALONE, "pair" (two real dates), "gate" (a fault that must be refused), "regions", "infarct".
+    kind: "no_change", "A" to "D", D_ALONE, "pair" (two real dates), "gate" (a fault that must be refused), "regions",
+    "infarct".
     protocol: "same" or "different" acquisition of the two dates. strength: of the change, percent.
     option: which fault, site or date.
     """
@@ -105,7 +106,7 @@ def pattern_c(split: str) -> Iterator[Case]:
 
 
 def pattern_d(split: str) -> Iterator[Case]:
-    """strength: percent of the sulcal fluid that is lost. The milder one on every third head. FLAIR alone comes last."""
+    """strength: percent of the sulcal fluid that is lost; the milder one on every third head. FLAIR alone is last."""
     for protocol in PROTOCOLS:
         for n, lost in enumerate(FLUID_LOST):
             for b, base in enumerate(bases(split)):

@@ -15,13 +15,16 @@ def too_young(study: Study, limit_years: float) -> str | None:
     """A sentence when one statement makes the patient younger than the limit; None: each makes them older, or there is
     none.
 
-    Ages that contradict each other count as young: a figure that is left out is seen, a wrong comparison is not.
+    Ages that contradict each other count as young: a figure that is left out is seen, a wrong comparison is not. An
+    age of zero is what some writers state for one that they do not know: beside an age above the limit it says nothing.
     """
     said = {f"PatientAge {_words(age)}": age for age in study.stated_ages}
     born, day = study.patient.birth_date, study.study_date
     if born is not None and day is not None and day >= born:
         age = day.year - born.year + (day.month - born.month + (day.day - born.day) / DAYS_A_MONTH) / 12.0
         said[f"born {_words(age)} before the study"] = age
+    if any(age >= limit_years for age in said.values()):
+        said = {words: age for words, age in said.items() if age > 0.0}
     if not any(age < limit_years for age in said.values()):
         return None
     contradictory = max(said.values()) >= limit_years

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from html import escape
 from typing import Any
@@ -21,6 +21,7 @@ FEWEST_SCANS = 3  # of a week; its mean is shown anyway
 FEWEST_SPREAD = 10  # degrees of freedom of the spread within weeks; with fewer the limits say nothing
 LEAST_SPREAD = 0.005  # smallest standard deviation of a scan; smaller shifts of the ratio move no finding
 UNNAMED = "not named by its images"
+MOST = 50  # are shown by name: who states a new name with each study must not make a page of thousands
 WIDTH, HEIGHT, MARGIN = 220, 56, 8  # of a drawing, pixels
 
 
@@ -70,14 +71,20 @@ class ScannerLine:
 
 
 def scanner_lines(days: Iterable[ScannerDay]) -> list[ScannerLine]:
-    """By name of the scanner."""
+    """By name of the scanner. Those beyond the MOST with most decided studies are one line, the last."""
     found: dict[str, list[ScannerDay]] = {}
     for one in days:
         found.setdefault(one.scanner, []).append(one)
     every = [one for some in found.values() for one in some]
     number = sum(one.assessable for one in every)
     share = sum(one.flagged for one in every) / number if number else 0.0
-    return [_line(name, found[name], share) for name in sorted(found)]
+    ranked = sorted(found, key=lambda name: (-sum(one.assessable for one in found[name]), name))
+    lines = [_line(name, found[name], share) for name in sorted(ranked[:MOST])]
+    if rest := ranked[MOST:]:
+        # ratios of different scanners are not compared
+        days = [replace(one, ratios=0, ratio_sum=0.0, ratio_squares=0.0) for name in rest for one in found[name]]
+        lines.append(_line(f"{len(rest)} other names", days, share))
+    return lines
 
 
 def scanner_facts(line: ScannerLine) -> dict[str, Any]:

@@ -33,6 +33,9 @@ def study(born: date | None = None, *ages: float, day: date | None = DAY) -> Stu
         pytest.param(study(date(2025, 1, 1)), "born 14 months before the study", id="by the birth date"),
         pytest.param(study(None, 1.0), "PatientAge 12 months", id="by PatientAge"),
         pytest.param(study(None, 0.0), "PatientAge 0 months", id="newborn"),
+        pytest.param(study(DAY, 0.0), "PatientAge 0 months; born 0 months before the study", id="newborn by both"),
+        pytest.param(study(date(1990, 1, 1), 0.0), None, id="zero for unknown: the birth date says adult"),
+        pytest.param(study(None, 0.0, 40.0), None, id="zero for unknown: another object says adult"),
         pytest.param(study(date(2024, 3, 1)), None, id="two years"),
         pytest.param(study(date(2024, 3, 10)), "born 24 months before the study", id="a week less"),
         pytest.param(

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from listener.web.scanners import UNNAMED, ScannerLine, scanner_facts, scanner_lines
+from listener.web.scanners import MOST, UNNAMED, ScannerLine, scanner_facts, scanner_lines
 from workers.worklist_ports import ScannerDay
 
 MONDAY = date(2026, 3, 2)
@@ -83,3 +83,12 @@ def test_what_the_api_states() -> None:
         False,
         False,
     )
+
+
+def test_names_without_end_are_one_line() -> None:
+    many = [a_day(week, 1.25, name=f"anonymous {week}", scans=6) for week in range(MOST + 30)]
+    lines = scanner_lines([*many, a_day(0, 1.25, name="MR1", scans=7)])
+    assert len(lines) == MOST + 1
+    assert "MR1" in {line.scanner for line in lines}
+    assert (lines[-1].scanner, lines[-1].studies, lines[-1].weeks) == ("31 other names", 31 * 6, ())
+    assert sum(line.studies for line in lines) == 6 * (MOST + 30) + 7

@@ -7,6 +7,8 @@ import pytest
 from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeBell, FakeClock, an_instance
 from workers.queue.rings import LONG_WAIT_S, DueRinger
+from workers.reading.volume import MIN_SLICES
+from workers.studies.urgency import FEWEST_IMAGES
 
 SWEEP_S = 5.0
 
@@ -101,3 +103,7 @@ def test_a_study_in_which_nothing_can_be_measured_goes_behind_the_others(
     flood.goes_on(SWEEP_S)
     assert flood.bell.rings == [uid]
     assert (flood.bell.small == [uid]) is small
+
+
+def test_only_what_reading_refuses_goes_behind_the_others() -> None:
+    assert FEWEST_IMAGES <= MIN_SLICES

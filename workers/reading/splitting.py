@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date, time
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -26,7 +27,7 @@ from workers.reading.objects import ReadObject
 from workers.reading.selection import maps_in
 from workers.reading.series import series_header
 from workers.reading.stray_frames import OVERLAP
-from workers.reading.values import strings
+from workers.reading.values import strings, text
 from workers.reading.volume import MIN_SLICES
 
 SAME_TI_RATIO = 1.5  # FLAIR, T1-FLAIR and STIR are further apart; MP2RAGE too, whose second image is no T1
@@ -36,6 +37,7 @@ LEAST_OVERLAP = 0.5  # of the shorter part, in extent and in places: slabs of on
 LONGEST_UID = 64
 # the part that keeps the UID, by which a result is referred to; then the larger one
 _FIRST = (SequenceKind.FLAIR, SequenceKind.DWI, SequenceKind.ADC, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
+_NEVER = date.max, time.max  # nothing says when
 
 Groups = Mapping[str, Sequence[ReadObject]]
 
@@ -44,17 +46,17 @@ def taken_apart(groups: Groups) -> tuple[dict[str, list[ReadObject]], tuple[str,
     """The same groups, with parts in the place of those that can be taken apart, and what was done.
 
     A part holds objects with those frames only that are its own. The main one keeps the UID of the series; another has
-    that UID with a number behind, which no object states.
+    that UID with a number behind, which no object states. The order of the files has no part in which UID is whose.
     """
-    found: dict[str, list[ReadObject]] = {}
+    parts = {uid: _parts(group) for uid, group in groups.items()}
+    taken = {*groups, *(one.series for group in groups.values() for one in group)}
+    names = {uid: _uids(uid, len(parts[uid]), taken) for uid in sorted(parts)}
+    found = {name: part for uid in parts for name, part in zip(names[uid], parts[uid], strict=True)}
     said = []
-    for uid, group in groups.items():
-        parts = _parts(group)
-        for number, part in enumerate(parts):
-            found[uid if number == 0 else _uid_of_part(uid, number + 1)] = part
-        if len(parts) > 1:
-            sizes = ", ".join(str(sum(len(one.frames) for one in part)) for part in parts)
-            said.append(f"one series UID holds {len(parts)} series of {sizes} images: each is looked at by itself")
+    for some in parts.values():
+        if len(some) > 1:
+            sizes = ", ".join(str(sum(len(one.frames) for one in part)) for part in some)
+            said.append(f"one series UID holds {len(some)} series of {sizes} images: each is looked at by itself")
     return found, tuple(said)
 
 
@@ -77,6 +79,18 @@ def header_of_part(header: SeriesHeader, frames: Sequence[Frame], siblings: Sequ
     return replace(header, series_description="", protocol_name="", sequence_name="", scanning_sequence=own, vendor={})
 
 
+def _uids(uid: str, count: int, taken: set[str]) -> list[str]:
+    """The UID of each part. Those that are made are free, and taken afterwards."""
+    found, number = [uid], 2
+    while len(found) < count:
+        made = _uid_of_part(uid, number)
+        number += 1
+        if made not in taken:
+            found.append(made)
+            taken.add(made)
+    return found
+
+
 def _uid_of_part(uid: str, number: int) -> str:
     end = f".{number}"
     return uid[: LONGEST_UID - len(end)].rstrip(".") + end
@@ -90,12 +104,17 @@ def _parts(group: Sequence[ReadObject]) -> list[list[ReadObject]]:
     split: dict[tuple[Any, ...], list[tuple[ReadObject, Frame]]] = defaultdict(list)
     trs, tis = ([value for _, f in pairs if (value := of(f))] for of in (_tr, _ti))
     grids: list[Frame] = []
-    for one, frame in pairs:
+    for one, frame in sorted(pairs, key=_place):
         key = _class_of(_tr(frame), trs, SAME_TR_RATIO), _class_of(_ti(frame), tis, SAME_TI_RATIO), _grid(frame, grids)
         split[*key, *_technique(one), maps_in(frame)].append((one, frame))
     if len(split) < 2 or not _are_whole([[frame for _, frame in part] for part in split.values()]):
         return whole
     return sorted((_objects(part) for part in split.values()), key=_rank)
+
+
+def _place(pair: tuple[ReadObject, Frame]) -> tuple[str, int]:
+    """In an order that is not that of the files."""
+    return text(pair[0].header, "SOPInstanceUID"), pair[1].number
 
 
 def _tr(frame: Frame) -> float | None:
@@ -108,8 +127,11 @@ def _ti(frame: Frame) -> float | None:
 
 def _technique(one: ReadObject) -> tuple[Any, ...]:
     """What else differs between series, and not within one: echo times, b-values and types of image may."""
-    agent = words.names_agent("\\".join(strings(one.header, "ContrastBolusAgent")))
-    return agent, tuple(sorted(strings(one.header, "ScanningSequence")))
+    return _has_agent(one), tuple(sorted(strings(one.header, "ScanningSequence")))
+
+
+def _has_agent(one: ReadObject) -> bool:
+    return words.names_agent("\\".join(strings(one.header, "ContrastBolusAgent")))
 
 
 def _grid(frame: Frame, grids: list[Frame]) -> int:
@@ -176,8 +198,15 @@ def _objects(pairs: Sequence[tuple[ReadObject, Frame]]) -> list[ReadObject]:
     return [replace(objects[key], frames=some) for key, some in frames.items()]
 
 
-def _rank(part: Sequence[ReadObject]) -> tuple[int, int]:
+def _rank(part: Sequence[ReadObject]) -> tuple[Any, ...]:
+    """The kind, the size, before the contrast agent, the time; then the UIDs, so that no two parts are equal."""
     frames = [frame for one in part for frame in one.frames]
     header = replace(series_header([one.header for one in part], frames), image_type=frames[0].image_type)
     kind = identify(header).kind
-    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST), -len(frames)
+    return (
+        _FIRST.index(kind) if kind in _FIRST else len(_FIRST),
+        -len(frames),
+        any(map(_has_agent, part)),
+        min((frame.acquired_at for frame in frames if frame.acquired_at is not None), default=_NEVER),
+        min(_place((one, frame)) for one in part for frame in one.frames),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from workers.identities import printable
@@ -81,6 +81,22 @@ class SourcePicture:
     frame: int | None
     instance: SourceInstance
     plane: SourceFrame
+
+    @property
+    def alone(self) -> SourceInstance:
+        """Its object, as if it held this image only and no frames."""
+        of = self.plane
+        return replace(
+            self.instance,
+            frames=1,
+            planes=(),
+            position=of.position,
+            orientation=of.orientation,
+            spacing=of.spacing,
+            thickness_mm=of.thickness_mm,
+            window=of.window,
+            rescale=of.rescale,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -102,8 +102,8 @@ def picture_stubs(study: SourceStudy, series: SourceSeries) -> list[tuple[Datase
     """The same, each frame of an enhanced object as a header of its own, with the number of the frame."""
     found = []
     for one in series.pictures:
-        alone = replace(one.instance, frames=1, planes=(), **asdict(one.plane))
-        ds = _stub(study, replace(series, instances=(alone,)), 0) if one.frame else _stub(study, series, one.number)
+        alone = replace(series, instances=(one.alone,))
+        ds = _stub(study, alone, 0) if one.frame else _stub(study, series, one.number)
         found.append((ds, one.frame))
     return found
 

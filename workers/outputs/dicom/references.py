@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
@@ -52,8 +52,7 @@ def put_right(ds: Dataset, referred: Referred) -> None:
 
 
 def _stand_in(uid: str, picture: SourcePicture) -> SourceInstance:
-    alone = replace(picture.instance, sop_class_uid=str(MRImageStorage), sop_instance_uid=uid, series_instance_uid="")
-    return replace(alone, frames=1, planes=(), **asdict(picture.plane))
+    return replace(picture.alone, sop_class_uid=str(MRImageStorage), sop_instance_uid=uid, series_instance_uid="")
 
 
 def _put_right(ds: Dataset, referred: Referred) -> None:

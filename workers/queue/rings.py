@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +17,12 @@ log = get_logger(__name__)
 
 LONGEST_RING_PAUSE_S = 300.0
 # An ordinary study that has waited so long goes before the urgent ones, one in each such time: a patient whose infusion
-# nobody reported may be among them, and the urgent ones lose at most a third of one worker.
+# nobody reported may be among them, and the urgent ones lose at most a third of one worker. So does a small study, in a
+# turn of its own: it costs seconds, and neither thousands of them nor a day of other studies keeps anybody waiting.
 LONG_WAIT_S = 120.0
+
+
+_Key = tuple[str, int, int]
 
 
 @dataclass
@@ -33,7 +37,7 @@ class RecentRings:
 
     def __init__(self, first_pause_s: float) -> None:
         self._pauses = Backoff(first_pause_s, LONGEST_RING_PAUSE_S)
-        self._rings: dict[tuple[str, int, int], _Ring] = {}
+        self._rings: dict[_Key, _Ring] = {}
 
     def wanted(self, row: StudyRow, elapsed_s: float) -> bool:
         ring = self._rings.get(_key(row))
@@ -52,30 +56,29 @@ class RecentRings:
         self._rings.clear()
 
 
-class OrdinaryWaiting:
-    """For how long studies that are not urgent have been due."""
+class Waiting:
+    """For how long studies of one kind have been due."""
 
     def __init__(self) -> None:
-        self._since: dict[tuple[str, int, int], float] = {}
+        self._since: dict[_Key, float] = {}
         self._last_s = -math.inf
 
     def note(self, row: StudyRow, elapsed_s: float) -> None:
         self._since.setdefault(_key(row), elapsed_s)
 
-    def next_one(self, rows: list[StudyRow], elapsed_s: float) -> StudyRow | None:
+    def next_one(self, due: Mapping[_Key, StudyRow], elapsed_s: float) -> StudyRow | None:
         """The one of the due studies that goes first now; None: none has waited long, or one went lately."""
-        keys = {_key(row): row for row in rows}
-        self._since = {key: since for key, since in self._since.items() if key in keys}
+        self._since = {key: since for key, since in self._since.items() if key in due}
         if elapsed_s - self._last_s < LONG_WAIT_S or not self._since:
             return None
         key = min(self._since, key=lambda one: (self._since[one], one))
         if elapsed_s - self._since[key] < LONG_WAIT_S:
             return None
         self._last_s = elapsed_s
-        return keys[key]
+        return due[key]
 
 
-def _key(row: StudyRow) -> tuple[str, int, int]:
+def _key(row: StudyRow) -> _Key:
     return row.study_instance_uid, row.revision, row.attempts
 
 
@@ -111,7 +114,7 @@ class DueRinger:
         self._alive = alive
         self._epoch: str | None = None
         self._rings = RecentRings(first_pause_s)
-        self._ordinary = OrdinaryWaiting()
+        self._ordinary, self._small = Waiting(), Waiting()
 
     def ring_due(self) -> int:
         """Ring for due studies that nobody works on and that were not rung lately; returns how many were rung.
@@ -132,10 +135,12 @@ class DueRinger:
             self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
             self._rings.note(row, elapsed_s)
             if harmless and not urgent:
-                self._ordinary.note(row, elapsed_s)
-        longest = self._ordinary.next_one(rows, elapsed_s)
-        if longest is not None:
-            self._bell.ring(longest.study_instance_uid, waited=True)
+                (self._small if small else self._ordinary).note(row, elapsed_s)
+        due = {_key(row): row for row in rows}
+        for waiting in (self._ordinary, self._small):
+            longest = waiting.next_one(due, elapsed_s)
+            if longest is not None:
+                self._bell.ring(longest.study_instance_uid, waited=True)
         if wanted:
             log.info("bell.rung", studies=len(wanted), due=len(rows))
         return len(wanted)

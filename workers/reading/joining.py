@@ -6,7 +6,7 @@ everything that describes the acquisition is equal.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +18,7 @@ from workers.reading.volume import MIN_SLICES
 
 # what the slices of one series have in common; echo time and b-value may differ within one
 _TEXTS = (
-    "SOPClassUID", "Modality", "FrameOfReferenceUID", "Manufacturer", "SeriesDescription", "ProtocolName",
+    "SOPClassUID", "Modality", "Manufacturer", "SeriesDescription", "ProtocolName",
     "SequenceName", "MRAcquisitionType", "ContrastBolusAgent", "SeriesNumber",
 )  # fmt: skip
 _LISTS = ("ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions")
@@ -41,10 +41,7 @@ def series_of(objects: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
     lone = [group[0] for group in groups.values() if len(group) == 1 and len(group[0].frames) == 1]
     if len(lone) < MIN_SLICES:
         return dict(groups)
-    alike: dict[tuple[Any, ...], list[ReadObject]] = defaultdict(list)
-    for one in lone:
-        alike[_acquisition(one)].append(one)
-    for key, together in alike.items():
+    for key, together in _acquisitions(lone).items():
         if len(together) >= MIN_SLICES and key[0]:
             for one in together:
                 del groups[one.series]
@@ -61,6 +58,18 @@ def joined_notices(groups: Mapping[str, list[ReadObject]]) -> tuple[str, ...]:
     return tuple(
         f"{count} series hold one slice each of one acquisition: measured as one" for count in counts if count > 1
     )
+
+
+def _acquisitions(lone: Sequence[ReadObject]) -> dict[tuple[Any, ...], list[ReadObject]]:
+    """The objects by what tells acquisitions apart. Frames of reference do where objects share them; an anonymiser may
+    have given each object its own."""
+    frames = Counter(text(one.header, "FrameOfReferenceUID") for one in lone)
+    spoiled = max(frames.values()) == 1
+    alike: dict[tuple[Any, ...], list[ReadObject]] = defaultdict(list)
+    for one in lone:
+        frame = "" if spoiled else text(one.header, "FrameOfReferenceUID")
+        alike[(*_acquisition(one), frame)].append(one)
+    return alike
 
 
 def _acquisition(one: ReadObject) -> tuple[Any, ...]:

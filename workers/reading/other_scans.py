@@ -16,7 +16,7 @@ from typing import Any
 
 from triage.model import SkippedSeries
 from workers.reading.objects import ReadObject
-from workers.reading.stray_frames import MOST_STRAY
+from workers.reading.stray_frames import MOST_STRAY, lie_one_above_another
 from workers.reading.values import acquisition_moment, number, text, value_of
 from workers.reading.visits import LONGEST_PAUSE
 from workers.reading.volume import MIN_SLICES
@@ -62,6 +62,8 @@ def one_scan_each(
     """The objects by series without what another scan made, of each series of at least MIN_SLICES images.
 
     The scan of most images counts when it made three quarters of them; else that of the other series of the study.
+    A series of slabs between which the table moved has several frames of reference as well. Nothing tells it from the
+    halves of two heads (of 12 real heads, 9 % go on into one another as their own slices do), and it is refused.
 
     Args:
         vouched: files that a human restored to the study. They stay.
@@ -74,8 +76,7 @@ def one_scan_each(
         kept[uid] = group
         if _images(group) < MIN_SLICES:
             continue
-        others = [one for other, objects in groups.items() if other != uid for one in objects]
-        why, unclear = _others_of(group, others)
+        why, unclear = _others_of(group, [objects for other, objects in groups.items() if other != uid])
         if unclear:
             refused.append(SkippedSeries(uid, MIXED_SCANS, f"one series holds the images of two scans: {unclear}"))
             continue
@@ -93,17 +94,40 @@ def _images(group: Sequence[ReadObject]) -> int:
     return sum(len(one.frames) for one in group)
 
 
-def _others_of(group: Sequence[ReadObject], study: Sequence[ReadObject]) -> tuple[dict[int, str], str]:
-    """Position of each object of another scan -> why; and what differs when nobody can say which scan is meant."""
+def _others_of(group: Sequence[ReadObject], study: Sequence[Sequence[ReadObject]]) -> tuple[dict[int, str], str]:
+    """Position of each object of another scan -> why; and what differs when nobody can say which scan is meant.
+
+    Args:
+        study: the objects of each other series.
+    """
     found: dict[int, str] = {}
+    differing: list[str] = []
     for name, fact in _FACTS:
         values = [fact(one.header) for one in group]
-        own, unclear = _own(values, group, [fact(one.header) for one in study])
+        others = [[fact(one.header) for one in objects] for objects in study]
+        if _each_its_own(values) and any(map(_each_its_own, others)):
+            continue
+        own, unclear = _own(values, group, [value for series in others for value in series])
         if unclear:
-            return {}, f"their {name} differs"
+            differing.append(name)
         if own:
             found = {n: f"another {name}" for n, value in enumerate(values) if value and value != own} | found
-    return _at_other_times(group) | found, ""
+    found = _at_other_times(group) | found
+    if not differing and _cuts_the_stack(group, found):
+        differing = [next(iter(found.values())).removeprefix("another ")]
+    return ({}, f"their {differing[0]} differs") if differing else (found, "")
+
+
+def _cuts_the_stack(group: Sequence[ReadObject], found: Mapping[int, str]) -> bool:
+    """Whether what would be left is a part of a head: many images go, and they lie beyond those that stay."""
+    gone = [frame for n in found for frame in group[n].frames]
+    stay = [frame for n, one in enumerate(group) if n not in found for frame in one.frames]
+    return len(gone) > MOST_STRAY * (len(gone) + len(stay)) and lie_one_above_another([stay, gone])
+
+
+def _each_its_own(values: Sequence[str]) -> bool:
+    """Whether each of several objects has a value of its own, which an anonymiser gave it."""
+    return len(values) > 1 and len(set(values)) == len(values) and all(values)
 
 
 def _own(values: Sequence[str], group: Sequence[ReadObject], study: Sequence[str]) -> tuple[str, bool]:

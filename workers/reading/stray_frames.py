@@ -239,6 +239,18 @@ def _likeness(frame: Frame, around: Sequence[Frame]) -> float:
     return float(np.corrcoef(own, other)[0, 1])
 
 
+def lie_one_above_another(parts: Sequence[Sequence[Frame]]) -> bool:
+    """Whether the parts make one stack without a gap, of which each holds slices that follow one another."""
+    frames = [frame for part in parts for frame in part]
+    if not all(parts) or any(f.position is None or f.orientation is None for f in frames):
+        return False
+    if not all(_alike(frames[0], frame) for frame in frames) or _has_hole(frames):
+        return False
+    heights, ends = _heights(frames), np.cumsum([len(part) for part in parts])
+    spans = sorted((float(at.min()), float(at.max())) for at in np.split(heights, ends[:-1]))
+    return all(below[1] < above[0] - SAME_PLACE_MM for below, above in pairwise(spans))
+
+
 def _has_hole(frames: Sequence[Frame]) -> bool:
     """Whether a slice is missing, which may be one of those that would be set aside."""
     if any(frame.position is None for frame in frames):

@@ -29,8 +29,9 @@ class Flood:
         for uid in studies:
             self.come(uid)
 
-    def come(self, uid: str) -> None:
-        self.index.record_instances([an_instance(uid, received_at=self.clock.now())])
+    def come(self, uid: str, images: int = FEWEST_IMAGES) -> None:
+        rows = [an_instance(uid, n, received_at=self.clock.now()) for n in range(images)]
+        self.index.record_instances(rows)
         self.index.mark_ready(uid, now=self.clock.now(), reason="test")
 
     def goes_on(self, seconds: float) -> list[str]:
@@ -107,3 +108,16 @@ def test_a_study_in_which_nothing_can_be_measured_goes_behind_the_others(
 
 def test_only_what_reading_refuses_goes_behind_the_others() -> None:
     assert FEWEST_IMAGES <= MIN_SLICES
+
+
+def test_small_studies_have_a_turn_of_their_own() -> None:
+    """A patient whose infusion nobody reported waits for none of them, and each of them is served in the end."""
+    flood = Flood("1.9.1")
+    for n in range(20):
+        flood.come(f"1.0.{n:02}", images=1)
+    flood.goes_on(LONG_WAIT_S)
+    flood.come("1.1")
+    assert flood.goes_on(LONG_WAIT_S + SWEEP_S) == ["1.0.00", "1.1", "1.0.00"], "nobody took the first one yet"
+    for first in ("1.0.00", "1.1"):
+        flood.takes(first)
+    assert flood.goes_on(LONG_WAIT_S) == ["1.0.01"]

@@ -11,7 +11,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
-from tests.builders_dicom import STUDY_UID, T1_PHYSICS, a_series
+from tests.builders_dicom import STUDY_UID, T1_PHYSICS, a_series, an_enhanced_object, write
 from tests.workers.reading.reading import FLAIR, T1
 from triage.model import StudyImages
 from workers.reading.study import read_study
@@ -147,3 +147,59 @@ def test_noop_a_repeat_of_this_head_that_nothing_dates_is_refused(tmp_path: Path
     again = np.asarray(np.clip(OWN + noise, 0, None), np.uint16)
     images = read_study(a_series(tmp_path / "a", pixels=OWN) + a_series(tmp_path / "b", pixels=again, only=[7]))
     assert [one.code for one in images.skipped] == ["duplicate_slices"]
+
+
+@pytest.mark.parametrize("with_t1", [False, True], ids=["alone", "a T1 has the frame of one"])
+@pytest.mark.parametrize("only", [range(8), range(11), range(6, 16)], ids=["one half", "more below", "more above"])
+def test_slabs_with_a_frame_of_reference_each_are_refused_and_not_cut(
+    tmp_path: Path, only: range, *, with_t1: bool
+) -> None:
+    """The table moved within the series, or they are halves of two heads."""
+    files = a_series(tmp_path / "a", pixels=OWN, only=[n for n in range(16) if n not in only])
+    files += a_series(tmp_path / "b", pixels=OWN, only=only, **ELSEWHERE)
+    if with_t1:
+        files += a_series(tmp_path / "t1", pixels=OWN, series=2, InversionTime=None, **{**ELSEWHERE, **T1_PHYSICS})
+    images = read_study(files)
+    assert FLAIR not in images.volumes
+    assert [one.code for one in images.skipped] == ["mixed_scans"]
+
+
+@pytest.mark.parametrize("elements", [ELSEWHERE, {"DeviceSerialNumber": "77"}], ids=["frame", "scanner"])
+def test_a_part_of_a_head_is_not_measured_in_place_of_the_whole(tmp_path: Path, elements: dict[str, Any]) -> None:
+    """The other series say which images are meant, and these show one half of the head."""
+    files = a_series(tmp_path / "a", pixels=OWN, only=range(8, 16), **STATED)
+    files += a_series(tmp_path / "b", pixels=OTHER, only=range(8), **{**STATED, **elements})
+    files += a_series(tmp_path / "t1", pixels=OWN, series=2, InversionTime=None, **{**STATED, **T1_PHYSICS})
+    images = read_study(files)
+    assert FLAIR not in images.volumes
+    assert [one.code for one in images.skipped] == ["mixed_scans"]
+
+
+def test_images_of_another_head_beyond_the_end_are_set_aside(tmp_path: Path) -> None:
+    files = a_series(tmp_path / "a", pixels=OWN, only=range(13))
+    images = read_study(files + a_series(tmp_path / "b", pixels=OTHER, only=range(13, 16), **ELSEWHERE))
+    np.testing.assert_array_equal(images.volumes[FLAIR].voxels, OWN[:13])
+    assert len(images.set_aside) == 1
+
+
+def test_noop_an_anonymiser_that_gives_each_slice_a_series_and_a_frame(tmp_path: Path) -> None:
+    def change(_k: int, ds: Dataset) -> None:
+        ds.FrameOfReferenceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
+
+    images = read_study(a_series(tmp_path, pixels=OWN, change=change))
+    np.testing.assert_array_equal(images.volumes[FLAIR].voxels, OWN)
+
+
+def test_noop_an_anonymiser_that_gives_each_enhanced_object_a_frame(tmp_path: Path) -> None:
+    """Two objects are too few to see it in one series; the others of the study show it."""
+    files = []
+    for number, physics in enumerate(({}, {"contrast": "T1", "inversion_time_ms": None, "repetition_time_ms": 550.0})):
+        for part in range(2):
+            ds = an_enhanced_object(OWN[8 * part : 8 * part + 8], **physics)
+            ds.SeriesInstanceUID, ds.FrameOfReferenceUID = f"{STUDY_UID}.{number + 1}", generate_uid()
+            for k, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+                frame.PlanePositionSequence[0].ImagePositionPatient = [-10.0, -8.0, 5.0 * (8 * part + k)]
+            files.append(write(ds, tmp_path / f"{number}{part}"))
+    images = read_study(files)
+    assert "mixed_scans" not in [one.code for one in images.skipped]
+    np.testing.assert_array_equal(images.volumes[FLAIR].voxels, OWN)

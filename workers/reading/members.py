@@ -1,38 +1,51 @@
-"""Files of one study in, the objects and frames of each series as it is measured out.
+"""Objects of one study in, the objects and frames of each series as it is measured out.
 
-A series is not always what has one UID: slices with a UID each are joined, and several series under one UID are taken
-apart. Whoever refers to the images of a measurement asks here.
+A series is not always what has one UID: slices with a UID each are joined, several series under one UID are taken
+apart, and what another scan made is left out. Whoever refers to the images of a measurement asks here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from triage.errors import NotAssessable
-from workers.reading.joining import series_of
-from workers.reading.objects import ReadObject, read_object
+from workers.reading.joining import joined_notices, series_of
+from workers.reading.objects import ReadObject
+from workers.reading.other_scans import OtherScans, one_scan_each
 from workers.reading.splitting import taken_apart
 
 
-def readable_objects(paths: Iterable[Path]) -> list[ReadObject]:
-    """Headers only; a file that is no usable object is left out.
+@dataclass(frozen=True)
+class MeasuredObjects:
+    """groups: by the UID that the document names; each object has those frames only that are of the series.
 
-    Raises:
-        Transient, OSError: a file cannot be read now.
+    scans: what was left out. notices: what a reader should know of series that were joined or taken apart.
     """
-    found = []
-    for path in paths:
-        with suppress(NotAssessable):
-            found.append(read_object(path))
+
+    groups: dict[str, list[ReadObject]]
+    scans: OtherScans
+    notices: tuple[str, ...]
+
+
+def counts_of(groups: Mapping[str, Sequence[ReadObject]]) -> dict[str, int]:
+    """Objects of each series, in the order given; one that several hold counts for the first."""
+    found, seen = dict[str, int](), set[Path]()
+    for uid, group in groups.items():
+        own = {one.path for one in group} - seen
+        seen |= own
+        found[uid] = len(own)
     return found
 
 
-def as_measured(objects: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
-    """By the UID that the document names. Each object has those frames only that are of the series.
+def as_measured(objects: Sequence[ReadObject], vouched: Collection[Path] = ()) -> MeasuredObjects:
+    """The series of one study.
 
     Args:
-        objects: of one study; of slices with a UID each, all.
+        objects: all of the study that are measured (``objects_of``).
+        vouched: files that a human restored to the study. They stay.
     """
-    return taken_apart(series_of(objects))[0]
+    joined = series_of(objects)
+    parts, parted = taken_apart(joined)
+    groups, scans = one_scan_each(parts, vouched)
+    return MeasuredObjects(groups, scans, (*joined_notices(joined), *parted))

@@ -23,15 +23,15 @@ from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
 from workers.reading.acquisition import acquired_on, acquisition_of
 from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
-from workers.reading.joining import joined_notices, refused_whole, series_of
+from workers.reading.joining import refused_whole
 from workers.reading.limits import Budget
 from workers.reading.looking import decided_by_image
+from workers.reading.members import as_measured, counts_of
 from workers.reading.objects import ReadObject, StudyObjects, objects_of
-from workers.reading.other_scans import one_scan_each
 from workers.reading.patient import stated_ages, study_without_series
 from workers.reading.pixels import open_header
 from workers.reading.series import series_header
-from workers.reading.splitting import header_of_part, taken_apart
+from workers.reading.splitting import header_of_part
 from workers.reading.stray_frames import LeftOut
 from workers.reading.values import text
 from workers.reading.volume import volume_of
@@ -98,8 +98,8 @@ def read_study(
     """
     budget = Budget()
     found = objects_of(paths, on_file, vouched, budget)
-    parts, parted = taken_apart(joined := series_of(found.kept))
-    groups, scans = one_scan_each(parts, vouched)
+    measured = as_measured(found.kept, vouched)
+    groups, scans = measured.groups, measured.scans
     mixed = [*refused_whole(groups), *scans.refused]
     refused = found.conflicting | {s.series_instance_uid for s in mixed}
     frames = {uid: [frame for f in group for frame in f.frames] for uid, group in groups.items()}
@@ -113,7 +113,7 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
-    notices = (*found.notices, *joined_notices(joined), *parted, *loaded.notices)
+    notices = (*found.notices, *measured.notices, *loaded.notices)
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
     said = (*found.set_aside, *scans.said, *loaded.strays), notices, (*found.ignored, *scans.strays)
     return _with_doubts(StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares))
@@ -147,12 +147,10 @@ def _spare_flairs(
 
 
 def _identified(groups: Mapping[str, list[ReadObject]], frames: Mapping[str, list[Frame]]) -> tuple[Series, ...]:
-    headers, seen = [], set[Path]()
+    headers, counts = [], counts_of(groups)
     for uid, group in groups.items():
-        own = {one.path for one in group} - seen  # the object of two parts counts once
-        seen |= own
         header = series_header([one.header for one in group], frames[uid])
-        headers.append(replace(header, instance_count=len(own)))
+        headers.append(replace(header, instance_count=counts[uid]))
     of_one_uid: dict[str, list[SeriesHeader]] = defaultdict(list)
     for header in headers:
         of_one_uid[header.series_instance_uid].append(header)

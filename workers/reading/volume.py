@@ -88,6 +88,21 @@ def volume_of(
     return Volume(voxels, stacks[0].affine)
 
 
+def without_strays(frames: Sequence[Frame], kind: SequenceKind) -> list[Frame]:
+    """The frames of a series without those that ``volume_of`` leaves out as strays, copies and earlier repeats.
+
+    Other echoes and b-values stay. Pixels are read where several images are at one place.
+
+    Raises:
+        NotAssessable: as ``together``.
+    """
+    later_is_better = kind not in BEFORE_OR_AFTER_CONTRAST
+    left: set[int] = set()
+    for group in select(frames, kind):
+        left |= set(map(id, group)) - set(map(id, together(group, later_is_better=later_is_better)[0]))
+    return [frame for frame in frames if id(frame) not in left]
+
+
 def _check_grey(frames: Sequence[Frame]) -> None:
     """Colours are indices or samples for a screen: no figure can be read from them."""
     colours = sorted({f.pixels.photometric for f in frames} - {"MONOCHROME1", "MONOCHROME2", ""})

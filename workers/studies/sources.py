@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,16 +90,15 @@ def _sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) ->
 
 
 def _study(uid: str, used: Mapping[str, UsedSeries], parts: HasImages) -> SourceStudy:
+    """Where each series has the objects that were measured, only these are read. Else it was joined, taken apart, or
+    is a part, and all objects of the study say which are meant."""
     rows = objects_of_study(parts.index.instances(uid), parts.index.object_answers(uid))
     held = Counter(row.series_instance_uid for row in rows)
-    wanted = [row for row in rows if row.series_instance_uid in used] or rows[:1]
-    if any(held[series] == 1 < known.objects for series, known in used.items()):  # slices with a UID each
-        wanted += [
-            row
-            for row in rows
-            if held[row.series_instance_uid] == 1 and row.frame_count == 1 and row.series_instance_uid not in used
-        ]
-    return source_study(map(parts.files.path, wanted), used)
+    if any(not held[series] == known.objects > 0 for series, known in used.items()):
+        return read_whole(uid, parts.index, parts.files, partial(source_study, used=used))
+    paths = [parts.files.path(row) for row in rows if row.series_instance_uid in used]
+    paths = paths or [parts.files.path(row) for row in rows[:1]]
+    return source_study(paths, used, vouched=paths)
 
 
 def _kinds_of_baseline(uid: str, parts: HasImages) -> dict[str, UsedSeries]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
@@ -12,8 +13,10 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from tests.builders_dicom import a_series, an_enhanced_object, planes, write
 from tests.workers.outputs.dicom.result_builders import FORMS
 from tests.workers.outputs.sources_builders import some_sources
+from tests.workers.reading.test_other_heads import OTHER, OWN
 from workers.outputs.source_headers import UsedSeries, source_study
 from workers.outputs.sources import FILE_NAME, sources_from_json, sources_of, sources_to_json
+from workers.reading.study import read_study
 
 DOCUMENT = {"study": {"study_instance_uid": "1.2.3", "patient_id": None, "study_date": "2026-03-04"}}
 
@@ -135,17 +138,70 @@ def test_slices_with_a_uid_each_are_one_series(tmp_path: Path, objects: int, fou
     assert (len(flair.instances), flair.placed) == (found, found > 1)
 
 
-def test_only_the_images_of_a_part_of_a_series_are_referred_to(tmp_path: Path) -> None:
-    """A FLAIR and a T2 at the same places under one UID: outlines on the T2 would be on the wrong image."""
-    t2 = {"InversionTime": None, "RepetitionTime": 4000.0, "SeriesDescription": "T2", "ScanningSequence": "SE"}
+T2 = {"InversionTime": None, "RepetitionTime": 4000.0, "SeriesDescription": "T2", "ScanningSequence": "SE"}
 
-    def one_uid(_k: int, ds: Dataset) -> None:
-        ds.SeriesInstanceUID = "1.2.7"
 
-    flairs = a_series(tmp_path / "a", change=one_uid)
-    both = [*flairs, *a_series(tmp_path / "b", change=one_uid, series=2, **t2)]
-    (flair,) = source_study(both, {"1.2.7": UsedSeries("flair", 12)}).series
-    assert {one.sop_instance_uid for one in flair.instances} == {dcmread(path).SOPInstanceUID for path in flairs}
+def sop_uids(paths: list[Path]) -> set[str]:
+    return {dcmread(path).SOPInstanceUID for path in paths}
+
+
+@pytest.mark.parametrize(
+    ("elements", "part", "kind"),
+    [
+        pytest.param(T2, "1.2.7", "flair", id="the FLAIR keeps the UID"),
+        pytest.param(T2, "1.2.7.2", "t2", id="the T2"),
+        pytest.param({"ContrastBolusAgent": "Gd"}, "1.2.7", "flair", id="before the contrast agent"),
+        pytest.param({"ContrastBolusAgent": "Gd"}, "1.2.7.2", "flair", id="after the contrast agent"),
+    ],
+)
+def test_only_the_images_of_a_part_of_a_series_are_referred_to(
+    tmp_path: Path, elements: dict[str, Any], part: str, kind: str
+) -> None:
+    """Two series at the same places under one UID: outlines on the other would be on the wrong image."""
+    first = a_series(tmp_path / "a", SeriesInstanceUID="1.2.7")
+    second = a_series(tmp_path / "b", SeriesInstanceUID="1.2.7", **elements)
+    (found,) = source_study(second + first, {part: UsedSeries(kind, 12)}).series
+    assert {one.sop_instance_uid for one in found.instances} == sop_uids(first if part == "1.2.7" else second)
+    assert (found.series_instance_uid, found.is_plain) == ("1.2.7", True), "the UID that the images state"
+    assert {one.series_instance_uid for one in found.instances} == {""}
+
+
+OWN_HEAD = {"DeviceSerialNumber": "11", "FrameOfReferenceUID": "1.2.9"}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize(
+    ("only", "elements", "measured"),
+    [
+        pytest.param([7], {"FrameOfReferenceUID": "1.2.8"}, 16, id="another frame of reference"),
+        pytest.param([6, 7], {"DeviceSerialNumber": "77"}, 16, id="another scanner"),
+        pytest.param([7], {"origin": (-10.0, -8.0, -28.0)}, 17, id="between the slices"),
+        pytest.param([7], {}, 17, id="at the same place"),
+        pytest.param([], {}, 16, id="no-op: none"),
+    ],
+)
+def test_no_image_of_another_head_is_referred_to(
+    tmp_path: Path, only: list[int], elements: dict[str, Any], measured: int, *, first: bool
+) -> None:
+    own = a_series(tmp_path / "own", pixels=OWN, SeriesInstanceUID="1.2.7", **OWN_HEAD)
+    other = a_series(tmp_path / "other", pixels=OTHER, only=only, SeriesInstanceUID="1.2.7", **{**OWN_HEAD, **elements})
+    (counted,) = read_study(own + other).study.series
+    assert counted.header.instance_count == measured
+    (found,) = source_study(other + own if first else own + other, {"1.2.7": UsedSeries("flair", measured)}).series
+    assert {one.sop_instance_uid for one in found.instances} == sop_uids(own)
+    assert (found.frame_of_reference_uid, found.is_plain) == ("1.2.9", True)
+
+
+def test_not_measured_a_series_of_other_images_than_those_measured_is_not_referred_to(tmp_path: Path) -> None:
+    assert source_study(a_series(tmp_path, SeriesInstanceUID="1.2.7"), {"1.2.7": UsedSeries("flair", 11)}).series == ()
+
+
+def test_what_a_human_restored_is_referred_to(tmp_path: Path) -> None:
+    own = a_series(tmp_path / "own", pixels=OWN, only=[n for n in range(16) if n != 7], SeriesInstanceUID="1.2.7")
+    again = a_series(tmp_path / "b", pixels=OWN, only=[7], SeriesInstanceUID="1.2.7", FrameOfReferenceUID="1.2.8")
+    (found,) = source_study(again + own, {"1.2.7": UsedSeries("flair", 16)}, vouched=again).series
+    assert {one.sop_instance_uid for one in found.instances} == sop_uids(own + again)
+    assert found.frame_of_reference_uid != "1.2.8", "that of most images"
 
 
 def test_only_the_frames_of_a_part_of_an_object_are_referred_to() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from tests.builders_dicom import a_series
 from tests.fake_index import InMemoryIndex
@@ -50,3 +50,34 @@ def test_slices_with_a_uid_each(tmp_path: Path, stored: int, objects: int, found
     (flair,) = sources_from_json(made[FILE_NAME]).followup.series
     assert (flair.series_instance_uid, len(flair.instances)) == ("1.2.7.0", found)
     assert flair.placed is (found > 1)
+
+
+AFTER = {"ContrastBolusAgent": "Gd", "AcquisitionTime": "103000"}
+DOCUMENT = {"kind": "flair", "used_as": "flair", "objects": SLICES}
+
+
+@pytest.mark.parametrize(
+    ("used", "agent"),
+    [
+        pytest.param("1.2.7.2", "Gd", id="the second part, whose UID no image has"),
+        pytest.param("1.2.7", "", id="no-op: the first part"),
+    ],
+)
+def test_a_part_of_a_series(tmp_path: Path, used: str, agent: str) -> None:
+    """Before and after the contrast agent under one UID; another series has no part in it."""
+    index, files = InMemoryIndex(), FakeFiles()
+    files.root = tmp_path
+    paths = a_series(tmp_path / STUDY / "a", SeriesInstanceUID="1.2.7", **AFTER)
+    paths += a_series(tmp_path / STUDY / "b", SeriesInstanceUID="1.2.7", AcquisitionTime="100000")
+    paths += a_series(tmp_path / STUDY / "c", SeriesInstanceUID="1.2.6", InversionTime=None, ScanningSequence="SE")
+    for k, path in enumerate(paths):
+        name, series = path.relative_to(tmp_path / STUDY).as_posix(), str(dcmread(path).SeriesInstanceUID)
+        index.record_instances([an_instance(STUDY, k, path=name, series_instance_uid=series)])
+    parts, row = ImageParts(index, files, FakeReader()), DOCUMENT | {"series_instance_uid": used}
+    made = files_of_sources(Decided(STUDY, 1, "full"), {"series": [row], "baseline": None}, parts)
+    (flair,) = sources_from_json(made[FILE_NAME]).followup.series
+    meant = {
+        str(ds.SOPInstanceUID) for ds in map(dcmread, paths[: 2 * SLICES]) if ds.get("ContrastBolusAgent", "") == agent
+    }
+    assert (flair.series_instance_uid, flair.is_plain) == ("1.2.7", True)
+    assert {one.sop_instance_uid for one in flair.instances} == meant

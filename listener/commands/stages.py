@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -24,12 +24,10 @@ from listener.commands.common import (
 )
 from triage.errors import Misconfigured
 from workers.config import Settings
+from workers.deliveries.stages import Promoter, StageKey, move_stage, readable_stages, stage_words, stages_of
+from workers.deliveries.staging import shadow_at
 from workers.delivery_ports import Release, Released, ShadowKind, delivery_facts, released_by
 
-if TYPE_CHECKING:
-    from workers.audit.messages import Configured
-
-StageOf = tuple[ShadowKind, str]
 NameArgument = Annotated[str | None, typer.Argument(metavar="[DESTINATION]", help="a destination of the settings")]
 ScannerOption = Annotated[str | None, typer.Option("--scanner", metavar="NAME", help="of results.shadow_scanners")]
 PatternOption = Annotated[str | None, typer.Option("--pattern", metavar="LETTER", help="of results.shadow_patterns")]
@@ -39,6 +37,11 @@ ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="who decides
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason; it is kept")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="at most this many, the newest first")]
 
+PROMOTES = (
+    "End the shadow mode of a destination, scanner, pattern, rule or the site: decisions from now on are sent. Who and "
+    "why is kept."
+)
+
 
 def shadow_report(config: ConfigOption = None, limit: LimitOption = 1000, as_json: JsonFlag = False) -> None:
     """What would have been sent, to whom, when, and what is in shadow mode."""
@@ -47,7 +50,7 @@ def shadow_report(config: ConfigOption = None, limit: LimitOption = 1000, as_jso
     known = open_ways_out(settings)
     found, records = known.listed(shadow=True, limit=limit), known.releases()
     released = released_by(records)
-    stages = {_words(one): one not in released for one in stages_of(settings)}
+    stages = {stage_words(one): one not in released for one in stages_of(settings.results)}
     ends = _ends(settings, released)
     if as_json:
         facts = [delivery_facts(one) for one in found]
@@ -82,59 +85,32 @@ def release_history(config: ConfigOption = None, as_json: JsonFlag = False) -> N
         out().print("nothing was promoted")
 
 
-def promote(
-    by: ByOption,
-    why: WhyOption,
-    destination: NameArgument = None,
-    scanner: ScannerOption = None,
-    pattern: PatternOption = None,
-    rule: RuleOption = None,
-    site: SiteOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """End the shadow mode of a destination, scanner, pattern, rule or the site: decisions from now on are sent. Who and
-    why is kept."""
-    _release(config, _chosen(destination, scanner, pattern, rule, site=site), by, why, promoted=True)
+def _moving(*, promoted: bool) -> Callable[..., None]:
+    """The command that promotes, or the one that takes it back: they have the same options."""
 
+    def command(
+        by: ByOption,
+        why: WhyOption,
+        destination: NameArgument = None,
+        scanner: ScannerOption = None,
+        pattern: PatternOption = None,
+        rule: RuleOption = None,
+        site: SiteOption = False,
+        config: ConfigOption = None,
+    ) -> None:
+        _move(config, _chosen(destination, scanner, pattern, rule, site=site), by, why, promoted=promoted)
 
-def demote(
-    by: ByOption,
-    why: WhyOption,
-    destination: NameArgument = None,
-    scanner: ScannerOption = None,
-    pattern: PatternOption = None,
-    rule: RuleOption = None,
-    site: SiteOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Take a promotion back. Who and why is kept."""
-    _release(config, _chosen(destination, scanner, pattern, rule, site=site), by, why, promoted=False)
-
-
-def stages_of(settings: Settings) -> list[StageOf]:
-    """Everything that the settings and the rules put into shadow mode."""
-    results = settings.results
-    found: list[StageOf] = [(ShadowKind.SITE, "")] if results.shadow else []
-    found += [(ShadowKind.DESTINATION, one.name) for one in results.destinations if one.shadow]
-    found += [(ShadowKind.SCANNER, one.name) for one in results.shadow_scanners]
-    found += [(ShadowKind.PATTERN, name) for name in results.shadow_patterns]
-    if results.rules is not None:
-        from workers.rules.listing import listed_rules
-
-        found += [(ShadowKind.RULE, one.name) for one in listed_rules(results) if one.shadow]
-    return found
+    return command
 
 
 def _ends(settings: Settings, released: Released) -> dict[str, bool]:
     """Destination -> whether nothing at all is sent there."""
-    from workers.deliveries.staging import shadow_at
-
     return {one.name: bool(shadow_at(one, settings.results, released)) for one in settings.results.destinations}
 
 
 def _chosen(
     destination: str | None, scanner: str | None, pattern: str | None, rule: str | None, *, site: bool
-) -> StageOf:
+) -> StageKey:
     named = [
         (kind, name)
         for kind, name in (
@@ -151,57 +127,32 @@ def _chosen(
     return named[0]
 
 
-def _release(config: Path | None, stage: StageOf, by: str, why: str, *, promoted: bool) -> None:
+def _move(config: Path | None, stage: StageKey, by: str, why: str, *, promoted: bool) -> None:
     quiet_logging()
-    settings, (kind, name) = load_settings(config), stage
-    if kind is ShadowKind.DESTINATION and name not in {one.name for one in settings.results.destinations}:
-        raise Misconfigured(f"DESTINATION: {name} is not among results.destinations")
-    in_shadow = stages_of(settings)
-    if kind is not ShadowKind.DESTINATION and stage not in in_shadow:
-        there = ", ".join(_words(one) for one in in_shadow) or "nothing"
-        raise Misconfigured(f"--{kind}: {_words(stage)} is not in shadow mode by the settings; there is {there}")
-    if not by.strip() or not why.strip():
-        raise Misconfigured("--by, --why: a name and a reason are needed")
+    settings = load_settings(config)
     known, now = open_ways_out(settings), datetime.now(UTC)
-    record = Release(name, promoted, by.strip(), why.strip(), now, kind)
-    known.release(record)
-    _audited(settings, record)
-    still = [_words(one) for one in in_shadow if one not in released_by(known.releases())]
-    out().print("recorded; it counts for decisions from now on")
+    if move_stage(settings, known, stage, Promoter(by, why, login=_login()), promoted=promoted, now=now) is None:
+        stands = "released" if promoted else "in shadow mode"
+        out().print(escape(f"nothing is recorded: {stage_words(stage)} is {stands} already"))
+    else:
+        out().print("recorded; it counts for decisions from now on")
+    released = released_by(known.releases())
+    still = [stage_words(one) for one in readable_stages(settings.results) if one not in released]
     if still:
         out().print(escape(f"in shadow mode: {', '.join(still)}"))
 
 
-def _audited(settings: Settings, record: Release) -> None:
-    """Into the audit log of the node, and to the audit repository."""
-    from workers.audit.journal import Journal, journal_file
-    from workers.audit.spool import auditor_of
-
-    change = _configured(record)
-    facts: dict[str, Any] = {"at": record.at.isoformat(), "who": record.by, "did": change.what, "why": record.why}
-    Journal(journal_file(settings)).add({**facts, "study": None, "status": 0, "login": change.login})
-    auditor_of(settings).configured(change)
-
-
-def _configured(record: Release) -> Configured:
-    from workers.audit.messages import Configured
-
-    word = "promoted" if record.promoted else "demoted"
+def _login() -> str:
     try:
-        login = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):  # an account without a name
-        login = ""
-    return Configured(record.by, login, f"{word}: {_words((record.kind, record.name))}", record.why)
-
-
-def _words(stage: StageOf) -> str:
-    return "the site" if stage[0] is ShadowKind.SITE else f"{stage[0]} {stage[1]}"
+        return ""
 
 
 def _print_records(records: Iterable[Release]) -> None:
     for one in records:
         word = "promoted" if one.promoted else "demoted"
-        named = one.name if one.kind is ShadowKind.DESTINATION else _words((one.kind, one.name))
+        named = one.name if one.kind is ShadowKind.DESTINATION else stage_words((one.kind, one.name))
         out().print(escape(f"{one.at:%Y-%m-%d %H:%M}  {named} {word} by {one.by}: {one.why}"))
 
 
@@ -209,5 +160,5 @@ def add_stages(deliveries: typer.Typer) -> None:
     """Put the commands under ``icansee deliveries``."""
     deliveries.command("shadow-report")(shadow_report)
     deliveries.command("history")(release_history)
-    deliveries.command("promote")(promote)
-    deliveries.command("demote")(demote)
+    deliveries.command("promote", help=PROMOTES)(_moving(promoted=True))
+    deliveries.command("demote", help="Take a promotion back. Who and why is kept.")(_moving(promoted=False))

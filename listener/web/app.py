@@ -37,6 +37,7 @@ from listener.web.node_routes import add_operations, add_patient, add_study_retr
 from listener.web.roster import add_roster
 from listener.web.search_api import add_search
 from listener.web.site import Site
+from listener.web.stage_routes import add_stage_routes
 from listener.web.study import add_study
 from listener.web.view_routes import add_views
 from listener.web.viewer_api import add_viewer
@@ -104,6 +105,7 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     add_patient(app, site)
     add_operations(app, site)
     add_held(app, site)
+    add_stage_routes(app, site)
     add_study_retry(app, site)
     add_roster(app, site)
     add_aside(app, site)

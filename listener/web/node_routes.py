@@ -22,8 +22,10 @@ from listener.web.lines import name_words
 from listener.web.list_routes import zone_of
 from listener.web.scanners import scanner_facts, scanner_lines
 from listener.web.site import Site
+from listener.web.stage_routes import stage_lines
 from triage.errors import Misconfigured
 from workers.access_ports import Role
+from workers.deliveries.stages import LONGEST_REASON
 from workers.delivery_ports import Delivery, DeliveryState, ShadowKind, delivery_facts, released_by
 from workers.ports import StudyState
 from workers.rules.tally import RuleCount, rule_tally
@@ -35,6 +37,11 @@ SHOWN_DEAD = 100
 SHOWN_FAULTS = 20
 STUDY_UID = re.compile(r"^[0-9][0-9.]{0,63}$")
 MOST_LISTED = 2000
+STAGE_SAID = {
+    "promoted": "Promoted: decisions from now on are sent.",
+    "demoted": "Taken back: decisions from now on are computed and not sent.",
+    "same": "Nothing is recorded: it stands so already.",
+}
 
 
 def add_patient(app: FastAPI, site: Site) -> None:
@@ -87,10 +94,12 @@ def add_operations(app: FastAPI, site: Site) -> None:
     """Add the page of the node, what can be done there, and the same for programs."""
 
     @app.get("/operations", response_class=HTMLResponse, include_in_schema=False)
-    def page(request: Request, retried: int | None = None, released: int | None = None, again: str = "") -> str:
+    def page(
+        request: Request, retried: int | None = None, released: int | None = None, again: str = "", stage: str = ""
+    ) -> str:
         said = None if retried is None else f"Delivery {retried} is tried again."
         said = said if released is None else f"Delivery {released} is released."
-        said = "The study is assessed once more." if again == "1" else said
+        said = "The study is assessed once more." if again == "1" else STAGE_SAID.get(stage, said)
         frame, may_change = own_frame(request, "operations"), who(request).role is Role.ADMINISTRATOR
         return pages.render(
             "operations.html", frame, said=said, may_change=may_change, **_node_values(site, health_of(site))
@@ -203,6 +212,8 @@ def _node_values(site: Site, health: Mapping[str, Any]) -> dict[str, Any]:
         "held": held_of(site)[:SHOWN_DEAD],
         "today": operations.today_lines(recent, now, zone),
         "rules": _rule_lines(site),
+        "stages": stage_lines(site),
+        "longest_reason": LONGEST_REASON,
         "shadow": sum(number for (_, state), number in tallies.items() if state == DeliveryState.SHADOW),
     }
 

@@ -78,6 +78,7 @@ HOMES = {
             "node_routes",
             "roster",
             "search_api",
+            "stage_routes",
             "study",
             "view_routes",
             "viewer_api",

@@ -23,7 +23,7 @@ SCOPE_WORDS = {
     TokenScope.STUDIES_READ: "read studies, decisions and pictures",
     TokenScope.STUDIES_ACT: "acknowledge, agree, disagree",
     TokenScope.NODE_READ: "see how the node works",
-    TokenScope.NODE_CHANGE: "retry deliveries, change the roster",
+    TokenScope.NODE_CHANGE: "retry deliveries, change the roster, promote from shadow mode",
     TokenScope.METRICS: "read /metrics (Prometheus)",
 }
 NO_ACCOUNT = "Nobody has to sign in on this node, so nothing needs a token."

@@ -180,7 +180,18 @@ def test_what_is_in_no_shadow_mode_is_not_promoted(icansee: Icansee, table: Deli
     assert (answer.code, "pattern B is not in shadow mode" in answer.err) == (2, True)
     answer = icansee("deliveries", "promote", "share", "--site", "--by", "a", "--why", "b")
     assert (answer.code, "name one destination" in answer.err) == (2, True)
+    answer = icansee("deliveries", "demote", "pacs", "--by", "a", "--why", "b")
+    assert (answer.code, "destination pacs is not in shadow mode" in answer.err) == (2, True)
     assert icansee("deliveries", "history").out == "nothing was promoted\n"
+
+
+def test_noop_what_stands_so_already_is_not_recorded(icansee: Icansee, table: Deliveries) -> None:
+    said = icansee("deliveries", "demote", "share", "--by", "a", "--why", "b").out
+    assert "nothing is recorded: destination share is in shadow mode already" in said
+    assert icansee("deliveries", "promote", "share", "--by", "a", "--why", "b").code == 0
+    said = icansee("deliveries", "promote", "share", "--by", "a", "--why", "c").out
+    assert "nothing is recorded: destination share is released already" in said
+    assert icansee("deliveries", "history").out.count("by a") == 1
 
 
 def test_every_destination_is_called(icansee: Icansee, table: Deliveries) -> None:

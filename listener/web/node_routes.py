@@ -97,9 +97,7 @@ def add_operations(app: FastAPI, site: Site) -> None:
     def page(
         request: Request, retried: int | None = None, released: int | None = None, again: str = "", stage: str = ""
     ) -> str:
-        said = None if retried is None else f"Delivery {retried} is tried again."
-        said = said if released is None else f"Delivery {released} is released."
-        said = "The study is assessed once more." if again == "1" else STAGE_SAID.get(stage, said)
+        said = STAGE_SAID.get(stage, _done_words(retried, released, again=again == "1"))
         frame, may_change = own_frame(request, "operations"), who(request).role is Role.ADMINISTRATOR
         return pages.render(
             "operations.html", frame, said=said, may_change=may_change, **_node_values(site, health_of(site))
@@ -160,6 +158,15 @@ def add_study_retry(app: FastAPI, site: Site) -> None:
         """Assess a study once more that failed or was quarantined, as the button of the operations page does."""
         _assessed_again(site, uid)
         return {"study_instance_uid": uid}
+
+
+def _done_words(retried: int | None, released: int | None, *, again: bool) -> str | None:
+    """What the page says of the act that led to it; None: nothing was done."""
+    if again:
+        return "The study is assessed once more."
+    if released is not None:
+        return f"Delivery {released} is released."
+    return None if retried is None else f"Delivery {retried} is tried again."
 
 
 def _retried(site: Site, number: int) -> None:

@@ -34,7 +34,7 @@ def parsed(file: BinaryIO, stop_when: Callable[..., bool]) -> Dataset:
         return ds
     file.seek(0)
     ds = read_partial(file, stop_when=stop_when, force=True)
-    if ds.file_meta.get("TransferSyntaxUID") is None:
+    if not ds.file_meta.get("TransferSyntaxUID"):
         ds.file_meta.TransferSyntaxUID = _guessed(*ds.original_encoding)
     return ds
 

@@ -121,7 +121,7 @@ def encoded(path: Path, *, implicit: bool, little: bool, stated: UID, trailing: 
     body.is_little_endian, body.is_implicit_VR = little, implicit
     meta.is_little_endian, meta.is_implicit_VR = True, False
     ds.file_meta.TransferSyntaxUID = stated
-    write_file_meta_info(meta, ds.file_meta, enforce_standard=True)
+    write_file_meta_info(meta, ds.file_meta, enforce_standard=bool(stated))
     plain = Dataset()
     plain.update({element.tag: element for element in ds})
     if not little:
@@ -136,6 +136,8 @@ ENCODINGS = [
     pytest.param(True, True, ExplicitVRLittleEndian, id="implicit under explicit"),
     pytest.param(False, True, ImplicitVRLittleEndian, id="explicit under implicit"),
     pytest.param(False, False, ExplicitVRBigEndian, id="noop, big endian"),
+    pytest.param(False, True, UID(""), id="explicit, nothing stated"),
+    pytest.param(True, True, UID(""), id="implicit, nothing stated"),
 ]
 
 

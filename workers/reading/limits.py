@@ -68,7 +68,7 @@ class Budget:
         """Raises:
         NotAssessable: too_complex, too_large, too_slow; nothing is taken then.
         """
-        self._check_time()
+        self.check_time()
         if size.elements > self._elements:
             raise NotAssessable("too_complex", f"the headers of the study hold more than {STUDY_ELEMENTS} elements")
         if size.value_bytes > self._header_bytes:
@@ -81,12 +81,15 @@ class Budget:
         """Raises:
         NotAssessable: too_large, too_slow; nothing is taken then.
         """
-        self._check_time()
+        self.check_time()
         if count > self._decoded_bytes:
             limit = STUDY_DECODED_BYTES // MIB
             raise NotAssessable("too_large", f"the images of the study hold more than {limit} MiB decoded")
         self._decoded_bytes -= count
 
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """Raises:
+        NotAssessable: too_slow.
+        """
         if time.thread_time() > self._cpu_end_s:
             raise NotAssessable("too_slow", f"reading the study takes more than {STUDY_CPU_S:g} s of processor time")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.reading.joining import joined_notices, series_of
+from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject
 from workers.reading.other_scans import OtherScans, one_scan_each
 from workers.reading.splitting import taken_apart
@@ -38,14 +39,19 @@ def counts_of(groups: Mapping[str, Sequence[ReadObject]]) -> dict[str, int]:
     return found
 
 
-def as_measured(objects: Sequence[ReadObject], vouched: Collection[Path] = ()) -> MeasuredObjects:
+def as_measured(
+    objects: Sequence[ReadObject], vouched: Collection[Path] = (), budget: Budget | None = None
+) -> MeasuredObjects:
     """The series of one study.
 
     Args:
         objects: all of the study that are measured (``objects_of``).
         vouched: files that a human restored to the study. They stay.
+
+    Raises:
+        NotAssessable: too_slow.
     """
     joined = series_of(objects)
-    parts, parted = taken_apart(joined)
+    parts, parted = taken_apart(joined, budget)
     groups, scans = one_scan_each(parts, vouched)
     return MeasuredObjects(groups, scans, (*joined_notices(joined), *parted))

@@ -8,8 +8,9 @@ whole, and is refused later.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, time
 from itertools import combinations, pairwise
@@ -23,6 +24,7 @@ from triage.sequences.facts import is_inversion_recovery
 from triage.sequences.identify import identify
 from workers.reading.contrasts import SAME_TR_RATIO
 from workers.reading.frames import Frame
+from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject
 from workers.reading.selection import maps_in
 from workers.reading.series import series_header
@@ -35,6 +37,7 @@ SAME_DIRECTION = 0.05  # of direction cosines; reformats are turned by more
 SAME_SPACING_MM = 0.02
 LEAST_OVERLAP = 0.5  # of the shorter part, in extent and in places: slabs of one series lie above each other
 LONGEST_UID = 64
+MOST_PARTS = 16  # and grids; radial and rotated planes have more, and are one series
 # the part that keeps the UID, by which a result is referred to; then the larger one
 _FIRST = (SequenceKind.FLAIR, SequenceKind.DWI, SequenceKind.ADC, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
 _NEVER = date.max, time.max  # nothing says when
@@ -42,13 +45,20 @@ _NEVER = date.max, time.max  # nothing says when
 Groups = Mapping[str, Sequence[ReadObject]]
 
 
-def taken_apart(groups: Groups) -> tuple[dict[str, list[ReadObject]], tuple[str, ...]]:
+def taken_apart(groups: Groups, budget: Budget | None = None) -> tuple[dict[str, list[ReadObject]], tuple[str, ...]]:
     """The same groups, with parts in the place of those that can be taken apart, and what was done.
 
     A part holds objects with those frames only that are its own. The main one keeps the UID of the series; another has
     that UID with a number behind, which no object states. The order of the files has no part in which UID is whose.
+
+    Raises:
+        NotAssessable: too_slow.
     """
-    parts = {uid: _parts(group) for uid, group in groups.items()}
+    parts = {}
+    for uid, group in groups.items():
+        parts[uid] = _parts(group)
+        if budget is not None:
+            budget.check_time()
     taken = {*groups, *(one.series for group in groups.values() for one in group)}
     names = {uid: _uids(uid, len(parts[uid]), taken) for uid in sorted(parts)}
     found = {name: part for uid in parts for name, part in zip(names[uid], parts[uid], strict=True)}
@@ -102,11 +112,15 @@ def _parts(group: Sequence[ReadObject]) -> list[list[ReadObject]]:
     if len(pairs) < 2 * MIN_SLICES:
         return whole
     split: dict[tuple[Any, ...], list[tuple[ReadObject, Frame]]] = defaultdict(list)
-    trs, tis = ([value for _, f in pairs if (value := of(f))] for of in (_tr, _ti))
-    grids: list[Frame] = []
+    frames = [frame for _, frame in pairs]
+    trs, tis = _steps(map(_tr, frames), SAME_TR_RATIO), _steps(map(_ti, frames), SAME_TI_RATIO)
+    techniques = {id(one): _technique(one) for one in group}
+    grids = _Grids()
     for one, frame in sorted(pairs, key=_place):
-        key = _class_of(_tr(frame), trs, SAME_TR_RATIO), _class_of(_ti(frame), tis, SAME_TI_RATIO), _grid(frame, grids)
-        split[*key, *_technique(one), maps_in(frame)].append((one, frame))
+        key = _class_of(_tr(frame), trs), _class_of(_ti(frame), tis), grids.number_of(frame)
+        split[*key, *techniques[id(one)], maps_in(frame)].append((one, frame))
+        if len(split) > MOST_PARTS or grids.count > MOST_PARTS:
+            return whole
     if len(split) < 2 or not _are_whole([[frame for _, frame in part] for part in split.values()]):
         return whole
     return sorted((_objects(part) for part in split.values()), key=_rank)
@@ -134,19 +148,31 @@ def _has_agent(one: ReadObject) -> bool:
     return words.names_agent("\\".join(strings(one.header, "ContrastBolusAgent")))
 
 
-def _grid(frame: Frame, grids: list[Frame]) -> int:
-    """The number of its orientation, spacing and matrix among those seen; a new one is added."""
-    for number, other in enumerate(grids):
-        if _same_grid(frame, other):
-            return number
-    grids.append(frame)
-    return len(grids) - 1
+class _Grids:
+    """The orientations, spacings and matrices seen, each with a number."""
+
+    def __init__(self) -> None:
+        self._seen: list[Frame] = []
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._seen)
+
+    def number_of(self, frame: Frame) -> int:
+        """That of its grid; a new one is added."""
+        stated = frame.orientation, frame.spacing, frame.pixels.rows, frame.pixels.columns
+        if stated not in self._known:
+            alike = next((n for n, other in enumerate(self._seen) if _same_grid(frame, other)), self.count)
+            if alike == self.count:
+                self._seen.append(frame)
+            self._known[stated] = alike
+        return self._known[stated]
 
 
 def _same_grid(one: Frame, other: Frame) -> bool:
-    matrices = {(f.pixels.rows, f.pixels.columns) for f in (one, other)}
     return (
-        len(matrices) == 1
+        (one.pixels.rows, one.pixels.columns) == (other.pixels.rows, other.pixels.columns)
         and _close(one.orientation, other.orientation, SAME_DIRECTION)
         and _close(one.spacing, other.spacing, SAME_SPACING_MM)
     )
@@ -155,16 +181,17 @@ def _same_grid(one: Frame, other: Frame) -> bool:
 def _close(one: Sequence[float] | None, other: Sequence[float] | None, tolerance: float) -> bool:
     if one is None or other is None:
         return one is other
-    return bool(np.abs(np.subtract(one, other)).max() <= tolerance)
+    return all(abs(a - b) <= tolerance for a, b in zip(one, other, strict=True))
 
 
-def _class_of(value: float | None, values: Sequence[float], ratio: float) -> int:
+def _steps(values: Iterable[float | None], ratio: float) -> list[float]:
+    """The times at which another group of times begins, in order."""
+    return [later for sooner, later in pairwise(sorted({v for v in values if v})) if later > ratio * sooner]
+
+
+def _class_of(value: float | None, steps: Sequence[float]) -> int:
     """The place of a time among the groups of times; -1: none is stated."""
-    if not value:
-        return -1
-    ordered = sorted(set(values))
-    steps = [later for sooner, later in pairwise(ordered) if later > ratio * sooner]
-    return sum(value >= step for step in steps)
+    return bisect_right(steps, value) if value else -1
 
 
 def _are_whole(parts: Sequence[Sequence[Frame]]) -> bool:

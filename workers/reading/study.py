@@ -98,7 +98,7 @@ def read_study(
     """
     budget = Budget()
     found = objects_of(paths, on_file, vouched, budget)
-    measured = as_measured(found.kept, vouched)
+    measured = as_measured(found.kept, vouched, budget)
     groups, scans = measured.groups, measured.scans
     mixed = [*refused_whole(groups), *scans.refused]
     refused = found.conflicting | {s.series_instance_uid for s in mixed}

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pydicom import Dataset
 
 from tests.builders_dicom import FLAIR_PHYSICS, STUDY_UID, T1_PHYSICS, a_series
 from tests.workers.reading.reading import FLAIR, T1, T2
+from triage.errors import NotAssessable
 from workers.reading.joining import series_of
+from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, read_object
-from workers.reading.splitting import LONGEST_UID, taken_apart
+from workers.reading.splitting import LONGEST_UID, MOST_PARTS, taken_apart
 from workers.reading.study import read_study
 
 T2_PHYSICS = {**T1_PHYSICS, "RepetitionTime": 4000, "EchoTime": 100, "SeriesDescription": "Ax T2"}
 T1_ONLY = {**T1_PHYSICS, "InversionTime": None}
 T2_ONLY = {**T2_PHYSICS, "InversionTime": None}
+FAST_S = 2.0
 SPLIT = f"{STUDY_UID}.1"
 
 
@@ -91,3 +98,50 @@ def test_which_part_keeps_the_uid(tmp_path: Path, one: dict[str, Any], other: di
     expected = {SPLIT: {f"1.2.1.{k + 10}" for k in range(12)}, f"{SPLIT}.2": {f"1.2.2.{k + 10}" for k in range(12)}}
     for group in (main + second, second + main, mixed):
         assert named({SPLIT: group}) == expected
+
+
+def turned(count: int, each: int) -> dict[str, Any]:
+    """Directions, and slices of each."""
+
+    def change(k: int, ds: Dataset) -> None:
+        angle = 3.0 * (k // each) / count
+        ds.ImageOrientationPatient = [round(np.cos(angle), 5), round(np.sin(angle), 5), 0, 0, 0, 1]
+
+    return {"count": count * each, "change": change}
+
+
+@pytest.mark.parametrize(
+    ("directions", "parts"),
+    [
+        pytest.param(3, 3, id="three reformats"),
+        pytest.param(MOST_PARTS, MOST_PARTS, id="as many as there may be"),
+        pytest.param(MOST_PARTS + 1, 1, id="rotated planes are one series"),
+        pytest.param(1, 1, id="no-op"),
+    ],
+)
+def test_so_many_parts_are_taken_apart(tmp_path: Path, directions: int, parts: int) -> None:
+    assert len(named({SPLIT: objects(tmp_path, **turned(directions, 10))})) == parts
+
+
+def test_thousands_of_times_are_looked_at_once(tmp_path: Path) -> None:
+    """Each compared with each takes 5 s; this 0.2 s."""
+    (one,) = objects(tmp_path, only=[0])
+    frames = [
+        replace(one.frames[0], number=n, position=(0.0, 0.0, float(n)), repetition_time_ms=1000 + n / 100)
+        for n in range(8000)
+    ]
+    began = time.thread_time()
+    found, _ = taken_apart({SPLIT: [replace(one, frames=frames)]})
+    assert time.thread_time() - began < FAST_S
+    assert list(found) == [SPLIT]
+
+
+def test_taking_apart_is_within_the_time_of_the_study(tmp_path: Path) -> None:
+    with pytest.raises(NotAssessable, match="processor time"):
+        taken_apart({SPLIT: objects(tmp_path)}, used_up())
+
+
+def used_up() -> Budget:
+    budget = Budget()
+    budget._cpu_end_s = 0.0
+    return budget

@@ -68,6 +68,7 @@ def one_scan_each(
     Args:
         vouched: files that a human restored to the study. They stay.
     """
+    facts = [_stated_by(groups, fact) for _, fact in _FACTS]
     kept: dict[str, list[ReadObject]] = {}
     strays: list[SkippedSeries] = []
     refused: list[SkippedSeries] = []
@@ -76,7 +77,7 @@ def one_scan_each(
         kept[uid] = group
         if _images(group) < MIN_SLICES:
             continue
-        why, unclear = _others_of(group, [objects for other, objects in groups.items() if other != uid])
+        why, unclear = _others_of(uid, group, facts)
         if unclear:
             refused.append(SkippedSeries(uid, MIXED_SCANS, f"one series holds the images of two scans: {unclear}"))
             continue
@@ -94,20 +95,35 @@ def _images(group: Sequence[ReadObject]) -> int:
     return sum(len(one.frames) for one in group)
 
 
-def _others_of(group: Sequence[ReadObject], study: Sequence[Sequence[ReadObject]]) -> tuple[dict[int, str], str]:
+@dataclass(frozen=True)
+class _Stated:
+    """What the objects of a study state, by series, of one fact. own: series in which each has a value of its own."""
+
+    values: Mapping[str, Sequence[str]]
+    counts: Counter[str]
+    own: frozenset[str]
+
+
+def _stated_by(groups: Mapping[str, Sequence[ReadObject]], fact: _Fact) -> _Stated:
+    """Each header is asked once, however many series there are."""
+    values = {uid: [fact(one.header) for one in group] for uid, group in groups.items()}
+    own = frozenset(uid for uid, some in values.items() if _each_its_own(some))
+    return _Stated(values, Counter(value for some in values.values() for value in some), own)
+
+
+def _others_of(uid: str, group: Sequence[ReadObject], facts: Sequence[_Stated]) -> tuple[dict[int, str], str]:
     """Position of each object of another scan -> why; and what differs when nobody can say which scan is meant.
 
     Args:
-        study: the objects of each other series.
+        facts: those of _FACTS.
     """
     found: dict[int, str] = {}
     differing: list[str] = []
-    for name, fact in _FACTS:
-        values = [fact(one.header) for one in group]
-        others = [[fact(one.header) for one in objects] for objects in study]
-        if _each_its_own(values) and any(map(_each_its_own, others)):
+    for (name, _), stated in zip(_FACTS, facts, strict=True):
+        values = stated.values[uid]
+        if uid in stated.own and len(stated.own) > 1:
             continue
-        own, unclear = _own(values, group, [value for series in others for value in series])
+        own, unclear = _own(values, group, stated.counts)
         if unclear:
             differing.append(name)
         if own:
@@ -130,7 +146,7 @@ def _each_its_own(values: Sequence[str]) -> bool:
     return len(values) > 1 and len(set(values)) == len(values) and all(values)
 
 
-def _own(values: Sequence[str], group: Sequence[ReadObject], study: Sequence[str]) -> tuple[str, bool]:
+def _own(values: Sequence[str], group: Sequence[ReadObject], of_study: Counter[str]) -> tuple[str, bool]:
     """The value of the scan that is meant, "" when all agree or nothing can be told; and whether it is a matter of
     two scans of which neither is that of the rest of the study."""
     images: Counter[str] = Counter()
@@ -142,9 +158,9 @@ def _own(values: Sequence[str], group: Sequence[ReadObject], study: Sequence[str
     most, count = images.most_common(1)[0]
     if images.total() - count <= MOST_STRAY * images.total():
         return most, False
-    around = Counter(value for value in study if value in images)
-    ranked = around.most_common(2)
-    if ranked and (len(ranked) == 1 or ranked[0][1] > ranked[1][1]):
+    here = Counter(values)
+    ranked = Counter({value: of_study[value] - here[value] for value in images}).most_common(2)  # in the other series
+    if ranked[0][1] > ranked[1][1]:
         return ranked[0][0], False
     return "", True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from pydicom.uid import generate_uid
 from tests.builders_dicom import STUDY_UID, T1_PHYSICS, a_series, an_enhanced_object, write
 from tests.workers.reading.reading import FLAIR, T1
 from triage.model import StudyImages
+from workers.reading.objects import read_object
+from workers.reading.other_scans import one_scan_each
 from workers.reading.study import read_study
 
 
@@ -203,3 +206,23 @@ def test_noop_an_anonymiser_that_gives_each_enhanced_object_a_frame(tmp_path: Pa
     images = read_study(files)
     assert "mixed_scans" not in [one.code for one in images.skipped]
     np.testing.assert_array_equal(images.volumes[FLAIR].voxels, OWN)
+
+
+class Counted(Dataset):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        Counted.asked += 1
+        return super().get(*args, **kwargs)
+
+
+def test_each_header_is_asked_once_however_many_series_there_are(tmp_path: Path) -> None:
+    paths = a_series(tmp_path, pixels=OWN, **STATED)
+    read = [replace(one, header=Counted(one.header)) for one in map(read_object, paths)]
+    groups = {str(number): list(read) for number in range(40)}
+    Counted.asked = 0
+    kept, scans = one_scan_each(groups)
+    assert (kept, scans.refused, scans.strays) == (groups, (), ())
+    assert 0 < Counted.asked < 20 * 40 * len(read)

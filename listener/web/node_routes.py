@@ -97,11 +97,10 @@ def add_operations(app: FastAPI, site: Site) -> None:
     def page(
         request: Request, retried: int | None = None, released: int | None = None, again: str = "", stage: str = ""
     ) -> str:
-        said = STAGE_SAID.get(stage, _done_words(retried, released, again=again == "1"))
+        said = {"said": _done_words(retried, released, again=again == "1"), "stage_said": STAGE_SAID.get(stage)}
+        values = said | _node_values(site, health_of(site))
         frame, may_change = own_frame(request, "operations"), who(request).role is Role.ADMINISTRATOR
-        return pages.render(
-            "operations.html", frame, said=said, may_change=may_change, **_node_values(site, health_of(site))
-        )
+        return pages.render("operations.html", frame, may_change=may_change, **values)
 
     @app.post("/operations/retry", include_in_schema=False)
     def retry(fields: Annotated[dict[str, str], Depends(form_fields)]) -> RedirectResponse:

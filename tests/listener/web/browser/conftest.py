@@ -16,6 +16,7 @@ from tests.listener.web.serving import serving
 from tests.listener.web.stored import StoredStudy, store
 from workers.config import Settings
 from workers.index.node_index import NodeIndex, open_node_index
+from workers.result_settings import ResultsSettings
 from workers.settings import StoreSettings, WebSettings
 
 CHROMIUM = "/usr/bin/chromium"  # scripts/test-peers.sh
@@ -57,7 +58,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The application with STUDIES, in a thread of this process. What a test adds stays: it has UIDs of its own."""
     store_settings = StoreSettings(state_dir=tmp_path_factory.mktemp("state"), min_free_bytes=0)
-    settings = Settings(store=store_settings, web=WebSettings(port=0))
+    results = ResultsSettings(shadow_patterns=["B"])
+    settings = Settings(store=store_settings, web=WebSettings(port=0), results=results)
     index = open_node_index(settings)
     assert isinstance(index, NodeIndex)
     for study in STUDIES:

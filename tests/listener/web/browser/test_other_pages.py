@@ -47,6 +47,18 @@ def test_a_roster_is_checked_before_it_is_taken_over(page: Page) -> None:
     expect(page.get_by_role("status").filter(has_text="Stored: 1 patients")).to_be_visible()
 
 
+def test_a_pattern_leaves_shadow_mode_by_keys_and_with_a_reason(page: Page) -> None:
+    page.goto("/operations")
+    for done, reason in (("Promoted", "40 of 41 agree"), ("Taken back", "too many")):
+        page.get_by_label("Reason for pattern B").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(reason)).to_have_count(0)  # the browser asks for the reason
+        page.keyboard.type(reason)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").filter(has_text=done)).to_be_visible()
+        expect(page.get_by_role("row", name="pattern B")).to_contain_text(f"by this machine: {reason}")
+
+
 def test_a_small_picture_has_its_place(page: Page) -> None:
     page.goto("/")
     box = page.locator("#rows img >> nth=0").bounding_box()

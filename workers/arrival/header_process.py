@@ -47,6 +47,7 @@ def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    import workers.arrival.probe
     import workers.reading.study  # noqa: F401 - loaded before the first question
 
     answer_questions(_answer)

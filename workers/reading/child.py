@@ -22,6 +22,7 @@ from typing import Any
 from triage.errors import IcanseeError
 
 START_S = 30.0  # a loaded machine imports the libraries slowly
+MOST_WAITING = 4.0  # times the deadline: so long may the process wait for a processor beside it
 _READY = b"{}\n"
 _LONGEST_ANSWER = 1 << 20
 
@@ -82,7 +83,11 @@ class ReadingProcess:
         except OSError:
             self._replace()
             raise LimitExceeded("the reading process has ended") from None
+        waited_s = waited_for_processor_s(process.pid)
         line, ended = self._line(self._deadline_s)
+        longer_s = min(waited_for_processor_s(process.pid) - waited_s, MOST_WAITING * self._deadline_s)
+        if not line and not ended and longer_s > 0:  # the machine is busy, which says nothing about the file
+            line, ended = self._line(longer_s)
         if not line.endswith(b"\n"):
             self._replace()
             raise LimitExceeded("the reading process died" if ended else f"no answer within {self._deadline_s:g} s")
@@ -123,6 +128,14 @@ class ReadingProcess:
         return found, False
 
 
+def waited_for_processor_s(pid: int) -> float:
+    """For how long the process could have run and did not, since its start; 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def answer_questions(answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
     """The other side: answer questions until there are no more. Ends itself when an answer takes far too long, so that
     it does not outlive its parent."""
@@ -136,6 +149,6 @@ def answer_questions(answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -
     os.dup2(2, 1)  # what a library prints is no answer
     answers.write(_READY)
     for line in sys.stdin.buffer:
-        signal.setitimer(signal.ITIMER_REAL, 2 * deadline_s)
+        signal.setitimer(signal.ITIMER_REAL, (2 + MOST_WAITING) * deadline_s)
         answers.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -14,7 +14,7 @@ from tests.workers.reading import hostile
 from triage.model import SequenceKind
 from workers.arrival.header_process import HeaderProcess
 from workers.arrival.probe import series_kind, slice_position_mm
-from workers.reading.child import LimitExceeded, ReadingProcess
+from workers.reading.child import LimitExceeded, ReadingProcess, waited_for_processor_s
 
 MIB = 1 << 20
 
@@ -74,3 +74,30 @@ def test_headers_are_read_as_in_this_process(tmp_path: Path) -> None:
         assert headers.kind_of(hostile.deflated(paths[5], 300)) is SequenceKind.NOT_IMAGE
     finally:
         headers.close()
+
+
+def test_time_without_a_processor_is_told_apart() -> None:
+    assert waited_for_processor_s(os.getpid()) >= 0.0
+    assert waited_for_processor_s(2**30) == 0.0, "noop: no such process"
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "answers"), [(0.0, False), (5.0, True)], ids=["noop: a slow file", "busy machine"]
+)
+def test_a_busy_machine_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, waited_s: float, *, answers: bool
+) -> None:
+    from workers.reading import child as module
+
+    waited = iter([0.0, waited_s])
+    monkeypatch.setattr(module, "waited_for_processor_s", lambda _pid: next(waited))
+    child = ReadingProcess("x", memory_bytes=MIB, deadline_s=0.2)
+    child._command = ["/bin/sh", "-c", "echo '{}'; read line; sleep 0.5; echo '{}'; read line"]
+    try:
+        if answers:
+            assert child.ask({}) == {}
+        else:
+            with pytest.raises(LimitExceeded):
+                child.ask({})
+    finally:
+        child.close()

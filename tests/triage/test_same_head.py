@@ -36,10 +36,12 @@ def study(flair: Volume, *spares: Callable[[], Volume], **others: Volume) -> Stu
         pytest.param(study(ANOTHER, lambda: OWN, t1=OWN_T1), "9.2", id="the first is of another head"),
         pytest.param(study(ANOTHER, lambda: THIRD, lambda: OWN, t1=OWN_T1), "9.3", id="the first two are"),
         pytest.param(study(ANOTHER, unreadable, lambda: OWN, t1=OWN_T1), "9.3", id="one cannot be read"),
-        pytest.param(study(ANOTHER, lambda: OWN, t1=OWN_T1, t2=THIRD), "9.2", id="and so is the T2"),
         pytest.param(study(OWN, lambda: ANOTHER, t1=OWN_T1), "9.1", id="noop: the first is of this head"),
         pytest.param(study(OWN, lambda: ANOTHER, t1=OWN_T1, t2=THIRD), "9.1", id="noop: the T1 lies on it"),
         pytest.param(study(OWN, lambda: OWN, t1=ANOTHER), "9.1", id="noop: the T1 is of another head"),
+        pytest.param(
+            study(ANOTHER, lambda: OWN, t1=OWN_T1, t2=dark_for_bright(ANOTHER)), "9.1", id="noop: a T2 lies on it"
+        ),
         pytest.param(study(ANOTHER, lambda: OWN), "9.1", id="not measured: no T1 and no T2"),
         pytest.param(study(ANOTHER, t1=OWN_T1), "9.1", id="not measured: no other FLAIR"),
     ],

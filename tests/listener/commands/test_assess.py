@@ -18,15 +18,15 @@ NOT_MEASURED: Verdict = (Category.NOT_ASSESSABLE, Priority.UNCHANGED)
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """One study in any folder; the reader and the engine behind the command are fakes."""
+    from workers.reading import folder
     from workers.reading import reader as reading
-    from workers.reading import study
     from workers.studies import engine as core
 
     engine, reader = FakeEngine(), FakeReader(some_images("1.9"))
     engine.reader = reader  # type: ignore[attr-defined]
     monkeypatch.setattr(reading, "DicomReader", lambda: reader)
     monkeypatch.setattr(core, "TriageEngine", lambda _settings: engine)
-    monkeypatch.setattr(study, "read_folder", lambda _folder: {"1.9": [Path("/fake/1.9/1.dcm")]})
+    monkeypatch.setattr(folder, "read_folder", lambda _folder: {"1.9": [Path("/fake/1.9/1.dcm")]})
     return engine
 
 
@@ -81,13 +81,13 @@ def test_a_folder_that_does_not_exist(icansee: Icansee) -> None:
 
 
 def test_simulate_writes_a_patient_that_can_be_read(icansee: Icansee) -> None:
-    from workers.reading import study
+    from workers.reading.folder import read_folder
 
     answer = icansee("simulate", "--out", "sim", "--sequences", "flair", "--seed", "5", "--json")
     assert answer.code == 0
     facts = json.loads(answer.out)
-    assert list(study.read_folder(Path(facts["baseline_dir"]))) == [facts["baseline_study_uid"]]
-    assert list(study.read_folder(Path(facts["followup_dir"]))) == [facts["followup_study_uid"]]
+    assert list(read_folder(Path(facts["baseline_dir"]))) == [facts["baseline_study_uid"]]
+    assert list(read_folder(Path(facts["followup_dir"]))) == [facts["followup_study_uid"]]
 
 
 @pytest.mark.parametrize(

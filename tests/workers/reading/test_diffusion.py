@@ -205,7 +205,8 @@ def test_philips_scale_slope_leads_to_one_scale(tmp_path: Path, apart: bool, slo
     [
         pytest.param(rescaled(1.0), rescaled(2.0), (None, None), id="weighted doubled"),
         pytest.param(rescaled(2.0), {}, (None, None), id="unweighted doubled"),
-        pytest.param({}, rescaled(1.3, Manufacturer=PHILIPS), (None, None), id="Philips, no scale slope"),
+        pytest.param({"Manufacturer": PHILIPS}, rescaled(1.3, Manufacturer=PHILIPS), (None, None),
+                     id="Philips, no scale slope"),
         pytest.param(rescaled(1.3, Manufacturer=PHILIPS), rescaled(1.3, Manufacturer=PHILIPS), (None, 1.0),
                      id="Philips, half of the scale slopes"),
     ],

@@ -124,7 +124,7 @@ def test_all_pictures_show_the_same_slice(page: Page, viewed: Served) -> None:
     page.keyboard.press("j")
     wait_for(page, "slice", str(first + 8))
     labels = page.locator("#viewer canvas").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
-    assert len(labels) == 7
+    assert len(labels) == 10
     assert all(f"axial slice {first + 8} of" in label for label in labels), labels
     wait_until(lambda: found(page, "baseline", WHITE, 80) != before)
     page.get_by_role("slider", name="Slice").focus()

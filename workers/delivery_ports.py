@@ -191,8 +191,19 @@ class Deliveries(Protocol):
     def hold(self, destination: str, *, owner: str, now: datetime, for_s: float) -> bool:
         """Compare-and-set: only one sender at a time serves a destination, over all hosts."""
 
-    def take(self, destination: str, *, owner: str, now: datetime, for_s: float, longest_s: float) -> Delivery | None:
+    def take(
+        self,
+        destination: str,
+        *,
+        owner: str,
+        now: datetime,
+        for_s: float,
+        longest_s: float,
+        least_tried: bool = False,
+    ) -> Delivery | None:
         """Lease the next one that is due, the most urgent first; attempts + 1. None: nothing is due.
+
+        least_tried: one that was tried less often goes first, whatever its urgency.
 
         None is taken while another of the same study is being sent there. longest_s: no honest pause is longer; one
         that seems so was written before the clock was set back, and counts as over.

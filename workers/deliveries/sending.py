@@ -104,7 +104,9 @@ class DeliverySender:
     def _one(self, now: datetime, failures: int) -> float:
         """The next one that is due."""
         deliveries, longest_s = self._parts.deliveries, self._parts.results.longest_pause_s
-        taken = deliveries.take(self._name, owner=self._parts.owner, now=now, for_s=LEASE_S, longest_s=longest_s)
+        span = {"for_s": LEASE_S, "longest_s": longest_s}
+        # After a failure nobody knows whether the destination is away or dislikes that one: others go before it.
+        taken = deliveries.take(self._name, owner=self._parts.owner, now=now, least_tried=failures > 0, **span)
         if taken is None:
             self._let_go()
             return IDLE_S
@@ -212,16 +214,18 @@ class DeliverySender:
         return (now - (taken.planned_at or now)).total_seconds() >= self._parts.results.give_up_after_s
 
     def _failed(self, taken: Delivery, error: Unreachable, *, alone: bool) -> Delivery:
-        """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed. A
-        receiver that asks for a pause is busy and not at fault with this one."""
+        """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed.
+
+        A pause that the receiver asks for is one of the destination; what grows is that of this delivery alone.
+        """
         now, results, asked_s = self._parts.clock.now(), self._parts.results, error.again_after_s
-        self._asked_until = None
-        if self._is_too_old(taken, now) or (alone and asked_s is None and taken.attempts >= results.max_attempts):
+        # a longer pause than any of ours would count as one of before the clock was set back
+        asked = None if asked_s is None else now + timedelta(seconds=min(asked_s, results.longest_pause_s))
+        self._asked_until = asked
+        if self._is_too_old(taken, now) or (alone and taken.attempts >= results.max_attempts):
             return _dead(taken, str(error), "transient")
-        later = self._later(taken.attempts)
-        if asked_s is not None:  # a longer pause than any of ours would count as one of before the clock was set back
-            later = self._asked_until = max(later, now + timedelta(seconds=min(asked_s, results.longest_pause_s)))
-        return _waiting(taken, str(error), later)
+        own = self._later(taken.attempts)
+        return _waiting(taken, str(error), own if asked is None else max(own, asked))
 
     def _not_ready(self, taken: Delivery) -> datetime:
         now = self._parts.clock.now()

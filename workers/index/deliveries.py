@@ -32,10 +32,10 @@ def open_delivery_table(url: str) -> SqlDeliveries:
     return SqlDeliveries(open_engine(url))
 
 
-def _next_due() -> sa.Select[tuple[int]]:
+def _next_due(*before: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
     """The most urgent one that waits, whose time has come, and of whose study nothing is on the way to the same place.
 
-    Parameters: destination; now; late: what is due after it was written before the clock was set back.
+    before: what counts more than urgency. Parameters: destination; now; late: what is due after it was written before the clock was set back.
     """
     other = deliveries.alias("other")
     now, late = (sa.bindparam(name, type_=D.due_at.type) for name in ("now", "late"))
@@ -48,12 +48,13 @@ def _next_due() -> sa.Select[tuple[int]]:
     wanted = sa.select(D.number).where(
         D.destination == sa.bindparam("destination"), D.state == PLANNED, due, sa.not_(beside)
     )
-    return wanted.order_by(D.urgency, D.number).limit(1)
+    return wanted.order_by(*before, D.urgency, D.number).limit(1)
 
 
 # made once: making them takes as long as running them
 NEXT = _next_due()
 NEXT_LOCKED = NEXT.with_for_update()
+LEAST_TRIED_LOCKED = _next_due(D.attempts).with_for_update()
 TAKE = (
     deliveries.update()
     .where(D.number == sa.bindparam("taken"), D.state == PLANNED)
@@ -121,7 +122,16 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
         with self._write() as connection:
             return connection.execute(statement.values(owner=owner, owner_until=now + span)).rowcount == 1
 
-    def take(self, destination: str, *, owner: str, now: datetime, for_s: float, longest_s: float) -> Delivery | None:
+    def take(
+        self,
+        destination: str,
+        *,
+        owner: str,
+        now: datetime,
+        for_s: float,
+        longest_s: float,
+        least_tried: bool = False,
+    ) -> Delivery | None:
         due = {"destination": destination, "now": now, "late": now + timedelta(seconds=longest_s)}
         if destination not in self._busy:  # most of the time there is nothing, and a look needs no lock
             with self._reading() as connection:
@@ -129,7 +139,7 @@ class SqlDeliveries(DeliveryLists, Acknowledgements):
                     return None
         lease = {"owner": owner, "until": now + timedelta(seconds=for_s)}
         with self._write() as connection:
-            number = connection.execute(NEXT_LOCKED, due).scalar()
+            number = connection.execute(LEAST_TRIED_LOCKED if least_tried else NEXT_LOCKED, due).scalar()
             row = None if number is None else connection.execute(TAKE, {"taken": number, **lease}).one_or_none()
         self._busy = self._busy - {destination} if row is None else self._busy | {destination}
         return None if row is None else delivery_of(row)

@@ -158,6 +158,43 @@ def test_one_that_fails_again_and_again_while_others_succeed_is_dead(tmp_path: P
     assert [one.decided for one in site.deliveries.listed(states=[DeliveryState.DEAD])] == [FULL]
 
 
+@pytest.mark.parametrize(
+    ("asked_s", "priority", "failing"),
+    [
+        pytest.param(None, "P3", 0, id="no-op: all are taken"),
+        pytest.param(None, "P3", 1, id="the same urgency"),
+        pytest.param(None, "P1", 1, id="more urgent"),
+        pytest.param(1.0, "P3", 1, id="the same urgency and the receiver asks for a pause"),
+        pytest.param(1.0, "P1", 3, id="several, more urgent, and the receiver asks for a pause"),
+    ],
+)
+def test_one_that_fails_again_and_again_keeps_no_other_waiting_and_ends(
+    tmp_path: Path, asked_s: float | None, priority: str, failing: int
+) -> None:
+    site = Site(tmp_path, max_attempts=10, longest_pause_s=20)
+
+    class Picky(FakeDestination):
+        def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:
+            if delivery.decided.study_instance_uid.startswith("1.1"):
+                raise Unreachable("503", again_after_s=asked_s)
+            return super().send(delivery, file_name, media_type, content)
+
+    sender = DeliverySender("pacs", to := Picky(), site.parts)
+    for number in range(failing):
+        site.decide(Decided(f"1.1.{number}", 1, "full"), priority=priority)
+    for second in range(0, 480, 2):
+        if second >= 120 and second % 30 == 0:  # its own pauses and those of the destination are the longest by then
+            site.decide(Decided(f"1.9.{second}", 1, "full"), at=site.clock.now(), priority="P3")
+        if second >= 120 and second % 30 == 24:  # the longest pause, and the looks after it
+            assert len(to.got) == second // 30 - 3, second
+        sender.step()
+        sender.step()
+        site.clock.advance(2)
+    ended = [one.attempts for one in site.deliveries.listed(states=[DeliveryState.DEAD])]
+    assert len(ended) == failing
+    assert all(attempts >= 10 for attempts in ended)
+
+
 def test_files_that_are_not_written_yet_cost_no_attempt_and_no_pause_of_the_destination(site: Site) -> None:
     site.decide()
     site.fault = Transient("not written yet")

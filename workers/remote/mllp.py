@@ -14,6 +14,7 @@ from collections.abc import Callable
 START, END = b"\x0b", b"\x1c\r"
 LONGEST_ANSWER_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 12
+STRAY_BYTES = 16  # of line ends and the like that some senders put behind a frame; more is another protocol
 
 
 def framed(message: bytes) -> bytes:
@@ -78,9 +79,9 @@ class MllpConnection:
 
 
 def _answer(connection: socket.socket, read: bytearray, deadline: float) -> bytes:
-    """The next answer. read: what came and is not used yet."""
-    while END not in read:
-        if (read and not read.startswith(START)) or len(read) > LONGEST_ANSWER_BYTES:
+    """The next answer. read: what came and is not used yet. What lies between frames is dropped."""
+    while END not in (frame := _from_start(read)):
+        if len(frame) > LONGEST_ANSWER_BYTES:
             raise ValueError("the answer is no MLLP frame")
         left_s = deadline - time.monotonic()
         if left_s <= 0:
@@ -90,8 +91,14 @@ def _answer(connection: socket.socket, read: bytearray, deadline: float) -> byte
         if not more:
             raise ConnectionResetError("the other side closed the connection before its answer")
         read += more
-    if not read.startswith(START):
-        raise ValueError("the answer is no MLLP frame")
-    answer, _, rest = bytes(read).partition(END)
-    read[:] = rest
+    answer, _, rest = frame.partition(END)
+    read[:] = rest[rest.index(START) :] if START in rest else b""  # what follows without a start begins no frame
     return answer[len(START) :]
+
+
+def _from_start(read: bytearray) -> bytes:
+    """From the first start of a frame on; empty: none came yet."""
+    stray, start, rest = bytes(read).partition(START)
+    if len(stray) > STRAY_BYTES:
+        raise ValueError("the answer is no MLLP frame")
+    return start + rest

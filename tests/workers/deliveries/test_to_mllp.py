@@ -99,6 +99,25 @@ def test_an_answer_about_another_message_is_passed_over(first: Callable[[bytes],
     assert (said, server.connections) == ([code, "AA"], 1)
 
 
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        pytest.param(b"", b"", id="no-op"),
+        pytest.param(b"", b"\n", id="a line end"),
+        pytest.param(b"", b"\x00", id="a zero byte"),
+        pytest.param(b"", b"\x1c\r", id="the end twice"),
+        pytest.param(b"", b"x" * 400, id="much, with the frame"),
+        pytest.param(b"\r\n", b"", id="before it, as when it came late"),
+    ],
+)
+def test_what_lies_between_two_answers_is_dropped(before: bytes, behind: bytes) -> None:
+    with scripted(lambda message: before + ack("AA")(message) + behind) as server:
+        to = sender(server.port)
+        said = [to.send(delivery(), ORU.file_name, ORU.media_type, CONTENT).text for _ in range(3)]
+        to.close()
+    assert (said, server.connections, len(server.got)) == (["AA"] * 3, 1, 3)
+
+
 def test_a_silent_peer() -> None:
     with scripted(None) as server, pytest.raises(Unreachable, match=r"within 0\.2 s"):
         send(sender(server.port, timeout_s=0.2))

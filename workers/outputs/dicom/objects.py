@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -172,14 +172,13 @@ def _clean(ds: Dataset) -> None:
         if element.VR == "SQ":
             for item in element.value:
                 _clean(item)
-        elif element.VR in _TEXTS and not str(element.value).isprintable():
-            element.value = _cleaned(element.value, without_hidden if element.VR in _LONG else printable)
-
-
-def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
-    if isinstance(value, MultiValue):
-        return [clean(str(one)) for one in value]
-    return clean(str(value))
+        elif element.VR in _TEXTS and element.value:
+            clean = without_hidden if element.VR in _LONG else printable
+            several = isinstance(element.value, MultiValue)  # its text would be a repr, in which controls are escaped
+            said = [str(one) for one in (element.value if several else (element.value,))]
+            cleaned = [clean(one) for one in said]
+            if cleaned != said:
+                element.value = cleaned if several else cleaned[0]
 
 
 def finished(ds: Dataset, result: DicomResult, kind: str) -> bytes:

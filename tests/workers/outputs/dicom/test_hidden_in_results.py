@@ -16,6 +16,7 @@ from tests.test_hidden_characters import DIRTY, dirty, hidden_in
 from tests.workers.outputs.dicom.result_builders import a_decision
 from workers.output_kinds import DICOM_KINDS
 from workers.outputs.all import OUTPUTS
+from workers.outputs.dicom.objects import finished, result_of
 from workers.outputs.output import Output
 from workers.outputs.sources import FILE_NAME
 
@@ -64,3 +65,28 @@ def test_noop_a_plain_decision() -> None:
     document, evidence = a_decision()
     ds = dcmread(io.BytesIO(next(one for one in DICOM if one.kind == "sr").render(document, evidence)))
     assert not [text for text in texts_of(ds) if hidden_in(text)]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "expected"),
+    [
+        pytest.param("SoftwareVersions", ["1.0", "2"], ["1.0", "2"], id="no-op: several"),
+        pytest.param("StudyDescription", "Brain", "Brain", id="no-op: one"),
+        pytest.param("StudyDescription", None, None, id="empty"),
+        pytest.param("SoftwareVersions", ["a\u202eb", "c"], ["ab", "c"], id="several, bidirectional"),
+        pytest.param("ImageType", ["A", "B\x07C"], ["A", "BC"], id="several, a control"),
+        pytest.param("OtherPatientNames", ["X^Y\u202e", "Z^W"], ["X^Y", "Z^W"], id="several names"),
+        pytest.param("PatientName", "X^Y\u202e", "X^Y", id="one name"),
+        pytest.param("ImageComments", "a\u202e\nb", "a\nb", id="a long text keeps its lines"),
+    ],
+)
+def test_each_item_of_a_value(keyword: str, value: Any, expected: Any) -> None:
+    document, evidence = a_decision()
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", "1.2.3"
+    inner = Dataset()
+    setattr(inner, keyword, value)
+    ds.ReferencedImageSequence = [inner]
+    read = dcmread(io.BytesIO(finished(ds, result_of(document, evidence), "sr"))).ReferencedImageSequence[0]
+    found = read[keyword].value or None
+    assert ([*map(str, found)] if isinstance(found, MultiValue) else found and str(found)) == expected

@@ -2,7 +2,7 @@
 
 The images go in portions. What the other side has is remembered while the process runs, so that a destination that
 breaks off again and again still gets on. So is what could not be read or was refused: it holds up nothing behind it.
-A process that dies sends its batch from the beginning: the same bytes under the same UIDs, which a receiver stores once.
+A process that dies sends its batch from the beginning: the same bytes under the same UIDs, stored once by a receiver.
 """
 
 from __future__ import annotations

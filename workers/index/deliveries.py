@@ -35,7 +35,8 @@ def open_delivery_table(url: str) -> SqlDeliveries:
 def _next_due(*before: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
     """The most urgent one that waits, whose time has come, and of whose study nothing is on the way to the same place.
 
-    before: what counts more than urgency. Parameters: destination; now; late: what is due after it was written before the clock was set back.
+    before: what counts more than urgency. Parameters: destination; now; late: what is due after it was written before
+    the clock was set back.
     """
     other = deliveries.alias("other")
     now, late = (sa.bindparam(name, type_=D.due_at.type) for name in ("now", "late"))

@@ -32,6 +32,8 @@ from workers.reading.beginning import has_magic, is_bare
 from workers.reading.byte_order import MOST_PLANES, as_written, written_otherwise
 from workers.reading.encoding import parsed
 from workers.reading.limits import Budget, check
+from workers.reading.row_length import check_row_length
+from workers.reading.stored_bits import Steps, check_stored_bits, steps, stored_values
 from workers.reading.survey import survey
 
 MAX_SERIES_BYTES = 1 << 30  # decoded; checked before decoding, so that a small file cannot unpack into all memory
@@ -69,6 +71,10 @@ class PixelData:
     allocated: int = 16
     compressed: bool = False
     turned: bool = False  # the values tell that the two bytes of each are in the other order
+
+    @property
+    def signed(self) -> bool:
+        return np.dtype(self.dtype).kind == "i"
 
 
 def open_header(path: Path, budget: Budget | None = None) -> tuple[Dataset, PixelData]:
@@ -200,7 +206,7 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
     bright means high. Padding becomes NaN.
 
     Raises:
-        NotAssessable: too_large, undecodable, byte_order.
+        NotAssessable: too_large, undecodable, byte_order, bits_stored, row_length.
     """
     decoded_bytes([pixels for pixels, _ in wanted])
     first = wanted[0][0]
@@ -210,15 +216,24 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
         by_file[pixels].append((number, k))
     step = max(1, len(wanted) // MOST_PLANES)
     orders: dict[PixelData, bool | None] = {}
+    found: dict[PixelData, Steps] = {}
     for pixels, places in by_file.items():
         places.sort()
         planes = _filled(voxels, pixels, places)
+        found[pixels] = _steps(planes, pixels)
         if pixels.allocated == 16 and pixels.high_bit + 1 == pixels.bits_stored and not pixels.compressed:
             looked_at = [plane for (_, k), plane in zip(places, planes, strict=True) if k % step == 0]
-            orders[pixels] = as_written(looked_at, pixels.bits_stored, signed=np.dtype(pixels.dtype).kind == "i")
+            orders[pixels] = as_written(looked_at, pixels.bits_stored, signed=pixels.signed)
     for pixels in written_otherwise(orders):
-        _filled(voxels, replace(pixels, turned=True), by_file[pixels])
+        found[pixels] = _steps(_filled(voxels, replace(pixels, turned=True), by_file[pixels]), pixels)
+    check_stored_bits(found.values())
+    check_row_length(voxels)
     return voxels
+
+
+def _steps(planes: Sequence[Plane], pixels: PixelData) -> Steps:
+    each = [steps(plane, pixels.bits_stored, pixels.high_bit, signed=pixels.signed) for plane in planes]
+    return Steps(sum(one.stored for one in each), sum(one.whole for one in each))
 
 
 def _filled(voxels: Voxels, pixels: PixelData, places: Sequence[tuple[int, int]]) -> list[Plane]:
@@ -355,25 +370,11 @@ def _element_header(raw: bytes, pixels: PixelData) -> int:
     return 12 if explicit else 8
 
 
-def _stored_bits(plane: Plane, pixels: PixelData) -> Plane:
-    """The values in BitsStored; the other bits may hold an overlay or anything else, and are not read (PS3.5 8.1.1)."""
-    allocated = 8 * plane.dtype.itemsize
-    if plane.dtype.kind not in "iu" or not 0 < pixels.bits_stored < allocated:
-        return plane
-    shift = min(max(pixels.high_bit + 1 - pixels.bits_stored, 0), allocated)
-    wide = (plane.astype(np.int64) >> shift) & ((1 << pixels.bits_stored) - 1)
-    if np.dtype(pixels.dtype).kind == "i":
-        sign = 1 << (pixels.bits_stored - 1)
-        wide = (wide ^ sign) - sign
-    return wide
-
-
 def _bright_is_high(plane: Plane, pixels: PixelData) -> Voxels:
-    stored = _stored_bits(plane, pixels)
+    stored = stored_values(plane, pixels.bits_stored, pixels.high_bit, signed=pixels.signed)
     values = stored.astype(np.float32)
     if pixels.inverted:  # mirrored within the range of stored values, PS3.3 C.7.6.3.1.2
-        signed = np.dtype(pixels.dtype).kind == "i"
-        values = np.float32(-1.0 if signed else 2.0**pixels.bits_stored - 1.0) - values
+        values = np.float32(-1.0 if pixels.signed else 2.0**pixels.bits_stored - 1.0) - values
     if pixels.padding is not None:
         low, high = pixels.padding
         values[((plane >= low) & (plane <= high)) | ((stored >= low) & (stored <= high))] = np.nan

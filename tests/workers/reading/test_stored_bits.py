@@ -1,0 +1,87 @@
+"""What lies above the stored bits is masked, unless the values go on there: then the header is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.builders_dicom import a_series
+from tests.workers.reading.reading import FLAIR, only_refusal
+from triage.errors import NotAssessable
+from workers.reading.stored_bits import Steps, check_stored_bits, steps
+from workers.reading.study import read_study
+
+Values = NDArray[Any]
+SIZE = 64
+
+
+def head(largest: int, noise: float = 0.01) -> Values:
+    """A smooth disc with noise, (64, 64), int64."""
+    y, x = np.mgrid[-1.2 : 1.2 : SIZE * 1j, -1.2 : 1.2 : SIZE * 1j]
+    rough = np.random.default_rng(3).normal(0.0, noise, x.shape)
+    return np.rint(np.clip(np.clip(1.0 - x**2 - y**2, 0.0, None) + rough, 0, 1) * largest).astype(np.int64)
+
+
+def above(values: Values) -> Values:
+    return values << 12
+
+
+def box() -> Values:
+    shown = np.zeros((SIZE, SIZE), np.int64)
+    shown[10:30, 20:50] = 1
+    return shown
+
+
+RANDOM = np.random.default_rng(5).integers(0, 16, (SIZE, SIZE))
+
+
+@pytest.mark.parametrize(
+    ("values", "signed", "wraps"),
+    [
+        pytest.param(head(9000), False, True, id="14 bits in use"),
+        pytest.param(head(65535), False, True, id="16 bits in use"),
+        pytest.param(head(6000), False, True, id="a little above 12 bits"),
+        pytest.param(head(9000) - 2000, True, True, id="14 bits in use, signed"),
+        pytest.param(head(40000) - 20000, True, True, id="16 bits in use, signed"),
+        pytest.param((head(3000) - 900) & 0xFFFF, False, True, id="negative values under an unsigned header"),
+        pytest.param(head(4095), False, False, id="noop: 12 bits"),
+        pytest.param(head(4000) - 2000, True, False, id="noop: 12 bits, signed, sign extended"),
+        pytest.param((head(4000) - 2000) & 0x0FFF, True, False, id="12 bits, signed, zeros above"),
+        pytest.param(head(4095) | above(box()), False, False, id="an overlay"),
+        pytest.param((head(4000) - 2000) & 0x0FFF | above(box()), True, False, id="an overlay, signed"),
+        pytest.param(head(4095) | above(RANDOM), False, False, id="rubbish"),
+        pytest.param(head(4095) | above(1 * (head(4095) > 2500)), False, False, id="a mask of what is bright"),
+        pytest.param(head(4095) | above(head(15)), False, False, id="a second image"),
+        pytest.param(head(4095) | above(box() * 0 + 15), False, False, id="the same everywhere"),
+        pytest.param(np.where(np.eye(SIZE) > 0, 4096, 4090) * (box() > 0), False, False, id="few values above"),
+        pytest.param(np.zeros((SIZE, SIZE), np.int64), False, False, id="not measured: nothing is shown"),
+    ],
+)
+def test_whether_values_wrap_round(values: Values, signed: bool, wraps: bool) -> None:
+    plane = (values & 0xFFFF).astype(np.uint16).view(np.int16 if signed else np.uint16)
+    assert steps(plane, 12, 11, signed=signed).wrap is wraps
+
+
+def test_few_values_above_in_each_of_many_objects_count_together() -> None:
+    check_stored_bits([Steps(100, 0)])
+    check_stored_bits([Steps(40, 800)] * 20)
+    with pytest.raises(NotAssessable, match="20 of 21 objects have values of more bits") as refused:
+        check_stored_bits([*[Steps(40, 3)] * 20, Steps()])
+    assert refused.value.code == "bits_stored"
+
+
+@pytest.mark.parametrize("dtype", ["<u2", "<i2"])
+def test_values_beyond_the_stored_bits_are_refused(tmp_path: Path, dtype: Any) -> None:
+    pixels = np.stack([head(9000 + 40 * k) for k in range(12)]).astype(dtype)
+    refused = only_refusal(read_study(a_series(tmp_path, pixels=pixels, BitsStored=12, HighBit=11)))
+    assert refused == ("bits_stored", "12 of 12 objects have values of more bits than BitsStored states")
+
+
+def test_noop_values_within_the_stored_bits_are_read(tmp_path: Path) -> None:
+    right = np.stack([head(3900 + 10 * k) for k in range(12)]).astype("<u2")
+    paths = a_series(tmp_path, pixels=right, BitsStored=12, HighBit=11)
+    np.testing.assert_array_equal(read_study(paths).volumes[FLAIR].voxels, right)

@@ -232,8 +232,7 @@ def load_planes(wanted: Sequence[tuple[PixelData, int]]) -> Voxels:
 
 
 def _steps(planes: Sequence[Plane], pixels: PixelData) -> Steps:
-    each = [steps(plane, pixels.bits_stored, pixels.high_bit, signed=pixels.signed) for plane in planes]
-    return Steps(sum(one.stored for one in each), sum(one.whole for one in each))
+    return Steps.together([steps(plane, pixels.bits_stored, pixels.high_bit, signed=pixels.signed) for plane in planes])
 
 
 def _filled(voxels: Voxels, pixels: PixelData, places: Sequence[tuple[int, int]]) -> list[Plane]:

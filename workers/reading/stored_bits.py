@@ -17,9 +17,11 @@ import numpy.typing as npt
 from triage.errors import NotAssessable
 
 # Of the steps that only one way of reading has. Real heads whose values wrap round: 0.33 to 1.0 with up to two bits more
-# than stated, 0.1 to 0.7 with four. Overlays, rubbish or other images above real heads: at most 0.22
-_SHARE = 0.3
-_FEWEST = 128  # steps in a series; a few values at the very end of the range spoil nothing
+# than stated, 0.1 to 0.7 with four. Overlays, rubbish or other images above real heads: at most 0.22, and 0.08 when
+# the bits above have many values, as those of values four bits too long have
+_SHARE, _SHARE_OF_MANY = 0.3, 0.12
+_MANY = 8
+_FEWEST = 100  # steps in a series; a few values at the very end of the range spoil nothing
 
 Array = npt.NDArray[Any]
 
@@ -30,10 +32,20 @@ class Steps:
 
     stored: int = 0  # only without the bits above
     whole: int = 0  # only with them
+    kinds: int = 0  # different values of the bits above
 
     @property
     def wrap(self) -> bool:
-        return self.stored >= _FEWEST and self.stored >= _SHARE * (self.stored + self.whole)
+        share = _SHARE if self.kinds < _MANY else _SHARE_OF_MANY
+        return self.stored >= _FEWEST and self.stored >= share * (self.stored + self.whole)
+
+    @staticmethod
+    def together(parts: Collection[Steps]) -> Steps:
+        return Steps(
+            sum(one.stored for one in parts),
+            sum(one.whole for one in parts),
+            max((one.kinds for one in parts), default=0),
+        )
 
 
 def stored_values(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Array:
@@ -64,7 +76,7 @@ def steps(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Steps:
         other = short != long
         counts[0] += int(np.count_nonzero(other & (np.abs(long) < half)))
         counts[1] += int(np.count_nonzero(other & (np.abs(short) < half)))
-    return Steps(*counts)
+    return Steps(*counts, np.unique(whole >> bits).size)
 
 
 def check_stored_bits(objects: Collection[Steps]) -> None:
@@ -75,8 +87,7 @@ def check_stored_bits(objects: Collection[Steps]) -> None:
     Raises:
         NotAssessable: bits_stored: the values of an object, or of all together, wrap round.
     """
-    together = Steps(sum(one.stored for one in objects), sum(one.whole for one in objects))
-    if together.wrap or any(one.wrap for one in objects):
+    if Steps.together(objects).wrap or any(one.wrap for one in objects):
         count = sum(one.stored > 0 for one in objects)
         said = f"{count} of {len(objects)} objects have values of more bits than BitsStored states"
         raise NotAssessable("bits_stored", said)

@@ -67,7 +67,7 @@ def test_whether_values_wrap_round(values: Values, signed: bool, wraps: bool) ->
 
 
 def test_few_values_above_in_each_of_many_objects_count_together() -> None:
-    check_stored_bits([Steps(100, 0)])
+    check_stored_bits([Steps(90, 0)])
     check_stored_bits([Steps(40, 800)] * 20)
     with pytest.raises(NotAssessable, match="20 of 21 objects have values of more bits") as refused:
         check_stored_bits([*[Steps(40, 3)] * 20, Steps()])

@@ -76,7 +76,7 @@ def steps(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Steps:
         other = short != long
         counts[0] += int(np.count_nonzero(other & (np.abs(long) < half)))
         counts[1] += int(np.count_nonzero(other & (np.abs(short) < half)))
-    return Steps(*counts, np.unique(whole >> bits).size)
+    return Steps(counts[0], counts[1], int(np.unique(whole >> bits).size))
 
 
 def check_stored_bits(objects: Collection[Steps]) -> None:

@@ -31,7 +31,8 @@ def variants() -> Iterator[Variant]:
                 yield variant(f"{name}, {syntax}", beyond(largest, syntax, signed=signed), "bits_stored")
     for largest in (900, 4000):
         yield variant(f"a head of values up to {largest}, 12 bits stated",
-                      beyond(largest, "explicit", signed=False), expected=lambda _, top=largest: heads(top))  # fmt: skip
+                      beyond(largest, "explicit", signed=False),
+                       expected=lambda _, top=largest: heads(top))  # fmt: skip
     for name, columns in WIDTHS.items():
         for syntax in WRITTEN:
             yield variant(f"{name}, {syntax}", cut(columns, syntax), "row_length")

@@ -25,7 +25,8 @@ _ALIKE = 0.5
 _CLEARLY = 0.85  # of what neighbouring rows have; of the median of the planes. Real planes: never below 0.97
 # Rows that differ in turn (ghosts of echo-planar images) are alike at twice the length, too: then rows must be strange
 _STRANGE = 0.5
-# times the variance between columns that the stated length gives: mostly 3 to 100 in cut planes, 1.5 at most in right ones
+# times the variance between columns that the stated length gives: mostly 3 to 100 in cut planes, 1.5 at most in right
+# ones
 _UPRIGHT = 2.0
 
 Array = npt.NDArray[Any]

@@ -1,8 +1,8 @@
 """Planes as a file holds them in; the values in BitsStored out, and whether the bits above belong to the values.
 
 What lies above BitsStored is an overlay or rubbish, and is not read. Where the values themselves go on there, the
-header is wrong, and a plain reader makes them wrap round: neighbours that are alike differ then by half of the range or more.
-An overlay makes such steps in the whole value, and none in the stored bits.
+header is wrong, and a plain reader makes them wrap round: neighbours that are alike differ then by half of the range
+or more. An overlay makes such steps in the whole value, and none in the stored bits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy.typing as npt
 from triage.errors import NotAssessable
 
 # Of the steps that only one way of reading has. Real heads whose values wrap round: 0.33 to 1.0 with up to two bits
-# more than stated, 0.1 to 0.7 with four. Overlays, rubbish or other images above real heads: at most 0.22, and 0.08 when
-# the bits above have many values, as those of values four bits too long have
+# more than stated, 0.1 to 0.7 with four. Overlays, rubbish or other images above real heads: at most 0.22, and 0.08
+# when the bits above have many values, as those of values four bits too long have
 _SHARE, _SHARE_OF_MANY = 0.3, 0.12
 _MANY = 8
 _FEWEST = 100  # steps in a series; a few values at the very end of the range spoil nothing

@@ -22,7 +22,7 @@ _LENGTHS = 4  # times as long, and as short, as stated
 # Mean square of a difference, over that of independent values. At the true length it is 0.003 to 0.3 in planes of real
 # heads, and there every other distance has 1.2 times as much or more; in noise it is 1.
 _ALIKE = 0.5
-_CLEARLY = 0.85  # of what neighbouring rows have; of the median of the planes. Real planes: never below 0.97
+_CLEARLY = 0.85  # of what neighbouring rows have; medians of the planes. Real volumes: 0.97 and more, oblique ones 0.80
 # Rows that differ in turn (ghosts of echo-planar images) are alike at twice the length, too: then rows must be strange
 _STRANGE = 0.5
 # times the variance between columns that the stated length gives: mostly 3 to 100 in cut planes, 1.5 at most in right

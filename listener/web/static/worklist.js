@@ -185,7 +185,11 @@ function place() {
     if (row === kept) moveBefore(body, row, at);
     else body.insertBefore(row, body.rows[at] ?? null);
   });
-  if (kept) window.scrollBy(0, kept.getBoundingClientRect().top - top);
+  if (!kept) return void (body.style.marginTop = "");
+  const moved = () => kept.getBoundingClientRect().top - top;
+  window.scrollBy(0, moved());
+  // rows differ in height, and at its ends the page cannot be scrolled
+  if (moved()) body.style.marginTop = `${(parseFloat(body.style.marginTop) || 0) - moved()}px`;
 }
 
 /** An element that is moved loses its focus, so that the rows before it move instead. */

@@ -16,6 +16,9 @@ MINUTES ?= 10
 KILLS ?= 20
 COMBINATIONS ?= 600
 
+# A node starts ten processes and the tests start hundreds: each would compile our source and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two test processes share the cores; see listener/__init__.py.
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -94,3 +97,4 @@ docs: $(READY)
 
 clean:
 	rm -rf .venv .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo build dist bench/out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -54,4 +54,6 @@ fi
 
 say "environment of uv.lock -> .venv"
 export UV_PYTHON_DOWNLOADS=never UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}" UV_NO_PROGRESS="${UV_NO_PROGRESS:-1}"
+# Compiled once. Where Python may write no bytecode, each process compiled each of its libraries anew: half of a start.
+export UV_COMPILE_BYTECODE="${UV_COMPILE_BYTECODE:-1}" UV_COMPILE_BYTECODE_TIMEOUT="${UV_COMPILE_BYTECODE_TIMEOUT:-0}"
 sync_environment "$bootstrap/bin/uv" "$python"

@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bench.beside import assessing
 
 CHROMIUM = "/usr/bin/chromium"
 SHAPE = (150, 256, 256)  # k, j, i at 1 mm
@@ -40,33 +42,26 @@ def main() -> None:
     asked.add_argument("--runs", type=int, default=5)
     asked.add_argument("--url", help="of a running node, e.g. http://127.0.0.1:8042")
     asked.add_argument("--study", help="UID of a study of that node")
+    asked.add_argument("--beside", action="store_true", help="an assessment runs on the same machine")
     options = asked.parse_args()
     if options.url:
         measure(options.url, options.study, options.runs)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        serve(Path(folder), options.runs)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with assessing(folder) if options.beside else nullcontext():
+            serve(folder / "state", options.runs)
 
 
 def serve(state_dir: Path, runs: int) -> None:
-    from listener.web.app import run
+    from tests.listener.web.serving import serving
     from workers.config import Settings
     from workers.settings import StoreSettings, WebSettings
 
     settings = Settings(store=StoreSettings(state_dir=state_dir, min_free_bytes=0), web=WebSettings(port=0))
     store(settings)
-    stop, started, ports = threading.Event(), threading.Event(), list[int]()
-
-    def ready(port: int) -> None:
-        ports.append(port)
-        started.set()
-
-    thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": stop, "ready": ready}, daemon=True)
-    thread.start()
-    assert started.wait(60)
-    measure(f"http://127.0.0.1:{ports[0]}", UID, runs)
-    stop.set()
-    thread.join(10)
+    with serving(settings) as url:
+        measure(url, UID, runs)
 
 
 def store(settings: Any) -> None:

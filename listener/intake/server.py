@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from listener.http_port import http_port
 from listener.intake import drop
 from listener.intake.stow import SENDER, StowApp
 from listener.intake.taking import FileTaker
@@ -46,7 +46,7 @@ def stow_server(settings: NodeSettings, reception: Reception) -> Iterator[int | 
     config.load()
     if stow.tls is not None:
         config.ssl = server_context(stow.tls, section="stow.tls")
-    listening = _bind(stow)
+    listening = http_port(stow.host, stow.port, section="stow")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours set ``stop``
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]), name="stow", daemon=True)
@@ -84,16 +84,3 @@ def _token(stow: StowSettings) -> str | None:
     if not token:
         raise Misconfigured("stow.token_file: it is empty")
     return token
-
-
-def _bind(stow: StowSettings) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if ":" in stow.host else socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((stow.host, stow.port or 0))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        where = f"{stow.host}:{stow.port}"
-        raise Misconfigured(f"stow.host/stow.port: {where} cannot be used ({error.strerror})") from error
-    return listening

@@ -17,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from listener.http_port import http_port
 from listener.web import pages
 from listener.web.access.gate import Gate
 from listener.web.access.people import NOBODY_YET, People
@@ -177,7 +178,7 @@ def run(settings: Settings, *, stop: threading.Event, ready: Callable[[int], Non
 
     from listener.web.patience import PatientProtocol
 
-    listening = _bind(settings)
+    listening = http_port(settings.web.host, settings.web.port, section="web")
     site = _site(settings)
     alive = Heartbeat(heartbeat_file(settings.store.state_dir, "web"))
 
@@ -228,18 +229,3 @@ def _site(settings: Settings) -> Site:
         images=container.open_images(settings),
         now=clock_of(settings).now,
     )
-
-
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.web.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.web.host, settings.web.port))
-    except OSError as error:
-        listening.close()
-        raise Misconfigured(
-            f"web.host/web.port: {settings.web.host}:{settings.web.port} cannot be used ({error.strerror})"
-        ) from error
-    listening.listen(128)
-    return listening

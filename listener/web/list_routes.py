@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from markupsafe import Markup
 
 from listener.web import asked as addresses
@@ -96,19 +96,24 @@ def _add_search_form(app: FastAPI, searches: Searches) -> None:
 
 def add_small_pictures(app: FastAPI, site: Site) -> None:
     """Add the route of the pictures in the rows."""
+    empty = (pages.STATIC / "empty.svg").read_bytes()
 
     @app.get(
         "/api/studies/{uid}/small.png",
         response_class=Response,
         responses=pictures("image/png", "image/svg+xml"),
     )
-    def small(uid: Uid) -> FileResponse:
+    def small(uid: Uid) -> Response:
         """A picture without anything on it when the decision has none: a list must not be full of broken images."""
         row = site.index.study(uid)
         path = None if row is None else site.results.small_picture(uid, row.decided_revision)
-        if path is None:
-            return FileResponse(pages.STATIC / "empty.svg", media_type="image/svg+xml")
-        return FileResponse(path, media_type="image/png")
+        try:  # a few kB, so no FileResponse: it asks a thread three times for them, and a list shows thirty
+            content = None if path is None else path.read_bytes()
+        except FileNotFoundError:  # its images are being removed
+            content = None
+        if content is None:
+            return Response(empty, media_type="image/svg+xml")
+        return Response(content, media_type="image/png")
 
 
 def _rows_of(site: Site, worklist: Worklist, one: ListAddress, text: str | None, now: datetime) -> str:

@@ -15,7 +15,9 @@ from workers.worklist_ports import Marks
 
 log = get_logger(__name__)
 
-PAUSE_S = 0.2  # between two looks; a decision is on the screen at most this much later than it could be
+PAUSE_S = 0.05  # between two looks; a decision is on the screen at most this much later than it could be
+# While images arrive, each look counts the rows anew: 8 ms with 10,000 studies. It takes a tenth of the time at most.
+PAUSES_PER_LOOK, LONGEST_PAUSE_S = 9, 0.2
 OTHER_PAUSE_S = 2.0  # images arrive many times a second: this often a page hears of them
 HEARTBEAT_S = 20.0  # proxies close a connection on which nothing happens, often after 30 s or 60 s
 HELLO, CHANGED, AWAY = "hello", "changed", "away"
@@ -75,7 +77,7 @@ class ChangeWatch:
         told: Marks | None = None  # when the pages last heard of a change
         told_at = time.monotonic()
         while self._pages:
-            away, before = False, self._number
+            away, before, began = False, self._number, time.monotonic()
             try:
                 found = await asyncio.to_thread(self._marks, found)
             except Transient as error:
@@ -93,4 +95,7 @@ class ChangeWatch:
                 async with self._changed:
                     self._away = away
                     self._changed.notify_all()
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(self._pause_after(time.monotonic() - began))
+
+    def _pause_after(self, look_s: float) -> float:
+        return max(self._pause_s, min(LONGEST_PAUSE_S, PAUSES_PER_LOOK * look_s))

@@ -237,7 +237,7 @@ class WorklistTable(Connected):
     def _file(self) -> object:
         if self._path is None or str(self._path) == ":memory:":
             return None
-        return os.stat(self._path).st_ino  # noqa: PTH116 - called four times a second
+        return os.stat(self._path).st_ino  # noqa: PTH116 - called twenty times a second
 
     def _forget(self) -> None:
         if self._watching is not None:

@@ -12,6 +12,7 @@ from workers.queue import tasks
 from workers.queue.bell import QUEUE, URGENT_QUEUE, WAITED_QUEUE, make_app
 from workers.queue.pool_growth import grow_when_busy
 from workers.queue.pool_life import PoolLife, watch_pool
+from workers.queue.priority import stand_back
 from workers.studies.deps import Deps
 
 
@@ -23,12 +24,14 @@ def make_worker_app(url: str, settings: Settings, open_deps: Callable[[], Deps])
 
 
 def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) -> None:
-    """Work until SIGTERM (which lets running tasks end).
+    """Work until SIGTERM (which lets running tasks end), at a lower priority than the other processes of the node.
 
     Args:
         only_urgent: one process for urgent studies, which then wait for no other study; more when all of them are busy
-            and another one waits (``queue.urgent_more``).
+            and another one waits (``queue.urgent_more``). Its priority is that of the others.
     """
+    if not only_urgent:
+        stand_back()
     processes = 1 if only_urgent else settings.queue.worker_processes
     queues = (URGENT_QUEUE,) if only_urgent else (WAITED_QUEUE, URGENT_QUEUE, QUEUE)  # the first one first
 

@@ -316,5 +316,7 @@ startLive();
 startViews();
 startNarrowing();
 setInterval(updateAges, AGE_EVERY_MS);
+// the first frame is drawn and takes keys: now its pictures are asked for
+requestAnimationFrame(() => setTimeout(() => document.body.classList.add("usable")));
 // rows below the screen are laid out when the page can be used: Chromium tells a screen reader nothing of them before
 setTimeout(() => document.body.classList.add("whole"), WHOLE_AFTER_MS);

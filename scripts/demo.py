@@ -2,7 +2,7 @@
 their pictures, and what arrived at the two.
 
 Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first). With
-``--stay`` the node stays up for looking around, until Ctrl-C.
+``--stay`` its address is printed before the first study is sent, and the node stays up for looking around, until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -101,13 +101,11 @@ def main() -> int:
 
 
 def _run(hospital: Receivers, started: float, *, stay: bool) -> int:
-    baselines, followups = _simulate()
     with _node() as facts:
-        _send(baselines)
-        _wait(facts, baselines)
-        _send(followups)
-        _wait(facts, followups)
-        studies = [*baselines, *followups]
+        if stay:
+            console.print(f"The worklist: {facts['web_url']}  (open it now: it fills meanwhile)", markup=False)
+        sent = [_one_after_the_other(facts, patient) for patient in PATIENTS]
+        studies = [before for before, _ in sent] + [after for _, after in sent]
         with _step("results arrive at PACS and RIS"):
             _until(_all_delivered, DELIVERY_S, "not every result arrived; see `icansee deliveries list`")
         _show_arrivals(facts, hospital, studies)
@@ -119,21 +117,32 @@ def _run(hospital: Receivers, started: float, *, stay: bool) -> int:
         return status
 
 
-def _simulate() -> tuple[list[Sent], list[Sent]]:
-    baselines, followups = [], []
-    for patient in PATIENTS:
-        with _step(f"synthetic patient: {patient.title}"):
-            written = _icansee(
-                "simulate", "--out", str(FOLDER / "dicom"), "--pattern", patient.pattern, "--seed", f"{patient.seed}",
-                "--protocol", "2d", "--sequences", "flair,t1", "--json",
-            )  # fmt: skip
-            facts = json.loads(written)
-            roster = ("patients", "set", facts["patient_id"], "--infusion-date", facts["infusion_date"])
-            _icansee(*roster, "--config", str(CONFIG))
-        before, after = Path(facts["baseline_dir"]), Path(facts["followup_dir"])
-        baselines.append(Sent(f"{patient.title}: baseline", facts["baseline_study_uid"], before, "not_assessable"))
-        followups.append(Sent(f"{patient.title}: follow-up", facts["followup_study_uid"], after, patient.expected))
-    return baselines, followups
+def _one_after_the_other(facts: dict[str, Any], patient: Patient) -> tuple[Sent, Sent]:
+    """The two studies of a patient, each decided before the next is made: the first patient is flagged soon."""
+    before, after = _simulate(patient)
+    for study in (before, after):
+        with _step(f"C-STORE {study.images} images, {study.title}"):
+            _icansee("send", str(study.folder), "--config", str(CONFIG))
+        with _step(f"decision, {study.title}"):
+            _until(partial(_decided, facts, study), DECISION_S, f"no decision on {study.title}")
+    return before, after
+
+
+def _simulate(patient: Patient) -> tuple[Sent, Sent]:
+    """The baseline and the follow-up of a patient whose infusion date the node knows."""
+    with _step(f"synthetic patient: {patient.title}"):
+        written = _icansee(
+            "simulate", "--out", str(FOLDER / "dicom"), "--pattern", patient.pattern, "--seed", f"{patient.seed}",
+            "--protocol", "2d", "--sequences", "flair,t1", "--json",
+        )  # fmt: skip
+        facts = json.loads(written)
+        roster = ("patients", "set", facts["patient_id"], "--infusion-date", facts["infusion_date"])
+        _icansee(*roster, "--config", str(CONFIG))
+    before, after = Path(facts["baseline_dir"]), Path(facts["followup_dir"])
+    return (
+        Sent(f"{patient.title}: baseline", facts["baseline_study_uid"], before, "not_assessable"),
+        Sent(f"{patient.title}: follow-up", facts["followup_study_uid"], after, patient.expected),
+    )
 
 
 @contextmanager
@@ -153,18 +162,6 @@ def _node() -> Iterator[dict[str, Any]]:
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def _send(studies: list[Sent]) -> None:
-    for study in studies:
-        with _step(f"C-STORE {study.images} images, {study.title}"):
-            _icansee("send", str(study.folder), "--config", str(CONFIG))
-
-
-def _wait(facts: dict[str, Any], studies: list[Sent]) -> None:
-    for study in studies:
-        with _step(f"decision, {study.title}"):
-            _until(partial(_decided, facts, study), DECISION_S, f"no decision on {study.title}")
 
 
 def _decided(facts: dict[str, Any], study: Sent) -> bool:

@@ -2,7 +2,8 @@
 their pictures, and what arrived at the two.
 
 Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first). With
-``--stay`` its address is printed before the first study is sent, and the node stays up for looking around, until Ctrl-C.
+``--stay`` its address is printed before the first study is sent, and the node stays up for looking around, until
+Ctrl-C.
 """
 
 from __future__ import annotations

@@ -106,7 +106,14 @@ class InMemoryIndex(InMemoryPatients):
 
     def receiving(self) -> list[StudyRow]:
         self._here()
-        return [study.row for study in self._studies.values() if study.row.state is StudyState.RECEIVING]
+        rows = [study.row for study in self._studies.values() if study.row.state is StudyState.RECEIVING]
+        return sorted(rows, key=lambda row: (self._turn(row), row.first_received_at, row.study_instance_uid))
+
+    def _turn(self, row: StudyRow) -> int:
+        """0: an infusion on or before the day of the study is known under its patient ID."""
+        said = [one for key, some in self._said().items() if key.patient_id == row.patient_id for one in some]
+        days = [one.infusion.day for one in said if one.withdrawn_at is None]
+        return 0 if row.study_date is not None and any(day <= row.study_date for day in days) else 1
 
     def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
         self._here()
@@ -120,7 +127,7 @@ class InMemoryIndex(InMemoryPatients):
     def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
         self._here()
         rows = [study.row for study in self._studies.values() if _is_due(study, now, lease_s)]
-        return sorted(rows, key=lambda row: (row.ready_at or now, row.study_instance_uid))
+        return sorted(rows, key=lambda row: (self._turn(row), row.ready_at or now, row.study_instance_uid))
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         self._here()

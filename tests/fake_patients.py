@@ -112,7 +112,7 @@ class InMemoryPatients:
 
     def marked_patients(self) -> dict[str, datetime]:
         self._here()
-        return dict(self._marked)
+        return dict(sorted(self._marked.items(), key=lambda one: (one[1], one[0])))
 
     def mark_patient(self, patient_id: str, *, now: datetime) -> None:
         self._here()

@@ -149,13 +149,14 @@ class StudyIndex(Protocol):
         revision and reopens it."""
 
     def receiving(self) -> list[StudyRow]:
-        """Studies in RECEIVING state."""
+        """Studies in RECEIVING state: first those of patients with an infusion on or before the day of the study, as the
+        patient ID is spelled, then by their first image."""
 
     def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
         """RECEIVING -> READY. False if it was not RECEIVING any more."""
 
     def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
-        """READY, due_at passed, no live lease; earliest ready_at first.
+        """READY, due_at passed, no live lease; in the order of ``receiving``, but by ready_at.
 
         A due_at that was written in the future, and a lease for more than twice lease_s, are over: the clock was set
         back."""
@@ -291,7 +292,8 @@ class StudyIndex(Protocol):
         time. Whether they are one person's is another question (``workers.studies.person``)."""
 
     def marked_patients(self) -> dict[str, datetime]:
-        """Patient IDs of which something changed that a decision rests on, and when. save_assessment marks, too."""
+        """Patient IDs of which something changed that a decision rests on, and when; the earliest mark first.
+        save_assessment marks, too."""
 
     def mark_patient(self, patient_id: str, *, now: datetime) -> None: ...
 

@@ -14,6 +14,8 @@ from workers.settings import ArrivalSettings
 
 # A brain needs about 130 mm; fewer than this and a sender that paused in the middle would look finished.
 LEAST_COVERAGE_MM = 100.0
+# Fewer slices have no step to compare, so nothing in their headers can say that a series is complete.
+FEWEST_SLICES = 3
 # Steps between neighbouring slices may differ by this share (rounded positions); a missing slice doubles the step.
 STEP_TOLERANCE = 0.5
 
@@ -22,7 +24,7 @@ STEP_TOLERANCE = 0.5
 class SeriesFacts:
     """What is known of one arriving series. Times are UTC.
 
-    kind: None while no header of it could be read.
+    kind: None while no header of it was read.
     expected: (0020,1002) ImagesInAcquisition when all its instances agree on one number, else None.
     gap_free: slices lie at even steps; None when not measured. coverage_mm: distance of the outermost slices.
     quiet_s: since its last image, see workers.arrival.quiet; received times are not compared with a clock.
@@ -139,7 +141,7 @@ def gap_free(positions_mm: Sequence[float]) -> bool | None:
     """
     places = sorted(positions_mm)
     steps = [b - a for a, b in pairwise(places) if b - a > 1e-3]
-    if len(steps) < 2:
+    if len(steps) < FEWEST_SLICES - 1:
         return None
     typical = sorted(steps)[len(steps) // 2]
     return all(abs(step - typical) <= STEP_TOLERANCE * typical for step in steps)

@@ -17,6 +17,7 @@ from workers.arrival import completeness
 from workers.arrival.completeness import Progress, SeriesFacts
 from workers.arrival.probe import SeriesProbe
 from workers.arrival.quiet import QuietTimes
+from workers.budget import PASS_S, within
 from workers.log import get_logger, study_hash
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.settings import ArrivalSettings
@@ -53,10 +54,14 @@ class Sweeper:
         self._probe = probe
         self._settings = settings
         self._quiet = QuietTimes()
+        self._passes = 0
+        self._looked: dict[str, int] = {}  # study UID -> number of the pass that looked at it last, or saw it first
         self._seen: OrderedDict[str, dict[str, int]] = OrderedDict()
 
     def arrivals(self) -> int:
         """Mark complete studies ready and ring for them; returns how many. One bad study does not hold up the others.
+
+        A pass is short: what it does not look at, a later one does.
 
         Raises:
             Transient: the index is away.
@@ -67,10 +72,21 @@ class Sweeper:
         self._quiet.look(self._clock.elapsed_s(), only=arriving)
         announced = self._index.study_counts([row.study_instance_uid for row in rows]) if rows else {}
         ready = 0
-        for row in rows:
+        for row in within(PASS_S, self._clock, self._in_turn(rows)):
             self._alive()
             ready += self._looked_at(row, announced.get(row.study_instance_uid, StudyCount()))
+            self._looked[row.study_instance_uid] = self._passes
+            self._quiet.looked(row.study_instance_uid)
         return ready
+
+    def _in_turn(self, rows: Sequence[StudyRow]) -> list[StudyRow]:
+        """Every other pass begins with what the index names first, the others with what waited longest for a look: no
+        number of studies keeps an urgent one waiting, and no number of urgent ones the others."""
+        self._passes += 1
+        self._looked = {row.study_instance_uid: self._looked.get(row.study_instance_uid, self._passes) for row in rows}
+        if self._passes % 2:
+            return list(rows)
+        return sorted(rows, key=lambda row: self._looked[row.study_instance_uid])
 
     def _looked_at(self, row: StudyRow, announced: StudyCount) -> bool:
         """Whether the study is handed over now, by what it holds or, when that cannot be looked at, by its silence."""

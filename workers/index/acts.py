@@ -11,10 +11,9 @@ from workers.act_ports import Act, ActKind
 from workers.delivery_ports import Acknowledgement
 from workers.index.access_tables import acts
 from workers.index.connected import Connected
-from workers.index.schema import acknowledgements, open_engine
+from workers.index.schema import AT_ONCE, acknowledgements, open_engine
 
 C, K = acts.c, acknowledgements.c
-AT_ONCE = 500  # values of one IN; SQLite takes 32,766
 
 
 def open_act_table(url: str) -> SqlActs:

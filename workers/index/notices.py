@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from workers.announcements import Announcement, Source, Step, StudyCount, count
-from workers.index.schema import announced_series, announcements, conflicts, instances, series, studies
+from workers.index.schema import AT_ONCE, announced_series, announcements, conflicts, instances, series, studies
 from workers.ports import ConflictRow, StudyState
 
-DELETE_ROWS = 500  # values in one statement
 CONFLICT_COLUMNS = tuple(ConflictRow.__dataclass_fields__)
 
 Insert = Callable[[sa.Table], Any]
@@ -59,6 +58,13 @@ def read_announcements(connection: Connection, *conditions: sa.ColumnElement[boo
 
 
 def study_counts(connection: Connection, study_uids: Sequence[str]) -> dict[str, StudyCount]:
+    found: dict[str, StudyCount] = {}
+    for first in range(0, len(study_uids), AT_ONCE):
+        found |= _study_counts(connection, study_uids[first : first + AT_ONCE])
+    return found
+
+
+def _study_counts(connection: Connection, study_uids: Sequence[str]) -> dict[str, StudyCount]:
     by_study: defaultdict[str, list[Announcement]] = defaultdict(list)
     for one in read_announcements(connection, announcements.c.study_instance_uid.in_(study_uids)):
         by_study[one.study_instance_uid].append(one)
@@ -116,8 +122,8 @@ def forget_instances(connection: Connection, study_uid: str, sop_uids: Sequence[
     of_study = studies.c.study_instance_uid == study_uid
     # as a lock too: an image that arrives now waits until the counts are right
     connection.execute(sa.select(studies.c.study_instance_uid).where(of_study).with_for_update())
-    for first in range(0, len(sop_uids), DELETE_ROWS):
-        some = sop_uids[first : first + DELETE_ROWS]
+    for first in range(0, len(sop_uids), AT_ONCE):
+        some = sop_uids[first : first + AT_ONCE]
         connection.execute(instances.delete().where(instances.c.sop_instance_uid.in_(some)))
     left = sa.select(instances.c.series_instance_uid).where(instances.c.study_instance_uid == study_uid)
     connection.execute(

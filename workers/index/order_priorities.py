@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
-from workers.index.schema import open_engine
+from workers.index.schema import AT_ONCE, open_engine
 from workers.settings import NodeSettings
 
 O = order_priorities.c  # noqa: E741 - as the other tables
@@ -37,11 +37,13 @@ class SqlOrderPriorities(Connected):
             )
 
     def priorities(self, study_instance_uids: Sequence[str]) -> dict[str, str]:
-        if not study_instance_uids:
-            return {}
-        wanted = sa.select(O.study_instance_uid, O.priority).where(O.study_instance_uid.in_(study_instance_uids))
-        with self._reading() as connection:
-            return {row.study_instance_uid: row.priority for row in connection.execute(wanted)}
+        found: dict[str, str] = {}
+        for first in range(0, len(study_instance_uids), AT_ONCE):
+            some = O.study_instance_uid.in_(study_instance_uids[first : first + AT_ONCE])
+            with self._reading() as connection:
+                rows = connection.execute(sa.select(O.study_instance_uid, O.priority).where(some))
+                found |= {row.study_instance_uid: row.priority for row in rows}
+        return found
 
 
 def priorities_of_orders(settings: NodeSettings) -> SqlOrderPriorities | None:

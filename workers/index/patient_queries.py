@@ -21,6 +21,7 @@ _WITH_ID = (
     .where(studies.c.patient_id.in_(spelled_as(sa.bindparam("form", type_=sa.Text))))
     .order_by(studies.c.study_date, studies.c.study_time, studies.c.study_instance_uid)
 )
+_MARKED = sa.select(reconsider).order_by(reconsider.c.marked_at, reconsider.c.patient_id)
 
 
 class PatientQueries(Connected):
@@ -76,7 +77,7 @@ class PatientQueries(Connected):
         return self._studies(_WITH_ID, form=id_form(patient_id))
 
     def marked_patients(self) -> dict[str, datetime]:
-        return {row["patient_id"]: row["marked_at"] for row in self._read(sa.select(reconsider))}
+        return {row["patient_id"]: row["marked_at"] for row in self._read(_MARKED)}
 
     def mark_patient(self, patient_id: str, *, now: datetime) -> None:
         with self._write() as connection:

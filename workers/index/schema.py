@@ -31,6 +31,7 @@ POSTGRESQL_PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+AT_ONCE = 500  # values of one IN; SQLite takes 32,766, PostgreSQL 65,535
 WRITES = "icansee_writes"  # execution option: this transaction will write
 
 metadata = sa.MetaData()

@@ -27,6 +27,7 @@ from workers.index.patient_queries import PatientQueries
 from workers.index.schema import (
     announcements,
     assessments,
+    infusions,
     instances,
     open_engine,
     studies,
@@ -38,7 +39,24 @@ INSTANCE_COLUMNS = [instances.c[f.name] for f in fields(InstanceRow)]
 
 UID: sa.BindParameter[str] = sa.bindparam("uid")
 _STUDY = sa.select(*STUDY_COLUMNS).where(studies.c.study_instance_uid == UID)
-_RECEIVING = sa.select(*STUDY_COLUMNS).where(studies.c.state == StudyState.RECEIVING.value)
+# 0: an infusion on or before the day of the study is known under its patient ID. Only an order: workers.studies.urgency
+# decides, by all that is known of the person.
+_AFTER_INFUSION = sa.case(
+    (
+        sa.exists().where(
+            infusions.c.patient_id == studies.c.patient_id,
+            infusions.c.day <= studies.c.study_date,
+            infusions.c.withdrawn_at.is_(None),
+        ),
+        0,
+    ),
+    else_=1,
+)
+_RECEIVING = (
+    sa.select(*STUDY_COLUMNS)
+    .where(studies.c.state == StudyState.RECEIVING.value)
+    .order_by(_AFTER_INFUSION, studies.c.first_received_at, studies.c.study_instance_uid)
+)
 _INSTANCES = (
     sa.select(*INSTANCE_COLUMNS)
     .where(instances.c.study_instance_uid == UID)
@@ -123,7 +141,7 @@ class SqlIndex(PatientQueries):
 
     def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
         wanted = sa.select(*STUDY_COLUMNS).where(*_is_due(now, lease_s))
-        return self._studies(wanted.order_by(studies.c.ready_at, studies.c.study_instance_uid))
+        return self._studies(wanted.order_by(_AFTER_INFUSION, studies.c.ready_at, studies.c.study_instance_uid))
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         c, until = studies.c, now + timedelta(seconds=lease_s)

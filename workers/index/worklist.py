@@ -33,7 +33,7 @@ from workers.index.list_terms import (
     in_group,
     key_of,
 )
-from workers.index.schema import UtcDateTime, acknowledgements, assessments, open_engine, studies
+from workers.index.schema import AT_ONCE, UtcDateTime, acknowledgements, assessments, open_engine, studies
 from workers.ports import StudyState
 from workers.worklist_ports import (
     Deadlines,
@@ -50,7 +50,6 @@ from workers.worklist_ports import (
 
 RANKS = {group: rank for rank, group in enumerate(Group)}
 ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name in studies.c]
-AT_ONCE = 500  # values of one IN
 NO_DEADLINES = Deadlines()
 
 Place = tuple[str, Group]  # UID

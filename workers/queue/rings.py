@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from triage.errors import Transient
 from workers.backoff import Backoff
-from workers.log import get_logger
+from workers.budget import PASS_S, within
+from workers.log import get_logger, study_hash
 from workers.ports import Bell, Clock, StudyIndex, StudyRow
 from workers.studies import quarantine
 from workers.studies.urgency import is_small, is_urgent
@@ -42,6 +44,9 @@ class RecentRings:
     def wanted(self, row: StudyRow, elapsed_s: float) -> bool:
         ring = self._rings.get(_key(row))
         return ring is None or elapsed_s - ring.at_s >= ring.pause_s
+
+    def known(self, row: StudyRow) -> bool:
+        return _key(row) in self._rings
 
     def note(self, row: StudyRow, elapsed_s: float) -> None:
         ring = self._rings.get(_key(row))
@@ -119,6 +124,8 @@ class DueRinger:
     def ring_due(self) -> int:
         """Ring for due studies that nobody works on and that were not rung lately; returns how many were rung.
 
+        A pass is short: what was never rung for comes first, then the order of the index.
+
         Raises:
             Transient: index or broker is away.
         """
@@ -126,24 +133,39 @@ class DueRinger:
         rows = self._index.due(now=self._clock.now(), lease_s=self._lease_s)
         self._rings.keep_only(rows)
         wanted = [row for row in rows if self._rings.wanted(row, elapsed_s)] if self._same_broker() else rows
-        for row in wanted:
+        rung = 0
+        for row in within(PASS_S, self._clock, sorted(wanted, key=self._rings.known)):
             self._alive()
-            # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
-            harmless = quarantine.strikes_of(row.failure) == 0
-            urgent = harmless and self._urgent(row)
-            small = not urgent and is_small(row, self._index)
-            self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
-            self._rings.note(row, elapsed_s)
-            if harmless and not urgent:
-                (self._small if small else self._ordinary).note(row, elapsed_s)
+            self._ring(row, elapsed_s)
+            rung += 1
         due = {_key(row): row for row in rows}
         for waiting in (self._ordinary, self._small):
             longest = waiting.next_one(due, elapsed_s)
             if longest is not None:
                 self._bell.ring(longest.study_instance_uid, waited=True)
-        if wanted:
-            log.info("bell.rung", studies=len(wanted), due=len(rows))
-        return len(wanted)
+        if rung:
+            log.info("bell.rung", studies=rung, due=len(rows))
+        return rung
+
+    def _ring(self, row: StudyRow, elapsed_s: float) -> None:
+        # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
+        harmless = quarantine.strikes_of(row.failure) == 0
+        urgent, small = self._place(row) if harmless else (False, is_small(row, self._index))
+        self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
+        self._rings.note(row, elapsed_s)
+        if harmless and not urgent:
+            (self._small if small else self._ordinary).note(row, elapsed_s)
+
+    def _place(self, row: StudyRow) -> tuple[bool, bool]:
+        """Whether the study is urgent, and whether it is small. A fault here costs this study its place alone."""
+        try:
+            urgent = self._urgent(row)
+            return urgent, not urgent and is_small(row, self._index)
+        except Transient:
+            raise
+        except Exception:
+            log.exception("bell.place_unknown", study=study_hash(row.study_instance_uid))
+            return False, False
 
     def _same_broker(self) -> bool:
         """False after the broker was started anew: what was rung before may be gone with it."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
+from workers.budget import PASS_S, within
 from workers.log import get_logger, study_hash
 from workers.ports import StudyRow, StudyState
 from workers.studies.inputs import (
@@ -96,24 +97,42 @@ def stored_inputs(document: Mapping[str, Any] | None) -> Inputs | None:
 def reconsider(index: StudyIndex, bell: Bell, clock: Clock, *, alive: Callable[[], None] = lambda: None) -> int:
     """One pass over the marked patients; how many studies were put back in the queue.
 
+    A pass is short: who stays marked comes first in the next one. A patient who cannot be looked at is marked anew,
+    behind the others, and the error is raised at the end.
+
     Args:
         alive: called for each patient, so that many patients are no silence.
 
     Raises:
         Transient: the index is away.
     """
-    woken = 0
-    for patient_id, marked_at in index.marked_patients().items():
+    woken, fault = 0, None
+    for patient_id, marked_at in within(PASS_S, clock, index.marked_patients().items()):
         alive()
-        # one by one: a study that is put back keeps the later ones waiting, which would else be decided without it
-        for due in due_studies(patient_id, index):
-            if not index.requeue(due.study_instance_uid, now=clock.now()):
-                continue
-            log.info("study.reconsidered", study=study_hash(due.study_instance_uid), reasons=len(due.why))
-            woken += 1
-            try:
-                bell.ring(due.study_instance_uid, urgent=True)
-            except Transient as error:
-                log.warning("bell.not_rung", error=str(error))
-        index.forget_mark(patient_id, marked_at)
+        try:
+            woken += _wake(patient_id, index, bell, clock)
+        except Transient:
+            raise
+        except Exception as error:  # one patient costs only itself
+            fault = fault or error
+            index.mark_patient(patient_id, now=clock.now())
+        else:
+            index.forget_mark(patient_id, marked_at)
+    if fault is not None:
+        raise fault
+    return woken
+
+
+def _wake(patient_id: str, index: StudyIndex, bell: Bell, clock: Clock) -> int:
+    woken = 0
+    # one by one: a study that is put back keeps the later ones waiting, which would else be decided without it
+    for due in due_studies(patient_id, index):
+        if not index.requeue(due.study_instance_uid, now=clock.now()):
+            continue
+        log.info("study.reconsidered", study=study_hash(due.study_instance_uid), reasons=len(due.why))
+        woken += 1
+        try:
+            bell.ring(due.study_instance_uid, urgent=True)
+        except Transient as error:
+            log.warning("bell.not_rung", error=str(error))
     return woken

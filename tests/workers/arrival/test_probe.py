@@ -52,9 +52,12 @@ def test_after_two_objects_beyond_the_limits_no_header_of_the_study_is_read() ->
         raise LimitExceeded("no answer within 2 s")
 
     index.record_instances(
-        [an_instance("1.2.3", n, received_at=FakeClock().now(), series_instance_uid=f"1.2.3.{n}") for n in range(1, 9)]
+        [
+            an_instance("1.2.3", n, received_at=FakeClock().now(), series_instance_uid=f"1.2.3.{n % 8}")
+            for n in range(1, 25)
+        ]
     )
-    index.record_instances([an_instance("4.5.6", 1, received_at=FakeClock().now())])
+    index.record_instances([an_instance("4.5.6", n, received_at=FakeClock().now()) for n in range(3)])
     probe = SeriesProbe(index, FakeFiles(), kind_of=never_in_time, position_of=lambda _: None)
     rows = {row.study_instance_uid: row for row in index.receiving()}
     facts = probe.facts(rows["1.2.3"])

@@ -16,7 +16,9 @@ class Looks:
     def look(self, after_s: float, images: int, stated_s: float, *, study: str = "one") -> float:
         self.elapsed_s += after_s
         self.quiet.look(self.elapsed_s, only={"one", study})
-        return self.quiet.quiet_s(study, "", images, stated_s=stated_s)
+        quiet_s = self.quiet.quiet_s(study, "", images, stated_s=stated_s)
+        self.quiet.looked(study)
+        return quiet_s
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,17 @@ def test_a_host_whose_clock_is_apart_by_a_minute(apart_s: float) -> None:
     one.look(0.5, 1, 0.0)
     assert one.look(0.5, 1, apart_s, study="of the other host") == min(max(apart_s, 0.0), 0.5)
     assert one.look(2.0, 1, apart_s + 2.0, study="of the other host") == min(max(apart_s, 0.0), 0.5) + 2.0
+
+
+@pytest.mark.parametrize(("stated_s", "quiet_s"), [(3.0, 3.0), (60.0, 40.0), (-60.0, 0.0)])
+def test_a_study_whose_turn_came_late_is_believed_as_far_as_it_was_not_looked_at(
+    stated_s: float, quiet_s: float
+) -> None:
+    one = Looks()
+    one.look(0.5, 1, 0.0)
+    for _ in range(4):
+        one.look(10.0, 1, 0.0, study="another, in each pass")
+    assert one.look(0.0, 2, stated_s) == quiet_s
 
 
 def test_what_is_gone_is_forgotten() -> None:

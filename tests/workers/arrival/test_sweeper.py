@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from triage.infusions import Infusion
 from triage.model import SequenceKind
 from workers.arrival.probe import SeriesProbe
 from workers.arrival.sweeper import Sweeper
-from workers.ports import PatientKey, StudyState
+from workers.budget import PASS_S
+from workers.ports import PatientKey, StudyRow, StudyState
 from workers.queue.beat import Pass
 from workers.queue.rings import DueRinger
 from workers.settings import ArrivalSettings
@@ -34,9 +36,10 @@ class Beat:
         self.index, self.bell, self.clock = InMemoryIndex(), FakeBell(), FakeClock()
         self.kind: SequenceKind | Exception = SequenceKind.FLAIR
         self.headers_read = 0
+        self.header_s = 0.0  # what reading one takes
         self.epoch = "one"
         self.sweeper = self.started()
-        self.ringer = DueRinger(self.index, self.bell, self.clock, first_pause_s=10.0, broker_epoch=lambda: self.epoch)
+        self.ringer = self.ringer_with(None)
 
     def started(self) -> Sweeper:
         probe = SeriesProbe(self.index, FakeFiles(), kind_of=self._kind_of, position_of=self._position_of)
@@ -44,8 +47,14 @@ class Beat:
             self.index, self.bell, self.clock, probe, ArrivalSettings(), urgent=lambda row: is_urgent(row, self.index)
         )
 
+    def ringer_with(self, urgent: Callable[[StudyRow], bool] | None) -> DueRinger:
+        return DueRinger(
+            self.index, self.bell, self.clock, first_pause_s=10.0, broker_epoch=lambda: self.epoch, urgent=urgent
+        )
+
     def _kind_of(self, path: Path) -> SequenceKind:
         self.headers_read += 1
+        self.clock.advance(self.header_s)
         if isinstance(self.kind, Exception):
             raise self.kind
         return self.kind
@@ -95,6 +104,20 @@ class TestArrivals:
         assert beat.sweeper.arrivals() == 0
         beat.clock.advance(1)
         assert beat.sweeper.arrivals() == 1
+
+    @pytest.mark.parametrize(("images", "read"), [(1, 0), (2, 0), (3, 1)])
+    def test_no_header_of_a_series_that_can_cover_nothing_is_read(self, images: int, read: int) -> None:
+        beat = Beat()
+        beat.arrive(images)
+        beat.sweeper.arrivals()
+        beat.clock.advance(QUIET_S)
+        assert (beat.sweeper.arrivals(), beat.headers_read) == (1, read)
+
+    def test_a_multi_frame_object_is_read_at_once(self) -> None:
+        beat = Beat()
+        beat.arrive(1, frame_count=30)
+        beat.sweeper.arrivals()
+        assert beat.headers_read == 1
 
     def test_one_header_per_series_is_read(self) -> None:
         beat = Beat()
@@ -183,6 +206,66 @@ class TestArrivals:
         assert beat.bell.urgent == urgent
 
 
+class TestFlood:
+    """Each header takes a second, and a dozen studies wait: no pass takes long, and who is urgent is not kept waiting."""
+
+    FLOOD = tuple(f"1.1.{n:02d}" for n in range(12))
+
+    def flooded(self, *, urgent_last: bool) -> Beat:
+        beat = Beat()
+        beat.header_s = 1.0
+        for study in self.FLOOD:
+            beat.arrive(30, study=study, images_in_acquisition=30)
+        if urgent_last:
+            beat.index.add_infusion(PatientKey("P9"), Infusion(date(2026, 3, 1)), now=beat.clock.now())
+            beat.arrive(30, study="9.9", images_in_acquisition=30, patient_id="P9")
+        return beat
+
+    def test_a_pass_is_short(self) -> None:
+        beat = self.flooded(urgent_last=False)
+        began_s = beat.clock.elapsed_s()
+        assert beat.sweeper.arrivals() == PASS_S
+        assert beat.clock.elapsed_s() - began_s == PASS_S
+
+    def test_a_pass_does_at_least_one_thing(self) -> None:
+        beat = self.flooded(urgent_last=False)
+        beat.header_s = 60.0
+        assert beat.sweeper.arrivals() == 1
+
+    def test_all_have_their_turn(self) -> None:
+        beat = self.flooded(urgent_last=False)
+        handed_over = [beat.sweeper.arrivals() for _ in range(6)]
+        assert (sum(handed_over), set(handed_over)) == (12, {2})
+
+    def test_the_last_to_come_is_the_first_when_it_is_urgent(self) -> None:
+        beat = self.flooded(urgent_last=True)
+        beat.sweeper.arrivals()
+        assert beat.bell.urgent == ["9.9"]
+
+    def test_urgent_ones_without_end_do_not_keep_the_others_waiting(self) -> None:
+        beat = self.flooded(urgent_last=False)
+        beat.index.add_infusion(PatientKey("P9"), Infusion(date(2026, 3, 1)), now=beat.clock.now())
+        for number in range(16):
+            for more in range(4):
+                beat.arrive(30, study=f"9.{number}.{more}", images_in_acquisition=30, patient_id="P9")
+            beat.sweeper.arrivals()
+        assert {beat.state(study) for study in self.FLOOD} == {StudyState.READY}
+
+    def test_an_image_that_comes_between_two_turns_starts_the_quiet_period_again(self) -> None:
+        beat = self.flooded(urgent_last=False)
+        beat.kind = SequenceKind.T1
+        for _ in range(7):
+            beat.sweeper.arrivals()
+        beat.header_s = 0.0
+        beat.arrive(1, study=self.FLOOD[-1], first=31)
+        beat.clock.advance(QUIET_S - 1)
+        beat.sweeper.arrivals()
+        assert beat.state(self.FLOOD[-1]) is StudyState.RECEIVING
+        beat.clock.advance(1)
+        beat.sweeper.arrivals()
+        assert beat.state(self.FLOOD[-1]) is StudyState.READY
+
+
 class TestRinging:
     def due(self, *studies: str) -> Beat:
         beat = Beat()
@@ -227,6 +310,30 @@ class TestRinging:
         assert claim is not None
         beat.index.fail(claim, reason="x", retry_at=beat.clock.now(), now=beat.clock.now())
         assert beat.ringer.ring_due() == 1
+
+    @pytest.mark.parametrize("cost_s", [0.0, 1.0])
+    def test_a_pass_is_short_and_all_have_their_turn(self, cost_s: float) -> None:
+        beat = self.due(*(f"1.1.{n}" for n in range(10)))
+
+        def urgency(_: StudyRow) -> bool:
+            beat.clock.advance(cost_s)
+            return False
+
+        beat.ringer = beat.ringer_with(urgency)
+        rung = [beat.ringer.ring_due() for _ in range(5)]
+        assert rung == ([2] * 5 if cost_s else [10, 0, 0, 0, 0])
+        assert len(set(beat.bell.rings)) == 10
+
+    def test_a_fault_in_one_study_costs_its_place_alone(self) -> None:
+        def urgency(row: StudyRow) -> bool:
+            if row.study_instance_uid == "1.1":
+                raise KeyError("a bug of ours")
+            return True
+
+        beat = self.due("1.1", "1.2")
+        beat.ringer = beat.ringer_with(urgency)
+        assert beat.ringer.ring_due() == 2
+        assert (beat.bell.rings, beat.bell.urgent) == (["1.1", "1.2"], ["1.2"])
 
     def test_a_ring_that_fails_is_not_taken_for_rung(self) -> None:
         beat = self.due(STUDY)

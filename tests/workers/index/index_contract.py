@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from workers.ports import Claim, InstanceRow, StudyIndex, StudyState
+from triage.infusions import Infusion
+from workers.ports import Claim, InstanceRow, PatientKey, StudyIndex, StudyState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 STUDY = "1.2.826.0.1"
@@ -121,6 +122,31 @@ class IndexContract:
         assert row is not None
         assert (row.first_received_at, row.last_received_at) == (later(2), later(9))
         assert row.first_received_at.tzinfo is not None
+
+    def test_patients_after_an_infusion_come_first(self, index: StudyIndex) -> None:
+        """By the spelling of the ID and the day; then by the first image."""
+        days = {
+            "9": date(2026, 2, 28),
+            "8": date(2026, 2, 28),
+            "7": date(2026, 1, 1),
+            "6": None,
+            "5": date(2026, 2, 28),
+        }
+        for number, (study, day) in enumerate(days.items()):
+            of_whom = "stranger" if study in "95" else "P-1"
+            index.record_instances([a_row(number, study_instance_uid=study, study_date=day, patient_id=of_whom)])
+        assert [row.study_instance_uid for row in index.receiving()] == ["9", "8", "7", "6", "5"]
+        index.add_infusion(PatientKey("P-1"), Infusion(date(2026, 2, 1)), now=NOW)
+        assert [row.study_instance_uid for row in index.receiving()] == ["8", "9", "7", "6", "5"]
+        for second, study in enumerate(days):
+            index.mark_ready(study, now=later(second), reason="x")
+        assert [row.study_instance_uid for row in index.due(now=later(60))] == ["8", "9", "7", "6", "5"]
+        index.remove_infusion(PatientKey("P-1"), date(2026, 2, 1), now=NOW)
+        assert [row.study_instance_uid for row in index.due(now=later(60))] == ["9", "8", "7", "6", "5"]
+
+    def test_any_number_of_studies_can_be_asked_about(self, index: StudyIndex) -> None:
+        """SQLite takes 32,766 values in one statement, PostgreSQL 65,535."""
+        assert index.study_counts([f"1.2.{n}" for n in range(70_000)]) == {}
 
     def test_ready_only_once(self, index: StudyIndex) -> None:
         assert index.mark_ready(STUDY, now=NOW, reason="x") is False  # unknown study

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from triage.baseline import Candidate
 from triage.infusions import Infusion
 from triage.model import Basis, StudyImages
 from workers.ports import PatientKey, StudyState
+from workers.studies import reconsider as reconsider_module
 from workers.studies.assess import prepare_ahead
 from workers.studies.identity import study_of
 from workers.studies.inputs import changed, is_before
-from workers.studies.reconsider import due_studies, reconsider
+from workers.studies.reconsider import Due, due_studies, reconsider
 
 INFUSION, BEFORE, DAY_5, DAY_7 = date(2024, 3, 4), date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
 ME = PatientKey("P1")
@@ -291,3 +292,40 @@ def test_what_is_prepared_ahead(node: History, infusion: date | None, found: Any
     for uid in later:
         prepare_ahead(uid, node.deps)
     assert bool(node.done("prepare")) is prepared
+
+
+def test_a_patient_who_cannot_be_looked_at_keeps_nobody_waiting(node: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.come(PRE)
+    node.settle()
+    looked: list[str] = []
+
+    def due(patient_id: str, _index: object) -> list[Due]:
+        looked.append(patient_id)
+        if patient_id == "bad":
+            raise KeyError("a bug of ours")
+        return []
+
+    monkeypatch.setattr(reconsider_module, "due_studies", due)
+    for second, patient_id in enumerate(("bad", "P2", "P3")):
+        node.index.mark_patient(patient_id, now=node.clock.now() + timedelta(seconds=second))
+    node.clock.advance(10)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            reconsider(node.index, node.bell, node.clock)
+    assert looked == ["bad", "P2", "P3", "bad"]
+    assert set(node.index.marked_patients()) == {"bad"}
+
+
+def test_a_pass_over_many_patients_is_short(node: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    def due(*_: object) -> list[Due]:
+        node.clock.advance(1.0)
+        return []
+
+    monkeypatch.setattr(reconsider_module, "due_studies", due)
+    for number in range(5):
+        node.index.mark_patient(f"P{number}", now=node.clock.now() + timedelta(seconds=number))
+    left = []
+    for _ in range(3):
+        reconsider(node.index, node.bell, node.clock)
+        left.append(sorted(node.index.marked_patients()))
+    assert left == [["P2", "P3", "P4"], ["P4"], []]

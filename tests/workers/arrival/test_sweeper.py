@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.values import convert_value
 
-from tests.fake_index import InMemoryIndex
-from tests.fakes import FakeBell, FakeClock, FakeFiles, an_instance
+from tests.workers.arrival.beating import QUIET_S, STUDY, Beat
 from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion
 from triage.model import SequenceKind
 from workers.arrival.probe import SeriesProbe
-from workers.arrival.sweeper import Sweeper
-from workers.budget import PASS_S
 from workers.ports import PatientKey, StudyRow, StudyState
 from workers.queue.beat import Pass
 from workers.queue.rings import DueRinger
-from workers.settings import ArrivalSettings
-from workers.studies.urgency import is_urgent
-
-STUDY = "1.2.3"
-QUIET_S = ArrivalSettings().quiet_period_s
-
-
-class Beat:
-    """A sweeper over fakes. kind: what every header shows; slices lie 5 mm apart in the order of their number."""
-
-    def __init__(self) -> None:
-        self.index, self.bell, self.clock = InMemoryIndex(), FakeBell(), FakeClock()
-        self.kind: SequenceKind | Exception = SequenceKind.FLAIR
-        self.headers_read = 0
-        self.header_s = 0.0  # what reading one takes
-        self.epoch = "one"
-        self.sweeper = self.started()
-        self.ringer = self.ringer_with(None)
-
-    def started(self) -> Sweeper:
-        probe = SeriesProbe(self.index, FakeFiles(), kind_of=self._kind_of, position_of=self._position_of)
-        return Sweeper(
-            self.index, self.bell, self.clock, probe, ArrivalSettings(), urgent=lambda row: is_urgent(row, self.index)
-        )
-
-    def ringer_with(self, urgent: Callable[[StudyRow], bool] | None) -> DueRinger:
-        return DueRinger(
-            self.index, self.bell, self.clock, first_pause_s=10.0, broker_epoch=lambda: self.epoch, urgent=urgent
-        )
-
-    def _kind_of(self, path: Path) -> SequenceKind:
-        self.headers_read += 1
-        self.clock.advance(self.header_s)
-        if isinstance(self.kind, Exception):
-            raise self.kind
-        return self.kind
-
-    def _position_of(self, path: Path) -> float | None:
-        return 5.0 * int(path.stem.split(".")[-1])
-
-    def arrive(self, count: int = 30, *, study: str = STUDY, first: int = 1, **changes: object) -> None:
-        rows = [an_instance(study, n, received_at=self.clock.now(), **changes) for n in range(first, first + count)]
-        self.index.record_instances(rows)
-
-    def state(self, study: str = STUDY) -> StudyState:
-        row = self.index.study(study)
-        assert row is not None
-        return row.state
 
 
 class TestArrivals:
@@ -204,66 +151,6 @@ class TestArrivals:
         beat.arrive(30, images_in_acquisition=30)
         beat.sweeper.arrivals()
         assert beat.bell.urgent == urgent
-
-
-class TestFlood:
-    """Each header takes a second, and a dozen studies wait: no pass takes long, and who is urgent is not kept waiting."""
-
-    FLOOD = tuple(f"1.1.{n:02d}" for n in range(12))
-
-    def flooded(self, *, urgent_last: bool) -> Beat:
-        beat = Beat()
-        beat.header_s = 1.0
-        for study in self.FLOOD:
-            beat.arrive(30, study=study, images_in_acquisition=30)
-        if urgent_last:
-            beat.index.add_infusion(PatientKey("P9"), Infusion(date(2026, 3, 1)), now=beat.clock.now())
-            beat.arrive(30, study="9.9", images_in_acquisition=30, patient_id="P9")
-        return beat
-
-    def test_a_pass_is_short(self) -> None:
-        beat = self.flooded(urgent_last=False)
-        began_s = beat.clock.elapsed_s()
-        assert beat.sweeper.arrivals() == PASS_S
-        assert beat.clock.elapsed_s() - began_s == PASS_S
-
-    def test_a_pass_does_at_least_one_thing(self) -> None:
-        beat = self.flooded(urgent_last=False)
-        beat.header_s = 60.0
-        assert beat.sweeper.arrivals() == 1
-
-    def test_all_have_their_turn(self) -> None:
-        beat = self.flooded(urgent_last=False)
-        handed_over = [beat.sweeper.arrivals() for _ in range(6)]
-        assert (sum(handed_over), set(handed_over)) == (12, {2})
-
-    def test_the_last_to_come_is_the_first_when_it_is_urgent(self) -> None:
-        beat = self.flooded(urgent_last=True)
-        beat.sweeper.arrivals()
-        assert beat.bell.urgent == ["9.9"]
-
-    def test_urgent_ones_without_end_do_not_keep_the_others_waiting(self) -> None:
-        beat = self.flooded(urgent_last=False)
-        beat.index.add_infusion(PatientKey("P9"), Infusion(date(2026, 3, 1)), now=beat.clock.now())
-        for number in range(16):
-            for more in range(4):
-                beat.arrive(30, study=f"9.{number}.{more}", images_in_acquisition=30, patient_id="P9")
-            beat.sweeper.arrivals()
-        assert {beat.state(study) for study in self.FLOOD} == {StudyState.READY}
-
-    def test_an_image_that_comes_between_two_turns_starts_the_quiet_period_again(self) -> None:
-        beat = self.flooded(urgent_last=False)
-        beat.kind = SequenceKind.T1
-        for _ in range(7):
-            beat.sweeper.arrivals()
-        beat.header_s = 0.0
-        beat.arrive(1, study=self.FLOOD[-1], first=31)
-        beat.clock.advance(QUIET_S - 1)
-        beat.sweeper.arrivals()
-        assert beat.state(self.FLOOD[-1]) is StudyState.RECEIVING
-        beat.clock.advance(1)
-        beat.sweeper.arrivals()
-        assert beat.state(self.FLOOD[-1]) is StudyState.READY
 
 
 class TestRinging:

@@ -12,7 +12,7 @@ from workers.ports import PatientKey, StudyState
 
 
 class TestFlood:
-    """Each header takes a second, and a dozen studies wait: no pass takes long, and who is urgent is not kept waiting."""
+    """Each header takes a second, and a dozen studies wait."""
 
     FLOOD = tuple(f"1.1.{n:02d}" for n in range(12))
 

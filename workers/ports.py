@@ -149,8 +149,8 @@ class StudyIndex(Protocol):
         revision and reopens it."""
 
     def receiving(self) -> list[StudyRow]:
-        """Studies in RECEIVING state: first those of patients with an infusion on or before the day of the study, as the
-        patient ID is spelled, then by their first image."""
+        """Studies in RECEIVING state: first those of patients with an infusion on or before the day of the study, as
+        the patient ID is spelled, then by their first image."""
 
     def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
         """RECEIVING -> READY. False if it was not RECEIVING any more."""

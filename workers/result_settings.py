@@ -131,7 +131,8 @@ class ResultsSettings(Section):
     retract_earlier: Literal["never", "changed", "always"] = "never"
     # a delivery that the other side did not take for this long is given up and listed as dead
     give_up_after_s: Positive = 259200.0
-    # attempts before a delivery that fails alone is listed as dead
+    # failures of a delivery while its destination takes others, before it is listed as dead; failures while the
+    # destination is away do not count
     max_attempts: Annotated[int, Field(ge=1)] = 20
     # failures in a row after which a destination is left alone for a while
     failures_until_pause: Annotated[int, Field(ge=1)] = 5

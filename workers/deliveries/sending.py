@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.budget import budget_of, exceeds
+from workers.deliveries.counts import FailureCounts
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
@@ -42,7 +43,7 @@ IDLE_S = 0.2  # between two looks when nothing is due
 WAIT_S = 1.0  # the same while the destination is left alone
 # The files of a decision are written after it: looked for again after this share of the time that was waited already.
 NOT_READY_SHARE, NOT_READY_S, NOT_READY_MOST_S = 0.2, 0.1, 2.0
-MOST_FAULTS = 3  # attempts at rendering an output: the same input gives the same fault
+MOST_FAULTS = 3  # of one output while it is rendered: the same input gives the same fault
 LONGEST_TEXT = 500
 
 
@@ -84,6 +85,7 @@ class DeliverySender:
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
         own = (one for one in parts.results.destinations if one.name == name)
         self._left_out = next((one.never_passed_on for one in own), ())
+        self._own, self._faults = FailureCounts(), FailureCounts()
 
     def step(self) -> float:
         """Try at most one delivery; returns how many seconds nothing is to be done.
@@ -118,6 +120,8 @@ class DeliverySender:
             self._study = taken.decided.study_instance_uid
         began = time.monotonic()
         ended, answered = self._tried(taken, failures)
+        if answered:
+            self._own.answered()
         if answered is not None:
             self._parts.turns.note(self._name, began, failed=answered is False)
         self._settle(ended, answered, failures)
@@ -176,7 +180,7 @@ class DeliverySender:
         except Exception as error:
             log.exception("delivery.fault", to=self._name, output=taken.output)
             text = f"a fault of the program ({type(error).__name__})"
-            if taken.attempts >= MOST_FAULTS:
+            if self._faults.more(taken) >= MOST_FAULTS:
                 return _dead(taken, text, "permanent"), None
             return _waiting(taken, text, self._later(taken.attempts)), None
 
@@ -216,13 +220,16 @@ class DeliverySender:
     def _failed(self, taken: Delivery, error: Unreachable, *, alone: bool) -> Delivery:
         """Wait, or be dead: when it was not taken for too long, or fails again and again while others succeed.
 
-        A pause that the receiver asks for is one of the destination; what grows is that of this delivery alone.
+        What failed while the destination takes nothing says nothing about this delivery: an outage of a night uses up
+        none of its attempts. A pause that the receiver asks for is one of the destination; what grows is that of this
+        delivery alone.
         """
         now, results, asked_s = self._parts.clock.now(), self._parts.results, error.again_after_s
         # a longer pause than any of ours would count as one of before the clock was set back
         asked = None if asked_s is None else now + timedelta(seconds=min(asked_s, results.longest_pause_s))
         self._asked_until = asked
-        if self._is_too_old(taken, now) or (alone and taken.attempts >= results.max_attempts):
+        failed = self._own.more_since_answer(taken, alone=alone)
+        if self._is_too_old(taken, now) or failed >= results.max_attempts:
             return _dead(taken, str(error), "transient")
         own = self._later(taken.attempts)
         return _waiting(taken, str(error), own if asked is None else max(own, asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workers.alert_settings import MllpDestinationSettings
+from workers.deliveries.counts import FailureCounts
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Delivery, Receipt
 from workers.identities import printable
@@ -12,6 +13,7 @@ from workers.remote import tls
 from workers.remote.mllp import MllpConnection, OtherAnswerError
 
 ACCEPTED, ERROR, REJECTED = ("AA", "CA"), ("AE", "CE"), ("AR", "CR")  # MSA-1, HL7 table 0008
+ANSWERS = "the receiver answers"
 LONGEST_TEXT = 120
 
 
@@ -32,6 +34,7 @@ class MllpSender:
         )
         context = None if settings.tls is None else tls.client_context(settings.tls)
         self._connection = MllpConnection(settings.host, settings.port, context, timeout_s=settings.timeout_s)
+        self._errors = FailureCounts()
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
         message = addressed(content, self._addressing, delivery.decided.study_instance_uid)
@@ -47,7 +50,7 @@ class MllpSender:
         except OSError as error:
             raise Unreachable(f"the connection failed or broke off ({brief(error)})") from error
         try:
-            text = self._understood(answer, delivery.attempts)
+            text = self._understood(answer, delivery)
         except Unreachable:
             self._connection.close()  # whatever follows on this connection may answer something else
             raise
@@ -56,8 +59,8 @@ class MllpSender:
     def close(self) -> None:
         self._connection.close()
 
-    def _understood(self, answer: bytes, attempts: int) -> str:
-        """The receiver's code.
+    def _understood(self, answer: bytes, delivery: Delivery) -> str:
+        """The receiver's code. Only its own answers count: attempts while it was away say nothing about the message.
 
         Raises:
             DeliveryRejected: AR, or AE as often as the settings allow.
@@ -68,8 +71,10 @@ class MllpSender:
             raise Unreachable("the answer is no HL7 acknowledgement")
         if code in ACCEPTED:
             return code
-        said = f"the receiver answers {code}{_why(answer)}"
-        if code in ERROR and attempts < self._settings.tries_after_ae:
+        said = f"{ANSWERS} {code}{_why(answer)}"
+        # the row says what went wrong last: nobody knows of the attempts before that, and they count alike
+        before = delivery.attempts - 1 if ANSWERS in (delivery.failure or ANSWERS) else 0
+        if code in ERROR and self._errors.more(delivery, before=before) < self._settings.tries_after_ae:
             raise Unreachable(said)
         raise DeliveryRejected(said)
 

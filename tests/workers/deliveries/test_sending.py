@@ -158,6 +158,52 @@ def test_one_that_fails_again_and_again_while_others_succeed_is_dead(tmp_path: P
     assert [one.decided for one in site.deliveries.listed(states=[DeliveryState.DEAD])] == [FULL]
 
 
+def test_an_outage_of_a_night_uses_up_no_attempts(tmp_path: Path) -> None:
+    """Afterwards one broken connection is one attempt."""
+    site = Site(tmp_path, max_attempts=5)
+    for number in range(2):
+        site.decide(Decided(f"1.2.{number}", 1, "full"))
+    site.destinations["pacs"].fault = Unreachable("away")
+    for _ in range(100):
+        site.step()
+        site.clock.advance(300)
+    assert min(one.attempts for one in site.deliveries.listed()) > 5 * 5
+    site.destinations["pacs"].fault = None
+    site.step()
+    site.destinations["pacs"].fault = Unreachable("broke off")
+    site.step()
+    assert [one.state for one in site.deliveries.listed(states=[DeliveryState.PLANNED, DeliveryState.DEAD])] == [
+        DeliveryState.PLANNED
+    ]
+    site.destinations["pacs"].fault = None
+    site.clock.advance(300)
+    site.step()
+    assert len(site.got()) == 2
+
+
+def test_a_limit_of_one_attempt_makes_an_outage_cost_one_delivery(tmp_path: Path) -> None:
+    site = Site(tmp_path, max_attempts=1)
+    for number in range(9):
+        site.decide(Decided(f"1.2.{number}", 1, "full"))
+    site.destinations["pacs"].fault = Unreachable("away")
+    for _ in range(30):
+        site.step()
+        site.clock.advance(300)
+    assert site.deliveries.tallies() == {("pacs", "dead"): 1, ("pacs", "planned"): 8}
+
+
+def test_a_fault_of_a_renderer_after_an_outage_is_the_first_one(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.decide()
+    site.destinations["pacs"].fault = Unreachable("away")
+    for _ in range(5):
+        site.step()
+        site.clock.advance(300)
+    site.fault, site.destinations["pacs"].fault = RuntimeError("a fault"), None
+    site.step()
+    assert (site.row().state, site.row().attempts) == (DeliveryState.PLANNED, 6)
+
+
 @pytest.mark.parametrize(
     ("asked_s", "priority", "failing"),
     [

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,26 @@ def test_what_lies_between_two_answers_is_dropped(before: bytes, behind: bytes) 
         said = [to.send(delivery(), ORU.file_name, ORU.media_type, CONTENT).text for _ in range(3)]
         to.close()
     assert (said, server.connections, len(server.got)) == (["AA"] * 3, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "failure", "answers", "ends"),
+    [
+        pytest.param(1, None, 3, True, id="no-op: three answers of its own"),
+        pytest.param(40, "the connection failed or broke off", 2, False, id="a night without the receiver"),
+        pytest.param(40, "the connection failed or broke off", 3, True, id="the same, and three answers"),
+        pytest.param(3, "the receiver answers AE", 1, True, id="not measured: two answers before a restart"),
+    ],
+)
+def test_only_answers_count(attempts: int, failure: str | None, answers: int, ends: bool) -> None:
+    with scripted(*[ack("AE")] * answers) as server:
+        to = sender(server.port)
+        for number in range(answers):
+            one = replace(delivery(attempts + number), failure=failure)
+            with pytest.raises(DeliveryRejected if ends and number == answers - 1 else Unreachable):
+                to.send(one, ORU.file_name, ORU.media_type, CONTENT)
+            failure = "the receiver answers AE"
+        to.close()
 
 
 def test_a_silent_peer() -> None:

@@ -232,12 +232,13 @@ def run_deliveries(
         document = stored.stored_document_of(index)
         batches, files = open_images(settings), open_files(settings)
         site = _site(rules, index, batches, files, deliveries, settings)
+        evidence = stored.evidence_of(
+            open_results(settings), stored.time_of(index), clock, sources_repair(settings, index)
+        )
         parts = Delivering(
             deliveries=deliveries,
             document=document,
-            evidence=stored.evidence_of(
-                open_results(settings), stored.time_of(index), clock, sources_repair(settings, index)
-            ),
+            evidence=evidence,
             outputs=OutputsOnDemand(),
             clock=clock,
             results=settings.results,
@@ -246,7 +247,13 @@ def run_deliveries(
             images=StoredImages(batches, files),
             scanner=lambda uid: _scanner(index.instances(uid), files),
             forwarding=Forwarding(
-                batches, deliveries, index, clock, settings.results, None if site is None else site.asked_at_arrival
+                batches,
+                deliveries,
+                index,
+                clock,
+                settings.results,
+                None if site is None else site.asked_at_arrival,
+                stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None,
             ),
         )
         process.run(parts, destinations, stop, alive=alive.beat)

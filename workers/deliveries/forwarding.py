@@ -7,6 +7,7 @@ destination; a batch is planned once for a destination, whoever asks for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import Transient
 from workers.deliveries.plan import LEAST_URGENT
 from workers.deliveries.staging import shadow_at
-from workers.delivery_ports import Deliveries, Delivery, Known, Unplanned, released_by
+from workers.delivery_ports import Decided, Deliveries, Delivery, Known, Unplanned, released_by
 from workers.image_ports import IMAGES, ImageBatch, ImageBatches, Tag
 from workers.log import get_logger, study_hash
 from workers.ports import Clock, InstanceRow, StudyIndex, StudyRow
@@ -35,7 +36,11 @@ Asked = Callable[[StudyRow | None, Sequence[InstanceRow], Sequence[str]], "Rules
 
 @dataclass(frozen=True)
 class Forwarding:
-    """What forwarding needs. asked: what the rules want of one series of a study; None: there are no rules."""
+    """What forwarding needs.
+
+    asked: what the rules want of one series of a study; None: there are no rules. meant: UIDs of the series that a
+    decision rests on, as its images state them (None while they are not known); None: no rule asks for them.
+    """
 
     batches: ImageBatches
     deliveries: Deliveries
@@ -43,6 +48,7 @@ class Forwarding:
     clock: Clock
     results: ResultsSettings
     asked: Asked | None = None
+    meant: Callable[[Decided], Sequence[str] | None] | None = None
 
 
 @dataclass
@@ -101,12 +107,11 @@ def forward_decided(
     if not answer.forwards and not answer.would_forward:
         return
     parts.batches.make_batches(uid)  # what came a moment ago
-    rests_on = [one["series_instance_uid"] for one in document["series"] if one["used_as"] is not None]
+    rows = parts.index.instances(uid)
     really, would = _Wanted(), _Wanted()
-    for series in ["", *rests_on]:
+    for series in ["", *(_rests_on(parts, decision.decided, document, rows) or ())]:
         really.add(answer.forwards or (), series)
         would.add(answer.would_forward, series)
-    rows = parts.index.instances(uid)
     some = [
         one
         for batch in parts.batches.batches(uid)
@@ -115,6 +120,34 @@ def forward_decided(
         )
     ]
     parts.batches.plan_images([], some, now=now)
+
+
+def knows_its_images(parts: Forwarding, decided: Decided, document: Mapping[str, Any]) -> bool:
+    """Whether ``forward_decided`` can tell the images that a decision rests on; the files of it are written after it.
+
+    Raises:
+        Transient: the index is away.
+    """
+    return _rests_on(parts, decided, document, parts.index.instances(decided.study_instance_uid)) is not None
+
+
+def _rests_on(
+    parts: Forwarding, decided: Decided, document: Mapping[str, Any], rows: Sequence[InstanceRow]
+) -> list[str] | None:
+    """UIDs of the series that a decision rests on, as the images state them; None: they are not known yet.
+
+    The document names a part of a series by a UID that is made, and slices with a UID each by that of the first. Which
+    images are meant is asked only when a series has not the objects that were measured.
+    """
+    named = [one for one in document["series"] if one["used_as"] is not None]
+    uids = [one["series_instance_uid"] for one in named]
+    held = Counter(one.series_instance_uid for one in rows)
+    if parts.meant is None or all(
+        held[uid] == one.get("objects", held[uid]) for uid, one in zip(uids, named, strict=True)
+    ):
+        return uids
+    meant = parts.meant(decided)
+    return None if meant is None else list(dict.fromkeys([*uids, *meant]))
 
 
 def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None:

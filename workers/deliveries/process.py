@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.escalation import earlier_escalations
-from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
+from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new, knows_its_images
 from workers.deliveries.plan import PlanFacts, destination_names, planned, urgency_of
 from workers.deliveries.retracting import outdated
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
 from workers.deliveries.staging import patterns_in_shadow, scanners_in_shadow, shadow_of_patterns, shadow_of_scanner
-from workers.delivery_ports import Destination, Released, Unplanned, released_by
+from workers.delivery_ports import Decided, Destination, Released, Unplanned, released_by
 from workers.log import brief, get_logger, study_hash
 
 if TYPE_CHECKING:  # the language is only loaded where there are rules
@@ -47,7 +47,9 @@ def plan_new(parts: Delivering) -> int:
     known = {one.name: one for one in parts.deliveries.all_known()}
     released = released_by(parts.deliveries.releases())
     for decision in waiting:
-        uid = decision.decided.study_instance_uid
+        uid, forwarding = decision.decided.study_instance_uid, parts.forwarding
+        if not _knows_its_images(parts, decision.decided):
+            continue  # the next pass asks again
         facts = PlanFacts(
             known,
             earlier_escalations(parts.deliveries, parts.results, uid),
@@ -57,9 +59,8 @@ def plan_new(parts: Delivering) -> int:
         )
         answer = _answer(parts, decision)
         if answer is not None:
-            if parts.forwarding is not None:
-                document = parts.document(decision.decided)
-                forward_decided(parts.forwarding, decision, document, answer, known)
+            if forwarding is not None:
+                forward_decided(forwarding, decision, parts.document(decision.decided), answer, known)
             facts = replace(
                 facts, sends=answer.sends, held=answer.held, would=answer.would, would_rule=answer.would_rule
             )
@@ -67,6 +68,12 @@ def plan_new(parts: Delivering) -> int:
         some += outdated(parts, decision, some, urgency=urgency_of(decision))
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
     return len(waiting)
+
+
+def _knows_its_images(parts: Delivering, decided: Decided) -> bool:
+    if parts.forwarding is None or parts.forwarding.meant is None:
+        return True  # nobody asks
+    return knows_its_images(parts.forwarding, decided, parts.document(decided))
 
 
 def _shadow(parts: Delivering, decision: Unplanned, released: Released) -> list[str]:

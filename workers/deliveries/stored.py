@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +10,13 @@ from typing import Any
 
 from triage.errors import Transient
 from workers.delivery_ports import Decided
+from workers.log import get_logger, study_hash
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.results import ResultFolder
-from workers.outputs.sources import FILE_NAME
+from workers.outputs.sources import FILE_NAME, sources_from_json
 from workers.ports import Clock, StudyIndex
+
+log = get_logger(__name__)
 
 EARLY = (FILE_NAME,)  # files that are complete before the pictures are drawn
 FILES_WITHIN_S = 120.0  # a decision without files after this time has none: a refusal after a fault writes no files
@@ -113,6 +116,26 @@ def evidence_of(
         return EvidenceFolder(results.place(*key), results.early_place(*key), late=late, repair=lambda: repair(decided))
 
     return evidence
+
+
+def series_meant_of(
+    evidence: Callable[[Decided], EvidenceFiles],
+) -> Callable[[Decided], Sequence[str] | None]:
+    """UIDs of the series that a decision rests on, as its images state them. None: they are not written yet; none:
+    nobody knows them."""
+
+    def meant(decided: Decided) -> Sequence[str] | None:
+        try:
+            series = sources_from_json(evidence(decided)[FILE_NAME]).followup.series
+        except Transient:
+            return None
+        except (KeyError, ValueError, TypeError, OSError):
+            log.warning("delivery.no_sources", study=study_hash(decided.study_instance_uid))
+            return ()
+        own = [image.series_instance_uid for one in series for image in one.instances]
+        return [uid for uid in dict.fromkeys([*(one.series_instance_uid for one in series), *own]) if uid]
+
+    return meant
 
 
 def time_of(index: StudyIndex) -> Callable[[Decided], datetime]:

@@ -125,6 +125,7 @@ class RuleSet:
         return now.astimezone(self.zone)
 
     @property
-    def forwards_decided(self) -> bool:
-        """Whether a decision can send images further."""
-        return any(rule.forwards for rule in self.of(Moment.DECISION))
+    def forwards_decided_series(self) -> bool:
+        """Whether a decision can send the series further that it rests on."""
+        forwards = (one for rule in self.of(Moment.DECISION) for one in rule.forwards)
+        return any(one.images is Scope.SERIES for one in forwards)

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tests.fakes import NOON, FakeClock
+from tests.workers.deliveries.delivering import Site
 from tests.workers.index.index_contract import STUDY, a_row
 from workers.config import parse
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
+from workers.deliveries.process import plan_new
 from workers.delivery_ports import Decided, Unplanned
 from workers.image_ports import IMAGES
 from workers.index import migrations
@@ -77,10 +79,10 @@ class Forwards:
         self.clock.advance(3)
         forward_new(self.parts)
 
-    def decide(self) -> None:
+    def decide(self, document: dict[str, Any] = DOCUMENT) -> None:
         decision = Unplanned(Decided(STUDY, 1, "full"), self.clock.now(), "P1")
         known = {one.name: one for one in self.deliveries.all_known()}
-        forward_decided(self.parts, decision, DOCUMENT, self.site.asked(DOCUMENT), known)
+        forward_decided(self.parts, decision, document, self.site.asked(document), known)
 
     def planned(self) -> set[tuple[str, str]]:
         """(destination, last digit of an image), without what is shadow."""
@@ -203,3 +205,69 @@ def test_a_fault_of_the_rules_keeps_no_image_back(tmp_path: Path) -> None:
     site.parts = replace(site.parts, asked=fault)
     site.receive("flair", 1)
     assert site.planned() == {("pacs", "1")}
+
+
+FURTHER_SERIES = """
+unmatched: keep
+rules:
+  - {name: b, when: 'priority == "P1" && "flair" in kinds', forward: [{images: series, to: [research]}]}
+"""
+USED = {"kind": "flair", "used_as": "flair"}
+MEANT = [
+    pytest.param(
+        [{**USED, "series_instance_uid": f"{STUDY}.a", "objects": 2}], None, {"1", "2"}, id="no-op: an ordinary series"
+    ),
+    pytest.param(
+        [{**USED, "series_instance_uid": f"{STUDY}.a", "objects": 2, "used_as": None}], None, set(), id="one ignored"
+    ),
+    pytest.param(
+        [{**USED, "series_instance_uid": f"{STUDY}.a.2", "objects": 1}],
+        [f"{STUDY}.a"],
+        {"1", "2"},
+        id="a part of a split series",
+    ),
+    pytest.param(
+        [{**USED, "series_instance_uid": f"{STUDY}.c", "objects": 2}],
+        [f"{STUDY}.c", f"{STUDY}.d"],
+        {"3", "4"},
+        id="a joined series",
+    ),
+    pytest.param(
+        [{**USED, "series_instance_uid": f"{STUDY}.c", "objects": 2}], (), {"3"}, id="not measured: nobody knows"
+    ),
+]
+
+
+@pytest.mark.parametrize(("series", "meant", "expected"), MEANT)
+def test_the_series_that_a_decision_rests_on(
+    tmp_path: Path, series: list[dict[str, Any]], meant: Sequence[str] | None, expected: set[str]
+) -> None:
+    """No image states the UID of a part; slices with a UID each are one series of the document."""
+    site = Forwards(tmp_path, FURTHER_SERIES)
+    site.receive("a", 1, 2)
+    site.receive("c", 3)
+    site.receive("d", 4)
+    site.parts = replace(site.parts, meant=lambda _decided: meant)
+    assert site.planned() == set()
+    site.decide(DOCUMENT | {"series": series})
+    assert site.planned() == {("research", number) for number in expected}
+
+
+def test_a_decision_whose_images_are_not_known_yet_waits_alone(tmp_path: Path) -> None:
+    """Another one is planned meanwhile."""
+    images, site = Forwards(tmp_path, FURTHER_SERIES), Site(tmp_path)
+    images.receive("c", 3)
+    written: list[str] = []
+    joined = DOCUMENT | {"series": [{**USED, "series_instance_uid": f"{STUDY}.c", "objects": 2}]}
+    forwarding = replace(images.parts, meant=lambda _decided: written or None)
+    site.parts = replace(
+        site.parts,
+        forwarding=forwarding,
+        document=lambda decided: joined if decided.study_instance_uid == STUDY else DOCUMENT | {"series": []},
+    )
+    site.decide(Decided(STUDY, 1, "full"))
+    site.decide(Decided("1.9", 1, "full"))
+    assert [one.decided.study_instance_uid for one in site.deliveries.listed()] == ["1.9"]
+    written.append(f"{STUDY}.c")
+    plan_new(site.parts)
+    assert {one.decided.study_instance_uid for one in site.deliveries.listed()} == {"1.9", STUDY}

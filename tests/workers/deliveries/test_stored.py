@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import NOON, FakeClock
+from tests.workers.outputs.dicom.result_builders import a_decision
 from triage.errors import Transient
-from workers.deliveries.stored import FILES_WITHIN_S, evidence_of
+from workers.deliveries.stored import FILES_WITHIN_S, evidence_of, series_meant_of
 from workers.delivery_ports import Decided
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.results import ResultFolder
@@ -72,3 +73,23 @@ def test_a_missing_list_of_sources_is_made_once_more(tmp_path: Path, clock: Fake
     assert [evidence.get("sources.json") for _ in range(3)] == [None] * 3
     assert asked == [FULL]
     assert evidence_of(folder, lambda _: NOON, clock, lambda _: b"{}")(FULL)["sources.json"] == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(a_decision()[1]["sources.json"], 1, id="no-op: an ordinary series"),
+        pytest.param(a_decision(form="a UID each")[1]["sources.json"], 12, id="slices with a UID each"),
+        pytest.param(b"{", 0, id="not measured: a damaged file"),
+        pytest.param(None, None, id="not written yet"),
+    ],
+)
+def test_series_as_the_images_state_them(
+    tmp_path: Path, clock: FakeClock, content: bytes | None, expected: int | None
+) -> None:
+    folder = ResultFolder(tmp_path)
+    if content is not None:
+        folder.place("1.2.3", 1, "full").mkdir(parents=True)
+        (folder.place("1.2.3", 1, "full") / "sources.json").write_bytes(content)
+    found = series_meant_of(evidence_of(folder, lambda _: NOON, clock))(FULL)
+    assert (None if found is None else len(found)) == expected

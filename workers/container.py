@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workers.deliveries.staging import ScannerFacts
     from workers.feedback.acting import Acting
     from workers.feeds.apply import PatientFacts, Readings
+    from workers.outputs.output import EvidenceFiles
     from workers.outputs.results import ResultFolder
     from workers.rules.asking import RulesAnswer
     from workers.rules.rule import RuleSet
@@ -232,9 +233,9 @@ def run_deliveries(
         document = stored.stored_document_of(index)
         batches, files = open_images(settings), open_files(settings)
         site = _site(rules, index, batches, files, deliveries, settings)
-        evidence = stored.evidence_of(
-            open_results(settings), stored.time_of(index), clock, sources_repair(settings, index)
-        )
+        evidence = _evidence(settings, index, clock)
+        meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
+        asked = None if site is None else site.asked_at_arrival
         parts = Delivering(
             deliveries=deliveries,
             document=document,
@@ -246,17 +247,15 @@ def run_deliveries(
             wanted=_wanted(site, document),
             images=StoredImages(batches, files),
             scanner=lambda uid: _scanner(index.instances(uid), files),
-            forwarding=Forwarding(
-                batches,
-                deliveries,
-                index,
-                clock,
-                settings.results,
-                None if site is None else site.asked_at_arrival,
-                stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None,
-            ),
+            forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant),
         )
         process.run(parts, destinations, stop, alive=alive.beat)
+
+
+def _evidence(settings: NodeSettings, index: StudyIndex, clock: Clock) -> Callable[[Decided], EvidenceFiles]:
+    from workers.deliveries.stored import evidence_of, time_of
+
+    return evidence_of(open_results(settings), time_of(index), clock, sources_repair(settings, index))
 
 
 def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles) -> ScannerFacts:

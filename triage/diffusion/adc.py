@@ -12,7 +12,7 @@ from triage.model import Voxels
 # Tissue is 700-1000 um2/s and fluid 3000 (AJNR 2002;23:194). Units in use lie three decades apart, so that the median
 # alone tells the unit.
 TISSUE_RANGE = (100.0, 10_000.0)
-UNITS = ((1.0, "1e-6 mm2/s"), (1e3, "1e-3 mm2/s"), (1e6, "mm2/s"))
+UNITS = ((1.0, "1e-6 mm2/s"), (1e3, "1e-3 mm2/s"), (1e6, "mm2/s"), (1e12, "m2/s"))
 FLUID = 3200.0  # free water at 37 degrees C, rounded up: nothing diffuses faster, larger figures are noise or flow
 NOISE_MULTIPLE = 3.0  # a b = 0 signal below this many noise levels carries no coefficient
 

@@ -34,6 +34,8 @@ def not_an_image(h: SeriesHeader) -> Identification | None:
     """Other modalities and SOP classes; colour images are computed maps."""
     if h.sop_class_uid in NON_IMAGE_NAMES:
         return known(SequenceKind.NOT_IMAGE, 1.0, f"{NON_IMAGE_NAMES[h.sop_class_uid]} object")
+    if h.vendor.get("captured") == "YES":
+        return known(SequenceKind.NOT_IMAGE, 0.95, "8 bits with text burned in or made of a screen: secondary capture")
     if h.sop_class_uid == ENHANCED_MR_COLOR:
         return known(SequenceKind.DERIVED, 0.95, "colour image: a computed map")
     if h.modality and h.modality != "MR":

@@ -25,6 +25,8 @@ from workers.reading.values import (
 )
 
 LOOKUP_TABLE = "ModalityLUTSequence"  # instead of a slope
+UNREADABLE, EMPTY = "no number", "empty or 0"  # of a rescale that is stated
+_RESCALE = "PixelValueTransformationSequence"
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
 
@@ -146,13 +148,23 @@ def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str, str]:
         units = text(code, "CodeValue")
     if groups.item("ModalityLUTSequence") is not None:
         return (1.0, 0.0), LOOKUP_TABLE, ""
-    slope = number(groups.get("PixelValueTransformationSequence", "RescaleSlope"))
-    intercept = number(groups.get("PixelValueTransformationSequence", "RescaleIntercept"))
+    slope = number(groups.get(_RESCALE, "RescaleSlope"))
+    intercept = number(groups.get(_RESCALE, "RescaleIntercept"))
     if units.endswith(("m2/s", "m2.s-1")):
         mapped = number(value_of(mapping, "RealWorldValueSlope")), number(value_of(mapping, "RealWorldValueIntercept"))
         if mapped[0]:
             return (mapped[0], mapped[1] or 0.0), "RealWorldValueSlope", units
-    return (slope if slope else 1.0, intercept or 0.0), "RescaleSlope" if slope else "", ""
+    return (slope if slope else 1.0, intercept or 0.0), _stated_rescale(groups, slope, intercept), ""
+
+
+def _stated_rescale(groups: Groups, slope: float | None, intercept: float | None) -> str:
+    """RescaleSlope, "" when it is not there, else what is wrong with it."""
+    for keyword, value in (("RescaleSlope", slope), ("RescaleIntercept", intercept)):
+        if value is None and plain_text(groups.written(_RESCALE, keyword)):
+            return UNREADABLE
+    if slope:
+        return "RescaleSlope"
+    return "" if groups.written(_RESCALE, "RescaleSlope") is None else EMPTY
 
 
 def _comparable(groups: Groups, displayed: tuple[float, float]) -> tuple[float, float] | None:

@@ -47,6 +47,15 @@ class Groups:
                 return found
         return value_of(self._top, keyword)
 
+    def written(self, macro: str, keyword: str) -> Any:
+        """The value as it is written, also one that does not fit its VR; None: there is no such element."""
+        items = [first_item(place, macro) for place in self._places] if macro else []
+        for item in (*items, self._top):
+            if item is not None and keyword in item:
+                found = item.get_item(keyword).value
+                return "" if found is None else found
+        return None
+
     def item(self, macro: str) -> Any:
         for place in (*self._places, self._top):
             found = first_item(place, macro)

@@ -24,6 +24,8 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGLossless,
+    JPEGLosslessSV1,
 )
 
 from triage.errors import NotAssessable, Transient
@@ -32,6 +34,7 @@ from workers.reading.beginning import has_magic, is_bare
 from workers.reading.byte_order import MOST_PLANES, as_written, written_otherwise
 from workers.reading.encoding import parsed
 from workers.reading.limits import Budget, check
+from workers.reading.offset_table import forget_offsets
 from workers.reading.row_length import check_row_length
 from workers.reading.stored_bits import Steps, check_stored_bits, steps, stored_values
 from workers.reading.survey import survey
@@ -43,6 +46,7 @@ _NATIVE = (
     ExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )  # deflated files have no place to seek to
+_MASKED_BY_DECODER = (JPEGLossless, JPEGLosslessSV1)
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _PIXEL_VRS = (b"OB", b"OW", b"UN")
 _ANY_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double, integer
@@ -266,12 +270,17 @@ def _decoded(pixels: PixelData, numbers: Sequence[int]) -> list[Plane]:
             warnings.simplefilter("ignore")
             source = dcmread(pixels.path, force=True)  # what is no object at all has no header
             if source.file_meta.TransferSyntaxUID.is_encapsulated:
+                forget_offsets(source, pixels.frames)
                 _check_codestreams(source, pixels)
             elif pixels.bytes_per_pixel == np.dtype(pixels.dtype).itemsize:
                 if pixels.allocated not in _WHOLE_BYTES:
                     raise NotAssessable("undecodable", f"{pixels.allocated} bits are allocated to a pixel: not read")
                 return _unpacked(source.PixelData, pixels, numbers)
-            return [np.asarray(plane) for plane in iter_pixels(source, indices=list(numbers))]
+            # the bits above BitsStored tell whether it is true, and stored_values masks them
+            if source.file_meta.TransferSyntaxUID in _MASKED_BY_DECODER:
+                source.BitsStored, source.HighBit = pixels.allocated, pixels.allocated - 1
+            planes = iter_pixels(source, indices=list(numbers), correct_unused_bits=False)
+            return [np.asarray(plane) for plane in planes]
     except NotAssessable:
         raise
     except OSError as error:

@@ -25,6 +25,9 @@ from workers.reading.values import (
     value_of,
 )
 
+# digitised or captured pictures, and what a workstation draws (PS3.3 C.8.6.1)
+_FROM_A_SCREEN = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW"})
+
 
 def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
     """The facts one series is recognised by.
@@ -141,8 +144,17 @@ def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
         "complex_component": groups.get("MRImageFrameTypeSequence", "ComplexImageComponent"),
         "volume_calculation": groups.get("MRImageFrameTypeSequence", "VolumeBasedCalculationTechnique"),
         "isotropic": "YES" if any(f.direction == "isotropic" for f in frames) else None,
+        "captured": "YES" if _is_captured(groups) else None,
     }
     return {name: plain_text(value) for name, value in facts.items() if value not in (None, "", b"")}
+
+
+def _is_captured(groups: Groups) -> bool:
+    """Whether an object of a class of images was made of a screen: 8 bits, and text in it or a conversion stated
+    (PS3.3 C.8.6.1)."""
+    bits = integer(groups.get("", "BitsStored")) or integer(groups.get("", "BitsAllocated")) or 16
+    converted = plain_text(groups.get("", "ConversionType")).upper() in _FROM_A_SCREEN
+    return bits <= 8 and (converted or plain_text(groups.get("", "BurnedInAnnotation")).upper() == "YES")
 
 
 def orientation_name(orientations: Sequence[Vector]) -> str:

@@ -2,13 +2,14 @@
 
 What lies above BitsStored is an overlay or rubbish, and is not read. Where the values themselves go on there, the
 header is wrong, and a plain reader makes them wrap round: neighbours that are alike differ then by half of the range
-or more. An overlay makes such steps in the whole value, and none in the stored bits.
+or more. An overlay makes such steps in the whole value, and none in the stored bits. The same steps tell that values
+have a sign where the header states none, or none where it states one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from triage.errors import NotAssessable
 _SHARE, _SHARE_OF_MANY = 0.3, 0.12
 _MANY = 8
 _FEWEST = 100  # steps in a series; a few values at the very end of the range spoil nothing
+# Of a wrong sign. Read rightly, neighbours half of the range apart are rare, and most of what is crossed the other way
+_SIGN_SHARE = 0.1
+_SIGN_VALUES = 3  # on either side of such steps; padding is one value or two
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +37,13 @@ class Steps:
     stored: int = 0  # only without the bits above
     whole: int = 0  # only with them
     kinds: int = 0  # different values of the bits above
+    by_sign: int = 0  # in the stored bits, with the sign that the header states, on both sides many values
+    other_sign: int = 0  # with the other one
+    below: bool = False  # something lies below the stored bits, and as many of their highest ones are unused
+
+    @property
+    def sign_is_wrong(self) -> bool:
+        return self.by_sign >= _FEWEST and self.other_sign < _SIGN_SHARE * self.by_sign
 
     @property
     def wrap(self) -> bool:
@@ -45,6 +56,9 @@ class Steps:
             sum(one.stored for one in parts),
             sum(one.whole for one in parts),
             max((one.kinds for one in parts), default=0),
+            sum(one.by_sign for one in parts),
+            sum(one.other_sign for one in parts),
+            bool(parts) and all(one.below for one in parts),
         )
 
 
@@ -60,14 +74,21 @@ def stored_values(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Ar
 
 
 def steps(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Steps:
-    """The steps of one plane (rows, columns); none when nothing but the sign lies above the stored bits."""
-    if not _has_others(plane, bits) or not plane.size:
+    """The steps of one plane (rows, columns)."""
+    if plane.dtype.kind not in "iu" or not 0 < bits <= 8 * plane.dtype.itemsize or not plane.size:
         return Steps()
+    stored = stored_values(plane, bits, high_bit, signed=signed).astype(np.int64, copy=False)
+    found = _by_sign(stored, bits, signed=signed)
     below = _below(plane, bits, high_bit)
     lowest, above = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
-    if lowest <= int(plane.min()) >> below and int(plane.max()) >> below < above:
-        return Steps()
-    stored, whole = stored_values(plane, bits, high_bit, signed=signed), plane.astype(np.int64) >> below
+    found = replace(found, below=bool(below) and _uses_the_bits_below(plane, stored, bits, below, signed=signed))
+    inside = lowest <= int(plane.min()) >> below and int(plane.max()) >> below < above
+    return found if inside else _from_above(plane, stored, bits, below, found)
+
+
+def _from_above(plane: Array, stored: Array, bits: int, below: int, found: Steps) -> Steps:
+    """With the steps that only the bits above, or only the stored ones, have."""
+    whole = plane.astype(np.int64) >> below
     half, turn = 1 << (bits - 1), 1 << (8 * plane.dtype.itemsize - below)  # a sign may be stored as if there were none
     counts = [0, 0]
     for axis in (0, 1):
@@ -76,7 +97,32 @@ def steps(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Steps:
         other = short != long
         counts[0] += int(np.count_nonzero(other & (np.abs(long) < half)))
         counts[1] += int(np.count_nonzero(other & (np.abs(short) < half)))
-    return Steps(counts[0], counts[1], int(np.unique(whole >> bits).size))
+    return replace(found, stored=counts[0], whole=counts[1], kinds=int(np.unique(whole >> bits).size))
+
+
+def _by_sign(stored: Array, bits: int, *, signed: bool) -> Steps:
+    """The steps of half of the range or more with the sign stated, and with the other one."""
+    half = 1 << (bits - 1)
+    if int(stored.max()) - int(stored.min()) < half:
+        return Steps()
+    otherwise = stored % (1 << bits) if signed else (stored ^ half) - half
+    counts = [0, 0]
+    ends: tuple[list[Array], list[Array]] = ([], [])
+    for axis in (0, 1):
+        here = np.abs(np.diff(stored, axis=axis)) >= half
+        counts[0] += int(np.count_nonzero(here))
+        counts[1] += int(np.count_nonzero(np.abs(np.diff(otherwise, axis=axis)) >= half))
+        first, second = (stored[1:], stored[:-1]) if axis == 0 else (stored[:, 1:], stored[:, :-1])
+        ends[0].append(np.minimum(first, second)[here])
+        ends[1].append(np.maximum(first, second)[here])
+    fewest = min(np.unique(np.concatenate(side)).size for side in ends)
+    return Steps(by_sign=counts[0], other_sign=counts[1]) if fewest >= _SIGN_VALUES else Steps()
+
+
+def _uses_the_bits_below(plane: Array, stored: Array, bits: int, below: int, *, signed: bool) -> bool:
+    """Whether values lie at the low end of the word, while the header states the high end."""
+    top = 1 << max(bits - below - signed, 0)
+    return bool(np.any(plane & ((1 << below) - 1))) and -top <= int(stored.min()) and int(stored.max()) < top
 
 
 def check_stored_bits(objects: Collection[Steps]) -> None:
@@ -85,12 +131,19 @@ def check_stored_bits(objects: Collection[Steps]) -> None:
         objects: the steps of each object of a series.
 
     Raises:
-        NotAssessable: bits_stored: the values of an object, or of all together, wrap round.
+        NotAssessable: bits_stored: the values of an object, or of all together, wrap round, or lie below the bits
+            stated. pixel_sign: they have a sign, and the header states none, or the other way round.
     """
     if Steps.together(objects).wrap or any(one.wrap for one in objects):
         count = sum(one.stored > 0 for one in objects)
         said = f"{count} of {len(objects)} objects have values of more bits than BitsStored states"
         raise NotAssessable("bits_stored", said)
+    if Steps.together(objects).below:
+        raise NotAssessable("bits_stored", "values lie below the bits that HighBit and BitsStored state")
+    if Steps.together(objects).sign_is_wrong or any(one.sign_is_wrong for one in objects):
+        count = sum(one.sign_is_wrong for one in objects)
+        said = f"{count} of {len(objects)} objects have values with another sign than PixelRepresentation states"
+        raise NotAssessable("pixel_sign", said)
 
 
 def _has_others(plane: Array, bits: int) -> bool:

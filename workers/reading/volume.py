@@ -17,7 +17,7 @@ from triage.diffusion.adc import AdcUnit, adc_unit
 from triage.diffusion.evidence import check_coefficients
 from triage.errors import NotAssessable
 from triage.model import Affine, SequenceKind, Volume, Voxels
-from workers.reading.frames import LOOKUP_TABLE, Frame
+from workers.reading.frames import EMPTY, LOOKUP_TABLE, UNREADABLE, Frame
 from workers.reading.limits import Budget
 from workers.reading.pixels import decoded_bytes, load_planes
 from workers.reading.selection import (
@@ -277,7 +277,10 @@ def _check_one_rescale(frames: Sequence[Frame]) -> None:
     stated = {f.rescaled_by for f in frames}
     if LOOKUP_TABLE in stated:
         raise NotAssessable("lookup_table", "the values pass through a table: they are made for a screen")
-    if len(stated) > 1 and any((f.slope, f.intercept) != (1.0, 0.0) for f in frames):
+    if UNREADABLE in stated:
+        count = sum(f.rescaled_by == UNREADABLE for f in frames)
+        raise NotAssessable("absurd_values", f"the rescale of {count} of {len(frames)} images is no number")
+    if len(stated) > 1 and (EMPTY in stated or any((f.slope, f.intercept) != (1.0, 0.0) for f in frames)):
         count = sum(f.rescaled_by == frames[0].rescaled_by for f in frames)
         lacking = min(count, len(frames) - count)
         raise NotAssessable("mixed_rescale", f"{lacking} of {len(frames)} images lack the rescale of the others")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import (
@@ -21,7 +23,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.builders_dicom import a_series, planes
+from tests.builders_dicom import a_series, an_enhanced_object, planes, write
 from tests.workers.reading.reading import FLAIR, compressed, only_refusal
 from workers.reading.study import read_study
 
@@ -186,3 +188,55 @@ def test_colours_are_refused_by_name(tmp_path: Path, change: Callable[[int, Data
     code, message = only_refusal(read_study(a_series(tmp_path, change=change)))
     assert code == "not_grey"
     assert name in message
+
+
+# --- secondary captures under the class of an image ---
+
+
+@pytest.mark.parametrize(
+    ("elements", "kind"),
+    [
+        pytest.param({"ConversionType": "WSD"}, "not_image", id="made by a workstation"),
+        pytest.param({"BurnedInAnnotation": "YES"}, "not_image", id="text burned in"),
+        pytest.param({"BurnedInAnnotation": "NO"}, "flair", id="noop: 8 bits"),
+    ],
+)
+def test_eight_bits_made_of_a_screen_are_no_image(tmp_path: Path, elements: dict[str, Any], kind: str) -> None:
+    eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    images = read_study(a_series(tmp_path, pixels=planes(12, dtype=np.uint8), **eight, **elements))
+    assert [one.identification.kind.value for one in images.study.series] == [kind]
+
+
+# --- tables of offsets ---
+
+
+def with_table(tmp_path: Path, table: list[int], *, fragments: int) -> list[Path]:
+    """One enhanced object of compressed frames. table: places in the right table, in another order."""
+    path = write(an_enhanced_object(planes(12)), tmp_path / "one.dcm")
+    ds = dcmread(path)
+    ds.compress(RLELossless, generate_instance_uid=False)
+    frames = list(generate_frames(ds.PixelData, number_of_frames=12))
+    raw = bytearray(encapsulate(frames, fragments_per_frame=fragments, has_bot=True))
+    offsets = struct.unpack("<12I", raw[8:56])
+    raw[8:56] = struct.pack("<12I", *(offsets[n] for n in table))
+    ds.PixelData = bytes(raw)
+    return [write(ds, path, syntax=RLELossless)]
+
+
+ORDER = list(range(12))
+
+
+@pytest.mark.parametrize("table", [ORDER, [*ORDER[1:], 0], [0] * 12], ids=["noop", "rotated", "zeros"])
+def test_a_fragment_for_each_frame_needs_no_table(tmp_path: Path, table: list[int]) -> None:
+    paths = with_table(tmp_path, table, fragments=1)
+    np.testing.assert_array_equal(read_study(paths).volumes[FLAIR].voxels, planes(12))
+
+
+def test_noop_frames_of_two_fragments(tmp_path: Path) -> None:
+    paths = with_table(tmp_path, ORDER, fragments=2)
+    np.testing.assert_array_equal(read_study(paths).volumes[FLAIR].voxels, planes(12))
+
+
+@pytest.mark.parametrize("table", [[*ORDER[1:], 0], [0] * 12], ids=["rotated", "zeros"])
+def test_a_table_out_of_order_is_refused_where_it_is_needed(tmp_path: Path, table: list[int]) -> None:
+    assert only_refusal(read_study(with_table(tmp_path, table, fragments=2)))[0] == "undecodable"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from tests.builders_dicom import FLAIR_PHYSICS, STUDY_UID, T1_PHYSICS, a_series
+from tests.builders_dicom import FLAIR_PHYSICS, STUDY_UID, T1_PHYSICS, a_series, an_enhanced_object, planes, write
 from tests.workers.reading.reading import FLAIR, T1, T2
 from triage.errors import NotAssessable
 from workers.reading.joining import series_of
@@ -145,3 +145,30 @@ def used_up() -> Budget:
     budget = Budget()
     budget._cpu_end_s = 0.0
     return budget
+
+
+@pytest.mark.parametrize(
+    ("sent", "codes"),
+    [
+        pytest.param([1, 2], [], id="noop: both parts"),
+        pytest.param([1], ["missing_slices"], id="the last part lacks"),
+        pytest.param([2], ["missing_slices"], id="the first part lacks"),
+    ],
+)
+def test_an_object_that_was_cut_is_measured_whole(tmp_path: Path, sent: list[int], codes: list[str]) -> None:
+    pixels, paths = planes(24), []
+    for part in sent:
+        first = 12 * (part - 1)
+        ds = an_enhanced_object(
+            pixels[first : first + 12],
+            ConcatenationUID="1.2.9",
+            InConcatenationNumber=part,
+            InConcatenationTotalNumber=2,
+        )
+        for n, own in enumerate(ds.PerFrameFunctionalGroupsSequence, start=first):
+            own.PlanePositionSequence[0].ImagePositionPatient = [-10.0, -8.0, 5.0 * n]
+        paths.append(write(ds, tmp_path / f"{part}.dcm"))
+    images = read_study(paths)
+    assert [one.code for one in images.skipped] == codes
+    if not codes:
+        np.testing.assert_array_equal(images.volumes[FLAIR].voxels, pixels)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from tests.builders_dicom import a_series
-from tests.workers.reading.reading import FLAIR, only_refusal
+from tests.workers.reading.reading import FLAIR, compressed, only_refusal
 from triage.errors import NotAssessable
 from workers.reading.stored_bits import Steps, check_stored_bits, steps
 from workers.reading.study import read_study
@@ -66,6 +68,48 @@ def test_whether_values_wrap_round(values: Values, signed: bool, wraps: bool) ->
     assert steps(plane, 12, 11, signed=signed).wrap is wraps
 
 
+@pytest.mark.parametrize(
+    ("values", "bits", "signed", "wrong"),
+    [
+        pytest.param((head(500) - 100) & 0xFFF, 12, False, True, id="negative values, no sign stated"),
+        pytest.param((head(500) - 100) & 0xFFFF, 16, False, True, id="the same in 16 bits"),
+        pytest.param(head(60000), 16, True, True, id="large values, a sign stated"),
+        pytest.param(head(4095), 12, False, False, id="noop: the whole range"),
+        pytest.param((head(4000) - 2000) & 0xFFF, 12, True, False, id="noop: the whole range, signed"),
+        pytest.param(np.where(box() > 0, head(500), 0x8000), 16, True, False, id="air of the lowest value"),
+        pytest.param(box() * 0xFFFF, 16, False, False, id="a mask"),
+        pytest.param(np.zeros((SIZE, SIZE), np.int64), 16, True, False, id="not measured: nothing is shown"),
+    ],
+)
+def test_whether_the_sign_is_wrong(values: Values, bits: int, signed: bool, wrong: bool) -> None:
+    plane = values.astype(np.uint16).view(np.int16 if signed else np.uint16)
+    found = steps(plane, bits, bits - 1, signed=signed)
+    assert found.sign_is_wrong is wrong
+    if wrong:
+        with pytest.raises(NotAssessable, match="1 of 1 objects have values with another sign") as refused:
+            check_stored_bits([found])
+        assert refused.value.code == "pixel_sign"
+    else:
+        check_stored_bits([found])
+
+
+@pytest.mark.parametrize(
+    ("values", "high_bit", "refused"),
+    [
+        pytest.param(head(4000), 15, True, id="at the low end, the high end stated"),
+        pytest.param(head(4000) << 4 | 5, 15, False, id="noop: at the high end, something below"),
+        pytest.param(head(200) << 4, 15, False, id="dark, at the high end, nothing below"),
+        pytest.param(head(200), 11, False, id="noop: at the low end"),
+    ],
+)
+def test_values_at_the_other_end_of_the_word(values: Values, high_bit: int, refused: bool) -> None:
+    found = steps(values.astype(np.uint16), 12, high_bit, signed=False)
+    assert found.below is refused
+    if refused:
+        with pytest.raises(NotAssessable, match="below the bits"):
+            check_stored_bits([found, found])
+
+
 def test_few_values_above_in_each_of_many_objects_count_together() -> None:
     check_stored_bits([Steps(90, 0)])
     check_stored_bits([Steps(40, 800)] * 20)
@@ -79,6 +123,17 @@ def test_values_beyond_the_stored_bits_are_refused(tmp_path: Path, dtype: Any) -
     pixels = np.stack([head(9000 + 40 * k) for k in range(12)]).astype(dtype)
     refused = only_refusal(read_study(a_series(tmp_path, pixels=pixels, BitsStored=12, HighBit=11)))
     assert refused == ("bits_stored", "12 of 12 objects have values of more bits than BitsStored states")
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda s: s.name)
+def test_compressed_values_beyond_the_stored_bits_are_refused(tmp_path: Path, syntax: UID) -> None:
+    pixels = np.stack([head(9000 + 40 * k) for k in range(12)]).astype("<u2")
+    paths = compressed(a_series(tmp_path, pixels=pixels), syntax)
+    for path in paths:
+        ds = dcmread(path)
+        ds.BitsStored, ds.HighBit = 12, 11
+        ds.save_as(path)
+    assert only_refusal(read_study(paths))[0] == "bits_stored"
 
 
 def test_noop_values_within_the_stored_bits_are_read(tmp_path: Path) -> None:

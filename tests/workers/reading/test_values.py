@@ -43,6 +43,29 @@ def test_each_slice_has_its_own_rescale(tmp_path: Path) -> None:
     np.testing.assert_allclose(volume.voxels, expected)
 
 
+@pytest.mark.parametrize(
+    ("written", "every", "code"),
+    [
+        pytest.param("0,5", 1, "absurd_values", id="a comma"),
+        pytest.param("abc", 3, "absurd_values", id="a word in some images"),
+        pytest.param("NaN", 3, "absurd_values", id="no number in some images"),
+        pytest.param("", 3, "mixed_rescale", id="empty in some images"),
+        pytest.param("0", 3, "mixed_rescale", id="0 in some images"),
+        pytest.param("", 1, "", id="empty in all: as if it were not there"),
+        pytest.param("1.0", 3, "", id="noop"),
+    ],
+)
+def test_a_slope_that_is_no_number(tmp_path: Path, written: str, every: int, code: str) -> None:
+    paths = a_series(tmp_path, pixels=planes(12), RescaleSlope="1.0", RescaleIntercept="0")
+    for path in paths[::every]:
+        ds = dcmread(path)
+        ds["RescaleSlope"]._value = written
+        ds.save_as(path)
+    images = read_study(paths)
+    assert [one.code for one in images.skipped] == [code] * bool(code)
+    assert (FLAIR in images.volumes) is not bool(code)
+
+
 def test_signed_sixteen_bit(tmp_path: Path) -> None:
     voxels = planes(12, dtype=np.int16) - np.int16(500)
     assert voxels.min() < 0

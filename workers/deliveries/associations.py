@@ -16,6 +16,7 @@ from workers.destination_settings import IdentifiedDicomTarget
 from workers.files.commitment_reports import AwaitedReports, failed_in
 from workers.log import brief
 from workers.remote import tls
+from workers.remote.reactor import reports_beside
 from workers.result_settings import DicomDestinationSettings
 
 COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
@@ -66,6 +67,7 @@ def associated(
         ext_neg=_identity(settings),
         evt_handlers=[(evt.EVT_N_EVENT_REPORT, reported)],
     )
+    reports_beside(association)
     if not association.is_established:
         if not association.is_rejected and association.rejected_contexts and not association.accepted_contexts:
             raise NothingTakenError(f"{settings.ae_title} takes none of these objects in these transfer syntaxes")

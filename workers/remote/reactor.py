@@ -1,5 +1,5 @@
 """A pynetdicom association in, one that many objects are sent on quickly out: its reactor thread is paused, so that it
-takes no answers away, and nothing waits for delayed acknowledgements."""
+takes no answers away, nothing waits for delayed acknowledgements, and a report of the node stops no request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 PAUSE_WITHIN_S = 1.0
+LOOKS_WITHIN_S = 0.02  # the reactor looks at its checkpoint every millisecond
 
 
 @contextmanager
@@ -35,6 +36,32 @@ def reactor_paused(association: Any) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def reports_beside(association: Any) -> None:
+    """Reports that the node sends on this association (N-EVENT-REPORT) stop none of our requests.
+
+    pynetdicom 3.0 serves a report in a thread of its own, which says at its end that the reactor runs. When the reactor
+    waits at that moment, nothing says so again, and whoever sends or releases next waits for it without end.
+    """
+    serve = getattr(association, "_serve_request", None)
+    if serve is None:
+        return  # another version
+
+    def serving(message: Any, context_id: int) -> None:
+        serve(message, context_id)
+        if threading.current_thread() is not association and _waits(association):
+            association._is_paused = True
+
+    association._serve_request = serving
+
+
+def _waits(association: Any) -> bool:
+    checkpoint = getattr(association, "_reactor_checkpoint", None)
+    if not isinstance(checkpoint, threading.Event) or checkpoint.is_set():
+        return False
+    time.sleep(LOOKS_WITHIN_S)
+    return not checkpoint.is_set()
 
 
 def send_without_delay(association: Any) -> None:

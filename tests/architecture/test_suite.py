@@ -1,4 +1,5 @@
-"""What `make test` relies on: names that tests import, files that begin first, and a log that costs little."""
+"""What `make test` relies on: names that tests import, files that begin first, waits that a busy machine cannot miss, and
+a log that costs little."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import structlog
 
 from tests.architecture.source import ROOT, files, modules
 from tests.conftest import LONG_FILES
+from tests.patience import PATIENCE_S
 from tests.workers.histories.world import world
 
 TESTS = [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("tests", "bench")]
@@ -70,6 +72,42 @@ def test_the_check_can_fail(source: str, found: list[str]) -> None:
 
 def test_files_that_begin_first_exist() -> None:
     assert [path for path in LONG_FILES if not (ROOT / path).is_file()] == []
+
+
+def impatient(tree: ast.Module) -> list[int]:
+    """Lines that wait for an event, a thread, a process or an answer for some seconds. Shorter waits are for what shall
+    not happen."""
+    return [
+        call.lineno
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        for bound in (
+            *[word.value for word in call.keywords if word.arg == "timeout"],
+            *(call.args[:1] if isinstance(call.func, ast.Attribute) and call.func.attr in ("wait", "join") else ()),
+        )
+        if isinstance(bound, ast.Constant) and isinstance(bound.value, int | float) and 1 < bound.value < PATIENCE_S
+    ]
+
+
+@pytest.mark.parametrize("path", [one for one in NAMED if one.id.startswith("tests")])
+def test_nothing_is_waited_for_in_a_hurry(path: Path) -> None:
+    """Beside other work a process takes half a minute to start: PATIENCE_S is the bound of all waits."""
+    assert impatient(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        pytest.param("assert come.wait(10)", [1], id="an event"),
+        pytest.param("thread.join(20.0)", [1], id="a thread"),
+        pytest.param("process.communicate(timeout=60)", [1], id="a process"),
+        pytest.param("assert come.wait(PATIENCE_S)", [], id="noop: patient"),
+        pytest.param("assert not come.wait(0.2)", [], id="noop: what shall not happen"),
+        pytest.param("' '.join(words)", [], id="noop: text"),
+    ],
+)
+def test_a_hurry_is_found(source: str, found: list[int]) -> None:
+    assert impatient(ast.parse(source)) == found
 
 
 def test_a_world_of_histories_leaves_the_log_as_it_was() -> None:

@@ -76,7 +76,7 @@ class Host:
             process.terminate()
         for process in self.processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(60)
+                process.wait(PATIENCE_S)
         self.kill()
 
     @property

@@ -17,12 +17,11 @@ import pytest
 import yaml
 
 from listener.node.running import read_ready
+from tests.patience import PATIENCE_S
 from workers import config
 from workers.index.sql import SqlIndex, open_index
 from workers.ports import StudyRow, StudyState
 
-# Generous: other work may share the machine, and a slow node is no lost study.
-PATIENCE_S = 300.0
 LEASE_S = 6.0
 
 

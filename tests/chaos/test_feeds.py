@@ -14,6 +14,7 @@ from hl7.client import MLLPClient
 
 from tests.chaos.feeds import node_with_feeds, port_of
 from tests.chaos.node import Node, wait_for
+from tests.patience import PATIENCE_S
 from tests.workers.feeds.test_hl7_messages import message
 from workers import config
 from workers.feeds.folders import open_inbox
@@ -36,7 +37,7 @@ def test_a_process_killed_after_its_answers_loses_nothing(node: Node) -> None:
     """The index is locked meanwhile, so that nothing can be applied before the kill."""
     inbox = open_inbox(config.load(node.folder / "config.yaml"))
     killed = node.pid_of("feeds")
-    with contextlib.closing(sqlite3.connect(node.state / "index.db", timeout=30, isolation_level=None)) as lock:
+    with contextlib.closing(sqlite3.connect(node.state / "index.db", timeout=PATIENCE_S, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         with MLLPClient("127.0.0.1", port_of(node)) as client:
             answers = [client.send_message(order) for order in ORDERS]

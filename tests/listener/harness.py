@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE_S
 from workers.config import Settings, parse
 from workers.files.store import FileStore
 from workers.index.sql import open_index
 from workers.ports import InstanceRow
 
 DCMTK = {**os.environ, "TCP_NODELAY": "1"}  # Debian's dcmtk leaves Nagle on: 22 images per second
-PATIENCE_S = 60.0
+
 
 _PROGRAM = """
 import json, signal, sys, threading
@@ -136,5 +137,5 @@ def dcmtk(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     path = Path("/usr/bin") / program
     assert path.exists(), f"dcmtk is not installed: apt-get install -y dcmtk ({path})"
     return subprocess.run(
-        [path, *map(str, arguments)], env=DCMTK, capture_output=True, text=True, timeout=120, check=False
+        [path, *map(str, arguments)], env=DCMTK, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )

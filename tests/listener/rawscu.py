@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.patience import PATIENCE_S
+
 MR = "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
 VERIFICATION = "1.2.840.10008.1.1"
@@ -76,7 +78,7 @@ class Raw:
     sock: socket.socket
 
     @classmethod
-    def connect(cls, port: int, *, timeout_s: float = 20.0) -> Raw:
+    def connect(cls, port: int, *, timeout_s: float = PATIENCE_S) -> Raw:
         sock = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return cls(sock)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 UV = ROOT / ".venv-bootstrap" / "bin" / "uv"
 DOWNLOADS = ROOT / "scripts" / "downloads.sh"
@@ -122,7 +124,9 @@ def run(script: str, cwd: Path, *arguments: Path | str, **variables: str) -> sub
     environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "UV_NO_CONFIG": "1", "UV_HTTP_RETRIES": "0"}
     environment |= {"UV_CACHE_DIR": str(cwd / "cache"), "UV_PYTHON_DOWNLOADS": "never"} | variables
     command = ["bash", "-c", f'set -euo pipefail\n. "{DOWNLOADS}"\n{script}', "setup", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
 
 
 @pytest.fixture(scope="module")

@@ -21,17 +21,18 @@ CLEARLY = 2.0  # only who costs this many times more gives way
 class Turns:
     """Shared by the senders of one process. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_wait_s: float = LONGEST_WAIT_S) -> None:
+        self._longest_wait_s = longest_wait_s
         self._changed = threading.Condition()
         self._cost_s: dict[str, float] = {}
         self._working: dict[str, float] = {}
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """The time of one attempt: it begins when no cheaper sender is at work, or after LONGEST_WAIT_S."""
+        """The time of one attempt: it begins when no cheaper sender is at work, or after the longest wait."""
         with self._changed:
             own = self._cost_s.get(name, 0.0)
-            self._changed.wait_for(lambda: not self._gives_way(own), LONGEST_WAIT_S)
+            self._changed.wait_for(lambda: not self._gives_way(own), self._longest_wait_s)
             self._working[name] = own
         try:
             yield

@@ -13,6 +13,7 @@ import pytest
 from listener.associations import receiver
 from listener.associations.admission import parse_address
 from listener.associations.receiver import OpenAssociation
+from tests.patience import PATIENCE_S
 
 
 class Association(threading.Thread):
@@ -32,7 +33,7 @@ def association() -> Iterator[Association]:
         yield one
         peer.close()
         if one.dul.ident is not None:
-            one.dul.join(20)
+            one.dul.join(PATIENCE_S)
 
 
 def looked_at(association: Association, *, times: int) -> OpenAssociation:
@@ -57,6 +58,6 @@ def test_only_the_upper_layer_is_left(
     association.join()
     association.dul.start()
     looked_at(association, times=2)
-    association.dul.join(5.0 if woken else 0.2)
+    association.dul.join(PATIENCE_S if woken else 0.2)
     assert association.dul.is_alive() is not woken
     assert receiver._has_ended(association) is woken

@@ -14,6 +14,7 @@ import pytest
 from tests.listener import certificates
 from tests.listener.harness import Node, dcmtk, running
 from tests.listener.rawscu import Raw
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import STUDY, a_data_set, as_file, encoded
 from triage.errors import Misconfigured
 from workers.config import parse
@@ -84,7 +85,7 @@ def test_versions(node: Node, keys: Path, version: ssl.TLSVersion, welcome: bool
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
 
     def attempt() -> int:
-        with context.wrap_socket(socket.create_connection(("127.0.0.1", node.port), timeout=20)) as wrapped:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", node.port), timeout=PATIENCE_S)) as wrapped:
             raw = Raw(wrapped).associate()
             status = raw.store(UID, encoded(a_data_set()))
             raw.release()

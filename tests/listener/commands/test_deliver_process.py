@@ -14,6 +14,7 @@ import pytest
 
 from tests.listener.commands.cli_runner import Icansee
 from tests.listener.commands.test_studies import UID, receive
+from tests.patience import PATIENCE_S
 
 
 def start(icansee: Icansee) -> subprocess.Popen[bytes]:
@@ -42,7 +43,7 @@ def test_it_starts_without_the_core_and_renders_a_document_without_image_librari
         assert loaded(process.pid, ("SimpleITK", "highdicom", "PIL")) == []
     finally:
         process.terminate()
-        code = process.wait(30)
+        code = process.wait(PATIENCE_S)
     assert code == 0
     assert not ready.exists()
 
@@ -65,7 +66,7 @@ def test_a_decision_reaches_a_folder(icansee: Icansee, killed: bool) -> None:
         if killed:  # while the share is not mounted
             until(lambda: "does not exist" in icansee("deliveries", "list").out)
             process.send_signal(signal.SIGKILL)
-            process.wait(30)
+            process.wait(PATIENCE_S)
             process = start(icansee)
         out.mkdir()
         file = out / UID / "r1-full" / "document.json"
@@ -73,7 +74,7 @@ def test_a_decision_reaches_a_folder(icansee: Icansee, killed: bool) -> None:
         until(lambda: " done " in icansee("deliveries", "list").out)
     finally:
         process.terminate()
-        code = process.wait(30)
+        code = process.wait(PATIENCE_S)
     assert code == 0
     assert json.loads(file.read_text(encoding="utf-8"))["study"]["study_instance_uid"] == UID
 
@@ -86,7 +87,7 @@ def test_an_output_that_nobody_makes_is_refused_by_name(icansee: Icansee) -> Non
     assert "csv is no output; there are document" in answer.err
 
 
-def until(holds: object, within_s: float = 60.0) -> None:
+def until(holds: object, within_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if callable(holds) and holds():

@@ -16,6 +16,7 @@ from listener.node.running import running_port
 from listener.web.access.passwords import Passwords
 from listener.web.access.people import accounts_mark
 from tests.listener.commands.cli_runner import Icansee
+from tests.patience import PATIENCE_S
 from workers import config
 from workers.access_ports import Accounts, Role
 from workers.container import open_accounts
@@ -105,10 +106,10 @@ def test_the_page_beyond_loopback_waits_for_an_account(icansee: Icansee) -> None
                 time.sleep(0.1)
             site = f"http://127.0.0.1:{port}"
             named = {"Host": "worklist.clinic"}
-            assert httpx.get(f"{site}/api/studies", headers=named, timeout=30).status_code == 401
-            assert "accounts" in httpx.get(f"{site}/healthz", headers=named, timeout=30).json()["problems"]
+            assert httpx.get(f"{site}/api/studies", headers=named, timeout=PATIENCE_S).status_code == 401
+            assert "accounts" in httpx.get(f"{site}/healthz", headers=named, timeout=PATIENCE_S).json()["problems"]
             icansee("users", "add", "chief", "--role", "administrator", "--no-password")
-            assert "accounts" not in httpx.get(f"{site}/healthz", headers=named, timeout=30).json()["problems"]
+            assert "accounts" not in httpx.get(f"{site}/healthz", headers=named, timeout=PATIENCE_S).json()["problems"]
         finally:
             process.terminate()
 

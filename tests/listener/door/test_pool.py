@@ -60,7 +60,7 @@ def test_several_processes_share_a_port_and_an_index(
     eventually(lambda: node.indexed() == 20, what="rows of the children did not arrive")
     children = _children(child.pid)
     child.terminate()
-    assert child.wait(30) == 0
+    assert child.wait(PATIENCE_S) == 0
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), what="children outlived the pool")
 
 
@@ -82,7 +82,7 @@ def test_a_killed_child_is_replaced_and_its_rows_are_found(pool: tuple[subproces
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         for sender in running_senders:
-            sender.result(timeout=60)
+            sender.result(timeout=PATIENCE_S)
     eventually(lambda: len(set(_children(child.pid)) - set(victims)) == 2, what="children were not replaced")
     eventually(lambda: _served(node), what="the new children do not serve")
     stored = node.data_sets()

@@ -12,6 +12,7 @@ import yaml
 
 from tests.listener.harness import eventually
 from tests.listener.rawscu import Raw
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import STUDY, a_data_set, encoded
 
 
@@ -36,12 +37,12 @@ def test_receives_and_stays_small(tmp_path: Path) -> None:
         assert "state_dir" not in Path(f"/proc/{child.pid}/cmdline").read_text(encoding="utf-8")
     finally:
         child.terminate()
-    assert child.wait(30) == 0
+    assert child.wait(PATIENCE_S) == 0
     assert not ready.exists()
 
 
 def test_an_address_that_is_not_ours_is_refused_by_name(tmp_path: Path) -> None:
     child = start(tmp_path, host="203.0.113.9")  # of the documentation range (RFC 5737)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 2
     assert "listener.host" in said

@@ -27,6 +27,7 @@ from tests.listener.rawscu import (
     data_pdus,
     store_pdus,
 )
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import BIG_ENDIAN, DEFLATED, IMPLICIT, STUDY, a_data_set, as_file, encoded
 from triage.errors import Misconfigured
 from workers.config import parse
@@ -256,7 +257,7 @@ def test_stopping_lets_open_associations_finish(tmp_path: Path, path: str) -> No
             raw.send(whole[400:])
             assert raw.status() == 0
             raw.release()
-        assert child.wait(20) == 0
+        assert child.wait(PATIENCE_S) == 0
         assert node.data_sets()[UID].endswith(DATA)
         assert node.indexed() == 1
 
@@ -295,7 +296,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, path: str) -
             eventually(lambda: len(acknowledged) > 60)
             child.kill()
             for sender in senders:
-                sender.result(timeout=60)
+                sender.result(timeout=PATIENCE_S)
     kept = set(acknowledged)
     assert len(kept) > 60
     with running(state, receive_path=path) as node:

@@ -167,7 +167,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], bool]]:
 
     def hang(*_: object, **__: object) -> Report:
         begun.set()
-        released.wait(60)
+        released.wait(PATIENCE_S)
         return Report(finished=False)
 
     monkeypatch.setattr(scp, "reconcile", hang)

@@ -17,6 +17,7 @@ from listener.intake.server import stow_server
 from listener.receiving.reception import Reception
 from tests.builders_dicom import STUDY_UID, a_series
 from tests.listener.certificates import make
+from tests.patience import PATIENCE_S
 from triage.errors import Misconfigured
 from workers.config import parse
 from workers.files.store import FileStore
@@ -61,7 +62,7 @@ def body(*parts: bytes, kind: str = "application/dicom", end: bool = True) -> by
 
 
 def post(url: str, content: bytes, path: str = "/studies", **headers: str) -> httpx.Response:
-    return httpx.post(url + path, content=content, headers={"Content-Type": TYPE, **headers}, timeout=30)
+    return httpx.post(url + path, content=content, headers={"Content-Type": TYPE, **headers}, timeout=PATIENCE_S)
 
 
 def failures(answer: httpx.Response) -> list[int]:
@@ -183,7 +184,7 @@ def test_other_parts_than_dicom_are_refused(door: Door) -> None:
 
 def test_a_silent_sender_is_ended(door: Door) -> None:
     url = httpx.URL(door.open(silence_limit_s=0.2))
-    connection = http.client.HTTPConnection(url.host, url.port, timeout=20)
+    connection = http.client.HTTPConnection(url.host, url.port, timeout=PATIENCE_S)
     connection.putrequest("POST", "/studies")
     connection.putheader("Content-Type", TYPE)
     connection.putheader("Content-Length", "1000")

@@ -12,6 +12,7 @@ import pytest
 
 from listener.mllp.server import Door
 from tests.listener.mllp.test_server import serving
+from tests.patience import PATIENCE_S
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
 from workers.feeds.inbox import Inbox
 
@@ -42,6 +43,6 @@ def test_the_answers_are_understood(program: Path, tmp_path: Path) -> None:
     ]
     with serving(Door(inbox.take, LOOPBACK)) as port:
         command = ["node", str(program), str(port), *(json.dumps(one.decode()) for one in sent)]
-        found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     assert json.loads(found.stdout) == [["AA", "1"], ["AE", "2"], ["AA", "3"]]
     assert inbox.waiting() == (2, 0)

@@ -19,6 +19,7 @@ from listener.mllp import process
 from tests.fakes import FakePatientFacts
 from tests.listener import certificates
 from tests.listener.harness import eventually, settings_for
+from tests.patience import PATIENCE_S
 from tests.workers.deliveries.delivering import Site
 from tests.workers.feeds.test_fhir_poll import Server, on_day
 from tests.workers.feeds.test_hl7_messages import PID, message
@@ -56,12 +57,12 @@ def running(settings: Settings, index: FakePatientFacts, readings: Readings | No
 
     thread = threading.Thread(target=body, daemon=True)
     thread.start()
-    assert up.wait(20)
+    assert up.wait(PATIENCE_S)
     try:
         yield port[0]
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 

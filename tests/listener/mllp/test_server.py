@@ -15,6 +15,7 @@ from hl7.client import MLLPClient
 
 from listener.mllp import server as mllp
 from listener.mllp.server import Door, MllpServer, Take
+from tests.patience import PATIENCE_S
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
 from workers.feeds.inbox import Inbox
 
@@ -34,12 +35,12 @@ def serving(door: Door) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     try:
         yield port[0]
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -66,6 +66,6 @@ def test_stays_small_and_is_replaced_when_it_is_stopped(tmp_path: Path, monkeypa
 def test_wrong_settings_are_refused_by_name(tmp_path: Path) -> None:
     path = written(tmp_path, None)  # and no embedded broker was started here
     command = [sys.executable, "-m", "listener.commands.main", "beat", "--config", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 2
     assert "queue.url" in ended.stderr

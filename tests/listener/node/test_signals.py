@@ -8,6 +8,8 @@ import textwrap
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 # sys.monitoring is not there yet: a trace function is the way to be in the middle of wait()
 _IN_THE_MIDDLE = textwrap.dedent("""
     import os, signal, sys, threading
@@ -33,7 +35,7 @@ def test_a_signal_in_the_middle_of_waiting(signal: str) -> None:
         [sys.executable, "-c", _IN_THE_MIDDLE.replace("{signal}", signal)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert done.stdout == "stopped 1\n"

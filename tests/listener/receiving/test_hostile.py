@@ -29,6 +29,7 @@ from tests.listener.rawscu import (
     pdv,
     store_pdus,
 )
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import STUDY, a_data_set, encoded
 
 UID = f"{STUDY}.1.1"
@@ -170,7 +171,7 @@ def test_dribbling_a_byte_at_a_time_does_not_hold_the_thread(node: Node) -> None
                 hung_up.set()
 
         threading.Thread(target=dribble, daemon=True).start()
-        assert hung_up.wait(20)
+        assert hung_up.wait(PATIENCE_S)
     serves_well(node)
 
 

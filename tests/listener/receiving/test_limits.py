@@ -18,6 +18,7 @@ from listener.associations import places as limits
 from listener.web.metrics import door_numbers
 from tests.listener.harness import Node, dcmtk, eventually, running, settings_for
 from tests.listener.rawscu import Raw
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import STUDY, a_data_set, as_file, encoded
 
 
@@ -174,7 +175,7 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, floor: int) -> None:
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-3000:]

@@ -14,6 +14,7 @@ import pytest
 from pydicom import dcmread
 
 from tests.listener.harness import settings_for
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import a_data_set, as_file
 
 # runs inside the namespace: a listener, Orthanc, and what Orthanc is asked to do
@@ -41,10 +42,10 @@ _SCRIPT = """
 
     def ask(path, body=None):
         request = urllib.request.Request(f"http://127.0.0.1:18042{path}", data=body)
-        return json.loads(urllib.request.urlopen(request, timeout=30).read())
+        return json.loads(urllib.request.urlopen(request, timeout=300).read())
 
     try:
-        for _ in range(600):
+        for _ in range(6000):
             try:
                 ask("/system")
                 break
@@ -56,13 +57,13 @@ _SCRIPT = """
         # one more that we never got: Orthanc must hear that this one is not safe
         named = {"Resources": ids, "DicomInstances": [["1.2.840.10008.5.1.4.1.1.4", "1.2.3.404"]]}
         path = ask("/modalities/node/storage-commitment", json.dumps(named).encode())["Path"]
-        for _ in range(400):
+        for _ in range(6000):
             answer["commitment"] = ask(path)
             if answer["commitment"]["Status"] != "Pending":
                 break
             time.sleep(0.05)
         index = open_index(settings.index_url)
-        for _ in range(400):  # asked while the images came, and again because they became more
+        for _ in range(6000):  # asked while the images came, and again because they became more
             count = index.study_counts([STUDY]).get(STUDY)
             if count and count.announced == len(ids):
                 break
@@ -71,9 +72,9 @@ _SCRIPT = """
         (folder / "answer.json").write_text(json.dumps(answer))
     finally:
         orthanc.terminate()
-        orthanc.wait(30)
+        orthanc.wait(300)
         stop.set()
-        node.join(30)
+        node.join(300)
 """
 
 
@@ -97,7 +98,7 @@ def test_orthanc_delivers(tmp_path: Path) -> None:
         env={**os.environ, "TCP_NODELAY": "1"},  # Debian's Orthanc leaves Nagle on
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr

@@ -18,6 +18,7 @@ from listener.associations.contexts import supported_contexts
 from listener.services.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Reporter, reports
 from tests.listener.harness import Node, eventually, running
 from tests.listener.rawscu import Raw
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, encoded
 from triage.errors import Misconfigured
 from workers.config import parse
@@ -121,7 +122,7 @@ def test_on_a_new_association(tmp_path: Path, listener: dict[str, Any]) -> None:
     with requester.listening() as port, running(tmp_path, sections=reports_to(port), **listener) as node:
         deliver(node)
         assert ask(node.port, [HERE, MISSING]) == 0
-        assert requester.came.wait(20)
+        assert requester.came.wait(PATIENCE_S)
         eventually(lambda: RequestFolder(tmp_path).waiting() == 0)
     assert [outcome(one) for one in requester.heard] == [(2, [HERE], [(MISSING, 0x0112)])]
 
@@ -144,7 +145,7 @@ def test_a_requester_that_releases_at_once_is_called(tmp_path: Path) -> None:
     requester = Requester()
     with requester.listening() as port, running(tmp_path, sections=reports_to(port, same_association=True)) as node:
         assert ask(node.port, [MISSING]) == 0
-        assert requester.came.wait(20)
+        assert requester.came.wait(PATIENCE_S)
     assert outcome(requester.heard[0])[0] == 2
 
 
@@ -157,7 +158,7 @@ def test_a_requester_that_is_away_hears_it_after_a_restart(tmp_path: Path) -> No
         assert ask(node.port, [HERE]) == 0
         eventually(lambda: any(one.attempts for one in RequestFolder(tmp_path).due(datetime.max.replace(tzinfo=UTC))))
     with requester.listening() as port, running(tmp_path, sections=reports_to(port)):
-        assert requester.came.wait(20)
+        assert requester.came.wait(PATIENCE_S)
     assert outcome(requester.heard[0]) == (1, [HERE], [])
 
 

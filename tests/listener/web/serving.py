@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from listener.web.app import run
+from tests.patience import PATIENCE_S
 from workers.config import Settings
 
 
@@ -21,7 +22,7 @@ def serving(settings: Settings) -> Iterator[str]:
 
     thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": stop, "ready": ready}, daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(PATIENCE_S)
     yield f"http://127.0.0.1:{ports[0]}"
     stop.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)

@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from tests.fake_index import InMemoryIndex
 from tests.fakes import an_instance
 from tests.listener.harness import eventually
+from tests.patience import PATIENCE_S
 from workers.arrival.order_texts import PAUSE_S, WORKLIST_FIND, OrderTexts
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import NoAudit
@@ -72,7 +73,7 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DicomTarget]:
         yield DicomTarget(ae_title=AE_TITLE, host="127.0.0.1", port=port)
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE_S)
 
 
 @pytest.mark.server

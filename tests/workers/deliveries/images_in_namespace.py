@@ -17,6 +17,7 @@ import yaml
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
 
+from tests.patience import PATIENCE_S
 from tests.workers.priors.in_namespace import ORTHANC_DICOM, ORTHANC_HTTP, ask, orthanc, until
 from tests.workers.reading.data_sets import EXPLICIT, IMPLICIT, STUDY, a_data_set, encoded, put
 from workers.config import Settings, parse
@@ -77,7 +78,7 @@ def held() -> int:
 
 
 def text_of(path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{ORTHANC_HTTP}{path}", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{ORTHANC_HTTP}{path}", timeout=PATIENCE_S) as answer:
         return str(answer.read().decode())
 
 
@@ -121,7 +122,7 @@ def _sent(folder: Path, settings: Settings, index: StudyIndex, some: list[tuple[
     triage_fails(index)
     until(lambda: held() >= 10, "no image arrives")
     process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    process.wait(PATIENCE_S)
     at_the_kill = held()
     process = deliver(folder)
     receive(settings, index, some[-1:])  # one more comes late
@@ -134,7 +135,7 @@ def _sent(folder: Path, settings: Settings, index: StudyIndex, some: list[tuple[
         rows = deliveries.listed()
     finally:
         process.terminate()
-        code = process.wait(30)
+        code = process.wait(PATIENCE_S)
     syntaxes = {text_of(f"/instances/{one}/metadata/TransferSyntax") for one in ask("/instances")}
     return {
         "code": code,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers.deliveries.images_in_namespace import IN_EACH_SERIES
 
 EVERY = 3 * IN_EACH_SERIES
@@ -31,7 +32,7 @@ def test_each_image_once(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-4000:]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes_deliveries import FakeDestination
+from tests.patience import PATIENCE_S
 from tests.workers.deliveries.delivering import FIRST, FULL, Site
 from triage.errors import Transient
 from workers.deliveries import process
@@ -358,12 +359,12 @@ def test_the_process_serves_each_destination_while_another_hangs(tmp_path: Path)
     class Hangs(FakeDestination):
         def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:
             begun.set()
-            stuck.wait(60)
+            stuck.wait(PATIENCE_S)
             return super().send(delivery, file_name, media_type, content)
 
     class Lives(FakeDestination):
         def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:
-            begun.wait(60)
+            begun.wait(PATIENCE_S)
             receipt = super().send(delivery, file_name, media_type, content)
             arrived.set()
             return receipt
@@ -373,10 +374,10 @@ def test_the_process_serves_each_destination_while_another_hangs(tmp_path: Path)
     thread.start()
     try:
         site.decide()
-        assert arrived.wait(30)
+        assert arrived.wait(PATIENCE_S)
         assert ends["hangs"].got == []
     finally:
         stop.set()
         stuck.set()
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert len(ends["hangs"].got) == 1

@@ -17,6 +17,7 @@ from pynetdicom import AE, evt
 
 from tests.fakes import NOON
 from tests.listener import certificates
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import a_data_set, as_file
 from workers.config import parse
 from workers.deliveries.associations import COMMITMENT_CLASS, COMMITMENT_INSTANCE
@@ -279,13 +280,13 @@ def test_dcmtk_stores_it(tmp_path: Path) -> None:
         assert send(sender_to(port), an_object()) == "C-STORE 0x0000"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     (file,) = tmp_path.iterdir()
     assert dcmread(file).SOPInstanceUID == dcmread(BytesIO(an_object())).SOPInstanceUID
 
 
 def _until(there: Callable[[], bool]) -> None:
-    for _ in range(200):
+    for _ in range(6000):
         try:
             if there():
                 return

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.listener.harness import eventually
+from tests.patience import PATIENCE_S
 from triage.errors import Transient
 from workers.feeds import loop as feeds_loop
 from workers.feeds.loop import Job, Loop
@@ -34,7 +35,7 @@ def running(loop: Loop) -> Callable[[], None]:
 
     def end() -> None:
         stop.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
     return end
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers.reading.data_sets import (
     STUDY,
     a_data_set,
@@ -177,7 +178,7 @@ def test_nobody_answers_for_a_copy_that_is_taken_away_again(store: FileStore, mo
         if found:
             return real(fd)
         found.append(second.submit(put, store, a_data_set()))
-        assert met.wait(20), "the second sender has not met the first one's name"
+        assert met.wait(PATIENCE_S), "the second sender has not met the first one's name"
         raise OSError(errno.EIO, "as wanted")
 
     monkeypatch.setattr(os, "fsync", flush)

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.listener.web.stored import StoredStudy, store
+from tests.patience import PATIENCE_S
 from tests.workers.index.databases import load_before_revisions, on_both
 from triage.errors import Misconfigured
 from triage.infusions import Infusion
@@ -145,7 +146,7 @@ def test_processes_upgrade_at_once(url: str) -> None:
     load_before_revisions(url)
     command = [sys.executable, "-c", _OPEN, url]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    answers = [process.communicate(timeout=60)[0].split()[-2:] for process in running]
+    answers = [process.communicate(timeout=PATIENCE_S)[0].split()[-2:] for process in running]
     assert [number for number, _ in answers] == ["5"] * 3
     assert stamps(url) == [REVISION]
 
@@ -154,7 +155,7 @@ def test_processes_upgrade_at_once(url: str) -> None:
 def test_alembic_is_not_imported_unless_there_is_something_to_upgrade(url: str) -> None:
     command = [sys.executable, "-c", _OPEN, url]
     for _ in ("a new database", "one that is up to date"):
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
         assert done.stdout.split() == ["0", "False"]
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from tests.patience import PATIENCE_S
 from tests.workers.index.databases import on_both, on_sqlite
 from tests.workers.index.identity_contract import IdentityContract
 from tests.workers.index.index_answers import AnswersContract
@@ -97,7 +98,7 @@ def test_processes_claim_each_study_exactly_once(index: SqlIndex, url: str) -> N
         assert worker.stdout.readline() == "ready\n"
     won: list[str] = []
     with ThreadPoolExecutor(3) as pool:
-        for out, _ in pool.map(lambda worker: worker.communicate("go\n", timeout=60), workers):
+        for out, _ in pool.map(lambda worker: worker.communicate("go\n", timeout=PATIENCE_S), workers):
             won += out.split()
     assert sorted(won) == sorted(uids)
 

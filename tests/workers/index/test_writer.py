@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers.index.index_contract import a_row
 from triage.errors import Transient
 from workers.index.writer import BATCH_ROWS, IndexWriter
@@ -37,7 +38,7 @@ def test_every_row_arrives_once_and_in_order(count: int) -> None:
     rows = [a_row(number) for number in range(count)]
     for row in rows:
         writer.put(row)
-    assert writer.close(timeout_s=10)
+    assert writer.close(timeout_s=PATIENCE_S)
     assert index.rows == rows
     assert all(0 < len(batch) <= BATCH_ROWS for batch in index.batches)
 
@@ -48,7 +49,7 @@ def test_rows_that_wait_together_are_written_together() -> None:
     for number in range(BATCH_ROWS * 3):
         writer.put(a_row(number))
     writer.start()
-    assert writer.close(timeout_s=10)
+    assert writer.close(timeout_s=PATIENCE_S)
     assert [len(batch) for batch in index.batches] == [BATCH_ROWS] * 3
 
 
@@ -64,7 +65,7 @@ def test_an_index_that_is_away_is_tried_again() -> None:
     writer = IndexWriter(index.record)
     writer.start()
     writer.put(a_row())
-    assert writer.close(timeout_s=10)
+    assert writer.close(timeout_s=PATIENCE_S)
     assert index.rows == [a_row()]
     assert not writer.incomplete.is_set()
 
@@ -107,9 +108,9 @@ def test_rows_that_the_index_refuses(refused: Sequence[int], written: int) -> No
     for number in range(20):
         writer.put(a_row(number))
     writer.start()
-    assert writer.incomplete.wait(10 if refused else 0.0) is bool(refused), "a scan has to look for them"
+    assert writer.incomplete.wait(PATIENCE_S if refused else 0.0) is bool(refused), "a scan has to look for them"
     writer.put(a_row(99))
-    assert writer.close(timeout_s=10) is (not refused)
+    assert writer.close(timeout_s=PATIENCE_S) is (not refused)
     assert index.rows[-1] == a_row(99), "the writer goes on"
     assert len(index.rows) == written + 1
 
@@ -121,7 +122,7 @@ def test_a_full_queue_drops_instead_of_blocking() -> None:
         writer.put(a_row(number))
     assert writer.incomplete.is_set()
     writer.start()
-    writer.close(timeout_s=10)
+    writer.close(timeout_s=PATIENCE_S)
     assert index.rows == [a_row(number) for number in range(3)]
 
 
@@ -139,15 +140,15 @@ def test_listeners_hear_of_recorded_rows_and_cannot_stop_the_writer() -> None:
     writer.start()
     writer.put(a_row(1))
     writer.put(a_row(2))
-    assert twice.wait(10)
-    assert writer.close(timeout_s=10)
+    assert twice.wait(PATIENCE_S)
+    assert writer.close(timeout_s=PATIENCE_S)
     assert heard == [a_row(1), a_row(2)]
 
 
 def test_a_row_that_comes_after_the_end_is_not_forgotten_silently() -> None:
     writer = IndexWriter(Index().record)
     writer.start()
-    assert writer.close(timeout_s=10)
+    assert writer.close(timeout_s=PATIENCE_S)
     assert not writer.incomplete.is_set()
     writer.put(a_row(1))
     assert writer.incomplete.is_set()

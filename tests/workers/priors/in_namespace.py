@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from listener.door import run as scp
+from tests.patience import PATIENCE_S
 from tests.workers.arrival.test_order_texts import entry
 from tests.workers.priors.nodes import AFTER, BASELINE, FOLLOW_UP, PATIENT, Node, study_files
 from workers.container import order_texts
@@ -25,7 +26,7 @@ from workers.priors.orders import OrderLook
 
 ORTHANC_DICOM, ORTHANC_HTTP, NODE, DCMQRSCP, STOW, WAY = 14242, 18042, 14243, 14244, 18043, 14245
 PLUGINS = "/usr/share/orthanc/plugins"
-PATIENCE_S = 60.0
+
 OTHERS = "1.2.826.0.1.5"
 # of one connection; an image has 1.9 kB: by DICOM in the middle of a series, by HTTP between two questions
 CUT_AFTER_BYTES = {"get": 14_000, "web": 9_000}
@@ -47,7 +48,7 @@ def until(condition: Any, what: str) -> None:
 
 def ask(path: str, body: bytes | None = None) -> Any:
     request = urllib.request.Request(f"http://127.0.0.1:{ORTHANC_HTTP}{path}", data=body)
-    return json.loads(urllib.request.urlopen(request, timeout=30).read())  # noqa: S310 - our own server
+    return json.loads(urllib.request.urlopen(request, timeout=PATIENCE_S).read())  # noqa: S310 - our own server
 
 
 def answers(path: str) -> bool:
@@ -84,7 +85,7 @@ def orthanc(folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -101,7 +102,7 @@ def dcmqrscp(folder: Path, files: list[Path]) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 def _stored(files: list[Path]) -> bool:
@@ -122,7 +123,7 @@ def listener(node: Node) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(PATIENCE_S)
 
 
 def decided(folder: Path, name: str, follow_up: list[Path]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers.priors.in_namespace import OTHERS
 from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, FOLLOW_UP, LOCALIZER_IMAGES, T1_IMAGES
 
@@ -30,7 +31,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-4000:]

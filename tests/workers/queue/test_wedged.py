@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from workers.queue.bell import CeleryBell, make_app
 from workers.queue.broker import EmbeddedBroker
 from workers.settings import NodeSettings, QueueSettings, StoreSettings
 
 pytestmark = pytest.mark.server
-PATIENCE_S = 60.0
-WAITS_S = 10.0  # for a study behind one that hangs
+
+WAITS_S = 120.0  # for a study behind one that hangs, which it does for 1,000 s
 
 # ctypes.PyDLL keeps the interpreter locked during a call, as a library may
 PROGRAM = """

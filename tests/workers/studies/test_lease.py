@@ -8,6 +8,7 @@ import pytest
 
 from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeClock, an_instance
+from tests.patience import PATIENCE_S
 from workers.studies.lease import Lease, LeaseLost, hold
 
 
@@ -64,7 +65,7 @@ def test_the_heartbeat_runs_while_held_and_ends_with_it() -> None:
 
     index.renew = noticed  # type: ignore[method-assign,assignment]
     with hold(lease.claim, index, clock, lease_s=0.03, limit_s=100):
-        assert beaten.wait(10)
+        assert beaten.wait(PATIENCE_S)
     assert not any(thread.name == "lease" for thread in threading.enumerate())
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from listener.web import patience
 from listener.web.app import run
+from tests.patience import PATIENCE_S
 from workers.config import Settings
 from workers.settings import StoreSettings
 from workers.web_settings import WebSettings
@@ -39,15 +40,15 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         target=run, args=(Settings(store=store, web=WebSettings(port=0)),), kwargs=arguments, daemon=True
     )
     thread.start()
-    assert started.wait(20)
+    assert started.wait(PATIENCE_S)
     yield ports[0]
     stop.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def answered(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/static/style.css", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/static/style.css", timeout=PATIENCE_S) as answer:
         return int(answer.status)
 
 
@@ -55,7 +56,7 @@ def test_half_open_requests_are_closed_and_others_are_served(port: int) -> None:
     beginnings = (b"", b"G", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"GET / HTTP/1.1\r\nX: ")
     held = []
     for number in range(HALF_OPEN):
-        one = socket.create_connection(("127.0.0.1", port), timeout=20)
+        one = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         one.sendall(beginnings[number % len(beginnings)])
         held.append(one)
     assert answered(port) == 200
@@ -66,7 +67,7 @@ def test_half_open_requests_are_closed_and_others_are_served(port: int) -> None:
 
 def test_a_second_request_on_a_connection_must_end_too(port: int) -> None:
     whole = b"GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as one:
         for _ in range(2):
             one.sendall(whole)
             assert one.recv(12) == b"HTTP/1.1 200"
@@ -79,7 +80,7 @@ def test_a_second_request_on_a_connection_must_end_too(port: int) -> None:
 
 
 def test_noop_a_request_in_pieces_is_answered(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as one:
         for piece in (b"GET /static/icon.svg ", b"HTTP/1.1\r\nHost: 127", b".0.0.1\r\n", b"\r\n"):
             one.sendall(piece)
         assert one.recv(12) == b"HTTP/1.1 200"
@@ -87,7 +88,7 @@ def test_noop_a_request_in_pieces_is_answered(port: int) -> None:
 
 def test_slow_senders_are_closed_and_others_are_served(port: int) -> None:
     """Slow loris: one sign more each time keeps nobody's connection open."""
-    held = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(50)]
+    held = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) for _ in range(50)]
     stop, ended = threading.Event(), list[int]()
 
     def drip(number: int, one: socket.socket) -> None:
@@ -104,7 +105,7 @@ def test_slow_senders_are_closed_and_others_are_served(port: int) -> None:
         thread.start()
     assert answered(port) == 200
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     stop.set()
     assert sorted(ended) == list(range(50))
     for one in held:

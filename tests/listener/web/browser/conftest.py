@@ -10,15 +10,17 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.listener.web.serving import serving
 from tests.listener.web.stored import StoredStudy, store
+from tests.patience import PATIENCE_S
 from workers.config import Settings
 from workers.index.node_index import NodeIndex, open_node_index
 from workers.result_settings import ResultsSettings
 from workers.settings import StoreSettings, WebSettings
 
+expect.set_options(timeout=PATIENCE_S * 1000)  # five seconds otherwise
 CHROMIUM = "/usr/bin/chromium"  # scripts/test-peers.sh
 AXE = "axe-core@4.10.3"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -81,6 +83,7 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser, served: Served) -> Iterator[Page]:
     """A page of its own profile. At the end: no request went elsewhere, and no error was in its console."""
     context = chromium.new_context(base_url=served.url, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE_S * 1000)
     elsewhere, errors = list[str](), list[str]()
     context.on("request", lambda one: None if one.url.startswith(served.url) else elsewhere.append(one.url))
     opened = context.new_page()

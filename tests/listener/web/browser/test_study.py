@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.listener.web.browser.conftest import Served, sideways_px, violations
 from tests.listener.web.stored import StoredStudy, a_document
 from tests.listener.web.test_pages import with_text
+from tests.patience import PATIENCE_S
 from tests.workers.outputs.evidence.evidence_builders import ORIENTATIONS, an_outcome
 from tests.workers.outputs.evidence.test_volumes import with_series
 from workers.container import open_results
@@ -55,7 +56,7 @@ def wait_for(page: Page, key: str, value: str) -> None:
 
 def wait_until(holds: Callable[[], bool]) -> None:
     """By polling: a wait inside the page needs eval, which the page forbids."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.02)

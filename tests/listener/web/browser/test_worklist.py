@@ -133,10 +133,10 @@ def test_the_connection_is_lost_and_regained(page: Page, served: Served) -> None
     page.evaluate("window.stillTheSamePage = true")
     page.context.set_offline(True)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.locator("#stale")).to_contain_text("may be old", timeout=15_000)
+    expect(page.locator("#stale")).to_contain_text("may be old")
     served.store(StoredStudy("7.4", "MRN-7004", minutes=800))
     page.context.set_offline(False)
-    expect(page.locator(FIRST)).to_have_attribute("data-uid", "7.4", timeout=15_000)
+    expect(page.locator(FIRST)).to_have_attribute("data-uid", "7.4")
     expect(page.locator("#stale")).to_be_hidden()
     assert page.evaluate("window.stillTheSamePage") is True
 

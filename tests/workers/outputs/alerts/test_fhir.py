@@ -10,6 +10,7 @@ from typing import Any
 import fhirkit
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers.outputs.alerts.documents import RTL, a_document, evidence, not_assessable, quiet
 from workers.outputs.alerts.fhir import FHIR
 
@@ -58,7 +59,7 @@ def test_structure_and_codes_by_another_validator(tmp_path: Path) -> None:
     said = subprocess.run(
         ["node", str(tmp_path / "check.cjs")],
         input=json.dumps([json.dumps(one) for one in (*bundles, wrong)]),
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     )  # fmt: skip
     *found, broken = map(json.loads, said.stdout.splitlines())
     assert found == [[] for _ in CASES]

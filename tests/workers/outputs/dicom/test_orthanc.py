@@ -31,10 +31,10 @@ _SCRIPT = """
     orthanc = subprocess.Popen(["/usr/sbin/Orthanc", str(folder / "orthanc.json")], stderr=subprocess.DEVNULL)
 
     def ask(path):
-        return json.loads(urllib.request.urlopen(f"http://127.0.0.1:18042{path}", timeout=30).read())
+        return json.loads(urllib.request.urlopen(f"http://127.0.0.1:18042{path}", timeout=300).read())
 
     try:
-        for _ in range(600):
+        for _ in range(6000):
             try:
                 ask("/system")
                 break
@@ -48,7 +48,7 @@ _SCRIPT = """
         (folder / "answer.json").write_text(json.dumps(answer))
     finally:
         orthanc.terminate()
-        orthanc.wait(30)
+        orthanc.wait(300)
 """
 
 

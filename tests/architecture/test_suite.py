@@ -1,5 +1,5 @@
-"""What `make test` relies on: names that tests import, files that begin first, waits that a busy machine cannot miss, and
-a log that costs little."""
+"""What `make test` relies on: names that tests import, files that begin first, waits that a busy machine cannot miss, a
+log that costs little."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # One word per chore. `make demo` and `make test` set up everything they need on a fresh Debian or Ubuntu machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo serve test lint types check bench nightly audit image docs clean
+.PHONY: help setup peers demo serve test repeat lint types check bench nightly audit image docs clean
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -26,6 +26,7 @@ help:
 	@echo "make demo    a node, two synthetic patients sent by C-STORE, their decisions (a few minutes); STAY=1 keeps it up"
 	@echo "make serve   the node in the foreground, with config.yaml"
 	@echo "make test    all tests; installs the DICOM and database servers they talk to (apt)"
+	@echo "make repeat  make test ten times (N=10), two of them beside a benchmark; a table of times and failures"
 	@echo "make lint    style and import contracts"
 	@echo "make types   static types"
 	@echo "make check   lint, types, test"
@@ -52,14 +53,14 @@ demo: $(READY)
 serve: $(READY)
 	@.venv/bin/icansee serve
 
-# The chaos tests kill processes and wait for leases: apart, so that nothing else steals their time.
-# Each part reads only its own files: to collect all of them takes seconds. Three processes for two cores: many tests wait
-# for a server, a browser or another process.
+# Four processes for two cores: many tests wait for a server, a browser, a lease or another process. The longest files
+# begin first (tests/conftest.py).
 test: $(READY) peers
-	@status=0; \
-	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/chaos --durations 15 || status=1; \
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/chaos --durations 5 || status=1; \
-	exit $$status
+	@$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 15
+
+N ?= 10
+repeat: $(READY) peers
+	@$(PYTHON) -m scripts.repeat --runs $(N)
 
 lint: $(READY)
 	.venv/bin/ruff check

@@ -31,18 +31,24 @@ def logging_as_it_was() -> Iterator[None]:
     structlog.configure(**before)
 
 
-# A test process takes a whole file. A long one that begins last keeps one process busy while the other is idle.
+# A test process takes a whole file. A long one that begins last keeps one process busy while the others are idle. Files
+# that wait (chaos, servers) stand between those that compute, so that the cores have work throughout.
 LONG_FILES = (
     "tests/chaos/test_kill.py",
     "tests/acceptance/test_real_pairs.py",
+    "tests/chaos/test_hosts.py",
     "tests/triage/test_assessment.py",
-    "tests/test_docs.py",
-    "tests/workers/priors/test_real_archives.py",
-    "tests/workers/outputs/dicom/test_objects.py",
-    "tests/workers/deliveries/test_images_reach_real_peers.py",
-    "tests/workers/histories/test_histories.py",
     "tests/workers/histories/test_odd_interleavings.py",
     "tests/workers/histories/test_even_interleavings.py",
+    "tests/chaos/test_bad_study.py",
+    "tests/workers/histories/test_histories.py",
+    "tests/test_docs.py",
+    "tests/chaos/test_damaged_index.py",
+    "tests/workers/outputs/dicom/test_objects.py",
+    "tests/workers/priors/test_real_archives.py",
+    "tests/chaos/test_stopped.py",
+    "tests/workers/deliveries/test_images_reach_real_peers.py",
+    "tests/chaos/test_feeds.py",
 )
 
 

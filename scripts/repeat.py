@@ -29,7 +29,7 @@ RESULT = re.compile(r"^=+ (.*\b(?:passed|failed|error|errors)\b.*) in [\d.]+s.*=
 
 @dataclass(frozen=True)
 class Run:
-    """One run. said: what pytest counted; empty: it said nothing. core_s: processor time of the run, user and system."""
+    """One run. said: what pytest counted, or nothing. core_s: processor time of the run, user and system."""
 
     number: int
     beside: bool

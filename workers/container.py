@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from workers.feeds.apply import PatientFacts, Readings
     from workers.outputs.output import EvidenceFiles
     from workers.outputs.results import ResultFolder
-    from workers.rules.asking import RulesAnswer
+    from workers.rules.answer import RulesAnswer
     from workers.rules.rule import RuleSet
     from workers.rules.site import SiteRules
     from workers.studies.deps import Deps

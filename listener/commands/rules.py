@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workers.config import Settings
     from workers.image_ports import ImageBatches
     from workers.ports import InstanceRow, StudyIndex
-    from workers.rules.asking import Looked, RulesAnswer
+    from workers.rules.answer import Looked, RulesAnswer
     from workers.rules.rule import Forward, RuleSet, Send
 
 rules = typer.Typer(help="The rules that decide what goes where.", no_args_is_help=True)
@@ -161,7 +161,7 @@ def _by_series(rows: Sequence[InstanceRow]) -> dict[str, list[InstanceRow]]:
 
 def _of_folder(found: RuleSet, folder: Path) -> Iterator[Tried]:
     """Every series and every document below a folder; what only a node knows is empty."""
-    from workers.rules.asking import ask_rules
+    from workers.rules.answer import ask_rules
     from workers.rules.facts import arrival_facts, decision_facts
     from workers.rules.heads import rows_of_folder, series_head
     from workers.rules.rule import Moment

@@ -58,7 +58,7 @@ BREACHES = [
     pytest.param("listener/web/access/rules.py", "import listener.web.access.gate", "sign-in", id="rules, gate"),
     pytest.param("listener/web/access/unplaced.py", "", "sign-in", id="a file of the sign-in without a layer"),
     pytest.param("workers/act_ports.py", "import workers.feedback.acting", "the workers", id="acts, feedback"),
-    pytest.param("workers/rules/asking.py", "import workers.deliveries.plan", "the workers", id="rules, deliveries"),
+    pytest.param("workers/rules/answer.py", "import workers.deliveries.plan", "the workers", id="rules, deliveries"),
     pytest.param("workers/files/replace_folder.py", "import workers.studies.deps", "the workers", id="files, studies"),
     pytest.param("workers/studies/prior_notes.py", "import workers.priors.loop", "the workers", id="studies, priors"),
     pytest.param(

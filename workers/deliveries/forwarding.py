@@ -24,7 +24,7 @@ from workers.result_settings import ResultsSettings
 from workers.rules.rule import Forward, Scope
 
 if TYPE_CHECKING:  # the language is only loaded where there are rules
-    from workers.rules.asking import RulesAnswer
+    from workers.rules.answer import RulesAnswer
 
 log = get_logger(__name__)
 

@@ -21,7 +21,7 @@ from workers.delivery_ports import Decided, Destination, Released, Unplanned, re
 from workers.log import brief, get_logger, study_hash
 
 if TYPE_CHECKING:  # the language is only loaded where there are rules
-    from workers.rules.asking import RulesAnswer
+    from workers.rules.answer import RulesAnswer
 
 log = get_logger(__name__)
 

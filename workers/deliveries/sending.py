@@ -33,7 +33,7 @@ from workers.ports import Clock
 from workers.result_settings import ResultsSettings
 
 if TYPE_CHECKING:  # the language is only loaded where there are rules
-    from workers.rules.asking import RulesAnswer
+    from workers.rules.answer import RulesAnswer
 
 log = get_logger(__name__)
 

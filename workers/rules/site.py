@@ -12,7 +12,7 @@ from workers.log import get_logger, study_hash
 from workers.output_kinds import KINDS
 from workers.ports import InstanceRow, StudyIndex, StudyRow
 from workers.result_settings import IMAGE_KINDS, ResultsSettings
-from workers.rules.asking import Looked, RulesAnswer, ask_rules
+from workers.rules.answer import Looked, RulesAnswer, ask_rules
 from workers.rules.facts import LANGUAGE, SeriesHead, arrival_facts, decision_facts
 from workers.rules.read import Vocabulary, read_rules
 from workers.rules.rule import Moment, RuleSet

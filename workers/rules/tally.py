@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from workers.log import brief, get_logger
-from workers.rules.asking import Looked
+from workers.rules.answer import Looked
 
 log = get_logger(__name__)
 

@@ -21,7 +21,7 @@ from workers.access_ports import Role
 from workers.delivery_ports import Decided, Delivery, DeliveryState
 from workers.ports import StudyState
 from workers.result_settings import ResultsSettings
-from workers.rules.asking import Looked
+from workers.rules.answer import Looked
 from workers.rules.listing import listed_rules
 from workers.rules.tally import rule_tally
 from workers.studies import quarantine

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.errors import Misconfigured
-from workers.rules.asking import RulesAnswer, ask_rules
+from workers.rules.answer import RulesAnswer, ask_rules
 from workers.rules.expression import LONGEST_EXPRESSION, NotEvaluableError, WrongExpressionError
 from workers.rules.facts import LANGUAGE, NAMES, decision_facts
 from workers.rules.read import Vocabulary, parse_rules

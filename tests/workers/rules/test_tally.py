@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
-from workers.rules.asking import Looked
+from workers.rules.answer import Looked
 from workers.rules.facts import LANGUAGE
 from workers.rules.rule import Rule
 from workers.rules.tally import KEPT_DAYS, RuleCount, RuleTally

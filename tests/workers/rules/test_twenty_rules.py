@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.workers.index.index_contract import a_row
-from workers.rules.asking import RulesAnswer, ask_rules
+from workers.rules.answer import RulesAnswer, ask_rules
 from workers.rules.facts import LANGUAGE, SeriesHead, arrival_facts, decision_facts
 from workers.rules.read import Vocabulary, parse_rules
 from workers.rules.rule import Moment

@@ -7,7 +7,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,33 @@ ROOMS = ("triage", "workers", "listener", "atlas", "simulation")
 
 @dataclass(frozen=True)
 class Module:
-    """name: dotted. imports: dotted names of everything imported anywhere in it, also inside functions."""
+    """name: dotted. It is parsed when a test looks into it: every test process lists all modules."""
 
     name: str
     path: Path
-    imports: frozenset[str]
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """Dotted names of everything imported anywhere in it, also inside functions."""
+        return frozenset(_imports(self.tree))
 
 
 @cache
 def modules() -> tuple[Module, ...]:
-    return tuple(_read(path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
+    return tuple(_named(path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
 
 
 def modules_of(room: str) -> list[Module]:
     return [module for module in modules() if module.name.split(".")[0] == room]
 
 
-def _read(path: Path) -> Module:
+def _named(path: Path) -> Module:
     parts = path.relative_to(ROOT).with_suffix("").parts
-    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return Module(name, path, frozenset(_imports(tree)), tree)
+    return Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path)
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,20 @@ def bound(body: Iterable[ast.stmt]) -> Iterator[str]:
             yield from bound(inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
 
 
-EXPORTS = {module.name: set(bound(module.tree.body)) for module in modules()}
+@cache
+def exports() -> dict[str, set[str]]:
+    return {module.name: set(bound(module.tree.body)) for module in modules()}
 
 
 def missing(tree: ast.Module) -> list[str]:
     """What the source imports from a module of the product that has no such name."""
-    asked = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in EXPORTS]
+    asked = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in exports()]
     names = [(node.module or "", alias.name) for node in asked for alias in node.names]
-    return [f"{module}.{name}" for module, name in names if name not in EXPORTS[module] | submodules(module)]
+    return [f"{module}.{name}" for module, name in names if name not in exports()[module] | submodules(module)]
 
 
 def submodules(module: str) -> set[str]:
-    return {name.rsplit(".", 1)[1] for name in EXPORTS if name.rpartition(".")[0] == module}
+    return {name.rsplit(".", 1)[1] for name in exports() if name.rpartition(".")[0] == module}
 
 
 @pytest.mark.parametrize("path", NAMED)

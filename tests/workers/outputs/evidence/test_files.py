@@ -340,13 +340,13 @@ def test_restricted_tissue_gets_a_row_of_its_own(compared: Picture) -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome",
+    "made",
     [
-        pytest.param(with_restriction(Presence.ABSENT), id="noop: pattern C is absent"),
-        pytest.param(with_restriction(Presence.INDETERMINATE), id="not measured"),
-        pytest.param(with_restriction(found=0), id="an empty mask"),
-        pytest.param(with_restriction(kinds=("dwi",)), id="no ADC to show"),
+        pytest.param(lambda: with_restriction(Presence.ABSENT), id="noop: pattern C is absent"),
+        pytest.param(lambda: with_restriction(Presence.INDETERMINATE), id="not measured"),
+        pytest.param(lambda: with_restriction(found=0), id="an empty mask"),
+        pytest.param(lambda: with_restriction(kinds=("dwi",)), id="no ADC to show"),
     ],
 )
-def test_no_row_without_restricted_tissue(outcome: Assessed, compared: Picture) -> None:
-    assert len(picture(outcome).rows) == len(compared.rows)
+def test_no_row_without_restricted_tissue(made: Callable[[], Assessed], compared: Picture) -> None:
+    assert len(picture(made()).rows) == len(compared.rows)

@@ -337,6 +337,7 @@ def _new_study(row: InstanceRow) -> StudyRow:
     return StudyRow(
         study_instance_uid=row.study_instance_uid,
         patient_id=row.patient_id,
+        patient_name=row.patient_name,
         issuer=row.issuer,
         birth_date=row.birth_date,
         sex=row.sex,

@@ -143,9 +143,9 @@ class InMemoryWorklist:
         values: dict[str, Any] = {
             one.name: getattr(row, one.name) for one in fields(WorklistRow) if hasattr(row, one.name)
         }
+        values["patient_name"] = next((name for name in names if name), "")
         return WorklistRow(
             **values,
-            patient_name=next((name for name in names if name), ""),
             stage=None if version is None else version["stage"],
             decided_at=decided_at,
             finding=None if said is None else said.finding,

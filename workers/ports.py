@@ -108,6 +108,7 @@ class StudyRow:
     stated_issuer: str | None = None
     stated_birth_date: date | None = None
     stated_sex: str | None = None
+    patient_name: str = ""  # as the first image that has one states it
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,11 +85,6 @@ def add_state(app: FastAPI, site: Site) -> None:
         """What is wrong with the node; 503 when something is."""
         facts = health_of(site)
         return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
-
-
-def version_name(one: Mapping[str, Any]) -> str:
-    """What the addresses call a version of ``StudyIndex.assessments``."""
-    return f"r{one['revision']}-{one['stage']}"
 
 
 def shown_picture(site: Site, uid: str, version: str | None = None) -> Path | None:

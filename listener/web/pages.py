@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from listener.web import study_page, trend
+from listener.web import study_figures, study_page, trend
 from listener.web.frame import NOBODY, PageFrame
 from listener.web.study_page import ALONE, Around
 from workers.plain_text import without_hidden
@@ -81,8 +81,8 @@ def _templates() -> Environment:
         point=trend.words,
         drawing=_drawing,
         drawn=_drawn,
-        region=study_page.region_words,
-        quantity=study_page.quantity_title,
+        region=study_figures.region_words,
+        quantity=study_figures.quantity_title,
     )
     return made
 

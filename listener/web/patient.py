@@ -11,12 +11,13 @@ from itertools import pairwise
 from typing import Any
 
 from listener.web.lines import CATEGORY_WORDS, day_words
-from listener.web.study_page import quantity_title
-from triage.report.headline import TITLES, named_region, scanner_words
+from listener.web.study_figures import quantity_title
+from triage.report.headline import named_region, pattern_title, scanner_words
 from workers.ports import StudyRow
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 190, 44, 10, 16, 26  # of a curve, pixels
 TICKS = 4
+FINE_SCALE = 5  # percent from end to end
 SHORTEST_DAYS = 7  # of the scale of time
 
 Document = Mapping[str, Any]
@@ -99,7 +100,7 @@ def courses_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> t
     decided = [documents[row.study_instance_uid] for row in rows if row.study_instance_uid in documents]
     names = sorted({one["pattern"] for document in decided for one in document.get("findings") or ()})
     dates = [str(document["study"]["study_date"] or "no date") for document in decided]
-    return dates, [[TITLES.get(name, f"pattern {name}"), *(_found(one, name) for one in decided)] for name in names]
+    return dates, [[pattern_title(name), *(_found(one, name) for one in decided)] for name in names]
 
 
 def _found(document: Document, name: str) -> str:
@@ -171,11 +172,11 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
     parts = [f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
     for value in (low, high):
         parts.append(
-            f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{_tick(value)}</text>'
+            f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{_tick(value, high - low)}</text>'
         )
-    for number in range(TICKS + 1):
-        day = round(span[0] + (span[1] - span[0]) * number / TICKS)
-        where = "end" if number == TICKS else "middle"
+    step = -(-(span[1] - span[0]) // TICKS)  # whole days, rounded up
+    for day in range(span[0], span[1] + 1, step):
+        where = "end" if day == span[1] else "middle"
         parts.append(
             f'<text class="tick" x="{x(day):.1f}" y="{HEIGHT - 8}" text-anchor="{where}">{day - first:+d} d</text>'
         )
@@ -189,18 +190,25 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
     line = " ".join(f"{x(point.day):.1f},{y(point.value):.1f}" for point in points)
     parts.append(f'<polyline class="line" points="{line}"/>')
     for point in points:
-        kind = "other" if point.other else "same"
+        kind, at = "other" if point.other else "same", f"{x(point.day):.1f}"
+        ends = f'y1="{y(point.value - point.spread):.1f}" y2="{y(point.value + point.spread):.1f}"'
+        parts.append(f'<line class="spread" x1="{at}" x2="{at}" {ends}/>')  # a single point has no band
         parts.append(
-            f'<circle class="{kind}" cx="{x(point.day):.1f}" cy="{y(point.value):.1f}" r="4">'
+            f'<circle class="{kind}" cx="{at}" cy="{y(point.value):.1f}" r="4">'
             f"<title>{escape(point.words)}</title></circle>"
         )
-    label = escape(f"{len(points)} points, last {points[-1].words}")
+    label = escape(f"{_count(len(points))}, last {points[-1].words}")
     return f'<svg class="curve" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(parts)}</svg>'
 
 
-def _tick(value: float) -> str:
-    """Zero has no sign."""
-    return f"{value:+.0f}" if round(value) else "0"
+def _count(points: int) -> str:
+    return "1 point" if points == 1 else f"{points} points"
+
+
+def _tick(value: float, span: float) -> str:
+    """Zero has no sign. A scale of a few percent has a decimal."""
+    digits = 0 if span >= FINE_SCALE else 1
+    return f"{value:+.{digits}f}" if round(value, digits) else "0"
 
 
 def _changes(points: Sequence[Measured], x: Any) -> list[str]:

@@ -12,10 +12,12 @@ from fastapi.responses import HTMLResponse
 from listener.web import pages
 from listener.web.access.who import own_frame
 from listener.web.acts import acts_shown
-from listener.web.api import OlderVersion, Uid, document_of, shown_picture, version_name
+from listener.web.api import OlderVersion, Uid, document_of, shown_picture
 from listener.web.list_routes import zone_of
 from listener.web.site import Site
-from listener.web.study_page import Around, links_of, without_side
+from listener.web.study_figures import without_side
+from listener.web.study_page import Around, links_of
+from listener.web.study_versions import version_name
 from listener.web.viewer_api import viewer_index
 from workers.delivery_ports import delivery_facts
 
@@ -69,6 +71,7 @@ def _around(
         links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
         acts=acts_shown(site, uid),
         zone=zone_of(site),
+        row=row,
     )
 
 

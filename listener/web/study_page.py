@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from string import Formatter
 from typing import Any
 from urllib.parse import quote
 
-from listener.web.study_limits import limit_of
-from triage.report.figures import quantity_words
+from listener.web.lines import name_words
+from listener.web.study_figures import Document, Index, lesion_lines, lines_of, not_assessed, other_figures, places_of
+from listener.web.study_versions import clock_words, is_present, verdict_words, version_name, versions_of
+from triage.report.headline import pattern_title, strongest_figures
 from triage.settings import CommonSettings
-from workers.act_ports import Act
-
-Document = Mapping[str, Any]
-Index = Mapping[str, Any]
+from workers.act_ports import Act, ActKind
+from workers.ports import StudyRow
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Around:
     oldest first. deliveries: of ``delivery_facts``. links: (words, address) of other viewers. limits: the settings of
     the measurement; None: not known. digest: of the configuration that is in force.
     acts: what readers said. zone: of the site; None: of this machine. older: the name of the version, when it is not
-    the newest.
+    the newest. row: what the index knows of the study; None: nothing.
     """
 
     viewer: Index | None = None
@@ -38,16 +38,10 @@ class Around:
     acts: Sequence[Act] = ()
     zone: tzinfo | None = None
     older: str | None = None
+    row: StudyRow | None = None
 
 
 ALONE = Around()
-
-CATEGORIES = {
-    "neurotoxicity_suspected": "Neurotoxicity suspected",
-    "possible": "Possible neurotoxicity",
-    "no_pattern": "No pattern found",
-    "not_assessable": "Not assessable",
-}
 PANELS = (  # title of the row; volume, words, whether it belongs to the first picture
     ("", (("baseline", "Baseline", True), ("followup", "Follow-up", True), ("difference", "Difference", True))),
     (
@@ -69,31 +63,6 @@ PANELS = (  # title of the row; volume, words, whether it belongs to the first p
         ),
     ),
 )
-# quantity -> short words of a column, in the order of the table
-QUANTITIES = {
-    "flair_change_percent": "FLAIR change",
-    "flair_excess_percent": "FLAIR above normal",
-    "flair_ratio": "FLAIR ratio",
-    "volume_change_percent": "Volume change",
-    "adc_change_percent": "ADC change",
-    "restricted_volume_ml": "Restricted",
-    "lesion_volume_ml": "Lesions",
-    "enhancing_volume_ml": "Enhancing",
-    "csf_flair_change_percent": "FLAIR of fluid",
-}
-FIRST_REGIONS = (
-    "thalamus_left", "thalamus_right", "midbrain", "pons", "medulla", "external_extreme_capsule_left",
-    "external_extreme_capsule_right", "white_matter_left", "white_matter_right", "brain", "cortex",
-)  # fmt: skip
-PLACES_OF = {
-    "restricted_volume_ml": "restricted",
-    "enhancing_volume_ml": "enhancing",
-    "lesion_volume_ml": "new_lesions",
-}
-BAR_PERCENT = 50.0  # half the width of a bar
-MOST_LINES = 400
-
-
 # what the page says of its keys; listener/web/static/viewer/viewer.js has them
 VIEW_KEYS = (
     (("j", "k"), "slice down, slice up; with Shift five slices"),
@@ -117,6 +86,10 @@ def values(document: Document, around: Around) -> dict[str, Any]:
     return {
         "document": document,
         "headline": verdict_words(document),
+        "figure": strongest_figures(document),
+        "person": person_of(around.row),
+        "titles": {one["pattern"]: pattern_title(one["pattern"]) for one in document["findings"]},
+        "read": read_by(around),
         "viewer": None if index is None else {**index, "start_mm": start_of(document, index)},
         "panel_rows": [] if index is None else panel_rows(index),
         "view_keys": VIEW_KEYS,
@@ -128,13 +101,35 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "not_assessed": not_assessed(document),
         "versions": versions_of(around.versions, around.zone),
         "older": around.older,
-        "shown": around.older or next((_name(one) for one in reversed(around.versions)), ""),
+        "shown": around.older or next((version_name(one) for one in reversed(around.versions)), ""),
         "in_force": None if around.digest is None else own == around.digest,
         "deliveries": around.deliveries,
         "links": around.links,
         "acts": [(one, clock_words(one.at, around.zone)) for one in around.acts],
         "seen": around.versions[-1] if around.versions else None,
     }
+
+
+SEXES = {"F": "female", "M": "male", "O": "other"}
+
+
+def person_of(row: StudyRow | None) -> dict[str, str]:
+    """Name, date of birth and sex as the images state them, in words; "" for what they do not state."""
+    if row is None:
+        return {"name": "", "born": "", "sex": ""}
+    born = f"born {row.birth_date.isoformat()}" if row.birth_date else ""
+    return {"name": name_words(row.patient_name), "born": born, "sex": SEXES.get(row.sex, "")}
+
+
+def read_by(around: Around) -> tuple[str, str] | None:
+    """Who acknowledged the newest decision last, and when; None: nobody did."""
+    if not around.versions:
+        return None
+    newest = version_name(around.versions[-1])
+    found = [
+        one for one in around.acts if one.kind is ActKind.ACKNOWLEDGED and f"r{one.revision}-{one.stage}" == newest
+    ]
+    return (found[-1].by, clock_words(found[-1].at, around.zone)) if found else None
 
 
 def links_of(viewers: Mapping[str, str], document: Document, accession_number: str) -> list[tuple[str, str]]:
@@ -154,58 +149,13 @@ def links_of(viewers: Mapping[str, str], document: Document, accession_number: s
     return found
 
 
-def verdict_words(document: Document) -> str:
-    """The category, and the patterns that are present with their strength."""
-    decision = document["decision"]
-    words = CATEGORIES.get(str(decision["category"]), str(decision["category"]))
-    found = [f"pattern {f['pattern']} {f['strength'] or ''}".strip() for f in document["findings"] if _present(f)]
-    return words + (f": {', '.join(found)}" if found else "")
-
-
-def _present(finding: Mapping[str, Any]) -> bool:
-    return bool(finding["presence"] == "present")
-
-
-def region_words(region: str) -> str:
-    """thalamus_left -> left thalamus."""
-    for side in ("left", "right"):
-        if region.endswith(f"_{side}"):
-            return f"{side} {_plain(region.removesuffix(f'_{side}'))}"
-    return _plain(region)
-
-
-def _plain(region: str) -> str:
-    return region.replace("external_extreme", "external/extreme").replace("_", " ")
-
-
-def quantity_title(quantity: str) -> str:
-    """As the columns of the pages name it."""
-    return QUANTITIES.get(quantity) or quantity_words(quantity)
-
-
 def strongest(document: Document) -> str | None:
     """The region that the first present finding names first in its evidence."""
     for finding in document["findings"]:
-        if _present(finding):
+        if is_present(finding):
             for line in finding["evidence"]:
                 return str(line).partition("/")[0]
     return None
-
-
-def places_of(index: Index | None) -> dict[str, str]:
-    """Region, ``new_lesions 3`` or ``restricted`` -> its place, mm along head, back, left, as the viewer reads it."""
-    if index is None:
-        return {}
-    found = {str(one["name"]): _place(one["place_mm"]) for one in index.get("regions", ())}
-    for name, mask in index.get("masks", {}).items():
-        for number, place in mask["places_mm"].items():
-            found[f"{name} {number}"] = _place(place)
-            found.setdefault(name, _place(place))
-    return found
-
-
-def _place(values: Iterable[float]) -> str:
-    return " ".join(f"{value:g}" for value in values)
 
 
 def start_of(document: Document, index: Index) -> list[float]:
@@ -228,171 +178,3 @@ def panel_rows(index: Index) -> list[dict[str, Any]]:
         if shown:
             rows.append({"title": title, "panels": shown})
     return rows
-
-
-def lines_of(document: Document, index: Index | None, limits: CommonSettings | None) -> list[dict[str, Any]]:
-    """The measurement table: one line for each region and quantity that has words, those of the patterns first.
-
-    ``main``: it is held against a limit, or belongs to the regions that are always shown.
-    """
-    places, protocol = places_of(index), (document.get("judged") or {}).get("protocol")
-    order = {name: number for number, name in enumerate(FIRST_REGIONS)}
-    shown = [m for m in document["measurements"] if m["quantity"] in QUANTITIES and m["assessable"]]
-    kinds = list(QUANTITIES)
-    shown.sort(key=lambda m: (kinds.index(m["quantity"]), order.get(m["region"], len(order))))
-    lines = []
-    for m in shown[:MOST_LINES]:
-        limit = None if limits is None else limit_of(m["region"], m["quantity"], protocol, limits)
-        lines.append(
-            {
-                "measurement": m,
-                "words": region_words(m["region"]),
-                "quantity": QUANTITIES[m["quantity"]],
-                "value": value_words(m),
-                "place": places.get(m["region"]) or places.get(PLACES_OF.get(m["quantity"], "")),
-                "limit": None if limit is None else f"{limit:+g} {m['unit']}".replace("-", "−"),
-                "over": _over(m, limit),
-                "bar": bar(m, limit),
-                "main": limit is not None or (m["region"] in order and bool(m["value"])),
-            }
-        )
-    return lines
-
-
-def value_words(m: Mapping[str, Any]) -> str:
-    """A figure with its spread: changes with their sign and one decimal, ratios with two, volumes with up to two."""
-    value, sd, unit = m["value"], m["uncertainty"], str(m["unit"])
-    if value is None:
-        return "not measured"
-    if unit.startswith("%"):
-        words, spread = f"{value:+.1f}", f"{sd or 0:.1f}"
-    elif unit == "um2/s":
-        words, spread = f"{value:.0f}", f"{sd or 0:.0f}"
-    else:
-        words, spread = f"{value:.2f}", f"{sd or 0:.2f}"
-    return (words + ("" if sd is None else f" ± {spread}") + ("" if unit == "1" else f" {unit}")).replace("-", "−")
-
-
-def _over(m: Mapping[str, Any], limit: float | None) -> bool:
-    if limit is None or m["value"] is None:
-        return False
-    return bool(m["value"] >= limit if limit > 0 else m["value"] <= limit)
-
-
-def bar(m: Mapping[str, Any], limit: float | None) -> dict[str, float] | None:
-    """A figure in percent as a bar of 100 units with its middle at 50: from, to, spread from, spread to, limit."""
-    if m["unit"] != "%" or m["value"] is None:
-        return None
-
-    def at(value: float) -> float:
-        return round(50 + 50 * min(1.0, max(-1.0, value / BAR_PERCENT)), 2)
-
-    value, sd = float(m["value"]), float(m["uncertainty"] or 0.0)
-    drawn = {"from": min(at(0), at(value)), "to": max(at(0), at(value)), "low": at(value - sd), "high": at(value + sd)}
-    return drawn if limit is None else {**drawn, "limit": at(limit)}
-
-
-def other_figures(document: Document) -> list[Mapping[str, Any]]:
-    """What the table leaves out, as it is stored."""
-    return [m for m in document["measurements"] if m["quantity"] not in QUANTITIES and m["assessable"]][:MOST_LINES]
-
-
-def not_assessed(document: Document) -> list[dict[str, Any]]:
-    """What was not assessed, by reason: patterns, regions, series and single objects."""
-    found: dict[str, dict[str, None]] = {}
-    for finding in document["findings"]:
-        if finding["presence"] == "indeterminate":
-            found.setdefault(str(finding["explanation"]), {})[f"pattern {finding['pattern']}"] = None
-    for m in document["measurements"]:
-        if not m["assessable"]:
-            reason = str(m["reason"] or "no reason given").replace("_", " ")
-            words = QUANTITIES.get(m["quantity"], m["quantity"].replace("_", " "))
-            found.setdefault(reason, {})[f"{region_words(m['region'])} ({words})"] = None
-    for series in document["series"]:
-        if series["used_as"] is None:
-            reason = "; ".join(map(str, series["reasons"])) or "no reason given"
-            found.setdefault(reason, {})[f"series of kind {series['kind']}"] = None
-    for ignored in document.get("ignored") or ():
-        found.setdefault(ignored["message"], {})["objects of the study"] = None
-    return [{"reason": reason, "what": list(what)} for reason, what in found.items()]
-
-
-def lesion_lines(document: Document, index: Index | None) -> list[dict[str, Any]]:
-    """The lesions, each with its place."""
-    places = places_of(index)
-    return [
-        {"lesion": one, "site": region_words(one["site"]), "place": places.get(f"new_lesions {one['number']}")}
-        for one in document.get("lesions") or ()
-    ]
-
-
-def clock_words(when: datetime | str | None, zone: tzinfo | None) -> str:
-    """A time in the site's zone, with the name of the zone; what is no time stays as it is."""
-    try:
-        at = datetime.fromisoformat(when) if isinstance(when, str) else when
-    except ValueError:
-        return str(when)
-    return "" if at is None else at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
-
-
-def _name(one: Mapping[str, Any]) -> str:
-    return f"r{one['revision']}-{one['stage']}"
-
-
-def without_side(region: str) -> str:
-    """thalamus_left -> thalamus."""
-    return str(region).removesuffix("_left").removesuffix("_right")
-
-
-def versions_of(versions: Sequence[Mapping[str, Any]], zone: tzinfo | None) -> list[dict[str, Any]]:
-    """Each decision of the study, newest first, and what changed since the one before."""
-    out, before = [], None
-    for one in versions:
-        document = one["document"]
-        out.append(
-            {
-                "version": f"r{one['revision']}, {str(one['stage']).replace('_', ' ')}",
-                "name": _name(one),
-                "at": clock_words(document.get("decided_at") or one.get("created_at"), zone),
-                "headline": verdict_words(document),
-                "priority": document["decision"]["priority"],
-                "changes": ["first decision"] if before is None else changes(before, document),
-            }
-        )
-        before = document
-    return out[::-1]
-
-
-def changes(before: Document, now: Document) -> list[str]:
-    """What differs between two decisions of a study, in words; never empty."""
-    out = []
-    for key in ("category", "priority"):
-        old, new = before["decision"][key], now["decision"][key]
-        if old != new:
-            out.append(f"{key}: {old} → {new}".replace("_", " "))
-    was = {f["pattern"]: _state(f) for f in before["findings"]}
-    for finding in now["findings"]:
-        old, new = was.get(finding["pattern"], "not looked for"), _state(finding)
-        if old != new:
-            out.append(f"pattern {finding['pattern']}: {old} → {new}")
-    for what, key in (("baseline", "baseline"), ("configuration", "versions"), ("images", "images")):
-        old, new = _short(before, key), _short(now, key)
-        if old != new:
-            out.append(f"{what}: {old} → {new}")
-    more = len(now["measurements"]) - len(before["measurements"])
-    if more:
-        out.append(f"{abs(more)} figures {'more' if more > 0 else 'fewer'}")
-    return out or ["the figures only"]
-
-
-def _state(finding: Mapping[str, Any]) -> str:
-    return str(finding["strength"] or finding["presence"])
-
-
-def _short(document: Document, key: str) -> str:
-    value = document.get(key)
-    if key == "baseline":
-        return str(value["study_date"] or "undated") if value and value.get("study_instance_uid") else "none"
-    if key == "versions":
-        return str((value or {}).get("config_sha256", "unknown"))[:12]
-    return "unknown" if value is None else str(value)

@@ -45,6 +45,12 @@ def telling_rank(quantity: str) -> int:
     return list(QUANTITY_WORDS).index(quantity) if quantity in QUANTITY_WORDS else len(QUANTITY_WORDS)
 
 
+def telling_order(one: Mapping[str, Any]) -> tuple[bool, int, float]:
+    """Sorts measurements: the quantity that tells most first, of one quantity the largest change. One without an
+    uncertainty stands behind the others."""
+    return (not one["uncertainty"], telling_rank(one["quantity"]), -abs(one["value"]))
+
+
 def quantity_words(quantity: str) -> str:
     """The quantity as a reader says it; by its name when it has no words: ``asymmetry_percent`` -> asymmetry."""
     plain = quantity

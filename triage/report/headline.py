@@ -9,7 +9,7 @@ from typing import Any
 
 from triage.model import Category, SequenceKind
 from triage.patterns.all import PATTERNS
-from triage.report.figures import carrying, is_total, quantity_words, telling_rank
+from triage.report.figures import carrying, is_total, quantity_words, telling_order
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
 LONGEST_TEXT = 300  # characters; a list shows one line
@@ -45,12 +45,17 @@ def headline_of(document: Mapping[str, Any]) -> Headline:
     before = baseline.get("study_date") if baseline.get("study_instance_uid") else None
     return Headline(
         finding=_cut(_finding(document)),
-        figure=_cut(", ".join(_figures(document))),
+        figure=strongest_figures(document),
         day=study.get("days_after_infusion"),
         baseline_date=date.fromisoformat(before) if before else None,
         scanner=_cut(scanner_words(document)),
         tissue_ratio=document.get("tissue_ratio"),
     )
+
+
+def strongest_figures(document: Mapping[str, Any]) -> str:
+    """both thalami +24 %, midbrain +21 %; "" without a finding."""
+    return _cut(", ".join(_figures(document)))
 
 
 def scanner_words(document: Mapping[str, Any]) -> str:
@@ -78,26 +83,25 @@ def _finding(document: Mapping[str, Any]) -> str:
     return why if colon and " " not in code else first
 
 
+def pattern_title(name: str) -> str:
+    """A pattern in words; one of another site by its name."""
+    return TITLES.get(name, f"pattern {name}")
+
+
 def _pattern(finding: Mapping[str, Any], course: str | None) -> str:
     said = [finding.get("strength") or "", (course or "").replace("_", " ")]
     how = ", ".join(part for part in said if part)
-    return TITLES.get(finding["pattern"], f"pattern {finding['pattern']}") + (f" ({how})" if how else "")
+    return pattern_title(finding["pattern"]) + (f" ({how})" if how else "")
 
 
 def _figures(document: Mapping[str, Any]) -> Iterable[str]:
-    """Those that carried a present finding, the clearest against their uncertainty first. Two sides are one figure:
-    that of the side that changed less."""
+    """Those that carried a present finding: what tells most first, of one quantity the largest change. Two sides are
+    one figure: that of the side that changed less. A figure without an uncertainty stands behind the others."""
     grouped: dict[tuple[str, str], list[Measured]] = {}
     for one in carrying(document):
         grouped.setdefault((_stem(one["region"]), one["quantity"]), []).append(one)
     weakest = [{**min(group, key=lambda one: abs(one["value"])), "sides": len(group)} for group in grouped.values()]
-    weakest.sort(key=lambda one: (-_clearness(one), telling_rank(one["quantity"])))
-    return [_words(one) for one in weakest[:SHOWN_FIGURES]]
-
-
-def _clearness(one: Measured) -> float:
-    """The value in multiples of its uncertainty; without one it ranks behind all others."""
-    return abs(one["value"]) / one["uncertainty"] if one["uncertainty"] else 0.0
+    return [_words(one) for one in sorted(weakest, key=telling_order)[:SHOWN_FIGURES]]
 
 
 def _words(one: Measured) -> str:

@@ -54,7 +54,9 @@ def trending(*points: dict[str, Any], region: str = "thalamus_left") -> dict[str
             [a_point(2, 9.5), a_point(7, 20.0, "different")], ["other protocol", 'class="other"'], [], id="protocol"
         ),
         pytest.param([a_point(2, 9.5), a_point(7, 20.0, "same", "1.2")], ["other baseline"], [], id="baseline"),
-        pytest.param([a_point(2, None), a_point(7, 20.0)], ["1 points"], ["nan"], id="not measured"),
+        pytest.param(
+            [a_point(2, None), a_point(7, 20.0)], ["1 point,", 'class="spread"'], ["nan", "1 points"], id="not measured"
+        ),
         pytest.param([a_point(2, 0.0)], ['class="zero"'], ["nan", "Infinity"], id="one point without a change"),
     ],
 )

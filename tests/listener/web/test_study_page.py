@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from listener.web import study_page
+from listener.web import study_figures, study_versions
 from listener.web.study_limits import FIELDS, limit_of
-from listener.web.study_page import clock_words, links_of
+from listener.web.study_page import Around, links_of, person_of, read_by
+from listener.web.study_versions import clock_words
+from tests.fake_index import InMemoryIndex
+from tests.fakes import an_instance
 from tests.listener.web.stored import StoredStudy, a_document
 from triage.settings import TriageSettings
+from workers.act_ports import Act, ActKind
 from workers.web_settings import WebSettings
 
 
@@ -34,7 +38,7 @@ def a_figure(value: float | None, sd: float | None = 1.5, unit: str = "%", **cha
     ],
 )
 def test_a_figure_has_the_digits_that_mean_something(figure: dict[str, Any], words: str) -> None:
-    assert study_page.value_words(figure) == words
+    assert study_figures.value_words(figure) == words
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,7 @@ def test_a_figure_has_the_digits_that_mean_something(figure: dict[str, Any], wor
     ],
 )
 def test_a_bar_stands_for_its_figure(figure: dict[str, Any], limit: float | None, bar: dict[str, float] | None) -> None:
-    assert study_page.bar(figure, limit) == bar
+    assert study_figures.bar(figure, limit) == bar
 
 
 @pytest.mark.parametrize("key", FIELDS, ids=str)
@@ -69,12 +73,12 @@ def test_what_changed_between_two_decisions() -> None:
     now["versions"] = before["versions"] | {"config_sha256": "11ee"}
     now["baseline"] = None
     now["findings"] = [one | {"presence": "present", "strength": "strong"} for one in before["findings"]]
-    said = study_page.changes(before, now)
+    said = study_versions.changes(before, now)
     assert said[:2] == ["category: possible → neurotoxicity suspected", "priority: P3 → P1"]
     assert "pattern A: suspected → strong" in said
     assert "baseline: 2026-02-20 → none" in said
     assert "configuration: 00ff → 11ee" in said
-    assert study_page.changes(now, now) == ["the figures only"]
+    assert study_versions.changes(now, now) == ["the figures only"]
 
 
 def test_what_was_not_assessed_has_its_reason() -> None:
@@ -87,7 +91,7 @@ def test_what_was_not_assessed_has_its_reason() -> None:
     document["ignored"] = [
         {"series_instance_uid": None, "objects": 1, "code": "not_dicom", "message": "1 files: no DICOM"}
     ]
-    assert study_page.not_assessed(document) == [
+    assert study_figures.not_assessed(document) == [
         {"reason": "coverage: cut", "what": ["left thalamus (FLAIR change)", "pons (FLAIR change)"]},
         {"reason": "1 files: no DICOM", "what": ["objects of the study"]},
     ]
@@ -136,3 +140,37 @@ def test_an_address_that_cannot_be_used_is_refused_by_name(address: str, why: st
 )
 def test_a_time_is_that_of_the_site(when: datetime | str | None, shown: str) -> None:
     assert clock_words(when, ZoneInfo("Europe/Berlin")) == shown
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        pytest.param({"patient_name": "Doe^Jo", "birth_date": date(1980, 1, 2), "sex": "F"},
+                     {"name": "Doe, Jo", "born": "born 1980-01-02", "sex": "female"}, id="known"),
+        pytest.param({}, {"name": "", "born": "", "sex": ""}, id="noop: nothing is stated"),
+    ],
+)  # fmt: skip
+def test_who_lies_in_the_scanner(facts: dict[str, Any], expected: dict[str, str]) -> None:
+    index = InMemoryIndex()
+    index.record_instances([an_instance("1.2", 1, **facts)])
+    assert person_of(index.study("1.2")) == expected
+    assert person_of(None) == {"name": "", "born": "", "sex": ""}
+
+
+AT = datetime(2026, 3, 10, 3, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("acts", "expected"),
+    [
+        pytest.param([("acknowledge", 2, "full")], ("ada", "2026-03-10 03:00 UTC"), id="the newest decision"),
+        pytest.param([("acknowledge", 1, "full"), ("acknowledge", 2, "first_look")], None, id="only earlier ones"),
+        pytest.param([("agree", 2, "full")], None, id="an opinion is no acknowledgement"),
+        pytest.param([], None, id="noop: nobody said anything"),
+    ],
+)
+def test_who_has_acknowledged(acts: list[tuple[str, int, str]], expected: tuple[str, str] | None) -> None:
+    said = [Act("1.2", revision, stage, ActKind(kind), "ada", AT) for kind, revision, stage in acts]
+    versions = [{"revision": 1, "stage": "full"}, {"revision": 2, "stage": "full"}]
+    assert read_by(Around(versions=versions, acts=said, zone=ZoneInfo("UTC"))) == expected
+    assert read_by(Around(acts=said)) is None

@@ -38,7 +38,13 @@ BOTH = [figure("thalamus_left", 23.9), figure("thalamus_right", 17.2)]
             [*BOTH, figure("pons", 12.3), figure("medulla", 9.8)],
             (*THALAMI, ("pons", FLAIR), ("medulla", FLAIR)),
             "both thalami +17 %, pons +12 %",
-            id="the two clearest",
+            id="the two largest",
+        ),
+        pytest.param(
+            [*BOTH, figure("pons", 12.3, sd=0.1), figure("pons", 30.0, "volume_change_percent")],
+            (*THALAMI, ("pons", FLAIR), ("pons", "volume_change_percent")),
+            "both thalami +17 %, pons +12 %",
+            id="neither the most certain one nor another quantity comes before the largest change",
         ),
         pytest.param(
             [figure("pons", 12.0, sd=None), figure("medulla", 9.8)],

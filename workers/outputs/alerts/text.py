@@ -12,7 +12,7 @@ from typing import Any
 from triage.model import Category
 from triage.patterns.all import PATTERNS
 from triage.report.document import DISCLAIMER
-from triage.report.figures import carrying, is_total, quantity_words, telling_rank
+from triage.report.figures import carrying, is_total, quantity_words, telling_order
 from workers.identities import printable
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name, sentence, signed
 
@@ -76,11 +76,11 @@ def _finding(finding: Mapping[str, Any], course: str | None) -> str:
 
 
 def _figure(document: Mapping[str, Any]) -> str:
-    """The figure that stands out most among those that carried a finding; "" without a finding."""
+    """The figure that tells most among those that carried a finding; "" without a finding."""
     some = carrying(document)
     if not some:
         return ""
-    strongest = max(some, key=lambda m: (_ratio(m), -telling_rank(m["quantity"])))
+    strongest = min(some, key=telling_order)
     where = "" if is_total(strongest) else f"{region_name(strongest['region'])}: "
     return f"{where}{quantity_words(strongest['quantity'])} {figure(strongest)}"
 
@@ -90,12 +90,6 @@ def figure(measurement: Mapping[str, Any]) -> str:
     value, spread, unit = measurement["value"], measurement["uncertainty"], measurement["unit"]
     said = signed(value, 1) if unit == "%" else f"{value:.1f}"
     return said + ("" if spread is None else f" ± {spread:.1f}") + f" {unit}"
-
-
-def _ratio(measurement: Mapping[str, Any]) -> float:
-    """The value in multiples of its uncertainty; without one it ranks behind all others."""
-    spread = measurement["uncertainty"]
-    return abs(measurement["value"]) / spread if spread else 0.0
 
 
 def _dates(document: Mapping[str, Any]) -> str:

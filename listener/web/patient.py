@@ -172,7 +172,8 @@ def _drawing(points: Sequence[Measured], span: tuple[int, int], infusions: Seque
     parts = [f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
     for value in (low, high):
         parts.append(
-            f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{_tick(value, high - low)}</text>'
+            f'<text class="tick" x="{LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">'
+            f"{_tick(value, high - low)}</text>"
         )
     step = -(-(span[1] - span[0]) // TICKS)  # whole days, rounded up
     for day in range(span[0], span[1] + 1, step):

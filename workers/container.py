@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -214,6 +213,7 @@ def run_deliveries(
     from workers.deliveries import process, stored
     from workers.deliveries.forwarding import Forwarding
     from workers.deliveries.images import StoredImages
+    from workers.deliveries.other_nodes import owner_of
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
     from workers.outputs.on_demand import OutputsOnDemand
@@ -236,6 +236,7 @@ def run_deliveries(
         evidence = _evidence(settings, index, clock)
         meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
         asked = None if site is None else site.asked_at_arrival
+        owner = owner_of(settings.store)
         parts = Delivering(
             deliveries=deliveries,
             document=document,
@@ -243,11 +244,11 @@ def run_deliveries(
             outputs=OutputsOnDemand(),
             clock=clock,
             results=settings.results,
-            owner=f"{socket.gethostname()}:{settings.store.state_dir.absolute()}",
+            owner=owner,
             wanted=_wanted(site, document),
             images=StoredImages(batches, files),
             scanner=lambda uid: _scanner(index.instances(uid), files),
-            forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant),
+            forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant, owner),
         )
         process.run(parts, destinations, stop, alive=alive.beat)
 

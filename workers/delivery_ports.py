@@ -17,7 +17,8 @@ class DeliveryState(StrEnum):
     """PLANNED waits for its time; SENDING is being tried under a lease; DONE: the receiver has it; SUPERSEDED: a newer
     decision of the study goes to this destination instead; DEAD needs a human; DISCARDED: a human gave it up; SHADOW:
     it would have been sent; HELD: it is held back until a human releases it: a rule wants it, the alert budget is
-    spent, or the index was restored and nobody knows whether it was sent."""
+    spent, or the index was restored and nobody knows whether it was sent; UNPLANNED: the destination is one of another
+    node with the same index, which has still to say what goes there."""
 
     PLANNED = "planned"
     SENDING = "sending"
@@ -27,6 +28,7 @@ class DeliveryState(StrEnum):
     DISCARDED = "discarded"
     SHADOW = "shadow"
     HELD = "held"
+    UNPLANNED = "unplanned"
 
 
 class ShadowKind(StrEnum):
@@ -42,9 +44,16 @@ class ShadowKind(StrEnum):
 # what a person released from shadow mode, by its kind and name; the name of the site is empty
 Released = frozenset[tuple[ShadowKind, str]]
 # the receiver still lacks these
-OPEN = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.DEAD, DeliveryState.HELD)
+OPEN = (
+    DeliveryState.PLANNED,
+    DeliveryState.SENDING,
+    DeliveryState.DEAD,
+    DeliveryState.HELD,
+    DeliveryState.UNPLANNED,
+)
+PLAN = "plan"  # output of a row that is UNPLANNED: it stands for whatever goes there
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
-STANDING_OUTPUTS = (*(kind.name for kind in KINDS if kind.says_wrong), "images")
+STANDING_OUTPUTS = (*(kind.name for kind in KINDS if kind.says_wrong), "images", PLAN)
 # what a rejection note may name
 DICOM_OUTPUTS = tuple(kind.name for kind in KINDS if kind.dicom is not None and not kind.says_wrong)
 
@@ -129,13 +138,15 @@ class Known:
     """A destination as the table has it, whoever runs.
 
     since: it was first configured then. failures: in a row, up to now. paused_until: nothing is tried before; None: the
-    way is free.
+    way is free. owner: which process serves it; owner_until: it said so last, and that long before.
     """
 
     name: str
     since: datetime
     failures: int = 0
     paused_until: datetime | None = None
+    owner: str | None = None
+    owner_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +198,18 @@ class Deliveries(Protocol):
 
     def add(self, deliveries: Sequence[Delivery], *, now: datetime) -> None:
         """Insert further deliveries of decisions that have their plan; one that is there stays as it is."""
+
+    def unplanned_for(self, destinations: Sequence[str], *, images: bool, limit: int) -> list[Delivery]:
+        """The UNPLANNED rows of these destinations, of images or of decisions, older decisions first."""
+
+    def stored_decision(self, decided: Decided) -> Unplanned | None:
+        """What planning needs of a decision; None: it is not there any more."""
+
+    def untold(self, destination: str, *, since: datetime, images: bool) -> list[Decided]:
+        """Decisions, and images if asked for, that were planned from ``since`` on without a row for a destination."""
+
+    def end_unplanned(self, numbers: Sequence[int]) -> None:
+        """Delete UNPLANNED rows: what they stand for is planned."""
 
     def hold(self, destination: str, *, owner: str, now: datetime, for_s: float) -> bool:
         """Compare-and-set: only one sender at a time serves a destination, over all hosts."""

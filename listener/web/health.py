@@ -11,6 +11,7 @@ from listener.node.supervisor import names_of
 from listener.web.site import Site
 from triage.errors import IcanseeError, Transient
 from workers.config import Settings
+from workers.deliveries.other_nodes import owner_of, served_elsewhere
 from workers.delivery_ports import OPEN
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
 from workers.index.damage import kept_aside, sqlite_path
@@ -88,8 +89,8 @@ def nobody_can_sign_in(site: Site) -> bool:
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
     """Destination -> {"waiting", "dead", "held", "oldest_s", "paused", "removed"}, and whether a human should look:
-    something is dead, waits for longer than five minutes, or is for a destination that the settings have no more:
-    nobody sends it."""
+    something is dead, waits for longer than five minutes, or is for a destination that the settings have no more and no other node
+    with this index serves: nobody sends it."""
     if site.deliveries is None:
         return {}, False
     try:
@@ -100,6 +101,7 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
         return {}, True
     found: dict[str, dict[str, Any]] = {}
     configured = [one.name for one in site.settings.results.destinations]
+    served = served_elsewhere(known.values(), configured, owner_of(site.settings.store), now)
     open_states = [state.value for state in OPEN]
     removed = sorted({name for (name, state), number in tallies.items() if number and state in open_states})
     for name in dict.fromkeys([*configured, *removed]):
@@ -110,7 +112,7 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
             "held": tallies.get((name, "held"), 0),
             "oldest_s": round((now - oldest[name]).total_seconds(), 1) if name in oldest else 0.0,
             "paused": paused is not None and paused > now,
-            "removed": name not in configured,
+            "removed": name not in configured and name not in served,
         }
     return found, any(one["dead"] or one["removed"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
 

@@ -72,9 +72,17 @@ def acknowledge(
     """
     deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now))  # first: what is not planned yet is covered
     waiting = deliveries.listed(states=WAITING, study_instance_uid=study_instance_uid)
-    called = [one for one in waiting if one.destination in _names(results)]
+    own = {one.name for one in results.destinations}
+    called = [
+        one for one in waiting if one.destination in _names(results) or (one.destination not in own and _is_timed(one))
+    ]
     numbers = [one.number for one in called if one.output not in STANDING_OUTPUTS]
     return deliveries.discard(numbers, why=f"acknowledged by {by}", now=now)
+
+
+def _is_timed(one: Delivery) -> bool:
+    """An escalation of another node with the same index: it was never tried and was due later from the beginning."""
+    return one.attempts == 0 and one.failure is None and one.planned_at is not None and one.due_at > one.planned_at
 
 
 def stopped(one: Delivery, seen: Acknowledgement) -> Delivery:

@@ -8,12 +8,13 @@ destination; a batch is planned once for a destination, whoever asks for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
+from workers.deliveries.other_nodes import by_key, left_to_others, narrowed, numbers_of, served_elsewhere
 from workers.deliveries.plan import LEAST_URGENT
 from workers.deliveries.staging import shadow_at
 from workers.delivery_ports import Decided, Deliveries, Delivery, Known, Unplanned, released_by
@@ -40,6 +41,7 @@ class Forwarding:
 
     asked: what the rules want of one series of a study; None: there are no rules. meant: UIDs of the series that a
     decision rests on, as its images state them (None while they are not known); None: no rule asks for them.
+    owner: this node, as it holds destinations.
     """
 
     batches: ImageBatches
@@ -49,6 +51,7 @@ class Forwarding:
     results: ResultsSettings
     asked: Asked | None = None
     meant: Callable[[Decided], Sequence[str] | None] | None = None
+    owner: str = ""
 
 
 @dataclass
@@ -77,17 +80,32 @@ def forward_new(parts: Forwarding) -> int:
     quiet, longest = now - timedelta(seconds=QUIET_S), now - timedelta(seconds=LONGEST_S)
     for uid in parts.batches.to_batch(quiet_since=quiet, older_than=longest, now=now):
         parts.batches.make_batches(uid)
+    own = [one.name for one in parts.results.destinations]
     waiting = parts.batches.without_plan(limit=AT_ONCE)
-    known = {one.name: one for one in parts.deliveries.all_known()} if waiting else {}
+    left = parts.deliveries.unplanned_for(own, images=True, limit=AT_ONCE) if own else []
+    known = {one.name: one for one in parts.deliveries.all_known()} if waiting or left else {}
+    elsewhere = served_elsewhere(known.values(), own, parts.owner, now)
     failure: Transient | None = None
     for uid in waiting:
         try:
-            _plan_study(parts, uid, known)
+            _plan_study(parts, uid, known, elsewhere)
         except Transient as error:  # one file that cannot be read holds up no other study
+            failure = error
+    for rows in by_key(left, lambda one: (one.decided.study_instance_uid, one.destination)):
+        try:
+            _plan_left(parts, rows, known)
+        except Transient as error:
             failure = error
     if failure is not None:
         raise failure
-    return len(waiting)
+    return len(waiting) + len(left)
+
+
+def _plan_left(parts: Forwarding, rows: Sequence[Delivery], known: Mapping[str, Known]) -> None:
+    """Plan the images of a study for a destination of ours, which another node left to us."""
+    mine = replace(parts, results=narrowed(parts.results, {rows[0].destination}))
+    _plan_study(mine, rows[0].decided.study_instance_uid, known, new={one.decided.revision for one in rows})
+    parts.deliveries.end_unplanned(numbers_of(rows))
 
 
 def forward_decided(
@@ -150,10 +168,23 @@ def _rests_on(
     return None if meant is None else list(dict.fromkeys([*uids, *meant]))
 
 
-def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None:
+def _plan_study(
+    parts: Forwarding,
+    uid: str,
+    known: Mapping[str, Known],
+    elsewhere: Sequence[str] = (),
+    *,
+    new: Collection[int] | None = None,
+) -> None:
+    """Plan what is new of the images of a study.
+
+    Args:
+        elsewhere: destinations that other nodes plan for.
+        new: numbers of the batches; None: those without a plan.
+    """
     row, rows, now = parts.index.study(uid), parts.index.instances(uid), parts.clock.now()
     batches = parts.batches.batches(uid)
-    new = {one.series_instance_uid for one in batches if not one.planned}
+    fresh = [one for one in batches if (not one.planned if new is None else one.number in new)]
     tags = {one.tag: one.rule for one in parts.batches.tags([uid]).get(uid, [])}
     found: dict[str, str] = {}
     really, would, rules = _Wanted(), _Wanted(), dict[str, str]()
@@ -173,15 +204,16 @@ def _plan_study(parts: Forwarding, uid: str, known: Mapping[str, Known]) -> None
             batch,
             rows,
             known,
-            really.study | (set() if batch.planned else really.of(batch)),
-            {name: rules[name] for name in would.study | (set() if batch.planned else would.of(batch))},
+            really.of(batch) if batch in fresh else really.study,
+            {name: rules[name] for name in (would.of(batch) if batch in fresh else would.study)},
             at=batch.received_at,
         )
     ]
     parts.batches.put_tags([Tag(uid, tag, rule, now) for tag, rule in found.items()])
-    parts.batches.plan_images([one for one in batches if not one.planned], planned, now=now)
+    left = [one for batch in fresh for one in left_to_others(batch.key, elsewhere, now=now)]
+    parts.batches.plan_images([] if new is not None else fresh, [*planned, *left], now=now)
     names = sorted({one.destination for one in planned if not one.shadow})
-    log.info("images.planned", study=study_hash(uid), series=len(new), to=names)
+    log.info("images.planned", study=study_hash(uid), series=len({one.series_instance_uid for one in fresh}), to=names)
 
 
 def _named(answer: RulesAnswer, would: set[str]) -> dict[str, str]:

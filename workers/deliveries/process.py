@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -13,11 +13,12 @@ from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.escalation import earlier_escalations
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new, knows_its_images
-from workers.deliveries.plan import PlanFacts, destination_names, planned, urgency_of
+from workers.deliveries.other_nodes import by_key, left_to_others, narrowed, numbers_of, served_elsewhere
+from workers.deliveries.plan import MAY_BE_KNOWN, PlanFacts, destination_names, planned, urgency_of
 from workers.deliveries.retracting import outdated
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
 from workers.deliveries.staging import patterns_in_shadow, scanners_in_shadow, shadow_of_patterns, shadow_of_scanner
-from workers.delivery_ports import Decided, Destination, Released, Unplanned, released_by
+from workers.delivery_ports import Decided, Delivery, Destination, Known, Released, Unplanned, released_by
 from workers.log import brief, get_logger, study_hash
 
 if TYPE_CHECKING:  # the language is only loaded where there are rules
@@ -41,33 +42,58 @@ def plan_new(parts: Delivering) -> int:
     """
     if not parts.results.destinations:
         return 0  # decisions stay without a plan until somebody wants them
+    own, now = destination_names(parts.results), parts.clock.now()
     waiting = parts.deliveries.unplanned(limit=AT_ONCE)
-    if not waiting:
+    left = parts.deliveries.unplanned_for(own, images=False, limit=AT_ONCE)
+    if not waiting and not left:
         return 0
     known = {one.name: one for one in parts.deliveries.all_known()}
     released = released_by(parts.deliveries.releases())
+    elsewhere = served_elsewhere(known.values(), own, parts.owner, now)
     for decision in waiting:
-        uid, forwarding = decision.decided.study_instance_uid, parts.forwarding
         if not _knows_its_images(parts, decision.decided):
             continue  # the next pass asks again
-        facts = PlanFacts(
-            known,
-            earlier_escalations(parts.deliveries, parts.results, uid),
-            parts.deliveries.acknowledged(uid),
-            released=released,
-            shadow=_shadow(parts, decision, released),
-        )
-        answer = _answer(parts, decision)
-        if answer is not None:
-            if forwarding is not None:
-                forward_decided(forwarding, decision, parts.document(decision.decided), answer, known)
-            facts = replace(
-                facts, sends=answer.sends, held=answer.held, would=answer.would, would_rule=answer.would_rule
-            )
-        some = planned(decision, parts.results, facts)
-        some += outdated(parts, decision, some, urgency=urgency_of(decision))
+        some = _planned(parts, decision, known, released)
+        note = MAY_BE_KNOWN if decision.restored else None
+        some += left_to_others(decision.decided, elsewhere, now=now, note=note)
         parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
-    return len(waiting)
+    for rows in by_key(left, lambda one: one.decided):
+        _plan_left(parts, rows, known, released)
+    return len(waiting) + len(left)
+
+
+def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, Known], released: Released) -> None:
+    """Plan a decision for those of our destinations that another node left to us."""
+    decided = rows[0].decided
+    decision = parts.deliveries.stored_decision(decided)
+    if decision is not None:
+        if not _knows_its_images(parts, decided):
+            return
+        results = narrowed(parts.results, {one.destination for one in rows})
+        forwarding = None if parts.forwarding is None else replace(parts.forwarding, results=results)
+        decision = replace(decision, restored=any(one.answer == MAY_BE_KNOWN for one in rows))
+        some = _planned(replace(parts, results=results, forwarding=forwarding), decision, known, released)
+        parts.deliveries.add(some, now=parts.clock.now())
+    parts.deliveries.end_unplanned(numbers_of(rows))
+
+
+def _planned(parts: Delivering, decision: Unplanned, known: Mapping[str, Known], released: Released) -> list[Delivery]:
+    """What goes to our destinations; the images that a decision sends further are planned by the way."""
+    uid = decision.decided.study_instance_uid
+    facts = PlanFacts(
+        known,
+        earlier_escalations(parts.deliveries, parts.results, uid),
+        parts.deliveries.acknowledged(uid),
+        released=released,
+        shadow=_shadow(parts, decision, released),
+    )
+    answer = _answer(parts, decision)
+    if answer is not None:
+        if parts.forwarding is not None:
+            forward_decided(parts.forwarding, decision, parts.document(decision.decided), answer, known)
+        facts = replace(facts, sends=answer.sends, held=answer.held, would=answer.would, would_rule=answer.would_rule)
+    some = planned(decision, parts.results, facts)
+    return some + outdated(parts, decision, some, urgency=urgency_of(decision))
 
 
 def _knows_its_images(parts: Delivering, decided: Decided) -> bool:

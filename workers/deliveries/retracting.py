@@ -89,7 +89,7 @@ def retract(
     """Plan the notes of some decisions of one study, and give up what still waits of them.
 
     Args:
-        destinations: names in the settings; others are not served any more.
+        destinations: names that this node or another one serves.
 
     Returns:
         How many notes were planned, and how many deliveries were given up. Asked again, it plans nothing twice.

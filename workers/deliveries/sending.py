@@ -22,6 +22,7 @@ from workers.deliveries.counts import FailureCounts
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
+from workers.deliveries.other_nodes import catch_up
 from workers.deliveries.staging import ScannerFacts
 from workers.deliveries.stored import WithoutContent
 from workers.deliveries.turns import Turns
@@ -136,7 +137,10 @@ class DeliverySender:
         third = timedelta(seconds=HOLD_S / 3)
         if self._held_until is not None and now < self._held_until <= now + third:
             return True
+        before = self._parts.deliveries.known(self._name)
         held = self._parts.deliveries.hold(self._name, owner=self._parts.owner, now=now, for_s=HOLD_S)
+        if held and before is not None and (number := catch_up(self._parts.deliveries, before, now=now)):
+            log.info("delivery.catches_up", to=self._name, number=number)
         self._known = None  # another host may have served it
         self._held_until = now + third if held else None
         return held

@@ -17,6 +17,7 @@ from workers.delivery_ports import STANDING_OUTPUTS, Decided, Delivery, Delivery
 from workers.index.acknowledgements import Acknowledgements
 from workers.index.decisions import RESTORED
 from workers.index.delivery_lists import COLUMNS, GIVES_WAY, DeliveryLists, delivery_of
+from workers.index.other_nodes import OtherNodes
 from workers.index.schema import assessments, deliveries, destinations, open_engine
 
 D, PLANNED, SENDING = deliveries.c, DeliveryState.PLANNED.value, DeliveryState.SENDING.value
@@ -69,7 +70,7 @@ TAKE = (
 )
 
 
-class SqlDeliveries(DeliveryLists, Acknowledgements):
+class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
     """See ports.Deliveries for what each method promises. Safe to share between threads."""
 
     # Destinations whose last look found something. Replaced, never changed: a lost entry costs one look.

@@ -95,7 +95,7 @@ class SqlImageBatches(Connected):
                     D.output == IMAGES,
                     D.destination == one.destination,
                 )
-                if not one.shadow:
+                if not one.shadow and one.output == IMAGES:
                     connection.execute(deliveries.delete().where(*mine, D.shadow))
                 connection.execute(
                     self._insert(deliveries).on_conflict_do_nothing().values(**delivery_values(one, now))

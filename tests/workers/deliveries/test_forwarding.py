@@ -16,7 +16,7 @@ from tests.workers.index.index_contract import STUDY, a_row
 from workers.config import parse
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
 from workers.deliveries.process import plan_new
-from workers.delivery_ports import Decided, Unplanned
+from workers.delivery_ports import Decided, DeliveryState, Unplanned
 from workers.image_ports import IMAGES
 from workers.index import migrations
 from workers.index.deliveries import SqlDeliveries
@@ -60,7 +60,10 @@ class Forwards:
         migrations.prepare(engine, upgrade=False)
         self.index, self.batches, self.deliveries = SqlIndex(engine), SqlImageBatches(engine), SqlDeliveries(engine)
         self.clock = FakeClock()
-        wanted = parse({"results": {"destinations": DESTINATIONS, **results}}).results
+        owner, own = results.pop("owner", "node"), results.pop("own", None)
+        all_of_them = [{**one, "outputs": ["images"]} for one in DESTINATIONS] if own else DESTINATIONS
+        mine = [one for one in all_of_them if own is None or one["name"] in own]
+        wanted = parse({"results": {"destinations": mine, **results}}).results
         self.deliveries.register([one.name for one in wanted.destinations], since=since)
         found = parse_rules(rules.encode(), known_of(wanted), source="rules.yaml")
         self.site = SiteRules(
@@ -71,7 +74,7 @@ class Forwards:
             tags=lambda uid: [one.tag for one in self.batches.tags([uid]).get(uid, [])],
         )
         asked = self.site.asked_at_arrival if rules else None
-        self.parts = Forwarding(self.batches, self.deliveries, self.index, self.clock, wanted, asked)
+        self.parts = Forwarding(self.batches, self.deliveries, self.index, self.clock, wanted, asked, owner=owner)
 
     def receive(self, series: str, *numbers: int, **changes: Any) -> None:
         changes = {"series_instance_uid": f"{STUDY}.{series}", "received_at": self.clock.now(), **changes}
@@ -88,6 +91,8 @@ class Forwards:
         """(destination, last digit of an image), without what is shadow."""
         found: list[tuple[str, str]] = []
         for one in self.deliveries.listed(shadow=False):
+            if one.state is DeliveryState.UNPLANNED:
+                continue
             assert (one.output, one.decided.stage) == (IMAGES, "arrival")
             rows = self.batches.batch_images(STUDY, one.decided.revision)
             found += [(one.destination, row.sop_instance_uid.rpartition(".")[2]) for row in rows]

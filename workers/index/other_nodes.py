@@ -65,11 +65,11 @@ class OtherNodes(Connected):
                 connection.execute(deliveries.delete().where(*mine))
 
     def _without_delivery(
-        self, wanted: sa.Select[tuple[str, int, str]], key: tuple[sa.ColumnElement[Any], ...], destination: str
+        self, wanted: sa.Select[Any], key: tuple[sa.ColumnElement[Any], ...], destination: str
     ) -> Iterable[Decided]:
         study, revision, stage = key
         there = sa.exists().where(
             D.study_instance_uid == study, D.revision == revision, D.stage == stage, D.destination == destination
         )
         with self._reading() as connection:
-            return [Decided(row[0], row[1], row[2]) for row in connection.execute(wanted.where(sa.not_(there)))]
+            return [Decided(*row) for row in connection.execute(wanted.where(sa.not_(there)))]

@@ -89,8 +89,8 @@ def nobody_can_sign_in(site: Site) -> bool:
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
     """Destination -> {"waiting", "dead", "held", "oldest_s", "paused", "removed"}, and whether a human should look:
-    something is dead, waits for longer than five minutes, or is for a destination that the settings have no more and no other node
-    with this index serves: nobody sends it."""
+    something is dead, waits for longer than five minutes, or is for a destination that nobody serves: the settings
+    have it no more, and no other node with this index does."""
     if site.deliveries is None:
         return {}, False
     try:

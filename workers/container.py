@@ -213,7 +213,7 @@ def run_deliveries(
     from workers.deliveries import process, stored
     from workers.deliveries.forwarding import Forwarding
     from workers.deliveries.images import StoredImages
-    from workers.deliveries.other_nodes import owner_of
+    from workers.deliveries.other_nodes import delivery_owner
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
     from workers.outputs.on_demand import OutputsOnDemand
@@ -236,7 +236,7 @@ def run_deliveries(
         evidence = _evidence(settings, index, clock)
         meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
         asked = None if site is None else site.asked_at_arrival
-        owner = owner_of(settings.store)
+        owner = delivery_owner(settings.store)
         parts = Delivering(
             deliveries=deliveries,
             document=document,

@@ -167,7 +167,7 @@ def retract_results(
     """Send rejection notes (IHE IOCM) for the DICOM objects of a decision to everybody who got them."""
     quiet_logging()
     from workers.container import open_results
-    from workers.deliveries.other_nodes import owner_of, served_elsewhere
+    from workers.deliveries.other_nodes import delivery_owner, served_elsewhere
     from workers.deliveries.retracting import retract
 
     if not why.strip():
@@ -183,7 +183,7 @@ def retract_results(
     for one in wrong:
         open_results(settings).note_retraction(study, one.revision, one.stage, why=why.strip(), at=now)
     names = [one.name for one in settings.results.destinations]
-    names += served_elsewhere(known.all_known(), names, owner_of(settings.store), now)
+    names += served_elsewhere(known.all_known(), names, delivery_owner(settings.store), now)
     sent, given_up = retract(known, wrong, names, why=why.strip(), now=now)
     out().print(f"{sent} rejection notes planned; {given_up} deliveries given up")
 

@@ -11,7 +11,7 @@ from listener.node.supervisor import names_of
 from listener.web.site import Site
 from triage.errors import IcanseeError, Transient
 from workers.config import Settings
-from workers.deliveries.other_nodes import owner_of, served_elsewhere
+from workers.deliveries.other_nodes import delivery_owner, served_elsewhere
 from workers.delivery_ports import OPEN
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
 from workers.index.damage import kept_aside, sqlite_path
@@ -101,7 +101,7 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
         return {}, True
     found: dict[str, dict[str, Any]] = {}
     configured = [one.name for one in site.settings.results.destinations]
-    served = served_elsewhere(known.values(), configured, owner_of(site.settings.store), now)
+    served = served_elsewhere(known.values(), configured, delivery_owner(site.settings.store), now)
     open_states = [state.value for state in OPEN]
     removed = sorted({name for (name, state), number in tallies.items() if number and state in open_states})
     for name in dict.fromkeys([*configured, *removed]):

@@ -19,7 +19,7 @@ from workers.settings import StoreSettings
 GONE_S = 60.0  # a destination whose last hold ended before that is served by nobody
 
 
-def owner_of(store: StoreSettings) -> str:
+def delivery_owner(store: StoreSettings) -> str:
     """What a process holds destinations and deliveries by; it is the same after a restart."""
     return f"{socket.gethostname()}:{store.state_dir.absolute()}"
 

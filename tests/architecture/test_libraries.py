@@ -31,6 +31,7 @@ INDEX = (
     "image_schema",
     "list_terms",
     "order_priorities",
+    "other_nodes",
     "prior_searches",
     "schema",
     "spellings",

@@ -43,9 +43,10 @@ def choose_baseline(
     """What the follow-up is compared with (docs/method.md, Baseline).
 
     The baseline is the latest assessable study before the infusion that the follow-up belongs to (its day included):
-    whatever that study shows was there before treatment. While no infusion date is known, it is the latest earlier
-    study without an acute finding. When only other studies exist (after the infusion, or with an acute finding) there
-    is no baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
+    whatever that study shows was there before treatment. One of that very day which is not known to be clear may lie
+    after the infusion: it gives way to an earlier one. While no infusion date is known, it is the latest earlier study
+    without an acute finding. When only other studies exist (after the infusion, or with an acute finding) there is no
+    baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
 
     A study that holds the images of the follow-up is no prior. Of several candidates with the same images the one
     dated as its acquisition is a prior, else the latest: a copy with an earlier date may hide what came between.
@@ -209,17 +210,34 @@ def _choose(
         return _without_a_date(latest, clear)
     if study.study_date is not None and study.study_date < infusion.day:
         return _before_infusion(study, latest, clear, infusion.day)
-    before = max((c for c in usable if _day(c) <= infusion.day), key=_key, default=None)
+    before = _before(usable, infusion.day)
     if before is not None:
-        said = f"the latest study before the infusion of {infusion.day}, of {_day(before)}"
-        if not before.judged and _after_an_earlier_infusion(_day(before), infusion, infusions):
-            said = f"{said}, lies after an earlier infusion and was not assessed: it shows the course since then only"
-            return _Choice(before, said, Basis.COURSE_ONLY)
-        return _Choice(before, said, Basis.BEFORE_INFUSION)
+        return _against(before, infusion, infusions)
     said = f"no study before the infusion of {infusion.day}"
     if latest is None:
         return _Choice(None, f"{said} and no other earlier study can serve as baseline", Basis.NONE)
     return _Choice(latest, f"{said}; the study of {_day(latest)} shows the course since then only", Basis.COURSE_ONLY)
+
+
+def _against(before: Candidate, infusion: Infusion, infusions: Sequence[Infusion]) -> _Choice:
+    """The choice of the latest study before the infusion."""
+    day = _day(before)
+    if before.acute and day == infusion.day:
+        said = f"the study of {day}, the day of the infusion, shows an acute pattern ({_letters(before)})"
+        return _Choice(before, f"{said} and may lie after it: it shows the course since then only", Basis.COURSE_ONLY)
+    said = f"the latest study before the infusion of {infusion.day}, of {day}"
+    if not before.judged and _after_an_earlier_infusion(day, infusion, infusions):
+        said = f"{said}, lies after an earlier infusion and was not assessed: it shows the course since then only"
+        return _Choice(before, said, Basis.COURSE_ONLY)
+    return _Choice(before, said, Basis.BEFORE_INFUSION)
+
+
+def _before(usable: Sequence[Candidate], infusion: date) -> Candidate | None:
+    """The latest one before the infusion, whose time is not known: what lies on its day and is not clear only when there
+    is no other."""
+    before = [c for c in usable if _day(c) <= infusion]
+    sure = [c for c in before if c.clear or _day(c) < infusion]
+    return max(sure or before, key=_key, default=None)
 
 
 def _without_a_date(latest: Candidate | None, clear: Candidate | None) -> _Choice:

@@ -2,7 +2,8 @@
 
 Systems write one ID in several ways: with or without leading zeros, in lower case, in full-width digits of East Asian
 character sets, with blanks or a NUL behind it. Such spellings have one form (``id_form``). A form alone is no identity:
-``0012`` and ``12`` may be two people, so that by default the birth date must confirm it.
+``0012`` and ``12`` may be two people, so that by default the birth date must confirm it. A placeholder (``ANON``, ``0``)
+is everybody's: the birth date must confirm it, too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class IdentityMatch:
     said: tuple[str, ...] = ()
 
 
+PLACEHOLDERS = frozenset((
+    "0", "-", "--", "---", "?", "anon", "anonym", "anonymised", "anonymized", "anonymous", "deidentified", "n/a", "na",
+    "nil", "none", "null", "removed", "unbekannt", "unknown", "xxx", "xxxx", "xxxxx",
+))  # fmt: skip
+"""Forms of what anonymisers and emergency admissions write in place of a patient ID."""
 LOST = "\N{REPLACEMENT CHARACTER}"  # a byte that could not be decoded: two IDs with it may have been different ones
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp")  # Unicode general categories
 _PADDING = re.compile(r"(?<![0-9])0+(?=[0-9])")
@@ -76,6 +82,8 @@ def compare_identity(one: Identified, other: Identified, tolerance: SameId = Sam
     confirmed = bool(one.birth_date and other.birth_date)
     if how is not None and tolerance is SameId.CONFIRMED and not confirmed:
         return IdentityMatch(f"the patient ID is written differently ({how}), and no birth date confirms it")
+    if is_placeholder(own) and tolerance is not SameId.FORM and not confirmed:
+        return IdentityMatch("the patient ID is a placeholder, and no birth date confirms it")
     said = []
     if how is not None:
         because = "the birth dates agree" if confirmed else "nothing contradicts it"
@@ -90,6 +98,16 @@ def one_person(identities: Iterable[Identified]) -> bool:
     some = list(identities)
     pairs = ((a, b) for at, a in enumerate(some) for b in some[at + 1 :])
     return all(_contradiction(a, b, (_parts(a)[1], _parts(b)[1]), "") is None for a, b in pairs)
+
+
+def is_placeholder(patient_id: str) -> bool:
+    """Whether the ID is what systems write when they state none: it means nobody."""
+    return id_form(patient_id) in PLACEHOLDERS
+
+
+def contradicts(one: Identified, other: Identified) -> bool:
+    """Whether birth date or sex say that two studies under one patient ID are of two people."""
+    return _contradiction(one, other, ("", ""), "") is not None
 
 
 def same_form(one: str, other: str) -> bool:

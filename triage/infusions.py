@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 CORRECTION_DAYS = 28
 """A date this close to a known infusion corrects it. A second infusion needs lymphodepletion again and does not follow
 within four weeks; a typing error or a postponed infusion usually moves a date by days."""
+BRIDGING = "bridg"  # in the kind of what is given between the collection of the cells and their infusion
 
 
 @dataclass(frozen=True, order=True)
@@ -36,8 +37,8 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
     """The infusions of one person that hold, by day, whatever IDs and spellings they were stated under.
 
-    The last word counts: a date within CORRECTION_DAYS of one that was said before replaces it, and a day that was
-    withdrawn is gone until it is said again. Dates of unknown age replace nothing.
+    The last word counts: a date within CORRECTION_DAYS of one that was said before replaces it (``corrected``), and a
+    day that was withdrawn is gone until it is said again. Dates of unknown age replace nothing.
     """
     events: list[tuple[datetime, int, Infusion]] = []
     for one in statements:
@@ -53,7 +54,7 @@ def _replayed(events: Iterable[tuple[datetime, int, Infusion]]) -> tuple[Infusio
         if withdrawn:
             found.pop(infusion.day, None)
             continue
-        wrong = None if at == _FIRST or infusion.day in found else corrected(infusion.day, found.values())
+        wrong = None if at == _FIRST or infusion.day in found else corrected(infusion, found.values())
         if wrong is not None:
             del found[wrong.day]
         found[infusion.day] = infusion
@@ -78,10 +79,24 @@ def earlier_infusion(infusion: Infusion, infusions: Iterable[Infusion]) -> Infus
     return max((one for one in infusions if one.day < infusion.day), default=None)
 
 
-def corrected(day: date, infusions: Iterable[Infusion]) -> Infusion | None:
-    """The known infusion that a newly reported ``day`` corrects; None: it is a further infusion.
+def corrected(said: Infusion, infusions: Iterable[Infusion]) -> Infusion | None:
+    """The known infusion that a newly reported one corrects; None: it is a further infusion.
 
-    The nearest one within CORRECTION_DAYS; of two equally near the earlier one.
+    The nearest one within CORRECTION_DAYS; of two equally near the earlier one. Bridging therapy is given days before
+    the cells: neither corrects the other, unless both are said of one day.
     """
-    near = [one for one in sorted(infusions) if abs((one.day - day).days) <= CORRECTION_DAYS]
-    return min(near, key=lambda one: abs((one.day - day).days), default=None)
+    near = [
+        one
+        for one in sorted(infusions)
+        if one.day == said.day or (_distance(one, said) <= CORRECTION_DAYS and _is_bridging(one) is _is_bridging(said))
+    ]
+    return min(near, key=lambda one: _distance(one, said), default=None)
+
+
+def _distance(one: Infusion, other: Infusion) -> int:
+    """In days."""
+    return abs((one.day - other.day).days)
+
+
+def _is_bridging(infusion: Infusion) -> bool:
+    return BRIDGING in infusion.kind.casefold()

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from triage.identity import SameId, id_form, issuer_form, one_person, same_form
+from triage.identity import SameId, id_form, is_placeholder, issuer_form, one_person, same_form
 from workers.identities import PatientKey, StudyFacts
 
 
@@ -177,6 +177,8 @@ class Persons:
             raise IdentityRefusedError("both IDs are the same")
         if event.old.patient_id in self._shared and not event.old.issuer:
             raise IdentityRefusedError(f"two issuers gave the ID {event.old.patient_id} to somebody: name the issuer")
+        if is_placeholder(event.old.patient_id) or is_placeholder(event.new.patient_id):
+            raise IdentityRefusedError("a placeholder is everybody's ID and names no patient")
         known = self._merges.get(event.old)
         if known is not None:
             if known.new == event.new:

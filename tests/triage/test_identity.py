@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.identity import SameId, compare_identity, id_form, one_person, repaired, same_form
+from triage.identity import SameId, compare_identity, contradicts, id_form, one_person, repaired, same_form
 from triage.model import Patient
 
 BORN = date(1961, 2, 3)
@@ -162,3 +162,35 @@ def test_no_side_counts_more_and_no_setting_finds_less(one: str, other: str) -> 
     )
     if compare_identity(Patient(one), Patient(other), SameId.EXACT).mismatch is None and id_form(one):
         assert compare_identity(Patient(one), Patient(other), SameId.FORM).mismatch is None
+
+
+@pytest.mark.parametrize("patient_id", ["ANON", "anonymous ", "Unknown", "0", "000", "n/a", "ＡＮＯＮ"])
+@pytest.mark.parametrize(
+    ("born", "tolerance", "one"),
+    [
+        pytest.param((None, None), SameId.CONFIRMED, False, id="nothing confirms"),
+        pytest.param((BORN, None), SameId.CONFIRMED, False, id="one birth date"),
+        pytest.param((BORN, BORN), SameId.CONFIRMED, True, id="the birth dates agree"),
+        pytest.param((BORN, BORN), SameId.EXACT, True, id="the birth dates agree, an exact site"),
+        pytest.param((None, None), SameId.EXACT, False, id="nothing confirms, an exact site"),
+        pytest.param((None, None), SameId.FORM, True, id="a tolerant site"),
+    ],
+)
+def test_a_placeholder_is_everybodys(
+    patient_id: str, born: tuple[date | None, date | None], tolerance: SameId, one: bool
+) -> None:
+    some = [Patient(patient_id, birth_date=day) for day in born]
+    found = compare_identity(*some, tolerance).mismatch
+    assert found == (None if one else "the patient ID is a placeholder, and no birth date confirms it")
+
+
+@pytest.mark.parametrize("patient_id", ["ANON1", "P0", "10", "NA12", "SUB-ANON"])
+def test_noop_an_id_that_holds_such_a_word(patient_id: str) -> None:
+    assert compare_identity(Patient(patient_id), Patient(patient_id)).mismatch is None
+
+
+def test_what_tells_two_people_of_one_id_apart() -> None:
+    assert contradicts(Patient("1", birth_date=BORN), Patient("1", birth_date=date(1970, 1, 1)))
+    assert contradicts(Patient("1", sex="F"), Patient("1", sex="M"))
+    assert not contradicts(Patient("1", birth_date=BORN, sex="O"), Patient("1", sex="M"))
+    assert not contradicts(Patient("1", "H"), Patient("1", "O")), "issuers are compared elsewhere"

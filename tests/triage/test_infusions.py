@@ -52,8 +52,23 @@ def test_the_earlier_infusion() -> None:
     ],
 )
 def test_a_near_date_corrects(day: date, expected: Infusion | None) -> None:
-    assert corrected(day, (FIRST, SECOND)) == expected
-    assert corrected(day, ()) is None
+    assert corrected(Infusion(day), (FIRST, SECOND)) == expected
+    assert corrected(Infusion(day), ()) is None
+
+
+BRIDGING = Infusion(FIRST.day - 14 * DAY, "Bridging therapy")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param(FIRST, None, id="the cells after bridging"),
+        pytest.param(Infusion(BRIDGING.day + DAY, "bridging"), BRIDGING, id="bridging is moved"),
+        pytest.param(Infusion(BRIDGING.day), BRIDGING, id="of one day: the kind is corrected"),
+    ],
+)
+def test_bridging_is_given_days_before_the_cells(said: Infusion, expected: Infusion | None) -> None:
+    assert corrected(said, (BRIDGING,)) == expected
 
 
 def stated(day: int, said: int | None, withdrawn: int | None = None) -> StatedInfusion:

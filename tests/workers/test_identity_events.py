@@ -78,6 +78,8 @@ def test_who_is_in_force(events: list[IdentityEvent], shared: list[str], asked: 
         pytest.param([A_B], merge("A", "C"), "merged into B on 2026-11-29: split that first", id="a second target"),
         pytest.param([], merge("A", "A"), "the same", id="into itself"),
         pytest.param([], merge("", "A"), "nobody", id="not measured: no old ID"),
+        pytest.param([], merge("UNKNOWN", "A"), "placeholder", id="everybody's ID into somebody's"),
+        pytest.param([], merge("A", "anon"), "placeholder", id="somebody's ID into everybody's"),
         pytest.param([], split("A", "B"), "not merged", id="a split of nothing"),
         pytest.param([A_B], split("A", "C"), "not merged", id="a split of another merge"),
         pytest.param([A_B], split("A", "B"), None, id="split"),

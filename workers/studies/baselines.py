@@ -16,7 +16,12 @@ from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies import quarantine
 from workers.studies.identity import in_force
 from workers.studies.inputs import is_before, was_judged
-from workers.studies.person import infusions_of_person, said_of_spellings, studies_of_person
+from workers.studies.person import (
+    infusions_of_person,
+    said_of_spellings,
+    studies_of_person,
+    why_not_of_person,
+)
 from workers.studies.whole_files import read_whole
 
 if TYPE_CHECKING:
@@ -61,14 +66,12 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
     rows = {r.study_instance_uid: r for r in _others(row, deps) if r.state not in gone}
     of_person = studies_of_person(row, deps.index)
     person = {r.study_instance_uid for r in of_person}
+    why_not = why_not_of_person(row, [row, *rows.values()], deps.index.same_id)
     notices = (*notices, *said_of_spellings(row, of_person, deps.index.same_id))
     studies, away = _described(rows, deps, waits=waits)
     rows = {uid: r for uid, r in rows.items() if uid in studies}
     decided = {uid: deps.index.assessment(uid) for uid in rows}
-    reasons = {
-        uid: _known_refusal(r, studies[uid], deps) if uid in person else "another_issuer: it may be somebody else's"
-        for uid, r in rows.items()
-    }
+    reasons = {uid: _known_refusal(r, studies[uid], deps) if uid in person else why_not for uid, r in rows.items()}
     while True:
         candidates = [_candidate(studies[uid], reasons[uid], decided[uid]) for uid in rows]
         choice = deps.engine.choose_baseline(study, candidates, infusions)

@@ -40,7 +40,7 @@ def what_it_is(infusion: Infusion, known: Sequence[Infusion]) -> tuple[Reported,
     """What a date is beside the known ones, and which of them it replaces."""
     if any(one.day == infusion.day for one in known):
         return Reported.KNOWN, None
-    wrong = corrected(infusion.day, known)
+    wrong = corrected(infusion, known)
     if wrong is not None:
         return Reported.CORRECTED, wrong.day
     return (Reported.FURTHER if known else Reported.FIRST), None

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from triage.identity import SameId, compare_identity, id_difference, issuer_form, one_person
+from triage.identity import (
+    SameId,
+    compare_identity,
+    contradicts,
+    id_difference,
+    is_placeholder,
+    issuer_form,
+    one_person,
+)
 from triage.infusions import Infusion, StatedInfusion, standing
 from workers.ports import PatientKey, StudyRow
 
@@ -27,16 +35,38 @@ def studies_of_person(row: StudyRow, index: StudyIndex) -> list[StudyRow]:
 def same_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> list[StudyRow]:
     """Of the studies whose patient ID has one form, those of the person of ``row``, without ``row`` itself.
 
-    A study without an issuer belongs to nobody in particular when two issuers gave that ID to somebody.
+    A study without an issuer belongs to nobody in particular when two issuers gave that ID to somebody; so does one
+    that agrees with two people whom birth date or sex tell apart.
     """
-    ambiguous = len(issuers(_of_id(row, of_that_form, same_id))) > 1
-    return [
+    of_id = _of_id(row, of_that_form, same_id)
+    ambiguous = len(issuers(of_id)) > 1
+    others = [
         other
         for other in of_that_form
         if other.study_instance_uid != row.study_instance_uid
         and compare_identity(other, row, same_id).mismatch is None
         and not (ambiguous and issuer_form(other.issuer) != issuer_form(row.issuer))
     ]
+    pairs = _two_people(of_id)
+    return [] if _may_be_both(row, pairs) else [other for other in others if not _may_be_both(other, pairs)]
+
+
+def why_not_of_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> str:
+    """Why a study under the patient ID of ``row`` is not taken for the person's, where no identity contradicts."""
+    if _two_people(_of_id(row, of_that_form, same_id)):
+        return "two_people: birth dates or sexes under this patient ID differ, and it may be somebody else's"
+    return "another_issuer: it may be somebody else's"
+
+
+def _may_be_both(row: StudyRow, pairs: Sequence[tuple[StudyRow, StudyRow]]) -> bool:
+    """Whether a study agrees with two people who are not one."""
+    return any(not contradicts(row, one) and not contradicts(row, other) for one, other in pairs)
+
+
+def _two_people(rows: Sequence[StudyRow]) -> list[tuple[StudyRow, StudyRow]]:
+    """Pairs of studies that birth date or sex tell apart; of studies that state the same, one stands for all."""
+    stating = list({(row.birth_date, row.sex): row for row in rows}.values())
+    return [(a, b) for at, a in enumerate(stating) for b in stating[at + 1 :] if contradicts(a, b)]
 
 
 def said_of_spellings(row: StudyRow, person: Sequence[StudyRow], same_id: SameId) -> list[str]:
@@ -83,6 +113,11 @@ def infusions_among(
     if not row.patient_id:
         return (), ()
     known = index.infusions_like(row.patient_id)
+    if is_placeholder(row.patient_id) and index.same_id is not SameId.FORM:
+        stated = any(standing(some) for some in known.values())
+        return (), (
+            "an infusion date is not used: the patient ID is a placeholder, which means nobody",
+        ) if stated else ()
     found, notices = _under_the_id(row, of_that_form, known, index)
     for key, some in known.items():
         if key.patient_id == row.patient_id:
@@ -90,6 +125,8 @@ def infusions_among(
         used, said = _under_another_spelling(row, key, of_that_form, index.same_id)
         found += some if used else ()
         notices += [said] if said and standing(some) else []
+    if found and _two_people(_of_id(row, of_that_form, index.same_id)):
+        notices.append("birth dates or sexes under this patient ID differ: an infusion date may be somebody else's")
     return standing(found), tuple(dict.fromkeys(notices))
 
 

@@ -75,7 +75,7 @@ def _roster_lines(lines: Iterable[tuple[int, Mapping[str, str | None]]]) -> list
             wrong.append(f"line {number}: infusion_date {written!r} is not a date written YYYY-MM-DD")
             continue
         above = found.setdefault(patient, [])
-        near = corrected(infusion.day, above)
+        near = corrected(infusion, above)
         if not patient.patient_id:
             wrong.append(f"line {number}: patient_id is empty")
         elif near is not None and near.day != infusion.day:

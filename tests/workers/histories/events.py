@@ -25,6 +25,7 @@ class Reported:
     day: int
     issuer: str = ""
     patient_id: str = ME
+    kind: str = "CAR-T"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,36 @@ class Confirmed:
     patient_id: str
 
 
-Event = Arrives | Filled | Answered | Corrected | Confirmed | Reported | Removed | Merged | Split
+@dataclass(frozen=True)
+class Ordered:
+    """An HL7 order of an infusion; the same number with another day moves it."""
+
+    order: str
+    day: int
+    patient_id: str = ME
+    issuer: str = ""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The order is cancelled by its number alone."""
+
+    order: str
+    patient_id: str = ME
+    issuer: str = ""
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """ADT A40 or A47: the person has another ID from now on, and the orders move with it."""
+
+    old: str
+    new: str
+    issuer: str = ""
+
+
+Told = Ordered | Cancelled | Renamed
+Event = Told | Arrives | Filled | Answered | Corrected | Confirmed | Reported | Removed | Merged | Split
 Known = tuple[str, int]  # issuer, day
 
 
@@ -101,7 +131,7 @@ class History:
     known: tuple[Known, ...] = ()
     chains: tuple[tuple[Event, ...], ...] = ()
     expected: Mapping[str, str] = field(default_factory=dict)
-    merged: tuple[Merged, ...] = ()
+    merged: tuple[Merged | Renamed, ...] = ()
 
     def all_chains(self) -> list[tuple[Event, ...]]:
         arrivals = [arrivals_of(scan) for scan in self.scans]

@@ -5,7 +5,7 @@ The choice of the baseline, the merging of findings and the policy are the real 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -59,7 +59,8 @@ class Scan:
     they come first (``events.Filled``). answered: patient ID of its objects about which a human says something, and
     what. corrected: the patient ID under which it comes again. copies: the study whose images it holds. unfit:
     its content is refused as baseline. broken: its content cannot be assessed. afterwards: events that follow its last
-    part, in their order.
+    part, in their order. part_days: the day that each part states, where that is not ``day``. counts: objects for each
+    series of each part; empty: later parts hold more. seen_in: pattern -> the only kind of series that shows it.
     """
 
     uid: str
@@ -79,6 +80,14 @@ class Scan:
     unfit: bool = False
     broken: bool = False
     afterwards: tuple[Any, ...] = ()
+    part_days: tuple[int | None, ...] = ()
+    counts: tuple[int, ...] = ()
+    seen_in: Mapping[str, str] = field(default_factory=dict)
+
+    def seen_with(self, kinds: Collection[str]) -> Scan:
+        """What is seen of it with series of these kinds."""
+        shows = {name: n for name, n in self.shows.items() if self.seen_in.get(name, "flair") in kinds}
+        return replace(self, shows=shows)
 
     @property
     def date(self) -> date | None:
@@ -171,7 +180,7 @@ class ScanEngine:
             raise NotAssessable("motion", "too much motion")
         if images.doubts:
             raise NotAssessable("blank_slices", images.doubts[0])
-        return images.study.study_instance_uid
+        return " ".join((images.study.study_instance_uid, *sorted(kind.value for kind in images.volumes)))
 
     def first_look(self, images: StudyImages, prepared: Any, context: Context) -> Assessed:
         return self._assess(images, prepared, context, Stage.FIRST_LOOK)
@@ -183,7 +192,8 @@ class ScanEngine:
         """As triage/assessment.py goes about it."""
         self.before(stage.value)
         draft, choice = Draft(images, context, stage), context.baseline_choice
-        scan, kept = self._scans[images.study.study_instance_uid], prepared
+        scan = self._scans[images.study.study_instance_uid].seen_with([kind.value for kind in images.volumes])
+        kept, *kinds = (None,) if prepared is None else prepared.split()
         if images.doubts:
             scan = replace(scan, shows={})  # what there is lies in the slices that are empty
         if SequenceKind.FLAIR not in images.volumes:
@@ -193,9 +203,9 @@ class ScanEngine:
         elif prepared is None:
             draft = self._alone(draft, scan)
         elif choice is not None and choice.since is not None:
-            draft, kept = self._since(draft, scan, choice), None
+            draft, kept = self._since(draft, scan, self._scans[kept].seen_with(kinds), choice), None
         else:
-            draft = self._carried(self._compared(draft, scan, self._scans[prepared]), scan)
+            draft = self._carried(self._compared(draft, scan, self._scans[kept].seen_with(kinds)), scan)
         baseline: Any = None if kept is None else SimpleNamespace(study_instance_uid=kept)
         return Assessed(draft.finish({}, baseline, self._settings), None)
 
@@ -218,10 +228,10 @@ class ScanEngine:
             findings = before_infusion(findings)
         return replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, findings=findings)
 
-    def _since(self, draft: Draft, scan: Scan, choice: BaselineChoice) -> Draft:
+    def _since(self, draft: Draft, scan: Scan, other: Scan, choice: BaselineChoice) -> Draft:
         assert choice.since is not None
         uid, day = choice.since
-        compared = self._compared(draft, scan, self._scans[uid])
+        compared = self._compared(draft, scan, other)
         alone = self._alone(draft, scan)
         measured = alone.findings if alone.judged_from is JudgedFrom.SINGLE_SCAN else ()
         return replace(

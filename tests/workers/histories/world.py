@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -21,13 +21,16 @@ from tests.fakes import FakeBell, FakeClock, FakeFiles, FakeResults, FakeStorage
 from tests.workers.histories.events import (
     Answered,
     Arrives,
+    Cancelled,
     Confirmed,
     Corrected,
     Event,
     Filled,
     History,
     Merged,
+    Ordered,
     Removed,
+    Renamed,
     Reported,
     Split,
     arrivals_of,
@@ -35,6 +38,10 @@ from tests.workers.histories.events import (
 from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
 from triage.infusions import Infusion
 from workers.config import Settings
+from workers.feeds.apply import Applier
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, PatientsMerged
+from workers.feeds.orders import KnownOrders
+from workers.identity_events import IdentityRefusedError
 from workers.index.schema import metadata
 from workers.index.sql import SqlIndex, open_index
 from workers.operations.needed import Fitness, possible_baselines
@@ -102,6 +109,8 @@ class World:
             files=self.files,
         )
         self.results = FakeResults()
+        facts = ReportedFacts(self.index, now=self.clock.now)
+        self.applier = Applier(facts, KnownOrders(folder / "orders.json"))
         self.deps = Deps(
             settings=Settings(),
             index=self.index,
@@ -131,25 +140,38 @@ class World:
             case Confirmed(patient_id):
                 facts = ReportedFacts(self.index, now=self.clock.now)
                 facts.correct_patient(PatientKey(patient_id), birth_date=None, sex="", source="ADT")
-            case Reported(day, issuer, patient_id):
-                said = Infusion(on(day), source="roster")
+            case Reported(day, issuer, patient_id, kind):
+                said = Infusion(on(day), kind, "roster")
                 report_infusion(self.index, PatientKey(patient_id, issuer), said, now=self.clock.now())
             case Merged(old, new):
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
-                merge_patients(self.index, **keys, source="roster", now=self.clock.now())
+                with suppress(IdentityRefusedError):  # a feed sets it aside for a human
+                    merge_patients(self.index, **keys, source="roster", now=self.clock.now())
+            case Ordered(order, day, patient_id, issuer):
+                self._told(InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order))
+            case Cancelled(order, patient_id, issuer):
+                self._told(InfusionCancelled(PatientKey(patient_id, issuer), None, order))
+            case Renamed(old, new, issuer):
+                self._told(PatientsMerged(PatientKey(new, issuer), PatientKey(old, issuer)))
             case Split(old, new):
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
                 split_patients(self.index, **keys, source="roster", now=self.clock.now())
             case Removed(day, issuer, patient_id):
                 self.index.remove_infusion(PatientKey(patient_id, issuer), on(day), now=self.clock.now())
 
+    def _told(self, fact: Fact) -> None:
+        """By a clinical system."""
+        self.applier((fact,), "ADT")
+
     def _arrives(self, scan: Scan, part: int) -> None:
-        """Later parts hold more objects, so that what they say wins."""
+        """Later parts hold more objects, so that what they say wins, unless the scan says how many there are."""
+        count = scan.counts[part] if scan.counts else 2 + 2 * part
         objects = [
             (kind, n, self._identity(scan, part))
             for kind in scan.parts[part]
-            for n in range(part * 10, part * 10 + 2 + 2 * part)
+            for n in range(part * 10, part * 10 + count)
         ]
+        day = scan.part_days[part] if scan.part_days else scan.day
         if part == 0 and scan.nameless:
             objects = [*((scan.parts[0][0], 90 + n, "") for n in range(scan.nameless)), *objects]
         self.index.record_instances(
@@ -165,7 +187,7 @@ class World:
                     patient_id=patient_id,
                     issuer=scan.issuer if patient_id else "",
                     birth_date=scan.birth_date,
-                    study_date=scan.date,
+                    study_date=None if day is None else on(day),
                     study_time=scan.at,
                 )
                 for kind, number, patient_id in objects

@@ -54,4 +54,4 @@ def as_measured(
     joined = series_of(objects)
     parts, parted = taken_apart(joined, budget)
     groups, scans = one_scan_each(parts, vouched)
-    return MeasuredObjects(groups, scans, (*joined_notices(joined), *parted))
+    return MeasuredObjects(groups, scans, (*joined_notices(joined), *parted, *scans.restored))

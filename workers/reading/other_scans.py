@@ -49,11 +49,13 @@ _FACTS: tuple[tuple[str, _Fact], ...] = (
 @dataclass(frozen=True)
 class OtherScans:
     """strays: objects that were left out, by reason. refused: series of which nothing says which scan is meant. said:
-    a sentence for each reason."""
+    a sentence for each reason. restored: a sentence for each series that holds images of two scans because a human
+    says that they belong to it."""
 
     strays: tuple[SkippedSeries, ...]
     refused: tuple[SkippedSeries, ...]
     said: tuple[str, ...]
+    restored: tuple[str, ...] = ()
 
 
 def one_scan_each(
@@ -66,29 +68,32 @@ def one_scan_each(
     halves of two heads (of 12 real heads, 9 % go on into one another as their own slices do), and it is refused.
 
     Args:
-        vouched: files that a human restored to the study. They stay.
+        vouched: files that a human restored to the study. They stay, and do not say which scan is meant: a series is
+            refused only for the other images.
     """
     facts = [_stated_by(groups, fact) for _, fact in _FACTS]
     kept: dict[str, list[ReadObject]] = {}
     strays: list[SkippedSeries] = []
     refused: list[SkippedSeries] = []
     said: list[str] = []
+    restored: list[str] = []
     for uid, group in groups.items():
         kept[uid] = group
         if _images(group) < MIN_SLICES:
             continue
-        why, unclear = _others_of(uid, group, facts)
+        stays = {n for n, one in enumerate(group) if one.path in vouched}
+        why, unclear = _others_of(uid, group, facts, stays)
         if unclear:
             refused.append(SkippedSeries(uid, MIXED_SCANS, f"one series holds the images of two scans: {unclear}"))
             continue
-        why = {one: reason for one, reason in why.items() if group[one].path not in vouched}
+        restored += _restored(uid, facts, stays)
         kept[uid] = [one for n, one in enumerate(group) if n not in why]
         for reason, count in sorted(Counter(why.values()).items()):
             strays.append(SkippedSeries(uid, OTHER_SCAN, f"{count} objects of the series state {reason}", count))
             said.append(
                 f"{count} of {len(group)} objects of a series state {reason} than the others; the rest is assessed"
             )
-    return kept, OtherScans(tuple(strays), tuple(refused), tuple(said))
+    return kept, OtherScans(tuple(strays), tuple(refused), tuple(said), tuple(restored))
 
 
 def _images(group: Sequence[ReadObject]) -> int:
@@ -111,16 +116,29 @@ def _stated_by(groups: Mapping[str, Sequence[ReadObject]], fact: _Fact) -> _Stat
     return _Stated(values, Counter(value for some in values.values() for value in some), own)
 
 
-def _others_of(uid: str, group: Sequence[ReadObject], facts: Sequence[_Stated]) -> tuple[dict[int, str], str]:
+def _restored(uid: str, facts: Sequence[_Stated], stays: Collection[int]) -> list[str]:
+    """What a reader is told about a series whose images state two scans, where a human restored some of them."""
+    for (name, _), stated in zip(_FACTS, facts, strict=True):
+        values = stated.values[uid]
+        if stays and uid not in stated.own and len({value for value in values if value}) > 1:
+            count = f"{len(stays)} of {len(values)} objects"
+            return [f"the {name} differs within a series: {count} were restored by a human and are measured with it"]
+    return []
+
+
+def _others_of(
+    uid: str, group: Sequence[ReadObject], facts: Sequence[_Stated], stays: Collection[int]
+) -> tuple[dict[int, str], str]:
     """Position of each object of another scan -> why; and what differs when nobody can say which scan is meant.
 
     Args:
         facts: those of _FACTS.
+        stays: positions of objects that belong to the series, whatever they state.
     """
     found: dict[int, str] = {}
     differing: list[str] = []
     for (name, _), stated in zip(_FACTS, facts, strict=True):
-        values = stated.values[uid]
+        values = ["" if n in stays else value for n, value in enumerate(stated.values[uid])]
         if uid in stated.own and len(stated.own) > 1:
             continue
         own, unclear = _own(values, group, stated.counts)
@@ -128,7 +146,7 @@ def _others_of(uid: str, group: Sequence[ReadObject], facts: Sequence[_Stated]) 
             differing.append(name)
         if own:
             found = {n: f"another {name}" for n, value in enumerate(values) if value and value != own} | found
-    found = _at_other_times(group) | found
+    found = {n: why for n, why in (_at_other_times(group) | found).items() if n not in stays}
     if not differing and _cuts_the_stack(group, found):
         differing = [next(iter(found.values())).removeprefix("another ")]
     return ({}, f"their {differing[0]} differs") if differing else (found, "")

@@ -112,6 +112,36 @@ def test_what_a_human_restored_stays(tmp_path: Path) -> None:
     assert images.set_aside == ()
 
 
+RESTORED = [
+    pytest.param(range(8), "others", id="one half, the other one restored"),
+    pytest.param(range(8), "own", id="one half restored"),
+    pytest.param(range(0, 16, 2), "others", id="every second one"),
+    pytest.param(range(8), "all", id="everything"),
+]
+
+
+@pytest.mark.parametrize(("only", "who"), RESTORED)
+@pytest.mark.parametrize("elements", [ELSEWHERE, {"DeviceSerialNumber": "77"}], ids=["frame", "scanner"])
+def test_a_series_of_two_scans_is_measured_once_a_human_says_that_they_belong_together(
+    tmp_path: Path, only: range, who: str, elements: dict[str, Any]
+) -> None:
+    own = a_series(tmp_path / "own", pixels=OWN, only=[n for n in range(16) if n not in only], **STATED)
+    others = a_series(tmp_path / "others", pixels=OWN, only=only, **{**STATED, **elements})
+    assert [one.code for one in read_study(own + others).skipped] == ["mixed_scans"]
+    vouched = {"own": own, "others": others, "all": own + others}[who]
+    images = read_study(own + others, vouched=vouched)
+    np.testing.assert_array_equal(images.volumes[FLAIR].voxels, OWN)
+    assert images.skipped == images.set_aside == ()
+    (said,) = images.notices
+    assert f"differs within a series: {len(vouched)} of 16 objects were restored by a human" in said
+
+
+def test_noop_a_restored_object_does_not_answer_for_the_others(tmp_path: Path) -> None:
+    own = a_series(tmp_path / "own", pixels=OWN, only=range(8))
+    others = a_series(tmp_path / "others", pixels=OTHER, only=range(8, 16), **ELSEWHERE)
+    assert [one.code for one in read_study(own + others, vouched=own[:1]).skipped] == ["mixed_scans"]
+
+
 def of_each(keyword: str, value: Any) -> Any:
     return lambda k, ds: setattr(ds, keyword, value(k))
 

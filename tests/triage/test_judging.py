@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.triage.report.test_document import an_assessment
+from tests.triage.report.documents import an_assessment
 from triage.decision import decide
 from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate
 from triage.judging import judge_again

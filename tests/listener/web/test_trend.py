@@ -74,7 +74,7 @@ def test_nothing_in_a_series_is_markup() -> None:
 
 
 def test_the_page_shows_course_look_alikes_and_what_was_there_before() -> None:
-    from tests.triage.report.test_document import an_assessment
+    from tests.triage.report.documents import an_assessment
     from triage.report.document import to_document
 
     page = pages.study(to_document(an_assessment()), has_picture=False)
@@ -84,7 +84,7 @@ def test_the_page_shows_course_look_alikes_and_what_was_there_before() -> None:
 
 
 def test_noop_a_document_of_an_older_version_has_none_of_it() -> None:
-    from tests.triage.report.test_document import an_assessment
+    from tests.triage.report.documents import an_assessment
     from triage.report.document import to_document
 
     document = to_document(an_assessment())

@@ -176,7 +176,7 @@ def test_a_date_without_the_figure_is_a_gap_and_no_zero() -> None:
 
 
 def test_a_document_of_the_program_can_be_read_back() -> None:
-    from tests.triage.report.test_document import an_assessment
+    from tests.triage.report.documents import an_assessment
 
     visit = visit_of(to_document(an_assessment()))
     assert visit.protocol == "same"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.triage.report.test_document import EARLIER, GOLDEN, an_assessment, anything
+from tests.triage.report.documents import EARLIER, GOLDEN, an_assessment, anything
 from triage.measurements import not_measured
 from triage.model import (
     BaselineChoice,

@@ -233,8 +233,8 @@ def _against(before: Candidate, infusion: Infusion, infusions: Sequence[Infusion
 
 
 def _before(usable: Sequence[Candidate], infusion: date) -> Candidate | None:
-    """The latest one before the infusion, whose time is not known: what lies on its day and is not clear only when there
-    is no other."""
+    """The latest one before the infusion, whose time is not known: what lies on its day and is not clear only when
+    there is no other."""
     before = [c for c in usable if _day(c) <= infusion]
     sure = [c for c in before if c.clear or _day(c) < infusion]
     return max(sure or before, key=_key, default=None)

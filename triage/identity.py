@@ -2,8 +2,8 @@
 
 Systems write one ID in several ways: with or without leading zeros, in lower case, in full-width digits of East Asian
 character sets, with blanks or a NUL behind it. Such spellings have one form (``id_form``). A form alone is no identity:
-``0012`` and ``12`` may be two people, so that by default the birth date must confirm it. A placeholder (``ANON``, ``0``)
-is everybody's: the birth date must confirm it, too.
+``0012`` and ``12`` may be two people, so that by default the birth date must confirm it. A placeholder (``ANON``,
+``0``) is everybody's: the birth date must confirm it, too.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def is_placeholder(patient_id: str) -> bool:
     return id_form(patient_id) in PLACEHOLDERS
 
 
-def contradicts(one: Identified, other: Identified) -> bool:
+def tells_apart(one: Identified, other: Identified) -> bool:
     """Whether birth date or sex say that two studies under one patient ID are of two people."""
     return _contradiction(one, other, ("", ""), "") is not None
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from triage.identity import (
     SameId,
     compare_identity,
-    contradicts,
     id_difference,
     is_placeholder,
     issuer_form,
     one_person,
+    tells_apart,
 )
 from triage.infusions import Infusion, StatedInfusion, standing
 from workers.ports import PatientKey, StudyRow
@@ -60,13 +60,13 @@ def why_not_of_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: 
 
 def _may_be_both(row: StudyRow, pairs: Sequence[tuple[StudyRow, StudyRow]]) -> bool:
     """Whether a study agrees with two people who are not one."""
-    return any(not contradicts(row, one) and not contradicts(row, other) for one, other in pairs)
+    return any(not tells_apart(row, one) and not tells_apart(row, other) for one, other in pairs)
 
 
 def _two_people(rows: Sequence[StudyRow]) -> list[tuple[StudyRow, StudyRow]]:
     """Pairs of studies that birth date or sex tell apart; of studies that state the same, one stands for all."""
     stating = list({(row.birth_date, row.sex): row for row in rows}.values())
-    return [(a, b) for at, a in enumerate(stating) for b in stating[at + 1 :] if contradicts(a, b)]
+    return [(a, b) for at, a in enumerate(stating) for b in stating[at + 1 :] if tells_apart(a, b)]
 
 
 def said_of_spellings(row: StudyRow, person: Sequence[StudyRow], same_id: SameId) -> list[str]:

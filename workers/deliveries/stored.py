@@ -111,7 +111,8 @@ def evidence_of(
         key = (decided.study_instance_uid, decided.revision, decided.stage)
 
         def late() -> bool:
-            return (clock.now() - decided_at(decided)).total_seconds() > FILES_WITHIN_S
+            # a decision of tomorrow was stored before the clock was set back
+            return abs((clock.now() - decided_at(decided)).total_seconds()) > FILES_WITHIN_S
 
         return EvidenceFolder(results.place(*key), results.early_place(*key), late=late, repair=lambda: repair(decided))
 

@@ -150,16 +150,16 @@ class DueRinger:
     def _ring(self, row: StudyRow, elapsed_s: float) -> None:
         # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
         harmless = quarantine.strikes_of(row.failure) == 0
-        urgent, small = self._place(row) if harmless else (False, is_small(row, self._index))
+        urgent, small = self._place(row, harmless=harmless)
         self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
         self._rings.note(row, elapsed_s)
         if harmless and not urgent:
             (self._small if small else self._ordinary).note(row, elapsed_s)
 
-    def _place(self, row: StudyRow) -> tuple[bool, bool]:
+    def _place(self, row: StudyRow, *, harmless: bool) -> tuple[bool, bool]:
         """Whether the study is urgent, and whether it is small. A fault here costs this study its place alone."""
         try:
-            urgent = self._urgent(row)
+            urgent = harmless and self._urgent(row)
             return urgent, not urgent and is_small(row, self._index)
         except Transient:
             raise

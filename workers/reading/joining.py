@@ -89,11 +89,13 @@ def _acquisition(one: ReadObject) -> tuple[Any, ...]:
 def refused_whole(groups: Mapping[str, list[ReadObject]]) -> list[SkippedSeries]:
     """The groups that cannot be measured as they are, and why: two contrasts that nothing takes apart, objects that
     describe another number of frames than they hold, or parts of an object that was cut and is not all there."""
-    refused = []
+    refused, lacking = [], _lacking_parts([one for group in groups.values() for one in group])
     for uid, group in groups.items():
         if said := next(filter(None, map(_miscounted, group)), None):
             refused.append(SkippedSeries(uid, "incomplete_header", said))
-        elif said := _lacks_parts(group):
+        elif said := next(
+            (lacking[c] for one in group if (c := text(one.header, "ConcatenationUID")) in lacking), None
+        ):
             refused.append(SkippedSeries(uid, "missing_slices", said))
         elif said := mixed_contrasts([frame for one in group for frame in one.frames]):
             refused.append(SkippedSeries(uid, "mixed_contrasts", f"one series holds two contrasts: {said}"))
@@ -108,15 +110,18 @@ def _miscounted(one: ReadObject) -> str | None:
     return f"an object holds {stated} images, and its header describes {len(described)}"
 
 
-def _lacks_parts(group: Sequence[ReadObject]) -> str | None:
-    """What is missing of a concatenation, which is one object in several (PS3.3 C.7.6.16.2.2.4). The last part may
-    lack without a gap between the slices."""
+def _lacking_parts(objects: Sequence[ReadObject]) -> dict[str, str]:
+    """What is missing of each concatenation, which is one object in several (PS3.3 C.7.6.16.2.2.4). The last part may
+    lack without a gap between the slices. The parts of one may be of different series here: one for each contrast."""
     there: dict[str, set[int]] = defaultdict(set)
     totals: dict[str, int] = defaultdict(int)
-    for one in group:
+    for one in objects:
         uid, part = text(one.header, "ConcatenationUID"), integer(value_of(one.header, "InConcatenationNumber"))
         if uid and part is not None:
             there[uid].add(part)
             totals[uid] = max(totals[uid], integer(value_of(one.header, "InConcatenationTotalNumber")) or 0)
-    lacking = next((uid for uid in there if len(there[uid]) < totals[uid]), None)
-    return lacking and f"{len(there[lacking])} of {totals[lacking]} parts of an object are there"
+    return {
+        uid: f"{len(parts)} of {totals[uid]} parts of an object are there"
+        for uid, parts in there.items()
+        if len(parts) < totals[uid]
+    }

@@ -39,7 +39,13 @@ class Steps:
     kinds: int = 0  # different values of the bits above
     by_sign: int = 0  # in the stored bits, with the sign that the header states, on both sides many values
     other_sign: int = 0  # with the other one
-    below: bool = False  # something lies below the stored bits, and as many of their highest ones are unused
+    low: bool = False  # something lies below the stored bits
+    high: bool = False  # a value uses the highest of the stored bits, as many as lie below them
+
+    @property
+    def below(self) -> bool:
+        """Whether the values lie at the low end of the word, while the header states the high end."""
+        return self.low and not self.high
 
     @property
     def sign_is_wrong(self) -> bool:
@@ -58,7 +64,8 @@ class Steps:
             max((one.kinds for one in parts), default=0),
             sum(one.by_sign for one in parts),
             sum(one.other_sign for one in parts),
-            bool(parts) and all(one.below for one in parts),
+            any(one.low for one in parts),
+            any(one.high for one in parts),
         )
 
 
@@ -81,7 +88,10 @@ def steps(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Steps:
     found = _by_sign(stored, bits, signed=signed)
     below = _below(plane, bits, high_bit)
     lowest, above = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
-    found = replace(found, below=bool(below) and _uses_the_bits_below(plane, stored, bits, below, signed=signed))
+    if below:
+        top = 1 << max(bits - below - signed, 0)
+        high = int(stored.max()) >= top or int(stored.min()) < -top
+        found = replace(found, low=bool(np.any(plane & ((1 << below) - 1))), high=high)
     inside = lowest <= int(plane.min()) >> below and int(plane.max()) >> below < above
     return found if inside else _from_above(plane, stored, bits, below, found)
 
@@ -117,12 +127,6 @@ def _by_sign(stored: Array, bits: int, *, signed: bool) -> Steps:
         ends[1].append(np.maximum(first, second)[here])
     fewest = min(np.unique(np.concatenate(side)).size for side in ends)
     return Steps(by_sign=counts[0], other_sign=counts[1]) if fewest >= _SIGN_VALUES else Steps()
-
-
-def _uses_the_bits_below(plane: Array, stored: Array, bits: int, below: int, *, signed: bool) -> bool:
-    """Whether values lie at the low end of the word, while the header states the high end."""
-    top = 1 << max(bits - below - signed, 0)
-    return bool(np.any(plane & ((1 << below) - 1))) and -top <= int(stored.min()) and int(stored.max()) < top
 
 
 def check_stored_bits(objects: Collection[Steps]) -> None:

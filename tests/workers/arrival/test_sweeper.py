@@ -14,9 +14,10 @@ from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion
 from triage.model import SequenceKind
 from workers.arrival.probe import SeriesProbe
-from workers.ports import PatientKey, StudyRow, StudyState
+from workers.ports import InstanceRow, PatientKey, StudyRow, StudyState
 from workers.queue.beat import Pass
 from workers.queue.rings import DueRinger
+from workers.studies import quarantine
 
 
 class TestArrivals:
@@ -221,6 +222,27 @@ class TestRinging:
         beat.ringer = beat.ringer_with(urgency)
         assert beat.ringer.ring_due() == 2
         assert (beat.bell.rings, beat.bell.urgent) == (["1.1", "1.2"], ["1.2"])
+
+    def test_a_fault_in_a_study_that_exceeded_a_limit_costs_its_place_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        beat = self.due("1.1", "1.2")
+        claim = beat.index.claim("1.1", owner="w", now=beat.clock.now(), lease_s=30)
+        assert claim is not None
+        beat.index.fail(
+            claim, reason=quarantine.failure(1, "too slow"), retry_at=beat.clock.now(), now=beat.clock.now()
+        )
+        instances = beat.index.instances
+        broken = {"1.1": KeyError("a bug of ours")}
+
+        def images(uid: str) -> list[InstanceRow]:
+            if uid in broken:
+                raise broken[uid]
+            return instances(uid)
+
+        monkeypatch.setattr(beat.index, "instances", images)
+        assert beat.ringer.ring_due() == 2
+        assert sorted(beat.bell.rings) == ["1.1", "1.2"]
 
     def test_a_ring_that_fails_is_not_taken_for_rung(self) -> None:
         beat = self.due(STUDY)

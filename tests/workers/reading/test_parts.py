@@ -172,3 +172,25 @@ def test_an_object_that_was_cut_is_measured_whole(tmp_path: Path, sent: list[int
     assert [one.code for one in images.skipped] == codes
     if not codes:
         np.testing.assert_array_equal(images.volumes[FLAIR].voxels, pixels)
+
+
+def test_the_parts_of_an_object_that_was_cut_may_be_of_different_contrasts(tmp_path: Path) -> None:
+    pixels = planes(24)
+    t1: dict[str, Any] = {
+        "contrast": "T1",
+        "inversion_time_ms": None,
+        "repetition_time_ms": 500.0,
+        "echo_time_ms": 10.0,
+    }
+    paths = []
+    for part, of_contrast in enumerate(({}, t1), start=1):
+        elements: dict[str, Any] = {
+            **of_contrast, "ConcatenationUID": "1.2.9", "InConcatenationNumber": part, "InConcatenationTotalNumber": 2,
+        }  # fmt: skip
+        one = an_enhanced_object(pixels[12 * part - 12 : 12 * part], **elements)
+        paths.append(write(one, tmp_path / f"{part}.dcm"))
+    images = read_study(paths)
+    assert images.skipped == ()
+    np.testing.assert_array_equal(images.volumes[FLAIR].voxels, pixels[:12])
+    np.testing.assert_array_equal(images.volumes[T1].voxels, pixels[12:])
+    assert {one.code for one in read_study(paths[:1]).skipped} == {"missing_slices"}

@@ -108,6 +108,10 @@ def test_values_at_the_other_end_of_the_word(values: Values, high_bit: int, refu
     if refused:
         with pytest.raises(NotAssessable, match="below the bits"):
             check_stored_bits([found, found])
+        with pytest.raises(NotAssessable, match="below the bits"):  # a slice of air says nothing
+            check_stored_bits([found, steps(np.zeros((SIZE, SIZE), np.uint16), 12, high_bit, signed=False)])
+        bright = steps((head(4000) << 4).astype(np.uint16), 12, high_bit, signed=False)
+        check_stored_bits([found, bright])  # the highest bits are in use
 
 
 def test_few_values_above_in_each_of_many_objects_count_together() -> None:

@@ -41,6 +41,11 @@ def _brightened(ds: Dataset, _n: int) -> None:
     ds.StudyDate = "20240310"
 
 
+def _brightened_elsewhere(ds: Dataset, n: int) -> None:
+    put(ds, (values_of(ds) * 1.5 + 7).round())
+    _acquired_elsewhere(ds, n)
+
+
 def _compressed(ds: Dataset, _n: int) -> None:
     ds.StudyDate = "20240310"
     ds.compress(JPEGLSLossless, generate_instance_uid=False)
@@ -52,6 +57,7 @@ COPIES: dict[str, Copy] = {
     "a day earlier": _day_earlier,
     "all dates a day earlier": _acquired_elsewhere,
     "brighter, a day earlier": _brightened,
+    "brighter, all dates a day earlier": _brightened_elsewhere,
     "compressed, a day earlier": _compressed,
 }
 

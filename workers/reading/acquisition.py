@@ -1,7 +1,8 @@
 """One FLAIR series in, digests of its acquisition out: two studies that share one hold the same images.
 
-Noise makes two acquisitions differ in every plane, so equal pixels are one acquisition, whatever UIDs and dates say. A
-copy with other pixels (compressed with loss, filtered) still has its device, its time and its place.
+Noise makes two acquisitions differ in every plane, so equal pixels are one acquisition, whatever UIDs and dates say.
+Pixels that were brightened or rescaled still have their order. A copy with other pixels (compressed with loss,
+filtered) still has its device, its time and its place.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ def acquisition_of(headers: Sequence[Any], frames: Sequence[Frame]) -> frozenset
         except NotAssessable:
             continue
         values = np.nan_to_num(plane)
-        if len(np.unique(values)) >= DISTINCT_VALUES:
+        distinct, order = np.unique(values, return_inverse=True)
+        if len(distinct) >= DISTINCT_VALUES:
             found.add(_digest("pixels", values.shape, values.tobytes()))
+            found.add(_digest("order", values.shape, order.astype(np.int32).tobytes()))
     return frozenset(found)
 
 

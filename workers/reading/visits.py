@@ -87,6 +87,8 @@ def facts_of_latest(study: StudyFacts, latest: StudyFacts, began: datetime) -> S
 def _stamp(header: Any) -> _Stamp | None:
     """When the object was acquired, by the first pair of elements that states a day. Midnight sharp is no time: it is
     what de-identification leaves."""
+    if header.get("Rows") is None:
+        return None  # reports and presentations: what they state of an acquisition is not theirs
     moments = [acquisition_moment(header)]
     if not _is_derived(header):
         moments += [
@@ -101,7 +103,7 @@ def _stamp(header: Any) -> _Stamp | None:
 
 def _is_derived(header: Any) -> bool:
     """It may have been made after the visit: reports, presentations, captures, maps."""
-    other = header.get("Rows") is None or text(header, "Modality") not in ("MR", "")
+    other = text(header, "Modality") not in ("MR", "")
     return other or strings(header, "ImageType")[:1] == ("DERIVED",)
 
 

@@ -70,6 +70,13 @@ def on_another_scanner(k: int, ds: Dataset) -> None:
     ds.DeviceSerialNumber = "8"
 
 
+def brightened_on_another_day(k: int, ds: Dataset) -> None:
+    """By a factor that is no whole number, and with an offset."""
+    values = np.frombuffer(ds.PixelData, "<u2").astype(float)
+    ds.PixelData = np.rint(values * 1.5 + 40).astype("<u2").tobytes()
+    other_dates(k, ds)
+
+
 def without_a_time(k: int, ds: Dataset) -> None:
     with_loss(k, ds)
     ds.AcquisitionTime = "000000"
@@ -86,6 +93,7 @@ CASES = [
     pytest.param(signed, True, id="stated as signed"),
     pytest.param(big, True, id="32 bits"),
     pytest.param(with_loss, True, id="compressed with loss: its time and place are those of the original"),
+    pytest.param(brightened_on_another_day, True, id="brighter, every date and time coerced"),
     pytest.param(smoothed_on_another_day, False, id="noop: other pixels, another time"),
     pytest.param(on_another_scanner, False, id="other pixels, another scanner"),
     pytest.param(without_a_time, False, id="not measured: other pixels, and no time is stated"),

@@ -65,6 +65,7 @@ DERIVED = {"ImageType": ["DERIVED", "PRIMARY"]}
         pytest.param([scan(BEFORE), scan(None, series="2", SeriesDate=NEXT, **DERIVED)], [0, 1], id="noop: a late map"),
         pytest.param([scan(BEFORE), scan(AFTER, NumberOfFrames=4)], [0, 1], id="noop: few images with another date"),
         pytest.param([scan(BEFORE), scan(None, Rows=None, ContentDate=NEXT)], [0, 1], id="noop: a late report"),
+        pytest.param([scan(BEFORE), scan(AFTER, Rows=None)], [0, 1], id="noop: one that states an acquisition"),
         pytest.param(
             [scan(None, None, SeriesDate=d, SeriesTime="101500", series=d) for d in (BEFORE, AFTER)],
             [1],

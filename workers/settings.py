@@ -214,6 +214,9 @@ class ArrivalSettings(Section):
     quiet_period_s: Positive = 20.0
     # a FLAIR series without gaps gets a first look this long after its last image
     flair_settle_s: Annotated[float, Field(ge=0)] = 1.0
+    # a study with a whole FLAIR whose series came one right after another counts as complete this long after its last
+    # image, or after four times its longest pause; quiet_period_s at most
+    study_settle_s: Positive = 4.0
     # accept performed procedure steps (MPPS): they tell when a study is complete and how many images it has
     mpps: bool = True
     # accept instance availability notices (IAN), for the same purpose

@@ -8,7 +8,19 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from bench.reading import belonging, bits, contradicted, diffusions, encodings, inside, multiframe, storage, values
+from bench.reading import (
+    belonging,
+    bits,
+    company,
+    contradicted,
+    diffusions,
+    encodings,
+    inside,
+    meanings,
+    multiframe,
+    storage,
+    values,
+)
 from bench.reading.variants import Variant
 from bench.reading.verdicts import Verdict, judged, read
 from bench.reading.visits import files_of
@@ -18,7 +30,7 @@ from triage.model import SequenceKind, StudyImages
 def all_variants() -> Iterator[Variant]:
     for rules in (bits, contradicted, encodings, inside):
         yield from (replace(one, series="*_flair") for one in rules.variants())
-    for rules in (values, diffusions, belonging, storage, multiframe):
+    for rules in (values, diffusions, belonging, storage, multiframe, meanings, company):
         yield from rules.variants()
 
 

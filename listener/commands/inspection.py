@@ -60,7 +60,7 @@ def _inspected(folder: Path, pictures: Path | None, settings: Settings) -> list[
     from workers.reading.folder import not_read, read_folder
     from workers.reading.reader import DicomReader
     from workers.reading.study import series_uid_of
-    from workers.studies.inspection import inspect_study
+    from workers.studies.inspection import inspect_study, with_fit
 
     studies = read_folder(folder)
     others = list(not_read(folder))
@@ -76,8 +76,9 @@ def _inspected(folder: Path, pictures: Path | None, settings: Settings) -> list[
             except NotAssessable as refusal:
                 found.append({"study_instance_uid": uid, "refused": str(refusal), "not_read": others})
             else:
-                fit = {} if pictures is None else {"fit": _fit(images, pictures, settings)}
-                found.append({**report, **fit, "not_read": others})
+                if pictures is not None:
+                    report = with_fit(report, _fit(images, pictures, settings))
+                found.append({**report, "not_read": others})
             bar.advance(task)
     return found
 

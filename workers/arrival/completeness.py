@@ -18,6 +18,11 @@ LEAST_COVERAGE_MM = 100.0
 FEWEST_SLICES = 3
 # Steps between neighbouring slices may differ by this share (rounded positions); a missing slice doubles the step.
 STEP_TOLERANCE = 0.5
+# Fewer images of a series that is measured are not all of it.
+FEWEST_MEASURED = 10
+_MEASURED = frozenset(SequenceKind(kind) for kind in ("flair", "t1", "t1_gd", "t2", "dwi", "adc"))
+# A silence this many times as long as the longest pause of the sender so far is no pause of it.
+PACE = 4.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class SeriesFacts:
     expected: (0020,1002) ImagesInAcquisition when all its instances agree on one number, else None.
     gap_free: slices lie at even steps; None when not measured. coverage_mm: distance of the outermost slices.
     quiet_s: since its last image, see workers.arrival.quiet; received times are not compared with a clock.
+    longest_pause_s: between two of its images.
     """
 
     series_instance_uid: str
@@ -39,6 +45,7 @@ class SeriesFacts:
     gap_free: bool | None = None
     coverage_mm: float | None = None
     quiet_s: float = 0.0
+    longest_pause_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def decide(
     announced: StudyCount = StudyCount(),  # noqa: B008 - frozen
 ) -> Readiness:
     """Ready when all announced images are here, when a FLAIR series is complete that no worker has looked at, or when
-    nothing came for the quiet period.
+    nothing came for the quiet period; for less than that when the sender never paused for long before.
 
     Args:
         announced: what procedure steps and availability notices said.
@@ -82,6 +89,8 @@ def decide(
     series = [_with_announced(facts, announced) for facts in series]
     if min(facts.quiet_s for facts in series) >= settings.quiet_period_s:
         return Readiness(True, "quiet_period", f"no new image for {settings.quiet_period_s:g} s")
+    if not announced.series and (settled := _settled(series, settings)) is not None:
+        return settled
     flairs = [facts for facts in series if facts.kind is SequenceKind.FLAIR]
     found = [_flair(facts, series, settings) for facts in flairs if not _already_seen(facts, progress)]
     waiting = Readiness(False, "waiting", "no unseen FLAIR series; waiting for the quiet period")
@@ -123,6 +132,41 @@ def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], settings: ArrivalS
     if flair.quiet_s >= settings.flair_settle_s / 2 and _followed(flair, series):
         return Readiness(True, "flair_followed", "gap-free FLAIR and a later series has begun")
     return Readiness(False, "waiting", "FLAIR gap-free; more may come")
+
+
+def _settled(series: Sequence[SeriesFacts], settings: ArrivalSettings) -> Readiness | None:
+    """Several series came one right after another, and then nothing. One series alone says nothing of the pauses between
+    series: a scanner sends each when it is made."""
+    known = [facts for facts in series if facts.kind is not None]
+    counted = all(facts.expected is None or facts.instances >= facts.expected for facts in series)
+    begun = any(_has_begun(facts) for facts in known)
+    flair = any(_is_whole(facts) for facts in known if facts.kind is SequenceKind.FLAIR)
+    if len(known) < 2 or not counted or begun or not flair:
+        return None
+    pause = longest_pause_s(series)
+    quiet, enough = min(facts.quiet_s for facts in series), max(settings.study_settle_s, PACE * pause)
+    if quiet < enough:
+        return None
+    return Readiness(True, "settled", f"{len(series)} series within pauses of {pause:.1f} s, none for {enough:.1f} s")
+
+
+def _has_begun(facts: SeriesFacts) -> bool:
+    """Whether there is too little of a series for it to be all. A multi-frame object is a whole series."""
+    return facts.kind in _MEASURED and facts.coverage_mm is None and 1 < facts.instances < FEWEST_MEASURED
+
+
+def _is_whole(flair: SeriesFacts) -> bool:
+    return bool(flair.gap_free) and (flair.coverage_mm or 0.0) >= LEAST_COVERAGE_MM
+
+
+def longest_pause_s(series: Sequence[SeriesFacts]) -> float:
+    """Between two images of a study, as they were received."""
+    in_turn = sorted(series, key=lambda facts: facts.first_received_at)
+    until, longest = in_turn[0].last_received_at, max(facts.longest_pause_s for facts in series)
+    for facts in in_turn[1:]:
+        longest = max(longest, (facts.first_received_at - until).total_seconds())
+        until = max(until, facts.last_received_at)
+    return longest
 
 
 def _followed(flair: SeriesFacts, series: Sequence[SeriesFacts]) -> bool:

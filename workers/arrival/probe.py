@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from triage.errors import NotAssessable, Transient
@@ -85,6 +85,7 @@ class SeriesProbe:
             expected=expected if expected is not None and expected > 1 else None,
             gap_free=even,
             coverage_mm=coverage,
+            longest_pause_s=_longest_pause_s(rows),
         )
 
     def _identify(self, known: _Known, row: InstanceRow) -> SequenceKind:
@@ -121,6 +122,11 @@ class SeriesProbe:
         except LimitExceeded as error:
             _strike(known, row, error)
             return None
+
+
+def _longest_pause_s(rows: Sequence[InstanceRow]) -> float:
+    times = sorted(row.received_at for row in rows)
+    return max(((later - sooner).total_seconds() for sooner, later in pairwise(times)), default=0.0)
 
 
 def _strike(known: _Known, row: InstanceRow, error: LimitExceeded) -> None:

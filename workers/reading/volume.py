@@ -41,6 +41,10 @@ COSINE_TOLERANCE = 1e-3
 B0_LIMIT = 150.0
 LARGEST_VALUE = 1e10  # 32-bit pixels reach 4.3e9; squares of larger figures overflow float32 in the registration
 SMALLEST_VALUE = 1e-12  # an ADC in m2/s is about 1e-9
+# A head below its air has another sign than its header states: shares of the voxels, and of the largest value
+AIR, AIR_SHARE = 0.02, 0.2
+BELOW, BELOW_SHARE = 0.1, 0.05
+_SEVERAL = 3  # values; one or two are padding
 GRID_TOLERANCE_MM = 0.05  # two stacks of one acquisition differ by rounding only
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,7 +73,7 @@ def volume_of(
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
             uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values,
-            mixed_rescale, lookup_table, mosaic, not_grey, adc_unit_unknown, adc_implausible.
+            mixed_rescale, lookup_table, mosaic, not_grey, pixel_sign, adc_unit_unknown, adc_implausible.
     """
     _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
@@ -255,7 +259,8 @@ def load(stack: Stack) -> Voxels:
 
     Raises:
         NotAssessable: mixed_rescale when some frames lack the rescale that others have; lookup_table; absurd_values
-            when a value is not finite, or no scanner writes figures of this size; and as ``load_planes``.
+            when a value is not finite, or no scanner writes figures of this size; pixel_sign when the head is below
+            the air; and as ``load_planes``.
     """
     _check_one_rescale(stack.frames)
     voxels = load_planes([(f.pixels, f.number) for f in stack.frames])
@@ -293,8 +298,19 @@ def _check_values(voxels: Voxels) -> None:
     size = max(-low, high)
     if size > LARGEST_VALUE:
         raise NotAssessable("absurd_values", f"values of up to {size:.2g}; at most {LARGEST_VALUE:g} is plausible")
+    if low < -BELOW * size and _is_below_air(voxels, size):
+        raise NotAssessable("pixel_sign", f"values down to {low:g} in the head and about 0 around it: a wrong sign")
     if low < high and size < SMALLEST_VALUE:
         raise NotAssessable("absurd_values", f"no value above {size:.2g}; at least {SMALLEST_VALUE:g} is plausible")
+
+
+def _is_below_air(voxels: Voxels, size: float) -> bool:
+    """Many values far below 0, not only one or two that stand for nothing, and many about 0."""
+    below = voxels < -BELOW * size
+    if np.count_nonzero(below) < BELOW_SHARE * voxels.size:
+        return False
+    air = np.count_nonzero(np.abs(voxels) <= AIR * size) >= AIR_SHARE * voxels.size
+    return air and np.unique(voxels[below]).size >= _SEVERAL
 
 
 def _reserve(stacks: Sequence[Stack], budget: Budget | None) -> None:

@@ -44,6 +44,21 @@ def inspect_study(paths: Sequence[Path], reader: Reader, series_of: SeriesOf) ->
     }, images
 
 
+def with_fit(report: dict[str, Any], fit: dict[str, Any]) -> dict[str, Any]:
+    """The report of a study with where the atlas lies on its FLAIR. A FLAIR without the atlas serves for nothing.
+
+    Args:
+        fit: ``placed``, and the ``reason`` when it is not.
+    """
+    if fit["placed"] or not report["patterns"]["A"].startswith("assessable"):
+        return report | {"fit": fit}
+    without = f"not assessable: {fit['reason']}"
+    patterns = {name: said if name == "C" else without for name, said in report["patterns"].items()}
+    return report | {
+        "fit": fit, "patterns": patterns, "serves_as": f"neither baseline nor follow-up: {fit['reason']}"
+    }  # fmt: skip
+
+
 def _serves_as(images: StudyImages) -> str:
     flair = any(kind.value == "flair" for kind in images.used)
     return "baseline or follow-up" if flair else "neither baseline nor follow-up: no FLAIR that can be measured"
@@ -54,7 +69,7 @@ def _series(one: Series, images: StudyImages, files: dict[str, list[Path]], read
     uid = header.series_instance_uid
     used_as = next((kind.value for kind, used in images.used.items() if used == uid), None)
     skipped = [f"{s.code}: {s.message}" for s in images.skipped if s.series_instance_uid == uid]
-    volume, refusal = _volume(uid, images, files.get(uid, ()), reader)
+    volume, refusal = _volume(uid, images, _files_of(uid, files), reader)
     return {
         "series_instance_uid": uid,
         "number": header.series_number,
@@ -70,6 +85,12 @@ def _series(one: Series, images: StudyImages, files: dict[str, list[Path]], read
         "faults": [] if volume is None else [*image_faults(volume), *shortcomings(quality_of(volume))],
         "serves": serves(found.kind),
     }
+
+
+def _files_of(uid: str, files: dict[str, list[Path]]) -> Sequence[Path]:
+    """Those of a series; of a part those of the whole, whose UID its own begins with (``workers.reading.splitting``)."""
+    whole = uid.rpartition(".")[0]
+    return files.get(uid) or next((some for stated, some in files.items() if whole and stated.startswith(whole)), ())
 
 
 def _why_not(one: Series, images: StudyImages, refusals: list[str]) -> str:
@@ -93,7 +114,11 @@ def _volume(uid: str, images: StudyImages, paths: Sequence[Path], reader: Reader
         return None, None
     if alone is None or not alone.volumes:
         return None, None
-    return next(iter(alone.volumes.values())), None
+    own = next((kind for kind, used in alone.used.items() if used == uid), None)
+    several = len(alone.study.series) > 1  # the parts of one UID: what is read may be of another
+    if own is None and several:
+        return None, None
+    return alone.volumes[own] if own is not None else next(iter(alone.volumes.values())), None
 
 
 def _figures(volume: Volume) -> dict[str, Any]:

@@ -50,6 +50,19 @@ def test_every_series_is_said_with_why(icansee: Icansee, tmp_path: Path) -> None
     assert "SECRET" not in answer.out.upper().replace("SECRET-ACC", "")
 
 
+def test_the_parts_of_one_series_uid_are_said_each(icansee: Icansee, tmp_path: Path) -> None:
+    timing = {"InversionTime": None, "RepetitionTime": 4000, "EchoTime": 100, "SeriesDescription": "Ax T2"}
+    a_series(tmp_path / "in" / "flair", count=24, series=1)
+    a_series(tmp_path / "in" / "flair2", pixels=planes(24) // 2, series=2)
+    a_series(tmp_path / "in" / "t2", pixels=planes(26), series=2, **{**T1_PHYSICS, **timing})
+    answer = icansee("inspect", str(tmp_path / "in"), "--json")
+    (study,) = json.loads(answer.out)
+    found = {one["series_instance_uid"]: (one["kind"], one["quality"]["slices"]) for one in study["series"]}
+    assert found == {
+        f"{STUDY_UID}.1": ("flair", 24), f"{STUDY_UID}.2": ("flair", 24), f"{STUDY_UID}.2.2": ("t2", 26)
+    }  # fmt: skip
+
+
 def test_several_studies_for_a_person(icansee: Icansee, tmp_path: Path) -> None:
     a_study(tmp_path / "in" / "one", f"{STUDY_UID}.7")
     a_series(tmp_path / "in" / "two", InversionTime=None, StudyInstanceUID=f"{STUDY_UID}.8", **T1_PHYSICS)
@@ -76,7 +89,10 @@ def test_the_picture_of_the_fit(
     monkeypatch.setattr(core, "fit_flair", fit)
     a_series(tmp_path / "in", count=24)
     answer = icansee("inspect", str(tmp_path / "in"), "--pictures", str(tmp_path / "out"), "--json")
-    found = json.loads(answer.out)[0]["fit"]
+    study = json.loads(answer.out)[0]
+    found = study["fit"]
+    assert study["serves_as"].startswith("baseline or follow-up" if placed else "neither baseline nor follow-up: atlas")
+    assert [said.startswith("assessable") for name, said in study["patterns"].items() if name != "C"] == [placed] * 3
     assert (found["placed"], found["reason"]) == (placed, None if placed else "atlas_failed: no human head?")
     assert [path.name for path in tmp_path.glob("out/*")] == ([f"{STUDY_UID}.png"] if placed else [])
 

@@ -118,3 +118,57 @@ def test_reopened_study(progress: Progress, rule: str) -> None:
 )
 def test_gap_free(positions_mm: list[float], even: bool | None) -> None:
     assert gap_free(positions_mm) is even
+
+
+def in_turn(*pauses_s: float, silent_s: float, **changes: Any) -> list[SeriesFacts]:
+    """A FLAIR and one more series after each pause; each takes 5 s. The last image came ``silent_s`` ago."""
+    ends = [NOON - timedelta(seconds=silent_s)]
+    for pause_s in reversed(pauses_s):
+        ends.insert(0, ends[0] - timedelta(seconds=5 + pause_s))
+    kinds = [changes.pop("kind", SequenceKind.FLAIR), *[SequenceKind.T1] * len(pauses_s)]
+    return [
+        a_series(
+            f"s{n}", kind, silent_s=(NOON - end).total_seconds(), last_received_at=end,
+            first_received_at=end - timedelta(seconds=5), **(changes if n == 0 else {}),
+        )
+        for n, (kind, end) in enumerate(zip(kinds, ends, strict=True))
+    ]  # fmt: skip
+
+
+def begun(images: int) -> SeriesFacts:
+    at = {"first_received_at": NOON - timedelta(seconds=9), "last_received_at": NOON - timedelta(seconds=9)}
+    return a_series("t1", SequenceKind.T1, instances=images, silent_s=9.0, coverage_mm=None, **at)
+
+
+@pytest.mark.parametrize(
+    ("series", "rule"),
+    [
+        pytest.param(in_turn(0.2, 0.5, silent_s=4.0), "settled", id="one right after another"),
+        pytest.param(in_turn(0.2, 0.5, silent_s=3.9), "waiting", id="a moment too soon"),
+        pytest.param(in_turn(0.2, 3.0, silent_s=11.0), "waiting", id="paused for 3 s before"),
+        pytest.param(in_turn(0.2, 3.0, silent_s=12.0), "settled", id="four times as long as it paused"),
+        pytest.param(
+            in_turn(0.2, 200.0, silent_s=29.0), "waiting", id="as a scanner sends: not before the quiet period"
+        ),
+        pytest.param(in_turn(0.2, 200.0, silent_s=30.0), "quiet_period", id="noop: the quiet period"),
+        pytest.param(in_turn(silent_s=29.0), "waiting", id="not measured: one series says nothing of pauses"),
+        pytest.param(in_turn(0.2, silent_s=9.0, longest_pause_s=2.5), "waiting", id="paused within a series"),
+        pytest.param(in_turn(0.2, silent_s=9.0, gap_free=False), "waiting", id="the FLAIR lacks slices"),
+        pytest.param(in_turn(0.2, silent_s=9.0, coverage_mm=60.0), "waiting", id="half a head"),
+        pytest.param(in_turn(0.2, silent_s=9.0, expected=31), "waiting", id="one image short of its number"),
+        pytest.param(in_turn(0.2, silent_s=9.0, kind=SequenceKind.T2), "waiting", id="no FLAIR"),
+        pytest.param([*in_turn(0.2, silent_s=9.0), begun(9)], "waiting", id="nine images of a T1"),
+        pytest.param([*in_turn(0.2, silent_s=9.0), begun(10)], "settled", id="noop: ten of them"),
+        pytest.param([*in_turn(0.2, silent_s=9.0), begun(1)], "settled", id="one object: it may hold all frames"),
+    ],
+)
+def test_a_study_that_came_at_one_go(series: list[SeriesFacts], rule: str) -> None:
+    seen = Progress({"s0": 30}, taken_up=True)
+    assert decide(series, progress=seen, settings=SETTINGS).rule == rule
+
+
+def test_what_is_announced_is_waited_for() -> None:
+    counts = StudyCount((SeriesCount("s9", 0, 30),), closed=True)
+    seen = Progress({"s0": 30}, taken_up=True)
+    series = in_turn(0.2, silent_s=9.0)
+    assert decide(series, progress=seen, settings=SETTINGS, announced=counts).rule == "waiting"

@@ -72,6 +72,22 @@ def test_signed_sixteen_bit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_study(a_series(tmp_path, pixels=voxels)).volumes[FLAIR].voxels, voxels)
 
 
+@pytest.mark.parametrize(
+    ("inside", "air", "codes"),
+    [
+        pytest.param(-1800, 4, ["pixel_sign"], id="a head below its air"),
+        pytest.param(1800, 4, [], id="noop: above it"),
+        pytest.param(1800, -1000, [], id="air of one negative value"),
+        pytest.param(-30, 4, [], id="not measured: all of it is about 0"),
+    ],
+)
+def test_a_head_is_above_its_air(tmp_path: Path, inside: int, air: int, codes: list[str]) -> None:
+    voxels = np.full((12, 16, 20), air, np.int16)
+    voxels[:, 4:12, 5:15] = inside + planes(12, 8, 10, dtype=np.int16) % 100
+    voxels[0, 0, 0] = 2000
+    assert [one.code for one in read_study(a_series(tmp_path, pixels=voxels)).skipped] == codes
+
+
 def test_monochrome1_is_turned_the_same_in_every_slice(tmp_path: Path) -> None:
     voxels = planes(12)
     paths = a_series(tmp_path, pixels=voxels, PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)

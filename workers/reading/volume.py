@@ -309,7 +309,7 @@ def _is_below_air(voxels: Voxels, size: float) -> bool:
     below = voxels < -BELOW * size
     if np.count_nonzero(below) < BELOW_SHARE * voxels.size:
         return False
-    air = np.count_nonzero(np.abs(voxels) <= AIR * size) >= AIR_SHARE * voxels.size
+    air = bool(np.count_nonzero(np.abs(voxels) <= AIR * size) >= AIR_SHARE * voxels.size)
     return air and np.unique(voxels[below]).size >= _SEVERAL
 
 

@@ -19,6 +19,7 @@ REPORTS = {
     "1.2.840.10008.5.1.4.1.1.88.11": "SR", "1.2.840.10008.5.1.4.1.1.11.1": "PR", "1.2.840.10008.5.1.4.1.1.104.1": "DOC",
     "1.2.840.10008.5.1.4.1.1.88.59": "KO", "1.2.840.10008.5.1.4.1.1.66": "MR",
 }  # fmt: skip
+THIRDS = (range(5), range(5, 10), range(10, 14))
 CHARACTER_SETS = ("ISO_IR 999", "GB18030", "\\ISO 2022 IR 87", "", "ISO_IR 192")
 
 
@@ -32,11 +33,11 @@ def variants() -> Iterator[Variant]:
     yield variant("FLAIR after contrast in a series of its own", beside(after_contrast(stated=True, apart=True)))
     for keyword in ("TemporalPositionIdentifier", "AcquisitionNumber", ""):
         yield variant(f"FLAIR: four runs, by {keyword or 'nothing'}", four_runs(keyword), *TWO)
-    yield variant("an object in three parts", parts([range(5), range(5, 10), range(10, 14)]))
+    yield variant("an object in three parts", parts(THIRDS))
     yield variant("an object in three parts, slices in turn", parts([range(n, 14, 3) for n in range(3)]))
     for lost in (0, 1, 2):
         yield variant(f"an object in three parts, number {lost + 1} lost",
-                      parts([range(5), range(5, 10), range(10, 14)], lost), "missing_slices", "too_few_slices")  # fmt: skip
+                      parts(THIRDS, lost), "missing_slices", "too_few_slices")  # fmt: skip
     yield variant("slices at a growing distance", of("flair", growing), "uneven_spacing", "missing_slices")
     yield variant("a stack that leans", of("flair", leaning), "sheared_stack")
     yield from _uids()

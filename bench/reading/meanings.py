@@ -1,4 +1,4 @@
-"""What a stored value means by elements that are wrong, doubled, private or misleading; names that say something else."""
+"""What a stored value means by elements that are wrong, doubled or private; names that say something else."""
 
 from __future__ import annotations
 

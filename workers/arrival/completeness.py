@@ -135,8 +135,8 @@ def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], settings: ArrivalS
 
 
 def _settled(series: Sequence[SeriesFacts], settings: ArrivalSettings) -> Readiness | None:
-    """Several series came one right after another, and then nothing. One series alone says nothing of the pauses between
-    series: a scanner sends each when it is made."""
+    """Several series came one right after another, and then nothing. One series alone says nothing of the pauses
+    between series: a scanner sends each when it is made."""
     known = [facts for facts in series if facts.kind is not None]
     counted = all(facts.expected is None or facts.instances >= facts.expected for facts in series)
     begun = any(_has_begun(facts) for facts in known)

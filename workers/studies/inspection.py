@@ -88,7 +88,7 @@ def _series(one: Series, images: StudyImages, files: dict[str, list[Path]], read
 
 
 def _files_of(uid: str, files: dict[str, list[Path]]) -> Sequence[Path]:
-    """Those of a series; of a part those of the whole, whose UID its own begins with (``workers.reading.splitting``)."""
+    """Those of a series; of a part those of the whole, whose UID its own begins with (``reading.splitting``)."""
     whole = uid.rpartition(".")[0]
     return files.get(uid) or next((some for stated, some in files.items() if whole and stated.startswith(whole)), ())
 

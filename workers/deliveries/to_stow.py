@@ -11,7 +11,7 @@ import httpx
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.one_by_one import sent_one_by_one
 from workers.delivery_ports import Delivery, Receipt
-from workers.dicom_status import DUPLICATE_INSTANCE
+from workers.dicom_status import DUPLICATE_INSTANCE, is_refusal_for_good
 from workers.image_ports import ImageFile
 from workers.log import brief
 from workers.remote.http import asked_pause_s, client_of, status_text
@@ -78,7 +78,11 @@ def understood(answer: httpx.Response) -> str:
         return f"{text} (it was there already)"
     if code in (200, 202) and not reasons and isinstance(said, dict) and RETRIEVE in said:
         return text
-    if code >= 500 or code in PASSES or code < 400:
+    if reasons:  # they say more than the code, which is one for all objects
+        for_good = all(reason == DUPLICATE_INSTANCE or is_refusal_for_good(reason) for reason in reasons)
+    else:
+        for_good = 400 <= code < 500 and code not in PASSES
+    if not for_good:
         raise Unreachable(f"the DICOMweb server did not store the object: {text}", again_after_s=asked_pause_s(answer))
     raise DeliveryRejected(f"the DICOMweb server refuses the object: {text}")
 

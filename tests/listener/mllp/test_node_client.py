@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from listener.mllp.server import Door
+from tests import npm
 from tests.listener.mllp.test_server import serving
 from tests.patience import PATIENCE_S
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
@@ -26,11 +26,7 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client's program beside its package, which npm installs here."""
-    folder = tmp_path_factory.mktemp("npm")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-    cache = ["--cache", str(folder / "cache")]
-    subprocess.run([*npm, *cache, PACKAGE], check=True, capture_output=True, timeout=300)
-    return Path(shutil.copy(PROGRAM, folder))
+    return npm.beside(tmp_path_factory.mktemp("npm"), PACKAGE, PROGRAM)
 
 
 def test_the_answers_are_understood(program: Path, tmp_path: Path) -> None:

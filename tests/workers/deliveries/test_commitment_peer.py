@@ -3,7 +3,6 @@ own, and our port hears it."""
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pynetdicom import AE
 
 from listener.associations.contexts import supported_contexts
 from listener.services.commitment import PUSH_MODEL, reports
+from tests import npm
 from tests.workers.deliveries.test_to_dicom import an_object, send, sender_to
 from workers.config import parse
 from workers.deliveries.errors import Unreachable
@@ -30,11 +30,7 @@ PROGRAM = Path(__file__).with_name("commit.cjs")
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The peer's program beside its package, which npm installs here."""
-    folder = tmp_path_factory.mktemp("npm")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-    cache = ["--cache", str(folder / "cache")]
-    subprocess.run([*npm, *cache, PACKAGE], check=True, capture_output=True, timeout=300)
-    return Path(shutil.copy(PROGRAM, folder))
+    return npm.beside(tmp_path_factory.mktemp("npm"), PACKAGE, PROGRAM)
 
 
 @contextmanager

@@ -141,6 +141,7 @@ def test_the_objects_of_a_study_go_over_one_association() -> None:
     [
         pytest.param(0x0000, "C-STORE 0x0000", id="success"),
         pytest.param(0xB000, "C-STORE 0xB000 (stored, with a warning)", id="coerced"),
+        pytest.param(0xB006, "C-STORE 0xB006 (stored, with a warning)", id="elements are gone"),
         pytest.param(0xB007, "C-STORE 0xB007 (stored, with a warning)", id="does not match"),
         pytest.param(0x0111, "C-STORE 0x0111 (it was there already)", id="duplicate"),
         pytest.param(0xA700, Unreachable, id="out of resources"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from hl7apy.mllp import AbstractHandler, MLLPServer
 from hl7apy.parser import parse_message
 
+from tests import npm
 from tests.listener import certificates
 from tests.workers.deliveries.scripted_mllp import DROP, ack, scripted
 from tests.workers.outputs.alerts.documents import a_document, evidence
@@ -218,9 +218,7 @@ def test_hl7apy_acknowledges() -> None:
 @pytest.mark.server
 def test_simple_hl7_acknowledges(tmp_path: Path) -> None:
     """The second receiver is npm's; it prints its port, then the fields that it read."""
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(tmp_path)]
-    subprocess.run([*npm, "--cache", str(tmp_path / "cache"), "simple-hl7@3.3.0"], check=True, timeout=300)
-    program = shutil.copy(Path(__file__).with_name("receive.cjs"), tmp_path)
+    program = npm.beside(tmp_path, "simple-hl7@3.3.0", Path(__file__).with_name("receive.cjs"))
     with subprocess.Popen(["node", program], stdout=subprocess.PIPE, text=True) as node:
         assert node.stdout is not None
         port = int(node.stdout.readline())

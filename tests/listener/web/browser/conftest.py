@@ -3,7 +3,6 @@ browser's driver, and no request may leave the machine."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests import npm
 from tests.listener.web.serving import serving
 from tests.listener.web.stored import StoredStudy, store
 from tests.patience import PATIENCE_S
@@ -100,9 +100,7 @@ def page(chromium: Browser, served: Served) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, which npm installs here."""
-    folder = tmp_path_factory.mktemp("axe")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-    subprocess.run([*npm, "--cache", str(folder / "cache"), AXE], check=True, capture_output=True, timeout=300)
+    folder = npm.installed(tmp_path_factory.mktemp("axe"), AXE)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests import npm
 from tests.listener.web.browser.conftest import violations
 from tests.listener.web.serving import serving
 from workers.access_ports import Accounts, Role
@@ -36,8 +37,7 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("provider")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-    subprocess.run([*npm, "--cache", str(folder / "cache"), PEER], check=True, capture_output=True, timeout=300)
+    npm.installed(folder, PEER)
     command = ["node", Path(__file__).with_name("provider.mjs"), folder]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, text=True, **pipes) as node:  # type: ignore[call-overload]

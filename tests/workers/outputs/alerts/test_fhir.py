@@ -10,6 +10,7 @@ from typing import Any
 import fhirkit
 import pytest
 
+from tests import npm
 from tests.patience import PATIENCE_S
 from tests.workers.outputs.alerts.documents import RTL, a_document, evidence, not_assessable, quiet
 from workers.outputs.alerts.fhir import FHIR
@@ -50,8 +51,7 @@ def test_the_structure_is_right(name: str) -> None:
 
 @pytest.mark.server
 def test_structure_and_codes_by_another_validator(tmp_path: Path) -> None:
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(tmp_path)]
-    subprocess.run([*npm, "--cache", str(tmp_path / "cache"), "fhir@4.12.0"], check=True, timeout=300)
+    npm.installed(tmp_path, "fhir@4.12.0")
     (tmp_path / "check.cjs").write_text(CHECK)
     bundles = [rendered(*case) for case in CASES.values()]
     wrong = rendered(*CASES["a finding"])

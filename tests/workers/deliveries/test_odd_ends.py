@@ -1,0 +1,94 @@
+"""Storms of decisions, receivers that break off late, and our own disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workers.deliveries.delivering import TOY, Site
+from tests.workers.deliveries.test_to_dicom import ONE, Node, an_object, sender_to, serving
+from workers.delivery_ports import Decided, DeliveryState
+from workers.outputs.output import Output
+
+DISK_FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+PROMPT_S = 3.0  # far below the timeout of the destination
+
+
+@pytest.mark.parametrize("between", [0, 1, 7], ids=["the sender rests", "it sends each", "it sends every seventh"])
+def test_of_fifty_decisions_in_a_minute_no_older_one_follows_a_newer_one(tmp_path: Path, between: int) -> None:
+    site = Site(tmp_path)
+    for revision in range(1, 51):
+        site.decide(Decided("1.2.3", revision, "full"), at=site.clock.now())
+        waiting = site.deliveries.listed(states=[DeliveryState.PLANNED])
+        assert [one.decided.revision for one in waiting] == [revision], "only the newest waits"
+        if between and revision % between == 0:
+            site.step()
+        site.clock.advance(1.2)
+    site.step(times=3)
+    got = [int(one.split()[0].removeprefix("r")) for one in site.got()]
+    assert got == sorted(set(got))
+    assert got[-1] == 50
+    assert len(got) == {0: 1, 1: 50, 7: 8}[between]
+
+
+class EndsLate(Node):
+    """It answers, and breaks off before anybody releases the association."""
+
+    association: Any = None
+
+    def store(self, event: Any) -> int:
+        self.association = event.assoc
+        return super().store(event)
+
+
+def test_a_receiver_that_breaks_off_after_the_last_answer_has_the_object(tmp_path: Path) -> None:
+    del tmp_path
+    node = EndsLate()
+    with serving(node) as port:
+        sender = sender_to(port)
+        for number in (1, 2):
+            assert sender.send(ONE, "sc.dcm", "application/dicom", an_object(number)).text == "C-STORE 0x0000"
+            node.association.abort()
+            began = time.monotonic()
+            sender.close()
+            assert time.monotonic() - began < PROMPT_S
+    assert [len(node.stored), node.associations] == [2, 2]
+
+
+def with_render(site: Site, output: Output) -> None:
+    site.parts.outputs["document"] = output  # type: ignore[index]
+
+
+def test_a_disk_that_is_full_while_an_output_is_made_costs_no_attempt(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+
+    def full(*_arguments: object) -> bytes:
+        raise DISK_FULL
+
+    with_render(site, replace(TOY, render=full))
+    site.decide()
+    for _ in range(30):
+        site.step()
+        site.clock.advance(10)
+    assert (site.row().state, site.row().attempts) == (DeliveryState.PLANNED, 0)
+    assert "No space left" in (site.row().failure or "")
+    with_render(site, TOY)
+    site.step()
+    assert site.got() == ["r1 full"]
+
+
+def test_a_destination_that_the_settings_lose_keeps_what_waits_and_gets_nothing_new(tmp_path: Path) -> None:
+    Site(tmp_path, names=("pacs", "old")).decide()
+    site = Site(tmp_path, names=("pacs",))
+    site.decide(Decided("1.2.4", 1, "full"))
+    site.step(times=3)
+    assert len(site.got()) == 2
+    (left,) = site.deliveries.listed(destination="old")
+    assert (left.state, left.decided.study_instance_uid) == (DeliveryState.PLANNED, "1.2.3")
+    assert site.deliveries.discard([left.number], why="not wanted", now=site.clock.now()) == 1

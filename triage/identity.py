@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,9 +106,32 @@ def is_placeholder(patient_id: str) -> bool:
     return id_form(patient_id) in PLACEHOLDERS
 
 
-def tells_apart(one: Identified, other: Identified) -> bool:
-    """Whether birth date or sex say that two studies under one patient ID are of two people."""
-    return _contradiction(one, other, ("", ""), "") is not None
+class OfOneId:
+    """What the studies under one patient ID state of birth date and sex. Each question costs the same, however many
+    studies there are: thousands under one ID must keep nobody waiting."""
+
+    def __init__(self, identities: Iterable[Identified]) -> None:
+        self._births: dict[str, set[date]] = defaultdict(set)  # by the sex stated with them; "": none
+        self._sexes: dict[date | None, set[str]] = defaultdict(set)  # by birth date
+        for one in identities:
+            if one.birth_date:
+                self._births[_sex(one)].add(one.birth_date)
+            if _sex(one):
+                self._sexes[one.birth_date or None].add(_sex(one))
+        births, sexes = (set[object]().union(*some.values()) for some in (self._births, self._sexes))
+        self.is_of_two = len(births) > 1 or len(sexes) > 1
+        """Whether two of them contradict each other, so that two people have the ID."""
+
+    def may_be_either(self, one: Identified) -> bool:
+        """Whether a study agrees with two that contradict each other."""
+        birth, sex = one.birth_date or None, _sex(one)
+        if birth and sex:
+            return False
+        if birth:
+            return len(self._sexes.get(birth, set()) | self._sexes.get(None, set())) > 1
+        if sex:
+            return len(self._births.get(sex, set()) | self._births.get("", set())) > 1
+        return self.is_of_two
 
 
 def same_form(one: str, other: str) -> bool:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from triage.identity import (
+    OfOneId,
     SameId,
     compare_identity,
     id_difference,
     is_placeholder,
     issuer_form,
     one_person,
-    tells_apart,
 )
 from triage.infusions import Infusion, StatedInfusion, standing
 from workers.ports import PatientKey, StudyRow
@@ -47,26 +47,15 @@ def same_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId
         and compare_identity(other, row, same_id).mismatch is None
         and not (ambiguous and issuer_form(other.issuer) != issuer_form(row.issuer))
     ]
-    pairs = _two_people(of_id)
-    return [] if _may_be_both(row, pairs) else [other for other in others if not _may_be_both(other, pairs)]
+    people = OfOneId(of_id)
+    return [] if people.may_be_either(row) else [other for other in others if not people.may_be_either(other)]
 
 
 def why_not_of_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> str:
     """Why a study under the patient ID of ``row`` is not taken for the person's, where no identity contradicts."""
-    if _two_people(_of_id(row, of_that_form, same_id)):
+    if OfOneId(_of_id(row, of_that_form, same_id)).is_of_two:
         return "two_people: birth dates or sexes under this patient ID differ, and it may be somebody else's"
     return "another_issuer: it may be somebody else's"
-
-
-def _may_be_both(row: StudyRow, pairs: Sequence[tuple[StudyRow, StudyRow]]) -> bool:
-    """Whether a study agrees with two people who are not one."""
-    return any(not tells_apart(row, one) and not tells_apart(row, other) for one, other in pairs)
-
-
-def _two_people(rows: Sequence[StudyRow]) -> list[tuple[StudyRow, StudyRow]]:
-    """Pairs of studies that birth date or sex tell apart; of studies that state the same, one stands for all."""
-    stating = list({(row.birth_date, row.sex): row for row in rows}.values())
-    return [(a, b) for at, a in enumerate(stating) for b in stating[at + 1 :] if tells_apart(a, b)]
 
 
 def said_of_spellings(row: StudyRow, person: Sequence[StudyRow], same_id: SameId) -> list[str]:
@@ -125,7 +114,7 @@ def infusions_among(
         used, said = _under_another_spelling(row, key, of_that_form, index.same_id)
         found += some if used else ()
         notices += [said] if said and standing(some) else []
-    if found and _two_people(_of_id(row, of_that_form, index.same_id)):
+    if found and OfOneId(_of_id(row, of_that_form, index.same_id)).is_of_two:
         notices.append("birth dates or sexes under this patient ID differ: an infusion date may be somebody else's")
     return standing(found), tuple(dict.fromkeys(notices))
 

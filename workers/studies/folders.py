@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.baseline import Candidate
 from triage.errors import Misconfigured, NotAssessable
+from triage.identity import is_placeholder
 from triage.infusions import Infusion
 from triage.model import BaselineChoice, Patient, Study, StudyImages
 from workers.studies import refusals
@@ -74,14 +76,15 @@ def _compare(
     on_step: Callable[[str], None],
 ) -> tuple[BaselineChoice, PreparedBaseline | None]:
     """As for stored studies: a baseline that cannot be prepared is a rejected candidate, and the choice is made
-    again."""
+    again. Whoever names the folders says whose they are where the IDs are placeholders."""
     on_step(STEPS[1])
     studies = read_folder(folder)
     if not studies:
         raise Misconfigured(f"--baseline: no DICOM files in {folder}")
-    candidates = {uid: Candidate(reader.describe(paths), True) for uid, paths in studies.items()}
+    candidates = {uid: Candidate(_without_placeholder(reader.describe(paths)), True) for uid, paths in studies.items()}
+    followup = _without_placeholder(images.study)
     while True:
-        choice = engine.choose_baseline(images.study, list(candidates.values()), _known(infusion_date))
+        choice = engine.choose_baseline(followup, list(candidates.values()), _known(infusion_date))
         uid = choice.study_instance_uid or (choice.since[0] if choice.since is not None else None)
         if uid is None:
             return choice, None
@@ -92,6 +95,13 @@ def _compare(
             if not candidates[uid].assessable:
                 raise
             candidates[uid] = Candidate(candidates[uid].study, False, str(refusal))
+
+
+def _without_placeholder(study: Study) -> Study:
+    """A placeholder in place of a patient ID says no more than no ID."""
+    if not is_placeholder(study.patient.patient_id):
+        return study
+    return replace(study, patient=replace(study.patient, patient_id=""))
 
 
 def _known(infusion_date: date | None) -> tuple[Infusion, ...]:

@@ -61,6 +61,21 @@ def test_not_compared(baseline: str | None, base_studies: list[str], unfit: set[
         assert [r.study_instance_uid for r in outcome.assessment.baseline.rejected] == base_studies
 
 
+@pytest.mark.parametrize(
+    ("ids", "compared"),
+    [
+        pytest.param(("ANON", "ANON"), True, id="a placeholder"),
+        pytest.param(("ANON", ""), True, id="a placeholder, and none"),
+        pytest.param(("ANON", "P2"), False, id="noop: an ID on one side"),
+    ],
+)
+def test_whoever_names_the_folders_says_whose_they_are(ids: tuple[str, str], compared: bool) -> None:
+    followup = some_images("1.9", day=date(2026, 3, 10), patient_id=ids[0])
+    engine = FakeEngine()
+    run(engine, FakeReader(followup, some_images("1.1", day=date(2026, 2, 20), patient_id=ids[1])))
+    assert engine.calls[-1] == ("full", "1.9", "prepared 1.1" if compared else None)
+
+
 def test_the_next_best_baseline_takes_the_place_of_an_unfit_one() -> None:
     older = some_images("1.0", day=date(2026, 1, 5))
     engine = FakeEngine(unfit_baselines={"1.1"})

@@ -16,7 +16,7 @@ from typing import Any
 from pydicom import Dataset
 
 from triage.errors import NotAssessable
-from triage.model import SequenceKind, Series, SeriesHeader, SkippedSeries, Study, StudyImages, Volume
+from triage.model import Identification, SequenceKind, Series, SeriesHeader, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
 from triage.sequences.identify import identify_study
 from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
@@ -158,7 +158,19 @@ def _identified(groups: Mapping[str, list[ReadObject]], frames: Mapping[str, lis
         replace(header_of_part(h, frames[uid], of_one_uid[h.series_instance_uid]), series_instance_uid=uid)
         for uid, h in zip(groups, headers, strict=True)
     ]
-    return tuple(Series(h, kind) for h, kind in zip(found, identify_study(found), strict=True))
+    kinds = identify_study(found)
+    return tuple(Series(h, _said_of_part(kind, h, groups)) for h, kind in zip(found, kinds, strict=True))
+
+
+def _said_of_part(
+    found: Identification, header: SeriesHeader, groups: Mapping[str, list[ReadObject]]
+) -> Identification:
+    """With the UID that the images state, where the one by which a part is called stands in no image."""
+    stated = {one.series for one in groups[header.series_instance_uid]}
+    if header.series_instance_uid in stated:
+        return found
+    said = f"a part of the series {min(stated)}, which holds several: its images state that UID"
+    return replace(found, reasons=(*found.reasons, said))
 
 
 def _best_flair(series: Sequence[Series]) -> str | None:

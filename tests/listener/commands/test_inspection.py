@@ -61,6 +61,10 @@ def test_the_parts_of_one_series_uid_are_said_each(icansee: Icansee, tmp_path: P
     assert found == {
         f"{STUDY_UID}.1": ("flair", 24), f"{STUDY_UID}.2": ("flair", 24), f"{STUDY_UID}.2.2": ("t2", 26)
     }  # fmt: skip
+    parts = {one["series_instance_uid"]: "; ".join(one["reasons"]) for one in study["series"]}
+    assert [uid for uid, said in parts.items() if f"a part of the series {STUDY_UID}.2," in said] == [
+        f"{STUDY_UID}.2.2"
+    ]
 
 
 def test_several_studies_for_a_person(icansee: Icansee, tmp_path: Path) -> None:

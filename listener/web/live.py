@@ -18,6 +18,7 @@ log = get_logger(__name__)
 PAUSE_S = 0.05  # between two looks; a decision is on the screen at most this much later than it could be
 # While images arrive, each look counts the rows anew: 8 ms with 10,000 studies. It takes a tenth of the time at most.
 PAUSES_PER_LOOK, LONGEST_PAUSE_S = 9, 0.2
+SLOW_LOOK_S = 3.0  # an index that does not answer within this time is away for the pages, before it gives up itself
 OTHER_PAUSE_S = 2.0  # images arrive many times a second: this often a page hears of them
 HEARTBEAT_S = 20.0  # proxies close a connection on which nothing happens, often after 30 s or 60 s
 HELLO, CHANGED, AWAY = "hello", "changed", "away"
@@ -79,7 +80,7 @@ class ChangeWatch:
         while self._pages:
             away, before, began = False, self._number, time.monotonic()
             try:
-                found = await asyncio.to_thread(self._marks, found)
+                found = await self._look(found)
             except Transient as error:
                 away = True
                 if not self._away:
@@ -92,10 +93,22 @@ class ChangeWatch:
                     self._number += 1
             looked.set()
             if self._number != before or self._away != away:
-                async with self._changed:
-                    self._away = away
-                    self._changed.notify_all()
+                await self._tell(away=away)
             await asyncio.sleep(self._pause_after(time.monotonic() - began))
+
+    async def _look(self, known: Marks | None) -> Marks:
+        """The present marks. While a locked index keeps the answer back, the pages hear that it is away."""
+        look = asyncio.create_task(asyncio.to_thread(self._marks, known))
+        done, _ = await asyncio.wait({look}, timeout=SLOW_LOOK_S)
+        if not done and not self._away:
+            log.warning("web.list_not_watched", error="the index does not answer")
+            await self._tell(away=True)
+        return await look
+
+    async def _tell(self, *, away: bool) -> None:
+        async with self._changed:
+            self._away = away
+            self._changed.notify_all()
 
     def _pause_after(self, look_s: float) -> float:
         return max(self._pause_s, min(LONGEST_PAUSE_S, PAUSES_PER_LOOK * look_s))

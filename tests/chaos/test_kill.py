@@ -53,6 +53,22 @@ def test_worker_killed_in_the_middle_of_a_study(node: Node, long_patient: Simula
     assert row.attempts == first.attempts + 1, "the killed attempt counts; the next one decided"
 
 
+def test_web_killed_while_a_study_is_assessed(node: Node, long_patient: SimulatedPatient) -> None:
+    """Receiving and assessing go on without the pages, and the pages come back by themselves."""
+    study, other = long_patient.baseline_study_uid, long_patient.followup_study_uid
+    node.send(long_patient.baseline_dir)
+    first = node.wait_for_worker_on(study)
+    web, worker = node.pid_of("web"), node.pid_of("worker")
+    os.kill(web, signal.SIGKILL)
+    node.send(long_patient.followup_dir)
+    wait_for("the images that came meanwhile", lambda: node.index.study(other) is not None)
+    node.wait_for_another("web", web)
+    decided(node, study)
+    row = node.index.study(study)
+    assert row is not None
+    assert (row.attempts, node.pid_of("worker")) == (first.attempts, worker), "nobody else was disturbed"
+
+
 @pytest.mark.parametrize("data", [pytest.param(True, id="data kept"), pytest.param(False, id="data lost too")])
 def test_broker_killed_with_studies_in_the_queue(node: Node, own_patients: list[SimulatedPatient], data: bool) -> None:
     """The worker is held still until all studies wait in the queue, and let go when the broker is dead."""

@@ -22,7 +22,7 @@ from workers.access_ports import (
     WebSession,
     account_name,
 )
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.settings import NodeSettings
 from workers.web_settings import WebSettings
 
@@ -150,9 +150,13 @@ class People:
         return self.now() - session.seen_at >= timedelta(seconds=self.web.idle_lock_s)
 
     def seen(self, session: WebSession) -> None:
-        """The person did something just now; it is written at most ten times in the time of the lock."""
+        """The person did something just now; it is written at most ten times in the time of the lock. When it cannot be
+        written now, the next request tries again."""
         if self.now() - session.seen_at >= timedelta(seconds=self.web.idle_lock_s / 10):
-            self.accounts.touch_session(session.token_hash, seen_at=self.now())
+            try:
+                self.accounts.touch_session(session.token_hash, seen_at=self.now())
+            except Transient as error:
+                log.warning("web.activity_not_noted", error=brief(error))
 
     def sign_in(self, name: str, password: str, place: Workplace) -> SignedIn | NotSignedIn:
         """Check a password and open a session.

@@ -119,6 +119,24 @@ def test_an_index_that_is_away_and_comes_back() -> None:
     run(test)
 
 
+def test_an_index_that_is_locked_and_answers_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "SLOW_LOOK_S", 0.1)
+
+    async def test(marked: Marked, watch: ChangeWatch) -> None:
+        page = watch.events()
+        await next_name(page)
+        await looked_again(marked)
+        marked.slow_s = 0.6
+        began = time.monotonic()
+        assert await next_name(page) == "event: away"
+        marked.slow_s = 0.0
+        assert await next_name(page) == "event: changed", "something may have been missed"
+        assert time.monotonic() - began > 0.5
+        await page.aclose()
+
+    run(test)
+
+
 def test_nobody_looks_when_no_page_is_open() -> None:
     async def test(marked: Marked, watch: ChangeWatch) -> None:
         page = watch.events()

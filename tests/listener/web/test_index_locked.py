@@ -1,4 +1,4 @@
-"""Another process holds the write lock of the index: pages are served meanwhile, and what was said is stored after it."""
+"""Another process holds the write lock of the index: pages are served meanwhile, what was said is stored after it."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.listener.web.serving import serving
 from tests.listener.web.stored import StoredStudy, store
+from tests.patience import PATIENCE_S
 from workers.config import Settings
 from workers.index import schema
 from workers.index.node_index import open_node_index
@@ -33,7 +34,7 @@ def test_a_locked_index(
     settings = Settings(store=StoreSettings(state_dir=tmp_path, min_free_bytes=0), web=WebSettings(port=0))
     index = open_node_index(settings)
     store(index, StoredStudy(UID), now=datetime.now(UTC))
-    with serving(settings) as url, httpx.Client(base_url=url, timeout=120) as client:
+    with serving(settings) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         with closing(sqlite3.connect(tmp_path / "index.db", isolation_level=None, check_same_thread=False)) as other:
             other.execute("BEGIN IMMEDIATE")
             for path in ("/", "/rows", f"/studies/{UID}", "/operations"):

@@ -2,6 +2,7 @@
 
     python -m bench.node.hostile                               # 20 ordinary studies, every 30 s, 4 GiB
     python -m bench.node.hostile --ordinary 6 --every 60
+    python -m bench.node.hostile --every 15 --part alone       # 7 min; then --part beside
 
 The same ordinary studies come at the same pace twice: alone, then with one hostile study right before each of the first
 ones until every kind was there. A study's delay runs from the answer to its last image to its full decision. The node,
@@ -37,6 +38,7 @@ ENDS = (StudyState.ASSESSED, StudyState.FAILED)
 PATIENCE_S = 1800.0
 BAR = 1.5
 QUIET_PERIOD_S = 4.0
+FIGURES = Path("bench/out/hostile-alone.json")
 # What tells in the log that a process was ended, and why.
 ENDED = (
     "process.died",
@@ -210,6 +212,9 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=30.0, help="seconds between two of them")
     parser.add_argument("--memory-gib", type=float, default=4.0)
     parser.add_argument("--only", choices=[*KINDS], action="append", help="these hostile kinds; may be repeated")
+    parser.add_argument(
+        "--part", choices=["both", "alone", "beside"], default="both", help="beside: compared with the last run alone"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hostile-studies-") as folder:
         ordinary = ordinary_copies(options.ordinary, Path(folder))
@@ -217,18 +222,36 @@ def main() -> None:
         kinds = options.only or list(KINDS)
         bad = [hostile_copy(kind, source, Path(folder), number) for number, kind in enumerate(kinds)]
         limit = int(options.memory_gib * GIB)
-        quiet = run(ordinary, (), options.every, limit)
-        print(told("without", quiet, len(ordinary)), f"load {os.getloadavg()[0]:.1f}", flush=True)
-        beside = run(ordinary, bad, options.every, limit)
-        print(told("with", beside, len(ordinary)), f"load {os.getloadavg()[0]:.1f}", flush=True)
+        if options.part != "beside":
+            quiet = run(ordinary, (), options.every, limit)
+            print(told("without", quiet, len(ordinary)), f"load {os.getloadavg()[0]:.1f}", flush=True)
+            keep_figures(quiet)
+        if options.part != "alone":
+            beside = run(ordinary, bad, options.every, limit)
+            print(told("with", beside, len(ordinary)), f"load {os.getloadavg()[0]:.1f}", flush=True)
+            compare(beside)
+
+
+def keep_figures(quiet: Run) -> None:
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps([[one.category, one.delay_s] for one in quiet.ordinary]), encoding="utf-8")
+
+
+def compare(beside: Run) -> None:
+    """With what the last run without hostile studies left."""
     for one in (*beside.hostile, *(study for study in beside.ordinary if study.category == "")):
         delay = "-" if one.delay_s is None else f"{one.delay_s:.0f} s"
         print(f"  {one.name}: {one.state} {one.category} after {delay}, {one.attempts} attempts: {one.said[:140]}")
-    pairs = zip(quiet.ordinary, beside.ordinary, strict=True)
-    other = [f"{a.name} {a.category}/{b.category}" for a, b in pairs if a.category != b.category]
+    if not FIGURES.exists():
+        print("there is no run without hostile studies to compare with: --part alone")
+        return
+    alone = json.loads(FIGURES.read_text(encoding="utf-8"))
+    pairs = zip(alone, beside.ordinary, strict=True)
+    other = [f"{b.name} {category}/{b.category}" for (category, _), b in pairs if category != b.category]
     print(f"decisions that differ between the two runs: {', '.join(other) or 'none'}")
-    if quiet.delays and beside.delays:
-        ratio = statistics.median(beside.delays) / statistics.median(quiet.delays)
+    delays = [delay_s for _, delay_s in alone if delay_s is not None]
+    if delays and beside.delays:
+        ratio = statistics.median(beside.delays) / statistics.median(delays)
         print(f"median delay, with : without = {ratio:.2f} (at most {BAR})")
 
 

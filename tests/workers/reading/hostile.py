@@ -32,13 +32,41 @@ def _pixel_element(pixels: bytes) -> bytes:
     return struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, len(pixels)) + pixels
 
 
-def deflated(path: Path, mib: int) -> Path:
-    """A deflated object whose private element has ``mib`` MiB of zeros."""
+def _element(group: int, element: int, vr: bytes, length: int) -> bytes:
+    return struct.pack("<HH2sHI", group, element, vr, 0, length)
+
+
+def deflated(path: Path, mib: int, where: str = "private element") -> Path:
+    """A deflated object that holds ``mib`` MiB of zeros in one place.
+
+    Args:
+        where: private element, private block, sequence or overlay.
+    """
+    length = mib * MIB
+    before, after = {
+        "private element": (_element(0x7FDF, 0x1000, b"OB", length), b""),
+        "private block": (
+            struct.pack("<HH2sH8s", 0x7FDF, 0x0010, b"LO", 8, b"SIEMENS ") + _element(0x7FDF, 0x10FF, b"UN", length),
+            b"",
+        ),
+        "sequence": (
+            _element(0x7FDF, 0x1001, b"SQ", 0xFFFFFFFF)
+            + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+            + _element(0x0042, 0x0011, b"OB", length),
+            struct.pack("<HHI", 0xFFFE, 0xE00D, 0) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0),
+        ),
+        "overlay": (
+            struct.pack("<HH2sHH", 0x6000, 0x0010, b"US", 2, 65535)
+            + struct.pack("<HH2sHH", 0x6000, 0x0011, b"US", 2, 65535)
+            + _element(0x6000, 0x3000, b"OW", length),
+            b"",
+        ),
+    }[where]
     meta, body, pixels = _parts(path, DeflatedExplicitVRLittleEndian)
     pack = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    out = pack.compress(body + struct.pack("<HH2sHI", 0x7FDF, 0x1000, b"OB", 0, mib * MIB))
+    out = pack.compress(body + before)
     out += b"".join(pack.compress(bytes(MIB)) for _ in range(mib))
-    out += pack.compress(_pixel_element(pixels)) + pack.flush()
+    out += pack.compress(after + _pixel_element(pixels)) + pack.flush()
     path.write_bytes(meta + out)
     return path
 

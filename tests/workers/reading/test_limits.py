@@ -33,6 +33,15 @@ FAST_S = 4.0
     ("spoil", "code", "text"),
     [
         pytest.param(lambda p: hostile.deflated(p, 900), "too_large", "a header holds more than 128 MiB", id="900 MiB"),
+        *(
+            pytest.param(
+                lambda p, where=where: hostile.deflated(p, 130, where),
+                "too_large",
+                "a header holds more than 128 MiB",
+                id=where,
+            )
+            for where in ("private block", "sequence", "overlay")
+        ),
         pytest.param(
             lambda p: hostile.with_empty_frames(p, 400_000), "too_complex", "more than 20000 frames", id="frames"
         ),
@@ -49,6 +58,9 @@ FAST_S = 4.0
             id="elements",
         ),
         pytest.param(lambda p: hostile.nested(p, 10_000), "too_complex", "more than 64 deep", id="nested"),
+        pytest.param(
+            lambda p: hostile.nested(p, 100_000), "too_complex", "more than 64 deep", id="nested still deeper"
+        ),
     ],
 )
 def test_a_hostile_object_is_refused_by_name_and_costs_little(

@@ -129,7 +129,7 @@ RIGHT: Mapping[str, tuple[Right, ...]] = {
         ),
     ),
     "cut file": (
-        _printed("waits, with an alarm", r"neurotoxicity_suspected P1 .*\["),
+        _printed("P1 stays, the study waits for its file, which is named", r"P1 ready transient \(.*FilesDamaged.*dcm"),
         _decided("decided again when it is whole", "CUT", priority="P1", baseline=BASELINE),
     ),
     "cut pixels": (_decided("refused by name or positive", "T1", categories=(*POSITIVE, "not_assessable")),),

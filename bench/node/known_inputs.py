@@ -11,13 +11,16 @@ held against what is right. Inputs that are described without a script (G1, G2, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -28,10 +31,18 @@ from bench.node.known_node import PATIENCE_S, LiveNode, free_port
 from simulation.patient import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
+# how the script of faults tells the processes of its node, by their command lines
+PROGRAMS = {
+    "worker": "listener.commands.main worker",
+    "web": "listener.commands.main web",
+    "listener": "listener.door.program",
+    "beat": "listener.node.beat_program",
+}
 RENAMED = {
     "from workers.store import": "from workers.index.sql import",
     "from listener.worklist import": "from listener.web.worklist import",
     "from workers.probe import": "from workers.arrival.probe import",
+    "'listener.cli '+name in l and 'config-c.yaml' in l": f"{PROGRAMS}[name] in l and '@SEC@' in l and '-c' in l.split('@SEC@')[-1]",
 }
 # script -> its arguments; those of ON_ONE_NODE run on one node, in this order
 ON_ONE_NODE = {"clinical": (), "clinical2": (), "stall": (), "flood": ("2000", "600")}
@@ -60,7 +71,7 @@ def place_for(repro: Path) -> Iterator[LiveNode]:
         node = LiveNode(work, {known: free_port() for known in ("21112", "28042", "21300", "28300", "21700", "28700")})
         for script in (repro / "node").glob("*.py"):
             text = script.read_text(encoding="utf-8")
-            words = {"@SEC@": str(work), "@CLONE@": str(work / "clone"), **RENAMED, **node.ports}
+            words = {**RENAMED, "@SEC@": str(work), "@CLONE@": str(work / "clone"), **node.ports}
             for old, new in words.items():
                 text = text.replace(old, new)
             (work / "repro" / script.name).write_text(text, encoding="utf-8")
@@ -71,30 +82,40 @@ def run_script(node: LiveNode, name: str, arguments: tuple[str, ...]) -> str:
     """What it prints; an error is a part of it."""
     command = [sys.executable, str(node.work / "repro" / f"{name}.py"), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"not done after {PATIENCE_S:g} s"
-    return done.stdout + (done.stderr[-600:] if done.returncode else "")
+    # a node that the script starts and does not end is in its group
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as script:
+        try:
+            said, faults = script.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            said, faults = "", f"not done after {PATIENCE_S:g} s"
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(script.pid, signal.SIGTERM)
+    return said + (faults[-600:] if script.returncode else "")
 
 
 def on_one_node(node: LiveNode, wanted: Wanted) -> None:
     with node.running():
         for name, arguments in ON_ONE_NODE.items():
             if wanted(name):
-                told(node, name, lambda name=name, arguments=arguments: run_script(node, name, arguments))  # type: ignore[misc]
+                told(node, name, partial(run_script, node, name, arguments))
         for name, make in MORE.items():
             if wanted(name):
-                told(node, name, lambda make=make: make(node))  # type: ignore[misc]
+                told(node, name, partial(make, node))
 
 
 def alone(node: LiveNode, wanted: Wanted) -> None:
     prepare_slope(node)
     for name, arguments in ALONE.items():
         if wanted(name):
-            told(node, name, lambda name=name, arguments=arguments: run_script(node, name, arguments))  # type: ignore[misc]
+            told(node, name, partial(run_script, node, name, arguments))
 
 
 def prepare_slope(node: LiveNode) -> None:

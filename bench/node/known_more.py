@@ -18,8 +18,8 @@ def _pixels_cut(ds: Dataset) -> bytes:
 
 
 def second_infusion(node: LiveNode) -> str:
-    """G1: day 5 of the first course, a second infusion, day 5 of the second course; the figures differ a little, so that
-    no study is a copy of another."""
+    """G1: day 5 of the first course, a second infusion, day 5 of the second course. The figures differ a little: no
+    study is a copy of another."""
     node.infusion("G1", INFUSION)
     for name, of, day, slope in (
         ("g1b", BASELINE, "20240223", "1"),

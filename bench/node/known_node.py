@@ -117,7 +117,8 @@ class LiveNode:
     def _open(self) -> int:
         with closing(sqlite3.connect(f"file:{self.work / 'state/index.db'}?mode=ro", uri=True, timeout=60)) as index:
             row = index.execute(
-                "SELECT (SELECT count(*) FROM studies WHERE state IN ('receiving', 'ready')), (SELECT count(*) FROM reconsider)"
+                "SELECT (SELECT count(*) FROM studies WHERE state IN ('receiving', 'ready')), "
+                "(SELECT count(*) FROM reconsider)"
             ).fetchone()
         return int(row[0]) + int(row[1])
 
@@ -137,7 +138,8 @@ class LiveNode:
         """A stored FLAIR file."""
         with closing(sqlite3.connect(f"file:{self.work / 'state/index.db'}?mode=ro", uri=True)) as index:
             found = index.execute(
-                "SELECT path FROM instances WHERE study_instance_uid = ? AND series_description LIKE '%dark%' ORDER BY path",
+                "SELECT path FROM instances WHERE study_instance_uid = ? AND series_description LIKE '%dark%' "
+                "ORDER BY path",
                 (study.uid,),
             ).fetchall()
         return next((self.work / "state").rglob(Path(found[number][0]).name))

@@ -42,7 +42,9 @@ RENAMED = {
     "from workers.store import": "from workers.index.sql import",
     "from listener.worklist import": "from listener.web.worklist import",
     "from workers.probe import": "from workers.arrival.probe import",
-    "'listener.cli '+name in l and 'config-c.yaml' in l": f"{PROGRAMS}[name] in l and '@SEC@' in l and '-c' in l.split('@SEC@')[-1]",
+    "'listener.cli '+name in l and 'config-c.yaml' in l": (
+        f"{PROGRAMS}[name] in l and '@SEC@' in l and '-c' in l.split('@SEC@')[-1]"
+    ),
 }
 # script -> its arguments; those of ON_ONE_NODE run on one node, in this order
 ON_ONE_NODE = {"clinical": (), "clinical2": (), "stall": (), "flood": ("2000", "600")}

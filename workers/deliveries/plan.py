@@ -27,6 +27,7 @@ LEAST_URGENT = 4
 TURNS = {kind.name: kind.turn for kind in KINDS}
 # an object has the same UIDs and a file the same name when it comes again; a message would call people twice
 MAY_BE_KNOWN = "held back: the index was restored, and this alert may have been sent before"
+OF_LONG_AGO = "held back: nobody served this destination when it was decided, and that is long ago"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class PlanFacts:
     destinations of escalation, by name. acknowledged: of the study. sends: what the site's rules want; None: each
     destination gets the outputs that it is configured for. held: it waits for a person. would: what rules in shadow
     mode would send, beside that; would_rule: (destination, output) -> their names. released: from shadow mode. shadow:
-    why nothing of this decision is sent (its scanner, its patterns); empty: it is.
+    why nothing of this decision is sent (its scanner, its patterns); empty: it is. late: it is planned so long after it
+    was decided that its alerts wait for a person.
     """
 
     known: Mapping[str, Known]
@@ -49,6 +51,7 @@ class PlanFacts:
     would_rule: Callable[[str, str], str] = lambda _destination, _output: ""
     released: Released = frozenset()
     shadow: Sequence[str] = ()
+    late: bool = False
 
 
 def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> list[Delivery]:
@@ -71,8 +74,9 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         blank = replace(blank, shadow_of=said)
         if facts.held and not shadow:
             blank = replace(blank, state=DeliveryState.HELD)
-        elif decision.restored and not shadow and isinstance(destination, AlertDestinationSettings):
-            blank = replace(blank, state=DeliveryState.HELD, answer=MAY_BE_KNOWN)
+        elif (decision.restored or facts.late) and not shadow and isinstance(destination, AlertDestinationSettings):
+            answer = MAY_BE_KNOWN if decision.restored else OF_LONG_AGO
+            blank = replace(blank, state=DeliveryState.HELD, answer=answer)
         really = _outputs(destination, facts.sends)
         would = _outputs(destination, facts.would) if facts.would else []
         new = [

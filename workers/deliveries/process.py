@@ -72,12 +72,15 @@ def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, 
         results = narrowed(parts.results, {one.destination for one in rows})
         forwarding = None if parts.forwarding is None else replace(parts.forwarding, results=results)
         decision = replace(decision, restored=any(one.answer == MAY_BE_KNOWN for one in rows))
-        some = _planned(replace(parts, results=results, forwarding=forwarding), decision, known, released)
+        late = parts.clock.now() - decision.created_at > timedelta(seconds=results.give_up_after_s)
+        some = _planned(replace(parts, results=results, forwarding=forwarding), decision, known, released, late=late)
         parts.deliveries.add(some, now=parts.clock.now())
     parts.deliveries.end_unplanned(numbers_of(rows))
 
 
-def _planned(parts: Delivering, decision: Unplanned, known: Mapping[str, Known], released: Released) -> list[Delivery]:
+def _planned(
+    parts: Delivering, decision: Unplanned, known: Mapping[str, Known], released: Released, *, late: bool = False
+) -> list[Delivery]:
     """What goes to our destinations; the images that a decision sends further are planned by the way."""
     uid = decision.decided.study_instance_uid
     facts = PlanFacts(
@@ -86,6 +89,7 @@ def _planned(parts: Delivering, decision: Unplanned, known: Mapping[str, Known],
         parts.deliveries.acknowledged(uid),
         released=released,
         shadow=_shadow(parts, decision, released),
+        late=late,
     )
     answer = _answer(parts, decision)
     if answer is not None:

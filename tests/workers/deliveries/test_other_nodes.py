@@ -137,6 +137,20 @@ def test_an_acknowledgement_at_one_node_stops_the_escalation_of_the_other(tmp_pa
     assert other.got("pager") == []
 
 
+@pytest.mark.parametrize(("days", "state"), [(2, DeliveryState.PLANNED), (4, DeliveryState.HELD)])
+def test_an_alert_of_long_ago_calls_nobody(tmp_path: Path, days: int, state: DeliveryState) -> None:
+    """A destination comes back to the settings: a person decides on what is older than give_up_after_s."""
+    Site(tmp_path, names=("pager",), alert=True).step("pager")
+    without = Site(tmp_path, names=("pacs",))
+    without.clock.advance(86400)
+    without.decide(at=without.clock.now())
+    again = Site(tmp_path, names=("pager",), alert=True)
+    again.clock.advance((1 + days) * 86400)
+    again.step("pager")
+    plan_new(again.parts)
+    assert [one.state for one in again.deliveries.listed(destination="pager")] == [state]
+
+
 KNOWN = [
     pytest.param(Known("a", NOON, owner="other", owner_until=NOON), ["a"], id="another node serves it"),
     pytest.param(Known("pacs", NOON, owner="other", owner_until=NOON), [], id="no-op: ours"),

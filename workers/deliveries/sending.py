@@ -138,8 +138,12 @@ class DeliverySender:
         if self._held_until is not None and now < self._held_until <= now + third:
             return True
         before = self._parts.deliveries.known(self._name)
+        # before the hold, whose end says what was missed; and after it, for what others planned in between
+        number = 0 if before is None else catch_up(self._parts.deliveries, before, now=now)
         held = self._parts.deliveries.hold(self._name, owner=self._parts.owner, now=now, for_s=HOLD_S)
-        if held and before is not None and (number := catch_up(self._parts.deliveries, before, now=now)):
+        if held and before is not None:
+            number += catch_up(self._parts.deliveries, before, now=now)
+        if number:
             log.info("delivery.catches_up", to=self._name, number=number)
         self._known = None  # another host may have served it
         self._held_until = now + third if held else None

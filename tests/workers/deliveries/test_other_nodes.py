@@ -11,6 +11,7 @@ import pytest
 from tests.fakes import NOON
 from tests.workers.deliveries.delivering import FIRST, FULL, Site
 from tests.workers.deliveries.test_forwarding import Forwards
+from triage.errors import Transient
 from workers.deliveries.escalation import acknowledge
 from workers.deliveries.forwarding import forward_new
 from workers.deliveries.other_nodes import served_elsewhere
@@ -92,6 +93,23 @@ def test_a_node_that_was_away_plans_what_was_decided_meanwhile(two: Two, tmp_pat
         plan_new(again.parts)
         again.step("archive")
     assert (two.one.got(), again.got("archive")) == (["r1 full"], ["r1 full"])
+
+
+@pytest.mark.parametrize("fails", ["hold", "untold", "add"])
+def test_what_was_missed_survives_a_fault_at_any_step(two: Two, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    two.advance(200)
+    two.one.step()
+    two.one.decide(at=two.one.clock.now())
+
+    def broken(*_: object, **__: object) -> None:
+        raise Transient("the index is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(two.other.deliveries, fails, broken)
+        with pytest.raises(Transient):
+            two.other.step("archive")
+    two.step(times=3)
+    assert two.got() == (["r1 full"], ["r1 full"])
 
 
 def test_noop_a_destination_that_this_node_had_itself_is_not_planned_any_more(tmp_path: Path) -> None:

@@ -216,6 +216,28 @@ def test_a_figure_is_more_certain_in_the_same_protocol() -> None:
     assert LIMITS.floor_percent < same.uncertainty < other.uncertainty
 
 
+@pytest.mark.parametrize(
+    ("region", "floor"),
+    [
+        pytest.param("medulla", LIMITS.medulla_floor_percent, id="moves between real visits"),
+        pytest.param("pons", LIMITS.floor_percent, id="no floor of its own"),
+        pytest.param("midbrain", None, id="not measured"),
+    ],
+)
+def test_a_quiet_pair_is_no_more_certain_of_the_medulla_than_real_visits(region: str, floor: float | None) -> None:
+    """The spheres of a pair scanned again are quiet; the medulla of two real visits is not."""
+    names = {**TOY_NAMES, 7: region} if floor is not None else TOY_NAMES
+    grid = replace(toy_grid(LABELS), names=names)
+    scale = common_scale(FOLLOWUP, BASELINE, grid.labels, grid.names, grid.seen)
+    without = replace(LIMITS, floor_percent=0.0, medulla_floor_percent=0.0)
+    said, bare = (lookup(flair_changes(scale, grid, limits), region, "flair_change_percent").uncertainty
+                  for limits in (LIMITS, without))  # fmt: skip
+    if floor is None:
+        assert said is None
+    else:
+        assert said == pytest.approx(np.hypot(bare or 0.0, floor))
+
+
 def slices(known: Mask | None = None) -> SlicePair:
     """SlicePair of 4 mm along k; known: whose gain is known."""
     place = np.broadcast_to(np.arange(48, dtype=np.float32)[:, None, None] / 2, LABELS.shape)

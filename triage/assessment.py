@@ -12,7 +12,7 @@ from triage import protocol
 from triage.age import too_young
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.alignment.images import affine_of, inverse, to_sitk
-from triage.alignment.placement import brain_grid, regions_on
+from triage.alignment.placement import brain_grid, region_doubts, regions_on
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align
 from triage.course import carried_on, merged, sentence
@@ -144,6 +144,7 @@ def _compare(
         registration=registration,
         evidence=_evidence(flair, prepared, registration, None),
         before=_quoted(draft.context.baseline_choice, prepared, settings),
+        doubts=prepared.doubts,
     )
     if not registration.accepted:
         return replace(
@@ -286,7 +287,8 @@ def _alone(
     names = dict(atlas.label_names)
     evidence = Evidence(flair, None, labels, names, None, None, None)
     ratio = tissue_ratio(flair.voxels, labels.voxels, names)
-    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio)
+    doubts = region_doubts(placement)
+    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio, doubts=doubts)
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement, young)
         plain = plain_figures(session, labels, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,7 @@ from triage.course import carried_from_copy
 from triage.decision import SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
 from triage.detection import Patterns, doubted, indeterminate
 from triage.infusions import Infusion
+from triage.measurements import not_measured
 from triage.model import (
     Affine,
     BaselineChoice,
@@ -76,18 +77,27 @@ class Draft:
     since: Since | None = None
     carried: tuple[str, ...] = ()
     tissue_ratio: float | None = None
+    # region -> why its figures are not to be had
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
     def with_found(self, *found: Found) -> Draft:
-        """The draft with the figures, masks, lesions and notices of measuring steps added."""
+        """The draft with the figures, masks, lesions and notices of measuring steps added.
+
+        A region in doubt has no figures, but the reason.
+        """
         masks = {name: mask for one in found for name, mask in one.masks.items()}
         evidence = self.evidence
         return replace(
             self,
-            measurements=(*self.measurements, *(m for one in found for m in one.measurements)),
+            measurements=(*self.measurements, *(self._or_doubt(m) for one in found for m in one.measurements)),
             lesions=(*self.lesions, *(lesion for one in found for lesion in one.lesions)),
             notices=(*self.notices, *(notice for one in found for notice in one.notices)),
             evidence=None if evidence is None else replace(evidence, masks={**evidence.masks, **masks}),
         )
+
+    def _or_doubt(self, m: Measurement) -> Measurement:
+        doubt = self.doubts.get(m.region)
+        return m if doubt is None or not m.assessable else not_measured(m.region, m.quantity, m.unit, doubt)
 
     def with_series(self, session: Session, earlier: tuple[Session, Affine] | None = None) -> Draft:
         """The draft whose evidence can show the session's diffusion images, and its T1 before and after contrast.

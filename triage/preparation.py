@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from triage.alignment.images import inverse
-from triage.alignment.placement import Placement, brain_grid, place_atlas, regions_on
+from triage.alignment.placement import Placement, brain_grid, place_atlas, region_doubts, regions_on
 from triage.alignment.session import Session, align
 from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
@@ -47,6 +47,8 @@ class PreparedBaseline:
     burden: Found = field(default_factory=Found)
     # whether its FLAIR was acquired after a contrast agent
     after_contrast: bool = False
+    # region -> why nothing is measured there
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
@@ -87,6 +89,7 @@ def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) 
         session,
         before_treatment(flair, labels, brain, atlas.label_names, settings),
         is_flair_after_contrast(images),
+        region_doubts(placement),
     )
 
 

@@ -21,7 +21,7 @@ from tests.builders import (
     some_images,
 )
 from triage import without_flair as without_flair_module
-from triage.anatomy import THALAMI, mask_of
+from triage.anatomy import BRAIN_STEM, THALAMI, mask_of
 from triage.assessment import Assessed, first_look, full
 from triage.draft import Context
 from triage.errors import NotAssessable
@@ -96,6 +96,16 @@ def test_raised_thalami_and_pons_are_suspected(changed: Assessed) -> None:
     assert assessment.decision.category is Category.NEUROTOXICITY_SUSPECTED, assessment.decision
     for region in (*THALAMI, "pons"):
         assert lookup(assessment.measurements, region, "flair_change_percent").value == pytest.approx(20.0, abs=4.0)
+
+
+def test_a_brain_stem_beside_the_atlas_is_not_measured_and_the_thalami_are(
+    prepared: PreparedBaseline, atlas: Atlas
+) -> None:
+    doubtful = replace(prepared, doubts=dict.fromkeys(BRAIN_STEM, "region_fit: around the brain stem"))
+    found = first_look(a_followup(atlas, 20.0), doubtful, CONTEXT, atlas, SETTINGS).assessment
+    assert (lookup(found.measurements, "pons", "flair_change_percent").reason or "").startswith("region_fit: ")
+    assert lookup(found.measurements, "thalamus_left", "flair_change_percent").value == pytest.approx(20.0, abs=4.0)
+    assert {f.pattern: f.presence for f in found.findings}["A"] is Presence.PRESENT
 
 
 def test_the_full_stage_adds_and_takes_nothing_away(unchanged: Assessed, changed: Assessed) -> None:

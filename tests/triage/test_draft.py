@@ -11,7 +11,19 @@ import pytest
 from tests.builders import rigid, some_images
 from triage.alignment.session import Session
 from triage.draft import Context, Draft
-from triage.model import BaselineChoice, Basis, Category, Presence, SameAcquisition, SequenceKind, Stage, Volume
+from triage.measurements import not_measured
+from triage.model import (
+    BaselineChoice,
+    Basis,
+    Category,
+    Found,
+    Measurement,
+    Presence,
+    SameAcquisition,
+    SequenceKind,
+    Stage,
+    Volume,
+)
 from triage.report.document import to_document
 from triage.report.evidence import Evidence
 from triage.report.stored import from_document
@@ -83,3 +95,22 @@ def test_series_of_the_baseline_lie_where_those_of_the_follow_up_lie(
     alone = draft.with_series(a_session(*now)).evidence
     assert alone is not None
     assert alone.before == {}
+
+
+PONS, OTHER = Measurement("pons", "volume_ml", 14.0, "mL", 0.5), Measurement("midbrain", "volume_ml", 7.0, "mL")
+UNSEEN = not_measured("pons", "volume_ml", "mL", "coverage: cut")
+
+
+@pytest.mark.parametrize(
+    ("doubts", "found", "kept"),
+    [
+        pytest.param({}, (PONS, OTHER), (PONS, OTHER), id="noop: no doubt"),
+        pytest.param({"pons": "why"}, (PONS, OTHER), (not_measured("pons", "volume_ml", "mL", "why"), OTHER), id="one"),
+        pytest.param({"pons": "why"}, (UNSEEN,), (UNSEEN,), id="not measured before: its own reason"),
+    ],
+)
+def test_a_region_in_doubt_has_no_figure(
+    doubts: dict[str, str], found: tuple[Measurement, ...], kept: tuple[Measurement, ...]
+) -> None:
+    draft = Draft(some_images(None), Context(None, None, {}), Stage.FULL, doubts=doubts)
+    assert draft.with_found(Found(found)).measurements == kept

@@ -24,6 +24,10 @@ ZONE_MM = (
 )
 
 
+# Structures whose fit is looked at by itself -> their regions
+STRUCTURES = {"brain stem": BRAIN_STEM, "thalami": THALAMI}
+
+
 @lru_cache(maxsize=2)
 def template_of(atlas: Atlas) -> Template:
     """What the registration needs of this atlas; made at the first call."""
@@ -42,10 +46,7 @@ def template_of(atlas: Atlas) -> Template:
         tight_brain=brain,
         labels=labels,
         levels={mm: _memberships(labels, atlas.label_names, isotropic_grid(near, mm)) for mm in LEVELS_MM},
-        zones={
-            name: _zone(labels, atlas.label_names, regions, finest)
-            for name, regions in (("brain stem", BRAIN_STEM), ("thalami", THALAMI))
-        },
+        zones={name: _zone(labels, atlas.label_names, regions, finest) for name, regions in STRUCTURES.items()},
     )
 
 

@@ -60,6 +60,7 @@ def _facts(prepared: PreparedBaseline) -> dict[str, Any]:
         "study_instance_uid": prepared.study_instance_uid,
         "series_instance_uid": prepared.series_instance_uid,
         "after_contrast": prepared.after_contrast,
+        "doubts": dict(prepared.doubts),
         "label_names": {str(label): name for label, name in prepared.label_names.items()},
         "header": dataclasses.asdict(prepared.header),
         "to_anchor": {kind.value: matrix.tolist() for kind, matrix in prepared.session.to_anchor.items()},
@@ -90,6 +91,7 @@ def load(folder: Path) -> PreparedBaseline | None:
             session=_session(facts, volumes),
             burden=_burden(facts["burden"], volumes),
             after_contrast=facts.get("after_contrast", False),
+            doubts=facts.get("doubts", {}),
         )
     except _UNREADABLE:
         return None

@@ -16,10 +16,11 @@ from triage.alignment.placement import (
     Placement,
     RegionLimits,
     brain_grid,
-    check_near,
     check_volumes,
     place_atlas,
+    region_doubts,
     regions_on,
+    structures_apart,
 )
 from triage.alignment.template import LEVELS_MM, template_of
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
@@ -70,21 +71,42 @@ def test_an_atlas_placed_too_large_is_refused(volumes_ml: dict[str, float], name
 
 
 @pytest.mark.parametrize(
-    ("fits", "named"),
+    ("fits", "whole", "named"),
     [
-        pytest.param({"brain stem": 0.6, "thalami": 0.59}, None, id="right"),
-        pytest.param({"brain stem": 0.71, "thalami": 0.2}, "thalami .* 0.20", id="8 mm too low"),
-        pytest.param({"brain stem": 0.02, "thalami": 0.52}, "brain stem .* 0.02", id="beside the brain stem"),
-        pytest.param({"thalami": 0.7}, None, id="the brain stem is not in view"),
-        pytest.param({}, None, id="nothing is in view"),
+        pytest.param({"brain stem": 0.6, "thalami": 0.59}, 0.54, None, id="right"),
+        pytest.param({"brain stem": 0.71, "thalami": 0.2}, 0.55, "thalami .* 0.20", id="8 mm too low"),
+        pytest.param({"brain stem": 0.02, "thalami": 0.52}, 0.53, "brain stem .* 0.02", id="beside the brain stem"),
+        pytest.param({"brain stem": 0.33, "thalami": 0.24}, 0.7, "brain stem .* 0.33", id="beside both, all else fits"),
+        pytest.param({"thalami": 0.7}, 0.54, None, id="the brain stem is not in view"),
+        pytest.param({}, 0.54, None, id="nothing is in view"),
     ],
 )
-def test_an_atlas_beside_its_structures_is_refused(fits: dict[str, float], named: str | None) -> None:
+def test_an_atlas_beside_its_structures_is_refused(fits: dict[str, float], whole: float, named: str | None) -> None:
     if named is None:
-        check_near(fits, RegionLimits())
+        assert structures_apart(fits, whole, RegionLimits()) == {}
         return
     with pytest.raises(NotAssessable, match=f"atlas_failed.*around the {named}"):
-        check_near(fits, RegionLimits())
+        structures_apart(fits, whole, RegionLimits())
+
+
+@pytest.mark.parametrize(
+    ("fits", "doubted"),
+    [
+        pytest.param({"brain stem": 0.7, "thalami": 0.6}, set(), id="noop: both fit"),
+        pytest.param({"brain stem": 0.3, "thalami": 0.6}, {"midbrain", "pons", "medulla"}, id="a tumour of the pons"),
+        pytest.param(
+            {"brain stem": 0.7, "thalami": 0.3},
+            {"thalamus_left", "thalamus_right", "thalami", "third_ventricle"},
+            id="the thalami",
+        ),
+        pytest.param({"brain stem": 0.3}, {"midbrain", "pons", "medulla"}, id="the thalami are not in view"),
+    ],
+)
+def test_where_all_else_fits_only_the_structure_is_doubted(fits: dict[str, float], doubted: set[str]) -> None:
+    apart = structures_apart(fits, RegionLimits().sure_fit, RegionLimits())
+    doubts = region_doubts(Placement(np.eye(4), None, None, apart))
+    assert set(doubts) == doubted
+    assert all(reason.startswith("region_fit: around the ") and "0.30" in reason for reason in doubts.values())
 
 
 @pytest.mark.parametrize(

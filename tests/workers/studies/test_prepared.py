@@ -39,6 +39,7 @@ def a_prepared(**changes: Any) -> PreparedBaseline:
         "labels": Volume(labels, cubic),
         "brain": Volume((labels > 3).astype(np.uint8), cubic),
         "label_names": {1: "midbrain", 9: "thalamus_left"},
+        "doubts": {"pons": "region_fit: 0.3"},
     }
     t1 = Volume(rng.uniform(0, 900, (5, 5, 5)).astype(np.float32), cubic)
     values["session"] = Session(

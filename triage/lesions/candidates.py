@@ -28,15 +28,15 @@ from triage.alignment.grid import Grid
 from triage.alignment.images import NEAREST, affine_transform, resample, to_sitk
 from triage.alignment.normalisation import CommonScale, robust_sd
 from triage.anatomy import CSF, WHITE, mask_of, midline
-from triage.lesions.clusters import EDGES, Box, Floats, compactness, peak_of, standing_out
+from triage.lesions.clusters import EDGES, HALF, Box, Floats, compactness, peak_of, standing_out
 from triage.lesions.limits import LesionLimits
+from triage.lesions.old import brighter_old
 from triage.lesions.rises import Rises, box_of, rises_of, t2_rise
 from triage.libraries import ndi, sitk
 from triage.measurements import percent
 from triage.model import Affine, Mask, Volume
 
 MOST_SD = 4.0  # neither FLAIR nor T2 decides a faint rise alone: more than this counts no more
-HALF = 0.5  # a faint cluster reaches to half of its peak
 UPPER = 75  # percentile: the rim of a cluster is partial volume, its upper quarter is what it is
 
 
@@ -102,16 +102,21 @@ def candidates(
     box = box_of(np.asarray(pair.grid.labels > 0), 4)
     rises = rises_of(pair, box, limits)
     strong = list(_strong_clusters(rises, pair.grid, limits))
+    old = _chronic_on(pair, chronic)
     faint: list[Cluster] = []
     if t2 is not None:
-        faint = list(_faint_clusters(rises, t2_rise(t2, box, rises, pair.grid), pair.grid, limits))
+        watery = t2_rise(t2, box, rises, pair.grid)
+        faint = list(_faint_clusters(rises, watery, pair.grid, limits))
+        if old is not None:
+            enlarging = list(_old_clusters(rises, watery, old[box], pair.grid, limits))
+            faint += _apart(enlarging, faint, rises.labels.shape)
     found, regional = _focal([*strong, *_apart(faint, strong, rises.labels.shape)], rises, pair.grid, limits)
     offset = np.array([s.start for s in box])
     clusters = (_with_t2(_placed(one, offset), t2) for one in found)
     return Candidates(
         tuple(sorted(clusters, key=lambda c: -c.volume_ml)),
         smallest,
-        _injury_mm(pair, chronic),
+        None if old is None else _injury_mm(old, pair.grid),
         regional_ml=regional,
         history=chronic is not None,
     )
@@ -152,6 +157,14 @@ def _faint_clusters(rises: Rises, t2_rise: Floats, grid: Grid, limits: LesionLim
     together = np.minimum(z, MOST_SD) + np.minimum(z2, MOST_SD)
     seeds = usable & (smooth >= least) & (smooth_t2 >= least) & (z >= limits.faint_z) & (together >= limits.joint_z)
     for box, one in standing_out(smooth, rises.where, seeds, least / 2, HALF):
+        cluster = _judged(_place(one, box, rises, grid), grid, limits, None)
+        if cluster is not None:
+            yield cluster
+
+
+def _old_clusters(rises: Rises, t2_rise: Floats, old: Mask, grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
+    """Old lesions that FLAIR and T2 show brighter than the other old lesions became."""
+    for box, one in brighter_old(rises, t2_rise, old, grid.voxel_ml, limits):
         cluster = _judged(_place(one, box, rises, grid), grid, limits, None)
         if cluster is not None:
             yield cluster
@@ -308,13 +321,16 @@ def _placed(cluster: Cluster, offset: npt.NDArray[np.int64]) -> Cluster:
 # -- history -----------------------------------------------------------------------------------------
 
 
-def _injury_mm(pair: Pair, chronic: Volume | None) -> Floats | None:
-    """Distance to what was abnormal in the baseline, mm, (k, j, i)."""
+def _chronic_on(pair: Pair, chronic: Volume | None) -> Mask | None:
+    """What was abnormal in the baseline, (k, j, i) on the pair's grid; None when nothing was or nothing is known."""
     if chronic is None or not chronic.voxels.any():
         return None
     # half-way points -> baseline points is the same matrix as follow-up -> half-way
     moved = resample(to_sitk(chronic), pair.image_grid, affine_transform(pair.followup_to_half_way), how=NEAREST)
-    mask = sitk.GetArrayViewFromImage(moved) > 0
-    if not mask.any():
-        return None
-    return np.asarray(ndi.distance_transform_edt(~mask) * pair.grid.spacing_mm, dtype=np.float32)
+    mask = sitk.GetArrayFromImage(moved) > 0
+    return mask if mask.any() else None
+
+
+def _injury_mm(old: Mask, grid: Grid) -> Floats:
+    """Distance to what was abnormal in the baseline, mm, (k, j, i)."""
+    return np.asarray(ndi.distance_transform_edt(~old) * grid.spacing_mm, dtype=np.float32)

@@ -14,6 +14,7 @@ from triage.model import Mask
 Floats = npt.NDArray[np.float32]  # (k, j, i)
 Box = tuple[slice, slice, slice]
 FACES, EDGES = (np.abs(np.indices((3, 3, 3)) - 1).sum(axis=0) <= steps for steps in (1, 2))  # 6 and 18 neighbours
+HALF = 0.5  # a faint cluster reaches to half of its peak
 TOP_VOXELS = 8  # the peak of a cluster is the mean of its strongest (0.027 mL at 1.5 mm): one noisy voxel is no peak
 
 

@@ -56,6 +56,15 @@ class LesionLimits:
     faint_z: float = 3.0
     # it counts when the rises of the two, each in its own sd and at most 4, add up to this; 6 is 4.2 sd of a sum of two
     joint_z: float = 6.0
+    # with T2: smallest volume of old lesions that tells how the others change; with 1 mL a head scanned again with
+    # thicker slices had two false ones
+    old_least_ml: float = 2.0
+    # an old lesion must rise this much on FLAIR beyond what the others rose
+    old_percent: float = 5.0
+    # and this many robust sd of theirs
+    old_z: float = 1.0
+    # and this many on T2
+    old_t2_z: float = 1.0
     # "at prior injury": within this distance of a lesion or cavity of the baseline
     prior_injury_mm: float = 5.0
     # FLAIR after contrast against one before: this close to the border of the brain are meninges and veins

@@ -9,7 +9,7 @@ the fit. It chooses between the starts of the affine, and a low one refuses the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,8 +79,8 @@ class Placement:
     field: npt.NDArray[np.float64] | None
     # (4, 4), voxel index (i, j, k, 1) of the field -> template LPS mm
     field_affine: Affine | None
-    # structure -> fit around it, where the atlas resembles the rest of the head only
-    apart: Mapping[str, float] = field(default_factory=dict)
+    # structures with the fit around them, where the atlas resembles the rest of the head only
+    apart: tuple[tuple[str, float], ...] = ()
 
     def transform(self) -> sitk.Transform:
         """Scan LPS mm -> template LPS mm as an ITK transform, to resample template images onto scan grids."""
@@ -168,11 +168,7 @@ def structures_apart(near: Mapping[str, float], whole: float, limits: RegionLimi
 def region_doubts(placement: Placement) -> dict[str, str]:
     """Region -> why nothing is measured there although the atlas counts as placed."""
     named = {**STRUCTURES, "thalami": (*STRUCTURES["thalami"], "thalami", "third_ventricle")}
-    return {
-        region: f"region_fit: {_said_apart(name, fit)}"
-        for name, fit in placement.apart.items()
-        for region in named[name]
-    }
+    return {region: f"region_fit: {_said_apart(name, fit)}" for name, fit in placement.apart for region in named[name]}
 
 
 def _said_apart(name: str, fit: float) -> str:
@@ -295,7 +291,7 @@ def _deform(affine: Affine, template: Template, image: sitk.Image, limits: Regio
         resample(sitk.Cast(image * 0 + 1, sitk.sitkUInt8), grid, affine_transform(affine), how=NEAREST)
     )
     near = fits_near(scan, head, members, field, grid, template.zones, shown > 0)
-    apart = structures_apart(near, fit, limits)
+    apart = tuple(structures_apart(near, fit, limits).items())
     return Placement(inverse(affine), sitk.GetArrayFromImage(field), affine_of(field), apart)
 
 

@@ -104,7 +104,7 @@ def test_an_atlas_beside_its_structures_is_refused(fits: dict[str, float], whole
 )
 def test_where_all_else_fits_only_the_structure_is_doubted(fits: dict[str, float], doubted: set[str]) -> None:
     apart = structures_apart(fits, RegionLimits().sure_fit, RegionLimits())
-    doubts = region_doubts(Placement(np.eye(4), None, None, apart))
+    doubts = region_doubts(Placement(np.eye(4), None, None, tuple(apart.items())))
     assert set(doubts) == doubted
     assert all(reason.startswith("region_fit: around the ") and "0.30" in reason for reason in doubts.values())
 

@@ -284,11 +284,10 @@ def _alone(
         placement = place(session, flair, atlas, settings.preparation)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
-    names = dict(atlas.label_names)
+    draft, names = replace(draft, doubts=region_doubts(placement)), dict(atlas.label_names)
     evidence = Evidence(flair, None, labels, names, None, None, None)
     ratio = tissue_ratio(flair.voxels, labels.voxels, names)
-    doubts = region_doubts(placement)
-    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio, doubts=doubts)
+    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio)
     with clock.part("single_scan"):
         alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement, young)
         plain = plain_figures(session, labels, names)

@@ -1,7 +1,7 @@
 """Maps of rises and the old lesions in, those old lesions out that became brighter than the others did.
 
-Another scanner shows old lesions 5 to 9 % brighter or darker, all of them alike. One that rises beyond the others of the
-same head, on FLAIR and on T2, has changed. Where there is little old tissue, nothing tells how the others change.
+Another scanner shows old lesions 5 to 9 % brighter or darker, all of them alike. One that rises beyond the others of
+the same head, on FLAIR and on T2, has changed. Where there is little old tissue, nothing tells how the others change.
 """
 
 from __future__ import annotations

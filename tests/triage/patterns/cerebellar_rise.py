@@ -1,4 +1,4 @@
-"""A toy: pattern E, the cerebellum rises on FLAIR.
+"""A toy: pattern Z, the cerebellum rises on FLAIR.
 
 All that a new pattern is: one file, and one line where patterns are listed.
 """
@@ -12,7 +12,7 @@ from triage.measurements import lookup
 from triage.model import Finding, Measurement, Presence, Priority, ProtocolMatch, Strength
 from triage.patterns.pattern import Figure, Pattern, Visit
 
-NAME, TITLE = "E", "cerebellar FLAIR rise"
+NAME, TITLE = "Z", "cerebellar FLAIR rise"
 REGION, RISE, ALONE = "cerebellum", "flair_change_percent", "flair_excess_percent"
 
 

@@ -24,9 +24,9 @@ from triage.report.evolution import EvolutionLimits, evolution, visit_of
 from triage.report.stored import from_document
 from triage.settings import TriageSettings, limits_of, settings_with
 
-WITH_E = (*PATTERNS, CEREBELLAR_RISE)  # the line that triage/patterns/all.py would get
-SettingsWithE: Any = settings_with(WITH_E)
-SETTINGS = SettingsWithE()
+WITH_TOY = (*PATTERNS, CEREBELLAR_RISE)  # the line that triage/patterns/all.py would get
+SettingsWithToy: Any = settings_with(WITH_TOY)
+SETTINGS = SettingsWithToy()
 INFUSION = date(2026, 3, 1)
 BASELINE = BaselineChoice("1.2.1", date(2026, 2, 20), "latest before the infusion")
 PREPARED: Any = SimpleNamespace(study_instance_uid="1.2.1")
@@ -41,10 +41,10 @@ def assessed(day: int, rise: float, *earlier: dict[str, Any], settings: Any = SE
         Context(INFUSION, BASELINE, {"icansee": "test"}, earlier),
         Stage.FULL,
         measurements=measured,
-        findings=detect(measured, ProtocolMatch.SAME, settings, WITH_E),
+        findings=detect(measured, ProtocolMatch.SAME, settings, WITH_TOY),
         judged_from=JudgedFrom.COMPARISON,
         protocol=ProtocolMatch.SAME,
-        patterns=WITH_E,
+        patterns=WITH_TOY,
     )
     return draft.finish({}, PREPARED, settings)
 
@@ -53,16 +53,16 @@ def assessed(day: int, rise: float, *earlier: dict[str, Any], settings: Any = SE
 
 
 def test_its_limits_are_a_section_of_the_settings() -> None:
-    adapter = TypeAdapter(SettingsWithE)
+    adapter = TypeAdapter(SettingsWithToy)
     found = adapter.validate_python({"cerebellar_rise": {"rise": 9.0}, "bithalamic": {"thalami_same": 7.0}})
-    assert limits_of(found, WITH_E)[CEREBELLAR_RISE] == CerebellarRiseLimits(rise=9.0)
+    assert limits_of(found, WITH_TOY)[CEREBELLAR_RISE] == CerebellarRiseLimits(rise=9.0)
     assert found.bithalamic.thalami_same == 7.0
     with pytest.raises(ValidationError, match=r"cerebellar_rise\.zz"):
         adapter.validate_python({"cerebellar_rise": {"zz": 9.0}})
 
 
 def test_its_limits_are_in_what_the_digest_covers() -> None:
-    adapter = TypeAdapter(SettingsWithE)
+    adapter = TypeAdapter(SettingsWithToy)
     other = replace(SETTINGS, cerebellar_rise=CerebellarRiseLimits(rise=9.0))
     assert adapter.dump_python(SETTINGS)["cerebellar_rise"] == {"rise": 6.0, "alone": 20.0}
     assert adapter.dump_python(SETTINGS) != adapter.dump_python(other)
@@ -95,17 +95,17 @@ def test_it_decides_by_its_own_limits_and_rule(
 ) -> None:
     settings = replace(SETTINGS, cerebellar_rise=CerebellarRiseLimits(rise=limit))
     assessment = assessed(7, rise, settings=settings)
-    assert [f.pattern for f in assessment.findings] == [pattern.name for pattern in WITH_E]
+    assert [f.pattern for f in assessment.findings] == [pattern.name for pattern in WITH_TOY]
     assert assessment.findings[-1].presence is presence
     assert assessment.decision.priority is priority
 
 
 def test_without_a_baseline_a_flair_or_an_infusion() -> None:
     measured = (a_measurement("cerebellum", 25.0, "flair_excess_percent"),)
-    alone = detect_alone(measured, SETTINGS, WITH_E)
+    alone = detect_alone(measured, SETTINGS, WITH_TOY)
     assert alone[-1].presence is Presence.PRESENT
-    assert before_infusion(alone, WITH_E)[-1].presence is Presence.INDETERMINATE, "it belongs to the baseline"
-    for findings in (indeterminate("cut", WITH_E), diffusion_only(measured, "cut", SETTINGS, WITH_E)):
+    assert before_infusion(alone, WITH_TOY)[-1].presence is Presence.INDETERMINATE, "it belongs to the baseline"
+    for findings in (indeterminate("cut", WITH_TOY), diffusion_only(measured, "cut", SETTINGS, WITH_TOY)):
         assert findings[-1].explanation == "cerebellar FLAIR rise: cut"
 
 
@@ -116,20 +116,20 @@ def test_it_is_in_the_document_and_on_the_page() -> None:
     before = to_document(assessed(3, 8.0))
     document = to_document(assessed(7, 14.0, before))
     course = {c["pattern"]: (c["state"], c["since"]) for c in document["evolution"]["patterns"]}
-    assert course == {"E": ("worse", "2026-03-04")}
+    assert course == {"Z": ("worse", "2026-03-04")}
     assert [(t["region"], len(t["points"])) for t in document["evolution"]["trend"]] == [("cerebellum", 2)]
-    assert document["evolution"]["later_loss"]["pattern"] == "E"
+    assert document["evolution"]["later_loss"]["pattern"] == "Z"
     assert to_document(from_document(document)) == document
     page = pages.study(document, has_picture=False)
-    for words in ("pattern E suspected", "cerebellar FLAIR rise: +14.0 %", "Priority P1", "worse", "not looked for"):
+    for words in ("pattern Z suspected", "cerebellar FLAIR rise: +14.0 %", "Priority P1", "worse", "not looked for"):
         assert words in page
 
 
 def test_its_stored_figures_are_judged_again() -> None:
     stored = from_document(to_document(assessed(7, 8.0)))
-    assert judge_again(stored, SETTINGS, WITH_E) == (stored.findings, stored.decision)
+    assert judge_again(stored, SETTINGS, WITH_TOY) == (stored.findings, stored.decision)
     higher = replace(SETTINGS, cerebellar_rise=CerebellarRiseLimits(rise=9.0))
-    findings, decision = judge_again(stored, higher, WITH_E)
+    findings, decision = judge_again(stored, higher, WITH_TOY)
     assert (findings[-1].presence, decision.priority) == (Presence.ABSENT, Priority.UNCHANGED)
 
 
@@ -138,7 +138,7 @@ def test_a_program_that_does_not_know_it_does_not_drop_it() -> None:
     before, now = to_document(assessed(3, 8.0)), to_document(assessed(7, 14.0))
     found = evolution(visit_of(now), [before], EvolutionLimits())
     assert found is not None
-    assert [(c.pattern, c.state.value) for c in found.patterns] == [("E", "not_comparable")]
+    assert [(c.pattern, c.state.value) for c in found.patterns] == [("Z", "not_comparable")]
 
 
 # -- the list --------------------------------------------------------------------------------------

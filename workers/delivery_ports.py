@@ -114,10 +114,14 @@ def delivery_facts(one: Delivery) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the receiver said about something that it took. text: for the row, without patient data."""
+    """What the receiver said about something that it took.
+
+    text: for the row, without patient data. asked: False when there was nothing to send: the receiver said nothing.
+    """
 
     text: str
     size_bytes: int = 0
+    asked: bool = True
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,11 @@ class ImageSending:
         """
         images = self._images(delivery)
         if not images:
-            return Receipt("nothing to send: the images are not here any more")
+            return Receipt("nothing to send: the images are not here any more", asked=False)
         size = sum(one.size_bytes for one in images)
         if delivery.shadow:
             of = f" of {delivery.shadow_of}" if delivery.shadow_of else ""
-            return Receipt(f"not sent: shadow mode{of}; {len(images)} images", size)
+            return Receipt(f"not sent: shadow mode{of}; {len(images)} images", size, asked=False)
         if not isinstance(self._destination, ImageTaker):
             raise DeliveryRejected("this kind of destination takes no images")
         progress = self._remembered(delivery.number)

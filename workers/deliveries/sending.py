@@ -178,7 +178,8 @@ class DeliverySender:
     def _tried(self, taken: Delivery, failures: int) -> tuple[Delivery, bool | None]:
         """The delivery as it ended, and whether the receiver answered; None: it was not asked."""
         try:
-            return self._ended(taken, self._sent(taken)), None if taken.shadow else True
+            receipt = self._sent(taken)
+            return self._ended(taken, receipt), True if receipt.asked else None
         except DeliveryRejected as error:
             return _dead(taken, str(error), "permanent"), True
         except Unreachable as error:
@@ -199,10 +200,11 @@ class DeliverySender:
         document, files = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
         evidence = WithoutContent(files, self._left_out)
         if not output.applies(document, evidence):
-            return Receipt("nothing to send: this output does not apply to the decision")
+            return Receipt("nothing to send: this output does not apply to the decision", asked=False)
         content = output.render(document, evidence)
         if taken.shadow:
-            return Receipt(f"not sent: shadow mode{f' of {taken.shadow_of}' if taken.shadow_of else ''}", len(content))
+            of = f" of {taken.shadow_of}" if taken.shadow_of else ""
+            return Receipt(f"not sent: shadow mode{of}", len(content), asked=False)
         receipt = self._destination.send(taken, output.file_name, output.media_type, content)
         return replace(receipt, size_bytes=receipt.size_bytes or len(content))
 

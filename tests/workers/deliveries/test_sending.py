@@ -182,6 +182,22 @@ def test_an_outage_of_a_night_uses_up_no_attempts(tmp_path: Path) -> None:
     assert len(site.got()) == 2
 
 
+def test_what_has_nothing_to_send_tells_nothing_of_an_outage(tmp_path: Path) -> None:
+    """Most decisions have no segmentation: that there is nothing to send is no answer of the destination."""
+    site = Site(tmp_path, max_attempts=5, own={"outputs": ["document", "seg"]})
+    site.destinations["pacs"].fault = Unreachable("away")
+    for number in range(30):
+        site.decide(Decided(f"1.2.{number}", 1, "full"))
+        site.step(times=4)
+        site.clock.advance(300)
+    tallies = site.deliveries.tallies()
+    assert set(tallies) == {("pacs", "done"), ("pacs", "planned")}, "none of them is dead"
+    assert tallies["pacs", "planned"] >= 30
+    known = site.deliveries.known("pacs")
+    assert known is not None
+    assert known.failures > 20
+
+
 def test_a_limit_of_one_attempt_makes_an_outage_cost_one_delivery(tmp_path: Path) -> None:
     site = Site(tmp_path, max_attempts=1)
     for number in range(9):

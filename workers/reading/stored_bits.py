@@ -84,15 +84,15 @@ def steps(plane: Array, bits: int, high_bit: int, *, signed: bool) -> Steps:
     """The steps of one plane (rows, columns)."""
     if plane.dtype.kind not in "iu" or not 0 < bits <= 8 * plane.dtype.itemsize or not plane.size:
         return Steps()
-    stored = stored_values(plane, bits, high_bit, signed=signed).astype(np.int64, copy=False)
-    found = _by_sign(stored, bits, signed=signed)
     below = _below(plane, bits, high_bit)
     lowest, above = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
+    inside = lowest <= int(plane.min()) >> below and int(plane.max()) >> below < above
+    stored = plane >> below if inside else stored_values(plane, bits, high_bit, signed=signed)
+    found = _by_sign(stored, bits, signed=signed)
     if below:
         top = 1 << max(bits - below - signed, 0)
         high = int(stored.max()) >= top or int(stored.min()) < -top
         found = replace(found, low=bool(np.any(plane & ((1 << below) - 1))), high=high)
-    inside = lowest <= int(plane.min()) >> below and int(plane.max()) >> below < above
     return found if inside else _from_above(plane, stored, bits, below, found)
 
 
@@ -102,7 +102,7 @@ def _from_above(plane: Array, stored: Array, bits: int, below: int, found: Steps
     half, turn = 1 << (bits - 1), 1 << (8 * plane.dtype.itemsize - below)  # a sign may be stored as if there were none
     counts = [0, 0]
     for axis in (0, 1):
-        short = np.diff(stored, axis=axis)
+        short = np.diff(stored.astype(np.int64, copy=False), axis=axis)
         long = (np.diff(whole, axis=axis) + turn // 2) % turn - turn // 2
         other = short != long
         counts[0] += int(np.count_nonzero(other & (np.abs(long) < half)))
@@ -115,14 +115,19 @@ def _by_sign(stored: Array, bits: int, *, signed: bool) -> Steps:
     half = 1 << (bits - 1)
     if int(stored.max()) - int(stored.min()) < half:
         return Steps()
-    otherwise = stored % (1 << bits) if signed else (stored ^ half) - half
+    upper = stored >= (0 if signed else half)
     counts = [0, 0]
     ends: tuple[list[Array], list[Array]] = ([], [])
     for axis in (0, 1):
-        here = np.abs(np.diff(stored, axis=axis)) >= half
+        halves = (stored[1:], stored[:-1], upper[1:], upper[:-1])
+        if axis == 1:
+            halves = (stored[:, 1:], stored[:, :-1], upper[:, 1:], upper[:, :-1])
+        across = halves[2] != halves[3]  # within one half of the range no step is as long
+        first, second = (side[across].astype(np.int64) for side in halves[:2])
+        length = np.abs(first - second)
+        here = length >= half
         counts[0] += int(np.count_nonzero(here))
-        counts[1] += int(np.count_nonzero(np.abs(np.diff(otherwise, axis=axis)) >= half))
-        first, second = (stored[1:], stored[:-1]) if axis == 0 else (stored[:, 1:], stored[:, :-1])
+        counts[1] += int(np.count_nonzero(length <= half))  # with the other sign it is the rest of the range
         ends[0].append(np.minimum(first, second)[here])
         ends[1].append(np.maximum(first, second)[here])
     fewest = min(np.unique(np.concatenate(side)).size for side in ends)

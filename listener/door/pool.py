@@ -149,7 +149,7 @@ class ProcessPool:
             settings = settings_to_descriptor(self._settings.node())
             undo.callback(os.close, settings)
             inherited = [theirs.fileno(), settings]
-            command = [sys.executable, "-m", "listener.door.program", *self._words, *map(str, inherited)]
+            command = [sys.executable, "-P", "-m", "listener.door.program", *self._words, *map(str, inherited)]
             with self._lock:  # close() sees it, or it is not started
                 if self._closing:
                     return None

@@ -25,7 +25,7 @@ def restore_apart(settings: NodeSettings, files_dir: Path, since: int | None) ->
     """
     fd = settings_to_descriptor(settings)
     try:
-        command = [sys.executable, "-m", "listener.door.restoring", str(fd), str(files_dir), str(since or 0)]
+        command = [sys.executable, "-P", "-m", "listener.door.restoring", str(fd), str(files_dir), str(since or 0)]
         ended = subprocess.run(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - ourselves
     finally:
         os.close(fd)

@@ -34,7 +34,7 @@ def program_command(program: str, fd: int, settings: NodeSettings, parent: int |
     """
     # the folder is for people: it tells this node's process from another's
     folder = str(settings.store.state_dir.absolute())
-    return [sys.executable, "-m", program, str(fd), str(parent or 0), folder]
+    return [sys.executable, "-P", "-m", program, str(fd), str(parent or 0), folder]
 
 
 def program_environment() -> dict[str, str]:

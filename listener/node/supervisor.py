@@ -96,7 +96,7 @@ class Child:
     def _command(self) -> subprocess.Popen[bytes]:
         command = COMMANDS.get(self.name, (self.name,))
         parent = ("--parent", str(os.getpid()))
-        return _start([sys.executable, "-m", "listener.commands.main", *command, *self._config, *parent])
+        return _start([sys.executable, "-P", "-m", "listener.commands.main", *command, *self._config, *parent])
 
     def _program(self) -> subprocess.Popen[bytes]:
         note_start(self._settings.store.state_dir, self.name)

@@ -41,7 +41,7 @@ class ReadingProcess:
             memory_bytes: its address space.
             deadline_s: for one answer.
         """
-        self._command = [sys.executable, "-m", module, str(memory_bytes), str(deadline_s)]
+        self._command = [sys.executable, "-P", "-m", module, str(memory_bytes), str(deadline_s)]
         self._deadline_s = deadline_s
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False

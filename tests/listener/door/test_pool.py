@@ -255,7 +255,7 @@ def test_only_a_benchmark_leaves_out_the_flush_in_the_children(
     ProcessPool(settings, lambda _: None, lambda: None, durable=durable).close(grace_s=0.0)
     told: list[bool] = []
     monkeypatch.setattr(pool_child, "main", lambda *_fds, durable: told.append(durable))
-    monkeypatch.setattr(sys, "argv", programs.commands[0][2:])
+    monkeypatch.setattr(sys, "argv", programs.commands[0][3:])
     program.main()
     assert told == [durable]
 

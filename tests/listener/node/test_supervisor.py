@@ -92,7 +92,7 @@ def test_programs_without_the_core_inherit_checked_settings(
     child = Child(name, settings, tmp_path / "config.yaml")
     before = set(Path("/proc/self/fd").iterdir())
     child.look()
-    assert [command[2] for command in commands] == [module]
+    assert [command[command.index("-m") + 1] for command in commands] == [module]
     assert handed == ([] if name == "web" else [settings.node()])
     # a command notes its start itself
     assert state_of(settings.store.state_dir, name).starts == (0 if name == "web" else 1)
@@ -179,7 +179,7 @@ def test_the_urgent_worker_is_a_process_of_its_own(
     child = Child("urgent", settings, None)
     child.look()
     child.stop()
-    assert commands[0][3:5] == ["worker", "--urgent"]
+    assert commands[0][4:6] == ["worker", "--urgent"]
 
 
 class SignsOfLife:
@@ -197,7 +197,7 @@ class SignsOfLife:
         monkeypatch.setattr(supervisor, "ASK_BROKER_S", 0.2)
 
     def _start(self, command: list[str], **_more: Any) -> subprocess.Popen[bytes]:
-        sign = str(heartbeat_file(self._state_dir, command[3]))
+        sign = str(heartbeat_file(self._state_dir, command[command.index("-m") + 2]))
         program = [sys.executable, "-c", self.SCRIPT, sign]
         self.started.append(self._real(program, stdout=subprocess.PIPE, start_new_session=True))
         return self.started[-1]

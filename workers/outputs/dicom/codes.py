@@ -96,6 +96,13 @@ QUANTITIES = {
     "restricted_gyri": _private("RESTGYRI", "Number of gyri with restricted diffusion"),
     "restricted_volume_ml": _private("RESTVOL", "Volume with restricted diffusion"),
     "symmetry": _private("SYMMETRY", "Symmetry of left and right"),
+    "cavity_volume_ml": _private("CAVITYVOL", "Volume of cavities"),
+    "chronic_lesion_count": _private("OLDCOUNT", "Number of old lesions"),
+    "chronic_lesion_volume_ml": _private("OLDVOL", "Volume of old lesions"),
+    "flair_asymmetry_percent": _private("FLAIRASYM", "FLAIR difference of left and right"),
+    "fluid_share_percent": _private("FLUIDSHARE", "Share of fluid"),
+    "fluid_volume_ml": _private("FLUIDVOL", "Volume of fluid"),
+    "ventricle_narrowing_percent": _private("VENTNARROW", "Narrowing of a lateral ventricle"),
 }
 UNKNOWN_QUANTITY = _private("QUANTITY", "Quantity of the program")
 UNITS = {

@@ -121,9 +121,9 @@ Known = tuple[str, int]  # issuer, day
 class History:
     """What is true of a patient, and what happens on the way beside the arrival of the scans.
 
-    known: infusions that are known at the end. merged: merges that are in force at the end. chains: further events;
-    those of one chain happen in their order. expected: study -> category and the study it is compared with,
-    ``since:`` before one that is no baseline.
+    known: infusions of this ID that are known at the end. also_known: those of another ID or kind. merged: merges that
+    are in force at the end. chains: further events; those of one chain happen in their order. expected: study ->
+    category and the study it is compared with, ``since:`` before one that is no baseline.
     """
 
     name: str
@@ -132,6 +132,7 @@ class History:
     chains: tuple[tuple[Event, ...], ...] = ()
     expected: Mapping[str, str] = field(default_factory=dict)
     merged: tuple[Merged | Renamed, ...] = ()
+    also_known: tuple[Reported, ...] = ()
 
     def all_chains(self) -> list[tuple[Event, ...]]:
         arrivals = [arrivals_of(scan) for scan in self.scans]

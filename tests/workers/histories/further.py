@@ -46,10 +46,11 @@ FURTHER = [
     History("A40: each of two IDs has an infusion", (Scan("pre9", -130, patient_id="P9"),
         Scan("m110", -110, A, patient_id="P9"), PRE, D5), (("", 0),),
         ((Reported(-120, patient_id="P9"), Reported(0)), (Renamed("P9", "P1"),)),
-        {"m110": f"{SUSPECTED} pre9", "pre": f"{NO} pre9", "d5": f"{SUSPECTED} pre"}, (Renamed("P9", "P1"),)),
+        {"m110": f"{SUSPECTED} pre9", "pre": f"{NO} pre9", "d5": f"{SUSPECTED} pre"}, (Renamed("P9", "P1"),),
+        (Reported(-120, patient_id="P9"),)),
     History("A40: the other ID's infusion lies after a positive one of this", (PRE, D5, Scan("d95", 95, A,
         patient_id="P9")), KNOWN, ((Reported(0), Reported(90, patient_id="P9")), (Renamed("P9", "P1"),)),
-        {"d5": f"{SUSPECTED} pre", "d95": f"{POSSIBLE} d5"}, (Renamed("P9", "P1"),)),
+        {"d5": f"{SUSPECTED} pre", "d95": f"{POSSIBLE} d5"}, (Renamed("P9", "P1"),), (Reported(90, patient_id="P9"),)),
     History("A47, then A40", (PRE_8, D5_9, D7), KNOWN,
         ((Reported(0),), (Renamed("P8", "P9"), Renamed("P9", "P1"))), BOTH_SUSPECTED,
         (Renamed("P8", "P9"), Renamed("P9", "P1"))),
@@ -122,7 +123,8 @@ FURTHER = [
         ((Reported(0),), (Merged(ANON, "P1"),)), {"d5": f"{SUSPECTED} pre"}),
     # several infusions close to each other
     History("bridging, then the cells", (Scan("pre", -30), Scan("m10", -10, A), D5), (("", 0),),
-        ((Reported(-15, kind="bridging"), Reported(0)),), {"m10": f"{SUSPECTED} pre", "d5": f"{POSSIBLE} m10"}),
+        ((Reported(-15, kind="bridging"), Reported(0)),), {"m10": f"{SUSPECTED} pre", "d5": f"{POSSIBLE} m10"}, (),
+        (Reported(-15, kind="bridging"),)),
     History("faint until the date is known", (Scan("d5", 5, FAINT), Scan("d9", 9, FAINT)), KNOWN,
         ((Reported(60), Reported(0), Removed(60)),), {"d5": OPEN, "d9": f"{OPEN} since:d5"}),
 ]  # fmt: skip

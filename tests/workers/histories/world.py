@@ -329,6 +329,8 @@ def known_from_the_start(history: History) -> dict[str, End]:
             one.apply(merge)
         for issuer, day in history.known:
             one.index.add_infusion(PatientKey(ME, issuer), Infusion(on(day)), now=one.clock.now())
+        for said in history.also_known:
+            one.apply(said)
         for scan in sorted(history.scans, key=lambda scan: (scan.date or date.max, scan.at)):
             for event in arrivals_of(scan):
                 one.apply(event)

@@ -16,8 +16,9 @@ from workers.worklist_ports import Marks
 log = get_logger(__name__)
 
 PAUSE_S = 0.05  # between two looks; a decision is on the screen at most this much later than it could be
-# While images arrive, each look counts the rows anew: 8 ms with 10,000 studies. It takes a tenth of the time at most.
-PAUSES_PER_LOOK, LONGEST_PAUSE_S = 9, 0.2
+# While images arrive, each look counts the rows anew: 8 ms with 10,000 studies. Looks take a tenth of the time, so that
+# the pause follows how long the last one took; but a look is never later than this.
+PAUSES_PER_LOOK, LATEST_LOOK_S = 9, 0.2
 SLOW_LOOK_S = 3.0  # an index that does not answer within this time is away for the pages, before it gives up itself
 OTHER_PAUSE_S = 2.0  # images arrive many times a second: this often a page hears of them
 HEARTBEAT_S = 20.0  # proxies close a connection on which nothing happens, often after 30 s or 60 s
@@ -111,4 +112,4 @@ class ChangeWatch:
             self._changed.notify_all()
 
     def _pause_after(self, look_s: float) -> float:
-        return max(self._pause_s, min(LONGEST_PAUSE_S, PAUSES_PER_LOOK * look_s))
+        return max(self._pause_s, min(LATEST_LOOK_S, PAUSES_PER_LOOK * look_s))

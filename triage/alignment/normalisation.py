@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from triage.alignment.sampling import some_of
 from triage.anatomy import mask_of
 from triage.errors import NotAssessable
 from triage.libraries import ndi
@@ -156,14 +157,13 @@ def smooth_field(
         The polynomial on the whole grid (k, j, i), and the step per unit of ``kind`` (0 without one).
     """
     axes = [np.linspace(-1, 1, n) for n in values.shape]
-    places = np.argwhere(where)
-    places = places[:: max(1, len(places) // FIT_VOXELS)]
+    taken = some_of(where, FIT_VOXELS)
     powers = [(a, b, c) for a in range(order + 1) for b in range(order + 1 - a) for c in range(order + 1 - a - b)]
     one = [np.polynomial.chebyshev.chebvander(axis, order) for axis in axes]
-    k, j, i = places.T
+    k, j, i = np.unravel_index(taken, where.shape)
     columns = [one[0][k, a] * one[1][j, b] * one[2][i, c] for a, b, c in powers]
-    basis = np.stack([*columns, np.zeros(len(places)) if kind is None else kind[k, j, i]], axis=1)
-    observed, weight = values[k, j, i], np.ones(len(places))
+    basis = np.stack([*columns, np.zeros(len(taken)) if kind is None else kind[k, j, i]], axis=1)
+    observed, weight = values[k, j, i], np.ones(len(taken))
     for _ in range(6):
         weighted = basis * (weight * weight)[:, None]
         # Normal equations: well conditioned in a Chebyshev basis, and a hundred times faster than an SVD of the voxels

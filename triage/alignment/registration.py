@@ -25,6 +25,7 @@ from triage.alignment.images import (
     resample,
     smooth_to,
 )
+from triage.alignment.sampling import some_of
 from triage.errors import NotAssessable
 from triage.libraries import sitk
 from triage.model import Affine, RegistrationResult
@@ -204,9 +205,9 @@ def mean_distance_mm(first: Affine, second: Affine, points: Affine) -> float:
 
 def points_of(mask: sitk.Image, *, at_most: int = 4000) -> Affine:
     """Evenly taken voxel centres of a mask as homogeneous LPS mm points, shape (4, n)."""
-    k, j, i = np.nonzero(sitk.GetArrayViewFromImage(mask))
-    step = max(1, len(k) // at_most)
-    index = np.stack([i[::step], j[::step], k[::step], np.ones(len(k[::step]), dtype=np.int64)]).astype(np.float64)
+    inside = sitk.GetArrayViewFromImage(mask) > 0
+    k, j, i = np.unravel_index(some_of(inside, at_most), inside.shape)
+    index = np.stack([i, j, k, np.ones(len(k), dtype=np.int64)]).astype(np.float64)
     return (affine_of(mask) @ index).astype(np.float64)
 
 

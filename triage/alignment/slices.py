@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from triage.alignment.images import affine_of, on_grid
 from triage.alignment.normalisation import robust_sd
+from triage.alignment.sampling import some_of
 from triage.libraries import sitk
 from triage.model import Affine, Mask
 
@@ -99,9 +100,8 @@ def slice_gains(change: Array, healthy: Mask, stacks: tuple[SliceStack, SliceSta
         change: log(follow-up / baseline) without smooth field and contrast, (k, j, i).
         healthy: tissue that should not change; changed or not.
     """
-    places = np.flatnonzero(healthy)
-    every = max(1, len(places) // MOST_VOXELS)
-    taken = places[::every]
+    taken = some_of(healthy, MOST_VOXELS)
+    every = max(1.0, np.count_nonzero(healthy) / max(len(taken), 1))  # voxels that one of the sample stands for
     observed = change.ravel()[taken]
     columns, weights = zip(*(_hats(stack, taken) for stack in stacks), strict=True)
     first = stacks[0].knots

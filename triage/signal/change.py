@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd, smooth_over
+from triage.alignment.sampling import shuffled
 from triage.alignment.slices import SlicePair
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE, mask_of
 from triage.libraries import ndi
@@ -295,12 +296,10 @@ def _spheres(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Spheres of reference tissue, measured like a region: their median against the shell around them, log units.
 
-    Their places are seeded, so the answer is repeatable. This includes what noise figures cannot show: remains of the
-    receive field, misregistration, a change of contrast.
+    Their places follow from the mask, voxel by voxel, so the answer is repeatable. This includes what noise figures
+    cannot show: remains of the receive field, misregistration, a change of contrast.
     """
-    rng = np.random.default_rng(20200101)
     reference = scale.reference & known
-    places = np.argwhere(reference)
     reach = int(np.ceil((limits.pseudo_radius_mm + limits.shell_outer_mm) / grid.spacing_mm))
     axis = np.arange(-reach, reach + 1) * grid.spacing_mm
     away = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
@@ -310,7 +309,8 @@ def _spheres(
     )
     centres: list[npt.NDArray[np.int64]] = []
     found: list[float] = []
-    for centre in rng.permutation(places)[: limits.pseudo_regions * 6]:
+    tried = np.unravel_index(shuffled(reference)[: limits.pseudo_regions * 6], reference.shape)
+    for centre in np.stack(tried, axis=1):
         if len(found) >= limits.pseudo_regions:
             break
         if centre.min() < reach:

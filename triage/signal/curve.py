@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from triage.alignment.grid import Grid
 from triage.alignment.normalisation import CommonScale, robust_sd, smooth_over
+from triage.alignment.sampling import some_of
 from triage.model import Mask
 
 SMOOTH_MM = 1.5  # Gaussian sigma: noise of one voxel is no brightness
@@ -43,8 +44,7 @@ def _brightness(scale: CommonScale, grid: Grid) -> npt.NDArray[np.float64]:
 
 def _slope(brightness: npt.NDArray[np.float64], change: npt.NDArray[np.float64], reference: Mask) -> float:
     """Robust slope (Cauchy weights) of the change by brightness over the reference; 0 where it has no spread."""
-    places = np.flatnonzero(reference)
-    places = places[:: max(1, len(places) // FIT_VOXELS)]
+    places = some_of(reference, FIT_VOXELS)
     x, y = brightness.ravel()[places], change.ravel()[places]
     if not x.size or x.std() < 1e-3:
         return 0.0

@@ -1,8 +1,8 @@
 """A mask in, some of its voxels out, evenly mixed over it, each by its own place alone.
 
 Threads add up in another order, so that two runs on the same images may differ by a voxel at the border of a region.
-Every n-th voxel of a list, or a shuffled list, are all others then: of one pair, the uncertainty of a thalamus went from
-3.2 to 5.3 % with 13 voxels of the regions, and a lesion came or went. Here such a voxel changes one sample.
+Every n-th voxel of a list, or a shuffled list, then becomes other voxels: of one pair, the uncertainty of a thalamus
+went from 3.2 to 5.3 % with 13 voxels of the regions, and a lesion came or went. Here such a voxel changes one sample.
 """
 
 from __future__ import annotations

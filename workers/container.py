@@ -181,7 +181,9 @@ def sources_repair(settings: NodeSettings, index: StudyIndex) -> Callable[[Decid
         from workers.studies.sources import ImageParts, repaired_sources
 
         parts = ImageParts(index, files, DicomReader())
-        folder = results.place(decided.study_instance_uid, decided.revision, decided.stage)
+        key = (decided.study_instance_uid, decided.revision, decided.stage)
+        place = results.place(*key)
+        folder = place if place.is_dir() else results.early_place(*key)
         return repaired_sources(decided, document(decided), parts, folder)
 
     return repair
@@ -216,6 +218,7 @@ def run_deliveries(
     from workers.deliveries.other_nodes import delivery_owner
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
+    from workers.index.damage import sqlite_path
     from workers.outputs.on_demand import OutputsOnDemand
 
     clock = SystemClock()
@@ -249,6 +252,7 @@ def run_deliveries(
             images=StoredImages(batches, files),
             scanner=lambda uid: _scanner(index.instances(uid), files),
             forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant, owner),
+            alone=sqlite_path(settings.index_url) is not None,
         )
         process.run(parts, destinations, stop, alive=alive.beat)
 

@@ -88,33 +88,46 @@ def nobody_can_sign_in(site: Site) -> bool:
 
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Destination -> {"waiting", "dead", "held", "oldest_s", "paused", "removed"}, and whether a human should look:
-    something is dead, waits for longer than five minutes, or is for a destination that nobody serves: the settings
-    have it no more, and no other node with this index does."""
+    """Destination -> {"waiting", "dead", "held", "unplanned", "oldest_s", "paused", "removed"}, and whether a human
+    should look: something is dead, waits for longer than five minutes, for its plan too, or is for a destination that
+    nobody serves: the settings have it no more, and no other node with this index does.
+
+    What was left for a node that is away is such a thing; what was left for a destination that this node itself had is
+    not: whoever took it out of the settings has decided.
+    """
     if site.deliveries is None:
         return {}, False
     try:
         tallies, oldest, now = site.deliveries.tallies(ended=False), site.deliveries.oldest_open(), site.now()
         known = {one.name: one for one in site.deliveries.all_known()}
+        no_plan = site.deliveries.unplanned(limit=1) if site.settings.results.destinations else []
     except Exception as error:  # noqa: BLE001, RUF100 - a damaged database too: this page must report it
         log.error("health.deliveries", error=brief(error))
         return {}, True
-    found: dict[str, dict[str, Any]] = {}
+    owner, alone = delivery_owner(site.settings.store), sqlite_path(site.settings.index_url) is not None
     configured = [one.name for one in site.settings.results.destinations]
-    served = served_elsewhere(known.values(), configured, delivery_owner(site.settings.store), now)
+    served = served_elsewhere(known.values(), configured, owner, now)
     open_states = [state.value for state in OPEN]
     removed = sorted({name for (name, state), number in tallies.items() if number and state in open_states})
+    found: dict[str, dict[str, Any]] = {}
+    lost = False
     for name in dict.fromkeys([*configured, *removed]):
         paused = known[name].paused_until if name in known else None
         found[name] = {
             "waiting": sum(tallies.get((name, state), 0) for state in ("planned", "sending")),
             "dead": tallies.get((name, "dead"), 0),
             "held": tallies.get((name, "held"), 0),
+            "unplanned": tallies.get((name, "unplanned"), 0),
             "oldest_s": round((now - oldest[name]).total_seconds(), 1) if name in oldest else 0.0,
             "paused": paused is not None and paused > now,
             "removed": name not in configured and name not in served,
         }
-    return found, any(one["dead"] or one["removed"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
+        others = not alone and (name not in known or known[name].owner != owner)
+        kinds = ("waiting", "held", "unplanned") if others else ("waiting", "held")
+        lost = lost or (found[name]["removed"] and any(found[name][kind] for kind in kinds))
+    late = any((now - one.created_at).total_seconds() > LONGEST_DUE_S for one in no_plan)
+    ailing_ways = any(one["dead"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
+    return found, lost or late or ailing_ways
 
 
 def index_note(settings: Settings, *, rebuilding: bool) -> str | None:

@@ -73,6 +73,7 @@ def _deliveries(health: Health) -> Iterator[Metric]:
         ("waiting", "icansee_deliveries_waiting", "outputs that a destination is to get"),
         ("dead", "icansee_deliveries_dead", "outputs that a destination did not take; they wait for a human"),
         ("held", "icansee_deliveries_held", "outputs that are held back until a person releases them"),
+        ("unplanned", "icansee_deliveries_unplanned", "decisions that another node has still to plan for it"),
         ("oldest_s", "icansee_delivery_oldest_seconds", "waiting of the oldest output for a destination"),
         ("paused", "icansee_destination_paused", "1 while a destination that is away is left alone"),
         ("removed", "icansee_destination_removed", "1 while something waits for a destination that is not configured"),

@@ -7,21 +7,23 @@ that was away looks for what was planned meanwhile when it serves the destinatio
 
 from __future__ import annotations
 
-import socket
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from workers.delivery_ports import PLAN, Decided, Deliveries, Delivery, DeliveryState, Known
+from workers.node_name import node_name
 from workers.result_settings import ResultsSettings
 from workers.settings import StoreSettings
 
+HOLD_S = 60.0  # a destination whose sender gives no sign for longer is served by another host
 GONE_S = 60.0  # a destination whose last hold ended before that is served by nobody
+MOST_ENDED = 10_000  # rows of one destination at one start
 
 
 def delivery_owner(store: StoreSettings) -> str:
     """What a process holds destinations and deliveries by; it is the same after a restart."""
-    return f"{socket.gethostname()}:{store.state_dir.absolute()}"
+    return node_name(store.state_dir)
 
 
 def served_elsewhere(known: Iterable[Known], own: Collection[str], owner: str, now: datetime) -> list[str]:
@@ -41,23 +43,43 @@ def left_to_others(decided: Decided, names: Iterable[str], *, now: datetime, not
     return [Delivery(decided, PLAN, name, due_at=now, state=DeliveryState.UNPLANNED, answer=note) for name in names]
 
 
-def catch_up(deliveries: Deliveries, known: Known, *, now: datetime) -> int:
-    """What others planned while nobody served a destination is to be planned for it; how much that is.
+def catch_up(deliveries: Deliveries, known: Known, *, owner: str, held: bool, now: datetime) -> int:
+    """What was planned while nobody served a destination is to be planned for it; how much that is. Also this node may
+    have planned it, without that destination in its settings.
 
     A new destination gets what was decided from its ``since`` on, and no images that came before.
 
     Args:
         known: as it was before this process took it.
+        held: whether this process has served it without a break.
     """
     until = known.owner_until
-    if until is not None and now < until + timedelta(seconds=GONE_S):
-        return 0  # whoever planned left rows
-    since = known.since if until is None else until + timedelta(seconds=GONE_S)
+    if until is not None and now < until and (held or known.owner != owner):
+        return 0
+    # whoever held it until then gave its last sign at most that long before
+    since = known.since if until is None else until - timedelta(seconds=HOLD_S)
     some = deliveries.untold(known.name, since=since, images=until is not None)
     rows = [one for decided in some for one in left_to_others(decided, [known.name], now=now)]
     if rows:
         deliveries.add(rows, now=now)
     return len(rows)
+
+
+def end_removed(deliveries: Deliveries, own: Collection[str], owner: str, *, alone: bool) -> int:
+    """Delete what other nodes left for destinations that this one served last and has no more: nobody plans it. How
+    much that was. Whoever serves such a destination again finds the decisions without the rows.
+
+    Args:
+        alone: no other node has this index.
+    """
+    known = [one for one in deliveries.all_known() if one.name not in own and (alone or one.owner == owner)]
+    numbers = [
+        row.number
+        for one in known
+        for row in deliveries.listed(states=[DeliveryState.UNPLANNED], destination=one.name, limit=MOST_ENDED)
+    ]
+    deliveries.end_unplanned(numbers)
+    return len(numbers)
 
 
 def narrowed(results: ResultsSettings, names: Collection[str]) -> ResultsSettings:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.escalation import earlier_escalations
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new, knows_its_images
-from workers.deliveries.other_nodes import by_key, left_to_others, narrowed, numbers_of, served_elsewhere
+from workers.deliveries.other_nodes import by_key, end_removed, left_to_others, narrowed, numbers_of, served_elsewhere
 from workers.deliveries.plan import MAY_BE_KNOWN, PlanFacts, destination_names, planned, urgency_of
 from workers.deliveries.retracting import outdated
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
@@ -38,7 +39,7 @@ def plan_new(parts: Delivering) -> int:
     """Plan what has no plan yet, the oldest decision first; how many decisions that were.
 
     Raises:
-        Transient: the index is away.
+        Exception: a decision could not be planned; the others are.
     """
     if not parts.results.destinations:
         return 0  # decisions stay without a plan until somebody wants them
@@ -50,16 +51,32 @@ def plan_new(parts: Delivering) -> int:
     known = {one.name: one for one in parts.deliveries.all_known()}
     released = released_by(parts.deliveries.releases())
     elsewhere = served_elsewhere(known.values(), own, parts.owner, now)
-    for decision in waiting:
-        if not _knows_its_images(parts, decision.decided):
-            continue  # the next pass asks again
-        some = _planned(parts, decision, known, released)
-        note = MAY_BE_KNOWN if decision.restored else None
-        some += left_to_others(decision.decided, elsewhere, now=now, note=note)
-        parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
-    for rows in by_key(left, lambda one: one.decided):
-        _plan_left(parts, rows, known, released)
-    return len(waiting) + len(left)
+    work = [partial(_plan_one, parts, one, known, released, elsewhere) for one in waiting]
+    work += [partial(_plan_left, parts, rows, known, released) for rows in by_key(left, lambda one: one.decided)]
+    failures: list[Exception] = []
+    for one in work:
+        try:
+            one()
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return len(work)
+
+
+def _plan_one(
+    parts: Delivering,
+    decision: Unplanned,
+    known: Mapping[str, Known],
+    released: Released,
+    elsewhere: Sequence[str],
+) -> None:
+    if not _knows_its_images(parts, decision.decided):
+        return  # the next pass asks again
+    some = _planned(parts, decision, known, released)
+    note = MAY_BE_KNOWN if decision.restored else None
+    some += left_to_others(decision.decided, elsewhere, now=parts.clock.now(), note=note)
+    parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
 
 
 def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, Known], released: Released) -> None:
@@ -132,6 +149,9 @@ def take_up(parts: Delivering) -> None:
     """
     now = parts.clock.now()
     parts.deliveries.register(destination_names(parts.results), since=now - timedelta(seconds=parts.results.backfill_s))
+    ended = end_removed(parts.deliveries, destination_names(parts.results), parts.owner, alone=parts.alone)
+    if ended:
+        log.info("delivery.removed_destinations", ended=ended)
     taken_up = parts.deliveries.free(now=now, owner=parts.owner)
     if taken_up:
         log.info("delivery.taken_up", number=taken_up)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
@@ -22,7 +23,7 @@ from workers.deliveries.counts import FailureCounts
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
-from workers.deliveries.other_nodes import catch_up
+from workers.deliveries.other_nodes import HOLD_S, catch_up
 from workers.deliveries.staging import ScannerFacts
 from workers.deliveries.stored import WithoutContent
 from workers.deliveries.turns import Turns
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # the language is only loaded where there are rules
 log = get_logger(__name__)
 
 LEASE_S = 300.0  # longer than any sending may take
-HOLD_S = 60.0  # a destination whose sender gives no sign for longer is served by another host
 IDLE_S = 0.2  # between two looks when nothing is due
 WAIT_S = 1.0  # the same while the destination is left alone
 # The files of a decision are written after it: looked for again after this share of the time that was waited already.
@@ -55,7 +55,8 @@ class Delivering:
     document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
     holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
     decision; None: each destination gets the outputs that it is configured for. images: None: none are sent.
-    scanner: of a study. forwarding: what plans images; None: nothing does. turns: who goes first of all senders.
+    scanner: of a study. forwarding: what plans images; None: nothing does. turns: who goes first of all senders. alone:
+    no other node has this index.
     """
 
     deliveries: Deliveries
@@ -71,6 +72,7 @@ class Delivering:
     scanner: Callable[[str], ScannerFacts] = lambda _uid: ScannerFacts()
     forwarding: Forwarding | None = None
     turns: Turns = field(default_factory=Turns)
+    alone: bool = False
 
 
 class DeliverySender:
@@ -137,12 +139,14 @@ class DeliverySender:
         third = timedelta(seconds=HOLD_S / 3)
         if self._held_until is not None and now < self._held_until <= now + third:
             return True
-        before = self._parts.deliveries.known(self._name)
+        deliveries, owner = self._parts.deliveries, self._parts.owner
+        before = deliveries.known(self._name)
+        look = partial(catch_up, deliveries, owner=owner, held=self._held_until is not None, now=now)
         # before the hold, whose end says what was missed; and after it, for what others planned in between
-        number = 0 if before is None else catch_up(self._parts.deliveries, before, now=now)
-        held = self._parts.deliveries.hold(self._name, owner=self._parts.owner, now=now, for_s=HOLD_S)
+        number = 0 if before is None else look(before)
+        held = deliveries.hold(self._name, owner=owner, now=now, for_s=HOLD_S)
         if held and before is not None:
-            number += catch_up(self._parts.deliveries, before, now=now)
+            number += look(before)
         if number:
             log.info("delivery.catches_up", to=self._name, number=number)
         self._known = None  # another host may have served it

@@ -20,6 +20,9 @@ log = get_logger(__name__)
 
 EARLY = (FILE_NAME,)  # files that are complete before the pictures are drawn
 FILES_WITHIN_S = 120.0  # a decision without files after this time has none: a refusal after a fault writes no files
+# The headers stand there within a second of the decision, as long as the worker lives. An alert waits for them.
+HEADERS_WITHIN_S = 5.0
+READ_AGAIN_S = 10.0  # between two attempts to read the headers of one decision here
 
 
 def stored_document_of(index: StudyIndex) -> Callable[[Decided], Mapping[str, Any]]:
@@ -41,29 +44,35 @@ class EvidenceFolder(Mapping[str, bytes]):
 
     Args:
         early: the folder with files that are ready before the others.
-        late: whether files that are not there now never come.
+        age_s: seconds since the decision. Files that are not there after ``FILES_WITHIN_S`` never come.
         repair: makes ``sources.json`` once more; None: that is not possible.
     """
 
     def __init__(
-        self, folder: Path, early: Path, *, late: Callable[[], bool], repair: Callable[[], bytes | None]
+        self, folder: Path, early: Path, *, age_s: Callable[[], float], repair: Callable[[], bytes | None]
     ) -> None:
-        self._folder, self._early, self._late, self._repair = folder, early, late, repair
+        self._folder, self._early, self._age_s, self._repair = folder, early, age_s, repair
         self._tried = False
 
     def __getitem__(self, name: str) -> bytes:
-        if name in EARLY and not self._folder.is_dir() and (self._early / name).is_file():
-            with suppress(FileNotFoundError):  # the whole folder is there by now
+        if name in EARLY and not self._folder.is_dir():
+            with suppress(FileNotFoundError):
                 return (self._early / name).read_bytes()
-        path = self._there() / name
-        if name == FILE_NAME and not path.is_file() and not self._tried:
-            self._tried = True
-            content = self._repair() if self._folder.is_dir() else None
+        if name == FILE_NAME and not (self._folder / name).is_file():
+            content = self._made_here()
             if content is not None:
                 return content
+        path = self._there() / name
         if Path(name).name != name or not path.is_file():
             raise KeyError(name)
         return path.read_bytes()
+
+    def _made_here(self) -> bytes | None:
+        """``sources.json`` once more, when the worker wrote the files without it or died before it wrote any."""
+        if self._tried or not (self._folder.is_dir() or self._age_s() > HEADERS_WITHIN_S):
+            return None
+        self._tried = True
+        return self._repair()
 
     def __iter__(self) -> Iterator[str]:
         folder = self._there()
@@ -78,7 +87,7 @@ class EvidenceFolder(Mapping[str, bytes]):
         Raises:
             Transient: it may still come.
         """
-        if not self._folder.is_dir() and not self._late():
+        if not self._folder.is_dir() and self._age_s() <= FILES_WITHIN_S:
             raise Transient("the files of this decision are not written yet")
         return self._folder
 
@@ -105,16 +114,27 @@ def evidence_of(
     clock: Clock,
     repair: Callable[[Decided], bytes | None] = lambda _decided: None,
 ) -> Callable[[Decided], EvidenceFiles]:
-    """The evidence of a decision. repair: makes its ``sources.json`` once more."""
+    """The evidence of a decision. repair: makes its ``sources.json`` once more; what failed is tried again later."""
+    failed: dict[Decided, datetime] = {}
+
+    def repaired(decided: Decided) -> bytes | None:
+        now = clock.now()
+        for one in [one for one, at in list(failed.items()) if abs((now - at).total_seconds()) >= READ_AGAIN_S]:
+            failed.pop(one, None)
+        content = None if decided in failed else repair(decided)
+        if content is None:
+            failed.setdefault(decided, now)
+        return content
 
     def evidence(decided: Decided) -> EvidenceFiles:
         key = (decided.study_instance_uid, decided.revision, decided.stage)
 
-        def late() -> bool:
+        def age_s() -> float:
             # a decision of tomorrow was stored before the clock was set back
-            return abs((clock.now() - decided_at(decided)).total_seconds()) > FILES_WITHIN_S
+            return abs((clock.now() - decided_at(decided)).total_seconds())
 
-        return EvidenceFolder(results.place(*key), results.early_place(*key), late=late, repair=lambda: repair(decided))
+        places = (results.place(*key), results.early_place(*key))
+        return EvidenceFolder(*places, age_s=age_s, repair=lambda: repaired(decided))
 
     return evidence
 

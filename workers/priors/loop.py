@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from workers.backoff import Backoff
 from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger, study_hash
+from workers.node_name import node_name
 from workers.ports import Clock, PatientKey
 from workers.prior_ports import PriorSearch, PriorSearches, SearchState
 from workers.prior_settings import PriorSource
@@ -211,7 +211,7 @@ def _clear(settings: Settings) -> None:
 
 def name_in_leases(settings: Settings) -> str:
     """The node in a lease: one process of a state folder runs at a time."""
-    return f"{socket.gethostname()}:{settings.store.state_dir.absolute()}"[:200]
+    return node_name(settings.store.state_dir)[:200]
 
 
 def archive_of(settings: Settings) -> Callable[[PriorSource], AbstractContextManager[Archive]]:

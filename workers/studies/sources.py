@@ -53,7 +53,7 @@ def files_of_sources(decided: Decided, document: Mapping[str, Any], parts: HasIm
 
 
 def repaired_sources(decided: Decided, document: Mapping[str, Any], parts: HasImages, folder: Path) -> bytes | None:
-    """Read the headers again for a decision whose ``sources.json`` is missing, and put it into its folder.
+    """Read the headers again for a decision whose ``sources.json`` is missing, and put it into that folder.
 
     None: they cannot be read, or the images are not there any more.
     """
@@ -62,6 +62,7 @@ def repaired_sources(decided: Decided, document: Mapping[str, Any], parts: HasIm
         return None
     growing = folder / f".{FILE_NAME}"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         growing.write_bytes(content)
         growing.replace(folder / FILE_NAME)
     except OSError:

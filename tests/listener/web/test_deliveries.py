@@ -55,7 +55,7 @@ def test_what_waits_for_long_is_a_problem(tmp_path: Path) -> None:
     node.clock.advance(301)
     assert node.complains()
     facts = node.client.get("/healthz").json()["deliveries"]
-    numbers = {"waiting": 1, "dead": 0, "held": 0, "oldest_s": 301.0}
+    numbers = {"waiting": 1, "dead": 0, "held": 0, "unplanned": 0, "oldest_s": 301.0}
     assert facts == {"pacs": {**numbers, "paused": False, "removed": False}}
 
 

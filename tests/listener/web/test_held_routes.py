@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.fakes import NOON
 from tests.listener.web.signing import Secured
@@ -13,10 +15,12 @@ from tests.listener.web.stored import StoredStudy, store
 from tests.listener.web.test_deliveries import ONE, Node
 from tests.listener.web.visible import content, words
 from workers.access_ports import Role
-from workers.delivery_ports import DeliveryState
+from workers.deliveries.other_nodes import delivery_owner
+from workers.delivery_ports import PLAN, DeliveryState
 from workers.index import migrations
 from workers.index.deliveries import SqlDeliveries
-from workers.index.schema import open_engine
+from workers.index.schema import assessments, open_engine
+from workers.settings import StoreSettings
 
 HELD = replace(ONE, state=DeliveryState.HELD, answer="held back: 20 alerts within 24 hours are the budget")
 
@@ -104,6 +108,46 @@ def test_what_waits_for_a_removed_destination_is_a_problem(node: Node, state: De
     assert 'icansee_destination_removed{destination="old"} 1.0' in node.client.get("/metrics").text
     node.deliveries.discard([node.deliveries.listed()[0].number], why="gone", now=NOON)
     assert not node.complains()
+
+
+@pytest.mark.parametrize(
+    ("mine", "alone", "bad"),
+    [
+        pytest.param(False, False, True, id="another node has to plan it, and is away"),
+        pytest.param(True, False, False, id="this node had the destination: it was removed"),
+        pytest.param(False, True, False, id="a former name of this node, alone with its index"),
+    ],
+)
+def test_what_another_node_has_to_plan(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, mine: bool, alone: bool, bad: bool
+) -> None:
+    if not alone:
+        monkeypatch.setattr("listener.web.health.sqlite_path", lambda _url: None)
+        monkeypatch.setattr("listener.web.health.index_note", lambda *_, **__: None)
+    node.deliveries.register(["old"], since=NOON)
+    owner = delivery_owner(StoreSettings(state_dir=tmp_path)) if mine else "host:/state"
+    node.deliveries.hold("old", owner=owner, now=NOON - timedelta(days=1), for_s=60)
+    node.deliveries.add([replace(ONE, destination="old", output=PLAN, state=DeliveryState.UNPLANNED)], now=NOON)
+    facts = node.client.get("/healthz").json()["deliveries"]["old"]
+    assert (facts["removed"], facts["unplanned"]) == (True, 1), "it is listed all the same"
+    assert node.complains() is bad
+
+
+@pytest.mark.parametrize(("age_s", "bad"), [(200, False), (301, True)])
+def test_a_decision_that_nobody_plans_is_a_problem(node: Node, age_s: float, *, bad: bool) -> None:
+    statement = sa.insert(assessments).values(
+        study_instance_uid="1.2.3",
+        revision=1,
+        stage="full",
+        stage_rank=1,
+        created_at=NOON,
+        superseded=False,
+        document={},
+    )
+    with node.deliveries._engine.begin() as connection:
+        connection.execute(statement)
+    node.clock.advance(age_s)
+    assert node.complains() is bad
 
 
 def test_noop_what_a_removed_destination_has_is_none(node: Node) -> None:

@@ -14,7 +14,7 @@ from tests.workers.deliveries.test_forwarding import Forwards
 from triage.errors import Transient
 from workers.deliveries.escalation import acknowledge
 from workers.deliveries.forwarding import forward_new
-from workers.deliveries.other_nodes import served_elsewhere
+from workers.deliveries.other_nodes import end_removed, served_elsewhere
 from workers.deliveries.process import plan_new
 from workers.delivery_ports import PLAN, Decided, DeliveryState, Known
 
@@ -117,6 +117,55 @@ def test_noop_a_destination_that_this_node_had_itself_is_not_planned_any_more(tm
     site = Site(tmp_path, names=("pacs",))
     site.decide()
     assert [one.destination for one in site.deliveries.listed()] == ["pacs"]
+
+
+@pytest.mark.parametrize("back_s", [20, 100, 4 * 86400])
+def test_what_is_decided_while_a_destination_is_not_in_the_settings(tmp_path: Path, back_s: float) -> None:
+    """However soon it is put back: nobody left a row for it, since this node planned alone."""
+    Site(tmp_path, names=("pacs", "old")).step("old")
+    without = Site(tmp_path, names=("pacs",))
+    without.clock.advance(10)
+    without.decide(at=without.clock.now())
+    back = Site(tmp_path, names=("pacs", "old"))
+    back.clock.advance(back_s)
+    for _ in range(3):
+        back.step("old")
+        plan_new(back.parts)
+    assert back.got("old") == ["r1 full"]
+
+
+def test_noop_a_restart_sends_nothing_again(tmp_path: Path) -> None:
+    before = Site(tmp_path)
+    before.decide()
+    before.step()
+    after = Site(tmp_path)
+    for _ in range(3):
+        after.step()
+        plan_new(after.parts)
+    assert (before.got(), after.got()) == (["r1 full"], [])
+
+
+@pytest.mark.parametrize(
+    ("owner", "alone", "left"),
+    [
+        pytest.param("other", False, 0, id="it had the destination and has it no more"),
+        pytest.param("third", False, 1, id="no-op: another node had it, and may come back"),
+        pytest.param("third", True, 0, id="the same node under a former name, alone with its index"),
+    ],
+)
+def test_what_was_left_for_a_destination_that_was_removed(
+    tmp_path: Path, two: Two, owner: str, *, alone: bool, left: int
+) -> None:
+    two.one.decide()
+    deliveries = two.one.deliveries
+    assert end_removed(deliveries, ["pacs"], owner, alone=alone) == 1 - left
+    assert len(deliveries.listed(states=[DeliveryState.UNPLANNED])) == left
+    back = Site(tmp_path, names=("archive",), owner="other")
+    back.clock.advance(100)
+    for _ in range(3):
+        back.step("archive")
+        plan_new(back.parts)
+    assert back.got("archive") == ["r1 full"], "nothing is lost when it is put back"
 
 
 def test_a_new_destination_gets_what_was_decided_shortly_before(tmp_path: Path) -> None:

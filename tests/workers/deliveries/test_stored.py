@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import NOON, FakeClock
 from tests.workers.outputs.dicom.result_builders import a_decision
 from triage.errors import Transient
-from workers.deliveries.stored import FILES_WITHIN_S, evidence_of, series_meant_of
+from workers.deliveries.stored import FILES_WITHIN_S, HEADERS_WITHIN_S, READ_AGAIN_S, evidence_of, series_meant_of
 from workers.delivery_ports import Decided
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.results import ResultFolder
@@ -76,6 +76,40 @@ def test_a_missing_list_of_sources_is_made_once_more(tmp_path: Path, clock: Fake
 
 
 @pytest.mark.parametrize(
+    ("age_s", "content", "expected"),
+    [
+        pytest.param(HEADERS_WITHIN_S - 1, b"{}", Transient, id="no-op: the worker writes it"),
+        pytest.param(HEADERS_WITHIN_S + 1, b"{}", b"{}", id="the worker died"),
+        pytest.param(-HEADERS_WITHIN_S - 1, b"{}", b"{}", id="the worker died, and the clock was set back"),
+        pytest.param(HEADERS_WITHIN_S + 1, None, Transient, id="not measured: the images cannot be read now"),
+        pytest.param(FILES_WITHIN_S + 1, None, KeyError, id="not measured: they never could"),
+    ],
+)
+def test_an_alert_does_not_wait_for_a_worker_that_died(
+    tmp_path: Path, clock: FakeClock, age_s: float, content: bytes | None, expected: bytes | type[Exception]
+) -> None:
+    folder = ResultFolder(tmp_path)
+    clock.leap(age_s)
+    evidence = evidence_of(folder, lambda _: NOON, clock, lambda _: content)
+    if isinstance(expected, bytes):
+        assert evidence(FULL)["sources.json"] == expected
+        return
+    with pytest.raises(expected):
+        evidence(FULL)["sources.json"]
+
+
+def test_headers_that_cannot_be_read_are_not_read_at_every_look(tmp_path: Path, clock: FakeClock) -> None:
+    asked: list[Decided] = []
+    evidence = evidence_of(ResultFolder(tmp_path), lambda _: NOON, clock, asked.append)
+    clock.advance(HEADERS_WITHIN_S + 1)
+    for pause_s, expected in ((0.2, 1), (READ_AGAIN_S, 1), (0.2, 2), (0.2, 2)):
+        with pytest.raises(Transient):
+            evidence(FULL)["sources.json"]
+        assert len(asked) == expected
+        clock.advance(pause_s)
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
         pytest.param(a_decision()[1]["sources.json"], 1, id="no-op: an ordinary series"),
@@ -93,3 +127,12 @@ def test_series_as_the_images_state_them(
         (folder.place("1.2.3", 1, "full") / "sources.json").write_bytes(content)
     found = series_meant_of(evidence_of(folder, lambda _: NOON, clock))(FULL)
     assert (None if found is None else len(found)) == expected
+
+
+def test_the_images_of_a_decision_are_known_although_its_worker_died(tmp_path: Path, clock: FakeClock) -> None:
+    """The plan of a decision, with its alerts, waits for them where a rule forwards what it rests on."""
+    content = a_decision()[1]["sources.json"]
+    meant = series_meant_of(evidence_of(ResultFolder(tmp_path), lambda _: NOON, clock, lambda _: content))
+    assert meant(FULL) is None
+    clock.advance(HEADERS_WITHIN_S + 1)
+    assert meant(FULL) == series_meant_of(lambda _: a_decision()[1])(FULL)

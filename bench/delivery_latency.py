@@ -22,13 +22,24 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bench.time_to_flag import ROOT, THIS, Node, find_files, running_node, send_files, stored, wait_for
+from bench.time_to_flag import (
+    ROOT,
+    THIS,
+    Node,
+    find_files,
+    running_node,
+    send_files,
+    stored,
+    wait_for,
+    wait_for_baseline,
+)
 from scripts.demo_receivers import Receivers, receiving
 from simulation.patient import simulate
 
 ORU_TARGET_S, PACS_TARGET_S = 1.0, 5.0
 FIRST_SEED = 500
 SUPERSEDED = "superseded"
+NEVER = ("dead", "held", "discarded")  # nothing comes of such a delivery without a person
 
 
 @dataclass(frozen=True)
@@ -60,8 +71,18 @@ def _between(decided_at: str, done_at: str) -> float:
 
 
 def all_done(node: Node, study: str) -> bool:
-    found = node.index.execute("SELECT stage, state FROM deliveries WHERE study_instance_uid = ?", (study,)).fetchall()
-    return any(stage == "full" for stage, _ in found) and all(state in ("done", SUPERSEDED) for _, state in found)
+    """
+    Raises:
+        SystemExit: one of them never arrives.
+    """
+    found = node.index.execute(
+        "SELECT stage, state, destination, output, failure, answer FROM deliveries WHERE study_instance_uid = ?",
+        (study,),
+    ).fetchall()
+    lost = [" ".join(map(str, row)) for row in found if row[1] in NEVER]
+    if lost:
+        raise SystemExit("\n".join(["a delivery waits for a person:", *lost]))
+    return any(row[0] == "full" for row in found) and all(row[1] in ("done", SUPERSEDED) for row in found)
 
 
 def run(repeats: int, protocol: str) -> list[Delivered]:
@@ -76,15 +97,19 @@ def run(repeats: int, protocol: str) -> list[Delivered]:
         more = {"results": {"destinations": hospital.destinations()}, "arrival": {"quiet_period_s": 3.0}}
         with running_node(THIS, ROOT, folder / "node", more) as node:
             for number in range(repeats):
-                _tell(f"patient {number + 1} of {repeats}: simulating")
+                who = f"patient {number + 1} of {repeats}"
+                _tell(f"{who}: simulating")
                 patient = simulate(folder / "patient", pattern="A", seed=FIRST_SEED + number, protocol=protocol)
-                send_files(find_files(patient.baseline_dir)[0], node.target)
-                shelf = node.prepared / patient.baseline_study_uid
-                wait_for("the prepared baseline", lambda shelf=shelf: any(shelf.rglob("prepared.json")))
                 study = patient.followup_study_uid
+                send_files(find_files(patient.baseline_dir)[0], node.target)
+                _tell(f"{who}: the baseline is sent")
+                if not wait_for_baseline(node, patient.baseline_study_uid):
+                    _tell(f"{who}: the baseline is prepared only when it is needed")
                 wait_for("the baseline's results", lambda uid=patient.baseline_study_uid: all_done(node, uid))
                 send_files(find_files(patient.followup_dir)[0], node.target)
+                _tell(f"{who}: the follow-up is sent")
                 wait_for("the full decision", lambda uid=study: stored(node, uid, stage="full") is not None)
+                _tell(f"{who}: decided")
                 wait_for("the deliveries", lambda uid=study: all_done(node, uid))
                 some = deliveries_of(node, study, number)
                 _check(some, hospital, study)

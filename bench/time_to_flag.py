@@ -35,6 +35,7 @@ import yaml
 
 from listener.commands.send import OutgoingFile, Target, find_files, send_files
 from simulation.patient import SimulatedPatient, simulate
+from workers.ports import ACUTE_CATEGORIES
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL_S = 0.05
@@ -114,6 +115,22 @@ def wait_for(what: str, condition: Callable[[], bool]) -> float:
     return time.monotonic()
 
 
+def wait_for_baseline(node: Node, study: str) -> bool:
+    """Until it is prepared, or decided that it is not: one that shows something acute is prepared when a follow-up needs
+    it. Whether it is prepared."""
+    shelf = node.prepared / study
+
+    def prepared() -> bool:
+        return any(shelf.rglob("prepared.json"))
+
+    def left_alone() -> bool:
+        decided = stored(node, study, stage="full")
+        return decided is not None and decided["decision"]["category"] in (*ACUTE_CATEGORIES, "not_assessable")
+
+    wait_for("the prepared baseline", lambda: prepared() or left_alone())
+    return prepared()
+
+
 def stored(node: Node, study: str, *, stage: str | None = None) -> dict[str, Any] | None:
     """The first stored decision of the study, or the first of the stage."""
     found = node.index.execute(
@@ -125,8 +142,8 @@ def stored(node: Node, study: str, *, stage: str | None = None) -> dict[str, Any
 def measure(node: Node, patient: SimulatedPatient, protocol: str, seed: int) -> Sample:
     """Baseline in and prepared; follow-up in; both decisions timed."""
     send_files(find_files(patient.baseline_dir)[0], node.target)
-    shelf = node.prepared / patient.baseline_study_uid
-    wait_for("the prepared baseline", lambda: any(shelf.rglob("prepared.json")))
+    if not wait_for_baseline(node, patient.baseline_study_uid):
+        raise SystemExit(f"the baseline of seed {seed} is not prepared ahead: take another seed")
     flair, rest = flair_first(patient.followup_dir)
     answered: list[float] = []
     sender = threading.Thread(

@@ -20,7 +20,7 @@ from workers.ports import InstanceFiles
 
 PORTION = 20  # images on their way before the time is looked at
 PORTION_BYTES = 32 << 20
-SHARE_S = 20.0  # then others of the destination have their turn; shorter than its lease (sending.HOLD_S)
+SHARE_S = 2.0  # then what is more urgent has its turn, also results of the same study
 REMEMBERED = 64  # batches
 
 

@@ -12,12 +12,12 @@ import pytest
 from tests.fakes import NOON
 from tests.fakes_deliveries import FakeDestination
 from workers.deliveries.errors import DeliveryRejected, Unreachable
-from workers.deliveries.images import PORTION, ImageSending, MoreToSendError, StoredImages
+from workers.deliveries.images import PORTION, SHARE_S, ImageSending, MoreToSendError, StoredImages
 from workers.delivery_ports import Decided, Delivery, Receipt
 from workers.image_ports import ImageFile
 
 ONE = Delivery(Decided("1.2", 1, "arrival"), "images", "pacs", NOON, number=1)
-SLOW_S = 15.0  # two portions fill a turn
+SLOW_S = 0.75 * SHARE_S  # two portions fill a turn
 UNREAD, REFUSED, BREAKS, MORE = "cannot be read", "no", "broke off", "images are sent"
 
 

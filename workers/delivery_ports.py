@@ -59,6 +59,8 @@ DICOM_OUTPUTS = tuple(kind.name for kind in KINDS if kind.dicom is not None and 
 
 # alert -> what takes it back
 TAKEN_BACK_BY = {kind.name.removeprefix("retract_"): kind.name for kind in KINDS if kind.name.startswith("retract_")}
+REJECTION_NOTE = "retract"  # takes back everything else
+TAKES_BACK = (REJECTION_NOTE, *TAKEN_BACK_BY.values())
 
 
 @dataclass(frozen=True)
@@ -239,8 +241,9 @@ class Deliveries(Protocol):
     def settle(self, delivery: Delivery, *, now: datetime) -> bool:
         """Store how a taken one ended (its state, due_at, failure, error_class, answer, size_bytes) and drop its lease.
 
-        A PLANNED one becomes SUPERSEDED when a newer decision of the study is planned for its destination. False: the
-        lease was lost meanwhile, and nothing is stored; what is DONE is stored all the same.
+        A PLANNED one becomes SUPERSEDED when a newer decision of the study is planned for its destination, and
+        DISCARDED when its decision was retracted there. False: the lease was lost meanwhile, and nothing is stored;
+        what is DONE is stored all the same.
         """
 
     def free(self, *, now: datetime, owner: str | None = None, for_s: float = 0.0) -> int:

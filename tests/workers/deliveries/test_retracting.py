@@ -204,3 +204,31 @@ def test_what_is_held_of_a_retracted_decision_is_given_up(tmp_path: Path) -> Non
     table = Site(tmp_path).deliveries
     table.add([replace(ALERT, state=DeliveryState.HELD, size_bytes=None)], now=NOON)
     assert retract(table, {FULL}, {"ris"}, why="wrong patient", now=NOON) == (0, 1)
+
+
+@pytest.mark.parametrize("output", ["sc", "oru"])
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        pytest.param(DeliveryState.DONE, DeliveryState.DONE, id="no-op: it arrived, and the note follows"),
+        pytest.param(DeliveryState.PLANNED, DeliveryState.DISCARDED, id="it is not tried again"),
+        pytest.param(DeliveryState.DEAD, DeliveryState.DISCARDED, id="nobody sends it by hand"),
+        pytest.param(None, DeliveryState.DISCARDED, id="not measured: its sender died"),
+    ],
+)
+def test_what_was_on_its_way_when_it_was_retracted(
+    tmp_path: Path, output: str, ended: DeliveryState | None, expected: DeliveryState
+) -> None:
+    site = Site(tmp_path)
+    table, now = site.deliveries, site.clock.now()
+    table.add([replace(DONE, output=output, state=DeliveryState.PLANNED, size_bytes=None)], now=now)
+    taken = table.take("pacs", owner="node", now=now, for_s=60, longest_s=300)
+    assert taken is not None
+    assert retract(table, {FULL}, {"pacs"}, why="wrong patient", now=now) == (1, 0)
+    if ended is None:
+        table.free(now=now, owner="node")
+    else:
+        table.settle(replace(taken, state=ended), now=now)
+    row = table.one(taken.number)
+    assert row is not None
+    assert row.state is expected

@@ -162,10 +162,62 @@ def test_a_key_of_older_files_that_says_what_is_so_anyway_is_accepted(text: str)
     assert config.parse(yaml.safe_load(text)) == Settings()
 
 
-def test_a_refusal_repeats_no_password() -> None:
+PEER = {"ae_title": "A", "passcode": "open sesame"}
+PACS = {"name": "a", "kind": "dicom", "ae_title": "A", "host": "localhost", "outputs": ["sr"], **PEER, "user": "u"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param({"listener": {"durable": False, "peers": [PEER]}}, "durable", id="a section"),
+        pytest.param({"results": {"destinations": [PACS, PACS]}}, "the name a stands for two", id="a list of sections"),
+        pytest.param({"listener": {"peers": [PEER | {"passcode": ["sesame"]}]}}, "passcode", id="a list"),
+        pytest.param({"results": {"destinations": [PACS | {"passcode": 5353}]}}, "passcode", id="a number"),
+        pytest.param(
+            {
+                "results": {
+                    "destinations": [{"name": "w", "kind": "stow", "url": "https://u:sesame@h/", "outputs": ["sr"]}]
+                }
+            },
+            "without user and password",
+            id="an address",
+        ),
+    ],
+)
+def test_a_refusal_repeats_no_password(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(Misconfigured, match=said) as refused:
+        config.parse(settings)
+    assert not re.search("sesame|5353", str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            "web:\n  port: 1\nlistener:\n  prot: 1\n", "config.yaml:4: listener.prot: unknown", id="unknown key"
+        ),
+        pytest.param(
+            "listener:\n  peers:\n  - ae_title: A\n    hosts: [here]\n", "config.yaml:4: listener.p", id="a value"
+        ),
+        pytest.param(
+            "results:\n  destinations:\n  - name: a\n    kind: folder\n    path: /\n    outputs: [srr]\n",
+            "config.yaml:6: results.destinations.0.folder.outputs.0: srr is no output",
+            id="below the kind of a destination",
+        ),
+        pytest.param(
+            "results:\n  destinations:\n  - {name: a, kind: folder, outputs: [sr]}\n",
+            "config.yaml:3: results.destinations.0.folder.path",
+            id="not measured: a key that is missing has the line of its section",
+        ),
+    ],
+)
+def test_a_refusal_names_the_line_once(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(Misconfigured) as refused:
-        config.parse({"listener": {"durable": False, "peers": [{"ae_title": "A", "passcode": "open sesame"}]}})
-    assert "sesame" not in str(refused.value)
+        config.load(path)
+    (line,) = str(refused.value).splitlines()
+    assert said in line
 
 
 # --- commands in the documents

@@ -49,35 +49,66 @@ def load(path: Path) -> Settings:
     """Read and validate config.yaml.
 
     Raises:
-        Misconfigured: the file is missing, not YAML, or a key is unknown or wrong; the message names the key and what
-        is accepted.
+        Misconfigured: the file is missing, not YAML, or a key is unknown or wrong; the message names the line, the key
+        and what is accepted.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw, nodes = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path}: not valid YAML ({error})") from error
-    return parse({} if raw is None else raw, source=str(path))
+    return parse({} if raw is None else raw, source=str(path), nodes=nodes)
 
 
-def parse(raw: object, *, source: str = "config") -> Settings:
-    """Validate an already parsed mapping; see :func:`load`."""
+def parse(raw: object, *, source: str = "config", nodes: yaml.Node | None = None) -> Settings:
+    """Validate an already parsed mapping; see :func:`load`.
+
+    Args:
+        nodes: the same as YAML read it, for the lines of a message.
+    """
     if not isinstance(raw, dict):
         raise Misconfigured(f"{source}: expected a mapping of sections, got {type(raw).__name__}")
     try:
         return Settings.model_validate({key: {} if value is None else value for key, value in raw.items()})
     except ValidationError as error:
-        raise Misconfigured("\n".join(f"{source}: {_explain(e)}" for e in error.errors())) from error
+        some = error.errors()
+        # what is wrong in a list leaves it too short: one cause is said once
+        said = [
+            one for one in some if not (one["type"] == "too_short" and any(_is_under(other, one) for other in some))
+        ]
+        raise Misconfigured(
+            "\n".join(f"{source}{_line(nodes, one['loc'])}: {_explain(one)}" for one in said)
+        ) from error
+
+
+def _is_under(error: ErrorDetails, above: ErrorDetails) -> bool:
+    return len(error["loc"]) > len(above["loc"]) and error["loc"][: len(above["loc"])] == above["loc"]
+
+
+def _line(node: yaml.Node | None, where: tuple[int | str, ...]) -> str:
+    """ ":3", the line of the deepest part of a key that the file has; nothing when it has none of it."""
+    line: int | None = None
+    for part in where:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is not None:  # else it is the kind of a destination, or a key that is missing
+                line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+    return "" if line is None else f":{line + 1}"
 
 
 def _explain(error: ErrorDetails) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: unknown key; accepted here: {', '.join(accepted_keys(error['loc'][:-1]))}"
-    said = error["msg"].removeprefix("Value error, ")
-    # a whole section is not repeated: it may hold a password
-    return f"{key}: {said}" if isinstance(error["input"], dict) else f"{key}: {said} (got {error['input']!r})"
+    said, got = error["msg"].removeprefix("Value error, "), error["input"]
+    # no section, no list of them, no passcode and no address with one: a password is not repeated
+    hidden = isinstance(got, dict | list | tuple) or key.endswith("passcode") or "@" in str(got)
+    return f"{key}: {said}" if hidden else f"{key}: {said} (got {got!r})"
 
 
 def accepted_keys(where: tuple[int | str, ...]) -> list[str]:

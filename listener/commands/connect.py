@@ -32,8 +32,13 @@ def check_peers(settings: Settings) -> None:
         typer.Exit: one cannot be reached, or refuses a kind of object; exit code 1.
     """
     quiet_logging()
-    opened, bad = open_destinations(settings.node()), 0
-    for one in settings.results.destinations:
+    wanted = settings.results
+    if wanted.rules is not None:
+        from workers.rules.site import rules_of, with_outputs_of_rules
+
+        wanted = with_outputs_of_rules(wanted, rules_of(wanted))
+    opened, bad = open_destinations(settings.node().model_copy(update={"results": wanted})), 0
+    for one in wanted.destinations:
         try:
             said = _called(one, opened[one.name])
         except (DeliveryError, Misconfigured, OSError, ValueError, httpx.HTTPError) as error:

@@ -86,12 +86,13 @@ def check(
         bool, typer.Option("--connect", help="also call every destination and say what it accepts")
     ] = False,
 ) -> None:
-    """Say ok, or what is wrong with which key."""
-    settings = load_settings(config)
-    if settings.results.rules is not None:
-        from workers.rules.site import rules_of
+    """Say ok, or what is wrong with which key. Also the rules and the files of the destinations are looked at."""
+    from listener.node.deliver_program import usable_rules
+    from workers.deliveries.all import open_destinations
 
-        rules_of(settings.results)
+    settings = load_settings(config)
+    open_destinations(settings.node())
+    usable_rules(settings.results)
     if connect:
         from listener.commands.connect import check_peers
 

@@ -17,7 +17,7 @@ from workers.deliveries.associations import (
 )
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.images_dicom import ImageStore
-from workers.delivery_ports import Delivery, Receipt
+from workers.delivery_ports import DICOM_OUTPUTS, Delivery, Receipt
 from workers.files.commitment_reports import AwaitedReports
 from workers.image_ports import ImageFile
 from workers.log import brief
@@ -93,14 +93,20 @@ class DicomSender:
         if VERIFICATION in accepted:
             said.append(f"C-ECHO 0x{getattr(association.send_c_echo(), 'Status', 0xFFFF):04X}")
         said += [f"accepts {name}" for uid, name in RESULT_CLASSES.items() if uid in accepted]
-        needed = {CLASS_OF[kind] for kind in self._settings.outputs if kind in CLASS_OF}
-        for uid, name in RESULT_CLASSES.items():
-            if uid not in accepted:
-                said.append(f"{'REFUSES' if uid in needed else 'does not accept (and need not)'} {name} ({uid})")
+        said += [f"{self._without(uid)} {name} ({uid})" for uid, name in RESULT_CLASSES.items() if uid not in accepted]
         if self._settings.commitment:
             said.append(("accepts" if COMMITMENT_CLASS in accepted else "REFUSES") + " storage commitment")
         self.close()
         return said
+
+    def _without(self, uid: str) -> str:
+        """What it means that the node does not accept a class."""
+        wanted = {kind: CLASS_OF[kind] for kind in self._settings.outputs if kind in CLASS_OF}
+        if uid in wanted.values():
+            return "REFUSES"
+        if uid == CLASS_OF["retract"] and wanted.keys() & set(DICOM_OUTPUTS):
+            return "does not accept (results cannot be retracted there)"
+        return "does not accept (and need not)"
 
     def _open(self, also: tuple[str, ...] = ()) -> Any:
         if self._association is not None and self._association.is_established:

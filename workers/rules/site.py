@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from workers.delivery_ports import Decided
+from workers.image_ports import IMAGES
 from workers.log import get_logger, study_hash
 from workers.output_kinds import KINDS
 from workers.ports import InstanceRow, StudyIndex, StudyRow
@@ -42,6 +43,21 @@ def known_of(results: ResultsSettings) -> Vocabulary:
         alerts={one.name: ALERT_OF[one.kind] for one in results.destinations if one.kind in ALERT_OF},
         image_takers={one.name for one in results.destinations if one.kind in IMAGE_KINDS},
     )
+
+
+def with_outputs_of_rules(results: ResultsSettings, rules: RuleSet | None) -> ResultsSettings:
+    """The settings, in which each destination also has the outputs that the rules may send it."""
+    if rules is None:
+        return results
+    sends = [*(send for rule in rules.rules for send in rule.sends), *(rules.unmatched or ())]
+    found: dict[str, list[str]] = {one.name: list(one.outputs) for one in results.destinations}
+    for send in sends:
+        for name in send.to:
+            found[name] += send.outputs
+    for name in (name for rule in rules.rules for forward in rule.forwards for name in forward.to):
+        found[name].append(IMAGES)
+    some = [one.model_copy(update={"outputs": tuple(dict.fromkeys(found[one.name]))}) for one in results.destinations]
+    return results.model_copy(update={"destinations": tuple(some)})
 
 
 def no_head(_rows: Sequence[InstanceRow]) -> SeriesHead:

@@ -202,6 +202,18 @@ def test_every_destination_is_called(icansee: Icansee, table: Deliveries) -> Non
     assert lines == [["pacs", "NOT REACHED: PACS cannot be reached"], ["share", "the folder is there"]]
 
 
+def test_a_file_that_a_destination_lacks_is_found_before_the_start(icansee: Icansee, table: Deliveries) -> None:
+    path = icansee.folder / "config.yaml"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    hook = {"name": "hook", "kind": "webhook", "url": "http://127.0.0.1/", "key_file": str(icansee.folder / "hook.key")}
+    raw["results"]["destinations"].append(hook)
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    answer = icansee("config", "check")
+    assert (answer.code, "hook.key" in answer.err) == (2, True)
+    (icansee.folder / "hook.key").write_text("k" * 64, encoding="utf-8")
+    assert icansee("config", "check").code == 0
+
+
 def test_a_node_that_never_ran_is_not_created(icansee: Icansee, tmp_path: Path) -> None:
     answer = icansee("deliveries", "list")
     assert answer.code == 2

@@ -267,6 +267,7 @@ def test_the_probe_names_what_is_refused() -> None:
     assert "accepts Comprehensive 3D SR" in said
     assert f"REFUSES Secondary Capture ({SC})" in said
     assert any(text.startswith("does not accept (and need not) Segmentation") for text in said)
+    assert any(text.startswith("does not accept (results cannot be retracted there) Key Object") for text in said)
 
 
 @pytest.mark.server

@@ -116,8 +116,8 @@ def wait_for(what: str, condition: Callable[[], bool]) -> float:
 
 
 def wait_for_baseline(node: Node, study: str) -> bool:
-    """Until it is prepared, or decided that it is not: one that shows something acute is prepared when a follow-up needs
-    it. Whether it is prepared."""
+    """Until it is prepared, or told that it is not: one that shows something acute is prepared when a follow-up needs
+    it, and one that cannot be prepared is refused. Whether it is prepared."""
     shelf = node.prepared / study
 
     def prepared() -> bool:
@@ -125,7 +125,8 @@ def wait_for_baseline(node: Node, study: str) -> bool:
 
     def left_alone() -> bool:
         decided = stored(node, study, stage="full")
-        return decided is not None and decided["decision"]["category"] in (*ACUTE_CATEGORIES, "not_assessable")
+        acute = decided is not None and decided["decision"]["category"] in ACUTE_CATEGORIES
+        return acute or any(shelf.rglob("refused.txt"))
 
     wait_for("the prepared baseline", lambda: prepared() or left_alone())
     return prepared()

@@ -258,9 +258,10 @@ def run_deliveries(
 
 
 def _evidence(settings: NodeSettings, index: StudyIndex, clock: Clock) -> Callable[[Decided], EvidenceFiles]:
-    from workers.deliveries.stored import evidence_of, time_of
+    from workers.deliveries.stored import evidence_of, time_of, worked_on
 
-    return evidence_of(open_results(settings), time_of(index), clock, sources_repair(settings, index))
+    repair, busy = sources_repair(settings, index), worked_on(index, clock)
+    return evidence_of(open_results(settings), time_of(index), clock, repair, busy)
 
 
 def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles) -> ScannerFacts:

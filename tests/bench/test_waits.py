@@ -49,10 +49,16 @@ def test_what_waits_for_a_person_ends_the_bench(node: Node, state: str) -> None:
         all_done(node, STUDY)
 
 
-@pytest.mark.parametrize("category", ["possible", "neurotoxicity_suspected", "not_assessable"])
-def test_a_baseline_that_is_not_prepared_ahead(node: Node, category: str) -> None:
+@pytest.mark.parametrize("category", ["possible", "neurotoxicity_suspected"])
+def test_a_baseline_that_is_not_prepared_ahead_because_of_what_it_shows(node: Node, category: str) -> None:
     document = json.dumps({"decision": {"category": category}})
     node.index.execute("INSERT INTO assessments VALUES (?, 1, 'full', 1, ?)", (STUDY, document))
+    assert not wait_for_baseline(node, STUDY)
+
+
+def test_not_measured_a_baseline_that_is_refused(node: Node) -> None:
+    (node.prepared / STUDY / "key").mkdir(parents=True)
+    (node.prepared / STUDY / "key" / "refused.txt").touch()
     assert not wait_for_baseline(node, STUDY)
 
 

@@ -19,7 +19,7 @@ from workers.ports import Clock, StudyIndex
 log = get_logger(__name__)
 
 EARLY = (FILE_NAME,)  # files that are complete before the pictures are drawn
-FILES_WITHIN_S = 120.0  # a decision without files after this time has none: a refusal after a fault writes no files
+FILES_WITHIN_S = 120.0  # a decision without files after this time has none, unless somebody is still working on it
 # The headers stand there within a second of the decision, as long as the worker lives. An alert waits for them.
 HEADERS_WITHIN_S = 5.0
 READ_AGAIN_S = 10.0  # between two attempts to read the headers of one decision here
@@ -44,14 +44,22 @@ class EvidenceFolder(Mapping[str, bytes]):
 
     Args:
         early: the folder with files that are ready before the others.
-        age_s: seconds since the decision. Files that are not there after ``FILES_WITHIN_S`` never come.
+        age_s: seconds since the decision.
+        busy: whether somebody is still working on the study. Files that are not there after ``FILES_WITHIN_S`` never
+            come, once nobody is: on a busy machine the pictures of a decision may take minutes.
         repair: makes ``sources.json`` once more; None: that is not possible.
     """
 
     def __init__(
-        self, folder: Path, early: Path, *, age_s: Callable[[], float], repair: Callable[[], bytes | None]
+        self,
+        folder: Path,
+        early: Path,
+        *,
+        age_s: Callable[[], float],
+        busy: Callable[[], bool],
+        repair: Callable[[], bytes | None],
     ) -> None:
-        self._folder, self._early, self._age_s, self._repair = folder, early, age_s, repair
+        self._folder, self._early, self._age_s, self._busy, self._repair = folder, early, age_s, busy, repair
         self._tried = False
 
     def __getitem__(self, name: str) -> bytes:
@@ -87,7 +95,7 @@ class EvidenceFolder(Mapping[str, bytes]):
         Raises:
             Transient: it may still come.
         """
-        if not self._folder.is_dir() and self._age_s() <= FILES_WITHIN_S:
+        if not self._folder.is_dir() and (self._age_s() <= FILES_WITHIN_S or self._busy()):
             raise Transient("the files of this decision are not written yet")
         return self._folder
 
@@ -113,8 +121,14 @@ def evidence_of(
     decided_at: Callable[[Decided], datetime],
     clock: Clock,
     repair: Callable[[Decided], bytes | None] = lambda _decided: None,
+    busy: Callable[[Decided], bool] = lambda _decided: False,
 ) -> Callable[[Decided], EvidenceFiles]:
-    """The evidence of a decision. repair: makes its ``sources.json`` once more; what failed is tried again later."""
+    """The evidence of a decision.
+
+    Args:
+        repair: makes its ``sources.json`` once more; what failed is tried again later.
+        busy: whether somebody is working on it.
+    """
     failed: dict[Decided, datetime] = {}
 
     def repaired(decided: Decided) -> bytes | None:
@@ -134,7 +148,7 @@ def evidence_of(
             return abs((clock.now() - decided_at(decided)).total_seconds())
 
         places = (results.place(*key), results.early_place(*key))
-        return EvidenceFolder(*places, age_s=age_s, repair=lambda: repaired(decided))
+        return EvidenceFolder(*places, age_s=age_s, busy=lambda: busy(decided), repair=lambda: repaired(decided))
 
     return evidence
 
@@ -157,6 +171,18 @@ def series_meant_of(
         return [uid for uid in dict.fromkeys([*(one.series_instance_uid for one in series), *own]) if uid]
 
     return meant
+
+
+def worked_on(index: StudyIndex, clock: Clock) -> Callable[[Decided], bool]:
+    """Whether a worker holds the study of a decision, in that revision."""
+
+    def busy(decided: Decided) -> bool:
+        row = index.study(decided.study_instance_uid)
+        if row is None or row.revision != decided.revision or row.lease_until is None:
+            return False
+        return row.lease_until > clock.now()
+
+    return busy
 
 
 def time_of(index: StudyIndex) -> Callable[[Decided], datetime]:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.fakes import NOON, FakeClock
 from tests.workers.outputs.dicom.result_builders import a_decision
 from triage.errors import Transient
-from workers.deliveries.stored import FILES_WITHIN_S, HEADERS_WITHIN_S, READ_AGAIN_S, evidence_of, series_meant_of
+from workers.deliveries.stored import (
+    FILES_WITHIN_S,
+    HEADERS_WITHIN_S,
+    READ_AGAIN_S,
+    evidence_of,
+    series_meant_of,
+    worked_on,
+)
 from workers.delivery_ports import Decided
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.results import ResultFolder
@@ -46,6 +56,34 @@ def test_files_that_may_still_come_are_waited_for(evidence: EvidenceFiles) -> No
 def test_not_measured_a_decision_that_never_had_files(evidence: EvidenceFiles, clock: FakeClock, sign: int) -> None:
     clock.leap(sign * (FILES_WITHIN_S + 1))
     assert dict(evidence) == {}
+
+
+def test_a_decision_that_is_still_worked_on_keeps_its_files(tmp_path: Path, clock: FakeClock) -> None:
+    """On a busy machine the pictures take minutes: nothing counts as not there meanwhile."""
+    working = [FULL]
+    evidence = evidence_of(ResultFolder(tmp_path), lambda _: NOON, clock, busy=working.__contains__)(FULL)
+    clock.advance(FILES_WITHIN_S + 1)
+    with pytest.raises(Transient):
+        evidence.get("evidence.png")
+    working.clear()
+    assert evidence.get("evidence.png") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param(SimpleNamespace(revision=1, lease_until=NOON + timedelta(seconds=1)), True, id="a lease"),
+        pytest.param(SimpleNamespace(revision=1, lease_until=NOON), False, id="its worker died"),
+        pytest.param(
+            SimpleNamespace(revision=2, lease_until=NOON + timedelta(seconds=1)), False, id="a newer revision"
+        ),
+        pytest.param(SimpleNamespace(revision=1, lease_until=None), False, id="no-op: it is done"),
+        pytest.param(None, False, id="not measured: the study is not here"),
+    ],
+)
+def test_whether_a_decision_is_worked_on(clock: FakeClock, row: Any, expected: bool) -> None:
+    index: Any = SimpleNamespace(study=lambda _uid: row)
+    assert worked_on(index, clock)(FULL) is expected
 
 
 def test_what_is_ready_early_is_read_before_the_rest_is_there(tmp_path: Path, evidence: EvidenceFiles) -> None:

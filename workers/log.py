@@ -34,6 +34,7 @@ NOISY = (
     "uvicorn.access",
     "matplotlib",
     "PIL",
+    "highdicom",
 )
 
 

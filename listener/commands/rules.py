@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ from triage.errors import Misconfigured
 
 if TYPE_CHECKING:
     from workers.config import Settings
-    from workers.image_ports import ImageBatches
     from workers.ports import InstanceRow, StudyIndex
     from workers.rules.answer import Looked, RulesAnswer
     from workers.rules.rule import Forward, RuleSet, Send
@@ -96,6 +95,8 @@ def tried(
     if (target is None) == (not all_stored):
         raise Misconfigured(f"{STANDS_FOR}: name one of them, or give --all-stored")
     folder = None if target is None else Path(target)
+    if folder is not None and len(folder.parts) > 1 and not folder.is_dir():
+        raise Misconfigured(f"{STANDS_FOR}: {target} is no folder")
     some = _of_folder(found, folder) if folder is not None and folder.is_dir() else _of_node(found, target, settings)
     told = [_entry(one) for one in some]
     if as_json:
@@ -122,19 +123,20 @@ def _of_node(found: RuleSet, uid: str | None, settings: Settings) -> Iterator[Tr
     from workers.rules.site import SiteRules
 
     index, files = existing_index(settings), open_files(settings)
-    tags, released = open_images(settings), released_by(open_deliveries(settings).releases())
+    stored, released = open_images(settings), released_by(open_deliveries(settings).releases())
+    tags = _Tags(lambda study: [one.tag for one in stored.tags([study]).get(study, [])])
     site = SiteRules(
         found,
         index,
         lambda: datetime.now(UTC),
         head=lambda rows: series_head([files.path(row) for row in rows]),
-        tags=lambda study: _tags(tags, study),
+        tags=tags.of,
         released=lambda: [name for kind, name in released if kind is ShadowKind.RULE],
     )
     for one in _uids(index, uid):
         row = index.study(one)
         for series, rows in _by_series(index.instances(one)).items():
-            yield Tried(one, site.asked_at_arrival(row, rows, _tags(tags, one)), series)
+            yield Tried(one, tags.kept(one, site.asked_at_arrival(row, rows, tags.of(one))), series)
         document = index.assessment(one)
         if document is not None:
             yield Tried(one, site.asked(document), document=document)
@@ -148,8 +150,19 @@ def _uids(index: StudyIndex, uid: str | None) -> list[str]:
     return [uid]
 
 
-def _tags(images: ImageBatches, uid: str) -> list[str]:
-    return [one.tag for one in images.tags([uid]).get(uid, [])]
+class _Tags:
+    """Tags of each study: those that are stored, and those that the rules put while they are tried."""
+
+    def __init__(self, stored: Callable[[str], Sequence[str]] = lambda _uid: ()) -> None:
+        self._stored = stored
+        self._new: dict[str, list[str]] = {}
+
+    def of(self, uid: str) -> list[str]:
+        return list(dict.fromkeys([*self._stored(uid), *self._new.get(uid, ())]))
+
+    def kept(self, uid: str, answer: RulesAnswer) -> RulesAnswer:
+        self._new.setdefault(uid, []).extend(tag for tag, _ in answer.tags)
+        return answer
 
 
 def _by_series(rows: Sequence[InstanceRow]) -> dict[str, list[InstanceRow]]:
@@ -166,15 +179,17 @@ def _of_folder(found: RuleSet, folder: Path) -> Iterator[Tried]:
     from workers.rules.heads import rows_of_folder, series_head
     from workers.rules.rule import Moment
 
-    now = found.local(datetime.now(UTC))
+    now, tags = found.local(datetime.now(UTC)), _Tags()
     for rows in rows_of_folder(folder):
-        facts = arrival_facts(None, rows, series_head([Path(row.path) for row in rows]), now=now)
-        answer = ask_rules(found, facts, now=now, moment=Moment.ARRIVAL)
-        yield Tried(rows[0].study_instance_uid, answer, rows[0].series_instance_uid)
+        uid, head = rows[0].study_instance_uid, series_head([Path(row.path) for row in rows])
+        facts = arrival_facts(None, rows, head, tags=tags.of(uid), now=now)
+        answer = tags.kept(uid, ask_rules(found, facts, now=now, moment=Moment.ARRIVAL))
+        yield Tried(uid, answer, rows[0].series_instance_uid)
     for path in sorted(folder.rglob("document.json")):
         document = _read(path)
-        answer = ask_rules(found, decision_facts(document, None, [], now=now), now=now)
-        yield Tried(document["study"]["study_instance_uid"], answer, document=document)
+        uid = document["study"]["study_instance_uid"]
+        answer = ask_rules(found, decision_facts(document, None, [], now=now, tags=tags.of(uid)), now=now)
+        yield Tried(uid, answer, document=document)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -57,6 +57,8 @@ def test_which_rule_fits_and_why_not(icansee: Icansee, rules: Path) -> None:
 def test_one_target_or_all(icansee: Icansee, rules: Path) -> None:
     assert icansee("rules", "test", str(rules)).code == 2
     assert icansee("rules", "test", str(rules), "1.2.3", "--all-stored").code == 2
+    answer = icansee("rules", "test", str(rules), str(icansee.folder / "nowhere"))
+    assert (answer.code, "nowhere is no folder" in answer.err) == (2, True)
 
 
 def test_a_mistake_is_told_with_its_place_by_both(icansee: Icansee, rules: Path) -> None:
@@ -91,3 +93,29 @@ def test_both_moments_of_files_and_of_what_is_stored(icansee: Icansee, rules: Pa
     arrival, decision = json.loads(answer.out)
     assert (arrival["fits"], arrival["images"]) == ([], "no images")  # its file is gone: no header says who it is
     assert (decision["study_instance_uid"], decision["fits"]) == (UID, ["any"])
+
+
+def test_a_rule_sees_the_tags_of_the_rules_before_it(icansee: Icansee, rules: Path) -> None:
+    """As it will when both are in force."""
+    rules.write_text(
+        "rules:\n- {name: mr, at: arrival, when: 'modalities == [\"MR\"]', tag: [trial]}\n"
+        "- {name: trial, when: '\"trial\" in tags', hold: true}\n",
+        encoding="utf-8",
+    )
+    folder = icansee.folder / "documents"
+    image = a_data_set()
+    (folder / "image.dcm").write_bytes(as_file(image))
+    other = DOCUMENT | {"study": DOCUMENT["study"] | {"study_instance_uid": image.StudyInstanceUID}}  # type: ignore[operator]
+    (folder / "its").mkdir()
+    (folder / "its" / "document.json").write_text(json.dumps(other), encoding="utf-8")
+    found = json.loads(icansee("rules", "test", str(rules), str(folder), "--json").out)
+    fits = {(one["study_instance_uid"], one["stage"]): one["fits"] for one in found}
+    uid = image.StudyInstanceUID
+    assert fits == {(uid, "arrival"): ["mr"], (uid, "full"): ["trial"], ("1.2.3", "full"): []}
+    receive(icansee)
+    (decision,) = [
+        one
+        for one in json.loads(icansee("rules", "test", str(rules), "--all-stored", "--json").out)
+        if one["stage"] != "arrival"
+    ]
+    assert (decision["study_instance_uid"], decision["fits"]) == (UID, ["trial"])

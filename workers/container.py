@@ -23,6 +23,7 @@ from workers.worklist_ports import Deadlines, Group, KeptViews, Worklist
 if TYPE_CHECKING:
     from workers.arrival.order_texts import OrderTexts
     from workers.config import Settings
+    from workers.deliveries.sending import Delivering
     from workers.deliveries.staging import ScannerFacts
     from workers.feedback.acting import Acting
     from workers.feeds.apply import PatientFacts, Readings
@@ -212,16 +213,8 @@ def run_deliveries(
     ready: Callable[[], None],
 ) -> None:
     """The delivery process, until ``stop``. It waits for an index that is away."""
-    from workers.deliveries import process, stored
-    from workers.deliveries.forwarding import Forwarding
-    from workers.deliveries.images import StoredImages
-    from workers.deliveries.other_nodes import delivery_owner
-    from workers.deliveries.sending import Delivering
-    from workers.files.store import open_files
-    from workers.index.damage import sqlite_path
-    from workers.outputs.on_demand import OutputsOnDemand
+    from workers.deliveries import process
 
-    clock = SystemClock()
     with Heartbeat(heartbeat_file(settings.store.state_dir, "deliver")) as alive:
 
         def opened() -> tuple[StudyIndex, Deliveries]:
@@ -230,31 +223,40 @@ def run_deliveries(
 
         ready()
         both = process.patiently(opened, stop)
-        if both is None:
-            return
-        index, deliveries = both
-        document = stored.stored_document_of(index)
-        batches, files = open_images(settings), open_files(settings)
-        site = _site(rules, index, batches, files, deliveries, settings)
-        evidence = _evidence(settings, index, clock)
-        meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
-        asked = None if site is None else site.asked_at_arrival
-        owner = delivery_owner(settings.store)
-        parts = Delivering(
-            deliveries=deliveries,
-            document=document,
-            evidence=evidence,
-            outputs=OutputsOnDemand(),
-            clock=clock,
-            results=settings.results,
-            owner=owner,
-            wanted=_wanted(site, document),
-            images=StoredImages(batches, files),
-            scanner=lambda uid: _scanner(index.instances(uid), files),
-            forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant, owner),
-            alone=sqlite_path(settings.index_url) is not None,
-        )
-        process.run(parts, destinations, stop, alive=alive.beat)
+        if both is not None:
+            process.run(_delivering(settings, rules, *both), destinations, stop, alive=alive.beat)
+
+
+def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex, deliveries: Deliveries) -> Delivering:
+    from workers.deliveries import stored
+    from workers.deliveries.forwarding import Forwarding
+    from workers.deliveries.images import StoredImages
+    from workers.deliveries.other_nodes import delivery_owner
+    from workers.deliveries.sending import Delivering
+    from workers.files.store import open_files
+    from workers.index.damage import sqlite_path
+    from workers.outputs.on_demand import OutputsOnDemand
+
+    clock, owner = SystemClock(), delivery_owner(settings.store)
+    document, evidence = stored.stored_document_of(index), _evidence(settings, index, clock)
+    batches, files = open_images(settings), open_files(settings)
+    site = _site(rules, index, batches, files, deliveries, settings)
+    meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
+    asked = None if site is None else site.asked_at_arrival
+    return Delivering(
+        deliveries=deliveries,
+        document=document,
+        evidence=evidence,
+        outputs=OutputsOnDemand(),
+        clock=clock,
+        results=settings.results,
+        owner=owner,
+        wanted=_wanted(site, document),
+        images=StoredImages(batches, files),
+        scanner=lambda uid: _scanner(index.instances(uid), files),
+        forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant, owner),
+        alone=sqlite_path(settings.index_url) is not None,
+    )
 
 
 def _evidence(settings: NodeSettings, index: StudyIndex, clock: Clock) -> Callable[[Decided], EvidenceFiles]:

@@ -234,7 +234,7 @@ def _supersede(connection: Connection, studies: Sequence[str], now: datetime) ->
     _end(connection, old, {"state": DeliveryState.SUPERSEDED.value, "done_at": now})
 
 
-def _place(row: sa.Row[Any], note: str) -> tuple[str, int, str, str]:
+def _place(row: Any, note: str) -> tuple[str, int, str, str]:
     """Where a retraction of a row stands."""
     return row.study_instance_uid, row.sequence, row.destination, note
 

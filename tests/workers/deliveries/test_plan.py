@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from tests.fakes import NOON
-from tests.workers.deliveries.delivering import FULL
+from tests.workers.deliveries.delivering import FULL, Site
 from workers.config import parse
 from workers.deliveries.plan import PlanFacts, planned
-from workers.delivery_ports import Known, Unplanned
+from workers.delivery_ports import Decided, Known, Unplanned
 from workers.rules.rule import Send
 
 FOLDERS = [
@@ -40,3 +43,18 @@ def test_what_is_slow_goes_last() -> None:
     results = parse({"results": {"destinations": [folder]}}).results
     some = planned(Unplanned(FULL, NOON, "P1"), results, PlanFacts(KNOWN))
     assert [one.output for one in some] == ["sc", "kos", "sr", "seg"]
+
+
+def test_a_decision_that_cannot_be_planned_holds_up_no_other(tmp_path: Path) -> None:
+    site, bad = Site(tmp_path, shadow_patterns=["B"]), Decided("1.2.9", 1, "full")
+
+    def document(decided: Decided) -> dict[str, object]:
+        return {"decision": {"priority": "P1"}, "findings": [{}] if decided == bad else []}
+
+    site.parts = replace(site.parts, document=document)
+    for one in (bad, FULL):
+        with pytest.raises(KeyError):  # it is said, and tried again
+            site.decide(one)
+    site.step()
+    assert site.got() == ["r1 full"]
+    assert [one.decided for one in site.deliveries.unplanned(limit=9)] == [bad]

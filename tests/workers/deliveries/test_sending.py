@@ -50,21 +50,6 @@ def test_an_output_that_does_not_apply_is_done_without_sending(tmp_path: Path) -
     )
 
 
-def test_a_decision_that_cannot_be_planned_holds_up_no_other(tmp_path: Path) -> None:
-    site, bad = Site(tmp_path, shadow_patterns=["B"]), Decided("1.2.9", 1, "full")
-
-    def document(decided: Decided) -> dict[str, object]:
-        return {"decision": {"priority": "P1"}, "findings": [{}] if decided == bad else []}
-
-    site.parts = replace(site.parts, document=document)
-    for one in (bad, FULL):
-        with pytest.raises(KeyError):  # it is said, and tried again
-            site.decide(one)
-    site.step()
-    assert site.got() == ["r1 full"]
-    assert [one.decided for one in site.deliveries.unplanned(limit=9)] == [bad]
-
-
 def test_a_receiver_that_is_away_gets_it_after_growing_pauses(site: Site) -> None:
     site.decide()
     site.destinations["pacs"].fault = Unreachable("nobody answers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,9 +22,13 @@ class Module:
     name: str
     path: Path
 
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(encoding="utf-8"))
+        return ast.parse(self.text)
 
     @cached_property
     def imports(self) -> frozenset[str]:
@@ -35,6 +39,22 @@ class Module:
 @cache
 def modules() -> tuple[Module, ...]:
     return tuple(_named(path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
+
+
+def python_files(*folders: str) -> Iterator[Module]:
+    """All of the project, or of these folders; those of the product are no other objects than ``modules`` has."""
+    product = {module.path: module for module in modules()}
+    for path in files():
+        if path.suffix == ".py" and (not folders or path.relative_to(ROOT).parts[0] in folders):
+            yield product.get(path) or _named(path)
+
+
+def breaking(rule: Callable[[Module], Collection[object]], asked: Iterable[Module]) -> dict[str, Collection[object]]:
+    """What a rule finds, by the file where it finds it. One test asks it of all files: a test for each file is
+    thousands of tests, and each test costs more than its rule."""
+    found = {str(module.path.relative_to(ROOT)): rule(module) for module in asked}
+    assert found, "no file was asked"
+    return {path: what for path, what in found.items() if what}
 
 
 def modules_of(room: str) -> list[Module]:

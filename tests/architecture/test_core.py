@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import Module, modules_of
+from tests.architecture.source import Module, breaking, modules_of
 
 ALLOWED = {
     "triage", "numpy", "scipy", "SimpleITK",
@@ -20,26 +22,22 @@ ALSO = {"triage.assessment": {"time"}, "triage.stopwatch": {"time"}}
 REACHES_OUT = {"open", "print", "input", "exec", "eval", "ReadImage", "WriteImage", "ReadTransform", "WriteTransform"}
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}
 
-CORE = [pytest.param(module, id=module.name) for module in modules_of("triage")]
+
+def foreign(module: Module) -> set[str]:
+    """What it imports besides arithmetic."""
+    return {name.split(".")[0] for name in module.imports} - ALLOWED - ALSO.get(module.name, set())
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_imports_only_arithmetic(module: Module) -> None:
-    top = {name.split(".")[0] for name in module.imports}
-    assert top <= ALLOWED | ALSO.get(module.name, set())
+def reached(module: Module) -> set[str]:
+    """Calls that touch something outside."""
+    return {_called(node) for node in ast.walk(module.tree) if isinstance(node, ast.Call)} & REACHES_OUT
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_touches_nothing_outside(module: Module) -> None:
-    calls = {_called(node) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
-    assert not calls & REACHES_OUT
-
-
-@pytest.mark.parametrize("module", CORE)
-def test_asks_no_clock(module: Module) -> None:
-    """Dates come in as arguments. A stopwatch (perf_counter) is no clock: it only reports."""
+def clocks(module: Module) -> list[str]:
+    """Calls that ask for the time. Dates come in as arguments. A stopwatch (perf_counter) is no clock: it only
+    reports."""
     modules = ("datetime", "date", "time")
-    asked = [
+    return [
         ast.unparse(node)
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call)
@@ -48,7 +46,31 @@ def test_asks_no_clock(module: Module) -> None:
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id in modules
     ]
-    assert asked == []
+
+
+@pytest.mark.parametrize("rule", [foreign, reached, clocks])
+def test_the_core_keeps(rule: Callable[[Module], Collection[str]]) -> None:
+    assert breaking(rule, modules_of("triage")) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "found"),
+    [
+        pytest.param(foreign, "def late():\n    import yaml.nodes", {"yaml"}, id="a library of the shell"),
+        pytest.param(foreign, "from time import perf_counter", {"time"}, id="a stopwatch elsewhere"),
+        pytest.param(foreign, "import numpy as np\nfrom triage.model import Volume", set(), id="noop: arithmetic"),
+        pytest.param(reached, "open('a')\nsitk.ReadImage('b')", {"open", "ReadImage"}, id="files"),
+        pytest.param(reached, "sitk.Resample(image)", set(), id="noop: no file"),
+        pytest.param(clocks, "from datetime import date\ndate.today()", ["date.today()"], id="the date"),
+        pytest.param(clocks, "stopwatch.now()\ndate(2020, 1, 6)", [], id="noop: a date, no clock"),
+    ],
+)
+def test_what_breaks_a_rule_is_found(
+    rule: Callable[[Module], Collection[str]], text: str, found: Collection[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(text, encoding="utf-8")
+    assert rule(Module("triage.one", path)) == found
 
 
 def test_the_core_imports_without_the_shell() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT, Module, files, modules, modules_of
+from tests.architecture.source import ROOT, Module, breaking, files, modules, modules_of, python_files
 
-MODULES = [pytest.param(module, id=module.name) for module in modules()]
-PYTHON = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in files() if path.suffix == ".py"]
 LONGEST_FILE = 400  # lines; when a file grows, look for the second noun in it
 LONGEST_FUNCTION = 50  # lines
 WIDEST_LINE = 120  # columns
@@ -38,30 +37,58 @@ SHARED_NAMES = {
 PRAGMA = re.compile(r"\s+# (noqa|type: ignore)\b.*$")  # may run on: it cannot be wrapped
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_opens_with_one_sentence(module: Module) -> None:
+def without_a_sentence(module: Module) -> list[str]:
     """What goes in and what comes out, before anything else."""
-    if module.tree.body:
-        assert ast.get_docstring(module.tree), f"{module.path} has no docstring"
+    return ["no docstring"] if module.tree.body and not ast.get_docstring(module.tree) else []
 
 
-@pytest.mark.parametrize("path", PYTHON)
-def test_is_short_enough_to_read(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+def too_long_to_read(module: Module) -> list[str]:
+    count = len(module.text.splitlines())
+    return [f"{count} lines"] if count > LONGEST_FILE else []
 
 
-@pytest.mark.parametrize("path", PYTHON)
-def test_functions_are_short_enough_to_read(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lines = {node.name: (node.end_lineno or node.lineno) - node.lineno + 1 for node in functions}
-    assert {name: count for name, count in lines.items() if count > LONGEST_FUNCTION} == {}
+def functions_too_long_to_read(module: Module) -> dict[str, int]:
+    functions = [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = [(node.name, (node.end_lineno or node.lineno) - node.lineno + 1) for node in functions]
+    return {name: count for name, count in lines if count > LONGEST_FUNCTION}
 
 
-@pytest.mark.parametrize("path", PYTHON)
-def test_lines_fit_a_screen(path: Path) -> None:
-    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-    assert [number for number, line in lines if len(PRAGMA.sub("", line)) > WIDEST_LINE] == []
+def lines_wider_than_a_screen(module: Module) -> list[int]:
+    lines = enumerate(module.text.splitlines(), start=1)
+    return [number for number, line in lines if len(PRAGMA.sub("", line)) > WIDEST_LINE]
+
+
+def test_every_module_opens_with_one_sentence() -> None:
+    assert breaking(without_a_sentence, modules()) == {}
+
+
+@pytest.mark.parametrize("rule", [too_long_to_read, functions_too_long_to_read, lines_wider_than_a_screen])
+def test_every_file_keeps(rule: Callable[[Module], Collection[object]]) -> None:
+    assert breaking(rule, python_files()) == {}
+
+
+TWICE = "def one():\n" + "    1\n" * LONGEST_FUNCTION + "def one():\n    1\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "found"),
+    [
+        pytest.param(without_a_sentence, "import ast", ["no docstring"], id="no docstring"),
+        pytest.param(without_a_sentence, "", [], id="noop: an empty file"),
+        pytest.param(too_long_to_read, "1\n" * 401, ["401 lines"], id="a long file"),
+        pytest.param(too_long_to_read, "1\n" * 400, [], id="noop: a file as long as it may be"),
+        pytest.param(functions_too_long_to_read, TWICE, {"one": 51}, id="a long function whose name comes again"),
+        pytest.param(functions_too_long_to_read, "def one():\n    1\n", {}, id="noop: a short function"),
+        pytest.param(lines_wider_than_a_screen, "1\n" + "x" * 121, [2], id="a wide line"),
+        pytest.param(lines_wider_than_a_screen, "x" * 118 + "  # noqa: S101", [], id="noop: a wide pragma"),
+    ],
+)
+def test_what_breaks_a_habit_is_found(
+    rule: Callable[[Module], Collection[object]], text: str, found: Collection[object], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(text, encoding="utf-8")
+    assert rule(Module("one", path)) == found
 
 
 def test_one_name_has_one_meaning() -> None:

@@ -6,18 +6,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
 import structlog
 
-from tests.architecture.source import ROOT, files, modules
+from tests.architecture.source import ROOT, Module, breaking, modules, python_files
 from tests.conftest import LONG_FILES
 from tests.patience import PATIENCE_S
 from tests.workers.histories.world import world
-
-TESTS = [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("tests", "bench")]
-NAMED = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in TESTS]
 
 
 def bound(body: Iterable[ast.stmt]) -> Iterator[str]:
@@ -44,14 +40,18 @@ def missing(tree: ast.Module) -> list[str]:
     return [f"{module}.{name}" for module, name in names if name not in exports()[module] | submodules(module)]
 
 
+@cache
 def submodules(module: str) -> set[str]:
     return {name.rsplit(".", 1)[1] for name in exports() if name.rpartition(".")[0] == module}
 
 
-@pytest.mark.parametrize("path", NAMED)
-def test_every_name_that_is_imported_exists(path: Path) -> None:
+def missing_in(module: Module) -> list[str]:
+    return missing(module.tree)
+
+
+def test_every_name_that_is_imported_exists() -> None:
     """mypy does not read the tests: a file that cannot be imported shows only when all of them run."""
-    assert missing(ast.parse(path.read_text(encoding="utf-8"))) == []
+    assert breaking(missing_in, python_files("tests", "bench")) == {}
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,13 @@ def impatient(tree: ast.Module) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("path", [one for one in NAMED if one.id.startswith("tests")])
-def test_nothing_is_waited_for_in_a_hurry(path: Path) -> None:
+def impatient_in(module: Module) -> list[int]:
+    return impatient(module.tree)
+
+
+def test_nothing_is_waited_for_in_a_hurry() -> None:
     """Beside other work a process takes half a minute to start: PATIENCE_S is the bound of all waits."""
-    assert impatient(ast.parse(path.read_text(encoding="utf-8"))) == []
+    assert breaking(impatient_in, python_files("tests")) == {}
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ class Host:
 
     def said(self, event: str, study: str | None = None) -> int:
         """How often a log line has this event, and is about this study."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        written = self.log.read_text().splitlines()
+        lines = [json.loads(line) for line in written if line.startswith("{") and f'"{event}"' in line]
         hashed = study_hash(study) if study else None
         return sum(line.get("event") == event and hashed in (None, line.get("study")) for line in lines)
 

@@ -15,21 +15,22 @@ from tests.made_once import patient_of_the_run
 
 
 @pytest.fixture(scope="session")
-def patients(tmp_path_factory: pytest.TempPathFactory) -> list[SimulatedPatient]:
-    """Two patients with T1 only: the real decision (``no_flair``) takes a moment, so that tests do not wait for
-    measuring."""
-    return [patient_of_the_run(tmp_path_factory, seed, ("t1",)) for seed in (11, 12)]
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPatient:
+    """All patients are made of the images of this one: each simulation takes both cores for ten seconds."""
+    return patient_of_the_run(tmp_path_factory, 11, ("flair", "t1"))
 
 
 @pytest.fixture(scope="session")
-def long_patient_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPatient:
-    return patient_of_the_run(tmp_path_factory, 13, ("flair",))
+def patients(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedPatient) -> list[SimulatedPatient]:
+    """Two patients with T1 only: the real decision (``no_flair``) takes a moment, so that tests do not wait for
+    measuring."""
+    return [renewed(simulated, tmp_path_factory.mktemp("patient") / "t1", series="t1") for _ in range(2)]
 
 
 @pytest.fixture
-def long_patient(tmp_path: Path, long_patient_of_the_run: SimulatedPatient) -> SimulatedPatient:
+def long_patient(tmp_path: Path, simulated: SimulatedPatient) -> SimulatedPatient:
     """A patient with FLAIR: the worker is busy long enough to be killed in the middle. Of this test alone."""
-    return renewed(long_patient_of_the_run, tmp_path / "long")
+    return renewed(simulated, tmp_path / "long", series="flair")
 
 
 @pytest.fixture

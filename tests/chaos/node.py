@@ -23,6 +23,8 @@ from workers.index.sql import SqlIndex, open_index
 from workers.ports import StudyRow, StudyState
 
 LEASE_S = 6.0
+SELDOM_S = 0.2  # between two looks: each takes something of the cores that the node needs
+SOON_S = 0.02  # the same, for what does not last
 
 
 class Node:
@@ -121,7 +123,6 @@ class Node:
             wait_for(
                 f"{study[-6:]} to be {states}",
                 lambda: (row := index.study(study)) is not None and row.state in states,
-                every_s=0.2,  # of a core that the node needs
             )
             row = index.study(study)
             assert row is not None
@@ -144,7 +145,9 @@ class Node:
         index = self.index
         try:
             wait_for(
-                "a worker to take the study", lambda: (row := index.study(study)) is not None and bool(row.lease_owner)
+                "a worker to take the study",
+                lambda: (row := index.study(study)) is not None and bool(row.lease_owner),
+                every_s=SOON_S,
             )
             row = index.study(study)
             assert row is not None
@@ -157,7 +160,7 @@ def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = 0.02) -> None:
+def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = SELDOM_S) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s for {what}"

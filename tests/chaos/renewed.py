@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom import dcmread
@@ -13,18 +14,22 @@ from simulation.patient import SimulatedPatient
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 
 
-def renewed(patient: SimulatedPatient, folder: Path) -> SimulatedPatient:
-    """The patient under another ID, all files under other UIDs, below ``folder``, whose path makes them."""
+def renewed(patient: SimulatedPatient, folder: Path, *, series: str = "") -> SimulatedPatient:
+    """The patient under another ID, all files under other UIDs, below ``folder``, whose path makes them. series: the
+    only one that is taken, "t1"; empty: all."""
+    taken = f"*_{series}/*.dcm" if series else "*.dcm"
     folders = {
-        name: _copied(getattr(patient, name), folder / name, folder) for name in ("baseline_dir", "followup_dir")
+        name: _copied(sorted(getattr(patient, name).rglob(taken)), folder / name, folder)
+        for name in ("baseline_dir", "followup_dir")
     }
     studies = {name: _other(getattr(patient, name), folder) for name in ("baseline_study_uid", "followup_study_uid")}
     return dataclasses.replace(patient, patient_id=_patient_id(patient.patient_id, folder), **folders, **studies)
 
 
-def _copied(source: Path, target: Path, entropy: Path) -> Path:
+def _copied(images: Sequence[Path], target: Path, entropy: Path) -> Path:
+    assert images
     target.mkdir(parents=True)
-    for number, path in enumerate(sorted(source.rglob("*.dcm"))):
+    for number, path in enumerate(images):
         dataset = dcmread(path)
         dataset.PatientID = _patient_id(dataset.PatientID, entropy)
         for name in UIDS:

@@ -13,7 +13,7 @@ import pytest
 from pydicom import dcmread
 
 from simulation.patient import SimulatedPatient
-from tests.chaos.node import PATIENCE_S, Node, wait_for
+from tests.chaos.node import PATIENCE_S, SOON_S, Node, wait_for
 from workers.ports import StudyState
 
 pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]
@@ -98,7 +98,7 @@ def test_listener_killed_in_the_middle_of_an_association(node: Node, own_patient
 
     before = stored()
     sender = storescu(node.dicom_port, patient.baseline_dir)
-    wait_for("some objects to be stored", lambda: stored() >= before + 5 or sender.poll() is not None)
+    wait_for("some objects to be stored", lambda: stored() >= before + 5 or sender.poll() is not None, every_s=SOON_S)
     killed = node.pid_of("listener")
     os.kill(killed, signal.SIGKILL)
     acknowledged = acknowledged_by(sender)

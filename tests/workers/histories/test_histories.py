@@ -10,6 +10,7 @@ import pytest
 from tests.workers.histories.events import Arrives, Event, History
 from tests.workers.histories.further import STORIES
 from tests.workers.histories.world import check_versions, world
+from workers.ports import StudyState
 
 Order = Callable[[History], Sequence[Event]]
 
@@ -50,6 +51,22 @@ def test_the_table() -> None:
     assert len(STORIES) >= 60
     assert len({history.name for history in STORIES}) == len(STORIES)
     assert all(history.expected for history in STORIES)
+
+
+def test_the_index_remembers_until_something_is_written() -> None:
+    """What another one writes is not seen, which shows that it remembers; what is written by it is."""
+    with world(STORIES[0].scans) as one:
+        uid = STORIES[0].scans[0].uid
+        assert one.index.study(uid) is None
+        one.apply(Arrives(uid))
+        row = one.index.study(uid)
+        assert row is not None
+        assert row.state is StudyState.RECEIVING
+        assert one.index.instances(uid).pop() in one.index.instances(uid), "each answer is a list of its own"
+        one.index._index.mark_ready(uid, now=one.clock.now(), reason="quiet_period")
+        assert one.index.study(uid) == row
+        one.work(uid)
+        assert one.index.study(uid) != row
 
 
 def test_noop_the_same_objects_again_change_nothing() -> None:

@@ -35,6 +35,7 @@ from tests.workers.histories.events import (
     Split,
     arrivals_of,
 )
+from tests.workers.histories.remembering import RememberingIndex
 from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
 from triage.infusions import Infusion
 from workers.config import Settings
@@ -83,13 +84,13 @@ def _index() -> tuple[SqlIndex, TemporaryDirectory[str]]:
     return open_index(f"sqlite:///{folder.name}/index.db"), folder
 
 
-def _empty_index() -> SqlIndex:
+def _empty_index() -> Any:
     index, folder = _index()
     tables = [table for table in metadata.sorted_tables if table.name != "schema_version"]
     with closing(sqlite3.connect(f"{folder.name}/index.db")) as connection, connection:
         for table in tables:
             connection.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names of our own tables
-    return index
+    return RememberingIndex(index)
 
 
 class World:

@@ -88,11 +88,16 @@ def smooth_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
 
     The Gaussian sigma is 0.4 of ``spacing_mm``.
     """
-    sigmas = [spacing_mm * 0.4 if s < spacing_mm * 0.75 else 0.0 for s in image.GetSpacing()]
-    for axis, sigma in enumerate(sigmas):
-        if sigma > 0 and image.GetSize()[axis] >= 4:
-            image = sitk.RecursiveGaussian(image, sigma=sigma, direction=axis)
+    for axis in range(3):
+        image = smooth_axis(image, axis, spacing_mm)
     return image
+
+
+def smooth_axis(image: sitk.Image, axis: int, spacing_mm: float) -> sitk.Image:
+    """The part of ``smooth_to`` along one axis (0: i)."""
+    if image.GetSpacing()[axis] >= spacing_mm * 0.75 or image.GetSize()[axis] < 4:
+        return image
+    return sitk.RecursiveGaussian(image, sigma=spacing_mm * 0.4, direction=axis)
 
 
 def shrink_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:

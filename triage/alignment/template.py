@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from triage.alignment.images import NEAREST, isotropic_grid, on_grid, resample, smooth_to, to_sitk
+from triage.alignment.downsampling import downsampled
+from triage.alignment.images import NEAREST, isotropic_grid, on_grid, resample, to_sitk
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of, tissue_group
 from triage.libraries import ndi, sitk
 from triage.model import Affine, Atlas, Mask
@@ -37,8 +38,8 @@ def template_of(atlas: Atlas) -> Template:
     near = crop(labels, brain, margin=8)
     finest = isotropic_grid(near, LEVELS_MM[-1])
     return Template(
-        t1=tuple(resample(smooth_to(t1, mm), isotropic_grid(t1, mm)) for mm in (8.0, 4.0)),
-        flair=tuple(resample(smooth_to(flair, mm), isotropic_grid(flair, mm)) for mm in (8.0, 4.0)),
+        t1=tuple(downsampled(t1, mm, isotropic_grid(t1, mm)) for mm in (8.0, 4.0)),
+        flair=tuple(downsampled(flair, mm, isotropic_grid(flair, mm)) for mm in (8.0, 4.0)),
         smaller=scaling(START_SCALE, brain),
         head=sitk.BinaryDilate(brain, [8, 8, 8]),
         near_brain=sitk.BinaryDilate(brain, [2, 2, 2]),
@@ -98,7 +99,7 @@ def _memberships(
     out = {}
     for group, members in groups.items():
         mask = on_grid(np.isin(array, members).astype(np.float32), labels)
-        out[group] = sitk.GetArrayFromImage(resample(smooth_to(mask, grid.GetSpacing()[0]), grid)).astype(np.float32)
+        out[group] = sitk.GetArrayFromImage(downsampled(mask, grid.GetSpacing()[0], grid))
     return grid, out
 
 

@@ -20,7 +20,10 @@ from tests.builders import (
     small_head,
     some_images,
 )
+from triage import assessment as assessment_module
+from triage import preparation as preparation_module
 from triage import without_flair as without_flair_module
+from triage.alignment.placement import Placement, RegionLimits, place_atlas
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of
 from triage.assessment import Assessed, first_look, full
 from triage.draft import Context
@@ -67,6 +70,22 @@ def a_followup(atlas: Atlas, percent: float = 0.0) -> StudyImages:
     moved = small_head(atlas, POSE)
     higher = raised(moved, labels_on(moved, atlas, POSE), atlas, (*THALAMI, "pons"), percent)
     return some_images(scanned(higher, seed=22, gain=2.5))
+
+
+@pytest.fixture(scope="module")
+def placed(prepared: PreparedBaseline, atlas: Atlas) -> Placement:
+    """Where the atlas is found on the baseline, which takes longer than all that is done with it."""
+    return place_atlas(prepared.flair, atlas, SETTINGS.preparation.regions)
+
+
+@pytest.fixture
+def placed_once(prepared: PreparedBaseline, placed: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(flair: Volume, _: Atlas, limits: RegionLimits) -> Placement:
+        assert flair is prepared.flair
+        assert limits == SETTINGS.preparation.regions
+        return placed
+
+    monkeypatch.setattr(preparation_module, "place_atlas", known)
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +187,13 @@ def test_another_contrast_counts_as_another_protocol(prepared: PreparedBaseline,
 # -- refused ---------------------------------------------------------------------------------------
 
 
-def test_another_head_is_not_assessable(prepared: PreparedBaseline, head: Volume, atlas: Atlas) -> None:
-    outcome = first_look(some_images(scanned(another_head(head), seed=24)), prepared, CONTEXT, atlas, SETTINGS)
-    assessment = outcome.assessment
+@pytest.fixture(scope="module")
+def other_head(prepared: PreparedBaseline, head: Volume, atlas: Atlas) -> Assessed:
+    return first_look(some_images(scanned(another_head(head), seed=24)), prepared, CONTEXT, atlas, SETTINGS)
+
+
+def test_another_head_is_not_assessable(other_head: Assessed) -> None:
+    outcome, assessment = other_head, other_head.assessment
     assert assessment.decision.category is Category.NOT_ASSESSABLE
     assert assessment.decision.reasons[0].startswith("registration_failed")
     assert all(f.presence is Presence.INDETERMINATE for f in assessment.findings)
@@ -183,10 +206,14 @@ def test_another_head_is_not_assessable(prepared: PreparedBaseline, head: Volume
     assert outcome.evidence.change is None
 
 
-def test_a_baseline_of_another_head_hides_no_more_than_none(prepared: PreparedBaseline, atlas: Atlas) -> None:
-    """The follow-up shows the pattern by itself; its baseline, under the same patient ID, is of somebody else."""
-    stranger = replace(prepared, flair=scanned(another_head(prepared.flair), seed=24))
-    found = full(a_followup(atlas, 45.0), stranger, CONTEXT, atlas, SETTINGS).assessment
+def test_a_baseline_of_another_head_hides_no_more_than_none(
+    other_head: Assessed, prepared: PreparedBaseline, atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The follow-up shows the pattern by itself; its baseline, under the same patient ID, is of somebody else, and is
+    refused as the other head above."""
+    refused = other_head.assessment.registration
+    monkeypatch.setattr(assessment_module, "register_followup", lambda *_, **__: refused)
+    found = full(a_followup(atlas, 45.0), prepared, CONTEXT, atlas, SETTINGS).assessment
     assert found.registration is not None
     assert not found.registration.accepted
     assert found.decision.reasons[0].startswith("registration_failed")
@@ -254,6 +281,7 @@ def test_without_a_baseline_the_first_look_says_so(
     assert "no infusion date is known for this patient" in assessment.notices
 
 
+@pytest.mark.usefixtures("placed_once")
 def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedBaseline, atlas: Atlas) -> None:
     outcome = full(some_images(prepared.flair), None, Context(None, None, {}), atlas, SETTINGS)
     measured = outcome.assessment.measurements
@@ -269,6 +297,7 @@ def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedB
 # -- preparation -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("placed_once")
 def test_a_prepared_baseline_holds_the_regions_in_its_own_space(prepared: PreparedBaseline, atlas: Atlas) -> None:
     images = some_images(prepared.flair, uid="1.2.1", manufacturer="SIEMENS")
     found = prepare_baseline(images, atlas, SETTINGS.preparation)

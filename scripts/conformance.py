@@ -18,11 +18,13 @@ from workers.arrival.order_texts import WORKLIST_FIND
 from workers.deliveries import to_ups
 from workers.deliveries.to_dicom import CLASS_OF, SYNTAXES
 from workers.files.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from workers.identities import ObjectAnswer
 from workers.output_kinds import DICOM_KINDS
 from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.objects import SERIES, series_number
 from workers.priors import dicom_archive
+from workers.rejection_notes import SETS_ASIDE, TITLES
 from workers.remote.find import STUDY_ROOT_FIND
 from workers.remote.tls import CIPHERS
 from workers.settings import ListenerSettings
@@ -56,6 +58,7 @@ def ihe() -> str:
         ("RAD-5", "modality worklist", "asks", "tests/workers/priors/test_real_archives.py"),
         ("RAD-14, RAD-16", "query and retrieve images", "asks", "tests/workers/priors/test_real_archives.py"),
         ("RAD-12", "patient update (ADT)", "receives", "tests/workers/feeds/test_hl7_messages.py"),
+        ("RAD-66", "rejection note stored (IOCM)", "receives", "tests/workers/studies/test_rejections.py"),
         ("RAD-80", "workitem created (UPS)", "sends", "tests/workers/deliveries/test_to_ups.py"),
         ("ITI-20", "record audit event, syslog over TLS", "sends", "tests/workers/audit/test_spool.py"),
     ]
@@ -163,6 +166,16 @@ def _as_acceptor() -> Iterator[str]:
     yield ""
     yield "An object is durable on the disk before it is answered with 0x0000. The same object again is answered with"
     yield "0x0000, too, and kept once. Objects are kept as they came; no element is coerced. Too little space: 0xA700."
+    yield ""
+    yield "### Rejection notes"
+    yield ""
+    yield "A Key Object Selection with one of these document titles (IHE IOCM) is a rejection note. Its objects are those"
+    yield "that its content references, or, without a content, its evidence. They stay stored."
+    yield ""
+    wrong = "set aside, unless the same images came again with the identity that is in force"
+    what = {ObjectAnswer.REJECTED: "set aside", ObjectAnswer.MISIDENTIFIED: wrong, None: "used as before"}
+    rows = [(code, "DCM", words, what[SETS_ASIDE.get(code)]) for code, words in TITLES.items()]
+    yield from _table(("code", "scheme", "meaning", "its objects are"), rows)
 
 
 def _as_requestor() -> Iterator[str]:

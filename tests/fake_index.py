@@ -18,6 +18,7 @@ from workers.identities import GivenAnswer, StudyFacts, merge_facts
 from workers.index.arrivals import row_votes
 from workers.index.persons import STATED
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
+from workers.rejection_notes import KEY_OBJECT_SELECTION, is_measured
 
 STAGE_RANK = {"first_look": 0, "full": 1}
 
@@ -54,17 +55,26 @@ class InMemoryIndex(InMemoryPatients):
             return
         old = self._studies[uid].row
         series = {i.series_instance_uid for i in self._instances.values() if i.study_instance_uid == uid}
+        counts: dict[str, Any] = {"instance_count": old.instance_count + 1, "series_count": len(series)}
+        if row.sop_class_uid == KEY_OBJECT_SELECTION:
+            self.mark_patient(old.patient_id, now=row.received_at)
+        if not is_measured(row.sop_class_uid) and old.state is not StudyState.RECEIVING and old.patient_id:
+            self._studies[uid].row = replace(old, **counts)
+            self._merge_facts_of(uid, old, row)
+            return
         changed: dict[str, Any] = {
-            "instance_count": old.instance_count + 1,
-            "series_count": len(series),
+            **counts,
             "first_received_at": min(old.first_received_at, row.received_at),
             "last_received_at": max(old.last_received_at, row.received_at),
-            **vars(self._facts_of(uid)),
         }
-        changed |= dict.fromkeys(STATED)
         if old.state is not StudyState.RECEIVING:
             changed |= {"revision": old.revision + 1, "attempts": 0, "ready_at": None, "due_at": None, "failure": None}
         self._studies[uid].row = replace(old, state=StudyState.RECEIVING, **changed)
+        self._merge_facts_of(uid, old, row)
+
+    def _merge_facts_of(self, uid: str, old: StudyRow, row: InstanceRow) -> None:
+        now = self._studies[uid].row
+        self._studies[uid].row = replace(now, **vars(self._facts_of(uid)), **dict.fromkeys(STATED))
         self._put_in_force(row.received_at)
         if self._studies[uid].row.patient_id != old.patient_id:
             self.mark_patient(old.patient_id, now=row.received_at)
@@ -259,6 +269,11 @@ class InMemoryIndex(InMemoryPatients):
         rows = [row for row in self._instances.values() if row.study_instance_uid == study_instance_uid]
         return sorted(rows, key=lambda row: (row.received_at, row.sop_instance_uid))
 
+    def key_objects(self, study_instance_uids: Sequence[str]) -> list[InstanceRow]:
+        rows = [row for uid in study_instance_uids for row in self.instances(uid)]
+        found = [row for row in rows if row.sop_class_uid == KEY_OBJECT_SELECTION]
+        return sorted(found, key=lambda row: (row.received_at, row.sop_instance_uid))
+
     def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
         versions = self.assessments(study_instance_uid)
         return dict(versions[-1]["document"]) if versions else None
@@ -304,7 +319,7 @@ class InMemoryIndex(InMemoryPatients):
         for row in rows:
             self._conflicts.setdefault(row.path, row)
             study = self._studies.get(row.study_instance_uid)
-            if row.fills_blank and study is not None:
+            if (row.fills_blank or row.same_images) and study is not None:
                 self.mark_patient(study.row.patient_id, now=row.received_at)
 
     def blank_filled(self, study_instance_uid: str) -> dict[str, ConflictRow]:

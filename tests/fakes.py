@@ -33,6 +33,7 @@ from triage.model import (
 )
 from triage.report.contents import Assessment
 from workers.ports import ConflictRow, InstanceRow, PatientKey
+from workers.rejection_notes import RejectionNote
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -156,6 +157,10 @@ class FakeReader:
         self.faults: list[Exception] = []
         self.unreadable: set[str] = set()
         self.asked: list[frozenset[SequenceKind] | None] = []
+        self.notes: dict[str, RejectionNote] = {}  # by file name
+
+    def rejection_note(self, path: Path) -> RejectionNote | None:
+        return self.notes.get(path.name)
 
     def read(
         self,

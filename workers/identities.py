@@ -60,10 +60,19 @@ class Votes(NamedTuple):
 
 
 class ObjectAnswer(StrEnum):
-    """What a human said about an object that was set aside, or could be."""
+    """What a human, or a rejection note of an archive, said about an object that was set aside, or could be."""
 
     RESTORED = "restored"  # it belongs to the study, whatever its header states
     DISCARDED = "discarded"  # it is not of this study
+    REJECTED = "rejected"  # a note says that it is not to be used
+    MISIDENTIFIED = "misidentified"  # a note says that its patient or order is another one
+    CORRECTED = "corrected"  # the same, and it came again with the identity that is in force now
+
+
+LEFT_OUT = (ObjectAnswer.DISCARDED, ObjectAnswer.REJECTED, ObjectAnswer.MISIDENTIFIED)
+"""Objects that nothing is measured in."""
+BY_NOTE = (ObjectAnswer.REJECTED, ObjectAnswer.MISIDENTIFIED, ObjectAnswer.CORRECTED)
+"""What a rejection note makes of an object; every other answer is a human's."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from workers.announcements import Announcement, Source, StudyCount
 from workers.identities import GivenAnswer
 from workers.identities import PatientKey as PatientKey  # noqa: PLC0414 - named from here everywhere
 from workers.identity_events import IdentityEvent
+from workers.rejection_notes import RejectionNote
 
 if TYPE_CHECKING:  # the receiving processes import this file: nothing heavy at run time
     from triage.assessment import Assessed
@@ -146,21 +147,19 @@ class StudyIndex(Protocol):
     """The index of what is stored and decided. Each method is one transaction and may raise errors.Transient."""
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
-        """Insert, idempotent on sop_instance_uid. A new instance of a READY, ASSESSED or FAILED study raises its
-        revision and reopens it."""
+        """Insert, idempotent on sop_instance_uid. A new instance of a settled study that a decision may rest on raises
+        its revision and reopens it."""
 
     def receiving(self) -> list[StudyRow]:
         """Studies in RECEIVING state: first those of patients with an infusion on or before the day of the study, as
         the patient ID is spelled, then by their first image."""
 
     def mark_ready(self, study_instance_uid: str, *, now: datetime, reason: str) -> bool:
-        """RECEIVING -> READY. False if it was not RECEIVING any more."""
+        """RECEIVING -> READY. False: it was not RECEIVING."""
 
     def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
-        """READY, due_at passed, no live lease; in the order of ``receiving``, but by ready_at.
-
-        A due_at that was written in the future, and a lease for more than twice lease_s, are over: the clock was set
-        back."""
+        """READY, due_at passed, no live lease; in the order of ``receiving``, but by ready_at. A due_at that was written
+        in the future, and a lease for more than twice lease_s, are over: the clock was set back."""
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else
@@ -198,12 +197,14 @@ class StudyIndex(Protocol):
         """Newest first by last_received_at."""
 
     def most_urgent(self, *, limit: int = 500) -> list[StudyRow]:
-        """The worklist: every study of the highest priority, whatever the limit, then at most ``limit`` others by
-        priority, newest first."""
+        """Every study of the highest priority, then at most ``limit`` others by priority, newest first."""
 
     def number_of_studies(self) -> int: ...
 
     def instances(self, study_instance_uid: str) -> list[InstanceRow]: ...
+
+    def key_objects(self, study_instance_uids: Sequence[str]) -> list[InstanceRow]:
+        """The Key Object Selections of these studies, by their arrival."""
 
     def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:
         """The newest document that is not superseded."""
@@ -218,7 +219,7 @@ class StudyIndex(Protocol):
         """(state, category, priority) -> number of studies; the latter two are empty without a decision."""
 
     def not_looked_at(self) -> int:
-        """How many studies were not looked at, because their patients are not on the roster."""
+        """How many studies were not looked at: their patients are not on the roster."""
 
     def put_announcement(self, announcement: Announcement, *, now: datetime) -> None:
         """Store what somebody said about a study, in place of what the same message said before."""
@@ -239,7 +240,7 @@ class StudyIndex(Protocol):
         """All of them, oldest first."""
 
     def object_answers(self, study_instance_uid: str) -> dict[str, GivenAnswer]:
-        """SOP Instance UID -> what a human said about an object that was set aside."""
+        """SOP Instance UID -> what a human or a rejection note said about it."""
 
     def answer_objects(
         self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
@@ -332,8 +333,7 @@ class Clock(Protocol):
 
 
 class Reader(Protocol):
-    """DICOM files into images; raises NotAssessable for a study that holds none, Transient when a file cannot be
-    read.
+    """DICOM files into images; raises NotAssessable when there are none, Transient when a file cannot be read.
 
     vouched: those of the files that a human restored: they belong to the study, whatever their headers state.
     """
@@ -349,6 +349,8 @@ class Reader(Protocol):
 
     def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         """Headers only: the study with its series recognised."""
+
+    def rejection_note(self, path: Path) -> RejectionNote | None: ...
 
 
 class Engine(Protocol):

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from triage.errors import NotAssessable, Transient
 from triage.model import SequenceKind
-from workers.reading.child import ReadingProcess, answer_questions
+from workers.reading.child import LimitExceeded, ReadingProcess, answer_questions
+from workers.rejection_notes import RejectionNote, note_from_json, note_to_json
 
 # Headers of enhanced objects with 5,000 frames take a second; two such deadlines delay other studies by less than 5 s.
 DEADLINE_S = 2.0
@@ -31,6 +33,23 @@ class HeaderProcess:
         position = self._child.ask({"position": str(path)})["position"]
         return None if position is None else float(position)
 
+    def rejection_note(self, path: Path) -> RejectionNote | None:
+        """As ``workers.reading.rejection_note``; what exceeds a limit is not readable.
+
+        Raises:
+            NotAssessable: see there.
+            OSError: the file cannot be read now.
+        """
+        try:
+            answer = self._child.ask({"note": str(path)})
+        except LimitExceeded as error:
+            raise NotAssessable("too_complex", str(error)) from None
+        if "refused" in answer:
+            raise NotAssessable(answer["refused"], "it is no readable note")
+        if "away" in answer:
+            raise OSError("a rejection note cannot be read now")
+        return note_from_json(answer)
+
     def close(self) -> None:
         self._child.close()
 
@@ -38,12 +57,25 @@ class HeaderProcess:
 def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
     from workers.arrival.probe import series_kind, slice_position_mm
 
+    if "note" in question:
+        return _note(Path(question["note"]))
     if "kind" in question:
         try:
             return {"kind": series_kind(Path(question["kind"])).value}
         except Exception:  # noqa: BLE001, RUF100 - a header can raise anything; the reader says later what is wrong
             return {"kind": SequenceKind.UNKNOWN.value}
     return {"position": slice_position_mm(Path(question["position"]))}
+
+
+def _note(path: Path) -> dict[str, Any]:
+    from workers.reading.rejection_note import read_rejection_note
+
+    try:
+        return note_to_json(read_rejection_note(path))
+    except NotAssessable as error:
+        return {"refused": error.code}
+    except (Transient, OSError):
+        return {"away": True}
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ from sqlalchemy.engine import Connection
 
 from workers.identities import StudyFacts, Votes, may_change, merge_facts
 from workers.index import object_answers
-from workers.index.patients import mark
+from workers.index.patients import mark, mark_of_study
 from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
 from workers.index.schema import instances, series, studies
 from workers.index.spellings import remember
 from workers.index.utc_time import UtcDateTime
 from workers.ports import InstanceRow, StudyState
+from workers.rejection_notes import KEY_OBJECT_SELECTION, none_is_measured
 
 
 class Arrivals:
@@ -67,8 +68,12 @@ class Arrivals:
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
         parameters["name"] = name
-        connection.execute(_GROW_STUDY, parameters)
+        beside = none_is_measured(row.sop_class_uid for row in new)
+        if not beside or connection.execute(_GROW_BESIDE, parameters).rowcount != 1:
+            connection.execute(_GROW_STUDY, parameters)
         self._merge_facts(connection, study_instance_uid, new)
+        if any(row.sop_class_uid == KEY_OBJECT_SELECTION for row in new):  # it may be a rejection note
+            mark_of_study(connection, self._insert, study_instance_uid, last)
 
     def _merge_facts(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
         """Unless the new ones can change nothing. The row of the study is locked by the statement before."""
@@ -92,6 +97,21 @@ class Arrivals:
         if found.patient_id != known.patient_id:
             # decisions on that patient's other studies may rest on this one; the new patient is marked by its decision
             mark(connection, self._insert, before["patient_id"], now)
+
+
+def _grow_beside() -> sa.Update:
+    """More instances of a settled study on which no decision rests: count them. Results that come back, and notes about
+    them, would else have it decided and sent without end. One without a patient ID is never marked, so it is
+    reopened."""
+    c = studies.c
+    return (
+        studies.update()
+        .where(c.study_instance_uid == sa.bindparam("uid"), c.state != StudyState.RECEIVING.value, c.patient_id != "")
+        .values(
+            instance_count=c.instance_count + sa.bindparam("instances", type_=sa.Integer),
+            series_count=c.series_count + sa.bindparam("series", type_=sa.Integer),
+        )
+    )
 
 
 def _grow_study() -> sa.Update:
@@ -119,7 +139,7 @@ def _grow_study() -> sa.Update:
     )
 
 
-_GROW_STUDY = _grow_study()
+_GROW_STUDY, _GROW_BESIDE = _grow_study(), _grow_beside()
 
 
 def _said_of_study(connection: Connection, study_instance_uid: str) -> sa.RowMapping:

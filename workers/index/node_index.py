@@ -19,7 +19,7 @@ from triage.errors import Transient
 from triage.identity import SameId
 from triage.infusions import Infusion, StatedInfusion
 from workers.files.facts import FactFolder, KeptFact
-from workers.identities import GivenAnswer, ObjectAnswer
+from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
 from workers.identity_events import IdentityEvent, IdentityRefusedError, from_json, to_json
 from workers.images_seen import images_seen
 from workers.index import damage, decisions, migrations, object_answers, patients, persons
@@ -29,6 +29,7 @@ from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
 from workers.log import get_logger
 from workers.ports import PatientKey, StudyState
+from workers.rejection_notes import is_measured
 from workers.settings import NodeSettings
 
 log = get_logger(__name__)
@@ -137,7 +138,8 @@ class NodeIndex(SqlIndex):
         self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
     ) -> None:
         for uid, given in answers.items():
-            self._keep(_answer_fact(study_instance_uid, uid, given))
+            if given.answer not in BY_NOTE:  # the note is a stored file, and is read again
+                self._keep(_answer_fact(study_instance_uid, uid, given))
         super().answer_objects(study_instance_uid, answers, now=now, again=again)
 
     def _keep(self, fact: KeptFact) -> None:
@@ -207,12 +209,14 @@ class NodeIndex(SqlIndex):
             with _named(fact):
                 study, uid = fact.key
                 given = _answer_of_fact(fact)
-                if known.pop((study, uid), None) != given:
+                row = known.pop((study, uid), None)
+                if row != given and not (row is not None and row.answer in BY_NOTE and row.at > given.at):
                     missing.setdefault(study, {})[uid] = given
         for study, answers in missing.items():
             super().answer_objects(study, answers, now=now, again=False)
         for (study, uid), given in known.items():
-            self._keep(_answer_fact(study, uid, given))
+            if given.answer not in BY_NOTE:
+                self._keep(_answer_fact(study, uid, given))
         return sum(map(len, missing.values()))
 
     # --- decisions
@@ -271,9 +275,13 @@ class NodeIndex(SqlIndex):
         newest_revision: int,
     ) -> dict[str, Any]:
         revision, stage, document, written_at = newest
-        here = connection.execute(
-            sa.select(instances.c.sop_instance_uid).where(instances.c.study_instance_uid == study_instance_uid)
-        ).scalars()
+        c = instances.c
+        rows = connection.execute(
+            sa.select(c.sop_instance_uid, c.sop_class_uid, c.received_at).where(
+                c.study_instance_uid == study_instance_uid
+            )
+        )
+        here = [one.sop_instance_uid for one in rows if is_measured(one.sop_class_uid) or one.received_at <= written_at]
         same = document.get("images") == images_seen(here)
         if stage != "full" or revision != newest_revision or not same:
             return {"state": StudyState.RECEIVING.value, "revision": newest_revision + 1, "attempts": 0, "due_at": None}

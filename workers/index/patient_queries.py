@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -12,9 +13,10 @@ from triage.infusions import Infusion, StatedInfusion, standing
 from workers.identity_events import IdentityEvent, Persons
 from workers.index import patients, persons
 from workers.index.connected import STUDY_COLUMNS, Connected
-from workers.index.schema import reconsider, studies
+from workers.index.schema import AT_ONCE, instances, reconsider, studies
 from workers.index.spellings import SAME_ID, spelled_as, spellings
-from workers.ports import PatientKey, StudyRow
+from workers.ports import InstanceRow, PatientKey, StudyRow
+from workers.rejection_notes import KEY_OBJECT_SELECTION
 
 _WITH_ID = (
     sa.select(*STUDY_COLUMNS)
@@ -24,12 +26,28 @@ _WITH_ID = (
 _MARKED = sa.select(reconsider).order_by(reconsider.c.marked_at, reconsider.c.patient_id)
 
 
+_I = instances.c
+_KEY_OBJECTS = (
+    sa.select(*(_I[one.name] for one in fields(InstanceRow)))
+    .where(_I.study_instance_uid.in_(sa.bindparam("studies", expanding=True)), _I.sop_class_uid == KEY_OBJECT_SELECTION)
+    .order_by(_I.received_at, _I.sop_instance_uid)
+)
+
+
 class PatientQueries(Connected):
     """See ports.StudyIndex for what each method promises."""
 
     @property
     def same_id(self) -> SameId:
         found: SameId = self._engine.get_execution_options().get(SAME_ID, SameId.CONFIRMED)
+        return found
+
+    def key_objects(self, study_instance_uids: Sequence[str]) -> list[InstanceRow]:
+        found: list[InstanceRow] = []
+        with self._reading() as connection:
+            for first in range(0, len(study_instance_uids), AT_ONCE):
+                some = {"studies": study_instance_uids[first : first + AT_ONCE]}
+                found += [InstanceRow(**row) for row in connection.execute(_KEY_OBJECTS, some).mappings()]
         return found
 
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:

@@ -311,7 +311,7 @@ class SqlIndex(PatientQueries):
         with self._write() as connection:
             notices.record_conflicts(connection, self._insert, rows)
             for uid, received_at in {
-                one.study_instance_uid: one.received_at for one in rows if one.fills_blank
+                one.study_instance_uid: one.received_at for one in rows if one.fills_blank or one.same_images
             }.items():
                 patients.mark_of_study(connection, self._insert, uid, received_at)
 

@@ -18,6 +18,7 @@ from workers.queue import broker
 from workers.queue.rings import DueRinger
 from workers.settings import NodeSettings
 from workers.studies.reconsider import reconsider
+from workers.studies.rejections import KnownNotes
 from workers.studies.urgency import is_small, is_urgent
 
 log = get_logger(__name__)
@@ -97,7 +98,9 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
     if index is None:
         alive.end()
         return
-    probe = SeriesProbe(index, open_files(settings), kind_of=headers.kind_of, position_of=headers.position_of)
+    files = open_files(settings)
+    probe = SeriesProbe(index, files, kind_of=headers.kind_of, position_of=headers.position_of)
+    notes = KnownNotes(lambda one: headers.rejection_note(files.path(one)))
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), clock_of(settings), settings.queue.sweep_every_s
     urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
     small = partial(is_small, index=index)
@@ -121,7 +124,7 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
             stop,
             sweep_every_s=sweep_every_s,
             on_arrivals=alive.beat,
-            reconsidering=lambda: reconsider(index, bell, clock, alive=alive.beat),
+            reconsidering=lambda: reconsider(index, bell, clock, alive=alive.beat, read=notes),
             paused=rebuilding_mark(settings.store.files_dir).exists,
         )
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from triage.model import SequenceKind, Study, StudyImages
 from workers.log import get_logger, study_hash
+from workers.rejection_notes import RejectionNote
 
 log = get_logger(__name__)
 
@@ -45,3 +46,8 @@ class DicomReader:
             while len(self._described) > DESCRIBED_STUDIES:
                 self._described.popitem(last=False)
         return self._described[key]
+
+    def rejection_note(self, path: Path) -> RejectionNote | None:
+        from workers.reading.rejection_note import read_rejection_note
+
+        return read_rejection_note(path)

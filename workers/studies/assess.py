@@ -32,6 +32,7 @@ from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
 from workers.studies.reconsider import inputs_now
+from workers.studies.rejections import apply_notes, rejected_words
 from workers.studies.undecided import store_undecided, undecided_outcome, write_files
 from workers.studies.whole_files import FilesDamaged, read_whole
 
@@ -173,6 +174,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
     if away.waits(claim, row, deps):
         return _look_again(lease, row, deps)
+    row = _with_notes(row, deps)
     require_cohort(row, deps.index, deps.settings.triage.cohort)
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
@@ -204,11 +206,20 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     return result
 
 
+def _with_notes(row: StudyRow, deps: Deps) -> StudyRow:
+    """The study, once the rejection notes of its patient are applied: they may correct whose it is."""
+    among = deps.index.studies_with_id(row.patient_id) if row.patient_id else [row]
+    apply_notes(among, deps.index, lambda one: deps.reader.rejection_note(deps.files.path(one)), now=deps.clock.now())
+    return deps.index.study(row.study_instance_uid) or row
+
+
 def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
     filled = len(deps.index.blank_filled(uid))
     images = read_whole(uid, deps.index, deps.files, partial(deps.reader.read, kinds=kinds))
     said = f"{filled} blank images came again with content under the same UIDs: the content is measured"
-    return dataclasses.replace(images, notices=(*images.notices, said)) if filled else images
+    images = dataclasses.replace(images, notices=(*images.notices, said)) if filled else images
+    rejected = rejected_words(deps.index.object_answers(uid))
+    return dataclasses.replace(images, set_aside=(*images.set_aside, *rejected)) if rejected else images
 
 
 def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:

@@ -14,7 +14,7 @@ from triage.infusions import Infusion, infusion_of
 from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
 from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies import quarantine
-from workers.studies.identity import in_force
+from workers.studies.identity import in_force, study_of
 from workers.studies.inputs import is_before, was_judged
 from workers.studies.person import (
     infusions_of_person,
@@ -68,10 +68,13 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
     person = {r.study_instance_uid for r in of_person}
     why_not = why_not_of_person(row, [row, *rows.values()], deps.index.same_id)
     notices = (*notices, *said_of_spellings(row, of_person, deps.index.same_id))
-    studies, away = _described(rows, deps, waits=waits)
+    studies, refused, away = _described(rows, deps, waits=waits)
     rows = {uid: r for uid, r in rows.items() if uid in studies}
     decided = {uid: deps.index.assessment(uid) for uid in rows}
-    reasons = {uid: _known_refusal(r, studies[uid], deps) if uid in person else why_not for uid, r in rows.items()}
+    reasons = {
+        uid: refused.get(uid) or _known_refusal(r, studies[uid], deps) if uid in person else why_not
+        for uid, r in rows.items()
+    }
     while True:
         candidates = [_candidate(studies[uid], reasons[uid], decided[uid]) for uid in rows]
         choice = deps.engine.choose_baseline(study, candidates, infusions)
@@ -98,18 +101,24 @@ def _candidate(study: Study, reason: str | None, document: Mapping[str, Any] | N
     return Candidate(study, reason is None, reason, acute_patterns(document), judged=was_judged(document))
 
 
-def _described(rows: Mapping[str, StudyRow], deps: Deps, *, waits: bool) -> tuple[dict[str, Study], list[str]]:
-    """The candidates as their files describe them, and those that cannot be read now."""
+def _described(
+    rows: Mapping[str, StudyRow], deps: Deps, *, waits: bool
+) -> tuple[dict[str, Study], dict[str, str], list[str]]:
+    """The candidates as their files describe them, why some are none, and those that cannot be read now. What is wrong
+    with a candidate says nothing about the study that is decided."""
     studies: dict[str, Study] = {}
+    refused: dict[str, str] = {}
     away: list[str] = []
     for uid, row in rows.items():
         try:
             studies[uid] = in_force(_describe(row, deps), row)
+        except NotAssessable as refusal:
+            studies[uid], refused[uid] = study_of(row), f"{refusal.code}: {refusal.message}"
         except (Transient, OSError):
             if waits:
                 raise
             away.append(uid)
-    return studies, away
+    return studies, refused, away
 
 
 def _with_away(choice: BaselineChoice, away: Sequence[str]) -> BaselineChoice:

@@ -11,7 +11,7 @@ from typing import Any
 
 from triage.baseline import is_earlier
 from triage.infusions import Infusion
-from workers.identities import GivenAnswer, ObjectAnswer
+from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
 from workers.images_seen import images_seen
 from workers.ports import StudyRow, StudyState
 from workers.studies.identity import study_of
@@ -46,9 +46,15 @@ def is_used(row: StudyRow) -> bool:
 
 
 def objects_said(answers: Mapping[str, GivenAnswer]) -> dict[str, Any]:
-    """What humans said about single objects of the study, as an input; empty when nobody said anything."""
-    by_answer = {one: [uid for uid, given in answers.items() if given.answer is one] for one in ObjectAnswer}
-    return {one.value: images_seen(uids) for one, uids in by_answer.items() if uids}
+    """What humans and rejection notes said about single objects of the study, as an input; empty when nobody said
+    anything. An object that came again as the note wants it is one of the study like any other."""
+    found: dict[str, Any] = {}
+    for answer in (one for one in ObjectAnswer if one is not ObjectAnswer.CORRECTED):
+        given = {uid: one for uid, one in answers.items() if one.answer is answer}
+        if given:
+            why = {"why": sorted({one.by for one in given.values()})} if answer in BY_NOTE else {}
+            found[answer.value] = images_seen(given) | why
+    return found
 
 
 def inputs_of(
@@ -94,12 +100,18 @@ def _earlier(row: StudyRow, document: Mapping[str, Any] | None) -> list[Any]:
     return [
         row.study_date.isoformat() if row.study_date else None,
         row.study_time,
-        None if row.state in _DONE else row.instance_count,
+        None if row.state in _DONE else _images(row, document),
         row.category,
         findings,
         baseline.get("study_instance_uid"),
         was_judged(document),
     ]
+
+
+def _images(row: StudyRow, document: Mapping[str, Any] | None) -> int:
+    """How many a decision rests on: a report that came since is none of them."""
+    seen = (document or {}).get("images") if row.decided_revision == row.revision else None
+    return row.instance_count if seen is None else int(seen["count"])
 
 
 def was_judged(document: Mapping[str, Any] | None) -> bool:
@@ -145,12 +157,22 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
 
 def _objects(before: Inputs, now: Inputs) -> list[str]:
     """See objects_said."""
-    said = {"restored": "belong to the study, a human said", "discarded": "are not of this study, a human said"}
+    said = {
+        ObjectAnswer.RESTORED: "belong to the study, a human said",
+        ObjectAnswer.DISCARDED: "are not of this study, a human said",
+        ObjectAnswer.REJECTED: "are rejected",
+        ObjectAnswer.MISIDENTIFIED: "are rejected, since their patient or order is another one",
+    }
     return [
-        f"{count} of its objects {what}"
+        f"{count} of its objects {what}{_by(now.get(answer, {}))}"
         for answer, what in said.items()
         if before.get(answer) != now.get(answer) and (count := now.get(answer, {"count": "none"})["count"])
     ]
+
+
+def _by(said: Inputs) -> str:
+    why = "; ".join(said.get("why", ()))
+    return f" ({why})" if why else ""
 
 
 def _identity(before: Sequence[str], now: Sequence[str]) -> list[str]:

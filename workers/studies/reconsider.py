@@ -26,6 +26,7 @@ from workers.studies.inputs import (
 )
 from workers.studies.merging import said_of
 from workers.studies.person import infusions_among, same_person, shares_id, studies_of_person
+from workers.studies.rejections import ReadNote, apply_notes
 
 if TYPE_CHECKING:
     from workers.ports import Bell, Clock, StudyIndex
@@ -94,7 +95,14 @@ def stored_inputs(document: Mapping[str, Any] | None) -> Inputs | None:
     return None if document is None else document.get("inputs")
 
 
-def reconsider(index: StudyIndex, bell: Bell, clock: Clock, *, alive: Callable[[], None] = lambda: None) -> int:
+def reconsider(
+    index: StudyIndex,
+    bell: Bell,
+    clock: Clock,
+    *,
+    alive: Callable[[], None] = lambda: None,
+    read: ReadNote = lambda _: None,
+) -> int:
     """One pass over the marked patients; how many studies were put back in the queue.
 
     A pass is short: who stays marked comes first in the next one. A patient who cannot be looked at is marked anew,
@@ -102,6 +110,7 @@ def reconsider(index: StudyIndex, bell: Bell, clock: Clock, *, alive: Callable[[
 
     Args:
         alive: called for each patient, so that many patients are no silence.
+        read: of rejection notes.
 
     Raises:
         Transient: the index is away.
@@ -110,6 +119,7 @@ def reconsider(index: StudyIndex, bell: Bell, clock: Clock, *, alive: Callable[[
     for patient_id, marked_at in within(PASS_S, clock, index.marked_patients().items()):
         alive()
         try:
+            apply_notes(index.studies_with_id(patient_id), index, read, now=clock.now())
             woken += _wake(patient_id, index, bell, clock)
         except Transient:
             raise

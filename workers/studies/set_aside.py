@@ -1,4 +1,4 @@
-"""Objects that state another identity than their study: which there are, and what a human says about them.
+"""Objects that state another identity than their study, or that an archive rejected: which, and what a human says.
 
 The files stay as they are. A restored object is measured with its study; a discarded one is treated as if it had never
 come. Either way the study is decided again by itself, and the first line of the new version says so.
@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Misconfigured
-from workers.identities import GivenAnswer, ObjectAnswer, Sorted, StudyFacts, Votes, sort_out
+from workers.identities import BY_NOTE, LEFT_OUT, GivenAnswer, ObjectAnswer, Sorted, StudyFacts, Votes, sort_out
 
 if TYPE_CHECKING:
     from workers.ports import InstanceRow, StudyIndex
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AsideObject:
-    """One object. why: how it differs from the study. answer: None while nobody said anything."""
+    """One object. why: how it differs from the study, or why it was rejected. answer: None while nobody said anything."""
 
     sop_instance_uid: str
     series_description: str
@@ -29,6 +29,11 @@ class AsideObject:
     birth_date: date | None
     why: str
     answer: GivenAnswer | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is set aside, and no human has said anything about it."""
+        return self.answer is None or self.answer.answer in (ObjectAnswer.REJECTED, ObjectAnswer.MISIDENTIFIED)
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ class AsideInStudy:
 
     @property
     def open(self) -> tuple[AsideObject, ...]:
-        """Those that nobody answered about."""
-        return tuple(one for one in self.objects if one.answer is None)
+        """Those that no human answered about."""
+        return tuple(one for one in self.objects if one.waits)
 
 
 def list_aside(index: StudyIndex, *, answered: bool = False) -> list[AsideInStudy]:
@@ -73,13 +78,18 @@ def aside_in(study_instance_uid: str, index: StudyIndex) -> AsideInStudy:
             row.modality,
             row.patient_id,
             row.birth_date,
-            strays.get(row.sop_instance_uid, ""),
+            strays.get(row.sop_instance_uid) or rejected_because(answers.get(row.sop_instance_uid)),
             answers.get(row.sop_instance_uid),
         )
         for row in rows
         if row.sop_instance_uid in strays or row.sop_instance_uid in answers
     ]
     return AsideInStudy(study_instance_uid, found.facts.patient_id, found.clear, tuple(objects))
+
+
+def rejected_because(given: GivenAnswer | None) -> str:
+    """What the rejection note says, in words; empty for what no note says."""
+    return "" if given is None or given.answer not in BY_NOTE else given.by.partition(": ")[2]
 
 
 def aside_facts(study: AsideInStudy) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def aside_facts(study: AsideInStudy) -> dict[str, Any]:
 
 
 def objects_of_study(rows: Sequence[InstanceRow], answers: Mapping[str, GivenAnswer]) -> list[InstanceRow]:
-    """Those that are neither set aside nor discarded."""
+    """Those that are neither set aside nor discarded nor rejected."""
     kept, found = _sorted(rows, answers)
     return [row for number, row in enumerate(kept) if number not in found.strays]
 
@@ -138,8 +148,10 @@ def answer_aside(
     rows = index.instances(study_instance_uid)
     if not rows:
         raise Misconfigured("STUDY_UID: no such study here, or its images were deleted")
-    uids = _meant(rows, aside_in(study_instance_uid, index), objects, patient_id)
-    if answer is ObjectAnswer.DISCARDED and len(uids) == len(rows):
+    aside = aside_in(study_instance_uid, index)
+    uids = _meant(rows, aside, objects, patient_id)
+    rejected = {one.sop_instance_uid for one in aside.open if one.answer is not None}
+    if answer is ObjectAnswer.DISCARDED and len(uids) == len(rows) and not rejected.issuperset(uids):
         raise Misconfigured("nothing would be left of the study: name the objects that are not of it")
     given = GivenAnswer(answer, by, now)
     index.answer_objects(study_instance_uid, dict.fromkeys(uids, given), now=now)
@@ -170,9 +182,9 @@ def _meant(
 
 
 def _sorted(rows: Sequence[InstanceRow], answers: Mapping[str, GivenAnswer]) -> tuple[list[InstanceRow], Sorted]:
-    """The objects that nobody discarded, and whose they are."""
+    """The objects that nobody discarded or rejected, and whose they are."""
     said = {uid: given.answer for uid, given in answers.items()}
-    kept = [row for row in rows if said.get(row.sop_instance_uid) is not ObjectAnswer.DISCARDED]
+    kept = [row for row in rows if said.get(row.sop_instance_uid) not in LEFT_OUT]
     vouched = {number for number, row in enumerate(kept) if row.sop_instance_uid in said}
     votes = [Votes(_facts(row), 1, max(1, row.frame_count)) for row in kept]
     return kept, sort_out(votes, vouched)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from triage.errors import NotAssessable, Transient
-from workers.identities import ObjectAnswer
+from workers.identities import LEFT_OUT, ObjectAnswer
 from workers.log import get_logger, study_hash
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class ReadsFiles(Protocol[T_co]):
 
 
 def read_whole(study_instance_uid: str, index: StudyIndex, files: InstanceFiles, read: ReadsFiles[T_co]) -> T_co:
-    """What ``read`` makes of the files of a study. Objects that a human discarded are not among them; of a blank image
-    that came again with content the content is read.
+    """What ``read`` makes of the files of a study. Objects that were discarded or rejected are not among them; of a
+    blank image that came again with content the content is read.
 
     Raises:
         FilesDamaged: a file cannot be looked at now, or has another size than what was received.
@@ -50,11 +50,13 @@ def read_whole(study_instance_uid: str, index: StudyIndex, files: InstanceFiles,
     """
     said = {uid: given.answer for uid, given in index.object_answers(study_instance_uid).items()}
     everything = [(row, said.get(row.sop_instance_uid)) for row in index.instances(study_instance_uid)]
-    rows = [row for row, answer in everything if answer is not ObjectAnswer.DISCARDED]
+    rows = [row for row, answer in everything if answer not in LEFT_OUT]
     filled = {uid: files.conflict_path(row) for uid, row in index.blank_filled(study_instance_uid).items()}
     paths = {row.sop_instance_uid: filled.get(row.sop_instance_uid) or files.path(row) for row, _ in everything}
     vouched = frozenset(paths[row.sop_instance_uid] for row, answer in everything if answer is ObjectAnswer.RESTORED)
     _require_whole(study_instance_uid, rows, files)
+    if everything and not rows:
+        raise NotAssessable("no_images", "all of its objects are rejected or discarded")
     try:
         return read([paths[row.sop_instance_uid] for row in rows], vouched=vouched)
     except NotAssessable:

@@ -112,8 +112,20 @@ class Renamed:
     issuer: str = ""
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """An archive sends a rejection note. study: whose note it is; empty: of the study whose objects it names.
+    part: None: all parts."""
+
+    uid: str
+    title: str = "113001"
+    part: int | None = None
+    study: str = ""
+    patient_id: str = ""
+
+
 Told = Ordered | Cancelled | Renamed
-Event = Told | Arrives | Filled | Answered | Corrected | Confirmed | Reported | Removed | Merged | Split
+Event = Told | Rejected | Arrives | Filled | Answered | Corrected | Confirmed | Reported | Removed | Merged | Split
 Known = tuple[str, int]  # issuer, day
 
 
@@ -123,7 +135,8 @@ class History:
 
     known: infusions of this ID that are known at the end. also_known: those of another ID or kind. merged: merges that
     are in force at the end. chains: further events; those of one chain happen in their order. expected: study ->
-    category and the study it is compared with, ``since:`` before one that is no baseline.
+    category and the study it is compared with, ``since:`` before one that is no baseline. rejected: notes that come at
+    any time.
     """
 
     name: str
@@ -133,11 +146,12 @@ class History:
     expected: Mapping[str, str] = field(default_factory=dict)
     merged: tuple[Merged | Renamed, ...] = ()
     also_known: tuple[Reported, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
     def all_chains(self) -> list[tuple[Event, ...]]:
         arrivals = [arrivals_of(scan) for scan in self.scans]
         said = [(Reported(day, issuer),) for issuer, day in self.known]
-        return [*arrivals, *(self.chains or said)]
+        return [*arrivals, *(self.chains or said), *((note,) for note in self.rejected)]
 
 
 def arrivals_of(scan: Scan) -> tuple[Event, ...]:

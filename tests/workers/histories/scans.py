@@ -41,6 +41,7 @@ from workers.identities import ObjectAnswer, StudyFacts, sort_out
 from workers.index.arrivals import row_votes
 from workers.moments import parse_time
 from workers.ports import StudyIndex
+from workers.rejection_notes import RejectionNote
 
 DAY_0 = date(2024, 3, 4)  # of the first infusion of most histories
 ME = "P1"
@@ -105,6 +106,12 @@ class ScanReader:
     def __init__(self, index: StudyIndex, scans: Mapping[str, Scan]) -> None:
         self._index, self.scans = index, scans
         self.away: set[str] = set()
+        self.notes: dict[str, RejectionNote] = {}  # by file name
+
+    def rejection_note(self, path: Path) -> RejectionNote | None:
+        if path.parent.name in self.away:
+            raise Transient("a file of the study cannot be read now")
+        return self.notes.get(path.name)
 
     def read(
         self,

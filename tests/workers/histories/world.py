@@ -29,10 +29,12 @@ from tests.workers.histories.events import (
     History,
     Merged,
     Ordered,
+    Rejected,
     Removed,
     Renamed,
     Reported,
     Split,
+    Told,
     arrivals_of,
 )
 from tests.workers.histories.remembering import RememberingIndex
@@ -47,6 +49,7 @@ from workers.index.schema import metadata
 from workers.index.sql import SqlIndex, open_index
 from workers.operations.needed import Fitness, possible_baselines
 from workers.ports import ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
+from workers.rejection_notes import KEY_OBJECT_SELECTION, RejectionNote
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
 from workers.studies.infusions import report_infusion
@@ -131,6 +134,8 @@ class World:
         match event:
             case Arrives(uid, part):
                 self._arrives(self.scans[uid], part)
+            case Rejected():
+                self._rejected(event)
             case Filled(uid):
                 self._filled(self.scans[uid])
             case Answered(uid, patient_id, answer):
@@ -148,21 +153,13 @@ class World:
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
                 with suppress(IdentityRefusedError):  # a feed sets it aside for a human
                     merge_patients(self.index, **keys, source="roster", now=self.clock.now())
-            case Ordered(order, day, patient_id, issuer):
-                self._told(InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order))
-            case Cancelled(order, patient_id, issuer):
-                self._told(InfusionCancelled(PatientKey(patient_id, issuer), None, order))
-            case Renamed(old, new, issuer):
-                self._told(PatientsMerged(PatientKey(new, issuer), PatientKey(old, issuer)))
+            case Ordered() | Cancelled() | Renamed():
+                self.applier((_told(event),), "ADT")
             case Split(old, new):
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
                 split_patients(self.index, **keys, source="roster", now=self.clock.now())
             case Removed(day, issuer, patient_id):
                 self.index.remove_infusion(PatientKey(patient_id, issuer), on(day), now=self.clock.now())
-
-    def _told(self, fact: Fact) -> None:
-        """By a clinical system."""
-        self.applier((fact,), "ADT")
 
     def _arrives(self, scan: Scan, part: int) -> None:
         """Later parts hold more objects, so that what they say wins, unless the scan says how many there are."""
@@ -194,6 +191,34 @@ class World:
                 for kind, number, patient_id in objects
             ]
         )
+
+    def _rejected(self, event: Rejected) -> None:
+        scan, home = self.scans[event.uid], self.scans[event.study or event.uid]
+        parts = range(len(scan.parts)) if event.part is None else [event.part]
+        named = frozenset(
+            f"{scan.uid}.{kind}.{n}"
+            for part in parts
+            for kind in scan.parts[part]
+            for n in range(part * 10, part * 10 + 9)
+        )
+        name = f"{event.uid}-{event.title}-{event.part}-{event.patient_id}.dcm"
+        self.reader.notes[name] = RejectionNote(event.title, {scan.uid: named})
+        note = an_instance(
+            home.uid,
+            sop_class_uid=KEY_OBJECT_SELECTION,
+            sop_instance_uid=f"{home.uid}.{name}",
+            series_instance_uid=f"{home.uid}.note",
+            series_description="not_image",
+            path=name,
+            received_at=self.clock.now(),
+            calling_ae="PACS1",
+            patient_id=event.patient_id or home.patient_id,
+            issuer=home.issuer,
+            birth_date=home.birth_date,
+            study_date=home.date,
+            study_time=home.at,
+        )
+        self.index.record_instances([note])
 
     def _filled(self, scan: Scan) -> None:
         rows = [row for row in self.index.instances(scan.uid) if row.path.startswith(BLANK)]
@@ -237,7 +262,8 @@ class World:
 
     def beat(self) -> int:
         self.clock.advance(1)
-        return reconsider(self.index, self.bell, self.clock)
+        read = self.reader.rejection_note
+        return reconsider(self.index, self.bell, self.clock, read=lambda one: read(self.files.path(one)))
 
     def wait(self) -> None:
         """Until every lease has ended and every attempt is due."""
@@ -299,6 +325,17 @@ class World:
         return found
 
 
+def _told(event: Told) -> Fact:
+    """By a clinical system."""
+    match event:
+        case Ordered(order, day, patient_id, issuer):
+            return InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order)
+        case Cancelled(order, patient_id, issuer):
+            return InfusionCancelled(PatientKey(patient_id, issuer), None, order)
+        case Renamed(old, new, issuer):
+            return PatientsMerged(PatientKey(new, issuer), PatientKey(old, issuer))
+
+
 def _again(row: InstanceRow, now: datetime) -> ConflictRow:
     """Other content under the UID of a stored object."""
     return ConflictRow(
@@ -332,6 +369,8 @@ def known_from_the_start(history: History) -> dict[str, End]:
             one.index.add_infusion(PatientKey(ME, issuer), Infusion(on(day)), now=one.clock.now())
         for said in history.also_known:
             one.apply(said)
+        for note in history.rejected:
+            one.apply(note)
         for scan in sorted(history.scans, key=lambda scan: (scan.date or date.max, scan.at)):
             for event in arrivals_of(scan):
                 one.apply(event)

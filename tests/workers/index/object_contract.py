@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.workers.index.index_contract import STUDY, a_document, a_row, claimed, later, make_ready, state_of
 from triage.decision import NOT_IN_COHORT
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.ports import InstanceRow, StudyIndex, StudyState
+from workers.rejection_notes import KEY_OBJECT_SELECTION
 from workers.studies.cohort import MESSAGE
 
 
@@ -98,3 +101,41 @@ class ObjectContract:
         answer(index, ObjectAnswer.DISCARDED, stray(2), stray(3))
         index.record_instances([a_row(1), stray(2), stray(3)])
         assert patient_of(index) == "P-1"
+
+    def test_key_objects_of_some_studies(self, index: StudyIndex) -> None:
+        note = a_row(3, sop_class_uid=KEY_OBJECT_SELECTION)
+        other = a_row(4, study_instance_uid="1.2.9", sop_class_uid=KEY_OBJECT_SELECTION)
+        index.record_instances([a_row(1), note, other])
+        assert index.key_objects([]) == []
+        assert index.key_objects([STUDY]) == [note]
+        assert index.key_objects([STUDY, "1.2.9", "1.2.8"]) == [note, other]
+
+    @pytest.mark.parametrize(
+        ("changes", "state", "marked"),
+        [
+            pytest.param({}, (StudyState.RECEIVING, 2), False, id="an image"),
+            pytest.param({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.34"}, (StudyState.ASSESSED, 1), False, id="SR"),
+            pytest.param({"sop_class_uid": KEY_OBJECT_SELECTION}, (StudyState.ASSESSED, 1), True, id="a note"),
+        ],
+    )
+    def test_what_reopens_a_settled_study(
+        self, index: StudyIndex, changes: dict[str, str], state: tuple[StudyState, int], *, marked: bool
+    ) -> None:
+        index.record_instances([a_row(1), a_row(2)])
+        make_ready(index)
+        assert index.complete(claimed(index), now=later(80))
+        for patient_id, at in index.marked_patients().items():
+            index.forget_mark(patient_id, at)
+        index.record_instances([a_row(3, **changes)])
+        assert (state_of(index)[:2], bool(index.marked_patients())) == (state, marked)
+        row = index.study(STUDY)
+        assert row is not None
+        assert row.instance_count == 3
+
+    def test_a_note_reopens_a_study_without_a_patient_id(self, index: StudyIndex) -> None:
+        """Nobody is marked by it."""
+        index.record_instances([a_row(1, patient_id="")])
+        make_ready(index)
+        assert index.complete(claimed(index), now=later(80))
+        index.record_instances([a_row(3, patient_id="", sop_class_uid=KEY_OBJECT_SELECTION)])
+        assert state_of(index)[:2] == (StudyState.RECEIVING, 2)

@@ -162,6 +162,9 @@ class IndexSettings(Section):
     url: str | None = None
 
 
+WALL_TIMES = 5  # a machine that keeps a study waiting longer is too small, and somebody has to hear of it
+
+
 class QueueSettings(Section):
     # Redis URL, e.g. redis://:password@host:6379/0; null: icansee serve runs its own broker
     url: str | None = None
@@ -176,7 +179,8 @@ class QueueSettings(Section):
     max_killed_attempts: Annotated[int, Field(ge=1)] = 8
     # pause before the second attempt; it doubles up to 300 s
     retry_delay_s: Positive = 10.0
-    # an assessment that takes longer is ended; after the second time the study is quarantined
+    # an assessment that takes longer, its waits for a processor not counted, is ended; after the second time the study
+    # is quarantined. In any case it is ended after five times as long
     task_time_limit_s: Positive = 600.0
     # an assessment that needs more memory than this, or than 55 % of a container's memory, is ended; after the second
     # time the study is quarantined; null: no limit
@@ -189,6 +193,11 @@ class QueueSettings(Section):
     # so many more urgent studies are assessed at the same time when the worker for them is busy and another one waits:
     # a study that hangs delays no urgent one for more than some seconds; each needs another 1 GB while it works
     urgent_more: Annotated[int, Field(ge=0, le=64)] = 2
+
+    @property
+    def task_wall_limit_s(self) -> float:
+        """After this long a task is ended however long it waited for a processor."""
+        return WALL_TIMES * self.task_time_limit_s
 
     @model_validator(mode="after")
     def _patience(self) -> Self:

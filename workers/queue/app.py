@@ -13,13 +13,15 @@ from workers.queue.bell import QUEUE, URGENT_QUEUE, WAITED_QUEUE, make_app
 from workers.queue.pool_growth import grow_when_busy
 from workers.queue.pool_life import PoolLife, watch_pool
 from workers.queue.priority import stand_back
+from workers.queue.time_limit import limit_tasks
 from workers.studies.deps import Deps
 
 
 def make_worker_app(url: str, settings: Settings, open_deps: Callable[[], Deps]) -> Celery:
     """The app with the tasks. ``open_deps`` is called once per pool child, after the fork."""
     app = make_app(url, settings)
-    tasks.register(app, open_deps, memory_bytes=settings.queue.worker_memory_bytes)
+    limits = settings.queue
+    tasks.register(app, open_deps, memory_bytes=limits.worker_memory_bytes, limit_s=limits.task_time_limit_s)
     return app
 
 
@@ -41,6 +43,7 @@ def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) ->
 
     if only_urgent:
         grow_when_busy(app, URGENT_QUEUE, settings.queue.urgent_more)
+    limit_tasks(app, settings.queue.task_time_limit_s)
     watch_pool(app, PoolLife(settings.store.state_dir, "urgent" if only_urgent else "worker"))
     app.worker_main(
         [

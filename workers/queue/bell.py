@@ -43,7 +43,7 @@ def make_app(url: str, settings: NodeSettings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_acks_on_failure_or_timeout=True,  # failures are recorded in the index, by us
-        task_time_limit=settings.queue.task_time_limit_s,
+        task_time_limit=settings.queue.task_wall_limit_s,
         task_create_missing_queues=True,
         task_publish_retry=False,  # a ring that fails is rung again by the sweeper
         worker_prefetch_multiplier=1,

@@ -47,10 +47,13 @@ def owner_of(task_id: str) -> str:
     return f"{socket.gethostname()}:{task_id}"
 
 
-def register(app: Celery, open_deps: Callable[[], Deps], *, memory_bytes: int | None = None) -> None:
+def register(
+    app: Celery, open_deps: Callable[[], Deps], *, memory_bytes: int | None = None, limit_s: float | None = None
+) -> None:
     """
     Args:
         memory_bytes: what a pool child may take; None: no limit.
+        limit_s: time of a task, for the reason of one that was ended; None: Celery's limit.
     """
     deps = DepsOfProcess(open_deps)
 
@@ -59,7 +62,7 @@ def register(app: Celery, open_deps: Callable[[], Deps], *, memory_bytes: int | 
         def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002
             """Runs in the parent when a child was ended at the hard time limit: nobody else is left to record it."""
             if isinstance(exc, TimeLimitExceeded):
-                _record_loss(str(args[0]), deps, task_id, f"no result within {app.conf.task_time_limit:g} s")
+                _record_loss(str(args[0]), deps, task_id, f"no result within {limit_s or app.conf.task_time_limit:g} s")
 
     @app.task(name=ASSESS_STUDY, base=StudyTask, bind=True, shared=False)  # type: ignore[untyped-decorator]
     def assess_study(self: Task, study_instance_uid: str) -> None:

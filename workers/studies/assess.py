@@ -82,7 +82,7 @@ def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
             return _give_up(
                 claim, before, deps, tried=claim.attempt - 1, reason="the worker died or hung in the last one"
             )
-        with hold(claim, deps.index, deps.clock, lease_s=queue.lease_s, limit_s=queue.task_time_limit_s) as lease:
+        with hold(claim, deps.index, deps.clock, lease_s=queue.lease_s, limit_s=queue.task_wall_limit_s) as lease:
             return _guarded(lease, before, deps)
 
 

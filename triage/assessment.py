@@ -47,7 +47,6 @@ from triage.preparation import (
     aligned,
     before_treatment,
     header_of,
-    place,
     use_threads,
 )
 from triage.report.baseline_report import baseline_report
@@ -281,7 +280,7 @@ def _alone(
     flair, young = images.volumes[SequenceKind.FLAIR], too_young(images.study, settings.single_scan.youngest_years)
     draft = replace(draft, images=images, notices=(*draft.notices, *session.left_out))
     with clock.part("atlas"):
-        placement = place(session, flair, atlas, settings.preparation)
+        placement = draft.context.place(session, flair, atlas, settings.preparation)
         labels, _ = regions_on(to_sitk(flair), placement, atlas)
         cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     draft, names = replace(draft, doubts=region_doubts(placement)), dict(atlas.label_names)

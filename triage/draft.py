@@ -31,7 +31,7 @@ from triage.model import (
     Volume,
 )
 from triage.patterns.all import PATTERNS
-from triage.preparation import PreparedBaseline
+from triage.preparation import Placing, PreparedBaseline, place
 from triage.report import look_alikes
 from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom, Since
 from triage.report.evidence import Evidence
@@ -54,6 +54,8 @@ class Context:
     # all infusions that are known
     infusions: tuple[Infusion, ...] = ()
     notices: tuple[str, ...] = ()
+    # how the atlas is placed on a scan without a baseline
+    place: Placing = place
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -51,30 +52,53 @@ class PreparedBaseline:
     doubts: Mapping[str, str] = field(default_factory=dict)
 
 
-def prepare_baseline(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
+class Placing(Protocol):
+    """``place``, or what keeps its results: the same arguments give the same placement."""
+
+    def __call__(self, session: Session, flair: Volume, atlas: Atlas, settings: PreparationSettings) -> Placement: ...
+
+
+def place(session: Session, flair: Volume, atlas: Atlas, settings: PreparationSettings) -> Placement:
+    """The atlas placed by the session's T1 (better contrast of deep grey matter), else by the FLAIR itself.
+
+    Raises:
+        NotAssessable: as ``place_atlas``.
+    """
+    t1 = session.volumes.get(SequenceKind.T1)
+    if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
+        return place_atlas(flair, atlas, settings.regions)
+    to_t1 = inverse(session.to_anchor[SequenceKind.T1])
+    with suppress(NotAssessable):  # a T1 that does not fit must not refuse a FLAIR that does
+        return place_atlas(flair, atlas, settings.regions, t1=t1, flair_to_t1=to_t1)
+    return place_atlas(flair, atlas, settings.regions)
+
+
+def prepare_baseline(
+    images: StudyImages, atlas: Atlas, settings: PreparationSettings, placing: Placing = place
+) -> PreparedBaseline:
     """The slow part of a comparison, done when a possible baseline arrives; by its next FLAIR when one is refused.
 
     Raises:
         NotAssessable: ``no_flair`` (or why the FLAIR cannot be read), ``blank_slices``, ``atlas_failed``, ``coverage``.
     """
     try:
-        return _prepared(images, atlas, settings)
+        return _prepared(images, atlas, settings, placing)
     except NotAssessable as refusal:
         following = with_next_flair(images, str(refusal))
         if following is None:
             raise
         with suppress(NotAssessable):  # the first refusal is the one that matters
-            return prepare_baseline(following, atlas, settings)
+            return prepare_baseline(following, atlas, settings, placing)
         raise
 
 
-def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings) -> PreparedBaseline:
+def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings, placing: Placing) -> PreparedBaseline:
     use_threads(settings.threads)
     images, session = aligned(images)
     flair = images.volumes[SequenceKind.FLAIR]
     if images.doubts:  # everything would be new against an empty slice
         raise NotAssessable("blank_slices", "; ".join(images.doubts))
-    placement = place(session, flair, atlas, settings)
+    placement = placing(session, flair, atlas, settings)
     grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)
     labels, brain = regions_on(grid, placement, atlas)
     uid = images.used[SequenceKind.FLAIR]
@@ -118,21 +142,6 @@ def before_treatment(
     chronic = burden(flair, labels, brain, names, settings.burden) if refusal is None else burden_unknown(refusal)
     fluid = fluid_shares(flair, labels, brain, names, settings.atrophy)
     return replace(chronic, measurements=(*chronic.measurements, *fluid.measurements))
-
-
-def place(session: Session, flair: Volume, atlas: Atlas, settings: PreparationSettings) -> Placement:
-    """The atlas placed by the session's T1 (better contrast of deep grey matter), else by the FLAIR itself.
-
-    Raises:
-        NotAssessable: as ``place_atlas``.
-    """
-    t1 = session.volumes.get(SequenceKind.T1)
-    if t1 is None or min(np.array(t1.voxels.shape[::-1]) * t1.spacing_mm) < SLAB_MM:
-        return place_atlas(flair, atlas, settings.regions)
-    to_t1 = inverse(session.to_anchor[SequenceKind.T1])
-    with suppress(NotAssessable):  # a T1 that does not fit must not refuse a FLAIR that does
-        return place_atlas(flair, atlas, settings.regions, t1=t1, flair_to_t1=to_t1)
-    return place_atlas(flair, atlas, settings.regions)
 
 
 def flair_of(images: StudyImages) -> Volume:

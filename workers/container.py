@@ -83,7 +83,8 @@ def open_deps(
     from workers.studies.engine import TriageEngine
     from workers.studies.shelf import BaselineShelf, PreparedFolders
 
-    reader, engine = DicomReader(), TriageEngine(settings)
+    prepared = settings.store.files_dir / "prepared"
+    reader, engine = DicomReader(), TriageEngine(settings, prepared)
     index, files = node_index(settings), open_files(settings)
 
     return Deps(
@@ -95,7 +96,7 @@ def open_deps(
         reader=reader,
         engine=engine,
         shelf=BaselineShelf(
-            settings.store.files_dir / "prepared",
+            prepared,
             PreparedFolders(),
             reader=reader,
             engine=engine,

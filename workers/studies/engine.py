@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.model import Atlas, BaselineChoice, Study, StudyImages
@@ -19,15 +20,19 @@ if TYPE_CHECKING:
     from triage.baseline import Candidate
     from triage.draft import Context
     from triage.infusions import Infusion
-    from triage.preparation import PreparedBaseline
+    from triage.preparation import Placing, PreparedBaseline
     from triage.settings import PreparationSettings
 
 
 class TriageEngine:
-    """The measurement core with atlas and settings bound. The atlas is loaded once per process, at first use."""
+    """The measurement core with atlas and settings bound. The atlas is loaded once per process, at first use.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Args:
+        prepared: the folder in which placements are kept; None: the atlas is always placed anew.
+    """
+
+    def __init__(self, settings: Settings, prepared: Path | None = None) -> None:
+        self._settings, self._prepared = settings, prepared
         self._lock = threading.Lock()
 
     @cached_property
@@ -79,17 +84,27 @@ class TriageEngine:
     def prepare_baseline(self, images: StudyImages) -> PreparedBaseline:
         from triage.preparation import prepare_baseline
 
-        return prepare_baseline(images, self.atlas, self._settings.triage.preparation)
+        return prepare_baseline(images, self.atlas, self._settings.triage.preparation, self._placing(images))
 
     def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import first_look
 
+        context = dataclasses.replace(context, place=self._placing(images))
         return first_look(images, prepared, context, self.atlas, self._settings.triage)
 
     def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import full
 
+        context = dataclasses.replace(context, place=self._placing(images))
         return full(images, prepared, context, self.atlas, self._settings.triage)
+
+    def _placing(self, images: StudyImages) -> Placing:
+        from triage.preparation import place
+        from workers.studies.placements import KeptPlacements
+
+        if self._prepared is None:
+            return place
+        return KeptPlacements(self._prepared, self.versions["icansee"]).of(images.study.study_instance_uid)
 
 
 def preparation_key(atlas: str, program: str, settings: PreparationSettings) -> str:

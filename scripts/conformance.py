@@ -169,8 +169,8 @@ def _as_acceptor() -> Iterator[str]:
     yield ""
     yield "### Rejection notes"
     yield ""
-    yield "A Key Object Selection with one of these document titles (IHE IOCM) is a rejection note. Its objects are those"
-    yield "that its content references, or, without a content, its evidence. They stay stored."
+    yield "A Key Object Selection with one of these document titles (IHE IOCM) is a rejection note. It rejects what"
+    yield "its content references or, without a content, its evidence. They stay stored."
     yield ""
     wrong = "set aside, unless the same images came again with the identity that is in force"
     what = {ObjectAnswer.REJECTED: "set aside", ObjectAnswer.MISIDENTIFIED: wrong, None: "used as before"}

@@ -158,8 +158,8 @@ class StudyIndex(Protocol):
         """RECEIVING -> READY. False: it was not RECEIVING."""
 
     def due(self, *, now: datetime, lease_s: float = math.inf) -> list[StudyRow]:
-        """READY, due_at passed, no live lease; in the order of ``receiving``, but by ready_at. A due_at that was written
-        in the future, and a lease for more than twice lease_s, are over: the clock was set back."""
+        """READY, due_at passed, no live lease; in the order of ``receiving``, but by ready_at. A due_at that was
+        written in the future, and a lease for more than twice lease_s, are over: the clock was set back."""
 
     def claim(self, study_instance_uid: str, *, owner: str, now: datetime, lease_s: float) -> Claim | None:
         """Compare-and-set: a due study without a live lease is leased to owner, attempts + 1. None: somebody else

@@ -51,6 +51,7 @@ HOMES = {
         "workers.queue.pool_growth",
         "workers.queue.pool_life",
         "workers.queue.tasks",
+        "workers.queue.time_limit",
         "listener.commands.node",
     },
     "kombu": {"workers.queue.bell"},

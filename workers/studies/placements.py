@@ -1,4 +1,4 @@
-"""Where the atlas lies on a scan, kept beside the study's prepared baseline: what only has other facts is not placed anew.
+"""Where the atlas lies on a scan, kept beside the prepared baselines: what only has other facts is not placed anew.
 
 A file is named by a digest of everything that placing reads: voxels, matrices, atlas, program and limits. One that
 cannot be read, or is of something else, is as good as none.
@@ -30,6 +30,7 @@ from workers.log import brief, get_logger
 log = get_logger(__name__)
 
 MOST_KEPT = 3  # of one study: each of its FLAIRs may have been tried
+SAME_DIGITS = 6  # behind the point, of a matrix in mm: far below what a placing sees
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
@@ -69,7 +70,8 @@ def placement_key(session: Session, flair: Volume, atlas: Atlas, settings: Prepa
     t1 = session.volumes.get(SequenceKind.T1)
     if t1 is not None:
         _update(found.update, t1)
-        found.update(session.to_anchor[SequenceKind.T1].tobytes())
+        # threads sum in another order each time: the same two series are placed alike to 1e-15, not digit by digit
+        found.update((np.round(session.to_anchor[SequenceKind.T1], SAME_DIGITS) + 0.0).tobytes())
     return found.hexdigest()[:32]
 
 

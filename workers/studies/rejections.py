@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 ReadNote = Callable[["InstanceRow"], RejectionNote | None]
-"""Of a Key Object Selection. Raises NotAssessable for one that says nothing readable, OSError or Transient for a file that
-cannot be read now."""
+"""Of a Key Object Selection. Raises NotAssessable for one that says nothing readable, OSError or Transient for a file
+that cannot be read now."""
 REMEMBERED = 1000  # notes
 Notes = Sequence[tuple["InstanceRow", RejectionNote]]
 

@@ -1,4 +1,4 @@
-"""Objects that state another identity than their study, or that an archive rejected: which, and what a human says.
+"""Objects that state another identity than their study, or that were rejected: which, and what a human says.
 
 The files stay as they are. A restored object is measured with its study; a discarded one is treated as if it had never
 come. Either way the study is decided again by itself, and the first line of the new version says so.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AsideObject:
-    """One object. why: how it differs from the study, or why it was rejected. answer: None while nobody said anything."""
+    """One object. why: how it differs from the study, or why it was rejected. answer: None while nobody said a word."""
 
     sop_instance_uid: str
     series_description: str

@@ -1,4 +1,4 @@
-"""Stories of rejection notes (IHE IOCM), which come at any time: before the images, between their parts, after decisions."""
+"""Stories of rejection notes (IHE IOCM), which come at any time: before the images, between parts, after decisions."""
 
 from __future__ import annotations
 

@@ -85,6 +85,12 @@ def test_when_the_atlas_is_placed_anew(placing: Placing, change: dict[str, objec
     assert np.array_equal(again.to_template, FOUND.to_template)
 
 
+def test_noop_the_same_t1_placed_by_threads_in_another_order(placing: Placing) -> None:
+    placing(WITH_T1)
+    placing(replace(WITH_T1, to_anchor={SequenceKind.T1: np.eye(4) - 1e-14}))
+    assert placing.times == 1
+
+
 def test_another_t1_or_place_of_it(placing: Placing) -> None:
     placing(WITH_T1)
     placing(replace(WITH_T1, to_anchor={SequenceKind.T1: np.eye(4) * 2}))

@@ -20,3 +20,7 @@ class Unreachable(DeliveryError):  # noqa: N818 - the base class has the suffix
     def __init__(self, text: str, *, again_after_s: float | None = None) -> None:
         super().__init__(text)
         self.again_after_s = again_after_s
+
+
+class FilesLostError(DeliveryRejected):
+    """The files of the decision were never written: the receiver was not asked."""

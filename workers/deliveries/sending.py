@@ -20,12 +20,12 @@ from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.counts import FailureCounts
-from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreachable
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.deliveries.other_nodes import HOLD_S, catch_up
 from workers.deliveries.staging import ScannerFacts
-from workers.deliveries.stored import WithoutContent
+from workers.deliveries.stored import EvidenceFolder, WithoutContent
 from workers.deliveries.turns import Turns
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Known, Receipt
 from workers.image_ports import IMAGES
@@ -185,7 +185,7 @@ class DeliverySender:
             receipt = self._sent(taken)
             return self._ended(taken, receipt), True if receipt.asked else None
         except DeliveryRejected as error:
-            return _dead(taken, str(error), "permanent"), True
+            return _dead(taken, str(error), "permanent"), None if isinstance(error, FilesLostError) else True
         except Unreachable as error:
             return self._failed(taken, error, alone=failures == 0), False
         except (Transient, OSError) as error:
@@ -204,6 +204,8 @@ class DeliverySender:
         document, files = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
         evidence = WithoutContent(files, self._left_out)
         if not output.applies(document, evidence):
+            if isinstance(files, EvidenceFolder) and files.lost:
+                raise FilesLostError("the files of this decision were not written: assess the study again")
             return Receipt("nothing to send: this output does not apply to the decision", asked=False)
         content = output.render(document, evidence)
         if taken.shadow:

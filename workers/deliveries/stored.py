@@ -89,13 +89,18 @@ class EvidenceFolder(Mapping[str, bytes]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the files were never written and nobody is going to: the disk was full, or the worker died."""
+        return not self._folder.is_dir() and self._age_s() > FILES_WITHIN_S and not self._busy()
+
     def _there(self) -> Path:
         """The folder, which appears whole or not at all.
 
         Raises:
             Transient: it may still come.
         """
-        if not self._folder.is_dir() and (self._age_s() <= FILES_WITHIN_S or self._busy()):
+        if not self._folder.is_dir() and not self.lost:
             raise Transient("the files of this decision are not written yet")
         return self._folder
 

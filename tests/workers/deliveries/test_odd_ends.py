@@ -13,6 +13,7 @@ import pytest
 
 from tests.workers.deliveries.delivering import TOY, Site
 from tests.workers.deliveries.test_to_dicom import ONE, Node, an_object, sender_to, serving
+from workers.deliveries.stored import FILES_WITHIN_S, EvidenceFolder
 from workers.delivery_ports import Decided, DeliveryState
 from workers.outputs.output import Output
 
@@ -92,3 +93,34 @@ def test_a_destination_that_the_settings_lose_keeps_what_waits_and_gets_nothing_
     (left,) = site.deliveries.listed(destination="old")
     assert (left.state, left.decided.study_instance_uid) == (DeliveryState.PLANNED, "1.2.3")
     assert site.deliveries.discard([left.number], why="not wanted", now=site.clock.now()) == 1
+
+
+PICTURE = replace(TOY, kind="sc", applies=lambda _document, evidence: "evidence.png" in evidence)
+
+
+@pytest.mark.parametrize(
+    ("written", "busy", "expected"),
+    [
+        pytest.param(True, False, DeliveryState.DONE, id="no-op: the decision has no picture"),
+        pytest.param(False, True, DeliveryState.PLANNED, id="not measured: a worker may still write it"),
+        pytest.param(False, False, DeliveryState.DEAD, id="they were never written"),
+    ],
+)
+def test_a_picture_that_could_not_be_written_is_not_done(
+    tmp_path: Path, *, written: bool, busy: bool, expected: DeliveryState
+) -> None:
+    site, folder = Site(tmp_path, own={"outputs": ["sc"]}), tmp_path / "r1-full"
+    if written:
+        folder.mkdir()
+    site.evidence = EvidenceFolder(  # type: ignore[assignment]
+        folder, tmp_path / "early", age_s=lambda: FILES_WITHIN_S + 1, busy=lambda: busy, repair=lambda: None
+    )
+    site.parts.outputs["sc"] = PICTURE  # type: ignore[index]
+    site.deliveries.pause("pacs", failures=2, until=None)
+    site.decide()
+    site.step()
+    row, known = site.row(), site.deliveries.known("pacs")
+    assert known is not None
+    assert (row.state, known.failures) == (expected, 2), "the receiver was not asked"
+    assert "assess the study again" in str(row.failure) or expected is not DeliveryState.DEAD
+    assert site.got() == []

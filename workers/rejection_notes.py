@@ -32,6 +32,9 @@ SETS_ASIDE = {
 """What a title makes of an object. That an archive deletes what is old (113039) says nothing about the images."""
 
 
+TOO_SLOW = "too_slow"  # reason code of a note that could not be read in the time of a glance
+
+
 @dataclass(frozen=True)
 class RejectionNote:
     """code: of its title, one of TITLES. objects: Study Instance UID -> SOP Instance UIDs that it names there."""

@@ -9,7 +9,7 @@ from typing import Any
 from triage.errors import NotAssessable, Transient
 from triage.model import SequenceKind
 from workers.reading.child import LimitExceeded, ReadingProcess, answer_questions
-from workers.rejection_notes import RejectionNote, note_from_json, note_to_json
+from workers.rejection_notes import TOO_SLOW, RejectionNote, note_from_json, note_to_json
 
 # Headers of enhanced objects with 5,000 frames take a second; two such deadlines delay other studies by less than 5 s.
 DEADLINE_S = 2.0
@@ -43,7 +43,7 @@ class HeaderProcess:
         try:
             answer = self._child.ask({"note": str(path)})
         except LimitExceeded as error:
-            raise NotAssessable("too_complex", str(error)) from None
+            raise NotAssessable(TOO_SLOW, str(error)) from None
         if "refused" in answer:
             raise NotAssessable(answer["refused"], "it is no readable note")
         if "away" in answer:

@@ -100,8 +100,10 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
         return
     files = open_files(settings)
     probe = SeriesProbe(index, files, kind_of=headers.kind_of, position_of=headers.position_of)
-    notes = KnownNotes(lambda one: headers.rejection_note(files.path(one)))
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), clock_of(settings), settings.queue.sweep_every_s
+    notes = KnownNotes(
+        lambda one: headers.rejection_note(files.path(one)), lambda uid: index.requeue(uid, now=clock.now())
+    )
     urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
     small = partial(is_small, index=index)
     sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent, small=small, alive=alive.beat)

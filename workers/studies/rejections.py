@@ -15,7 +15,7 @@ from triage.errors import NotAssessable
 from workers.identities import BY_NOTE, LEFT_OUT, GivenAnswer, ObjectAnswer
 from workers.identity_events import Change, Persons
 from workers.log import get_logger, study_hash, uid_hash
-from workers.rejection_notes import SETS_ASIDE, TITLES, RejectionNote, is_measured
+from workers.rejection_notes import SETS_ASIDE, TITLES, TOO_SLOW, RejectionNote, is_measured
 from workers.studies.corrections import answer_correction, corrections_among
 from workers.studies.person import same_person
 from workers.studies.set_aside import objects_of_study
@@ -33,10 +33,15 @@ Notes = Sequence[tuple["InstanceRow", RejectionNote]]
 
 
 class KnownNotes:
-    """Reads each note once: its patient is looked at again and again, and a stored file never changes."""
+    """Reads each note once: its patient is looked at again and again, and a stored file never changes.
 
-    def __init__(self, read: ReadNote) -> None:
-        self._read = read
+    Args:
+        leave: called with the study of a note that cannot be read in the time of the caller, e.g. one that names
+            thousands of objects: a worker has more.
+    """
+
+    def __init__(self, read: ReadNote, leave: Callable[[str], object] = lambda _: None) -> None:
+        self._read, self._leave = read, leave
         self._known: OrderedDict[str, RejectionNote | None] = OrderedDict()
 
     def __call__(self, row: InstanceRow) -> RejectionNote | None:
@@ -47,6 +52,8 @@ class KnownNotes:
             except NotAssessable as error:
                 log.warning("note.not_readable", note=uid_hash(uid), code=error.code)
                 self._known[uid] = None
+                if error.code == TOO_SLOW:
+                    self._leave(row.study_instance_uid)
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return self._known[uid]

@@ -14,7 +14,7 @@ from tests.workers.studies.test_restore import IMAGES, SEEN, STUDY, an_index, do
 from triage.errors import NotAssessable, Transient
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.ports import InstanceRow, StudyState
-from workers.rejection_notes import KEY_OBJECT_SELECTION, RejectionNote
+from workers.rejection_notes import KEY_OBJECT_SELECTION, TOO_SLOW, RejectionNote
 from workers.studies.reconsider import reconsider
 from workers.studies.rejections import KnownNotes, rejected_words
 from workers.studies.set_aside import answer_aside, aside_facts, aside_in, list_aside
@@ -190,18 +190,21 @@ def test_a_note_that_cannot_be_read_now_is_read_later(node: Noted) -> None:
 
 
 def test_each_note_is_read_once(node: Noted) -> None:
-    asked = []
+    asked, left = [], list[str]()
 
     def read(row: InstanceRow) -> RejectionNote | None:
         asked.append(row.sop_instance_uid)
         if row.sop_instance_uid.endswith("broken"):
-            raise NotAssessable("too_complex", "too much of it")
+            raise NotAssessable("not_dicom", "it is none")
+        if row.sop_instance_uid.endswith("long"):
+            raise NotAssessable(TOO_SLOW, "too many objects")
         return None
 
-    known = KnownNotes(read)
-    rows = [replace(OWN[0], sop_instance_uid="1.7.broken"), OWN[0]]
-    assert [known(row) for row in rows * 2] == [None] * 4
-    assert asked == ["1.7.broken", OWN[0].sop_instance_uid]
+    known = KnownNotes(read, left.append)
+    rows = [replace(OWN[0], sop_instance_uid=f"1.7.{name}") for name in ("broken", "long", "noop")]
+    assert [known(row) for row in rows * 2] == [None] * 6
+    assert asked == ["1.7.broken", "1.7.long", "1.7.noop"]
+    assert left == [UID], "a worker reads it"
     with pytest.raises(Transient):
         KnownNotes(node_away)(OWN[0])
 

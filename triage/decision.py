@@ -9,6 +9,7 @@ from typing import Any
 
 from triage.model import BaselineChoice, Basis, Category, Decision, Finding, Presence, Priority
 from triage.patterns.pattern import Pattern, is_sure, usual_priority
+from triage.report.headline import NOT_EXCLUDED
 
 # from the least to the most urgent; the only place that ranks priorities
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
@@ -16,6 +17,7 @@ _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
 
 SAME_ACQUISITION = "same_acquisition"  # code of the reason that another study holds the same images
 NOT_IN_COHORT = "not_in_cohort"  # code of the reason that a study was not looked at: its patient is not on the roster
+NO_CHANGE_SINCE = "no change since"  # how a negative opens when nobody knows whether its baseline lies before treatment
 SET_ASIDE = "set_aside"  # code of the reason that objects of somebody else were left out of a study
 
 
@@ -41,7 +43,16 @@ def opening(choice: BaselineChoice | None) -> str | None:
     """What a negative must open with: without an infusion date nobody knows whether the baseline lies before it."""
     if choice is None or choice.study_instance_uid is None or choice.basis is not Basis.DATE_UNKNOWN:
         return None
-    return f"no change since {choice.study_date}; the infusion date is not known"
+    return f"{NO_CHANGE_SINCE} {choice.study_date}; the infusion date is not known"
+
+
+def not_excluded(findings: Iterable[Finding]) -> str | None:
+    """What a negative must open with: the patterns that nobody could judge. None: each was judged.
+
+    The contract has no category between ``no_pattern`` and ``not_assessable``, so the first line tells them apart.
+    """
+    names = sorted({f.pattern for f in findings if f.presence is Presence.INDETERMINATE})
+    return f"{NOT_EXCLUDED}: pattern{'s' * (len(names) > 1)} {', '.join(names)}" if names else None
 
 
 _CERTAINTY = {Category.NEUROTOXICITY_SUSPECTED: 2, Category.POSSIBLE: 1}
@@ -65,8 +76,18 @@ def fall(now: Category, before: Category, when: str) -> str | None:
 
 
 def say_first(decision: Decision, said: Sequence[str]) -> Decision:
-    """The same decision, whose first line says all of ``said``; with nothing to say it stays as it is."""
-    return replace(decision, reasons=("; ".join(said), *decision.reasons)) if said else decision
+    """The same decision, whose first line says all of ``said`` and what a negative opens with already; with nothing to
+    say it stays as it is."""
+    if not said:
+        return decision
+    opened, rest = _opened(decision)
+    return replace(decision, reasons=("; ".join((*said, *opened)), *rest))
+
+
+def _opened(decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a negative opens with, and the reasons after it."""
+    first, rest = decision.reasons[:1], decision.reasons[1:]
+    return (first, rest) if first and first[0].startswith((NO_CHANGE_SINCE, NOT_EXCLUDED)) else ((), decision.reasons)
 
 
 def days_after(study_date: date | None, infusion_date: date | None) -> int | None:
@@ -89,7 +110,8 @@ def decide(
         patterns: whose rules rank them; a finding of another pattern gets the usual priority.
         refusal: reason code and sentence when nothing could be measured, or compared (``no_baseline``).
         has_baseline: without one a pattern whose rule asks for it gets a lower priority.
-        first: what ``no_pattern`` opens with, when it holds only under a condition.
+        first: what ``no_pattern`` opens with, when it holds only under a condition; the patterns that nobody could
+            judge are named behind it.
     """
     present = [f for f in findings if f.presence is Presence.PRESENT]
     # the refusal is said first: "no_baseline: ..." changes how everything after it is read
@@ -113,11 +135,6 @@ def decide(
             Priority.UNCHANGED,
             tuple(f"pattern {f.pattern}: {f.explanation}" for f in findings),
         )
-    return Decision(
-        Category.NO_PATTERN,
-        Priority.UNCHANGED,
-        (
-            *(() if first is None else (first,)),
-            *(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings),
-        ),
-    )
+    each = tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings)
+    opens = [said for said in (first, not_excluded(findings)) if said is not None]
+    return say_first(Decision(Category.NO_PATTERN, Priority.UNCHANGED, each), opens)

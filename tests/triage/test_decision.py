@@ -205,6 +205,39 @@ def test_what_is_said_first_is_one_line(said: list[str], reasons: tuple[str, ...
     assert say_first(Decision(Category.NO_PATTERN, UNCHANGED, ("because",)), said).reasons == reasons
 
 
+@pytest.mark.parametrize(
+    "opens", ["no change since 2024-03-01; the infusion date is not known", "not excluded: pattern D"]
+)
+def test_what_a_negative_opens_with_stays_in_its_first_line(opens: str) -> None:
+    said = say_first(Decision(Category.NO_PATTERN, UNCHANGED, (opens, "pattern A absent: x")), ["it falls"])
+    assert said.reasons == (f"it falls; {opens}", "pattern A absent: x")
+
+
+ABSENT_A = Finding("A", Presence.ABSENT, None, "no rise")
+UNJUDGED = (Finding("D", Presence.INDETERMINATE, None, "FLAIR alone"), UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("found", "first", "opens"),
+    [
+        pytest.param([ABSENT_A], None, "pattern A absent: no rise", id="noop: each was judged"),
+        pytest.param([ABSENT_A, UNJUDGED[0]], None, "not excluded: pattern D", id="one was not"),
+        pytest.param([UNJUDGED[0], ABSENT_A, UNKNOWN], None, "not excluded: patterns B, D", id="two were not"),
+        pytest.param([ABSENT_A, UNKNOWN], "no change since x", "no change since x; not excluded: pattern B", id="both"),
+    ],
+)
+def test_a_negative_opens_with_what_nobody_could_judge(found: list[Finding], first: str | None, opens: str) -> None:
+    decision = decide(found, first=first)
+    assert decision.category is Category.NO_PATTERN
+    assert decision.reasons[0] == opens
+    assert all(f"pattern {f.pattern} {f.presence}: {f.explanation}" in decision.reasons for f in found)
+
+
+def test_a_positive_does_not_open_with_what_nobody_could_judge() -> None:
+    present = Finding("A", Presence.PRESENT, Strength.STRONG, "rise")
+    assert decide([present, UNKNOWN]).reasons == ("pattern A strong: rise",)
+
+
 def test_a_negative_that_holds_under_a_condition_opens_with_it() -> None:
     absent = Finding("A", Presence.ABSENT, None, "no rise")
     decision = decide([absent], first="no change since 2024-03-01; the infusion date is not known")

@@ -12,6 +12,7 @@ from triage.patterns.all import PATTERNS
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
+NOT_EXCLUDED = "not excluded"  # how the line of a ``no_pattern`` opens that names the patterns nobody could judge
 LONGEST_TEXT = 300  # characters; a list shows one line
 SHOWN_FIGURES = 2
 # what stands before a figure; of other quantities their words
@@ -77,8 +78,8 @@ def _finding(document: Mapping[str, Any]) -> str:
         if present:
             return "; ".join(_pattern(one, courses.get(one["pattern"])) for one in present)
     first = next(iter(decision.get("reasons") or ()), "")
-    if decision.get("category") == Category.NO_PATTERN.value and first.startswith("pattern "):
-        return "no pattern found"
+    if decision.get("category") == Category.NO_PATTERN.value and first.startswith(("pattern ", NOT_EXCLUDED)):
+        return "no pattern found" + (f"; {first}" if first.startswith(NOT_EXCLUDED) else "")
     code, colon, why = first.partition(": ")
     return why if colon and " " not in code else first
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from triage.decision import certainty, fall, keep_priority, opening, say_first
+from triage.decision import certainty, fall, keep_priority, say_first
 from triage.model import Category
 from triage.report.contents import Assessment
 from workers.studies.baselines import previous_document
@@ -34,10 +34,6 @@ def over_time(assessment: Assessment, claim: Claim, inputs: Inputs, deps: Deps) 
         *_fall_of_studies(decision.category, claim, deps),
         *_what_changed(stored, claim.revision, inputs),
     ]
-    condition = opening(assessment.baseline)
-    if said and decision.reasons[:1] == (condition,):
-        said.append(decision.reasons[0])
-        decision = replace(decision, reasons=decision.reasons[1:])
     decision = say_first(decision, said)
     decision = keep_priority(decision, [version["document"]["decision"]["priority"] for version in stored])
     return replace(assessment, decision=decision)

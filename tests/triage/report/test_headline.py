@@ -122,6 +122,11 @@ NEW = {"patterns": [{"pattern": "A", "state": "not_comparable"}]}
         ),
         pytest.param(decided("not_assessable", "no_flair: no FLAIR"), "no FLAIR", id="a reason without its code"),
         pytest.param(decided("no_pattern", "pattern A absent: x"), "no pattern found", id="noop: nothing"),
+        pytest.param(
+            decided("no_pattern", "not excluded: pattern D", "pattern A absent: x"),
+            "no pattern found; not excluded: pattern D",
+            id="one was not judged",
+        ),
         pytest.param(decided("no_pattern", "no change since x; y"), "no change since x; y", id="under a condition"),
         pytest.param(decided("no_pattern"), "", id="no reason"),
         pytest.param({}, "", id="an empty document"),

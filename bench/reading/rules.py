@@ -18,6 +18,7 @@ from bench.reading import (
     inside,
     meanings,
     multiframe,
+    oddities,
     storage,
     values,
 )
@@ -30,7 +31,7 @@ from triage.model import SequenceKind, StudyImages
 def all_variants() -> Iterator[Variant]:
     for rules in (bits, contradicted, encodings, inside):
         yield from (replace(one, series="*_flair") for one in rules.variants())
-    for rules in (values, diffusions, belonging, storage, multiframe, meanings, company):
+    for rules in (values, diffusions, belonging, storage, multiframe, meanings, company, oddities):
         yield from rules.variants()
 
 

@@ -1,14 +1,17 @@
 """The objects of one study in, groups of them that are one series out, and which of the groups hold two contrasts.
 
-SeriesInstanceUID decides, except where a gateway gave each slice a UID of its own: such objects are joined when
-everything that describes the acquisition is equal.
+SeriesInstanceUID decides, except where a gateway gave each slice, or each part of a series, a UID of its own: such
+objects are joined when everything that describes the acquisition is equal, and parts when they make one stack.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from triage.model import SkippedSeries
 from workers.reading.contrasts import mixed_contrasts
@@ -22,6 +25,7 @@ _TEXTS = (
     "SequenceName", "MRAcquisitionType", "ContrastBolusAgent", "SeriesNumber",
 )  # fmt: skip
 _LISTS = ("ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions")
+EVEN = 0.1  # of the step between slices
 _NUMBERS = (
     "RepetitionTime",
     "InversionTime",
@@ -39,24 +43,71 @@ def series_of(objects: Sequence[ReadObject]) -> dict[str, list[ReadObject]]:
     for one in objects:
         groups[one.series].append(one)
     lone = [group[0] for group in groups.values() if len(group) == 1 and len(group[0].frames) == 1]
-    if len(lone) < MIN_SLICES:
-        return dict(groups)
-    for key, together in _acquisitions(lone).items():
-        if len(together) >= MIN_SLICES and key[0]:
-            for one in together:
-                del groups[one.series]
-            joined = sorted(
-                together, key=lambda one: (number(value_of(one.header, "InstanceNumber")) or 0.0, one.series)
-            )
-            groups[joined[0].series] = joined
+    if len(lone) >= MIN_SLICES:
+        for key, together in _acquisitions(lone).items():
+            if len(together) >= MIN_SLICES and key[0]:
+                _join(groups, together)
+    for parts in _parts_of_one(groups):
+        _join(groups, [one for part in parts for one in part])
     return dict(groups)
+
+
+def _join(groups: dict[str, list[ReadObject]], together: Sequence[ReadObject]) -> None:
+    for uid in {one.series for one in together}:
+        del groups[uid]
+    joined = sorted(together, key=lambda one: (_number_of(one) or 0.0, one.series))
+    groups[joined[0].series] = joined
+
+
+def _number_of(one: ReadObject) -> float | None:
+    return number(value_of(one.header, "InstanceNumber"))
+
+
+def _parts_of_one(groups: Mapping[str, list[ReadObject]]) -> Iterator[list[list[ReadObject]]]:
+    """Groups that a router made of one series: all that describes the acquisition is equal, no two of their objects
+    have one number, and their slices make one even stack. Runs of one protocol are numbered anew or lie in each
+    other."""
+    alike: dict[tuple[Any, ...], list[list[ReadObject]]] = defaultdict(list)
+    for group in groups.values():
+        if len(group) > 1 and all(len(one.frames) == 1 and one.series == group[0].series for one in group):
+            alike[_scan(group[0])].append(group)
+    for key, parts in alike.items():
+        if len(parts) < 2 or not key[0]:
+            continue
+        together = [one for part in parts for one in part]
+        numbers = {_number_of(one) for one in together}
+        numbered = None not in numbers and len(numbers) == len(together)
+        if numbered and all(_scan(one) == key for one in together) and _one_stack(parts):
+            yield parts
+
+
+def _scan(one: ReadObject) -> tuple[Any, ...]:
+    return (*_acquisition(one), text(one.header, "FrameOfReferenceUID"))
+
+
+def _one_stack(parts: Sequence[Sequence[ReadObject]]) -> bool:
+    """Whether the slices of all parts lie at even steps. Parts that lie in one another are runs of their own when their
+    slices would overlap."""
+    frames = [[one.frames[0] for one in part] for part in parts]
+    first = frames[0][0]
+    normal = np.cross(np.array(first.orientation)[:3], np.array(first.orientation)[3:])
+    heights = [sorted(float(np.dot(frame.position or (), normal)) for frame in part) for part in frames]
+    steps = np.diff(sorted(height for part in heights for height in part))
+    step = float(np.median(steps))
+    if step <= 0 or np.abs(steps - step).max() > EVEN * step:
+        return False
+    ordered = sorted(heights)
+    apart = all(lower[-1] < upper[0] for lower, upper in pairwise(ordered))
+    return apart or first.thickness_mm is None or first.thickness_mm <= (1 + EVEN) * step
 
 
 def joined_notices(groups: Mapping[str, list[ReadObject]]) -> tuple[str, ...]:
     """What a reader should know: results refer to these series by the UID of the first."""
-    counts = [len({one.series for one in group}) for group in groups.values()]
+    counts = [(len({one.series for one in group}), len(group)) for group in groups.values()]
     return tuple(
-        f"{count} series hold one slice each of one acquisition: measured as one" for count in counts if count > 1
+        f"{series} series hold {'one slice each' if series == objects else 'parts'} of one acquisition: measured as one"
+        for series, objects in counts
+        if series > 1
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pydicom import Dataset
 from tests.builders_dicom import FLAIR_PHYSICS, STUDY_UID, T1_PHYSICS, a_series, an_enhanced_object, planes, write
 from tests.workers.reading.reading import FLAIR, T1, T2
 from triage.errors import NotAssessable
-from workers.reading.joining import series_of
+from workers.reading.joining import joined_notices, series_of
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, read_object
 from workers.reading.splitting import LONGEST_UID, MOST_PARTS, taken_apart
@@ -73,6 +73,51 @@ def test_a_part_takes_the_uid_of_no_slice_that_was_joined(tmp_path: Path) -> Non
     )
     lone = objects(tmp_path / "c", change=lambda k, ds: setattr(ds, "SeriesInstanceUID", f"{SPLIT}.{k + 1}"), **T1_ONLY)
     assert set(named(series_of(both + lone))) == {SPLIT, f"{SPLIT}.1", f"{SPLIT}.13"}
+
+
+def halves(part: Callable[[int], int], *, numbered_anew: bool = False, step_mm: float = 5.0) -> Any:
+    """Slices under one of two UIDs each."""
+
+    def change(k: int, ds: Dataset) -> None:
+        ds.SeriesInstanceUID = f"{SPLIT}.{part(k)}"
+        ds.InstanceNumber = 1 + (k // 2 if numbered_anew else k)
+        ds.ImagePositionPatient = [*ds.ImagePositionPatient[:2], k * step_mm]
+
+    return change
+
+
+SPLITS = [
+    pytest.param(halves(lambda k: 0), {}, 1, id="noop: one UID"),
+    pytest.param(halves(lambda k: k // 12), {}, 1, id="lower and upper half"),
+    pytest.param(halves(lambda k: k % 2), {"SliceThickness": 5.0}, 1, id="odd and even slices"),
+    pytest.param(halves(lambda k: k % 2, numbered_anew=True), {}, 2, id="two runs, each with its own numbers"),
+    pytest.param(halves(lambda k: k % 2, step_mm=2.5), {"SliceThickness": 5.0}, 2, id="runs in each other"),
+    pytest.param(halves(lambda k: k // 12, step_mm=0.0), {}, 2, id="at one place"),
+]
+
+
+@pytest.mark.parametrize(("change", "elements", "series"), SPLITS)
+def test_parts_of_one_series_are_joined(
+    tmp_path: Path, change: Callable[[int, Dataset], None], elements: dict[str, Any], series: int
+) -> None:
+    groups = series_of(objects(tmp_path, count=24, change=change, **elements))
+    assert sorted(map(len, groups.values())) == [24 // series] * series
+    said = joined_notices(groups)
+    joined = series == 1 and len({one.series for group in groups.values() for one in group}) == 2
+    assert said == (("2 series hold parts of one acquisition: measured as one",) if joined else ())
+
+
+def test_parts_with_a_gap_between_them_are_not_joined(tmp_path: Path) -> None:
+    both = objects(tmp_path, count=24, change=halves(lambda k: k // 12))
+    assert sorted(map(len, series_of([*both[:12], *both[14:]]).values())) == [10, 12]
+
+
+def test_parts_of_two_protocols_are_not_joined(tmp_path: Path) -> None:
+    def change(k: int, ds: Dataset) -> None:
+        halves(lambda n: n // 12)(k, ds)
+        ds.FlipAngle = 120 + 30 * (k // 12)
+
+    assert sorted(map(len, series_of(objects(tmp_path, count=24, change=change)).values())) == [12, 12]
 
 
 BEFORE, AFTER = {"AcquisitionTime": "100000"}, {"AcquisitionTime": "103000"}

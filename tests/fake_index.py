@@ -13,6 +13,7 @@ from typing import Any
 from tests.fake_patients import InMemoryPatients, InMemoryStudy
 from triage.decision import urgency
 from triage.model import Priority
+from triage.report.headline import is_before_treatment
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import GivenAnswer, StudyFacts, merge_facts
 from workers.index.arrivals import row_votes
@@ -181,6 +182,7 @@ class InMemoryIndex(InMemoryPatients):
             category=decision.get("category"),
             priority=decision.get("priority"),
             reasons=tuple(decision.get("reasons") or ()),
+            before_treatment=is_before_treatment(versions[-1]["document"]),
         )
         self.mark_patient(study.row.patient_id, now=now)
         return True

@@ -163,6 +163,8 @@ def _group(row: StudyRow) -> Group:
         return Group(row.priority.lower())
     if row.state is StudyState.FAILED:
         return Group.FAILED
+    if row.before_treatment:
+        return Group.BASELINE
     return {"not_assessable": Group.NOT_ASSESSABLE, "no_pattern": Group.NO_PATTERN}.get(
         row.category or "", Group.WAITING
     )

@@ -16,7 +16,7 @@ from triage.alignment.placement import brain_grid, region_doubts, regions_on
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align
 from triage.course import carried_on, merged, sentence
-from triage.decision import days_after
+from triage.decision import NO_BASELINE, days_after
 from triage.detection import before_infusion, detect, detect_alone, indeterminate
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Context, Draft
@@ -32,6 +32,7 @@ from triage.model import (
     Atlas,
     BaselineChoice,
     Found,
+    Presence,
     ProtocolMatch,
     RegistrationResult,
     SequenceKind,
@@ -265,7 +266,7 @@ def _alone(
     They are for the reader, and the scan may be a baseline later.
     """
     choice = draft.context.baseline_choice
-    why = f"no_baseline: {choice.reason if choice is not None else 'no earlier study was given'}"
+    why = f"{NO_BASELINE}: {choice.reason if choice is not None else 'no earlier study was given'}"
     draft = replace(
         draft,
         refusal=why,
@@ -304,9 +305,14 @@ def _alone(
         facts = (study.study_instance_uid, study.study_date)
         draft = replace(draft, before=baseline_report(facts, chronic, (cubic, names), settings.baseline_report))
     findings = detect_alone(draft.measurements, settings, draft.patterns)
-    if days is not None and days < 0:
-        findings = before_infusion(findings, draft.patterns)
-    return replace(draft, findings=findings)
+    if days is None or days >= 0:
+        return replace(draft, findings=findings)
+    seen = any(one.presence is Presence.PRESENT for one in findings)
+    return replace(
+        draft,
+        findings=before_infusion(findings, draft.patterns),
+        clear_before_treatment=draft.before is not None and not seen,
+    )
 
 
 def _compare_or_alone(
@@ -352,7 +358,7 @@ def _since(
         alone if measured else compared,
         registration=None,
         findings=carried_on(findings, choice.carried, alone.findings if measured else (), day),
-        refusal=f"no_baseline: {choice.reason}",
+        refusal=f"{NO_BASELINE}: {choice.reason}",
         notices=(f"no baseline; {sentence(compared.measurements, day)}", *alone.notices[1:]),
         measurements=alone.measurements,
         lesions=alone.lesions if measured else compared.lesions,

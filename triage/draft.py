@@ -11,7 +11,7 @@ import numpy as np
 
 from triage.alignment.session import Session
 from triage.course import carried_from_copy
-from triage.decision import SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
+from triage.decision import NO_BASELINE, SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
 from triage.detection import Patterns, doubted, indeterminate
 from triage.infusions import Infusion
 from triage.measurements import not_measured
@@ -75,6 +75,9 @@ class Draft:
     judged_from: JudgedFrom = JudgedFrom.NOTHING
     protocol: ProtocolMatch | None = None
     before: BaselineReport | None = None
+    # the single scan was measured, lies before the infusion, and shows no pattern: not one that belongs to the baseline
+    # either
+    clear_before_treatment: bool = False
     patterns: Patterns = PATTERNS
     since: Since | None = None
     carried: tuple[str, ...] = ()
@@ -159,7 +162,14 @@ class Draft:
                 limits=settings.look_alikes,
             ),
             baseline_report=self.before,
-            judged=Judged(self.judged_from, self.protocol, self.refusal, self._all_carried(), self._carried_on()),
+            judged=Judged(
+                self.judged_from,
+                self.protocol,
+                self.refusal,
+                self._all_carried(),
+                self._carried_on(),
+                self._is_before_treatment(),
+            ),
             since=self.since,
             tissue_ratio=self.tissue_ratio,
             infusions=self.context.infusions,
@@ -172,6 +182,20 @@ class Draft:
         findings = doubted(self.findings or unjudged, self.images.doubts)
         same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
         return findings if same is None else carried_from_copy(findings, same.found, same.study_date)
+
+    def _is_before_treatment(self) -> bool:
+        """Whether nothing but an earlier study is missing, which a scan before treatment does not need.
+
+        A doubt about its images, a comparison that was refused, and a copy of another study are for a human to see.
+        """
+        choice = self.context.baseline_choice
+        return (
+            self.judged_from is JudgedFrom.SINGLE_SCAN
+            and self.clear_before_treatment
+            and (self.refusal or "").startswith(f"{NO_BASELINE}: ")
+            and not self.images.doubts
+            and (choice is None or choice.same is None)
+        )
 
     def _with_objects(self, decision: Decision) -> Decision:
         """The decision, saying that objects were set aside, and that another study holds the same images: worklists

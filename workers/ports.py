@@ -110,6 +110,7 @@ class StudyRow:
     stated_birth_date: date | None = None
     stated_sex: str | None = None
     patient_name: str = ""  # as the first image that has one states it
+    before_treatment: bool = False  # the decision says so (triage.report.headline)
 
 
 @dataclass(frozen=True)

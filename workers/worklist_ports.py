@@ -17,6 +17,8 @@ class Group(StrEnum):
     """What a study is to its reader, in reading order: each study is in exactly one group.
 
     What the program could not judge comes before what it has not judged yet, and that before what it found nothing in.
+    Last is a scan before treatment without a pattern (``triage.report.headline.is_before_treatment``): its category is
+    ``not_assessable``, and nobody has to act.
     """
 
     P1 = "p1"
@@ -26,6 +28,7 @@ class Group(StrEnum):
     NOT_ASSESSABLE = "not_assessable"
     WAITING = "waiting"
     NO_PATTERN = "no_pattern"
+    BASELINE = "baseline"
 
 
 URGENT_ORDERS = ("STAT", "HIGH")  # (0040,1003) Requested Procedure Priority

@@ -25,6 +25,7 @@ from listener.commands.common import (
 from listener.web import trend
 from listener.web.worklist import cut, open_worklist, remarks, worklist
 from triage.errors import Misconfigured, Transient
+from triage.report.headline import BEFORE_TREATMENT, is_before_treatment
 from workers.config import Settings
 from workers.studies.prior_notes import noted
 from workers.studies.tag_notes import tagged
@@ -49,7 +50,8 @@ def studies(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     table = Table("date", "patient", "state", "category", "priority", "waiting min", "images")
     table.add_column("study", overflow="fold")
     for entry in entries:
-        values = (entry[key] for key in ("study_date", "patient_id", "state", "category", "priority"))
+        called = BEFORE_TREATMENT if entry["before_treatment"] else entry["category"]
+        values = (entry["study_date"], entry["patient_id"], entry["state"], called, entry["priority"])
         cells = [escape(str(value)) if value is not None else "-" for value in values]
         images = "; ".join([str(entry["images"]), *remarks(entry)])
         table.add_row(*cells, f"{entry['waiting_minutes']:.0f}", images, escape(entry["study_instance_uid"]))
@@ -101,7 +103,8 @@ def print_document(document: Mapping[str, Any]) -> None:
     """A decision for a reader at the terminal."""
     console = out()
     decision = document["decision"]
-    console.print(f"{decision['category']}  priority {decision['priority']}", style="bold")
+    called = f"  ({BEFORE_TREATMENT.lower()})" if is_before_treatment(document) else ""
+    console.print(f"{decision['category']}  priority {decision['priority']}{called}", style="bold")
     for reason in decision["reasons"]:
         console.print(f"  - {escape(str(reason))}")
     study, baseline = document["study"], document["baseline"]

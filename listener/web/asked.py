@@ -22,6 +22,7 @@ GROUP_WORDS = {
     Group.NOT_ASSESSABLE: "not assessable",
     Group.WAITING: "not looked at",
     Group.NO_PATTERN: "no pattern",
+    Group.BASELINE: "baseline",
 }
 ORDER_WORDS = {
     ListOrder.READING: "reading order",

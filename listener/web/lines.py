@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from listener.web.asked import GROUP_WORDS
 from triage.decision import SET_ASIDE
+from triage.report.headline import BEFORE_TREATMENT
 from workers.announcements import StudyCount
 from workers.ports import StudyState
 from workers.worklist_ports import Group, WorklistRow
@@ -78,7 +79,7 @@ def line_of(
         name=name_words(row.patient_name),
         patient_id=row.patient_id or "no ID",
         day=day_words(row.days_after_infusion) if row.decided_revision is not None else "",
-        call=CATEGORY_WORDS.get(row.category or "", row.category or ""),
+        call=call_words(row.category or "", before_treatment=row.group is Group.BASELINE),
         finding=_finding(row),
         figure=row.figure or "",
         baseline=_baseline(row),
@@ -93,6 +94,11 @@ def line_of(
         late=row.deadline is not None and row.deadline <= now,
         version=f"{row.decided_revision}-{row.stage}" if row.decided_revision is not None else "",
     )
+
+
+def call_words(category: str, *, before_treatment: bool) -> str:
+    """A category in one or two words; of a scan before treatment what it is."""
+    return BEFORE_TREATMENT if before_treatment else CATEGORY_WORDS.get(category, category)
 
 
 def name_words(stated: str) -> str:
@@ -160,7 +166,7 @@ def _finding(row: WorklistRow) -> str:
 
 
 def _baseline(row: WorklistRow) -> str:
-    if row.decided_revision is None:
+    if row.decided_revision is None or row.group is Group.BASELINE:
         return ""
     return row.baseline_date.isoformat() if row.baseline_date else "none"
 

@@ -10,9 +10,9 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from listener.web.lines import CATEGORY_WORDS, day_words
+from listener.web.lines import call_words, day_words
 from listener.web.study_figures import quantity_title
-from triage.report.headline import named_region, pattern_title, scanner_words
+from triage.report.headline import headline_of, named_region, pattern_title, scanner_words
 from workers.ports import StudyRow
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 190, 44, 10, 16, 26  # of a curve, pixels
@@ -85,14 +85,21 @@ def studies_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> l
                 decided=decided,
                 study_date=row.study_date.isoformat() if row.study_date else "no date",
                 day=day_words(document["study"]["days_after_infusion"]) if document is not None else "",
-                call=CATEGORY_WORDS.get(row.category or "", row.category or "not looked at"),
-                finding=row.reasons[0] if row.reasons else row.failure or "",
+                call=call_words(row.category or "not looked at", before_treatment=row.before_treatment),
+                finding=_why(row, document),
                 state=row.state.value,
                 part=part,
                 scanner="" if document is None else scanner_words(document),
             )
         )
     return found
+
+
+def _why(row: StudyRow, document: Document | None) -> str:
+    """The first reason of the decision; of a scan before treatment what is old in it."""
+    if row.before_treatment and document is not None:
+        return headline_of(document).finding
+    return row.reasons[0] if row.reasons else row.failure or ""
 
 
 def courses_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> tuple[list[str], list[list[str]]]:

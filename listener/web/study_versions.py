@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from triage.report.headline import pattern_title
+from triage.report.headline import BEFORE_TREATMENT, is_before_treatment, pattern_title
 
 Document = Mapping[str, Any]
 
@@ -21,7 +21,8 @@ CATEGORIES = {
 def verdict_words(document: Document) -> str:
     """The category, and the patterns that are present in words, with their strength."""
     decision = document["decision"]
-    words = CATEGORIES.get(str(decision["category"]), str(decision["category"]))
+    category = str(decision["category"])
+    words = BEFORE_TREATMENT if is_before_treatment(document) else CATEGORIES.get(category, category)
     found = [
         pattern_title(f["pattern"]) + (f" ({f['strength']})" if f["strength"] else "")
         for f in document["findings"]

@@ -113,6 +113,7 @@ def _entry(row: StudyRow, now: datetime) -> dict[str, Any]:
         "state": row.state.value,
         "category": row.category,
         "priority": row.priority,
+        "before_treatment": row.before_treatment,
         "waiting_minutes": round(max(0.0, (now - row.first_received_at).total_seconds()) / 60.0, 1),
         "images": row.instance_count,
         "series": row.series_count,

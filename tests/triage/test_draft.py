@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,10 @@ from triage.model import (
     Stage,
     Volume,
 )
+from triage.report.contents import JudgedFrom
 from triage.report.document import to_document
 from triage.report.evidence import Evidence
+from triage.report.headline import is_before_treatment
 from triage.report.stored import from_document
 from triage.settings import TriageSettings
 
@@ -53,6 +56,40 @@ def test_what_was_found_in_a_copy_is_carried(same: SameAcquisition | None, found
     document = to_document(assessment)
     assert to_document(from_document(document)) == document
     assert ("same_acquisition" in document["baseline"]) is (same is not None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "images", "choice", "expected"),
+    [
+        pytest.param({}, {}, None, True, id="the single scan was measured and is clear"),
+        pytest.param({"clear_before_treatment": False}, {}, None, False, id="noop: after the infusion, or a pattern"),
+        pytest.param({"judged_from": JudgedFrom.NOTHING}, {}, None, False, id="not measured"),
+        pytest.param({"judged_from": JudgedFrom.COURSE}, {}, None, False, id="compared with what is no baseline"),
+        pytest.param({"refusal": "contrast: another one"}, {}, None, False, id="an earlier scan does not fit"),
+        pytest.param({"refusal": None}, {}, None, False, id="compared"),
+        pytest.param({}, {"doubts": ("in the FLAIR 3 of 20 slices are empty",)}, None, False, id="a doubt"),
+        pytest.param({}, {}, SameAcquisition("1.9", DAY), False, id="a copy"),
+    ],
+)
+def test_what_counts_as_a_clear_scan_before_treatment(
+    changes: dict[str, Any], images: dict[str, Any], choice: SameAcquisition | None, expected: bool
+) -> None:
+    baseline = BaselineChoice(None, None, "none", (), Basis.NONE, same=choice)
+    draft = Draft(
+        replace(some_images(None), **images),
+        Context(None, baseline, {}),
+        Stage.FULL,
+        refusal="no_baseline: none",
+        judged_from=JudgedFrom.SINGLE_SCAN,
+        clear_before_treatment=True,
+    )
+    assessment = replace(draft, **changes).finish({}, None, TriageSettings())
+    assert assessment.judged.before_treatment is expected
+    assert assessment.is_before_treatment is expected
+    assert assessment.decision.category is Category.NOT_ASSESSABLE, "the category of the contract stays"
+    document = to_document(assessment)
+    assert document["judged"]["before_treatment"] is is_before_treatment(document) is expected
+    assert to_document(from_document(document)) == document
 
 
 def test_noop_without_a_choice() -> None:

@@ -10,10 +10,12 @@ from enum import StrEnum
 from triage.infusions import Infusion
 from triage.model import (
     BaselineChoice,
+    Category,
     Decision,
     Finding,
     Lesion,
     Measurement,
+    Priority,
     ProtocolMatch,
     RegistrationResult,
     SkippedSeries,
@@ -37,7 +39,8 @@ class Judged:
     """What findings and decision rest on.
 
     protocol: None without a comparison. refusal: why the assessment is incomplete, else None. carried: patterns that
-    the compared study showed and that do not lie before treatment, with its date in ``carried_on``.
+    the compared study showed and that do not lie before treatment, with its date in ``carried_on``. before_treatment:
+    the study is the scan before treatment: the single scan was measured, and nothing in it is a pattern.
     """
 
     source: JudgedFrom = JudgedFrom.NOTHING
@@ -45,6 +48,7 @@ class Judged:
     refusal: str | None = None
     carried: tuple[str, ...] = ()
     carried_on: date | None = None
+    before_treatment: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,3 +166,10 @@ class Assessment:
     since: Since | None = None  # None: not compared with a study that is no baseline
     ignored: tuple[SkippedSeries, ...] = ()  # objects of the study that are in none of its series
     tissue_ratio: float | None = None  # FLAIR of healthy grey over that of white matter; None: not measured
+
+    @property
+    def is_before_treatment(self) -> bool:
+        """The scan before treatment, measured, with no pattern in it and no priority: the category is
+        ``not_assessable`` because there is nothing to compare it with, and there need not be."""
+        said = (self.decision.category, self.decision.priority)
+        return self.judged.before_treatment and said == (Category.NOT_ASSESSABLE, Priority.UNCHANGED)

@@ -63,6 +63,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
             "refusal": assessment.judged.refusal,
             "carried": list(assessment.judged.carried),
             "carried_on": _date(assessment.judged.carried_on),
+            "before_treatment": assessment.judged.before_treatment,
         },
         "since": _since(assessment.since),
         "infusions": [{"date": _date(i.day), "kind": i.kind, "source": i.source} for i in assessment.infusions],

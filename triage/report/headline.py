@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from triage.model import Category, SequenceKind
+from triage.model import Category, Priority, SequenceKind
 from triage.patterns.all import PATTERNS
+from triage.report.baseline_report import RISK
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
@@ -18,6 +19,7 @@ SHOWN_FIGURES = 2
 # what stands before a figure; of other quantities their words
 PREFIXES = {"flair_change_percent": "", "flair_excess_percent": "above normal "}
 BOTH = {"thalamus": "both thalami", "external_extreme_capsule": "both ext/extreme capsules"}
+BEFORE_TREATMENT = "Baseline, before treatment"  # what a study is called that `is_before_treatment`
 FOUND = (Category.NEUROTOXICITY_SUSPECTED.value, Category.POSSIBLE.value)
 SIDES = ("_left", "_right")
 
@@ -29,7 +31,8 @@ class Headline:
     """finding: in words. figure: the strongest figures, "" without one. day: days after infusion; None: not known.
 
     baseline_date: of the study that was compared with; None: nothing was, or it has no date. scanner: in words, ""
-    when the document names none. tissue_ratio: FLAIR of grey over white matter; None: not measured.
+    when the document names none. tissue_ratio: FLAIR of grey over white matter; None: not measured. before_treatment: see
+    ``is_before_treatment``.
     """
 
     finding: str
@@ -38,6 +41,7 @@ class Headline:
     baseline_date: date | None
     scanner: str = ""
     tissue_ratio: float | None = None
+    before_treatment: bool = False
 
 
 def headline_of(document: Mapping[str, Any]) -> Headline:
@@ -51,7 +55,16 @@ def headline_of(document: Mapping[str, Any]) -> Headline:
         baseline_date=date.fromisoformat(before) if before else None,
         scanner=_cut(scanner_words(document)),
         tissue_ratio=document.get("tissue_ratio"),
+        before_treatment=is_before_treatment(document),
     )
+
+
+def is_before_treatment(document: Mapping[str, Any]) -> bool:
+    """``Assessment.is_before_treatment``, of its document."""
+    decision, judged = document.get("decision") or {}, document.get("judged") or {}
+    said = (decision.get("category"), decision.get("priority"))
+    unflagged = (Category.NOT_ASSESSABLE.value, Priority.UNCHANGED.value)
+    return said == unflagged and judged.get("before_treatment") is True
 
 
 def strongest_figures(document: Mapping[str, Any]) -> str:
@@ -77,11 +90,21 @@ def _finding(document: Mapping[str, Any]) -> str:
         present = [one for one in document.get("findings") or () if one["presence"] == "present"]
         if present:
             return "; ".join(_pattern(one, courses.get(one["pattern"])) for one in present)
+    if is_before_treatment(document):
+        return _abnormal(document.get("baseline_report") or {})
     first = next(iter(decision.get("reasons") or ()), "")
     if decision.get("category") == Category.NO_PATTERN.value and first.startswith(("pattern ", NOT_EXCLUDED)):
         return "no pattern found" + (f"; {first}" if first.startswith(NOT_EXCLUDED) else "")
     code, colon, why = first.partition(": ")
     return why if colon and " " not in code else first
+
+
+def _abnormal(report: Mapping[str, Any]) -> str:
+    """What a scan before treatment shows that is old."""
+    said = " ".join(one for one in report.get("statements") or () if one != RISK)
+    if report.get("abnormal") is False:
+        return "no old lesions, cavities or wide fluid spaces beyond the limits"
+    return f"abnormal before treatment: {said}" if report.get("abnormal") else said
 
 
 def pattern_title(name: str) -> str:

@@ -121,7 +121,12 @@ def _judged_of(document: Document) -> Judged:
         judged = document["judged"]
         carried = tuple(judged.get("carried", ()))
         return Judged(
-            JudgedFrom(judged["from"]), protocol, judged["refusal"], carried, _date_of(judged.get("carried_on"))
+            JudgedFrom(judged["from"]),
+            protocol,
+            judged["refusal"],
+            carried,
+            _date_of(judged.get("carried_on")),
+            judged.get("before_treatment", False),
         )
     reasons = document["decision"]["reasons"]
     refusal = reasons[0] if reasons and not reasons[0].startswith("pattern ") else None

@@ -91,5 +91,6 @@ def supersede(connection: Connection, study_instance_uid: str) -> None:
             baseline_date=said.baseline_date,
             scanner=said.scanner or None,
             tissue_ratio=said.tissue_ratio,
+            before_treatment=said.before_treatment,
         )
     )

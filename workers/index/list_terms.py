@@ -51,6 +51,7 @@ def _conditions_of_groups() -> dict[Group, sa.ColumnElement[bool]]:
         Group.P2: c.priority == "P2",
         Group.P3: c.priority == "P3",
         Group.FAILED: c.state == StudyState.FAILED.value,
+        Group.BASELINE: sa.and_(c.category == "not_assessable", c.before_treatment),
         Group.NOT_ASSESSABLE: c.category == "not_assessable",
         Group.NO_PATTERN: c.category == "no_pattern",
         Group.WAITING: sa.true(),
@@ -78,12 +79,14 @@ def in_group(group: Group) -> sa.ColumnElement[bool]:
 GROUP = _by_group({group: group.value for group in Group})
 
 
-def group_of(priority: str | None, state: str, category: str | None) -> Group:
+def group_of(priority: str | None, state: str, category: str | None, *, before_treatment: bool) -> Group:
     """The same in Python."""
     if priority in PRIORITIES:
         return Group(priority.lower())
     if state == StudyState.FAILED.value:
         return Group.FAILED
+    if category == "not_assessable" and before_treatment:
+        return Group.BASELINE
     return {"not_assessable": Group.NOT_ASSESSABLE, "no_pattern": Group.NO_PATTERN}.get(category or "", Group.WAITING)
 
 

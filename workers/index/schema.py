@@ -118,6 +118,7 @@ studies = sa.Table(
     sa.Column("baseline_date", sa.Date),
     sa.Column("scanner", sa.Text),
     sa.Column("tissue_ratio", sa.Float),
+    sa.Column("before_treatment", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column(
         "patient_name", sa.Text, nullable=False, default="", server_default=sa.text("''")
     ),  # as the first image states it
@@ -131,7 +132,9 @@ studies = sa.Table(
     sa.Index("studies_by_accession", "accession_number"),
     # holds all that the worklist groups and sorts by: it is read instead of the rows, which are long
     sa.Index(
-        "studies_listed", "priority", "category", "state", "first_received_at", "decided_at", "study_instance_uid"
+        "studies_listed",
+        *("priority", "category", "before_treatment", "state", "first_received_at", "decided_at"),
+        "study_instance_uid",
     ),
 )
 

@@ -318,10 +318,10 @@ def _places(connection: Connection, conditions: Conditions, key: Key, limit: int
 def _counts(connection: Connection) -> dict[tuple[Group, bool], int]:
     """(group, whether its images were deleted) -> number, without any filter."""
     c = studies.c
-    statement = sa.select(c.priority, c.state, c.category, sa.func.count()).group_by(c.priority, c.category, c.state)
+    by = (c.priority, c.category, c.before_treatment, c.state)
     found: Counter[tuple[Group, bool]] = Counter()
-    for priority, state, category, number in connection.execute(statement):
-        found[group_of(priority, state, category), state in GONE] += number
+    for priority, category, before, state, number in connection.execute(sa.select(*by, sa.func.count()).group_by(*by)):
+        found[group_of(priority, state, category, before_treatment=before), state in GONE] += number
     return dict(found)
 
 

@@ -71,6 +71,53 @@ class Listing:
 NOTHING: dict[str, Any] = {"category": "no_pattern", "priority": "unchanged", "reasons": ()}
 
 
+BEFORE_TREATMENT = StoredStudy(
+    "1.5",
+    "E",
+    category="not_assessable",
+    priority="unchanged",
+    reasons=("no_baseline: no earlier study was given",),
+    changes={
+        "judged": {"before_treatment": True},
+        "baseline": None,
+        "baseline_report": {
+            "study_date": "2026-03-10",
+            "abnormal": True,
+            "statements": ["A cavity of 2.0 mL: prior injury."],
+        },
+    },
+)
+
+
+def test_a_scan_before_treatment_is_no_alarm_and_says_what_it_shows(tmp_path: Path) -> None:
+    refused = replace(BEFORE_TREATMENT, uid="1.6", changes={})
+    listing = Listing(tmp_path, BEFORE_TREATMENT, refused, StoredStudy("1.3", "C", minutes=3000, **NOTHING))
+    assert listing.uids("/") == ["1.6", "1.3", "1.5"]
+    assert listing.uids("/?g=baseline") == ["1.5"]
+    assert listing.uids("/?g=failed&g=not_assessable") == ["1.6"], "the view of what needs a human"
+    line = line_of(listing.row("1.5"), now=NOON, zone=UTC)
+    assert (line.badge, line.call, line.baseline) == ("baseline", "Baseline, before treatment", "")
+    assert line.finding == "Abnormal before treatment: A cavity of 2.0 mL: prior injury."
+    said = " ".join(words(content(listing.client.get("/").text)))
+    assert "not assessable 1" in said
+    assert "baseline 1" in said
+    page = " ".join(words(content(listing.client.get("/studies/1.5").text)))
+    assert "Baseline, before treatment Priority unchanged" in page
+    assert "A cavity of 2.0 mL: prior injury." in page
+    patient = " ".join(words(content(listing.client.get("/studies/1.5/patient").text)))
+    assert "Baseline, before treatment abnormal before treatment: A cavity of 2.0 mL" in patient
+    (entry,) = [one for one in listing.client.get("/api/studies").json() if one["study_instance_uid"] == "1.5"]
+    assert (entry["category"], entry["before_treatment"]) == ("not_assessable", True)
+    token = listing.client.get("/api/session").json()["csrf"]
+    headers = {"X-CSRF-Token": token}
+    rows = listing.client.post("/api/worklist", json={"groups": ["baseline"]}, headers=headers).json()
+    assert [(row["study_instance_uid"], row["group"], row["deadline"]) for row in rows["rows"]] == [
+        ("1.5", "baseline", None)
+    ]
+    assert rows["tallies"]["baseline"] == 1
+    assert listing.client.get("/api/studies/1.5").json()["decision"]["category"] == "not_assessable"
+
+
 @pytest.fixture
 def listing(tmp_path: Path) -> Listing:
     return Listing(

@@ -34,7 +34,7 @@ KEYS: dict[str, set[str]] = {
         "baseline_report",
         "judged", "since", "infusions", "ignored", "tissue_ratio",
     },
-    "judged": {"from", "protocol", "refusal", "carried", "carried_on"},
+    "judged": {"from", "protocol", "refusal", "carried", "carried_on", "before_treatment"},
     "since": {"study_instance_uid", "study_date", "registration", "measurements", "findings"},
     "infusions": {"date", "kind", "source"},
     "evolution": {"patterns", "trend", "later_loss"},

@@ -9,6 +9,7 @@ import pytest
 
 from triage.measurements import evidence_line
 from triage.model import Measurement
+from triage.report.baseline_report import RISK
 from triage.report.headline import LONGEST_TEXT, Headline, headline_of
 
 
@@ -134,6 +135,38 @@ NEW = {"patterns": [{"pattern": "A", "state": "not_comparable"}]}
 )
 def test_the_finding_in_words(document: dict[str, Any], expected: str) -> None:
     assert headline_of(document).finding == expected
+
+
+def before(abnormal: bool | None, *statements: str, priority: str = "unchanged", clear: bool = True) -> dict[str, Any]:
+    said = decided("not_assessable", "no_baseline: none", judged={"before_treatment": clear})
+    said["decision"]["priority"] = priority
+    return said | {"baseline_report": {"abnormal": abnormal, "statements": list(statements)}}
+
+
+@pytest.mark.parametrize(
+    ("document", "finding", "is_one"),
+    [
+        pytest.param(
+            before(False, "No old bright lesion was found."),
+            "no old lesions, cavities or wide fluid spaces beyond the limits",
+            True,
+            id="nothing old",
+        ),
+        pytest.param(
+            before(True, "A cavity of 2.0 mL: prior injury.", RISK),
+            "abnormal before treatment: A cavity of 2.0 mL: prior injury.",
+            True,
+            id="what is old, without the sentence that every such report has",
+        ),
+        pytest.param(before(None, "Cavities were not measured."), "Cavities were not measured.", True, id="unknown"),
+        pytest.param(before(False, priority="P1"), "none", False, id="a priority of an earlier version is kept"),
+        pytest.param(before(False, clear=False), "none", False, id="noop: not a clear scan before treatment"),
+        pytest.param(decided("not_assessable", "no_baseline: none"), "none", False, id="of an older program"),
+    ],
+)
+def test_a_scan_before_treatment(document: dict[str, Any], finding: str, is_one: bool) -> None:
+    assert headline_of(document).finding == finding
+    assert headline_of(document).before_treatment is is_one
 
 
 def test_the_dates() -> None:

@@ -68,7 +68,7 @@ def test_a_document_of_an_earlier_version_is_read() -> None:
     golden |= {"since": None, "infusions": [], "ignored": [], "tissue_ratio": None}
     golden["series"] = [one | {"scanner": None} for one in golden["series"]]
     golden["baseline"]["basis"] = "none"
-    golden["judged"] |= {"carried": [], "carried_on": None}
+    golden["judged"] |= {"carried": [], "carried_on": None, "before_treatment": False}
     assert to_document(from_document(document)) == golden
 
 

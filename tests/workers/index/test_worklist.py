@@ -24,6 +24,7 @@ from workers.worklist_ports import Deadlines, Group, ListOrder, ScannerDay, Want
 
 NOTHING = {"category": "no_pattern", "priority": "unchanged", "reasons": ()}
 REFUSED = {"category": "not_assessable", "priority": "unchanged", "reasons": ("no_flair: there is no FLAIR",)}
+CLEAR = {"judged": {"before_treatment": True}}
 STUDIES = (
     StoredStudy("1.1", "A", minutes=5, row={"patient_name": "Müller^Änne", "accession_number": "ACC_1"}),
     StoredStudy("1.2", "B", minutes=50),
@@ -253,6 +254,50 @@ def test_within_a_group_the_earliest_deadline_comes_first_and_what_was_read_last
     listed.acknowledge("1.7", "Dr. A", NOON)
     assert listed.uids() == ["1.1", "1.2", "1.4", "1.3", "1.5", "1.6", "1.8", "1.7"]
     assert listed.uids(limit=1) == ["1.1", "1.2"], "a P1 that was read is not cut off either"
+
+
+@pytest.mark.parametrize(
+    ("study", "failed", "group"),
+    [
+        pytest.param(StoredStudy("2.1", changes=CLEAR, **REFUSED), False, Group.BASELINE, id="a clear one"),  # type: ignore[arg-type]
+        pytest.param(StoredStudy("2.1", **REFUSED), False, Group.NOT_ASSESSABLE, id="noop: not one"),  # type: ignore[arg-type]
+        pytest.param(StoredStudy("2.1", changes=CLEAR, **REFUSED), True, Group.FAILED, id="failed since"),  # type: ignore[arg-type]
+        pytest.param(
+            StoredStudy("2.1", changes=CLEAR, **{**REFUSED, "priority": "P1"}),  # type: ignore[arg-type]
+            False,
+            Group.P1,
+            id="a priority counts, whatever else is said",
+        ),
+        pytest.param(StoredStudy("2.1", changes=CLEAR, **NOTHING), False, Group.NO_PATTERN, id="of another category"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_scan_before_treatment_is_last_and_has_no_deadline(
+    listed_with_deadlines: Listed, study: StoredStudy, failed: bool, group: Group
+) -> None:
+    listed = listed_with_deadlines
+    store(listed.index, study, now=NOON)
+    if failed:
+        listed.index.requeue("2.1", now=NOON)
+        claim = listed.index.claim("2.1", owner="test", now=NOON, lease_s=60)
+        assert claim is not None
+        listed.index.fail(claim, reason="bug", retry_at=None, now=NOON)
+    window = listed.worklist.window(Wanted())
+    row = next(row for row in window.rows if row.study_instance_uid == "2.1")
+    assert row.group is group
+    assert window.tallies[group] == sum(one.group is group for one in window.rows)
+    assert listed.uids(groups=frozenset({group}), after=None)[-1:] == [
+        [one.study_instance_uid for one in window.rows if one.group is group][-1]
+    ]
+    if group is Group.BASELINE:
+        assert window.rows[-1] == row
+        assert row.deadline is None
+        assert row.category == "not_assessable"
+        assert listed.uids(groups=frozenset({Group.BASELINE})) == ["2.1"]
+        assert "2.1" not in listed.uids(groups=frozenset({Group.NOT_ASSESSABLE}))
+        assert listed.uids(limit=8, after=window.rows[-3].study_instance_uid)[-1] == "2.1", "of the second window, too"
+        listed.order("2.1", "STAT")
+        urgent = listed.worklist.window(Wanted(groups=frozenset({Group.BASELINE}))).rows[0]
+        assert urgent.deadline == urgent.first_received_at + timedelta(minutes=20), "an urgent order is a human's word"
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])

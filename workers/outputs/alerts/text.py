@@ -13,6 +13,7 @@ from triage.model import Category
 from triage.patterns.all import PATTERNS
 from triage.report.document import DISCLAIMER
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
+from triage.report.headline import BEFORE_TREATMENT, is_before_treatment
 from workers.identities import printable
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name, sentence, signed
 
@@ -63,6 +64,7 @@ def present(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _news(document: Mapping[str, Any]) -> str:
     """What every version of the decision says first, then each pattern with its course."""
     category = CATEGORY_WORDS[Category(document["decision"]["category"])]
+    category = BEFORE_TREATMENT if is_before_treatment(document) else category
     first = [sentence(reason) for reason in document["decision"]["reasons"][:1] if not reason.startswith("pattern ")]
     courses = {c["pattern"]: c["state"] for c in (document.get("evolution") or {"patterns": []})["patterns"]}
     found = [_finding(finding, courses.get(finding["pattern"])) for finding in present(document)]

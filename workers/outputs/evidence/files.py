@@ -142,8 +142,9 @@ def picture_of(assessment: Assessment, evidence: Evidence | None, maps: Evidence
 
 
 def _header(assessment: Assessment) -> tuple[Words, ...]:
+    colour = PLAIN if assessment.is_before_treatment else CATEGORY_COLOURS[assessment.decision.category]
     return (
-        Words(text.headline(assessment), CATEGORY_COLOURS[assessment.decision.category], 24, bold=True),
+        Words(text.headline(assessment), colour, 24, bold=True),
         Words(text.dates(assessment), PLAIN, 17, above_px=2),
         *(Words(reason, QUIET, 14, above_px=3) for reason in text.reasons(assessment)),
     )

@@ -9,6 +9,7 @@ from triage.model import Category, Finding, Lesion, Measurement, Priority, Regis
 from triage.patterns.all import PATTERNS
 from triage.report.contents import Assessment
 from triage.report.document import DISCLAIMER
+from triage.report.headline import BEFORE_TREATMENT
 
 CATEGORY_WORDS = {
     Category.NEUROTOXICITY_SUSPECTED: "Neurotoxicity suspected",
@@ -63,7 +64,7 @@ def headline(assessment: Assessment) -> str:
     priority = assessment.decision.priority
     courses = {} if assessment.evolution is None else {c.pattern: c.state.value for c in assessment.evolution.patterns}
     parts = [
-        CATEGORY_WORDS[assessment.decision.category],
+        BEFORE_TREATMENT if assessment.is_before_treatment else CATEGORY_WORDS[assessment.decision.category],
         "priority unchanged" if priority is Priority.UNCHANGED else f"priority {priority.value}",
         *(_pattern(f) + _course(courses.get(f.pattern)) for f in assessment.findings if _leads(f)),
     ]

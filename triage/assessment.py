@@ -299,20 +299,15 @@ def _alone(
     with clock.part("diffusion"):
         restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
     draft = draft.with_series(session).with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
-    study = draft.images.study
-    days = days_after(study.study_date, draft.context.infusion_date)
+    study, days = draft.images.study, days_after(draft.images.study.study_date, draft.context.infusion_date)
     if days is None or days < 0:  # this study is the one before treatment
         facts = (study.study_instance_uid, study.study_date)
         draft = replace(draft, before=baseline_report(facts, chronic, (cubic, names), settings.baseline_report))
-    findings = detect_alone(draft.measurements, settings, draft.patterns)
-    if days is None or days >= 0:
-        return replace(draft, findings=findings)
+    findings, early = detect_alone(draft.measurements, settings, draft.patterns), days is not None and days < 0
     seen = any(one.presence is Presence.PRESENT for one in findings)
-    return replace(
-        draft,
-        findings=before_infusion(findings, draft.patterns),
-        clear_before_treatment=draft.before is not None and not seen,
-    )
+    clear = early and not seen and draft.before is not None
+    findings = before_infusion(findings, draft.patterns) if early else findings
+    return replace(draft, findings=findings, clear_before_treatment=clear)
 
 
 def _compare_or_alone(

@@ -162,14 +162,7 @@ class Draft:
                 limits=settings.look_alikes,
             ),
             baseline_report=self.before,
-            judged=Judged(
-                self.judged_from,
-                self.protocol,
-                self.refusal,
-                self._all_carried(),
-                self._carried_on(),
-                self._is_before_treatment(),
-            ),
+            judged=self._judged(),
             since=self.since,
             tissue_ratio=self.tissue_ratio,
             infusions=self.context.infusions,
@@ -182,6 +175,16 @@ class Draft:
         findings = doubted(self.findings or unjudged, self.images.doubts)
         same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
         return findings if same is None else carried_from_copy(findings, same.found, same.study_date)
+
+    def _judged(self) -> Judged:
+        return Judged(
+            self.judged_from,
+            self.protocol,
+            self.refusal,
+            self._all_carried(),
+            self._carried_on(),
+            self._is_before_treatment(),
+        )
 
     def _is_before_treatment(self) -> bool:
         """Whether nothing but an earlier study is missing, which a scan before treatment does not need.

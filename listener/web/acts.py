@@ -21,6 +21,7 @@ from workers.feedback.acting import Acting, Said
 from workers.feedback.agreement import agreements
 from workers.feedback.assessments import as_assessments
 
+SAID_OF_OLDER = "?said=older"  # of the study page: what was said is about a decision that is not the newest any more
 Asks = Annotated[Person, Depends(who)]
 
 
@@ -60,8 +61,11 @@ def add_acts(app: FastAPI, site: Site) -> None:
 
     @app.post("/studies/{uid}/acts", include_in_schema=False)
     def form(uid: Uid, person: Asks, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
-        _said(site, uid, _said_in(fields), person)
-        return RedirectResponse(own_path(fields.get("next", f"/studies/{uid}")), status_code=303)
+        act = _said(site, uid, _said_in(fields), person)
+        newest = site.index.assessments(uid)[-1]
+        older = (act.revision, act.stage) != (newest["revision"], newest["stage"])
+        back = fields.get("next", f"/studies/{uid}{SAID_OF_OLDER if older else ''}")
+        return RedirectResponse(own_path(back), status_code=303)
 
     @app.get("/api/agreement")
     def agreement() -> list[dict[str, Any]]:

@@ -11,9 +11,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,6 +36,7 @@ from listener.web.described import PROBLEMS, PlainJson
 from listener.web.held_routes import add_held
 from listener.web.list_routes import add_worklist
 from listener.web.node_routes import add_operations, add_patient, add_study_retry
+from listener.web.refusal import answer_refused
 from listener.web.roster import add_roster
 from listener.web.search_api import add_search
 from listener.web.site import Site
@@ -138,13 +140,18 @@ class SafeHeaders:
 
 def _add_faults(app: FastAPI) -> None:
     @app.exception_handler(Transient)
-    async def away(_request: Request, error: Transient) -> JSONResponse:
+    async def away(request: Request, error: Transient) -> Response:
         log.warning("web.not_possible_now", error=str(error))
-        return JSONResponse({"detail": "the index cannot be reached now"}, status_code=503)
+        return answer_refused(request, 503, "the index cannot be reached now")
 
     @app.exception_handler(RequestValidationError)
-    async def wrong(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return PlainJson({"detail": jsonable_encoder(error.errors())}, status_code=422)
+    async def wrong(request: Request, error: RequestValidationError) -> Response:
+        said = "; ".join(str(one["msg"]) for one in error.errors())
+        return answer_refused(request, 422, jsonable_encoder(error.errors()), why=said)
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return answer_refused(request, error.status_code, error.detail, headers=error.headers)
 
 
 def _say_when_closed(people: People) -> None:

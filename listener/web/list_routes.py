@@ -24,6 +24,7 @@ from listener.web.lines import list_lines
 from listener.web.live import ChangeWatch
 from listener.web.site import Site
 from listener.web.view_routes import views_shown
+from listener.web.worklist import images_words
 from workers.ports import StudyIndex
 from workers.worklist_ports import Worklist, WorklistRow
 
@@ -157,7 +158,7 @@ def _notes(index: StudyIndex, rows: tuple[WorklistRow, ...]) -> Iterator[tuple[s
             yield (
                 uid,
                 [
-                    f"{corrected[uid].images} images came again with corrected headers, patient ID "
+                    f"{images_words(corrected[uid].images)} came again with corrected headers, patient ID "
                     f"{corrected[uid].new.patient_id}: accept or reject it (icansee patients corrections)"
                 ],
             )

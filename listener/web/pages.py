@@ -55,9 +55,9 @@ def sign_in(
     return render("login.html", frame, **values)
 
 
-def not_possible(frame: PageFrame, status: int, why: str) -> str:
-    """Why there is no page."""
-    return render("refusal.html", frame, status=status, why=why)
+def not_possible(frame: PageFrame, status: int, why: str, *, back: str = "/") -> str:
+    """Why there is no page. back: the path of the page whose form was sent."""
+    return render("refusal.html", frame, status=status, why=why, back=back)
 
 
 @cache

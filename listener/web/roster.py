@@ -18,7 +18,6 @@ from triage.infusions import CORRECTION_DAYS
 from workers.studies.roster import ROSTER_COLUMNS, RosterSummary, parse_roster, take_over, would_change
 
 LONGEST = 500_000  # signs of a roster
-COLUMNS = f"{', '.join(ROSTER_COLUMNS)}; if you like issuer, kind"
 
 
 class RosterAsked(BaseModel):
@@ -72,4 +71,4 @@ def _page(
 ) -> str:
     frame = own_frame(request, "operations")
     values = {"text": text, "done": done, "dry": dry, "wrong": wrong or []}
-    return pages.render("roster.html", frame, columns=COLUMNS, near=CORRECTION_DAYS, **values)
+    return pages.render("roster.html", frame, columns=ROSTER_COLUMNS, near=CORRECTION_DAYS, **values)

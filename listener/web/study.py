@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
 from listener.web import pages
@@ -21,18 +22,22 @@ from listener.web.study_versions import version_name
 from listener.web.viewer_api import viewer_index
 from workers.delivery_ports import delivery_facts
 
+SaidOf = Annotated[Literal["older"] | None, Query()]
+
 
 def add_study(app: FastAPI, site: Site) -> None:
     """Add the page of one study."""
     digest = site.settings.sha256()
 
     @app.get("/studies/{uid}", response_class=HTMLResponse, include_in_schema=False)
-    def study(uid: Uid, request: Request, version: OlderVersion = None) -> str:
+    def study(uid: Uid, request: Request, version: OlderVersion = None, said: SaidOf = None) -> str:
         versions = site.index.assessments(uid)
         newest = version is None or (bool(versions) and version == version_name(versions[-1]))
         document = document_of(site, uid) if newest else _older(versions, str(version))
         picture = shown_picture(site, uid, None if newest else version) is not None
-        around = _around(site, document, digest, versions, None if newest else version)
+        around = replace(
+            _around(site, document, digest, versions, None if newest else version), said_of_older=said is not None
+        )
         return pages.study(document, has_picture=picture, around=around, frame=own_frame(request))
 
     @app.get("/api/studies/{uid}/codes")
@@ -70,6 +75,7 @@ def _around(
         digest=digest,
         links=links_of(site.settings.web.viewers, document, "" if row is None else row.accession_number),
         acts=acts_shown(site, uid),
+        acknowledged=() if site.acting is None else site.acting.deliveries.acknowledged(uid),
         zone=zone_of(site),
         row=row,
     )

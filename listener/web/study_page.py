@@ -14,7 +14,8 @@ from listener.web.study_figures import Document, Index, lesion_lines, lines_of, 
 from listener.web.study_versions import clock_words, is_present, verdict_words, version_name, versions_of
 from triage.report.headline import pattern_title, strongest_figures
 from triage.settings import CommonSettings
-from workers.act_ports import Act, ActKind
+from workers.act_ports import LONGEST_NOTE, Act
+from workers.delivery_ports import Acknowledgement
 from workers.ports import StudyRow
 
 
@@ -25,8 +26,10 @@ class Around:
     viewer: of ``listener.web.viewer_api.viewer_index``; None: no volumes to show. versions: all decisions of the study,
     oldest first. deliveries: of ``delivery_facts``. links: (words, address) of other viewers. limits: the settings of
     the measurement; None: not known. digest: of the configuration that is in force.
-    acts: what readers said. zone: of the site; None: of this machine. older: the name of the version, when it is not
-    the newest. row: what the index knows of the study; None: nothing.
+    acts: what readers said. acknowledged: who acknowledged any decision of the study, oldest first. said_of_older:
+    the reader has just said something about a decision that is not the newest any more. zone: of the site; None: of
+    this machine. older: the name of the version, when it is not the newest. row: what the index knows of the study;
+    None: nothing.
     """
 
     viewer: Index | None = None
@@ -36,6 +39,8 @@ class Around:
     limits: CommonSettings | None = None
     digest: str | None = None
     acts: Sequence[Act] = ()
+    acknowledged: Sequence[Acknowledgement] = ()
+    said_of_older: bool = False
     zone: tzinfo | None = None
     older: str | None = None
     row: StudyRow | None = None
@@ -90,6 +95,8 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "person": person_of(around.row),
         "titles": {one["pattern"]: pattern_title(one["pattern"]) for one in document["findings"]},
         "read": read_by(around),
+        "said_of_older": around.said_of_older,
+        "longest_note": LONGEST_NOTE,
         "viewer": None if index is None else {**index, "start_mm": start_of(document, index)},
         "panel_rows": [] if index is None else panel_rows(index),
         "view_keys": VIEW_KEYS,
@@ -121,15 +128,16 @@ def person_of(row: StudyRow | None) -> dict[str, str]:
     return {"name": name_words(row.patient_name), "born": born, "sex": SEXES.get(row.sex, "")}
 
 
-def read_by(around: Around) -> tuple[str, str] | None:
-    """Who acknowledged the newest decision last, and when; None: nobody did."""
+def read_by(around: Around) -> list[tuple[str, str]]:
+    """Who acknowledged the newest decision, and when, the first one first: what the worklist says of it."""
     if not around.versions:
-        return None
-    newest = version_name(around.versions[-1])
-    found = [
-        one for one in around.acts if one.kind is ActKind.ACKNOWLEDGED and f"r{one.revision}-{one.stage}" == newest
-    ]
-    return (found[-1].by, clock_words(found[-1].at, around.zone)) if found else None
+        return []
+    since = around.versions[-1]["created_at"]
+    first: dict[str, str] = {}
+    for one in around.acknowledged:
+        if one.at >= since:
+            first.setdefault(one.by, clock_words(one.at, around.zone))
+    return list(first.items())
 
 
 def links_of(viewers: Mapping[str, str], document: Document, accession_number: str) -> list[tuple[str, str]]:

@@ -79,6 +79,10 @@ def _arrived(count: StudyCount | None, conflicts: int) -> dict[str, Any]:
     }
 
 
+def images_words(number: int) -> str:
+    return "1 image" if number == 1 else f"{number} images"
+
+
 def remarks(entry: Mapping[str, Any]) -> list[str]:
     """What is wrong with what arrived, and tags of the study, in words; empty when nothing is known."""
     found = [f"tags: {', '.join(entry['tags'])}"] if entry.get("tags") else []
@@ -91,7 +95,7 @@ def remarks(entry: Mapping[str, Any]) -> list[str]:
     if entry.get("correction"):
         other = entry["correction"]
         found.append(
-            f"{other['images']} images came again with corrected headers, patient ID {other['patient_id']}: "
+            f"{images_words(other['images'])} came again with corrected headers, patient ID {other['patient_id']}: "
             "accept or reject it (icansee patients corrections)"
         )
     elif entry.get("conflicts"):

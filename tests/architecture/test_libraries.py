@@ -78,6 +78,7 @@ HOMES = {
             "held_routes",
             "list_routes",
             "node_routes",
+            "refusal",
             "roster",
             "search_api",
             "stage_routes",

@@ -286,6 +286,7 @@ def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedB
     outcome = full(some_images(prepared.flair), None, Context(None, None, {}), atlas, SETTINGS)
     measured = outcome.assessment.measurements
     assert outcome.assessment.decision.category is Category.NOT_ASSESSABLE
+    assert not outcome.assessment.is_before_treatment, "the infusion is not known"
     assert_judged_alike(outcome.assessment)
     assert lookup(measured, "thalamus_left", "flair_ratio").assessable
     truth = (prepared.labels.voxels == 9).sum() * prepared.labels.voxel_volume_ml
@@ -300,20 +301,19 @@ def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedB
         pytest.param(-3, 0.0, True, id="before the infusion"),
         pytest.param(-3, 40.0, False, id="a pattern before the infusion is for a human to see"),
         pytest.param(0, 0.0, False, id="noop: on its day"),
-        pytest.param(None, 0.0, False, id="noop: the infusion is not known"),
     ],
 )
 def test_a_scan_before_treatment(
-    days: int | None, percent: float, expected: bool, prepared: PreparedBaseline, atlas: Atlas
+    days: int, percent: float, expected: bool, prepared: PreparedBaseline, atlas: Atlas
 ) -> None:
     images = some_images(raised(prepared.flair, prepared.labels.voxels, atlas, THALAMI, percent))
     taken = images.study.study_date
     assert taken is not None
-    infusion = None if days is None else taken - timedelta(days=days)
-    assessment = full(images, None, Context(infusion, None, {}), atlas, SETTINGS).assessment
+    context = Context(taken - timedelta(days=days), None, {})
+    assessment = full(images, None, context, atlas, SETTINGS).assessment
     assert assessment.days_after_infusion == days
     assert assessment.is_before_treatment is expected
-    if days == -3:
+    if days < 0:
         assert assessment.decision.category is Category.NOT_ASSESSABLE
         assert assessment.baseline_report is not None
         assert any("belongs to the baseline" in f.explanation for f in assessment.findings) is not expected

@@ -66,7 +66,13 @@ def baseline_report(
     abnormal = True if any(known) else False if len(known) == len(parts) else None
     sentences = tuple(sentence for _, sentence in parts)
     return BaselineReport(
-        *study, abnormal, (*sentences, RISK) if abnormal else sentences, found.measurements, found.lesions, sites
+        *study,
+        abnormal,
+        (*sentences, RISK) if abnormal else sentences,
+        found.measurements,
+        found.lesions,
+        sites,
+        tuple(sentence for is_so, sentence in parts if is_so),
     )
 
 

@@ -128,7 +128,8 @@ class Evolution:
 class BaselineReport:
     """What was abnormal before treatment.
 
-    abnormal: None when unknown. sites: atlas regions with old lesions, largest load first.
+    abnormal: None when unknown. sites: atlas regions with old lesions, largest load first. found: the statements that
+    make it abnormal.
     """
 
     study_instance_uid: str
@@ -138,6 +139,7 @@ class BaselineReport:
     measurements: tuple[Measurement, ...]
     lesions: tuple[Lesion, ...]
     sites: tuple[str, ...]
+    found: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

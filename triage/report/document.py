@@ -266,6 +266,7 @@ def _baseline_report(report: BaselineReport | None) -> dict[str, Any] | None:
         "measurements": [_measurement(m) for m in report.measurements],
         "lesions": [_lesion(one) for one in report.lesions],
         "sites": list(report.sites),
+        "found": list(report.found),
     }
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from triage.model import Category, Priority, SequenceKind
 from triage.patterns.all import PATTERNS
-from triage.report.baseline_report import RISK
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
@@ -31,8 +30,8 @@ class Headline:
     """finding: in words. figure: the strongest figures, "" without one. day: days after infusion; None: not known.
 
     baseline_date: of the study that was compared with; None: nothing was, or it has no date. scanner: in words, ""
-    when the document names none. tissue_ratio: FLAIR of grey over white matter; None: not measured. before_treatment: see
-    ``is_before_treatment``.
+    when the document names none. tissue_ratio: FLAIR of grey over white matter; None: not measured. before_treatment:
+    see ``is_before_treatment``.
     """
 
     finding: str
@@ -101,10 +100,11 @@ def _finding(document: Mapping[str, Any]) -> str:
 
 def _abnormal(report: Mapping[str, Any]) -> str:
     """What a scan before treatment shows that is old."""
-    said = " ".join(one for one in report.get("statements") or () if one != RISK)
     if report.get("abnormal") is False:
         return "no old lesions, cavities or wide fluid spaces beyond the limits"
-    return f"abnormal before treatment: {said}" if report.get("abnormal") else said
+    if report.get("abnormal"):
+        return f"abnormal: {' '.join(report.get('found') or ())}"
+    return " ".join(report.get("statements") or ())
 
 
 def pattern_title(name: str) -> str:

@@ -248,6 +248,7 @@ def _baseline_report_of(row: Document | None) -> BaselineReport | None:
         tuple(map(_measurement_of, row["measurements"])),
         tuple(map(_lesion_of, row["lesions"])),
         tuple(row["sites"]),
+        tuple(row.get("found", ())),
     )
 
 

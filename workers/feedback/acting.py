@@ -36,10 +36,10 @@ class Acting:
     def say(
         self, study_instance_uid: str, said: Said, versions: Sequence[Mapping[str, Any]], *, by: str, now: datetime
     ) -> Act:
-        """Store it.
+        """Store it. Who acknowledges an older decision has not seen the newest: its escalation goes on.
 
         Args:
-            versions: of StudyIndex.assessments.
+            versions: of StudyIndex.assessments, the newest last.
 
         Raises:
             Misconfigured: there is no such decision or finding, or the note is too long.
@@ -51,7 +51,7 @@ class Acting:
         about = _patterns(version["document"], said)
         where = (study_instance_uid, version["revision"], version["stage"])
         act = Act(*where, said.kind, by, now, patterns=about, note=said.note.strip())
-        if act.kind is ActKind.ACKNOWLEDGED:
+        if act.kind is ActKind.ACKNOWLEDGED and version is versions[-1]:
             acknowledge(self.deliveries, self.results, study_instance_uid, by=by, now=now)
         self.acts.add_act(act)
         return act

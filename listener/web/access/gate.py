@@ -10,20 +10,18 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from fastapi import HTTPException, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from listener.web import pages
 from listener.web.access import bodies, forgery
 from listener.web.access.cookies import SESSION, VISITOR, csrf_of, new_token, read, set_cookie
 from listener.web.access.people import NOBODY_YET, People
 from listener.web.access.rules import ASSET, RouteRule, rule_of
 from listener.web.access.who import KEY, THIS_MACHINE, Person
-from listener.web.described import PlainJson
-from listener.web.frame import frame_for
+from listener.web.refusal import answer_refused, wants_page
 from triage.errors import Transient
 from workers.access_ports import Account, Role
 from workers.log import get_logger
@@ -171,15 +169,11 @@ def _wants_html(request: Request) -> bool:
 
 
 def _refusal(request: Request, refused: Refused) -> Response:
-    """A page for a person, JSON for a program."""
-    if not _wants_html(request):
-        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-        return PlainJson({"detail": refused.why}, status_code=refused.status, headers=headers)
-    if refused.status == 401 and request.method in forgery.SAFE:
+    """The sign-in, a page that says why, or JSON for a program."""
+    if refused.status == 401 and request.method in forgery.SAFE and _wants_html(request):
         return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path)}", status_code=303)
-    return HTMLResponse(
-        pages.not_possible(frame_for(request.cookies), refused.status, refused.why), status_code=refused.status
-    )
+    headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 and not wants_page(request) else None
+    return answer_refused(request, refused.status, refused.why, headers=headers)
 
 
 def _with_cookie(visitor: str | None, request: Request, send: Send) -> Send:

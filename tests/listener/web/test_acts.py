@@ -85,6 +85,29 @@ def test_acknowledging_stops_the_escalation(ward: Ward) -> None:
     assert "acknowledge, on revision 1" in browser.page(f"/studies/{UID}").text
 
 
+def test_who_acknowledges_an_older_decision_has_not_seen_the_newest(ward: Ward) -> None:
+    """A tab that stands open since before the images that came last."""
+    browser = ward.signed_in(Role.READER)
+    page = browser.page(f"/studies/{UID}").text
+    ward.index.requeue(UID, now=ward.clock.now())
+    ward.decide()
+    fields = {"kind": "acknowledge", "revision": "1", "stage": "full", "note": "seen"}
+    answer = browser.submit(f"/studies/{UID}/acts", fields, csrf=csrf_in(page))
+    assert answer.headers["location"] == f"/studies/{UID}?said=older"
+    (delivery,) = ward.deliveries.listed(study_instance_uid=UID)
+    assert delivery.state is DeliveryState.PLANNED, "the escalation goes on"
+    assert ward.deliveries.acknowledged(UID) == []
+    shown = browser.page(f"/studies/{UID}?said=older").text
+    assert "The decision changed while your page was open" in shown
+    assert "acknowledge, on revision 1: <bdi data-sent>seen</bdi>" in shown
+    assert "Acknowledged by" not in shown
+    fields["revision"] = "2"
+    assert browser.submit(f"/studies/{UID}/acts", fields).headers["location"] == f"/studies/{UID}"
+    shown = browser.page(f"/studies/{UID}").text
+    assert "Acknowledged by <bdi>reader</bdi>" in shown
+    assert "while your page was open" not in shown
+
+
 def test_a_disagreement_with_a_note(ward: Ward) -> None:
     browser = ward.signed_in(Role.READER)
     code, act = said(browser, kind="disagree", note=" <b>old infarct</b> ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from tests.fake_index import InMemoryIndex
 from tests.fakes import an_instance
 from tests.listener.web.stored import StoredStudy, a_document
 from triage.settings import TriageSettings
-from workers.act_ports import Act, ActKind
+from workers.delivery_ports import Acknowledgement
 from workers.web_settings import WebSettings
 
 
@@ -161,16 +161,23 @@ AT = datetime(2026, 3, 10, 3, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("acts", "expected"),
+    ("acknowledged", "expected"),
     [
-        pytest.param([("acknowledge", 2, "full")], ("ada", "2026-03-10 03:00 UTC"), id="the newest decision"),
-        pytest.param([("acknowledge", 1, "full"), ("acknowledge", 2, "first_look")], None, id="only earlier ones"),
-        pytest.param([("agree", 2, "full")], None, id="an opinion is no acknowledgement"),
-        pytest.param([], None, id="noop: nobody said anything"),
+        pytest.param([("ada", 0)], [("ada", "2026-03-10 03:00 UTC")], id="at once"),
+        pytest.param(
+            [("ada", 1), ("bob", 1), ("ada", 9)],
+            [("ada", "2026-03-10 03:01 UTC"), ("bob", "2026-03-10 03:01 UTC")],
+            id="two at once: both are named, each once",
+        ),
+        pytest.param([("ada", -1)], [], id="before the newest decision"),
+        pytest.param([], [], id="noop: nobody"),
     ],
 )
-def test_who_has_acknowledged(acts: list[tuple[str, int, str]], expected: tuple[str, str] | None) -> None:
-    said = [Act("1.2", revision, stage, ActKind(kind), "ada", AT) for kind, revision, stage in acts]
-    versions = [{"revision": 1, "stage": "full"}, {"revision": 2, "stage": "full"}]
-    assert read_by(Around(versions=versions, acts=said, zone=ZoneInfo("UTC"))) == expected
-    assert read_by(Around(acts=said)) is None
+def test_who_has_acknowledged(acknowledged: list[tuple[str, int]], expected: list[tuple[str, str]]) -> None:
+    found = [Acknowledgement("1.2", by, AT + timedelta(minutes=after)) for by, after in acknowledged]
+    versions = [
+        {"revision": 1, "stage": "full", "created_at": AT - timedelta(hours=1)},
+        {"revision": 2, "stage": "full", "created_at": AT},
+    ]
+    assert read_by(Around(versions=versions, acknowledged=found, zone=ZoneInfo("UTC"))) == expected
+    assert read_by(Around(acknowledged=found)) == []

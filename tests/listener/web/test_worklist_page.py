@@ -83,7 +83,8 @@ BEFORE_TREATMENT = StoredStudy(
         "baseline_report": {
             "study_date": "2026-03-10",
             "abnormal": True,
-            "statements": ["A cavity of 2.0 mL: prior injury."],
+            "statements": ["No old bright lesion was found.", "A cavity of 2.0 mL: prior injury."],
+            "found": ["A cavity of 2.0 mL: prior injury."],
         },
     },
 )
@@ -97,7 +98,7 @@ def test_a_scan_before_treatment_is_no_alarm_and_says_what_it_shows(tmp_path: Pa
     assert listing.uids("/?g=failed&g=not_assessable") == ["1.6"], "the view of what needs a human"
     line = line_of(listing.row("1.5"), now=NOON, zone=UTC)
     assert (line.badge, line.call, line.baseline) == ("baseline", "Baseline, before treatment", "")
-    assert line.finding == "Abnormal before treatment: A cavity of 2.0 mL: prior injury."
+    assert line.finding == "Abnormal: A cavity of 2.0 mL: prior injury."
     said = " ".join(words(content(listing.client.get("/").text)))
     assert "not assessable 1" in said
     assert "baseline 1" in said
@@ -105,7 +106,7 @@ def test_a_scan_before_treatment_is_no_alarm_and_says_what_it_shows(tmp_path: Pa
     assert "Baseline, before treatment Priority unchanged" in page
     assert "A cavity of 2.0 mL: prior injury." in page
     patient = " ".join(words(content(listing.client.get("/studies/1.5/patient").text)))
-    assert "Baseline, before treatment abnormal before treatment: A cavity of 2.0 mL" in patient
+    assert "Baseline, before treatment abnormal: A cavity of 2.0 mL" in patient
     (entry,) = [one for one in listing.client.get("/api/studies").json() if one["study_instance_uid"] == "1.5"]
     assert (entry["category"], entry["before_treatment"]) == ("not_assessable", True)
     token = listing.client.get("/api/session").json()["csrf"]

@@ -51,6 +51,8 @@ def test_what_is_abnormal(found: Found, abnormal: bool, words: str) -> None:
     assert made.abnormal is abnormal
     assert any(words in sentence for sentence in made.statements)
     assert (RISK in made.statements) is abnormal, "the risk is named only where it applies"
+    assert bool(made.found) is abnormal
+    assert set(made.found) <= set(made.statements) - {RISK}
 
 
 def without(found: Found, quantity: str) -> Found:

@@ -46,7 +46,7 @@ KEYS: dict[str, set[str]] = {
         "baseline_study_instance_uid",
     },
     "baseline_report": {"study_instance_uid", "study_date", "abnormal", "statements", "measurements", "lesions",
-        "sites"},
+        "sites", "found"},
     "lesions": {
         "number", "kind", "site", "volume_ml", "centre_lps_mm", "change_percent", "enhancing_volume_ml",
         "prior_injury_mm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -137,10 +138,12 @@ def test_the_finding_in_words(document: dict[str, Any], expected: str) -> None:
     assert headline_of(document).finding == expected
 
 
-def before(abnormal: bool | None, *statements: str, priority: str = "unchanged", clear: bool = True) -> dict[str, Any]:
+def before(
+    abnormal: bool | None, *statements: str, priority: str = "unchanged", clear: bool = True, found: Sequence[str] = ()
+) -> dict[str, Any]:
     said = decided("not_assessable", "no_baseline: none", judged={"before_treatment": clear})
     said["decision"]["priority"] = priority
-    return said | {"baseline_report": {"abnormal": abnormal, "statements": list(statements)}}
+    return said | {"baseline_report": {"abnormal": abnormal, "statements": list(statements), "found": list(found)}}
 
 
 @pytest.mark.parametrize(
@@ -153,10 +156,10 @@ def before(abnormal: bool | None, *statements: str, priority: str = "unchanged",
             id="nothing old",
         ),
         pytest.param(
-            before(True, "A cavity of 2.0 mL: prior injury.", RISK),
-            "abnormal before treatment: A cavity of 2.0 mL: prior injury.",
+            before(True, "No old bright lesion was found.", "A cavity.", RISK, found=["A cavity."]),
+            "abnormal: A cavity.",
             True,
-            id="what is old, without the sentence that every such report has",
+            id="what makes it abnormal, and nothing else",
         ),
         pytest.param(before(None, "Cavities were not measured."), "Cavities were not measured.", True, id="unknown"),
         pytest.param(before(False, priority="P1"), "none", False, id="a priority of an earlier version is kept"),

@@ -222,7 +222,7 @@ def test_the_scripts_lead_to_the_tables_of_the_program(url: str, start: str) -> 
 
 
 @on_both
-def test_the_scanner_is_filled_in_from_the_documents(url: str) -> None:
+def test_the_scanner_is_filled_in_from_the_documents_and_no_study_counts_as_before_treatment(url: str) -> None:
     index = open_index(url)
     scanner = {"manufacturer": "GE", "model": "SIGNA", "station": "MR2", "field_strength_t": 3.0}
     for uid, series in (("1.1", [{"used_as": "flair", "scanner": scanner}]), ("1.2", [{"used_as": "flair"}])):
@@ -230,10 +230,18 @@ def test_the_scanner_is_filled_in_from_the_documents(url: str) -> None:
         store(index, StoredStudy(uid, changes=changes), now=datetime(2026, 3, 10, tzinfo=UTC))
     index.close()
     with sa.create_engine(url).begin() as connection:
-        for name in ("scanner", "tissue_ratio"):
+        connection.execute(sa.text("DROP INDEX studies_listed"))
+        connection.execute(sa.text("CREATE INDEX studies_listed ON studies (priority, category)"))
+        for name in ("scanner", "tissue_ratio", "before_treatment"):
             connection.execute(sa.text(f"ALTER TABLE studies DROP COLUMN {name}"))
     stamp(url, "0021")
-    open_index(url, upgrade=True).close()
+    upgraded = open_index(url, upgrade=True)
+    assert [row.before_treatment for row in upgraded.studies()] == [False, False]
+    upgraded.close()
+    (listed,) = [
+        one for one in sa.inspect(sa.create_engine(url)).get_indexes("studies") if one["name"] == "studies_listed"
+    ]
+    assert "before_treatment" in listed["column_names"]
     with sa.create_engine(url).connect() as connection:
         found = connection.execute(sa.text("SELECT scanner, tissue_ratio FROM studies ORDER BY study_instance_uid"))
         assert [tuple(row) for row in found] == [("GE SIGNA, MR2, 3 T", 1.25), (None, None)]

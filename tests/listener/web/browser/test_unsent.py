@@ -1,0 +1,121 @@
+"""Text that was typed and not sent, in a real browser: the session ends, the text is too long, the study is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.listener.web.browser.conftest import Served
+from tests.listener.web.serving import serving
+from tests.listener.web.signing import PASSWORD, QUICK
+from tests.listener.web.stored import StoredStudy
+from workers.access_ports import Account, Role
+from workers.config import parse
+from workers.container import open_accounts
+from workers.index.node_index import open_node_index
+
+pytestmark = pytest.mark.server
+
+UID, NOTE = "1.2.9.1", "motion <b>artefact</b>, ملاحظة"
+UNSENT = "What you wrote here was not sent"
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The application with two accounts and one study."""
+    store = {"state_dir": str(tmp_path_factory.mktemp("state")), "min_free_bytes": 0}
+    settings = parse({"store": store, "web": {"port": 0}})
+    index, now = open_node_index(settings), datetime.now(UTC)
+    for name in ("ada", "bob"):
+        account = Account(name, Role.READER, now, password_hash=QUICK.made(PASSWORD))
+        open_accounts(settings).add_account(account)
+    with serving(settings) as url:
+        served = Served(url, index, settings)
+        served.store(StoredStudy(UID, "MRN-1"))
+        yield served
+    index.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, ward: Served) -> Iterator[Page]:
+    """At the study, signed in as ada."""
+    context = chromium.new_context(base_url=ward.url, viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    opened.goto(f"/studies/{UID}")
+    sign_in(opened, "ada")
+    yield opened
+    context.close()
+
+
+def sign_in(page: Page, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Note")).to_be_visible()
+    page.wait_for_load_state()
+
+
+def end_session(page: Page) -> None:
+    """As a lock, an administrator, or the end of the day does."""
+    page.context.clear_cookies(name="icansee-session")
+    page.context.clear_cookies(name="__Host-icansee-session")
+
+
+def test_a_note_outlives_the_session(page: Page) -> None:
+    page.keyboard.press("n")
+    page.keyboard.type(NOTE)
+    end_session(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    expect(page.get_by_role("alert")).to_contain_text("Sign in first")
+    page.get_by_role("link", name="Sign in").click()
+    sign_in(page, "ada")
+    expect(page.get_by_label("Note")).to_have_value(NOTE)
+    expect(page.locator(".acts")).to_contain_text(UNSENT)
+    page.keyboard.press("d")
+    expect(page.locator(".said")).to_contain_text(NOTE)
+    expect(page.get_by_label("Note")).to_have_value("")
+    page.reload()
+    expect(page.locator(".acts")).not_to_contain_text(UNSENT)
+
+
+def test_nobody_else_sees_it_and_signing_out_forgets_it(page: Page) -> None:
+    page.get_by_label("Note").fill("of ada")
+    end_session(page)
+    page.reload()
+    sign_in(page, "bob")
+    expect(page.get_by_label("Note")).to_have_value("")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+    page.goto(f"/studies/{UID}")
+    sign_in(page, "ada")
+    expect(page.get_by_label("Note")).to_have_value("")
+
+
+def test_a_long_note_is_refused_and_not_cut(page: Page) -> None:
+    before = page.locator(".said li").count()
+    page.get_by_label("Note").fill("x" * 5000)
+    page.get_by_role("button", name="Agree", exact=False).first.click()
+    message = page.get_by_label("Note").evaluate("one => one.validationMessage")
+    assert message == "5000 signs: at most 2000 are taken."
+    expect(page.get_by_label("Note")).to_have_value("x" * 5000)
+    assert page.locator(".said li").count() == before
+    page.get_by_label("Note").fill("")
+
+
+def test_noop_an_empty_note_leaves_nothing_behind(page: Page) -> None:
+    page.get_by_label("Note").fill("y")
+    page.get_by_label("Note").fill("")
+    assert page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('icansee-draft'))") == []
+
+
+def test_a_study_that_is_gone_has_a_page(page: Page) -> None:
+    answer = page.goto("/studies/9.9.9")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("alert")).to_have_text("No such study.")
+    page.get_by_role("main").get_by_role("link", name="Worklist").click()
+    expect(page.locator("#rows .row")).to_have_count(1)

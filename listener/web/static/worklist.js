@@ -303,6 +303,7 @@ function startViews() {
   const [save, dialog] = ["view-save", "view-name"].map((id) => document.getElementById(id));
   save.hidden = false;
   save.addEventListener("click", () => dialog.showModal());
+  onKey("s", () => dialog.showModal());
 }
 
 function startNarrowing() {

@@ -106,6 +106,16 @@ def test_a_long_note_is_refused_and_not_cut(page: Page) -> None:
     page.get_by_label("Note").fill("")
 
 
+def test_the_note_goes_with_the_word_on_one_finding_by_keys_alone(page: Page) -> None:
+    page.keyboard.press("n")
+    page.keyboard.type("thalami only")
+    for key in ("Escape", "A", "y"):
+        page.keyboard.press(key)
+    expect(page.locator(".said")).to_contain_text("accept pattern A, on revision 1: thalami only")
+    expect(page.get_by_label("Note")).to_have_value("")
+    expect(page.locator(".said")).not_to_contain_text("agree, on revision 1: thalami only")
+
+
 def test_noop_an_empty_note_leaves_nothing_behind(page: Page) -> None:
     page.get_by_label("Note").fill("y")
     page.get_by_label("Note").fill("")

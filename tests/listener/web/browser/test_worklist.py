@@ -143,7 +143,8 @@ def test_the_connection_is_lost_and_regained(page: Page, served: Served) -> None
 
 def test_a_view_is_saved_and_removed(page: Page) -> None:
     page.goto("/?g=p1&sort=newest")
-    page.get_by_role("button", name="Save this view").click()
+    page.get_by_role("button", name="Save this view").wait_for()  # keys work then
+    page.keyboard.press("s")
     page.get_by_label("Its name").fill("<b>night</b>")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="<b>night</b>")).to_have_attribute("aria-current", "page")

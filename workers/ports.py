@@ -104,8 +104,7 @@ class StudyRow:
     category: str | None
     priority: str | None
     reasons: tuple[str, ...] = ()  # of the decision, as its document says them
-    # what the images state, when that is not the identity above (workers.identity_events); otherwise None
-    stated_patient_id: str | None = None
+    stated_patient_id: str | None = None  # as the images say, when that is not the identity above; otherwise None
     stated_issuer: str | None = None
     stated_birth_date: date | None = None
     stated_sex: str | None = None

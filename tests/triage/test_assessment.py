@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -293,30 +293,6 @@ def test_without_a_baseline_the_full_stage_measures_the_scan(prepared: PreparedB
     assert lookup(measured, "thalamus_left", "volume_ml").value == pytest.approx(truth, rel=0.15)
     assert outcome.evidence is not None
     assert outcome.evidence.labels is not None
-
-
-@pytest.mark.parametrize(
-    ("days", "percent", "expected"),
-    [
-        pytest.param(-3, 0.0, True, id="before the infusion"),
-        pytest.param(-3, 40.0, False, id="a pattern before the infusion is for a human to see"),
-        pytest.param(0, 0.0, False, id="noop: on its day"),
-    ],
-)
-def test_a_scan_before_treatment(
-    days: int, percent: float, expected: bool, prepared: PreparedBaseline, atlas: Atlas
-) -> None:
-    images = some_images(raised(prepared.flair, prepared.labels.voxels, atlas, THALAMI, percent))
-    taken = images.study.study_date
-    assert taken is not None
-    context = Context(taken - timedelta(days=days), None, {})
-    assessment = full(images, None, context, atlas, SETTINGS).assessment
-    assert assessment.days_after_infusion == days
-    assert assessment.is_before_treatment is expected
-    if days < 0:
-        assert assessment.decision.category is Category.NOT_ASSESSABLE
-        assert assessment.baseline_report is not None
-        assert any("belongs to the baseline" in f.explanation for f in assessment.findings) is not expected
 
 
 # -- preparation -----------------------------------------------------------------------------------

@@ -30,10 +30,10 @@ function restore(field) {
   if (field.value) return;
   field.value = text;
   const words = "What you wrote here was not sent. It is still there.";
-  const note = document.createElement("span");
+  const note = document.createElement("p");
   note.className = "note draft";
   note.textContent = words;
-  field.after(note);
+  (field.closest("p") ?? field.form ?? field).after(note); // beside the field it would take its room
   say(words);
 }
 

@@ -58,6 +58,12 @@ def sign_in(page: Page, name: str) -> None:
     page.wait_for_load_state()
 
 
+def at(page: Page, selector: str) -> dict[str, float]:
+    box = page.locator(selector).first.bounding_box()
+    assert box is not None
+    return dict(box)
+
+
 def end_session(page: Page) -> None:
     """As a lock, an administrator, or the end of the day does."""
     page.context.clear_cookies(name="icansee-session")
@@ -75,6 +81,9 @@ def test_a_note_outlives_the_session(page: Page) -> None:
     sign_in(page, "ada")
     expect(page.get_by_label("Note")).to_have_value(NOTE)
     expect(page.locator(".acts")).to_contain_text(UNSENT)
+    for width in (1280, 640, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert at(page, "#act-note")["width"] > 250, "the field keeps its room"
     page.keyboard.press("d")
     expect(page.locator(".said")).to_contain_text(NOTE)
     expect(page.get_by_label("Note")).to_have_value("")
@@ -102,6 +111,9 @@ def test_a_long_note_is_refused_and_not_cut(page: Page) -> None:
     message = page.get_by_label("Note").evaluate("one => one.validationMessage")
     assert message == "5000 signs: at most 2000 are taken."
     expect(page.get_by_label("Note")).to_have_value("x" * 5000)
+    buttons, note = at(page, ".acts .buttons button"), at(page, "#act-note")
+    assert buttons["y"] - note["y"] < 10, "the buttons stay at the top of a long note"
+    assert note["height"] < 250
     assert page.locator(".said li").count() == before
     page.get_by_label("Note").fill("")
 

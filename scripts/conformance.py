@@ -19,6 +19,7 @@ from workers.deliveries import to_ups
 from workers.deliveries.to_dicom import CLASS_OF, SYNTAXES
 from workers.files.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from workers.identities import ObjectAnswer
+from workers.measured_classes import MEASURED_CLASSES
 from workers.output_kinds import DICOM_KINDS
 from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom import codes
@@ -196,7 +197,7 @@ def _as_requestor() -> Iterator[str]:
         (_name(dicom_archive.STUDY_ROOT_GET), dicom_archive.STUDY_ROOT_GET, "SCU", uncompressed),
     ]
     taken = "; ".join(map(_name, dicom_archive.SYNTAXES))
-    rows += [(_name(uid), uid, "SCP (of C-GET)", taken) for uid in dicom_archive.IMAGE_CLASSES]
+    rows += [(_name(uid), uid, "SCP (of C-GET)", taken) for uid in MEASURED_CLASSES]
     yield from _table(("SOP class", "UID", "role", "transfer syntaxes"), rows)
     yield ""
     yield "A result goes in a presentation context of its own for each transfer syntax of `transfer_syntaxes`. An image"

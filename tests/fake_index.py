@@ -18,8 +18,9 @@ from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import GivenAnswer, StudyFacts, merge_facts
 from workers.index.arrivals import row_votes
 from workers.index.persons import STATED
+from workers.measured_classes import is_measured
+from workers.output_kinds import KOS
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
-from workers.rejection_notes import KEY_OBJECT_SELECTION, is_measured
 
 STAGE_RANK = {"first_look": 0, "full": 1}
 
@@ -57,7 +58,7 @@ class InMemoryIndex(InMemoryPatients):
         old = self._studies[uid].row
         series = {i.series_instance_uid for i in self._instances.values() if i.study_instance_uid == uid}
         counts: dict[str, Any] = {"instance_count": old.instance_count + 1, "series_count": len(series)}
-        if row.sop_class_uid == KEY_OBJECT_SELECTION:
+        if row.sop_class_uid == KOS:
             self.mark_patient(old.patient_id, now=row.received_at)
         if not is_measured(row.sop_class_uid) and old.state is not StudyState.RECEIVING and old.patient_id:
             self._studies[uid].row = replace(old, **counts)
@@ -273,7 +274,7 @@ class InMemoryIndex(InMemoryPatients):
 
     def key_objects(self, study_instance_uids: Sequence[str]) -> list[InstanceRow]:
         rows = [row for uid in study_instance_uids for row in self.instances(uid)]
-        found = [row for row in rows if row.sop_class_uid == KEY_OBJECT_SELECTION]
+        found = [row for row in rows if row.sop_class_uid == KOS]
         return sorted(found, key=lambda row: (row.received_at, row.sop_instance_uid))
 
     def assessment(self, study_instance_uid: str) -> dict[str, Any] | None:

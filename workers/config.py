@@ -53,8 +53,9 @@ def load(path: Path) -> Settings:
         and what is accepted.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        raw, nodes = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        nodes = loader.get_single_node()
+        raw = None if nodes is None else loader.construct_document(nodes)
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -6,16 +6,11 @@ A note is a Key Object Selection whose document title says why the objects that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workers.identities import ObjectAnswer
-
-KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
-# SOP classes that a measurement reads (triage.sequences.computed): MR, Enhanced MR, Legacy Converted Enhanced MR. An
-# object of any other class changes no decision.
-MEASURED_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.4{part}" for part in ("", ".1", ".4"))
 
 TITLES = {
     "113001": "Rejected for Quality Reasons",
@@ -41,16 +36,6 @@ class RejectionNote:
 
     code: str
     objects: Mapping[str, frozenset[str]]
-
-
-def is_measured(sop_class_uid: str) -> bool:
-    """Whether a decision may rest on objects of this class."""
-    return sop_class_uid in MEASURED_CLASSES
-
-
-def none_is_measured(sop_class_uids: Iterable[str]) -> bool:
-    """Whether no decision can rest on any of these objects: documents, segmentations, results of this program."""
-    return not any(map(is_measured, sop_class_uids))
 
 
 def note_to_json(note: RejectionNote | None) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from listener.web import pages
+from listener.web.access.forgery import SAFE
 from listener.web.access.who import KEY, own_frame
 from listener.web.described import PlainJson
 from listener.web.frame import frame_for
 
 API = "/api/"
-SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def answer_refused(
@@ -30,7 +30,11 @@ def answer_refused(
 
 def wants_page(request: Request) -> bool:
     """The API answers in JSON, whoever asks."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(API)
+    return wants_html(request) and not request.url.path.startswith(API)
+
+
+def wants_html(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 def page_behind(request: Request) -> str:

@@ -57,6 +57,13 @@ def breaking(rule: Callable[[Module], Collection[object]], asked: Iterable[Modul
     return {path: what for path, what in found.items() if what}
 
 
+def found_in(text: str, rule: Callable[[Module], Collection[object]], folder: Path) -> Collection[object]:
+    """What a rule finds in a file of this text."""
+    path = folder / "one.py"
+    path.write_text(text, encoding="utf-8")
+    return rule(Module("triage.one", path))
+
+
 def modules_of(room: str) -> list[Module]:
     return [module for module in modules() if module.name.split(".")[0] == room]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import Module, breaking, modules_of
+from tests.architecture.source import Module, breaking, found_in, modules_of
 
 ALLOWED = {
     "triage", "numpy", "scipy", "SimpleITK",
@@ -68,9 +68,7 @@ def test_the_core_keeps(rule: Callable[[Module], Collection[str]]) -> None:
 def test_what_breaks_a_rule_is_found(
     rule: Callable[[Module], Collection[str]], text: str, found: Collection[str], tmp_path: Path
 ) -> None:
-    path = tmp_path / "one.py"
-    path.write_text(text, encoding="utf-8")
-    assert rule(Module("triage.one", path)) == found
+    assert found_in(text, rule, tmp_path) == found
 
 
 def test_the_core_imports_without_the_shell() -> None:

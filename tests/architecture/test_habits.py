@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT, Module, breaking, files, modules, modules_of, python_files
+from tests.architecture.source import ROOT, Module, breaking, files, found_in, modules, modules_of, python_files
 
 LONGEST_FILE = 400  # lines; when a file grows, look for the second noun in it
 LONGEST_FUNCTION = 50  # lines
@@ -86,9 +86,7 @@ TWICE = "def one():\n" + "    1\n" * LONGEST_FUNCTION + "def one():\n    1\n"
 def test_what_breaks_a_habit_is_found(
     rule: Callable[[Module], Collection[object]], text: str, found: Collection[object], tmp_path: Path
 ) -> None:
-    path = tmp_path / "one.py"
-    path.write_text(text, encoding="utf-8")
-    assert rule(Module("one", path)) == found
+    assert found_in(text, rule, tmp_path) == found
 
 
 def test_one_name_has_one_meaning() -> None:

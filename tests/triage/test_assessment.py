@@ -20,7 +20,6 @@ from tests.builders import (
     small_head,
     some_images,
 )
-from triage import assessment as assessment_module
 from triage import preparation as preparation_module
 from triage import without_flair as without_flair_module
 from triage.alignment.placement import Placement, RegionLimits, place_atlas
@@ -187,13 +186,9 @@ def test_another_contrast_counts_as_another_protocol(prepared: PreparedBaseline,
 # -- refused ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def other_head(prepared: PreparedBaseline, head: Volume, atlas: Atlas) -> Assessed:
-    return first_look(some_images(scanned(another_head(head), seed=24)), prepared, CONTEXT, atlas, SETTINGS)
-
-
-def test_another_head_is_not_assessable(other_head: Assessed) -> None:
-    outcome, assessment = other_head, other_head.assessment
+def test_another_head_is_not_assessable(prepared: PreparedBaseline, head: Volume, atlas: Atlas) -> None:
+    outcome = first_look(some_images(scanned(another_head(head), seed=24)), prepared, CONTEXT, atlas, SETTINGS)
+    assessment = outcome.assessment
     assert assessment.decision.category is Category.NOT_ASSESSABLE
     assert assessment.decision.reasons[0].startswith("registration_failed")
     assert all(f.presence is Presence.INDETERMINATE for f in assessment.findings)
@@ -206,14 +201,10 @@ def test_another_head_is_not_assessable(other_head: Assessed) -> None:
     assert outcome.evidence.change is None
 
 
-def test_a_baseline_of_another_head_hides_no_more_than_none(
-    other_head: Assessed, prepared: PreparedBaseline, atlas: Atlas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The follow-up shows the pattern by itself; its baseline, under the same patient ID, is of somebody else, and is
-    refused as the other head above."""
-    refused = other_head.assessment.registration
-    monkeypatch.setattr(assessment_module, "register_followup", lambda *_, **__: refused)
-    found = full(a_followup(atlas, 45.0), prepared, CONTEXT, atlas, SETTINGS).assessment
+def test_a_baseline_of_another_head_hides_no_more_than_none(prepared: PreparedBaseline, atlas: Atlas) -> None:
+    """The follow-up shows the pattern by itself; its baseline, under the same patient ID, is of somebody else."""
+    stranger = replace(prepared, flair=scanned(another_head(prepared.flair), seed=24))
+    found = full(a_followup(atlas, 45.0), stranger, CONTEXT, atlas, SETTINGS).assessment
     assert found.registration is not None
     assert not found.registration.accepted
     assert found.decision.reasons[0].startswith("registration_failed")

@@ -18,8 +18,9 @@ from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_f
 from workers.index.schema import instances, series, studies
 from workers.index.spellings import remember
 from workers.index.utc_time import UtcDateTime
+from workers.measured_classes import none_is_measured
+from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyState
-from workers.rejection_notes import KEY_OBJECT_SELECTION, none_is_measured
 
 
 class Arrivals:
@@ -72,7 +73,7 @@ class Arrivals:
         if not beside or connection.execute(_GROW_BESIDE, parameters).rowcount != 1:
             connection.execute(_GROW_STUDY, parameters)
         self._merge_facts(connection, study_instance_uid, new)
-        if any(row.sop_class_uid == KEY_OBJECT_SELECTION for row in new):  # it may be a rejection note
+        if any(row.sop_class_uid == KOS for row in new):  # it may be a rejection note
             mark_of_study(connection, self._insert, study_instance_uid, last)
 
     def _merge_facts(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:

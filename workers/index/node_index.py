@@ -28,8 +28,8 @@ from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
 from workers.log import get_logger
+from workers.measured_classes import is_measured
 from workers.ports import PatientKey, StudyState
-from workers.rejection_notes import is_measured
 from workers.settings import NodeSettings
 
 log = get_logger(__name__)

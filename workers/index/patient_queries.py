@@ -15,8 +15,8 @@ from workers.index import patients, persons
 from workers.index.connected import STUDY_COLUMNS, Connected
 from workers.index.schema import AT_ONCE, instances, reconsider, studies
 from workers.index.spellings import SAME_ID, spelled_as, spellings
+from workers.output_kinds import KOS
 from workers.ports import InstanceRow, PatientKey, StudyRow
-from workers.rejection_notes import KEY_OBJECT_SELECTION
 
 _WITH_ID = (
     sa.select(*STUDY_COLUMNS)
@@ -29,7 +29,7 @@ _MARKED = sa.select(reconsider).order_by(reconsider.c.marked_at, reconsider.c.pa
 _I = instances.c
 _KEY_OBJECTS = (
     sa.select(*(_I[one.name] for one in fields(InstanceRow)))
-    .where(_I.study_instance_uid.in_(sa.bindparam("studies", expanding=True)), _I.sop_class_uid == KEY_OBJECT_SELECTION)
+    .where(_I.study_instance_uid.in_(sa.bindparam("studies", expanding=True)), _I.sop_class_uid == KOS)
     .order_by(_I.received_at, _I.sop_instance_uid)
 )
 

@@ -18,6 +18,7 @@ from workers.files import part10
 from workers.files.part10 import Announced
 from workers.files.uid_paths import valid_uid
 from workers.log import get_logger
+from workers.measured_classes import MEASURED_CLASSES
 from workers.moments import parse_date, plain_time
 from workers.priors.archive import FoundSeries, FoundStudy, Taker
 from workers.remote import tls
@@ -46,8 +47,6 @@ SYNTAXES = (
     "1.2.840.10008.1.2.4.90",  # JPEG 2000 Lossless
     "1.2.840.10008.1.2.4.201",  # HTJ2K Lossless
 )
-# what a baseline is made of (PS3.4 Annex B.5): MR, enhanced MR, legacy converted enhanced MR
-IMAGE_CLASSES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 STUDY_KEYS = (
     "StudyDate", "StudyTime", "ModalitiesInStudy", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
 )  # fmt: skip
@@ -217,7 +216,7 @@ def _entity(own_ae: str, *, move: bool, silence_s: float, temporary: Path) -> tu
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = silence_s
     ae.add_requested_context(STUDY_ROOT_FIND)
     ae.add_requested_context(STUDY_ROOT_MOVE if move else STUDY_ROOT_GET)
-    classes = () if move else IMAGE_CLASSES
+    classes = () if move else MEASURED_CLASSES
     for uid in classes:
         # one context for each syntax: the archive chooses one per context, and an object keeps the syntax it lies in
         for syntax in SYNTAXES:

@@ -15,7 +15,8 @@ from triage.errors import NotAssessable
 from workers.identities import BY_NOTE, LEFT_OUT, GivenAnswer, ObjectAnswer
 from workers.identity_events import Change, Persons
 from workers.log import get_logger, study_hash, uid_hash
-from workers.rejection_notes import SETS_ASIDE, TITLES, TOO_SLOW, RejectionNote, is_measured
+from workers.measured_classes import is_measured
+from workers.rejection_notes import SETS_ASIDE, TITLES, TOO_SLOW, RejectionNote
 from workers.studies.corrections import answer_correction, corrections_among
 from workers.studies.person import same_person
 from workers.studies.set_aside import objects_of_study

@@ -21,7 +21,7 @@ from listener.web.access.cookies import SESSION, VISITOR, csrf_of, new_token, re
 from listener.web.access.people import NOBODY_YET, People
 from listener.web.access.rules import ASSET, RouteRule, rule_of
 from listener.web.access.who import KEY, THIS_MACHINE, Person
-from listener.web.refusal import answer_refused, wants_page
+from listener.web.refusal import answer_refused, wants_html, wants_page
 from triage.errors import Transient
 from workers.access_ports import Account, Role
 from workers.log import get_logger
@@ -99,7 +99,7 @@ class Gate:
                     people.seen(found[0])
                 return Asking(_person(found[1], csrf_of(jar[SESSION])))
         visitor = jar.get(VISITOR)
-        new = new_token() if visitor is None and _wants_html(request) else None
+        new = new_token() if visitor is None and wants_html(request) else None
         csrf = csrf_of(visitor or new or "") if visitor or new else ""
         if people is None or not people.needed():
             if any(name in request.headers for name in FORWARDED):
@@ -161,16 +161,12 @@ def _somebody_acts(request: Request) -> bool:
     """Did a person cause the request? A page that loads itself again keeps no session open."""
     if request.method not in forgery.SAFE or request.headers.get("sec-fetch-user") == "?1":
         return True
-    return "sec-fetch-site" not in request.headers and _wants_html(request)
-
-
-def _wants_html(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+    return "sec-fetch-site" not in request.headers and wants_html(request)
 
 
 def _refusal(request: Request, refused: Refused) -> Response:
     """The sign-in, a page that says why, or JSON for a program."""
-    if refused.status == 401 and request.method in forgery.SAFE and _wants_html(request):
+    if refused.status == 401 and request.method in forgery.SAFE and wants_html(request):
         return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path)}", status_code=303)
     headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 and not wants_page(request) else None
     return answer_refused(request, refused.status, refused.why, headers=headers)

@@ -48,8 +48,9 @@ from workers.identity_events import IdentityRefusedError
 from workers.index.schema import metadata
 from workers.index.sql import SqlIndex, open_index
 from workers.operations.needed import Fitness, possible_baselines
+from workers.output_kinds import KOS
 from workers.ports import ConflictRow, InstanceRow, PatientKey, StudyRow, StudyState
-from workers.rejection_notes import KEY_OBJECT_SELECTION, RejectionNote
+from workers.rejection_notes import RejectionNote
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
 from workers.studies.infusions import report_infusion
@@ -205,7 +206,7 @@ class World:
         self.reader.notes[name] = RejectionNote(event.title, {scan.uid: named})
         note = an_instance(
             home.uid,
-            sop_class_uid=KEY_OBJECT_SELECTION,
+            sop_class_uid=KOS,
             sop_instance_uid=f"{home.uid}.{name}",
             series_instance_uid=f"{home.uid}.note",
             series_description="not_image",

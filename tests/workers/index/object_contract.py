@@ -7,8 +7,8 @@ import pytest
 from tests.workers.index.index_contract import STUDY, a_document, a_row, claimed, later, make_ready, state_of
 from triage.decision import NOT_IN_COHORT
 from workers.identities import GivenAnswer, ObjectAnswer
+from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyIndex, StudyState
-from workers.rejection_notes import KEY_OBJECT_SELECTION
 from workers.studies.cohort import MESSAGE
 
 
@@ -103,8 +103,8 @@ class ObjectContract:
         assert patient_of(index) == "P-1"
 
     def test_key_objects_of_some_studies(self, index: StudyIndex) -> None:
-        note = a_row(3, sop_class_uid=KEY_OBJECT_SELECTION)
-        other = a_row(4, study_instance_uid="1.2.9", sop_class_uid=KEY_OBJECT_SELECTION)
+        note = a_row(3, sop_class_uid=KOS)
+        other = a_row(4, study_instance_uid="1.2.9", sop_class_uid=KOS)
         index.record_instances([a_row(1), note, other])
         assert index.key_objects([]) == []
         assert index.key_objects([STUDY]) == [note]
@@ -115,7 +115,7 @@ class ObjectContract:
         [
             pytest.param({}, (StudyState.RECEIVING, 2), False, id="an image"),
             pytest.param({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.34"}, (StudyState.ASSESSED, 1), False, id="SR"),
-            pytest.param({"sop_class_uid": KEY_OBJECT_SELECTION}, (StudyState.ASSESSED, 1), True, id="a note"),
+            pytest.param({"sop_class_uid": KOS}, (StudyState.ASSESSED, 1), True, id="a note"),
         ],
     )
     def test_what_reopens_a_settled_study(
@@ -137,5 +137,5 @@ class ObjectContract:
         index.record_instances([a_row(1, patient_id="")])
         make_ready(index)
         assert index.complete(claimed(index), now=later(80))
-        index.record_instances([a_row(3, patient_id="", sop_class_uid=KEY_OBJECT_SELECTION)])
+        index.record_instances([a_row(3, patient_id="", sop_class_uid=KOS)])
         assert state_of(index)[:2] == (StudyState.RECEIVING, 2)

@@ -13,18 +13,12 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from triage.errors import NotAssessable, Transient
 from triage.sequences import computed
 from workers.arrival.header_process import _answer
+from workers.measured_classes import MEASURED_CLASSES, is_measured
+from workers.output_kinds import KOS
 from workers.reading import rejection_note
 from workers.reading.child import _LONGEST_ANSWER
 from workers.reading.rejection_note import MOST_NAMED, read_rejection_note
-from workers.rejection_notes import (
-    KEY_OBJECT_SELECTION,
-    MEASURED_CLASSES,
-    TITLES,
-    RejectionNote,
-    is_measured,
-    note_from_json,
-    note_to_json,
-)
+from workers.rejection_notes import TITLES, RejectionNote, note_from_json, note_to_json
 
 STUDY = "1.2.3"
 UIDS = ("1.2.3.1.1", "1.2.3.1.2")
@@ -63,7 +57,7 @@ def content(uids: Sequence[str]) -> list[Dataset]:
 
 def a_note(title: Dataset | None, *studies: Dataset, said: Sequence[str] | None = UIDS) -> Dataset:
     ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = KEY_OBJECT_SELECTION, "1.2.3.9.1"
+    ds.SOPClassUID, ds.SOPInstanceUID = KOS, "1.2.3.9.1"
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.Modality, ds.PatientID = STUDY, "1.2.3.9", "KO", "P1"
     ds.ValueType = "CONTAINER"
     if title is not None:
@@ -155,6 +149,6 @@ def test_the_answers_of_the_reading_process(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_what_is_measured() -> None:
-    assert MEASURED_CLASSES == computed.MR_CLASSES
+    assert set(MEASURED_CLASSES) == computed.MR_CLASSES
     assert is_measured(MRImageStorage)
-    assert not is_measured(KEY_OBJECT_SELECTION)
+    assert not is_measured(KOS)

@@ -13,8 +13,9 @@ from tests.workers.studies.test_reconsider import DAY_7, History
 from tests.workers.studies.test_restore import IMAGES, SEEN, STUDY, an_index, document
 from triage.errors import NotAssessable, Transient
 from workers.identities import GivenAnswer, ObjectAnswer
+from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyState
-from workers.rejection_notes import KEY_OBJECT_SELECTION, TOO_SLOW, RejectionNote
+from workers.rejection_notes import TOO_SLOW, RejectionNote
 from workers.studies.reconsider import reconsider
 from workers.studies.rejections import KnownNotes, rejected_words
 from workers.studies.set_aside import answer_aside, aside_facts, aside_in, list_aside
@@ -46,7 +47,7 @@ class Noted(History):
         row = an_instance(
             UID,
             sop_instance_uid=f"{UID}.{name}",
-            sop_class_uid=KEY_OBJECT_SELECTION,
+            sop_class_uid=KOS,
             path=f"{name}.dcm",
             received_at=self.clock.now(),
             calling_ae="PACS1",
@@ -220,7 +221,7 @@ def test_a_note_that_came_after_the_decision_is_no_news_to_a_rebuilt_index(tmp_p
         IMAGES[0],
         sop_instance_uid="1.2.3.9",
         path="9.dcm",
-        sop_class_uid=KEY_OBJECT_SELECTION,
+        sop_class_uid=KOS,
         received_at=written_at + timedelta(seconds=1),
     )
     index.record_instances([*IMAGES, late])

@@ -51,6 +51,8 @@ OPEN = (
     DeliveryState.HELD,
     DeliveryState.UNPLANNED,
 )
+RETRIED = (DeliveryState.DEAD, DeliveryState.DISCARDED, DeliveryState.PLANNED)  # what a person can send again
+GIVEN_UP = (DeliveryState.PLANNED, DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.UNPLANNED)  # by a person
 PLAN = "plan"  # output of a row that is UNPLANNED: it stands for whatever goes there
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
 STANDING_OUTPUTS = (*(kind.name for kind in KINDS if kind.says_wrong), "images", PLAN)
@@ -193,8 +195,8 @@ class Deliveries(Protocol):
     def register(self, destinations: Sequence[str], *, since: datetime) -> dict[str, Known]:
         """The rows of these destinations; one that is new is known since ``since``."""
 
-    def unplanned(self, *, limit: int) -> list[Unplanned]:
-        """Decisions without a plan, the oldest first."""
+    def unplanned(self, *, study_instance_uid: str | None = None, limit: int) -> list[Unplanned]:
+        """Decisions without a plan, of one study or of all, the oldest first."""
 
     def plan(self, decided: Decided, deliveries: Sequence[Delivery], *, now: datetime) -> None:
         """Insert the deliveries and note that the decision has its plan, together. What is there stays as it is.

@@ -133,6 +133,10 @@ RIGHT: Mapping[str, tuple[Right, ...]] = {
         _decided("decided again when it is whole", "CUT", priority="P1", baseline=BASELINE),
     ),
     "cut pixels": (_decided("refused by name or positive", "T1", categories=(*POSITIVE, "not_assessable")),),
+    "rejected": (
+        _printed("decided against the baseline before", r"neurotoxicity_suspected P1"),
+        _decided("the rejected baseline is none, and the finding stays", "RN", priority="P1", baseline=None),
+    ),
     "faults": (
         _printed("a stopped worker: another takes over", r"SIGSTOP.*neurotoxicity_suspected"),
         _printed("the store is away: no empty result", r"store away(?!.*no_images\W.*one FLAIR file).*one FLAIR file"),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from pydicom import Dataset
+from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
+from pydicom import Dataset, dcmread
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
 
+from bench.node.copies import Copy
 from bench.node.known_node import QUIET_S, LiveNode
 
 BASELINE, FOLLOWUP = "SIM-1/baseline", "SIM-1/followup"
@@ -89,10 +93,33 @@ def cut_pixels(node: LiveNode) -> str:
     return ""
 
 
+def rejected_baseline(node: LiveNode) -> str:
+    """Decided against a baseline; then an archive rejects all images of the baseline (IHE IOCM, quality)."""
+    node.infusion("RN", INFUSION)
+    baseline = node.send(node.copy("rnb", BASELINE, "RN"))
+    node.send(node.copy("rnf", FOLLOWUP, "RN"))
+    node.settled()
+    before = node.row("RN", "2024-03-11") or {}
+    node.send(_rejection_note(node, baseline))
+    return f"{before.get('category')} {before.get('priority')}"
+
+
+def _rejection_note(node: LiveNode, study: Copy) -> Copy:
+    """A folder with the note, made by highdicom."""
+    images = [dcmread(path, stop_before_pixels=True) for path in sorted(study.folder.glob("*.dcm"))]
+    content = KeyObjectSelection(codes.DCM.RejectedForQualityReasons, images)
+    note = KeyObjectSelectionDocument(images, content, generate_uid(), 99, generate_uid(), 1, manufacturer="archive")
+    place = node.work / "dcm" / f"{study.name}-note"
+    place.mkdir()
+    note.save_as(place / "note.dcm", enforce_file_format=True)
+    return Copy(place.name, study.uid, study.patient_id, place)
+
+
 MORE: Mapping[str, Callable[[LiveNode], str]] = {
     "G1": second_infusion,
     "G2": copy_as_prior,
     "07": two_issuers,
     "cut file": cut_file,
     "cut pixels": cut_pixels,
+    "rejected": rejected_baseline,
 }

@@ -26,7 +26,7 @@ from listener.node.private import keep_private
 from listener.node.processes import note_start
 from triage.errors import Misconfigured
 from workers.deliveries.escalation import acknowledge
-from workers.delivery_ports import OPEN, Decided, Deliveries, DeliveryState, delivery_facts
+from workers.delivery_ports import GIVEN_UP, OPEN, RETRIED, Decided, Deliveries, DeliveryState, delivery_facts
 
 deliveries = typer.Typer(help="Results on their way to PACS, RIS and folders.", no_args_is_help=True)
 
@@ -113,6 +113,7 @@ def send_again(
     quiet_logging()
     known = open_ways_out(load_settings(config))
     chosen = _chosen(known, numbers, to, every)
+    _say_left(known, numbers, RETRIED)
     out().print(f"{known.retry(chosen, now=datetime.now(UTC))} deliveries wait to be sent")
 
 
@@ -131,6 +132,7 @@ def give_up(
     known = open_ways_out(settings)
     removed = to is not None and to not in {one.name for one in settings.results.destinations}
     chosen = _chosen(known, numbers, to, every, states=OPEN if removed else (DeliveryState.DEAD,))
+    _say_left(known, numbers, GIVEN_UP)
     out().print(f"{known.discard(chosen, why=why, now=datetime.now(UTC))} deliveries given up")
 
 
@@ -154,6 +156,7 @@ def release_held(
     held = known.listed(states=[DeliveryState.HELD], destination=to, study_instance_uid=study, limit=MOST_AT_ONCE)
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
+    _say_left(known, numbers, (DeliveryState.HELD,))
     out().print(f"{known.let_go(chosen, by=said, now=datetime.now(UTC))} deliveries wait to be sent")
 
 
@@ -180,6 +183,9 @@ def retract_results(
         raise Misconfigured(
             f"STUDY_UID: no decision{'' if number is None else f' on revision {number}'} is stored here"
         )
+    unplanned = known.unplanned(study_instance_uid=study, limit=MOST_AT_ONCE) if settings.results.destinations else []
+    if any(one.decided in wrong for one in unplanned):
+        raise Misconfigured("STUDY_UID: the delivery process has not yet taken up this decision, try again when it has")
     for one in wrong:
         open_results(settings).note_retraction(study, one.revision, one.stage, why=why.strip(), at=now)
     names = [one.name for one in settings.results.destinations]
@@ -214,6 +220,16 @@ def _chosen(
     if every and not numbers:
         return [one.number for one in known.listed(states=states, destination=to, limit=MOST_AT_ONCE)]
     raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --to DESTINATION)")
+
+
+def _say_left(known: Deliveries, numbers: list[int] | None, takes: Sequence[DeliveryState]) -> None:
+    """Say which of the named deliveries are left as they are, and why. ``takes``: the states that are not."""
+    for number in numbers or ():
+        one = known.one(number)
+        if one is None:
+            out().print(f"{number}: there is no delivery {number}")
+        elif one.state not in takes:
+            out().print(f"{number}: it is {one.state.value}, and only {' or '.join(takes)} ones are changed")
 
 
 add_stages(deliveries)

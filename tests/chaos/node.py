@@ -118,11 +118,13 @@ class Node:
         subprocess.run(self.command("send", str(folder)), check=True, capture_output=True, timeout=PATIENCE_S)
 
     def wait_for_state(self, study: str, *states: StudyState) -> StudyRow:
+        """Studies that come before it may take long: the wait begins anew whenever one of them has got further."""
         index = self.index
         try:
             wait_for(
                 f"{study[-6:]} to be {states}",
                 lambda: (row := index.study(study)) is not None and row.state in states,
+                progress=lambda: [(row.study_instance_uid, row.state, row.category) for row in index.studies()],
             )
             row = index.study(study)
             assert row is not None
@@ -160,10 +162,20 @@ def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def wait_for(what: str, condition: Callable[[], bool], *, every_s: float = SELDOM_S) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def wait_for(
+    what: str,
+    condition: Callable[[], bool],
+    *,
+    every_s: float = SELDOM_S,
+    progress: Callable[[], object] = lambda: None,
+) -> None:
+    """progress: while its value changes, there is more patience."""
+    deadline, before = time.monotonic() + PATIENCE_S, progress()
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s for {what}"
+        if time.monotonic() >= deadline:
+            now = progress()
+            assert now != before, f"waited {PATIENCE_S:g} s for {what}"
+            deadline, before = time.monotonic() + PATIENCE_S, now
         time.sleep(every_s)
 
 

@@ -279,6 +279,8 @@ class DeliverySender:
             log.info("delivery.continues", said=ended.answer, **names)
         elif ended.failure is None:
             log.info("delivery.done", state=ended.state.value, bytes=ended.size_bytes, **names)
+        elif answered is None and ended.state is DeliveryState.PLANNED:
+            log.info("delivery.not_ready", error=ended.failure, **names)  # nobody was asked
         else:
             said = {"state": ended.state.value, "attempt": ended.attempts, "error": ended.failure}
             log.warning("delivery.failed", **said, **names)

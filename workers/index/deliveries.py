@@ -93,11 +93,12 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
                 connection.execute(self._insert(destinations).on_conflict_do_nothing(), rows)
         return {one.name: one for one in self.all_known() if one.name in names}
 
-    def unplanned(self, *, limit: int) -> list[Unplanned]:
+    def unplanned(self, *, study_instance_uid: str | None = None, limit: int) -> list[Unplanned]:
         a = assessments.c
+        of_study = sa.true() if study_instance_uid is None else a.study_instance_uid == study_instance_uid
         statement = (
             sa.select(a.study_instance_uid, a.revision, a.stage, a.created_at, a.document, a.planned_at)
-            .where(sa.or_(a.planned_at.is_(None), a.planned_at == RESTORED))
+            .where(sa.or_(a.planned_at.is_(None), a.planned_at == RESTORED), of_study)
             .order_by(a.created_at, a.revision, a.stage_rank)
             .limit(limit)
         )

@@ -8,7 +8,18 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from workers.delivery_ports import OPEN, PLAN, Decided, Delivery, DeliveryState, Known, Release, ShadowKind
+from workers.delivery_ports import (
+    GIVEN_UP,
+    OPEN,
+    PLAN,
+    RETRIED,
+    Decided,
+    Delivery,
+    DeliveryState,
+    Known,
+    Release,
+    ShadowKind,
+)
 from workers.index.connected import Connected
 from workers.index.schema import assessments, deliveries, destinations, releases
 
@@ -88,10 +99,9 @@ class DeliveryLists(Connected):
             return has_plan and connection.execute(still_open).first() is None
 
     def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
-        again = [DeliveryState.DEAD.value, DeliveryState.DISCARDED.value, DeliveryState.PLANNED.value]
         statement = (
             deliveries.update()
-            .where(D.number.in_(numbers), D.state.in_(again), D.output != PLAN)
+            .where(D.number.in_(numbers), D.state.in_(RETRIED), D.output != PLAN)
             .values(state=DeliveryState.PLANNED.value, due_at=LONG_AGO, attempts=0, done_at=None)
             .values(planned_at=now)
             .returning(D.destination)
@@ -102,8 +112,7 @@ class DeliveryLists(Connected):
         return len(names)
 
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
-        gives_up = (*GIVES_WAY, DeliveryState.UNPLANNED.value)
-        statement = deliveries.update().where(D.number.in_(numbers), D.state.in_(gives_up))
+        statement = deliveries.update().where(D.number.in_(numbers), D.state.in_(GIVEN_UP))
         values = {"state": DeliveryState.DISCARDED.value, "answer": f"given up: {why}", "done_at": now}
         with self._write() as connection:
             return connection.execute(statement.values(**values)).rowcount

@@ -98,14 +98,14 @@ def test_a_wrong_request_is_named(icansee: Icansee, table: Deliveries, arguments
     assert says in answer.err
 
 
-def decided(icansee: Icansee, uid: str) -> None:
+def decided(icansee: Icansee, uid: str, planned_at: str | None = "2026-01-01 00:00:01.000000") -> None:
     """A stored decision of revision 1."""
     with sqlite3.connect(icansee.folder / "state" / "index.db") as connection:
         connection.execute(
             "INSERT INTO assessments"
-            " (study_instance_uid, revision, stage, stage_rank, created_at, superseded, document)"
-            " VALUES (?, 1, 'full', 1, '2026-01-01 00:00:00.000000', 0, '{}')",
-            (uid,),
+            " (study_instance_uid, revision, stage, stage_rank, created_at, superseded, document, planned_at)"
+            " VALUES (?, 1, 'full', 1, '2026-01-01 00:00:00.000000', 0, '{}', ?)",
+            (uid, planned_at),
         )
 
 
@@ -125,6 +125,35 @@ def test_results_that_went_out_are_retracted(icansee: Icansee, table: Deliveries
     assert (planned.output, planned.destination, planned.urgency) == ("retract", "pacs", 1)
     answer = icansee("deliveries", "retract", "1.2.3", "--revision", "1", "--reason", "again")
     assert answer.out == "0 rejection notes planned; 0 deliveries given up\n"
+
+
+def test_a_decision_that_nobody_planned_is_not_retracted_without_a_word(icansee: Icansee, table: Deliveries) -> None:
+    icansee("studies")
+    decided(icansee, "1.2.3", planned_at=None)
+    answer = icansee("deliveries", "retract", "1.2.3", "--reason", "wrong patient")
+    assert answer.code == 2
+    assert "has not yet taken up this decision" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "left"),
+    [
+        pytest.param("done", ("retry",), "only dead or discarded or planned ones", id="sent again"),
+        pytest.param("done", ("discard", "--why", "x"), "only planned or dead or held", id="given up"),
+        pytest.param("done", ("release", "--by", "Dr. A"), "only held ones", id="let go"),
+        pytest.param("dead", ("retry",), None, id="no-op, it is changed"),
+    ],
+)
+def test_what_is_named_and_left_says_why(
+    icansee: Icansee, table: Deliveries, state: str, words: tuple[str, ...], left: str | None
+) -> None:
+    number = dead(table)
+    with sqlite3.connect(icansee.folder / "state" / "index.db") as connection:
+        connection.execute("UPDATE deliveries SET state = ? WHERE number = ?", (state, number))
+    word, *options = words
+    said = icansee("deliveries", word, str(number), "99", *options).out
+    assert "99: there is no delivery 99" in said
+    assert (f"{number}: it is {state}" in said, str(left) in said) == ((left is not None,) * 2)
 
 
 def test_shadow_mode_and_its_end(icansee: Icansee, table: Deliveries) -> None:

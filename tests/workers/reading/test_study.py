@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from tests.builders_dicom import (
     with_pixels,
     write,
 )
+from tests.effort import within
 from tests.workers.reading.reading import (
     FLAIR,
     SECRETS,
@@ -279,15 +279,11 @@ def test_read_folder_that_does_not_exist(tmp_path: Path) -> None:
         read_folder(tmp_path / "absent")
 
 
-def test_a_3d_series_loads_within_a_second(tmp_path: Path) -> None:
+def test_a_3d_series_costs_little_beside_its_pixels(tmp_path: Path) -> None:
+    """``python -m bench.reading.speed`` says how long it takes."""
     paths = a_series(tmp_path, pixels=planes(180, 256, 256), spacing_mm=1.0)
-    durations = []
-    for _ in range(3):  # own processor time, the best of three: other work on the machine is not what is measured
-        start = time.process_time()
-        images = read_study(paths)
-        durations.append(time.process_time() - start)
-        assert images.volumes[FLAIR].voxels.shape == (180, 256, 256)
-    assert min(durations) < 1.0
+    images = within(180 * 20_000, lambda: read_study(paths))
+    assert images.volumes[FLAIR].voxels.shape == (180, 256, 256)
 
 
 @pytest.mark.parametrize("kinds", [None, frozenset()], ids=["images", "headers"])

@@ -1,6 +1,6 @@
 """The anatomical atlas in MNI152 2009a symmetric space: files in ``atlas/data``, read once by :func:`load`.
 
-Nothing is computed here; ``atlas.build`` makes the files, ``atlas.check`` compares them with an independent reference.
+Nothing is computed here; ``atlas.build`` and ``atlas.coarse`` make the files, ``atlas.check`` compares them with an independent reference.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -9,11 +9,13 @@ Nothing is computed here; ``atlas.build`` makes the files, ``atlas.check`` compa
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from triage.model import Atlas, Volume
 
@@ -36,7 +38,17 @@ def _volume(name: str, dtype: type[np.generic]) -> Volume:
 
 @lru_cache(maxsize=1)
 def load() -> Atlas:
-    """The atlas; labels and brain mask uint8 (mask 0 or 1), grey and white float32 0..255, templates float32 0..255."""
+    """The atlas; labels and brain mask uint8 (mask 0 or 1), grey and white float32 0..255, templates float32 0..255.
+
+    Raises:
+        RuntimeError: ``coarse.npz`` was made of another version of the atlas.
+    """
+    fine = load_fine()
+    return replace(fine, coarse=_coarse(fine.version))
+
+
+def load_fine() -> Atlas:
+    """The atlas without its coarse images."""
     text = (resources.files(__name__) / "data" / "labels.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return Atlas(
@@ -49,3 +61,14 @@ def load() -> Atlas:
         label_names={int(number): str(name) for number, name in document["labels"].items()},
         version=str(document["version"]),
     )
+
+
+def _coarse(version: str) -> dict[str, npt.NDArray[np.float32]]:
+    with resources.as_file(resources.files(__name__) / "data" / "coarse.npz") as path, np.load(path) as file:
+        arrays = {str(name): file[name] for name in file.files}
+    made_of = str(arrays.pop("version"))
+    if made_of != version:
+        raise RuntimeError(f"coarse.npz is of atlas {made_of}, not {version}: run python -m atlas.coarse")
+    for array in arrays.values():
+        array.setflags(write=False)  # shared by every caller through the cache
+    return arrays

@@ -5,7 +5,7 @@
 
 ``DIR`` is a Python 3.11 environment (``uv venv DIR && VIRTUAL_ENV=DIR uv pip install samseg==0.4a0 'numpy<2'``);
 SAMSEG runs as a separate process. JHU, AAL and Colin 27 come from the Debian package ``mricron-data`` (``--mricron``).
-``PROVENANCE.md`` lists the source and the terms of each.
+``PROVENANCE.md`` lists the source and the terms of each. Afterwards ``python -m atlas.coarse``.
 """
 
 # mypy: disable-error-code="no-untyped-call"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import atlas
 from atlas.check import TEXTBOOK_ML, Agreement, agreements, reference_folder, sanity, volumes_ml
 from atlas.parcellation import PAIRED, SINGLE
+from triage.alignment.template import coarse_images
 
 # Dice reached against the Allen reference when the atlas was made (PROVENANCE.md)
 REACHED = {"thalamus_left": 0.881, "thalamus_right": 0.881, "midbrain": 0.874, "pons": 0.922, "medulla": 0.908}
@@ -104,3 +107,20 @@ def against_reference() -> dict[str, Agreement]:
 @pytest.mark.parametrize(("region", "reached"), REACHED.items())
 def test_agrees_with_the_allen_reference(region: str, reached: float, against_reference: dict[str, Agreement]) -> None:
     assert against_reference[region].dice >= reached - 0.02
+
+
+def test_the_coarse_images_are_those_of_the_atlas() -> None:
+    """Another processor may round the last bits otherwise."""
+    fine = atlas.load_fine()
+    made, stored = coarse_images(fine), atlas.load().coarse
+    assert not fine.coarse
+    assert made.keys() == stored.keys()
+    for name, image in made.items():
+        np.testing.assert_allclose(stored[name], image, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_coarse_images_of_another_atlas_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = replace(atlas.load(), version="0.9")
+    monkeypatch.setattr(atlas, "load_fine", lambda: older)
+    with pytest.raises(RuntimeError, match=r"not 0\.9: run python -m atlas\.coarse"):
+        atlas.load.__wrapped__()

@@ -259,6 +259,8 @@ class Atlas:
     labels: Volume  # uint8, 0 is outside
     label_names: Mapping[int, str]  # label -> region
     version: str
+    # what ``triage.alignment.template.coarse_images`` makes of the rest; empty: it is made when it is needed
+    coarse: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

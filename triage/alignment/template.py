@@ -17,6 +17,7 @@ from triage.model import Affine, Atlas, Mask
 
 # Resolutions of the deformation, coarse first
 LEVELS_MM = (4.0, 3.0)
+PYRAMID_MM = (8.0, 4.0)  # of the rigid and affine steps
 # Of the template, which is larger than an adult brain. From 1.0 the template's brain may settle on the scalp of a FLAIR
 # whose scalp is bright.
 START_SCALE = 0.9
@@ -35,18 +36,24 @@ def template_of(atlas: Atlas) -> Template:
     t1, brain = to_sitk(atlas.template_t1), to_sitk(atlas.brain_mask, sitk.sitkUInt8) > 0
     flair = to_sitk(atlas.template_flair)
     labels = to_sitk(atlas.labels, sitk.sitkUInt8)
-    near = crop(labels, brain, margin=8)
-    finest = isotropic_grid(near, LEVELS_MM[-1])
+    coarse = atlas.coarse or coarse_images(atlas)
+    finest = _level_grid(labels, brain, LEVELS_MM[-1])
     return Template(
-        t1=tuple(downsampled(t1, mm, isotropic_grid(t1, mm)) for mm in (8.0, 4.0)),
-        flair=tuple(downsampled(flair, mm, isotropic_grid(flair, mm)) for mm in (8.0, 4.0)),
+        t1=tuple(on_grid(coarse[f"t1 {mm:g}"], isotropic_grid(t1, mm)) for mm in PYRAMID_MM),
+        flair=tuple(on_grid(coarse[f"flair {mm:g}"], isotropic_grid(flair, mm)) for mm in PYRAMID_MM),
         smaller=scaling(START_SCALE, brain),
         head=sitk.BinaryDilate(brain, [8, 8, 8]),
         near_brain=sitk.BinaryDilate(brain, [2, 2, 2]),
         brain=sitk.BinaryDilate(brain, [4, 4, 4]),
         tight_brain=brain,
         labels=labels,
-        levels={mm: _memberships(labels, atlas.label_names, isotropic_grid(near, mm)) for mm in LEVELS_MM},
+        levels={
+            mm: (
+                _level_grid(labels, brain, mm),
+                {group: coarse[f"{group} {mm:g}"] for group in _groups(atlas.label_names)},
+            )
+            for mm in LEVELS_MM
+        },
         zones={name: _zone(labels, atlas.label_names, regions, finest) for name, regions in STRUCTURES.items()},
     )
 
@@ -88,19 +95,36 @@ def crop(image: sitk.Image, mask: sitk.Image, margin: int) -> sitk.Image:
     return sitk.RegionOfInterest(image, size, start)
 
 
-def _memberships(
-    labels: sitk.Image, names: Mapping[int, str], grid: sitk.Image
-) -> tuple[sitk.Image, dict[str, npt.NDArray[np.float32]]]:
-    """The grid, and group -> share of the voxel that belongs to it, 0..1, shape (k, j, i)."""
+def coarse_images(atlas: Atlas) -> dict[str, npt.NDArray[np.float32]]:
+    """The images at working resolutions, shape (k, j, i): ``t1 8`` and the like, and ``GROUP MM`` for the share of a
+    voxel, 0..1, that belongs to a group of tissues.
+
+    They cost several seconds of a processor, so the atlas of the package brings them (``atlas/coarse.py``).
+    """
+    brain, labels = to_sitk(atlas.brain_mask, sitk.sitkUInt8) > 0, to_sitk(atlas.labels, sitk.sitkUInt8)
+    out = {}
+    for name, image in (("t1", to_sitk(atlas.template_t1)), ("flair", to_sitk(atlas.template_flair))):
+        for mm in PYRAMID_MM:
+            out[f"{name} {mm:g}"] = downsampled(image, mm, isotropic_grid(image, mm))
     array = sitk.GetArrayViewFromImage(labels)
+    for group, members in _groups(atlas.label_names).items():
+        mask = on_grid(np.isin(array, members).astype(np.float32), labels)
+        for mm in LEVELS_MM:
+            out[f"{group} {mm:g}"] = downsampled(mask, mm, _level_grid(labels, brain, mm))
+    return {name: sitk.GetArrayFromImage(image) for name, image in out.items()}
+
+
+def _level_grid(labels: sitk.Image, brain: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """Of a resolution of the deformation: the brain and a margin."""
+    return isotropic_grid(crop(labels, brain, margin=8), spacing_mm)
+
+
+def _groups(names: Mapping[int, str]) -> dict[str, list[int]]:
+    """Group of tissues -> its labels."""
     groups: dict[str, list[int]] = {}
     for label, region in names.items():
         groups.setdefault(tissue_group(region), []).append(label)
-    out = {}
-    for group, members in groups.items():
-        mask = on_grid(np.isin(array, members).astype(np.float32), labels)
-        out[group] = sitk.GetArrayFromImage(downsampled(mask, grid.GetSpacing()[0], grid))
-    return grid, out
+    return groups
 
 
 def _zone(labels: sitk.Image, names: Mapping[int, str], regions: Iterable[str], grid: sitk.Image) -> Mask:

@@ -48,11 +48,13 @@ class TriageEngine:
 
     def warm_up(self) -> None:
         import triage.assessment  # noqa: F401 - the core is loaded before the first study
+        from triage.alignment.template import template_of
         from triage.libraries import load_now
 
         load_now()
 
         _ = self.versions
+        template_of(self.atlas)
 
     @cached_property
     def versions(self) -> Mapping[str, str]:

@@ -74,16 +74,11 @@ def repaired_sources(decided: Decided, document: Mapping[str, Any], parts: HasIm
 
 def _sources(decided: Decided, document: Mapping[str, Any], parts: HasImages) -> Sources:
     uid = decided.study_instance_uid
-    used = {
-        row["series_instance_uid"]: UsedSeries(row["kind"], row["objects"])
-        for row in document["series"]
-        if row["used_as"] is not None
-    }
     versions = [Decided(uid, one["revision"], one["stage"]) for one in parts.index.assessments(uid)]
     earlier = [one for one in versions if one.sequence < decided.sequence]
     baseline = (document["baseline"] or {}).get("study_instance_uid")
     return Sources(
-        _study(uid, used, parts),
+        _study(uid, _used(document), parts),
         None if baseline is None else _study(baseline, _kinds_of_baseline(baseline, parts), parts),
         decided.revision,
         (earlier[-1].revision, earlier[-1].stage) if earlier else None,
@@ -102,7 +97,22 @@ def _study(uid: str, used: Mapping[str, UsedSeries], parts: HasImages) -> Source
     return source_study(paths, used, vouched=paths)
 
 
+def _used(document: Mapping[str, Any]) -> dict[str, UsedSeries]:
+    return {
+        row["series_instance_uid"]: UsedSeries(row["kind"], row["objects"])
+        for row in document["series"]
+        if row["used_as"] is not None
+    }
+
+
 def _kinds_of_baseline(uid: str, parts: HasImages) -> dict[str, UsedSeries]:
+    """What its own decision was measured from. Without one, the headers of all its images are read and say what each
+    series is."""
+    document = parts.index.assessment(uid)
+    measured = {} if document is None else _used(document)
+    kept = {series: known for series, known in measured.items() if known.kind in BASELINE_KINDS}
+    if kept:
+        return kept
     described = read_whole(uid, parts.index, parts.files, parts.reader.describe)
     found = [(one.header, one.identification.kind.value) for one in described.series]
     return {

@@ -12,6 +12,7 @@ from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeFiles, FakeReader, an_instance
 from workers.delivery_ports import Decided
 from workers.outputs.sources import FILE_NAME, sources_from_json
+from workers.reading.reader import DicomReader
 from workers.studies.sources import ImageParts, files_of_sources
 
 SLICES = 12
@@ -81,3 +82,34 @@ def test_a_part_of_a_series(tmp_path: Path, used: str, agent: str) -> None:
     }
     assert (flair.series_instance_uid, flair.is_plain) == ("1.2.7", True)
     assert {one.sop_instance_uid for one in flair.instances} == meant
+
+
+BASELINE = "1.2.4"
+
+
+@pytest.mark.parametrize(
+    ("decided", "described"),
+    [
+        pytest.param([{"kind": "flair", "used_as": "flair"}], 0, id="its decision names what was measured"),
+        pytest.param([{"kind": "flair", "used_as": None}], 1, id="not measured: the images are looked at"),
+        pytest.param(None, 1, id="not decided: the images are looked at"),
+    ],
+)
+def test_the_images_of_the_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decided: list[dict[str, object]] | None, described: int
+) -> None:
+    index, files, reader, asked = InMemoryIndex(), FakeFiles(), DicomReader(), []
+    files.root = tmp_path
+    for k, path in enumerate(a_series(tmp_path / BASELINE, SeriesInstanceUID="1.2.8", StudyInstanceUID=BASELINE)):
+        name = path.relative_to(tmp_path / BASELINE).as_posix()
+        index.record_instances([an_instance(BASELINE, k, path=name, series_instance_uid="1.2.8")])
+    series = None if decided is None else [row | {"series_instance_uid": "1.2.8", "objects": k + 1} for row in decided]
+    monkeypatch.setattr(index, "assessment", lambda uid: None if series is None else {"series": series})
+    describe = reader.describe
+    monkeypatch.setattr(reader, "describe", lambda *a, **more: asked.append(1) or describe(*a, **more))
+    document = {"series": [], "baseline": {"study_instance_uid": BASELINE}}
+    parts = ImageParts(index, files, reader)
+    made = sources_from_json(files_of_sources(Decided(STUDY, 1, "full"), document, parts)[FILE_NAME])
+    assert made.baseline is not None
+    (flair,) = made.baseline.series
+    assert (flair.series_instance_uid, len(flair.instances), len(asked)) == ("1.2.8", k + 1, described)

@@ -110,16 +110,22 @@ def write_study(pair: Pair, study: int, volumes: Mapping[SequenceKind, Volume], 
     return out
 
 
-def assess_by_process(followup: Path, baseline: Path, results: Path) -> dict[str, Any]:
+def assess_by_process(followup: Path, baseline: Path, results: Path, *, config: Path | None = None) -> dict[str, Any]:
     """``icansee assess`` as a person would run it; the document. The evidence lies in ``results``."""
     results.mkdir(parents=True, exist_ok=True)
-    subprocess.run(command(followup, baseline, results), cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command(followup, baseline, results, config=config), cwd=ROOT, check=True, capture_output=True)
     return read_document(results)
 
 
-def command(followup: Path, baseline: Path, results: Path) -> list[str]:
+def command(followup: Path, baseline: Path, results: Path, *, config: Path | None = None) -> list[str]:
     """The arguments of one assessment of two folders."""
-    options = {"--followup": followup, "--baseline": baseline, "--json": results / "result.json", "--evidence": results}
+    options: dict[str, Path] = {} if config is None else {"--config": config}
+    options |= {
+        "--followup": followup,
+        "--baseline": baseline,
+        "--json": results / "result.json",
+        "--evidence": results,
+    }
     return [
         sys.executable,
         "-m",

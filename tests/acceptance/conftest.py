@@ -27,6 +27,13 @@ class Assessed:
     folder: Path
 
     @cached_property
+    def config(self) -> Path:
+        """One thread: two add up in an order that depends on what else the machine does."""
+        path = self.folder / "config.yaml"
+        path.write_text("triage: {threads: 1}\n", encoding="utf-8")
+        return path
+
+    @cached_property
     def baseline(self) -> Path:
         return real.write_study(self.pair, 1, real.volumes_of(self.pair, 1), self.folder / "baseline")
 
@@ -37,23 +44,23 @@ class Assessed:
     @cached_property
     def as_acquired(self) -> dict[str, Any]:
         followup = real.write_study(self.pair, 2, real.volumes_of(self.pair, 2), self.folder / "followup")
-        return assess_here(followup, self.baseline, self.results)
+        return assess_here(followup, self.baseline, self.results, self.config)
 
     @cached_property
     def raised(self) -> dict[str, Any]:
         assert self.as_acquired  # the pons is raised where that run found it
         followup = real.write_study(self.pair, 2, real.raised_followup(self.pair, self.results), self.folder / "raised")
-        return assess_here(followup, self.baseline, self.folder / "with change")
+        return assess_here(followup, self.baseline, self.folder / "with change", self.config)
 
 
-def assess_here(followup: Path, baseline: Path, results: Path) -> dict[str, Any]:
+def assess_here(followup: Path, baseline: Path, results: Path, config: Path) -> dict[str, Any]:
     """The command in this process; it must end with exit code 0."""
     results.mkdir(parents=True)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "TriageEngine", RememberingEngine)
-        patch.setattr(sys, "argv", ["icansee", *real.command(followup, baseline, results)[3:]])
+        patch.setattr(sys, "argv", ["icansee", *real.command(followup, baseline, results, config=config)[3:]])
         with pytest.raises(SystemExit) as ended:
             cli.main()
     root.handlers[:], root.level = handlers, level

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bench import real_pairs as real
 from tests.acceptance.conftest import Assessed
-from tests.alike import alike
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -65,9 +63,7 @@ def test_the_rise_is_measured_as_large_as_it_was_made(
 def test_the_installed_program_says_the_same(assessed: dict[str, Assessed], tmp_path: Path) -> None:
     """In a process of its own, with the same result as in this one: nothing depends on what ran before."""
     one = assessed["patient03"]  # the smaller one
-    document = real.assess_by_process(one.folder / "followup", one.baseline, tmp_path)
-    for key in ("study", "baseline", "series", "findings", "decision", "notices", "measurements"):
-        assert alike(document[key], one.as_acquired[key]), key  # threads may add up in another order, no more
-    matrices = [np.array(d["registration"]["followup_to_baseline_lps_mm"]) for d in (document, one.as_acquired)]
-    assert matrices[0] == pytest.approx(matrices[1], abs=1e-4)
+    here = one.as_acquired
+    document = real.assess_by_process(one.folder / "followup", one.baseline, tmp_path, config=one.config)
+    assert [key for key in here.keys() | document.keys() if here.get(key) != document.get(key)] == ["timings_s"]
     assert (tmp_path / "evidence.png").stat().st_size > 10_000

@@ -12,10 +12,12 @@ from dataclasses import replace
 
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import words
+from triage.sequences.contrast import ContrastSaid, said_of_contrast
 from triage.sequences.facts import acquired_at, is_reformat, on_one_calendar, timing
 from triage.sequences.rules import ORDER
 
 AFTER_CONTRAST = "after contrast"
+SIDE_OPEN = "before or after contrast: the description does not tell, and no agent is stated"
 _REFORMAT_PENALTY = 0.8  # a reformat shows the same contrast, resampled once more
 
 
@@ -40,7 +42,8 @@ def identify_study(
 
     Adds what only the study tells:
 
-    - A T1 that states no agent is T1_GD when it was acquired after a series that states one.
+    - A T1 that states no agent is T1_GD when it was acquired after a series that states one. The order also settles
+      what a description leaves open.
     - An agent in every series was entered at registration. It proves nothing about any single series.
     - A FLAIR after contrast states so in its reasons.
     """
@@ -56,8 +59,11 @@ def identify_study(
     with_agent = [i for i in order if words.contrast_agent(headers[i])]
     if len(with_agent) == len(order) > 1:
         return tuple(_agent_at_registration(f, header) for f, header in zip(found, headers, strict=True))
-    for i in order[order.index(with_agent[0]) + 1 :] if with_agent else ():
-        if not words.says_pre_contrast(headers[i]):
+    first = order.index(with_agent[0]) if with_agent else 0
+    for n, i in enumerate(order):
+        if with_agent and n < first and SIDE_OPEN in found[i].reasons:
+            found[i] = _before_agent(found[i], headers[with_agent[0]])
+        elif with_agent and n > first and said_of_contrast(headers[i]) is not ContrastSaid.BEFORE:
             found[i] = _after_agent(found[i], headers[i], headers[with_agent[0]])
     return tuple(found)
 
@@ -71,35 +77,48 @@ def _as_reformat(found: Identification, header: SeriesHeader) -> Identification:
 
 
 def _with_contrast(found: Identification, header: SeriesHeader) -> Identification:
-    agent = words.contrast_agent(header)
+    """A stated agent yields only to a description that says before contrast, and not after."""
+    agent, said = words.contrast_agent(header) is not None, said_of_contrast(header)
     if found.kind is SequenceKind.FLAIR:
-        stated = agent is not None and not words.says_pre_contrast(header)
+        stated = agent and said is not ContrastSaid.BEFORE
         why = "a contrast agent is stated" if stated else "the description says so"
-        return _after(found, why) if stated or words.says_post_contrast(header) else found
-    if found.kind is not SequenceKind.T1:
-        return found
-    if words.says_pre_contrast(header):
+        return _after(found, why) if stated or said is ContrastSaid.AFTER else found
+    return _side_of_t1(found, said, agent=agent) if found.kind is SequenceKind.T1 else found
+
+
+def _side_of_t1(found: Identification, said: ContrastSaid, *, agent: bool) -> Identification:
+    if said is ContrastSaid.BEFORE:
         return replace(found, reasons=(*found.reasons, "the description says before contrast"))
-    if agent is not None:
+    if agent:
         return replace(found, kind=SequenceKind.T1_GD, reasons=(*found.reasons, "a contrast agent is stated"))
-    if words.says_post_contrast(header):
+    if said is ContrastSaid.AFTER:
         reasons = (*found.reasons, "the description says after contrast")
         return Identification(SequenceKind.T1_GD, found.confidence * 0.9, reasons)
+    if said is ContrastSaid.OPEN:
+        return replace(found, kind=SequenceKind.UNKNOWN, reasons=(*found.reasons, SIDE_OPEN))
     return found
 
 
 def _agent_at_registration(found: Identification, header: SeriesHeader) -> Identification:
     """All series carry the agent: only the description tells before from after."""
-    if found.kind is SequenceKind.FLAIR and not words.says_post_contrast(header):
+    if found.kind is SequenceKind.FLAIR and said_of_contrast(header) is not ContrastSaid.AFTER:
         return replace(found, reasons=tuple(r for r in found.reasons if not r.startswith(AFTER_CONTRAST)))
-    if found.kind is not SequenceKind.T1_GD or words.says_post_contrast(header):
+    if found.kind is not SequenceKind.T1_GD or said_of_contrast(header) is ContrastSaid.AFTER:
         return found
     reason = "every series of the study states the agent, so it may have been entered before it was given"
     return replace(found, confidence=found.confidence * 0.6, reasons=(*found.reasons, reason))
 
 
+def _before_agent(found: Identification, agent_header: SeriesHeader) -> Identification:
+    where = f"acquired before series {agent_header.series_number}, the first that states a contrast agent"
+    reasons = (*(r for r in found.reasons if r != SIDE_OPEN), where)
+    return replace(found, kind=SequenceKind.T1, reasons=reasons)
+
+
 def _after_agent(found: Identification, header: SeriesHeader, agent_header: SeriesHeader) -> Identification:
     where = f"acquired after series {agent_header.series_number}, which states a contrast agent"
+    if SIDE_OPEN in found.reasons:
+        found = replace(found, kind=SequenceKind.T1, reasons=tuple(r for r in found.reasons if r != SIDE_OPEN))
     if found.kind is SequenceKind.T1 and not words.contrast_agent(header):
         return Identification(SequenceKind.T1_GD, found.confidence * 0.7, (*found.reasons, where))
     if found.kind is SequenceKind.FLAIR and not is_after_contrast(found):

@@ -12,6 +12,7 @@ from triage.model import SeriesHeader
 
 # Separators become spaces, so that \b works on "tirm_tra_dark-fluid". "+" stays: it means contrast ("T1+C", "+Gd").
 _SEPARATORS = re.compile(r"[_\-./\\^*:,;()\[\]]+")
+_MINUS = re.compile(r"(?<![^\W_])(c|km|gd)-(?=\s|$|_)")
 
 FLAIR = re.compile(r"flair|dark ?fluid|fluid atten|\btirm\b|\bfluide? sombre\b")
 T1 = re.compile(r"\bt1|t1w?\b|mp ?rage|mprage|bravo|\bspgr\b|t1tfe|\btfl\b|\bvibe\b|\bthrive\b|\blava\b")
@@ -44,25 +45,22 @@ SUBTRACTION = re.compile(r"\bsub\b|subtr|subtrak|subtraction")
 BALANCED = re.compile(r"\bciss\b|fiesta|\bdrive\b|\bbffe\b|b ffe|trufi|true ?fisp|\btruefisp\b|\bconstructive\b")
 PD = re.compile(r"\bpd\b|\bpdw\b|proton ?dens|\bdp\b|\bdensit")
 
-PRE_CONTRAST = re.compile(
-    r"\bpre\b|precontrast|\bohne\b|\bo ?km\b|\bnative?\b|\bvor\b|\bsans\b|\bavant\b|\bsin\b|\bsenza\b|\bbasal\b"
-    r"|without|\bw ?o\b|\bno(?:n|n ?con\w*| contrast| gad\w*| gd)\b|\bc minus\b|unenhanced"
+# Words of ContrastBolusAgent. One that denies comes before all that could be a name; nothing else stands beside it.
+_AGENT_AT_ALL = re.compile(r"km|iv|contrast\w*|kontrast\w*|agents?|medi\w+|mittel\w*|produit\w*|mdc|pdc|bolus")
+_NONE = re.compile(
+    r"no|non|none|nein|nil|null|not|nicht|kein\w*|n|na|without|wo|ohne|sans|sin|senza|sem|zonder|geen|ingen|inte|ikke"
+    r"|uten|utan|uden|bez|brak|без|нет|aucun\w*|pas|nessun\w*|ning[uú]n\w*|nenhum\w*|unenhanced|native?|plain|refused"
+    r"|declined|0+(?:ml|cc)?|無し?|无|なし|没有"
 )
-POST_CONTRAST = re.compile(
-    r"\bpost\b|postcontrast|\bpost ?gd\b|\+ ?c\b|\bc ?\+|\+ ?gd|\bgd\b|gd ?\+|\bgad\w*|\bkm\b|\+ ?km"
-    r"|\bkontrast\w*|\bcontrast\w*|\bce\b|\+ ?ce\b|\binj\w*|\bapr[eè]s\b|\bnach\b|\bmit km\b|\bmdc\b|\bcon mdc\b"
-    r"|dotarem|magnevist|multihance|prohance|clariscan|\benhanced\b|\bt1 ?w? ?c\b"
-)
-
-_NO_AGENT = re.compile(
-    r"^\s*(?:no|none|non|nein|null|nil|n/?a|without|ohne|0+(?:\.0+)?|-+|\.)?\s*(?:km|contrast|agent|iv contrast)?\s*$",
-    re.IGNORECASE,
+_BESIDE_NONE = re.compile(
+    r"ml|cc|de|of|d|any|the|was|given|gegeben|admin\w*|verabreicht|used|utilis\w*|inj\w*|done|applied|needed|required"
+    r"|enhanc\w*|gad\w*|gd|omniscan|dota\w*|magnevist|multihance|prohance|clariscan|primovist|eovist"
 )
 
 
 def normalised(text: str) -> str:
     """Lower case, separators as single spaces; 't1_mprage-sag' -> 't1 mprage sag'."""
-    lowered = re.sub(r"\bc-(?=\s|$|_)", "c minus ", text.lower())  # "T1 C-": before its hyphen becomes a space
+    lowered = _MINUS.sub(r"\1 minus ", text.lower())  # "T1 C-": before its hyphen becomes a space
     return " ".join(_SEPARATORS.sub(" ", lowered).split())
 
 
@@ -76,21 +74,17 @@ def says(pattern: re.Pattern[str], header: SeriesHeader) -> bool:
     return pattern.search(described(header)) is not None
 
 
-def says_pre_contrast(header: SeriesHeader) -> bool:
-    """'pre', 'ohne KM', 'sans gado', 'C-', ..."""
-    return says(PRE_CONTRAST, header)
-
-
-def says_post_contrast(header: SeriesHeader) -> bool:
-    """'post', '+C', 'Gd', 'nach KM', ... and nothing that says before ('pre', 'ohne KM', 'sans gado')."""
-    return says(POST_CONTRAST, header) and not says_pre_contrast(header)
-
-
 def contrast_agent(header: SeriesHeader) -> str | None:
     """The agent's name, or None where the element is empty or says "none", "no", "ohne KM"."""
     return header.contrast_agent.strip() if names_agent(header.contrast_agent) else None
 
 
 def names_agent(stated: str) -> bool:
-    """Whether the text of ContrastBolusAgent names an agent."""
-    return not _NO_AGENT.match(stated)
+    """Whether the text of ContrastBolusAgent names an agent: not "none", "kein KM", "0 ml". "removed" stands for one."""
+    text = re.sub(r"\b(i|w|n) (v|o|a)\b", r"\1\2", normalised(stated))
+    said = re.sub(r"[+?!]", " ", text).split()
+    while len(said) > 1 and _AGENT_AT_ALL.fullmatch(said[0]):
+        said = said[1:]
+    if not said or not _NONE.fullmatch(said[0]):
+        return bool(said)
+    return not all(any(one.fullmatch(word) for one in (_NONE, _AGENT_AT_ALL, _BESIDE_NONE)) for word in said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from triage.model import SeriesHeader
+from triage.sequences.words import names_agent
 from workers.reading.frames import Frame, frames_of, inversion_time
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
 from workers.reading.values import (
     Vector,
     acquisition_moment,
-    first_item,
     integer,
     number,
     plain_text,
@@ -24,6 +24,8 @@ from workers.reading.values import (
     text,
     value_of,
 )
+
+UNNAMED_AGENT = "an agent whose name is not stated"
 
 # digitised or captured pictures, and what a workstation draws (PS3.3 C.8.6.1)
 _FROM_A_SCREEN = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW"})
@@ -67,7 +69,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         flip_angle_deg=number(groups.get("MRTimingAndRelatedParametersSequence", "FlipAngle")),
         echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),
         b_values=tuple(b_values),
-        contrast_agent=_contrast_agent(first),
+        contrast_agent=_contrast_agent(datasets),
         slice_thickness_mm=listed[0].thickness_mm if listed else None,
         rows=integer(value_of(first, "Rows")),
         columns=integer(value_of(first, "Columns")),
@@ -114,10 +116,41 @@ def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
     return (*echo, *inverted, *planar)
 
 
-def _contrast_agent(ds: Any) -> str:
-    agent = text(ds, "ContrastBolusAgent")
-    item = first_item(ds, "ContrastBolusAgentSequence")
-    return agent or (text(item, "CodeMeaning") if item is not None else "")
+def _contrast_agent(datasets: Sequence[Any]) -> str:
+    """What the objects state: any of them may name the agent."""
+    stated = list(dict.fromkeys(map(_agent_of, datasets)))
+    return next((one for one in stated if names_agent(one)), next(filter(None, stated), ""))
+
+
+def _agent_of(ds: Any) -> str:
+    """The agent's name as it is written. De-identification removes names, and leaves the dose or the time."""
+    listed = _items(ds, "ContrastBolusAgentSequence")
+    usage = _usage(ds)
+    if usage and not any(usage):
+        return ""
+    name = text(ds, "ContrastBolusAgent") or next(filter(None, (text(one, "CodeMeaning") for one in listed)), "")
+    if name.strip(" -."):
+        return name
+    return UNNAMED_AGENT if any(usage) or any(_has_dose(one) for one in (ds, *listed)) else name
+
+
+def _usage(ds: Any) -> list[bool]:
+    """Of each statement in the functional groups of an enhanced object, whether the agent was given by then."""
+    places = [*_items(ds, "SharedFunctionalGroupsSequence"), *_items(ds, "PerFrameFunctionalGroupsSequence")]
+    items = [one for place in places for one in _items(place, "ContrastBolusUsageSequence")]
+    stated = [(text(one, "ContrastBolusAgentAdministered"), text(one, "ContrastBolusAgentPhase")) for one in items]
+    return [given != "NO" and phase != "PRE_CONTRAST" for given, phase in stated if given or phase]
+
+
+def _items(ds: Any, key: str) -> list[Any]:
+    found = value_of(ds, key)
+    return [one for one in found if hasattr(one, "get")] if isinstance(found, MutableSequence) else []
+
+
+def _has_dose(ds: Any) -> bool:
+    doses = (number(value_of(ds, keyword)) for keyword in ("ContrastBolusVolume", "ContrastBolusTotalDose"))
+    stated = (text(ds, "ContrastBolusStartTime"), text(ds, "ContrastBolusIngredient"))
+    return any((dose or 0.0) > 0.0 for dose in doses) or any(stated)
 
 
 def _first_acquired(datasets: Sequence[Any]) -> tuple[date | None, time | None]:

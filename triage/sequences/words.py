@@ -80,7 +80,7 @@ def contrast_agent(header: SeriesHeader) -> str | None:
 
 
 def names_agent(stated: str) -> bool:
-    """Whether the text of ContrastBolusAgent names an agent: not "none", "kein KM", "0 ml". "removed" stands for one."""
+    """Whether the text of ContrastBolusAgent names an agent: "none", "kein KM" and "0 ml" do not, "removed" does."""
     text = re.sub(r"\b(i|w|n) (v|o|a)\b", r"\1\2", normalised(stated))
     said = re.sub(r"[+?!]", " ", text).split()
     while len(said) > 1 and _AGENT_AT_ALL.fullmatch(said[0]):

@@ -21,7 +21,8 @@ FLAIR = {
 
 SAID = {
     ContrastSaid.AFTER: (
-        "T1 post", "t1_mprage_post", "T1W_3D_POST", "AX T1 POST FS", "SAG T1 POST 3D MPRAGE", "T1 +C", "AX T1 C+", "T1+GD",
+        "T1 post", "t1_mprage_post", "T1W_3D_POST", "AX T1 POST FS", "SAG T1 POST 3D MPRAGE", "T1 +C", "AX T1 C+",
+        "T1+GD",
         "T1 c", "t1w_c", "T1ce", "t1postgd", "T1 postcontrast", "post con T1", "T1 with contrast", "T1 enhanced",
         "FLAIR CE", "T1 dotarem", "T1 POST 3 min", "t1_vibe_fs_post_dynamic",
         # other languages
@@ -30,15 +31,18 @@ SAID = {
         "T1 pós contraste", "T1 na contrast", "T1 po kontraście", "T1 с контрастом", "T1 造影後", "T1 増強後", "T1 增强",
         # fat, a place or a treatment beside the agent
         "AX T1 POST NON FS", "AX T1 POST W/O FS", "T1 +C without fat sat", "T1 GD NON FATSAT", "T1 KM ohne FS",
-        "T1 Gd sans fatsat", "T1 post Gd basal ganglia", "T1 native space post KM", "T1 GD PRE CAR-T", "T1 GD POST CAR-T",
+        "T1 Gd sans fatsat", "T1 post Gd basal ganglia", "T1 native space post KM", "T1 GD PRE CAR-T",
+        "T1 GD POST CAR-T",
         "T1 PRE CAR-T post Gd", "T1 POST CAR-T GD", "T1 +C vor Therapie", "t1_mprage post perf", "T1 after DSC",
     ),
     ContrastSaid.BEFORE: (
         "T1 pre", "T1 pre FS", "pre T1 MPRAGE", "T1W_PRE_3D", "T1 pre con", "T1 precontrast", "T1 noncon", "T1 non con",
-        "T1 non contrast", "T1 no gad", "AX T1 W/O", "T1 w/o contrast", "T1 without iv contrast", "T1 unenhanced", "T1 C-",
+        "T1 non contrast", "T1 no gad", "AX T1 W/O", "T1 w/o contrast", "T1 without iv contrast", "T1 unenhanced",
+        "T1 C-",
         "T1 C-_sag", "FLAIR KM-", "T1 pre gd pre cart", "T1 PRE CONTRAST post op",
         "t1_se_tra ohne KM", "T1 o. KM", "T1 oKM", "T1 vor KM", "T1 kein KM", "MPRAGE KM frei", "T1 nativ",
-        "T1 sans gado", "T1 avant injection", "T1 pas d'injection", "T1 sin contraste", "T1 antes de contraste", "T1 basal",
+        "T1 sans gado", "T1 avant injection", "T1 pas d'injection", "T1 sin contraste", "T1 antes de contraste",
+        "T1 basal",
         "T1 senza mdc", "T1 prima del mdc", "T1 voor contrast", "T1_zonder_contrast", "T1 przed kontrastem",
         "T1 bez kontrastu", "T1 без контраста", "T1 造影前", "T1 平扫", "T1 単純",
     ),
@@ -48,10 +52,14 @@ SAID = {
     ),
     ContrastSaid.NOTHING: (
         "", "T1", "T1W", "T1 W SE", "t1_se_sag", "TRACE",
-        "T1 PRE CAR-T", "T1 POST CAR-T", "FLAIR POST CAR-T", "FLAIR PRE CAR-T", "T1 POST CAR-T INFUSION", "T1 pre infusion",
-        "T1 post axi-cel", "T1 post injection de CAR-T cells", "3D FLAIR post LD chemo", "T1 post op", "FLAIR post-treatment",
-        "T1 vor Therapie", "T1 post day 7", "T1 post 3 months", "T1 posterior fossa", "T1 basal ganglia", "T1 native space",
-        "T1 without fat sat", "T1 non FS", "T1 ohne FS", "AX T1 W/O FS", "FLAIR high contrast", "T1 enhanced resolution",
+        "T1 PRE CAR-T", "T1 POST CAR-T", "FLAIR POST CAR-T", "FLAIR PRE CAR-T", "T1 POST CAR-T INFUSION",
+        "T1 pre infusion",
+        "T1 post axi-cel", "T1 post injection de CAR-T cells", "3D FLAIR post LD chemo", "T1 post op",
+        "FLAIR post-treatment",
+        "T1 vor Therapie", "T1 post day 7", "T1 post 3 months", "T1 posterior fossa", "T1 basal ganglia",
+        "T1 native space",
+        "T1 without fat sat", "T1 non FS", "T1 ohne FS", "AX T1 W/O FS", "FLAIR high contrast",
+        "T1 enhanced resolution",
         "T1 Kontrolle", "T1 control", "FLAIR delayed",
     ),
 }  # fmt: skip
@@ -119,9 +127,12 @@ NAMED = (
     "Gadovist, no reaction", "magnevist no complications", "REMOVED", "anonymized", "XXXX",
 )  # fmt: skip
 DENIED = (
-    "", "-", "--", ".", "0", "0.0", "0 ml", "0.0 ml", "NONE", "No", "N", "n/a", "w/o", "UNENHANCED", "NO IV", "None given",
-    "not given", "No IV contrast", "without iv contrast", "Contrast: none", "No Gadolinium", "no gad", "without gadolinium",
-    "Nein", "keine", "kein KM", "KM: nein", "ohne Kontrastmittel", "sin contraste", "ninguno", "pas de produit", "nessuno",
+    "", "-", "--", ".", "0", "0.0", "0 ml", "0.0 ml", "NONE", "No", "N", "n/a", "w/o", "UNENHANCED", "NO IV",
+    "None given",
+    "not given", "No IV contrast", "without iv contrast", "Contrast: none", "No Gadolinium", "no gad",
+    "without gadolinium",
+    "Nein", "keine", "kein KM", "KM: nein", "ohne Kontrastmittel", "sin contraste", "ninguno", "pas de produit",
+    "nessuno",
     "geen contrast", "ingen", "brak", "нет", "なし", "无",
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The anatomical atlas in MNI152 2009a symmetric space: files in ``atlas/data``, read once by :func:`load`.
 
-Nothing is computed here; ``atlas.build`` and ``atlas.coarse`` make the files, ``atlas.check`` compares them with an independent reference.
+Nothing is computed here; ``atlas.build`` and ``atlas.coarse`` make the files, ``atlas.check`` compares them with an
+independent reference.
 """
 
 # mypy: disable-error-code="no-untyped-call"

@@ -225,8 +225,7 @@ class DiffusionFacts:
 
     b_high: float | None = None  # of the DWI volume
     b_low: float | None = None  # of the image beside it
-    # the unit that the vendor's ADC map was stored in, "" without one; the volume itself is in um2/s
-    adc_unit: str = ""
+    adc_unit: str = ""  # that the vendor's ADC map was stored in, "" without one; the volume itself is in um2/s
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,8 +258,7 @@ class Atlas:
     labels: Volume  # uint8, 0 is outside
     label_names: Mapping[int, str]  # label -> region
     version: str
-    # what ``triage.alignment.template.coarse_images`` makes of the rest; empty: it is made when it is needed
-    coarse: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    coarse: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # see template.coarse_images; or empty
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ _EVENT = (
     rf"{_CELLS}|th[eé]rap\w*|terap\w*|treat\w*|behand\w*|trait\w*|tratam\w*|tratt\w*|tx|rx|x?rt|radiat\w*|radioth\w*"
     r"|bestr\w*|chemo\w*|chimio\w*|quimio\w*|op|oper\w*|surg\w*|chir\w*|cirug\w*|resec\w*|resek\w*|biops\w*|ictal\w*"
     r"|seiz\w*|stroke|trauma\w*|transplant\w*|h?a?sct|bmt|lymph\w*|leuk\w*|ld|bridging|steroid\w*|dexa\w*|cortis\w*"
-    r"|days?|tage?|jours?|d\d+|weeks?|wochen?|months?|monate?|(?:\d?[156789]|\d0)d|\d+(?:w|wks?|m|mos?|mon)|lp|evd|shunt|asl|icans|crs"
+    r"|days?|tage?|jours?|d\d+|weeks?|wochen?|months?|monate?|(?:\d?[156789]|\d0)d|\d+(?:w|wks?|m"
+    r"|mos?|mon)|lp|evd|shunt|asl|icans|crs"
     r"|partum|mortem|vac+in\w*|proc\w*|лечен\w*|терап\w*|операц\w*"
 )
 _PLAIN = r"plain|precontrast|nati[vf]\w{0,2}|basale?|unenhanced|nonenhanced|noncon\w*|nongad\w*|okm|натив\w*"
@@ -48,7 +49,8 @@ _WITH = r"with|mit|avec|con|com|met|med|с"
 _LINK = r"and|und|et|e|y|en|og|och|i|iv|of|de|del|des|der|dem|die|d|l|la|le|les|il|the|any|von|zu|to|admin\w*|gabe"
 _FAT = r"fs|fat\w*|sat\w*|spir|spair|dixon|supp\w*|fett?\w*"
 _NEUTRAL = (
-    r"ax\w*|tra\w*|sag\w*|cor\w*|kor\w*|obl\w*|t1\w*|t2\w*|flair|dark|fluid|mprage|mp|rage|rapid|bravo|[ft]?se|[fg]re|t?f[fl]e"
+    r"ax\w*|tra\w*|sag\w*|cor\w*|kor\w*|obl\w*|t1\w*|t2\w*|flair|dark|fluid|mprage|mp|rage|rapid"
+    r"|bravo|[ft]?se|[fg]re|t?f[fl]e"
     r"|[ft]spgr|spgr|tfl|vibe|spa?ce?|cube|vista|[234]d|iso\w*|mpr|brain|head|neuro|cereb\w*|cran\w*|sch[aä]del|kopf"
     r"|hirn|nav\w*|stealth|stereo\w*|dyn\w*|p\d|\d+(?:mm)?|scan|serie\w*|image\w*|mm|repeat|rep|wdh|hr|thin|recon"
 )

@@ -312,9 +312,10 @@ class FakePatientFacts:
     def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:
         self._maybe_fail()
         self.merged.append((old, new, source))
-        moved = {key: one for key, one in self.infusions.items() if key[0] == old}
-        for (_, day), one in moved.items():
-            del self.infusions[old, day]
+        like = (old, PatientKey(old.patient_id))
+        moved = {key: one for key, one in self.infusions.items() if key[0] in like}
+        for (key, day), one in moved.items():
+            del self.infusions[key, day]
             self.infusions[new, day] = one
 
     def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None:

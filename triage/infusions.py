@@ -37,23 +37,18 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
     """The infusions of one person that hold, by day, whatever IDs and spellings they were stated under.
 
-    The last word counts: a date within CORRECTION_DAYS of one that was said before replaces it (``corrected``), and a
-    day that was withdrawn is gone until it is said again. Dates of unknown age replace nothing.
+    A day that was withdrawn is gone until it is said again, and corrects nothing: who takes an infusion back that was
+    entered by mistake does not say that another one was wrong. Of what is left the last word counts: a date
+    within CORRECTION_DAYS of one that was said before replaces it (``corrected``). Dates of unknown age replace nothing.
     """
-    events: list[tuple[datetime, int, Infusion]] = []
-    for one in statements:
-        events.append((one.said_at or _FIRST, 0, one.infusion))
+    said = [(one.said_at or _FIRST, one) for one in statements]
+    gone: dict[date, datetime] = {}
+    for _, one in said:
         if one.withdrawn_at is not None:
-            events.append((one.withdrawn_at, 1, one.infusion))
-    return _replayed(events)
-
-
-def _replayed(events: Iterable[tuple[datetime, int, Infusion]]) -> tuple[Infusion, ...]:
+            gone[one.infusion.day] = max(one.withdrawn_at, gone.get(one.infusion.day, _FIRST))
+    left = [(at, one.infusion) for at, one in said if one.infusion.day not in gone or at > gone[one.infusion.day]]
     found: dict[date, Infusion] = {}
-    for at, withdrawn, infusion in sorted(events):
-        if withdrawn:
-            found.pop(infusion.day, None)
-            continue
+    for at, infusion in sorted(left):
         wrong = None if at == _FIRST or infusion.day in found else corrected(infusion, found.values())
         if wrong is not None:
             del found[wrong.day]

@@ -74,9 +74,13 @@ def remove_infusion_date(
     quiet_logging()
     day = iso_date(infusion_date, field="--infusion-date")
     patient, index = patient_key(patient_id, issuer), open_patient_index(load_settings(config))
+    before = index.infusions_of(patient)
     if not index.remove_infusion(patient, day, now=datetime.now(UTC)):
         raise Misconfigured(f"--infusion-date: no infusion of {day} is known for this patient ID and issuer")
     out().print(f"infusion of {day} removed")
+    for one in index.infusions_of(patient):
+        if all(one.day != known.day for known in before):
+            out().print(f"infusion of {one.day} holds again: {day} had taken its place")
 
 
 @patients.command("list")

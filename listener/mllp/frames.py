@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from workers.feeds.hl7_messages import Header
+from workers.feeds.hl7_fields import Header
 from workers.remote.mllp import framed
 
 LONGEST_TEXT = 200

@@ -16,7 +16,7 @@ from workers.feeds.apply import Applier, PatientFacts, Readings
 from workers.feeds.facts import Fact
 from workers.feeds.fhir_poll import FhirPoll, open_client
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox, open_orders
-from workers.feeds.hl7_messages import Header
+from workers.feeds.hl7_fields import Header
 from workers.feeds.inbox import Inbox
 from workers.feeds.loop import Job, Loop
 from workers.heartbeat import Heartbeat, heartbeat_file

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from listener.mllp.frames import AckCode, acknowledgement
-from workers.feeds.hl7_messages import LONGEST_BYTES, Header, MalformedMessageError
+from workers.feeds.hl7_fields import Header, MalformedMessageError
+from workers.feeds.hl7_messages import LONGEST_BYTES
 from workers.log import brief, get_logger
 from workers.remote.mllp import END, START
 

@@ -8,7 +8,9 @@ import pytest
 
 from bench.node.orders import MALFORMED, MERGE, NEW, OLD, order
 from workers.feeds.facts import Fact, InfusionReported, PatientsMerged
-from workers.feeds.hl7_messages import InfusionWords, MalformedMessageError, facts_of, parse
+from workers.feeds.hl7_fields import MalformedMessageError
+from workers.feeds.hl7_messages import facts_of, parse
+from workers.feeds.infusion_words import InfusionWords
 from workers.ports import PatientKey
 
 WORDS = InfusionWords(codes=(), words=("axicabtagene",))

@@ -90,7 +90,14 @@ def stated(day: int, said: int | None, withdrawn: int | None = None) -> StatedIn
         pytest.param([stated(0, 3, 2)], [0], id="said again"),
         pytest.param([stated(0, 1), stated(0, None, 2)], [], id="withdrawn under another ID"),
         pytest.param([stated(0, 3), stated(0, None, 2)], [0], id="said again under this ID"),
-        pytest.param([stated(0, 1), stated(10, 2, 3)], [], id="moved, and then withdrawn"),
+        pytest.param([stated(0, 1), stated(10, 2, 3)], [0], id="a second one by mistake, withdrawn"),
+        pytest.param(
+            [stated(0, 1, 2), stated(10, 2, 3)], [], id="moved (the old day is withdrawn), and then withdrawn"
+        ),
+        pytest.param([stated(0, 1), stated(10, 2), stated(10, None, 3)], [0], id="the same, under another ID"),
+        pytest.param([stated(0, 1), stated(10, 4, 3)], [10], id="withdrawn, and said again: it corrects"),
+        pytest.param([stated(0, 1), stated(20, 2, 4), stated(40, 3)], [0, 40], id="what a mistake corrected stays"),
+        pytest.param([stated(0, None), stated(10, None, 1)], [0], id="not measured, and one of them is withdrawn"),
         pytest.param([stated(0, 1), stated(10, None, 2)], [0], id="another day is withdrawn"),
         pytest.param([stated(0, None), stated(10, None)], [0, 10], id="not measured: nobody knows which came first"),
         pytest.param([stated(0, None), stated(10, 1)], [10], id="an old statement is corrected"),

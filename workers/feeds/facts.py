@@ -5,30 +5,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from workers.ports import PatientKey
+
+
+class Cancellation(StrEnum):
+    """How an infusion is taken back.
+
+    CANCELLED: its order is not carried out. DISCONTINUED: its order ends, which says nothing of what was given before.
+    NOT_GIVEN: on that day it was not administered. DELETED: the entry that it was administered is wrong.
+    """
+
+    CANCELLED = "cancelled"
+    DISCONTINUED = "discontinued"
+    NOT_GIVEN = "not given"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True)
 class InfusionReported:
     """A cell infusion is ordered, scheduled or given on ``day``.
 
-    order: the placer's or filler's number, when it has one.
+    order: the placer's or filler's number, when it has one; or the reference of a FHIR resource. given: it was
+    administered. also: further IDs of the patient that the message has.
     """
 
     patient: PatientKey
     day: date
     kind: str
     order: str = ""
+    given: bool = False
+    also: tuple[PatientKey, ...] = ()
 
 
 @dataclass(frozen=True)
 class InfusionCancelled:
-    """The infusion of ``order`` (or, without a number, of ``day``) does not take place."""
+    """The infusion of ``order`` (or, without a number, of ``day``) does not take place. also: as in InfusionReported."""
 
     patient: PatientKey
     day: date | None
     order: str = ""
+    why: Cancellation = Cancellation.CANCELLED
+    also: tuple[PatientKey, ...] = ()
+
+
+@dataclass(frozen=True)
+class NeedsPerson:
+    """A message that may concern an infusion or an identity and that no rule judges: a human must. why: names no
+    patient."""
+
+    why: str
 
 
 @dataclass(frozen=True)
@@ -68,4 +95,20 @@ class NothingToDo:
     why: str
 
 
-Fact = InfusionReported | InfusionCancelled | PatientsMerged | PatientUpdated | ReadingReported | NothingToDo
+@dataclass(frozen=True)
+class NoInfusion(NothingToDo):
+    """The FHIR resource ``order`` is no infusion that was given. One that it reported before is taken back."""
+
+    order: str
+
+
+Fact = (
+    InfusionReported
+    | InfusionCancelled
+    | NoInfusion
+    | NeedsPerson
+    | PatientsMerged
+    | PatientUpdated
+    | ReadingReported
+    | NothingToDo
+)

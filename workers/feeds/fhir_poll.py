@@ -13,8 +13,8 @@ import httpx
 
 from triage.errors import Misconfigured, Transient
 from workers.feed_settings import FhirFeedSettings
-from workers.feeds.apply import UnknownOrderError
-from workers.feeds.facts import Fact, NothingToDo
+from workers.feeds.apply import NotJudgedError, UnknownOrderError
+from workers.feeds.facts import Fact, NoInfusion, NothingToDo
 from workers.feeds.fhir_progress import Cursor, FhirProgress, ProgressFile
 from workers.feeds.fhir_resources import (
     KINDS,
@@ -22,11 +22,12 @@ from workers.feeds.fhir_resources import (
     Reading,
     Resource,
     fact_of,
+    names_infusion,
     reference_of,
     relative,
     subject_of,
 )
-from workers.feeds.hl7_messages import InfusionWords
+from workers.feeds.infusion_words import InfusionWords
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -36,6 +37,7 @@ PAGE_SIZE = 100
 MOST_PAGES = 200  # of one kind in one poll; the next poll goes on from there
 LONGEST_PAGE_BYTES = 32 << 20
 MOST_FAILED = 1000
+OF_THE_SERVER = frozenset({401, 408, 425, 429})  # these hold of every resource, for now
 
 ApplyFacts = Callable[[tuple[Fact, ...], str], None]
 
@@ -88,16 +90,14 @@ class FhirPoll:
         """ApplyFacts one resource; one that cannot be read costs only itself."""
         failed.pop(reference, None)
         try:
-            subject = subject_of(resource)
-            if subject is not None and relative(subject) not in patients:
-                self._fetch_patient(relative(subject), patients)
-            fact = fact_of(resource, patients, self._reading)
+            fact = self._fact(resource, patients)
+            if not isinstance(fact, NothingToDo) or isinstance(fact, NoInfusion):
+                self._apply((fact,), f"FHIR {reference.split('/', maxsplit=1)[0]}")
             if isinstance(fact, NothingToDo):
                 return 0
-            self._apply((fact,), f"FHIR {reference.split('/', maxsplit=1)[0]}")
         except UnknownOrderError:  # it was entered in error before this node ever saw it
             return 0
-        except MalformedResourceError as error:
+        except (MalformedResourceError, NotJudgedError) as error:
             log.warning("fhir.malformed", kind=reference.split("/", maxsplit=1)[0], reason=str(error))
             failed[reference] = str(error)
             return 0
@@ -109,14 +109,21 @@ class FhirPoll:
             return 0
         return 1
 
-    def _fetch_patient(self, reference: str, patients: dict[str, Resource]) -> None:
-        """The server did not send the patient along."""
-        if not reference.startswith("Patient/"):
-            return
+    def _fact(self, resource: Resource, patients: dict[str, Resource]) -> Fact:
+        subject = relative(subject_of(resource) or "")
+        wanted = subject.startswith("Patient/") and names_infusion(resource, self._reading.words)
+        refused = ""
+        if wanted and subject not in patients:  # the server did not send the patient along
+            try:
+                patients[subject] = self._get(urljoin(self._base, subject))
+            except _RefusedError as error:  # this one patient, not the server
+                refused = str(error)
         try:
-            patients[reference] = self._get(urljoin(self._base, reference))
-        except _NotThereError:
-            patients[reference] = {}
+            return fact_of(resource, patients, self._reading)
+        except MalformedResourceError as error:
+            if not refused:
+                raise
+            raise MalformedResourceError(f"its patient cannot be read ({refused})") from error
 
     def _pages(self, kind: str, since: str) -> Iterator[tuple[Sequence[Resource], dict[str, Resource], bool]]:
         """Resources, patients by reference, and whether this page is the last one."""
@@ -147,8 +154,8 @@ class FhirPoll:
     def _get(self, url: str) -> Resource:
         try:
             with self._client.stream("GET", url) as answer:
-                if answer.status_code in (404, 410):
-                    raise _NotThereError("fhir: the server does not have it")
+                if 300 <= answer.status_code < 500 and answer.status_code not in OF_THE_SERVER:
+                    raise _RefusedError(f"fhir: the server answers {answer.status_code}")
                 if answer.status_code != 200:
                     raise Transient(f"fhir: the server answers {answer.status_code}")
                 body = bytearray()
@@ -166,8 +173,8 @@ class FhirPoll:
         return read
 
 
-class _NotThereError(Transient):
-    """404 or 410."""
+class _RefusedError(Transient):
+    """Of this resource: it is not there, not for this account, elsewhere."""
 
 
 class _Walk:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo
-from workers.feeds.hl7_messages import InfusionWords
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NeedsPerson, NoInfusion, NothingToDo
+from workers.feeds.infusion_words import InfusionWords, NamedService, Naming
 from workers.moments import parse_date
 from workers.ports import PatientKey
 
@@ -20,6 +20,7 @@ KINDS = ("Procedure", "MedicationAdministration")
 # An infusion that was stopped half-way was given: cells are in the patient.
 GIVEN = frozenset({"completed", "in-progress", "stopped"})
 NEVER_GIVEN = frozenset({"entered-in-error", "not-done"})
+NOT_YET = "preparation"
 MEDICAL_RECORD = "MR"  # HL7 table 0203
 
 Resource = Mapping[str, Any]
@@ -68,26 +69,37 @@ def fact_of(resource: Resource, patients: Mapping[str, Resource], reading: Readi
         MalformedResourceError: an element that it needs is missing or wrong.
     """
     order = reference_of(resource)
-    name = _infusion_name(resource, reading.words)
-    if name is None:
-        return NothingToDo("it is no cell infusion")
-    status = _text(resource, "status")
+    named, status = _named(resource, reading.words), _text(resource, "status")
+    if named is None or status == NOT_YET:
+        return NoInfusion("it is no cell infusion", order)
     if status in NEVER_GIVEN:
-        return InfusionCancelled(_patient(resource, patients, reading), None, order)
+        try:
+            return InfusionCancelled(_patient(resource, patients, reading), None, order)
+        except MalformedResourceError:  # whoever the patient is
+            return NoInfusion("it was not given", order)
     if status not in GIVEN:
         return NothingToDo("its status does not say that it was given")
+    if named.naming is Naming.UNCLEAR:
+        return NeedsPerson("it names a product of cells and does not say whether these are given")
     day = _day(resource)
-    return InfusionReported(_patient(resource, patients, reading), day, name, order)
+    return InfusionReported(_patient(resource, patients, reading), day, named.text, order)
 
 
-def _infusion_name(resource: Resource, words: InfusionWords) -> str | None:
+def names_infusion(resource: Resource, words: InfusionWords) -> bool:
+    """Whether it matters whose it is."""
+    return _named(resource, words) is not None
+
+
+def _named(resource: Resource, words: InfusionWords) -> NamedService | None:
+    drug = resource.get("resourceType") == "MedicationAdministration"
+    found = []
     for concept in _concepts(resource):
         texts = [(_text(coding, "code"), _text(coding, "display")) for coding in _items(concept, "coding")]
         for coded in (*texts, ("", _text(concept, "text"))):
-            name = words.name(coded)
-            if name is not None:
-                return name
-    return None
+            named = words.named_in(coded, drug=drug)
+            if named is not None and named.naming is not Naming.OTHER:
+                found.append(named)
+    return min(found, key=lambda one: one.naming is not Naming.INFUSION, default=None)
 
 
 def _concepts(resource: Resource) -> Iterator[Resource]:

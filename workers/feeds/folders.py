@@ -6,9 +6,9 @@ from pathlib import Path
 
 from workers.feed_settings import Hl7FeedSettings
 from workers.feeds.fhir_progress import ProgressFile
-from workers.feeds.hl7_messages import InfusionWords
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.feeds.inbox import Inbox
+from workers.feeds.infusion_words import InfusionWords
 from workers.feeds.orders import KnownOrders
 from workers.settings import NodeSettings
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.feeds.facts import ReadingReported
-from workers.feeds.hl7_fields import field_repetitions, field_text
+from workers.feeds.hl7_fields import field_text, patient_ids
 from workers.ports import PatientKey
 
 RESULT_MESSAGES = frozenset({"ORU"})
@@ -105,6 +105,4 @@ def _uid(group: Sequence[Any]) -> str:
 def _patients(message: Any) -> Iterable[PatientKey]:
     for segment in message:
         if str(segment[0]) == "PID":
-            for parts in field_repetitions(segment, 3):
-                if parts and parts[0]:
-                    yield PatientKey(parts[0], parts[3].split("&")[0] if len(parts) > 3 else "")
+            yield from patient_ids(segment, 3)

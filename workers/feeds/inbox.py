@@ -15,8 +15,10 @@ from pathlib import Path
 
 from triage.errors import Transient
 from workers.feeds.facts import Fact, NothingToDo
-from workers.feeds.hl7_messages import Header, InfusionWords, MalformedMessageError, facts_of, parse
+from workers.feeds.hl7_fields import Header, MalformedMessageError
+from workers.feeds.hl7_messages import facts_of, parse
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
+from workers.feeds.infusion_words import InfusionWords
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,15 +16,22 @@ from triage.identity import issuer_form, same_form
 from workers.ports import PatientKey
 
 MOST_ORDERS = 100_000  # the oldest are forgotten first
+REFERENCE = re.compile(r"(?:Procedure|MedicationAdministration)/")
 
 
 @dataclass(frozen=True)
 class Order:
-    """One order, as it was last reported."""
+    """One order, as it was last reported. given: it was administered. also: further IDs that it was reported under."""
 
     patient: PatientKey
     number: str
     day: date
+    given: bool = False
+    also: tuple[PatientKey, ...] = ()
+
+    @property
+    def patients(self) -> tuple[PatientKey, ...]:
+        return (self.patient, *self.also)
 
 
 class KnownOrders:
@@ -31,17 +41,23 @@ class KnownOrders:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._orders: dict[tuple[PatientKey, str], Order] | None = None
+        self._by_number: dict[str, list[Order]] | None = None
 
-    def get(self, patient: PatientKey, number: str) -> Order | None:
-        """Of exactly this ID, else of the only one that may be the same."""
-        known = self._known()
-        if (patient, number) in known:
-            return known[patient, number]
-        like = [one for one in known.values() if one.number == number and _may_be_one(one.patient, patient)]
-        return like[0] if len(like) == 1 else None
+    def get(self, patients: Sequence[PatientKey], number: str) -> Order | None:
+        """Of exactly one of these IDs, else of the only one that may be the same."""
+        same = self._numbered(number)
+        if is_reference(number):
+            return same[-1] if same else None
+        exact = [one for one in same if set(one.patients) & set(patients)]
+        like = exact or [one for one in same if any(is_same_patient(key, patients) for key in one.patients)]
+        return like[0] if exact or len(like) == 1 else None
+
+    def referred(self, number: str) -> Order | None:
+        """Of a FHIR resource, whoever its patient is."""
+        return self.get((), number)
 
     def put(self, order: Order) -> None:
-        known, before = self._known(), self.get(order.patient, order.number)
+        known, before = self._known(), self.get(order.patients, order.number)
         if before is not None:
             del known[before.patient, before.number]
         known[order.patient, order.number] = order
@@ -49,23 +65,31 @@ class KnownOrders:
             del known[next(iter(known))]
         self._write()
 
-    def forget(self, patient: PatientKey, number: str) -> None:
-        if self._known().pop((patient, number), None) is not None:
+    def forget(self, order: Order) -> None:
+        if self._known().pop((order.patient, order.number), None) is not None:
             self._write()
 
     def others_on(self, patient: PatientKey, day: date, *, but: str) -> bool:
         """Whether another order of the patient stands for the same day."""
         orders = self._known().values()
-        return any(_may_be_one(one.patient, patient) and one.day == day and one.number != but for one in orders)
+        return any(one.day == day and one.number != but and is_same_patient(patient, one.patients) for one in orders)
 
     def move(self, old: PatientKey, new: PatientKey) -> None:
-        """The orders of ``old`` are those of ``new``."""
-        moved = [one for one in self._known().values() if one.patient == old]
+        """The orders of ``old`` are those of ``new``; also those that were stored without the issuer."""
+        moved = [one for one in self._known().values() if any(_is_of(key, old) for key in one.patients)]
         for one in moved:
-            del self._known()[old, one.number]
-            self._known()[new, one.number] = replace(one, patient=new)
+            del self._known()[one.patient, one.number]
+            keys = tuple(dict.fromkeys(new if _is_of(key, old) else key for key in one.patients))
+            self._known()[keys[0], one.number] = replace(one, patient=keys[0], also=keys[1:])
         if moved:
             self._write()
+
+    def _numbered(self, number: str) -> list[Order]:
+        if self._by_number is None:
+            self._by_number = defaultdict(list)
+            for one in self._known().values():
+                self._by_number[one.number].append(one)
+        return self._by_number.get(number, [])
 
     def _known(self) -> dict[tuple[PatientKey, str], Order]:
         if self._orders is None:
@@ -78,6 +102,7 @@ class KnownOrders:
 
     def _write(self) -> None:
         """The file is whole and on the disk when this returns."""
+        self._by_number = None
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self._path.with_suffix(".tmp")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -87,11 +112,29 @@ class KnownOrders:
         temporary.replace(self._path)
 
 
+def is_reference(number: str) -> bool:
+    """Whether it is that of a FHIR resource, which is one and the same whoever its patient is said to be."""
+    return REFERENCE.match(number) is not None
+
+
+def is_same_patient(one: PatientKey, others: Sequence[PatientKey]) -> bool:
+    """Whether an ID may be one of the others, however it is spelled."""
+    return any(_may_be_one(one, other) for other in others)
+
+
 def _may_be_one(one: PatientKey, other: PatientKey) -> bool:
     """The same number under two IDs of one form is one order: a system counts its orders over all patients."""
     issuers = {issuer_form(one.issuer), issuer_form(other.issuer)} - {""}
     return one == other or (same_form(one.patient_id, other.patient_id) and len(issuers) < 2)
 
 
+def _is_of(one: PatientKey, old: PatientKey) -> bool:
+    """Whether an ID is the one that a merge names, as an index without its issuer has it."""
+    return one.patient_id == old.patient_id and (not one.issuer or issuer_form(one.issuer) == issuer_form(old.issuer))
+
+
 def _order(read: dict[str, Any]) -> Order:
-    return Order(PatientKey(**read["patient"]), read["number"], date.fromisoformat(read["day"]))
+    """given and also: a program before this one did not write them."""
+    also = tuple(PatientKey(**one) for one in read.get("also", ()))
+    day = date.fromisoformat(read["day"])
+    return Order(PatientKey(**read["patient"]), read["number"], day, bool(read.get("given")), also)

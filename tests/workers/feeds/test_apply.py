@@ -13,6 +13,7 @@ from workers.feeds.facts import (
     Fact,
     InfusionCancelled,
     InfusionReported,
+    NoInfusion,
     NothingToDo,
     PatientsMerged,
     PatientUpdated,
@@ -22,6 +23,7 @@ from workers.ports import PatientKey
 
 P, Q = PatientKey("P", "HOSP"), PatientKey("Q", "HOSP")
 SPELLED, ELSEWHERE = PatientKey("p "), PatientKey("P", "ELSEWHERE")
+WITHOUT, REF = PatientKey("P"), "Procedure/12"
 MARCH, APRIL, MAY = date(2024, 3, 4), date(2024, 4, 1), date(2024, 5, 20)
 
 
@@ -29,11 +31,12 @@ def given(day: date, order: str = "", patient: PatientKey = P) -> InfusionReport
     return InfusionReported(patient, day, "axicabtagene", order)
 
 
-def left(tmp_path: Path, *facts: Fact) -> FakePatientFacts:
+def left(tmp_path: Path, *facts: Fact | tuple[Fact, ...], index: FakePatientFacts | None = None) -> FakePatientFacts:
     """The index after these facts, each in a message of its own and in a process of its own."""
-    index = FakePatientFacts()
+    index = index or FakePatientFacts()
     for fact in facts:
-        Applier(index, KnownOrders(tmp_path / "feeds" / "orders.json"))((fact,), "HL7")
+        said = fact if isinstance(fact, tuple) else (fact,)
+        Applier(index, KnownOrders(tmp_path / "feeds" / "orders.json"))(said, "HL7")
     return index
 
 
@@ -70,6 +73,19 @@ def left(tmp_path: Path, *facts: Fact) -> FakePatientFacts:
             (given(MARCH, "1"), given(MARCH, "1", Q), InfusionCancelled(P, None, "1")),
             {(Q, MARCH)},
             id="a number of two patients",
+        ),
+        pytest.param(
+            (given(MARCH, "1", WITHOUT), PatientsMerged(Q, P), InfusionCancelled(Q, None, "1")),
+            set(),
+            id="ordered without the issuer, cancelled under the ID of a merge",
+        ),
+        pytest.param((given(MARCH, REF), given(MARCH, REF, Q)), {(Q, MARCH)}, id="a resource of another patient"),
+        pytest.param((given(MARCH, REF), given(MAY, REF, Q)), {(Q, MAY)}, id="of another patient on another day"),
+        pytest.param((given(MARCH, REF), given(MARCH, REF)), {(P, MARCH)}, id="a resource, twice"),
+        pytest.param((given(MARCH, REF), NoInfusion("", REF)), set(), id="a resource that is no infusion any more"),
+        pytest.param((given(MARCH, "1"), NoInfusion("", REF)), {(P, MARCH)}, id="noop: a resource that never was one"),
+        pytest.param(
+            (given(MARCH, REF), InfusionCancelled(Q, None, REF)), set(), id="a resource, cancelled under another ID"
         ),
     ],
 )

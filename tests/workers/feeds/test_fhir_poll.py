@@ -35,6 +35,7 @@ class Server:
         self.resources: list[dict[str, Any]] = []
         self.patients = {"Patient/7": PATIENTS["Patient/7"] | {"id": "7"}}
         self.page, self.includes, self.sorts, self.status = 2, True, True, 200
+        self.of_patient: dict[str, int] = {}  # another answer than 200
         self.next_base = ""
         self.asked: list[str] = []
         self.tokens: set[str | None] = set()
@@ -65,6 +66,8 @@ class Server:
             return self.status, b"{}"
         parts = urlsplit(path)
         name = parts.path.removeprefix("/fhir/")
+        if name in self.of_patient:
+            return self.of_patient[name], b"{}"
         if name.startswith("Patient/"):
             return (200, json.dumps(self.patients[name]).encode()) if name in self.patients else (404, b"{}")
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -155,6 +158,76 @@ def test_a_malformed_resource_costs_only_itself_until_it_is_corrected(tmp_path: 
     server.put(on_day(4, "bad"), 3)
     assert site.poll() == 1
     assert (site.days, site.progress.read().failed) == ({date(2024, 3, 4), date(2024, 3, 5)}, {})
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 404, 410])
+def test_a_patient_that_is_refused_costs_only_its_own_resources(tmp_path: Path, server: Server, status: int) -> None:
+    server.includes, server.of_patient = False, {"Patient/8": status}
+    server.put(on_day(4, "secret", subject={"reference": "Patient/8"}), 1)
+    server.put(on_day(5), 2)
+    server.put(an_administration(id="9", effectivePeriod={"start": "2024-03-06"}), 3)
+    site = Site(tmp_path, server.url)
+    assert site.poll() == 2
+    assert {reference: str(status) in why for reference, why in site.progress.read().failed.items()} == {
+        "Procedure/secret": True
+    }
+    assert site.days == {date(2024, 3, 5), date(2024, 3, 6)}
+
+
+@pytest.mark.parametrize("status", [401, 408, 429, 503])
+def test_a_server_that_answers_for_no_patient_now_loses_nothing(tmp_path: Path, server: Server, status: int) -> None:
+    server.includes, server.of_patient = False, {"Patient/7": status}
+    server.put(on_day(4), 1)
+    site = Site(tmp_path, server.url)
+    with pytest.raises(Transient):
+        site.poll()
+    server.of_patient = {}
+    assert site.poll() == 1
+
+
+def test_the_patient_of_another_procedure_is_not_asked_for(tmp_path: Path, server: Server) -> None:
+    server.includes = False
+    server.put(on_day(4, code={"text": "appendectomy"}, subject={"reference": "Patient/8"}), 1)
+    assert Site(tmp_path, server.url).poll() == 0
+    assert not any("Patient/8" in path for path in server.asked)
+
+
+@pytest.mark.parametrize(
+    ("later", "left"),
+    [
+        pytest.param({}, {("P7", 4)}, id="noop: the same again"),
+        pytest.param({"performedDateTime": "2024-03-09"}, {("P7", 9)}, id="another day"),
+        pytest.param({"subject": {"reference": "Patient/6"}}, {("P6", 4)}, id="another patient"),
+        pytest.param(
+            {"subject": {"reference": "Patient/6"}, "performedDateTime": "2024-03-09"}, {("P6", 9)}, id="both"
+        ),
+        pytest.param({"code": {"text": "paracetamol"}}, set(), id="another code"),
+        pytest.param({"status": "preparation"}, set(), id="not begun after all"),
+        pytest.param({"status": "entered-in-error"}, set(), id="entered in error"),
+        pytest.param({"status": "not-done", "subject": {"reference": "Patient/5"}}, set(), id="of nobody, not done"),
+        pytest.param({"subject": {"reference": "Patient/5"}}, {("P7", 4)}, id="not measured: of nobody; a human looks"),
+    ],
+)
+def test_a_resource_that_is_corrected(
+    tmp_path: Path, server: Server, later: dict[str, Any], left: set[tuple[str, int]]
+) -> None:
+    six = {"resourceType": "Patient", "id": "6", "identifier": [{"system": "urn:oid:1.2.3", "value": "P6"}]}
+    server.patients["Patient/6"] = six
+    site = Site(tmp_path, server.url)
+    server.put(on_day(4, "1"), 1)
+    server.put(on_day(20, "2", subject={"reference": "Patient/6"}), 1)
+    site.poll()
+    server.put(on_day(4, "1") | later, 2)
+    site.poll()
+    found = {(patient.patient_id, day.day) for patient, day in site.index.infusions}
+    assert found == left | {("P6", 20)}
+
+
+def test_a_resource_that_no_rule_judges_is_listed(tmp_path: Path, server: Server) -> None:
+    server.put(on_day(4, "x", code={"text": "axicabtagene programme"}), 1)
+    site = Site(tmp_path, server.url)
+    assert site.poll() == 0
+    assert list(site.progress.read().failed) == ["Procedure/x"]
 
 
 def test_a_resource_that_cannot_be_applied_costs_only_itself(tmp_path: Path, server: Server) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NothingToDo
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NeedsPerson, NoInfusion, NothingToDo
 from workers.feeds.fhir_resources import MalformedResourceError, Reading, fact_of, reference_of, relative
-from workers.feeds.hl7_messages import InfusionWords
+from workers.feeds.infusion_words import InfusionWords
 from workers.ports import PatientKey
 
 WORDS = InfusionWords(codes=("CART1",), words=("axicabtagene",))
@@ -106,6 +106,11 @@ def test_what_is_read(resource: dict[str, Any], fact: Fact) -> None:
     "resource",
     [
         pytest.param(a_procedure(code={"text": "appendectomy"}), id="noop: another procedure"),
+        pytest.param(a_procedure(code={"text": "axicabtagene transgene PCR"}), id="a test"),
+        pytest.param(a_procedure(code={"text": "Leukapheresis for axicabtagene"}), id="collection of the cells"),
+        pytest.param(
+            an_administration(medicationCodeableConcept={"text": "paracetamol before axicabtagene"}), id="another drug"
+        ),
         pytest.param(a_procedure(code=None), id="no code"),
         pytest.param(a_procedure(code={"text": "MRI brain post axicabtagene"}), id="imaging after an infusion"),
         pytest.param(a_procedure(status="preparation"), id="not begun"),
@@ -116,6 +121,24 @@ def test_what_is_read(resource: dict[str, Any], fact: Fact) -> None:
 )
 def test_what_is_none_of_our_business(resource: dict[str, Any]) -> None:
     assert isinstance(fact_of(resource, PATIENTS, READING), NothingToDo)
+
+
+@pytest.mark.parametrize(
+    ("resource", "fact"),
+    [
+        pytest.param(a_procedure(code={"text": "appendectomy"}), NoInfusion, id="another procedure"),
+        pytest.param(a_procedure(status="preparation"), NoInfusion, id="not begun"),
+        pytest.param(a_procedure(status="not-done", subject=None), NoInfusion, id="not done, of nobody"),
+        pytest.param(a_procedure(status="on-hold"), NothingToDo, id="on hold: perhaps part of it was given"),
+        pytest.param(a_procedure(code={"text": "axicabtagene programme"}), NeedsPerson, id="it does not say what"),
+        pytest.param(
+            an_administration(medicationCodeableConcept={"text": "axicabtagene, 30 min after premedication"}),
+            InfusionReported, id="a drug, when it is given",
+        ),
+    ],
+)  # fmt: skip
+def test_what_takes_back_what_was_reported(resource: dict[str, Any], fact: type[Fact]) -> None:
+    assert type(fact_of(resource, PATIENTS, READING)) is fact
 
 
 @pytest.mark.parametrize(

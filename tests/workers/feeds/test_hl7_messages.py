@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -17,7 +18,9 @@ from workers.feeds.facts import (
     PatientsMerged,
     PatientUpdated,
 )
-from workers.feeds.hl7_messages import LONGEST_BYTES, InfusionWords, MalformedMessageError, facts_of, parse
+from workers.feeds.hl7_fields import MalformedMessageError
+from workers.feeds.hl7_messages import LONGEST_BYTES, facts_of, parse
+from workers.feeds.infusion_words import InfusionWords
 from workers.ports import PatientKey
 
 WORDS = InfusionWords(codes=("CART1",), words=("CAR-T", "axicabtagene"))
@@ -37,6 +40,7 @@ def read(raw: bytes) -> tuple[Fact, ...]:
 
 
 REPORTED = InfusionReported(PATIENT, DAY, "CAR-T infusion", "77")
+GIVEN = replace(REPORTED, given=True)
 READ = [
     pytest.param(
         message("ADT^A40^ADT_A39", "EVN|A40", "PID|1||NEW^^^HOSP^MR", "MRG|OLD^^^HOSP"),
@@ -77,7 +81,7 @@ READ = [
     pytest.param(
         message("RDE^O11", PID, "ORC|NW|77", "RXE|1^^^202403041000+0100|X1^CAR-T infusion"), (REPORTED,), id="RDE"
     ),
-    pytest.param(message("RAS^O17", PID, "ORC|RE|77", "RXA|0|1|202403041000||X1^CAR-T infusion"), (REPORTED,),
+    pytest.param(message("RAS^O17", PID, "ORC|RE|77", "RXA|0|1|202403041000||X1^CAR-T infusion"), (GIVEN,),
         id="RAS"),
     pytest.param(
         message("SIU^S12", "SCH|77||||||X1^CAR-T infusion||||^^^20240304", PID), (REPORTED,), id="SIU, timing in SCH"

@@ -12,7 +12,8 @@ from tests.workers.feeds.test_hl7_messages import PID, REPORTED, WORDS, message
 from workers.config import parse as settings_of
 from workers.feeds.facts import Fact, NothingToDo, ReadingReported
 from workers.feeds.folders import signs_of
-from workers.feeds.hl7_messages import MalformedMessageError, facts_of, parse
+from workers.feeds.hl7_fields import MalformedMessageError
+from workers.feeds.hl7_messages import facts_of, parse
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.ports import PatientKey
 

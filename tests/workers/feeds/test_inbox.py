@@ -11,7 +11,7 @@ import pytest
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
 from triage.errors import Transient
 from workers.feeds.facts import Fact, PatientsMerged
-from workers.feeds.hl7_messages import MalformedMessageError
+from workers.feeds.hl7_fields import MalformedMessageError
 from workers.feeds.inbox import KEEP_DAYS, Inbox
 from workers.ports import PatientKey
 

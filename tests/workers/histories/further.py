@@ -35,6 +35,8 @@ FURTHER = [
         ((Ordered("O1", 0), Ordered("O2", 0), Cancelled("O1")),), {"d5": f"{SUSPECTED} pre"}),
     History("an order moved past a positive study and back", (PRE, D5, D7), KNOWN,
         ((Ordered("O1", 0), Ordered("O1", 45), Ordered("O1", 0)),), BOTH_SUSPECTED),
+    History("a second order by mistake, cancelled", (PRE, D5, D7), KNOWN,
+        ((Ordered("O1", 0), Ordered("O2", 12), Cancelled("O2")),), BOTH_SUSPECTED),
     History("an order cancelled for good", (PRE, D5, D7), (), ((Ordered("O1", 0), Cancelled("O1")),), BOTH_SUSPECTED),
     History("ordered under another ID, renamed, cancelled, ordered again", (PRE_9, D5, D7), KNOWN,
         ((Ordered("O1", -2, "P9"), Renamed("P9", "P1"), Cancelled("O1"), Ordered("O2", 0)),), BOTH_SUSPECTED,

@@ -38,8 +38,8 @@ def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
     """The infusions of one person that hold, by day, whatever IDs and spellings they were stated under.
 
     A day that was withdrawn is gone until it is said again, and corrects nothing: who takes an infusion back that was
-    entered by mistake does not say that another one was wrong. Of what is left the last word counts: a date
-    within CORRECTION_DAYS of one that was said before replaces it (``corrected``). Dates of unknown age replace nothing.
+    entered by mistake does not say that another one was wrong. Of what is left the last word counts: a date within
+    CORRECTION_DAYS of one that was said before replaces it (``corrected``). Dates of unknown age replace nothing.
     """
     said = [(one.said_at or _FIRST, one) for one in statements]
     gone: dict[date, datetime] = {}

@@ -41,7 +41,10 @@ class InfusionReported:
 
 @dataclass(frozen=True)
 class InfusionCancelled:
-    """The infusion of ``order`` (or, without a number, of ``day``) does not take place. also: as in InfusionReported."""
+    """The infusion of ``order`` (or, without a number, of ``day``) does not take place.
+
+    also: as in InfusionReported.
+    """
 
     patient: PatientKey
     day: date | None

@@ -1,7 +1,7 @@
 """A code and a text of an order or a procedure in, whether they name a cell infusion out. Pure.
 
-The name of a product is in many orders that give nothing: collection of the cells, tests for the transgene, visits. So a
-text that is not that of a drug must also say that something is given, or be nothing but the name.
+The name of a product is in many orders that give nothing: collection of the cells, tests for the transgene, visits.
+So a text that is not that of a drug must also say that something is given, or be nothing but the name.
 """
 
 from __future__ import annotations

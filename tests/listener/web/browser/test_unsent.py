@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -141,3 +142,42 @@ def test_a_study_that_is_gone_has_a_page(page: Page) -> None:
     expect(page.get_by_role("alert")).to_have_text("No such study.")
     page.get_by_role("main").get_by_role("link", name="Worklist").click()
     expect(page.locator("#rows .row")).to_have_count(1)
+
+
+@pytest.fixture
+def short_lock(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
+    """At the study, signed in; a session is locked after three seconds."""
+    settings = parse({"store": {"state_dir": str(tmp_path), "min_free_bytes": 0}, "web": {"port": 0, "idle_lock_s": 3}})
+    index = open_node_index(settings)
+    account = Account("ada", Role.READER, datetime.now(UTC), password_hash=QUICK.made(PASSWORD))
+    open_accounts(settings).add_account(account)
+    with serving(settings) as url:
+        Served(url, index, settings).store(StoredStudy(UID, "MRN-1"))
+        context = chromium.new_context(base_url=url)
+        opened = context.new_page()
+        opened.goto(f"/studies/{UID}")
+        sign_in(opened, "ada")
+        yield opened
+        context.close()
+    index.close()
+
+
+def test_a_page_that_nobody_uses_shows_nothing_any_more(short_lock: Page) -> None:
+    short_lock.get_by_label("Note").fill(NOTE)
+    expect(short_lock.get_by_role("heading", name="Locked")).to_be_visible()
+    assert "MRN-1" not in short_lock.content()
+    short_lock.get_by_label("Password").fill(PASSWORD)
+    short_lock.keyboard.press("Enter")
+    expect(short_lock.get_by_label("Note")).to_have_value(NOTE)
+
+
+def test_a_page_that_nobody_uses_hides_what_it_shows_while_the_server_is_away(short_lock: Page) -> None:
+    short_lock.context.set_offline(True)
+    expect(short_lock.get_by_label("Note")).to_be_hidden()
+
+
+def test_noop_a_page_in_use_stays(short_lock: Page) -> None:
+    for step in range(30):
+        short_lock.mouse.move(100 + step, 100)
+        short_lock.wait_for_timeout(200)
+    expect(short_lock.get_by_label("Note")).to_be_visible()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableSequence, Sequence
+from collections.abc import MutableSequence, Sequence
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from triage.sequences.words import names_agent
 from workers.reading.frames import Frame, frames_of, inversion_time
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
+from workers.reading.spokesman import main_frame, most_common, spokesman
 from workers.reading.values import (
     Vector,
     acquisition_moment,
@@ -31,21 +32,23 @@ UNNAMED_AGENT = "an agent whose name is not stated"
 _FROM_A_SCREEN = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW"})
 
 
-def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None) -> SeriesHeader:
-    """The facts one series is recognised by.
+def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | None = None) -> SeriesHeader:
+    """The facts one series is recognised by: those of most of its images, in whatever order they come.
 
     Args:
         datasets: headers of all objects of one series, at least one; classic or enhanced.
-        frames: their frames when the caller already has them.
+        frames: those of each of them when the caller already has them.
     """
-    first = datasets[0]
-    listed = list(frames) if frames is not None else [f for ds in datasets for f in _frames_if_image(ds)]
-    groups = _groups_of_first(first, listed)
+    of_each = frames if frames is not None else [_frames_if_image(ds) for ds in datasets]
+    listed = [frame for some in of_each for frame in some]
+    speaks = spokesman(datasets, of_each)
+    first = datasets[speaks]
+    groups = _groups_of(first, of_each[speaks])
     echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     day, at = _first_acquired(datasets)
     return SeriesHeader(
-        series_instance_uid=text(first, "SeriesInstanceUID"),
+        series_instance_uid=min(text(ds, "SeriesInstanceUID") for ds in datasets),
         sop_class_uid=text(first, "SOPClassUID"),
         modality=text(first, "Modality"),
         manufacturer=text(first, "Manufacturer"),
@@ -70,7 +73,7 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
         echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),
         b_values=tuple(b_values),
         contrast_agent=_contrast_agent(datasets),
-        slice_thickness_mm=listed[0].thickness_mm if listed else None,
+        slice_thickness_mm=most_common(frame.thickness_mm for frame in listed),
         rows=integer(value_of(first, "Rows")),
         columns=integer(value_of(first, "Columns")),
         pixel_spacing_mm=_spacing(listed),
@@ -83,15 +86,15 @@ def series_header(datasets: Sequence[Any], frames: Iterable[Frame] | None = None
     )
 
 
-def _groups_of_first(ds: Any, frames: Sequence[Frame]) -> Groups:
-    """Those of the first frame: a part of an enhanced object need not begin with the object's first one."""
+def _groups_of(ds: Any, frames: Sequence[Frame]) -> Groups:
+    """Those of a frame that is like most: a part of an enhanced object need not begin with the object's first one."""
     found = groups_of(ds)
-    number = frames[0].number if frames else 0
+    number = main_frame(frames)
     return found[number if number < len(found) else 0]
 
 
 def _spacing(frames: Sequence[Frame]) -> tuple[float, float] | None:
-    spacing = frames[0].spacing if frames else None
+    spacing = most_common(frame.spacing for frame in frames)
     return (spacing[0], spacing[1]) if spacing else None
 
 
@@ -118,7 +121,7 @@ def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
 
 def _contrast_agent(datasets: Sequence[Any]) -> str:
     """What the objects state: any of them may name the agent."""
-    stated = list(dict.fromkeys(map(_agent_of, datasets)))
+    stated = sorted(set(map(_agent_of, datasets)))
     return next((one for one in stated if names_agent(one)), next(filter(None, stated), ""))
 
 

@@ -28,6 +28,7 @@ from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject
 from workers.reading.selection import maps_in
 from workers.reading.series import series_header
+from workers.reading.spokesman import main_type
 from workers.reading.stray_frames import OVERLAP
 from workers.reading.values import strings, text
 from workers.reading.volume import MIN_SLICES
@@ -80,7 +81,7 @@ def header_of_part(header: SeriesHeader, frames: Sequence[Frame], siblings: Sequ
     """
     if len(siblings) < 2:
         return header
-    header = replace(header, image_type=frames[0].image_type or header.image_type)
+    header = replace(header, image_type=main_type(frames) or header.image_type)
     if header.inversion_time_ms or not any(other.inversion_time_ms for other in siblings):
         return header
     if not (is_inversion_recovery(header) or words.says(words.FLAIR, header)):
@@ -228,7 +229,8 @@ def _objects(pairs: Sequence[tuple[ReadObject, Frame]]) -> list[ReadObject]:
 def _rank(part: Sequence[ReadObject]) -> tuple[Any, ...]:
     """The kind, the size, before the contrast agent, the time; then the UIDs, so that no two parts are equal."""
     frames = [frame for one in part for frame in one.frames]
-    header = replace(series_header([one.header for one in part], frames), image_type=frames[0].image_type)
+    header = series_header([one.header for one in part], [one.frames for one in part])
+    header = replace(header, image_type=main_type(frames))
     kind = identify(header).kind
     return (
         _FIRST.index(kind) if kind in _FIRST else len(_FIRST),

@@ -149,7 +149,7 @@ def _spare_flairs(
 def _identified(groups: Mapping[str, list[ReadObject]], frames: Mapping[str, list[Frame]]) -> tuple[Series, ...]:
     headers, counts = [], counts_of(groups)
     for uid, group in groups.items():
-        header = series_header([one.header for one in group], frames[uid])
+        header = series_header([one.header for one in group], [one.frames for one in group])
         headers.append(replace(header, instance_count=counts[uid]))
     of_one_uid: dict[str, list[SeriesHeader]] = defaultdict(list)
     for header in headers:
@@ -187,11 +187,13 @@ def _with_acquisition(
 
 
 def _richest(files: Sequence[ReadObject]) -> Any:
-    """The header of the earliest stated study time: objects made later (SR, derived maps) may leave it out."""
+    """The header that says most of the study: objects made later (SR, derived maps) may leave it out."""
     return min(
         (f.header for f in files),
-        key=lambda h: (not text(h, "StudyDate"), not text(h, "PatientID"), text(h, "Modality") != "MR"),
-    )
+        key=lambda h: (
+            not text(h, "StudyDate"), not text(h, "PatientID"), text(h, "Modality") != "MR", text(h, "SOPInstanceUID"),
+        ),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

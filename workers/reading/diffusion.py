@@ -34,9 +34,10 @@ def map_instead(candidate: Series, weighted: Volume) -> Series | None:
     Raises:
         NotAssessable: diffusion_map: a map of another kind, or one that its header calls a trace image.
     """
-    if _holds_both_weightings(candidate):
-        return None
+    both = _holds_both_weightings(candidate)
     if is_coefficients(weighted.voxels):
+        if both:
+            raise NotAssessable(DIFFUSION_MAP, "a series of several b-values: the images of the highest are an ADC map")
         if _is_trace(candidate) or max(candidate.header.b_values, default=LOWEST_CLEAR_B) < LOWEST_CLEAR_B:
             raise NotAssessable(
                 DIFFUSION_MAP, "called diffusion-weighted, but fluid is bright: the values of an ADC map"

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from triage.model import SequenceKind
+from triage.sequences import vendors
 from workers.reading.frames import Frame
+from workers.reading.spokesman import NOT_MAGNITUDE
 
 # a second one may show what a contrast agent does, rather than repeat what failed
 BEFORE_OR_AFTER_CONTRAST = (SequenceKind.T1, SequenceKind.T1_GD)
-_MAPS = frozenset({"ADC", "EADC", "FA", "COLFA"})
+_ADC = "ADC"
 
 
 def select(frames: Sequence[Frame], kind: SequenceKind) -> list[list[Frame]]:
@@ -42,16 +44,25 @@ def shows(frame: Frame, kind: SequenceKind) -> bool:
     left out.
     """
     maps = maps_in(frame)
-    return bool(maps & {"ADC"}) if kind is SequenceKind.ADC else not maps
+    return _ADC in maps if kind is SequenceKind.ADC else not maps
 
 
 def maps_in(frame: Frame) -> frozenset[str]:
-    """The names of maps in its ImageType."""
-    return _MAPS & {t.upper() for t in frame.image_type}
+    """The maps that its ImageType names, each by one word."""
+    tokens = {token.upper() for token in frame.image_type}
+    found = tokens & vendors.TENSOR_MAPS
+    if tokens & vendors.ADC_MAPS or any(token.startswith(vendors.ADC_MAP_BEGINNINGS) for token in tokens):
+        found |= {_ADC}
+    return frozenset(found | {"EADC"} if tokens & vendors.EXPONENTIAL_ADC_MAPS else found)
 
 
 def magnitude_only(frames: list[Frame]) -> list[Frame]:
-    keep = [f for f in frames if f.component in ("", "MAGNITUDE", "MIXED") and not {"P", "R", "I"} & set(f.image_type)]
+    keep = [
+        frame
+        for frame in frames
+        if frame.component in ("", "MAGNITUDE", "MIXED")
+        and NOT_MAGNITUDE.isdisjoint(token.upper() for token in frame.image_type)
+    ]
     return keep or frames
 
 

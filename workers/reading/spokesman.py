@@ -67,9 +67,14 @@ def _said(header: Any) -> tuple[Any, ...]:
     return (
         *(strings(header, keyword) for keyword in _LISTS),
         *(text(header, keyword) for keyword in _TEXTS),
-        vendors.B_VALUE.sub("", text(header, "SequenceName").lower()).partition("#")[0],
+        _without_b(text(header, "SequenceName").lower()),
         number(value_of(header, "InversionTime")) not in (None, 0.0),
     )
+
+
+def _without_b(name: str) -> str:
+    found = vendors.B_VALUE.search(name)
+    return name[: found.start()] if found else name
 
 
 def _named_b(header: Any) -> float:

@@ -42,9 +42,7 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
     of_each = frames if frames is not None else [_frames_if_image(ds) for ds in datasets]
     listed = [frame for some in of_each for frame in some]
     speaks = spokesman(datasets, of_each)
-    first = datasets[speaks]
-    groups = _groups_of(first, of_each[speaks])
-    echo_times = [f.echo_time_ms for f in listed if f.echo_time_ms is not None]
+    first, groups = datasets[speaks], _groups_of(datasets[speaks], of_each[speaks])
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     day, at = _first_acquired(datasets)
     return SeriesHeader(
@@ -67,7 +65,7 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
         acquisition_contrast=str(groups.get("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
         mr_acquisition_type=text(first, "MRAcquisitionType"),
         repetition_time_ms=number(groups.get("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
-        echo_time_ms=max(echo_times, default=None),
+        echo_time_ms=max((f.echo_time_ms for f in listed if f.echo_time_ms is not None), default=None),
         inversion_time_ms=inversion_time(groups),
         flip_angle_deg=number(groups.get("MRTimingAndRelatedParametersSequence", "FlipAngle")),
         echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),

@@ -57,4 +57,4 @@ STATED = {
 @pytest.mark.parametrize("name", STATED)
 def test_agent(name: str) -> None:
     objects, agent = STATED[name]
-    assert contrast_agent(series_header(objects, ())) == agent
+    assert contrast_agent(series_header(objects, [()] * len(objects))) == agent

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from listener.mllp.frames import AckCode, acknowledgement
 from workers.feeds.hl7_fields import Header, MalformedMessageError
-from workers.feeds.hl7_messages import LONGEST_BYTES
+from workers.feeds.hl7_messages import LONGEST_BYTES, LONGEST_HEADER_BYTES, header_of
 from workers.log import brief, get_logger
 from workers.remote.mllp import END, START
 
@@ -96,13 +96,15 @@ class MllpServer:
                 return
             if first != START:
                 continue  # between frames everything is ignored, as MLLP asks
-            frame = await asyncio.wait_for(reader.readuntil(END), FRAME_TIMEOUT_S)
-            writer.write(await asyncio.to_thread(self._answer, frame.removesuffix(END)))
+            frame, length = await asyncio.wait_for(_frame(reader), FRAME_TIMEOUT_S)
+            writer.write(await asyncio.to_thread(self._answer, frame, length))
             await writer.drain()
 
-    def _answer(self, raw: bytes) -> bytes:
+    def _answer(self, raw: bytes, length: int) -> bytes:
         header: Header | None = None
         try:
+            if length > len(raw):
+                raise MalformedMessageError(f"{length} bytes, more than the {LONGEST_BYTES} allowed", header_of(raw))
             header, text = self._door.take(raw)
             code = AckCode.AA
         except MalformedMessageError as error:
@@ -113,3 +115,16 @@ class MllpServer:
             code, text = AckCode.AR, "the message could not be stored now; send it again"
             log.error("hl7.not_stored", error=brief(error))
         return acknowledgement(header, code, text, now=datetime.now(UTC), number=secrets.token_hex(8), name=NAME)
+
+
+async def _frame(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """A frame up to its end, and its length. Of one that is too long only the beginning is kept: its sender must be
+    answered, or it sends the same again and again and everything behind it waits."""
+    beginning, length = b"", 0
+    while True:
+        try:
+            part = (await reader.readuntil(END)).removesuffix(END)
+            return beginning or part, length + len(part)
+        except asyncio.LimitOverrunError as error:
+            part = await reader.readexactly(error.consumed)
+            beginning, length = beginning or part[:LONGEST_HEADER_BYTES], length + len(part)

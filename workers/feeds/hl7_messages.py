@@ -25,6 +25,8 @@ from workers.feeds.infusion_words import InfusionWords
 
 LONGEST_BYTES = 1 << 20
 MOST_SEGMENTS = 2000
+LONGEST_HEADER_BYTES = 4096
+FIELDS = 21  # of MSH
 MERGES = frozenset({"A18", "A30", "A34", "A36", "A40", "A46", "A47"})
 # whether these say that two IDs are one person depends on the sender: a newborn is linked to its mother, too
 LINKS = {
@@ -49,6 +51,26 @@ def parse(raw: bytes) -> tuple[Header, Any]:
     Raises:
         MalformedMessageError: too long, no MSH, unreadable characters, no control ID or type.
     """
+    try:
+        return _parsed(raw)
+    except MalformedMessageError as error:  # the sender must know which of its messages is meant
+        raise MalformedMessageError(str(error), header_of(raw)) from None
+
+
+def header_of(raw: bytes) -> Header | None:
+    """The header of a message that cannot be read, or of its beginning; None: it has none with a control ID."""
+    if not raw.startswith(DELIMITERS.encode()):
+        return None
+    fields = raw[:LONGEST_HEADER_BYTES].split(b"\r")[0].split(b"\n")[0].decode("latin-1").split("|")
+    values = [one.split("~")[0].split("^") for one in fields] + [[""]] * FIELDS
+    texts = ["", *(parts[0].strip() for parts in values)]  # MSH-1 is the separator: texts[n] is MSH-n
+    kind = values[8]
+    sending, receiving = (texts[3], texts[4]), (texts[5], texts[6])
+    event = kind[1].strip() if len(kind) > 1 else ""
+    return Header(texts[10], texts[9], event, texts[12] or "2.3", sending, receiving) if texts[10] else None
+
+
+def _parsed(raw: bytes) -> tuple[Header, Any]:
     import hl7
 
     if len(raw) > LONGEST_BYTES:

@@ -2,13 +2,17 @@
 
 inbox/new/<time>-<digest>.hl7     acknowledged, not yet applied
 inbox/applied/<digest>.hl7        applied; kept for ``KEEP_DAYS``, so that a message sent twice is known
-inbox/failed/<digest>.hl7         could not be applied; a human looks at it, ``icansee feeds retry`` tries again
+inbox/failed/<time>-<digest>.hl7  could not be applied; a human looks at it, ``icansee feeds retry`` tries again
+
+The time is that of arrival. It grows with each message, also when the clock is set back: a cancellation must not go
+ahead of its order.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +43,8 @@ class Inbox:
     def __init__(self, folder: Path, words: InfusionWords, signs: ReadingSigns = NO_SIGNS) -> None:
         self._new, self._applied, self._failed = folder / "new", folder / "applied", folder / "failed"
         self._words, self._signs = words, signs
+        self._newest: int | None = None
+        self._naming = threading.Lock()  # messages come over several connections
         for each in (self._new, self._applied, self._failed):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -64,7 +70,7 @@ class Inbox:
 
     def _store(self, raw: bytes, digest: str) -> None:
         """The file is whole and on the disk when this returns."""
-        place = self._new / f"{time.time_ns():020d}-{digest}{SUFFIX}"
+        place = self._new / _name(self._next(), digest)
         temporary = place.with_suffix(".tmp")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
@@ -78,6 +84,21 @@ class Inbox:
         finally:
             os.close(folder)
 
+    def _next(self) -> int:
+        """Now, or just after the newest message that is not applied yet."""
+        with self._naming:
+            if self._newest is None:
+                left = [path for folder in (self._new, self._failed) for path in folder.glob(f"*{SUFFIX}")]
+                self._newest = max(map(_time_of, left), default=0)
+            self._newest = max(self._newest + 1, time.time_ns())
+            return self._newest
+
+    def _set_aside(self, path: Path) -> None:
+        """A message that was sent again stands there once."""
+        for before in self._failed.glob(f"*{_digest_of(path)}{SUFFIX}"):
+            before.unlink(missing_ok=True)
+        path.replace(self._failed / path.name)
+
     def apply_waiting(self, apply: Apply) -> int:
         """Apply what waits, the oldest first; how many were applied. A message that cannot be applied is set aside.
 
@@ -86,7 +107,7 @@ class Inbox:
         """
         done = 0
         for path in sorted(self._new.glob(f"*{SUFFIX}")):
-            digest = path.stem.rsplit("-", 1)[-1]
+            digest = _digest_of(path)
             try:
                 header, message = parse(path.read_bytes())
                 apply(facts_of(header, message, self._words, self._signs), f"HL7 {header.message_type}^{header.event}")
@@ -94,7 +115,7 @@ class Inbox:
                 raise
             except Exception as error:  # one message must not hold up those behind it
                 log.error("hl7.not_applied", message=digest[:12], error=brief(error))
-                path.replace(self._failed / f"{digest}{SUFFIX}")
+                self._set_aside(path)
                 continue
             path.replace(self._applied / f"{digest}{SUFFIX}")
             done += 1
@@ -105,17 +126,17 @@ class Inbox:
         return len(list(self._new.glob(f"*{SUFFIX}"))), len(list(self._failed.glob(f"*{SUFFIX}")))
 
     def retry_failed(self) -> int:
-        """Have the messages that were set aside applied again; how many."""
-        failed = sorted(self._failed.glob(f"*{SUFFIX}"))
+        """Have the messages that were set aside applied again, in the order of their arrival; how many."""
+        failed = list(self._failed.glob(f"*{SUFFIX}"))
         for path in failed:
-            path.replace(self._new / f"{time.time_ns():020d}-{path.name}")
+            path.replace(self._new / _name(_time_of(path), _digest_of(path)))
         return len(failed)
 
     def dismiss_failed(self) -> int:
         """Count the messages that were set aside as applied: a human has done what they say; how many."""
         failed = sorted(self._failed.glob(f"*{SUFFIX}"))
         for path in failed:
-            path.replace(self._applied / path.name)
+            path.replace(self._applied / f"{_digest_of(path)}{SUFFIX}")
         return len(failed)
 
     def forget_old(self, *, now_s: float) -> None:
@@ -123,3 +144,17 @@ class Inbox:
         for path in self._applied.glob(f"*{SUFFIX}"):
             if now_s - path.stat().st_mtime > KEEP_DAYS * 86400:
                 path.unlink(missing_ok=True)
+
+
+def _name(time_ns: int, digest: str) -> str:
+    return f"{time_ns:020d}-{digest}{SUFFIX}"
+
+
+def _digest_of(path: Path) -> str:
+    return path.stem.rsplit("-", 1)[-1]
+
+
+def _time_of(path: Path) -> int:
+    """Of arrival; a program before this one set messages aside without it."""
+    written = path.stem.split("-", 1)[0]
+    return int(written) if "-" in path.stem and written.isdigit() else path.stat().st_mtime_ns

@@ -17,6 +17,7 @@ from listener.mllp import server as mllp
 from listener.mllp.server import Door, MllpServer, Take
 from tests.patience import PATIENCE_S
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
+from workers.feeds.hl7_messages import LONGEST_BYTES
 from workers.feeds.inbox import Inbox
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -70,6 +71,39 @@ def test_a_malformed_message_gets_ae_with_the_reason_and_the_next_one_is_read(in
     assert "MRG" in answers[0][1]
     assert answers[0][2].startswith("ERR|||102^")
     assert not any("P7" in line for answer in answers for line in answer)
+
+
+@pytest.mark.parametrize(
+    ("size", "code"),
+    [
+        pytest.param(1000, "AA", id="noop: small"),
+        pytest.param(LONGEST_BYTES - 1000, "AA", id="just short enough"),
+        pytest.param(LONGEST_BYTES, "AE", id="a little too long"),
+        pytest.param(LONGEST_BYTES + 2000, "AE", id="longer than the buffer"),
+        pytest.param(5 * LONGEST_BYTES, "AE", id="an embedded document"),
+    ],
+)
+def test_a_message_that_is_too_long_is_answered_and_the_next_one_is_read(inbox: Inbox, size: int, code: str) -> None:
+    report = message("ORU^R01", PID, "OBX|1|ED|PDF||^^PDF^Base64^" + "A" * size)
+    with serving(Door(inbox.take, LOOPBACK)) as port:
+        answers = ask(port, report, message("ADT^A40", PID, "MRG|OLD"))
+    assert [answer[1].split("|")[:3] for answer in answers] == [["MSA", code, "42"], ["MSA", "AA", "42"]]
+    assert inbox.waiting() == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "control_id"),
+    [
+        pytest.param(b"A" * (2 * LONGEST_BYTES), "", id="not measured: no header"),
+        pytest.param(message("ADT^A08", PID, character_set="KLINGON"), "42", id="an unknown character set"),
+        pytest.param(message("ADT^A08", *["NTE|1"] * 3000), "42", id="too many segments"),
+        pytest.param(message("ADT^A08", PID).replace(b"ADT^A08", b""), "42", id="no type"),
+    ],
+)
+def test_what_cannot_be_read_is_answered_by_its_control_id(inbox: Inbox, raw: bytes, control_id: str) -> None:
+    with serving(Door(inbox.take, LOOPBACK)) as port:
+        (answer,) = ask(port, raw)
+    assert answer[1].split("|")[1:3] == ["AE", control_id]
 
 
 def full(_: bytes) -> tuple[None, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,61 @@ def test_a_message_that_cannot_be_applied_costs_only_itself(inbox: Inbox) -> Non
     assert inbox.waiting() == (0, 1)
     assert inbox.retry_failed() == 1
     assert inbox.apply_waiting(applied) == 1
+
+
+HOUR_NS = 3600 * 10**9
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(
+    "steps", [pytest.param([1, 2, 3], id="noop"), pytest.param([0, -HOUR_NS, -2 * HOUR_NS], id="set back"),
+        pytest.param([0, 0, 0], id="not measured: it stands still")]
+)  # fmt: skip
+def test_a_clock_that_is_set_back_changes_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[int], restarted: bool
+) -> None:
+    began, inbox = time.time_ns(), Inbox(tmp_path / "inbox", WORDS)
+    for step, (new, old) in zip(steps, ("BA", "CB", "DC"), strict=True):
+        monkeypatch.setattr(time, "time_ns", lambda step=step: began + step)
+        inbox.take(merge(new, old))
+        inbox = Inbox(tmp_path / "inbox", WORDS) if restarted else inbox
+    applied = Applied()
+    assert inbox.apply_waiting(applied) == 3
+    assert applied.facts == [PatientsMerged(PatientKey(n), PatientKey(o)) for n, o in ("BA", "CB", "DC")]
+
+
+def test_what_was_set_aside_is_applied_again_in_the_order_of_its_arrival(inbox: Inbox) -> None:
+    chain = [f"P{number}" for number in range(8)]
+    for old, new in pairwise(chain):
+        inbox.take(merge(new, old))
+    inbox.apply_waiting(Applied(ValueError("bug")))
+    inbox.take(merge("Z", chain[-1]))
+    assert inbox.retry_failed() == 7
+    applied = Applied()
+    inbox.apply_waiting(applied)
+    assert applied.facts == [PatientsMerged(PatientKey(n), PatientKey(o)) for o, n in pairwise([*chain, "Z"])]
+
+
+def test_a_message_sent_again_is_set_aside_once(inbox: Inbox) -> None:
+    for _ in range(2):
+        inbox.take(merge("B", "A"))
+        inbox.apply_waiting(Applied(ValueError("bug")))
+    assert inbox.waiting() == (0, 1)
+    assert inbox.dismiss_failed() == 1
+    inbox.take(merge("B", "A"))
+    assert inbox.waiting() == (0, 0)
+
+
+def test_what_an_older_program_set_aside_is_applied_again(inbox: Inbox, tmp_path: Path) -> None:
+    inbox.take(merge("B", "A"))
+    inbox.apply_waiting(Applied(ValueError("bug")))
+    (path,) = (tmp_path / "inbox" / "failed").iterdir()
+    path.rename(path.with_name(path.name.split("-")[1]))
+    inbox.take(merge("C", "B"))
+    assert inbox.retry_failed() == 1
+    applied = Applied()
+    assert inbox.apply_waiting(applied) == 2
+    assert applied.facts[0] == PatientsMerged(PatientKey("B"), PatientKey("A"))
 
 
 def test_what_is_none_of_our_business_is_not_kept(inbox: Inbox) -> None:

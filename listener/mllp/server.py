@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from listener.mllp.frames import AckCode, acknowledgement
 from workers.feeds.hl7_fields import Header, MalformedMessageError
-from workers.feeds.hl7_messages import LONGEST_BYTES, LONGEST_HEADER_BYTES, header_of
+from workers.feeds.hl7_messages import LONGEST_BYTES, LONGEST_HEADER_BYTES, msh_of
 from workers.log import brief, get_logger
 from workers.remote.mllp import END, START
 
@@ -104,7 +104,7 @@ class MllpServer:
         header: Header | None = None
         try:
             if length > len(raw):
-                raise MalformedMessageError(f"{length} bytes, more than the {LONGEST_BYTES} allowed", header_of(raw))
+                raise MalformedMessageError(f"{length} bytes, more than the {LONGEST_BYTES} allowed", msh_of(raw))
             header, text = self._door.take(raw)
             code = AckCode.AA
         except MalformedMessageError as error:

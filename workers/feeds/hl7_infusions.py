@@ -91,14 +91,19 @@ def infusions_in(header: Header, message: Any, words: InfusionWords) -> tuple[Fa
     Raises:
         MalformedMessageError: an infusion without a date or a patient.
     """
-    named = [one for group in _groups(header, message) for one in _named(group, words)]
-    if not named:
+    groups = [named for group in _groups(header, message) if (named := _named(group, words))]
+    if not groups:
         return (NothingToDo("it orders no cell infusion"),)
     pid = next((segment for segment in message if str(segment[0]) == "PID"), None)
     if pid is None:
         raise MalformedMessageError("no PID segment")
     patients = record_numbers(pid, 3, "PID-3")
-    return tuple(_infusion(header, service, found, patients) for service, found in named)
+    facts: list[Fact] = []
+    for named in groups:
+        said = [_infusion(header, service, found, patients) for service, found in named]
+        # they have one number: a service that is cancelled must not take the one that replaces it along
+        facts += sorted(said, key=lambda fact: not isinstance(fact, InfusionCancelled))
+    return tuple(facts)
 
 
 def _groups(header: Header, message: Any) -> Iterator[list[_Service]]:

@@ -54,10 +54,10 @@ def parse(raw: bytes) -> tuple[Header, Any]:
     try:
         return _parsed(raw)
     except MalformedMessageError as error:  # the sender must know which of its messages is meant
-        raise MalformedMessageError(str(error), header_of(raw)) from None
+        raise MalformedMessageError(str(error), msh_of(raw)) from None
 
 
-def header_of(raw: bytes) -> Header | None:
+def msh_of(raw: bytes) -> Header | None:
     """The header of a message that cannot be read, or of its beginning; None: it has none with a control ID."""
     if not raw.startswith(DELIMITERS.encode()):
         return None

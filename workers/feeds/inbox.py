@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from triage.errors import Transient
-from workers.feeds.facts import Fact, NothingToDo
+from workers.feeds.facts import Fact, NeedsPerson, NothingToDo
 from workers.feeds.hl7_fields import Header, MalformedMessageError
 from workers.feeds.hl7_messages import facts_of, parse
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
@@ -63,10 +63,11 @@ class Inbox:
         useful = [fact for fact in facts if not isinstance(fact, NothingToDo)]
         if not useful:
             return header, "; ".join(fact.why for fact in facts if isinstance(fact, NothingToDo))
+        unclear = [fact.why for fact in useful if isinstance(fact, NeedsPerson)]
         digest = hashlib.sha256(raw).hexdigest()
         if not (self._applied / f"{digest}{SUFFIX}").exists():
             self._store(raw, digest)
-        return header, "stored"
+        return header, "; ".join(["stored", *(f"a person must judge it: {one}" for one in dict.fromkeys(unclear))])
 
     def _store(self, raw: bytes, digest: str) -> None:
         """The file is whole and on the disk when this returns."""

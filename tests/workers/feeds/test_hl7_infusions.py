@@ -164,6 +164,7 @@ def test_every_record_number_of_the_patient() -> None:
     assert read(raw) == (replace(REPORTED, patient=E9, also=(PATIENT,)),)
 
 
+BOOKED, OFF = "AIS|1||CART1^CAR-T infusion|20240311", AIS + 6 * "|" + "Cancelled"
 MOVED = ordered("ORC|XO|77", OBR.replace("0304", "0311"))
 PLAN, ENDED = ordered("ORC|NW|77"), ordered("ORC|DC|77", "OBR|1|77||CART1")
 
@@ -183,6 +184,8 @@ PLAN, ENDED = ordered("ORC|NW|77"), ordered("ORC|DC|77", "OBR|1|77||CART1")
         pytest.param([PLAN, given(rxa("NA")), PLAN, given(rxa("CP"))], [4], id="not given at first"),
         pytest.param([PLAN, ordered("ORC|CA|77", "OBR|1|77||CART1"), given(rxa("CP"))], [4], id="given after all"),
         pytest.param([PLAN, MOVED], [11], id="moved"),
+        pytest.param([PLAN, message("SIU^S14", "SCH|77", PID, OFF, BOOKED)], [11], id="one service for another"),
+        pytest.param([PLAN, message("SIU^S14", "SCH|77", PID, BOOKED, OFF)], [11], id="the same, the new one first"),
     ],
 )  # fmt: skip
 def test_a_course_of_messages(tmp_path: Path, messages: list[bytes], days: list[int]) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import FakePatientFacts
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
 from triage.errors import Transient
+from workers.feeds.apply import Applier
 from workers.feeds.facts import Fact, PatientsMerged
 from workers.feeds.hl7_fields import MalformedMessageError
 from workers.feeds.inbox import KEEP_DAYS, Inbox
+from workers.feeds.orders import KnownOrders
 from workers.ports import PatientKey
 
 
@@ -133,6 +136,13 @@ def test_what_an_older_program_set_aside_is_applied_again(inbox: Inbox, tmp_path
 def test_what_is_none_of_our_business_is_not_kept(inbox: Inbox) -> None:
     header, said = inbox.take(message("ORU^R01", PID))
     assert (header.control_id, said, inbox.waiting()) == ("42", "ORU messages are not read", (0, 0))
+
+
+def test_what_no_rule_judges_is_kept_and_listed(inbox: Inbox, tmp_path: Path) -> None:
+    said = inbox.take(message("ADT^A24", "PID|1||P7", "PID|2||P8"))[1]
+    assert said == "stored; a person must judge it: ADT^A24: patients are linked"
+    assert inbox.apply_waiting(Applier(FakePatientFacts(), KnownOrders(tmp_path / "orders.json"))) == 0
+    assert inbox.waiting() == (0, 1)
 
 
 def test_a_malformed_message_is_not_kept_and_its_header_is_known(inbox: Inbox) -> None:

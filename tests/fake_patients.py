@@ -75,9 +75,10 @@ class InMemoryPatients:
 
     def record_identity(self, event: IdentityEvent) -> bool:
         self._here()
-        if self._persons().is_known(event):
+        if self._persons().known_as(event) is not None:
             return False
-        self._events.append(event)
+        latest = max((one.at for one in self._events), default=datetime.min.replace(tzinfo=UTC))
+        self._events.append(replace(event, at=max(event.at, latest + timedelta(microseconds=1))))
         for patient_id in (event.old.patient_id, event.new.patient_id):
             self.mark_patient(patient_id, now=event.at)
         self._put_in_force(event.at)

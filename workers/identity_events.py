@@ -6,6 +6,7 @@ is computed from what its images state and from the events, so that a split undo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -157,22 +158,24 @@ class Persons:
             return stated
         return replace(stated, patient_id=key.patient_id, issuer=key.issuer)
 
-    def is_known(self, event: IdentityEvent) -> bool:
-        """Whether the event changes nothing.
+    def known_as(self, event: IdentityEvent) -> IdentityEvent | None:
+        """The event that said the same and holds; None: this one is news.
 
         Raises:
             IdentityRefusedError: it must not be taken over: a circle, a second target, a split of what is not merged.
         """
         if event.change in (Change.CORRECT, Change.REJECT):
-            known = self._corrections.get(event.study_instance_uid)
-            return known is not None and replace(known, at=event.at, source=event.source) == event
+            return _same_correction(self._corrections.get(event.study_instance_uid), event)
         if not event.old.patient_id or not event.new.patient_id:
             raise IdentityRefusedError("an empty patient ID is nobody")
         if event.change is Change.SPLIT:
-            return self._split_is_known(event)
-        return self._merge_is_known(event)
+            known = self._merges.get(event.old)
+            if known is None or known.new != event.new:
+                raise IdentityRefusedError(f"{_name(event.old)} is not merged into {_name(event.new)}")
+            return None
+        return self._known_merge(event)
 
-    def _merge_is_known(self, event: IdentityEvent) -> bool:
+    def _known_merge(self, event: IdentityEvent) -> IdentityEvent | None:
         if event.old == event.new:
             raise IdentityRefusedError("both IDs are the same")
         if event.old.patient_id in self._shared and not event.old.issuer:
@@ -182,19 +185,13 @@ class Persons:
         known = self._merges.get(event.old)
         if known is not None:
             if known.new == event.new:
-                return True
+                return known
             raise IdentityRefusedError(f"{known.sentence}: split that first")
         back = self._merge_of(event.new)
         if _same(self.in_force(event.new), event.old) and not (back is not None and _turns_round(event, back)):
             said = "" if back is None else f": {back.sentence}"
             raise IdentityRefusedError(f"the merge would be a circle{said}")
-        return False
-
-    def _split_is_known(self, event: IdentityEvent) -> bool:
-        known = self._merges.get(event.old)
-        if known is None or known.new != event.new:
-            raise IdentityRefusedError(f"{_name(event.old)} is not merged into {_name(event.new)}")
-        return False
+        return None
 
     def _merge_of(self, key: PatientKey) -> IdentityEvent | None:
         """The merge that applies to the key. An issuer that only one side states does not tell two people apart,
@@ -232,6 +229,55 @@ def persons_among(events: Sequence[IdentityEvent], stated: Sequence[StudyFacts],
     return Persons(events, shared, spelled)
 
 
+def in_turn(recorded: Sequence[IdentityEvent], kept: Sequence[IdentityEvent]) -> list[IdentityEvent]:
+    """What was recorded, and of the kept events those that say more, each where it was said.
+
+    Nothing is left out of ``recorded``, and its order stays. A clock that was set back may give a split an earlier time
+    than its merge: it comes right after it.
+
+    Args:
+        kept: events that are not among ``recorded``.
+    """
+    found: list[IdentityEvent] = []
+    merges: dict[PatientKey, IdentityEvent] = {}
+    corrections: dict[str, IdentityEvent] = {}
+    early: dict[tuple[PatientKey, PatientKey], IdentityEvent] = {}  # splits that no merge preceded so far
+
+    def take(event: IdentityEvent) -> None:
+        found.append(event)
+        _put_merge(merges, event)
+        if event.change in (Change.CORRECT, Change.REJECT):
+            corrections[event.study_instance_uid] = event
+        split = early.pop((event.old, event.new), None) if event.change is Change.MERGE else None
+        if split is not None:
+            take(split)
+
+    def is_news(event: IdentityEvent) -> bool:
+        if event.change in (Change.CORRECT, Change.REJECT):
+            return _same_correction(corrections.get(event.study_instance_uid), event) is None
+        merge = merges.get(event.old)
+        if event.change is Change.MERGE:
+            return merge is None
+        return merge is not None and merge.new == event.new
+
+    def replay(event: IdentityEvent) -> None:
+        if is_news(event):
+            take(event)
+        elif event.change is Change.SPLIT:
+            early[event.old, event.new] = event
+
+    left = deque(sorted(kept, key=lambda one: one.at))
+    latest = None
+    for event in recorded:
+        latest = event.at if latest is None else max(latest, event.at)
+        while left and left[0].at < latest:
+            replay(left.popleft())
+        take(event)
+    for event in left:
+        replay(event)
+    return found
+
+
 def connected_ids(events: Iterable[IdentityEvent], patient_ids: Collection[str]) -> frozenset[str]:
     """These patient IDs, and every one that an event connects with them."""
     said = [{one.old.patient_id, one.new.patient_id} for one in events]
@@ -244,13 +290,17 @@ def connected_ids(events: Iterable[IdentityEvent], patient_ids: Collection[str])
 def _in_force(events: Sequence[IdentityEvent]) -> dict[PatientKey, IdentityEvent]:
     found: dict[PatientKey, IdentityEvent] = {}
     for event in events:
-        if event.change is Change.MERGE:
-            found[event.old] = event
-            if event.new in found and _turns_round(event, found[event.new]):
-                del found[event.new]
-        elif event.change is Change.SPLIT:
-            found.pop(event.old, None)
+        _put_merge(found, event)
     return found
+
+
+def _put_merge(found: dict[PatientKey, IdentityEvent], event: IdentityEvent) -> None:
+    if event.change is Change.MERGE:
+        found[event.old] = event
+        if event.new in found and _turns_round(event, found[event.new]):
+            del found[event.new]
+    elif event.change is Change.SPLIT:
+        found.pop(event.old, None)
 
 
 def _turns_round(event: IdentityEvent, merge: IdentityEvent) -> bool:
@@ -262,6 +312,11 @@ def _corrections(events: Sequence[IdentityEvent]) -> dict[str, IdentityEvent]:
     """Study UID -> what was last said."""
     said = (Change.CORRECT, Change.REJECT)
     return {one.study_instance_uid: one for one in events if one.change in said}
+
+
+def _same_correction(known: IdentityEvent | None, event: IdentityEvent) -> IdentityEvent | None:
+    """What was last said about a study, when the event says the very same."""
+    return known if known is not None and replace(known, at=event.at, source=event.source) == event else None
 
 
 def _same(one: PatientKey, other: PatientKey) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from workers.identity_events import (
     Persons,
     connected_ids,
     from_json,
+    in_turn,
     to_json,
 )
 
@@ -87,15 +89,49 @@ def test_who_is_in_force(events: list[IdentityEvent], shared: list[str], asked: 
 )
 def test_what_contradicts_is_refused(known: list[IdentityEvent], event: IdentityEvent, refused: str | None) -> None:
     if refused is None:
-        assert Persons(known).is_known(event) is (event in known)
+        assert Persons(known).known_as(event) == (event if event in known else None)
         return
     with pytest.raises(IdentityRefusedError, match=refused):
-        Persons(known).is_known(event)
+        Persons(known).known_as(event)
+
+
+def at(event: IdentityEvent, minutes: int) -> IdentityEvent:
+    return replace(event, at=NOW + timedelta(minutes=minutes))
+
+
+M0, M10, M60 = at(A_B, 0), at(A_B, 10), at(A_B, 60)
+S30, EARLY = at(split("A", "B"), 30), at(split("A", "B"), -30)
+FIRST = IdentityEvent(Change.CORRECT, key("A"), key("B"), "test", NOW, "1.1")
+AGAIN, REJECTED = at(FIRST, 10), at(replace(FIRST, change=Change.REJECT), 30)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "kept", "whole"),
+    [
+        pytest.param([], [], [], id="not measured: nothing was said"),
+        pytest.param([M0, S30], [], [M0, S30], id="noop: every event has its row"),
+        pytest.param([], [M60, S30, M0], [M0, S30, M60], id="all lost: by time"),
+        pytest.param([M0, S30], [M10], [M0, S30], id="a repeated merge is no news where it was said"),
+        pytest.param([M0], [S30], [M0, S30], id="the end is lost"),
+        pytest.param([M0, M60], [S30], [M0, S30, M60], id="one in the middle is lost"),
+        pytest.param([S30], [M0], [M0, S30], id="the begin is lost"),
+        pytest.param([], [EARLY, M0], [M0, EARLY], id="a clock was set back: a split is of a merge before it"),
+        pytest.param([M0, EARLY], [], [M0, EARLY], id="rows keep their order"),
+        pytest.param([], [EARLY], [], id="a split of nothing"),
+        pytest.param([], [M0, at(merge("A", "C"), 10)], [M0], id="a second target"),
+        pytest.param([], [REJECTED, AGAIN, FIRST], [FIRST, REJECTED], id="a correction, repeated, then rejected"),
+        pytest.param([FIRST, REJECTED], [AGAIN], [FIRST, REJECTED], id="a repeated correction is no news either"),
+    ],
+)
+def test_kept_events_come_where_they_were_said(
+    recorded: list[IdentityEvent], kept: list[IdentityEvent], whole: list[IdentityEvent]
+) -> None:
+    assert in_turn(recorded, kept) == whole
 
 
 def test_an_id_of_two_issuers_is_merged_by_issuer_only() -> None:
     with pytest.raises(IdentityRefusedError, match="name the issuer"):
-        Persons([], ["A"]).is_known(A_B)
+        Persons([], ["A"]).known_as(A_B)
 
 
 IDS = st.sampled_from(["A", "B", "C", "D", "A/X", "B/X", "B/Y"])
@@ -122,7 +158,7 @@ def test_whatever_is_accepted_never_runs_in_a_circle(changes: list[tuple[Change,
     for change, old, new in changes:
         event = IdentityEvent(change, key(old), key(new), "test", NOW)
         try:
-            if not Persons(events).is_known(event):
+            if Persons(events).known_as(event) is None:
                 events.append(event)
         except IdentityRefusedError:
             continue

@@ -20,7 +20,7 @@ from triage.identity import SameId
 from triage.infusions import Infusion, StatedInfusion
 from workers.files.facts import FactFolder, KeptFact
 from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
-from workers.identity_events import IdentityEvent, IdentityRefusedError, from_json, to_json
+from workers.identity_events import IdentityEvent, from_json, to_json
 from workers.images_seen import images_seen
 from workers.index import damage, decisions, migrations, object_answers, patients, persons
 from workers.index.errors import transient_errors
@@ -130,8 +130,8 @@ class NodeIndex(SqlIndex):
         super()._put_statement(connection, patient, said, now)
 
     def record_identity(self, event: IdentityEvent) -> bool:
-        new = super().record_identity(event)  # first: it may be refused
-        self._keep(_identity_fact(event))
+        stored, new = self._record_identity(event)  # first: it may be refused
+        self._keep(_identity_fact(stored))  # also when it was known: the process may have ended in between
         return new
 
     def answer_objects(
@@ -155,26 +155,20 @@ class NodeIndex(SqlIndex):
             Transient: the index is away, or a file cannot be written.
             OSError: the files cannot be read now.
         """
-        return self._restore_identities() + self._restore_infusions(now) + self._restore_answers(now)
+        return self._restore_identities(now) + self._restore_infusions(now) + self._restore_answers(now)
 
-    def _restore_identities(self) -> int:
-        """In the order in which they were said: a later one may rest on an earlier one."""
-        with self._reading() as connection:
-            known = {_identity_fact(event).key: event for event in persons.all_persons(connection).events}
+    def _restore_identities(self, now: datetime) -> int:
         kept, events = set(), []
         for fact in self._facts.all(IDENTITY):
             kept.add(fact.key)
             with _named(fact):
                 events.append(from_json(fact.value))
-        changed = 0
-        for event in sorted(events, key=lambda one: one.at):
-            try:
-                changed += super().record_identity(event)
-            except IdentityRefusedError as error:
-                log.error("facts.identity_refused", error=type(error).__name__)
-        for key, event in known.items():
-            if key not in kept:
-                self._keep(_identity_fact(event))
+        with self._write() as connection:
+            changed = persons.restore(connection, self._insert, events, now)
+            recorded = persons.all_events(connection)
+        for fact in map(_identity_fact, recorded):
+            if fact.key not in kept:
+                self._keep(fact)
         return changed
 
     def _restore_infusions(self, now: datetime) -> int:

@@ -84,6 +84,9 @@ class PatientQueries(Connected):
             return patients.of_everybody(patients.read_statements(connection), persons.all_persons(connection))
 
     def record_identity(self, event: IdentityEvent) -> bool:
+        return self._record_identity(event)[1]
+
+    def _record_identity(self, event: IdentityEvent) -> tuple[IdentityEvent, bool]:
         with self._write() as connection:
             return persons.record(connection, self._insert, event)
 

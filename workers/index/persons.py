@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import fields
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from workers.identities import PatientKey, StudyFacts
-from workers.identity_events import Change, IdentityEvent, Persons, persons_among
+from workers.identity_events import Change, IdentityEvent, Persons, in_turn, persons_among
 from workers.index.patients import mark
 from workers.index.schema import identity_events, studies
 from workers.index.spellings import remember, spellings, tolerance
@@ -54,8 +54,13 @@ def persons(connection: Connection, patient_ids: Collection[str]) -> Persons:
 
 def all_persons(connection: Connection) -> Persons:
     """Who is who, of everybody."""
+    return _persons(connection, all_events(connection))
+
+
+def all_events(connection: Connection) -> list[IdentityEvent]:
+    """In the order in which they were recorded."""
     rows = connection.execute(sa.select(identity_events).order_by(identity_events.c.number))
-    return _persons(connection, [_event(row) for row in rows])
+    return [_event(row) for row in rows]
 
 
 def _persons(connection: Connection, events: list[IdentityEvent]) -> Persons:
@@ -69,33 +74,47 @@ def _persons(connection: Connection, events: list[IdentityEvent]) -> Persons:
     return persons_among(events, [facts_of_images(row) for row in rows], tolerance(connection))
 
 
-def record(connection: Connection, insert: Insert, event: IdentityEvent) -> bool:
-    """Store an event and put it in force. False: it was known.
+def record(connection: Connection, insert: Insert, event: IdentityEvent) -> tuple[IdentityEvent, bool]:
+    """Store an event and put it in force. The event as it is stored, and False: it was known.
+
+    It is later than every event before it, also when a clock was set back: the files of events are replayed by time.
 
     Raises:
         IdentityRefusedError: it contradicts what is in force.
     """
     ids = {event.old.patient_id, event.new.patient_id}
-    if persons(connection, ids).is_known(event):
-        return False
-    values = {
-        "change": event.change.value,
-        "old_id": event.old.patient_id,
-        "old_issuer": event.old.issuer,
-        "new_id": event.new.patient_id,
-        "new_issuer": event.new.issuer,
-        "source": event.source,
-        "at": event.at,
-        "study_instance_uid": event.study_instance_uid,
-        "birth_date": event.birth_date,
-        "sex": event.sex,
-    }
-    connection.execute(identity_events.insert(), [values])
-    remember(connection, insert, ids)
-    for patient_id in sorted(ids):
-        mark(connection, insert, patient_id, event.at)
-    put_in_force(connection, insert, ids, event.at)
-    return True
+    known = persons(connection, ids).known_as(event)
+    if known is not None:
+        return known, False
+    latest = connection.execute(sa.select(sa.func.max(identity_events.c.at))).scalar()
+    stored = event if latest is None else replace(event, at=max(event.at, latest + timedelta(microseconds=1)))
+    connection.execute(identity_events.insert(), [_values(stored)])
+    _mark_and_put_in_force(connection, insert, ids, event.at)
+    return stored, True
+
+
+def restore(connection: Connection, insert: Insert, kept: Collection[IdentityEvent], now: datetime) -> int:
+    """Record the events that have no row and say more than the rows do; how many. Nobody sees a state between two."""
+    recorded = all_events(connection)
+    rows = set(recorded)
+    whole = in_turn(recorded, [event for event in dict.fromkeys(kept) if event not in rows])
+    new = [event for event in whole if event not in rows]
+    if not new:
+        return 0
+    if whole[: len(recorded)] != recorded:  # the order of the rows is that of the events
+        connection.execute(identity_events.delete())
+        rows = set()
+    connection.execute(identity_events.insert(), [_values(event) for event in whole if event not in rows])
+    ids = {one for event in new for one in (event.old.patient_id, event.new.patient_id)}
+    _mark_and_put_in_force(connection, insert, ids, now)
+    return len(new)
+
+
+def _mark_and_put_in_force(connection: Connection, insert: Insert, patient_ids: Collection[str], now: datetime) -> None:
+    remember(connection, insert, patient_ids)
+    for patient_id in sorted(patient_ids):
+        mark(connection, insert, patient_id, now)
+    put_in_force(connection, insert, patient_ids, now)
 
 
 def put_in_force(connection: Connection, insert: Insert, patient_ids: Collection[str], now: datetime) -> None:
@@ -126,6 +145,21 @@ def facts_of_images(row: RowMapping) -> StudyFacts:
     if row["stated_patient_id"] is not None:
         found |= {name: row[f"stated_{name}"] for name in WHO}
     return StudyFacts(**found)
+
+
+def _values(event: IdentityEvent) -> dict[str, Any]:
+    return {
+        "change": event.change.value,
+        "old_id": event.old.patient_id,
+        "old_issuer": event.old.issuer,
+        "new_id": event.new.patient_id,
+        "new_issuer": event.new.issuer,
+        "source": event.source,
+        "at": event.at,
+        "study_instance_uid": event.study_instance_uid,
+        "birth_date": event.birth_date,
+        "sex": event.sex,
+    }
 
 
 def _event(row: Any) -> IdentityEvent:

@@ -50,6 +50,13 @@ class IdentityContract:
         assert index.identity_events("P-1") == index.identity_events("P-2") == [MERGE, SPLIT]
         assert index.identity_events("P-3") == index.identity_events("") == []
 
+    def test_an_event_is_later_than_all_before_it_also_when_a_clock_was_set_back(self, index: StudyIndex) -> None:
+        for event in (MERGE, said(Change.SPLIT, P1, P2, -3600.0), said(Change.MERGE, P1, P2, -1800.0)):
+            index.record_identity(event)
+        first, second, third = index.identity_events("P-1")
+        assert first == MERGE, "noop: an honest clock is kept"
+        assert first.at < second.at < third.at
+
     def test_a_merge_is_in_force_for_studies_that_come_later(self, index: StudyIndex) -> None:
         index.record_identity(said(Change.MERGE, P2, PatientKey("P-3")))
         index.record_identity(MERGE)

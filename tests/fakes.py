@@ -159,6 +159,9 @@ class FakeReader:
         self.asked: list[frozenset[SequenceKind] | None] = []
         self.notes: dict[str, RejectionNote] = {}  # by file name
 
+    def note_reader(self) -> Callable[[Path], RejectionNote | None]:
+        return self.rejection_note
+
     def rejection_note(self, path: Path) -> RejectionNote | None:
         return self.notes.get(path.name)
 

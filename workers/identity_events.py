@@ -229,7 +229,7 @@ def persons_among(events: Sequence[IdentityEvent], stated: Sequence[StudyFacts],
     return Persons(events, shared, spelled)
 
 
-def in_turn(recorded: Sequence[IdentityEvent], kept: Sequence[IdentityEvent]) -> list[IdentityEvent]:
+def events_in_turn(recorded: Sequence[IdentityEvent], kept: Sequence[IdentityEvent]) -> list[IdentityEvent]:
     """What was recorded, and of the kept events those that say more, each where it was said.
 
     Nothing is left out of ``recorded``, and its order stays. A clock that was set back may give a split an earlier time

@@ -7,7 +7,7 @@ arrives after the study was marked ready. An assessment is keyed by (study_insta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -350,7 +350,8 @@ class Reader(Protocol):
     def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         """Headers only: the study with its series recognised."""
 
-    def rejection_note(self, path: Path) -> RejectionNote | None: ...
+    def note_reader(self) -> Callable[[Path], RejectionNote | None]:
+        """Reads the rejection notes of one patient, all within one budget."""
 
 
 class Engine(Protocol):

@@ -16,8 +16,8 @@ from workers.identity_events import (
     IdentityRefusedError,
     Persons,
     connected_ids,
+    events_in_turn,
     from_json,
-    in_turn,
     to_json,
 )
 
@@ -126,7 +126,7 @@ AGAIN, REJECTED = at(FIRST, 10), at(replace(FIRST, change=Change.REJECT), 30)
 def test_kept_events_come_where_they_were_said(
     recorded: list[IdentityEvent], kept: list[IdentityEvent], whole: list[IdentityEvent]
 ) -> None:
-    assert in_turn(recorded, kept) == whole
+    assert events_in_turn(recorded, kept) == whole
 
 
 def test_an_id_of_two_issuers_is_merged_by_issuer_only() -> None:

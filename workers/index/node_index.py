@@ -164,7 +164,7 @@ class NodeIndex(SqlIndex):
             with _named(fact):
                 events.append(from_json(fact.value))
         with self._write() as connection:
-            changed = persons.restore(connection, self._insert, events, now)
+            changed = persons.restore_events(connection, self._insert, events, now)
             recorded = persons.all_events(connection)
         for fact in map(_identity_fact, recorded):
             if fact.key not in kept:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from workers.identities import PatientKey, StudyFacts
-from workers.identity_events import Change, IdentityEvent, Persons, in_turn, persons_among
+from workers.identity_events import Change, IdentityEvent, Persons, events_in_turn, persons_among
 from workers.index.patients import mark
 from workers.index.schema import identity_events, studies
 from workers.index.spellings import remember, spellings, tolerance
@@ -93,11 +93,11 @@ def record(connection: Connection, insert: Insert, event: IdentityEvent) -> tupl
     return stored, True
 
 
-def restore(connection: Connection, insert: Insert, kept: Collection[IdentityEvent], now: datetime) -> int:
+def restore_events(connection: Connection, insert: Insert, kept: Collection[IdentityEvent], now: datetime) -> int:
     """Record the events that have no row and say more than the rows do; how many. Nobody sees a state between two."""
     recorded = all_events(connection)
     rows = set(recorded)
-    whole = in_turn(recorded, [event for event in dict.fromkeys(kept) if event not in rows])
+    whole = events_in_turn(recorded, [event for event in dict.fromkeys(kept) if event not in rows])
     new = [event for event in whole if event not in rows]
     if not new:
         return 0

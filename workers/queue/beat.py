@@ -19,6 +19,7 @@ from workers.queue.rings import DueRinger
 from workers.settings import NodeSettings
 from workers.studies.reconsider import reconsider
 from workers.studies.rejections import KnownNotes
+from workers.studies.slow_notes import SlowNotes
 from workers.studies.urgency import is_small, is_urgent
 
 log = get_logger(__name__)
@@ -86,6 +87,7 @@ class Pass:
 def run(settings: NodeSettings, stop: threading.Event) -> None:
     """The whole beat process: open everything (waiting for what is away), then loop."""
     from workers.arrival.header_process import HeaderProcess
+    from workers.files.facts import FactFolder
     from workers.files.store import open_files
     from workers.index.index_clock import clock_of
     from workers.index.node_index import open_node_index, rebuilding_mark
@@ -101,9 +103,8 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
     files = open_files(settings)
     probe = SeriesProbe(index, files, kind_of=headers.kind_of, position_of=headers.position_of)
     bell, clock, sweep_every_s = CeleryBell(make_app(url, settings)), clock_of(settings), settings.queue.sweep_every_s
-    notes = KnownNotes(
-        lambda one: headers.rejection_note(files.path(one)), lambda uid: index.requeue(uid, now=clock.now())
-    )
+    slow = SlowNotes(FactFolder(settings.store.files_dir), lambda uid: index.requeue(uid, now=clock.now()))
+    notes = KnownNotes(lambda one: headers.rejection_note(files.path(one)), slow)
     urgent = partial(is_urgent, index=index, orders=priorities_of_orders(settings))
     small = partial(is_small, index=index)
     sweeper = Sweeper(index, bell, clock, probe, settings.arrival, urgent=urgent, small=small, alive=alive.beat)

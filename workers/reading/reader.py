@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from triage.model import SequenceKind, Study, StudyImages
@@ -47,7 +48,8 @@ class DicomReader:
                 self._described.popitem(last=False)
         return self._described[key]
 
-    def rejection_note(self, path: Path) -> RejectionNote | None:
+    def note_reader(self) -> Callable[[Path], RejectionNote | None]:
+        from workers.reading.limits import Budget
         from workers.reading.rejection_note import read_rejection_note
 
-        return read_rejection_note(path)
+        return partial(read_rejection_note, budget=Budget())

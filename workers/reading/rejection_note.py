@@ -16,8 +16,11 @@ _UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a delimiter
 MOST_NAMED = 10_000  # objects of one note; the largest studies seen have 5,000
 
 
-def read_rejection_note(path: Path) -> RejectionNote | None:
+def read_rejection_note(path: Path, budget: Budget | None = None) -> RejectionNote | None:
     """None: it selects objects for another purpose.
+
+    Args:
+        budget: of all notes that are read together. None: of this one.
 
     What it names are the objects of its content, and where it has none, of its evidence: some senders write only one.
 
@@ -26,7 +29,7 @@ def read_rejection_note(path: Path) -> RejectionNote | None:
             ``workers.reading.limits``.
         Transient: the file cannot be read now.
     """
-    ds, _ = open_header(path, Budget())
+    ds, _ = open_header(path, budget or Budget())
     if any(_is_short(one) for one in ds.values()):
         raise NotAssessable("incomplete_header", "the note is cut short")
     try:

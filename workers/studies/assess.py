@@ -32,8 +32,9 @@ from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
 from workers.studies.reconsider import inputs_now
-from workers.studies.rejections import apply_notes, rejected_words
+from workers.studies.rejections import rejected_words
 from workers.studies.undecided import store_undecided, undecided_outcome, write_files
+from workers.studies.unread_notes import saying_what_is_unread, with_notes, with_unread
 from workers.studies.whole_files import FilesDamaged, read_whole
 
 if TYPE_CHECKING:
@@ -174,12 +175,14 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
     if away.waits(claim, row, deps):
         return _look_again(lease, row, deps)
-    row = _with_notes(row, deps)
+    waits = claim.attempt < PATIENT_ATTEMPTS
+    row, unread = with_notes(row, deps, waits=waits)
     require_cohort(row, deps.index, deps.settings.triage.cohort)
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
-    waits = claim.attempt < PATIENT_ATTEMPTS
-    inputs = inputs_now(row, deps.index)  # before anything is chosen by them: what changes meanwhile is found later
+    inputs = with_unread(
+        inputs_now(row, deps.index), unread
+    )  # before anything is chosen by them: what changes meanwhile is found later
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: _read(uid, deps, frozenset({SequenceKind.FLAIR})))
@@ -201,16 +204,9 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
     outcome = _with_order_hint(outcome, row, comparison, deps)
     _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, inputs, deps)
-    result = _finish(lease, deps) if not comparison.away else _wait_for_earlier(lease, deps)
+    result = _wait_for_others(lease, deps) if comparison.away or unread else _finish(lease, deps)
     _afterwards(row, images, comparison, deps)
     return result
-
-
-def _with_notes(row: StudyRow, deps: Deps) -> StudyRow:
-    """The study, once the rejection notes of its patient are applied: they may correct whose it is."""
-    among = deps.index.studies_with_id(row.patient_id) if row.patient_id else [row]
-    apply_notes(among, deps.index, lambda one: deps.reader.rejection_note(deps.files.path(one)), now=deps.clock.now())
-    return deps.index.study(row.study_instance_uid) or row
 
 
 def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
@@ -222,8 +218,8 @@ def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) ->
     return dataclasses.replace(images, set_aside=(*images.set_aside, *rejected)) if rejected else images
 
 
-def _wait_for_earlier(lease: Lease, deps: Deps) -> Result:
-    """Decided, but without an earlier study that cannot be read now: it stays in the queue until that can be read."""
+def _wait_for_others(lease: Lease, deps: Deps) -> Result:
+    """Decided, but without files beside its own that cannot be read now: it stays in the queue until they can be."""
     _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {away.REASON}")
     return Result.DECIDED
 
@@ -287,7 +283,7 @@ def _save(
     claim = lease.claim
     assessment = over_time(outcome.assessment, claim, inputs, deps)
     assessment = dataclasses.replace(assessment, timings_s={**timings_s, **assessment.timings_s})
-    assessment = _with_missing_images(assessment, deps.index)
+    assessment = saying_what_is_unread(_with_missing_images(assessment, deps.index), inputs)
     lease.check()
     document = to_document(assessment) | {"inputs": inputs} | images_of_revision(claim, deps.index)
     document = with_outside_facts(document, deps, claim.study_instance_uid)

@@ -1,6 +1,6 @@
 """Files that could not be read when a study was decided: are they readable now, and what is said of them.
 
-A study is decided without an earlier one that cannot be read, and named ``store_fault`` when its own files cannot be.
+A study is decided without an earlier one, or a rejection note, that cannot be read, and named ``store_fault`` when its own files cannot be.
 It stays in the queue. Each further attempt only looks whether they can be read again; then the study is decided anew,
 as a new revision.
 """
@@ -17,6 +17,7 @@ from workers.ports import Claim, StudyRow
 from workers.studies.baselines import AWAY
 from workers.studies.inputs import Inputs, changed
 from workers.studies.reconsider import inputs_now, stored_inputs
+from workers.studies.unread_notes import can_be_read, unread_in
 from workers.studies.whole_files import FilesDamaged, read_whole
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 CODE = "store_fault"  # reason code of a decision that waits for the study's own files
-REASON = "an earlier study of the patient cannot be read now; this one was decided without it"
+REASON = "files of the patient cannot be read now; this study was decided without them"
 
 
 def with_away(inputs: Inputs, away: Sequence[str], index: StudyIndex) -> dict[str, Any]:
@@ -41,7 +42,9 @@ def waits(claim: Claim, row: StudyRow, deps: Deps) -> bool:
         return False
     newest = deps.index.assessments(claim.study_instance_uid)[-1]
     document = newest["document"]
-    return newest["stage"] == Stage.FULL.value and bool(_away_in(document) or _damaged_in(document))
+    return newest["stage"] == Stage.FULL.value and bool(
+        _away_in(document) or _damaged_in(document) or unread_in(document)
+    )
 
 
 def to_decide_again(row: StudyRow, deps: Deps) -> bool:
@@ -51,7 +54,7 @@ def to_decide_again(row: StudyRow, deps: Deps) -> bool:
         return True
     if _damaged_in(document):
         return _readable(row.study_instance_uid, deps)
-    return any(_readable(uid, deps) for uid in _away_in(document))
+    return any(_readable(uid, deps) for uid in _away_in(document)) or can_be_read(unread_in(document), row, deps)
 
 
 def with_damage(inputs: Inputs, damage: FilesDamaged) -> dict[str, Any]:

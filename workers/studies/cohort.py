@@ -21,8 +21,11 @@ def require_cohort(row: StudyRow, index: StudyIndex, cohort: str) -> None:
     Raises:
         NotAssessable: the patient is not on the roster.
     """
-    if cohort == "roster" and not infusions_of_person(row, index)[0]:
-        raise NotAssessable(NOT_IN_COHORT, MESSAGE)
+    if cohort != "roster":
+        return
+    infusions, notices = infusions_of_person(row, index)
+    if not infusions:
+        raise NotAssessable(NOT_IN_COHORT, "; ".join((MESSAGE, *notices)))
 
 
 def was_not_looked_at(row: StudyRow) -> bool:

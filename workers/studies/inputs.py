@@ -21,6 +21,9 @@ Inputs = Mapping[str, Any]
 PATIENT_ATTEMPTS = 3
 """So often a study waits for an earlier one that cannot be read now; then it is decided without it."""
 
+UNREAD = "unread_key_objects"
+"""Name of the input that holds the SOP Instance UIDs of key objects that could not be read. Absent: none."""
+
 _CORRECTED = 7  # of the facts of an earlier study: the place of what was corrected
 _DONE = (StudyState.REMOVING, StudyState.REMOVED)  # of which only the decision is left
 
@@ -148,11 +151,17 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
         found += [f"the study of {day} can be read again" for day in stored.get("away", ()) if day not in now["away"]]
         found += ["its own files can be read again"] if stored.get("damaged") else []
         found += [f"the study of {day} cannot be read now" for day in now["away"] if day not in stored.get("away", ())]
+        found += _unread(set(stored.get(UNREAD, ())), set(now.get(UNREAD, ())))
     if stored["patient"] != now["patient"] and not identity:
         found.append("the patient's identity was corrected")
     if stored["study_date"] != now["study_date"]:
         found.append(f"the study date was corrected to {now['study_date']}")
     return tuple(found)
+
+
+def _unread(before: set[str], now: set[str]) -> list[str]:
+    counts = ((before - now, "can be read again"), (now - before, "cannot be read now"))
+    return [f"{len(uids)} key objects of the patient {said}" for uids, said in counts if uids]
 
 
 def _objects(before: Inputs, now: Inputs) -> list[str]:

@@ -132,14 +132,23 @@ def _under_the_id(
     own_issuer = issuer_form(row.issuer)
     used = {own_issuer} if len(given) > 1 else {"", own_issuer, *given}
     own = [one for issuer in sorted(used & set(mine)) for one in known[mine[issuer]]]
+    said = [
+        f"an infusion date {_another_issuer(key.issuer)} is not used"
+        for issuer, key in sorted(mine.items())
+        if issuer not in {"", own_issuer, *given} and standing(known[key])
+    ]
     if len(given) < 2:
-        return own, []
+        return own, said
     # whose a date without an issuer is, nobody knows; nor which of the dates is that of a study without one
     others = {""} if own_issuer else given
     if not any(standing(known[mine[issuer]]) for issuer in others & set(mine)):
-        return own, []
+        return own, said
     which = "without an issuer" if own_issuer else "of one issuer"
-    return own, [f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"]
+    return own, [*said, f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"]
+
+
+def _another_issuer(issuer: str) -> str:
+    return f"of the issuer {issuer}, whom no image of a patient with this ID names,"
 
 
 def _under_another_spelling(
@@ -151,7 +160,9 @@ def _under_another_spelling(
     when nobody else is stored whose ID has that form.
     """
     if issuer_form(key.issuer) and issuer_form(row.issuer) and issuer_form(key.issuer) != issuer_form(row.issuer):
-        return False, None
+        if any(issuer_form(one.issuer) == issuer_form(key.issuer) for one in of_that_form):
+            return False, None  # it is somebody else's
+        return False, f"an infusion date {_another_issuer(key.issuer)} is not used"
     how = id_difference(row.patient_id, key.patient_id)
     begin = f"an infusion date under another spelling of the patient ID ({how})"
     theirs = [one for one in of_that_form if one.patient_id == key.patient_id]

@@ -6,8 +6,9 @@ patient in the same transaction. Here each decided study of a marked patient is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
@@ -29,7 +30,7 @@ from workers.studies.person import infusions_among, same_person, shares_id, stud
 from workers.studies.rejections import ReadNote, apply_notes
 
 if TYPE_CHECKING:
-    from workers.ports import Bell, Clock, StudyIndex
+    from workers.ports import Bell, Clock, InstanceRow, StudyIndex
 
 log = get_logger(__name__)
 
@@ -106,10 +107,11 @@ def reconsider(
     """One pass over the marked patients; how many studies were put back in the queue.
 
     A pass is short: who stays marked comes first in the next one. A patient who cannot be looked at is marked anew,
-    behind the others, and the error is raised at the end.
+    behind the others, and the error is raised at the end. So is one with a note that cannot be read now: what else is
+    known of the patient counts meanwhile.
 
     Args:
-        alive: called for each patient, so that many patients are no silence.
+        alive: called for each patient and each note, so that many are no silence.
         read: of rejection notes.
 
     Raises:
@@ -119,7 +121,11 @@ def reconsider(
     for patient_id, marked_at in within(PASS_S, clock, index.marked_patients().items()):
         alive()
         try:
-            apply_notes(index.studies_with_id(patient_id), index, read, now=clock.now())
+            notes = apply_notes(
+                index.studies_with_id(patient_id), index, read, now=clock.now(), in_time=partial(_in_time, clock, alive)
+            )
+            if not notes.whole:
+                continue
             woken += _wake(patient_id, index, bell, clock)
         except Transient:
             raise
@@ -127,10 +133,20 @@ def reconsider(
             fault = fault or error
             index.mark_patient(patient_id, now=clock.now())
         else:
-            index.forget_mark(patient_id, marked_at)
+            if notes.away:
+                index.mark_patient(patient_id, now=clock.now())
+            else:
+                index.forget_mark(patient_id, marked_at)
     if fault is not None:
         raise fault
     return woken
+
+
+def _in_time(clock: Clock, alive: Callable[[], None], key_objects: Iterable[InstanceRow]) -> Iterator[InstanceRow]:
+    """What is read once is known in the next pass, so that each goes on where the last one ended."""
+    for one in within(PASS_S, clock, key_objects):
+        alive()
+        yield one
 
 
 def _wake(patient_id: str, index: StudyIndex, bell: Bell, clock: Clock) -> int:

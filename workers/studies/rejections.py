@@ -7,11 +7,12 @@ first. A human's later word about an object counts more than the note.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from triage.errors import NotAssessable
+from triage.errors import NotAssessable, Transient
 from workers.identities import BY_NOTE, LEFT_OUT, GivenAnswer, ObjectAnswer
 from workers.identity_events import Change, Persons
 from workers.log import get_logger, study_hash, uid_hash
@@ -23,6 +24,7 @@ from workers.studies.set_aside import objects_of_study
 
 if TYPE_CHECKING:
     from workers.ports import InstanceRow, StudyIndex, StudyRow
+    from workers.studies.slow_notes import SlowNotes
 
 log = get_logger(__name__)
 
@@ -30,6 +32,8 @@ ReadNote = Callable[["InstanceRow"], RejectionNote | None]
 """Of a Key Object Selection. Raises NotAssessable for one that says nothing readable, OSError or Transient for a file
 that cannot be read now."""
 REMEMBERED = 1000  # notes
+REMEMBERED_OTHERS = 100_000  # key objects that are none, of which only the UID is remembered
+T = TypeVar("T")
 Notes = Sequence[tuple["InstanceRow", RejectionNote]]
 
 
@@ -37,53 +41,90 @@ class KnownNotes:
     """Reads each note once: its patient is looked at again and again, and a stored file never changes.
 
     Args:
-        leave: called with the study of a note that cannot be read in the time of the caller, e.g. one that names
-            thousands of objects: a worker has more.
+        slow: what is known of notes that cannot be read in the time of the caller, e.g. those that name thousands of
+            objects: a worker has more.
     """
 
-    def __init__(self, read: ReadNote, leave: Callable[[str], object] = lambda _: None) -> None:
-        self._read, self._leave = read, leave
-        self._known: OrderedDict[str, RejectionNote | None] = OrderedDict()
+    def __init__(self, read: ReadNote, slow: SlowNotes) -> None:
+        self._read, self._slow = read, slow
+        self._known: OrderedDict[str, RejectionNote] = OrderedDict()
+        self._none: OrderedDict[str, None] = OrderedDict()
 
     def __call__(self, row: InstanceRow) -> RejectionNote | None:
         uid = row.sop_instance_uid
+        if uid in self._none:
+            return None
         if uid not in self._known:
-            try:
-                self._known[uid] = self._read(row)
-            except NotAssessable as error:
-                log.warning("note.not_readable", note=uid_hash(uid), code=error.code)
-                self._known[uid] = None
-                if error.code == TOO_SLOW:
-                    self._leave(row.study_instance_uid)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            note = self._look(row)
+            if note is None:
+                _remember(self._none, uid, None, REMEMBERED_OTHERS)
+                return None
+            _remember(self._known, uid, note, REMEMBERED)
         return self._known[uid]
 
+    def _look(self, row: InstanceRow) -> RejectionNote | None:
+        if self._slow.is_given_up(row):
+            return None
+        try:
+            return self._read(row)
+        except NotAssessable as error:
+            log.warning("note.not_readable", note=uid_hash(row.sop_instance_uid), code=error.code)
+            if error.code == TOO_SLOW:
+                self._slow.strike(row)
+            return None
 
-def apply_notes(among: Sequence[StudyRow], index: StudyIndex, read: ReadNote, *, now: datetime) -> int:
-    """Bring what is said about objects up to date with the notes that these studies hold; about how many it changed.
+
+def _remember(known: OrderedDict[str, T], uid: str, said: T, most: int) -> None:
+    known[uid] = said
+    while len(known) > most:
+        known.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """changed: about how many objects something new is said. away: SOP Instance UIDs of key objects whose files cannot
+    be read now; the other notes count.
+
+    whole: False: the time was over before every note was read, and nothing was changed.
+    """
+
+    changed: int = 0
+    away: tuple[str, ...] = ()
+    whole: bool = True
+
+
+def apply_notes(
+    among: Sequence[StudyRow],
+    index: StudyIndex,
+    read: ReadNote,
+    *,
+    now: datetime,
+    in_time: Callable[[Iterable[InstanceRow]], Iterable[InstanceRow]] = iter,
+) -> Applied:
+    """Bring what is said about objects up to date with the notes that these studies hold.
 
     A note counts for its own study and for others of the same person. One that states another patient than its study is
     no object of it, and counts for nothing.
 
     Args:
         among: studies whose patient ID has one form.
+        in_time: those of the key objects that are read before the time of the caller is over.
     """
     by_uid = {row.study_instance_uid: row for row in among}
-    held: defaultdict[str, list[InstanceRow]] = defaultdict(list)
-    for one in index.key_objects(list(by_uid)):
-        held[one.study_instance_uid].append(one)
+    held = _own_key_objects(list(by_uid), index)
+    notes, away, seen = _read_notes(in_time(held), read)
+    if seen < len(held):
+        return Applied(0, away, whole=False)
     about: defaultdict[str, list[tuple[InstanceRow, RejectionNote]]] = defaultdict(list)
-    for uid, some in held.items():
-        notes = _read_notes(uid, some, index, read)
-        persons = {one.study_instance_uid for one in same_person(by_uid[uid], among, index.same_id)} if notes else ()
-        for instance, note in notes:
+    for uid, some in notes.items():
+        persons = {one.study_instance_uid for one in same_person(by_uid[uid], among, index.same_id)}
+        for instance, note in some:
             for named in note.objects:
                 if named == uid or named in persons:
                     about[named].append((instance, note))
                 else:
                     log.warning("note.of_another_patient", note=uid_hash(instance.sop_instance_uid))
-    return sum(_apply(by_uid[uid], notes, index, now) for uid, notes in about.items())
+    return Applied(sum(_apply(by_uid[uid], notes, index, now) for uid, notes in about.items()), away)
 
 
 def rejected_words(answers: Mapping[str, GivenAnswer]) -> tuple[str, ...]:
@@ -95,22 +136,41 @@ def rejected_words(answers: Mapping[str, GivenAnswer]) -> tuple[str, ...]:
     return tuple(f"{count} objects are rejected ({by})" for by, count in sorted(counts.items()))
 
 
-def _read_notes(uid: str, some: Sequence[InstanceRow], index: StudyIndex, read: ReadNote) -> Notes:
-    """The rejection notes among the key objects of one study, those of somebody else left out."""
-    own = {one.sop_instance_uid for one in objects_of_study(index.instances(uid), index.object_answers(uid))}
+def _own_key_objects(uids: Sequence[str], index: StudyIndex) -> list[InstanceRow]:
+    """Those of somebody else left out."""
+    by_study: defaultdict[str, list[InstanceRow]] = defaultdict(list)
+    for one in index.key_objects(uids):
+        by_study[one.study_instance_uid].append(one)
     found = []
-    for one in some:
-        if one.sop_instance_uid not in own:
-            log.warning("note.of_another_patient", note=uid_hash(one.sop_instance_uid))
-            continue
+    for uid, some in by_study.items():
+        own = {one.sop_instance_uid for one in objects_of_study(index.instances(uid), index.object_answers(uid))}
+        for one in some:
+            if one.sop_instance_uid in own:
+                found.append(one)
+            else:
+                log.warning("note.of_another_patient", note=uid_hash(one.sop_instance_uid))
+    return found
+
+
+def _read_notes(key_objects: Iterable[InstanceRow], read: ReadNote) -> tuple[Mapping[str, Notes], tuple[str, ...], int]:
+    """The rejection notes among the key objects by their study, what cannot be read now, and how many were looked
+    at."""
+    found: defaultdict[str, list[tuple[InstanceRow, RejectionNote]]] = defaultdict(list)
+    away, seen = [], 0
+    for one in key_objects:
+        seen += 1
         try:
             note = read(one)
         except NotAssessable as error:
             log.warning("note.not_readable", note=uid_hash(one.sop_instance_uid), code=error.code)
             continue
+        except (Transient, OSError) as error:
+            log.warning("note.away", note=uid_hash(one.sop_instance_uid), error=type(error).__name__)
+            away.append(one.sop_instance_uid)
+            continue
         if note is not None:
-            found.append((one, note))
-    return found
+            found[one.study_instance_uid].append((one, note))
+    return found, tuple(away), seen
 
 
 def _apply(row: StudyRow, notes: Notes, index: StudyIndex, now: datetime) -> int:

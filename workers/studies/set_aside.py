@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Misconfigured
@@ -153,9 +153,20 @@ def answer_aside(
     rejected = {one.sop_instance_uid for one in aside.open if one.answer is not None}
     if answer is ObjectAnswer.DISCARDED and len(uids) == len(rows) and not rejected.issuperset(uids):
         raise Misconfigured("nothing would be left of the study: name the objects that are not of it")
-    given = GivenAnswer(answer, by, now)
+    given = GivenAnswer(answer, by, _after_all(study_instance_uid, index, now))
     index.answer_objects(study_instance_uid, dict.fromkeys(uids, given), now=now)
     return len(uids)
+
+
+def _after_all(study_instance_uid: str, index: StudyIndex, now: datetime) -> datetime:
+    """Now, or just after every answer about the study and every note of its patient: a clock may have been set back,
+    and who answers now knows what came before."""
+    row = index.study(study_instance_uid)
+    among = index.studies_with_id(row.patient_id) if row is not None and row.patient_id else []
+    uids = sorted({study_instance_uid, *(one.study_instance_uid for one in among)})
+    said = [one.received_at for one in index.key_objects(uids)]
+    said += [given.at for given in index.object_answers(study_instance_uid).values()]
+    return max([now, *(at + timedelta(microseconds=1) for at in said)])
 
 
 def _meant(

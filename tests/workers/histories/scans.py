@@ -108,6 +108,9 @@ class ScanReader:
         self.away: set[str] = set()
         self.notes: dict[str, RejectionNote] = {}  # by file name
 
+    def note_reader(self) -> Callable[[Path], RejectionNote | None]:
+        return self.rejection_note
+
     def rejection_note(self, path: Path) -> RejectionNote | None:
         if path.parent.name in self.away:
             raise Transient("a file of the study cannot be read now")

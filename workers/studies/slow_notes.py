@@ -1,0 +1,52 @@
+"""Rejection notes that take longer than a glance: how often that was so, kept where a restart does not forget it.
+
+A worker has more time than the beat, and reads the notes of a patient at the begin of every attempt. So a slow note has
+its study looked at by a worker once, and after two strikes the beat does not try it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from triage.errors import Transient
+from workers.files.facts import FactFolder, KeptFact
+
+if TYPE_CHECKING:
+    from workers.ports import InstanceRow
+
+KIND = "slow_note"  # of facts
+STRIKES = 2  # the first may be the machine's, which was busy
+
+
+class SlowNotes:
+    """See above.
+
+    Args:
+        leave: called with the study of a note when it is slow for the first time.
+    """
+
+    def __init__(self, facts: FactFolder, leave: Callable[[str], object]) -> None:
+        self._facts, self._leave = facts, leave
+
+    def is_given_up(self, row: InstanceRow) -> bool:
+        """Raises:
+        OSError: what is known of it cannot be read now.
+        """
+        return self._strikes(row) >= STRIKES
+
+    def strike(self, row: InstanceRow) -> None:
+        """Raises:
+        Transient: it cannot be written.
+        """
+        strikes = self._strikes(row)
+        if not strikes:
+            self._leave(row.study_instance_uid)  # first: the process may end in between
+        try:
+            self._facts.put(KeptFact(KIND, (row.sop_instance_uid,), {"strikes": strikes + 1}))
+        except OSError as error:
+            raise Transient(f"facts: the file cannot be written ({error.strerror})") from error
+
+    def _strikes(self, row: InstanceRow) -> int:
+        kept = self._facts.get(KIND, (row.sop_instance_uid,))
+        return 0 if kept is None else int(kept.value.get("strikes", 0))

@@ -350,8 +350,7 @@ class Reader(Protocol):
     def describe(self, paths: Sequence[Path], *, vouched: frozenset[Path] = frozenset()) -> Study:
         """Headers only: the study with its series recognised."""
 
-    def note_reader(self) -> Callable[[Path], RejectionNote | None]:
-        """Reads the rejection notes of one patient, all within one budget."""
+    def note_reader(self) -> Callable[[Path], RejectionNote | None]: ...  # of one patient's notes, within one budget
 
 
 class Engine(Protocol):

@@ -1,8 +1,8 @@
 """Files that could not be read when a study was decided: are they readable now, and what is said of them.
 
-A study is decided without an earlier one, or a rejection note, that cannot be read, and named ``store_fault`` when its own files cannot be.
-It stays in the queue. Each further attempt only looks whether they can be read again; then the study is decided anew,
-as a new revision.
+A study is decided without an earlier one, or a rejection note, that cannot be read, and named ``store_fault`` when its
+own files cannot be. It stays in the queue. Each further attempt only looks whether they can be read again; then the
+study is decided anew, as a new revision.
 """
 
 from __future__ import annotations

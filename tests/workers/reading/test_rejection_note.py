@@ -15,9 +15,11 @@ from triage.sequences import computed
 from workers.arrival.header_process import _answer
 from workers.measured_classes import MEASURED_CLASSES, is_measured
 from workers.output_kinds import KOS
-from workers.reading import rejection_note
+from workers.reading import limits, rejection_note
 from workers.reading.child import _LONGEST_ANSWER
+from workers.reading.reader import DicomReader
 from workers.reading.rejection_note import MOST_NAMED, read_rejection_note
+from workers.reading.survey import survey
 from workers.rejection_notes import TITLES, RejectionNote, note_from_json, note_to_json
 
 STUDY = "1.2.3"
@@ -133,6 +135,17 @@ def test_thousands_of_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         read_rejection_note(written(tmp_path, a_note(a_code("113001"), evidence(STUDY, four), said=four)))
     longest = RejectionNote("113001", {"1" * 64: frozenset(f"{n:064}" for n in range(MOST_NAMED))})
     assert len(str(note_to_json(longest))) < _LONGEST_ANSWER, "the reading process answers with all of them"
+
+
+def test_all_notes_of_a_patient_share_one_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, a_note(a_code("113001"), evidence(STUDY, UIDS)))
+    with path.open("rb") as file:
+        monkeypatch.setattr(limits, "STUDY_ELEMENTS", 2 * survey(file).elements)
+    read = DicomReader().note_reader()
+    assert [read(path) is not None for _ in range(2)] == [True, True], "noop: within the budget"
+    with pytest.raises(NotAssessable, match="the headers of the study hold more"):
+        read(path)
+    assert DicomReader().note_reader()(path) is not None, "another patient's"
 
 
 def test_the_answers_of_the_reading_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Rules for what an image was computed to be: document, localizer, projection, subtraction, parametric map, phase."""
+"""Rules for what an image was computed to be: document, localizer, projection, subtraction, map, phase, fat."""
 
 # ruff: noqa: PLR0911 - a rule is a list of tests, each returning at once
 
@@ -8,7 +8,11 @@ from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import vendors, words
 from triage.sequences.facts import (
     DIFFUSION_MIN_B,
+    DIFFUSION_TE_MS,
+    FLAIR_DOUBTFUL_TI_MS,
+    has_flair_timing,
     image_type,
+    is_echo_planar,
     is_inversion_recovery,
     type_tokens,
 )
@@ -28,6 +32,8 @@ NON_IMAGE_NAMES = {
     "1.2.840.10008.5.1.4.1.1.7": "secondary capture",
     "1.2.840.10008.5.1.4.1.1.66": "raw data",
 }
+
+MOST_LOCALIZER_SLICES = 30
 
 
 def not_an_image(h: SeriesHeader) -> Identification | None:
@@ -49,9 +55,11 @@ def localizer(h: SeriesHeader) -> Identification | None:
     """Planning images: by ImageType, by the description, or a few slices in several orientations."""
     if "LOCALIZER" in type_tokens(h):
         return known(SequenceKind.LOCALIZER, 0.95, "ImageType LOCALIZER")
-    if words.says(words.LOCALIZER, h):
+    few = h.frame_count <= MOST_LOCALIZER_SLICES or h.orientation == "mixed"
+    worded = words.says(words.LOCALIZER, h) or (few and words.says(words.PLANES, h))
+    if worded and not has_flair_timing(h):
         return known(SequenceKind.LOCALIZER, 0.9, "the description says localizer")
-    if h.orientation == "mixed" and 0 < h.frame_count <= 30 and not is_inversion_recovery(h):
+    if h.orientation == "mixed" and 0 < h.frame_count <= MOST_LOCALIZER_SLICES and not is_inversion_recovery(h):
         return known(SequenceKind.LOCALIZER, 0.7, f"{h.frame_count} slices in several orientations")
     return None
 
@@ -85,11 +93,17 @@ def parametric_map(h: SeriesHeader) -> Identification | None:
         return known(SequenceKind.PERFUSION, 0.95, f"ImageType {image_type(h)}: perfusion")
     if tokens & vendors.OTHER_MAPS:
         return known(SequenceKind.DERIVED, 0.9, f"ImageType {image_type(h)}: a computed map")
-    if derived and words.says(words.ADC, h) and not tokens & vendors.DIFFUSION_TRACES:
+    if derived and words.says(words.ADC, h) and not tokens & vendors.DIFFUSION_TRACES and _may_be_diffusion(h):
         return known(SequenceKind.ADC, 0.85, "derived, and the description says ADC")
     if derived and words.says(words.TENSOR_MAP, h) and (h.b_values or words.says(words.DIFFUSION, h)):
         return known(SequenceKind.DERIVED, 0.85, "derived, and the description names a tensor map")
     return None
+
+
+def _may_be_diffusion(h: SeriesHeader) -> bool:
+    """Whether the timing leaves room for diffusion gradients, and is not that of FLAIR."""
+    short = h.echo_time_ms is not None and h.echo_time_ms < DIFFUSION_TE_MS[0] and not is_echo_planar(h)
+    return not short and (h.inversion_time_ms or 0.0) < FLAIR_DOUBTFUL_TI_MS
 
 
 def may_be_a_map(h: SeriesHeader) -> bool:
@@ -107,4 +121,13 @@ def phase_image(h: SeriesHeader) -> Identification | None:
     component = h.vendor.get("complex_component", "")
     if component in ("PHASE", "REAL", "IMAGINARY") or type_tokens(h) & vendors.PHASES:
         return known(SequenceKind.DERIVED, 0.85, "phase, real or imaginary part: not a magnitude image")
+    return None
+
+
+def fat_or_opposed_phase(h: SeriesHeader) -> Identification | None:
+    """Fat and opposed-phase images of a Dixon acquisition; its water and in-phase images have the contrast."""
+    named = type_tokens(h) & vendors.FAT_OR_OPPOSED
+    if named or words.says(words.FAT_OR_OPPOSED, h):
+        what = f"ImageType {image_type(h)}" if named else "the description"
+        return known(SequenceKind.DERIVED, 0.85, f"{what}: the fat or opposed-phase image of a Dixon acquisition")
     return None

@@ -81,6 +81,13 @@ def flair_contradiction(h: SeriesHeader) -> str | None:
     return None
 
 
+def has_flair_timing(h: SeriesHeader) -> bool:
+    """Whether TR, TE and, where it is stated, TI are those of FLAIR: no planning image and no perfusion has such."""
+    if h.repetition_time_ms is None or h.echo_time_ms is None or is_gradient_echo(h) or is_echo_planar(h):
+        return False
+    return flair_contradiction(h) is None
+
+
 def nulling_ti_ms(tr_ms: float) -> float:
     """The inversion time that nulls CSF at a repetition time."""
     return CSF_T1_MS * math.log(2.0 / (1.0 + math.exp(-tr_ms / CSF_T1_MS)))
@@ -97,6 +104,16 @@ def is_reformat(header: SeriesHeader) -> bool:
         any(token.upper() in vendors.REFORMATS for token in header.image_type)
         or header.vendor.get("volume_calculation") == "MPR"
     )
+
+
+def acquired_after(one: SeriesHeader, other: SeriesHeader) -> bool:
+    """Whether a series was acquired after another: by the time, by the series number where one of them has none or both
+    are the same. False where neither tells."""
+    if one.acquisition_time is not None and other.acquisition_time is not None:
+        (first, second) = (acquired_at(header)[0] for header in on_one_calendar((one, other)))
+        if first != second:
+            return first > second
+    return one.series_number is not None and other.series_number is not None and one.series_number > other.series_number
 
 
 def acquired_at(header: SeriesHeader) -> tuple[float, int]:

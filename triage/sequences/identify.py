@@ -13,7 +13,7 @@ from dataclasses import replace
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import words
 from triage.sequences.contrast import ContrastSaid, said_of_contrast
-from triage.sequences.facts import acquired_at, is_reformat, on_one_calendar, timing
+from triage.sequences.facts import acquired_after, acquired_at, is_reformat, timing
 from triage.sequences.rules import ORDER
 
 AFTER_CONTRAST = "after contrast"
@@ -54,18 +54,25 @@ def identify_study(
         else identify(header)
         for header in headers
     ]
-    times = [acquired_at(header) for header in on_one_calendar(headers)]
-    order = sorted((i for i in range(len(headers)) if _is_acquired(found[i])), key=times.__getitem__)
-    with_agent = [i for i in order if words.contrast_agent(headers[i])]
-    if len(with_agent) == len(order) > 1:
+    acquired = [i for i in range(len(headers)) if _is_acquired(found[i])]
+    with_agent = [i for i in acquired if words.contrast_agent(headers[i])]
+    if len(with_agent) == len(acquired) > 1:
         return tuple(_agent_at_registration(f, header) for f, header in zip(found, headers, strict=True))
-    first = order.index(with_agent[0]) if with_agent else 0
-    for n, i in enumerate(order):
-        if with_agent and n < first and SIDE_OPEN in found[i].reasons:
-            found[i] = _before_agent(found[i], headers[with_agent[0]])
-        elif with_agent and n > first and said_of_contrast(headers[i]) is not ContrastSaid.BEFORE:
-            found[i] = _after_agent(found[i], headers[i], headers[with_agent[0]])
+    with_agent.sort(key=lambda i: acquired_at(headers[i]))
+    agents = [headers[i] for i in with_agent]
+    for i in acquired:
+        found[i] = _beside_agents(found[i], headers[i], [one for one in agents if one is not headers[i]])
     return tuple(found)
+
+
+def _beside_agents(found: Identification, header: SeriesHeader, agents: Sequence[SeriesHeader]) -> Identification:
+    """By its place among the series that state an agent."""
+    before = next((one for one in agents if acquired_after(header, one)), None)
+    if before is not None and said_of_contrast(header) is not ContrastSaid.BEFORE:
+        return _after_agent(found, header, before)
+    if SIDE_OPEN in found.reasons and agents and all(acquired_after(one, header) for one in agents):
+        return _before_agent(found, agents[0])
+    return found
 
 
 def _as_reformat(found: Identification, header: SeriesHeader) -> Identification:

@@ -20,6 +20,7 @@ import re
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import vendors, words
 from triage.sequences.computed import (
+    fat_or_opposed_phase,
     localizer,
     may_be_a_map,
     not_an_image,
@@ -40,6 +41,7 @@ from triage.sequences.facts import (
     T2_MIN_TR_MS,
     T2_STAR_MIN_TE_MS,
     flair_contradiction,
+    has_flair_timing,
     image_type,
     is_double_inversion,
     is_echo_planar,
@@ -49,6 +51,7 @@ from triage.sequences.facts import (
     type_tokens,
 )
 from triage.sequences.rule import Rule, known
+from triage.sequences.stated import acquisition_contrast
 
 # A FLAIR known by its words alone: shorter TRs are those of T2
 FLAIR_2D_WITHOUT_TI_MS, FLAIR_3D_WITHOUT_TI_MS = 6000.0, 4500.0
@@ -58,39 +61,6 @@ MAY_BE_FLAIR_MS = (8000.0, 4500.0)
 T2_OR_FLAIR = "the header leaves FLAIR open"
 T2_BY_TIMING = "no name says T2"
 TOF_TR_MS = (15.0, 60.0)
-
-_CONTRASTS = {  # PS3.3 C.8.13.3.1.2
-    "T1": SequenceKind.T1,
-    "T2": SequenceKind.T2,
-    "T2_STAR": SequenceKind.T2_STAR,
-    "PROTON_DENSITY": SequenceKind.PD,
-    "PERFUSION": SequenceKind.PERFUSION,
-    "TOF": SequenceKind.ANGIOGRAPHY,
-    "PHASE_CONTRAST": SequenceKind.ANGIOGRAPHY,
-    "FLOW_ENCODED": SequenceKind.ANGIOGRAPHY,
-    "SUSCEPTIBILITY": SequenceKind.SWI,  # not a standard term; written by some converters
-}
-
-
-def acquisition_contrast(h: SeriesHeader) -> Identification | None:
-    """AcquisitionContrast (0008,9209) of enhanced objects. T1 and T2 yield to an inversion time that says otherwise."""
-    stated = h.acquisition_contrast.upper()
-    if stated == "FLUID_ATTENUATED":
-        contradiction = flair_contradiction(h)
-        if contradiction is None:
-            return known(SequenceKind.FLAIR, 0.97, "AcquisitionContrast FLUID_ATTENUATED", timing(h))
-        return None
-    if stated == "STIR":
-        return known(SequenceKind.UNKNOWN, 0.8, "AcquisitionContrast STIR: fat suppressed, not measured", timing(h))
-    if stated == "TAGGING":
-        return known(SequenceKind.UNKNOWN, 0.8, "AcquisitionContrast TAGGING: not measured")
-    if stated == "T2" and is_inversion_recovery(h):
-        return None  # some scanners state T2 for FLAIR: the timing rule decides
-    if stated in ("T1", "T2") and is_echo_planar(h):
-        return None
-    if stated in _CONTRASTS:
-        return known(_CONTRASTS[stated], 0.9, f"AcquisitionContrast {stated}", timing(h))
-    return None
 
 
 def diffusion(h: SeriesHeader) -> Identification | None:
@@ -191,7 +161,7 @@ def susceptibility(h: SeriesHeader) -> Identification | None:
 
 def echo_planar_series(h: SeriesHeader) -> Identification | None:
     """Perfusion, BOLD and other echo planar images: never T2, whatever the timing."""
-    if words.says(words.PERFUSION, h):
+    if words.says(words.PERFUSION, h) and not _is_structural(h):
         return known(SequenceKind.PERFUSION, 0.85, "the description says perfusion", timing(h))
     if not is_echo_planar(h):
         return None
@@ -200,6 +170,18 @@ def echo_planar_series(h: SeriesHeader) -> Identification | None:
     if "GR" in h.scanning_sequence and words.contrast_agent(h):
         return known(SequenceKind.PERFUSION, 0.75, "gradient-echo echo planar with a contrast agent", timing(h))
     return known(SequenceKind.UNKNOWN, 0.6, "echo planar without diffusion weighting: not measured", timing(h))
+
+
+def _is_structural(h: SeriesHeader) -> bool:
+    """Timing that no perfusion has: FLAIR, spin echo T1, prepared T1."""
+    if is_echo_planar(h):
+        return False
+    te, tr = h.echo_time_ms, h.repetition_time_ms
+    if te is None or tr is None:
+        return False
+    prepared = is_gradient_echo(h) and is_inversion_recovery(h) and te < T2_STAR_MIN_TE_MS
+    spin_echo_t1 = "SE" in h.scanning_sequence and te < T1_MAX_TE_MS and tr < T1_SE_MAX_TR_MS
+    return prepared or spin_echo_t1 or has_flair_timing(h)
 
 
 def ge_named_sequence(h: SeriesHeader) -> Identification | None:
@@ -386,6 +368,7 @@ ORDER: tuple[Rule, ...] = (
     parametric_map,
     susceptibility,
     phase_image,
+    fat_or_opposed_phase,
     acquisition_contrast,
     ge_named_sequence,
     diffusion,

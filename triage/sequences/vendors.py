@@ -65,7 +65,14 @@ PROJECTIONS = (
 )
 REFORMATS = frozenset({"MPR", "REFORMATTED", "RESAMPLED", "MPR_THIN", "MPR_THICK"})
 SUBTRACTIONS = frozenset({"SUBTRACTION", "SUB", "SUBTRACT"})
-PHASES = frozenset({"P", "PHASE", "PHASE MAP", "VELOCITY"})
+PHASES = frozenset({"P", "PHASE", "PHASE MAP", "VELOCITY", "R", "REAL", "I", "IMAGINARY"})
+# Of Dixon acquisitions only water and in-phase images show the contrast
+FAT_OR_OPPOSED = frozenset(
+    {
+        "F", "FAT", "OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OPPOSED", "OUT_PHASE", "OUTPHASE", "OUT_OF_PHASE",
+        "FAT_FRACTION", "FATFRACTION", "FF", "FAT_FRAC", "WATER_FRACTION", "WF",
+    }
+)  # fmt: skip
 ADC_MAPS = frozenset({"ADC", "ADC_UNSPECIFIED"})
 ADC_MAP_BEGINNINGS = ("APPARENT DIFF", "ADC_MAP", "ADC MAP")
 EXPONENTIAL_ADC_MAPS = frozenset({"EADC", "EXP_ADC", "EXPONENTIAL", "EXPADC"})

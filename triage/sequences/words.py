@@ -21,10 +21,9 @@ T2 = re.compile(r"\bt2(?! ?\*| ?star| ?flair)|t2w\b")
 T2_STAR = re.compile(r"t2 ?star|t2\*|\bhemo|\bt2 ?ffe\b|\bt2 ?gre\b|\bfl2d\b|\bmerge\b")
 STIR = re.compile(r"\bstir\b|short tau")
 DOUBLE_INVERSION = re.compile(r"\bdir\b|double inversion|\bdoppel ?inversion|cube ?dir\b")
-LOCALIZER = re.compile(
-    r"locali[sz]er|lokalizer|\blocs?\b|scout|survey|surview|\bplan ?scan\b"
-    r"|\b3 ?(?:pl\b|plane|pl ?loc)|\brep[eé]rage|\bloka\b"
-)
+LOCALIZER = re.compile(r"locali[sz]er|lokalizer|scout|survey|surview|\bplan ?scan\b|\brep[eé]rage\b|\bloka\b")
+# Also said of a whole stack: "T1 loc" of a navigation, "T2 FLAIR 3 plane" of a reformat
+PLANES = re.compile(r"\blocs?\b|\b3 ?(?:pl\b|plane|pl ?loc)")
 ANGIOGRAPHY = re.compile(
     r"\btof\b|\bmra\b|angio|\bcow\b|venogra|\bmrv\b|\bpca?\b(?= ?3d| ?2d| ?mr)|inhance|\btwist\b|\btricks\b"
 )
@@ -32,8 +31,10 @@ SWI = re.compile(
     r"\bswi\w?\b|\bswan\b|venbold|\bswip\b|susceptib|\bfsbb\b|\bbsi\b"
     r"|\bpha images|\bmag images|mip images"
 )
+# "FLAIR post perf" is not perfusion itself
 PERFUSION = re.compile(
-    r"perf|\bdsc\b|\bdce\b|\basl\b|\bpasl\b|\bpcasl\b|\bcbf\b|\bcbv\b|\brcbv\b|\bmtt\b|\bttp\b|\btmax\b"
+    r"(?<!\bpost )(?<!\bpre )(?<!\bafter )(?<!\bbefore )(?<!\bnach )(?<!\bvor )(?<!\bapr[eè]s )(?<!\bavant )"
+    r"(?:perf|\bdsc\b|\bdce\b|\basl\b|\bpasl\b|\bpcasl\b|\bcbf\b|\bcbv\b|\brcbv\b|\bmtt\b|\bttp\b|\btmax\b)"
 )
 BOLD = re.compile(r"\bbold\b|fmri|resting ?state|\brs ?fmri\b")
 DIFFUSION = re.compile(r"\bdwi\b|\bdti\b|\bdiff(?:us\w*)?\b|\bresolve\b|\bb ?1000\b|\btrace ?w?\b|\bdwibs\b")
@@ -42,6 +43,10 @@ EXPONENTIAL_ADC = re.compile(r"\beadc\b|exponential|\bexp ?adc\b")
 TENSOR_MAP = re.compile(r"\bfa\b|col ?fa\b|fractional|\btensor\b|\bmd map\b|\btractogra|\bbo? map")
 PROJECTION = re.compile(r"\bmip\b|\bminip\b|\bmnip\b|\brot mip|projection")
 SUBTRACTION = re.compile(r"\bsub\b|subtr|subtrak|subtraction")
+# Siemens and Philips write it behind, GE before: "t1_vibe_dixon_F", "FAT: Ax T1 Flex"
+FAT_OR_OPPOSED = re.compile(
+    r"\bm?dixon\b.*\b(?:f|fat|opp?|opp ?phase|opposed|out)$|^(?:fat(?! ?s)|out ?phase|opp ?phase|opposed)\b"
+)
 BALANCED = re.compile(r"\bciss\b|fiesta|\bdrive\b|\bbffe\b|b ffe|trufi|true ?fisp|\btruefisp\b|\bconstructive\b")
 PD = re.compile(r"\bpd\b|\bpdw\b|proton ?dens|\bdp\b|\bdensit")
 

@@ -17,7 +17,7 @@ MEASURED = frozenset({K.FLAIR, K.T1, K.T1_GD, K.T2, K.DWI, K.ADC})
 # Words that people copy from another protocol
 MISLEADING = (
     "T2 FLAIR AX", "T1 FLAIR", "t2_tse_tra", "T1 MPRAGE", "DWI b1000", "ADC", "TRACE", "TOF", "localizer", "SWI",
-    "STIR", "DIR",
+    "STIR", "DIR", "PERFUSION", "loc", "3 plane", "FLAIR POST CAR-T", "dixon F",
 )  # fmt: skip
 
 

@@ -66,8 +66,8 @@ def test_words_yield_to_the_timing(name: str, header: dict[str, Any], kind: Sequ
 
 STATED = [
     *((stated, FLAIR, K.FLAIR) for stated in (
-        "T1", "T2", "T2_STAR", "PROTON_DENSITY", "PERFUSION", "TOF", "FLOW_ENCODED", "SUSCEPTIBILITY", "STIR", "TAGGING",
-        "FLUID_ATTENUATED", "UNKNOWN",
+        "T1", "T2", "T2_STAR", "PROTON_DENSITY", "PERFUSION", "TOF", "FLOW_ENCODED", "SUSCEPTIBILITY", "STIR",
+        "TAGGING", "FLUID_ATTENUATED", "UNKNOWN",
     )),
     *((stated, T2, K.T2) for stated in ("T2", "T1", "PROTON_DENSITY", "T2_STAR", "TOF")),
     *((stated, T1, K.T1) for stated in ("T1", "T2", "PROTON_DENSITY")),

@@ -17,10 +17,12 @@ import numpy as np
 from triage.errors import NotAssessable
 from workers.reading.frames import Frame
 from workers.reading.pixels import load_planes
+from workers.reading.spokesman import most_common
 from workers.reading.values import acquisition_moment, text
 
 PLANES = 5  # are looked at; a copy that lacks some slices still shares one of them
 DISTINCT_VALUES = 16  # fewer are no image of a head: an empty plane equals any other
+_DEVICE = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber")
 MIDDLE = (0.25, 0.75)  # of the stack; its ends hold air
 
 
@@ -34,8 +36,10 @@ def acquisition_of(headers: Sequence[Any], frames: Sequence[Frame]) -> frozenset
         Transient: the files cannot be read now.
     """
     chosen = _chosen([frame for frame in frames if frame.position is not None])
-    moment = _moment(headers)
+    moment = _device_and_moment(headers)
     found = {_digest("acquired", moment, *_place(frame)) for frame in chosen if moment}
+    if serial := _serial_and_moment(headers):  # copies that were turned, cropped or interpolated lie elsewhere
+        found.add(_digest("acquired on", serial))
     for frame in chosen:
         try:
             plane = load_planes([(frame.pixels, frame.number)])[0]
@@ -76,15 +80,25 @@ def _place(frame: Frame) -> tuple[Any, ...]:
     return position, orientation, frame.pixels.rows, frame.pixels.columns
 
 
+def _device_and_moment(headers: Sequence[Any]) -> str:
+    """Device, and date and time of the first image; empty when one of them is not stated."""
+    device = "|".join(most_common(text(header, key) for header in headers) or "" for key in _DEVICE)
+    moment = _moment(headers)
+    return f"{device}|{moment}" if moment and device.strip("|") else ""
+
+
+def _serial_and_moment(headers: Sequence[Any]) -> str:
+    """The very device, and when: no two acquisitions share these. Empty when one of them is not stated."""
+    serial, moment = most_common(text(header, "DeviceSerialNumber") for header in headers), _moment(headers)
+    return f"{serial}|{moment}" if moment and serial else ""
+
+
 def _moment(headers: Sequence[Any]) -> str:
-    """Device, and date and time of the first image; empty when one of them is not stated. Midnight sharp is what
+    """Date and time of the first image; empty when one of them is not stated. Midnight sharp is what
     de-identification leaves."""
     stamps = [(day, at) for day, at in map(_stamp, headers) if day is not None and at is not None]
-    device = "|".join(text(headers[0], key) for key in ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber"))
-    if not stamps or not device.strip("|"):
-        return ""
-    day, at = min(stamps)
-    return f"{device}|{day}|{at}" if at.strip("0:") else ""
+    day, at = min(stamps, default=(None, ""))
+    return f"{day}|{at}" if at.strip("0:") else ""
 
 
 def _stamp(header: Any) -> tuple[date | None, str | None]:

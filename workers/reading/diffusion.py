@@ -11,11 +11,12 @@ from dataclasses import replace
 from triage.diffusion.evidence import check_pair, is_coefficients, is_weighted
 from triage.errors import NotAssessable
 from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Volume
-from triage.sequences import vendors
+from triage.sequences import vendors, words
 from triage.sequences.choose import rank
+from triage.sequences.facts import is_echo_planar
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
-from workers.reading.selection import select, shows
+from workers.reading.selection import highest_weighted, select, shows
 from workers.reading.volume import B0_LIMIT, adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
 
 DIFFUSION_MAP = "diffusion_map"
@@ -59,8 +60,10 @@ def maps_among(series: Sequence[Series], frames: Mapping[str, list[Frame]], budg
     found = []
     for candidate in series:
         own = frames[candidate.header.series_instance_uid]
-        if candidate.identification.kind is SequenceKind.DWI and len(select(own, SequenceKind.DWI)) == 1:
+        if candidate.identification.kind is SequenceKind.DWI:
             try:
+                if len(select(own, SequenceKind.DWI)) > 1:
+                    continue
                 weighted = volume_of(own, SequenceKind.DWI, budget)
                 as_map = map_instead(candidate, weighted)
             except NotAssessable:
@@ -102,8 +105,9 @@ def beside_the_dwi(
         return None, DiffusionFacts(adc_unit=unit), ()
     own, dwi = used[SequenceKind.DWI], volumes[SequenceKind.DWI]
     high = highest_b(frames[own])
-    # a series of b = 0 alone is not identified as DWI, so every other series is tried last; the grid must match
-    others = (*rank(series, SequenceKind.DWI), *series)
+    # a series of b = 0 alone is not identified as DWI, so every other one that may be of the same scan is tried last;
+    # the grid must match
+    others = (*rank(series, SequenceKind.DWI), *filter(_may_be_unweighted, series))
     for uid in dict.fromkeys((own, *(c.header.series_instance_uid for c in others))):
         try:
             found = unweighted_of(frames[uid], dwi, budget)
@@ -118,6 +122,15 @@ def beside_the_dwi(
     return None, DiffusionFacts(high, None, unit), tuple(skipped)
 
 
+def _may_be_unweighted(series: Series) -> bool:
+    """Whether it was acquired as diffusion images are. Some scanners write b = 0 into every series."""
+    header = series.header
+    tokens = {token.upper() for token in header.image_type}
+    stated = is_echo_planar(header) or bool(tokens & vendors.DIFFUSION_WEIGHTED)
+    named = vendors.DIFFUSION.search(vendors.sequence_name(header)) is not None or words.says(words.DIFFUSION, header)
+    return stated or named or header.acquisition_contrast == "DIFFUSION"
+
+
 def _check_one_scale(
     low: Sequence[Frame], high: Sequence[Frame], b0: Volume, weighted: Volume, b: tuple[float, float | None]
 ) -> None:
@@ -126,10 +139,9 @@ def _check_one_scale(
     Raises:
         NotAssessable: rescale_between_b.
     """
-    scales = [
-        {_scale(frame) for frame in frames if frame.b_value == at and shows(frame, SequenceKind.DWI)}
-        for frames, at in ((low, b[0]), (high, b[1]))
-    ]
+    images = [frame for frame in low if frame.b_value == b[0] and shows(frame, SequenceKind.DWI)]
+    weighted_images = highest_weighted([frame for frame in high if shows(frame, SequenceKind.DWI)])
+    scales = [set(map(_scale, some)) for some in (images, weighted_images)]
     if all(scales) and scales[0] != scales[1] and any(how != "" for scale in scales for how, _, _ in scale):
         raise NotAssessable("rescale_between_b", "both b-values have rescales of their own, made for display")
     if b[1] is not None and b[1] - b[0] >= LOWEST_CLEAR_B:

@@ -66,6 +66,7 @@ class Frame:
     image_type: tuple[str, ...]
     component: str  # MAGNITUDE | PHASE | ...
     units: str  # UCUM code of the real world value mapping when its slope was used, else ""
+    echo_number: int | None = None  # of a classic object
 
 
 def frames_of(ds: Any, pixels: PixelData) -> list[Frame]:
@@ -106,6 +107,7 @@ def _frame(
         image_type=(frame_type,) if isinstance(frame_type, str) else tuple(str(t) for t in frame_type),
         component=str(groups.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
         units=units,
+        echo_number=integer(groups.get("", "EchoNumbers")),
     )
 
 
@@ -177,8 +179,9 @@ def _comparable(groups: Groups, displayed: tuple[float, float]) -> tuple[float, 
 
 
 def _displays_each(groups: Groups) -> bool:
-    """Whether the scanner is one that displays each image in a range of its own."""
-    return plain_text(groups.get("", "Manufacturer")).upper().startswith("PHILIPS")
+    """Whether the scanner may be one that displays each image in a range of its own: Philips, or one of no name."""
+    maker = plain_text(groups.get("", "Manufacturer")).upper()
+    return not maker or maker.startswith("PHILIPS")
 
 
 # --- diffusion ---

@@ -7,7 +7,7 @@ apart, and what another scan made is left out. Whoever refers to the images of a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workers.reading.joining import joined_notices, series_of
@@ -15,6 +15,7 @@ from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject
 from workers.reading.other_scans import OtherScans, one_scan_each
 from workers.reading.splitting import taken_apart
+from workers.reading.strangers import without_strangers
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ def as_measured(
         NotAssessable: too_slow.
     """
     joined = series_of(objects)
-    parts, parted = taken_apart(joined, budget)
+    of_one_kind, strangers = without_strangers(joined, vouched)
+    parts, parted = taken_apart(of_one_kind, budget)
     groups, scans = one_scan_each(parts, vouched)
+    said = (*(one.message for one in strangers), *scans.said)
+    scans = replace(scans, strays=(*strangers, *scans.strays), said=said)
     return MeasuredObjects(groups, scans, (*joined_notices(joined), *parted, *scans.restored))

@@ -9,7 +9,7 @@ whole, and is refused later.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, time
@@ -26,7 +26,7 @@ from workers.reading.contrasts import SAME_TR_RATIO
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject
-from workers.reading.selection import maps_in
+from workers.reading.selection import maps_in, place_of
 from workers.reading.series import series_header
 from workers.reading.spokesman import main_type
 from workers.reading.stray_frames import OVERLAP
@@ -122,9 +122,31 @@ def _parts(group: Sequence[ReadObject]) -> list[list[ReadObject]]:
         split[*key, *techniques[id(one)], maps_in(frame)].append((one, frame))
         if len(split) > MOST_PARTS or grids.count > MOST_PARTS:
             return whole
-    if len(split) < 2 or not _are_whole([[frame for _, frame in part] for part in split.values()]):
+    apart = [run for part in split.values() for run in _runs(part)]
+    if len(apart) < 2 or not _are_whole([[frame for _, frame in part] for part in apart]):
         return whole
-    return sorted((_objects(part) for part in split.values()), key=_rank)
+    return sorted(map(_objects, apart), key=_rank)
+
+
+def _runs(part: list[tuple[ReadObject, Frame]]) -> list[list[tuple[ReadObject, Frame]]]:
+    """Whole runs of FLAIR or T2, each acquired after the one before: a contrast agent may lie between them, which the
+    order of the series of the study tells. Of T1 nothing tells which is before it."""
+    if any(frame.acquired_at is None or frame.position is None or frame.b_value is not None for _, frame in part):
+        return [part]
+    seen: Counter[tuple[Any, ...]] = Counter()
+    runs: dict[int, list[tuple[ReadObject, Frame]]] = defaultdict(list)
+    for one, frame in sorted(part, key=lambda pair: (pair[1].acquired_at or _NEVER, _place(pair))):
+        what = place_of(frame), frame.echo_time_ms, frame.image_type
+        runs[seen[what]].append((one, frame))
+        seen[what] += 1
+    found = list(runs.values())
+    times = [[frame.acquired_at or _NEVER for _, frame in run] for run in found]
+    whole = len(found) > 1 and len({len(run) for run in found}) == 1
+    if not whole or any(max(sooner) >= min(later) for sooner, later in pairwise(times)):
+        return [part]
+    objects = _objects(part)
+    kind = identify(series_header([one.header for one in objects], [one.frames for one in objects])).kind
+    return found if kind in (SequenceKind.FLAIR, SequenceKind.T2) else [part]
 
 
 def _place(pair: tuple[ReadObject, Frame]) -> tuple[str, int]:

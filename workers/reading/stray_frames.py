@@ -92,16 +92,17 @@ def _of_one_geometry(frames: list[Frame]) -> tuple[list[Frame], tuple[str, ...]]
         return frames, ()
     groups: list[list[Frame]] = []
     for frame in frames:
-        alike = next((group for group in groups if _alike(group[0], frame)), None)
+        alike = next((group for group in groups if in_one_plane(group[0], frame)), None)
         groups.append([frame]) if alike is None else alike.append(frame)
     largest = max(groups, key=len, default=[])
     strays = len(frames) - len(largest)
-    if not 0 < strays <= MOST_STRAY * len(frames) or _has_hole(largest):
+    if not 0 < strays <= MOST_STRAY * len(frames) or has_hole(largest):
         return frames, ()
     return largest, (f"{strays} of {len(frames)} images have another orientation or size and are left out",)
 
 
-def _alike(one: Frame, other: Frame) -> bool:
+def in_one_plane(one: Frame, other: Frame) -> bool:
+    """Whether both have one direction and one size."""
     off = np.abs(np.subtract(one.orientation or (), other.orientation or ()))
     same = (one.pixels.rows, one.pixels.columns) == (other.pixels.rows, other.pixels.columns)
     return same and off.size > 0 and float(off.max()) <= SAME_DIRECTION
@@ -161,7 +162,7 @@ def _on_the_slices(frames: list[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
         return frames, ()
     off = _off_sideways(frames) | _off_between(frames)
     kept = [frame for n, frame in enumerate(frames) if n not in off]
-    if not 0 < len(off) <= MOST_STRAY * len(frames) or _has_hole(kept) or _ends_of_one(frames, off):
+    if not 0 < len(off) <= MOST_STRAY * len(frames) or has_hole(kept) or _ends_of_one(frames, off):
         return frames, ()
     return kept, (f"{len(off)} of {len(frames)} images lie beside the slices of the others and are left out",)
 
@@ -244,14 +245,14 @@ def lie_one_above_another(parts: Sequence[Sequence[Frame]]) -> bool:
     frames = [frame for part in parts for frame in part]
     if not all(parts) or any(f.position is None or f.orientation is None for f in frames):
         return False
-    if not all(_alike(frames[0], frame) for frame in frames) or _has_hole(frames):
+    if not all(in_one_plane(frames[0], frame) for frame in frames) or has_hole(frames):
         return False
     heights, ends = _heights(frames), np.cumsum([len(part) for part in parts])
     spans = sorted((float(at.min()), float(at.max())) for at in np.split(heights, ends[:-1]))
     return all(below[1] < above[0] - SAME_PLACE_MM for below, above in pairwise(spans))
 
 
-def _has_hole(frames: Sequence[Frame]) -> bool:
+def has_hole(frames: Sequence[Frame]) -> bool:
     """Whether a slice is missing, which may be one of those that would be set aside."""
     if any(frame.position is None for frame in frames):
         return True

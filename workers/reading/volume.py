@@ -24,6 +24,7 @@ from workers.reading.selection import (
     BEFORE_OR_AFTER_CONTRAST,
     comparable,
     complete_repeats,
+    highest_weighted,
     magnitude_only,
     select,
     shows,
@@ -73,17 +74,23 @@ def volume_of(
     Raises:
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
             uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values,
-            mixed_rescale, lookup_table, mosaic, not_grey, pixel_sign, adc_unit_unknown, adc_implausible.
+            mixed_rescale, mixed_contrasts, lookup_table, mosaic, not_grey, pixel_sign, adc_unit_unknown,
+            adc_implausible.
     """
     _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
         raise NotAssessable("mosaic", "a Siemens mosaic: slices are tiled into one image, which is not supported")
     stacks = []
-    for group in select(frames, kind):
+    said: list[str] = []
+    for group in select(frames, kind, said):
         kept, without = together(group, later_is_better=kind not in BEFORE_OR_AFTER_CONTRAST)
         stacks.append(stack_of(kept))
         if left_out is not None:
             left_out.add(without)
+    if left_out is not None:
+        left_out.said[:0] = said
+    if kind is not SequenceKind.ADC:  # a map is displayed in its unit
+        _check_displayed_alike(stacks)
     _reserve(stacks, budget)
     voxels = load(stacks[0]) if len(stacks) == 1 else _geometric_mean(stacks)
     if kind is SequenceKind.ADC:
@@ -121,7 +128,9 @@ def adc_unit_of(frames: Sequence[Frame]) -> AdcUnit:
 
 def highest_b(frames: Sequence[Frame]) -> float | None:
     """The b-value of the volume that ``volume_of`` takes for DWI, s/mm2; None when no frame states one."""
-    return max((f.b_value for f in frames if f.b_value is not None and shows(f, SequenceKind.DWI)), default=None)
+    stated = [f.b_value for f in highest_weighted([f for f in frames if shows(f, SequenceKind.DWI)])]
+    values = [b for b in stated if b is not None]
+    return sum(values) / len(values) if values else None
 
 
 def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None = None) -> Volume | None:
@@ -143,6 +152,7 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None
         raise NotAssessable("geometry", "the images without diffusion weighting have different sizes")
     if _matrix(stacks[0]) != beside.voxels.shape:
         return None  # not decoded in vain
+    _check_displayed_alike(stacks)
     _reserve(stacks, budget)
     voxels = _mean(stacks)
     same = voxels.shape == beside.voxels.shape and np.allclose(stacks[0].affine, beside.affine, atol=GRID_TOLERANCE_MM)
@@ -275,6 +285,14 @@ def load(stack: Stack) -> Voxels:
         voxels[padding] = 0.0
     _check_values(voxels)
     return voxels
+
+
+def _check_displayed_alike(stacks: Sequence[Stack]) -> None:
+    """Where each image may be displayed in a range of its own, different rescales lead back to no common scale."""
+    frames = [frame for stack in stacks for frame in stack.frames]
+    if any(f.for_display for f in frames) and len({(f.slope, f.intercept) for f in frames}) > 1:
+        said = "rescales differ between the images, and lead to what was displayed, not to what was measured"
+        raise NotAssessable("mixed_rescale", said)
 
 
 def _check_one_rescale(frames: Sequence[Frame]) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.workers.histories.scans import ME, Scan
-from workers.identities import ObjectAnswer
+from tests.workers.histories.scans import ME, Scan, on
+from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, PatientsMerged
+from workers.identities import ObjectAnswer, PatientKey
 
 
 @dataclass(frozen=True)
@@ -164,3 +165,14 @@ def arrivals_of(scan: Scan) -> tuple[Event, ...]:
     if scan.corrected:
         found += [Corrected(scan.uid, scan.corrected), Confirmed(scan.corrected)]
     return (*found, *scan.afterwards)
+
+
+def fact_of_event(event: Told) -> Fact:
+    """By a clinical system."""
+    match event:
+        case Ordered(order, day, patient_id, issuer):
+            return InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order)
+        case Cancelled(order, patient_id, issuer):
+            return InfusionCancelled(PatientKey(patient_id, issuer), None, order)
+        case Renamed(old, new, issuer):
+            return PatientsMerged(PatientKey(new, issuer), PatientKey(old, issuer))

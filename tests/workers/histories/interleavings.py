@@ -16,6 +16,7 @@ from workers.ports import ACUTE_CATEGORIES
 
 MANY = st.integers(0, 10_000)  # which of several: modulo their number
 IN_TESTS, AT_NIGHT = 150, 500  # interleavings for each of two files; at night for each of ten rounds
+SET_BACK_S = 3600.0
 NIGHT_S = 7200  # 500 of them beside other work; a limit that ends them looks like a find
 SAID_FIRST = (
     "no_baseline",
@@ -118,6 +119,20 @@ class Interleaving(RuleBasedStateMachine):
         """A stored file lost a byte, until it is repaired."""
         faults, uid = self.one.files.faults, self.sent[number % len(self.sent)].uid
         faults.pop(uid) if uid in faults else faults.update({uid: 1})
+
+    @precondition(lambda self: self.one.reader.notes)
+    @rule(number=MANY)
+    def a_note_cannot_be_read(self, number: int) -> None:
+        names = sorted(self.one.reader.notes)
+        self.one.reader.notes_away ^= {names[number % len(names)]}  # or can again
+
+    @rule()
+    def starts_again(self) -> None:
+        self.one.restarts()
+
+    @rule()
+    def the_clock_is_set_back(self) -> None:
+        self.one.clock.leap(-SET_BACK_S)
 
     # --- the end
 

@@ -32,6 +32,10 @@ class RememberingIndex:
         self._index = index
         self._said: dict[str, Any] = {}
 
+    def becomes(self, index: Any) -> None:
+        """The same rows, opened anew."""
+        self._index, self._said = index, {}
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._index, name)
         if name in ANEW or not callable(found):

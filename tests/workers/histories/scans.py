@@ -106,13 +106,14 @@ class ScanReader:
     def __init__(self, index: StudyIndex, scans: Mapping[str, Scan]) -> None:
         self._index, self.scans = index, scans
         self.away: set[str] = set()
+        self.notes_away: set[str] = set()  # by file name
         self.notes: dict[str, RejectionNote] = {}  # by file name
 
     def note_reader(self) -> Callable[[Path], RejectionNote | None]:
         return self.rejection_note
 
     def rejection_note(self, path: Path) -> RejectionNote | None:
-        if path.parent.name in self.away:
+        if path.parent.name in self.away or path.name in self.notes_away:
             raise Transient("a file of the study cannot be read now")
         return self.notes.get(path.name)
 

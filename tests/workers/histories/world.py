@@ -34,17 +34,18 @@ from tests.workers.histories.events import (
     Renamed,
     Reported,
     Split,
-    Told,
     arrivals_of,
+    fact_of_event,
 )
 from tests.workers.histories.remembering import RememberingIndex
 from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
 from triage.infusions import Infusion
 from workers.config import Settings
 from workers.feeds.apply import Applier
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, PatientsMerged
 from workers.feeds.orders import KnownOrders
+from workers.files.facts import FactFolder
 from workers.identity_events import IdentityRefusedError
+from workers.index.node_index import NodeIndex
 from workers.index.schema import metadata
 from workers.index.sql import SqlIndex, open_index
 from workers.operations.needed import Fitness, possible_baselines
@@ -88,13 +89,18 @@ def _index() -> tuple[SqlIndex, TemporaryDirectory[str]]:
     return open_index(f"sqlite:///{folder.name}/index.db"), folder
 
 
-def _empty_index() -> Any:
-    index, folder = _index()
+def _opened(facts: Path) -> NodeIndex:
+    index, _ = _index()
+    return NodeIndex(index._engine, FactFolder(facts), None)
+
+
+def _empty_index(facts: Path) -> Any:
+    _, folder = _index()
     tables = [table for table in metadata.sorted_tables if table.name != "schema_version"]
     with closing(sqlite3.connect(f"{folder.name}/index.db")) as connection, connection:
         for table in tables:
             connection.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names of our own tables
-    return RememberingIndex(index)
+    return RememberingIndex(_opened(facts))
 
 
 class World:
@@ -102,7 +108,7 @@ class World:
 
     def __init__(self, scans: Sequence[Scan], folder: Path) -> None:
         self.scans = {scan.uid: scan for scan in scans}
-        self.index = _empty_index()
+        self.index, self._folder = _empty_index(folder), folder
         self.clock, self.reader, self.engine = FakeClock(), ScanReader(self.index, self.scans), ScanEngine(self.scans)
         self.bell, self.files = FakeBell(), FakeFiles()
         shelf = BaselineShelf(
@@ -155,7 +161,7 @@ class World:
                 with suppress(IdentityRefusedError):  # a feed sets it aside for a human
                     merge_patients(self.index, **keys, source="roster", now=self.clock.now())
             case Ordered() | Cancelled() | Renamed():
-                self.applier((_told(event),), "ADT")
+                self.applier((fact_of_event(event),), "ADT")
             case Split(old, new):
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
                 split_patients(self.index, **keys, source="roster", now=self.clock.now())
@@ -266,6 +272,10 @@ class World:
         read = self.reader.rejection_note
         return reconsider(self.index, self.bell, self.clock, read=lambda one: read(self.files.path(one)))
 
+    def restarts(self) -> None:
+        self.index.becomes(_opened(self._folder))
+        self.index.restore_facts(now=self.clock.now())
+
     def wait(self) -> None:
         """Until every lease has ended and every attempt is due."""
         self.clock.advance(LONG_S)
@@ -294,6 +304,7 @@ class World:
     def settle(self) -> None:
         """Everything is there and readable; the beat and the worker go on until nothing is left to do."""
         self.reader.away.clear()
+        self.reader.notes_away.clear()
         self.files.faults.clear()
         for _ in range(MOST_ROUNDS):
             self.wait()
@@ -324,17 +335,6 @@ class World:
         found = self.index.assessment(uid)
         assert found is not None
         return found
-
-
-def _told(event: Told) -> Fact:
-    """By a clinical system."""
-    match event:
-        case Ordered(order, day, patient_id, issuer):
-            return InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order)
-        case Cancelled(order, patient_id, issuer):
-            return InfusionCancelled(PatientKey(patient_id, issuer), None, order)
-        case Renamed(old, new, issuer):
-            return PatientsMerged(PatientKey(new, issuer), PatientKey(old, issuer))
 
 
 def _again(row: InstanceRow, now: datetime) -> ConflictRow:

@@ -90,12 +90,14 @@ def record_numbers(segment: Any, number: int, where: str) -> list[PatientKey]:
 
 
 def pairs_of_ids(new: Sequence[PatientKey], old: Sequence[PatientKey]) -> list[tuple[PatientKey, PatientKey]]:
-    """Each old ID with the new one of the same assigning authority, else with the first new one."""
+    """Each old ID with the new one of the same assigning authority, else with the first new one. One that both lists
+    have stays, unless its authority gave another one."""
     fresh = [one for one in new if one not in old]
     found = []
     for one in old if fresh else ():
         same = [key for key in fresh if one.issuer and issuer_form(key.issuer) == issuer_form(one.issuer)]
-        if same or one != new[0]:
+        stays = one in new and (one.issuer or one == new[0])
+        if same or not stays:
             found.append(((same or fresh)[0], one))
     return found
 

@@ -14,6 +14,7 @@ from workers.feeds.facts import (
     Fact,
     InfusionCancelled,
     InfusionReported,
+    NeedsPerson,
     NothingToDo,
     PatientsMerged,
     PatientUpdated,
@@ -131,7 +132,35 @@ def test_what_a_message_states(raw: bytes, facts: tuple[Fact, ...]) -> None:
     assert read(raw) == facts
 
 
+@pytest.mark.parametrize(
+    ("new", "old", "merges"),
+    [
+        pytest.param("200^^^H1", "100^^^H1", ["100>200"], id="noop: one each"),
+        pytest.param("200", "100^^^H1", ["100>200"], id="not measured: no authority"),
+        pytest.param("200^^^H1^MR~201^^^H2^MR", "100^^^H1^MR~101^^^H2^MR", ["100>200", "101>201"], id="two each"),
+        pytest.param("200^^^H1^MR~201^^^H2^MR", "101^^^H2^MR~100^^^H1^MR", ["101>201", "100>200"], id="in any order"),
+        pytest.param("200^^^H1^MR~201^^^H2^MR", "101^^^H2^MR", ["101>201"], id="the second authority alone"),
+        pytest.param("E2^^^EPI~200^^^H1", "100^^^H1", ["100>200"], id="without types"),
+        pytest.param("200^^^H1~100^^^H1", "100^^^H1", ["100>200"], id="the old ID among the new ones"),
+        pytest.param("200^^^H1~E1^^^EPI", "100^^^H1~E1^^^EPI", ["100>200"], id="one of two stays"),
+        pytest.param("200^^^H1", "100^^^H1~101^^^H2", ["100>200", "101>200"], id="two of one authority less"),
+        pytest.param('""~200^^^H1', "100^^^H1", ["100>200"], id="an explicit null is no ID"),
+    ],
+)
+def test_lists_of_ids_are_paired_by_their_authority(new: str, old: str, merges: list[str]) -> None:
+    found = read(message("ADT^A40", f"PID|1||{new}", f"MRG|{old}"))
+    said = [f"{one.old.patient_id}>{one.new.patient_id}" for one in found if isinstance(one, PatientsMerged)]
+    assert said == merges
+
+
+@pytest.mark.parametrize("event", ["A24", "A37", "A39", "A43"])
+def test_a_link_is_for_a_human(event: str) -> None:
+    (found,) = read(message(f"ADT^{event}", "PID|1||200", "PID|2||100", "MRG|100"))
+    assert isinstance(found, NeedsPerson)
+
+
 MALFORMED = [
+    pytest.param(message("ADT^A40", 'PID|1||""', "MRG|100"), "PID-3", id="merge into an explicit null"),
     pytest.param(b"", "MSH", id="empty"),
     pytest.param(b"GET / HTTP/1.1\r\n\r\n", "MSH", id="another protocol"),
     pytest.param(b"MSH|^~\\&|A\r", "MSH-9", id="cut short"),

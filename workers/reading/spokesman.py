@@ -19,9 +19,10 @@ _TEXTS = ("SOPClassUID", "Modality", "SeriesDescription", "ProtocolName")
 _LISTS = ("ImageType", "ScanningSequence")
 # parts of a complex image, and pictures that are made beside or of the images of a series
 NOT_MAGNITUDE = frozenset({"R", "I", "REAL", "IMAGINARY"}) | vendors.PHASES
-_BESIDE = (
-    NOT_MAGNITUDE | vendors.ADC_MAPS | vendors.EXPONENTIAL_ADC_MAPS | vendors.TENSOR_MAPS | vendors.OTHER_MAPS
-) | {"LOCALIZER"}
+_BESIDE = frozenset({"LOCALIZER"}).union(
+    NOT_MAGNITUDE, vendors.FAT_OR_OPPOSED, vendors.ADC_MAPS, vendors.EXPONENTIAL_ADC_MAPS, vendors.TENSOR_MAPS,
+    vendors.OTHER_MAPS,
+)  # fmt: skip
 
 ValueT = TypeVar("ValueT")
 

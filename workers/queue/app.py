@@ -10,6 +10,7 @@ from celery import Celery, signals
 from workers.config import Settings
 from workers.queue import tasks
 from workers.queue.bell import QUEUE, URGENT_QUEUE, WAITED_QUEUE, make_app
+from workers.queue.consuming import watch_consuming
 from workers.queue.pool_growth import grow_when_busy
 from workers.queue.pool_life import PoolLife, watch_pool
 from workers.queue.priority import stand_back
@@ -45,6 +46,7 @@ def run_worker(app: Celery, settings: Settings, *, only_urgent: bool = False) ->
         grow_when_busy(app, URGENT_QUEUE, settings.queue.urgent_more)
     limit_tasks(app, settings.queue.task_time_limit_s)
     watch_pool(app, PoolLife(settings.store.state_dir, "urgent" if only_urgent else "worker"))
+    watch_consuming(app, queues)
     app.worker_main(
         [
             "--quiet",  # no banner

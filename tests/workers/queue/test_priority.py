@@ -35,6 +35,7 @@ def test_which_worker_stands_back(monkeypatch: pytest.MonkeyPatch, only_urgent: 
     monkeypatch.setattr(worker_app, "stand_back", lambda: stood.append(1))
     monkeypatch.setattr(worker_app, "watch_pool", lambda *_: None)
     monkeypatch.setattr(worker_app, "limit_tasks", lambda *_: None)
+    monkeypatch.setattr(worker_app, "watch_consuming", lambda *_: None)
     monkeypatch.setattr(worker_app, "grow_when_busy", lambda *_: None)
     app: Any = NoCelery()
     worker_app.run_worker(app, Settings(), only_urgent=only_urgent)

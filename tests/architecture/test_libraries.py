@@ -49,6 +49,7 @@ HOMES = {
         "workers.queue.app",
         "workers.queue.bell",
         "workers.queue.pool_growth",
+        "workers.queue.consuming",
         "workers.queue.pool_life",
         "workers.queue.tasks",
         "workers.queue.time_limit",

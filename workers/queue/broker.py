@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,16 @@ def client(url: str, *, timeout_s: float = 2.0) -> Any:
             socket_connect_timeout=timeout_s,
         )
     return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+
+
+def waiting_in(connection: Any, keys: Sequence[str]) -> int:
+    """Messages in these lists; 0 while the broker cannot be asked."""
+    import redis
+
+    try:
+        return sum(int(connection.llen(key)) for key in keys)
+    except (redis.RedisError, OSError):
+        return 0
 
 
 def ping(url: str, *, timeout_s: float = 2.0) -> str:

@@ -1,20 +1,21 @@
-"""Whether a worker takes what waits for it. Celery may go on without consuming after it lost its broker: its loop turns,
-its children live, and nothing is taken any more (celery issues 8030, 10302)."""
+"""Whether a worker takes what waits for it.
+
+Celery may go on without consuming after it lost its broker: its loop turns, its children live, and nothing is taken any
+more (celery issues 8030, 10302).
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from celery import Celery, bootsteps, signals
 from celery.worker import state
-from redis.exceptions import RedisError
 
 from workers.heartbeat import SILENT_S
 from workers.log import get_logger
-from workers.queue.broker import client
+from workers.queue.broker import client, waiting_in
 
 log = get_logger(__name__)
 
@@ -63,9 +64,7 @@ def watch_consuming(app: Celery, queues: Sequence[str]) -> None:
         ready.append(True)
 
     def look() -> None:
-        waiting = 0
-        with suppress(RedisError):  # a broker that is away is no fault of the worker
-            waiting = sum(int(broker.llen(key)) for key in keys)
+        waiting = waiting_in(broker, keys)
         if ready and seen.is_stuck(active=len(state.active_requests), waiting=waiting):
             log.error("worker.takes_nothing", seconds=STUCK_S, waiting=waiting)
             state.should_terminate = ENDED

@@ -52,7 +52,8 @@ OPEN = (
     DeliveryState.UNPLANNED,
 )
 RETRIED = (DeliveryState.DEAD, DeliveryState.DISCARDED, DeliveryState.PLANNED)  # what a person can send again
-GIVEN_UP = (DeliveryState.PLANNED, DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.UNPLANNED)  # by a person
+WAITS = (DeliveryState.PLANNED, DeliveryState.DEAD, DeliveryState.HELD)  # for its time, or for a person
+GIVEN_UP = (*WAITS, DeliveryState.UNPLANNED)  # what a person can give up
 PLAN = "plan"  # output of a row that is UNPLANNED: it stands for whatever goes there
 # Outputs that no newer decision makes needless: a retraction concerns the old objects, images are no decision.
 STANDING_OUTPUTS = (*(kind.name for kind in KINDS if kind.says_wrong), "images", PLAN)

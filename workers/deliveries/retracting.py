@@ -11,11 +11,19 @@ from datetime import datetime
 from typing import Any
 
 from workers.deliveries.sending import Delivering
-from workers.delivery_ports import DICOM_OUTPUTS, TAKEN_BACK_BY, Decided, Deliveries, Delivery, DeliveryState, Unplanned
+from workers.delivery_ports import (
+    DICOM_OUTPUTS,
+    TAKEN_BACK_BY,
+    WAITS,
+    Decided,
+    Deliveries,
+    Delivery,
+    DeliveryState,
+    Unplanned,
+)
 
 RETRACT, OUTDATED = "retract", "outdated"
 GOT = (DeliveryState.DONE, DeliveryState.SENDING)  # what is being sent now may arrive
-WAITS = (DeliveryState.PLANNED, DeliveryState.HELD, DeliveryState.DEAD)
 MOST = 10_000  # deliveries of one study
 MOST_URGENT = 1  # a retraction by command
 

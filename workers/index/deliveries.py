@@ -18,6 +18,7 @@ from workers.delivery_ports import (
     STANDING_OUTPUTS,
     TAKEN_BACK_BY,
     TAKES_BACK,
+    WAITS,
     Decided,
     Delivery,
     DeliveryState,
@@ -26,7 +27,7 @@ from workers.delivery_ports import (
 )
 from workers.index.acknowledgements import Acknowledgements
 from workers.index.decisions import RESTORED
-from workers.index.delivery_lists import COLUMNS, GIVES_WAY, DeliveryLists, delivery_of
+from workers.index.delivery_lists import COLUMNS, DeliveryLists, delivery_of
 from workers.index.other_nodes import OtherNodes
 from workers.index.schema import assessments, deliveries, destinations, open_engine
 
@@ -169,7 +170,7 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
             stored = connection.execute(
                 statement.values(state=delivery.state.value, done_at=ended, **NO_LEASE, **values)
             ).rowcount
-            if delivery.state.value in GIVES_WAY:
+            if delivery.state.value in WAITS:
                 _supersede(connection, [delivery.decided.study_instance_uid], now)
         return stored == 1
 
@@ -224,7 +225,7 @@ def _supersede(connection: Connection, studies: Sequence[str], now: datetime) ->
             if row.state != DeliveryState.DISCARDED.value and (key[2] or not row.shadow):
                 newest[key] = max(row.sequence, newest.get(key, row.sequence))
     notes = {_place(row, row.output) for row in found if row.output in TAKES_BACK}
-    waiting = [row for row in some if row.state in GIVES_WAY]
+    waiting = [row for row in some if row.state in WAITS]
     wrong = [row.number for row in waiting if _place(row, TAKEN_BACK_BY.get(row.output, REJECTION_NOTE)) in notes]
     old = [
         row.number
@@ -242,7 +243,7 @@ def _place(row: Any, note: str) -> tuple[str, int, str, str]:
 
 def _end(connection: Connection, numbers: Sequence[int], values: dict[str, Any]) -> None:
     if numbers:
-        connection.execute(deliveries.update().where(D.number.in_(numbers), D.state.in_(GIVES_WAY)).values(**values))
+        connection.execute(deliveries.update().where(D.number.in_(numbers), D.state.in_(WAITS)).values(**values))
 
 
 def delivery_values(one: Delivery, now: datetime) -> dict[str, Any]:

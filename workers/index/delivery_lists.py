@@ -27,7 +27,6 @@ D = deliveries.c
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says
 COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "decided")
 ENDED = (DeliveryState.DONE, DeliveryState.SUPERSEDED)
-GIVES_WAY = (DeliveryState.PLANNED.value, DeliveryState.DEAD.value, DeliveryState.HELD.value)
 
 
 class DeliveryLists(Connected):

@@ -16,13 +16,13 @@ from celery.worker import state
 from workers.heartbeat import SILENT_S
 from workers.log import get_logger
 from workers.queue.broker import client, waiting_in
+from workers.queue.pool_life import MAIN_LOOP
 
 log = get_logger(__name__)
 
 LOOK_S = 10.0
 ASK_S = 2.0  # the broker is on this machine, or near
 STUCK_S = 2 * SILENT_S
-MAIN_LOOP = "celery.worker.components:Timer"
 ENDED = 70  # the exit code; whoever looks after the node starts another worker
 
 
@@ -64,8 +64,9 @@ def watch_consuming(app: Celery, queues: Sequence[str]) -> None:
         ready.append(True)
 
     def look() -> None:
-        waiting = waiting_in(broker, keys)
-        if ready and seen.is_stuck(active=len(state.active_requests), waiting=waiting):
+        active = len(state.active_requests)
+        waiting = 0 if active else waiting_in(broker, keys)  # who works need not ask
+        if ready and seen.is_stuck(active=active, waiting=waiting):
             log.error("worker.takes_nothing", seconds=STUCK_S, waiting=waiting)
             state.should_terminate = ENDED
 

@@ -4,10 +4,9 @@ Times in ms, diffusion in 1e-3 mm2/s, b in s/mm2, proton density relative to wat
 T1/T2 at 3 T Wansapura et al., JMRI 1999;9:531 (white 832/80 ms, grey 1331/110 ms) and Stanisz et al., MRM 2005;54:507
 (1.5 and 3 T); the ranges of Bojorquez et al., Magn Reson Imaging 2017;35:69 for deep grey matter and CSF; fat, marrow
 and muscle Gold et al., AJR 2004;183:343; proton density Neeb et al., NeuroImage 2006;31:1156; ADC AJNR 2002;23:194.
-Within these ranges T2 is set so that FLAIR ratios come out as on real scans: cortex to white matter
-1.15-1.25, brain stem
-to white matter about 1.0, and the thalamus as in 15 real heads: -4 % (sd 7) to white matter nearby, -10 % (sd 6) to
-caudate or putamen.
+Within these ranges T2 is set so that FLAIR ratios come out as on real scans: cortex to white matter 1.15-1.25, brain
+stem to white matter about 1.0, and the thalamus as in 15 real heads: -4 % (sd 7) to white matter nearby, -10 % (sd 6)
+to caudate or putamen.
 """
 
 from __future__ import annotations

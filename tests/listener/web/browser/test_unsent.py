@@ -181,3 +181,16 @@ def test_noop_a_page_in_use_stays(short_lock: Page) -> None:
         short_lock.mouse.move(100 + step, 100)
         short_lock.wait_for_timeout(200)
     expect(short_lock.get_by_label("Note")).to_be_visible()
+
+
+def test_noop_a_page_stays_while_another_one_of_the_session_is_used(short_lock: Page) -> None:
+    short_lock.evaluate(
+        "window.hiddenOnce = false; new MutationObserver(() => { window.hiddenOnce = true; })"
+        ".observe(document.getElementById('content'), { attributes: true, attributeFilter: ['hidden'] })"
+    )
+    other = short_lock.context.new_page()
+    other.goto(f"/studies/{UID}")
+    for step in range(30):
+        other.mouse.move(100 + step, 100)
+        other.wait_for_timeout(200)
+    assert short_lock.evaluate("window.hiddenOnce") is False  # and it was not loaded again

@@ -72,7 +72,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     decision = {"category": "possible", "priority": "P1", "reasons": []}
-    document = {"stage": "full", "series": [{"kind": "flair"}], "findings": [], "decision": decision, "study": {}}
+    document = {"stage": "full", "series": [{"kind": "flair"}], "findings": [], "decision": decision}
+    document |= {"study": {"days_after_infusion": None}, "baseline": None}
     facts = with_long_texts(decision_facts(document, None, [], now=datetime(2024, 3, 11, tzinfo=UTC)))
     over = 0
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as alone:

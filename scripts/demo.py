@@ -2,8 +2,8 @@
 their pictures, and what arrived at the two.
 
 Exit code 0 only when every decision is the expected one. Everything is written below ./demo (emptied first). With
-``--stay`` its address is printed before the first study is sent, and the node stays up for looking around, until
-Ctrl-C.
+``--stay`` its address and an account to sign in with are printed before the first study is sent, and the node stays up
+for looking around, until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ FOLDER = Path("demo")
 CONFIG = FOLDER / "config.yaml"
 READY = FOLDER / "ready.json"
 LOG = FOLDER / "node.log"
+ACCOUNT = "visitor"
 ICANSEE = Path(sys.executable).with_name("icansee")
 # a busy machine took more than 90 s to start; a node that ends is noticed at once
 START_S, DECISION_S, DELIVERY_S, STOP_S = 300.0, 600.0, 120.0, 90.0
@@ -103,30 +104,47 @@ def main() -> int:
 
 def _run(hospital: Receivers, started: float, *, stay: bool) -> int:
     with _node() as facts:
+        web = httpx.Client(base_url=facts["web_url"], timeout=30.0)
         if stay:
+            password, web.headers["Authorization"] = _account()
             console.print(f"The worklist: {facts['web_url']}  (open it now: it fills meanwhile)", markup=False)
-        sent = [_one_after_the_other(facts, patient) for patient in PATIENTS]
+            console.print(f"Sign in as {ACCOUNT} with the password {password}", markup=False)
+        sent = [_one_after_the_other(web, patient) for patient in PATIENTS]
         studies = [before for before, _ in sent] + [after for _, after in sent]
         with _step("results arrive at PACS and RIS"):
             _until(_all_delivered, DELIVERY_S, "not every result arrived; see `icansee deliveries list`")
-        _show_arrivals(facts, hospital, studies)
-        status = _report(facts, studies, started)
+        _show_arrivals(web, hospital, studies)
+        status = _report(web, studies, started)
         if stay:
             console.print(f"The worklist: {facts['web_url']}  (Ctrl-C ends the node)", markup=False)
+            console.print(f"Sign in as {ACCOUNT} with the password {password}", markup=False)
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
         return status
 
 
-def _one_after_the_other(facts: dict[str, Any], patient: Patient) -> tuple[Sent, Sent]:
+def _one_after_the_other(web: httpx.Client, patient: Patient) -> tuple[Sent, Sent]:
     """The two studies of a patient, each decided before the next is made: the first patient is flagged soon."""
     before, after = _simulate(patient)
     for study in (before, after):
         with _step(f"C-STORE {study.images} images, {study.title}"):
             _icansee("send", str(study.folder), "--config", str(CONFIG))
         with _step(f"decision, {study.title}"):
-            _until(partial(_decided, facts, study), DECISION_S, f"no decision on {study.title}")
+            _until(partial(_decided, web, study), DECISION_S, f"no decision on {study.title}")
     return before, after
+
+
+def _account() -> tuple[str, str]:
+    """The password of an account that sees everything, and the header by which this program asks in its name: once
+    there is an account, the page and the API ask everybody to sign in."""
+    made = _icansee("users", "add", ACCOUNT, "--role", "administrator", "--generate", "--config", str(CONFIG))
+    wanted = ("--scope", "studies:read", "--for", "the demonstration", "--config", str(CONFIG))
+    token = _icansee("users", "tokens", "add", ACCOUNT, *wanted)
+    return _after("password: ", made), f"Bearer {_after('token: ', token)}"
+
+
+def _after(label: str, said: str) -> str:
+    return next(line.removeprefix(label) for line in said.splitlines() if line.startswith(label))
 
 
 def _simulate(patient: Patient) -> tuple[Sent, Sent]:
@@ -165,9 +183,9 @@ def _node() -> Iterator[dict[str, Any]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _decided(facts: dict[str, Any], study: Sent) -> bool:
+def _decided(web: httpx.Client, study: Sent) -> bool:
     """All images are in, and the decision is about all of them."""
-    entries = httpx.get(f"{facts['web_url']}api/studies", timeout=10.0).raise_for_status().json()
+    entries = web.get("api/studies").raise_for_status().json()
     entry = next((e for e in entries if e["study_instance_uid"] == study.uid), None)
     if entry is not None and entry["state"] == "failed":
         raise DemoError(f"{study.title}: {entry['failure']}")
@@ -182,7 +200,7 @@ def _all_delivered() -> bool:
     return bool(deliveries) and all(one["state"] in ("done", "superseded") for one in deliveries)
 
 
-def _show_arrivals(facts: dict[str, Any], hospital: Receivers, studies: list[Sent]) -> None:
+def _show_arrivals(web: httpx.Client, hospital: Receivers, studies: list[Sent]) -> None:
     """What came to the PACS and the RIS, and how long after its decision."""
     table = Table(
         caption="s: from the stored decision of the full assessment to the arrival; before it: the first look"
@@ -190,7 +208,7 @@ def _show_arrivals(facts: dict[str, Any], hospital: Receivers, studies: list[Sen
     for name in ("at", "what", "study", "kB", "s"):
         table.add_column(name, no_wrap=name != "what", justify="right" if name in ("kB", "s") else "left")
     titles = {study.uid: study.title for study in studies}
-    decided = {study.uid: _decided_at(facts, study) for study in studies}
+    decided = {study.uid: _decided_at(web, study) for study in studies}
     for one in sorted(hospital.arrivals, key=lambda one: one.at):
         after = one.at - decided[one.study]
         table.add_row(one.where, one.what, titles[one.study], f"{one.size_bytes / 1e3:.0f}", f"{after:+.1f}")
@@ -201,18 +219,18 @@ def _show_arrivals(facts: dict[str, Any], hospital: Receivers, studies: list[Sen
         console.print(f"    {line[:200]}", markup=False)
 
 
-def _decided_at(facts: dict[str, Any], study: Sent) -> float:
-    document = httpx.get(f"{facts['web_url']}api/studies/{study.uid}", timeout=10.0).raise_for_status().json()
+def _decided_at(web: httpx.Client, study: Sent) -> float:
+    document = web.get(f"api/studies/{study.uid}").raise_for_status().json()
     return datetime.fromisoformat(document["decided_at"]).timestamp()
 
 
-def _report(facts: dict[str, Any], studies: list[Sent], started: float) -> int:
+def _report(web: httpx.Client, studies: list[Sent], started: float) -> int:
     table = Table(caption="day: days after the infusion")
     for name in ("study", "date", "day", "decision", "priority", "expected"):
         table.add_column(name, no_wrap=True)
     why, wrong = [], []
     for study in studies:
-        document = httpx.get(f"{facts['web_url']}api/studies/{study.uid}", timeout=10.0).raise_for_status().json()
+        document = web.get(f"api/studies/{study.uid}").raise_for_status().json()
         (FOLDER / f"{_file_name(study)}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
         decision = document["decision"]
         as_expected = decision["category"] == study.expected
@@ -224,7 +242,7 @@ def _report(facts: dict[str, Any], studies: list[Sent], started: float) -> int:
             decision["priority"], "yes" if as_expected else "NO", style=None if as_expected else "red",
         )  # fmt: skip
         why += [f"{study.title}: {reason}" for reason in decision["reasons"][:1]]
-        if study.expected != "not_assessable" and _picture(facts, study) is None:
+        if study.expected != "not_assessable" and _picture(web, study) is None:
             wrong.append(f"{study.title}: no evidence picture")
     console.print(table)
     for line in why:
@@ -240,8 +258,8 @@ def _report(facts: dict[str, Any], studies: list[Sent], started: float) -> int:
     return 1 if wrong else 0
 
 
-def _picture(facts: dict[str, Any], study: Sent) -> Path | None:
-    response = httpx.get(f"{facts['web_url']}api/studies/{study.uid}/evidence.png", timeout=30.0)
+def _picture(web: httpx.Client, study: Sent) -> Path | None:
+    response = web.get(f"api/studies/{study.uid}/evidence.png")
     if response.status_code != httpx.codes.OK:
         return None
     path = FOLDER / f"{_file_name(study)}.png"

@@ -154,7 +154,8 @@ def state_words(row: WorklistRow, count: StudyCount | None, now: datetime) -> st
     if row.decided_revision is None:
         return "being looked at" if working else "not looked at"
     if row.decided_revision < row.revision:
-        return "newer images being looked at" if working else "newer images not looked at"
+        newer = "newer images being looked at" if working else "newer images not looked at"
+        return f"first look, {newer}" if row.stage == "first_look" else newer
     return "first look" if row.stage == "first_look" else "final"
 
 

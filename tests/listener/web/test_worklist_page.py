@@ -275,6 +275,12 @@ FULL = StudyCount((SeriesCount("1", 37, 40),))
             id="at work",
         ),
         pytest.param({"revision": 2, "state": StudyState.READY}, None, "newer images not looked at", id="newer"),
+        pytest.param(
+            {"revision": 2, "stage": "first_look", "state": StudyState.READY},
+            None,
+            "first look, newer images not looked at",
+            id="newer than the first look",
+        ),
         pytest.param({"state": StudyState.REMOVED}, None, "images deleted", id="deleted"),
     ],
 )

@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import secrets
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.errors import NotAssessable
 from triage.model import SequenceKind, StudyImages
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 from workers.ports import Engine, InstanceFiles, PreparedStorage, Reader, StudyIndex, StudyRow
 from workers.studies.whole_files import read_whole
 
@@ -31,7 +32,8 @@ class BaselineShelf:
     """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``.
 
     A study that is assessed again because a fact about the patient changed has a new revision and the same files: what
-    was prepared of them is taken over.
+    was prepared of them is taken over. A shelf that cannot be written or searched keeps nothing, and changes no
+    decision.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class BaselineShelf:
         try:
             prepared = self._engine.prepare_baseline(images)
         except NotAssessable as refusal:
-            _remember(place, refusal)
+            with _saves_time_only():
+                _remember(place, refusal)
             raise
-        self._storage.save(place, prepared)
-        if read_files is not None and read_files == self._read_files(row):
-            (place / READ_FILES).write_text(read_files, encoding="ascii")
-        _drop_older(place)
+        with _saves_time_only():
+            self._storage.save(place, prepared)
+            if read_files is not None and read_files == self._read_files(row):
+                (place / READ_FILES).write_text(read_files, encoding="ascii")
+            _drop_older(place)
         log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
         return prepared
 
@@ -87,13 +91,14 @@ class BaselineShelf:
         it is valid when none of them has changed.
         """
         place = self._folder / row.study_instance_uid / f"{self._engine.preparation_key}-r{row.revision}"
-        if not place.exists():
-            versions = self._engine.versions
-            first_key = f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
-            with contextlib.suppress(OSError):  # there is none, or another worker renames it
-                place.with_name(f"{first_key}-r{row.revision}").rename(place)
-        if not place.exists():
-            self._take_over(row, place)
+        with _saves_time_only():
+            if not place.exists():
+                versions = self._engine.versions
+                first_key = f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
+                with contextlib.suppress(OSError):  # there is none, or another worker renames it
+                    place.with_name(f"{first_key}-r{row.revision}").rename(place)
+            if not place.exists():
+                self._take_over(row, place)
         return place
 
     def _take_over(self, row: StudyRow, place: Path) -> None:
@@ -147,6 +152,15 @@ class PreparedFolders:
         from workers.studies import prepared as folders
 
         return folders.load(folder)
+
+
+@contextlib.contextmanager
+def _saves_time_only() -> Iterator[None]:
+    """A fault of the shelf costs the time of the next preparation. It is no fault of the files of a study."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("baseline.shelf_fault", error=brief(error))
 
 
 def _refusal_in(place: Path) -> tuple[str, str] | None:

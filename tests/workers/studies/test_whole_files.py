@@ -70,6 +70,41 @@ def test_a_baseline_that_cannot_be_read_now_is_compared_with_later(node: History
     assert node.document("1.7")["decision"]["reasons"][0].startswith("assessed again: ")
 
 
+@pytest.mark.parametrize("fault", ["the folder of a study is a file", "a write fails"])
+def test_noop_a_shelf_that_cannot_be_used_is_no_fault_of_the_files(
+    node: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    def full(_folder: Path, _prepared: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    if fault == "a write fails":
+        monkeypatch.setattr(node.storage, "save", full)
+    else:
+        (tmp_path / "1.1").write_text("", encoding="ascii")
+    node.infusion(INFUSION)
+    node.come(PRE)
+    node.settle()
+    node.come(LATE)
+    for _ in range(4):
+        node.settle()
+        node.clock.advance(600)
+    assert node.compared("1.7") == (Basis.BEFORE_INFUSION, BEFORE)
+    assert node.document("1.7")["baseline"]["rejected"] == []
+    row = node.index.study("1.7")
+    assert row is not None
+    assert (row.state, row.revision) == (StudyState.ASSESSED, 1)
+
+
+def test_a_refusal_that_cannot_be_remembered_is_still_the_reason(node: History, tmp_path: Path) -> None:
+    (tmp_path / "1.1").write_text("", encoding="ascii")
+    node.engine.unfit_baselines = {"1.1"}
+    node.infusion(INFUSION)
+    node.come(PRE, LATE)
+    node.settle()
+    assert "cannot be read now" not in str(node.document("1.7")["baseline"]["rejected"])
+    assert len(node.document("1.7")["baseline"]["rejected"]) == 1
+
+
 def number_of(paths: Sequence[Path], *, vouched: frozenset[Path]) -> int:
     assert not vouched
     return len(paths)

@@ -299,7 +299,7 @@ def _site(
 ) -> SiteRules | None:
     if rules is None:
         return None
-    from workers.rules.heads import series_head
+    from workers.rules.heads import HeadReader
     from workers.rules.site import SiteRules
     from workers.rules.tally import rule_tally
 
@@ -307,7 +307,7 @@ def _site(
         rules,
         index,
         lambda: datetime.now(UTC),
-        head=lambda rows: series_head([files.path(row) for row in rows]),
+        head=HeadReader(files.path).of,
         tags=lambda uid: [one.tag for one in batches.tags([uid]).get(uid, [])],
         released=lambda: {name for kind, name in released_by(deliveries.releases()) if kind is ShadowKind.RULE},
         count=rule_tally(settings.store.state_dir).add,

@@ -316,7 +316,8 @@ class Deliveries(Protocol):
         """HELD -> PLANNED, due now; ``by`` is kept."""
 
     def delivered(self, study_instance_uid: str, revision: int) -> bool:
-        """Whether the full decision of that revision has its plan and nothing of the study is open."""
+        """Whether the full decision of that revision and all images of the study have their plan, and nothing of the
+        study is open."""
 
 
 class Destination(Protocol):

@@ -73,6 +73,9 @@ class ImageBatches(Protocol):
     def without_plan(self, *, limit: int) -> list[str]:
         """Studies with batches for which nobody has decided where they go, in the order of their UIDs."""
 
+    def oldest_without_plan(self) -> datetime | None:
+        """When the newest image of the oldest batch came for which nobody has decided where it goes."""
+
     def batches(self, study_instance_uid: str) -> list[ImageBatch]:
         """By number."""
 

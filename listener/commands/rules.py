@@ -119,7 +119,7 @@ def _of_node(found: RuleSet, uid: str | None, settings: Settings) -> Iterator[Tr
     from workers.container import open_deliveries, open_images
     from workers.delivery_ports import ShadowKind, released_by
     from workers.files.store import open_files
-    from workers.rules.heads import series_head
+    from workers.rules.heads import readable_head
     from workers.rules.site import SiteRules
 
     index, files = existing_index(settings), open_files(settings)
@@ -129,7 +129,7 @@ def _of_node(found: RuleSet, uid: str | None, settings: Settings) -> Iterator[Tr
         found,
         index,
         lambda: datetime.now(UTC),
-        head=lambda rows: series_head([files.path(row) for row in rows]),
+        head=lambda rows: readable_head([files.path(row) for row in rows]),
         tags=tags.of,
         released=lambda: [name for kind, name in released if kind is ShadowKind.RULE],
     )
@@ -176,12 +176,12 @@ def _of_folder(found: RuleSet, folder: Path) -> Iterator[Tried]:
     """Every series and every document below a folder; what only a node knows is empty."""
     from workers.rules.answer import ask_rules
     from workers.rules.facts import arrival_facts, decision_facts
-    from workers.rules.heads import rows_of_folder, series_head
+    from workers.rules.heads import readable_head, rows_of_folder
     from workers.rules.rule import Moment
 
     now, tags = found.local(datetime.now(UTC)), _Tags()
     for rows in rows_of_folder(folder):
-        uid, head = rows[0].study_instance_uid, series_head([Path(row.path) for row in rows])
+        uid, head = rows[0].study_instance_uid, readable_head([Path(row.path) for row in rows])
         facts = arrival_facts(None, rows, head, tags=tags.of(uid), now=now)
         answer = tags.kept(uid, ask_rules(found, facts, now=now, moment=Moment.ARRIVAL))
         yield Tried(uid, answer, rows[0].series_instance_uid)

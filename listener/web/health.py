@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from listener.node.processes import ProcessVerdict, look_at_processes
@@ -89,8 +90,8 @@ def nobody_can_sign_in(site: Site) -> bool:
 
 def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
     """Destination -> {"waiting", "dead", "held", "unplanned", "oldest_s", "paused", "removed"}, and whether a human
-    should look: something is dead, waits for longer than five minutes, for its plan too, or is for a destination that
-    nobody serves: the settings have it no more, and no other node with this index does.
+    should look: something is dead, waits for longer than five minutes, for its plan too (also images), or is for a
+    destination that nobody serves: the settings have it no more, and no other node with this index does.
 
     What was left for a node that is away is such a thing; what was left for a destination that this node itself had is
     not: whoever took it out of the settings has decided.
@@ -100,7 +101,7 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
     try:
         tallies, oldest, now = site.deliveries.tallies(ended=False), site.deliveries.oldest_open(), site.now()
         known = {one.name: one for one in site.deliveries.all_known()}
-        no_plan = site.deliveries.unplanned(limit=1) if site.settings.results.destinations else []
+        no_plan = _without_plan(site)
     except Exception as error:  # noqa: BLE001, RUF100 - a damaged database too: this page must report it
         log.error("health.deliveries", error=brief(error))
         return {}, True
@@ -125,9 +126,18 @@ def deliveries_of(site: Site) -> tuple[dict[str, dict[str, Any]], bool]:
         others = not alone and (name not in known or known[name].owner != owner)
         kinds = ("waiting", "held", "unplanned") if others else ("waiting", "held")
         lost = lost or (found[name]["removed"] and any(found[name][kind] for kind in kinds))
-    late = any((now - one.created_at).total_seconds() > LONGEST_DUE_S for one in no_plan)
+    late = any((now - one).total_seconds() > LONGEST_DUE_S for one in no_plan)
     ailing_ways = any(one["dead"] or one["oldest_s"] > LONGEST_DUE_S for one in found.values())
     return found, lost or late or ailing_ways
+
+
+def _without_plan(site: Site) -> list[datetime]:
+    """Since when the oldest decision and the oldest images have no plan."""
+    if site.deliveries is None or not site.settings.results.destinations:
+        return []
+    images = None if site.images is None else site.images.oldest_without_plan()
+    found = [one.created_at for one in site.deliveries.unplanned(limit=1)]
+    return found if images is None else [*found, images]
 
 
 def index_note(settings: Settings, *, rebuilding: bool) -> str | None:

@@ -8,18 +8,20 @@ destination; a batch is planned once for a destination, whoever asks for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
 from workers.deliveries.other_nodes import by_key, left_to_others, narrowed, numbers_of, served_elsewhere
 from workers.deliveries.plan import LEAST_URGENT
+from workers.deliveries.postponed import Postponed
 from workers.deliveries.staging import shadow_at
 from workers.delivery_ports import Decided, Deliveries, Delivery, Known, Unplanned, released_by
 from workers.image_ports import IMAGES, ImageBatch, ImageBatches, Tag
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 from workers.ports import Clock, InstanceRow, StudyIndex, StudyRow
 from workers.result_settings import ResultsSettings
 from workers.rules.rule import Forward, Scope
@@ -32,6 +34,7 @@ log = get_logger(__name__)
 QUIET_S = 2.0  # without a new image of the study: what came so far is a batch
 LONGEST_S = 10.0  # a study that comes slowly is forwarded in several batches
 AT_ONCE = 100  # studies in one pass
+MOST_LEFT = 10_000  # rows that are looked through when the first ones have to wait
 Asked = Callable[[StudyRow | None, Sequence[InstanceRow], Sequence[str]], "RulesAnswer"]
 
 
@@ -41,7 +44,7 @@ class Forwarding:
 
     asked: what the rules want of one series of a study; None: there are no rules. meant: UIDs of the series that a
     decision rests on, as its images state them (None while they are not known); None: no rule asks for them.
-    owner: this node, as it holds destinations.
+    owner: this node, as it holds destinations. postponed: studies whose images could not be planned just now.
     """
 
     batches: ImageBatches
@@ -52,6 +55,7 @@ class Forwarding:
     asked: Asked | None = None
     meant: Callable[[Decided], Sequence[str] | None] | None = None
     owner: str = ""
+    postponed: Postponed = field(default_factory=Postponed)
 
 
 @dataclass
@@ -71,34 +75,51 @@ class _Wanted:
 
 
 def forward_new(parts: Forwarding) -> int:
-    """Make batches of what came and plan them; how many studies that were.
+    """Make batches of what came and plan them; how many studies that were. One whose images cannot be planned is tried
+    again after a growing pause; it keeps no other waiting.
 
     Raises:
-        Transient: the index is away, or the header of a study cannot be read now; the others are planned.
+        Transient: the index is away.
     """
-    now = parts.clock.now()
+    now, later = parts.clock.now(), parts.postponed.waiting(parts.clock.elapsed_s())
     quiet, longest = now - timedelta(seconds=QUIET_S), now - timedelta(seconds=LONGEST_S)
     for uid in parts.batches.to_batch(quiet_since=quiet, older_than=longest, now=now):
-        parts.batches.make_batches(uid)
+        if uid not in later:
+            _tried(parts, uid, partial(parts.batches.make_batches, uid))
     own = [one.name for one in parts.results.destinations]
-    waiting = parts.batches.without_plan(limit=AT_ONCE)
-    left = parts.deliveries.unplanned_for(own, images=True, limit=AT_ONCE) if own else []
+    waiting = [uid for uid in parts.batches.without_plan(limit=AT_ONCE + len(later)) if uid not in later]
+    left = _left(parts, own, later)
     known = {one.name: one for one in parts.deliveries.all_known()} if waiting or left else {}
     elsewhere = served_elsewhere(known.values(), own, parts.owner, now)
-    failure: Transient | None = None
-    for uid in waiting:
-        try:
-            _plan_study(parts, uid, known, elsewhere)
-        except Transient as error:  # one file that cannot be read holds up no other study
-            failure = error
+    work = [(uid, partial(_plan_study, parts, uid, known, elsewhere)) for uid in waiting]
     for rows in by_key(left, lambda one: (one.decided.study_instance_uid, one.destination)):
-        try:
-            _plan_left(parts, rows, known)
-        except Transient as error:
-            failure = error
-    if failure is not None:
-        raise failure
-    return len(waiting) + len(left)
+        work.append((rows[0].decided.study_instance_uid, partial(_plan_left, parts, rows, known)))
+    done = [_tried(parts, uid, plan) for uid, plan in work]
+    for uid in {uid for uid, _ in work} - parts.postponed.waiting(parts.clock.elapsed_s()):
+        parts.postponed.end(uid)
+    return sum(done)
+
+
+def _left(parts: Forwarding, own: Sequence[str], later: Collection[Hashable]) -> list[Delivery]:
+    """Rows of images that another node left to us, without those of studies that wait by themselves."""
+    if not own:
+        return []
+    rows = parts.deliveries.unplanned_for(own, images=True, limit=AT_ONCE)
+    if later and all(one.decided.study_instance_uid in later for one in rows):
+        rows = parts.deliveries.unplanned_for(own, images=True, limit=MOST_LEFT)
+    return [one for one in rows if one.decided.study_instance_uid not in later]
+
+
+def _tried(parts: Forwarding, uid: str, work: Callable[[], object]) -> bool:
+    """Whether it was done."""
+    try:
+        work()
+    except Exception as error:
+        known = isinstance(error, Transient)
+        log.warning("images.not_planned", study=study_hash(uid), error=brief(error), exc_info=not known)
+        parts.postponed.put(uid, parts.clock.elapsed_s())
+        return False
+    return True
 
 
 def _plan_left(parts: Forwarding, rows: Sequence[Delivery], known: Mapping[str, Known]) -> None:

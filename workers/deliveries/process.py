@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -36,32 +35,45 @@ AWAY = Backoff(0.5, 10.0)  # while the index is away
 
 
 def plan_new(parts: Delivering) -> int:
-    """Plan what has no plan yet, the oldest decision first; how many decisions that were.
+    """Plan what has no plan yet, the oldest decision first; how many decisions that were. One that cannot be planned is
+    tried again after a growing pause; it keeps no other waiting.
 
     Raises:
-        Exception: a decision could not be planned; the others are.
+        Transient: the index is away.
     """
     if not parts.results.destinations:
         return 0  # decisions stay without a plan until somebody wants them
     own, now = destination_names(parts.results), parts.clock.now()
-    waiting = parts.deliveries.unplanned(limit=AT_ONCE)
-    left = parts.deliveries.unplanned_for(own, images=False, limit=AT_ONCE)
+    later = parts.postponed.waiting(parts.clock.elapsed_s())
+    waiting = [one for one in parts.deliveries.unplanned(limit=AT_ONCE + len(later)) if one.decided not in later]
+    left = parts.deliveries.unplanned_for(own, images=False, limit=AT_ONCE + len(later) * len(own))
+    left = [one for one in left if one.decided not in later]
     if not waiting and not left:
         return 0
     known = {one.name: one for one in parts.deliveries.all_known()}
     released = released_by(parts.deliveries.releases())
     elsewhere = served_elsewhere(known.values(), own, parts.owner, now)
-    work = [partial(_plan_one, parts, one, known, released, elsewhere) for one in waiting]
-    work += [partial(_plan_left, parts, rows, known, released) for rows in by_key(left, lambda one: one.decided)]
-    failures: list[Exception] = []
-    for one in work:
-        try:
-            one()
-        except Exception as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-    return len(work)
+    work = [(one.decided, partial(_plan_one, parts, one, known, released, elsewhere)) for one in waiting]
+    for rows in by_key(left, lambda one: one.decided):
+        work.append((rows[0].decided, partial(_plan_left, parts, rows, known, released)))
+    return sum([_tried(parts, decided, plan) for decided, plan in work])
+
+
+def _tried(parts: Delivering, decided: Decided, plan: Callable[[], bool]) -> bool:
+    """Whether it has its plan now."""
+    try:
+        done = plan()
+    except Exception as error:
+        known = isinstance(error, Transient)
+        names = {"study": study_hash(decided.study_instance_uid), "stage": decided.stage}
+        log.warning("delivery.not_planned", error=brief(error), exc_info=not known, **names)
+        parts.postponed.put(decided, parts.clock.elapsed_s())
+        return False
+    if done:
+        parts.postponed.end(decided)
+    else:
+        parts.postponed.put(decided, parts.clock.elapsed_s(), grows=False)
+    return done
 
 
 def _plan_one(
@@ -70,22 +82,24 @@ def _plan_one(
     known: Mapping[str, Known],
     released: Released,
     elsewhere: Sequence[str],
-) -> None:
+) -> bool:
+    """False: it is not known yet which images it rests on."""
     if not _knows_its_images(parts, decision.decided):
-        return  # the next pass asks again
+        return False
     some = _planned(parts, decision, known, released)
     note = MAY_BE_KNOWN if decision.restored else None
     some += left_to_others(decision.decided, elsewhere, now=parts.clock.now(), note=note)
     parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
+    return True
 
 
-def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, Known], released: Released) -> None:
-    """Plan a decision for those of our destinations that another node left to us."""
+def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, Known], released: Released) -> bool:
+    """Plan a decision for those of our destinations that another node left to us; False as in ``_plan_one``."""
     decided = rows[0].decided
     decision = parts.deliveries.stored_decision(decided)
     if decision is not None:
         if not _knows_its_images(parts, decided):
-            return
+            return False
         results = narrowed(parts.results, {one.destination for one in rows})
         forwarding = None if parts.forwarding is None else replace(parts.forwarding, results=results)
         decision = replace(decision, restored=any(one.answer == MAY_BE_KNOWN for one in rows))
@@ -93,6 +107,7 @@ def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, 
         some = _planned(replace(parts, results=results, forwarding=forwarding), decision, known, released, late=late)
         parts.deliveries.add(some, now=parts.clock.now())
     parts.deliveries.end_unplanned(numbers_of(rows))
+    return True
 
 
 def _planned(
@@ -176,14 +191,12 @@ def run(
     if parts.forwarding is not None:
         threads.append(threading.Thread(target=_forward, args=(parts.forwarding, wake, stop), name="images"))
         threads[-1].start()
-    next_free = 0.0
+    threads.append(threading.Thread(target=_free, args=(parts, stop), name="lost leases"))
+    threads[-1].start()
     while not stop.wait(PLAN_EVERY_S):
         if patiently(lambda: plan_new(parts), stop, alive):
             with wake:
                 wake.notify_all()
-        if time.monotonic() >= next_free:
-            patiently(lambda: parts.deliveries.free(now=parts.clock.now(), for_s=LEASE_S), stop, alive)
-            next_free = time.monotonic() + FREE_EVERY_S
     with wake:
         wake.notify_all()
     for thread in threads:
@@ -197,6 +210,13 @@ def _serve(sender: DeliverySender, wake: threading.Condition, stop: threading.Ev
             with wake:
                 wake.wait(pause_s)
     sender.close()
+
+
+def _free(parts: Delivering, stop: threading.Event) -> None:
+    """In a thread of its own: whatever keeps decisions from being planned, what a dead host was sending goes on."""
+    while not stop.is_set():
+        patiently(lambda: parts.deliveries.free(now=parts.clock.now(), for_s=LEASE_S), stop)
+        stop.wait(FREE_EVERY_S)
 
 
 def _forward(parts: Forwarding, wake: threading.Condition, stop: threading.Event) -> None:

@@ -24,6 +24,7 @@ from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreacha
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.deliveries.other_nodes import HOLD_S, catch_up
+from workers.deliveries.postponed import Postponed
 from workers.deliveries.staging import ScannerFacts
 from workers.deliveries.stored import EvidenceFolder, WithoutContent
 from workers.deliveries.turns import Turns
@@ -56,7 +57,7 @@ class Delivering:
     holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
     decision; None: each destination gets the outputs that it is configured for. images: None: none are sent.
     scanner: of a study. forwarding: what plans images; None: nothing does. turns: who goes first of all senders. alone:
-    no other node has this index.
+    no other node has this index. postponed: decisions that could not be planned just now.
     """
 
     deliveries: Deliveries
@@ -73,6 +74,7 @@ class Delivering:
     forwarding: Forwarding | None = None
     turns: Turns = field(default_factory=Turns)
     alone: bool = False
+    postponed: Postponed = field(default_factory=Postponed)
 
 
 class DeliverySender:

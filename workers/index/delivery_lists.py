@@ -21,9 +21,10 @@ from workers.delivery_ports import (
     ShadowKind,
 )
 from workers.index.connected import Connected
-from workers.index.schema import assessments, deliveries, destinations, releases
+from workers.index.image_schema import image_batches
+from workers.index.schema import assessments, deliveries, destinations, instances, releases
 
-D = deliveries.c
+B, D, I = image_batches.c, deliveries.c, instances.c  # noqa: E741 - as the other tables
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says
 COLUMNS = tuple(field.name for field in fields(Delivery) if field.name != "decided")
 ENDED = (DeliveryState.DONE, DeliveryState.SUPERSEDED)
@@ -93,9 +94,13 @@ class DeliveryLists(Connected):
         )
         of_study = D.study_instance_uid == study_instance_uid
         still_open = sa.select(D.number).where(of_study, D.state.in_([state.value for state in OPEN])).limit(1)
+        batch = sa.select(B.number).where(B.study_instance_uid == study_instance_uid, B.planned_at.is_(None)).limit(1)
+        loose = sa.select(I.sop_instance_uid).where(I.study_instance_uid == study_instance_uid, I.batch.is_(None))
         with self._reading() as connection:
             has_plan = connection.execute(planned).scalar() is not None
-            return has_plan and connection.execute(still_open).first() is None
+            return has_plan and all(
+                connection.execute(one).first() is None for one in (still_open, batch, loose.limit(1))
+            )
 
     def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
         statement = (

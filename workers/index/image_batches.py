@@ -72,6 +72,12 @@ class SqlImageBatches(Connected):
         with self._reading() as connection:
             return list(connection.execute(statement.order_by(B.study_instance_uid).limit(limit)).scalars())
 
+    def oldest_without_plan(self) -> datetime | None:
+        oldest = sa.select(sa.func.min(B.received_at, type_=B.received_at.type)).where(B.planned_at.is_(None))
+        with self._reading() as connection:
+            found: datetime | None = connection.execute(oldest).scalar_one()
+        return found
+
     def batches(self, study_instance_uid: str) -> list[ImageBatch]:
         wanted = sa.select(image_batches).where(B.study_instance_uid == study_instance_uid).order_by(B.number)
         return [

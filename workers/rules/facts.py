@@ -57,10 +57,14 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class SeriesHead:
-    """What the headers of a series say: keyword (of HEADERS) -> text, and the kind that it is recognised as."""
+    """What the headers of a series say: keyword (of HEADERS) -> text, and the kind that it is recognised as.
+
+    unread: no file of it can be read, so that nobody knows what they say.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict)
     kind: str = ""
+    unread: bool = False
 
 
 def arrival_facts(
@@ -71,13 +75,15 @@ def arrival_facts(
     tags: Sequence[str] = (),
     now: datetime,
 ) -> dict[str, Fact]:
-    """The facts about one series as it arrives.
+    """The facts about one series as it arrives; without those of its headers when they are unread: a rule that asks
+    for them has no value then, and decides nothing.
 
     Args:
         row: of its study. instances: of the series, so far.
         now: local time of the site.
     """
-    return _stored(row, instances, head, tags, now) | {"kinds": [head.kind] if head.kind else []}
+    found = _stored(row, instances, head, tags, now)
+    return found if head.unread else found | {"kinds": [head.kind] if head.kind else []}
 
 
 def decision_facts(
@@ -89,7 +95,7 @@ def decision_facts(
     head: SeriesHead | None = None,
     tags: Sequence[str] = (),
 ) -> dict[str, Fact]:
-    """The facts about one decision.
+    """The facts about one decision; without those of the headers when they are unread.
 
     Args:
         row, instances: of the study in the index; without them what the document says.
@@ -123,8 +129,9 @@ def _stored(
         known = row if row is not None else next(iter(instances), None)
         return "" if known is None else str(getattr(known, name))
 
+    read = {} if head.unread else {"dicom": {keyword: head.values.get(keyword, "") for keyword in HEADERS}}
     return {
-        "dicom": {keyword: head.values.get(keyword, "") for keyword in HEADERS},
+        **read,
         "tags": list(tags),
         "modalities": sorted({one.modality for one in instances if one.modality}),
         "series_descriptions": sorted({one.series_description for one in instances if one.series_description}),

@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from triage.errors import NotAssessable
+from triage.errors import NotAssessable, Transient
+from workers.log import brief, get_logger, study_hash
 from workers.ports import InstanceRow
 from workers.rules.facts import HEADERS, SeriesHead
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
-def series_head(paths: Sequence[Path]) -> SeriesHead:
+log = get_logger(__name__)
+
+READ_WITHIN_S = 30.0  # a store that is away for a moment; then the rules are asked without the headers
+LOOK_AGAIN_S = 5.0  # between two attempts: a disk may need seconds to say that a sector is bad
+MOST_FAULTY = 10_000  # series that are remembered
+
+
+def series_head(paths: Sequence[Path], *, whole: bool = True) -> SeriesHead:
     """Of a series: from its first file, one in the middle and the last.
 
     A file that is gone or damaged says nothing; it does not keep the others from being forwarded.
 
+    Args:
+        whole: False: the files that can be read speak for those that cannot be read now.
+
     Raises:
-        Transient: a file cannot be read now.
+        Transient, OSError: a file cannot be read now; without ``whole``: none can.
     """
     from triage.sequences.identify import identify
     from workers.reading.series import series_header
     from workers.reading.study import read_header
     from workers.reading.values import strings, text
 
-    headers = []
+    headers: list[Dataset] = []
+    fault: Transient | OSError | None = None
     for number in sorted({0, len(paths) // 2, len(paths) - 1}) if paths else ():
-        if paths[number].is_file():
-            with suppress(NotAssessable):
-                headers.append(read_header(paths[number]))
+        try:
+            if paths[number].is_file():
+                with suppress(NotAssessable):
+                    headers.append(read_header(paths[number]))
+        except (Transient, OSError) as error:
+            fault = error
+    if fault is not None and (whole or not headers):
+        raise fault
     if not headers:
         return SeriesHead()
     first = headers[0]
@@ -39,6 +60,55 @@ def series_head(paths: Sequence[Path]) -> SeriesHead:
     except Exception:  # noqa: BLE001, RUF100 - a malformed header: the last resort, as in workers.reading.study
         kind = ""
     return SeriesHead(values, kind)
+
+
+def readable_head(paths: Sequence[Path]) -> SeriesHead:
+    """The same, of what can be read now; a head that is unread when nothing can."""
+    try:
+        return series_head(paths, whole=False)
+    except (Transient, OSError) as error:
+        log.warning("rules.header_not_read", error=brief(error))
+        return SeriesHead(unread=True)
+
+
+class HeadReader:
+    """Heads of stored series. What cannot be read is tried again for a while; then the head is what can be read of it,
+    or is unread. So a bad sector keeps nothing here for longer than that.
+
+    Args:
+        path: of a stored image.
+        seconds: they only go forward.
+    """
+
+    def __init__(self, path: Callable[[InstanceRow], Path], *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._seconds = path, seconds
+        self._faulty: dict[tuple[str, str], tuple[float, float]] = {}  # series -> its first failure and its last one
+
+    def of(self, rows: Sequence[InstanceRow]) -> SeriesHead:
+        """Of the images of one series, or of those that stand for a study.
+
+        Raises:
+            Transient: it is tried again.
+        """
+        if not rows:
+            return SeriesHead()
+        key, now_s = (rows[0].study_instance_uid, rows[0].series_instance_uid), self._seconds()
+        first_s, last_s = self._faulty.get(key, (now_s, now_s - LOOK_AGAIN_S))
+        if now_s - last_s < LOOK_AGAIN_S:
+            raise Transient("a header cannot be read now")
+        paths = [self._path(row) for row in rows]
+        if now_s - first_s >= READ_WITHIN_S:
+            log.warning("rules.without_header", study=study_hash(key[0]), after_s=round(now_s - first_s, 1))
+            return readable_head(paths)
+        try:
+            found = series_head(paths)
+        except (Transient, OSError) as error:
+            while len(self._faulty) >= MOST_FAULTY:
+                self._faulty.pop(next(iter(self._faulty)))
+            self._faulty[key] = (first_s, now_s)
+            raise Transient(f"a header cannot be read now ({brief(error)})") from error
+        self._faulty.pop(key, None)
+        return found
 
 
 def rows_of_folder(folder: Path) -> list[list[InstanceRow]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from enum import StrEnum
@@ -119,6 +120,11 @@ class RuleSet:
 
     def of(self, moment: Moment) -> list[Rule]:
         return [rule for rule in self.rules if rule.at is moment]
+
+    def may_ask(self, moment: Moment, names: Iterable[str]) -> bool:
+        """Whether a condition of this moment may use one of these names; a text that reads like one counts, too."""
+        wanted = re.compile(rf"\b(?:{'|'.join(names)})\b")
+        return any(wanted.search(rule.when.text) for rule in self.of(moment))
 
     def local(self, now: datetime) -> datetime:
         """The site's time."""

@@ -23,6 +23,8 @@ log = get_logger(__name__)
 # kind of destination -> output
 ALERT_OF = {"mllp": "oru", "fhir": "fhir", "webhook": "webhook", "mail": "mail", "ups": "ups", "ups_rs": "ups"}
 NO_RULES = RuleSet()
+# names of expressions whose values come from the headers of the images
+OF_HEADERS = {Moment.ARRIVAL: ("dicom", "kinds"), Moment.DECISION: ("dicom",)}
 
 
 def rules_of(results: ResultsSettings) -> RuleSet | None:
@@ -76,8 +78,9 @@ def count_nothing(_looked: Sequence[Looked], _day: date) -> None:
 class SiteRules:
     """The rules with what they are asked about.
 
-    now: any time zone. head: rows of one series -> what their headers say. tags: study UID -> tags so far. released:
-    names of the rules that a person took out of shadow mode. count: keeps what the rules did on a day of the site.
+    now: any time zone. head: rows of one series -> what their headers say; asked only where a rule may need it. tags:
+    study UID -> tags so far. released: names of the rules that a person took out of shadow mode. count: keeps what the
+    rules did on a day of the site.
     """
 
     rules: RuleSet
@@ -92,14 +95,15 @@ class SiteRules:
         """What the rules want of one decision.
 
         Raises:
-            Transient: the index is away.
+            Transient: the index is away, or a header cannot be read for the moment.
         """
         uid = document["study"]["study_instance_uid"]
         row, instances = self.index.study(uid), self.index.instances(uid)
         now = self.rules.local(self.now())
         flair = {series["series_instance_uid"] for series in document["series"] if series["kind"] == "flair"}
         shown = [one for one in instances if one.series_instance_uid in flair] or instances
-        facts = decision_facts(document, row, instances, now=now, head=self.head(shown), tags=self.tags(uid))
+        head = self._head_for(Moment.DECISION, shown)
+        facts = decision_facts(document, row, instances, now=now, head=head, tags=self.tags(uid))
         return ask_rules(self._rules_now(), facts, now=now)
 
     def asked_at_arrival(
@@ -109,12 +113,19 @@ class SiteRules:
 
         Args:
             instances: of the series, at least one.
+
+        Raises:
+            Transient: a header cannot be read for the moment.
         """
         now = self.rules.local(self.now())
-        facts = arrival_facts(row, instances, self.head(instances), tags=tags, now=now)
+        head = self._head_for(Moment.ARRIVAL, instances)
+        facts = arrival_facts(row, instances, head, tags=tags, now=now)
         answer = ask_rules(self._rules_now(), facts, now=now, moment=Moment.ARRIVAL)
         self.count(answer.looked, now.date())
         return answer
+
+    def _head_for(self, moment: Moment, rows: Sequence[InstanceRow]) -> SeriesHead:
+        return self.head(rows) if self.rules.may_ask(moment, OF_HEADERS[moment]) else SeriesHead()
 
     def _rules_now(self) -> RuleSet:
         in_shadow = any(rule.shadow for rule in self.rules.rules)

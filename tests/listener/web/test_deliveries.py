@@ -6,14 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from listener.web.app import create_app
 from listener.web.site import Site
 from tests.fake_index import InMemoryIndex
 from tests.fakes import NOON, FakeClock
+from tests.workers.deliveries.test_forwarding import Forwards
+from tests.workers.index.index_contract import STUDY, a_row
 from workers.config import parse
 from workers.delivery_ports import Decided, Delivery, DeliveryState
+from workers.image_ports import ImageBatches
 from workers.index import migrations
 from workers.index.deliveries import SqlDeliveries
 from workers.index.schema import open_engine
@@ -24,7 +28,7 @@ PACS = {"name": "pacs", "kind": "dicom", "ae_title": "PACS", "host": "10.1.2.3",
 
 
 class Node:
-    def __init__(self, folder: Path, *, destinations: bool = True) -> None:
+    def __init__(self, folder: Path, *, destinations: bool = True, images: ImageBatches | None = None) -> None:
         results = {"destinations": [PACS]} if destinations else {}
         settings = parse({"store": {"state_dir": str(folder), "min_free_bytes": 0}, "results": results})
         engine = open_engine(f"sqlite:///{folder / 'index.db'}")
@@ -33,7 +37,7 @@ class Node:
         self.deliveries.register(["pacs"], since=NOON)
         site = Site(
             settings, InMemoryIndex(), ResultFolder(folder), lambda: "run", now=self.clock.now,
-            deliveries=self.deliveries if destinations else None,
+            deliveries=self.deliveries if destinations else None, images=images,
         )  # fmt: skip
         self.client = TestClient(create_app(site), base_url="http://127.0.0.1")
 
@@ -57,6 +61,19 @@ def test_what_waits_for_long_is_a_problem(tmp_path: Path) -> None:
     facts = node.client.get("/healthz").json()["deliveries"]
     numbers = {"waiting": 1, "dead": 0, "held": 0, "unplanned": 0, "oldest_s": 301.0}
     assert facts == {"pacs": {**numbers, "paused": False, "removed": False}}
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["they are planned", "they are not"])
+def test_images_without_a_plan_are_a_problem(tmp_path: Path, away: bool) -> None:
+    images = Forwards(tmp_path)
+    images.receive("flair", 1)
+    if away:
+        images.index.record_instances([a_row(2, received_at=images.clock.now())])
+        images.batches.make_batches(STUDY)
+    node = Node(tmp_path, images=images.batches)
+    node.clock.advance(304)
+    images.deliveries.discard([one.number for one in images.deliveries.listed()], why="known", now=NOON)
+    assert node.complains() is away
 
 
 def test_what_is_dead_is_a_problem_until_it_is_given_up(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ import pytest
 from tests.fakes import NOON, FakeClock
 from tests.workers.deliveries.delivering import Site
 from tests.workers.index.index_contract import STUDY, a_row
+from triage.errors import Transient
 from workers.config import parse
+from workers.deliveries import forwarding
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new
 from workers.deliveries.process import plan_new
 from workers.delivery_ports import Decided, DeliveryState, Unplanned
@@ -25,6 +27,7 @@ from workers.index.schema import open_engine
 from workers.index.sql import SqlIndex
 from workers.ports import InstanceRow
 from workers.rules.facts import SeriesHead
+from workers.rules.heads import HeadReader
 from workers.rules.read import parse_rules
 from workers.rules.site import SiteRules, known_of
 
@@ -179,6 +182,50 @@ def test_a_decision_sends_images_further_and_none_twice(
     assert [(one.tag, one.rule) for one in site.batches.tags([STUDY])[STUDY]] == [("late", "c")]
 
 
+KEEP = "unmatched: keep\nrules: [{name: a, at: arrival, when: 'WHEN', drop: true}]"
+UNREAD = [
+    pytest.param(KEEP.replace("WHEN", 'sex == "F"'), 0, set(), id="no-op: no rule needs it"),
+    pytest.param(KEEP.replace("WHEN", '"flair" in kinds'), 10, set(), id="it may come back"),
+    pytest.param(KEEP.replace("WHEN", '"flair" in kinds'), 40, {("pacs", "1")}, id="kind: as configured"),
+    pytest.param(KEEP.replace("WHEN", 'dicom.Modality == ""'), 40, {("pacs", "1")}, id="header: as configured"),
+    pytest.param(KEEP.replace("WHEN", 'images > 0 || dicom.Modality == ""'), 40, set(), id="it decides without"),
+]
+
+
+@pytest.mark.parametrize(("rules", "after_s", "expected"), UNREAD)
+def test_a_header_that_cannot_be_read_keeps_no_image_back(
+    tmp_path: Path, rules: str, after_s: int, expected: set[tuple[str, str]]
+) -> None:
+    site = Forwards(tmp_path, rules)
+    (tmp_path / "bad.dcm").symlink_to("/proc/self/mem")  # it can be opened and not be read, as on a bad sector
+    reader = HeadReader(lambda _row: tmp_path / "bad.dcm", seconds=site.clock.elapsed_s)
+    site.parts = replace(site.parts, asked=replace(site.site, head=reader.of).asked_at_arrival)
+    site.receive("flair", 1)
+    for _ in range(0, after_s, 5):
+        site.clock.advance(5)
+        forward_new(site.parts)
+    assert site.planned() == expected
+    assert (site.batches.oldest_without_plan() is None) is (after_s != 10)
+
+
+def test_a_study_whose_images_cannot_be_planned_waits_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "AT_ONCE", 3)
+    site = Forwards(tmp_path)
+
+    def asked(_row: object, rows: Sequence[InstanceRow], _tags: object) -> Any:
+        if rows[0].study_instance_uid.startswith("1.1"):
+            raise Transient("away")
+
+    site.parts = replace(site.parts, asked=asked)
+    for number in range(10, 15):
+        site.receive("flair", number, study_instance_uid=f"1.1.{number}")
+    site.receive("flair", 1)
+    for _ in range(3):
+        forward_new(site.parts)
+    assert site.planned() == {("pacs", "1")}
+    assert not site.deliveries.delivered("1.1.10", 1), "retention keeps them"
+
+
 def test_nothing_goes_back_to_its_sender(tmp_path: Path) -> None:
     site = Forwards(tmp_path, "rules: []")
     site.receive("flair", 1, calling_ae="PACS")
@@ -264,15 +311,16 @@ def test_a_decision_whose_images_are_not_known_yet_waits_alone(tmp_path: Path) -
     images.receive("c", 3)
     written: list[str] = []
     joined = DOCUMENT | {"series": [{**USED, "series_instance_uid": f"{STUDY}.c", "objects": 2}]}
-    forwarding = replace(images.parts, meant=lambda _decided: written or None)
+    images.parts = replace(images.parts, meant=lambda _decided: written or None)
     site.parts = replace(
         site.parts,
-        forwarding=forwarding,
+        forwarding=images.parts,
         document=lambda decided: joined if decided.study_instance_uid == STUDY else DOCUMENT | {"series": []},
     )
     site.decide(Decided(STUDY, 1, "full"))
     site.decide(Decided("1.9", 1, "full"))
     assert [one.decided.study_instance_uid for one in site.deliveries.listed()] == ["1.9"]
     written.append(f"{STUDY}.c")
+    site.clock.advance(1)
     plan_new(site.parts)
     assert {one.decided.study_instance_uid for one in site.deliveries.listed()} == {"1.9", STUDY}

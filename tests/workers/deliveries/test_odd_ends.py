@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from tests.workers.deliveries.delivering import TOY, Site
+from tests.workers.deliveries.test_forwarding import Forwards
 from tests.workers.deliveries.test_to_dicom import ONE, Node, an_object, sender_to, serving
+from triage.errors import Transient
+from workers.deliveries import process
 from workers.deliveries.stored import FILES_WITHIN_S, EvidenceFolder
 from workers.delivery_ports import Decided, DeliveryState
 from workers.outputs.output import Output
@@ -36,6 +39,34 @@ def test_of_fifty_decisions_in_a_minute_no_older_one_follows_a_newer_one(tmp_pat
     assert got == sorted(set(got))
     assert got[-1] == 50
     assert len(got) == {0: 1, 1: 50, 7: 8}[between]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 9])
+@pytest.mark.parametrize("fault", [Transient("a file cannot be read now"), RuntimeError("a fault")], ids=["io", "bug"])
+def test_decisions_that_cannot_be_planned_keep_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, fault: Exception
+) -> None:
+    monkeypatch.setattr(process, "AT_ONCE", 3)
+    site = Site(tmp_path)
+
+    def images_known(decided: Decided) -> list[str] | None:
+        if decided.study_instance_uid.startswith("1.1"):
+            raise fault
+        return []
+
+    document = {
+        "decision": {"priority": "P1"},
+        "series": [{"series_instance_uid": "1", "used_as": "flair", "objects": 1}],
+    }
+    forwarding = replace(Forwards(tmp_path).parts, meant=images_known)
+    site.parts = replace(site.parts, document=lambda _decided: document, forwarding=forwarding)
+    for number in range(failing):
+        site.decide(Decided(f"1.1.{number}", 1, "full"))
+    site.clock.advance(0.1)
+    site.decide(Decided("1.2.3", 1, "full"), at=site.clock.now())
+    site.senders["pacs"].step()
+    assert site.got() == ["r1 full"]
+    assert len(site.deliveries.unplanned(limit=1000)) == failing, "they are tried again"
 
 
 class EndsLate(Node):

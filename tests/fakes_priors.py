@@ -12,26 +12,35 @@ from typing import Any
 
 import pydicom
 
-from triage.errors import Transient
+from triage.errors import Rejected, Transient
 from workers.files.intake import Part10Intake
 from workers.moments import parse_date
 from workers.prior_ports import PriorSearch, SearchState
 from workers.prior_settings import PriorSource
-from workers.priors.archive import Archive, FoundSeries, FoundStudy, Taker
+from workers.priors.archive import (
+    Archive,
+    FoundInstance,
+    FoundSeries,
+    FoundStudy,
+    SeriesFailedError,
+    Taker,
+    instances_of,
+)
 
 
 class FakeArchive:
     """Holds files. breaks_after: so many images are sent, then the connection breaks; None: it holds.
 
-    answers: what it says about its studies, in place of the truth.
+    answers: what it says about its studies, in place of the truth. unsendable: UIDs of objects and series that it does
+    not send. says_classes: whether it states SOP classes. pushes: it sends nothing to the taker.
     """
-
-    pushes = False
 
     def __init__(self, files: Sequence[Path] = (), *, answers: Sequence[FoundStudy] | None = None) -> None:
         self.files = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): path for path in files}
         self.breaks_after: int | None = None
         self.answers, self.away, self.sent, self.asked = answers, False, 0, 0
+        self.unsendable: set[str] = set()
+        self.says_classes, self.pushes = True, False
 
     @contextmanager
     def __call__(self, _source: PriorSource) -> Iterator[Archive]:
@@ -65,18 +74,34 @@ class FakeArchive:
         heads = [head for head in self._heads().values() if head.StudyInstanceUID == study_instance_uid]
         return [FoundSeries(uid, "MR") for uid in sorted({str(head.SeriesInstanceUID) for head in heads})]
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[str]:
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[FoundInstance]:
         heads = self._heads().items()
-        return sorted(uid for uid, head in heads if head.SeriesInstanceUID == series_instance_uid)
+        return instances_of(
+            (uid, str(head.SOPClassUID) if self.says_classes else "")
+            for uid, head in heads
+            if head.SeriesInstanceUID == series_instance_uid
+        )
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
-        for uid in self.instances(study_instance_uid, series_instance_uid) if instance is None else [instance]:
+        asked = [one.sop_instance_uid for one in self.instances(study_instance_uid, series_instance_uid)]
+        wanted = asked if instance is None else [instance]
+        sendable = [uid for uid in wanted if not {uid, series_instance_uid} & self.unsendable]
+        for uid in sendable:
             if self.breaks_after is not None and self.sent >= self.breaks_after:
                 raise Transient("the archive broke off")
+            if not self.pushes:
+                self._send(uid, taker)
+            self.sent += 1
+        if not sendable:
+            raise SeriesFailedError("the archive answers the retrieval with status 0xA702")
+
+    def _send(self, uid: str, taker: Taker) -> None:
+        try:
             with Part10Intake(taker.begin, sender="ARCHIVE") as intake:
                 intake.write(self.files[uid].read_bytes())
                 taker.finish(intake.spool)
-            self.sent += 1
+        except Rejected as refusal:
+            taker.refused(refusal)
 
 
 class FakePriorSearches:

@@ -14,6 +14,7 @@ from workers.rejection_notes import TOO_SLOW, RejectionNote, note_from_json, not
 # Headers of enhanced objects with 5,000 frames take a second; two such deadlines delay other studies by less than 5 s.
 DEADLINE_S = 2.0
 MEMORY_BYTES = 1 << 30
+UNREADABLE = "not_dicom"
 
 
 class HeaderProcess:
@@ -27,7 +28,18 @@ class HeaderProcess:
         self._child.start()
 
     def kind_of(self, path: Path) -> SequenceKind:
-        return SequenceKind(self._child.ask({"kind": str(path)})["kind"])
+        """As ``series_kind``.
+
+        Raises:
+            NotAssessable: the header cannot be read.
+            Transient: the file cannot be read now.
+        """
+        answer = self._child.ask({"kind": str(path)})
+        if "unreadable" in answer:
+            raise NotAssessable(UNREADABLE, f"the header cannot be read ({answer['unreadable']})")
+        if "away" in answer:
+            raise Transient("a header cannot be read now")
+        return SequenceKind(answer["kind"])
 
     def position_of(self, path: Path) -> float | None:
         position = self._child.ask({"position": str(path)})["position"]
@@ -62,8 +74,10 @@ def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
     if "kind" in question:
         try:
             return {"kind": series_kind(Path(question["kind"])).value}
-        except Exception:  # noqa: BLE001, RUF100 - a header can raise anything; the reader says later what is wrong
-            return {"kind": SequenceKind.UNKNOWN.value}
+        except (Transient, OSError):
+            return {"away": True}
+        except Exception as error:  # noqa: BLE001, RUF100 - a header can raise anything
+            return {"unreadable": type(error).__name__}
     return {"position": slice_position_mm(Path(question["position"]))}
 
 

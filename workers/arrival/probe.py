@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from triage.errors import NotAssessable, Transient
+from triage.errors import NotAssessable
 from triage.model import SequenceKind
 from workers.arrival.completeness import FEWEST_SLICES, SeriesFacts, gap_free
 from workers.log import get_logger, study_hash, uid_hash
@@ -153,13 +153,15 @@ def slice_position_mm(path: Path) -> float | None:
 
 
 def series_kind(path: Path) -> SequenceKind:
-    """What the series of this file shows, from this one header."""
+    """What the series of this file shows, from this one header.
+
+    Raises:
+        Transient: the file cannot be read now.
+    """
     from workers.reading.study import read_study
 
     try:
         series = read_study([path], kinds=frozenset()).study.series
     except NotAssessable:
         return SequenceKind.NOT_IMAGE
-    except Transient:
-        return SequenceKind.UNKNOWN
     return series[0].identification.kind if series else SequenceKind.NOT_IMAGE

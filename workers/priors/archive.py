@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from triage.errors import Rejected, Transient
 from workers.files.part10 import Announced
 from workers.files.store import Spool
 from workers.files.stored import Stored
+from workers.files.uid_paths import valid_uid
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,23 @@ class FoundSeries:
     modality: str = ""
 
 
+@dataclass(frozen=True)
+class FoundInstance:
+    """An object as an archive describes it. sop_class_uid: empty when it is not stated."""
+
+    sop_instance_uid: str
+    sop_class_uid: str = ""
+
+
+def instances_of(stated: Iterable[tuple[str, str]]) -> list[FoundInstance]:
+    """Pairs of SOP Instance and SOP Class UID -> each valid instance once, in order."""
+    return [FoundInstance(uid, class_uid) for uid, class_uid in sorted(dict(stated).items()) if valid_uid(uid)]
+
+
+class SeriesFailedError(Transient):
+    """Images of one series cannot be had now; those of others may come."""
+
+
 class Taker(Protocol):
     """Takes the objects that an archive sends on our own connection."""
 
@@ -48,6 +68,9 @@ class Taker(Protocol):
             Rejected: nothing was kept.
         """
 
+    def refused(self, refusal: Rejected) -> None:
+        """An object was not taken; the retrieval goes on."""
+
 
 class Archive(Protocol):
     """One connection to an archive. Every method raises errors.Transient when the archive is away or breaks off.
@@ -62,8 +85,12 @@ class Archive(Protocol):
 
     def series(self, study_instance_uid: str) -> list[FoundSeries]: ...
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[str]:
-        """SOP Instance UIDs."""
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[FoundInstance]:
+        """Every object of the series, by SOP Instance UID."""
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
-        """One instance, or the whole series when ``instance`` is None. Returns when the archive says it is done."""
+        """One instance, or the whole series when ``instance`` is None. Returns when the archive says it is done.
+
+        Raises:
+            SeriesFailedError: the archive answers, and does not send this.
+        """

@@ -17,10 +17,16 @@ from workers.dicom_status import PENDING, PROCESSING_FAILURE, SUCCESS, is_warnin
 from workers.files import part10
 from workers.files.part10 import Announced
 from workers.files.uid_paths import valid_uid
-from workers.log import get_logger
 from workers.measured_classes import MEASURED_CLASSES
 from workers.moments import parse_date, plain_time
-from workers.priors.archive import FoundSeries, FoundStudy, Taker
+from workers.priors.archive import (
+    FoundInstance,
+    FoundSeries,
+    FoundStudy,
+    SeriesFailedError,
+    Taker,
+    instances_of,
+)
 from workers.remote import tls
 from workers.remote.find import MOST_ANSWERS, STUDY_ROOT_FIND
 from workers.remote.reactor import reactor_paused
@@ -28,8 +34,6 @@ from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-log = get_logger(__name__)
 
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -75,10 +79,10 @@ class DicomArchive:
         found = [FoundSeries(_text(one, "SeriesInstanceUID"), _text(one, "Modality")) for one in self._find(keys)]
         return [one for one in found if valid_uid(one.series_instance_uid)]
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[str]:
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[FoundInstance]:
         uids = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
-        found = [_text(one, "SOPInstanceUID") for one in self._find(_keys("IMAGE", **uids, SOPInstanceUID=""))]
-        return sorted(uid for uid in set(found) if valid_uid(uid))
+        answers = self._find(_keys("IMAGE", **uids, SOPInstanceUID="", SOPClassUID=""))
+        return instances_of((_text(one, "SOPInstanceUID"), _text(one, "SOPClassUID")) for one in answers)
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
         uids = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
@@ -95,7 +99,7 @@ class DicomArchive:
         if self._taking.stopped is not None:
             raise self._taking.stopped
         if status != SUCCESS and not is_warning(status):
-            raise Transient(f"the archive answers the retrieval with status 0x{status:04X}")
+            raise SeriesFailedError(f"the archive answers the retrieval with status 0x{status:04X}")
 
     def _last(self, answers: Iterable[tuple[Any, Any]]) -> int:
         for answer, _ in answers:
@@ -137,7 +141,8 @@ class _Taking:
         try:
             return self._take(event, path)
         except Rejected as refusal:
-            log.warning("prior.refused", reason=refusal.reason)
+            if self.taker is not None:
+                self.taker.refused(refusal)
             return refusal.dicom_status
         except Exception as error:  # noqa: BLE001, RUF100 - it belongs to the thread that waits for the archive
             self.stopped = error

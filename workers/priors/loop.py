@@ -25,7 +25,8 @@ from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive
 from workers.priors.needs import needs_prior
 from workers.priors.orders import OrderLook
-from workers.priors.search import ArchiveAnswer, SearchParts, run_search
+from workers.priors.parts import ArchiveAnswer, SearchParts
+from workers.priors.search import CannotBeRetrievedError, run_search
 
 log = get_logger(__name__)
 
@@ -97,6 +98,8 @@ class PriorFinder:
             state = run_search(search, source, self._parts, answer)
         except (Transient, OSError) as error:
             self._failed(search, answer, brief(error))
+        except CannotBeRetrievedError as error:
+            self._failed(search, answer, str(error), lasting=True)
         except Misconfigured as error:
             self._failed(search, answer, str(error))
         except Exception as error:  # a fault of one archive's answers must not end the search at the others
@@ -113,10 +116,10 @@ class PriorFinder:
             )
         return True
 
-    def _failed(self, search: PriorSearch, answer: ArchiveAnswer, reason: str) -> None:
+    def _failed(self, search: PriorSearch, answer: ArchiveAnswer, reason: str, *, lasting: bool = False) -> None:
         study = study_hash(search.study_instance_uid)
         log.warning("prior.failed", study=study, source=search.source, attempt=search.attempts, error=reason)
-        if search.attempts >= self._parts.settings.max_attempts:
+        if lasting or search.attempts >= self._parts.settings.max_attempts:
             self._searches.give_up(search, failure=reason, answer=answer.document(), now=self._clock.now())
             return
         pause = timedelta(seconds=self._retries.pause_s(search.attempts - 1))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from triage.identity import SameId, id_form, issuer_form
-from workers.ports import PatientKey, StudyRow
+from triage.identity import SameId, compare_identity, id_form, issuer_form
+from triage.model import Patient
+from workers.ports import InstanceRow, PatientKey, StudyRow
 from workers.prior_settings import PatientIdRule, PriorSource
+from workers.priors.archive import FoundStudy
 
 LEAST_FOR_WILDCARD = 4  # characters: "*12" would name a hundredth of all patients of an archive
 WILDCARDS = frozenset("*?\\")
@@ -51,6 +53,17 @@ def other_spellings(patient_id: str, same_id: SameId) -> tuple[str, ...]:
         return ()
     asked = _BEFORE_NUMBER.sub("*", form) if len(form) >= LEAST_FOR_WILDCARD else form
     return tuple(one for one in dict.fromkeys((asked.upper(), asked)) if one != patient_id.strip())
+
+
+def identity_mismatch(
+    patient_id: str, said: FoundStudy | InstanceRow, row: StudyRow, source: PriorSource, same_id: SameId
+) -> str | None:
+    """How a study or an object of an archive contradicts the patient of the follow-up; None: it does not."""
+    issuer = source.issuers.get(said.issuer.strip(), said.issuer.strip())
+    if asked_as(source, row).is_there(patient_id, said.issuer):
+        patient_id, issuer = row.patient_id, row.issuer
+    theirs = Patient(patient_id, issuer, said.birth_date, said.sex)
+    return compare_identity(theirs, row, same_id).mismatch
 
 
 def _by_rule(rule: PatientIdRule, here: PatientKey) -> PatientKey | None:

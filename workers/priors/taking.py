@@ -10,7 +10,10 @@ from workers.dicom_status import DOES_NOT_MATCH
 from workers.files.part10 import Announced
 from workers.files.store import FileStore, Spool
 from workers.files.stored import Outcome, Stored
+from workers.log import get_logger
 from workers.ports import InstanceRow
+
+log = get_logger(__name__)
 
 BATCH_ROWS = 32
 
@@ -50,6 +53,8 @@ class StoreTaker:
         self._left_bytes, self._deadline_s, self._stopping = left_bytes, deadline_s, stopping
         self._rows: list[InstanceRow] = []
         self.taken: list[Stored] = []
+        self.why_refused = ""
+        """Of the last object that was not taken."""
 
     def begin(self, announced: Announced) -> Spool:
         if self._stopping():
@@ -72,6 +77,10 @@ class StoreTaker:
         if len(self._rows) >= BATCH_ROWS:
             self.flush()
         return stored
+
+    def refused(self, refusal: Rejected) -> None:
+        log.warning("prior.refused", reason=refusal.reason)
+        self.why_refused = f"refused here: {refusal.reason}, {refusal.message}"
 
     def flush(self) -> None:
         """Write what waits into the index.

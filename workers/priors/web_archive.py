@@ -14,16 +14,17 @@ from triage.errors import Misconfigured, Rejected, Transient
 from workers.files.intake import Part10Intake
 from workers.files.multipart import MalformedError, MultipartReader, PartBegins, PartData, PartEnds, boundary_of
 from workers.files.uid_paths import valid_uid
-from workers.log import get_logger
 from workers.moments import parse_date, plain_time
 from workers.prior_settings import PriorSource
-from workers.priors.archive import FoundSeries, FoundStudy, Taker
+from workers.priors.archive import FoundInstance, FoundSeries, FoundStudy, SeriesFailedError, Taker, instances_of
 from workers.remote import tls
-
-log = get_logger(__name__)
 
 LONGEST_ANSWER_BYTES = 32 << 20
 MOST_ANSWERS = 20_000
+# these answers are about the node or the server, not about what was asked for
+ABOUT_ALL = (
+    httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE,
+)  # fmt: skip
 DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 # PS3.6: the attributes of a study that an identity is compared by
 STUDY_KEYS = ("StudyDate", "StudyTime", "ModalitiesInStudy", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
@@ -48,20 +49,22 @@ class WebArchive:
         found = [FoundSeries(_text(one, "0020000E"), _text(one, "00080060")) for one in answers]
         return [one for one in found if valid_uid(one.series_instance_uid)]
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[str]:
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[FoundInstance]:
         path = f"/studies/{study_instance_uid}/series/{series_instance_uid}/instances"
-        found = {_text(one, "00080018") for one in self._ask(path, [("limit", str(MOST_ANSWERS))])}
-        return sorted(uid for uid in found if valid_uid(uid))
+        answers = self._ask(path, [("limit", str(MOST_ANSWERS))])
+        return instances_of((_text(one, "00080018"), _text(one, "00080016")) for one in answers)
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
         path = f"/studies/{study_instance_uid}/series/{series_instance_uid}"
         path += "" if instance is None else f"/instances/{instance}"
         with _away(), self._client.stream("GET", self._url + path, headers={"Accept": DICOM_PARTS}) as answer:
+            if answer.status_code not in ABOUT_ALL:
+                _check(answer, SeriesFailedError)
             _check(answer)
             try:
                 self._take(answer, taker)
             except MalformedError as error:
-                raise Transient(f"the archive's answer is not complete ({error})") from error
+                raise SeriesFailedError(f"the archive's answer is not complete ({error})") from error
 
     def _take(self, answer: httpx.Response, taker: Taker) -> None:
         reader = MultipartReader(boundary_of(answer.headers.get("content-type", "")))
@@ -114,7 +117,7 @@ class _Part:
             elif self._intake is not None:
                 self._taker.finish(self._intake.spool)
         except Rejected as refusal:
-            log.warning("prior.refused", reason=refusal.reason)
+            self._taker.refused(refusal)
             self.close()
 
     def close(self) -> None:
@@ -150,9 +153,9 @@ def _away() -> Iterator[None]:
         raise Transient(f"the archive is away, or broke off ({type(error).__name__})") from error
 
 
-def _check(answer: httpx.Response) -> None:
+def _check(answer: httpx.Response, failure: type[Transient] = Transient) -> None:
     if answer.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-        raise Transient(f"the archive answers with HTTP status {answer.status_code}")
+        raise failure(f"the archive answers with HTTP status {answer.status_code}")
 
 
 def _values(answer: Mapping[str, Any], tag: str) -> list[str]:

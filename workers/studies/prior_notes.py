@@ -10,7 +10,7 @@ from workers.prior_ports import PriorSearch, PriorSearches, SearchState
 WORDS = {
     SearchState.FOUND: "earlier images were retrieved",
     SearchState.NOTHING: "it has no earlier study that can be the baseline",
-    SearchState.GAVE_UP: "it could not be asked: {failure}",
+    SearchState.GAVE_UP: "it could not be asked, or did not send everything: {failure}",
     SearchState.NOT_NEEDED: "not asked, an earlier study was found elsewhere",
 }
 

@@ -10,6 +10,7 @@ import pytest
 from tests.builders_dicom import a_series
 from tests.fake_index import InMemoryIndex
 from tests.fakes import FakeClock, FakeFiles, an_instance
+from triage.errors import Transient
 from triage.model import SequenceKind
 from workers.arrival.probe import SeriesProbe, series_kind, slice_position_mm
 from workers.reading.child import LimitExceeded
@@ -29,11 +30,11 @@ def _unknown_vr(path: Path) -> None:
         pytest.param(lambda _: None, 15.0, SequenceKind.FLAIR, id="noop: the fourth slice, 5 mm apart"),
         pytest.param(_unknown_vr, None, SequenceKind.FLAIR, id="a VR that does not exist"),
         pytest.param(lambda path: path.write_bytes(b"notes"), None, SequenceKind.NOT_IMAGE, id="no DICOM"),
-        pytest.param(lambda path: path.unlink(), None, SequenceKind.UNKNOWN, id="gone"),
+        pytest.param(lambda path: path.unlink(), None, None, id="gone"),
     ],
 )
 def test_one_header(
-    tmp_path: Path, spoil: Callable[[Path], object], place_mm: float | None, kind: SequenceKind
+    tmp_path: Path, spoil: Callable[[Path], object], place_mm: float | None, kind: SequenceKind | None
 ) -> None:
     paths = a_series(tmp_path)
     first = slice_position_mm(paths[0])
@@ -41,6 +42,10 @@ def test_one_header(
     spoil(paths[3])
     place = slice_position_mm(paths[3])
     assert place == (None if place_mm is None else pytest.approx(first + place_mm))
+    if kind is None:
+        with pytest.raises(Transient):
+            series_kind(paths[3])
+        return
     assert series_kind(paths[3]) is kind
 
 

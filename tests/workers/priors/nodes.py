@@ -12,6 +12,7 @@ from typing import Any
 from tests.builders_dicom import a_series, planes
 from tests.fakes import FakeBell, FakeEngine, FakeResults, FakeStorage
 from triage.infusions import Infusion
+from triage.model import SequenceKind
 from workers.arrival.probe import series_kind
 from workers.config import Settings, parse
 from workers.files.intake import Part10Intake
@@ -22,7 +23,7 @@ from workers.ports import InstanceRow, PatientKey
 from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive
 from workers.priors.loop import PriorFinder, archive_of
-from workers.priors.search import SearchParts
+from workers.priors.parts import SearchParts
 from workers.reading.reader import DicomReader
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
@@ -94,6 +95,7 @@ class Node:
         self.searches: SqlPriorSearches = open_prior_searches(self.settings.index_url)
         self.store, self.clock, self.bell = FileStore(state), Moment(), FakeBell()
         self.engine, self.reader = FakeEngine(), DicomReader()
+        self.kind_of: Callable[[Path], SequenceKind] = series_kind
         self.deps = Deps(
             settings=self.settings,
             index=self.index,
@@ -135,7 +137,7 @@ class Node:
             settings=self.settings.priors,
             latest_days=self.settings.baseline.latest_days_before_infusion,
             open_archive=open_archive or archive_of(self.settings),
-            kind_of=series_kind,
+            kind_of=self.kind_of,
             scratch=self.settings.store.state_dir / "run" / "priors" / "looked-at",
         )
         return PriorFinder(parts, self.searches, self.clock, owner="node")

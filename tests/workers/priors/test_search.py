@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders_dicom import a_series
 from tests.fakes import an_instance
 from tests.fakes_priors import FakeArchive
 from tests.workers.priors.nodes import (
@@ -22,13 +24,17 @@ from tests.workers.priors.nodes import (
     Node,
     study_files,
 )
+from triage.model import SequenceKind
 from workers.ports import StudyRow
 from workers.prior_settings import PriorSource
+from workers.priors import retrieval
 from workers.priors.archive import FoundStudy
 from workers.priors.needs import Window
 from workers.priors.search import why_not
+from workers.reading.child import LimitExceeded
 
 SOURCES = [{"name": name, "ae_title": name, "host": "127.0.0.1"} for name in ("PACS", "VNA")]
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 NEEDED = FLAIR_IMAGES + T1_IMAGES
 
 
@@ -134,7 +140,83 @@ def test_an_archive_that_is_away_is_given_up_in_the_end(node: Node) -> None:
     assert found == [("PACS", "gave_up"), ("VNA", "gave_up")]
     document = node.assess(FOLLOW_UP)
     assert [one["state"] for one in document["priors"]] == ["gave_up"] * 2
-    assert document["notices"][0].endswith("it could not be asked: Transient: the archive is away")
+    assert document["notices"][0].endswith("or did not send everything: Transient: the archive is away")
+
+
+def _unsendable(*uids: str) -> Callable[[FakeArchive, Node, pytest.MonkeyPatch], object]:
+    return lambda archive, _node, _patch: archive.unsendable.update(uids)
+
+
+def _no_classes(archive: FakeArchive, *_: object) -> None:
+    archive.says_classes = False
+    archive.unsendable.add(f"{BASELINE}.0")
+
+
+def _comes_too_late(archive: FakeArchive, _node: Node, patch: pytest.MonkeyPatch) -> None:
+    archive.pushes = True
+    patch.setattr(retrieval, "PUSHED_WITHIN_S", 0.01)
+
+
+def _disk_is_full(_archive: FakeArchive, _node: Node, patch: pytest.MonkeyPatch) -> None:
+    def write_all(_fd: int, _parts: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    patch.setattr("workers.files.store.disk.write_all", write_all)
+
+
+def _broken_header(_archive: FakeArchive, node: Node, _patch: pytest.MonkeyPatch) -> None:
+    def kind_of(_path: Path) -> SequenceKind:
+        raise LimitExceeded("no answer within 2 s")
+
+    node.kind_of = kind_of
+
+
+@pytest.mark.parametrize(
+    ("spoil", "ends", "said"),
+    [
+        pytest.param(_unsendable(), "found", "retrieved", id="noop: everything is sent"),
+        pytest.param(_unsendable(f"{BASELINE}.0"), "found", "retrieved", id="a capture that cannot be sent"),
+        pytest.param(_no_classes, "found", "a series could not be looked at", id="the same, of no stated class"),
+        pytest.param(_unsendable(f"{BASELINE}.2.2"), "found", "1 of 5 images", id="one image of the T1"),
+        pytest.param(_unsendable(f"{BASELINE}.1.5"), "found", "1 of 8 images", id="the middle image of the FLAIR"),
+        pytest.param(_unsendable(f"{BASELINE}.1"), "gave_up", "could not be looked at", id="no image of the FLAIR"),
+        pytest.param(_comes_too_late, "gave_up", "did not come to the listener", id="images come later than the wait"),
+        pytest.param(_disk_is_full, "gave_up", "out_of_space", id="the own disk is full"),
+        pytest.param(_broken_header, "gave_up", "(LimitExceeded)", id="a header that is not read in time"),
+    ],
+)
+def test_what_an_archive_does_not_send(
+    node: Node,
+    baseline: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[FakeArchive, Node, pytest.MonkeyPatch], object],
+    ends: str,
+    said: str,
+) -> None:
+    capture = a_series(
+        tmp_path / "capture", count=1, series=9, StudyInstanceUID=BASELINE, StudyDate="20240105",
+        SeriesInstanceUID=f"{BASELINE}.0", SOPInstanceUID=f"{BASELINE}.0.1", SOPClassUID=SECONDARY_CAPTURE,
+    )  # fmt: skip
+    archive = FakeArchive([*capture, *baseline])
+    spoil(archive, node, monkeypatch)
+    for _ in range(node.settings.priors.max_attempts):
+        find(node, archive)
+        node.clock.ahead += timedelta(hours=2)
+    search = node.searches.of_study(FOLLOW_UP)[0]
+    assert search.state.value == ends
+    assert said in search.answer["candidates"][0]["said"]
+    assert (f"{BASELINE}.1" in node.images(BASELINE)) is (ends == "found")
+    assert (search.failure is None) is (ends == "found")
+
+
+def test_what_comes_late_is_used(node: Node, baseline: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = FakeArchive(baseline)
+    _comes_too_late(archive, node, monkeypatch)
+    assert find(node, archive)[0] == ("PACS", "waiting")
+    node.put(baseline)
+    node.clock.ahead += timedelta(hours=2)
+    assert find(node, archive)[0] == ("PACS", "found")
 
 
 def test_too_large_a_study_is_cut(node: Node, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def export(
     from workers.container import open_results, sources_repair
     from workers.delivery_ports import Decided
     from workers.outputs.all import ON_REQUEST, OUTPUTS
-    from workers.outputs.sources import FILE_NAME
+    from workers.outputs.sources import FILE_NAME, with_headers
 
     settings = load_settings(config)
     index = existing_index(settings)
@@ -34,7 +34,7 @@ def export(
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here, or has no decision yet")
     folder = open_results(settings).place(study_uid, newest[-1]["revision"], newest[-1]["stage"])
     evidence = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
-    if FILE_NAME not in evidence and folder.is_dir():
+    if folder.is_dir() and not with_headers(evidence.get(FILE_NAME, b"")):
         decided = Decided(study_uid, newest[-1]["revision"], newest[-1]["stage"])
         sources = sources_repair(settings, index)(decided)
         evidence |= {} if sources is None else {FILE_NAME: sources}

@@ -13,12 +13,11 @@ from workers.delivery_ports import Decided
 from workers.log import get_logger, study_hash
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.results import ResultFolder
-from workers.outputs.sources import FILE_NAME, sources_from_json
+from workers.outputs.sources import FILE_NAME, sources_from_json, with_headers
 from workers.ports import Clock, StudyIndex
 
 log = get_logger(__name__)
 
-EARLY = (FILE_NAME,)  # files that are complete before the pictures are drawn
 FILES_WITHIN_S = 120.0  # a decision without files after this time has none, unless somebody is still working on it
 # The headers stand there within a second of the decision, as long as the worker lives. An alert waits for them.
 HEADERS_WITHIN_S = 5.0
@@ -61,13 +60,11 @@ class EvidenceFolder(Mapping[str, bytes]):
     ) -> None:
         self._folder, self._early, self._age_s, self._busy, self._repair = folder, early, age_s, busy, repair
         self._tried = False
+        self._made: bytes | None = None
 
     def __getitem__(self, name: str) -> bytes:
-        if name in EARLY and not self._folder.is_dir():
-            with suppress(FileNotFoundError):
-                return (self._early / name).read_bytes()
-        if name == FILE_NAME and not (self._folder / name).is_file():
-            content = self._made_here()
+        if name == FILE_NAME:
+            content = self._headers()
             if content is not None:
                 return content
         path = self._there() / name
@@ -75,12 +72,20 @@ class EvidenceFolder(Mapping[str, bytes]):
             raise KeyError(name)
         return path.read_bytes()
 
-    def _made_here(self) -> bytes | None:
-        """``sources.json`` once more, when the worker wrote the files without it or died before it wrote any."""
-        if self._tried or not (self._folder.is_dir() or self._age_s() > HEADERS_WITHIN_S):
-            return None
-        self._tried = True
-        return self._repair()
+    def _headers(self) -> bytes | None:
+        """``sources.json``; made once more when the worker could not read the headers, or died before it wrote any
+        file."""
+        stored: bytes | None = None
+        with suppress(FileNotFoundError):
+            stored = ((self._folder if self._folder.is_dir() else self._early) / FILE_NAME).read_bytes()
+        if stored is not None and with_headers(stored):
+            return stored
+        worker_is_over = stored is not None or self._folder.is_dir()
+        if not self._tried and (worker_is_over or self._age_s() > HEADERS_WITHIN_S):
+            self._tried, self._made = True, self._repair()
+        if self._made is not None and (worker_is_over or with_headers(self._made) or self.lost):
+            return self._made
+        return stored
 
     def __iter__(self) -> Iterator[str]:
         folder = self._there()
@@ -134,15 +139,16 @@ def evidence_of(
         repair: makes its ``sources.json`` once more; what failed is tried again later.
         busy: whether somebody is working on it.
     """
-    failed: dict[Decided, datetime] = {}
+    failed: dict[Decided, tuple[datetime, bytes | None]] = {}
 
     def repaired(decided: Decided) -> bytes | None:
         now = clock.now()
-        for one in [one for one, at in list(failed.items()) if abs((now - at).total_seconds()) >= READ_AGAIN_S]:
+        for one in [one for one, (at, _) in list(failed.items()) if abs((now - at).total_seconds()) >= READ_AGAIN_S]:
             failed.pop(one, None)
-        content = None if decided in failed else repair(decided)
-        if content is None:
-            failed.setdefault(decided, now)
+        known = failed.get(decided)
+        content = repair(decided) if known is None else known[1]
+        if content is None or not with_headers(content):
+            failed.setdefault(decided, (now, content))
         return content
 
     def evidence(decided: Decided) -> EvidenceFiles:

@@ -10,11 +10,15 @@ from typing import Any
 from workers.identities import printable
 
 FILE_NAME = "sources.json"
+Header = Mapping[str, str]  # DICOM keyword (of HEADER_KEYWORDS) -> text as it may be shown
+PATIENT_KEYWORDS = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+ORDER_KEYWORDS = (
+    "StudyID", "AccessionNumber", "ReferringPhysicianName", "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest",
+)  # fmt: skip
 HEADER_KEYWORDS = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
-    "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "TimezoneOffsetFromUTC",
-    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "Manufacturer",
-    "InstitutionName",
+    *PATIENT_KEYWORDS, "StudyInstanceUID", "StudyDate", "StudyTime", *ORDER_KEYWORDS, "StudyDescription",
+    "TimezoneOffsetFromUTC", "Manufacturer", "InstitutionName",
 )  # fmt: skip
 
 
@@ -160,9 +164,9 @@ def _grid_of(picture: SourcePicture) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class SourceStudy:
-    """One study. header: DICOM keyword (of HEADER_KEYWORDS) -> text as it may be shown; series: those that count."""
+    """One study. header: empty when no object could be read; series: those that count."""
 
-    header: Mapping[str, str]
+    header: Header
     series: tuple[SourceSeries, ...]
 
     def first(self, kind: str) -> SourceSeries | None:
@@ -204,17 +208,26 @@ def sources_from_json(content: bytes) -> Sources:
     )
 
 
+def with_headers(content: bytes) -> bool:
+    """Whether stored sources hold the headers of the study, and not only which decision they are of."""
+    try:
+        return bool(sources_from_json(content).followup.header)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def sources_of(document: Mapping[str, Any], evidence: Mapping[str, bytes]) -> Sources:
-    """The stored sources; without them, what the document says of its patient and study, without any series."""
-    if FILE_NAME in evidence:
-        return sources_from_json(evidence[FILE_NAME])
+    """The stored sources; without headers, what the document says of its patient and study, without any series."""
+    stored = sources_from_json(evidence[FILE_NAME]) if FILE_NAME in evidence else Sources(SourceStudy({}, ()), None)
+    if stored.followup.header:
+        return stored
     study = document["study"]
     header = {
         "PatientID": printable(study["patient_id"] or ""),
         "StudyInstanceUID": study["study_instance_uid"],
         "StudyDate": (study["study_date"] or "").replace("-", ""),
     }
-    return Sources(SourceStudy(header, ()), None)
+    return replace(stored, followup=SourceStudy(header, ()), baseline=None)
 
 
 def _study(row: Mapping[str, Any]) -> SourceStudy:

@@ -23,8 +23,11 @@ from workers.deliveries.stored import (
 from workers.delivery_ports import Decided
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.results import ResultFolder
+from workers.outputs.sources import Sources, SourceStudy, sources_to_json
 
 FULL = Decided("1.2.3", 1, "full")
+HEADERS = a_decision()[1]["sources.json"]
+BARE = sources_to_json(Sources(SourceStudy({}, ()), None, 1))
 
 
 @pytest.fixture
@@ -116,11 +119,13 @@ def test_a_missing_list_of_sources_is_made_once_more(tmp_path: Path, clock: Fake
 @pytest.mark.parametrize(
     ("age_s", "content", "expected"),
     [
-        pytest.param(HEADERS_WITHIN_S - 1, b"{}", Transient, id="no-op: the worker writes it"),
-        pytest.param(HEADERS_WITHIN_S + 1, b"{}", b"{}", id="the worker died"),
-        pytest.param(-HEADERS_WITHIN_S - 1, b"{}", b"{}", id="the worker died, and the clock was set back"),
-        pytest.param(HEADERS_WITHIN_S + 1, None, Transient, id="not measured: the images cannot be read now"),
-        pytest.param(FILES_WITHIN_S + 1, None, KeyError, id="not measured: they never could"),
+        pytest.param(HEADERS_WITHIN_S - 1, HEADERS, Transient, id="no-op: the worker writes it"),
+        pytest.param(HEADERS_WITHIN_S + 1, HEADERS, HEADERS, id="the worker died"),
+        pytest.param(-HEADERS_WITHIN_S - 1, HEADERS, HEADERS, id="the worker died, and the clock was set back"),
+        pytest.param(HEADERS_WITHIN_S + 1, BARE, Transient, id="not measured: the images cannot be read now"),
+        pytest.param(FILES_WITHIN_S + 1, BARE, BARE, id="not measured: they never could"),
+        pytest.param(HEADERS_WITHIN_S + 1, None, Transient, id="not measured: the index is away"),
+        pytest.param(FILES_WITHIN_S + 1, None, KeyError, id="not measured: it stays away"),
     ],
 )
 def test_an_alert_does_not_wait_for_a_worker_that_died(
@@ -134,6 +139,27 @@ def test_an_alert_does_not_wait_for_a_worker_that_died(
         return
     with pytest.raises(expected):
         evidence(FULL)["sources.json"]
+
+
+@pytest.mark.parametrize("place", ["place", "early_place"])
+@pytest.mark.parametrize(
+    ("stored", "made", "expected"),
+    [
+        pytest.param(BARE, HEADERS, HEADERS, id="they can be read now"),
+        pytest.param(BARE, BARE, BARE, id="not measured: they still cannot"),
+        pytest.param(BARE, None, BARE, id="not measured: the index is away"),
+        pytest.param(HEADERS, BARE, HEADERS, id="no-op: the worker read them"),
+        pytest.param(b"{", HEADERS, HEADERS, id="a damaged file"),
+    ],
+)
+def test_headers_that_the_worker_could_not_read_are_read_again(
+    tmp_path: Path, clock: FakeClock, place: str, stored: bytes, made: bytes | None, expected: bytes
+) -> None:
+    folder = ResultFolder(tmp_path)
+    there = getattr(folder, place)("1.2.3", 1, "full")
+    there.mkdir(parents=True)
+    (there / "sources.json").write_bytes(stored)
+    assert evidence_of(folder, lambda _: NOON, clock, lambda _: made)(FULL)["sources.json"] == expected
 
 
 def test_headers_that_cannot_be_read_are_not_read_at_every_look(tmp_path: Path, clock: FakeClock) -> None:

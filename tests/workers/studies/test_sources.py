@@ -19,6 +19,11 @@ SLICES = 12
 STUDY = "1.2.3"
 
 
+def a_document(*series: dict[str, object]) -> dict[str, object]:
+    study = {"study_instance_uid": STUDY, "patient_id": "P1"}
+    return {"series": list(series), "baseline": None, "study": study, "decision": {"reasons": []}}
+
+
 def own_uid(k: int, ds: Dataset) -> None:
     ds.SeriesInstanceUID = f"1.2.7.{k}"
 
@@ -47,7 +52,7 @@ def a_node(folder: Path, stored: int) -> ImageParts:
 def test_slices_with_a_uid_each(tmp_path: Path, stored: int, objects: int, found: int) -> None:
     parts = a_node(tmp_path, stored)
     row = {"series_instance_uid": "1.2.7.0", "kind": "flair", "used_as": "flair", "objects": objects}
-    made = files_of_sources(Decided(STUDY, 1, "full"), {"series": [row], "baseline": None}, parts)
+    made = files_of_sources(Decided(STUDY, 1, "full"), a_document(row), parts)
     (flair,) = sources_from_json(made[FILE_NAME]).followup.series
     assert (flair.series_instance_uid, len(flair.instances)) == ("1.2.7.0", found)
     assert flair.placed is (found > 1)
@@ -75,7 +80,7 @@ def test_a_part_of_a_series(tmp_path: Path, used: str, agent: str) -> None:
         name, series = path.relative_to(tmp_path / STUDY).as_posix(), str(dcmread(path).SeriesInstanceUID)
         index.record_instances([an_instance(STUDY, k, path=name, series_instance_uid=series)])
     parts, row = ImageParts(index, files, FakeReader()), DOCUMENT | {"series_instance_uid": used}
-    made = files_of_sources(Decided(STUDY, 1, "full"), {"series": [row], "baseline": None}, parts)
+    made = files_of_sources(Decided(STUDY, 1, "full"), a_document(row), parts)
     (flair,) = sources_from_json(made[FILE_NAME]).followup.series
     meant = {
         str(ds.SOPInstanceUID) for ds in map(dcmread, paths[: 2 * SLICES]) if ds.get("ContrastBolusAgent", "") == agent
@@ -107,7 +112,7 @@ def test_the_images_of_the_baseline(
     monkeypatch.setattr(index, "assessment", lambda uid: None if series is None else {"series": series})
     describe = reader.describe
     monkeypatch.setattr(reader, "describe", lambda *a, **more: asked.append(1) or describe(*a, **more))
-    document = {"series": [], "baseline": {"study_instance_uid": BASELINE}}
+    document = a_document() | {"baseline": {"study_instance_uid": BASELINE}}
     parts = ImageParts(index, files, reader)
     made = sources_from_json(files_of_sources(Decided(STUDY, 1, "full"), document, parts)[FILE_NAME])
     assert made.baseline is not None

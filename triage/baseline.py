@@ -222,8 +222,9 @@ def _choose(
 def _against(before: Candidate, infusion: Infusion, infusions: Sequence[Infusion]) -> _Choice:
     """The choice of the latest study before the infusion."""
     day = _day(before)
-    if before.acute and day == infusion.day:
-        said = f"the study of {day}, the day of the infusion, shows an acute pattern ({_letters(before)})"
+    if not before.clear and day == infusion.day:
+        shows = f"shows an acute pattern ({_letters(before)})" if before.acute else "was not assessed"
+        said = f"the study of {day}, the day of the infusion, {shows}"
         return _Choice(before, f"{said} and may lie after it: it shows the course since then only", Basis.COURSE_ONLY)
     said = f"the latest study before the infusion of {infusion.day}, of {day}"
     if not before.judged and _after_an_earlier_infusion(day, infusion, infusions):

@@ -20,7 +20,7 @@ ON_THE_DAY = [
     pytest.param([acute("b", INFUSION - DAY), acute("d0", INFUSION)], "b", Basis.BEFORE_INFUSION, id="both positive"),
     pytest.param([acute("d0", INFUSION)], "d0", Basis.COURSE_ONLY, id="only a positive"),
     pytest.param([BEFORE, replace(MORNING, judged=False)], "before", Basis.BEFORE_INFUSION, id="not measured"),
-    pytest.param([replace(MORNING, judged=False)], "morning", Basis.BEFORE_INFUSION, id="not measured, and alone"),
+    pytest.param([replace(MORNING, judged=False)], "morning", Basis.COURSE_ONLY, id="not measured, and alone"),
 ]
 
 

@@ -72,6 +72,10 @@ FURTHER = [
         expected={"e0": f"{SUSPECTED} pre", "d5": f"{SUSPECTED} pre"}),
     History("only a positive of the day of the infusion", (EVENING, D5), KNOWN,
         expected={"e0": POSSIBLE, "d5": f"{POSSIBLE} since:e0"}),
+    History("a study of the day of the infusion that nobody could judge, and no other", (Scan("d0", 0, A, broken=True),
+        D5), KNOWN, expected={"d0": OPEN, "d5": f"{POSSIBLE} since:d0"}),
+    History("a study of the day of the infusion that nobody could judge, and one before", (PRE,
+        Scan("d0", 0, A, broken=True), D5), KNOWN, expected={"d0": f"{OPEN} pre", "d5": f"{SUSPECTED} pre"}),
     # dates of studies
     History("the date of a positive is corrected across the infusion", (PRE, Scan("d5", 5, A, parts=(FLAIR, T1),
         part_days=(-3, 5)), D7), KNOWN, expected=BOTH_SUSPECTED),

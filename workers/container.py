@@ -133,7 +133,7 @@ def readings_of(settings: NodeSettings) -> Readings | None:
         return None
     from workers.deliveries.readings import StopsEscalation
 
-    return StopsEscalation(open_deliveries(settings), settings.results)
+    return StopsEscalation(open_deliveries(settings))
 
 
 def open_accounts(settings: NodeSettings) -> Accounts:
@@ -203,7 +203,7 @@ def open_acting(settings: NodeSettings) -> Acting:
     """Takes what readers say."""
     from workers.feedback.acting import Acting
 
-    return Acting(open_acts(settings), open_deliveries(settings), settings.results)
+    return Acting(open_acts(settings), open_deliveries(settings))
 
 
 def run_deliveries(

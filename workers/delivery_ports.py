@@ -85,9 +85,10 @@ class Delivery:
     """One output of one decision for one destination; the first three fields are its key. Times are UTC.
 
     urgency: 1 to 3 for P1 to P3, 4 otherwise; the lower goes first. shadow: it is computed and not sent; shadow_of:
-    because of what, e.g. "pattern B". attempts: how often it was tried. error_class: "transient" or "permanent", of the
-    last failure. number: what a person calls it by; 0 before it is stored. released_by: who let it go that a rule held
-    back, and why.
+    because of what, e.g. "pattern B". escalates: it calls somebody because nobody has acknowledged the study, so that
+    an acknowledgement stops it. attempts: how often it was tried. error_class: "transient" or "permanent", of the last
+    failure. number: what a person calls it by; 0 before it is stored. released_by: who let it go that a rule held back,
+    and why.
     """
 
     decided: Decided
@@ -109,6 +110,7 @@ class Delivery:
     released_by: str | None = None
     lease_owner: str | None = None
     lease_until: datetime | None = None
+    escalates: bool = False
 
 
 def delivery_facts(one: Delivery) -> dict[str, Any]:
@@ -190,6 +192,15 @@ class Acknowledgement:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Call:
+    """A delivery to a destination of escalation. seen: somebody acknowledged the study before it was given up for
+    another reason."""
+
+    delivery: Delivery
+    seen: bool = False
+
+
 class Deliveries(Protocol):
     """What goes where, and what has arrived there. Every method is one transaction and may raise errors.Transient."""
 
@@ -203,6 +214,7 @@ class Deliveries(Protocol):
         """Insert the deliveries and note that the decision has its plan, together. What is there stays as it is.
 
         Of the study, waiting and dead ones for the same destination that belong to an older decision become superseded.
+        An escalation that an acknowledgement covers becomes DISCARDED, here and wherever one would wait again.
         """
 
     def add(self, deliveries: Sequence[Delivery], *, now: datetime) -> None:
@@ -264,11 +276,14 @@ class Deliveries(Protocol):
     def releases(self) -> list[Release]:
         """All of them, oldest first."""
 
-    def acknowledge(self, one: Acknowledgement) -> None:
-        """Keep it; an earlier one of the study stays."""
+    def acknowledge(self, one: Acknowledgement) -> int:
+        """Keep it (an earlier one of the study stays), and discard what waits of its escalation; how many."""
 
     def acknowledged(self, study_instance_uid: str) -> list[Acknowledgement]:
         """All of a study, oldest first."""
+
+    def calls(self, study_instance_uid: str, destinations: Sequence[str]) -> list[Call]:
+        """What is planned, or was, of the decisions of a study for these destinations."""
 
     def studies_meant(
         self, study_instance_uid: str, accession_numbers: Sequence[str], patients: Sequence[PatientKey]
@@ -307,7 +322,8 @@ class Deliveries(Protocol):
         """How many outputs a destination took from ``since`` to ``until``."""
 
     def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
-        """DEAD, DISCARDED or PLANNED -> PLANNED, due now, with no attempts; the pause of its destination ends."""
+        """DEAD, DISCARDED or PLANNED -> PLANNED, due now, with no attempts; its destination has no pause. How many:
+        an escalation that was acknowledged is DISCARDED, here and by ``let_go``."""
 
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
         """PLANNED, HELD or DEAD -> DISCARDED."""

@@ -202,8 +202,7 @@ def acknowledge_study(
     quiet_logging()
     if not by.strip():
         raise Misconfigured("--by: a name is needed")
-    settings = load_settings(config)
-    stopped = acknowledge(open_ways_out(settings), settings.results, study, by=by.strip(), now=datetime.now(UTC))
+    stopped = acknowledge(open_ways_out(load_settings(config)), study, by=by.strip(), now=datetime.now(UTC))
     out().print(f"{stopped} deliveries will not go out" if stopped else "nothing waits to be escalated for this study")
 
 

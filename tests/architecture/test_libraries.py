@@ -21,6 +21,7 @@ INDEX = (
     "deliveries",
     "delivery_lists",
     "errors",
+    "escalations",
     "migrations",
     "node_index",
     "notices",

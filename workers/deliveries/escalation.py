@@ -2,7 +2,9 @@
 
 Such a destination (``escalate_after_s``) has its delivery planned with the decision, and due later. So nothing has to
 remember to escalate: a delivery process that was down sends what has become due. Whoever acknowledges the study
-discards what waits. The discarded delivery is the record of it, and no later decision of the study is escalated again.
+discards what waits, also where it waits again after it was being sent. The discarded delivery is listed, and no later
+decision of the study is escalated again. Only an acknowledgement counts as one: what was given up for another reason
+calls nobody off.
 A study is acknowledged by a person (command, page) or by a message of a clinical system. An acknowledgement covers what
 was decided by then, planned or not. A P1 that comes first after it is news and is escalated.
 """
@@ -14,8 +16,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from workers.delivery_ports import (
-    STANDING_OUTPUTS,
+    WAITS,
     Acknowledgement,
+    Call,
     Deliveries,
     Delivery,
     DeliveryState,
@@ -26,10 +29,10 @@ from workers.result_settings import ResultsSettings
 
 AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that is set back delays nothing
 ESCALATED = "P1"
-WAITING = (DeliveryState.PLANNED, DeliveryState.HELD)
+CALLED = (DeliveryState.DONE, DeliveryState.SHADOW)
 
 
-def due_at(destination: DestinationSettings, decision: Unplanned, earlier: Sequence[Delivery]) -> datetime | None:
+def due_at(destination: DestinationSettings, decision: Unplanned, earlier: Sequence[Call]) -> datetime | None:
     """When a decision is to go to this destination; None: it gets nothing of it.
 
     Args:
@@ -37,31 +40,34 @@ def due_at(destination: DestinationSettings, decision: Unplanned, earlier: Seque
     """
     if destination.escalate_after_s is None:
         return AT_ONCE
-    states = {one.state for one in earlier} - {DeliveryState.SUPERSEDED, DeliveryState.HELD}
-    if DeliveryState.DISCARDED in states:
-        return None  # somebody has acknowledged the study
-    if states - {DeliveryState.PLANNED}:
+    if was_called(earlier):
         return AT_ONCE  # whoever was called gets what is newer
-    waiting = [one.due_at for one in earlier if one.state in WAITING]
+    if any(one.seen for one in earlier):
+        return None  # somebody has acknowledged the study
+    if any(one.delivery.state is DeliveryState.SENDING for one in earlier):
+        return AT_ONCE  # whoever is just being called, too
+    waiting = [one.delivery.due_at for one in earlier if one.delivery.state in WAITS]
     if decision.priority != ESCALATED and not waiting:
         return None
     # a newer decision does not start the time again
     return min([*waiting, decision.created_at + timedelta(seconds=destination.escalate_after_s)])
 
 
+def was_called(earlier: Sequence[Call]) -> bool:
+    """Whether the destination has got an earlier decision; what failed, or is being sent, has called nobody yet."""
+    return any(one.delivery.state in CALLED for one in earlier)
+
+
 def earlier_escalations(
     deliveries: Deliveries, results: ResultsSettings, study_instance_uid: str
-) -> dict[str, list[Delivery]]:
+) -> dict[str, list[Call]]:
     """What is planned, or was, of a study for destinations of escalation, by their names."""
-    found = {
-        name: deliveries.listed(destination=name, study_instance_uid=study_instance_uid) for name in _names(results)
-    }
-    return {name: [one for one in some if one.output not in STANDING_OUTPUTS] for name, some in found.items()}
+    names = [one.name for one in results.destinations if one.escalate_after_s is not None]
+    found = deliveries.calls(study_instance_uid, names)
+    return {name: [one for one in found if one.delivery.destination == name] for name in names}
 
 
-def acknowledge(
-    deliveries: Deliveries, results: ResultsSettings, study_instance_uid: str, *, by: str, now: datetime
-) -> int:
+def acknowledge(deliveries: Deliveries, study_instance_uid: str, *, by: str, now: datetime) -> int:
     """Stop the escalation of a study; how many waiting deliveries will not go out.
 
     The one way to acknowledge a study, for the command, the page and the messages of clinical systems. It may be called
@@ -70,19 +76,7 @@ def acknowledge(
     Raises:
         Transient: the index is away.
     """
-    deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now))  # first: what is not planned yet is covered
-    waiting = deliveries.listed(states=WAITING, study_instance_uid=study_instance_uid)
-    own = {one.name for one in results.destinations}
-    called = [
-        one for one in waiting if one.destination in _names(results) or (one.destination not in own and _is_timed(one))
-    ]
-    numbers = [one.number for one in called if one.output not in STANDING_OUTPUTS]
-    return deliveries.discard(numbers, why=f"acknowledged by {by}", now=now)
-
-
-def _is_timed(one: Delivery) -> bool:
-    """An escalation of another node with the same index: it was never tried and was due later from the beginning."""
-    return one.attempts == 0 and one.failure is None and one.planned_at is not None and one.due_at > one.planned_at
+    return deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now))
 
 
 def stopped(one: Delivery, seen: Acknowledgement) -> Delivery:
@@ -94,7 +88,3 @@ def stopped(one: Delivery, seen: Acknowledgement) -> Delivery:
 def covering(known: Sequence[Acknowledgement], decision: Unplanned) -> Acknowledgement | None:
     """The acknowledgement of a study that covers a decision; None: there is none."""
     return next((one for one in known if one.at >= decision.created_at), None)
-
-
-def _names(results: ResultsSettings) -> list[str]:
-    return [one.name for one in results.destinations if one.escalate_after_s is not None]

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from workers.alert_settings import AlertDestinationSettings
-from workers.deliveries.escalation import AT_ONCE, covering, due_at, stopped
+from workers.deliveries.escalation import covering, due_at, stopped, was_called
 from workers.deliveries.staging import shadow_at
-from workers.delivery_ports import Acknowledgement, Delivery, DeliveryState, Known, Released, Unplanned
+from workers.delivery_ports import Acknowledgement, Call, Delivery, DeliveryState, Known, Released, Unplanned
 from workers.destination_settings import DestinationSettings
 from workers.image_ports import IMAGES
 from workers.output_kinds import KINDS
@@ -43,7 +43,7 @@ class PlanFacts:
     """
 
     known: Mapping[str, Known]
-    earlier: Mapping[str, Sequence[Delivery]] = field(default_factory=dict)
+    earlier: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     acknowledged: Sequence[Acknowledgement] = ()
     sends: Sequence[Send] | None = None
     held: bool = False
@@ -66,12 +66,13 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
         why = [*shadow_at(destination, results, facts.released), *facts.shadow]
         shadow, said = bool(why), ", ".join(why) or None
         # nobody was called by what was in shadow mode
-        earlier = [one for one in facts.earlier.get(destination.name, ()) if shadow or not one.shadow]
+        earlier = [one for one in facts.earlier.get(destination.name, ()) if shadow or not one.delivery.shadow]
         due = due_at(destination, decision, earlier)
         if due is None:
             continue
         blank = Delivery(decision.decided, "", destination.name, due_at=due, urgency=urgency, shadow=shadow)
-        blank = replace(blank, shadow_of=said)
+        escalates = destination.escalate_after_s is not None and not was_called(earlier)
+        blank = replace(blank, shadow_of=said, escalates=escalates)
         if facts.held and not shadow:
             blank = replace(blank, state=DeliveryState.HELD)
         elif (decision.restored or facts.late) and not shadow and isinstance(destination, AlertDestinationSettings):
@@ -90,7 +91,7 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
                 if output not in really
             ),
         ]
-        some += new if seen is None or due == AT_ONCE else [stopped(one, seen) for one in new]
+        some += new if seen is None or not escalates else [stopped(one, seen) for one in new]
     return some
 
 

@@ -10,7 +10,6 @@ from workers.deliveries.escalation import acknowledge
 from workers.delivery_ports import Deliveries
 from workers.feeds.facts import ReadingReported
 from workers.log import get_logger, study_hash
-from workers.result_settings import ResultsSettings
 
 log = get_logger(__name__)
 
@@ -20,7 +19,6 @@ class StopsEscalation:
     """See workers.feeds.apply.Readings."""
 
     deliveries: Deliveries
-    results: ResultsSettings
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, reading: ReadingReported, source: str) -> None:
@@ -32,7 +30,7 @@ class StopsEscalation:
         meant = self.deliveries.studies_meant(reading.study_instance_uid, reading.numbers, reading.patients)
         for uid in meant:
             by = f"{source} ({reading.sign})"
-            number = acknowledge(self.deliveries, self.results, uid, by=by, now=self.now())
+            number = acknowledge(self.deliveries, uid, by=by, now=self.now())
             log.info("escalation.acknowledged", study=study_hash(uid), source=source, sign=reading.sign, stopped=number)
         if not meant:
             log.info("escalation.study_unknown", source=source, sign=reading.sign)

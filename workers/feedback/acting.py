@@ -11,7 +11,6 @@ from triage.errors import Misconfigured
 from workers.act_ports import LONGEST_NOTE, OF_A_FINDING, Act, ActKind, Acts
 from workers.deliveries.escalation import acknowledge
 from workers.delivery_ports import Deliveries
-from workers.result_settings import ResultsSettings
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,6 @@ class Acting:
 
     acts: Acts
     deliveries: Deliveries
-    results: ResultsSettings
 
     def say(
         self, study_instance_uid: str, said: Said, versions: Sequence[Mapping[str, Any]], *, by: str, now: datetime
@@ -52,7 +50,7 @@ class Acting:
         where = (study_instance_uid, version["revision"], version["stage"])
         act = Act(*where, said.kind, by, now, patterns=about, note=said.note.strip())
         if act.kind is ActKind.ACKNOWLEDGED and version is versions[-1]:
-            acknowledge(self.deliveries, self.results, study_instance_uid, by=by, now=now)
+            acknowledge(self.deliveries, study_instance_uid, by=by, now=now)
         self.acts.add_act(act)
         return act
 

@@ -1,4 +1,5 @@
-"""Who has acknowledged which study, and which study a clinical system means. A part of ports.Deliveries."""
+"""Who has acknowledged which study, what that stops, and which study a clinical system means. A part of
+ports.Deliveries."""
 
 from __future__ import annotations
 
@@ -7,26 +8,43 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from workers.delivery_ports import Acknowledgement
+from workers.delivery_ports import STANDING_OUTPUTS, Acknowledgement, Call
 from workers.identities import PatientKey
 from workers.index.connected import Connected
+from workers.index.delivery_lists import delivery_of
+from workers.index.escalations import COVERED, DISCARDED, OF_DECISION, stop
 from workers.index.persons import persons
-from workers.index.schema import acknowledgements, studies
+from workers.index.schema import acknowledgements, deliveries, studies
 
-A = acknowledgements.c
+A, D = acknowledgements.c, deliveries.c
 
 
 class Acknowledgements(Connected):
     """See ports.Deliveries."""
 
-    def acknowledge(self, one: Acknowledgement) -> None:
+    def acknowledge(self, one: Acknowledgement) -> int:
         with self._write() as connection:
             connection.execute(acknowledgements.insert().values(**asdict(one)))
+            wanted = sa.select(D.number).where(D.study_instance_uid == one.study_instance_uid, D.escalates)
+            return stop(connection, list(connection.execute(wanted).scalars()), one.by, one.at)
 
     def acknowledged(self, study_instance_uid: str) -> list[Acknowledgement]:
         columns = (A.study_instance_uid, A.by, A.at)
         wanted = sa.select(*columns).where(A.study_instance_uid == study_instance_uid).order_by(A.number)
         return [Acknowledgement(**row) for row in self._read(wanted)]
+
+    def calls(self, study_instance_uid: str, destinations: Sequence[str]) -> list[Call]:
+        if not destinations:
+            return []
+        given_up_before = sa.and_(D.state == DISCARDED, D.done_at < A.at)
+        seen = sa.exists().where(OF_DECISION, COVERED, D.escalates, sa.not_(given_up_before)).correlate(deliveries)
+        wanted = sa.select(deliveries, seen.label("seen")).where(
+            D.study_instance_uid == study_instance_uid,
+            D.destination.in_(destinations),
+            D.output.not_in(STANDING_OUTPUTS),
+        )
+        with self._reading() as connection:
+            return [Call(delivery_of(row), bool(row.seen)) for row in connection.execute(wanted)]
 
     def studies_meant(
         self, study_instance_uid: str, accession_numbers: Sequence[str], patients: Sequence[PatientKey]

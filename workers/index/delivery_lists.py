@@ -21,6 +21,7 @@ from workers.delivery_ports import (
     ShadowKind,
 )
 from workers.index.connected import Connected
+from workers.index.escalations import stop_acknowledged
 from workers.index.image_schema import image_batches
 from workers.index.schema import assessments, deliveries, destinations, instances, releases
 
@@ -108,12 +109,13 @@ class DeliveryLists(Connected):
             .where(D.number.in_(numbers), D.state.in_(RETRIED), D.output != PLAN)
             .values(state=DeliveryState.PLANNED.value, due_at=LONG_AGO, attempts=0, done_at=None)
             .values(planned_at=now)
-            .returning(D.destination)
+            .returning(D.destination, D.study_instance_uid)
         )
         with self._write() as connection:
-            names = [row[0] for row in connection.execute(statement)]
+            rows = connection.execute(statement).all()
+            names = {row.destination for row in rows}
             connection.execute(destinations.update().where(destinations.c.name.in_(names)).values(paused_until=None))
-        return len(names)
+            return len(rows) - stop_acknowledged(connection, [row.study_instance_uid for row in rows], now)
 
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
         statement = deliveries.update().where(D.number.in_(numbers), D.state.in_(GIVEN_UP))
@@ -125,7 +127,8 @@ class DeliveryLists(Connected):
         statement = deliveries.update().where(D.number.in_(numbers), D.state == DeliveryState.HELD.value)
         values = {"state": DeliveryState.PLANNED.value, "due_at": LONG_AGO, "planned_at": now, "released_by": by}
         with self._write() as connection:
-            return connection.execute(statement.values(**values)).rowcount
+            rows = connection.execute(statement.values(**values).returning(D.study_instance_uid)).all()
+            return len(rows) - stop_acknowledged(connection, [row.study_instance_uid for row in rows], now)
 
     def known(self, destination: str) -> Known | None:
         return next((one for one in self._known(destinations.c.name == destination)), None)

@@ -253,6 +253,7 @@ deliveries = sa.Table(
     sa.Column("done_at", UtcDateTime),
     sa.Column("released_by", sa.Text),  # who let it go that a rule held back, and why
     sa.Column("shadow_of", sa.Text),  # what is in shadow mode, so that it is not sent
+    sa.Column("escalates", sa.Boolean, nullable=False, server_default=sa.false()),  # an acknowledgement stops it
     sa.UniqueConstraint("study_instance_uid", "revision", "stage", "output", "destination", name="deliveries_key"),
     sa.Index("deliveries_waiting", "destination", "state", "urgency", "number"),
     sa.Index("deliveries_by_state", "state", "destination", "planned_at"),

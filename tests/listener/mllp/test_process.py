@@ -86,7 +86,7 @@ def test_a_final_report_stops_the_escalation_of_its_study(tmp_path: Path) -> Non
     site.decide()
     of_feeds = settings_in(tmp_path)
     settings = of_feeds.model_copy(update={"results": site.results})
-    ends = StopsEscalation(site.deliveries, site.results, site.clock.now)
+    ends = StopsEscalation(site.deliveries, site.clock.now)
     uid = "OBX|1|HD|113014^DICOM Study^DCM||1.2.3^APP^DICOM||||||"
     with running(settings, FakePatientFacts(), ends) as port, MLLPClient("127.0.0.1", port) as client:
         preliminary, final = (message("ORU^R01", PID, f"OBR|1||ACC1|X{21 * '|'}{status}", uid) for status in "PF")

@@ -14,7 +14,6 @@ from triage.model import Finding, Presence, Strength
 from triage.report.document import to_document
 from workers.access_ports import Role
 from workers.act_ports import ActKind
-from workers.config import parse
 from workers.delivery_ports import Decided, Delivery, DeliveryState
 from workers.feedback.acting import Acting
 from workers.index import migrations
@@ -36,10 +35,9 @@ class Ward(Secured):
         engine = open_engine(f"sqlite:///{folder / 'index.db'}")
         migrations.prepare(engine, upgrade=False)
         self.deliveries, self.acts = SqlDeliveries(engine), FakeActs()
-        results = parse({"results": {"destinations": [CALL]}}).results
-        super().__init__(folder, acting=Acting(self.acts, self.deliveries, results))
+        super().__init__(folder, acting=Acting(self.acts, self.deliveries))
         self.decide()
-        waiting = Delivery(Decided(UID, 1, "full"), "document", "call", due_at=NOON)
+        waiting = Delivery(Decided(UID, 1, "full"), "document", "call", due_at=NOON, escalates=True)
         self.deliveries.register(["call"], since=NOON)
         self.deliveries.add([waiting], now=NOON)
 

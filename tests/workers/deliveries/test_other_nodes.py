@@ -198,7 +198,7 @@ def test_an_acknowledgement_at_one_node_stops_the_escalation_of_the_other(tmp_pa
     other.step("pager")
     one.decide()
     plan_new(other.parts)
-    assert acknowledge(one.deliveries, one.results, "1.2.3", by="Dr. Ada", now=one.clock.now()) == 1
+    assert acknowledge(one.deliveries, "1.2.3", by="Dr. Ada", now=one.clock.now()) == 1
     other.clock.advance(700)
     other.step("pager", times=2)
     assert other.got("pager") == []

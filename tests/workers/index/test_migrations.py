@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +15,9 @@ from tests.patience import PATIENCE_S
 from tests.workers.index.databases import load_before_revisions, on_both
 from triage.errors import Misconfigured
 from triage.infusions import Infusion
+from workers.delivery_ports import Decided, Delivery, DeliveryState
 from workers.index import migrations
+from workers.index.deliveries import delivery_values
 from workers.index.migrations import BASELINE, REVISION, FoundSchema
 from workers.index.schema import WRITES, metadata, open_engine
 from workers.index.sql import SqlIndex, open_index, upgrade_schema
@@ -234,6 +236,7 @@ def test_the_scanner_is_filled_in_from_the_documents_and_no_study_counts_as_befo
         connection.execute(sa.text("CREATE INDEX studies_listed ON studies (priority, category)"))
         for name in ("scanner", "tissue_ratio", "before_treatment"):
             connection.execute(sa.text(f"ALTER TABLE studies DROP COLUMN {name}"))
+        connection.execute(sa.text("ALTER TABLE deliveries DROP COLUMN escalates"))
     stamp(url, "0021")
     upgraded = open_index(url, upgrade=True)
     assert [row.before_treatment for row in upgraded.studies()] == [False, False]
@@ -245,6 +248,37 @@ def test_the_scanner_is_filled_in_from_the_documents_and_no_study_counts_as_befo
     with sa.create_engine(url).connect() as connection:
         found = connection.execute(sa.text("SELECT scanner, tissue_ratio FROM studies ORDER BY study_instance_uid"))
         assert [tuple(row) for row in found] == [("GE SIGNA, MR2, 3 T", 1.25), (None, None)]
+
+
+# state, output, attempts, due this long after it was planned, answer -> whether it counts as an escalation
+OLDER_DELIVERIES = [
+    ("planned", "webhook", 0, 600, None, True),
+    ("held", "webhook", 0, 600, None, True),
+    ("planned", "webhook", 0, -1, None, False),
+    ("planned", "webhook", 1, 600, None, False),
+    ("planned", "images", 0, 600, None, False),
+    ("planned", "retract_webhook", 0, 600, None, False),
+    ("discarded", "webhook", 1, -1, "given up: acknowledged by Dr. Ada", True),
+    ("discarded", "webhook", 0, 600, "given up: sent by hand", False),
+]
+
+
+@on_both
+def test_waiting_and_acknowledged_escalations_are_known_as_such(url: str) -> None:
+    open_index(url).close()
+    at = datetime(2026, 3, 10, tzinfo=UTC)
+    with sa.create_engine(url).begin() as connection:
+        for number, (state, output, attempts, after_s, answer, _) in enumerate(OLDER_DELIVERIES):
+            decided = Decided("1.2.3", number, "full")
+            due = at + timedelta(seconds=after_s)
+            one = Delivery(decided, output, "pager", due, attempts=attempts, state=DeliveryState(state), answer=answer)
+            connection.execute(sa.insert(metadata.tables["deliveries"]).values(**delivery_values(one, at)))
+        connection.execute(sa.text("ALTER TABLE deliveries DROP COLUMN escalates"))
+    stamp(url, "0023")
+    open_index(url, upgrade=True).close()
+    with sa.create_engine(url).connect() as connection:
+        found = connection.execute(sa.text("SELECT escalates FROM deliveries ORDER BY number")).scalars()
+        assert [bool(one) for one in found] == [one[-1] for one in OLDER_DELIVERIES]
 
 
 def test_the_newest_script_is_the_revision_of_the_program() -> None:

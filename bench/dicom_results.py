@@ -30,7 +30,7 @@ from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom import codes
 
 BIN = Path(sys.executable).parent
-PIXELMED = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+PIXELMED = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:MaxRAMPercentage=50"]  # a report can take 5 GB
 PIXELMED += [f"-Djdk.xml.xpath{what}Limit=0" for what in ("TotalOp", "ExprOp", "ExprGrp")]
 PIXELMED += ["-cp", "/usr/share/java/pixelmed.jar", "com.pixelmed.validate.DicomSRValidator"]
 SAME_PLACE_MM = 0.02

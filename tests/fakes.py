@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -265,9 +266,10 @@ def an_assessment(
 class FakeStorage:
     """Prepared baselines as a line of text in their folder."""
 
-    def save(self, folder: Path, prepared: Any) -> None:
+    def save(self, folder: Path, prepared: Any, beside: Mapping[str, str] = MappingProxyType({})) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "kept").write_text(prepared, encoding="utf-8")
+        for name, text in {"kept": prepared, **beside}.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
     def load(self, folder: Path) -> Any:
         kept = folder / "kept"

@@ -394,7 +394,7 @@ class ResultFiles(Protocol):
 class PreparedStorage(Protocol):
     """How a prepared baseline lies in a folder."""
 
-    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
-        """Whole or not at all."""
+    def save(self, folder: Path, prepared: PreparedBaseline, beside: Mapping[str, str]) -> None:
+        """Whole or not at all, with further files. beside: their names and texts."""
 
     def load(self, folder: Path) -> PreparedBaseline | None: ...

@@ -253,7 +253,7 @@ def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps
         if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
             deps.prepare_later(row.study_instance_uid)
         elif deps.settings.baseline.prepare_ahead:
-            deps.shelf.prepared(row, images=images)
+            deps.shelf.prepared(row)
     except NotAssessable as refusal:
         log.info("baseline.refused", code=refusal.code)
     except Exception:

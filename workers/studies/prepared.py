@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,12 @@ _ARRAYS = "volumes.npz"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
-def save(folder: Path, prepared: PreparedBaseline) -> None:
-    """Write all files beside ``folder`` and rename it into place; an existing folder is replaced."""
+def save(folder: Path, prepared: PreparedBaseline, beside: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write all files beside ``folder`` and rename it into place; an existing folder is replaced.
+
+    Args:
+        beside: file name -> text of further files.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -39,6 +44,8 @@ def save(folder: Path, prepared: PreparedBaseline) -> None:
             arrays[name], arrays[f"{name}.affine"] = volume.voxels, volume.affine
         np.savez(new / _ARRAYS, allow_pickle=False, **arrays)
         (new / _FILE).write_text(json.dumps(_facts(prepared), default=str), encoding="utf-8")
+        for name, text in beside.items():
+            (new / name).write_text(text, encoding="utf-8")
         put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,15 +25,16 @@ log = get_logger(__name__)
 REFUSED = "refused.txt"
 # in a prepared folder: a digest of the files that were read
 READ_FILES = "read_files.txt"
-REFUSAL_FORM = "looked at: whole files"  # first line of that file
+REFUSAL_FORM = "looked at: whole files"  # begin of its first line; their digest follows
 
 
 class BaselineShelf:
     """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``.
 
-    A study that is assessed again because a fact about the patient changed has a new revision and the same files: what
-    was prepared of them is taken over. A shelf that cannot be written or searched keeps nothing, and changes no
-    decision.
+    What lies there holds while the files do that it was made of, and what is said about them: a rejection note, or an
+    image that was blank and came again, changes the images of a study and not its revision. A study that is assessed
+    again because a fact about the patient changed has a new revision and the same files: what was prepared of them is
+    taken over. A shelf that cannot be written or searched keeps nothing, and changes no decision.
     """
 
     def __init__(
@@ -50,41 +51,39 @@ class BaselineShelf:
         self._storage = storage
         self._reader, self._engine, self._index, self._files = reader, engine, index, files
 
-    def prepared(self, row: StudyRow, *, images: StudyImages | None = None) -> PreparedBaseline:
-        """From the shelf, or prepared now and put there. images: of the whole study, when the caller has them already.
+    def prepared(self, row: StudyRow) -> PreparedBaseline:
+        """From the shelf, or prepared now and put there.
 
         Raises:
             NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.
         """
-        place = self._place(row)
-        remembered = _refusal_in(place)
+        uid, read_files = row.study_instance_uid, self._read_files(row)  # before they are read
+        place = self._place(row, read_files)
+        remembered = self._refusal_in(place, uid, read_files)
         if remembered is not None:
             raise NotAssessable(*remembered)
-        found = self._storage.load(place)
+        found = self._storage.load(place) if self._holds(_line_of(place / READ_FILES), uid, read_files) else None
         if found is not None:
             return found
-        read_files = self._read_files(row)
-        if images is None:
-            images = read_whole(row.study_instance_uid, self._index, self._files, self._reader.read)
+        images = read_whole(uid, self._index, self._files, self._reader.read)
         try:
             prepared = self._engine.prepare_baseline(images)
         except NotAssessable as refusal:
             with _saves_time_only():
-                _remember(place, refusal)
+                _remember(place, refusal, read_files)
             raise
         with _saves_time_only():
-            self._storage.save(place, prepared)
-            if read_files is not None and read_files == self._read_files(row):
-                (place / READ_FILES).write_text(read_files, encoding="ascii")
+            self._storage.save(place, prepared, {READ_FILES: read_files})
             _drop_older(place)
-        log.info("baseline.prepared", baseline=study_hash(row.study_instance_uid), revision=row.revision)
+        log.info("baseline.prepared", baseline=study_hash(uid), revision=row.revision)
         return prepared
 
     def refusal(self, row: StudyRow) -> tuple[str, str] | None:
-        """Code and message of an earlier NotAssessable about this very revision."""
-        return _refusal_in(self._place(row))
+        """Code and message of an earlier NotAssessable about this very revision, of the files as they are now."""
+        read_files = self._read_files(row)
+        return self._refusal_in(self._place(row, read_files), row.study_instance_uid, read_files)
 
-    def _place(self, row: StudyRow) -> Path:
+    def _place(self, row: StudyRow, read_files: str) -> Path:
         """Where the preparation of this revision lies, or will lie.
 
         A folder that an earlier version of the program named is renamed. Its name holds the digest of all settings, so
@@ -98,23 +97,37 @@ class BaselineShelf:
                 with contextlib.suppress(OSError):  # there is none, or another worker renames it
                     place.with_name(f"{first_key}-r{row.revision}").rename(place)
             if not place.exists():
-                self._take_over(row, place)
+                self._take_over(place, read_files)
         return place
 
-    def _take_over(self, row: StudyRow, place: Path) -> None:
+    def _take_over(self, place: Path, read_files: str) -> None:
         """Rename what an earlier revision prepared of the very same files. A refusal is not taken over: a study is also
         assessed again because somebody repaired its files."""
-        older = sorted(place.parent.glob(f"{self._engine.preparation_key}-r*/{READ_FILES}"))
-        read_files = self._read_files(row) if older else None
-        for text in older:
-            with contextlib.suppress(OSError):  # another worker renames it
-                if text.read_text(encoding="ascii") == read_files:
+        for text in sorted(place.parent.glob(f"{self._engine.preparation_key}-r*/{READ_FILES}")):
+            if _line_of(text) == read_files:
+                with contextlib.suppress(OSError):  # another worker renames it
                     text.parent.rename(place)
                     return
 
-    def _read_files(self, row: StudyRow) -> str | None:
-        """A digest of the files of this revision as they are now, and of what humans said about them; None: one is
-        away, or other images came since."""
+    def _refusal_in(self, place: Path, uid: str, read_files: str) -> tuple[str, str] | None:
+        """None also for what an earlier program wrote, which took a fault of the store for content: it looks again."""
+        try:
+            first, _, said = (place / REFUSED).read_text(encoding="utf-8").partition("\n")
+        except OSError:
+            return None
+        code, _, message = said.partition("\n")
+        form, made_of = first[: len(REFUSAL_FORM)], first[len(REFUSAL_FORM) :].strip()
+        return (code, message) if code and form == REFUSAL_FORM and self._holds(made_of, uid, read_files) else None
+
+    def _holds(self, made_of: str, uid: str, read_files: str) -> bool:
+        """Whether something that was made of files holds for them as they are now. An earlier program did not always
+        record them: its work holds while nothing is said about any of them."""
+        if made_of:
+            return made_of == read_files
+        return not self._index.object_answers(uid) and not self._index.blank_filled(uid)
+
+    def _read_files(self, row: StudyRow) -> str:
+        """A digest of the files of the study as they are now, and of what is said about them."""
         found = hashlib.sha256()
         uid = row.study_instance_uid
         for name, given in sorted(self._index.object_answers(uid).items()):
@@ -125,10 +138,10 @@ class BaselineShelf:
             try:
                 state = self._files.path(instance).stat()
             except OSError:
-                return None
-            found.update(f"{instance.sop_instance_uid} {state.st_size} {state.st_mtime_ns}\n".encode())
-        now = self._index.study(uid)
-        return found.hexdigest() if now is not None and now.revision == row.revision else None
+                found.update(f"{instance.sop_instance_uid} away\n".encode())
+            else:
+                found.update(f"{instance.sop_instance_uid} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return found.hexdigest()
 
     @staticmethod
     def can_serve(images: StudyImages, infusion_date: date | None) -> bool:
@@ -143,10 +156,10 @@ class BaselineShelf:
 class PreparedFolders:
     """``workers.studies.prepared`` behind the port of the shelf, imported at first use: it needs SimpleITK."""
 
-    def save(self, folder: Path, prepared: PreparedBaseline) -> None:
+    def save(self, folder: Path, prepared: PreparedBaseline, beside: Mapping[str, str]) -> None:
         from workers.studies import prepared as folders
 
-        folders.save(folder, prepared)
+        folders.save(folder, prepared, beside)
 
     def load(self, folder: Path) -> PreparedBaseline | None:
         from workers.studies import prepared as folders
@@ -163,20 +176,18 @@ def _saves_time_only() -> Iterator[None]:
         log.warning("baseline.shelf_fault", error=brief(error))
 
 
-def _refusal_in(place: Path) -> tuple[str, str] | None:
-    """None also for what an earlier program wrote, which took a fault of the store for content: it looks again."""
+def _line_of(file: Path) -> str:
+    """Empty: there is none."""
     try:
-        form, _, said = (place / REFUSED).read_text(encoding="utf-8").partition("\n")
-    except OSError:
-        return None
-    code, _, message = said.partition("\n")
-    return (code, message) if code and form == REFUSAL_FORM else None
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
-def _remember(place: Path, refusal: NotAssessable) -> None:
+def _remember(place: Path, refusal: NotAssessable, read_files: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     temporary = place / f".{REFUSED}.{secrets.token_hex(4)}"
-    temporary.write_text(f"{REFUSAL_FORM}\n{refusal.code}\n{refusal.message}", encoding="utf-8")
+    temporary.write_text(f"{REFUSAL_FORM} {read_files}\n{refusal.code}\n{refusal.message}", encoding="utf-8")
     temporary.replace(place / REFUSED)  # whole or not at all: an empty reason would refuse it for ever
 
 

@@ -8,6 +8,7 @@ from tests.workers.histories.scans import FLAIR, ME, T1, Scan
 from tests.workers.histories.table import D5, D7, FAINT, KNOWN, NO, OPEN, POSSIBLE, PRE, RESTORED, SUSPECTED, A
 
 QUALITY, SAFETY, WORKLIST, RETENTION = "113001", "113037", "113038", "113039"
+SHOWN_IN_T1 = Scan("pre", -10, A, parts=(FLAIR, T1), seen_in={"A": "t1"})
 BOTH = {"d5": f"{SUSPECTED} pre", "d7": f"{SUSPECTED} pre"}
 
 NOTES = [
@@ -53,6 +54,10 @@ NOTES = [
     History("restored by a human, then rejected", (PRE, Scan("d5", 5, A,
         afterwards=(Answered("d5", ME, RESTORED), Rejected("d5"))), D7), KNOWN,
         expected={**BOTH, "d5": f"{OPEN} pre"}),
+    History("T1 of the baseline is rejected, which showed it before treatment", (SHOWN_IN_T1, D5), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre"}, rejected=(Rejected("pre", part=1),)),
+    History("the same by a note in the follow-up", (SHOWN_IN_T1, D5), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre"}, rejected=(Rejected("pre", part=1, study="d5"),)),
     History("the date moves, and the baseline is rejected", (PRE, Scan("late", -2), D5), KNOWN,
         ((Reported(-20), Reported(0)),), {"d5": f"{SUSPECTED} pre"}, rejected=(Rejected("late"),)),
 ]  # fmt: skip

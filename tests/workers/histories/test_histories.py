@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from itertools import chain, zip_longest
 
 import pytest
 
-from tests.workers.histories.events import Arrives, Event, History
+from tests.workers.histories.events import Arrives, Event, Filled, History
 from tests.workers.histories.notes import STORIES
 from tests.workers.histories.world import check_versions, world
 from workers.ports import StudyState
@@ -45,6 +46,32 @@ def test_the_end_of_a_history(history: History, order: Order) -> None:
         assert {uid: str(ends[uid]) for uid in history.expected} == dict(history.expected)
         check_versions(one)
         assert one.beat() == 0, "nothing is left to do"
+
+
+SAID_LATE = [one for one in STORIES if one.rejected or any(scan.blank for scan in one.scans)]
+
+
+@pytest.mark.parametrize("history", SAID_LATE, ids=lambda history: history.name)
+def test_a_worker_comes_before_the_beat(history: History) -> None:
+    """The last study is decided when something was just said about the objects of the earlier ones, and nobody has
+    compared these with it yet."""
+    last = max(history.scans, key=lambda scan: (scan.date or date.max, scan.at)).uid
+    said: list[Event] = [*history.rejected, *(Filled(scan.uid) for scan in history.scans if scan.blank)]
+    arrival = [one for one in in_order(history) if isinstance(one, Arrives) and one.uid == last]
+    others = [one for one in in_order(history) if one not in said and one not in arrival]
+    with world(history.scans) as one:
+        for event in others:
+            one.apply(event)
+        one.settle()
+        for event in [*(what for what in said if what != Filled(last)), *arrival]:
+            one.apply(event)
+        one.quiet(last)
+        one.work(last)
+        if Filled(last) in said:
+            one.apply(Filled(last))
+        one.settle()
+        ends = one.ends()
+        assert {uid: str(ends[uid]) for uid in history.expected} == dict(history.expected)
 
 
 def test_the_table() -> None:

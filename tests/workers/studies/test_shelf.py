@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tests.fakes import FakeEngine, an_instance, some_images
 from tests.workers.studies.deciding import STUDY, Node
 from triage.errors import NotAssessable
 from triage.settings import TriageSettings
+from workers.identities import GivenAnswer, ObjectAnswer
 from workers.ports import StudyRow
 from workers.studies.engine import preparation_key
 from workers.studies.shelf import REFUSAL_FORM
@@ -147,6 +148,66 @@ class TestFirstFormat:
         assert node.done("prepare") == []
 
 
+def write_files(node: Node, content: bytes) -> None:
+    for row in node.index.instances(STUDY):
+        path = node.files.path(row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def reject_one(node: Node) -> None:
+    """By a rejection note: the revision stays."""
+    given = GivenAnswer(ObjectAnswer.REJECTED, "PACS1: Rejected for Quality Reasons", node.clock.now())
+    node.index.answer_objects(STUDY, {f"{STUDY}.1.2": given}, now=node.clock.now(), again=False)
+
+
+SINCE = [
+    pytest.param(lambda _: None, False, id="nothing"),
+    pytest.param(lambda node: write_files(node, b"repaired"), True, id="a repaired file"),
+    pytest.param(reject_one, True, id="a rejected object"),
+]
+
+
+class TestTheSameRevision:
+    """What happened since it was prepared or refused, without a new revision."""
+
+    @pytest.fixture
+    def node(self, tmp_path: Path) -> Node:
+        node = a_node(tmp_path / "prepared")
+        node.files.root = tmp_path / "files"
+        node.index.record_instances([an_instance(STUDY, 2)])
+        write_files(node, b"slice")
+        return node
+
+    @pytest.mark.parametrize(("happens", "again"), SINCE)
+    def test_is_prepared_again(self, node: Node, happens: Callable[[Node], None], again: bool) -> None:
+        node.shelf.prepared(row_of(node))
+        happens(node)
+        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.done("prepare") == [STUDY] * (2 if again else 1)
+
+    @pytest.mark.parametrize(("happens", "again"), SINCE)
+    def test_is_looked_at_again(self, node: Node, happens: Callable[[Node], None], again: bool) -> None:
+        node.engine.unfit_baselines = {STUDY}
+        with pytest.raises(NotAssessable):
+            node.shelf.prepared(row_of(node))
+        happens(node)
+        assert (node.shelf.refusal(row_of(node)) is None) is again
+        with pytest.raises(NotAssessable):
+            node.shelf.prepared(row_of(node))
+        assert node.done("prepare") == [STUDY] * (2 if again else 1)
+
+    @pytest.mark.parametrize(("happens", "again"), [SINCE[0], SINCE[2]])
+    def test_what_an_earlier_program_prepared(
+        self, node: Node, tmp_path: Path, happens: Callable[[Node], None], again: bool
+    ) -> None:
+        node.storage.save(
+            tmp_path / "prepared" / STUDY / f"{key(SETTINGS)}-r{row_of(node).revision}", "prepared before"
+        )
+        happens(node)
+        assert node.shelf.prepared(row_of(node)) == (f"prepared {STUDY}" if again else "prepared before")
+
+
 class TestAnotherRevision:
     """A study that is assessed again has a new revision; what was prepared stays valid while its files do."""
 
@@ -154,19 +215,12 @@ class TestAnotherRevision:
     def node(self, tmp_path: Path) -> Node:
         node = a_node(tmp_path / "prepared")
         node.files.root = tmp_path / "files"
-        self.write(node, b"slice")
+        write_files(node, b"slice")
         node.shelf.prepared(row_of(node))
         node.ring()
         assert node.index.requeue(STUDY, now=node.clock.now())
         assert row_of(node).revision == 2
         return node
-
-    @staticmethod
-    def write(node: Node, content: bytes) -> None:
-        for row in node.index.instances(STUDY):
-            path = node.files.path(row)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
 
     @pytest.mark.parametrize(
         ("content", "read_again"),
@@ -179,7 +233,7 @@ class TestAnotherRevision:
         self, node: Node, tmp_path: Path, content: bytes | None, read_again: list[str]
     ) -> None:
         if content is not None:
-            self.write(node, content)
+            write_files(node, content)
         before = len(node.done("prepare"))
         assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
         assert node.done("prepare")[before:] == read_again
@@ -187,7 +241,7 @@ class TestAnotherRevision:
 
     def test_is_prepared_again_when_another_image_came(self, node: Node) -> None:
         node.index.record_instances([an_instance(STUDY, 2)])
-        self.write(node, b"slice")
+        write_files(node, b"slice")
         before = len(node.done("prepare"))
         node.shelf.prepared(row_of(node))
         assert node.done("prepare")[before:] == [STUDY]
@@ -201,7 +255,7 @@ class TestAnotherRevision:
     def test_a_refusal_is_looked_at_again(self, tmp_path: Path) -> None:
         node = a_node(tmp_path / "prepared")
         node.files.root = tmp_path / "files"
-        self.write(node, b"slice")
+        write_files(node, b"slice")
         node.engine.unfit_baselines = {STUDY}
         with pytest.raises(NotAssessable):
             node.shelf.prepared(row_of(node))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -99,18 +99,17 @@ def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -
         _limit_exceeded(claim, row, deps, reason)
 
 
-def _limit_exceeded(claim: Claim, row: StudyRow, deps: Deps, reason: str) -> Result:
+def _limit_exceeded(claim: Claim, row: StudyRow, deps: Deps, reason: str, inputs: Inputs | None = None) -> Result:
     """One more attempt after the first time, quarantine after the second: the same images do the same again."""
     strikes = quarantine.strikes_of(row.failure) + 1
     if strikes >= quarantine.STRIKES or claim.attempt >= deps.settings.queue.max_attempts:
-        return _give_up(claim, row, deps, tried=claim.attempt, reason=reason, code=quarantine.CODE)
+        return _give_up(claim, row, deps, tried=claim.attempt, reason=reason, code=quarantine.CODE, inputs=inputs)
     return _try_again(claim, deps, quarantine.failure(strikes, reason))
 
 
 def attempts_used_up(claim: Claim, last_failure: str | None, most: int) -> bool:
     """Whether a fresh claim is one too many. An attempt that ended in a recorded transient fault does not count
-    against the study:
-    only attempts that died without a word, or in a bug, do."""
+    against the study: only attempts that died without a word, or in a bug, do."""
     return claim.attempt > most and not (last_failure or "").startswith(_transient_prefix(claim.attempt - 1))
 
 
@@ -146,19 +145,24 @@ def _leased(row: StudyRow, deps: Deps) -> bool:
 
 
 def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR0911 - a table of endings
-    """Run the assessment; every way it can end has a row here."""
+    """Run the assessment; every way it can end has a row here, and stores what was known at the start."""
+    inputs: Inputs | None = None
     try:
-        return _assess(lease, row, deps)
+        if away.waits(lease.claim, row, deps):
+            return _look_again(lease, row, deps)
+        row, unread = with_notes(row, deps, waits=lease.claim.attempt < PATIENT_ATTEMPTS)
+        inputs = inputs_now(row, deps.index)  # before anything is chosen by them: what changes meanwhile is found later
+        return _assess(lease, row, deps, inputs, unread)
     except LeaseLost:
         log.warning("study.lease_lost")
         return Result.LEASE_LOST
     except NotAssessable as refusal:
-        return _store_refusal(lease, row, deps, refusal)
+        return _store_refusal(lease, row, deps, refusal, inputs)
     except MemoryError:
         # the process has its own limit, queue.worker_memory_bytes
-        return _limit_exceeded(lease.claim, row, deps, "more memory than an assessment may take")
+        return _limit_exceeded(lease.claim, row, deps, "more memory than an assessment may take", inputs)
     except FilesDamaged as damage:
-        return _wait_for_files(lease, row, deps, damage)
+        return _wait_for_files(lease, row, deps, damage, inputs)
     except (Transient, OSError) as error:
         reason = f"{_transient_prefix(lease.claim.attempt)} {brief(error)}"
         return _try_again(lease.claim, deps, reason)
@@ -167,22 +171,16 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
         log.exception("study.attempt_failed", attempt=lease.claim.attempt)
         if lease.claim.attempt >= deps.settings.queue.max_attempts:
             reason = f"a fault of the program ({type(error).__name__})"
-            return _give_up(lease.claim, row, deps, tried=lease.claim.attempt, reason=reason)
+            return _give_up(lease.claim, row, deps, tried=lease.claim.attempt, reason=reason, inputs=inputs)
         return _try_again(lease.claim, deps, f"bug (attempt {lease.claim.attempt}): {type(error).__name__}")
 
 
-def _assess(lease: Lease, row: StudyRow, deps: Deps) -> Result:
+def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Sequence[str]) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
-    if away.waits(claim, row, deps):
-        return _look_again(lease, row, deps)
-    waits = claim.attempt < PATIENT_ATTEMPTS
-    row, unread = with_notes(row, deps, waits=waits)
+    waits, inputs = claim.attempt < PATIENT_ATTEMPTS, with_unread(inputs, unread)
     require_cohort(row, deps.index, deps.settings.triage.cohort)
     waited = _waiting_times(row, deps)
     stored = deps.index.assessments(uid)
-    inputs = with_unread(
-        inputs_now(row, deps.index), unread
-    )  # before anything is chosen by them: what changes meanwhile is found later
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: _read(uid, deps, frozenset({SequenceKind.FLAIR})))
@@ -224,11 +222,11 @@ def _wait_for_others(lease: Lease, deps: Deps) -> Result:
     return Result.DECIDED
 
 
-def _wait_for_files(lease: Lease, row: StudyRow, deps: Deps, damage: FilesDamaged) -> Result:
+def _wait_for_files(lease: Lease, row: StudyRow, deps: Deps, damage: FilesDamaged, inputs: Inputs | None) -> Result:
     """After some attempts a decision names the files; the study stays in the queue until they are whole."""
     own = damage.study_instance_uid == row.study_instance_uid
     if own and lease.claim.attempt >= PATIENT_ATTEMPTS:
-        inputs = away.with_damage(inputs_now(row, deps.index), damage)
+        inputs = away.with_damage(inputs or inputs_now(row, deps.index), damage)
         said = f"{damage}; it is assessed when they are whole again"
         store_undecided(lease.claim, row, deps, code=away.CODE, message=said, inputs=inputs)
     return _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {brief(damage)}")
@@ -313,12 +311,13 @@ def _with_order_hint(outcome: Assessed, row: StudyRow, comparison: Comparison, d
     return dataclasses.replace(outcome, assessment=assessment)
 
 
-def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable) -> Result:
+def _store_refusal(lease: Lease, row: StudyRow, deps: Deps, refusal: NotAssessable, inputs: Inputs | None) -> Result:
     """``not_assessable`` is a result like any other: stored, shown, complete."""
     log.info("study.not_assessable", code=refusal.code)
+    inputs = inputs or inputs_now(row, deps.index)
     outcome = undecided_outcome(row, deps, refusal.code, refusal.message)
     try:
-        _save(lease, outcome, Stage.FULL, {}, inputs_now(row, deps.index), deps)
+        _save(lease, outcome, Stage.FULL, {}, inputs, deps)
     except LeaseLost:
         return Result.LEASE_LOST
     return _finish(lease, deps)
@@ -355,7 +354,14 @@ def _retry_at(claim: Claim, deps: Deps) -> datetime:
 
 
 def _give_up(
-    claim: Claim, row: StudyRow, deps: Deps, *, tried: int, reason: str, code: str = "processing_failed"
+    claim: Claim,
+    row: StudyRow,
+    deps: Deps,
+    *,
+    tried: int,
+    reason: str,
+    code: str = "processing_failed",
+    inputs: Inputs | None = None,
 ) -> Result:
     """Attempts used up: a visible ``processing_failed`` or ``quarantined``, then FAILED for a human.
 
@@ -364,7 +370,7 @@ def _give_up(
     log.error("study.failed", reason=reason, attempts=tried)
     now = deps.clock.now()
     message = f"the program could not process this study in {tried} attempts: {reason}"
-    store_undecided(claim, row, deps, code=code, message=message, inputs=inputs_now(row, deps.index))
+    store_undecided(claim, row, deps, code=code, message=message, inputs=inputs or inputs_now(row, deps.index))
     failure = reason if code != quarantine.CODE else f"{quarantine.CODE}: {reason}"
     deps.index.fail(claim, reason=failure, retry_at=None, now=now)
     return Result.FAILED

@@ -12,14 +12,17 @@ import pytest
 from tests.fakes import SUSPECTED, an_instance, some_images
 from tests.workers.studies.deciding import Node
 from triage.baseline import Candidate
+from triage.errors import NotAssessable
 from triage.infusions import Infusion
 from triage.model import Basis, StudyImages
 from workers.ports import PatientKey, StudyState
+from workers.studies import assess as assess_module
 from workers.studies import reconsider as reconsider_module
 from workers.studies.assess import prepare_ahead
 from workers.studies.identity import study_of
 from workers.studies.inputs import changed, is_before
 from workers.studies.reconsider import Due, due_studies, reconsider
+from workers.studies.whole_files import FilesDamaged
 
 INFUSION, BEFORE, DAY_5, DAY_7 = date(2024, 3, 4), date(2024, 2, 23), date(2024, 3, 9), date(2024, 3, 11)
 ME = PatientKey("P1")
@@ -120,6 +123,37 @@ def test_a_decision_on_an_earlier_study_that_changes(node: History) -> None:
     assert node.settle() == 1
     assert node.compared("1.7") == (Basis.COURSE_ONLY, DAY_5)
     assert "the decision on the study of 2024-03-09 changed" in node.document("1.7")["decision"]["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("where", "fault"),
+    [
+        pytest.param("require_cohort", NotAssessable("not_in_cohort", "not looked at"), id="not on the roster"),
+        pytest.param("_read", NotAssessable("motion", "too much motion"), id="content"),
+        pytest.param("_read", FilesDamaged("1.7", "a file was cut short", ("one.dcm",)), id="files"),
+        pytest.param("_read", MemoryError(), id="limit"),
+        pytest.param("_read", ZeroDivisionError(), id="bug"),
+    ],
+)
+def test_what_becomes_known_while_a_study_cannot_be_decided(
+    node: History, monkeypatch: pytest.MonkeyPatch, where: str, fault: Exception
+) -> None:
+    """It was not used, so the study is decided again."""
+
+    def fail(*_: object, **__: object) -> None:
+        node.infusion(INFUSION)
+        raise fault
+
+    node.come(LATE)
+    with monkeypatch.context() as patched:
+        patched.setattr(assess_module, where, fail)
+        while node.index.assessment("1.7") is None:
+            node.index.remove_infusion(ME, INFUSION, now=node.clock.now())
+            node.clock.advance(300)
+            node.ring("1.7")
+    assert [one.why for one in due_studies("P1", node.index)] == [("infusion of 2024-03-04 became known",)]
+    assert node.settle() == 1
+    assert node.document("1.7")["decision"]["category"] == "no_pattern"
 
 
 def test_a_second_infusion_leaves_the_first_course_alone(node: History) -> None:

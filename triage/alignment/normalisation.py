@@ -183,9 +183,12 @@ def robust_sd(values: npt.NDArray[np.float64]) -> float:
 
 
 def smooth_over(values: npt.NDArray[Any], weight: npt.NDArray[Any], sigma_voxels: float) -> npt.NDArray[np.float64]:
-    """Normalised convolution: the Gaussian-weighted mean of ``values`` where ``weight`` > 0; 0 far from any weight."""
+    """Normalised convolution: the Gaussian-weighted mean of ``values`` where ``weight`` > 0; 0 far from any weight.
+
+    Values without weight are not read, whatever they are.
+    """
     total = ndi.gaussian_filter(np.asarray(weight, dtype=np.float64), sigma_voxels, truncate=3.0)
     return np.asarray(
-        ndi.gaussian_filter(np.asarray(values * weight, dtype=np.float64), sigma_voxels, truncate=3.0)
+        ndi.gaussian_filter(np.where(weight, values * weight, 0.0).astype(np.float64), sigma_voxels, truncate=3.0)
         / np.maximum(total, 1e-6)
     )

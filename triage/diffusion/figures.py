@@ -6,7 +6,7 @@ Neither FLAIR nor a baseline is needed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from triage.alignment.images import NEAREST, affine_transform, inverse, resample
 from triage.alignment.normalisation import robust_sd
 from triage.alignment.session import Session
 from triage.anatomy import CSF, mask_of
-from triage.diffusion.adc import computed_adc
+from triage.diffusion.gridded import adc_on, around_brain, averaged
 from triage.diffusion.maps import DiffusionImages, TissueMaps, smoothed, tissue_maps
 from triage.diffusion.restriction import Restriction, RestrictionLimits, find_restriction
 from triage.libraries import ndi, sitk
@@ -37,9 +37,7 @@ RESTRICTED, GYRI = "restricted_volume_ml", "restricted_gyri"
 ADC, ADC_CHANGE, BELOW_650 = "adc_um2_s", "adc_change_percent", "adc_below_650_percent"
 LOW_ADC = 650.0  # um2/s; hypoxic injury: below this in >= 10 % of the brain (docs/method.md, Look-alikes)
 MASK = "restricted"
-BOX_MARGIN_MM = 10.0
 SMALLEST_ML = 0.05  # no volume is better known than this
-FINEST_MM = 2.0  # pixels are averaged up to this: finer ones hold interpolation and noise only
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class DiffusionLimits:
     gyrus_ml: float = 0.3
     # a region needs this many voxels of tissue
     min_region_voxels: int = 20
-    # and this share of it inside the image
+    # and this share of it must be judged: the images show something there that no artefact hides
     min_seen: float = 0.8
     # one standard deviation of a region's ADC between two scans; a change counts from 8 %, two of them (PMC11537247)
     repeatability_percent: float = 4.0
@@ -90,32 +88,38 @@ def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, lim
     if dwi is None:
         return _nothing("no_dwi: the study holds no diffusion-weighted series")
     grid, to_anchor = to_sitk(dwi), session.to_anchor[SequenceKind.DWI]
-    adc, source = _adc_on(session, dwi, to_anchor)
+    adc, source = adc_on(session, dwi, to_anchor)
     if adc is None:
         return _nothing(source)
     labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
     if not labels.any():
         return _nothing("no_tissue: the diffusion images show none of the brain")
     maps = tissue_maps(
-        _averaged(
-            _around_brain(
+        averaged(
+            around_brain(
                 DiffusionImages(
                     dwi.voxels, adc, labels, anatomy.label_names, dwi.affine, _b0(session), _b_difference(session)
                 )
             )
         )
     )
-    grid = to_sitk(Volume(maps.images.labels, maps.images.affine))
-    if maps.tissue.sum() < limits.min_region_voxels * len(ADC_REGIONS):
+    if maps is None or _too_little(maps, limits):
         return _nothing("no_tissue: the diffusion images show too little of the brain")
+    grid = to_sitk(Volume(maps.images.labels, maps.images.affine))
     before = None if baseline is None else _baseline_maps(baseline, grid, anatomy.from_followup @ to_anchor, maps)
+    before = None if before is None or _too_little(before, limits) else before
     restriction = find_restriction(maps, before, limits.restriction)
     mask = Volume(np.minimum(restriction.clusters, 255).astype(np.uint8), np.asarray(to_anchor @ maps.images.affine))
+    judged = _judged_shares(maps, restriction, anatomy)
     return Found(
-        (*_volumes(restriction, maps, _in_view(maps, anatomy), limits), *_coefficients(maps, before, limits)),
+        (*_volumes(restriction, maps, judged, limits), *_coefficients(maps, before, limits)),
         {MASK: mask},
-        notices=tuple(_notices(source, restriction, before is not None, maps)),
+        notices=tuple(_notices(source, restriction, before is not None, maps, judged[BRAIN] >= limits.min_seen)),
     )
+
+
+def _too_little(maps: TissueMaps, limits: DiffusionLimits) -> bool:
+    return bool(maps.tissue.sum() < limits.min_region_voxels * len(ADC_REGIONS))
 
 
 def _nothing(reason: str) -> Found:
@@ -127,63 +131,6 @@ def _nothing(reason: str) -> Found:
             not_measured(BRAIN, BELOW_650, "%", reason),
         )
     )
-
-
-# -- images on the DWI grid ------------------------------------------------------------------------
-
-
-def _around_brain(images: DiffusionImages) -> DiffusionImages:
-    """Cut to the regions and BOX_MARGIN_MM around them: most of an image is air, and every voxel costs time."""
-    found = ndi.find_objects((images.labels > 0).astype(np.uint8))
-    if not found:
-        return images
-    margin = np.ceil(BOX_MARGIN_MM / images.spacing_mm).astype(int)
-    box = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(found[0], margin, strict=True))
-    affine = images.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ np.array([s.start for s in box[::-1]])
-    b0 = None if images.b0 is None else images.b0[box]
-    return replace(images, dwi=images.dwi[box], adc=images.adc[box], labels=images.labels[box], affine=affine, b0=b0)
-
-
-def _averaged(images: DiffusionImages) -> DiffusionImages:
-    """Blocks of in-plane pixels averaged, so that none is finer than half of FINEST_MM; every voxel costs time."""
-    _, j, i = (max(1, int(FINEST_MM / mm)) for mm in images.spacing_mm)
-    if i == j == 1:
-        return images
-    rows, columns = images.dwi.shape[1] // j * j, images.dwi.shape[2] // i * i
-
-    def mean(voxels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        blocks = voxels[:, :rows, :columns].reshape(len(voxels), rows // j, j, columns // i, i)
-        return np.asarray(blocks.mean(axis=(2, 4)), np.float32)
-
-    affine = images.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ np.array([(i - 1) / 2, (j - 1) / 2, 0.0])
-    affine[:3, 0] *= i
-    affine[:3, 1] *= j
-    return replace(
-        images, dwi=mean(images.dwi), adc=mean(images.adc), affine=affine,
-        labels=np.ascontiguousarray(images.labels[:, j // 2 : rows : j, i // 2 : columns : i]),
-        b0=None if images.b0 is None else mean(images.b0),
-    )  # fmt: skip
-
-
-def _adc_on(session: Session, dwi: Volume, to_anchor: Affine) -> tuple[npt.NDArray[np.float32] | None, str]:
-    """(ADC in um2/s on the DWI grid, where it comes from) or (None, reason)."""
-    vendor = session.volumes.get(SequenceKind.ADC)
-    facts = session.diffusion
-    if vendor is not None:
-        unit = f", stored in {facts.adc_unit}" if facts.adc_unit else ""
-        if vendor.voxels.shape == dwi.voxels.shape and np.allclose(vendor.affine, dwi.affine, atol=1e-3):
-            return np.asarray(vendor.voxels, np.float32), f"ADC: the scanner's map{unit}"
-        matrix = inverse(session.to_anchor[SequenceKind.ADC]) @ to_anchor
-        moved = resample(to_sitk(vendor), to_sitk(dwi), affine_transform(matrix))
-        return sitk.GetArrayFromImage(moved), f"ADC: the scanner's map{unit}, resampled onto the DWI"
-    if session.dwi_b0 is None:
-        return None, "no_adc: the study holds neither an ADC map nor an image without diffusion weighting"
-    if facts.b_high is None or facts.b_low is None or facts.b_high <= facts.b_low:
-        return None, "no_adc: no ADC map, and the b-values of the images are not stated"
-    adc = computed_adc(session.dwi_b0.voxels, dwi.voxels, facts.b_low, facts.b_high)
-    return adc, f"ADC: computed from b {facts.b_low:.0f} and b {facts.b_high:.0f}"
 
 
 def _b0(session: Session) -> npt.NDArray[np.float32] | None:
@@ -203,11 +150,12 @@ def _labels_on(grid: sitk.Image, to_labels: Affine, anatomy: Anatomy) -> npt.NDA
 def _baseline_maps(
     baseline: Session, grid: sitk.Image, to_baseline_anchor: Affine, followup: TissueMaps
 ) -> TissueMaps | None:
-    """The baseline's maps on the follow-up's DWI grid, with the same regions; None when it has no DWI and ADC."""
+    """The baseline's maps on the follow-up's DWI grid, with the same regions; None when it has no DWI and ADC, or
+    these show nothing of the brain."""
     dwi = baseline.volumes.get(SequenceKind.DWI)
     if dwi is None:
         return None
-    adc, _ = _adc_on(baseline, dwi, baseline.to_anchor[SequenceKind.DWI])
+    adc, _ = adc_on(baseline, dwi, baseline.to_anchor[SequenceKind.DWI])
     if adc is None:
         return None
     transform = affine_transform(inverse(baseline.to_anchor[SequenceKind.DWI]) @ to_baseline_anchor)
@@ -230,34 +178,41 @@ def _baseline_maps(
 # -- figures ---------------------------------------------------------------------------------------
 
 
-def _in_view(maps: TissueMaps, anatomy: Anatomy) -> dict[str, float]:
-    """Share of each cortical region, of all cortex and of the brain that lies inside the diffusion images, 0..1."""
+def _judged_shares(maps: TissueMaps, restriction: Restriction, anatomy: Anatomy) -> dict[str, float]:
+    """Share of each cortical region, of all cortex and of the brain that was judged, 0..1.
+
+    There the diffusion images show signal, with small gaps of fluid, and no artefact hides it: a place inside the field
+    of view may be empty.
+    """
     images, whole = maps.images, anatomy.labels
+    judged = np.where((maps.depth_mm > 0) & ~restriction.zone, images.labels, 0)
     numbers = {name: [label] for label, name in images.names.items() if name in LOBES}
     numbers[CORTEX] = [label for labels in numbers.values() for label in labels]
     numbers[BRAIN] = list(images.names)
     shares = {}
     for name, labels in numbers.items():
         full = float(np.isin(whole.voxels, labels).sum()) * whole.voxel_volume_ml
-        shares[name] = float(np.isin(images.labels, labels).sum()) * images.voxel_ml / full if full else 0.0
+        shares[name] = float(np.isin(judged, labels).sum()) * images.voxel_ml / full if full else 0.0
     return shares
 
 
 def _volumes(
-    restriction: Restriction, maps: TissueMaps, in_view: Mapping[str, float], limits: DiffusionLimits
+    restriction: Restriction, maps: TissueMaps, judged: Mapping[str, float], limits: DiffusionLimits
 ) -> Iterator[Measurement]:
     """Restricted volume of brain, cortex by lobe and side, and every other region that has some; number of gyri.
 
-    Nothing found where too little is in view is not measured, rather than 0.
+    Less than a gyrus where too little was judged is not measured, rather than near 0.
     """
+    images = maps.images
 
     def volume(region: str, mask: Mask) -> Measurement:
-        seen = in_view.get(region, 1.0)
-        if seen < limits.min_seen and not mask.any():
-            return not_measured(region, RESTRICTED, "mL", f"coverage: {seen:.0%} of it is in the diffusion images")
+        share = judged.get(region, 1.0)
+        if share < limits.min_seen and float(mask.sum()) * images.voxel_ml < limits.gyrus_ml:
+            return not_measured(
+                region, RESTRICTED, "mL", f"coverage: {share:.0%} of it is shown by the diffusion images"
+            )
         return _volume(region, mask, maps)
 
-    images = maps.images
     everything = restriction.clusters > 0
     cortical = restriction.cortex
     yield volume(BRAIN, everything)
@@ -344,13 +299,17 @@ def _below(maps: TissueMaps, limits: DiffusionLimits) -> Measurement:
     return Measurement(BRAIN, BELOW_650, shares[0], "%", abs(shares[0] - shares[1]) + 0.5)
 
 
-def _notices(source: str, restriction: Restriction, has_baseline: bool, maps: TissueMaps) -> Iterator[str]:
+def _notices(
+    source: str, restriction: Restriction, has_baseline: bool, maps: TissueMaps, enough: bool
+) -> Iterator[str]:
     yield source
     if not has_baseline:
         yield "diffusion: no earlier DWI and ADC to compare with"
     if restriction.uncompared > 0:
         share = f"{100 * restriction.uncompared:.0f} % of the tissue"
         yield f"diffusion: {share} was not compared, the earlier images do not show it"
+    if not enough:
+        yield "diffusion: a large part of the brain was not judged: the images do not show it, or artefacts hide it"
     if restriction.unmirrored:
         yield "diffusion: the two sides could not be compared"
     hidden = 100.0 * float((restriction.zone & maps.brain).sum()) / max(1.0, float(maps.brain.sum()))

@@ -7,7 +7,7 @@ brain shows, without the smooth receive field. They can therefore be compared wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,10 @@ class TissueMaps:
     reference: the part of it that is not grossly ill and sets every median and spread.
     bright, slow: log DWI and log ADC against the voxel's own tissue, not smoothed.
     unweighted: the same of the signal without diffusion weighting.
-    depth_mm: distance to the nearest voxel without signal.
+    depth_mm: distance to the nearest voxel without signal; 0 there.
+
+    Raises:
+        ValueError: a map is not finite.
     """
 
     images: DiffusionImages
@@ -78,18 +81,27 @@ class TissueMaps:
     unweighted: Field
     depth_mm: Field
 
+    def __post_init__(self) -> None:
+        for name in ("bright", "slow", "unweighted", "depth_mm"):  # nan >= limit is False, a silent negative
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"the map {name} of the diffusion images is not finite")
 
-def tissue_maps(images: DiffusionImages) -> TissueMaps:
-    """The maps of one date."""
+
+def tissue_maps(images: DiffusionImages) -> TissueMaps | None:
+    """The maps of one date; None: its images show nothing of the brain."""
+    images = replace(images, dwi=np.nan_to_num(images.dwi), adc=np.nan_to_num(images.adc))
     brain = _brain(images)
+    shown = images.dwi[brain & (images.dwi > 0) & (images.adc > 0)]  # images of a part are empty elsewhere
+    if not shown.size:
+        return None
+    level = float(np.median(shown))
     classes = _classes(images, brain)
-    level = float(np.median(images.dwi[brain]))
     tissue = (
         brain & (images.adc > LOWEST_ADC) & (images.adc < _highest_adc(images, classes)) & (images.dwi > 0.15 * level)
     )
     log_dwi = np.log(np.maximum(images.dwi, 1e-3 * level)).astype(np.float64)
     log_adc = np.log(np.clip(images.adc, LOWEST_ADC, 4 * HIGHEST_ADC)).astype(np.float64)
-    unweighted = _unweighted(images, log_dwi)
+    unweighted = _unweighted(images, log_dwi, level)
     sides = sides_of(images.labels, images.names)
     reference = tissue & ~grossly_ill(log_dwi, log_adc, (classes, sides), tissue, images.spacing_mm)
     shares = _shares(images, tissue, reference)
@@ -259,10 +271,10 @@ def _classes(images: DiffusionImages, brain: Mask) -> npt.NDArray[np.uint8]:
     return np.where(brain, classes[tuple(index)], 0).astype(np.uint8)
 
 
-def _unweighted(images: DiffusionImages, log_dwi: Field) -> Field:
+def _unweighted(images: DiffusionImages, log_dwi: Field, level: float) -> Field:
     """Log signal without diffusion weighting; without a b = 0 image it follows from the weighted one and the ADC."""
     if images.b0 is not None:
-        return np.log(np.maximum(images.b0, 1e-3 * float(np.median(images.dwi[images.labels > 0])))).astype(np.float64)
+        return np.log(np.maximum(np.nan_to_num(images.b0), 1e-3 * level)).astype(np.float64)
     return np.asarray(log_dwi + images.b_difference * 1e-6 * np.clip(images.adc, 0.0, 3200.0))
 
 

@@ -7,7 +7,7 @@ alone is not used (docs/method.md, Pattern C).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -200,7 +200,9 @@ def susceptibility_zone(maps: TissueMaps, limits: RestrictionLimits) -> Mask:
     """Near signal voids inside the brain, and where signal is piled up."""
     images = maps.images
     inside = ndi.distance_transform_edt(maps.brain, sampling=images.spacing_mm) > limits.zone_mm
-    void = maps.brain & inside & (maps.depth_mm <= 0)
+    both = np.minimum(images.adc, images.dwi) * maps.brain
+    shown = np.asarray(both.max(axis=(1, 2)) > 0)  # an empty slice is no artefact
+    void = maps.brain & inside & (maps.depth_mm <= 0) & shown[:, None, None]
     near = (
         ndi.distance_transform_edt(~void, sampling=images.spacing_mm) <= limits.zone_mm
         if void.any()
@@ -230,10 +232,12 @@ def _judge(maps: TissueMaps, baseline: TissueMaps | None, limits: RestrictionLim
         lowest, lowest_fine = (np.where(deep, np.minimum(s, s - other_slow), s) for s in (slow, fine))
     if baseline is not None:
         both = maps.tissue & baseline.tissue
+        compared = replace(maps, tissue=both)  # where nothing was compared, no rise has a median or a spread
         before, slow_before = (within_classes(f, baseline, limits.sigma_mm) for f in (baseline.bright, baseline.slow))
         brighter, slower = np.where(both, bright - before, 0.0), np.where(both, slow - slow_before, 0.0)
-        rise = _evidence(brighter, slower, [upper_sds(brighter, maps), upper_sds(-slower, maps)], maps, limits)
-        risen = in_upper_sds(rise, rise, maps)
+        sds = [upper_sds(brighter, compared), upper_sds(-slower, compared)]
+        rise = _evidence(brighter, slower, sds, compared, limits)
+        risen = in_upper_sds(rise, rise, compared)
         lowest = np.minimum(lowest, slower)
         before_fine = within_classes(baseline.slow, baseline, limits.sigma_mm / FINE)
         lowest_fine = np.minimum(lowest_fine, np.where(both, fine - before_fine, 0.0))

@@ -63,6 +63,11 @@ def _found(measurements: tuple[Measurement, ...], limits: CorticalDiffusionLimit
     evidence = tuple(_evidence(measurements))
     deep = _deep(measurements, cortex.value)
     count = gyri.value or 0.0
+    unjudged = [m.region for m in measurements if m.quantity == VOLUME and m.value is None and _is_lobe(m.region)]
+    if cortex.value < limits.possible_ml and unjudged:
+        hidden = ", ".join(map(_plain, unjudged))
+        why = f"{TITLE}: {cortex.value:.1f} mL of cortex restricted, but too little was judged of: {hidden}{deep}"
+        return Finding(PATTERN, Presence.INDETERMINATE, None, why, evidence)
     if cortex.value < limits.possible_ml:
         why = f"{TITLE}: {cortex.value:.1f} mL of cortex restricted, below {limits.possible_ml:g} mL{deep}"
         return Finding(PATTERN, Presence.ABSENT, None, why, evidence)
@@ -86,6 +91,10 @@ def _restricted_regions(measurements: tuple[Measurement, ...]) -> list[tuple[str
 def _where(measurements: tuple[Measurement, ...]) -> str:
     lobes = [(region, ml) for region, ml in _restricted_regions(measurements) if region.startswith("cortex_")]
     return ", ".join(f"{_plain(region)} {ml:.1f} mL" for region, ml in lobes if ml >= 0.05) or "site unknown"
+
+
+def _is_lobe(region: str) -> bool:
+    return region.startswith(f"{CORTEX}_")
 
 
 def _plain(region: str) -> str:

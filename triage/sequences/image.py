@@ -28,15 +28,9 @@ def image_faults(volume: Volume) -> tuple[str, ...]:
     """Sentences; none: the volume may be a whole scanner image. What is wrong for the measurement is not asked here."""
     voxels = volume.voxels
     shown = np.flatnonzero([_shows_something(plane) for plane in voxels])
+    said = list(coverage_faults(volume))
     if not shown.size:
-        return ("all slices are empty",)
-    said = []
-    between = empty_between(volume)
-    if between is not None:
-        said.append(between)
-    height_mm = shown.size * volume.spacing_mm[2]
-    if height_mm < HEAD_MM:
-        said.append(f"only {shown.size} of {len(voxels)} slices show something: {height_mm:.0f} mm")
+        return tuple(said)
     values = voxels[shown[shown.size // 2]]
     distinct = len(np.unique(values))
     if distinct < FEWEST_VALUES:
@@ -44,6 +38,17 @@ def image_faults(volume: Volume) -> tuple[str, ...]:
     if _is_drawn_on(voxels):
         said.append("something is drawn into the images")
     return tuple(said)
+
+
+def coverage_faults(volume: Volume) -> tuple[str, ...]:
+    """Sentences; none: every slice shows something, and together they are as high as a head."""
+    shown = np.flatnonzero([_shows_something(plane) for plane in volume.voxels])
+    if not shown.size:
+        return ("all slices are empty",)
+    between = empty_between(volume)
+    height_mm = shown.size * volume.spacing_mm[2]
+    said = f"only {shown.size} of {len(volume.voxels)} slices show something: {height_mm:.0f} mm"
+    return (*(() if between is None else (between,)), *((said,) if height_mm < HEAD_MM else ()))
 
 
 def empty_between(volume: Volume) -> str | None:
@@ -59,9 +64,16 @@ def flair_doubts(flair: Volume | None) -> tuple[str, ...]:
     return () if empty is None else (f"in the FLAIR {empty}",)
 
 
-def doubts_about(volume: Volume, *, alone: bool) -> tuple[int, tuple[str, ...]]:
-    """How doubtful an image is (0 not at all, 1 poor, 2 with a fault), and why. alone: it is the only one of its kind,
-    so that nothing hangs on how poor it is."""
+def doubts_about(volume: Volume, *, alone: bool, diffusion: bool = False) -> tuple[int, tuple[str, ...]]:
+    """How doubtful an image is (0 not at all, 1 poor, 2 with a fault), and why.
+
+    Args:
+        alone: it is the only one of its kind, so that nothing hangs on how poor it is.
+        diffusion: echo-planar images and their maps are noisy and bent by nature: only what they cover is asked.
+    """
+    if diffusion:
+        faults = coverage_faults(volume)
+        return 2 * bool(faults), faults
     faults = image_faults(volume)
     if faults or alone:
         return 2 * bool(faults), faults

@@ -36,8 +36,7 @@ from workers.reading.stray_frames import LeftOut
 from workers.reading.values import text
 from workers.reading.volume import volume_of
 
-# kinds whose images are looked at before one of several series is taken
-ANATOMICAL = (SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T1_GD, SequenceKind.T2)
+DIFFUSION_KINDS = (SequenceKind.DWI, SequenceKind.ADC)
 # tried when the FLAIR in use is refused; each try costs seconds
 SPARE_FLAIRS = 3
 MEASURED: tuple[SequenceKind, ...] = (
@@ -236,7 +235,7 @@ def _load_kind(
         if as_map is not None:
             found.maps[uid] = as_map
             continue
-        doubt, why = doubts_about(volume, alone=alone) if kind in ANATOMICAL else (0, ())
+        doubt, why = doubts_about(volume, alone=alone, diffusion=kind in DIFFUSION_KINDS)
         if kind not in found.volumes or doubt < least:
             found.volumes[kind], found.used[kind], least = volume, uid, doubt
             _replace(found.notices, kind, left_out.said)

@@ -40,6 +40,20 @@ def test_limits(cortex_ml: float, gyri: float, presence: Presence, strength: Str
         assert (found.presence, found.strength) == (presence, strength)
 
 
+@pytest.mark.parametrize(
+    ("cortex_ml", "presence"),
+    [
+        pytest.param(0.2, Presence.INDETERMINATE, id="too little, but it may lie where nothing was judged"),
+        pytest.param(0.3, Presence.PRESENT, id="what was judged is enough"),
+    ],
+)
+def test_a_lobe_that_was_not_judged_is_named(cortex_ml: float, presence: Presence) -> None:
+    hidden = not_measured("cortex_temporal_left", "restricted_volume_ml", "mL", "coverage: 40 % of it")
+    found = detect_alone((*figures(cortex_ml), hidden), LIMITS)
+    assert found.presence is presence
+    assert ("left temporal" in found.explanation) is (presence is Presence.INDETERMINATE)
+
+
 def test_not_measured_is_not_absent() -> None:
     found = detect_alone((not_measured("cortex", "restricted_volume_ml", "mL", "no_dwi: none"),), LIMITS)
     assert found.presence is Presence.INDETERMINATE

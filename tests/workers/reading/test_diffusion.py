@@ -15,6 +15,7 @@ from tests.workers.reading.heads import adc_of_a_head, signal_of_a_head, stored
 from tests.workers.reading.reading import ADC, DWI, private_element
 from triage.diffusion.evidence import check_coefficients, check_pair, is_coefficients, is_weighted
 from triage.errors import NotAssessable
+from triage.model import SequenceKind
 from workers.reading.study import read_study
 
 PLANAR: dict[str, Any] = {
@@ -67,6 +68,27 @@ def test_the_unit_of_an_unnamed_map_does_not_matter(tmp_path: Path, scale: float
     images = read_study(paths)
     assert set(images.volumes) == {ADC}
     np.testing.assert_allclose(images.volumes[ADC].voxels, MAP, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kind", "elements"),
+    [
+        pytest.param(SIGNAL, DWI, {"DiffusionBValue": 1000.0}, id="weighted"),
+        pytest.param(MAP, ADC, {"ImageType": ["DERIVED", "PRIMARY", "ADC"]}, id="a map"),
+    ],
+)
+@pytest.mark.parametrize("empty", [slice(4, 8), slice(0, None)], ids=["between others", "all"])
+def test_of_two_series_the_one_with_empty_slices_is_passed_over(
+    tmp_path: Path, pixels: Any, kind: SequenceKind, elements: dict[str, Any], empty: slice
+) -> None:
+    """It comes last, with a higher number: of two alike the later repeat is taken."""
+    blank = pixels.copy()
+    blank[empty] = 0
+    paths = a_series(tmp_path / "a", pixels=pixels, series=3, spacing_mm=10.0, **elements, **PLANAR)
+    paths += a_series(tmp_path / "b", pixels=blank, series=4, spacing_mm=10.0, **elements, **PLANAR)
+    images = read_study(paths)
+    assert images.used[kind].endswith(".3")
+    assert [one.code for one in images.skipped] != []
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,18 @@ class InMemoryIndex(InMemoryPatients):
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
         self._here()
         for row in rows:
-            if row.sop_instance_uid not in self._instances:
+            old = self._instances.get(row.sop_instance_uid)
+            if old is None:
                 self._instances[row.sop_instance_uid] = row
                 self._add(row)
+            elif replace(row, received_at=old.received_at, path=old.path) != old:  # the file was replaced
+                self._instances[row.sop_instance_uid] = row
+                sent_by = {"calling_ae": old.calling_ae, "patient_name": old.patient_name}
+                if replace(row, received_at=old.received_at, path=old.path, **sent_by) != old:
+                    for uid in {row.study_instance_uid, old.study_instance_uid} & self._studies.keys():
+                        self._reopen(uid, row)
+                    if row.study_instance_uid not in self._studies:
+                        self._add(row)
 
     def _add(self, row: InstanceRow) -> None:
         uid = row.study_instance_uid
@@ -56,16 +65,22 @@ class InMemoryIndex(InMemoryPatients):
             self._put_in_force(row.received_at)
             return
         old = self._studies[uid].row
-        series = {i.series_instance_uid for i in self._instances.values() if i.study_instance_uid == uid}
-        counts: dict[str, Any] = {"instance_count": old.instance_count + 1, "series_count": len(series)}
         if row.sop_class_uid == KOS:
             self.mark_patient(old.patient_id, now=row.received_at)
         if not is_measured(row.sop_class_uid) and old.state is not StudyState.RECEIVING and old.patient_id:
-            self._studies[uid].row = replace(old, **counts)
+            self._studies[uid].row = replace(old, **self._counts(uid))
             self._merge_facts_of(uid, old, row)
             return
+        self._reopen(uid, row)
+
+    def _counts(self, uid: str) -> dict[str, Any]:
+        series = [i.series_instance_uid for i in self._instances.values() if i.study_instance_uid == uid]
+        return {"instance_count": len(series), "series_count": len(set(series))}
+
+    def _reopen(self, uid: str, row: InstanceRow) -> None:
+        old = self._studies[uid].row
         changed: dict[str, Any] = {
-            **counts,
+            **self._counts(uid),
             "first_received_at": min(old.first_received_at, row.received_at),
             "last_received_at": max(old.last_received_at, row.received_at),
         }
@@ -76,7 +91,8 @@ class InMemoryIndex(InMemoryPatients):
 
     def _merge_facts_of(self, uid: str, old: StudyRow, row: InstanceRow) -> None:
         now = self._studies[uid].row
-        self._studies[uid].row = replace(now, **vars(self._facts_of(uid)), **dict.fromkeys(STATED))
+        if now.instance_count:
+            self._studies[uid].row = replace(now, **vars(self._facts_of(uid)), **dict.fromkeys(STATED))
         self._put_in_force(row.received_at)
         if self._studies[uid].row.patient_id != old.patient_id:
             self.mark_patient(old.patient_id, now=row.received_at)

@@ -148,7 +148,7 @@ class StudyIndex(Protocol):
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
         """Insert, idempotent on sop_instance_uid. A new instance of a settled study that a decision may rest on raises
-        its revision and reopens it."""
+        its revision and reopens it; so does the row of a file that was replaced, which is renewed."""
 
     def receiving(self) -> list[StudyRow]:
         """Studies in RECEIVING state: first those of patients with an infusion on or before the day of the study, as

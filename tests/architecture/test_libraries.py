@@ -34,6 +34,7 @@ INDEX = (
     "order_priorities",
     "other_nodes",
     "prior_searches",
+    "replaced",
     "schema",
     "spellings",
     "sql",

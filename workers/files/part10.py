@@ -65,6 +65,12 @@ def is_complete(fd: int) -> bool:
     return bool(magic != PREAMBLE_MAGIC or length == size)
 
 
+def is_sealed(fd: int) -> bool:
+    """Whether this store wrote the file, and its own preamble says that it is whole."""
+    start = os.pread(fd, PREAMBLE.size, 0)
+    return start == PREAMBLE.pack(PREAMBLE_MAGIC, os.fstat(fd).st_size) and is_complete(fd)
+
+
 def read_meta(fd: int) -> tuple[int, Announced]:
     """(start of the data set in bytes, what the File Meta Information says).
 

@@ -34,7 +34,7 @@ from workers.files.dataset_head import WINDOW_BYTES, Uids, Values
 from workers.files.disk import Chunk
 from workers.files.index_rows import identified
 from workers.files.part10 import Announced
-from workers.files.stored import Outcome, Stored
+from workers.files.stored import Named, Outcome, Stored
 from workers.files.uid_paths import folder_of, folders, valid_uid
 from workers.ports import ConflictRow, InstanceRow
 from workers.settings import NodeSettings
@@ -264,9 +264,9 @@ class Spool:
             status = SUCCESS if uids.sop_class_uid == self._announced.sop_class_uid else CLASS_DIFFERS
             with _disk_errors():
                 part10.seal(self._fd, self._size)
-                outcome, path = self._commit()
+                outcome, path, filed, size = self._commit()
             now = self._store.now()
-            return Stored(outcome, status, path, self._announced, uids, values, self._size, now)
+            return Stored(outcome, status, path, self._announced, filed, uids, values, size, now)
         finally:
             self.abort()
 
@@ -296,7 +296,7 @@ class Spool:
         end = min(position + count, self._size)
         return self._start[position:end] if end <= len(self._start) else os.pread(self._fd, count, position)
 
-    def _commit(self) -> tuple[Outcome, str]:
+    def _commit(self) -> Named:
         if self._store.sync_folders:
             self._store.flush(self._fd)  # before the file has a name: when this fails, no other process has seen it
         elif self._temporary is None:
@@ -315,10 +315,10 @@ class Spool:
                     return found
             else:
                 self._settle()
-                return Outcome.NEW, self._final
+                return Outcome.NEW, self._final, self._announced, self._size
         raise OSError(errno.EBUSY, "the name is given and taken away all the time")
 
-    def _commit_again(self) -> tuple[Outcome, str] | None:
+    def _commit_again(self) -> Named | None:
         """Another process has the name. None: the name was taken away meanwhile."""
         with self._existing() as existing:
             if existing is None:
@@ -332,7 +332,7 @@ class Spool:
                 except OSError:
                     # the kernel may call its lost pages clean from now on; ours are there
                     return self._take_over(self._final, Outcome.NEW)
-                return Outcome.SAME, self._final
+                return Outcome.SAME, self._final, part10.read_meta(existing)[1], os.fstat(existing).st_size
         # the name holds the digest: what it may replace is equal
         aside = f"{self._store.conflicts}/{self._announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
         if not os.path.lexists(aside):
@@ -360,7 +360,7 @@ class Spool:
         finally:
             os.close(existing)
 
-    def _take_over(self, name: str, outcome: Outcome) -> tuple[Outcome, str]:
+    def _take_over(self, name: str, outcome: Outcome) -> Named:
         """Replace what has a name by the own copy, which is flushed first: the other one may be what somebody answered
         for. Ours is locked, or named already: no sweep takes its temporary name for a leftover."""
         if self._temporary is None:
@@ -370,7 +370,7 @@ class Spool:
         self._temporary.replace(name)
         self._renamed = True
         self._store.make_durable(self._fd, Path(name).parent)
-        return outcome, name
+        return outcome, name, self._announced, self._size
 
     def _settle(self) -> None:
         """The object has its name and the temporary one is gone; make that last."""

@@ -22,17 +22,24 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
 
 
+Named = tuple[Outcome, str, Announced, int]
+"""A file that has a name: how that came, the absolute path, how the file was sent, its size in bytes."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """A durable object.
 
-    status: for the C-STORE response. name: absolute path. values: what its data set says, not decoded yet.
+    status: for the C-STORE response. name: absolute path. announced: how it was sent this time. filed: how the file
+    that has the name was sent, and size_bytes its size; of a SAME they are those of the first copy. values: what its
+    data set says, not decoded yet.
     """
 
     outcome: Outcome
     status: int
     name: str
     announced: Announced
+    filed: Announced
     uids: Uids
     values: Values
     size_bytes: int
@@ -41,7 +48,7 @@ class Stored:
     @cached_property
     def row(self) -> InstanceRow:
         """For the index; the row of a CONFLICT is not recorded. Made on first use, after the sender has its answer."""
-        return row_of(self.announced, head_in(self.values, self.uids), self.size_bytes, self.received_at)
+        return row_of(self.filed, head_in(self.values, self.uids), self.size_bytes, self.received_at)
 
     @property
     def path(self) -> Path:

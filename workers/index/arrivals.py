@@ -15,6 +15,7 @@ from workers.identities import StudyFacts, Votes, may_change, merge_facts
 from workers.index import object_answers
 from workers.index.patients import mark, mark_of_study
 from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
+from workers.index.replaced import renew
 from workers.index.schema import instances, series, studies
 from workers.index.spellings import remember
 from workers.index.utc_time import UtcDateTime
@@ -37,7 +38,7 @@ class Arrivals:
         self._add_study = insert(studies).on_conflict_do_nothing().returning(studies.c.study_instance_uid)
 
     def record(self, connection: Connection, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
-        """Write what is not known yet; those rows."""
+        """Write what is not known yet, and renew the rows of files that were replaced; the rows that were not known."""
         # of two equal UIDs in one batch the first one counts
         unique = {row.sop_instance_uid: row for row in reversed(rows)}
         # one order everywhere, so that two writers cannot lock each other's rows crosswise
@@ -45,12 +46,28 @@ class Arrivals:
         new = [
             unique[uid] for some in portions(values) for uid in connection.execute(self._add_instances, some).scalars()
         ]
+        if len(new) < len(unique):
+            known = unique.keys() - {row.sop_instance_uid for row in new}
+            new += self._renew(connection, [unique[uid] for uid in known])
         by_study: defaultdict[str, list[InstanceRow]] = defaultdict(list)
         for row in new:
             by_study[row.study_instance_uid].append(row)
         for study_instance_uid in sorted(by_study):
             self._add_to_study(connection, study_instance_uid, by_study[study_instance_uid])
         return new
+
+    def _renew(self, connection: Connection, known: Sequence[InstanceRow]) -> list[InstanceRow]:
+        """Those that belong to another study or series than before."""
+        found = renew(connection, known)
+        for row in found.moved:
+            connection.execute(self._add_instances, [dict(vars(row))])
+        reopened = {row.study_instance_uid: row.received_at for row in found.changed} | found.left
+        for study_instance_uid in sorted(reopened):
+            at = reopened[study_instance_uid]
+            nothing = {"uid": study_instance_uid, "instances": 0, "series": 0, "name": "", "first": at, "last": at}
+            connection.execute(_GROW_STUDY, nothing)
+            self.merge_again(connection, study_instance_uid, at)
+        return found.moved
 
     def _add_to_study(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
         first, last = min(r.received_at for r in new), max(r.received_at for r in new)
@@ -88,7 +105,8 @@ class Arrivals:
         of_study = studies.c.study_instance_uid == study_instance_uid
         before = _said_of_study(connection, study_instance_uid)
         known = facts_of_images(before)
-        found = merge_facts(_votes(connection, study_instance_uid))
+        votes = _votes(connection, study_instance_uid)
+        found = merge_facts(votes) if votes else known  # its only object may have gone to another study
         if found == known:
             return
         nothing_else = dict.fromkeys(STATED)

@@ -41,14 +41,16 @@ class ScannedIndex(Protocol):
 class Report:
     """What a scan found. Numbers of files or rows.
 
-    added: files that had no row and have one now. missing: rows whose file is gone. changed: files of another size than
-    their row says. incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
+    added: files that had no row and have one now. renewed: files that were replaced, whose row says now what they say.
+    missing: rows whose file is gone. changed: files of another size than their row says, which nothing calls whole.
+    incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
     files that are no objects of this store, left where they are. unread: files that the disk did not give, or whose row
     the index refuses: another scan has to look. finished: False when the scan was stopped early.
     """
 
     files: int = 0
     added: int = 0
+    renewed: int = 0
     missing: int = 0
     changed: int = 0
     incomplete: int = 0
@@ -58,8 +60,8 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        found = self.added, self.missing, self.changed, self.incomplete, self.unreadable, self.unread
-        return self.finished and not any(found)
+        found = {name: value for name, value in vars(self).items() if name not in ("files", "finished")}
+        return self.finished and not any(found.values())
 
 
 def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | None = None) -> Report:
@@ -88,12 +90,14 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
     missing = [path for path in known if path not in on_disk and _is_gone(store.root / path)]
     for path in missing:
         log.error("store.file_missing", instance=_name(path))
-    changed = [path for path in known if path in on_disk and _size(on_disk[path]) not in (known[path], None)]
-    for path in changed:
-        log.error("store.file_changed", instance=_name(path))
     rows: list[InstanceRow] = []
     refused = 0
     found: Counter[str] = Counter()
+    for path in known:
+        if path in on_disk and _size(on_disk[path]) not in (known[path], None):
+            row, what = _look_again(store, on_disk[path])
+            found[what] += 1
+            rows += [row] if row is not None else []
     for relative in sorted(on_disk.keys() - known.keys()):
         row, what = _look_at(store, on_disk[relative])
         found[what] += 1
@@ -107,7 +111,8 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
         files=report.files + len(on_disk),
         added=report.added + found["added"] - refused,
         missing=report.missing + len(missing),
-        changed=report.changed + len(changed),
+        renewed=report.renewed + found["renewed"],
+        changed=report.changed + found["changed"],
         incomplete=report.incomplete + found["incomplete"],
         unreadable=report.unreadable + found["unreadable"],
         unread=report.unread + found["unread"] + refused,
@@ -131,6 +136,19 @@ def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
     except OSError as error:
         log.error("store.file_not_readable", instance=_name(path), reason=str(error.strerror))
         return None, "unread"
+
+
+def _look_again(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
+    """Read the row of a file that has another size than its row says; None: it lost bytes, or nobody can tell."""
+    try:
+        with path.open("rb") as file:
+            sealed = part10.is_sealed(file.fileno())
+        if sealed:
+            return read_row(store.root, path), "renewed"
+    except (Rejected, OSError):
+        pass
+    log.error("store.file_changed", instance=_name(path))
+    return None, "changed"
 
 
 def _quarantine(store: FileStore, path: Path) -> bool:

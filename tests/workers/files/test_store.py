@@ -104,6 +104,19 @@ def test_uids(uid: str, valid: bool, store: FileStore, tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["it is there", "it was lost"])
+def test_the_row_of_what_another_sends_again_is_that_of_the_file(store: FileStore, *, lost: bool) -> None:
+    first = put(store, a_data_set())
+    if lost:
+        first.path.unlink()
+    again = put(store, a_data_set(), calling_ae="A.LONGER.TITLE")
+    assert again.outcome is (Outcome.NEW if lost else Outcome.SAME)
+    assert again.announced.calling_ae == "A.LONGER.TITLE"
+    assert replace(again.row, received_at=first.row.received_at) == replace(
+        read_row(store.root, first.path), received_at=first.row.received_at
+    )
+
+
 # --- refusing
 
 

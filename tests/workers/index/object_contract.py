@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.workers.index.index_contract import STUDY, a_document, a_row, claimed, later, make_ready, state_of
@@ -134,8 +136,43 @@ class ObjectContract:
 
     def test_a_note_reopens_a_study_without_a_patient_id(self, index: StudyIndex) -> None:
         """Nobody is marked by it."""
-        index.record_instances([a_row(1, patient_id="")])
-        make_ready(index)
+        make_ready(index, [a_row(1, patient_id="")])
         assert index.complete(claimed(index), now=later(80))
         index.record_instances([a_row(3, patient_id="", sop_class_uid=KOS)])
         assert state_of(index)[:2] == (StudyState.RECEIVING, 2)
+
+    @pytest.mark.parametrize(
+        ("changes", "state"),
+        [
+            pytest.param({}, (StudyState.ASSESSED, 1), id="noop: the same file"),
+            pytest.param({"received_at": later(500)}, (StudyState.ASSESSED, 1), id="noop: the same file, later"),
+            pytest.param({"calling_ae": "PACS"}, (StudyState.ASSESSED, 1), id="by another sender"),
+            pytest.param({"size_bytes": 7, "calling_ae": "PACS"}, (StudyState.RECEIVING, 2), id="of another size"),
+            pytest.param({"transfer_syntax_uid": "1.2.840.10008.1.2"}, (StudyState.RECEIVING, 2), id="encoded anew"),
+            pytest.param({"patient_id": "P-2"}, (StudyState.RECEIVING, 2), id="with another patient ID"),
+            pytest.param({"series_instance_uid": "9.9"}, (StudyState.RECEIVING, 2), id="of another series"),
+        ],
+    )
+    def test_the_row_of_a_file_that_was_replaced(
+        self, index: StudyIndex, changes: dict[str, Any], state: tuple[StudyState, int]
+    ) -> None:
+        """A lost file comes again: the row says what the file says, and the study is decided again."""
+        make_ready(index, [a_row(1)])
+        assert index.complete(claimed(index), now=later(80))
+        again = a_row(1, **changes)
+        index.record_instances([again])
+        assert state_of(index)[:2] == state
+        assert index.instances(STUDY) == [a_row(1) if set(changes) <= {"received_at"} else again]
+        row = index.study(STUDY)
+        assert row is not None
+        assert (row.instance_count, row.series_count, row.patient_id) == (1, 1, again.patient_id)
+
+    @pytest.mark.parametrize("others", [[], [a_row(2)]], ids=["the only object", "one of two"])
+    def test_a_replaced_file_may_belong_to_another_study(self, index: StudyIndex, others: list[InstanceRow]) -> None:
+        make_ready(index, [a_row(1), *others])
+        assert index.complete(claimed(index), now=later(80))
+        index.record_instances([a_row(1, study_instance_uid="1.2.9")])
+        assert state_of(index)[:2] == (StudyState.RECEIVING, 2)
+        assert index.instances(STUDY) == others
+        counts = {row.study_instance_uid: row.instance_count for row in index.studies()}
+        assert counts == {STUDY: len(others), "1.2.9": 1}

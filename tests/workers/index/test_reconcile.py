@@ -48,6 +48,11 @@ def _restored_name(store: FileStore, _index: SqlIndex, _paths: list[Path]) -> No
     (store.root / "ab" / "9.9.9.dcm").write_bytes(b"somebody's notes")
 
 
+def _sent_again_by_another(store: FileStore, _index: SqlIndex, paths: list[Path]) -> None:
+    paths[0].unlink()
+    put(store, a_data_set(0), EXPLICIT, calling_ae="ANOTHER.SENDER")
+
+
 @pytest.mark.parametrize(
     ("only_files", "damage", "report"),
     [
@@ -55,6 +60,7 @@ def _restored_name(store: FileStore, _index: SqlIndex, _paths: list[Path]) -> No
         pytest.param(3, _nothing, Report(files=7, added=3), id="rows lost in a crash"),
         pytest.param(0, lambda s, i, p: p[0].unlink(), Report(files=3, missing=1), id="a file is gone"),
         pytest.param(0, lambda s, i, p: os.truncate(p[0], 99), Report(files=4, changed=1), id="a file was shortened"),
+        pytest.param(0, _sent_again_by_another, Report(files=4, renewed=1), id="a lost file was sent again"),
         pytest.param(
             1, lambda s, i, p: os.truncate(p[-1], 99), Report(files=5, incomplete=1), id="cut short by a crash"
         ),

@@ -84,11 +84,11 @@ def announce(data_set: Dataset, transfer_syntax: str = EXPLICIT, *, calling_ae: 
     return Announced(str(data_set.SOPClassUID), str(data_set.SOPInstanceUID), transfer_syntax, calling_ae)
 
 
-def put(store: FileStore, data_set: Dataset, transfer_syntax: str = EXPLICIT) -> Stored:
+def put(store: FileStore, data_set: Dataset, transfer_syntax: str = EXPLICIT, *, calling_ae: str = "SCANNER") -> Stored:
     """Send one object through the store the way the listener does."""
     data = encoded(data_set, transfer_syntax)
     half = len(data) // 2
-    with store.spool(announce(data_set, transfer_syntax)) as spool:
+    with store.spool(announce(data_set, transfer_syntax, calling_ae=calling_ae)) as spool:
         spool.write([data[:half]], half)
         spool.write([memoryview(data)[half:]], len(data) - half)
         return spool.finish()

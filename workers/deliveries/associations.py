@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Any
 
 from workers import dicom_status
 from workers.alert_settings import UpsDestinationSettings
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.destination_settings import IdentifiedDicomTarget
-from workers.files.commitment_reports import AwaitedReports, failed_in
-from workers.log import brief
 from workers.remote import tls
 from workers.remote.reactor import reports_beside
 from workers.result_settings import DicomDestinationSettings
 
 COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 USER_NAME, USER_AND_PASSCODE = 1, 2  # PS3.7 D.3.3.7
-LOOK_EVERY_S = 0.1  # for a report that came to our port
 Reports = queue.Queue[Any]  # data sets: reports of storage commitment
 
 
@@ -98,68 +93,6 @@ def store_answer(status: int, ae_title: str) -> str:
     if dicom_status.is_refusal_for_good(status):
         raise DeliveryRejected(f"{ae_title} refuses the object: {text}")
     raise Unreachable(f"{ae_title} cannot store it now: {text}")
-
-
-def committed(
-    association: Any,
-    objects: Sequence[tuple[str, str]],
-    settings: DicomDestinationSettings,
-    reports: Reports,
-    awaited: AwaitedReports | None = None,
-) -> str:
-    """Ask for commitment to objects, and wait for the report: on this association, or on one that the node opens to
-    our own DICOM port.
-
-    Args:
-        objects: SOP class and SOP instance of each.
-        awaited: reports that come to our port; None: there is no port.
-
-    Raises:
-        Unreachable: the node does not commit itself; the objects are sent again.
-        OSError: our own disk fails.
-    """
-    from pydicom import Dataset
-    from pydicom.uid import generate_uid
-
-    request = Dataset()
-    request.TransactionUID, request.ReferencedSOPSequence = generate_uid(), []
-    for sop_class, instance in objects:
-        reference = Dataset()
-        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = sop_class, instance
-        request.ReferencedSOPSequence.append(reference)
-    transaction = str(request.TransactionUID)
-    if awaited is not None:
-        awaited.expect(transaction)
-    try:
-        status, _ = association.send_n_action(request, 1, COMMITMENT_CLASS, COMMITMENT_INSTANCE)
-        if getattr(status, "Status", None) != dicom_status.SUCCESS:
-            return f"storage commitment not accepted (0x{getattr(status, 'Status', 0xFFFF):04X})"
-        failed = _reported(transaction, settings.commitment_wait_s, reports, awaited)
-    except (ValueError, RuntimeError, AttributeError) as error:
-        return f"storage commitment not possible ({brief(error)})"
-    finally:
-        if awaited is not None:
-            awaited.forget(transaction)
-    if failed is None:
-        return f"no storage commitment report in {settings.commitment_wait_s:g} s"
-    if failed:
-        what = "the object" if len(objects) == 1 else "every object"
-        raise Unreachable(f"{settings.ae_title} does not commit itself to {what}")
-    return "committed"
-
-
-def _reported(transaction: str, wait_s: float, reports: Reports, awaited: AwaitedReports | None) -> list[str] | None:
-    """What the node does not commit itself to; None: it says nothing in time."""
-    until = time.monotonic() + wait_s
-    while (left_s := until - time.monotonic()) > 0:
-        with suppress(queue.Empty):
-            report = reports.get(timeout=min(left_s, wait_s if awaited is None else LOOK_EVERY_S))
-            if report.TransactionUID == transaction:
-                return failed_in(report)
-        found = None if awaited is None else awaited.answer(transaction)
-        if found is not None:
-            return found
-    return None
 
 
 def _identity(settings: IdentifiedDicomTarget) -> list[Any]:

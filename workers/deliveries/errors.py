@@ -22,5 +22,10 @@ class Unreachable(DeliveryError):  # noqa: N818 - the base class has the suffix
         self.again_after_s = again_after_s
 
 
+class NotCommittedError(Unreachable):
+    """A DICOM node answered that it has stored the object, and does not commit itself to it. It is asked again; nothing
+    else waits for that."""
+
+
 class FilesLostError(DeliveryRejected):
     """The files of the decision were never written: the receiver was not asked."""

@@ -6,7 +6,8 @@ import queue
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workers.deliveries.associations import NothingTakenError, Reports, associated, committed, dropped, store_answer
+from workers.deliveries.associations import NothingTakenError, Reports, associated, dropped, store_answer
+from workers.deliveries.commitment_requests import CommitmentRequests
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Receipt
 from workers.files.commitment_reports import AwaitedReports
@@ -26,10 +27,11 @@ class ImageStore:
     """
 
     def __init__(self, settings: DicomDestinationSettings, own_ae: str, awaited: AwaitedReports | None = None) -> None:
-        self._settings, self._own_ae, self._awaited = settings, own_ae, awaited
+        self._settings, self._own_ae = settings, own_ae
         self._association: Any = None
         self._asked: dict[tuple[str, str], None] = {}
         self._reports: Reports = queue.Queue()
+        self._commitment = CommitmentRequests(settings, self._reports, awaited)
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
         """See image_ports.ImageTaker."""
@@ -40,7 +42,8 @@ class ImageStore:
         with reactor_paused(association):
             for image in images:
                 try:
-                    self._sent(association, image)
+                    if not self._commitment.has(image.sop_instance_uid):
+                        self._sent(association, image)
                 except DeliveryRejected as error:
                     refused.append(str(error))
                     continue
@@ -87,7 +90,7 @@ class ImageStore:
 
     def _committed(self, association: Any, stored: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> str:
         objects = [(one.sop_class_uid, one.sop_instance_uid) for one in stored]
-        said = committed(association, objects, self._settings, self._reports, self._awaited)
+        said = self._commitment.ask(association, objects)
         for image in stored:
             taken(image)
         return f"; {said}"

@@ -11,10 +11,10 @@ from workers.deliveries.associations import (
     COMMITMENT_CLASS,
     Reports,
     associated,
-    committed,
     dropped,
     store_answer,
 )
+from workers.deliveries.commitment_requests import CommitmentRequests
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.images_dicom import ImageStore
 from workers.delivery_ports import DICOM_OUTPUTS, Delivery, Receipt
@@ -42,9 +42,10 @@ class DicomSender:
     """
 
     def __init__(self, settings: DicomDestinationSettings, own_ae: str, awaited: AwaitedReports | None = None) -> None:
-        self._settings, self._own_ae, self._awaited = settings, own_ae, awaited
+        self._settings, self._own_ae = settings, own_ae
         self._association: Any = None
         self._reports: Reports = queue.Queue()
+        self._commitment = CommitmentRequests(settings, self._reports, awaited)
         self._images = ImageStore(settings, own_ae, awaited)
 
     def send(self, delivery: Delivery, file_name: str, media_type: str, content: bytes) -> Receipt:  # noqa: ARG002
@@ -56,6 +57,18 @@ class DicomSender:
         if sop_class not in {str(one.abstract_syntax) for one in association.accepted_contexts}:
             name = RESULT_CLASSES.get(sop_class, sop_class)
             raise DeliveryRejected(f"{self._settings.ae_title} accepts no {name} objects ({sop_class})")
+        instance = str(dataset.SOPInstanceUID)
+        text = "stored before" if self._commitment.has(instance) else self._stored(association, dataset)
+        if self._settings.commitment:
+            text = f"{text}; {self._commitment.ask(association, [(sop_class, instance)])}"
+        return Receipt(text, len(content))
+
+    def _stored(self, association: Any, dataset: Any) -> str:
+        """Store an object; the answer in words.
+
+        Raises:
+            DeliveryRejected, Unreachable: it is not stored.
+        """
         try:
             status = association.send_c_store(dataset)
         except (ValueError, RuntimeError, AttributeError) as error:
@@ -65,11 +78,7 @@ class DicomSender:
             raise DeliveryRejected(
                 f"the object cannot be sent in an accepted transfer syntax ({brief(error)})"
             ) from error
-        text = self._understood(getattr(status, "Status", None))
-        if self._settings.commitment:
-            sent = [(sop_class, str(dataset.SOPInstanceUID))]
-            text = f"{text}; {committed(association, sent, self._settings, self._reports, self._awaited)}"
-        return Receipt(text, len(content))
+        return self._understood(getattr(status, "Status", None))
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
         """See image_ports.ImageTaker."""

@@ -24,7 +24,6 @@ from workers.deliveries.associations import COMMITMENT_CLASS, COMMITMENT_INSTANC
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_dicom import RESULT_CLASSES, VERIFICATION, DicomSender
 from workers.delivery_ports import Decided, Delivery
-from workers.files.commitment_reports import AwaitedReports
 from workers.remote import tls
 from workers.result_settings import DicomDestinationSettings
 from workers.sections import TlsSettings
@@ -47,6 +46,7 @@ class Node:
         self.associations = 0
         self.identity: list[bytes] = []
         self.commits: bool | None = True
+        self.action_status: int | None = 0x0000  # None: it breaks off
         self.accepted_user = b"icansee"
 
     def store(self, event: Any) -> int:
@@ -67,6 +67,10 @@ class Node:
         import threading
 
         request, association = event.action_information, event.assoc
+        if self.action_status != 0x0000:
+            if self.action_status is None:
+                association.abort()
+            return self.action_status or 0x0000, None
         if self.commits is not None:
             threading.Thread(target=self._report, args=(association, request), daemon=True).start()
         return 0x0000, None
@@ -92,12 +96,14 @@ def serving(
     syntaxes: tuple[str, ...] = (EXPLICIT, IMPLICIT),
     identity: bool = False,
     secured: TlsSettings | None = None,
+    commitment: bool = True,
 ) -> Iterator[int]:
     ae = AE("PACS")
     ae.require_called_aet = True
     for uid in classes if classes is not None else [*RESULT_CLASSES]:
         ae.add_supported_context(uid, list(syntaxes))
-    ae.add_supported_context(COMMITMENT_CLASS)
+    if commitment:
+        ae.add_supported_context(COMMITMENT_CLASS)
     ae.add_supported_context(VERIFICATION)
     handlers = [(evt.EVT_C_STORE, node.store), (evt.EVT_ESTABLISHED, node.opened), (evt.EVT_N_ACTION, node.action)]
     if identity:
@@ -217,47 +223,6 @@ def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
         with pytest.raises(Unreachable):
             send(sender_to(port, timeout_s=2), an_object())
     assert len(node.stored) == 1
-
-
-@pytest.mark.parametrize(
-    ("commits", "said"),
-    [
-        pytest.param(True, "C-STORE 0x0000; committed", id="committed"),
-        pytest.param(None, "C-STORE 0x0000; no storage commitment report in 0.5 s", id="no report"),
-        pytest.param(False, Unreachable, id="not committed"),
-    ],
-)
-def test_storage_commitment(commits: bool | None, said: str | type[Exception]) -> None:
-    node = Node()
-    node.commits = commits
-    with serving(node) as port:
-        sender = sender_to(port, commitment=True, commitment_wait_s=0.5 if commits is None else 20)
-        if isinstance(said, str):
-            assert send(sender, an_object()) == said
-        else:
-            with pytest.raises(said, match="does not commit"):
-                send(sender, an_object())
-
-
-@pytest.mark.parametrize("failed", [[], ["1.2.3"]], ids=["committed", "not committed"])
-def test_a_report_may_come_to_our_own_port(tmp_path: Path, failed: list[str]) -> None:
-    """As Orthanc and dcm4chee report: on an association that they open."""
-    node, awaited = Node(), AwaitedReports(tmp_path)
-
-    def elsewhere(event: Any) -> tuple[int, None]:
-        assert awaited.take(str(event.action_information.TransactionUID), failed)
-        return 0x0000, None
-
-    node.action = elsewhere  # type: ignore[method-assign]
-    with serving(node) as port:
-        settings = sender_to(port, commitment=True, commitment_wait_s=20)._settings
-        sender = DicomSender(settings, "ICANSEE", awaited)
-        if failed:
-            with pytest.raises(Unreachable, match="does not commit"):
-                send(sender, an_object())
-        else:
-            assert send(sender, an_object()) == "C-STORE 0x0000; committed"
-    assert list((tmp_path / "commitments" / "awaited").iterdir()) == []
 
 
 def test_the_probe_names_what_is_refused() -> None:

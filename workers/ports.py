@@ -169,8 +169,8 @@ class StudyIndex(Protocol):
         """Prolong; None when the lease was lost (then stop working on it)."""
 
     def save_assessment(self, claim: Claim, *, stage: str, document: Mapping[str, Any], now: datetime) -> bool:
-        """Store the document for (study, revision, stage). False, and nothing stored, when the lease was lost.
-
+        """Store the document for (study, revision, stage). False, and nothing stored: the lease was lost, or another
+        document of this key may have gone out.
         The caller keeps the priority from falling between versions; the index only stores. Older versions stay, marked
         superseded."""
 

@@ -25,10 +25,14 @@ def put(
     stage: str,
     document: Mapping[str, Any],
     now: datetime,
-) -> None:
-    """Store the document under (study, revision, stage). The caller holds the lease of the claim."""
-    insert_document(connection, insert, (claim.study_instance_uid, claim.revision, stage), document=document, now=now)
-    supersede(connection, claim.study_instance_uid)
+) -> bool:
+    """Store the document under (study, revision, stage); False: another one is there and was planned. The caller holds
+    the lease of the claim."""
+    key = (claim.study_instance_uid, claim.revision, stage)
+    stored = insert_document(connection, insert, key, document=document, now=now)
+    if stored:
+        supersede(connection, claim.study_instance_uid)
+    return stored
 
 
 def insert_document(
@@ -39,8 +43,9 @@ def insert_document(
     document: Mapping[str, Any],
     now: datetime,
     planned_at: datetime | None = None,
-) -> None:
-    """One version of a study's decision. decided: study, revision, stage. planned_at: of a new row."""
+) -> bool:
+    """One version of a study's decision. decided: study, revision, stage. planned_at: of a new row. False: another one
+    is there and was planned: what may have gone out is not replaced."""
     study_instance_uid, revision, stage = decided
     values = {
         "created_at": now,
@@ -51,12 +56,16 @@ def insert_document(
     key = {"study_instance_uid": study_instance_uid, "revision": revision, "stage": stage}
     statement = insert(assessments)
     # the same task run twice after a crash writes the same key again: one document, not two
-    connection.execute(
+    done = connection.execute(
         statement.on_conflict_do_update(
-            index_elements=list(key), set_={name: statement.excluded[name] for name in values}
-        ),
-        [key | values | {"planned_at": planned_at}],
+            index_elements=list(key),
+            set_={name: statement.excluded[name] for name in values},
+            where=assessments.c.planned_at.is_(None),
+        )
+        .values(**key, **values, planned_at=planned_at)
+        .returning(assessments.c.revision)
     )
+    return done.first() is not None
 
 
 def supersede(connection: Connection, study_instance_uid: str) -> None:

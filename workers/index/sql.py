@@ -179,7 +179,8 @@ class SqlIndex(PatientQueries):
             ).one_or_none()
             if held is None:
                 return False
-            decisions.put(connection, self._insert, claim, stage=stage, document=document, now=now)
+            if not decisions.put(connection, self._insert, claim, stage=stage, document=document, now=now):
+                return False
             patients.mark_of_study(connection, self._insert, claim.study_instance_uid, now)
         return True
 

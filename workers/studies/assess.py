@@ -22,7 +22,7 @@ from workers import announcements
 from workers.backoff import Backoff
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
-from workers.studies import away, quarantine
+from workers.studies import away, quarantine, standing
 from workers.studies.baselines import Comparison, compare_with, context_of, worth_preparing
 from workers.studies.cohort import require_cohort
 from workers.studies.deps import Deps, with_outside_facts
@@ -177,6 +177,8 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
 
 def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Sequence[str]) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
+    if standing.put_back_if_overtaken(claim, inputs, deps):
+        return _finish(lease, deps)
     waits, inputs = claim.attempt < PATIENT_ATTEMPTS, with_unread(inputs, unread)
     require_cohort(row, deps.index, deps.settings.triage.cohort)
     waited = _waiting_times(row, deps)
@@ -191,7 +193,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Seq
         outcome = deps.engine.first_look(images, comparison.prepared, context_of(comparison, row, deps))
         _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, inputs, deps)
         del images
-    if _newer_images(claim, deps):
+    if standing.has_newer_revision(claim, deps):
         # the rest of the study is arriving: what there is of it now would be measured in vain
         return _finish(lease, deps)
     images, read_s = _timed(lambda: _read(uid, deps))
@@ -275,7 +277,8 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
 def _save(
     lease: Lease, outcome: Assessed, stage: Stage, timings_s: Mapping[str, float], inputs: Inputs, deps: Deps
 ) -> None:
-    """Decision first, then its files. A file that cannot be written is logged; the decision stands."""
+    """Decision first, then its files. A file that cannot be written is logged; the decision stands. A decision that is
+    stored already is not replaced (workers.studies.standing)."""
     from triage.report.document import to_document
 
     claim = lease.claim
@@ -287,12 +290,13 @@ def _save(
     document = with_outside_facts(document, deps, claim.study_instance_uid)
     now = deps.clock.now()
     document["decided_at"] = now.isoformat(timespec="seconds")
-    stored = deps.index.save_assessment(lease.claim, stage=stage.value, document=document, now=now)
-    if not stored:
-        raise LeaseLost("the lease was lost before the decision was stored")
+    stored = standing.store_once(lease, stage, document, deps, now=now)
+    if stored is None:
+        log.info("decision.changed", stage=stage.value)
+        return
     decision = assessment.decision
     log.info("decision.made", stage=stage.value, category=decision.category.value, priority=decision.priority.value)
-    write_files(claim, dataclasses.replace(outcome, assessment=assessment), document, deps)
+    write_files(claim, dataclasses.replace(outcome, assessment=assessment), stored, deps)
 
 
 def _with_missing_images(assessment: Assessment, index: StudyIndex) -> Assessment:
@@ -378,11 +382,6 @@ def _give_up(
 
 def _has_decision(version: Mapping[str, Any]) -> bool:
     return bool(version["document"]["decision"]["category"] != "not_assessable")
-
-
-def _newer_images(claim: Claim, deps: Deps) -> bool:
-    row = deps.index.study(claim.study_instance_uid)
-    return row is not None and row.revision != claim.revision
 
 
 def _waiting_times(row: StudyRow, deps: Deps) -> dict[str, float]:

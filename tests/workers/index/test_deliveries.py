@@ -11,9 +11,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from tests.workers.index.index_contract import STUDY, a_row
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Release, ShadowKind, released_by
 from workers.index.deliveries import SqlDeliveries
 from workers.index.schema import assessments
+from workers.index.sql import SqlIndex
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FIRST, FULL, LATER = Decided("1.2.3", 1, "first_look"), Decided("1.2.3", 1, "full"), Decided("1.2.3", 2, "first_look")
@@ -65,6 +67,24 @@ def test_noop_nothing_is_planned(deliveries: SqlDeliveries) -> None:
     assert (deliveries.listed(), deliveries.tallies(), deliveries.oldest_open()) == ([], {}, {})
     assert deliveries.one(1) is None
     assert deliveries.free(now=NOW, owner="me") == 0
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_what_was_planned_is_not_replaced(deliveries: SqlDeliveries, planned: bool) -> None:
+    """Whoever has it would never hear of another word under the same key."""
+    index = SqlIndex(deliveries._engine)
+    index.record_instances([a_row(1)])
+    index.mark_ready(STUDY, now=NOW, reason="test")
+    for attempt, (priority, stored) in enumerate([("unchanged", True), ("P1", not planned)], start=1):
+        claim = index.claim(STUDY, owner="w", now=NOW + timedelta(seconds=40 * attempt), lease_s=30)
+        assert claim is not None
+        document = {"decision": {"category": "possible", "priority": priority, "reasons": []}, "findings": []}
+        assert index.save_assessment(claim, stage="full", document=document, now=NOW) is stored
+        if planned:
+            deliveries.plan(Decided(STUDY, 1, "full"), [], now=NOW)
+    row = index.study(STUDY)
+    assert row is not None
+    assert row.priority == ("unchanged" if planned else "P1")
 
 
 def test_a_decision_without_a_plan_is_found_until_its_plan_is_stored_with_it(deliveries: SqlDeliveries) -> None:

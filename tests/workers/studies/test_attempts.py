@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from tests.fakes import (
-    SUSPECTED,
-    FakeEngine,
-    some_images,
-)
+from tests.fakes import NOTHING, SUSPECTED, FakeEngine, Verdict, some_images
 from tests.workers.studies.deciding import STUDY, Node
+from triage.assessment import Assessed
 from triage.errors import NotAssessable, Transient
+from triage.infusions import Infusion
+from triage.model import Category, Priority
+from workers.identities import PatientKey
 from workers.ports import StudyState
 from workers.studies.assess import Result, attempts_used_up, task_lost
 
@@ -205,6 +207,77 @@ class TestTaskLost:
         before = node.index.study(STUDY)
         task_lost(STUDY, node.deps, owner="w1", reason="time limit")
         assert node.index.study(STUDY) == before
+
+
+class Died(BaseException):
+    """The worker is gone, whatever it was doing."""
+
+
+def nothing(_node: Node) -> None:
+    """The same again."""
+
+
+def infusion_known(node: Node) -> None:
+    infusion = Infusion(date(2026, 3, 5))
+    node.index.add_infusion(PatientKey("P1", ""), infusion, now=node.clock.now())
+    node.engine.whole = SUSPECTED
+
+
+def another_word(node: Node) -> None:
+    node.engine.first = node.engine.whole = SUSPECTED
+
+
+def not_readable(node: Node) -> None:
+    node.reader.faults = [NotAssessable("no_images", "nothing is readable")]
+
+
+UNKNOWN = (Category.NOT_ASSESSABLE, Priority.UNCHANGED)
+FIRST, FULL, AGAIN = (1, "first_look"), (1, "full"), (2, "full")
+REPEATED = [
+    pytest.param("full", NOTHING, nothing, [FIRST, FULL], "unchanged", id="no-op: the same, its files are written"),
+    pytest.param("full", NOTHING, infusion_known, [FIRST, FULL, AGAIN], "P1", id="a fact became known"),
+    pytest.param("full", NOTHING, another_word, [FIRST, FULL, AGAIN], "P1", id="it is measured otherwise"),
+    pytest.param("full", SUSPECTED, not_readable, [FIRST, FULL, AGAIN], "P1", id="it cannot be read any more"),
+    pytest.param("first_look", UNKNOWN, nothing, [FIRST, FULL], "unchanged", id="first look: the same"),
+    pytest.param(
+        "first_look", UNKNOWN, another_word, [FIRST, (2, "first_look"), AGAIN], "P1", id="first look: another word"
+    ),
+]
+
+
+@pytest.mark.parametrize(("dies_in", "verdict", "changes", "stages", "priority"), REPEATED)
+def test_what_an_attempt_stored_that_died_is_not_replaced(
+    tmp_path: Path,
+    dies_in: str,
+    verdict: Verdict,
+    changes: Callable[[Node], None],
+    stages: list[tuple[int, str]],
+    priority: str,
+) -> None:
+    """Under its key it may have gone out. What is else to be said is a new revision, which goes out by itself."""
+    node = Node(tmp_path, some_images(STUDY), engine=FakeEngine(first=verdict, whole=verdict))
+
+    def dies(_uid: str, _revision: int, outcome: Assessed, *_: object, **__: object) -> None:
+        if outcome.assessment.stage.value == dies_in:
+            raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node.results, "write", dies)
+        with pytest.raises(Died):
+            node.ring()
+    before = node.index.assessments(STUDY)
+    node.clock.advance(120)
+    changes(node)
+    while node.ring() is not Result.NOTHING_TO_DO:
+        pass
+    found = node.index.assessments(STUDY)
+    assert [(one["revision"], one["stage"]) for one in found] == stages
+    kept = [(one["created_at"], one["document"]) for one in found[: len(before)]]
+    assert kept == [(one["created_at"], one["document"]) for one in before]
+    row = node.index.study(STUDY)
+    assert row is not None
+    assert (row.state, row.priority) == (StudyState.ASSESSED, priority)
+    assert (STUDY, *stages[-1]) in node.results.written
 
 
 @pytest.mark.parametrize(

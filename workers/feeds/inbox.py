@@ -14,6 +14,7 @@ import hashlib
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ log = get_logger(__name__)
 
 KEEP_DAYS = 30
 SUFFIX = ".hl7"
+READ_TRIES = 5  # of one file; with the pauses of the loop the last one comes half a minute after the first
 
 Apply = Callable[[tuple[Fact, ...], str], None]
 """Apply what one message states; the second argument names its source.
@@ -44,6 +46,7 @@ class Inbox:
         self._new, self._applied, self._failed = folder / "new", folder / "applied", folder / "failed"
         self._words, self._signs = words, signs
         self._newest: int | None = None
+        self._unread: Counter[str] = Counter()
         self._naming = threading.Lock()  # messages come over several connections
         for each in (self._new, self._applied, self._failed):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -101,18 +104,23 @@ class Inbox:
         path.replace(self._failed / path.name)
 
     def apply_waiting(self, apply: Apply) -> int:
-        """Apply what waits, the oldest first; how many were applied. A message that cannot be applied is set aside.
+        """Apply what waits, the oldest first; how many were applied. A message that cannot be applied is set aside: its
+        content, or its own file, is the cause.
 
         Raises:
             Transient: the index is away; what waits stays.
+            OSError: the disk is full or fails; what waits stays.
         """
         done = 0
         for path in sorted(self._new.glob(f"*{SUFFIX}")):
             digest = _digest_of(path)
+            raw = self._read(path)
+            if raw is None:
+                continue
             try:
-                header, message = parse(path.read_bytes())
+                header, message = parse(raw)
                 apply(facts_of(header, message, self._words, self._signs), f"HL7 {header.message_type}^{header.event}")
-            except Transient:
+            except (Transient, OSError):
                 raise
             except Exception as error:  # one message must not hold up those behind it
                 log.error("hl7.not_applied", message=digest[:12], error=brief(error))
@@ -121,6 +129,20 @@ class Inbox:
             path.replace(self._applied / f"{digest}{SUFFIX}")
             done += 1
         return done
+
+    def _read(self, path: Path) -> bytes | None:
+        """A file that stays unreadable is set aside, unread: the messages behind it must not wait without end."""
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            self._unread[path.name] += 1
+            if self._unread[path.name] < READ_TRIES:
+                raise
+            log.error("hl7.not_readable", message=_digest_of(path)[:12], error=brief(error))
+            self._set_aside(path)
+            return None
+        del self._unread[path.name]
+        return raw
 
     def waiting(self) -> tuple[int, int]:
         """How many messages wait, and how many were set aside."""

@@ -101,8 +101,16 @@ class KnownOrders:
         return self._orders
 
     def _write(self) -> None:
-        """The file is whole and on the disk when this returns."""
-        self._by_number = None
+        """The file is whole and on the disk when this returns. After a failure what is known is again what it says."""
+        try:
+            self._write_file()
+        except OSError:
+            self._orders = None
+            raise
+        finally:
+            self._by_number = None
+
+    def _write_file(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self._path.with_suffix(".tmp")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from itertools import pairwise
@@ -15,7 +16,7 @@ from triage.errors import Transient
 from workers.feeds.apply import Applier
 from workers.feeds.facts import Fact, PatientsMerged
 from workers.feeds.hl7_fields import MalformedMessageError
-from workers.feeds.inbox import KEEP_DAYS, Inbox
+from workers.feeds.inbox import KEEP_DAYS, READ_TRIES, Inbox
 from workers.feeds.orders import KnownOrders
 from workers.ports import PatientKey
 
@@ -59,12 +60,65 @@ def test_a_message_sent_again_is_applied_once(inbox: Inbox) -> None:
     assert len(applied.facts) == 1
 
 
-def test_an_index_that_is_away_keeps_what_waits(inbox: Inbox) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Transient("index: away"), id="the index is away"),
+        pytest.param(OSError(errno.ENOSPC, "No space left on device"), id="the disk is full"),
+        pytest.param(OSError(errno.EIO, "Input/output error"), id="the disk fails"),
+    ],
+)
+def test_a_fault_of_the_node_keeps_what_waits(inbox: Inbox, fault: Exception) -> None:
     inbox.take(merge("B", "A"))
-    with pytest.raises(Transient):
-        inbox.apply_waiting(Applied(Transient("index: away")))
-    assert inbox.waiting() == (1, 0)
-    assert inbox.apply_waiting(Applied()) == 1
+    inbox.take(merge("D", "C"))
+    with pytest.raises(type(fault)):
+        inbox.apply_waiting(Applied(fault))
+    assert inbox.waiting() == (2, 0)
+    applied = Applied()
+    assert inbox.apply_waiting(applied) == 2
+    assert [fact.new.patient_id for fact in applied.facts if isinstance(fact, PatientsMerged)] == ["B", "D"]
+
+
+def test_a_file_that_stays_unreadable_costs_only_itself(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox.take(merge("B", "A"))
+    inbox.take(merge("D", "C"))
+    real, bad = Path.read_bytes, min(inbox._new.glob("*.hl7"))
+
+    def read(path: Path) -> bytes:
+        if path.name == bad.name:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    applied = Applied()
+    for _ in range(READ_TRIES - 1):
+        with pytest.raises(OSError, match="Input/output"):
+            inbox.apply_waiting(applied)
+    assert (inbox.waiting(), applied.facts) == ((2, 0), []), "the order of arrival is kept for a while"
+    assert inbox.apply_waiting(applied) == 1
+    assert inbox.waiting() == (0, 1)
+
+
+def test_a_cancellation_that_meets_a_full_disk_is_applied_afterwards(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = "ORC|{}|77", "OBR|1|77||CART1^CAR-T infusion|||20240304"
+    facts = FakePatientFacts()
+    apply = Applier(facts, KnownOrders(tmp_path / "orders.json"))
+    inbox.take(message("OMI^O23", PID, order[0].format("NW"), order[1]))
+    assert inbox.apply_waiting(apply) == 1
+    assert facts.infusions
+
+    def full(_orders: KnownOrders) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    inbox.take(message("OMI^O23", PID, order[0].format("CA"), order[1]))
+    with monkeypatch.context() as patched:
+        patched.setattr(KnownOrders, "_write_file", full)
+        with pytest.raises(OSError, match="No space"):
+            inbox.apply_waiting(apply)
+    assert inbox.apply_waiting(apply) == 1
+    assert (inbox.waiting(), facts.infusions) == ((0, 0), {})
 
 
 def test_a_message_that_cannot_be_applied_costs_only_itself(inbox: Inbox) -> None:

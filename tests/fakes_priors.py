@@ -115,6 +115,14 @@ class FakePriorSearches:
         for one in searches:
             self._all.setdefault(_key(one), one)
 
+    def plan_again(self, search: PriorSearch, *, now: datetime) -> bool:
+        known = self._all.get(_key(search))
+        _, until = self._leases.get(_key(search), ("", now))
+        if known is None or (until > now and not (known.asked_at is not None and known.asked_at > now)):
+            return False
+        self._end(replace(search, state=SearchState.WAITING, finished_at=None, asked_at=known.asked_at))
+        return True
+
     def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
         set_back = {key for key, one in self._all.items() if one.asked_at is not None and one.asked_at > now}
         leased = [key for key, (_, until) in self._leases.items() if until > now and key not in set_back]
@@ -152,8 +160,8 @@ class FakePriorSearches:
         found = [one for one in self._all.values() if one.study_instance_uid == study_instance_uid]
         return sorted(found, key=lambda one: (one.position, one.source))
 
-    def planned(self) -> set[str]:
-        return {study for study, _ in self._all}
+    def of_studies(self, study_instance_uids: Sequence[str]) -> dict[str, list[PriorSearch]]:
+        return {uid: found for uid in study_instance_uids if (found := self.of_study(uid))}
 
     def _put(self, one: PriorSearch) -> PriorSearch:
         self._all[_key(one)] = one

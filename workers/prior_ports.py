@@ -29,7 +29,8 @@ class SearchState(StrEnum):
 class PriorSearch:
     """One follow-up and one archive; the first two fields are the key. Times are UTC.
 
-    position: of the archive in the order of the settings. answer: JSON types, what the archive said.
+    position: of the archive in the order of the settings. answer: JSON types, what the archive said. asked_for: the
+    days that a baseline could have when the search was planned; empty: not recorded.
     """
 
     study_instance_uid: str
@@ -43,6 +44,7 @@ class PriorSearch:
     finished_at: datetime | None = None
     failure: str | None = None
     answer: Mapping[str, Any] = field(default_factory=dict)
+    asked_for: str = ""
 
 
 class PriorSearches(Protocol):
@@ -50,6 +52,9 @@ class PriorSearches(Protocol):
 
     def plan(self, searches: Sequence[PriorSearch]) -> None:
         """Insert; one that was planned before stays as it is."""
+
+    def plan_again(self, search: PriorSearch, *, now: datetime) -> bool:
+        """WAITING, with patient, days, answer, attempts and due_at of ``search``; False: somebody asks now."""
 
     def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
         """A due search of a patient of whom no other search is running, by position and due_at; leased to ``owner``
@@ -70,8 +75,8 @@ class PriorSearches(Protocol):
     def of_study(self, study_instance_uid: str) -> list[PriorSearch]:
         """By position."""
 
-    def planned(self) -> set[str]:
-        """Study UIDs for which a search was planned."""
+    def of_studies(self, study_instance_uids: Sequence[str]) -> dict[str, list[PriorSearch]]:
+        """Study UID -> its searches by position, of those that have any."""
 
 
 class OrderPriorities(Protocol):

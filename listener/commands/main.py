@@ -19,6 +19,7 @@ from listener.commands import identities as cli_identities
 from listener.commands import inspection as cli_inspection
 from listener.commands import node as cli_node
 from listener.commands import patients as cli_patients
+from listener.commands import priors as cli_priors
 from listener.commands import rules as cli_rules
 from listener.commands import send as cli_send
 from listener.commands import set_aside as cli_set_aside
@@ -46,7 +47,6 @@ for command in (
     cli_node.beat,
     cli_node.web,
     cli_status.status,
-    cli_node.priors,
     cli_deliveries.deliver,
     cli_assess.assess,
     cli_inspection.inspect,
@@ -66,6 +66,7 @@ cli_patients.patients.add_typer(cli_identities.corrections, name="corrections")
 app.add_typer(cli_patients.patients, name="patients")
 app.add_typer(cli_set_aside.set_aside, name="set-aside")
 app.add_typer(cli_feeds.feeds, name="feeds")
+app.add_typer(cli_priors.priors, name="priors")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_rules.rules, name="rules")
 app.add_typer(cli_feedback.feedback, name="feedback")

@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from listener.commands.common import ConfigOption, load_settings
-from listener.node.private import keep_private, only_one
+from listener.node.private import keep_private
 from listener.node.processes import counted, note_start
 from listener.node.running import announce, ready_file, withdraw
 from listener.node.signals import end_with_parent, stop_on_signals
-from triage.errors import Misconfigured
 from workers import log
 from workers.config import Settings
 
@@ -87,23 +86,6 @@ def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
     from listener.node.settings_descriptor import turn_into
 
     turn_into("listener.node.beat_program", settings.node(), parent)
-
-
-def priors(config: ConfigOption = None, parent: ParentOption = None) -> None:
-    """Ask archives for missing baselines, and retrieve them; ask the worklist for the priority of orders."""
-    settings = begin(config, "priors", parent)
-    from workers.priors import loop
-
-    if not settings.priors.wanted and settings.feeds.worklist is None:
-        raise Misconfigured(
-            "priors.sources, feeds.worklist: nothing is configured; `icansee serve` starts this process when it is"
-        )
-
-    def run(stop: threading.Event) -> None:
-        with only_one(settings.store.state_dir, "priors"):
-            loop.run(settings, stop, ready=lambda: announce(ready_file(settings, "priors")))
-
-    run_until_stopped(settings, "priors", run)
 
 
 def web(config: ConfigOption = None, parent: ParentOption = None) -> None:

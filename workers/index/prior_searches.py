@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from workers.prior_ports import PriorSearch, SearchState
 
 P = prior_searches.c
 _WAITING = P.state == SearchState.WAITING.value
+KEPT = ("study_instance_uid", "source", "asked_at")  # when a search is planned again
 
 
 def open_prior_searches(url: str) -> SqlPriorSearches:
@@ -36,6 +38,14 @@ class SqlPriorSearches(Connected):
             connection.execute(
                 self._insert(prior_searches).on_conflict_do_nothing(), [_values(one) for one in searches]
             )
+
+    def plan_again(self, search: PriorSearch, *, now: datetime) -> bool:
+        free = sa.or_(P.leased_until.is_(None), P.leased_until <= now, P.asked_at > now)
+        planned = _values(replace(search, state=SearchState.WAITING, finished_at=None))
+        kept = {name: value for name, value in planned.items() if name not in KEPT}
+        with self._write() as connection:
+            done = connection.execute(prior_searches.update().where(*_is(search), free).values(**kept))
+            return bool(done.rowcount)
 
     def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
         other = prior_searches.alias()
@@ -117,9 +127,13 @@ class SqlPriorSearches(Connected):
         with self._reading() as connection:
             return [_search(row) for row in connection.execute(statement.order_by(P.position, *_KEY))]
 
-    def planned(self) -> set[str]:
+    def of_studies(self, study_instance_uids: Sequence[str]) -> dict[str, list[PriorSearch]]:
+        statement = sa.select(prior_searches).where(P.study_instance_uid.in_(study_instance_uids))
+        found: dict[str, list[PriorSearch]] = {}
         with self._reading() as connection:
-            return set(connection.execute(sa.select(P.study_instance_uid).distinct()).scalars())
+            for row in connection.execute(statement.order_by(P.position, *_KEY)):
+                found.setdefault(row.study_instance_uid, []).append(_search(row))
+        return found
 
 
 _KEY = (P.study_instance_uid, P.source)
@@ -143,6 +157,7 @@ def _values(one: PriorSearch) -> dict[str, object]:
         "finished_at": one.finished_at,
         "failure": one.failure,
         "answer": dict(one.answer),
+        "asked_for": one.asked_for,
         "leased_by": None,
         "leased_until": None,
     }
@@ -161,4 +176,5 @@ def _search(row: sa.Row[tuple[object, ...]]) -> PriorSearch:
         finished_at=row.finished_at,
         failure=row.failure,
         answer=row.answer,
+        asked_for=row.asked_for,
     )

@@ -312,6 +312,7 @@ prior_searches = sa.Table(
     sa.Column("finished_at", UtcDateTime),
     sa.Column("failure", sa.Text),
     sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("asked_for", sa.String(32), nullable=False, server_default=sa.text("''")),
     sa.Index("prior_searches_by_due", "state", "due_at"),
 )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from triage.errors import Misconfigured, Transient
@@ -19,10 +19,11 @@ from workers.config import Settings
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.log import brief, get_logger, study_hash
 from workers.node_name import node_name
-from workers.ports import Clock, PatientKey
+from workers.ports import Clock, PatientKey, StudyRow
 from workers.prior_ports import PriorSearch, PriorSearches, SearchState
 from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive
+from workers.priors.asking_again import ask_again
 from workers.priors.needs import needs_prior
 from workers.priors.orders import OrderLook
 from workers.priors.parts import ArchiveAnswer, SearchParts
@@ -35,6 +36,7 @@ LONGEST_RETRY_S = 3600.0
 LONGEST_LOOK_S = 300.0  # at many studies, and orders of each
 LONGEST_PAUSE_S = 30.0  # while the index is away
 LOOKED_AT = 500  # newest studies
+LOOK_AGAIN = timedelta(seconds=30)  # at those whose archives were asked already
 
 
 class PriorFinder:
@@ -43,6 +45,7 @@ class PriorFinder:
     def __init__(self, parts: SearchParts, searches: PriorSearches, clock: Clock, *, owner: str) -> None:
         self._parts, self._searches, self._clock, self._owner = parts, searches, clock, owner
         self._sources = {one.name: one for one in parts.settings.sources}
+        self._look_again_at = self._looked_again_at = datetime.min.replace(tzinfo=UTC)
         self._retries = Backoff(parts.settings.retry_s, LONGEST_RETRY_S)
 
     def begin(self) -> None:
@@ -56,29 +59,44 @@ class PriorFinder:
             log.info("prior.taken_up", searches=released)
 
     def look(self) -> int:
-        """Plan searches for follow-ups that need one; how many follow-ups.
+        """Plan searches for follow-ups that need one, also for those whose archives are to be asked again; how many
+        follow-ups.
 
         Raises:
             Transient: the index is away.
         """
-        now, index, planned = self._clock.now(), self._parts.index, self._searches.planned()
-        found = 0
-        for row in index.studies(limit=LOOKED_AT):
-            if row.study_instance_uid in planned:
-                continue
-            latest_days = self._parts.latest_days
-            if needs_prior(row, index, self._parts.settings, latest_days=latest_days, now=now) is None:
-                continue
-            patient = PatientKey(row.patient_id, row.issuer.strip())
-            self._searches.plan(
-                [
-                    PriorSearch(row.study_instance_uid, source.name, position, patient, now)
-                    for position, source in enumerate(self._parts.settings.sources)
-                ]
-            )
-            log.info("prior.wanted", study=study_hash(row.study_instance_uid), sources=len(self._sources))
-            found += 1
+        now, found = self._clock.now(), 0
+        rows = self._parts.index.studies(limit=LOOKED_AT)
+        known = self._searches.of_studies([row.study_instance_uid for row in rows])
+        again = now >= self._look_again_at or now < self._looked_again_at
+        if again:
+            self._looked_again_at, self._look_again_at = now, now + LOOK_AGAIN
+        for row in rows:
+            mine = known.get(row.study_instance_uid, [])
+            if not mine or again:
+                found += self._plan(row, mine, now)
         return found
+
+    def _plan(self, row: StudyRow, known: Sequence[PriorSearch], now: datetime) -> bool:
+        """Whether any archive is to be asked for this study."""
+        parts = self._parts
+        window = needs_prior(row, parts.index, parts.settings, latest_days=parts.latest_days, now=now)
+        if window is None:
+            return False
+        patient, searches = PatientKey(row.patient_id, row.issuer.strip()), {one.source: one for one in known}
+        wanted = [
+            PriorSearch(row.study_instance_uid, source.name, position, patient, now, asked_for=str(window))
+            for position, source in enumerate(parts.settings.sources)
+        ]
+        self._searches.plan([one for one in wanted if one.source not in searches])
+        planned = [one.source for one in wanted if one.source not in searches]
+        for one in wanted:
+            again = ask_again(searches.get(one.source), one, most=parts.settings.max_attempts)
+            if again is not None and self._searches.plan_again(again, now=now):
+                planned.append(again.source)
+        if planned:
+            log.info("prior.wanted", study=study_hash(row.study_instance_uid), sources=len(planned), again=bool(known))
+        return bool(planned)
 
     def run_one(self) -> bool:
         """Run one search that is due; False: none is.

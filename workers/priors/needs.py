@@ -9,8 +9,9 @@ from triage.infusions import infusion_of
 from workers.ports import StudyIndex, StudyRow, StudyState
 from workers.prior_settings import PriorsSettings
 from workers.studies.cohort import was_not_looked_at
-from workers.studies.inputs import is_before
+from workers.studies.inputs import changed, is_before, is_under_way
 from workers.studies.person import infusions_of_person, studies_of_person
+from workers.studies.reconsider import inputs_now, stored_inputs
 
 RECENT = timedelta(days=14)  # of an older arrival nobody waits for a better decision
 GONE = (StudyState.REMOVING, StudyState.REMOVED)
@@ -23,6 +24,9 @@ class Window:
     first: date
     last: date
     infusion_date: date | None
+
+    def __str__(self) -> str:
+        return f"{self.first.isoformat()}/{self.last.isoformat()}"
 
 
 def window_of(row: StudyRow, index: StudyIndex, *, latest_days: int) -> Window | None:
@@ -63,8 +67,21 @@ def needs_prior(
 
 
 def _decided_without(row: StudyRow, index: StudyIndex) -> bool:
-    """Whether the full decision found no baseline among what is stored."""
+    """Whether the full decision found no baseline among what is stored now, and will not be made again by itself."""
     if row.decided_revision is None or row.decided_revision != row.revision:
         return False
     document = index.assessment(row.study_instance_uid) or {}
-    return document.get("stage", "full") == "full" and not (document.get("baseline") or {}).get("study_instance_uid")
+    if document.get("stage", "full") != "full" or (document.get("baseline") or {}).get("study_instance_uid"):
+        return False
+    if any(is_before(other, row) and is_under_way(other) for other in studies_of_person(row, index)):
+        return False
+    return not changed(stored_inputs(document), inputs_now(row, index))
+
+
+def cannot_be_baseline(row: StudyRow, index: StudyIndex) -> dict[str, str]:
+    """Study UID -> why the decision in force cannot compare with it; empty when that decision is to be made again."""
+    if not _decided_without(row, index):
+        return {}
+    document = index.assessment(row.study_instance_uid) or {}
+    refused = (document.get("baseline") or {}).get("rejected") or ()
+    return {one["study_instance_uid"]: one["reason"] for one in refused}

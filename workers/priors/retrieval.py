@@ -56,6 +56,7 @@ class Retrieved:
     Args:
         flair: a FLAIR is stored with all its images.
         some_flair: at least one image of a FLAIR is stored.
+        images: how many came now.
         failure: why series that are needed, or that nobody looked at, are not there; empty: there are none.
         lasting: another attempt fails in the same way.
         broke_off: nothing more can be had from the archive now.
@@ -63,6 +64,7 @@ class Retrieved:
 
     flair: bool = False
     some_flair: bool = False
+    images: int = 0
     failure: str = ""
     lasting: bool = False
     broke_off: bool = False
@@ -132,7 +134,7 @@ class StudyRetrieval:
         return self._said(said, brought, failed[0] + others if failed else "")
 
     def _said(
-        self, said: dict[str, Any], brought: Iterable[_Brought], failure: str, *, lasting: bool = False
+        self, said: dict[str, Any], brought: Sequence[_Brought], failure: str, *, lasting: bool = False
     ) -> Retrieved:
         came = [one for one in brought if one.kind in NEEDED]
         said["kinds"] = sorted(one.kind.value for one in came if one.kind is not None)
@@ -142,7 +144,8 @@ class StudyRetrieval:
         else:
             said["said"] = "retrieved" if flairs else "no FLAIR among its series"
         some = any(one.stored for one in flairs)
-        return Retrieved(any(not one.failure for one in flairs), some, failure, lasting)
+        images = sum(one.images for one in brought)
+        return Retrieved(any(not one.failure for one in flairs), some, images, failure, lasting)
 
     def _in_turn(self, series: Sequence[str]) -> list[str]:
         """Each attempt begins with another series: one at which the archive breaks off does not keep the others."""

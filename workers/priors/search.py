@@ -17,7 +17,7 @@ from workers.ports import StudyRow
 from workers.prior_ports import PriorSearch, SearchState
 from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive, FoundStudy
-from workers.priors.needs import Window, window_of
+from workers.priors.needs import Window, cannot_be_baseline, window_of
 from workers.priors.parts import ArchiveAnswer, SearchParts
 from workers.priors.patient_ids import asked_as, identity_mismatch, other_spellings
 from workers.priors.retrieval import MR, Retrieved, StudyRetrieval
@@ -52,13 +52,24 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
             found = [*found, *more]
         answer.studies = len(found)
         log.info("prior.asked", study=study_hash(row.study_instance_uid), source=source.name, studies=len(found))
-        for _, said in wanted[parts.settings.max_studies :]:
-            said["said"] = "not retrieved: priors.max_studies are retrieved already"
-        came: list[Retrieved] = []
-        for one, said in wanted[: parts.settings.max_studies]:
-            retrieval = StudyRetrieval(archive, one, row, source, parts, deadline_s, search.attempts)
-            came.append(retrieval.run(said, answer))
-            if came[-1].flair or came[-1].broke_off:
+        come_before = {one["study_instance_uid"] for one in search.answer.get("candidates", ()) if "kinds" in one}
+        refused = cannot_be_baseline(row, parts.index)
+        came, left = list[Retrieved](), parts.settings.max_studies
+        for one, said in wanted:
+            uid = one.study_instance_uid
+            if left <= 0:
+                said["said"] = "not retrieved: priors.max_studies are retrieved already"
+                continue
+            got = StudyRetrieval(archive, one, row, source, parts, deadline_s, search.attempts).run(said, answer)
+            if uid in refused and not got.images and not got.failure:
+                said["said"] = f"it is here, and cannot be the baseline: {refused[uid]}"
+                left -= uid in come_before
+                if uid not in come_before:
+                    said.pop("kinds", None)
+                continue
+            left -= 1
+            came.append(got)
+            if got.flair or got.broke_off:
                 break
     return _outcome(came, last=search.attempts >= parts.settings.max_attempts)
 

@@ -49,7 +49,11 @@ def test_one_search_of_a_patient_at_a_time_in_the_order_of_the_archives(searches
     assert taken(searches, 1) == ("1.2.4", "pacs")
     searches.finish(LATER_STUDY, SearchState.NOTHING, {}, now=later(2))
     assert taken(searches, 2) == ("1.2.3", "vna")
-    assert searches.planned() == {"1.2.3", "1.2.4", "1.2.5"}
+    found = searches.of_studies(["1.2.3", "1.2.4", "1.9"])
+    assert {uid: [one.source for one in some] for uid, some in found.items()} == {
+        "1.2.3": ["pacs", "vna"],
+        "1.2.4": ["pacs"],
+    }
 
 
 def test_found_ends_the_search_elsewhere(searches: PriorSearches) -> None:
@@ -127,3 +131,28 @@ def test_a_lease_from_before_the_clock_was_set_back(searches: PriorSearches, sec
 def test_a_search_that_nobody_ran_yet_has_nothing_to_wait_for(searches: PriorSearches) -> None:
     searches.plan([FIRST])
     assert taken(searches, -3600.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "planned"),
+    [
+        pytest.param(SearchState.NOTHING, 1.0, True, id="it ended"),
+        pytest.param(SearchState.WAITING, 1.0, False, id="noop: it is being asked"),
+        pytest.param(SearchState.WAITING, 101.0, True, id="who asked is gone"),
+    ],
+)
+def test_a_search_that_is_planned_again(
+    searches: PriorSearches, state: SearchState, seconds: float, planned: bool
+) -> None:
+    searches.plan([replace(FIRST, asked_for="2023-01-01/2024-01-01")])
+    assert taken(searches) is not None
+    if state is not SearchState.WAITING:
+        searches.finish(FIRST, state, {"studies": 3}, now=later(1))
+    wanted = replace(FIRST, patient=PatientKey("P9", "HOSP"), asked_for="2023-02-01/2024-02-01", due_at=later(seconds))
+    assert searches.plan_again(wanted, now=later(seconds)) is planned
+    assert not searches.plan_again(replace(wanted, source="nowhere"), now=later(seconds))
+    (found,) = searches.of_study("1.2.3")
+    assert (found.patient == wanted.patient, found.asked_for == wanted.asked_for) == (planned, planned)
+    if planned:
+        assert (found.state, found.attempts, found.answer, found.finished_at) == (SearchState.WAITING, 0, {}, None)
+        assert taken(searches, seconds) == ("1.2.3", "pacs")

@@ -17,7 +17,7 @@ from triage.report.headline import is_before_treatment
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import GivenAnswer, StudyFacts, merge_facts
 from workers.index.arrivals import row_votes
-from workers.index.persons import STATED
+from workers.index.persons import STATED, facts_of_images
 from workers.measured_classes import is_measured
 from workers.output_kinds import KOS
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
@@ -91,11 +91,13 @@ class InMemoryIndex(InMemoryPatients):
 
     def _merge_facts_of(self, uid: str, old: StudyRow, row: InstanceRow) -> None:
         now = self._studies[uid].row
-        if now.instance_count:
-            self._studies[uid].row = replace(now, **vars(self._facts_of(uid)), **dict.fromkeys(STATED))
+        stated = facts_of_images(vars(now))
+        found = self._facts_of(uid) if now.instance_count else stated
+        self._studies[uid].row = replace(now, **vars(found), **dict.fromkeys(STATED))
         self._put_in_force(row.received_at)
-        if self._studies[uid].row.patient_id != old.patient_id:
-            self.mark_patient(old.patient_id, now=row.received_at)
+        if found != stated:
+            for patient_id in sorted({old.patient_id, self._studies[uid].row.patient_id} - {""}):
+                self.mark_patient(patient_id, now=row.received_at)
 
     def _facts_of(self, uid: str) -> StudyFacts:
         rows = [one for one in self._instances.values() if one.study_instance_uid == uid]

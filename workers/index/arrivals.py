@@ -113,9 +113,10 @@ class Arrivals:
         remember(connection, self._insert, {found.patient_id})
         connection.execute(studies.update().where(of_study).values(**vars(found), **nothing_else))
         put_in_force(connection, self._insert, {before["patient_id"], known.patient_id, found.patient_id}, now)
-        if found.patient_id != known.patient_id:
-            # decisions on that patient's other studies may rest on this one; the new patient is marked by its decision
-            mark(connection, self._insert, before["patient_id"], now)
+        # decisions on this study, and on others of the patient before and after, may rest on any of these facts; an
+        # object that nobody measures (_GROW_BESIDE) has none of them made again
+        mark(connection, self._insert, before["patient_id"], now)
+        mark_of_study(connection, self._insert, study_instance_uid, now)
 
 
 def _grow_beside() -> sa.Update:

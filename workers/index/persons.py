@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -139,7 +139,7 @@ def put_in_force(connection: Connection, insert: Insert, patient_ids: Collection
             mark(connection, insert, patient_id, now)
 
 
-def facts_of_images(row: RowMapping) -> StudyFacts:
+def facts_of_images(row: Mapping[str, Any] | RowMapping) -> StudyFacts:
     """What the images of a study state. row: with STUDY_FACTS and STATED."""
     found = {name: row[name] for name in STUDY_FACTS}
     if row["stated_patient_id"] is not None:

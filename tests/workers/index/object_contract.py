@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from workers.identities import GivenAnswer, ObjectAnswer
 from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyIndex, StudyState
 from workers.studies.cohort import MESSAGE
+
+SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 def stray(number: int) -> InstanceRow:
@@ -113,26 +116,40 @@ class ObjectContract:
         assert index.key_objects([STUDY, "1.2.9", "1.2.8"]) == [note, other]
 
     @pytest.mark.parametrize(
-        ("changes", "state", "marked"),
+        ("changes", "objects", "state", "marked"),
         [
-            pytest.param({}, (StudyState.RECEIVING, 2), False, id="an image"),
-            pytest.param({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.34"}, (StudyState.ASSESSED, 1), False, id="SR"),
-            pytest.param({"sop_class_uid": KOS}, (StudyState.ASSESSED, 1), True, id="a note"),
+            pytest.param({}, 1, (StudyState.RECEIVING, 2), set(), id="an image"),
+            pytest.param({"sop_class_uid": SR}, 1, (StudyState.ASSESSED, 1), set(), id="SR"),
+            pytest.param({"sop_class_uid": KOS}, 1, (StudyState.ASSESSED, 1), {"P-1"}, id="a note"),
+            pytest.param(
+                {"sop_class_uid": SR, "birth_date": date(1970, 1, 2)},
+                3,
+                (StudyState.ASSESSED, 1),
+                {"P-1"},
+                id="more SR with another birth date",
+            ),
+            pytest.param(
+                {"sop_class_uid": SR, "patient_id": "P-2", "issuer": "OTHER"},
+                3,
+                (StudyState.ASSESSED, 1),
+                {"P-1", "P-2"},
+                id="more SR of another patient",
+            ),
         ],
     )
     def test_what_reopens_a_settled_study(
-        self, index: StudyIndex, changes: dict[str, str], state: tuple[StudyState, int], *, marked: bool
+        self, index: StudyIndex, changes: dict[str, Any], objects: int, state: tuple[StudyState, int], marked: set[str]
     ) -> None:
         index.record_instances([a_row(1), a_row(2)])
         make_ready(index)
         assert index.complete(claimed(index), now=later(80))
         for patient_id, at in index.marked_patients().items():
             index.forget_mark(patient_id, at)
-        index.record_instances([a_row(3, **changes)])
-        assert (state_of(index)[:2], bool(index.marked_patients())) == (state, marked)
+        index.record_instances([a_row(3 + n, **changes) for n in range(objects)])
+        assert (state_of(index)[:2], set(index.marked_patients())) == (state, marked)
         row = index.study(STUDY)
         assert row is not None
-        assert row.instance_count == 3
+        assert row.instance_count == 2 + objects
 
     def test_a_note_reopens_a_study_without_a_patient_id(self, index: StudyIndex) -> None:
         """Nobody is marked by it."""

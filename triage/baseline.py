@@ -49,7 +49,8 @@ def choose_baseline(
     baseline: the latest of them shows the course since its date (``Basis.COURSE_ONLY``).
 
     A study that holds the images of the follow-up is no prior. Of several candidates with the same images the one
-    dated as its acquisition is a prior, else the latest: a copy with an earlier date may hide what came between.
+    dated as its acquisition is a prior, else the latest: a copy with an earlier date may hide what came between. A copy
+    of the same day that cannot be used takes no place, and neither does one that is dated after the follow-up.
 
     Args:
         study: the follow-up.
@@ -65,7 +66,7 @@ def choose_baseline(
     infusion = infusion_of(study.study_date, infusions)
     limit = _Limit(None if infusion is None else infusion.day, latest_days_before_infusion, same_id)
     persons = [c for c in candidates if compare_identity(study.patient, c.study.patient, same_id).mismatch is None]
-    problems = [_problem(study, candidate, limit) or _copied(candidate, persons) for candidate in candidates]
+    problems = _problems(study, candidates, persons, limit)
     usable = [c for c, problem in zip(candidates, problems, strict=True) if problem is None]
     choice = _choose(study, usable, infusion, infusions)
     rejected: list[RejectedBaseline] = []
@@ -127,6 +128,18 @@ class _Limit:
         return f"{age} days before the {name}, more than the {self.days} allowed" if age > self.days else None
 
 
+def _problems(
+    study: Study, candidates: Sequence[Candidate], persons: Sequence[Candidate], limit: _Limit
+) -> list[str | None]:
+    """Of each candidate."""
+    own = [_problem(study, candidate, limit) for candidate in candidates]
+    fit = [c for c, problem in zip(candidates, own, strict=True) if problem is None]
+    return [
+        problem or _copied(c, [other for other in persons if _counts_for(other, c, study, fit)])
+        for c, problem in zip(candidates, own, strict=True)
+    ]
+
+
 def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  # noqa: PLR0911 - one return per reason
     """The first reason why the candidate cannot be the baseline; None when it can."""
     other = candidate.study
@@ -162,19 +175,28 @@ def _same_acquisition(study: Study, persons: Sequence[Candidate]) -> SameAcquisi
     return None if named is None else SameAcquisition(named.study.study_instance_uid, _day(named), named.acute)
 
 
-def _copied(candidate: Candidate, persons: Sequence[Candidate]) -> str | None:
-    """Why a candidate yields to another one of the patient with the same images; None: it does not."""
+def _counts_for(other: Candidate, candidate: Candidate, study: Study, fit: Sequence[Candidate]) -> bool:
+    """Whether the candidate may yield to another one with its images. One of its own day has to be usable itself. One
+    of another day, usable or not, tells that the candidate's day may be wrong; not when it is dated after the
+    follow-up, unless its images were acquired then."""
+    if other.study.study_date == candidate.study.study_date:
+        return other in fit
+    return is_earlier(other.study, study) or other.study.acquired == other.study.study_date
+
+
+def _copied(candidate: Candidate, others: Sequence[Candidate]) -> str | None:
+    """Why a candidate yields to another one with the same images; None: it does not."""
     own = candidate.study
     if not own.acquisition:
         return None
-    others = (
+    same = (
         c.study
-        for c in persons
+        for c in others
         if c.study.study_instance_uid != own.study_instance_uid
         and own.acquisition & c.study.acquisition
         and c.study.study_date is not None
     )
-    better = max(others, key=_true_date, default=None)
+    better = max(same, key=_true_date, default=None)
     if better is None or _true_date(better) < _true_date(own):
         return None
     return f"the same acquisition as the study of {better.study_date}, under other UIDs"

@@ -115,6 +115,8 @@ STORIES = [
         expected={"d5": POSSIBLE}),
     History("a later copy of a positive", (PRE, D5, Scan("copy", 6, A, copies="d5")), KNOWN,
         expected={"d5": f"{SUSPECTED} pre", "copy": f"{SUSPECTED} pre"}),
+    History("a copy of the baseline of the same day, unfit", (PRE, Scan("zcopy", -10, copies="pre", unfit=True), D5),
+        KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
     History("a copy of the baseline", (PRE, Scan("copy", -3, copies="pre"), D5), KNOWN,
         expected={"d5": f"{SUSPECTED} pre"}),
     # everything together

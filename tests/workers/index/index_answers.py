@@ -138,13 +138,15 @@ class AnswersContract:
         assert [row.study_instance_uid for row in index.studies_with_id("P-1")] == [STUDY]
         assert index.studies_with_id("P-9") == []
 
-    def test_a_study_that_turns_out_to_be_somebody_elses_marks_who_loses_it(self, index: StudyIndex) -> None:
+    def test_a_study_that_turns_out_to_be_somebody_elses_marks_who_loses_it_and_who_gets_it(
+        self, index: StudyIndex
+    ) -> None:
         index.record_instances([a_row(1, patient_id="P-9")])
         assert index.marked_patients() == {}
         index.record_instances([a_row(2), a_row(3)])
         study = index.study(STUDY)
         assert study is not None
-        assert (study.patient_id, set(index.marked_patients())) == ("P-1", {"P-9"})
+        assert (study.patient_id, set(index.marked_patients())) == ("P-1", {"P-1", "P-9"})
 
     def test_infusions(self, index: StudyIndex) -> None:
         one, other = PatientKey("P-1"), PatientKey("P-1", "CLINIC")

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from workers.output_kinds import KINDS
+from workers.output_kinds import DICOM_KINDS, KINDS
 from workers.sections import ClientTlsSettings, DicomTarget, Positive, Section
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # The other retractions are planned when there is something to take back.
 ASKED_FOR = (*(kind.name for kind in KINDS if not kind.says_wrong or kind.name == "retract"), "images")
+IN_DICOM = tuple(name for name in ASKED_FOR if name in DICOM_KINDS or name == "images")
+# kind of destination that alerts somebody -> the output that does
+ALERT_OF = {"mllp": "oru", "fhir": "fhir", "webhook": "webhook", "mail": "mail", "ups": "ups", "ups_rs": "ups"}
+# kind of destination -> what can be sent to it; settings and rules ask here
+OUTPUTS_OF = {
+    "dicom": IN_DICOM,
+    "stow": IN_DICOM,
+    "folder": ASKED_FOR,
+    "s3": ASKED_FOR,
+    **{kind: (output,) for kind, output in ALERT_OF.items()},
+}
 
 
 def _known(kind: str) -> str:
     if kind not in ASKED_FOR:
         raise ValueError(f"{kind} is no output; there are {', '.join(ASKED_FOR)}")
     return kind
+
+
+def cannot_take(kind: str, output: str) -> str:
+    """Why an output cannot be sent to a kind of destination, in words; empty: it can."""
+    return "" if output in OUTPUTS_OF[kind] else f"{kind} takes no {output}; it takes {', '.join(OUTPUTS_OF[kind])}"
 
 
 class DestinationSettings(Section):
@@ -40,6 +56,15 @@ class DestinationSettings(Section):
     escalate_after_s: Positive | None = None
     # a connection that says nothing for this long is given up
     timeout_s: Positive = 30.0
+
+    @field_validator("outputs", check_fields=False)
+    @classmethod
+    def _fit_its_kind(cls, outputs: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ():
+            for one in outputs:
+                if not_taken := cannot_take(kind, one):
+                    raise ValueError(not_taken)
+        return outputs
 
     @property
     def never_passed_on(self) -> tuple[str, ...]:

@@ -12,10 +12,17 @@ from typing import Annotated, Literal, Protocol, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from workers.alert_settings import AlertKind
-from workers.destination_settings import DestinationSettings, HttpTarget, IdentifiedDicomTarget, never_in_clear
+from workers.destination_settings import (
+    OUTPUTS_OF,
+    DestinationSettings,
+    HttpTarget,
+    IdentifiedDicomTarget,
+    never_in_clear,
+)
 from workers.sections import AeTitle, Positive, Section
 
-IMAGE_KINDS = ("dicom", "stow", "folder", "s3")  # kinds of destinations that images can be sent to, too
+# kinds of destinations that images can be sent to, too
+IMAGE_KINDS = tuple(kind for kind, outputs in OUTPUTS_OF.items() if "images" in outputs)
 
 
 class _HasName(Protocol):

@@ -26,6 +26,7 @@ from triage.errors import Misconfigured
 
 if TYPE_CHECKING:
     from workers.config import Settings
+    from workers.destination_settings import DestinationSettings
     from workers.ports import InstanceRow, StudyIndex
     from workers.rules.answer import Looked, RulesAnswer
     from workers.rules.rule import Forward, RuleSet, Send
@@ -98,7 +99,7 @@ def tried(
     if folder is not None and len(folder.parts) > 1 and not folder.is_dir():
         raise Misconfigured(f"{STANDS_FOR}: {target} is no folder")
     some = _of_folder(found, folder) if folder is not None and folder.is_dir() else _of_node(found, target, settings)
-    told = [_entry(one) for one in some]
+    told = [_entry(one, settings.results.destinations) for one in some]
     if as_json:
         print_json(told)
         return
@@ -106,7 +107,7 @@ def tried(
     table.add_column("because", overflow="fold")
     table.add_column("study, series", overflow="fold")
     for entry in told:
-        sent = "; ".join(filter(None, (entry["sent"], entry["images"], _held(entry))))
+        sent = "; ".join(filter(None, (entry["sent"], entry["not_sent"], entry["images"], _held(entry))))
         cells = (entry["stage"], entry["category"], entry["priority"], ", ".join(entry["fits"]) or "-", sent)
         because = "; ".join(f"{one['rule']}: {one['why']}" for one in entry["looked"])
         uids = "\n".join(filter(None, (entry["study_instance_uid"], entry.get("series_instance_uid"))))
@@ -201,9 +202,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _entry(one: Tried) -> dict[str, Any]:
+def _entry(one: Tried, destinations: Sequence[DestinationSettings]) -> dict[str, Any]:
     document, answer = one.document, one.answer
-    entry: dict[str, Any] = {"study_instance_uid": one.study_instance_uid}
+    entry: dict[str, Any] = {"study_instance_uid": one.study_instance_uid, "not_sent": None}
     if document is None:
         entry |= {"series_instance_uid": one.series_instance_uid, "stage": "arrival", "category": None}
         entry |= {"priority": None, "fits": list(answer.fired), "sent": None}
@@ -213,7 +214,9 @@ def _entry(one: Tried) -> dict[str, Any]:
         entry |= {"stage": document["stage"], "category": decision["category"], "priority": decision["priority"]}
         sent = "as configured" if answer.sends is None else _sends(answer.sends)
         entry |= {"fits": list(answer.fired), "sent": sent, "images": _forwards(answer.forwards or (), None)}
-        entry["held"] = answer.held
+        named = {name for send in answer.sends or () for name in send.to}
+        asked = [each for each in destinations if answer.sends is None or each.name in named]
+        entry |= {"held": answer.held, "not_sent": _not_sent(asked, document["stage"], decision["priority"])}
     return entry | {
         "tags": [tag for tag, _ in answer.tags],
         "in_shadow_mode": "; ".join(
@@ -230,6 +233,14 @@ def _entry(one: Tried) -> dict[str, Any]:
 def _held(entry: Mapping[str, Any]) -> str:
     tagged = f"tags: {', '.join(entry['tags'])}" if entry["tags"] else ""
     return "; ".join(filter(None, ("held until a person releases it" if entry.get("held") else "", tagged)))
+
+
+def _not_sent(destinations: Sequence[DestinationSettings], stage: str, priority: str) -> str | None:
+    """What the settings of destinations say against it."""
+    from workers.deliveries.plan import never_gets
+
+    said = [(one.name, never_gets(one, stage, priority)) for one in destinations]
+    return "; ".join(f"not to {name}, which gets {why}" for name, why in said if why) or None
 
 
 def _sends(sends: Sequence[Send]) -> str:

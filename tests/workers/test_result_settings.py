@@ -53,6 +53,8 @@ def test_each_kind_is_its_own_class() -> None:
         pytest.param({**STOW, "url": "http://pacs.hospital"}, "only https", id="http"),
         pytest.param({**STOW, "url": "https://u:p@pacs.hospital"}, "without user", id="password in the address"),
         pytest.param({**RIS, "outputs": ["sr"]}, "outputs.0", id="DICOM to an HL7 receiver"),
+        pytest.param({**PACS, "outputs": ["sr", "oru"]}, "dicom takes no oru; it takes sr, seg", id="HL7 to a PACS"),
+        pytest.param({**STOW, "outputs": ["document"]}, "stow takes no document", id="no DICOM object to STOW-RS"),
         pytest.param({**RIS, "picture": "reference"}, "needs picture_url", id="a reference to nothing"),
         pytest.param({**RIS, "receiving_application": "A|B"}, "receiving_application", id="a name with a delimiter"),
         pytest.param({**HOOK, "url": "http://pager.hospital/"}, "only https", id="webhook in clear"),

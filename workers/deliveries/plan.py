@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from workers.alert_settings import AlertDestinationSettings
-from workers.deliveries.escalation import covering, due_at, stopped, was_called
+from workers.deliveries.escalation import ESCALATED, covering, due_at, stopped, was_called
 from workers.deliveries.staging import shadow_at
 from workers.delivery_ports import Acknowledgement, Call, Delivery, DeliveryState, Known, Released, Unplanned
 from workers.destination_settings import DestinationSettings
@@ -109,6 +109,15 @@ def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> 
 
 def destination_names(results: ResultsSettings) -> Sequence[str]:
     return [destination.name for destination in results.destinations]
+
+
+def never_gets(destination: DestinationSettings, stage: str, priority: str) -> str:
+    """Why a destination is told nothing of such a decision by itself, whatever the rules say; empty: it may be."""
+    if destination.stages != "both" and stage == "first_look":
+        return "no first look (stages: full)"
+    if destination.escalate_after_s is not None and priority != ESCALATED:
+        return "only P1, and what follows one that was sent (escalate_after_s)"
+    return ""
 
 
 def _gets(destination: DestinationSettings, decision: Unplanned, known: Known) -> bool:

@@ -1,5 +1,5 @@
-"""The rules of a site for somebody who only looks at them. What renders outputs takes seconds to load and stays away:
-whether an output can be sent to a destination is checked where the rules are used (workers.rules.site)."""
+"""The rules of a site for somebody who only looks at them. Whether an output can be sent to a destination is checked
+where the rules are used (workers.rules.site)."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import time
+from itertools import product
 from pathlib import Path
 from typing import NoReturn
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from triage.errors import Misconfigured
+from workers.destination_settings import cannot_take
 from workers.rules.expression import Condition, Language, WrongExpressionError
 from workers.rules.facts import ARRIVAL_LANGUAGE, HEADERS
 from workers.rules.rule import Forward, Hours, Match, Moment, Rule, RuleSet, Scope, Send
@@ -56,7 +58,8 @@ class Vocabulary:
     """What rules may name.
 
     destinations: their names; outputs: every kind. language: of conditions about decisions; arrival: about series.
-    alerts: destination -> the output that alerts it. image_takers: destinations that images can be sent to.
+    alerts: destination -> the output that alerts it. image_takers: destinations that images can be sent to. kinds: of
+    destinations; what one of them cannot take is refused.
     """
 
     destinations: Set[str]
@@ -65,6 +68,7 @@ class Vocabulary:
     arrival: Language = ARRIVAL_LANGUAGE
     alerts: Mapping[str, str] = field(default_factory=dict)
     image_takers: Set[str] = frozenset()
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_rules(path: Path, known: Vocabulary) -> RuleSet:
@@ -183,7 +187,12 @@ class _Reader:
             if set(fields) != {"outputs", "to"}:
                 self.wrong(one, "expected: {outputs: [...], to: [...]}")
             outputs = self.some_of(fields["outputs"], self.known.outputs, "output")
-            yield Send(outputs, self.some_of(fields["to"], self.known.destinations, "destination"))
+            to = self.some_of(fields["to"], self.known.destinations, "destination")
+            for output, name in product(outputs, to):
+                not_taken = cannot_take(self.known.kinds[name], output) if name in self.known.kinds else ""
+                if not_taken:
+                    self.wrong(fields["outputs"], f"{name!r} does not take {output!r}: {not_taken}")
+            yield Send(outputs, to)
 
     def alerts(self, node: yaml.Node) -> Iterator[Send]:
         for name in self.some_of(node, set(self.known.alerts), "destination of alerts"):
@@ -213,6 +222,8 @@ class _Reader:
             if found is None:
                 self.wrong(fields["between"], 'expected hours such as "22:00-06:00", in quotes')
             since, until = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+            if since == until:
+                self.wrong(fields["between"], "begins when it ends; without 'between' a rule holds at every hour")
         days = self.some_of(fields["weekdays"], set(WEEKDAYS), "weekday") if "weekdays" in fields else WEEKDAYS
         return Hours(since, until, frozenset(map(WEEKDAYS.index, days)))
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from workers.delivery_ports import Decided
+from workers.destination_settings import ALERT_OF
 from workers.image_ports import IMAGES
 from workers.log import get_logger, study_hash
 from workers.output_kinds import KINDS
@@ -20,8 +21,6 @@ from workers.rules.rule import Moment, RuleSet
 
 log = get_logger(__name__)
 
-# kind of destination -> output
-ALERT_OF = {"mllp": "oru", "fhir": "fhir", "webhook": "webhook", "mail": "mail", "ups": "ups", "ups_rs": "ups"}
 NO_RULES = RuleSet()
 # names of expressions whose values come from the headers of the images
 OF_HEADERS = {Moment.ARRIVAL: ("dicom", "kinds"), Moment.DECISION: ("dicom",)}
@@ -44,6 +43,7 @@ def known_of(results: ResultsSettings) -> Vocabulary:
         LANGUAGE,
         alerts={one.name: ALERT_OF[one.kind] for one in results.destinations if one.kind in ALERT_OF},
         image_takers={one.name for one in results.destinations if one.kind in IMAGE_KINDS},
+        kinds={one.name: one.kind for one in results.destinations},
     )
 
 

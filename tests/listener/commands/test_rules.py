@@ -54,6 +54,37 @@ def test_which_rule_fits_and_why_not(icansee: Icansee, rules: Path) -> None:
     assert "1.2.3" in icansee("rules", "test", str(rules), str(icansee.folder / "documents")).out
 
 
+@pytest.mark.parametrize(
+    ("stage", "priority", "not_sent"),
+    [
+        pytest.param("full", "P1", None, id="noop: all of it is sent"),
+        pytest.param("first_look", "P1", "not to archive, which gets no first look (stages: full)", id="a first look"),
+        pytest.param(
+            "full",
+            "P2",
+            "not to pager, which gets only P1, and what follows one that was sent (escalate_after_s)",
+            id="an escalation",
+        ),
+    ],
+)
+def test_what_the_settings_of_a_destination_withhold_is_said(
+    icansee: Icansee, rules: Path, stage: str, priority: str, not_sent: str | None
+) -> None:
+    settings = json.loads((icansee.folder / "config.yaml").read_text(encoding="utf-8"))
+    (archive,) = settings["results"]["destinations"]
+    pager = {**archive, "name": "pager", "escalate_after_s": 600}
+    settings["results"]["destinations"] = [{**archive, "stages": "full"}, pager]
+    (icansee.folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    rules.write_text(
+        "rules: [{name: any, when: 'true', send: [{outputs: [document], to: [archive, pager]}]}]", encoding="utf-8"
+    )
+    document = DOCUMENT | {"stage": stage, "decision": DOCUMENT["decision"] | {"priority": priority}}  # type: ignore[operator]
+    (icansee.folder / "documents" / "document.json").write_text(json.dumps(document), encoding="utf-8")
+    (entry,) = json.loads(icansee("rules", "test", str(rules), str(icansee.folder / "documents"), "--json").out)
+    assert (entry["fits"], entry["sent"], entry["not_sent"]) == (["any"], "document to archive, pager", not_sent)
+    assert (not_sent or "").split(",")[0] in icansee("rules", "test", str(rules), str(icansee.folder / "documents")).out
+
+
 def test_one_target_or_all(icansee: Icansee, rules: Path) -> None:
     assert icansee("rules", "test", str(rules)).code == 2
     assert icansee("rules", "test", str(rules), "1.2.3", "--all-stored").code == 2

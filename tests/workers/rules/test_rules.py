@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ def at(day: int, hour: int, minute: int) -> datetime:
 
 MONDAY_NOON, MONDAY_NIGHT = at(11, 12, 0), at(11, 23, 30)
 KNOWN = Vocabulary({"pacs", "ris", "archive"}, {"sr", "sc", "oru", "document"}, LANGUAGE)
+OF_KINDS = replace(KNOWN, kinds={"pacs": "dicom", "ris": "mllp"})
 DOCUMENT: dict[str, Any] = {
     "stage": "full",
     "study": {"days_after_infusion": 7},
@@ -142,7 +144,6 @@ HOURS = [
     pytest.param('between: "22:00-06:00"\n    weekdays: [mon]', at(12, 5, 59), True, id="night of Monday"),
     pytest.param('between: "22:00-06:00"\n    weekdays: [tue]', at(12, 5, 59), False, id="night of another day"),
     pytest.param("weekdays: [sat, sun]", MONDAY_NOON, False, id="weekend"),
-    pytest.param('between: "12:00-12:00"', MONDAY_NOON, False, id="no time at all"),
 ]
 
 
@@ -173,6 +174,9 @@ MISTAKES = [
         "rules:\n- {name: a, when: 'true', between: 22:00-6:00}", 'expected hours such as "22:00-06:00"', id="hours"
     ),
     pytest.param(
+        "rules:\n- {name: a, when: 'true', between: '08:00-08:00'}", "2:36: begins when it ends", id="no time at all"
+    ),
+    pytest.param(
         "rules:\n- {name: a, when: 'true', drop: true, send: [{outputs: [sr], to: [ris]}]}",
         "drops and sends",
         id="both",
@@ -188,6 +192,30 @@ def test_mistakes_are_told_with_their_place(text: str, told: str) -> None:
         rules(text)
     assert told in str(caught.value)
     assert str(caught.value).startswith("rules.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("output", "to", "told"),
+    [
+        pytest.param("oru", "ris", None, id="no-op: HL7 to the RIS"),
+        pytest.param("sr", "pacs", None, id="no-op: a report to the PACS"),
+        pytest.param("document", "archive", None, id="no-op: a kind that nobody stated"),
+        pytest.param("sr", "ris", "'ris' does not take 'sr': mllp takes no sr; it takes oru", id="DICOM to the RIS"),
+        pytest.param("oru", "pacs", "'pacs' does not take 'oru': dicom takes no oru", id="HL7 to the PACS"),
+        pytest.param("document", "pacs", "dicom takes no document", id="no DICOM object to the PACS"),
+    ],
+)
+@pytest.mark.parametrize("where", ["rules:\n- {{name: a, when: 'true', send: [{0}]}}", "unmatched:\n- {0}"])
+def test_what_a_destination_cannot_take_is_refused_with_its_place(
+    output: str, to: str, told: str | None, where: str
+) -> None:
+    text = where.format(f"{{outputs: [{output}], to: [{to}]}}").encode()
+    if told is None:
+        parse_rules(text, OF_KINDS, source="rules.yaml")
+        return
+    with pytest.raises(Misconfigured, match=r"^rules\.yaml:2:\d+: ") as caught:
+        parse_rules(text, OF_KINDS, source="rules.yaml")
+    assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTILE.items()])

@@ -38,12 +38,13 @@ class LazyIndex:
         """Look through the whole index once; a damaged one is replaced."""
         self.opened().verify()
 
-    def restore(self, files_dir: Path, since: int | None) -> None:
-        """Bring back what is stored beside the images (workers.studies.restore)."""
+    def restore(self, files_dir: Path, since: int | None) -> int:
+        """Bring back what is stored beside the images (workers.studies.restore); how much of it cannot be read now."""
         from listener.door.restoring import restore_apart
         from workers.studies.restore import restore
 
-        restore(self.opened(), files_dir, since, apart=partial(restore_apart, self._settings, files_dir, since))
+        apart = partial(restore_apart, self._settings, files_dir, since)
+        return restore(self.opened(), files_dir, since, apart=apart).unread
 
     def record_instances(self, rows: Sequence[InstanceRow]) -> None:
         self.opened().record_instances(rows)

@@ -257,10 +257,9 @@ def _scan_once(
             log.info("store.swept", temporary_files=store.sweep_temporary())
         index.verify()
         since = rebuilding_since(store.root.parent)
-        report = reconcile(store, index, stop=stop)
-        if report.finished:
-            index.restore(store.root.parent, since)
-        finished, outcome = report.finished, Scan.UNREAD if report.unread else Scan.WELL
+        report = reconcile(store, index, stop=stop, lost=since is not None)
+        unread = report.unread + (index.restore(store.root.parent, since) if report.finished else 0)
+        finished, outcome = report.finished, Scan.UNREAD if unread else Scan.WELL
         if finished and hosts is not None:
             hosts.settle(claims)
     except (Transient, OSError) as error:

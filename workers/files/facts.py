@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.log import get_logger
+from workers.log import brief, get_logger
 
 log = get_logger(__name__)
 
@@ -48,6 +48,8 @@ class FactFolder:
 
     def __init__(self, files_dir: Path) -> None:
         self._folder = files_dir.absolute() / "facts"
+        self.unread: set[str] = set()
+        """Names of files that could not be read at the last look."""
 
     def put(self, fact: KeptFact) -> None:
         """Write it in place of what was known under its key; durable on return.
@@ -82,21 +84,35 @@ class FactFolder:
 
     def all(self, kind: str) -> Iterator[KeptFact]:
         """Every fact of a kind, also withdrawn ones, in the order of their file names. A damaged file is named in the
-        log and skipped.
+        log and skipped; so is one that cannot be read now, which is in ``unread`` from then on.
 
         Raises:
-            OSError: the folder, or a file in it, cannot be read now.
+            OSError: the folder cannot be read now.
         """
-        for path in sorted(self._folder.glob(f"{kind}-*.json")):
+        for path in self._files(kind):
+            self.unread.discard(path.name)
             try:
                 found = _read(path)
             except FileNotFoundError:
+                continue
+            except OSError as error:
+                log.error("facts.file_not_readable", file=path.name, error=brief(error))
+                self.unread.add(path.name)
                 continue
             except (ValueError, KeyError, TypeError) as error:
                 log.error("facts.file_damaged", file=path.name, error=type(error).__name__)
                 continue
             if found.kind == kind:
                 yield found
+
+    def _files(self, kind: str) -> list[Path]:
+        """Of a kind. Path.glob would take a folder that must not be read for an empty one."""
+        try:
+            with os.scandir(self._folder) as entries:
+                names = [e.name for e in entries if e.name.startswith(f"{kind}-") and e.name.endswith(".json")]
+        except FileNotFoundError:
+            return []
+        return [self._folder / name for name in sorted(names)]
 
     def get(self, kind: str, key: tuple[str, ...]) -> KeptFact | None:
         """None: nothing is known under this key, or its file is damaged.

@@ -34,16 +34,36 @@ def read_row(root: Path, path: Path) -> InstanceRow:
         Rejected: the file is cut short, or not one this store wrote under this name.
         OSError: the file cannot be read.
     """
+    return _row(root, path, None)
+
+
+def read_cut_row(root: Path, path: Path) -> InstanceRow:
+    """The index row of a stored file that lost its end: its size is that of the whole file, as its preamble has it.
+
+    Raises:
+        Rejected: it does not say how long it was, or who it is.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        whole = part10.sealed_bytes(file.fileno())
+    if whole is None:
+        raise Rejected(CANNOT_UNDERSTAND, "incomplete", "the file does not say how long it was")
+    return _row(root, path, whole)
+
+
+def _row(root: Path, path: Path, size_bytes: int | None) -> InstanceRow:
+    """size_bytes: of the file when it was whole; None: it has to be whole."""
     with path.open("rb") as file:
         fd = file.fileno()
-        if not part10.is_complete(fd):
+        if size_bytes is None and not part10.is_complete(fd):
             raise Rejected(CANNOT_UNDERSTAND, "incomplete", "the file is shorter than what was received")
         start, announced = part10.read_meta(fd)
         values, uids = identified(_reader(fd), start, announced)
         status = os.fstat(fd)
     if str(path.relative_to(root)) != relative_path(uids.sop_instance_uid):
         raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the file lies under the name of another SOP Instance UID")
-    return row_of(announced, head_in(values, uids), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+    size = status.st_size if size_bytes is None else size_bytes
+    return row_of(announced, head_in(values, uids), size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def read_conflict(root: Path, path: Path) -> ConflictRow:

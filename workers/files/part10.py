@@ -65,10 +65,13 @@ def is_complete(fd: int) -> bool:
     return bool(magic != PREAMBLE_MAGIC or length == size)
 
 
-def is_sealed(fd: int) -> bool:
-    """Whether this store wrote the file, and its own preamble says that it is whole."""
-    start = os.pread(fd, PREAMBLE.size, 0)
-    return start == PREAMBLE.pack(PREAMBLE_MAGIC, os.fstat(fd).st_size) and is_complete(fd)
+def sealed_bytes(fd: int) -> int | None:
+    """How long this store's file was when it was whole, as its own preamble has it; None: it does not say so."""
+    start = os.pread(fd, DICM_AT + 4, 0)
+    if start[DICM_AT:] != b"DICM":
+        return None
+    magic, length = PREAMBLE.unpack_from(start)
+    return int(length) if magic == PREAMBLE_MAGIC else None
 
 
 def read_meta(fd: int) -> tuple[int, Announced]:

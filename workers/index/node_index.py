@@ -3,9 +3,9 @@ again from what is stored beside the images."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,24 @@ from sqlalchemy.exc import DBAPIError
 
 from triage.errors import Transient
 from triage.identity import SameId
-from triage.infusions import Infusion, StatedInfusion
+from triage.infusions import StatedInfusion
 from workers.files.facts import FactFolder, KeptFact
-from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
-from workers.identity_events import IdentityEvent, from_json, to_json
+from workers.identities import BY_NOTE, GivenAnswer
+from workers.identity_events import IdentityEvent, from_json
 from workers.images_seen import images_seen
 from workers.index import damage, decisions, migrations, object_answers, patients, persons
 from workers.index.errors import transient_errors
+from workers.index.fact_forms import (
+    IDENTITY,
+    INFUSION,
+    OBJECT,
+    answer_fact,
+    answer_of_fact,
+    costs_itself,
+    identity_fact,
+    infusion_fact,
+    infusion_of_fact,
+)
 from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
@@ -34,8 +45,8 @@ from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
-INFUSION, IDENTITY, OBJECT = "infusion", "identity", "object"  # kinds of facts
-KEPT = ("store/*/*", "results/*", "facts/*")  # beside the index
+KEPT = {"store": 2, "results": 1, "facts": 1}  # beside the index: folders, and how deep their files lie
+UNREAD = "store_fault: its stored decisions cannot be read now"
 GIVEN_UP = ("processing_failed:", "quarantined:")  # begin of the reason of a decision that a human has to look at
 
 
@@ -94,8 +105,19 @@ def _create(path: Path) -> None:
 
 def mark_rebuilding(files_dir: Path) -> None:
     """Unless the store is empty, and there is nothing to fill the index from."""
-    if any(next(files_dir.glob(pattern), None) for pattern in KEPT):
+    if any(_holds_something(files_dir / name, depth) for name, depth in KEPT.items()):
         rebuilding_mark(files_dir).touch()
+
+
+def _holds_something(folder: Path, depth: int) -> bool:
+    """True also for a folder that cannot be read now: Path.glob would take it for an empty one."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(depth == 1 or _holds_something(Path(entry.path), depth - 1) for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _is_missing(path: Path) -> bool:
@@ -126,12 +148,12 @@ class NodeIndex(SqlIndex):
     # --- facts
 
     def _put_statement(self, connection: Connection, patient: PatientKey, said: StatedInfusion, now: datetime) -> None:
-        self._keep(_infusion_fact(patient, said))
+        self._keep(infusion_fact(patient, said))
         super()._put_statement(connection, patient, said, now)
 
     def record_identity(self, event: IdentityEvent) -> bool:
         stored, new = self._record_identity(event)  # first: it may be refused
-        self._keep(_identity_fact(stored))  # also when it was known: the process may have ended in between
+        self._keep(identity_fact(stored))  # also when it was known: the process may have ended in between
         return new
 
     def answer_objects(
@@ -139,7 +161,7 @@ class NodeIndex(SqlIndex):
     ) -> None:
         for uid, given in answers.items():
             if given.answer not in BY_NOTE:  # the note is a stored file, and is read again
-                self._keep(_answer_fact(study_instance_uid, uid, given))
+                self._keep(answer_fact(study_instance_uid, uid, given))
         super().answer_objects(study_instance_uid, answers, now=now, again=again)
 
     def _keep(self, fact: KeptFact) -> None:
@@ -153,20 +175,25 @@ class NodeIndex(SqlIndex):
 
         Raises:
             Transient: the index is away, or a file cannot be written.
-            OSError: the files cannot be read now.
+            OSError: the folder of the files cannot be read now.
         """
         return self._restore_identities(now) + self._restore_infusions(now) + self._restore_answers(now)
+
+    @property
+    def facts_unread(self) -> int:
+        """How many files of facts could not be read by ``restore_facts``."""
+        return len(self._facts.unread)
 
     def _restore_identities(self, now: datetime) -> int:
         kept, events = set(), []
         for fact in self._facts.all(IDENTITY):
             kept.add(fact.key)
-            with _named(fact):
+            with costs_itself(fact):
                 events.append(from_json(fact.value))
         with self._write() as connection:
             changed = persons.restore_events(connection, self._insert, events, now)
             recorded = persons.all_events(connection)
-        for fact in map(_identity_fact, recorded):
+        for fact in map(identity_fact, recorded):
             if fact.key not in kept:
                 self._keep(fact)
         return changed
@@ -177,8 +204,8 @@ class NodeIndex(SqlIndex):
         known = {(patient, one.infusion.day): one for patient, some in rows.items() for one in some}
         kept, changed = set(), 0
         for fact in self._facts.all(INFUSION):
-            with _named(fact):
-                patient, said = _infusion_of_fact(fact)
+            with costs_itself(fact):
+                patient, said = infusion_of_fact(fact)
                 key = (patient, said.infusion.day)
                 kept.add(key)
                 gone = fact.withdrawn and said.withdrawn_at is None  # of a program that did not record when
@@ -192,7 +219,7 @@ class NodeIndex(SqlIndex):
                     changed += 1
         for (patient, day), said in known.items():
             if (patient, day) not in kept:  # of a program that kept no files
-                self._keep(_infusion_fact(patient, said))
+                self._keep(infusion_fact(patient, said))
         return changed
 
     def _restore_answers(self, now: datetime) -> int:
@@ -200,9 +227,9 @@ class NodeIndex(SqlIndex):
             known = object_answers.all_answers(connection)
         missing: dict[str, dict[str, GivenAnswer]] = {}
         for fact in self._facts.all(OBJECT):
-            with _named(fact):
+            with costs_itself(fact):
                 study, uid = fact.key
-                given = _answer_of_fact(fact)
+                given = answer_of_fact(fact)
                 row = known.pop((study, uid), None)
                 if row != given and not (row is not None and row.answer in BY_NOTE and row.at > given.at):
                     missing.setdefault(study, {})[uid] = given
@@ -210,13 +237,23 @@ class NodeIndex(SqlIndex):
             super().answer_objects(study, answers, now=now, again=False)
         for (study, uid), given in known.items():
             if given.answer not in BY_NOTE:
-                self._keep(_answer_fact(study, uid, given))
+                self._keep(answer_fact(study, uid, given))
         return sum(map(len, missing.values()))
 
     # --- decisions
 
     def studies_with_decisions(self) -> set[str]:
         return {row["study_instance_uid"] for row in self._read(sa.select(assessments.c.study_instance_uid).distinct())}
+
+    def hold(self, study_instance_uid: str, *, newest_revision: int, now: datetime) -> None:
+        """A study whose stored decisions cannot be read now is decided by nobody before they can, or a human says so;
+        unless somebody has decided it meanwhile, or is at it."""
+        c = studies.c
+        unknown = (c.study_instance_uid == study_instance_uid, c.decided_revision.is_(None), c.lease_owner.is_(None))
+        revision = max(1, newest_revision)
+        values = {**_given_up(revision, now), "failure": UNREAD}
+        with self._write() as connection:
+            connection.execute(studies.update().where(*unknown, c.revision <= revision).values(**values))
 
     def restore_decisions(
         self,
@@ -276,19 +313,18 @@ class NodeIndex(SqlIndex):
             )
         )
         here = [one.sop_instance_uid for one in rows if is_measured(one.sop_class_uid) or one.received_at <= written_at]
-        same = document.get("images") == images_seen(here)
+        seen, found = document.get("images"), images_seen(here)
+        same = seen == found
+        if seen is not None and seen["count"] > found["count"]:
+            missing = seen["count"] - found["count"]
+            failure = f"store_fault: {missing} of the {seen['count']} images of its last decision are not here"
+            return {**_given_up(newest_revision, written_at), "failure": failure}
         if stage != "full" or revision != newest_revision or not same:
             return {"state": StudyState.RECEIVING.value, "revision": newest_revision + 1, "attempts": 0, "due_at": None}
         reasons = document["decision"]["reasons"]
         failed = bool(reasons) and reasons[0].startswith(GIVEN_UP)
-        return {
-            "state": (StudyState.FAILED if failed else StudyState.ASSESSED).value,
-            "revision": revision,
-            "attempts": 0,
-            "due_at": None,
-            "settled_at": written_at,
-            "failure": reasons[0] if failed else None,
-        }
+        values = _given_up(revision, written_at)
+        return {**values, "failure": reasons[0]} if failed else {**values, "state": StudyState.ASSESSED.value}
 
     def _insert_removed(
         self,
@@ -323,55 +359,6 @@ class NodeIndex(SqlIndex):
         connection.execute(self._insert(studies).on_conflict_do_nothing(), [values])
 
 
-@contextmanager
-def _named(fact: KeptFact) -> Iterator[None]:
-    """A file that says what no fact says is named and costs only itself."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        log.error("facts.not_restored", kind=fact.kind, error=type(error).__name__)
-
-
-def _identity_fact(event: IdentityEvent) -> KeptFact:
-    said = to_json(event)
-    key = (
-        said["change"],
-        event.old.patient_id,
-        event.old.issuer,
-        event.new.patient_id,
-        event.new.issuer,
-        event.study_instance_uid,
-        said["at"],
-    )
-    return KeptFact(IDENTITY, key, said)
-
-
-def _answer_fact(study_instance_uid: str, uid: str, given: GivenAnswer) -> KeptFact:
-    said = {"answer": given.answer.value, "by": given.by, "at": given.at.isoformat()}
-    return KeptFact(OBJECT, (study_instance_uid, uid), said)
-
-
-def _answer_of_fact(fact: KeptFact) -> GivenAnswer:
-    said = fact.value
-    return GivenAnswer(ObjectAnswer(said["answer"]), str(said["by"]), datetime.fromisoformat(said["at"]))
-
-
-def _infusion_fact(patient: PatientKey, said: StatedInfusion) -> KeptFact:
-    infusion = said.infusion
-    key = (patient.patient_id, patient.issuer, infusion.day.isoformat())
-    times = {"said_at": said.said_at, "withdrawn_at": said.withdrawn_at}
-    value = {name: at.isoformat() for name, at in times.items() if at is not None}
-    value |= {"kind": infusion.kind, "source": infusion.source}
-    return KeptFact(INFUSION, key, value, said.withdrawn_at is not None)
-
-
-def _infusion_of_fact(fact: KeptFact) -> tuple[PatientKey, StatedInfusion]:
-    patient_id, issuer, day = fact.key
-    kind, source = str(fact.value.get("kind", "")), str(fact.value.get("source", ""))
-    said_at, withdrawn_at = (fact.value.get(name) for name in ("said_at", "withdrawn_at"))
-    said = StatedInfusion(
-        Infusion(date.fromisoformat(day), kind, source),
-        None if said_at is None else datetime.fromisoformat(said_at),
-        None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
-    )
-    return PatientKey(patient_id, issuer), said
+def _given_up(revision: int, at: datetime) -> dict[str, Any]:
+    state = StudyState.FAILED.value
+    return {"state": state, "revision": revision, "attempts": 0, "due_at": None, "settled_at": at, "failure": None}

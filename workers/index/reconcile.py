@@ -17,7 +17,7 @@ from typing import Protocol
 
 from triage.errors import Rejected, Transient
 from workers.files import part10
-from workers.files.index_rows import read_row
+from workers.files.index_rows import read_cut_row, read_row
 from workers.files.store import FileStore
 from workers.files.uid_paths import folders
 from workers.index.writer import record_one_by_one
@@ -43,9 +43,10 @@ class Report:
 
     added: files that had no row and have one now. renewed: files that were replaced, whose row says now what they say.
     missing: rows whose file is gone. changed: files of another size than their row says, which nothing calls whole.
-    incomplete: files a crash cut short before they were acknowledged, moved to quarantine. unreadable:
-    files that are no objects of this store, left where they are. unread: files that the disk did not give, or whose row
-    the index refuses: another scan has to look. finished: False when the scan was stopped early.
+    damaged: files without a row that lost their end, while the index is filled again; they have one now. incomplete:
+    files a crash cut short before they were acknowledged, moved to quarantine. unreadable: files that are no objects of
+    this store, left where they are. unread: files that the disk did not give, or whose row the index refuses: another
+    scan has to look. finished: False when the scan was stopped early.
     """
 
     files: int = 0
@@ -53,6 +54,7 @@ class Report:
     renewed: int = 0
     missing: int = 0
     changed: int = 0
+    damaged: int = 0
     incomplete: int = 0
     unreadable: int = 0
     unread: int = 0
@@ -64,8 +66,14 @@ class Report:
         return self.finished and not any(found.values())
 
 
-def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | None = None) -> Report:
+def reconcile(
+    store: FileStore, index: ScannedIndex, *, stop: threading.Event | None = None, lost: bool = False
+) -> Report:
     """Scan the whole store once.
+
+    Args:
+        lost: the index is filled again. Of a file that lost its end nobody can tell then whether it was acknowledged,
+            so that it counts as damaged and not as one that a crash cut short.
 
     Raises:
         Transient: the index is away. A later scan adds the rows that are still missing.
@@ -75,12 +83,12 @@ def reconcile(store: FileStore, index: ScannedIndex, *, stop: threading.Event | 
         if stop is not None and stop.is_set():
             report = replace(report, finished=False)
             break
-        report = _scan_folder(store, index, folder, report)
+        report = _scan_folder(store, index, folder, report, lost=lost)
     log.info("store.reconciled", **{name: value for name, value in vars(report).items() if value or name == "files"})
     return report
 
 
-def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Report) -> Report:
+def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Report, *, lost: bool) -> Report:
     known = index.paths_under(f"{folder}/")
     try:
         on_disk = {f"{folder}/{path.name}": path for path in store.files_in(folder)}
@@ -99,7 +107,7 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
             found[what] += 1
             rows += [row] if row is not None else []
     for relative in sorted(on_disk.keys() - known.keys()):
-        row, what = _look_at(store, on_disk[relative])
+        row, what = _look_at(store, on_disk[relative], lost=lost)
         found[what] += 1
         rows += [row] if row is not None else []
         if len(rows) >= BATCH_ROWS:
@@ -113,13 +121,14 @@ def _scan_folder(store: FileStore, index: ScannedIndex, folder: str, report: Rep
         missing=report.missing + len(missing),
         renewed=report.renewed + found["renewed"],
         changed=report.changed + found["changed"],
+        damaged=report.damaged + found["damaged"],
         incomplete=report.incomplete + found["incomplete"],
         unreadable=report.unreadable + found["unreadable"],
         unread=report.unread + found["unread"] + refused,
     )
 
 
-def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
+def _look_at(store: FileStore, path: Path, *, lost: bool) -> tuple[InstanceRow | None, str]:
     """Read the row of a file that has none. Returns the row and the name of its counter.
 
     A fault of one file does not stop the scan.
@@ -128,6 +137,10 @@ def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
         try:
             return read_row(store.root, path), "added"
         except Rejected as error:
+            row = _cut_row(store, path) if lost and error.reason == "incomplete" else None
+            if row is not None:
+                log.error("store.file_changed", instance=_name(path))
+                return row, "damaged"
             moved = error.reason == "incomplete" and _quarantine(store, path)
             log.warning("store.file_not_readable", instance=_name(path), reason=error.reason, quarantined=moved)
             return None, "incomplete" if moved else "unreadable"
@@ -138,12 +151,18 @@ def _look_at(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
         return None, "unread"
 
 
+def _cut_row(store: FileStore, path: Path) -> InstanceRow | None:
+    with contextlib.suppress(Rejected):
+        return read_cut_row(store.root, path)
+    return None
+
+
 def _look_again(store: FileStore, path: Path) -> tuple[InstanceRow | None, str]:
     """Read the row of a file that has another size than its row says; None: it lost bytes, or nobody can tell."""
     try:
         with path.open("rb") as file:
-            sealed = part10.is_sealed(file.fileno())
-        if sealed:
+            whole = part10.sealed_bytes(file.fileno())
+        if whole == _size(path):
             return read_row(store.root, path), "renewed"
     except (Rejected, OSError):
         pass

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 from workers.outputs.results import FOLDER, UID
 
 log = get_logger(__name__)
@@ -32,25 +33,33 @@ class KeptVersion:
 
 @dataclass(frozen=True)
 class KeptStudy:
-    """All of a study that can be read, oldest first. newest_revision: of its folders, also of damaged ones."""
+    """All of a study that can be read, oldest first. newest_revision: of its folders, also of damaged ones. unread: the
+    disk does not give all of it now."""
 
     study_instance_uid: str
     versions: tuple[KeptVersion, ...]
     newest_revision: int
+    unread: bool = False
 
 
-def kept_studies(results: Path) -> Iterator[KeptStudy]:
-    """Every study with a results folder. A damaged document is named in the log and skipped.
+def kept_studies(results: Path, *, known: Collection[str] = ()) -> Iterator[KeptStudy]:
+    """Every study with a results folder. A damaged document, and one that cannot be read now, is named in the log.
+
+    Args:
+        known: studies that are not wanted.
 
     Raises:
-        OSError: the folder, or a document in it, cannot be read now.
+        OSError: the folder cannot be read now.
     """
-    folders = sorted(results.iterdir()) if results.is_dir() else []
-    for folder in folders:
-        if UID.fullmatch(folder.name) and folder.is_dir():
-            found = _study(folder)
-            if found is not None:
-                yield found
+    try:
+        with os.scandir(results) as entries:
+            uids = sorted(entry.name for entry in entries if UID.fullmatch(entry.name) and entry.name not in known)
+    except FileNotFoundError:
+        return
+    for uid in uids:
+        found = _study(results / uid)
+        if found is not None:
+            yield found
 
 
 def problem_of(document: object, study_instance_uid: str, stage: str) -> str | None:
@@ -77,12 +86,24 @@ def _texts(value: object) -> bool:
 
 
 def _study(folder: Path) -> KeptStudy | None:
-    places = [(match, entry) for entry in folder.iterdir() if (match := FOLDER.fullmatch(entry.name))]
+    try:
+        places = [(match, entry) for entry in folder.iterdir() if (match := FOLDER.fullmatch(entry.name))]
+    except NotADirectoryError:
+        return None
+    except OSError as error:
+        log.error("results.not_readable", study=study_hash(folder.name), error=brief(error))
+        return KeptStudy(folder.name, (), 0, unread=True)
     if not places:
         return None
-    found = [_version(folder.name, int(match[1]), match[2], entry) for match, entry in places]
+    found, unread = [], False
+    for match, entry in places:
+        try:
+            found.append(_version(folder.name, int(match[1]), match[2], entry))
+        except OSError as error:
+            log.error("results.not_readable", study=study_hash(folder.name), revision=int(match[1]), error=brief(error))
+            unread = True
     versions = sorted((one for one in found if one is not None), key=lambda one: (one.revision, one.stage == "full"))
-    return KeptStudy(folder.name, tuple(versions), max(int(match[1]) for match, _ in places))
+    return KeptStudy(folder.name, tuple(versions), max(int(match[1]) for match, _ in places), unread)
 
 
 def _version(study_instance_uid: str, revision: int, stage: str, folder: Path) -> KeptVersion | None:

@@ -19,15 +19,17 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Restored:
-    """Numbers of studies whose decisions came back, of facts that did, and of studies that could not be restored."""
+    """Numbers of studies whose decisions came back, of facts that did, and of studies that could not be restored.
+    unread: of studies and facts of which the disk does not give a file now; a later look may bring them back."""
 
     studies: int = 0
     facts: int = 0
     refused: int = 0
+    unread: int = 0
 
 
 def restore(
-    index: NodeIndex, files_dir: Path, since: int | None, *, apart: Callable[[], None] | None = None
+    index: NodeIndex, files_dir: Path, since: int | None, *, apart: Callable[[], int] | None = None
 ) -> Restored:
     """Bring decisions and facts back which the index has lost, and say that it is whole.
 
@@ -35,22 +37,28 @@ def restore(
         since: the mark of the rebuilding as it was before the scan of the images. A later one stays: the index was lost
             again meanwhile.
         apart: does all of this in a process that may load the measurement core, which the line of a decision in a list
-            needs. It is called instead, once the first lost decision is met. None: this process may.
+            needs. It is called instead, once the first lost decision is met; how much is unread. None: this process
+            may.
 
     Raises:
         Transient: the index is away.
-        OSError: the files cannot be read now. The index stays marked as incomplete.
+        OSError: the folders cannot be read now. The index stays marked as incomplete.
     """
     now = datetime.now(UTC)
     facts = index.restore_facts(now=now)
     known = index.studies_with_decisions()
     studies = refused = 0
-    for study in kept_studies(files_dir.absolute() / "results"):
-        if study.study_instance_uid in known or not study.versions:
+    unread = index.facts_unread
+    for study in kept_studies(files_dir.absolute() / "results", known=known):
+        if study.unread:
+            unread += 1
+            if since is not None:
+                index.hold(study.study_instance_uid, newest_revision=study.newest_revision, now=now)
+            continue
+        if not study.versions:
             continue
         if apart is not None:
-            apart()
-            return Restored(facts=facts)
+            return Restored(facts=facts, unread=apart())
         try:
             studies += _put_back(index, study, now)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # a document says what no document says
@@ -58,9 +66,10 @@ def restore(
             refused += 1
     if since is not None and rebuilding_since(files_dir) == since:
         rebuilding_mark(files_dir).unlink(missing_ok=True)
-    if studies or facts or refused:
-        log.info("index.restored", studies=studies, facts=facts, refused=refused)
-    return Restored(studies, facts, refused)
+    done = Restored(studies, facts, refused, unread)
+    if done != Restored():
+        log.info("index.restored", **vars(done))
+    return done
 
 
 def _put_back(index: NodeIndex, study: KeptStudy, now: datetime) -> bool:

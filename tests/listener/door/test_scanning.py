@@ -39,6 +39,7 @@ class Index:
     def __init__(self, *faults: Exception) -> None:
         self.rows: list[Any] = []
         self.faults = list(faults)
+        self.unread = 0
 
     def paths_under(self, _prefix: str) -> dict[str, int]:
         if self.faults:
@@ -51,8 +52,8 @@ class Index:
     def verify(self) -> None:
         pass
 
-    def restore(self, _files_dir: Path, _since: int | None) -> None:
-        pass
+    def restore(self, _files_dir: Path, _since: int | None) -> int:
+        return self.unread
 
 
 class Claims:
@@ -95,6 +96,20 @@ def test_a_scan_is_made_again_until_it_ends_well(store: FileStore, faults: list[
         eventually(lambda: not hosts.held, what="the lost host is never looked after")
         assert len(index.rows) == 1
     assert not writer.incomplete.is_set()
+
+
+@pytest.mark.parametrize(
+    ("unread", "ends"),
+    [pytest.param(0, scp.Scan.WELL, id="noop: all is read"), pytest.param(1, scp.Scan.UNREAD, id="one file is not")],
+)
+def test_a_result_or_a_fact_that_cannot_be_read_is_looked_at_ever_more_rarely(
+    store: FileStore, unread: int, ends: scp.Scan
+) -> None:
+    index = Index()
+    index.unread = unread
+    writer = a_writer(index)
+    scanned = scp._scan_once(store, cast(LazyIndex, index), writer, threading.Event(), None)
+    assert (scanned, writer.incomplete.is_set()) == (ends, False)
 
 
 @pytest.mark.parametrize(

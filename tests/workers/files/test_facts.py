@@ -49,12 +49,26 @@ def test_a_damaged_file_costs_only_itself(tmp_path: Path, content: str) -> None:
     assert list(folder.all("infusion")) == [INFUSION]
 
 
-def test_a_file_that_cannot_be_read_now_is_no_missing_fact(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_now_costs_only_itself_and_is_no_missing_fact(tmp_path: Path) -> None:
     folder = FactFolder(tmp_path)
     folder.put(INFUSION)
-    (tmp_path / "facts" / "infusion-0000.json").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        list(folder.all("infusion"))
+    unread = tmp_path / "facts" / "infusion-0000.json"
+    unread.mkdir()
+    assert list(folder.all("infusion")) == [INFUSION]
+    assert folder.unread == {unread.name}
+    unread.rmdir()
+    assert list(folder.all("infusion")) == [INFUSION]
+    assert folder.unread == {unread.name}, "it was not looked at again"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["noop: there is none", "it cannot be read"])
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, *, there: bool) -> None:
+    if there:
+        (tmp_path / "facts").write_text("", encoding="ascii")
+        with pytest.raises(OSError, match="directory"):
+            list(FactFolder(tmp_path).all("infusion"))
+    else:
+        assert list(FactFolder(tmp_path).all("infusion")) == []
 
 
 def test_a_full_disk_leaves_what_was_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,27 @@ def test_what_a_scan_finds(store: FileStore, index: SqlIndex, only_files: int, d
     assert report.clean is (report == Report(files=4))
 
 
+@pytest.mark.parametrize(
+    ("lost", "cut", "report"),
+    [
+        pytest.param(False, 10, Report(files=2, added=1, incomplete=1), id="noop: never acknowledged"),
+        pytest.param(True, 10, Report(files=2, added=1, damaged=1), id="the index is lost: nobody can tell"),
+        pytest.param(True, None, Report(files=2, added=1, incomplete=1), id="and it does not say who it is"),
+    ],
+)
+def test_a_file_without_a_row_that_lost_its_end(
+    store: FileStore, index: SqlIndex, *, lost: bool, cut: int | None, report: Report
+) -> None:
+    _, path = fill(store, index, indexed=0, only_files=2)
+    whole = path.stat().st_size
+    os.truncate(path, 99 if cut is None else whole - cut)
+    assert reconcile(store, index, lost=lost) == report
+    assert path.exists() is bool(report.damaged)
+    rows = {store.path(row): row.size_bytes for row in index.instances(STUDY)}
+    assert rows.get(path) == (whole if report.damaged else None), "its study is not judged without it"
+    assert reconcile(store, index).changed == report.damaged
+
+
 def test_a_second_scan_finds_nothing_new(store: FileStore, index: SqlIndex) -> None:
     paths = fill(store, index, indexed=2, only_files=3)
     os.truncate(paths[-1], 99)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -17,11 +18,11 @@ from triage.model import Category, Priority
 from workers.config import Settings
 from workers.identity_events import Change, IdentityEvent
 from workers.images_seen import images_seen
-from workers.index.node_index import NodeIndex, open_node_index, rebuilding_mark, rebuilding_since
+from workers.index.node_index import UNREAD, NodeIndex, open_node_index, rebuilding_mark, rebuilding_since
 from workers.outputs import kept
 from workers.ports import PatientKey, StudyState
 from workers.settings import StoreSettings
-from workers.studies.restore import restore
+from workers.studies.restore import Restored, restore
 
 NOW = datetime(2026, 5, 6, 7, tzinfo=UTC)
 STUDY = "1.2.3"
@@ -80,6 +81,14 @@ FAILED = {"decision": {"category": "not_assessable", "priority": "P1", "reasons"
         pytest.param(
             {(1, "full"): document(images=images_seen(["1.2.3.9"]))}, StudyState.RECEIVING, 2, "P2", 1, id="new images"
         ),
+        pytest.param(
+            {(1, "full"): document(images=images_seen(["1", "2", "3"]))},
+            StudyState.FAILED,
+            1,
+            "P2",
+            1,
+            id="an image is lost",
+        ),
         pytest.param({(1, "full"): document(images=None)}, StudyState.RECEIVING, 2, "P2", 1, id="of an older program"),
         pytest.param({(2, "full"): document(**FAILED)}, StudyState.FAILED, 2, "P1", 1, id="given up"),
         pytest.param({(1, "full"): "{"}, StudyState.RECEIVING, 1, None, 0, id="not measured: damaged"),
@@ -113,6 +122,57 @@ def test_decisions_come_back(
         assert len(index.assessments(STUDY)) == versions
     assert not rebuilding_mark(folder).exists()
     assert ("P1" in index.marked_patients()) is bool(versions)
+    index.close()
+
+
+UNREAD_FILES = [
+    pytest.param(f"results/{STUDY}/r1-full/document.json", id="its document"),
+    pytest.param(f"results/{STUDY}", id="its results"),
+]
+
+
+@pytest.mark.parametrize("unread", UNREAD_FILES)
+def test_a_decision_that_cannot_be_read_now_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, unread: str
+) -> None:
+    """And nobody else waits."""
+    put(folder, 1, document())
+    index = an_index(folder)
+    index.record_instances([*IMAGES, an_instance("1.9", 1)])
+
+    def fails(real: Any) -> Any:
+        def read(path: Path, *arguments: Any) -> Any:
+            if path == folder / unread:
+                raise OSError(errno.EIO, "Input/output error")
+            return real(path, *arguments)
+
+        return read
+
+    with monkeypatch.context() as patched:
+        for name in ("read_bytes", "iterdir"):
+            patched.setattr(Path, name, fails(getattr(Path, name)))
+        for _ in range(2):
+            assert restore(index, folder, rebuilding_since(folder)).unread == 1
+            assert not rebuilding_mark(folder).exists()
+            held, other = index.study(STUDY), index.study("1.9")
+            assert held is not None
+            assert other is not None
+            assert (held.state, held.revision) == (StudyState.FAILED, 1)
+            assert (held.failure, other.state) == (UNREAD, StudyState.RECEIVING)
+    assert restore(index, folder, None) == Restored(studies=1)
+    row = index.study(STUDY)
+    assert row is not None
+    assert (row.state, row.revision, row.priority, row.failure) == (StudyState.ASSESSED, 1, "P2", None)
+    index.close()
+
+
+def test_documents_of_known_decisions_are_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(folder, 1, document())
+    index = an_index(folder)
+    index.record_instances(IMAGES)
+    restore(index, folder, rebuilding_since(folder))
+    monkeypatch.setattr(kept, "_study", lambda _folder: pytest.fail("it is read"))
+    assert restore(index, folder, None) == Restored()
     index.close()
 
 

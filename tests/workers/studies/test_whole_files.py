@@ -74,7 +74,7 @@ def test_a_baseline_that_cannot_be_read_now_is_compared_with_later(node: History
 def test_noop_a_shelf_that_cannot_be_used_is_no_fault_of_the_files(
     node: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    def full(_folder: Path, _prepared: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     if fault == "a write fails":

@@ -17,7 +17,7 @@ from triage.report.headline import is_before_treatment
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import GivenAnswer, StudyFacts, merge_facts
 from workers.index.arrivals import row_votes
-from workers.index.persons import STATED, facts_of_images
+from workers.index.persons import STATED
 from workers.measured_classes import is_measured
 from workers.output_kinds import KOS
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
@@ -91,16 +91,16 @@ class InMemoryIndex(InMemoryPatients):
 
     def _merge_facts_of(self, uid: str, old: StudyRow, row: InstanceRow) -> None:
         now = self._studies[uid].row
-        stated = facts_of_images(vars(now))
-        found = self._facts_of(uid) if now.instance_count else stated
-        self._studies[uid].row = replace(now, **vars(found), **dict.fromkeys(STATED))
-        self._put_in_force(row.received_at)
-        if found != stated:
+        found = self._facts_of(uid)
+        if now.instance_count and found != self._facts_of(uid, but=row.sop_instance_uid):
+            self._studies[uid].row = replace(now, **vars(found), **dict.fromkeys(STATED))
+            self._put_in_force(row.received_at)
             for patient_id in sorted({old.patient_id, self._studies[uid].row.patient_id} - {""}):
                 self.mark_patient(patient_id, now=row.received_at)
 
-    def _facts_of(self, uid: str) -> StudyFacts:
-        rows = [one for one in self._instances.values() if one.study_instance_uid == uid]
+    def _facts_of(self, uid: str, but: str = "") -> StudyFacts:
+        of_study = [one for one in self._instances.values() if one.study_instance_uid == uid]
+        rows = [one for one in of_study if one.sop_instance_uid != but]
         voting = [one for one in rows if one.sop_instance_uid not in self._answers] or rows
         return merge_facts(map(row_votes, voting))
 

@@ -35,6 +35,12 @@ class InMemoryPatients:
         self._marked: dict[str, datetime] = {}
         self.away = False
 
+    def put_visit(self, study_instance_uid: str, day: date, at: str, *, now: datetime) -> None:
+        self._here()
+        study = self._studies[study_instance_uid]
+        study.row = replace(study.row, study_date=day, study_time=at)
+        self._mark_both(PatientKey(study.row.patient_id), now)
+
     def infusions_of(self, patient: PatientKey) -> tuple[Infusion, ...]:
         self._here()
         return standing(said_of_person(self._said(), self._persons(), self._persons().in_force(patient)))

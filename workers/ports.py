@@ -246,11 +246,10 @@ class StudyIndex(Protocol):
         self, study_instance_uid: str, answers: Mapping[str, GivenAnswer], *, now: datetime, again: bool = True
     ) -> None:
         """Store the last words, by SOP Instance UID. Objects with an answer have no vote about the study's patient any
-        more.
+        more. again: a study that is decided goes back into the queue, as a new revision."""
 
-        Args:
-            again: a study that is decided goes back into the queue, as a new revision.
-        """
+    def put_visit(self, study_instance_uid: str, day: date, at: str, *, now: datetime) -> None:
+        """The day and time of the visit that is assessed, until the objects say something else; marks the patient."""
 
     def studies_in_question(self) -> list[str]:
         """Study UIDs whose objects spell several patient IDs or birth dates, or with answers."""

@@ -94,9 +94,15 @@ class Arrivals:
             mark_of_study(connection, self._insert, study_instance_uid, last)
 
     def _merge_facts(self, connection: Connection, study_instance_uid: str, new: Sequence[InstanceRow]) -> None:
-        """Unless the new ones can change nothing. The row of the study is locked by the statement before."""
+        """Unless the new ones change nothing. The row of the study is locked by the statement before; its day may be
+        that of the visit that was assessed (``put_visit``), which stands while the objects say together what they
+        did."""
         known = facts_of_images(_said_of_study(connection, study_instance_uid))
-        if any(may_change(row_facts(row), known) for row in new):
+        if not any(may_change(row_facts(row), known) for row in new):
+            return
+        others = instances.c.sop_instance_uid.not_in([row.sop_instance_uid for row in new])
+        before, now = (_votes(connection, study_instance_uid, *which) for which in ((others,), ()))
+        if merge_facts(before) != merge_facts(now):
             self.merge_again(connection, study_instance_uid, max(row.received_at for row in new))
 
     def merge_again(self, connection: Connection, study_instance_uid: str, now: datetime) -> None:
@@ -168,11 +174,11 @@ def _said_of_study(connection: Connection, study_instance_uid: str) -> sa.RowMap
     return connection.execute(sa.select(*columns).where(of_study)).mappings().one()
 
 
-def _votes(connection: Connection, study_instance_uid: str) -> list[Votes]:
+def _votes(connection: Connection, study_instance_uid: str, *which: sa.ColumnElement[bool]) -> list[Votes]:
     columns = [instances.c[name] for name in STUDY_FACTS]
     counts = (sa.func.count(), sa.func.sum(instances.c.frame_count))
     of_study = instances.c.study_instance_uid == study_instance_uid
-    said = sa.select(*counts, *columns).where(of_study).group_by(*columns)
+    said = sa.select(*counts, *columns).where(of_study, *which).group_by(*columns)
     rows = connection.execute(said.where(object_answers.UNANSWERED)).all() or connection.execute(said).all()
     return [Votes(StudyFacts(*facts), objects, int(images)) for objects, images, *facts in rows]
 

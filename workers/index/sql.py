@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -329,6 +329,12 @@ class SqlIndex(PatientQueries):
     def object_answers(self, study_instance_uid: str) -> dict[str, GivenAnswer]:
         with self._reading() as connection:
             return object_answers.read_answers(connection, study_instance_uid)
+
+    def put_visit(self, study_instance_uid: str, day: date, at: str, *, now: datetime) -> None:
+        of_study = studies.c.study_instance_uid == study_instance_uid
+        with self._write() as connection:
+            connection.execute(studies.update().where(of_study).values(study_date=day, study_time=at))
+            patients.mark_of_study(connection, self._insert, study_instance_uid, now)
 
     def studies_in_question(self) -> list[str]:
         with self._reading() as connection:

@@ -19,6 +19,7 @@ from workers.log import get_logger
 from workers.queue.bell import ASSESS_STUDY, PREPARE_BASELINE
 from workers.queue.machine_memory import memory_of_group
 from workers.studies import assess as usecases
+from workers.studies.ahead import prepare_ahead
 from workers.studies.deps import Deps
 
 log = get_logger(__name__)
@@ -73,7 +74,7 @@ def register(
 
     @app.task(name=PREPARE_BASELINE, shared=False)  # type: ignore[untyped-decorator]
     def prepare_baseline(study_instance_uid: str) -> None:
-        usecases.prepare_ahead(study_instance_uid, deps())
+        prepare_ahead(study_instance_uid, deps())
 
     @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def warm_up(**_kwargs: Any) -> None:

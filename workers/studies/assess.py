@@ -23,10 +23,11 @@ from workers.backoff import Backoff
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
 from workers.studies import away, quarantine, standing
-from workers.studies.baselines import Comparison, compare_with, context_of, worth_preparing
+from workers.studies.ahead import prepare_afterwards
+from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.cohort import require_cohort
 from workers.studies.deps import Deps, with_outside_facts
-from workers.studies.identity import images_in_force
+from workers.studies.identity import images_in_force, with_visit
 from workers.studies.images import images_of_revision
 from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
@@ -186,6 +187,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Seq
     comparison: Comparison | None = None
     if not any(_has_decision(version) for version in stored):
         images, read_s = _timed(lambda: _read(uid, deps, frozenset({SequenceKind.FLAIR})))
+        row, inputs = _dated(images, row, inputs, deps)
         images = images_in_force(images, row)
         comparison = compare_with(images.study, row, deps, waits=waits)
         inputs = away.with_away(inputs, comparison.away, deps.index)
@@ -197,6 +199,7 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Seq
         # the rest of the study is arriving: what there is of it now would be measured in vain
         return _finish(lease, deps)
     images, read_s = _timed(lambda: _read(uid, deps))
+    row, inputs = _dated(images, row, inputs, deps)
     images = images_in_force(images, row)
     comparison = comparison or compare_with(images.study, row, deps, waits=waits)
     inputs = away.with_away(inputs, comparison.away, deps.index)
@@ -205,8 +208,14 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Seq
     outcome = _with_order_hint(outcome, row, comparison, deps)
     _save(lease, outcome, Stage.FULL, waited | {"read": read_s}, inputs, deps)
     result = _wait_for_others(lease, deps) if comparison.away or unread else _finish(lease, deps)
-    _afterwards(row, images, comparison, deps)
+    prepare_afterwards(row, images, comparison.infusion_date, deps)
     return result
+
+
+def _dated(images: StudyImages, row: StudyRow, inputs: Inputs, deps: Deps) -> tuple[StudyRow, Inputs]:
+    """The study and what its decision rests on, by the day of the visit that is assessed (``with_visit``)."""
+    dated = with_visit(images.study, row, deps.index, now=deps.clock.now())
+    return (row, inputs) if dated is row else (dated, {**inputs, **inputs_now(dated, deps.index)})
 
 
 def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
@@ -242,36 +251,6 @@ def _look_again(lease: Lease, row: StudyRow, deps: Deps) -> Result:
         return Result.RETRY
     deps.index.requeue(row.study_instance_uid, now=deps.clock.now())
     return _finish(lease, deps)
-
-
-def _afterwards(row: StudyRow, images: StudyImages, comparison: Comparison, deps: Deps) -> None:
-    """What may be done once the decision stands, and lost without harm: prepare this study as a baseline, wake its
-    follow-ups."""
-    try:
-        if not deps.shelf.can_serve(images, comparison.infusion_date):
-            return
-        if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
-            deps.prepare_later(row.study_instance_uid)
-        elif deps.settings.baseline.prepare_ahead:
-            deps.shelf.prepared(row)
-    except NotAssessable as refusal:
-        log.info("baseline.refused", code=refusal.code)
-    except Exception:
-        log.exception("baseline.preparation_failed")
-
-
-def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
-    """Prepare a decided study as a baseline, unless that is done. Without a lease: it changes no decision, and twice
-    does no harm."""
-    with bind(study=study_hash(study_instance_uid)):
-        try:
-            row = deps.index.study(study_instance_uid)
-            if row is not None and worth_preparing(row, deps):
-                deps.shelf.prepared(row)
-        except NotAssessable as refusal:
-            log.info("baseline.refused", code=refusal.code)
-        except Exception:
-            log.exception("baseline.preparation_failed")
 
 
 def _save(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from triage.model import Patient, Study, StudyImages
 from workers.moments import parse_time
 
 if TYPE_CHECKING:
-    from workers.ports import StudyRow
+    from workers.ports import StudyIndex, StudyRow
 
 
 def study_of(row: StudyRow) -> Study:
@@ -21,6 +22,19 @@ def study_of(row: StudyRow) -> Study:
         study_time=parse_time(row.study_time),
         accession_number=row.accession_number,
     )
+
+
+def with_visit(study: Study, row: StudyRow, index: StudyIndex, *, now: datetime) -> StudyRow:
+    """The row with the day of the visit that is assessed, which is written into the index: of two visits under one UID
+    the headers may state one day for both. The same row when its day is that one.
+
+    Whatever asks for the day of a study asks the row: what comes before it, its infusion, its urgency, its prior.
+    """
+    if study.study_date is None or study.study_date == row.study_date:
+        return row
+    at = "" if study.study_time is None else study.study_time.strftime("%H%M%S")
+    index.put_visit(row.study_instance_uid, study.study_date, at, now=now)
+    return replace(row, study_date=study.study_date, study_time=at)
 
 
 def in_force(study: Study, row: StudyRow) -> Study:

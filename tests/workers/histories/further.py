@@ -98,6 +98,8 @@ FURTHER = [
         expected={"pre": POSSIBLE, "d5": f"{POSSIBLE} since:pre"}),
     History("the follow-up's diffusion comes late", (Scan("pre", -10, parts=(("flair", "dwi"),)), Scan("d5", 5, C,
         parts=(FLAIR, DWI), seen_in=BY_DWI)), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
+    History("two visits under one UID and one date", (Scan("two", -10, FAINT, visit=5), Scan("pre", -3)), KNOWN,
+        expected={"two": f"{POSSIBLE} pre"}),
     # copies
     History("a positive under new UIDs after the date is withdrawn", (PRE, D5, Scan("copy", 5, A, copies="d5"), D7), (),
         ((Reported(0), Removed(0)),), {**BOTH_SUSPECTED, "copy": f"{SUSPECTED} pre"}),

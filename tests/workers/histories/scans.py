@@ -62,6 +62,7 @@ class Scan:
     its content is refused as baseline. broken: its content cannot be assessed. afterwards: events that follow its last
     part, in their order. part_days: the day that each part states, where that is not ``day``. counts: objects for each
     series of each part; empty: later parts hold more. seen_in: pattern -> the only kind of series that shows it.
+    visit: the day of the later of two visits that came under this UID, which the reader finds.
     """
 
     uid: str
@@ -84,6 +85,7 @@ class Scan:
     part_days: tuple[int | None, ...] = ()
     counts: tuple[int, ...] = ()
     seen_in: Mapping[str, str] = field(default_factory=dict)
+    visit: int | None = None
 
     def seen_with(self, kinds: Collection[str]) -> Scan:
         """What is seen of it with series of these kinds."""
@@ -142,9 +144,10 @@ class ScanReader:
         found = sort_out([*map(row_votes, rows)], {n for n, row in enumerate(rows) if Path(row.path).name in names})
         if not found.clear:
             raise NotAssessable("mixed_patients", "one study carries 2 patient IDs")
-        said, rows = found.facts, [row for number, row in enumerate(rows) if number not in found.strays]
-        series = {row.series_instance_uid: SequenceKind(row.series_description) for row in rows}
         scan = self.scans.get(uid)
+        said = found.facts if scan is None or scan.visit is None else replace(found.facts, study_date=on(scan.visit))
+        rows = [row for number, row in enumerate(rows) if number not in found.strays]
+        series = {row.series_instance_uid: SequenceKind(row.series_description) for row in rows}
         images = scan.copies if scan is not None and scan.copies else uid
         acquired = self.scans[images].date if images in self.scans else said.study_date
         return Study(

@@ -14,6 +14,7 @@ from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyIndex, StudyState
 from workers.studies.cohort import MESSAGE
 
+VISIT = date(2026, 3, 5)  # of the images of a study that states an earlier day
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
@@ -150,6 +151,29 @@ class ObjectContract:
         row = index.study(STUDY)
         assert row is not None
         assert row.instance_count == 2 + objects
+
+    @pytest.mark.parametrize(
+        ("changes", "objects", "day"),
+        [
+            pytest.param({}, 1, VISIT, id="an image like the others"),
+            pytest.param({"sop_class_uid": SR}, 1, VISIT, id="SR like the others"),
+            pytest.param({"study_date": date(2026, 2, 20)}, 1, VISIT, id="an image of another day"),
+            pytest.param({"study_date": date(2026, 3, 9)}, 5, date(2026, 3, 9), id="images of a later day"),
+        ],
+    )
+    def test_the_day_of_the_visit_stands_while_the_objects_say_what_they_did(
+        self, index: StudyIndex, changes: dict[str, Any], objects: int, day: date
+    ) -> None:
+        make_ready(index, [a_row(1), a_row(2)])
+        assert index.complete(claimed(index), now=later(80))
+        for patient_id, at in index.marked_patients().items():
+            index.forget_mark(patient_id, at)
+        index.put_visit(STUDY, VISIT, "110000", now=later(90))
+        assert set(index.marked_patients()) == {"P-1"}
+        index.record_instances([a_row(3 + n, **changes) for n in range(objects)])
+        row = index.study(STUDY)
+        assert row is not None
+        assert row.study_date == day
 
     def test_a_note_reopens_a_study_without_a_patient_id(self, index: StudyIndex) -> None:
         """Nobody is marked by it."""

@@ -120,11 +120,11 @@ def open_searches(settings: NodeSettings) -> PriorSearches:
 
 def open_deliveries(settings: NodeSettings) -> Deliveries:
     """The deliveries of this node; the index is brought to this program's schema as ``node_index`` says."""
-    from workers.index.deliveries import open_delivery_table
+    from workers.index.node_words import open_node_deliveries
     from workers.index.sql import open_index
 
     open_index(settings.index_url, upgrade=settings.owns_index).close()
-    return open_delivery_table(settings.index_url)
+    return open_node_deliveries(settings)
 
 
 def readings_of(settings: NodeSettings) -> Readings | None:
@@ -193,10 +193,10 @@ def sources_repair(settings: NodeSettings, index: StudyIndex) -> Callable[[Decid
 
 def open_acts(settings: NodeSettings) -> Acts:
     """What readers said; the index is brought to this program's schema as ``node_index`` says."""
-    from workers.index.acts import open_act_table
+    from workers.index.node_words import open_node_acts
 
     node_index(settings)
-    return open_act_table(settings.index_url)
+    return open_node_acts(settings)
 
 
 def open_acting(settings: NodeSettings) -> Acting:

@@ -24,6 +24,7 @@ INDEX = (
     "escalations",
     "migrations",
     "node_index",
+    "node_words",
     "notices",
     "patient_queries",
     "patients",

@@ -35,10 +35,11 @@ from workers.index.fact_forms import (
     infusion_fact,
     infusion_of_fact,
 )
+from workers.index.node_words import restore_words
 from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
-from workers.log import get_logger
+from workers.log import brief, get_logger
 from workers.measured_classes import is_measured
 from workers.ports import PatientKey, StudyState
 from workers.settings import NodeSettings
@@ -87,20 +88,33 @@ def open_node_index(settings: NodeSettings) -> NodeIndex:
             found = migrations.prepare(engine, upgrade=settings.owns_index)  # it was replaced
         if found.revision is None:
             mark_rebuilding(files_dir)
+            _restore_words(engine, files_dir)
     return NodeIndex(engine, FactFolder(files_dir), replace)
 
 
 def _replace(path: Path, files_dir: Path, thorough: bool) -> bool:
-    return damage.put_aside(path, create=_create, before=partial(mark_rebuilding, files_dir), thorough=thorough)
+    return damage.put_aside(
+        path, create=partial(_create, files_dir), before=partial(mark_rebuilding, files_dir), thorough=thorough
+    )
 
 
-def _create(path: Path) -> None:
+def _create(files_dir: Path, path: Path) -> None:
     engine = open_engine(f"sqlite:///{path}")
     try:
         migrations.prepare(engine, upgrade=False)
+        _restore_words(engine, files_dir)
     finally:
         engine.dispose()
         path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+
+
+def _restore_words(engine: Engine, files_dir: Path) -> None:
+    """At once: what is planned before they are back would count as in shadow mode, or as not acknowledged."""
+    try:
+        with engine.begin() as connection:
+            restore_words(connection, FactFolder(files_dir))
+    except (OSError, Transient) as error:
+        log.warning("facts.restored_later", error=brief(error))
 
 
 def mark_rebuilding(files_dir: Path) -> None:
@@ -177,7 +191,9 @@ class NodeIndex(SqlIndex):
             Transient: the index is away, or a file cannot be written.
             OSError: the folder of the files cannot be read now.
         """
-        return self._restore_identities(now) + self._restore_infusions(now) + self._restore_answers(now)
+        with self._write() as connection:
+            words = restore_words(connection, self._facts)
+        return words + self._restore_identities(now) + self._restore_infusions(now) + self._restore_answers(now)
 
     @property
     def facts_unread(self) -> int:

@@ -35,7 +35,8 @@ PENDING = (0xFF00, 0xFF01)
 
 _WARNINGS = (0x0001, 0x0107, 0x0116)  # what was asked for was done, and an attribute is amiss (PS3.7 section C.4)
 
-# the same object gets the same answer again, whatever the receiver does in the meantime (PS3.7 Annex C)
+# the same object gets the same answer again, whatever the receiver does in the meantime (PS3.7 Annex C); NOT_AUTHORISED
+# is no word about the object: the site repairs it
 _REFUSED_FOR_GOOD = (
     NO_SUCH_ATTRIBUTE,
     INVALID_VALUE,
@@ -44,7 +45,6 @@ _REFUSED_FOR_GOOD = (
     NO_SUCH_CLASS,
     CLASS_CONFLICT,
     CLASS_NOT_SUPPORTED,
-    NOT_AUTHORISED,
     DUPLICATE_INVOCATION,
     UNRECOGNISED_OPERATION,
 )

@@ -52,7 +52,7 @@ def test_a_code_means_what_the_library_says(name: str, category: str, said: str)
     ("status", "expected"),
     [
         pytest.param(0x0000, False, id="no-op: stored"),
-        pytest.param(0x0124, True, id="not authorised"),
+        pytest.param(0x0124, False, id="not authorised: no word about the object"),
         pytest.param(0x0111, False, id="it is there already"),
         pytest.param(0x0110, False, id="a fault of the receiver"),
         pytest.param(0x0213, False, id="a limit of the receiver"),

@@ -16,6 +16,8 @@ from workers.remote.reactor import reports_beside
 from workers.result_settings import DicomDestinationSettings
 
 COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+# answers to a presentation context (PS3.8 table 9-18): abstract syntax, transfer syntaxes. The others tell nothing.
+NOT_SUPPORTED = {3, 4}
 USER_NAME, USER_AND_PASSCODE = 1, 2  # PS3.7 D.3.3.7
 Reports = queue.Queue[Any]  # data sets: reports of storage commitment
 
@@ -64,10 +66,21 @@ def associated(
     )
     reports_beside(association)
     if not association.is_established:
-        if not association.is_rejected and association.rejected_contexts and not association.accepted_contexts:
+        refused = [] if association.is_rejected or association.accepted_contexts else association.rejected_contexts
+        if refused and all(one.result in NOT_SUPPORTED for one in refused):
             raise NothingTakenError(f"{settings.ae_title} takes none of these objects in these transfer syntaxes")
         raise Unreachable(_why_not(association, settings.ae_title))
     return association
+
+
+def not_accepted(association: Any, sop_class: str, said: str) -> DeliveryRejected | Unreachable:
+    """Why an object of a class cannot be sent: the node does not support it, or rejects it for now.
+
+    Args:
+        said: the reason for a person.
+    """
+    results = {one.result for one in association.rejected_contexts if str(one.abstract_syntax) == sop_class}
+    return DeliveryRejected(said) if results <= NOT_SUPPORTED else Unreachable(f"{said}, without a reason")
 
 
 def dropped(association: Any) -> None:
@@ -112,4 +125,6 @@ def _why_not(association: Any, ae_title: str) -> str:
     if association.is_rejected:
         reason = getattr(association.acceptor.primitive, "reason_str", "") if association.acceptor.primitive else ""
         return f"{ae_title} rejects the association" + (f": {reason}" if reason else "")
+    if association.rejected_contexts:
+        return f"{ae_title} takes no objects now, and gives no reason"
     return f"{ae_title} cannot be reached"

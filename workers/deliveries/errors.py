@@ -22,9 +22,13 @@ class Unreachable(DeliveryError):  # noqa: N818 - the base class has the suffix
         self.again_after_s = again_after_s
 
 
-class NotCommittedError(Unreachable):
-    """A DICOM node answered that it has stored the object, and does not commit itself to it. It is asked again; nothing
-    else waits for that."""
+class WaitsAloneError(Unreachable):
+    """The receiver is there, and has not taken all of this one yet: it is tried again, and nothing else waits for
+    that."""
+
+
+class NotCommittedError(WaitsAloneError):
+    """A DICOM node answered that it has stored the object, and does not commit itself to it."""
 
 
 class FilesLostError(DeliveryRejected):

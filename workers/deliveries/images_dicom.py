@@ -6,7 +6,14 @@ import queue
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workers.deliveries.associations import NothingTakenError, Reports, associated, dropped, store_answer
+from workers.deliveries.associations import (
+    NothingTakenError,
+    Reports,
+    associated,
+    dropped,
+    not_accepted,
+    store_answer,
+)
 from workers.deliveries.commitment_requests import CommitmentRequests
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.delivery_ports import Receipt
@@ -76,9 +83,8 @@ class ImageStore:
         try:
             status = getattr(association.send_c_store(image.path), "Status", None)
         except ValueError as error:  # no context for it
-            raise DeliveryRejected(
-                f"{self._settings.ae_title} does not take {image.sop_class_uid} in {image.transfer_syntax_uid}"
-            ) from error
+            said = f"{self._settings.ae_title} does not take {image.sop_class_uid} in {image.transfer_syntax_uid}"
+            raise not_accepted(association, image.sop_class_uid, said) from error
         except (RuntimeError, AttributeError) as error:
             if association.is_established:
                 raise DeliveryRejected(f"the file of an image is damaged ({brief(error)})") from error

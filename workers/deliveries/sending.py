@@ -20,7 +20,7 @@ from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.counts import FailureCounts
-from workers.deliveries.errors import DeliveryRejected, FilesLostError, NotCommittedError, Unreachable
+from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreachable, WaitsAloneError
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.deliveries.other_nodes import HOLD_S, catch_up
@@ -189,7 +189,7 @@ class DeliverySender:
         except DeliveryRejected as error:
             return _dead(taken, str(error), "permanent"), None if isinstance(error, FilesLostError) else True
         except Unreachable as error:
-            answered = isinstance(error, NotCommittedError)
+            answered = isinstance(error, WaitsAloneError)
             return self._failed(taken, error, alone=failures == 0), answered
         except (Transient, OSError) as error:
             return self._again(replace(taken, attempts=taken.attempts - 1), error)

@@ -12,6 +12,7 @@ from workers.deliveries.associations import (
     Reports,
     associated,
     dropped,
+    not_accepted,
     store_answer,
 )
 from workers.deliveries.commitment_requests import CommitmentRequests
@@ -56,7 +57,8 @@ class DicomSender:
         sop_class = str(dataset.SOPClassUID)
         if sop_class not in {str(one.abstract_syntax) for one in association.accepted_contexts}:
             name = RESULT_CLASSES.get(sop_class, sop_class)
-            raise DeliveryRejected(f"{self._settings.ae_title} accepts no {name} objects ({sop_class})")
+            said = f"{self._settings.ae_title} accepts no {name} objects ({sop_class})"
+            raise not_accepted(association, sop_class, said)
         instance = str(dataset.SOPInstanceUID)
         text = "stored before" if self._commitment.has(instance) else self._stored(association, dataset)
         if self._settings.commitment:

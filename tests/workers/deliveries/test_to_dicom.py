@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, evt
+from pynetdicom import AE, acse, evt
 
 from tests.fakes import NOON
 from tests.listener import certificates
@@ -24,6 +24,7 @@ from workers.deliveries.associations import COMMITMENT_CLASS, COMMITMENT_INSTANC
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.to_dicom import RESULT_CLASSES, VERIFICATION, DicomSender
 from workers.delivery_ports import Decided, Delivery
+from workers.image_ports import ImageFile
 from workers.remote import tls
 from workers.result_settings import DicomDestinationSettings
 from workers.sections import TlsSettings
@@ -154,7 +155,7 @@ def test_the_objects_of_a_study_go_over_one_association() -> None:
         pytest.param(0x0110, Unreachable, id="processing failure"),
         pytest.param(0xA900, DeliveryRejected, id="does not match its class"),
         pytest.param(0xC123, DeliveryRejected, id="cannot understand"),
-        pytest.param(0x0124, DeliveryRejected, id="not authorised"),
+        pytest.param(0x0124, Unreachable, id="not authorised"),
         pytest.param(None, Unreachable, id="ends without an answer"),
     ],
 )
@@ -173,6 +174,47 @@ def test_a_class_that_the_node_does_not_accept_is_refused_by_name() -> None:
     refused = pytest.raises(DeliveryRejected, match="accepts no Secondary Capture")
     with serving(Node(), classes=["1.2.840.10008.5.1.4.1.1.88.34"]) as port, refused:
         send(sender_to(port), an_object())
+
+
+@pytest.mark.parametrize("every", [True, False], ids=["every context", "of the object"])
+@pytest.mark.parametrize(
+    ("result", "of_results", "of_images"),
+    [
+        pytest.param(1, Unreachable, Unreachable, id="the user rejects it"),
+        pytest.param(2, Unreachable, Unreachable, id="no reason"),
+        pytest.param(3, DeliveryRejected, DeliveryRejected, id="abstract syntax not supported"),
+        pytest.param(4, DeliveryRejected, DeliveryRejected, id="transfer syntaxes not supported"),
+    ],
+)
+def test_only_a_class_that_is_not_supported_is_refused_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    result: int,
+    of_results: type[Exception],
+    of_images: type[Exception],
+    *,
+    every: bool,
+) -> None:
+    """A node that takes nothing at all gets results when it does; images need one class, and it does not take that."""
+    negotiated = acse.negotiate_as_acceptor
+
+    def rejecting(*args: Any) -> Any:
+        found, roles = negotiated(*args)
+        for one in found:
+            if every or one.abstract_syntax == SC:
+                one.result = result
+        return found, roles
+
+    monkeypatch.setattr(acse, "negotiate_as_acceptor", rejecting)
+    path = tmp_path / "a.dcm"
+    path.write_bytes(an_object())
+    image = ImageFile(path, "1.2.3", SC, "1.2.3.1", EXPLICIT, path.stat().st_size)
+    with serving(Node()) as port:
+        sender = sender_to(port)
+        with pytest.raises(Unreachable if every else of_results):
+            send(sender, an_object())
+        with pytest.raises(of_images):
+            sender.send_images([image], lambda _one: None)
 
 
 @pytest.mark.parametrize(

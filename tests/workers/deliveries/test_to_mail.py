@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -19,7 +20,7 @@ from aiosmtpd.smtp import Envelope
 from tests.listener import certificates
 from tests.workers.outputs.alerts.documents import HEADER, a_document, evidence, not_assessable
 from workers.alert_settings import MailDestinationSettings
-from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.errors import DeliveryRejected, Unreachable, WaitsAloneError
 from workers.deliveries.to_mail import MailSender
 from workers.delivery_ports import Decided, Delivery
 from workers.outputs.alerts.mail import MAIL
@@ -27,6 +28,11 @@ from workers.outputs.alerts.mail import MAIL
 CONTENT = MAIL.render(a_document(), evidence())
 DELIVERY = Delivery(Decided("1.2.826.0.1.77", 3, "full"), "mail", "call", due_at=datetime(2024, 3, 11, tzinfo=UTC))
 TITLE = "P1: Neurotoxicity suspected: bithalamic and brain stem FLAIR rise (strong, new)"
+
+BASE: dict[str, Any] = {
+    "name": "call", "kind": "mail", "host": "127.0.0.1", "timeout_s": 10,
+    "sender": "icansee@hospital.example", "recipients": ("neuro@hospital.example",),
+}  # fmt: skip
 
 
 class Mailbox:
@@ -64,11 +70,7 @@ def serving(mailbox: Mailbox, tls: ssl.SSLContext | None = None) -> Iterator[int
 
 
 def send(port: int, content: bytes = CONTENT, **keys: Any) -> str:
-    base: dict[str, Any] = {
-        "name": "call", "kind": "mail", "host": "127.0.0.1", "port": port, "timeout_s": 10,
-        "sender": "icansee@hospital.example", "recipients": ("neuro@hospital.example",),
-    }  # fmt: skip
-    return MailSender(MailDestinationSettings(**base | keys)).send(DELIVERY, "x", "y", content).text
+    return MailSender(MailDestinationSettings(**BASE | {"port": port} | keys)).send(DELIVERY, "x", "y", content).text
 
 
 def text_of(mail: EmailMessage) -> str:
@@ -124,6 +126,87 @@ def test_a_repeat_has_the_same_message_id() -> None:
 def test_answers(answer: str, raised: type[Exception]) -> None:
     with serving(Mailbox(answer)) as port, pytest.raises(raised, match=answer[:3]):
         send(port)
+
+
+@contextlib.contextmanager
+def answering(answers: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
+    """A server that answers by the beginning of a line, "" for the greeting; otherwise 250. Its port, and the
+    recipients of each mail that it took."""
+    server, got = socket.create_server(("127.0.0.1", 0)), list[str]()
+
+    def answered(line: str) -> bytes:
+        found = next((text for begins, text in answers.items() if begins and line.startswith(begins)), "250 ok")
+        return f"{found}\r\n".encode()
+
+    def talk(connection: socket.socket) -> None:
+        with connection, connection.makefile("r", encoding="latin-1", newline="\r\n") as lines:
+            connection.sendall(f"{answers.get('', '220 ready')}\r\n".encode())
+            accepted: list[str] = []
+            for line in lines:
+                answer = b"354 go on\r\n" if line.startswith("data") else answered(line.lower())
+                if line.lower().startswith("rcpt") and answer.startswith(b"250"):
+                    accepted.append(line[len("rcpt TO:<") : line.index("@")])
+                connection.sendall(answer)
+                if line.startswith("data"):
+                    while next(lines) != ".\r\n":
+                        pass
+                    got.append(" ".join(accepted))
+                    connection.sendall(b"250 queued\r\n")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                talk(server.accept()[0])
+
+    threading.Thread(target=serve, daemon=True).start()
+    with server:
+        yield server.getsockname()[1], got
+
+
+TWO = ("neuro@hospital.example", "late@hospital.example")
+LATE = "rcpt to:<late"
+
+
+@pytest.mark.parametrize(
+    ("answers", "ends", "got"),
+    [
+        pytest.param({}, "accepted", ["neuro late"], id="noop: everybody has it"),
+        pytest.param({"": "554 no mail today"}, Unreachable, [], id="the greeting is about the server"),
+        pytest.param({"ehlo": "550 a whole name", "helo": "550 a whole name"}, Unreachable, [], id="so is its hello"),
+        pytest.param({"mail": "550 not from you"}, DeliveryRejected, [], id="the sender is refused"),
+        pytest.param({"mail": "451 later"}, Unreachable, [], id="the sender has to wait"),
+        pytest.param({LATE: "450 greylisted"}, WaitsAloneError, ["neuro"], id="one of them has to wait"),
+        pytest.param({LATE: "450 greylisted", "rcpt": "550 unknown"}, Unreachable, [], id="one waits, one is unknown"),
+        pytest.param({LATE: "550 unknown"}, "accepted, 1 of 2 refused", ["neuro"], id="one of them is unknown"),
+        pytest.param({"rcpt": "550 unknown"}, DeliveryRejected, [], id="nobody is known"),
+        pytest.param({"quit": "421 timeout"}, "accepted", ["neuro late"], id="it was taken, and goes away"),
+        pytest.param({"quit": "500 what"}, "accepted", ["neuro late"], id="it was taken, and the end is odd"),
+    ],
+)
+def test_only_what_is_said_of_the_mail_ends_it(
+    answers: dict[str, str], ends: str | type[Exception], got: list[str]
+) -> None:
+    with answering(answers) as (port, taken):
+        if isinstance(ends, str):
+            assert send(port, recipients=TWO) == ends
+        else:
+            with pytest.raises(ends) as raised:
+                send(port, recipients=TWO)
+            assert raised.type is ends
+    assert taken == got
+
+
+def test_who_has_it_does_not_get_it_again() -> None:
+    answers = {LATE: "450 greylisted"}
+    with answering(answers) as (port, taken):
+        sender = MailSender(MailDestinationSettings(**BASE | {"port": port, "recipients": TWO}))
+        for _ in range(2):
+            with pytest.raises(WaitsAloneError, match="1 of 2 have it; the mail server answers 450"):
+                sender.send(DELIVERY, "x", "y", CONTENT)
+        answers.clear()
+        assert sender.send(DELIVERY, "x", "y", CONTENT).text == "accepted"
+        assert sender.send(DELIVERY, "x", "y", CONTENT).text == "accepted", "a person sends it again"
+    assert taken == ["neuro", "late", "neuro late"]
 
 
 def test_one_of_two_recipients_is_refused() -> None:

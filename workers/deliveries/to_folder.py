@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,10 +56,22 @@ class FolderSender:
             raise Unreachable("the folder does not exist; a share that is not mounted?")
         path = self._folder / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folders(path)
             return _created(path, content)
         except OSError as error:
             raise Unreachable(f"the file cannot be written ({error.strerror})") from error
+
+    def _make_folders(self, path: Path) -> None:
+        """Those below the destination's folder, each with its mode: whoever reads that one fetches from them, although
+        the node keeps its own files private."""
+        mode = stat.S_IMODE(self._folder.stat().st_mode)
+        for folder in reversed([one for one in path.parents if self._folder in one.parents]):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            with contextlib.suppress(OSError):  # some shares know no modes
+                folder.chmod(mode)
 
     def send_images(self, images: Sequence[ImageFile], taken: Callable[[ImageFile], None]) -> Receipt:
         """See image_ports.ImageTaker. Below STUDY_UID/images, named by their SOP Instance UIDs."""

@@ -43,7 +43,7 @@ class FakeArchive:
         self.says_classes, self.pushes = True, False
 
     @contextmanager
-    def __call__(self, _source: PriorSource) -> Iterator[Archive]:
+    def __call__(self, _source: PriorSource, _ends_s: float) -> Iterator[Archive]:
         if self.away:
             raise Transient("the archive is away")
         yield self

@@ -210,7 +210,7 @@ class Spool:
     off."""
 
     def __init__(self, store: FileStore, announced: Announced, names: Iterator[str], limit_bytes: int) -> None:
-        self._store, self._announced, self._names = store, announced, names
+        self._store, self.announced, self._names = store, announced, names
         self._folder = store.folders[folder_of(announced.sop_instance_uid)]
         self._final = f"{self._folder}/{announced.sop_instance_uid}.dcm"
         self._limit_bytes = limit_bytes
@@ -260,13 +260,13 @@ class Spool:
                 fails (0xA700).
         """
         try:
-            values, uids = self._checked_head()
-            status = SUCCESS if uids.sop_class_uid == self._announced.sop_class_uid else CLASS_DIFFERS
+            values, uids = self.head()
+            status = SUCCESS if uids.sop_class_uid == self.announced.sop_class_uid else CLASS_DIFFERS
             with _disk_errors():
                 part10.seal(self._fd, self._size)
                 outcome, path, filed, size = self._commit()
             now = self._store.now()
-            return Stored(outcome, status, path, self._announced, filed, uids, values, size, now)
+            return Stored(outcome, status, path, self.announced, filed, uids, values, size, now)
         finally:
             self.abort()
 
@@ -281,14 +281,14 @@ class Spool:
         finally:
             os.close(self._fd)
 
-    def _checked_head(self) -> tuple[Values, Uids]:
+    def head(self) -> tuple[Values, Uids]:
+        """What the data set says of itself. Raises Rejected as ``finish``."""
         if self._pending:
             raise Rejected(CANNOT_UNDERSTAND, "missing_uid", "the data set is empty")
-        values, uids = identified(self._read_at, len(self._header), self._announced)
+        values, uids = identified(self._read_at, len(self._header), self.announced)
         if any(len(values.get(name, b"")) > MAX_ID_BYTES for name in IDS):
-            message = f"the patient's ID, or its issuer, has over {MAX_ID_BYTES} bytes"
-            raise Rejected(CANNOT_UNDERSTAND, "overlong_id", message)
-        if uids.sop_instance_uid != self._announced.sop_instance_uid:
+            raise Rejected(CANNOT_UNDERSTAND, "overlong_id", f"patient ID or issuer has over {MAX_ID_BYTES} bytes")
+        if uids.sop_instance_uid != self.announced.sop_instance_uid:
             raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the data set has another SOP Instance UID than the request")
         return values, uids
 
@@ -315,7 +315,7 @@ class Spool:
                     return found
             else:
                 self._settle()
-                return Outcome.NEW, self._final, self._announced, self._size
+                return Outcome.NEW, self._final, self.announced, self._size
         raise OSError(errno.EBUSY, "the name is given and taken away all the time")
 
     def _commit_again(self) -> Named | None:
@@ -334,7 +334,7 @@ class Spool:
                     return self._take_over(self._final, Outcome.NEW)
                 return Outcome.SAME, self._final, part10.read_meta(existing)[1], os.fstat(existing).st_size
         # the name holds the digest: what it may replace is equal
-        aside = f"{self._store.conflicts}/{self._announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
+        aside = f"{self._store.conflicts}/{self.announced.sop_instance_uid}.{part10.content_digest(self._fd)[:16]}.dcm"
         if not os.path.lexists(aside):
             quota.check(self._store.conflicts, os.fstat(self._fd).st_size, most=self._store.max_conflict_bytes)
         return self._take_over(aside, Outcome.CONFLICT)
@@ -370,7 +370,7 @@ class Spool:
         self._temporary.replace(name)
         self._renamed = True
         self._store.make_durable(self._fd, Path(name).parent)
-        return outcome, name, self._announced, self._size
+        return outcome, name, self.announced, self._size
 
     def _settle(self) -> None:
         """The object has its name and the temporary one is gone; make that last."""

@@ -13,6 +13,8 @@ from workers.files.store import Spool
 from workers.files.stored import Stored
 from workers.files.uid_paths import valid_uid
 
+TIME_IS_OVER = "the time for one attempt is over"
+
 
 @dataclass(frozen=True)
 class FoundStudy:
@@ -73,7 +75,8 @@ class Taker(Protocol):
 
 
 class Archive(Protocol):
-    """One connection to an archive. Every method raises errors.Transient when the archive is away or breaks off.
+    """One connection to an archive. Every method raises errors.Transient when the archive is away or breaks off, or the
+    time for the connection is over.
 
     pushes: what is fetched comes to the node's own listener instead of the taker.
     """

@@ -6,6 +6,7 @@ Objects of a C-GET pass through a temporary file into the store: no data set is 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -20,6 +21,7 @@ from workers.files.uid_paths import valid_uid
 from workers.measured_classes import MEASURED_CLASSES
 from workers.moments import parse_date, plain_time
 from workers.priors.archive import (
+    TIME_IS_OVER,
     FoundInstance,
     FoundSeries,
     FoundStudy,
@@ -61,12 +63,20 @@ class DicomArchive:
 
     Args:
         move_to: our own AE title; None: C-GET.
+        ends_s: time.monotonic() at which the association ends, whatever is pending.
     """
 
     def __init__(
-        self, association: Any, taking: _Taking, *, move_to: str | None, asked: Callable[[Dataset], None]
+        self,
+        association: Any,
+        taking: _Taking,
+        *,
+        move_to: str | None,
+        asked: Callable[[Dataset], None],
+        ends_s: float,
     ) -> None:
         self._association, self._taking, self._move_to, self._asked = association, taking, move_to, asked
+        self._ends_s = ends_s
         self.pushes = move_to is not None
 
     def studies(self, patient_id: str, *, until: date) -> list[FoundStudy]:
@@ -111,6 +121,7 @@ class DicomArchive:
                 raise self._taking.stopped
             if status not in PENDING:
                 return int(status)
+            self._check_time()
         raise Transient("the archive broke off")
 
     def _find(self, keys: Dataset) -> list[Dataset]:
@@ -118,14 +129,23 @@ class DicomArchive:
         found: list[Dataset] = []
         for status, answer in self._association.send_c_find(keys, STUDY_ROOT_FIND):
             code = getattr(status, "Status", None)
-            if code in PENDING and answer is not None and len(found) < MOST_ANSWERS:
-                found.append(answer)
+            if code in PENDING:
+                self._check_time()
+                if len(found) >= MOST_ANSWERS:
+                    self._association.abort()
+                    raise Transient(f"an answer of more than {MOST_ANSWERS} entries")
+                found += [] if answer is None else [answer]
             elif code == SUCCESS:
                 return found
-            elif code not in PENDING:
+            else:
                 said = "broke off" if code is None else f"answers the query with status 0x{code:04X}"
                 raise Transient(f"the archive {said}")
         raise Transient("the archive broke off")
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._ends_s:
+            self._association.abort()
+            raise Transient(TIME_IS_OVER)
 
 
 class _Taking:
@@ -176,6 +196,7 @@ def dicom_archive(
     move: bool,
     silence_s: float,
     temporary: Path,
+    ends_s: float,
     asked: Callable[[Dataset], None] = lambda _: None,
 ) -> Iterator[DicomArchive]:
     """One association for queries and retrievals. Changes pynetdicom's options of this process.
@@ -183,6 +204,7 @@ def dicom_archive(
     Args:
         move: C-MOVE to ``own_ae`` instead of C-GET.
         asked: called with each query, for the audit.
+        ends_s: see DicomArchive.
         silence_s: an archive that answers nothing for this long has broken off.
         temporary: folder of objects while they arrive.
 
@@ -202,7 +224,7 @@ def dicom_archive(
         raise Transient("the archive is away, or does not accept us")
     try:
         with reactor_paused(association):
-            yield DicomArchive(association, taking, move_to=own_ae if move else None, asked=asked)
+            yield DicomArchive(association, taking, move_to=own_ae if move else None, asked=asked, ends_s=ends_s)
     except (RuntimeError, ValueError) as error:  # pynetdicom: the association is gone, or has no such context
         raise Transient(f"the archive broke off, or does not offer the service ({type(error).__name__})") from error
     finally:

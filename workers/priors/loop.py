@@ -235,17 +235,17 @@ def name_in_leases(settings: Settings) -> str:
     return node_name(settings.store.state_dir)[:200]
 
 
-def archive_of(settings: Settings) -> Callable[[PriorSource], AbstractContextManager[Archive]]:
+def archive_of(settings: Settings) -> Callable[[PriorSource, float], AbstractContextManager[Archive]]:
     """How an archive of the settings is connected to."""
     auditor = auditor_of(settings)
     temporary = _folder(settings) / "incoming"
 
-    def connect(source: PriorSource) -> AbstractContextManager[Archive]:
+    def connect(source: PriorSource, ends_s: float) -> AbstractContextManager[Archive]:
         silence_s = settings.priors.silence_limit_s
         if source.retrieve == "web":
             from workers.priors.web_archive import web_archive
 
-            return web_archive(source, silence_s=silence_s)
+            return web_archive(source, silence_s=silence_s, ends_s=ends_s)
         from workers.priors.dicom_archive import dicom_archive
         from workers.remote.find import STUDY_ROOT_FIND, encoded
 
@@ -256,6 +256,7 @@ def archive_of(settings: Settings) -> Callable[[PriorSource], AbstractContextMan
             move=source.retrieve == "move",
             silence_s=silence_s,
             temporary=temporary,
+            ends_s=ends_s,
             asked=lambda keys: auditor.queried(peer, STUDY_ROOT_FIND, encoded(keys)),
         )
 

@@ -20,13 +20,14 @@ SAID_CANDIDATES = 20  # in the answer that is shown
 
 @dataclass(frozen=True)
 class SearchParts:
-    """What a search works with. open_archive: connects; kind_of: what the series of a file shows, from its header."""
+    """What a search works with. open_archive: connects, until a time.monotonic(); kind_of: what the series of a file
+    shows, from its header."""
 
     index: StudyIndex
     store: FileStore
     settings: PriorsSettings
     latest_days: int
-    open_archive: Callable[[PriorSource], AbstractContextManager[Archive]]
+    open_archive: Callable[[PriorSource, float], AbstractContextManager[Archive]]
     kind_of: Callable[[Path], SequenceKind]
     scratch: Path
     audited: Auditor = field(default_factory=NoAudit)

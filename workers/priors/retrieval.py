@@ -19,12 +19,13 @@ from triage.model import SequenceKind
 from workers.audit.messages import RemoteNode, Transfer
 from workers.dicom_status import CLASS_NOT_SUPPORTED
 from workers.files.store import FileStore
+from workers.identities import GivenAnswer, ObjectAnswer
 from workers.identity_events import Change, IdentityEvent, IdentityRefusedError
 from workers.log import get_logger, study_hash
 from workers.measured_classes import is_measured
 from workers.ports import InstanceRow, PatientKey, StudyRow
 from workers.prior_settings import PriorSource
-from workers.priors.archive import Archive, FoundStudy, SeriesFailedError
+from workers.priors.archive import TIME_IS_OVER, Archive, FoundStudy, SeriesFailedError
 from workers.priors.parts import ArchiveAnswer, SearchParts
 from workers.priors.patient_ids import asked_as, identity_mismatch
 from workers.priors.taking import AnotherPatientError, StoreTaker, TooMuchError
@@ -156,7 +157,7 @@ class StudyRetrieval:
         if self._parts.stopping():
             raise Transient("the node stops")
         if time.monotonic() > self._deadline_s:
-            raise Transient("the time for one attempt is over")
+            raise Transient(TIME_IS_OVER)
 
     def _series(self, series_uid: str) -> _Brought:
         have = {i.sop_instance_uid: i for i in self._stored() if i.series_instance_uid == series_uid}
@@ -237,6 +238,10 @@ class StudyRetrieval:
             self._archive.fetch(self._uid, series_uid, instance, taker)
         except SeriesFailedError as error:
             failure = str(error)
+        except AnotherPatientError as error:
+            taker.flush()
+            self._set_aside([one.row for one in taker.taken], str(error))
+            raise
         finally:
             taker.flush()
             self._say_whose()
@@ -247,6 +252,13 @@ class StudyRetrieval:
             if self._bytes > self._parts.settings.max_study_bytes:
                 raise TooMuchError("the study has more bytes than priors.max_study_bytes")
         return taker.why_refused or failure
+
+    def _set_aside(self, rows: Sequence[InstanceRow], why: str) -> None:
+        """What came of a series before an image of somebody else; a human may restore it."""
+        now = datetime.now(UTC)
+        given = GivenAnswer(ObjectAnswer.DISCARDED, f"archive {self._source.name}: {why}", now)
+        if rows:
+            self._parts.index.answer_objects(self._uid, {row.sop_instance_uid: given for row in rows}, now=now)
 
     def _say_whose(self) -> None:
         """Images under the ID of the archive are those of the patient of the follow-up: the site says so."""

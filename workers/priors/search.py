@@ -41,7 +41,7 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
     if row is None or window is None:
         return SearchState.NOT_NEEDED
     deadline_s = time.monotonic() + parts.settings.time_limit_s
-    with parts.open_archive(source) as archive:
+    with parts.open_archive(source, deadline_s) as archive:
         asked = asked_as(source, row)
         answer.patient_id = asked.there.patient_id if asked.mapped else ""
         found = archive.studies(asked.there.patient_id, until=window.last)

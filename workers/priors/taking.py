@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 
 from triage.errors import IcanseeError, Rejected, Transient
 from workers.dicom_status import DOES_NOT_MATCH
+from workers.files.dataset_head import head_in
+from workers.files.index_rows import row_of
 from workers.files.part10 import Announced
 from workers.files.store import FileStore, Spool
 from workers.files.stored import Outcome, Stored
 from workers.log import get_logger
 from workers.ports import InstanceRow
+from workers.priors.archive import TIME_IS_OVER
 
 log = get_logger(__name__)
 
@@ -32,7 +35,7 @@ class StoreTaker:
     Args:
         study_instance_uid: objects of other studies are refused.
         record: writes rows into the index; idempotent.
-        check: raises when an object is not to be there.
+        check: raises when an object is not to be there; it is asked before anything is kept.
         left_bytes: how much may still come.
         deadline_s: time.monotonic() at which the attempt ends.
         stopping: whether this process is to end.
@@ -60,20 +63,21 @@ class StoreTaker:
         if self._stopping():
             raise Transient("the node stops")
         if time.monotonic() > self._deadline_s:
-            raise Transient("the time for one attempt is over")
+            raise Transient(TIME_IS_OVER)
         if self._left_bytes <= 0:
             raise TooMuchError("the study has more bytes than priors.max_study_bytes")
         return self._store.spool(announced)
 
     def finish(self, spool: Spool) -> Stored:
-        stored = spool.finish()
-        if stored.uids.study_instance_uid != self._study:
+        values, uids = spool.head()
+        if uids.study_instance_uid != self._study:
             raise Rejected(DOES_NOT_MATCH, "another_study", "the archive sends an object of another study")
+        self._check(row_of(spool.announced, head_in(values, uids), 0, self._store.now()))
+        stored = spool.finish()
         self._left_bytes -= stored.size_bytes
         if stored.outcome is not Outcome.CONFLICT:
             self._rows.append(stored.row)
         self.taken.append(stored)
-        self._check(stored.row)
         if len(self._rows) >= BATCH_ROWS:
             self.flush()
         return stored

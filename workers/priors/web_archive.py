@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -16,11 +17,20 @@ from workers.files.multipart import MalformedError, MultipartReader, PartBegins,
 from workers.files.uid_paths import valid_uid
 from workers.moments import parse_date, plain_time
 from workers.prior_settings import PriorSource
-from workers.priors.archive import FoundInstance, FoundSeries, FoundStudy, SeriesFailedError, Taker, instances_of
+from workers.priors.archive import (
+    TIME_IS_OVER,
+    FoundInstance,
+    FoundSeries,
+    FoundStudy,
+    SeriesFailedError,
+    Taker,
+    instances_of,
+)
 from workers.remote import tls
 
 LONGEST_ANSWER_BYTES = 32 << 20
 MOST_ANSWERS = 20_000
+PAGE = 100  # answers asked for at a time: no server is known that refuses or cuts so few
 # these answers are about the node or the server, not about what was asked for
 ABOUT_ALL = (
     httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE,
@@ -35,23 +45,23 @@ class WebArchive:
 
     pushes = False
 
-    def __init__(self, client: httpx.Client, url: str, name: str) -> None:
-        self._client, self._url, self._name = client, url.rstrip("/"), name
+    def __init__(self, client: httpx.Client, url: str, name: str, *, ends_s: float) -> None:
+        self._client, self._url, self._name, self._ends_s = client, url.rstrip("/"), name, ends_s
 
     def studies(self, patient_id: str, *, until: date) -> list[FoundStudy]:
-        query = [("PatientID", patient_id), ("StudyDate", f"-{until:%Y%m%d}"), ("limit", str(MOST_ANSWERS))]
+        query = [("PatientID", patient_id), ("StudyDate", f"-{until:%Y%m%d}")]
         query += [("includefield", key) for key in STUDY_KEYS]
-        found = [_study(answer) for answer in self._ask("/studies", query)]
+        found = [_study(answer) for answer in self._ask("/studies", query, "0020000D")]
         return [one for one in found if valid_uid(one.study_instance_uid)]
 
     def series(self, study_instance_uid: str) -> list[FoundSeries]:
-        answers = self._ask(f"/studies/{study_instance_uid}/series", [("limit", str(MOST_ANSWERS))])
+        answers = self._ask(f"/studies/{study_instance_uid}/series", [], "0020000E")
         found = [FoundSeries(_text(one, "0020000E"), _text(one, "00080060")) for one in answers]
         return [one for one in found if valid_uid(one.series_instance_uid)]
 
     def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[FoundInstance]:
         path = f"/studies/{study_instance_uid}/series/{series_instance_uid}/instances"
-        answers = self._ask(path, [("limit", str(MOST_ANSWERS))])
+        answers = self._ask(path, [], "00080018")
         return instances_of((_text(one, "00080018"), _text(one, "00080016")) for one in answers)
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
@@ -71,25 +81,45 @@ class WebArchive:
         part = _Part(taker, self._name)
         try:
             for piece in answer.iter_bytes():
+                self._check_time()
                 for event in reader.feed(piece):
                     part.go_on(event)
             reader.close()
         finally:
             part.close()
 
-    def _ask(self, path: str, query: Sequence[tuple[str, str]]) -> Sequence[Mapping[str, Any]]:
+    def _ask(self, path: str, query: Sequence[tuple[str, str]], uid: str) -> list[Mapping[str, Any]]:
+        """Every answer, page by page. uid: the tag that tells answers apart.
+
+        Raises:
+            Transient: also when the archive does not give all of them.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        seen = 0
+        while True:
+            page, more = self._page(path, [*query, ("limit", str(PAGE)), ("offset", str(seen))])
+            new = {_text(one, uid): one for one in page if _text(one, uid) not in found}
+            found, seen = {**found, **new}, seen + len(page)
+            if not more and (len(page) < PAGE or (not new and len(page) > PAGE)):  # the latter: it knows no pages
+                return list(found.values())
+            if not page:
+                return list(found.values())
+            if not new:
+                raise Transient("the archive repeats the first part of its answer, and does not give the rest")
+            if seen > MOST_ANSWERS:
+                raise Transient(f"an answer of more than {MOST_ANSWERS} entries")
+
+    def _page(self, path: str, query: Sequence[tuple[str, str]]) -> tuple[list[Mapping[str, Any]], bool]:
+        """One part of the answer, and whether the archive says that there is more (PS3.18 section 8.3.4.4.1)."""
         body = bytearray()
-        accept = {"Accept": "application/dicom+json"}
-        with (
-            _away(),
-            self._client.stream(
-                "GET", self._url + path, params=httpx.QueryParams(tuple(query)), headers=accept
-            ) as answer,
-        ):
+        url, asked, accept = self._url + path, httpx.QueryParams(tuple(query)), {"Accept": "application/dicom+json"}
+        with _away(), self._client.stream("GET", url, params=asked, headers=accept) as answer:
             if answer.status_code == httpx.codes.NO_CONTENT:
-                return []
+                return [], False
             _check(answer)
+            more = answer.headers.get("warning", "").startswith("299")
             for piece in answer.iter_bytes():
+                self._check_time()
                 body += piece
                 if len(body) > LONGEST_ANSWER_BYTES:
                     raise Transient(f"an answer of more than {LONGEST_ANSWER_BYTES} bytes")
@@ -98,7 +128,11 @@ class WebArchive:
         except (ValueError, RecursionError) as error:
             raise Transient("the archive's answer is no JSON") from error
         found = read if isinstance(read, list) else []
-        return [one for one in found if isinstance(one, dict)][:MOST_ANSWERS]
+        return [one for one in found if isinstance(one, dict)], more
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._ends_s:
+            raise Transient(TIME_IS_OVER)
 
 
 class _Part:
@@ -127,7 +161,7 @@ class _Part:
 
 
 @contextmanager
-def web_archive(source: PriorSource, *, silence_s: float) -> Iterator[WebArchive]:
+def web_archive(source: PriorSource, *, silence_s: float, ends_s: float) -> Iterator[WebArchive]:
     """A client of the archive; no redirects, so that the token goes nowhere else.
 
     Raises:
@@ -142,7 +176,7 @@ def web_archive(source: PriorSource, *, silence_s: float) -> Iterator[WebArchive
             raise Misconfigured(f"{name}: cannot be read ({error.strerror})") from error
     verify = True if source.tls is None else tls.client_context(source.tls)
     with httpx.Client(headers=headers, timeout=silence_s, follow_redirects=False, verify=verify) as client:
-        yield WebArchive(client, source.url or "", source.name)
+        yield WebArchive(client, source.url or "", source.name, ends_s=ends_s)
 
 
 @contextmanager

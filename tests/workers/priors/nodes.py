@@ -129,7 +129,7 @@ class Node:
         self.index.add_infusion(PatientKey(PATIENT), Infusion(day), now=self.clock.now())
 
     def finder(
-        self, open_archive: Callable[[PriorSource], AbstractContextManager[Archive]] | None = None
+        self, open_archive: Callable[[PriorSource, float], AbstractContextManager[Archive]] | None = None
     ) -> PriorFinder:
         parts = SearchParts(
             index=self.index,

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from tests.builders_dicom import a_series
@@ -25,8 +26,8 @@ from tests.workers.priors.nodes import (
     study_files,
 )
 from triage.model import SequenceKind
-from workers.identity_events import Change, IdentityEvent
-from workers.ports import PatientKey, StudyRow
+from workers.identities import ObjectAnswer
+from workers.ports import StudyRow
 from workers.prior_settings import PriorSource
 from workers.priors import retrieval
 from workers.priors.archive import FoundStudy
@@ -130,6 +131,43 @@ def test_a_study_of_somebody_else_is_refused(
     assert find(node, archive) == [("PACS", "nothing"), ("VNA", "nothing")]
     assert node.images(BASELINE) == {}
     assert [one["said"] for one in node.searches.of_study(FOLLOW_UP)[0].answer["candidates"]] == [said]
+
+
+def _of_another_study(image: pydicom.Dataset) -> None:
+    image.StudyInstanceUID, image.PatientID = "1.2.826.0.1.77", "STRANGER"
+
+
+def _of_a_stranger(image: pydicom.Dataset) -> None:
+    image.PatientID, image.PatientBirthDate = "STRANGER", "19991231"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said", "used"),
+    [
+        pytest.param(
+            _of_a_stranger, "refused: an image contradicts the follow-up (another patient ID)", 0, id="patient"
+        ),
+        pytest.param(_of_another_study, "not complete: 1 of 8 images", FLAIR_IMAGES - 1, id="study"),
+    ],
+)
+def test_a_strange_image_in_the_middle_of_a_series_is_not_kept(
+    node: Node, baseline: list[Path], spoil: Callable[[pydicom.Dataset], None], said: str, used: int
+) -> None:
+    image = pydicom.dcmread(baseline[5])
+    archive = FakeArchive(baseline)
+    spoil(image)
+    image.save_as(baseline[5])
+    held = archive.instances(BASELINE, f"{BASELINE}.1")
+    archive.instances = lambda _study, series: held if series == f"{BASELINE}.1" else []  # type: ignore[method-assign]
+    find(node, archive)
+    assert node.searches.of_study(FOLLOW_UP)[0].answer["candidates"][0]["said"].startswith(said)
+    stored = [pydicom.dcmread(path, stop_before_pixels=True) for path in node.store.all_files()]
+    assert {one.PatientID for one in stored} == {PATIENT}
+    assert {one.StudyInstanceUID for one in stored} == {FOLLOW_UP, BASELINE}
+    answers = node.index.object_answers(BASELINE)
+    left = [row for row in node.index.instances(BASELINE) if row.sop_instance_uid not in answers]
+    assert len(left) == used
+    assert {one.answer for one in answers.values()} <= {ObjectAnswer.DISCARDED}
 
 
 def test_an_archive_that_is_away_is_given_up_in_the_end(node: Node) -> None:
@@ -300,71 +338,3 @@ def test_why_a_study_is_not_retrieved(node: Node, changes: dict[str, Any], why: 
     assert isinstance(row, StudyRow)
     source = PriorSource(name="PACS", ae_title="PACS", host="h", issuers={"HOSPITAL_A": "HOSP"})
     assert why_not(replace(GOOD, **changes), replace(row, patient_id="P1", issuer="HOSP"), WINDOW, source) == why
-
-
-OLDER = "1.2.826.0.1.7"
-
-
-@pytest.mark.parametrize("stored", [False, True], ids=["only in the archive", "stored already"])
-@pytest.mark.parametrize(
-    ("most", "baseline_uid", "ends"),
-    [
-        pytest.param(2, OLDER, ["found", "not_needed"], id="the older one is fetched"),
-        pytest.param(1, OLDER, ["nothing", "found"], id="by the next archive"),
-    ],
-)
-def test_what_cannot_be_the_baseline_does_not_end_the_search(
-    tmp_path: Path, stored: bool, most: int, baseline_uid: str, ends: list[str]
-) -> None:
-    made = Node(tmp_path / "state", {"sources": SOURCES, "max_studies": most})
-    made.engine.unfit_baselines.add(BASELINE)
-    made.put(study_files(tmp_path / "in", FOLLOW_UP, "20240125"))
-    made.infusion()
-    near = study_files(tmp_path / "archive", BASELINE, "20240115")
-    if stored:
-        made.put(near)
-        ends = ["found", "not_needed"]  # nothing of it was retrieved, so one study may still be
-    made.settle()
-    archive = FakeArchive([*near, *study_files(tmp_path / "archive", OLDER, "20231201")])
-    for _ in range(4):
-        made.find(made.finder(archive))
-        made.settle()
-        made.clock.ahead += timedelta(hours=2)
-    document = made.index.assessment(FOLLOW_UP) or {}
-    assert document["baseline"]["study_instance_uid"] == baseline_uid
-    searches = made.searches.of_study(FOLLOW_UP)
-    assert [one.state.value for one in searches] == ends
-    assert (
-        searches[0].answer["candidates"][0]["said"].startswith("it is here, and cannot be the baseline: not assessable")
-    )
-    assert max(one.attempts for one in searches) <= 2
-    made.close()
-
-
-def test_an_archive_is_asked_under_the_id_that_an_emergency_id_was_merged_into(
-    tmp_path: Path, baseline: list[Path]
-) -> None:
-    made = Node(tmp_path / "other", {"sources": SOURCES[:1]})
-    made.put(study_files(tmp_path / "unknown", FOLLOW_UP, "20240125", PatientID="EMERGENCY"))
-    archive = FakeArchive(baseline)
-    assert find(made, archive) == [("PACS", "nothing")]
-    event = IdentityEvent(Change.MERGE, PatientKey("EMERGENCY"), PatientKey(PATIENT), "test", made.clock.now())
-    made.index.record_identity(event)
-    assert find(made, archive) == [("PACS", "found")]
-    (search,) = made.searches.of_study(FOLLOW_UP)
-    assert find(made, archive) == [("PACS", "found")]
-    assert made.searches.of_study(FOLLOW_UP) == [search]
-    made.close()
-
-
-def test_a_late_infusion_date_and_a_new_archive_are_asked_for(tmp_path: Path, baseline: list[Path]) -> None:
-    after = study_files(tmp_path / "archive", "1.2.826.0.1.3", "20240122")
-    early = Node(tmp_path / "state", {"sources": SOURCES[:1]})
-    early.put(study_files(tmp_path / "in", FOLLOW_UP, "20240125"))
-    assert find(early, FakeArchive(after)) == [("PACS", "found")]
-    early.infusion()
-    assert find(early, FakeArchive(after)) == [("PACS", "nothing")]
-    early.close()
-    later = Node(tmp_path / "state", {"sources": SOURCES})
-    assert find(later, FakeArchive(baseline)) == [("PACS", "nothing"), ("VNA", "found")]
-    later.close()

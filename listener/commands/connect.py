@@ -69,8 +69,11 @@ def _http(target: HttpTarget, timeout_s: float) -> list[str]:
     with client_of(target, timeout_s=timeout_s) as client:
         answer = client.options(target.url)
     text = f"OPTIONS {answer.status_code}"
-    refused = answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
-    return [f"REFUSES us: {text}" if refused else text]
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return [f"REFUSES us: {text}"]
+    if answer.is_server_error and answer.status_code != httpx.codes.NOT_IMPLEMENTED:
+        return [f"NOT REACHED: {text}"]
+    return [f"{text}: whether results can be sent there cannot be told" if answer.is_client_error else text]
 
 
 def _tcp(host: str, port: int, secured: ClientTlsSettings | None, timeout_s: float) -> list[str]:

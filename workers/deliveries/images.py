@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from triage.errors import Transient
-from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreachable
 from workers.delivery_ports import Delivery, Destination, Receipt
 from workers.image_ports import ImageBatches, ImageFile, ImageTaker
 from workers.ports import InstanceFiles
@@ -72,12 +72,13 @@ class ImageSending:
 
         Raises:
             DeliveryRejected: it says no to some; all others were tried.
+            FilesLostError: they are not here any more; nothing was sent.
             Unreachable, MoreToSendError: it goes on later.
             OSError: some cannot be read now; all others were tried.
         """
         images = self._images(delivery)
-        if not images:
-            return Receipt("nothing to send: the images are not here any more", asked=False)
+        if not images and not delivery.shadow:
+            raise FilesLostError("the images are not here any more, and were not sent")
         size = sum(one.size_bytes for one in images)
         if delivery.shadow:
             of = f" of {delivery.shadow_of}" if delivery.shadow_of else ""

@@ -27,6 +27,7 @@ CANCELLED = json.dumps(
 ).encode()
 IN_ERROR = "urn:icansee:99ICANSEE:in-error"
 WRONG = json.dumps([{"op": "replace", "path": "/status", "value": "entered-in-error"}]).encode()
+BUSY = (408, 425, 429)
 NOT_OFFERED = (404, 405, 501)  # it knows no such resource, or no such request
 # Of this very content; everything else passes, or the site can repair it. A conflict (409) is one of two writers at a
 # time: HAPI answers so to transactions that meet.
@@ -78,16 +79,16 @@ class FhirSender:
         does not know how is no failure.
 
         Raises:
-            Unreachable: it went away meanwhile.
+            Unreachable: it went away meanwhile, or cannot just now: all of it is sent again, and stored once.
         """
         tags = [one for one in bundle.get("meta", {}).get("tag", ()) if one["system"] == CALLED_BACK]
         if not tags:
             return ""
         names = ",".join(f"{URN}|{one['code']}" for one in tags)
-        found = self._asked("GET", "/Task", params={"identifier": names, "status": REQUESTED})
+        found = _now(self._asked("GET", "/Task", params={"identifier": names, "status": REQUESTED}))
         done, left = 0, 0
         for number in _ids(found, "Task", REQUESTED):
-            patched = self._asked("PATCH", f"/Task/{number}", content=CANCELLED, headers=PATCH_JSON)
+            patched = _now(self._asked("PATCH", f"/Task/{number}", content=CANCELLED, headers=PATCH_JSON))
             done, left = (done + 1, left) if patched.is_success else (done, left + 1)
         said = f"{done} tasks of earlier decisions cancelled" if done else ""
         return said + (f"; {left} could not be cancelled" if left else "")
@@ -122,6 +123,18 @@ class FhirSender:
             return self._client.request(method, self._url + path, headers=accepting, **more)
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
             raise Unreachable(f"the FHIR server cannot be reached ({brief(error)})") from error
+
+
+def _now(answer: httpx.Response) -> httpx.Response:
+    """The answer of a server that answers for now.
+
+    Raises:
+        Unreachable: it is busy, or has a fault.
+    """
+    if answer.status_code in BUSY or (answer.is_server_error and answer.status_code not in NOT_OFFERED):
+        said = f"the FHIR server does not cancel the tasks of earlier decisions now: {status_text(answer)}"
+        raise Unreachable(said, again_after_s=asked_pause_s(answer))
+    return answer
 
 
 def _check_marked(answer: httpx.Response) -> None:

@@ -11,7 +11,7 @@ import httpx
 from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.one_by_one import sent_one_by_one
 from workers.delivery_ports import Delivery, Receipt
-from workers.dicom_status import DUPLICATE_INSTANCE, is_refusal_for_good
+from workers.dicom_status import DUPLICATE_INSTANCE, PROCESSING_FAILURE, is_refusal_for_good
 from workers.image_ports import ImageFile
 from workers.log import brief
 from workers.remote.http import asked_pause_s, client_of, status_text
@@ -72,6 +72,8 @@ def understood(answer: httpx.Response) -> str:
     said: Any = None
     with suppress(ValueError):
         said = answer.json()
+        if isinstance(said, list) and len(said) == 1:  # a list of data sets (PS3.18 F.2), with one in it
+            said = said[0]
     code, reasons = answer.status_code, _failures(said)
     text = status_text(answer) + "".join(f", 0x{reason:04X}" for reason in reasons)
     if reasons and all(reason == DUPLICATE_INSTANCE for reason in reasons):
@@ -89,5 +91,12 @@ def understood(answer: httpx.Response) -> str:
 
 def _failures(said: Any) -> list[int]:
     """The failure reasons that a response states (PS3.18 annex I.2)."""
-    items = said.get(FAILED, {}).get("Value", []) if isinstance(said, dict) else []
-    return [int(item.get(REASON, {}).get("Value", [0x0110])[0]) for item in items if isinstance(item, dict)]
+    items = _values(said, FAILED)
+    return [next((one for one in _values(item, REASON) if isinstance(one, int)), PROCESSING_FAILURE) for item in items]
+
+
+def _values(said: Any, tag: str) -> list[Any]:
+    """Of an element in DICOM JSON; none when it is not there, or is no such thing."""
+    element = said.get(tag) if isinstance(said, dict) else None
+    values = element.get("Value") if isinstance(element, dict) else None
+    return values if isinstance(values, list) else []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,33 @@ def test_every_destination_is_called(icansee: Icansee, table: Deliveries) -> Non
     assert answer.code == 1
     lines = [line.split(maxsplit=1) for line in said.splitlines()[:2]]
     assert lines == [["pacs", "NOT REACHED: PACS cannot be reached"], ["share", "the folder is there"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        pytest.param(204, 0, "hook OPTIONS 204", id="noop: it answers"),
+        pytest.param(404, 0, "hook OPTIONS 404: whether results can be sent there cannot be told", id="not found"),
+        pytest.param(501, 0, "hook OPTIONS 501", id="it knows no OPTIONS"),
+        pytest.param(403, 1, "hook REFUSES us: OPTIONS 403", id="it lets nobody in"),
+        pytest.param(500, 1, "hook NOT REACHED: OPTIONS 500", id="it has a fault"),
+    ],
+)
+def test_what_an_http_server_answers_is_understood(icansee: Icansee, status: int, code: int, said: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_OPTIONS(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    (icansee.folder / "hook.key").write_text("k" * 64, encoding="utf-8")
+    url, key = f"http://127.0.0.1:{server.server_port}/", str(icansee.folder / "hook.key")
+    settings = {"results": {"destinations": [{"name": "hook", "kind": "webhook", "url": url, "key_file": key}]}}
+    (icansee.folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    answer = icansee("config", "check", "--connect")
+    server.shutdown()
+    assert (answer.code, " ".join(answer.out.split())[: len(said)]) == (code, said)
 
 
 def test_a_file_that_a_destination_lacks_is_found_before_the_start(icansee: Icansee, table: Deliveries) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.fakes import NOON
 from tests.fakes_deliveries import FakeDestination
-from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreachable
 from workers.deliveries.images import PORTION, SHARE_S, ImageSending, MoreToSendError, StoredImages
 from workers.delivery_ports import Decided, Delivery, Receipt
 from workers.image_ports import ImageFile
@@ -101,6 +102,14 @@ def test_all_that_can_be_sent_is_sent_once(portions: str, expected: str) -> None
     said = turns(images, len(expected.split()) + PORTION * ("b" in portions))
     assert said[: len(expected.split())] == expected.split()
     assert len(to.has) == len(set(to.has)) == portions.count("o") * PORTION
+
+
+def test_images_that_are_gone_were_not_sent() -> None:
+    images, to = sending("")
+    with pytest.raises(FilesLostError, match="not here any more, and were not sent"):
+        images.sent(ONE)
+    assert images.sent(replace(ONE, shadow=True)).text == "not sent: shadow mode; 0 images"
+    assert to.has == []
 
 
 def test_each_unreadable_one_has_its_turn_again() -> None:

@@ -198,6 +198,21 @@ def test_a_task_that_somebody_has_taken_up_stays() -> None:
     assert tasks(store) == ["in-progress", "requested"]
 
 
+@pytest.mark.parametrize("status", [503, 500, 429, 404, 501])
+def test_a_server_that_is_busy_is_asked_again_to_cancel_tasks(status: int) -> None:
+    store = Store()
+    with serving(store) as url:
+        to = sender(url)
+        to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(1))
+        store.search_status = status
+        busy = status not in (404, 501)
+        with pytest.raises(Unreachable, match=str(status)) if busy else contextlib.nullcontext():
+            to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(2))
+        store.search_status = 200
+        to.send(DELIVERY, FHIR.file_name, FHIR.media_type, of(2))
+    assert tasks(store) == ["cancelled", "requested"], "the second decision is stored once"
+
+
 def test_a_server_that_changes_nothing_has_the_alert_all_the_same() -> None:
     store = Store()
     store.no_patches = True

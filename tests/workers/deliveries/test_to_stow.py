@@ -27,8 +27,8 @@ ONE = Delivery(Decided("1.2.3", 1, "full"), "sr", "web", due_at=NOON)
 STORED = {"00081199": {"vr": "SQ", "Value": [{}]}}
 
 
-def failed(reason: int) -> dict[str, Any]:
-    return {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [reason]}}]}}
+def failed(*reasons: int) -> dict[str, Any]:
+    return {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [*reasons]}}]}}
 
 
 class Web:
@@ -104,6 +104,10 @@ def send(sender: StowSender) -> str:
         pytest.param(503, {}, Unreachable, id="busy"),
         pytest.param(200, None, Unreachable, id="garbage"),
         pytest.param(302, {}, Unreachable, id="a redirection is not followed"),
+        pytest.param(200, [STORED], "HTTP 200", id="stored, said in a list"),
+        pytest.param(409, [failed(0xC000)], DeliveryRejected, id="refused, said in a list"),
+        pytest.param(200, failed(), Unreachable, id="failed without a reason"),
+        pytest.param(200, {"00081198": []}, Unreachable, id="no DICOM JSON"),
         pytest.param(202, failed(0xA700), Unreachable, id="not measured: accepted, and failed"),
     ],
 )

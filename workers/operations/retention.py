@@ -19,6 +19,7 @@ from workers.delivery_ports import Deliveries
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash
 from workers.operations.needed import Fitness, possible_baselines
+from workers.operations.steady_clock import SteadyClock
 from workers.ports import InstanceFiles, StudyIndex, StudyRow, StudyState
 from workers.settings import NodeSettings, StoreSettings
 
@@ -99,6 +100,7 @@ class Retention:
 
     Args:
         delivered: whether the outputs of a study's newest decision have reached everybody.
+        is_steady: whether the clock can be believed. Nothing is chosen when it has just leapt.
     """
 
     def __init__(
@@ -109,9 +111,10 @@ class Retention:
         *,
         delivered: Callable[[StudyRow], bool],
         now: Callable[[], datetime],
+        is_steady: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings, self._index, self._files = settings, index, files
-        self._delivered, self._now = delivered, now
+        self._delivered, self._now, self._is_steady = delivered, now, is_steady
         self._folder = settings.store.files_dir
         self._given = GivenCommitments(self._folder)
 
@@ -147,6 +150,9 @@ class Retention:
 
     def plan(self) -> list[Removal]:
         """What a run would delete now."""
+        if not self._is_steady():
+            log.warning("retention.waits", reason="the clock has leapt within the last day")
+            return []
         return choose(
             self.facts(),
             sizes=lambda uid: sum(row.size_bytes for row in self._index.instances(uid)),
@@ -258,4 +264,7 @@ def retention_of(
     """
     results = settings.store.files_dir / "results"
     delivered = results_written(results) if table is None else results_delivered(results, table)
-    return Retention(settings, index, files, delivered=delivered, now=lambda: datetime.now(UTC))
+    clock = SteadyClock(settings.store.state_dir / "clock.json")
+    return Retention(
+        settings, index, files, delivered=delivered, now=lambda: datetime.now(UTC), is_steady=clock.is_steady
+    )

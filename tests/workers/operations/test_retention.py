@@ -253,3 +253,13 @@ def test_with_destinations_what_has_not_arrived_is_not_delivered(tmp_path: Path)
     assert not results_delivered(results, Table(said=False))(row)
     assert not results_delivered(results / "elsewhere", Table(said=True))(row), "its files are not written"
     assert answers == [(OLD, row.decided_revision)] * 2
+
+
+@pytest.mark.parametrize("steady", [True, False], ids=["noop: it goes evenly", "it has leapt"])
+def test_nothing_is_deleted_after_a_leap_of_the_clock(tmp_path: Path, *, steady: bool) -> None:
+    node = Node(tmp_path)
+    retention = Retention(
+        node.settings, node.index, node.store, delivered=lambda _: True, now=lambda: NOON, is_steady=lambda: steady
+    )
+    assert bool(retention.run()) is steady
+    assert node.files() == (1 if steady else 2)

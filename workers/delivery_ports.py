@@ -135,13 +135,15 @@ class Receipt:
 class Unplanned:
     """A stored decision for which nobody has planned deliveries yet.
 
-    restored: it came back after the index was lost; what was sent of it is not known.
+    restored: it came back after the index was lost; what was sent of it is not known. retracted: a person took it back;
+    nobody gets it any more.
     """
 
     decided: Decided
     created_at: datetime
     priority: str
     restored: bool = False
+    retracted: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,9 @@ class Deliveries(Protocol):
         Of the study, waiting and dead ones for the same destination that belong to an older decision become superseded.
         An escalation that an acknowledgement covers becomes DISCARDED, here and wherever one would wait again.
         """
+
+    def mark_retracted(self, wrong: Sequence[Decided], *, now: datetime) -> None:
+        """Note that decisions were retracted, and give up what waits of them: now, and whenever it would wait again."""
 
     def add(self, deliveries: Sequence[Delivery], *, now: datetime) -> None:
         """Insert further deliveries of decisions that have their plan; one that is there stays as it is."""
@@ -323,7 +328,8 @@ class Deliveries(Protocol):
 
     def retry(self, numbers: Sequence[int], *, now: datetime) -> int:
         """DEAD, DISCARDED or PLANNED -> PLANNED, due now, with no attempts; its destination has no pause. How many:
-        an escalation that was acknowledged is DISCARDED, here and by ``let_go``."""
+        an escalation that was acknowledged, and what was retracted, is DISCARDED, what is older than a decision that
+        went there SUPERSEDED, here and by ``let_go``."""
 
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
         """PLANNED, HELD or DEAD -> DISCARDED."""

@@ -114,7 +114,9 @@ def send_again(
     known = open_ways_out(load_settings(config))
     chosen = _chosen(known, numbers, to, every)
     _say_left(known, numbers, RETRIED)
-    out().print(f"{known.retry(chosen, now=datetime.now(UTC))} deliveries wait to be sent")
+    number = known.retry(chosen, now=datetime.now(UTC))
+    _say_overtaken(known, numbers)
+    out().print(f"{number} deliveries wait to be sent")
 
 
 @deliveries.command("discard")
@@ -157,7 +159,9 @@ def release_held(
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
     _say_left(known, numbers, (DeliveryState.HELD,))
-    out().print(f"{known.let_go(chosen, by=said, now=datetime.now(UTC))} deliveries wait to be sent")
+    number = known.let_go(chosen, by=said, now=datetime.now(UTC))
+    _say_overtaken(known, numbers)
+    out().print(f"{number} deliveries wait to be sent")
 
 
 @deliveries.command("retract")
@@ -229,6 +233,15 @@ def _say_left(known: Deliveries, numbers: list[int] | None, takes: Sequence[Deli
             out().print(f"{number}: there is no delivery {number}")
         elif one.state not in takes:
             out().print(f"{number}: it is {one.state.value}, and only {' or '.join(takes)} ones are changed")
+
+
+def _say_overtaken(known: Deliveries, numbers: list[int] | None) -> None:
+    """Say which of the named deliveries do not go out all the same, and why."""
+    for one in filter(None, map(known.one, numbers or ())):
+        if one.state is DeliveryState.SUPERSEDED:
+            out().print(f"{one.number}: a newer decision of the study is planned for its destination, or went there")
+        elif one.state is DeliveryState.DISCARDED:
+            out().print(f"{one.number}: {one.answer}")
 
 
 add_stages(deliveries)

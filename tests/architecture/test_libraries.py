@@ -22,6 +22,7 @@ INDEX = (
     "delivery_lists",
     "errors",
     "escalations",
+    "giving_way",
     "migrations",
     "node_index",
     "node_words",

@@ -113,7 +113,10 @@ def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, 
 def _planned(
     parts: Delivering, decision: Unplanned, known: Mapping[str, Known], released: Released, *, late: bool = False
 ) -> list[Delivery]:
-    """What goes to our destinations; the images that a decision sends further are planned by the way."""
+    """What goes to our destinations; the images that a decision sends further are planned by the way. Of one that was
+    retracted nothing is sent."""
+    if decision.retracted:
+        return []
     uid = decision.decided.study_instance_uid
     facts = PlanFacts(
         known,

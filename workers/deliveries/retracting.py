@@ -94,7 +94,7 @@ def outdated(parts: Delivering, newer: Unplanned, planned: Iterable[Delivery], *
 def retract(
     deliveries: Deliveries, wrong: Collection[Decided], destinations: Collection[str], *, why: str, now: datetime
 ) -> tuple[int, int]:
-    """Plan the notes of some decisions of one study, and give up what still waits of them.
+    """Plan the notes of some decisions of one study, and give up what still waits of them; nobody gets them any more.
 
     Args:
         destinations: names that this node or another one serves.
@@ -111,6 +111,7 @@ def retract(
     corrections = {RETRACT, *TAKEN_BACK_BY.values()}
     waiting = [one.number for one in found if one.state in WAITS and one.output not in corrections]
     given_up = deliveries.discard(waiting, why=f"retracted: {why}", now=now) if waiting else 0
+    deliveries.mark_retracted(list(wrong), now=now)
     there = {(one.decided, one.output, one.destination) for one in found}
     some = [*notes(found, RETRACT, wrong, now=now, urgency=MOST_URGENT), *_corrections(found, now)]
     some = [one for one in some if (one.decided, one.output, one.destination) not in there]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from workers.delivery_ports import (
     GIVEN_UP,
@@ -21,7 +23,7 @@ from workers.delivery_ports import (
     ShadowKind,
 )
 from workers.index.connected import Connected
-from workers.index.escalations import stop_acknowledged
+from workers.index.giving_way import give_way
 from workers.index.image_schema import image_batches
 from workers.index.schema import assessments, deliveries, destinations, instances, releases
 
@@ -109,13 +111,13 @@ class DeliveryLists(Connected):
             .where(D.number.in_(numbers), D.state.in_(RETRIED), D.output != PLAN)
             .values(state=DeliveryState.PLANNED.value, due_at=LONG_AGO, attempts=0, done_at=None)
             .values(planned_at=now)
-            .returning(D.destination, D.study_instance_uid)
+            .returning(D.number, D.destination, D.study_instance_uid)
         )
         with self._write() as connection:
             rows = connection.execute(statement).all()
             names = {row.destination for row in rows}
             connection.execute(destinations.update().where(destinations.c.name.in_(names)).values(paused_until=None))
-            return len(rows) - stop_acknowledged(connection, [row.study_instance_uid for row in rows], now)
+            return _still_waiting(connection, rows, now)
 
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
         statement = deliveries.update().where(D.number.in_(numbers), D.state.in_(GIVEN_UP))
@@ -127,8 +129,8 @@ class DeliveryLists(Connected):
         statement = deliveries.update().where(D.number.in_(numbers), D.state == DeliveryState.HELD.value)
         values = {"state": DeliveryState.PLANNED.value, "due_at": LONG_AGO, "planned_at": now, "released_by": by}
         with self._write() as connection:
-            rows = connection.execute(statement.values(**values).returning(D.study_instance_uid)).all()
-            return len(rows) - stop_acknowledged(connection, [row.study_instance_uid for row in rows], now)
+            rows = connection.execute(statement.values(**values).returning(D.number, D.study_instance_uid)).all()
+            return _still_waiting(connection, rows, now)
 
     def known(self, destination: str) -> Known | None:
         return next((one for one in self._known(destinations.c.name == destination)), None)
@@ -155,6 +157,16 @@ class DeliveryLists(Connected):
     def _select(self, statement: sa.Select[tuple[object, ...]]) -> list[Delivery]:
         with self._reading() as connection:
             return [delivery_of(row) for row in connection.execute(statement)]
+
+
+def _still_waiting(connection: Connection, rows: Sequence[sa.Row[Any]], now: datetime) -> int:
+    """How many of these that a person let wait again are not overtaken by a newer decision, a retraction or an
+    acknowledgement."""
+    give_way(connection, sorted({row.study_instance_uid for row in rows}), now)
+    wait = sa.select(sa.func.count()).where(
+        D.number.in_([row.number for row in rows]), D.state == DeliveryState.PLANNED.value
+    )
+    return int(connection.execute(wait).scalar_one())
 
 
 def delivery_of(row: sa.Row[tuple[object, ...]]) -> Delivery:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from triage.errors import Transient
 from triage.identity import SameId
 from triage.infusions import StatedInfusion
+from workers.delivery_ports import Decided
 from workers.files.facts import FactFolder, KeptFact
 from workers.identities import BY_NOTE, GivenAnswer
 from workers.identity_events import IdentityEvent, from_json
@@ -35,6 +36,7 @@ from workers.index.fact_forms import (
     infusion_fact,
     infusion_of_fact,
 )
+from workers.index.giving_way import note_retracted
 from workers.index.node_words import restore_words
 from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
@@ -277,6 +279,7 @@ class NodeIndex(SqlIndex):
         versions: Sequence[tuple[int, str, Mapping[str, Any], datetime]],
         *,
         newest_revision: int,
+        retracted: Collection[tuple[int, str]] = (),
         now: datetime,
     ) -> bool:
         """Put stored decisions back. The study counts as decided when the newest one is a full assessment of the very
@@ -285,6 +288,7 @@ class NodeIndex(SqlIndex):
         Args:
             versions: (revision, stage, document, when it was written), oldest first.
             newest_revision: the study continues behind it.
+            retracted: revision and stage of those that a person took back.
 
         Returns:
             False: somebody has decided the study meanwhile, or is at it.
@@ -307,6 +311,8 @@ class NodeIndex(SqlIndex):
                     now=written_at,
                     planned_at=decisions.RESTORED,
                 )
+            for revision, stage in retracted:
+                connection.execute(note_retracted(Decided(study_instance_uid, revision, stage), now))
             decisions.supersede(connection, study_instance_uid)
             if row is not None:
                 values = self._settled(connection, study_instance_uid, versions[-1], newest_revision)

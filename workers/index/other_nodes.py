@@ -31,7 +31,7 @@ class OtherNodes(Connected):
             return [delivery_of(row) for row in connection.execute(wanted.order_by(D.sequence, D.number).limit(limit))]
 
     def stored_decision(self, decided: Decided) -> Unplanned | None:
-        wanted = sa.select(A.created_at, A.document).where(
+        wanted = sa.select(A.created_at, A.document, A.retracted_at).where(
             A.study_instance_uid == decided.study_instance_uid,
             A.revision == decided.revision,
             A.stage == decided.stage,
@@ -40,7 +40,8 @@ class OtherNodes(Connected):
             row = connection.execute(wanted).one_or_none()
         if row is None:
             return None
-        return Unplanned(decided, row.created_at, str((row.document.get("decision") or {}).get("priority", "")))
+        priority = str((row.document.get("decision") or {}).get("priority", ""))
+        return Unplanned(decided, row.created_at, priority, retracted=row.retracted_at is not None)
 
     def untold(self, destination: str, *, since: datetime, images: bool) -> list[Decided]:
         decisions = self._without_delivery(

@@ -149,6 +149,7 @@ assessments = sa.Table(
     sa.Column("superseded", sa.Boolean, nullable=False),
     sa.Column("document", sa.JSON, nullable=False),
     sa.Column("planned_at", UtcDateTime),  # when its deliveries were planned
+    sa.Column("retracted_at", UtcDateTime),
     sa.Index("assessments_by_plan", "planned_at", "created_at"),
 )
 

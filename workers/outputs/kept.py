@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.log import brief, get_logger, study_hash
-from workers.outputs.results import FOLDER, UID
+from workers.outputs.results import FOLDER, RETRACTION, UID
 
 log = get_logger(__name__)
 
@@ -23,12 +23,13 @@ PRIORITIES = ("P1", "P2", "P3", "unchanged")
 
 @dataclass(frozen=True)
 class KeptVersion:
-    """One stored decision. written_at: UTC."""
+    """One stored decision. written_at: UTC. retracted: the reason of a retraction lies beside it."""
 
     revision: int
     stage: str
     document: Mapping[str, Any]
     written_at: datetime
+    retracted: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _version(study_instance_uid: str, revision: int, stage: str, folder: Path) -
         else:
             problem = problem_of(document, study_instance_uid, stage)
             if problem is None:
-                return KeptVersion(revision, stage, document, written_at)
+                return KeptVersion(revision, stage, document, written_at, (folder / RETRACTION).exists())
     log.error(
         "results.document_damaged",
         study=study_hash(study_instance_uid),

@@ -74,4 +74,6 @@ def restore(
 
 def _put_back(index: NodeIndex, study: KeptStudy, now: datetime) -> bool:
     versions = [(one.revision, one.stage, one.document, one.written_at) for one in study.versions]
-    return index.restore_decisions(study.study_instance_uid, versions, newest_revision=study.newest_revision, now=now)
+    wrong = {(one.revision, one.stage) for one in study.versions if one.retracted}
+    newest = study.newest_revision
+    return index.restore_decisions(study.study_instance_uid, versions, newest_revision=newest, retracted=wrong, now=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -16,9 +16,11 @@ from tests.fakes import NOON
 from tests.workers.deliveries.delivering import FIRST, FULL, Site, toy
 from tests.workers.outputs.dicom.result_builders import a_decision
 from workers.config import parse
+from workers.deliveries.process import plan_new
 from workers.deliveries.retracting import contradicts, notes, retract
 from workers.deliveries.to_dicom import RESULT_CLASSES, DicomSender
 from workers.delivery_ports import DICOM_OUTPUTS, Decided, Delivery, DeliveryState
+from workers.index.schema import deliveries
 from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom.retraction import REJECTABLE, RETRACT
 from workers.outputs.output import Output
@@ -93,6 +95,61 @@ POLICIES = [
     pytest.param("changed", a_document(), [], id="the same decision again"),
     pytest.param("changed", a_document("no_pattern"), ["r1 first_look", "r1 full"], id="changed"),
 ]
+
+
+def left_to_another_node(folder: Path) -> Site:
+    one, other = Site(folder, owner="one"), Site(folder, names=("archive",), owner="other")
+    other.step("archive")
+    one.decide()
+    retract(one.deliveries, {FULL}, ["pacs", "archive"], why="wrong", now=NOON)
+    return other
+
+
+def added_later(folder: Path) -> Site:
+    Site(folder, names=()).decide()
+    site = Site(folder)
+    site.decide(Decided("1.9", 1, "full"))
+    retract(site.deliveries, {FULL}, ["pacs"], why="wrong", now=NOON)
+    return Site(folder, names=("pacs", "archive"))
+
+
+def tried_again(folder: Path) -> Site:
+    site = Site(folder, names=("archive",))
+    site.decide()
+    retract(site.deliveries, {FULL}, ["archive"], why="wrong", now=NOON)
+    assert site.deliveries.retry([site.row("archive").number], now=NOON) == 0
+    return site
+
+
+def released(folder: Path) -> Site:
+    site = Site(folder, names=("archive",))
+    site.decide()
+    site.deliveries.mark_retracted([FULL], now=NOON)
+    with site.deliveries._engine.begin() as connection:
+        connection.execute(deliveries.update().values(state="held"))
+    assert site.deliveries.let_go([1], by="Ada", now=NOON) == 0
+    return site
+
+
+def on_its_way(folder: Path) -> Site:
+    site = Site(folder, names=("archive",))
+    site.decide()
+    taken = site.deliveries.take("archive", owner="node", now=NOON, for_s=60, longest_s=300)
+    assert taken is not None
+    retract(site.deliveries, {FULL}, ["archive"], why="wrong", now=NOON)
+    site.deliveries.settle(replace(taken, state=DeliveryState.PLANNED, failure="away"), now=NOON)
+    return site
+
+
+@pytest.mark.parametrize("way", [left_to_another_node, added_later, tried_again, released, on_its_way])
+def test_nobody_gets_a_decision_after_its_retraction(tmp_path: Path, way: Callable[[Path], Site]) -> None:
+    site = way(tmp_path)
+    site.clock.advance(60)
+    for _ in range(3):
+        plan_new(site.parts)
+        site.step("archive")
+    assert [one for one in site.got("archive") if one.endswith("full")] == (["r1 full"] if way is added_later else [])
+    assert "1.2.3" not in {one.decided.study_instance_uid for one, *_ in site.destinations["archive"].got}
 
 
 @pytest.mark.parametrize(("policy", "newer", "expected"), POLICIES)

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Engine
 
 from tests.workers.index.index_contract import STUDY, a_row
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Release, ShadowKind, released_by
-from workers.index.deliveries import SqlDeliveries
-from workers.index.schema import assessments
+from workers.index.deliveries import SqlDeliveries, delivery_values
+from workers.index.schema import assessments, metadata
 from workers.index.sql import SqlIndex
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -67,6 +67,25 @@ def test_noop_nothing_is_planned(deliveries: SqlDeliveries) -> None:
     assert (deliveries.listed(), deliveries.tallies(), deliveries.oldest_open()) == ([], {}, {})
     assert deliveries.one(1) is None
     assert deliveries.free(now=NOW, owner="me") == 0
+
+
+@pytest.mark.parametrize("newer", list(DeliveryState))
+@pytest.mark.parametrize("by_hand", ["retry", "let_go"])
+def test_what_a_person_lets_go_never_follows_a_newer_decision(
+    deliveries: SqlDeliveries, by_hand: str, newer: DeliveryState
+) -> None:
+    older = DeliveryState.DISCARDED if by_hand == "retry" else DeliveryState.HELD
+    with deliveries._engine.begin() as connection:
+        for one in (replace(ONE, state=older), replace(ONE, decided=LATER, state=newer)):
+            connection.execute(sa.insert(metadata.tables["deliveries"]).values(**delivery_values(one, NOW)))
+    number = deliveries.listed()[-1].number
+    if by_hand == "retry":
+        waiting = deliveries.retry([number], now=NOW)
+    else:
+        waiting = deliveries.let_go([number], by="Ada", now=NOW)
+    goes = newer is DeliveryState.DISCARDED
+    assert waiting == int(goes)
+    assert states(deliveries)["1 full", "sr", "pacs"] == ("planned" if goes else "superseded")
 
 
 @pytest.mark.parametrize("planned", [False, True])

@@ -31,6 +31,13 @@ def stamps(url: str) -> list[str]:
         return list(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars())
 
 
+def drop_newer_columns(connection: sa.Connection) -> None:
+    """Those that the scripts from 0024 on add."""
+    newer = (("deliveries", "escalates"), ("prior_searches", "asked_for"), ("assessments", "retracted_at"))
+    for table, name in newer:
+        connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {name}"))
+
+
 def stamp(url: str, revision: str) -> None:
     with sa.create_engine(url).begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
@@ -236,7 +243,7 @@ def test_the_scanner_is_filled_in_from_the_documents_and_no_study_counts_as_befo
         connection.execute(sa.text("CREATE INDEX studies_listed ON studies (priority, category)"))
         for name in ("scanner", "tissue_ratio", "before_treatment"):
             connection.execute(sa.text(f"ALTER TABLE studies DROP COLUMN {name}"))
-        connection.execute(sa.text("ALTER TABLE deliveries DROP COLUMN escalates"))
+        drop_newer_columns(connection)
     stamp(url, "0021")
     upgraded = open_index(url, upgrade=True)
     assert [row.before_treatment for row in upgraded.studies()] == [False, False]
@@ -273,12 +280,32 @@ def test_waiting_and_acknowledged_escalations_are_known_as_such(url: str) -> Non
             due = at + timedelta(seconds=after_s)
             one = Delivery(decided, output, "pager", due, attempts=attempts, state=DeliveryState(state), answer=answer)
             connection.execute(sa.insert(metadata.tables["deliveries"]).values(**delivery_values(one, at)))
-        connection.execute(sa.text("ALTER TABLE deliveries DROP COLUMN escalates"))
+        drop_newer_columns(connection)
     stamp(url, "0023")
     open_index(url, upgrade=True).close()
     with sa.create_engine(url).connect() as connection:
         found = connection.execute(sa.text("SELECT escalates FROM deliveries ORDER BY number")).scalars()
         assert [bool(one) for one in found] == [one[-1] for one in OLDER_DELIVERIES]
+
+
+@on_both
+def test_older_retractions_are_facts_of_their_decisions(url: str) -> None:
+    index, at = open_index(url), datetime(2026, 3, 10, tzinfo=UTC)
+    outputs = {"1.1": ("sr", None), "1.2": ("retract", None), "1.3": ("sr", "given up: retracted: wrong patient")}
+    for uid in outputs:
+        store(index, StoredStudy(uid), now=at)
+    index.close()
+    with sa.create_engine(url).begin() as connection:
+        for uid, (output, answer) in outputs.items():
+            one = Delivery(Decided(uid, 1, "full"), output, "pacs", at, answer=answer)
+            connection.execute(sa.insert(metadata.tables["deliveries"]).values(**delivery_values(one, at)))
+        connection.execute(sa.text("ALTER TABLE assessments DROP COLUMN retracted_at"))
+    stamp(url, "0025")
+    open_index(url, upgrade=True).close()
+    table = metadata.tables["assessments"].c
+    with sa.create_engine(url).connect() as connection:
+        found = connection.execute(sa.select(table.retracted_at).order_by(table.study_instance_uid)).scalars()
+        assert list(found) == [None, at, at]
 
 
 def test_the_newest_script_is_the_revision_of_the_program() -> None:

@@ -18,8 +18,10 @@ from triage.model import Category, Priority
 from workers.config import Settings
 from workers.identity_events import Change, IdentityEvent
 from workers.images_seen import images_seen
+from workers.index.deliveries import open_delivery_table
 from workers.index.node_index import UNREAD, NodeIndex, open_node_index, rebuilding_mark, rebuilding_since
 from workers.outputs import kept
+from workers.outputs.results import ResultFolder
 from workers.ports import PatientKey, StudyState
 from workers.settings import StoreSettings
 from workers.studies.restore import Restored, restore
@@ -173,6 +175,18 @@ def test_documents_of_known_decisions_are_not_read(folder: Path, monkeypatch: py
     restore(index, folder, rebuilding_since(folder))
     monkeypatch.setattr(kept, "_study", lambda _folder: pytest.fail("it is read"))
     assert restore(index, folder, None) == Restored()
+    index.close()
+
+
+@pytest.mark.parametrize("retracted", [False, True])
+def test_a_retraction_comes_back(folder: Path, retracted: bool) -> None:
+    put(folder, 1, document())
+    if retracted:
+        ResultFolder(folder / "results").note_retraction(STUDY, 1, "full", why="wrong patient", at=NOW)
+    index = an_index(folder)
+    restore(index, folder, None)
+    (found,) = open_delivery_table(Settings(store=StoreSettings(state_dir=folder)).index_url).unplanned(limit=5)
+    assert found.retracted is retracted
     index.close()
 
 

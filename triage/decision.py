@@ -9,7 +9,7 @@ from typing import Any
 
 from triage.model import BaselineChoice, Basis, Category, Decision, Finding, Presence, Priority
 from triage.patterns.pattern import Pattern, is_sure, usual_priority
-from triage.report.headline import NOT_EXCLUDED
+from triage.report.headline import FALLS, NOT_EXCLUDED
 
 # from the least to the most urgent; the only place that ranks priorities
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
@@ -73,7 +73,7 @@ def fall(now: Category, before: Category, when: str) -> str | None:
     """
     if certainty(now) >= certainty(before):
         return None
-    return f"the category falls: {before.value} {when}, {now.value} now"
+    return f"{FALLS}: {before.value} {when}, {now.value} now"
 
 
 def say_first(decision: Decision, said: Sequence[str]) -> Decision:

@@ -96,7 +96,7 @@ def studies_of(rows: Sequence[StudyRow], documents: Mapping[str, Document]) -> l
 
 
 def _why(row: StudyRow, document: Document | None) -> str:
-    """The first reason of the decision; of a scan before treatment what is old in it."""
+    """The first reason of the decision; of a scan before treatment what is old in it, too."""
     if row.before_treatment and document is not None:
         return headline_of(document).finding
     return row.reasons[0] if row.reasons else row.failure or ""

@@ -13,6 +13,9 @@ from triage.report.figures import carrying, is_total, quantity_words, telling_or
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
 NOT_EXCLUDED = "not excluded"  # how the line of a ``no_pattern`` opens that names the patterns nobody could judge
+FALLS = "the category falls"
+ASSESSED_AGAIN = "assessed again"
+NEWS = (FALLS, ASSESSED_AGAIN)  # how the sentences open that stand before the codes of a decision
 LONGEST_TEXT = 300  # characters; a list shows one line
 SHOWN_FIGURES = 2
 # what stands before a figure; of other quantities their words
@@ -82,16 +85,18 @@ def scanner_words(document: Mapping[str, Any]) -> str:
 
 
 def _finding(document: Mapping[str, Any]) -> str:
-    """The patterns that are there; without one, the first reason of the decision."""
+    """The patterns that are there; without one, the first reason of the decision. Of a scan before treatment what is
+    old in it, behind what fell or changed."""
     decision = document.get("decision") or {}
     courses = {one["pattern"]: one["state"] for one in (document.get("evolution") or {}).get("patterns", ())}
     if decision.get("category") in FOUND:
         present = [one for one in document.get("findings") or () if one["presence"] == "present"]
         if present:
             return "; ".join(_pattern(one, courses.get(one["pattern"])) for one in present)
-    if is_before_treatment(document):
-        return _abnormal(document.get("baseline_report") or {})
     first = next(iter(decision.get("reasons") or ()), "")
+    if is_before_treatment(document):
+        news = [first] if first.startswith(NEWS) else []
+        return "; ".join((*news, _abnormal(document.get("baseline_report") or {})))
     if decision.get("category") == Category.NO_PATTERN.value and first.startswith(("pattern ", NOT_EXCLUDED)):
         return "no pattern found" + (f"; {first}" if first.startswith(NOT_EXCLUDED) else "")
     code, colon, why = first.partition(": ")

@@ -343,10 +343,10 @@ class NodeIndex(SqlIndex):
             return {**_given_up(newest_revision, written_at), "failure": failure}
         if stage != "full" or revision != newest_revision or not same:
             return {"state": StudyState.RECEIVING.value, "revision": newest_revision + 1, "attempts": 0, "due_at": None}
-        reasons = document["decision"]["reasons"]
-        failed = bool(reasons) and reasons[0].startswith(GIVEN_UP)
+        # what fell or changed may stand before it
+        given_up = next((one for one in document["decision"]["reasons"] if one.startswith(GIVEN_UP)), None)
         values = _given_up(revision, written_at)
-        return {**values, "failure": reasons[0]} if failed else {**values, "state": StudyState.ASSESSED.value}
+        return {**values, "failure": given_up} if given_up else {**values, "state": StudyState.ASSESSED.value}
 
     def _insert_removed(
         self,

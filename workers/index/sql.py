@@ -289,8 +289,14 @@ class SqlIndex(PatientQueries):
         return {(row["state"], row["category"] or "", row["priority"] or ""): row["number"] for row in rows}
 
     def not_looked_at(self) -> int:
-        outside = studies.c.finding.startswith("not looked at: ", autoescape=True)
-        return int(self._read(sa.select(sa.func.count().label("number")).where(outside))[0]["number"])
+        # not at the top: the receiving processes import this file, and measure nothing
+        from triage.decision import NOT_IN_COHORT
+
+        c = studies.c
+        # a reason of its own in the JSON list, whatever stands before it
+        outside = sa.cast(c.reasons, sa.Text).contains(f'"{NOT_IN_COHORT}: ', autoescape=True)
+        wanted = (c.category == "not_assessable", outside)
+        return int(self._read(sa.select(sa.func.count().label("number")).where(*wanted))[0]["number"])
 
     # --- what others said, and what was kept aside
 

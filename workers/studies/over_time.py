@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from triage.decision import certainty, fall, keep_priority, say_first
 from triage.model import Category
 from triage.report.contents import Assessment
+from triage.report.headline import ASSESSED_AGAIN
 from workers.studies.baselines import previous_document
 from workers.studies.inputs import Inputs, changed
 from workers.studies.reconsider import stored_inputs
@@ -44,7 +45,7 @@ def _what_changed(stored: Sequence[Version], revision: int, inputs: Inputs) -> l
     another attempt stored."""
     earlier = [version for version in stored if version["revision"] < revision]
     why = changed(stored_inputs(earlier[-1]["document"]), inputs) if earlier else ()
-    return [f"assessed again: {'; '.join(why)}"] if why else []
+    return [f"{ASSESSED_AGAIN}: {'; '.join(why)}"] if why else []
 
 
 def _fall_of_versions(now: Category, stored: Sequence[Version], revision: int) -> list[str]:

@@ -146,6 +146,14 @@ def before(
     return said | {"baseline_report": {"abnormal": abnormal, "statements": list(statements), "found": list(found)}}
 
 
+FELL = "the category falls: possible in the version of this study before, not_assessable now"
+
+
+def fallen(document: dict[str, Any]) -> dict[str, Any]:
+    document["decision"]["reasons"].insert(0, FELL)
+    return document
+
+
 @pytest.mark.parametrize(
     ("document", "finding", "is_one"),
     [
@@ -162,6 +170,12 @@ def before(
             id="what makes it abnormal, and nothing else",
         ),
         pytest.param(before(None, "Cavities were not measured."), "Cavities were not measured.", True, id="unknown"),
+        pytest.param(
+            fallen(before(False)),
+            f"{FELL}; no old lesions, cavities or wide fluid spaces beyond the limits",
+            True,
+            id="behind what fell",
+        ),
         pytest.param(before(False, priority="P1"), "none", False, id="a priority of an earlier version is kept"),
         pytest.param(before(False, clear=False), "none", False, id="noop: not a clear scan before treatment"),
         pytest.param(decided("not_assessable", "no_baseline: none"), "none", False, id="of an older program"),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.workers.index.index_contract import STUDY, a_document, a_row, claimed, later, make_ready, state_of
 from triage.decision import NOT_IN_COHORT
+from triage.report.headline import FALLS
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyIndex, StudyState
@@ -46,6 +47,9 @@ class ObjectContract:
         outside = a_document("not_assessable")
         outside["decision"]["reasons"] = [f"{NOT_IN_COHORT}: {MESSAGE}"]
         assert index.save_assessment(claim, stage="full", document=outside, now=later(2))
+        assert index.not_looked_at() == 1
+        outside["decision"]["reasons"].insert(0, f"{FALLS}: possible in the version of this study before")
+        assert index.save_assessment(claim, stage="full", document=outside, now=later(3))
         assert index.not_looked_at() == 1
 
     def test_noop_nobody_said_anything(self, index: StudyIndex) -> None:

@@ -63,7 +63,10 @@ def an_index(folder: Path) -> NodeIndex:
     return open_node_index(Settings(store=StoreSettings(state_dir=folder)))
 
 
-FAILED = {"decision": {"category": "not_assessable", "priority": "P1", "reasons": ["quarantined: too large"]}}
+FELL = "the category falls: possible in the version of this study before, not_assessable now"
+FAILED: dict[str, Any] = {
+    "decision": {"category": "not_assessable", "priority": "P1", "reasons": ["quarantined: too large"]}
+}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,14 @@ FAILED = {"decision": {"category": "not_assessable", "priority": "P1", "reasons"
         ),
         pytest.param({(1, "full"): document(images=None)}, StudyState.RECEIVING, 2, "P2", 1, id="of an older program"),
         pytest.param({(2, "full"): document(**FAILED)}, StudyState.FAILED, 2, "P1", 1, id="given up"),
+        pytest.param(
+            {(2, "full"): document(decision={**FAILED["decision"], "reasons": [FELL, *FAILED["decision"]["reasons"]]})},
+            StudyState.FAILED,
+            2,
+            "P1",
+            1,
+            id="given up, behind what fell",
+        ),
         pytest.param({(1, "full"): "{"}, StudyState.RECEIVING, 1, None, 0, id="not measured: damaged"),
         pytest.param(
             {(1, "full"): document(), (2, "full"): ""}, StudyState.RECEIVING, 3, "P2", 1, id="the newest is damaged"

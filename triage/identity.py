@@ -115,16 +115,16 @@ class OfOneId:
         self._sexes: dict[date | None, set[str]] = defaultdict(set)  # by birth date
         for one in identities:
             if one.birth_date:
-                self._births[_sex(one)].add(one.birth_date)
-            if _sex(one):
-                self._sexes[one.birth_date or None].add(_sex(one))
+                self._births[stated_sex(one)].add(one.birth_date)
+            if stated_sex(one):
+                self._sexes[one.birth_date or None].add(stated_sex(one))
         births, sexes = (set[object]().union(*some.values()) for some in (self._births, self._sexes))
         self.is_of_two = len(births) > 1 or len(sexes) > 1
         """Whether two of them contradict each other, so that two people have the ID."""
 
     def may_be_either(self, one: Identified) -> bool:
         """Whether a study agrees with two that contradict each other."""
-        birth, sex = one.birth_date or None, _sex(one)
+        birth, sex = one.birth_date or None, stated_sex(one)
         if birth and sex:
             return False
         if birth:
@@ -198,12 +198,12 @@ def _contradiction(one: Identified, other: Identified, issuers: Sequence[str], s
         return "another issuer of the patient ID"
     if one.birth_date and other.birth_date and one.birth_date != other.birth_date:
         return f"{same} but another birth date"
-    if _sex(one) and _sex(other) and _sex(one) != _sex(other):
+    if stated_sex(one) and stated_sex(other) and stated_sex(one) != stated_sex(other):
         return f"{same} but another sex"
     return None
 
 
-def _sex(identity: Identified) -> str:
+def stated_sex(identity: Identified) -> str:
     """M or F. O (other) and anything else count as unknown: sites use them for "not recorded"."""
     stated = identity.sex.strip().upper()
     return stated if stated in ("M", "F") else ""

@@ -6,14 +6,14 @@ is computed from what its images state and from the events, so that a split undo
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from triage.identity import SameId, id_form, is_placeholder, issuer_form, one_person, same_form
+from triage.identity import SameId, id_form, is_placeholder, issuer_form, one_person, same_form, stated_sex
 from workers.identities import PatientKey, StudyFacts
 
 
@@ -96,6 +96,7 @@ class Persons:
         events: oldest first. Those about the IDs at hand, and about every ID that they are connected with.
         shared: patient IDs that two issuers gave to somebody. Such an ID means a person only with its issuer.
         spelled: patient ID as images state it -> the spelling of it that a merge names.
+        stated: what the images of studies state.
     """
 
     def __init__(
@@ -103,12 +104,16 @@ class Persons:
         events: Sequence[IdentityEvent],
         shared: Collection[str] = (),
         spelled: Mapping[str, str] | None = None,
+        stated: Iterable[StudyFacts] = (),
     ) -> None:
         self.events = tuple(events)
         self._spelled = dict(spelled or {})
         self._shared = frozenset(shared)
         self._merges = _in_force(events)
         self._corrections = _corrections(events)
+        self._stated: defaultdict[str, set[tuple[str, date | None, str]]] = defaultdict(set)  # by patient ID
+        for one in stated:
+            self._stated[one.patient_id].add((issuer_form(one.issuer), one.birth_date, stated_sex(one)))
 
     @property
     def patient_ids(self) -> frozenset[str]:
@@ -141,7 +146,11 @@ class Persons:
         return found if found is not None and found.change is Change.CORRECT else None
 
     def facts_in_force(self, study_instance_uid: str, stated: StudyFacts) -> StudyFacts:
-        """The identity of a study whose images state ``stated``."""
+        """The identity of a study whose images state ``stated``.
+
+        A merge says who the patient is, whatever birth date and sex an emergency admission gave to the old ID: what
+        images under the ID in force state takes their place.
+        """
         found = self.correction_of(study_instance_uid)
         if found is not None:
             stated = replace(
@@ -156,7 +165,22 @@ class Persons:
         key = self.in_force(PatientKey(stated.patient_id, stated.issuer.strip()))
         if key == PatientKey(stated.patient_id, stated.issuer.strip()):
             return stated
-        return replace(stated, patient_id=key.patient_id, issuer=key.issuer)
+        birth_date, sex = self._born_and_sex(key, stated)
+        birth_date, sex = (birth_date, sex) if found is None else (found.birth_date or birth_date, found.sex or sex)
+        return replace(stated, patient_id=key.patient_id, issuer=key.issuer, birth_date=birth_date, sex=sex)
+
+    def _born_and_sex(self, key: PatientKey, stated: StudyFacts) -> tuple[date | None, str]:
+        """Of a study that is merged into the person of ``key``. What contradicts two images of that person which
+        contradict each other is not known."""
+        issuer = issuer_form(key.issuer)
+        own = [said for said in self._stated.get(key.patient_id, ()) if len({said[0], issuer} - {""}) < 2]
+        births, sexes = {born for _, born, _ in own if born}, {sex for _, _, sex in own if sex}
+        birth_date, sex = stated.birth_date, stated.sex
+        if births and birth_date not in births:
+            birth_date = next(iter(births)) if len(births) == 1 else None
+        if sexes and stated_sex(stated) not in sexes:
+            sex = next(iter(sexes)) if len(sexes) == 1 else ""
+        return birth_date, sex
 
     def known_as(self, event: IdentityEvent) -> IdentityEvent | None:
         """The event that said the same and holds; None: this one is news.
@@ -226,7 +250,7 @@ def persons_among(events: Sequence[IdentityEvent], stated: Sequence[StudyFacts],
         meant = sorted(one for one in merged if same_form(one, patient_id))
         if len(meant) == 1 and tolerance is not SameId.EXACT and one_person(of_form[id_form(patient_id)]):
             spelled[patient_id] = meant[0]
-    return Persons(events, shared, spelled)
+    return Persons(events, shared, spelled, stated)
 
 
 def events_in_turn(recorded: Sequence[IdentityEvent], kept: Sequence[IdentityEvent]) -> list[IdentityEvent]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from triage.identity import SameId
 from workers.identities import PatientKey, StudyFacts
 from workers.identity_events import (
     Change,
@@ -18,6 +19,7 @@ from workers.identity_events import (
     connected_ids,
     events_in_turn,
     from_json,
+    persons_among,
     to_json,
 )
 
@@ -169,6 +171,28 @@ def test_whatever_is_accepted_never_runs_in_a_circle(changes: list[tuple[Change,
             assert who.in_force(found) == found, "the end of a chain stands for itself"
     undone = events + [IdentityEvent(Change.SPLIT, one.old, one.new, "test", NOW) for one in events]
     assert all(Persons(undone).in_force(event.old) == event.old for event in events), "splits undo every merge"
+
+
+B_1970 = StudyFacts("B", birth_date=date(1970, 1, 2), sex="F")
+OF_B = [
+    pytest.param([], "1900-01-01 O", "1900-01-01 O", id="noop: nothing is known of who stays"),
+    pytest.param([B_1970], "1970-01-02 F", "1970-01-02 F", id="noop: the same"),
+    pytest.param([StudyFacts("B")], "1900-01-01 M", "1900-01-01 M", id="noop: who stays states neither"),
+    pytest.param([B_1970], "1900-01-01 M", "1970-01-02 F", id="of an emergency"),
+    pytest.param([B_1970], "None O", "1970-01-02 F", id="not stated"),
+    pytest.param([B_1970, replace(B_1970, birth_date=date(1980, 3, 4))], "1900-01-01 F", "None F", id="two people"),
+    pytest.param([replace(B_1970, issuer="X")], "1900-01-01 M", "1970-01-02 F", id="an issuer on one side"),
+]
+
+
+@pytest.mark.parametrize(("stated", "images", "in_force"), OF_B)
+def test_a_merge_outranks_the_birth_date_and_sex_of_the_old_id(
+    stated: list[StudyFacts], images: str, in_force: str
+) -> None:
+    born, sex = images.split()
+    of_a = StudyFacts("A", birth_date=None if born == "None" else date.fromisoformat(born), sex=sex)
+    found = persons_among([A_B], [of_a, *stated], SameId.CONFIRMED).facts_in_force("1.2", of_a)
+    assert (found.patient_id, f"{found.birth_date} {found.sex}") == ("B", in_force)
 
 
 def test_a_correction_of_one_study_changes_that_study_only() -> None:

@@ -50,4 +50,7 @@ def images_in_force(images: StudyImages, row: StudyRow) -> StudyImages:
     said = "the images carry another identity than the one that is in force"
     if row.stated_patient_id != row.patient_id:
         said = f"the images carry the patient ID {row.stated_patient_id}; {row.patient_id} is in force"
+        born, sex = row.stated_birth_date, row.stated_sex
+        if (born and born != row.birth_date) or (sex and sex != row.sex):
+            said = f"{said}, and another birth date or sex than the images state"
     return replace(images, study=in_force(images.study, row), notices=(*images.notices, said))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from tests.workers.histories.events import Cancelled, History, Merged, Ordered, Removed, Renamed, Reported
 from tests.workers.histories.more import BOTH_SUSPECTED, D5_9, PRE_8, PRE_9
 from tests.workers.histories.more import STORIES as STORIES_BEFORE
@@ -100,6 +102,9 @@ FURTHER = [
         parts=(FLAIR, DWI), seen_in=BY_DWI)), KNOWN, expected={"d5": f"{SUSPECTED} pre"}),
     History("two visits under one UID and one date", (Scan("two", -10, FAINT, visit=5), Scan("pre", -3)), KNOWN,
         expected={"two": f"{POSSIBLE} pre"}),
+    History("an emergency ID with a birth date of its own, merged", (Scan("pre", -10, birth_date=date(1970, 1, 2)),
+        Scan("d5", 5, A, patient_id="E1", birth_date=date(1900, 1, 1)), D7), KNOWN,
+        ((Reported(0),), (Merged("E1", "P1"),)), BOTH_SUSPECTED, (Merged("E1", "P1"),)),
     # copies
     History("a positive under new UIDs after the date is withdrawn", (PRE, D5, Scan("copy", 5, A, copies="d5"), D7), (),
         ((Reported(0), Removed(0)),), {**BOTH_SUSPECTED, "copy": f"{SUSPECTED} pre"}),

@@ -16,8 +16,8 @@ from triage.model import Priority
 from triage.report.headline import is_before_treatment
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import GivenAnswer, StudyFacts, merge_facts
-from workers.index.arrivals import row_votes
-from workers.index.persons import STATED
+from workers.index.persons import STATED, row_votes
+from workers.index.study_names import name_among
 from workers.measured_classes import is_measured
 from workers.output_kinds import KOS
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState
@@ -92,6 +92,9 @@ class InMemoryIndex(InMemoryPatients):
     def _merge_facts_of(self, uid: str, old: StudyRow, row: InstanceRow) -> None:
         now = self._studies[uid].row
         found = self._facts_of(uid)
+        if now.instance_count:
+            name = name_among([one for one in self._instances.values() if one.study_instance_uid == uid], found)
+            now = self._studies[uid].row = replace(now, patient_name=name)
         if now.instance_count and found != self._facts_of(uid, but=row.sop_instance_uid):
             self._studies[uid].row = replace(now, **vars(found), **dict.fromkeys(STATED))
             self._put_in_force(row.received_at)

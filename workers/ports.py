@@ -108,7 +108,7 @@ class StudyRow:
     stated_issuer: str | None = None
     stated_birth_date: date | None = None
     stated_sex: str | None = None
-    patient_name: str = ""  # as the first image that has one states it
+    patient_name: str = ""  # of the images that carry the study's identity
     before_treatment: bool = False  # the decision says so (triage.report.headline)
 
 

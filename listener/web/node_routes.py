@@ -77,9 +77,8 @@ def _patient_values(site: Site, uid: str) -> dict[str, Any]:
     documents = {study: document for study, document in found if document is not None}
     infusions = [one.day for one in infusions_of_person(row, site.index)[0]]
     dates, courses = patient.courses_of(rows, documents)
-    names = [one.patient_name for one in site.index.instances(uid)[:1]]
     return {
-        "name": name_words(names[0]) if names else "",
+        "name": name_words(row.patient_name) if row.patient_name else "",
         "patient_id": row.patient_id or "no patient ID",
         "back": uid if uid in documents else None,
         "infusions": [day.isoformat() for day in infusions],

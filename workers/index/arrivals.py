@@ -14,14 +14,17 @@ from sqlalchemy.engine import Connection
 from workers.identities import StudyFacts, Votes, may_change, merge_facts
 from workers.index import object_answers
 from workers.index.patients import mark, mark_of_study
-from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force
+from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force, row_facts, row_votes
 from workers.index.replaced import renew
 from workers.index.schema import instances, series, studies
 from workers.index.spellings import remember
+from workers.index.study_names import name_among, usual_name
 from workers.index.utc_time import UtcDateTime
 from workers.measured_classes import none_is_measured
 from workers.output_kinds import KOS
 from workers.ports import InstanceRow, StudyState
+
+NAMELESS = studies.c.patient_name == ""
 
 
 class Arrivals:
@@ -64,7 +67,7 @@ class Arrivals:
         reopened = {row.study_instance_uid: row.received_at for row in found.changed} | found.left
         for study_instance_uid in sorted(reopened):
             at = reopened[study_instance_uid]
-            nothing = {"uid": study_instance_uid, "instances": 0, "series": 0, "name": "", "first": at, "last": at}
+            nothing = {"uid": study_instance_uid, "instances": 0, "series": 0, "first": at, "last": at}
             connection.execute(_GROW_STUDY, nothing)
             self.merge_again(connection, study_instance_uid, at)
         return found.moved
@@ -75,9 +78,8 @@ class Arrivals:
         pairs = [{"study_instance_uid": study_instance_uid, "series_instance_uid": uid} for uid in uids]
         added = sum(len(connection.execute(self._add_series, some).all()) for some in portions(pairs))
         facts = merge_facts(map(row_votes, new))
-        name = next((row.patient_name for row in new if row.patient_name), "")
         study = _new_study(study_instance_uid, facts, first, last)
-        study |= {"instance_count": len(new), "series_count": added, "patient_name": name}
+        study |= {"instance_count": len(new), "series_count": added, "patient_name": name_among(new, facts)}
         if connection.execute(self._add_study, [study]).all():
             remember(connection, self._insert, {facts.patient_id})
             put_in_force(connection, self._insert, {facts.patient_id}, last)
@@ -85,7 +87,6 @@ class Arrivals:
                 self.merge_again(connection, study_instance_uid, last)
             return
         parameters = {"uid": study_instance_uid, "instances": len(new), "series": added, "first": first, "last": last}
-        parameters["name"] = name
         beside = none_is_measured(row.sop_class_uid for row in new)
         if not beside or connection.execute(_GROW_BESIDE, parameters).rowcount != 1:
             connection.execute(_GROW_STUDY, parameters)
@@ -104,6 +105,9 @@ class Arrivals:
         before, now = (_votes(connection, study_instance_uid, *which) for which in ((others,), ()))
         if merge_facts(before) != merge_facts(now):
             self.merge_again(connection, study_instance_uid, max(row.received_at for row in new))
+        elif name := name_among(new, known):
+            nameless = studies.update().where(studies.c.study_instance_uid == study_instance_uid, NAMELESS)
+            connection.execute(nameless.values(patient_name=name))
 
     def merge_again(self, connection: Connection, study_instance_uid: str, now: datetime) -> None:
         """What all objects say together becomes what the study says. Objects about which a human said something have no
@@ -113,6 +117,8 @@ class Arrivals:
         known = facts_of_images(before)
         votes = _votes(connection, study_instance_uid)
         found = merge_facts(votes) if votes else known  # its only object may have gone to another study
+        named = studies.update().where(of_study).values(patient_name=usual_name(connection, study_instance_uid, found))
+        connection.execute(named)
         if found == known:
             return
         nothing_else = dict.fromkeys(STATED)
@@ -144,7 +150,7 @@ def _grow_study() -> sa.Update:
     """More instances of a known study: count them, and reopen it when it was settled."""
     c = studies.c
     first, last = sa.bindparam("first", type_=UtcDateTime), sa.bindparam("last", type_=UtcDateTime)
-    settled, name = c.state != StudyState.RECEIVING.value, sa.bindparam("name", type_=sa.Text)
+    settled = c.state != StudyState.RECEIVING.value
     return (
         studies.update()
         .where(c.study_instance_uid == sa.bindparam("uid"))
@@ -160,7 +166,6 @@ def _grow_study() -> sa.Update:
             due_at=sa.case((settled, None), else_=c.due_at),
             failure=sa.case((settled, None), else_=c.failure),
             state=StudyState.RECEIVING.value,
-            patient_name=sa.case((c.patient_name == "", name), else_=c.patient_name),
         )
     )
 
@@ -181,16 +186,6 @@ def _votes(connection: Connection, study_instance_uid: str, *which: sa.ColumnEle
     said = sa.select(*counts, *columns).where(of_study, *which).group_by(*columns)
     rows = connection.execute(said.where(object_answers.UNANSWERED)).all() or connection.execute(said).all()
     return [Votes(StudyFacts(*facts), objects, int(images)) for objects, images, *facts in rows]
-
-
-def row_votes(row: InstanceRow) -> Votes:
-    """The vote of one object."""
-    return Votes(row_facts(row), 1, max(1, row.frame_count))
-
-
-def row_facts(row: InstanceRow) -> StudyFacts:
-    """What one object says about its patient and study."""
-    return StudyFacts(**{name: getattr(row, name) for name in STUDY_FACTS})
 
 
 def _new_study(study_instance_uid: str, facts: StudyFacts, first: datetime, last: datetime) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from workers.identities import PatientKey, StudyFacts
+from workers.identities import PatientKey, StudyFacts, Votes
 from workers.identity_events import Change, IdentityEvent, Persons, events_in_turn, persons_among
 from workers.index.patients import mark
 from workers.index.schema import identity_events, studies
 from workers.index.spellings import remember, spellings, tolerance
+from workers.ports import InstanceRow
 
 Insert = Callable[[sa.Table], Any]
 
@@ -145,6 +146,16 @@ def facts_of_images(row: Mapping[str, Any] | RowMapping) -> StudyFacts:
     if row["stated_patient_id"] is not None:
         found |= {name: row[f"stated_{name}"] for name in WHO}
     return StudyFacts(**found)
+
+
+def row_votes(row: InstanceRow) -> Votes:
+    """The vote of one object."""
+    return Votes(row_facts(row), 1, max(1, row.frame_count))
+
+
+def row_facts(row: InstanceRow) -> StudyFacts:
+    """What one object says about its patient and study."""
+    return StudyFacts(**{name: getattr(row, name) for name in STUDY_FACTS})
 
 
 def _values(event: IdentityEvent) -> dict[str, Any]:

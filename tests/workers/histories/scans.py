@@ -38,7 +38,7 @@ from triage.patterns.all import PATTERNS
 from triage.report.contents import JudgedFrom, Since
 from triage.settings import TriageSettings
 from workers.identities import ObjectAnswer, StudyFacts, sort_out
-from workers.index.arrivals import row_votes
+from workers.index.persons import row_votes
 from workers.moments import parse_time
 from workers.ports import StudyIndex
 from workers.rejection_notes import RejectionNote

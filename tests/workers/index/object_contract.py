@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -21,6 +22,10 @@ SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 def stray(number: int) -> InstanceRow:
     return a_row(number, patient_id="P-2", issuer="OTHER")
+
+
+OF_P1 = a_row(1, patient_name="Right^Person")
+STRANGER = replace(stray(3), patient_name="Wrong^Person")
 
 
 def given(answer: ObjectAnswer, seconds: float = 0.0) -> GivenAnswer:
@@ -102,6 +107,27 @@ class ObjectContract:
         answer(index, ObjectAnswer.DISCARDED, stray(3))
         assert not index.complete(claim, now=later(95))
         assert state_of(index)[:2] == (StudyState.READY, 2)
+
+    @pytest.mark.parametrize(
+        ("batches", "shown"),
+        [
+            pytest.param([[OF_P1]], "Right^Person", id="noop: one name"),
+            pytest.param([[a_row(1)]], "", id="not measured: no name"),
+            pytest.param([[STRANGER], [OF_P1, a_row(2, patient_name="Right^Person")]], "Right^Person", id="first"),
+            pytest.param([[STRANGER, OF_P1, a_row(2)]], "Right^Person", id="in one batch"),
+            pytest.param([[a_row(2), a_row(4)], [STRANGER], [OF_P1]], "Right^Person", id="before the first name"),
+            pytest.param([[a_row(2), a_row(4)], [STRANGER]], "", id="of the stranger alone"),
+            pytest.param([[OF_P1], [a_row(2, patient_name="Later^Name")]], "Right^Person", id="another spelling"),
+        ],
+    )
+    def test_a_study_shows_the_name_of_its_patient(
+        self, index: StudyIndex, batches: list[list[InstanceRow]], shown: str
+    ) -> None:
+        for rows in batches:
+            index.record_instances(rows)
+        row = index.study(STUDY)
+        assert row is not None
+        assert row.patient_name == shown
 
     def test_an_enhanced_object_weighs_more_than_one_slice(self, index: StudyIndex) -> None:
         index.record_instances([stray(1), stray(2), a_row(3, frame_count=150)])

@@ -43,7 +43,9 @@ class InMemoryWorklist:
 
     def window(self, wanted: Wanted) -> ListWindow:
         everything = [self._row(row) for row in self._index.studies(limit=1_000_000)]
-        tallies = Counter(row.group for row in everything)
+        tallies = Counter(row.group for row in everything if wanted.gone or row.state not in GONE)
+        said = Wanted(frozenset({Group.P1}), gone=wanted.gone, unread=wanted.unread)
+        urgent = sum(_matches(row, said) for row in everything)
         matching = _sorted([row for row in everything if _matches(row, wanted)], wanted.order)
         uids = [row.study_instance_uid for row in matching]
         after = next(
@@ -60,8 +62,9 @@ class InMemoryWorklist:
         rows = behind[:limit]
         here = sum(row.group is Group.P1 for row in rows)
         return ListWindow(
-            tuple(rows), len(uids), len(everything), tallies, len(behind) > len(rows), tallies[Group.P1] - here
-        )
+            tuple(rows), len(uids), len(everything), tallies, len(behind) > len(rows), urgent - here,
+            end=rows[-1].study_instance_uid if len(behind) > len(rows) else None,
+        )  # fmt: skip
 
     def flag_times_s(self, *, limit: int) -> list[float]:
         rows = sorted(

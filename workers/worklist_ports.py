@@ -67,8 +67,8 @@ class ListOrder(StrEnum):
 @dataclass(frozen=True)
 class Wanted:
     """Which rows. groups empty: all of them. since: first image came then or later. find: part of a name, patient ID or
-    accession number. after: the study before the first row; None: from the beginning. gone: also studies whose images
-    were deleted. unread: only those whose present decision nobody has acknowledged."""
+    accession number. after: ListWindow.end of the window before, or a study's UID; None: from the beginning. gone: also
+    studies whose images were deleted. unread: only those whose present decision nobody has acknowledged."""
 
     groups: frozenset[Group] = frozenset()
     since: datetime | None = None
@@ -123,8 +123,9 @@ class WorklistRow:
 class ListWindow:
     """A part of the list. matching: rows that the filters let through, in all windows. total: rows without any filter.
 
-    tallies: studies by group, without any filter. more: there are rows behind the last one. urgent_elsewhere: how many
-    P1 studies are in this window's list or beside it, and not in the window.
+    tallies: studies by group, without any filter but that on deleted ones. more: there are rows behind the last one.
+    end: what Wanted.after takes for these. urgent_elsewhere: how many P1 studies are not in the window, deleted and
+    read ones only where they are wanted.
     """
 
     rows: tuple[WorklistRow, ...]
@@ -133,6 +134,7 @@ class ListWindow:
     tallies: Mapping[Group, int] = field(default_factory=dict)
     more: bool = False
     urgent_elsewhere: int = 0
+    end: str | None = None
 
 
 @dataclass(frozen=True)

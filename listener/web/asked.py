@@ -35,6 +35,7 @@ ARRIVED = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta
 ARRIVED_WORDS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days"}
 KEPT_SEARCHES = 1000
 LONGEST_SEARCH = 100  # characters
+LONGEST_PLACE = 256  # characters of where a window ended: a UID, a group and two times
 
 
 class Searches:
@@ -123,7 +124,7 @@ def asked(pairs: Iterable[tuple[str, str]]) -> ListAddress:
         groups=tuple(group for group in Group if group.value in said.get("g", ())),
         arrived=last.get("arrived", "") if last.get("arrived", "") in ARRIVED else "",
         order=ListOrder(order) if order in list(ListOrder) else ListOrder.READING,
-        after=last.get("after", "")[:64],
+        after=last.get("after", "")[:LONGEST_PLACE],
         find=last.get("find", "")[:24],
         gone=last.get("gone") == "1",
         unread=last.get("unread") == "1",

@@ -130,7 +130,7 @@ def _rows_of(site: Site, worklist: Worklist, one: ListAddress, text: str | None,
         asked=one,
         text=text,
         filters=addresses.active_filters(one, text),
-        following=replace(one, after=uids[-1]).path if window.more else None,
+        following=replace(one, after=window.end).path if window.end else None,
         groups=addresses.GROUP_WORDS,
         orders=addresses.ORDER_WORDS,
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
-from listener.web.asked import ARRIVED, LONGEST_SEARCH
+from listener.web.asked import ARRIVED, LONGEST_PLACE, LONGEST_SEARCH
 from listener.web.site import Site
 from workers.worklist_ports import WINDOW, Group, ListOrder, Wanted, Worklist, WorklistRow
 
@@ -16,7 +16,7 @@ from workers.worklist_ports import WINDOW, Group, ListOrder, Wanted, Worklist, W
 class ListAsked(BaseModel):
     """The body of POST /api/worklist. The text of a search stands in a body, never in an address.
 
-    groups: those of the page; empty: every one. after: UID of the last row of the window before; null: from the
+    groups: those of the page; empty: every one. after: the same of the answer with the window before; null: from the
     beginning.
     """
 
@@ -28,7 +28,7 @@ class ListAsked(BaseModel):
     find: Annotated[str, Field(max_length=LONGEST_SEARCH)] = ""
     unread: bool = False
     gone: bool = False
-    after: Annotated[str, Field(pattern=r"^[0-9][0-9.]{0,63}$")] | None = None
+    after: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=LONGEST_PLACE)] | None = None
     limit: Annotated[int, Field(ge=1, le=WINDOW)] = WINDOW
 
 
@@ -57,7 +57,7 @@ def add_search(app: FastAPI, site: Site, worklist: Worklist) -> None:
             "matching": window.matching,
             "total": window.total,
             "tallies": {group.value: window.tallies.get(group, 0) for group in Group},
-            "after": window.rows[-1].study_instance_uid if window.more else None,
+            "after": window.end,
             "urgent_elsewhere": window.urgent_elsewhere,
         }
 

@@ -39,6 +39,7 @@ INDEX = (
     "replaced",
     "schema",
     "spellings",
+    "study_names",
     "sql",
     "utc_time",
     "views",

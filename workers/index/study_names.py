@@ -20,8 +20,8 @@ def name_among(rows: Iterable[InstanceRow], facts: StudyFacts) -> str:
 
 
 def usual_name(connection: Connection, study_instance_uid: str, facts: StudyFacts) -> str:
-    """The name that most of the stored images of this identity state; one about which a human said something counts only
-    when there is no other."""
+    """The name that most of the stored images of this identity state; one about which a human said something counts
+    only when there is no other."""
     c, count = instances.c, sa.func.count()
     said = (
         sa.select(c.patient_name)

@@ -19,6 +19,7 @@ from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
 from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
+from workers.index.list_place import WindowEnd, end_of, end_text
 from workers.index.list_terms import (
     GONE,
     GROUP,
@@ -52,7 +53,6 @@ RANKS = {group: rank for rank, group in enumerate(Group)}
 ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name in studies.c]
 NO_DEADLINES = Deadlines()
 
-Place = tuple[str, Group]  # UID
 
 FULL_ROWS = sa.select(*ROW_COLUMNS, GROUP.label("group"), READ_BY.label("read_by"), URGENT.label("urgent")).select_from(
     studies
@@ -89,19 +89,20 @@ class WorklistTable(Connected):
         with self._reading() as connection, self._unchanging(connection).begin():
             counts = _counts(connection)
             found, more = listed(connection, wanted, conditions, key)
-            rows = self._rows(connection, [uid for uid, _ in found])
+            rows = self._rows(connection, [place.uid for place in found])
             matching = _matching(connection, wanted, counts, conditions)
-        tallies: Counter[Group] = Counter()
-        for (group, _gone), number in counts.items():
-            tallies[group] += number
-        here = sum(group is Group.P1 for _, group in found)
+            tallies: Counter[Group] = Counter()
+            for (group, gone), number in counts.items():
+                tallies[group] += number if wanted.gone or not gone else 0
+            urgent = _urgent_wanted(connection, wanted, tallies[Group.P1])
         return ListWindow(
             rows=tuple(rows),
             matching=matching,
-            total=tallies.total(),
+            total=sum(counts.values()),
             tallies=tallies,
             more=more,
-            urgent_elsewhere=tallies[Group.P1] - here,
+            urgent_elsewhere=urgent - sum(place.group is Group.P1 for place in found),
+            end=_end_text(found[-1], wanted.order) if more else None,
         )
 
     def _rows(self, connection: Connection, uids: Sequence[str]) -> list[WorklistRow]:
@@ -264,41 +265,51 @@ class WorklistTable(Connected):
         return Marks(repr(tuple(row[: len(decided)])), repr(tuple(row[len(decided) :])))
 
 
-def _behind(connection: Connection, key: Key, after: str | None) -> list[sa.ColumnElement[bool]]:
-    """The condition that a row stands behind that study; none when it is not there any more."""
-    if after is None:
-        return []
-    expressions = [expression.label(f"k{number}") for number, (expression, _) in enumerate(key)]
-    place = connection.execute(sa.select(*expressions).where(studies.c.study_instance_uid == after)).one_or_none()
-    if place is None:
+def _end_text(place: WindowEnd, order: ListOrder) -> str:
+    """Only a place in reading order changes while people read; the others are looked up, and hold patient IDs."""
+    return end_text(place if order is ListOrder.READING else WindowEnd(place.uid))
+
+
+def _place_now(connection: Connection, key: Key, after: str | None) -> WindowEnd | None:
+    """Where the window before ended; None: no study and no window is known by that text."""
+    end = None if after is None else end_of(after)
+    if end is None or (end.values is not None and len(end.values) == len(key) - 1):
+        return end
+    return next(iter(_places(connection, [studies.c.study_instance_uid == end.uid], key, 1)), None)
+
+
+def _behind(key: Key, end: WindowEnd | None) -> list[sa.ColumnElement[bool]]:
+    """The condition that a row stands behind that place; none without one."""
+    if end is None or end.values is None:
         return []
     either, same = [], list[sa.ColumnElement[bool]]()
-    for (expression, falls), value in zip(key, place, strict=True):
+    for (expression, falls), value in zip(key, [*end.values, end.uid], strict=True):
         bound = sa.literal(value, type_=expression.type)
         either.append(sa.and_(*same, expression < bound if falls else expression > bound))
         same.append(expression == bound)
     return [sa.or_(*either)]
 
 
-def _in_order(connection: Connection, wanted: Wanted, conditions: Conditions, key: Key) -> tuple[list[Place], bool]:
+def _in_order(connection: Connection, wanted: Wanted, conditions: Conditions, key: Key) -> tuple[list[WindowEnd], bool]:
     """The places of a window, and whether there are more behind."""
-    found = _places(connection, [*conditions, *_behind(connection, key, wanted.after)], key, wanted.limit + 1)
+    behind = _behind(key, _place_now(connection, key, wanted.after))
+    found = _places(connection, [*conditions, *behind], key, wanted.limit + 1)
     return found[: wanted.limit], len(found) > wanted.limit
 
 
 def _in_reading_order(
     connection: Connection, wanted: Wanted, conditions: Conditions, key: Key
-) -> tuple[list[Place], bool]:
+) -> tuple[list[WindowEnd], bool]:
     """Group by group, until the window is full: most studies are in the last groups and are not looked at. No P1 is cut
     off."""
-    after = connection.execute(sa.select(GROUP).where(studies.c.study_instance_uid == wanted.after)).scalar()
-    behind = _behind(connection, key, wanted.after)
-    found: list[Place] = []
+    end = _place_now(connection, key, wanted.after)
+    after, behind = None if end is None else end.group, _behind(key, end)
+    found: list[WindowEnd] = []
     urgent = 0
     for group in Group:
-        if (wanted.groups and group not in wanted.groups) or (after is not None and RANKS[group] < RANKS[Group(after)]):
+        if (wanted.groups and group not in wanted.groups) or (after is not None and RANKS[group] < RANKS[after]):
             continue
-        here = [*conditions, in_group(group), *(behind if group.value == after else ())]
+        here = [*conditions, in_group(group), *(behind if group is after else ())]
         limit = None if group is Group.P1 else max(1, wanted.limit + 1 - len(found))
         found += _places(connection, here, key, limit)
         urgent += len(found) if group is Group.P1 else 0
@@ -308,11 +319,21 @@ def _in_reading_order(
     return found[:full], len(found) > full
 
 
-def _places(connection: Connection, conditions: Conditions, key: Key, limit: int | None) -> list[Place]:
-    """UIDs and groups in their order. They stand in the index studies_listed: no row of the table is read for them."""
+def _places(connection: Connection, conditions: Conditions, key: Key, limit: int | None) -> list[WindowEnd]:
+    """In their order. They stand in the index studies_listed: no row of the table is read for them."""
     order = [expression.desc() if falls else expression.asc() for expression, falls in key]
-    statement = sa.select(studies.c.study_instance_uid, GROUP).where(*conditions).order_by(*order).limit(limit)
-    return [(uid, Group(group)) for uid, group in connection.execute(statement)]
+    values = [expression.label(f"k{number}") for number, (expression, _) in enumerate(key)]
+    statement = sa.select(GROUP, *values).where(*conditions).order_by(*order).limit(limit)
+    return [WindowEnd(uid, Group(group), before) for group, *before, uid in connection.execute(statement)]
+
+
+def _urgent_wanted(connection: Connection, wanted: Wanted, urgent: int) -> int:
+    """P1 studies that somebody who asks so wants to know of."""
+    if not urgent or not wanted.unread:
+        return urgent
+    conditions = conditions_of(Wanted(gone=wanted.gone, unread=True))
+    statement = sa.select(sa.func.count()).select_from(studies).where(in_group(Group.P1), *conditions)
+    return connection.execute(statement).scalar_one()
 
 
 def _counts(connection: Connection) -> dict[tuple[Group, bool], int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -187,6 +188,53 @@ def test_what_was_flagged_since(listed: Listed) -> None:
 def scanned(station: str, ratio: float | None) -> dict[str, object]:
     scanner = {"manufacturer": "", "model": "", "station": station, "field_strength_t": None}
     return {"series": [{"used_as": "flair", "scanner": scanner}], "tissue_ratio": ratio}
+
+
+@pytest.mark.parametrize(
+    "groups", [pytest.param(frozenset(), id="every study"), pytest.param(frozenset({Group.P2}), id="one group")]
+)
+def test_what_happens_to_the_last_study_of_a_window_moves_nothing_in_the_next_one(
+    listed_with_deadlines: Listed, groups: frozenset[Group]
+) -> None:
+    listed = listed_with_deadlines
+    for number in range(2, 8):
+        store(
+            listed.index, StoredStudy(f"2.{number}", minutes=20 - number, category="possible", priority="P2"), now=NOON
+        )
+    wanted = Wanted(groups, limit=3)
+    first = listed.worklist.window(wanted)
+    second = replace(wanted, after=first.end)
+    before = [row.study_instance_uid for row in listed.worklist.window(second).rows]
+    last = first.rows[-1].study_instance_uid
+    listed.acknowledge(last, "Dr. A", NOON)
+    if isinstance(listed.worklist, WorklistTable):
+        assert [row.study_instance_uid for row in listed.worklist.window(second).rows] == before
+        assert listed.index.requeue(last, now=NOON)
+        store(listed.index, StoredStudy(last, **NOTHING), now=NOON)  # type: ignore[arg-type]
+        now = listed.worklist.window(second)
+        assert [row.study_instance_uid for row in now.rows] == before, "in another group now"
+    assert listed.worklist.window(replace(wanted, after=last, limit=100)).end is None, "noop: no window behind"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "elsewhere"),
+    [
+        pytest.param({"limit": 1, "groups": frozenset({Group.P3})}, 1, id="not looked at by this filter"),
+        pytest.param({}, 0, id="noop: all are here"),
+        pytest.param({"unread": True}, 0, id="one that was read is not missed"),
+        pytest.param({"unread": True, "groups": frozenset({Group.P3})}, 0, id="nor behind a filter"),
+        pytest.param({"gone": True, "groups": frozenset({Group.P3})}, 2, id="a deleted one, where they are wanted"),
+    ],
+)
+def test_a_p1_that_is_not_here_is_told_only_to_who_would_see_it(
+    listed: Listed, wanted: dict[str, Any], elsewhere: int
+) -> None:
+    listed.acknowledge("1.1", "Dr. A", NOON)
+    assert listed.index.begin_removal("1.2", revision=1)
+    window = listed.worklist.window(Wanted(**wanted))
+    assert window.urgent_elsewhere == elsewhere
+    assert window.tallies[Group.P1] == (2 if wanted.get("gone") else 1)
+    assert window.total == len(STUDIES)
 
 
 def test_days_of_scanners(listed: Listed) -> None:

@@ -179,19 +179,25 @@ def raised(
     return Volume((volume.voxels * gain).astype(np.float32), volume.affine)
 
 
-def prepared_from(volume: Volume, atlas: Atlas, pose: Affine | None = None, **header: Any) -> PreparedBaseline:
-    """A baseline prepared by knowing where the atlas lies instead of looking for it."""
-    labels = labels_on(volume, atlas, pose)
+def prepared_from(
+    volume: Volume, atlas: Atlas, pose: Affine | None = None, whole: Volume | None = None, **header: Any
+) -> PreparedBaseline:
+    """A baseline prepared by knowing where the atlas lies instead of looking for it.
+
+    whole: a scan of the whole head, when ``volume`` shows a part of it.
+    """
+    grid = whole or volume
+    labels = labels_on(grid, atlas, pose)
     brain = to_sitk(atlas.brain_mask, sitk.sitkUInt8)
     moved = None if pose is None else affine_transform(np.linalg.inv(pose))
-    mask = sitk.GetArrayFromImage(resample(brain, to_sitk(volume), moved, how=NEAREST))
+    mask = sitk.GetArrayFromImage(resample(brain, to_sitk(grid), moved, how=NEAREST))
     return PreparedBaseline(
         "1.2.1",
         "1.2.1.1",
         SeriesHeader("1.2.1.1", **header),
         volume,
-        Volume(labels, volume.affine),
-        Volume(mask, volume.affine),
+        Volume(labels, grid.affine),
+        Volume(mask, grid.affine),
         dict(atlas.label_names),
         Session(SequenceKind.FLAIR, {SequenceKind.FLAIR: volume}, {SequenceKind.FLAIR: np.eye(4)}),
     )

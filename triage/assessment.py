@@ -53,6 +53,7 @@ from triage.preparation import (
 from triage.report.baseline_report import baseline_report
 from triage.report.contents import Assessment, BaselineReport, JudgedFrom, Since
 from triage.report.evidence import Evidence
+from triage.sequences.image import shown_images
 from triage.settings import TriageSettings
 from triage.signal import swelling
 from triage.signal.change import flair_changes, volumes
@@ -107,6 +108,7 @@ def _assess(
     use_threads(settings.threads)
     clock = Stopwatch()
     started = time.perf_counter()
+    images = shown_images(images)
     draft, choice = Draft(images, context, stage), context.baseline_choice
     try:
         flair = images.volumes.get(SequenceKind.FLAIR)
@@ -295,9 +297,9 @@ def _alone(
     with clock.part("enhancement"):
         taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
     with clock.part("fluid"):
-        fluid = fluid_alone(session, labels, names, settings.fluid)
+        fluid = fluid_alone(session, cubic, names, settings.fluid)
     with clock.part("diffusion"):
-        restriction = restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion)
+        restriction = restricted(session, Anatomy(cubic, names, np.eye(4)), None, settings.diffusion)
     draft = draft.with_series(session).with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
     study, days = draft.images.study, days_after(draft.images.study.study_date, draft.context.infusion_date)
     if days is None or days < 0:  # this study is the one before treatment

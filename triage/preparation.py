@@ -19,6 +19,7 @@ from triage.libraries import sitk
 from triage.model import Atlas, Found, SequenceKind, SeriesHeader, Study, StudyImages, Volume
 from triage.next_flair import is_flair_after_contrast, with_next_flair
 from triage.same_head import with_flair_of_this_head
+from triage.sequences.image import shown_images
 from triage.settings import PreparationSettings
 
 # A T1 thinner than this in any direction is a slab; no atlas is placed by it
@@ -37,7 +38,7 @@ class PreparedBaseline:
     header: SeriesHeader
     # native voxels
     flair: Volume
-    # regions and brain mask, uint8, on one cubic grid of 1 mm
+    # regions and mask of the whole brain, uint8, on one cubic grid of 1 mm, which may reach beyond the FLAIR
     labels: Volume
     brain: Volume
     # label -> region
@@ -94,7 +95,7 @@ def prepare_baseline(
 
 def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings, placing: Placing) -> PreparedBaseline:
     use_threads(settings.threads)
-    images, session = aligned(images)
+    images, session = aligned(shown_images(images))
     flair = images.volumes[SequenceKind.FLAIR]
     if images.doubts:  # everything would be new against an empty slice
         raise NotAssessable("blank_slices", "; ".join(images.doubts))

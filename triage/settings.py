@@ -23,6 +23,9 @@ from triage.report.look_alikes import LookAlikeLimits
 from triage.signal.change import MeasurementLimits
 from triage.signal.single_scan import SingleScanLimits
 
+# larger whenever a baseline is prepared otherwise: what an earlier program prepared is then prepared anew
+PREPARED_FORM = 2
+
 
 @dataclass(frozen=True)
 class PreparationSettings:

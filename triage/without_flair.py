@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from triage.alignment.images import to_sitk
-from triage.alignment.placement import place_atlas, regions_on
+from triage.alignment.placement import brain_grid, place_atlas, regions_on
 from triage.alignment.session import diffusion_alone
 from triage.detection import diffusion_only, judged_in_diffusion
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Draft
 from triage.errors import NotAssessable
 from triage.model import Atlas, SequenceKind, Stage, Volume
-from triage.preparation import no_flair
+from triage.preparation import LABEL_SPACING_MM, no_flair
 from triage.report.contents import JudgedFrom
 from triage.report.evidence import Evidence
 from triage.settings import TriageSettings
@@ -57,10 +57,11 @@ def _in_diffusion(
         # neither thalami nor brain stem are measured here, and echo-planar images are bent beside them
         placement = place_atlas(unweighted, atlas, replace(settings.regions, near_fit=0.0))
         labels, _ = regions_on(to_sitk(dwi), placement, atlas)
+        cubic, _ = regions_on(brain_grid(dwi, placement, atlas, LABEL_SPACING_MM), placement, atlas)
     names = dict(atlas.label_names)
     evidence = Evidence(dwi, None, labels, names, None, None, None)
     draft = replace(draft, judged_from=JudgedFrom.DIFFUSION, evidence=evidence)
     with clock.part("diffusion"):
         draft = draft.with_series(session)
-        draft = draft.with_found(restricted(session, Anatomy(labels, names, np.eye(4)), None, settings.diffusion))
+        draft = draft.with_found(restricted(session, Anatomy(cubic, names, np.eye(4)), None, settings.diffusion))
     return replace(draft, findings=diffusion_only(draft.measurements, why, settings, draft.patterns))

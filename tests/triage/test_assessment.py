@@ -315,7 +315,7 @@ def diffusion_images(head: Volume, atlas: Atlas, ratio: float, *, map_too: bool 
     The ADC of the left occipital cortex within 14 mm of a point is multiplied by ``ratio``.
     """
     unweighted, labels = scanned(head, seed=5), labels_on(head, atlas)
-    adc = np.where(labels > 0, 800.0, 0.0) * np.random.default_rng(5).normal(1.0, 0.04, labels.shape)
+    adc = np.where(labels > 0, 800.0, 3000.0) * np.random.default_rng(5).normal(1.0, 0.04, labels.shape)
     lobe = mask_of(labels, atlas.label_names, ("cortex_occipital_left",))
     places = np.argwhere(lobe)
     centre = places[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
@@ -339,6 +339,7 @@ def known_place(head: Volume, atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> 
     placed = (Volume(labels, head.affine), Volume((labels > 0).astype(np.uint8), head.affine))
     monkeypatch.setattr(without_flair_module, "place_atlas", lambda *_: None)
     monkeypatch.setattr(without_flair_module, "regions_on", lambda *_: placed)
+    monkeypatch.setattr(without_flair_module, "brain_grid", lambda *_: None)
 
 
 @pytest.mark.usefixtures("known_place")

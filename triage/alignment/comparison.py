@@ -18,6 +18,7 @@ from triage.alignment.images import (
     inverse,
     isotropic_grid,
     resample,
+    shown_on,
     to_sitk,
 )
 from triage.alignment.normalisation import CommonScale, common_scale, robust_sd
@@ -54,7 +55,8 @@ def on_common_grid(
 
     Args:
         followup, baseline: float32 FLAIR images, each in its own space (LPS mm).
-        anatomy: region labels and brain mask in baseline space, label -> region.
+        anatomy: labels and mask of the whole brain in baseline space, also of what the baseline does not show; label ->
+            region.
         spacing: of the cubic grid, mm.
 
     Raises:
@@ -66,7 +68,7 @@ def on_common_grid(
     grid = isotropic_grid(brain, spacing)  # the brain box of the baseline, carried half-way
     grid = _moved_grid(grid, inverse(to_half))
     labels = resample(to_sitk(region_labels, sitk.sitkUInt8), grid, affine_transform(to_half), how=NEAREST)
-    seen = _inside(followup, grid, inverse(to_half)) & _inside(baseline, grid, to_half)
+    seen = shown_on(followup, grid, inverse(to_half)) & shown_on(baseline, grid, to_half)
     arrays = Grid(sitk.GetArrayFromImage(labels), names, seen, spacing)
     scale, slices = _evened((followup, baseline), grid, to_half, arrays)
     return Pair(arrays, grid, scale, to_half, slices)
@@ -156,15 +158,16 @@ def contrasts(
 
 
 def _contrast(pair: Pair, kind: SequenceKind, followup: Session, baseline: Session) -> tuple[CommonScale, Mask]:
-    images = equal_blur(to_sitk(followup.volumes[kind]), to_sitk(baseline.volumes[kind]), pair.grid.spacing_mm)
+    native = to_sitk(followup.volumes[kind]), to_sitk(baseline.volumes[kind])
+    images = equal_blur(*native, pair.grid.spacing_mm)
     ways = (
         inverse(followup.to_anchor[kind]) @ inverse(pair.followup_to_half_way),
         inverse(baseline.to_anchor[kind]) @ pair.followup_to_half_way,
     )
     seen = pair.grid.seen.copy()
     voxels = []
-    for image, way in zip(images, ways, strict=True):
-        seen &= _inside(image, pair.image_grid, way)
+    for image, shows, way in zip(images, native, ways, strict=True):
+        seen &= shown_on(shows, pair.image_grid, way)
         voxels.append(sitk.GetArrayFromImage(resample(image, pair.image_grid, affine_transform(way))))
     return common_scale(voxels[0], voxels[1], pair.grid.labels, pair.grid.names, seen), seen
 
@@ -206,9 +209,3 @@ def _moved_grid(grid: sitk.Image, matrix: Affine) -> sitk.Image:
     out.SetOrigin(affine[:3, 3].tolist())
     out.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
     return out
-
-
-def _inside(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Mask:
-    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
-    ones.CopyInformation(image)
-    return np.asarray(sitk.GetArrayFromImage(resample(ones, grid, affine_transform(to_image), how=NEAREST)) > 0)

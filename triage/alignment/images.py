@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from triage.libraries import sitk
-from triage.model import Affine, Volume
+from triage.model import Affine, Mask, Volume
 
 # names of interpolators: the constants themselves would load the library
 LINEAR, NEAREST, SPLINE = "sitkLinear", "sitkNearestNeighbor", "sitkBSpline3"
+NEARLY_ALL = 0.999  # of the weight of an interpolated value
 
 
 def to_sitk(volume: Volume, pixel_type: int | None = None) -> sitk.Image:
@@ -108,6 +109,31 @@ def shrink_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     factors = [max(1, int(spacing_mm / 1.5 / s + 0.01)) for s in image.GetSpacing()]
     factors = [min(factor, size) for factor, size in zip(factors, image.GetSize(), strict=True)]
     return image if max(factors) == 1 else sitk.BinShrink(image, factors)
+
+
+def shown_planes(image: sitk.Image) -> tuple[Mask, Mask, Mask]:
+    """Of each axis (k, j, i), which planes show something; the others hold one value, as where nothing was acquired."""
+    voxels = sitk.GetArrayViewFromImage(image)
+    found = [(np.fmin.reduce(voxels, axis=axis), np.fmax.reduce(voxels, axis=axis)) for axis in (1, 2)]
+    (low_ki, high_ki), (low_kj, high_kj) = found
+    return (
+        np.asarray(low_ki.min(axis=1) < high_ki.max(axis=1)),
+        np.asarray(low_kj.min(axis=0) < high_kj.max(axis=0)),
+        np.asarray(low_ki.min(axis=0) < high_ki.max(axis=0)),
+    )
+
+
+def shown_on(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Mask:
+    """Where the image shows something, (k, j, i) on a grid: inside its field of view and in no empty plane.
+
+    Args:
+        to_image: (4, 4), points of the grid -> points of the image, LPS mm.
+    """
+    k, j, i = (planes.astype(np.float32) for planes in shown_planes(image))
+    shows = sitk.GetImageFromArray(k[:, None, None] * j[:, None] * i)
+    shows.CopyInformation(image)
+    # an empty plane takes part in every value up to the next one
+    return np.asarray(sitk.GetArrayFromImage(resample(shows, grid, affine_transform(to_image))) > NEARLY_ALL)
 
 
 def affine_transform(matrix: Affine) -> sitk.AffineTransform:

@@ -40,6 +40,7 @@ from triage.model import Affine, Atlas, Mask, Volume
 # fell from 0.84 to 0.76). More no longer follows large ventricles.
 FIELD_SIGMA_MM = 12.0
 VOLUME_GRID_MM = 3.0  # on which the volumes of placed regions are counted
+BEYOND_MM = 90.0  # so far beyond a scan its brain is looked for: half a brain
 ITERATIONS = 15  # of the deformation, at each resolution
 
 
@@ -317,14 +318,26 @@ def regions_on(grid: sitk.Image, placement: Placement, atlas: Atlas) -> tuple[Vo
 
 
 def brain_grid(scan: Volume, placement: Placement, atlas: Atlas, spacing_mm: float) -> sitk.Image:
-    """A cubic grid along the scan's axes around the brain of the placed atlas: 6 mm margin, not beyond the scan.
+    """A cubic grid along the scan's axes around the whole brain of the placed atlas, with a margin of 6 mm.
+
+    It reaches beyond a scan that shows a part of the brain, so that what is not seen is known.
 
     Raises:
         NotAssessable: ``atlas_failed`` when the placed atlas does not overlap the scan.
     """
-    whole = isotropic_grid(to_sitk(scan), 3.0)
+    whole = _wider(isotropic_grid(to_sitk(scan), VOLUME_GRID_MM), BEYOND_MM)
     _, brain = regions_on(whole, placement, atlas)
     if not brain.voxels.any():
         raise NotAssessable("atlas_failed", "the placed atlas does not overlap the scan")
     box = crop(whole, on_grid(brain.voxels > 0, whole), margin=2)
     return isotropic_grid(box, spacing_mm)
+
+
+def _wider(grid: sitk.Image, margin_mm: float) -> sitk.Image:
+    """The same grid, ``margin_mm`` larger on every side."""
+    steps = [round(margin_mm / spacing) for spacing in grid.GetSpacing()]
+    out = sitk.Image([size + 2 * n for size, n in zip(grid.GetSize(), steps, strict=True)], grid.GetPixelID())
+    out.SetSpacing(grid.GetSpacing())
+    out.SetDirection(grid.GetDirection())
+    out.SetOrigin(grid.TransformIndexToPhysicalPoint([-n for n in steps]))
+    return out

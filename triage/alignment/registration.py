@@ -23,12 +23,13 @@ from triage.alignment.images import (
     isotropic_grid,
     matrix_of,
     resample,
+    shown_planes,
     smooth_to,
 )
 from triage.alignment.sampling import some_of
 from triage.errors import NotAssessable
 from triage.libraries import sitk
-from triage.model import Affine, RegistrationResult
+from triage.model import Affine, Mask, RegistrationResult
 
 COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
 # Share of the voxels that the finest level reads: a quarter moved the answer by < 0.08 mm and took a third of the time
@@ -212,10 +213,18 @@ def points_of(mask: sitk.Image, *, at_most: int = 4000) -> Affine:
 
 
 def covered(points: Affine, image: sitk.Image, transform: Affine) -> float:
-    """Share of ``points`` that lie inside the image's field of view after ``transform``."""
+    """Share of ``points`` that lie after ``transform`` where the image shows something."""
+    return float(_shown_at(points, image, transform).mean()) if points.shape[1] else 0.0
+
+
+def _shown_at(points: Affine, image: sitk.Image, transform: Affine) -> Mask:
+    """Which of ``points`` lie between the first and the last planes that show something, (n,)."""
     index = (inverse(affine_of(image)) @ transform @ points)[:3]
-    size = np.array(image.GetSize())[:, None]
-    return float(np.all((index >= -0.5) & (index <= size - 0.5), axis=0).mean()) if points.shape[1] else 0.0
+    shown = [np.flatnonzero(planes) for planes in shown_planes(image)[::-1]]
+    if not all(planes.size for planes in shown):
+        return np.zeros(points.shape[1], dtype=bool)
+    first, last = (np.array([planes[end] for planes in shown])[:, None] for end in (0, -1))
+    return np.asarray(np.all((index >= first - 0.5) & (index <= last + 0.5), axis=0))
 
 
 def register_followup(
@@ -237,7 +246,7 @@ def register_followup(
 
     Args:
         followup, baseline: float32 images, any grids (LPS mm).
-        baseline_brain: brain mask on the baseline side (any grid, same space).
+        baseline_brain: mask of the whole brain on the baseline side (any grid, same space).
         slice_thickness_mm: the thicker of the two acquisitions, for the consistency gate.
         baseline_pyramid: ``pyramid(baseline)`` when it was made before.
         start: (4, 4), follow-up points -> baseline points, to begin from; None: whole-head alignment.
@@ -251,6 +260,7 @@ def register_followup(
     forward, backward = inverse(matrix_of(there)), matrix_of(back)
     mean = orthonormal(backward @ half_way(inverse(backward) @ forward))
     points = points_of(baseline_brain)
+    points = points[:, _shown_at(points, baseline, np.eye(4))]  # the baseline may show a part of the brain
     seen = inverse(mean) @ points
     quality = {
         "inverse_consistency_mm": mean_distance_mm(forward, backward, seen),

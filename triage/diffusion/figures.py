@@ -63,7 +63,8 @@ class DiffusionLimits:
 class Anatomy:
     """Atlas regions in some space.
 
-    labels: uint8 Volume. from_followup: (4, 4), anchor points of the follow-up -> points of that space, LPS mm.
+    labels: uint8 Volume of the whole brain, also of what no image shows. from_followup: (4, 4), anchor points of the
+    follow-up -> points of that space, LPS mm.
     """
 
     labels: Volume
@@ -88,10 +89,10 @@ def restricted(session: Session, anatomy: Anatomy, baseline: Session | None, lim
     if dwi is None:
         return _nothing("no_dwi: the study holds no diffusion-weighted series")
     grid, to_anchor = to_sitk(dwi), session.to_anchor[SequenceKind.DWI]
-    adc, source = adc_on(session, dwi, to_anchor)
+    labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
+    adc, source = adc_on(session, dwi, to_anchor, labels > 0)
     if adc is None:
         return _nothing(source)
-    labels = _labels_on(grid, anatomy.from_followup @ to_anchor, anatomy)
     if not labels.any():
         return _nothing("no_tissue: the diffusion images show none of the brain")
     maps = tissue_maps(

@@ -12,7 +12,7 @@ from triage.alignment.session import Session
 from triage.diffusion.adc import computed_adc
 from triage.diffusion.maps import DiffusionImages
 from triage.libraries import ndi, sitk
-from triage.model import Affine, SequenceKind, Volume
+from triage.model import Affine, Mask, SequenceKind, Volume
 
 BOX_MARGIN_MM = 10.0
 FINEST_MM = 2.0  # pixels are averaged up to this: finer ones hold interpolation and noise only
@@ -55,10 +55,13 @@ def averaged(images: DiffusionImages) -> DiffusionImages:
     )  # fmt: skip
 
 
-def adc_on(session: Session, dwi: Volume, to_anchor: Affine) -> tuple[Voxels32 | None, str]:
+def adc_on(session: Session, dwi: Volume, to_anchor: Affine, brain: Mask | None = None) -> tuple[Voxels32 | None, str]:
     """(ADC in um2/s on the DWI grid, where it comes from) or (None, reason).
 
     Slices that the scanner's map does not show are computed from the images of two b-values, where there are such.
+
+    Args:
+        brain: on the DWI grid; slices without brain are left as they are. None: all slices.
     """
     computed, source = _computed(session, dwi)
     vendor = session.volumes.get(SequenceKind.ADC)
@@ -66,6 +69,8 @@ def adc_on(session: Session, dwi: Volume, to_anchor: Affine) -> tuple[Voxels32 |
         return computed, source
     adc, stated = _stated(session, vendor, dwi, to_anchor)
     empty = np.asarray(adc.max(axis=(1, 2)) <= 0)
+    if brain is not None:
+        empty &= brain.any(axis=(1, 2))
     if computed is None or not (computed[empty] > 0).any():
         return adc, stated
     return (

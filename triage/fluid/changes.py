@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from triage.alignment.comparison import Pair
 from triage.alignment.grid import Grid
-from triage.alignment.images import NEAREST, affine_transform, inverse, isotropic_grid, resample, smooth_to, to_sitk
+from triage.alignment.images import (
+    NEAREST,
+    affine_transform,
+    inverse,
+    isotropic_grid,
+    resample,
+    shown_on,
+    smooth_to,
+    to_sitk,
+)
 from triage.alignment.normalisation import CommonScale
 from triage.alignment.session import Session
 from triage.errors import NotAssessable
@@ -103,7 +112,7 @@ def fluid_alone(session: Session, labels: Volume, names: Mapping[int, str], limi
     """Sulcal and ventricular fluid of one scan, mL.
 
     Args:
-        labels: atlas regions, uint8, in the space of the session's anchor (LPS mm), any grid.
+        labels: regions of the whole brain, uint8, in the space of the session's anchor (LPS mm), any grid.
     """
     region_grid = isotropic_grid(to_sitk(labels, sitk.sitkUInt8), ALONE_MM)
     carried = sitk.GetArrayFromImage(resample(to_sitk(labels, sitk.sitkUInt8), region_grid, how=NEAREST))
@@ -111,8 +120,9 @@ def fluid_alone(session: Session, labels: Volume, names: Mapping[int, str], limi
     boxes = ndi.find_objects((carried > 0).astype(np.uint8))
     for kind in (kind for kind in KINDS if kind in session.volumes and boxes):
         box = tuple(slice(max(0, part.start - 3), part.stop + 3) for part in boxes[0])
-        image = smooth_to(to_sitk(session.volumes[kind]), ALONE_MM)
-        values = _carried(image, region_grid, inverse(session.to_anchor[kind]))[box].astype(np.float64)
+        values = _carried(to_sitk(session.volumes[kind]), region_grid, inverse(session.to_anchor[kind]))[box].astype(
+            np.float64
+        )
         seen = np.isfinite(values)
         places = compartments(Grid(carried[box], names, seen, ALONE_MM), limits)
         level = np.nan_to_num(values) / max(mode(values[seen & places.white]), 1e-6)
@@ -136,12 +146,9 @@ def fluid_alone(session: Session, labels: Volume, names: Mapping[int, str], limi
 
 
 def _carried(image: sitk.Image, grid: sitk.Image, way: Affine) -> npt.NDArray[np.float32]:
-    transform = affine_transform(way)
-    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
-    ones.CopyInformation(image)
-    inside = sitk.GetArrayFromImage(resample(ones, grid, transform, how=NEAREST)) > 0
-    values = sitk.GetArrayFromImage(resample(image, grid, transform))
-    return np.where(inside, values, np.nan).astype(np.float32)
+    smooth = smooth_to(image, ALONE_MM)
+    values = sitk.GetArrayFromImage(resample(smooth, grid, affine_transform(way)))
+    return np.where(shown_on(image, grid, way), values, np.nan).astype(np.float32)
 
 
 # -- figures ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from triage.alignment.images import affine_of, resample, to_sitk
+from triage.alignment.images import affine_of, resample, shown_on, to_sitk
 from triage.alignment.normalisation import robust_sd
 from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, WHITE, mask_of
 from triage.lesions.mass_effect import QUANTITY as NARROWING
@@ -71,7 +71,7 @@ def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, st
     """Chronic change of one FLAIR.
 
     Args:
-        labels: atlas regions, uint8, any grid in the scan's space (LPS mm).
+        labels: regions of the whole brain, uint8, any grid in the scan's space (LPS mm).
 
     Returns:
         Figures, and the mask ``chronic_lesions`` (uint8: 1 lesion, 2 cavity) on the label grid. The mask is kept with
@@ -91,7 +91,10 @@ def burden(flair: Volume, labels: Volume, _brain: Volume, names: Mapping[int, st
         reason = f"atlas_misfit: {dark_words}; the atlas lies wrong or a cavity is very large"
         return burden_unknown(reason)
     lesions = _lesions(level, labels.voxels, names, spacing, limits, labels.voxel_volume_ml)
-    cavities = _cavities(level, labels.voxels, names, spacing, limits, labels.voxel_volume_ml)
+    shown = shown_on(to_sitk(flair), grid, np.eye(4))  # the rest is dark because it was not acquired
+    cavities = shown & _cavities(
+        np.where(shown, level, 1.0), labels.voxels, names, spacing, limits, labels.voxel_volume_ml
+    )
     mask = np.where(cavities, CAVITY, np.where(lesions, LESION, 0)).astype(np.uint8)
     values = (
         float(ndi.label(lesions)[1]),

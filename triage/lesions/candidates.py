@@ -66,6 +66,7 @@ class Candidates:
     injury_mm: distance to the nearest lesion or cavity of the baseline, mm, (k, j, i); None when there is none.
     regional_ml: volume of symmetric changes that are left to the other patterns.
     problem: why nothing was looked for.
+    seen: share of the white matter that both scans show.
     history: whether the baseline's old lesions are known.
     """
 
@@ -75,6 +76,7 @@ class Candidates:
     regional_ml: float = 0.0
     problem: str | None = None
     history: bool = True
+    seen: float = 1.0
 
 
 def candidates(
@@ -105,7 +107,7 @@ def candidates(
     old = _chronic_on(pair, chronic)
     faint: list[Cluster] = []
     if t2 is not None:
-        watery = t2_rise(t2, box, rises, pair.grid)
+        watery = t2_rise(t2, box, rises, pair.grid), t2[1][box]
         faint = list(_faint_clusters(rises, watery, pair.grid, limits))
         if old is not None:
             enlarging = list(_old_clusters(rises, watery, old[box], pair.grid, limits))
@@ -119,6 +121,7 @@ def candidates(
         None if old is None else _injury_mm(old, pair.grid),
         regional_ml=regional,
         history=chronic is not None,
+        seen=share,
     )
 
 
@@ -149,10 +152,10 @@ def _strong_clusters(rises: Rises, grid: Grid, limits: LesionLimits) -> Iterator
             yield cluster
 
 
-def _faint_clusters(rises: Rises, t2_rise: Floats, grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
-    """What FLAIR shows faintly and T2 shows too."""
-    usable = rises.where & rises.sites
-    (smooth, z), (smooth_t2, z2) = _in_sd(rises.rise, usable), _in_sd(t2_rise, usable)
+def _faint_clusters(rises: Rises, t2: tuple[Floats, Mask], grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
+    """What FLAIR shows faintly and T2 shows too. t2: its rise, and where both dates show it."""
+    usable = rises.where & rises.sites & t2[1]
+    (smooth, z), (smooth_t2, z2) = _in_sd(rises.rise, rises.where & rises.sites), _in_sd(t2[0], usable)
     least = np.log1p(limits.faint_percent / 100.0)
     together = np.minimum(z, MOST_SD) + np.minimum(z2, MOST_SD)
     seeds = usable & (smooth >= least) & (smooth_t2 >= least) & (z >= limits.faint_z) & (together >= limits.joint_z)
@@ -162,9 +165,11 @@ def _faint_clusters(rises: Rises, t2_rise: Floats, grid: Grid, limits: LesionLim
             yield cluster
 
 
-def _old_clusters(rises: Rises, t2_rise: Floats, old: Mask, grid: Grid, limits: LesionLimits) -> Iterator[Cluster]:
+def _old_clusters(
+    rises: Rises, t2: tuple[Floats, Mask], old: Mask, grid: Grid, limits: LesionLimits
+) -> Iterator[Cluster]:
     """Old lesions that FLAIR and T2 show brighter than the other old lesions became."""
-    for box, one in brighter_old(rises, t2_rise, old, grid.voxel_ml, limits):
+    for box, one in brighter_old(rises, t2, old, grid.voxel_ml, limits):
         cluster = _judged(_place(one, box, rises, grid), grid, limits, None)
         if cluster is not None:
             yield cluster

@@ -8,7 +8,7 @@ were dark before contrast.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -80,6 +80,8 @@ class EnhancementLimits:
     midline_mm: float = 4.0
     # this close to both the cerebellum and the hemispheres are the tentorium and its sinuses
     tentorium_mm: float = 6.0
+    # smallest share of the white matter that T1 before and after contrast must show, unless something enhances in it
+    min_seen: float = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,10 +174,20 @@ def _enhancing(
             known = _uptake(*before)
     alone = known is None
     clusters = _clusters(now, taken_up, known, limits, alone=alone)
-    notice = (
-        "enhancement was not compared with the baseline, which has no T1 before and after contrast; wider limits hold"
-    )
-    return Enhancement(clusters, voxel_ml, notices=(notice,) if alone else ())
+    shows = f"T1 before and after contrast show {taken_up.share:.0%} of the white matter"
+    if taken_up.share < limits.min_seen and not clusters.any():
+        return Enhancement(None, voxel_ml, f"coverage: {shows}, need {limits.min_seen:.0%}, and nothing enhances there")
+    return Enhancement(clusters, voxel_ml, notices=tuple(_notices(shows, taken_up.share, limits, alone=alone)))
+
+
+def _notices(shows: str, share: float, limits: EnhancementLimits, *, alone: bool) -> Iterator[str]:
+    if alone:
+        yield (
+            "enhancement was not compared with the baseline, which has no T1 before and after contrast; "
+            "wider limits hold"
+        )
+    if share < limits.min_seen:
+        yield f"{shows}: enhancement was looked for there"
 
 
 def _has_pair(session: Session) -> bool:
@@ -184,11 +196,13 @@ def _has_pair(session: Session) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Uptake:
-    """rise: log(after / before) on one scale, (k, j, i). level: before, over white matter. seen: both have data."""
+    """rise: log(after / before) on one scale, (k, j, i). level: before, over white matter. seen: both have data.
+    share: of the white matter that both show."""
 
     rise: Floats
     level: Floats
     seen: Mask
+    share: float
 
 
 def _uptake(place: Place, session: Session) -> _Uptake | None:
@@ -205,7 +219,8 @@ def _uptake(place: Place, session: Session) -> _Uptake | None:
     before = sitk.GetArrayFromImage(resample(pre, place.image, affine_transform(to_native)))
     after = sitk.GetArrayFromImage(resample(post, place.image, affine_transform(to_contrast)))
     seen = (before > 0) & (after > 0)
-    white = mask_of(place.labels, place.names, WHITE_REFERENCE) & seen
+    whole = mask_of(place.labels, place.names, WHITE_REFERENCE)
+    white = whole & seen
     grey = mask_of(place.labels, place.names, GREY_REFERENCE) & seen
     if white.sum() < MIN_WHITE_VOXELS:
         return None
@@ -217,7 +232,7 @@ def _uptake(place: Place, session: Session) -> _Uptake | None:
     # half a voxel of blur: two interpolations differ by noise that a lesion of 0.1 mL does not need
     rise = ndi.gaussian_filter(np.where(seen, np.clip(ratio - field, -1.0, 1.5), 0.0).astype(np.float32), 0.5)
     rise -= _usual(rise, level, (place.labels > 0) & seen)
-    return _Uptake(rise, level.astype(np.float32), np.asarray(seen))
+    return _Uptake(rise, level.astype(np.float32), np.asarray(seen), float(white.sum() / whole.sum()))
 
 
 def _usual(rise: Floats, level: npt.NDArray[Any], brain: Mask) -> Floats:

@@ -103,6 +103,8 @@ def _figures(lesions: list[Lesion], limits: LesionLimits, *, history: bool) -> t
 
 def _notices(found: Candidates, explained_ml: float, pair: Pair) -> tuple[str, ...]:
     out = []
+    if (seen := f"{found.seen:.0%}") != "100%":
+        out.append(f"both scans show {seen} of the white matter: new lesions were looked for there")
     if found.regional_ml > 0:
         out.append(
             f"{found.regional_ml:.1f} mL rose alike on both sides: a regional change, not counted among the focal "

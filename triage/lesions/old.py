@@ -23,18 +23,19 @@ RIM = 0.7  # a cluster reaches down to this share of the least rise
 
 
 def brighter_old(
-    rises: Rises, t2: Floats, old: Mask, voxel_ml: float, limits: LesionLimits
+    rises: Rises, t2: tuple[Floats, Mask], old: Mask, voxel_ml: float, limits: LesionLimits
 ) -> Iterator[tuple[Box, Mask]]:
     """Clusters of old lesions that rise beyond the others, as ``standing_out`` gives them.
 
     Args:
-        t2: rise on T2 (``t2_rise``). old: lesions of the baseline. Both (k, j, i) on the box of the rises.
+        t2: rise on T2 (``t2_rise``), and where both dates show T2. old: lesions of the baseline. All (k, j, i) on the
+            box of the rises.
     """
-    core = old & rises.where
+    core = old & rises.where & t2[1]
     if float(core.sum()) * voxel_ml < limits.old_least_ml:
         return
-    (beyond, z), (_, z2) = _beside_others(rises.rise, core), _beside_others(t2, core)
-    tissue = ndi.binary_dilation(core, FACES) & rises.where
+    (beyond, z), (_, z2) = _beside_others(rises.rise, core), _beside_others(t2[0], core)
+    tissue = ndi.binary_dilation(core, FACES) & rises.where & t2[1]
     least = float(np.log1p(limits.old_percent / 100.0))
     seeds = tissue & (beyond >= least) & (z >= limits.old_z) & (z2 >= limits.old_t2_z)
     where = ndi.binary_dilation(tissue, FACES) & rises.where

@@ -6,9 +6,11 @@ volume with a fault is measured only when the study holds no better one of its k
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from triage.model import Volume, Voxels
+from triage.model import SequenceKind, StudyImages, Volume, Voxels
 from triage.sequences.quality import quality_of, shortcomings
 
 # An adult brain is 120-140 mm high; the same limit as for headers, here for slices that show something
@@ -56,6 +58,39 @@ def empty_between(volume: Volume) -> str | None:
     shown = np.flatnonzero([_shows_something(plane) for plane in volume.voxels])
     between = int(shown[-1] - shown[0] + 1 - shown.size) if shown.size else 0
     return f"{between} of {len(volume.voxels)} slices are empty between others" if between else None
+
+
+def shown_part(volume: Volume) -> Volume:
+    """The volume without empty slices at its ends: nothing was acquired there, and their border is no edge."""
+    first, last = _first_and_last(volume)
+    if last - first + 1 == len(volume.voxels):
+        return volume
+    return _slices(volume, first, last)
+
+
+def shown_images(images: StudyImages) -> StudyImages:
+    """The study with each volume without empty slices at its ends; itself when there are none.
+
+    The image without diffusion weighting stays on the grid of the DWI.
+    """
+    volumes = {kind: shown_part(volume) for kind, volume in images.volumes.items()}
+    if all(volumes[kind] is volume for kind, volume in images.volumes.items()):
+        return images
+    b0, dwi = images.dwi_b0, images.volumes.get(SequenceKind.DWI)
+    b0 = None if b0 is None or dwi is None else _slices(b0, *_first_and_last(dwi))
+    return replace(images, volumes=volumes, dwi_b0=b0)
+
+
+def _first_and_last(volume: Volume) -> tuple[int, int]:
+    """Of the slices that show something; of all when none does."""
+    shown = np.flatnonzero([_shows_something(plane) for plane in volume.voxels])
+    return (int(shown[0]), int(shown[-1])) if shown.size else (0, len(volume.voxels) - 1)
+
+
+def _slices(volume: Volume, first: int, last: int) -> Volume:
+    affine = volume.affine.copy()
+    affine[:3, 3] += first * affine[:3, 2]
+    return Volume(np.ascontiguousarray(volume.voxels[first : last + 1]), affine)
 
 
 def flair_doubts(flair: Volume | None) -> tuple[str, ...]:

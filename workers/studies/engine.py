@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triage.model import Atlas, BaselineChoice, Study, StudyImages
+from triage.settings import PREPARED_FORM
 from workers.config import Settings
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class TriageEngine:
 def preparation_key(atlas: str, program: str, settings: PreparationSettings) -> str:
     """Everything that a prepared baseline depends on beside its images, as a folder name.
 
-    These are the versions of atlas and program, and a digest of the settings that the preparation reads.
+    These are the versions of atlas and program, the form of what is prepared, and a digest of the settings that the
+    preparation reads.
     """
     text = json.dumps(dataclasses.asdict(settings), sort_keys=True)
-    return f"{atlas}-{program}-p{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{atlas}-{program}-f{PREPARED_FORM}p{hashlib.sha256(text.encode()).hexdigest()[:12]}"

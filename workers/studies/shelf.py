@@ -84,18 +84,9 @@ class BaselineShelf:
         return self._refusal_in(self._place(row, read_files), row.study_instance_uid, read_files)
 
     def _place(self, row: StudyRow, read_files: str) -> Path:
-        """Where the preparation of this revision lies, or will lie.
-
-        A folder that an earlier version of the program named is renamed. Its name holds the digest of all settings, so
-        it is valid when none of them has changed.
-        """
+        """Where the preparation of this revision lies, or will lie."""
         place = self._folder / row.study_instance_uid / f"{self._engine.preparation_key}-r{row.revision}"
         with _saves_time_only():
-            if not place.exists():
-                versions = self._engine.versions
-                first_key = f"{versions['atlas']}-{versions['icansee']}-{versions['config_sha256'][:12]}"
-                with contextlib.suppress(OSError):  # there is none, or another worker renames it
-                    place.with_name(f"{first_key}-r{row.revision}").rename(place)
             if not place.exists():
                 self._take_over(place, read_files)
         return place

@@ -203,8 +203,12 @@ def test_the_atlas_placed_on_itself_is_itself(atlas: Atlas) -> None:
     assert np.array_equal(brain.voxels > 0, atlas.brain_mask.voxels > 0)
 
 
-def test_the_brain_grid_is_the_box_of_the_brain(atlas: Atlas, head: Volume) -> None:
-    grid = brain_grid(head, a_placement(np.eye(4)), atlas, 2.0)
+@pytest.mark.parametrize("shown", [np.s_[:], np.s_[:50], np.s_[40:]], ids=["whole head", "no top", "no neck"])
+def test_the_brain_grid_is_the_box_of_the_whole_brain(atlas: Atlas, head: Volume, shown: slice) -> None:
+    """Also of what the scan does not show: what is not in view must be known."""
+    affine = head.affine.copy()
+    affine[:3, 3] += (shown.start or 0) * affine[:3, 2]
+    grid = brain_grid(Volume(head.voxels[shown], affine), a_placement(np.eye(4)), atlas, 2.0)
     whole = isotropic_grid(to_sitk(head), 2.0)
     assert grid.GetSpacing() == pytest.approx((2.0, 2.0, 2.0))
     assert np.prod(grid.GetSize()) < 0.8 * np.prod(whole.GetSize())

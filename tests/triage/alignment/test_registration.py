@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -97,16 +99,21 @@ def test_points_are_limited_in_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shift", "share"),
+    ("shift", "empty", "share"),
     [
-        pytest.param((0, 0, 0), 1.0, id="all inside"),
-        pytest.param((5, 0, 0), 0.5, id="half outside"),
-        pytest.param((50, 0, 0), 0.0, id="all outside"),
+        pytest.param((0, 0, 0), np.s_[:0], 1.0, id="all inside"),
+        pytest.param((5, 0, 0), np.s_[:0], 0.5, id="half outside"),
+        pytest.param((50, 0, 0), np.s_[:0], 0.0, id="all outside"),
+        pytest.param((0, 0, 0), np.s_[6:], 0.6, id="slices at the end are empty"),
+        pytest.param((0, 0, 0), np.s_[:, :, :3], 0.7, id="columns at the side are empty"),
+        pytest.param((0, 0, 0), np.s_[:], 0.0, id="all is empty"),
     ],
 )
-def test_coverage(shift: tuple[float, float, float], share: float) -> None:
-    image = sitk.Image([10, 10, 10], sitk.sitkUInt8) + 1
-    assert covered(points_of(image), image, rigid(shift_mm=shift)) == pytest.approx(share)
+def test_coverage(shift: tuple[float, float, float], empty: Any, share: float) -> None:
+    whole = sitk.Image([10, 10, 10], sitk.sitkUInt8) + 1
+    voxels = np.random.default_rng(1).uniform(1, 2, (10, 10, 10))
+    voxels[empty] = 0
+    assert covered(points_of(whole), sitk.GetImageFromArray(voxels), rigid(shift_mm=shift)) == pytest.approx(share)
 
 
 def test_coverage_of_no_points_is_none() -> None:

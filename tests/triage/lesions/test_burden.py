@@ -47,6 +47,13 @@ def test_a_cavity() -> None:
     assert found.masks["chronic_lesions"].voxels[PLACE] == CAVITY
 
 
+def test_what_the_scan_does_not_show_is_no_cavity() -> None:
+    labels = Volume(toy_labels(), AFFINE)
+    scan = Volume(toy_scan(toy_labels())[:34].copy(), AFFINE)
+    found = burden(scan, labels, labels, dict(TOY_NAMES), BurdenLimits())
+    assert value(found, "cavity_volume_ml") == 0
+
+
 @pytest.mark.parametrize(
     ("mask", "factor"),
     [

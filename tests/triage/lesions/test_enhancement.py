@@ -144,6 +144,29 @@ def test_without_a_pair_in_the_baseline_limits_are_wider_and_it_is_said(pair: Pa
     assert (volume_of(enhancing(pair, a_session(ball(LESION, 6.0), 17.0), a_session(), LIMITS)) or 0.0) > 0.1
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "radius_mm", "measured"),
+    [
+        pytest.param(0, 48, 6.0, True, id="noop: whole, and something enhances"),
+        pytest.param(0, 48, 0.0, True, id="noop: whole, and nothing enhances"),
+        pytest.param(8, 20, 0.0, False, id="a slab, and nothing enhances in it"),
+        pytest.param(8, 32, 6.0, True, id="a slab, and something enhances in it"),
+    ],
+)
+def test_a_slab_after_contrast_excludes_nothing(
+    pair: Pair, first: int, last: int, radius_mm: float, measured: bool
+) -> None:
+    now = a_session(ball(LESION, radius_mm) if radius_mm else None)
+    affine = AFFINE.copy()
+    affine[:3, 3] += first * affine[:3, 2]
+    slab = Volume(now.volumes[GD].voxels[first:last].copy(), affine)
+    found = enhancing(pair, replace(now, volumes={**now.volumes, GD: slab}), a_session(), LIMITS)
+    assert (found.mask is not None) is measured
+    assert measured or (found.reason or "").startswith("coverage: ")
+    assert bool(volume_of(found)) is (radius_mm > 0)
+    assert any("was looked for there" in said for said in found.notices) is (measured and last - first < 48)
+
+
 def test_no_contrast_pair_is_not_measured(pair: Pair) -> None:
     found = enhancing(pair, a_session(with_contrast=False), None, LIMITS)
     assert found.mask is None

@@ -117,21 +117,24 @@ def t2_of(change: Callable[[Array], Array]) -> CommonScale:
     return common_scale(followup, baseline, labels, TOY_NAMES, np.ones(labels.shape, dtype=bool))
 
 
+AROUND = np.abs(np.arange(OLD.shape[0]) - LESION[0])[:, None, None] <= 8  # a third of the slices
 T2_CASES = [
     pytest.param(brighter(OLD, 20), True, 1, id="T2 rises with it"),
     pytest.param(lambda scan: scan, True, 0, id="T2 does not: another FLAIR contrast"),
     pytest.param(brighter(OLD, -20), True, 0, id="T2 falls"),
     pytest.param(brighter(OLD, 20), False, 0, id="T2 is not in view there"),
     pytest.param(None, True, 0, id="no T2"),
+    pytest.param(brighter(OLD, 20), AROUND, 1, id="T2 is a slab, and rises there"),
+    pytest.param(brighter(OLD, 1.5), AROUND, 0, id="T2 is a slab, and rises less than its noise"),
 ]
 
 
 @pytest.mark.parametrize(("t2_change", "seen", "count"), T2_CASES)
 def test_a_faint_rise_counts_when_t2_rises_too(
-    t2_change: Callable[[Array], Array] | None, seen: bool, count: int
+    t2_change: Callable[[Array], Array] | None, seen: bool | Mask, count: int
 ) -> None:
     pair = _old_lesion_pair(brighter(OLD, 10))
-    t2 = None if t2_change is None else (t2_of(t2_change), np.full(OLD.shape, seen))
+    t2 = None if t2_change is None else (t2_of(t2_change), np.broadcast_to(seen, OLD.shape))
     found = focal_changes(pair, candidates(pair, None, LIMITS, t2=t2), None, LIMITS)
     assert len(found.lesions) == count
     assert all(one.kind == "enlarging" for one in found.lesions)

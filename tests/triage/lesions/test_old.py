@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ def ball(centre: tuple[int, int, int]) -> Mask:
 
 OLD = np.any([ball(centre) for centre in CENTRES], axis=0)
 ONE = ball(CENTRES[0])
+LOWER = np.broadcast_to(np.arange(SHAPE[0])[:, None, None] < 19, SHAPE)
+UPPER = ~LOWER
 
 
 def a_map(everywhere: float, one: float, seed: int) -> np.ndarray:
@@ -41,6 +43,7 @@ class OldCase:
     t2: tuple[float, float] = (0.0, 0.0)
     old: Mask | None = None
     where: bool = True
+    t2_seen: Mask | bool = True
     found: int = 0
 
 
@@ -55,6 +58,9 @@ CASES = [
     pytest.param(OldCase((0, -8), (0, -8)), id="one falls"),
     pytest.param(OldCase((0, 8), (0, 8), old=ONE), id="not measured: too little old tissue to compare with"),
     pytest.param(OldCase((0, 8), (0, 8), where=False), id="not measured: out of view"),
+    pytest.param(OldCase((0, 8), (0, 8), t2_seen=UPPER, found=0), id="not measured: T2 does not show it"),
+    pytest.param(OldCase((0, 8), (0, 8), t2_seen=LOWER, found=1), id="T2 shows it and half of the others"),
+    pytest.param(OldCase((0, 8), (0, 0), t2_seen=LOWER), id="on FLAIR alone, T2 shows half of the others"),
 ]
 
 
@@ -66,7 +72,9 @@ def test_one_old_lesion_among_others(case: OldCase) -> None:
         rise, rise, rise, flat, flat, flat, np.ones(SHAPE, dtype=np.uint8), known, ~known, known, sd=0.01
     )  # fmt: skip
     old = OLD if case.old is None else case.old
-    clusters = list(brighter_old(rises, a_map(*case.t2, seed=2), old, VOXEL_ML, LIMITS))
+    t2_seen = np.broadcast_to(case.t2_seen, SHAPE)
+    t2 = np.where(t2_seen, a_map(*case.t2, seed=2), 0)
+    clusters = list(brighter_old(rises, (t2, t2_seen), old, VOXEL_ML, replace(LIMITS, old_least_ml=0.8)))
     assert len(clusters) == case.found
     for box, one in clusters:
         assert ONE[box][one].mean() > 0.7

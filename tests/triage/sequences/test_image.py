@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.builders import an_ellipsoid
-from triage.model import Volume
-from triage.sequences.image import doubts_about, empty_between, image_faults
+from tests.builders import an_ellipsoid, some_images
+from triage.model import SequenceKind, Volume
+from triage.sequences.image import doubts_about, empty_between, image_faults, shown_images
 from triage.sequences.quality import quality_of, shortcomings
 
 SPACING = np.diag([8.0, 8.0, 6.0, 1.0])
@@ -74,6 +75,31 @@ def test_what_is_wrong(change: Callable[[Any], Any], said: list[str]) -> None:
 )
 def test_slices_that_may_hide_something(change: Callable[[Any], Any], said: str | None) -> None:
     assert empty_between(Volume(change(scan()), SPACING)) == said
+
+
+@pytest.mark.parametrize(
+    ("empty", "first", "left"),
+    [
+        pytest.param(slice(0, 0), 0, 24, id="noop: a scan"),
+        pytest.param(slice(10, 13), 0, 24, id="noop: between others"),
+        pytest.param(slice(0, None), 0, 24, id="noop: everything is empty"),
+        pytest.param(slice(0, 4), 4, 20, id="at the bottom"),
+        pytest.param(slice(19, None), 0, 19, id="at the top"),
+    ],
+)
+def test_empty_slices_at_the_ends_are_left_out(empty: slice, first: int, left: int) -> None:
+    whole = Volume(blank(empty)(scan()), SPACING)
+    found = shown_images(replace(some_images(whole), dwi_b0=None)).volumes[SequenceKind.FLAIR]
+    assert (found is whole) is (left == 24)
+    assert np.array_equal(found.voxels, whole.voxels[first : first + left])
+    assert found.affine[:3, 3] == pytest.approx((whole.affine @ [0, 0, first, 1])[:3])
+
+
+def test_the_image_without_weighting_stays_on_the_grid_of_the_dwi() -> None:
+    dwi, b0 = Volume(blank(slice(20, None))(scan()), SPACING), Volume(scan(), SPACING)
+    found = shown_images(replace(some_images(None), volumes={SequenceKind.DWI: dwi}, dwi_b0=b0))
+    assert found.dwi_b0 is not None
+    assert found.dwi_b0.voxels.shape == found.volumes[SequenceKind.DWI].voxels.shape == (20, *b0.voxels.shape[1:])
 
 
 @pytest.mark.parametrize(

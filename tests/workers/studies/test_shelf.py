@@ -103,43 +103,30 @@ def test_a_changed_setting_of_the_preparation_prepares_again_and_drops_the_older
     assert not kept(tmp_path) & folders
 
 
-class TestFirstFormat:
-    """Folders of the version whose key held the digest of all settings."""
+class TestEarlierProgram:
+    """Folders of earlier versions of the program."""
 
-    VALID, INVALID = f"test-test-{'0' * 12}-r1", f"test-test-{'1' * 12}-r1"
+    FIRST, OWN = f"test-test-{'0' * 12}-r1", f"{key(SETTINGS)}-r1"
 
-    def test_is_found_when_no_setting_has_changed(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("older", [FIRST, OWN.replace("-f", "-f0")], ids=["the first key", "another form"])
+    def test_what_they_prepared_otherwise_is_prepared_anew(self, tmp_path: Path, older: str) -> None:
         node = a_node(tmp_path)
-        node.storage.save(tmp_path / STUDY / self.VALID, "prepared before")
-        assert node.shelf.prepared(row_of(node)) == "prepared before"
-        assert node.done("prepare") == []
-        assert kept(tmp_path) == {f"{key(SETTINGS)}-r1"}
-
-    def test_stays_found_when_a_limit_of_a_pattern_changes_afterwards(self, tmp_path: Path) -> None:
-        node = a_node(tmp_path)
-        node.storage.save(tmp_path / STUDY / self.VALID, "prepared before")
-        node.shelf.prepared(row_of(node))
-        node.engine.versions = {**node.engine.versions, "config_sha256": "2" * 64}
-        assert node.shelf.prepared(row_of(node)) == "prepared before"
-
-    def test_is_prepared_again_when_settings_have_changed(self, tmp_path: Path) -> None:
-        node = a_node(tmp_path)
-        node.storage.save(tmp_path / STUDY / self.INVALID, "prepared before")
+        node.storage.save(tmp_path / STUDY / older, "prepared before")
         assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
-        assert kept(tmp_path) == {f"{key(SETTINGS)}-r1"}
+        assert kept(tmp_path) == {self.OWN}
 
     def test_a_refusal_of_an_earlier_program_is_looked_at_again(self, tmp_path: Path) -> None:
         """It may have been a fault of the store."""
         node = a_node(tmp_path)
-        (tmp_path / STUDY / self.VALID).mkdir(parents=True)
-        (tmp_path / STUDY / self.VALID / "refused.txt").write_text("no_images\nnone is readable", encoding="utf-8")
+        (tmp_path / STUDY / self.OWN).mkdir(parents=True)
+        (tmp_path / STUDY / self.OWN / "refused.txt").write_text("no_images\nnone is readable", encoding="utf-8")
         assert node.shelf.refusal(row_of(node)) is None
         assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
 
     def test_a_refusal_is_remembered(self, tmp_path: Path) -> None:
         node = a_node(tmp_path)
-        (tmp_path / STUDY / self.VALID).mkdir(parents=True)
-        (tmp_path / STUDY / self.VALID / "refused.txt").write_text(
+        (tmp_path / STUDY / self.OWN).mkdir(parents=True)
+        (tmp_path / STUDY / self.OWN / "refused.txt").write_text(
             f"{REFUSAL_FORM}\nmotion\ntoo much motion", encoding="utf-8"
         )
         assert node.shelf.refusal(row_of(node)) == ("motion", "too much motion")

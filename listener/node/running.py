@@ -6,10 +6,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from workers.log import brief, get_logger
 from workers.settings import NodeSettings
+
+log = get_logger(__name__)
+
+ANNOUNCE_AGAIN_S = 5.0
+_later: set[Path] = set()  # what is still to be said
 
 
 def ready_file(settings: NodeSettings, name: str) -> Path:
@@ -17,7 +27,31 @@ def ready_file(settings: NodeSettings, name: str) -> Path:
 
 
 def announce(path: Path, **facts: Any) -> None:
-    """Write that this process is ready; whole or not at all."""
+    """Say that this process is ready. While the disk does not take it the process works all the same, and it is said
+    later."""
+    try:
+        write_ready(path, **facts)
+    except OSError as error:
+        log.error("process.not_announced", file=path.name, error=brief(error))
+        _later.add(path)
+        again = partial(_announce_later, path, facts)
+        threading.Thread(target=again, name="announce", daemon=True).start()
+
+
+def _announce_later(path: Path, facts: Mapping[str, Any]) -> None:
+    while path in _later:
+        with contextlib.suppress(OSError):
+            write_ready(path, **facts)
+            return
+        time.sleep(ANNOUNCE_AGAIN_S)
+
+
+def write_ready(path: Path, **facts: Any) -> None:
+    """Write that this process is ready; whole or not at all.
+
+    Raises:
+        OSError: the disk is full or fails.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps({"pid": os.getpid(), **facts}), encoding="utf-8")
@@ -43,6 +77,7 @@ def running_port(settings: NodeSettings, name: str) -> int | None:
 def withdraw(path: Path) -> None:
     """Remove the announcement of this process. When its supervisor was killed and a new node runs already, the file
     belongs to the successor and stays: without it the new node would never be ready."""
+    _later.discard(path)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         if int(json.loads(path.read_text(encoding="utf-8"))["pid"]) == os.getpid():
             path.unlink()

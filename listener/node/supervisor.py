@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from listener.node.private import only_one
 from listener.node.processes import note_start
-from listener.node.running import announce, forget, read_ready, ready_file, withdraw
+from listener.node.running import ANNOUNCE_AGAIN_S, forget, read_ready, ready_file, withdraw, write_ready
 from listener.node.settings_descriptor import program_command, program_environment, settings_to_descriptor
 from listener.node.silence import SilenceWatch
 from triage.errors import Misconfigured, Transient
@@ -55,7 +55,6 @@ BROKER_EVERY_S = 1.0
 BROKER_STRIKES = 5
 RESTART = Backoff(first_s=0.5, longest_s=30.0)  # between the end of a process and its next start
 STEADY_S = 60.0
-ANNOUNCE_AGAIN_S = 5.0
 WRONG_SETTINGS = 2  # exit code of a command that refuses its settings: starting it again would not help
 
 
@@ -278,9 +277,9 @@ class Supervisor:
             "state_dir": str(self._settings.store.state_dir.absolute()),
         }
         try:
-            announce(ready_file(self._settings, "serve"), **facts)
+            write_ready(ready_file(self._settings, "serve"), **facts)
             if self._ready_file is not None:
-                announce(self._ready_file, **facts)
+                write_ready(self._ready_file, **facts)
         except OSError as error:  # the disk is full: what runs goes on
             log.error("node.not_announced", error=brief(error))
             self._announce_next = time.monotonic() + ANNOUNCE_AGAIN_S

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from listener.node import running
 from listener.node.running import announce, forget, read_ready, withdraw
+from tests.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,20 @@ def test_announced_and_withdrawn(tmp_path: Path) -> None:
     assert read_ready(path) == {"pid": os.getpid(), "port": 8042}
     withdraw(path)
     assert read_ready(path) is None
+
+
+@pytest.mark.parametrize("withdrawn", [False, True], ids=["it works", "it has ended meanwhile"])
+def test_a_process_that_cannot_say_that_it_is_ready_works_and_says_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, withdrawn: bool
+) -> None:
+    monkeypatch.setattr(running, "ANNOUNCE_AGAIN_S", 0.02)
+    path = tmp_path / "run" / "web.json"
+    path.parent.write_text("", encoding="ascii")  # in the place of the folder
+    announce(path, port=8042)
+    assert read_ready(path) is None
+    [saying] = [thread for thread in threading.enumerate() if thread.name == "announce"]
+    if withdrawn:
+        withdraw(path)
+    path.parent.unlink()
+    saying.join(PATIENCE_S)
+    assert (read_ready(path) is None) is withdrawn

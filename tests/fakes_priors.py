@@ -40,10 +40,12 @@ class FakeArchive:
         self.breaks_after: int | None = None
         self.answers, self.away, self.sent, self.asked = answers, False, 0, 0
         self.unsendable: set[str] = set()
+        self.name = ""
         self.says_classes, self.pushes = True, False
 
     @contextmanager
-    def __call__(self, _source: PriorSource, _ends_s: float) -> Iterator[Archive]:
+    def __call__(self, source: PriorSource, _ends_s: float) -> Iterator[Archive]:
+        self.name = source.ae_title or source.name
         if self.away:
             raise Transient("the archive is away")
         yield self
@@ -97,7 +99,7 @@ class FakeArchive:
 
     def _send(self, uid: str, taker: Taker) -> None:
         try:
-            with Part10Intake(taker.begin, sender="ARCHIVE") as intake:
+            with Part10Intake(taker.begin, sender=self.name) as intake:
                 intake.write(self.files[uid].read_bytes())
                 taker.finish(intake.spool)
         except Rejected as refusal:
@@ -109,6 +111,7 @@ class FakePriorSearches:
 
     def __init__(self) -> None:
         self._all: dict[tuple[str, str], PriorSearch] = {}
+        self._fetched: dict[str, set[str]] = {}
         self._leases: dict[tuple[str, str], tuple[str, datetime]] = {}
 
     def plan(self, searches: Sequence[PriorSearch]) -> None:
@@ -162,6 +165,12 @@ class FakePriorSearches:
 
     def of_studies(self, study_instance_uids: Sequence[str]) -> dict[str, list[PriorSearch]]:
         return {uid: found for uid in study_instance_uids if (found := self.of_study(uid))}
+
+    def note_fetched(self, study_instance_uid: str, sender: str) -> None:
+        self._fetched.setdefault(study_instance_uid, set()).add(sender)
+
+    def fetched(self, study_instance_uids: Sequence[str]) -> set[str]:
+        return set(self._fetched) & set(study_instance_uids)
 
     def _put(self, one: PriorSearch) -> PriorSearch:
         self._all[_key(one)] = one

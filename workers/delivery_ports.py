@@ -278,6 +278,9 @@ class Deliveries(Protocol):
     def release(self, release: Release) -> None:
         """Record who promoted something or took that back."""
 
+    def is_fetched(self, study_instance_uid: str) -> bool:
+        """Whether this node retrieved the study only to compare with it: nobody else sent an image of it."""
+
     def releases(self) -> list[Release]:
         """All of them, oldest first."""
 

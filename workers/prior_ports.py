@@ -78,6 +78,12 @@ class PriorSearches(Protocol):
     def of_studies(self, study_instance_uids: Sequence[str]) -> dict[str, list[PriorSearch]]:
         """Study UID -> its searches by position, of those that have any."""
 
+    def note_fetched(self, study_instance_uid: str, sender: str) -> None:
+        """Images of a study that was not here come only because this node asked for them, under this name."""
+
+    def fetched(self, study_instance_uids: Sequence[str]) -> set[str]:
+        """Of these studies, those that nobody else sent an image of."""
+
 
 class OrderPriorities(Protocol):
     """What the modality worklist says about the orders of studies. May raise errors.Transient."""

@@ -23,6 +23,7 @@ INDEX = (
     "errors",
     "escalations",
     "giving_way",
+    "fetched",
     "migrations",
     "node_index",
     "node_words",

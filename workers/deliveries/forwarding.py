@@ -272,7 +272,10 @@ def _deliveries(
     *,
     at: datetime,
 ) -> list[Delivery]:
-    """Nothing goes back to the node that it came from, and nothing of before a destination was known goes there."""
+    """Nothing goes back to the node that it came from, and nothing of before a destination was known goes there;
+    nothing goes on that this node retrieved itself."""
+    if parts.deliveries.is_fetched(batch.study_instance_uid):
+        return []
     released = released_by(parts.deliveries.releases())
     senders = {one.calling_ae for one in rows if one.series_instance_uid == batch.series_instance_uid}
     some = []

@@ -118,6 +118,8 @@ def _planned(
     if decision.retracted:
         return []
     uid = decision.decided.study_instance_uid
+    if parts.deliveries.is_fetched(uid):
+        return []  # nobody waits for an old study that was retrieved to compare with it
     facts = PlanFacts(
         known,
         earlier_escalations(parts.deliveries, parts.results, uid),

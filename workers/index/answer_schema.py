@@ -1,4 +1,5 @@
-"""The tables of what was answered to questions of the node: by humans about objects, by a worklist about orders."""
+"""The tables of what was answered to questions of the node: by humans about objects, by a worklist about orders, by
+archives with studies."""
 
 from __future__ import annotations
 
@@ -24,4 +25,12 @@ order_priorities = sa.Table(
     sa.Column("study_instance_uid", sa.String(64), primary_key=True),
     sa.Column("priority", sa.Text, nullable=False),
     sa.Column("asked_at", UtcDateTime, nullable=False),
+)
+
+# studies that this node retrieved itself, and under which names their images came
+fetched_from = sa.Table(
+    "fetched_from",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("sender", sa.String(64), primary_key=True),
 )

@@ -24,6 +24,7 @@ from workers.delivery_ports import (
 from workers.index.acknowledgements import Acknowledgements
 from workers.index.decisions import RESTORED
 from workers.index.delivery_lists import COLUMNS, DeliveryLists, delivery_of
+from workers.index.fetched import fetched_among
 from workers.index.giving_way import give_way, note_retracted
 from workers.index.other_nodes import OtherNodes
 from workers.index.schema import assessments, deliveries, destinations, open_engine
@@ -111,6 +112,10 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
                 )
                 for row in connection.execute(statement)
             ]
+
+    def is_fetched(self, study_instance_uid: str) -> bool:
+        with self._reading() as connection:
+            return bool(fetched_among(connection, [study_instance_uid]))
 
     def plan(self, decided: Decided, some: Sequence[Delivery], *, now: datetime) -> None:
         a = assessments.c

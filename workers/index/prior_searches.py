@@ -9,7 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from workers.index.answer_schema import fetched_from
 from workers.index.connected import Connected
+from workers.index.fetched import fetched_among
 from workers.index.schema import open_engine, prior_searches
 from workers.ports import PatientKey
 from workers.prior_ports import PriorSearch, SearchState
@@ -134,6 +136,15 @@ class SqlPriorSearches(Connected):
             for row in connection.execute(statement.order_by(P.position, *_KEY)):
                 found.setdefault(row.study_instance_uid, []).append(_search(row))
         return found
+
+    def note_fetched(self, study_instance_uid: str, sender: str) -> None:
+        with self._write() as connection:
+            values = {"study_instance_uid": study_instance_uid, "sender": sender}
+            connection.execute(self._insert(fetched_from).on_conflict_do_nothing().values(**values))
+
+    def fetched(self, study_instance_uids: Sequence[str]) -> set[str]:
+        with self._reading() as connection:
+            return fetched_among(connection, study_instance_uids)
 
 
 _KEY = (P.study_instance_uid, P.source)

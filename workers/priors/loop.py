@@ -67,13 +67,14 @@ class PriorFinder:
         """
         now, found = self._clock.now(), 0
         rows = self._parts.index.studies(limit=LOOKED_AT)
-        known = self._searches.of_studies([row.study_instance_uid for row in rows])
+        uids = [row.study_instance_uid for row in rows]
+        known, fetched = self._searches.of_studies(uids), self._searches.fetched(uids)
         again = now >= self._look_again_at or now < self._looked_again_at
         if again:
             self._looked_again_at, self._look_again_at = now, now + LOOK_AGAIN
         for row in rows:
             mine = known.get(row.study_instance_uid, [])
-            if not mine or again:
+            if row.study_instance_uid not in fetched and (not mine or again):
                 found += self._plan(row, mine, now)
         return found
 
@@ -202,6 +203,7 @@ def _begun(settings: Settings, kind_of: Callable[[Path], SequenceKind], stop: th
     from workers.index.order_priorities import priorities_of_orders
 
     index, clock = node_index(settings), clock_of(settings)
+    searches = open_searches(settings)
     parts = SearchParts(
         index=index,
         store=open_files(settings),
@@ -211,9 +213,10 @@ def _begun(settings: Settings, kind_of: Callable[[Path], SequenceKind], stop: th
         kind_of=kind_of,
         audited=auditor_of(settings),
         scratch=_folder(settings) / "looked-at",
+        note_fetched=searches.note_fetched,
         stopping=stop.is_set,
     )
-    finder = PriorFinder(parts, open_searches(settings), clock, owner=name_in_leases(settings))
+    finder = PriorFinder(parts, searches, clock, owner=name_in_leases(settings))
     finder.begin()
     orders, worklist = priorities_of_orders(settings), order_texts(settings)
     both = None if orders is None or worklist is None else OrderLook(index, orders, clock, worklist.priority)

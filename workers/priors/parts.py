@@ -21,7 +21,7 @@ SAID_CANDIDATES = 20  # in the answer that is shown
 @dataclass(frozen=True)
 class SearchParts:
     """What a search works with. open_archive: connects, until a time.monotonic(); kind_of: what the series of a file
-    shows, from its header."""
+    shows, from its header; note_fetched: a study that was not here comes from an archive, and under which name."""
 
     index: StudyIndex
     store: FileStore
@@ -31,6 +31,7 @@ class SearchParts:
     kind_of: Callable[[Path], SequenceKind]
     scratch: Path
     audited: Auditor = field(default_factory=NoAudit)
+    note_fetched: Callable[[str, str], None] = lambda _uid, _sender: None
     stopping: Callable[[], bool] = lambda: False
 
 

@@ -110,6 +110,9 @@ class StudyRetrieval:
             Transient: the node stops, or the index is away.
         """
         brought: list[_Brought] = []
+        new = not self._stored()
+        if new:
+            self._parts.note_fetched(self._uid, self._source.ae_title or self._source.name)
         try:
             found = [one for one in self._archive.series(self._uid) if one.modality in (MR, "")]
             for series in self._in_turn([one.series_instance_uid for one in found[:MOST_SERIES]]):
@@ -128,6 +131,10 @@ class StudyRetrieval:
             told = replace(self._said(said, brought, str(error)), broke_off=True)
             said["said"] = BROKE_OFF
             return told
+        finally:
+            if new and self._archive.pushes:  # an archive may send under another name than it answers
+                for sender in {row.calling_ae for row in self._stored()}:
+                    self._parts.note_fetched(self._uid, sender)
         if len(found) > MOST_SERIES:
             return self._said(said, brought, f"the study has more than {MOST_SERIES} series", lasting=True)
         failed = [one.failure for one in brought if one.failure]

@@ -138,6 +138,7 @@ class Node:
             latest_days=self.settings.baseline.latest_days_before_infusion,
             open_archive=open_archive or archive_of(self.settings),
             kind_of=self.kind_of,
+            note_fetched=self.searches.note_fetched,
             scratch=self.settings.store.state_dir / "run" / "priors" / "looked-at",
         )
         return PriorFinder(parts, self.searches, self.clock, owner="node")

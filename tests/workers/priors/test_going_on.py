@@ -91,3 +91,23 @@ def test_a_late_infusion_date_and_a_new_archive_are_asked_for(tmp_path: Path, ba
     later = Node(tmp_path / "state", {"sources": SOURCES})
     assert find(later, FakeArchive(baseline)) == [("PACS", "nothing"), ("VNA", "found")]
     later.close()
+
+
+def test_no_search_for_what_was_retrieved_to_compare_with(tmp_path: Path) -> None:
+    made = Node(tmp_path / "state", {"sources": SOURCES[:1], "max_studies": 1})
+    made.put(study_files(tmp_path / "in", FOLLOW_UP, "20240125"))
+    days = ["20240115", "20231201", "20231101", "20231001"]
+    held = [study_files(tmp_path / "archive", f"1.2.826.0.1.{n}", day) for n, day in enumerate(days, start=10)]
+    archive = FakeArchive([path for files in held for path in files])
+    for _ in range(4):
+        made.find(made.finder(archive))
+        made.settle()
+        made.clock.ahead += timedelta(hours=2)
+    assert [bool(made.images(f"1.2.826.0.1.{n}")) for n in range(10, 14)] == [True, False, False, False]
+    scanned = [
+        path.rename(path.with_suffix(".again")) for path in study_files(tmp_path / "s", "1.2.826.0.1.10", days[0])
+    ]
+    assert made.searches.fetched(["1.2.826.0.1.10", FOLLOW_UP]) == {"1.2.826.0.1.10"}
+    made.put(scanned[-1:])  # the localizer: of it nothing was retrieved
+    assert made.searches.fetched(["1.2.826.0.1.10"]) == set()
+    made.close()

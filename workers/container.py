@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
 from workers.access_ports import Accounts
 from workers.act_ports import Acts
-from workers.clock import SystemClock
 from workers.delivery_ports import Decided, Deliveries, Destination, ShadowKind, released_by
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.image_ports import ImageBatches
@@ -55,9 +53,10 @@ def patient_facts(settings: NodeSettings) -> PatientFacts:
     Raises:
         Misconfigured, Transient: see workers.index.sql.open_index.
     """
+    from workers.index.index_clock import clock_of
     from workers.studies.reported import ReportedFacts
 
-    return ReportedFacts(node_index(settings))
+    return ReportedFacts(node_index(settings), now=clock_of(settings).now)
 
 
 def open_results(settings: NodeSettings) -> ResultFolder:
@@ -132,8 +131,9 @@ def readings_of(settings: NodeSettings) -> Readings | None:
     if not settings.results.destinations:
         return None
     from workers.deliveries.readings import StopsEscalation
+    from workers.index.index_clock import clock_of
 
-    return StopsEscalation(open_deliveries(settings))
+    return StopsEscalation(open_deliveries(settings), now=clock_of(settings).now)
 
 
 def open_accounts(settings: NodeSettings) -> Accounts:
@@ -236,12 +236,13 @@ def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
     from workers.index.damage import sqlite_path
+    from workers.index.index_clock import clock_of
     from workers.outputs.on_demand import OutputsOnDemand
 
-    clock, owner = SystemClock(), delivery_owner(settings.store)
+    clock, owner = clock_of(settings), delivery_owner(settings.store)
     document, evidence = stored.stored_document_of(index), _evidence(settings, index, clock)
     batches, files = open_images(settings), open_files(settings)
-    site = _site(rules, index, batches, files, deliveries, settings)
+    site = _site(rules, index, batches, files, deliveries, settings, clock)
     meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
     asked = None if site is None else site.asked_at_arrival
     return Delivering(
@@ -296,6 +297,7 @@ def _site(
     files: InstanceFiles,
     deliveries: Deliveries,
     settings: NodeSettings,
+    clock: Clock,
 ) -> SiteRules | None:
     if rules is None:
         return None
@@ -306,7 +308,7 @@ def _site(
     return SiteRules(
         rules,
         index,
-        lambda: datetime.now(UTC),
+        clock.now,
         head=HeadReader(files.path).of,
         tags=lambda uid: [one.tag for one in batches.tags([uid]).get(uid, [])],
         released=lambda: {name for kind, name in released_by(deliveries.releases()) if kind is ShadowKind.RULE},

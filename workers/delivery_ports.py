@@ -248,14 +248,16 @@ class Deliveries(Protocol):
         now: datetime,
         for_s: float,
         longest_s: float,
+        escalate_s: float = 0.0,
         least_tried: bool = False,
     ) -> Delivery | None:
         """Lease the next one that is due, the most urgent first; attempts + 1. None: nothing is due.
 
         least_tried: one that was tried less often goes first, whatever its urgency.
 
-        None is taken while another of the same study is being sent there. longest_s: no honest pause is longer; one
-        that seems so was written before the clock was set back, and counts as over.
+        None is taken while another of the same study is being sent there. longest_s: no honest pause is longer, and no
+        escalation waits for longer than ``escalate_s``; one that seems so was written before the clock was set back,
+        and counts as over.
         """
 
     def settle(self, delivery: Delivery, *, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,6 +84,13 @@ def open_ways_out(settings: Settings) -> Deliveries:
     from workers.container import open_deliveries
 
     return open_deliveries(settings)
+
+
+def index_time(settings: Settings) -> datetime:
+    """The time that holds of what stands in the index: hosts that share a database go by its clock."""
+    from workers.index.index_clock import clock_of
+
+    return clock_of(settings).now()
 
 
 def quiet_logging() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from listener.commands.common import (
     ConfigOption,
     JsonFlag,
     existing_index,
+    index_time,
     load_settings,
     open_ways_out,
     out,
@@ -111,10 +111,11 @@ def send_again(
 ) -> None:
     """Send again what is dead, given up or waiting, now."""
     quiet_logging()
-    known = open_ways_out(load_settings(config))
+    settings = load_settings(config)
+    known = open_ways_out(settings)
     chosen = _chosen(known, numbers, to, every)
     _say_left(known, numbers, RETRIED)
-    number = known.retry(chosen, now=datetime.now(UTC))
+    number = known.retry(chosen, now=index_time(settings))
     _say_overtaken(known, numbers)
     out().print(f"{number} deliveries wait to be sent")
 
@@ -135,7 +136,7 @@ def give_up(
     removed = to is not None and to not in {one.name for one in settings.results.destinations}
     chosen = _chosen(known, numbers, to, every, states=OPEN if removed else (DeliveryState.DEAD,))
     _say_left(known, numbers, GIVEN_UP)
-    out().print(f"{known.discard(chosen, why=why, now=datetime.now(UTC))} deliveries given up")
+    out().print(f"{known.discard(chosen, why=why, now=index_time(settings))} deliveries given up")
 
 
 @deliveries.command("release")
@@ -154,12 +155,13 @@ def release_held(
         raise Misconfigured("--by: a name is needed")
     if bool(numbers) == every or (numbers and (study or to)):
         raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --study, --to)")
-    known = open_ways_out(load_settings(config))
+    settings = load_settings(config)
+    known = open_ways_out(settings)
     held = known.listed(states=[DeliveryState.HELD], destination=to, study_instance_uid=study, limit=MOST_AT_ONCE)
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
     _say_left(known, numbers, (DeliveryState.HELD,))
-    number = known.let_go(chosen, by=said, now=datetime.now(UTC))
+    number = known.let_go(chosen, by=said, now=index_time(settings))
     _say_overtaken(known, numbers)
     out().print(f"{number} deliveries wait to be sent")
 
@@ -179,8 +181,9 @@ def retract_results(
 
     if not why.strip():
         raise Misconfigured("--reason: a reason is needed")
-    settings, now = load_settings(config), datetime.now(UTC)
+    settings = load_settings(config)
     known, versions = open_ways_out(settings), existing_index(settings).assessments(study)
+    now = index_time(settings)
     number = revision if revision is not None or not versions else versions[-1]["revision"]
     wrong = [Decided(study, one["revision"], one["stage"]) for one in versions if one["revision"] == number]
     if not wrong:
@@ -206,7 +209,8 @@ def acknowledge_study(
     quiet_logging()
     if not by.strip():
         raise Misconfigured("--by: a name is needed")
-    stopped = acknowledge(open_ways_out(load_settings(config)), study, by=by.strip(), now=datetime.now(UTC))
+    settings = load_settings(config)
+    stopped = acknowledge(open_ways_out(settings), study, by=by.strip(), now=index_time(settings))
     out().print(f"{stopped} deliveries will not go out" if stopped else "nothing waits to be escalated for this study")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from listener.commands.common import ConfigOption, JsonFlag, load_settings, out, print_json, quiet_logging
+from listener.commands.common import ConfigOption, JsonFlag, index_time, load_settings, out, print_json, quiet_logging
 from listener.commands.patients import IssuerOption, PatientArgument, open_patient_index, patient_key
 from triage.errors import Misconfigured
 from workers.identity_events import Change, IdentityRefusedError, to_json
@@ -28,10 +27,11 @@ NewArgument = Annotated[str, typer.Argument(metavar="NEW", help="patient ID, or 
 def merge(old: OldArgument, new: NewArgument, issuer: IssuerOption = "", config: ConfigOption = None) -> None:
     """OLD and NEW are one person, who is called NEW. Images stay as they are; decisions are made again."""
     quiet_logging()
-    index = open_patient_index(load_settings(config))
+    settings = load_settings(config)
+    index = open_patient_index(settings)
     keys = {"old": patient_key(old, issuer), "new": patient_key(new, issuer)}
     try:
-        done = merge_patients(index, **keys, source=SOURCE, now=datetime.now(UTC))
+        done = merge_patients(index, **keys, source=SOURCE, now=index_time(settings))
     except IdentityRefusedError as error:
         raise Misconfigured(f"OLD, NEW: {error}") from error
     out().print("merged" if done else "this merge is known")
@@ -40,10 +40,11 @@ def merge(old: OldArgument, new: NewArgument, issuer: IssuerOption = "", config:
 def split(new: NewArgument, old: OldArgument, issuer: IssuerOption = "", config: ConfigOption = None) -> None:
     """Undo the merge of OLD into NEW. Decisions are made again."""
     quiet_logging()
-    index = open_patient_index(load_settings(config))
+    settings = load_settings(config)
+    index = open_patient_index(settings)
     keys = {"old": patient_key(old, issuer), "new": patient_key(new, issuer)}
     try:
-        split_patients(index, **keys, source=SOURCE, now=datetime.now(UTC))
+        split_patients(index, **keys, source=SOURCE, now=index_time(settings))
     except IdentityRefusedError as error:
         raise Misconfigured(f"NEW, OLD: {error}") from error
     out().print("split")
@@ -93,11 +94,12 @@ def reject(study_uid: StudyArgument, config: ConfigOption = None) -> None:
 
 def _answer(study_uid: str, change: Change, config: ConfigOption) -> None:
     quiet_logging()
-    index = open_patient_index(load_settings(config))
+    settings = load_settings(config)
+    index = open_patient_index(settings)
     found = [one for one in open_corrections(index) if one.study_instance_uid == study_uid]
     if not found:
         raise Misconfigured("STUDY_UID: nobody sent corrected images of this study, or they were answered already")
-    answer_correction(index, found[0], change, source=SOURCE, now=datetime.now(UTC))
+    answer_correction(index, found[0], change, source=SOURCE, now=index_time(settings))
 
 
 def _correction_entry(one: Correction) -> dict[str, object]:

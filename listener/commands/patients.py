@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from listener.commands.common import ConfigOption, JsonFlag, iso_date, load_settings, out, print_json, quiet_logging
+from listener.commands.common import (
+    ConfigOption,
+    JsonFlag,
+    index_time,
+    iso_date,
+    load_settings,
+    out,
+    print_json,
+    quiet_logging,
+)
 from triage.errors import Misconfigured
 from triage.infusions import Infusion
 from workers.config import Settings
@@ -38,8 +46,9 @@ def import_roster(
     from workers.studies.roster import parse_roster, take_over, would_change
 
     lines = parse_roster(roster_text(roster))
-    index = open_patient_index(load_settings(config))
-    done = would_change(index, lines) if dry_run else take_over(index, lines, now=datetime.now(UTC))
+    settings = load_settings(config)
+    index = open_patient_index(settings)
+    done = would_change(index, lines) if dry_run else take_over(index, lines, now=index_time(settings))
     would = "would be " if dry_run else ""
     out().print(f"{done.patients} patients {would}imported, {done.changed} dates new or changed")
 
@@ -55,8 +64,9 @@ def set_infusion_date(
     """Add an infusion of one patient, or correct the date of a known one. Decisions that it concerns are made again."""
     quiet_logging()
     day = iso_date(infusion_date, field="--infusion-date")
-    patient, index = patient_key(patient_id, issuer), open_patient_index(load_settings(config))
-    said, wrong = report_infusion(index, patient, Infusion(day, kind, "command line"), now=datetime.now(UTC))
+    settings = load_settings(config)
+    patient, index = patient_key(patient_id, issuer), open_patient_index(settings)
+    said, wrong = report_infusion(index, patient, Infusion(day, kind, "command line"), now=index_time(settings))
     words = {
         Reported.FIRST: f"infusion of {day} stored",
         Reported.KNOWN: f"infusion of {day} was known",
@@ -73,9 +83,10 @@ def remove_infusion_date(
     """Forget an infusion that did not take place. Decisions that it concerns are made again."""
     quiet_logging()
     day = iso_date(infusion_date, field="--infusion-date")
-    patient, index = patient_key(patient_id, issuer), open_patient_index(load_settings(config))
+    settings = load_settings(config)
+    patient, index = patient_key(patient_id, issuer), open_patient_index(settings)
     before = index.infusions_of(patient)
-    if not index.remove_infusion(patient, day, now=datetime.now(UTC)):
+    if not index.remove_infusion(patient, day, now=index_time(settings)):
         raise Misconfigured(f"--infusion-date: no infusion of {day} is known for this patient ID and issuer")
     out().print(f"infusion of {day} removed")
     for one in index.infusions_of(patient):
@@ -108,7 +119,8 @@ def check(
     quiet_logging()
     from workers.studies.reconsider import due_studies
 
-    index, now = open_patient_index(load_settings(config)), datetime.now(UTC)
+    settings = load_settings(config)
+    index, now = open_patient_index(settings), index_time(settings)
     ids = sorted({row.patient_id for row in index.studies(limit=1_000_000) if row.patient_id})
     found = [
         {"study_instance_uid": due.study_instance_uid, "why": list(due.why)}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from listener.commands.common import ConfigOption, existing_index, load_settings, out, quiet_logging
+from listener.commands.common import ConfigOption, existing_index, index_time, load_settings, out, quiet_logging
 from listener.commands.node import ParentOption, begin, run_until_stopped
 from listener.node.private import only_one
 from listener.node.running import announce, ready_file
@@ -57,7 +56,7 @@ def retry_searches(
 
     if (study_uid is None) is not everything:
         raise Misconfigured("STUDY_UID, --all: name one study, or all")
-    searches, now = open_searches(settings), datetime.now(UTC)
+    searches, now = open_searches(settings), index_time(settings)
     if study_uid is not None:
         wanted = answered(searches.of_study(study_uid), now)
         if not wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from listener.commands.common import (
     ConfigOption,
     JsonFlag,
     existing_index,
+    index_time,
     load_settings,
     out,
     print_json,
@@ -81,9 +81,10 @@ def _answer(
     study_uid: str, answer: ObjectAnswer, objects: list[str] | None, patient_id: str | None, config: ConfigOption
 ) -> None:
     quiet_logging()
-    index = existing_index(load_settings(config))
+    settings = load_settings(config)
+    index = existing_index(settings)
     count = answer_aside(
-        index, study_uid, answer, by=SOURCE, now=datetime.now(UTC), objects=objects or (), patient_id=patient_id
+        index, study_uid, answer, by=SOURCE, now=index_time(settings), objects=objects or (), patient_id=patient_id
     )
     out().print(f"{answer.value}: {count} {'object' if count == 1 else 'objects'}")
 

@@ -6,7 +6,6 @@ import getpass
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from rich.markup import escape
 from listener.commands.common import (
     ConfigOption,
     JsonFlag,
+    index_time,
     load_settings,
     open_ways_out,
     out,
@@ -130,7 +130,7 @@ def _chosen(
 def _move(config: Path | None, stage: StageKey, by: str, why: str, *, promoted: bool) -> None:
     quiet_logging()
     settings = load_settings(config)
-    known, now = open_ways_out(settings), datetime.now(UTC)
+    known, now = open_ways_out(settings), index_time(settings)
     if move_stage(settings, known, stage, Promoter(by, why, login=_login()), promoted=promoted, now=now) is None:
         stands = "released" if promoted else "in shadow mode"
         out().print(escape(f"nothing is recorded: {stage_words(stage)} is {stands} already"))

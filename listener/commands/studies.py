@@ -17,6 +17,7 @@ from listener.commands.common import (
     JsonFlag,
     err,
     existing_index,
+    index_time,
     load_settings,
     out,
     print_json,
@@ -89,7 +90,7 @@ def replay(study_uid: UidArgument, config: ConfigOption = None) -> None:
     """Assess a stored study again, with the settings and dates of now."""
     quiet_logging()
     settings = load_settings(config)
-    if not existing_index(settings).requeue(study_uid, now=datetime.now(UTC)):
+    if not existing_index(settings).requeue(study_uid, now=index_time(settings)):
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here")
     try:
         _ring(settings, study_uid)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
+from workers.deliveries.escalation import AT_ONCE as LONG_AGO
 from workers.deliveries.other_nodes import by_key, left_to_others, narrowed, numbers_of, served_elsewhere
 from workers.deliveries.plan import LEAST_URGENT
 from workers.deliveries.postponed import Postponed
@@ -286,6 +287,6 @@ def _deliveries(
         if destination.kind == "dicom" and senders == {destination.ae_title}:
             continue
         why = shadow_at(destination, parts.results, released) + ([] if name in really else [would[name]])
-        one = Delivery(batch.key, IMAGES, name, due_at=parts.clock.now(), urgency=LEAST_URGENT, shadow=bool(why))
+        one = Delivery(batch.key, IMAGES, name, due_at=LONG_AGO, urgency=LEAST_URGENT, shadow=bool(why))
         some.append(replace(one, shadow_of=", ".join(why) or None))
     return some

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from workers.deliveries.escalation import AT_ONCE
 from workers.deliveries.sending import Delivering
 from workers.delivery_ports import (
     DICOM_OUTPUTS,
@@ -28,9 +29,7 @@ MOST = 10_000  # deliveries of one study
 MOST_URGENT = 1  # a retraction by command
 
 
-def notes(
-    found: Iterable[Delivery], output: str, wrong: Collection[Decided], *, now: datetime, urgency: int
-) -> list[Delivery]:
+def notes(found: Iterable[Delivery], output: str, wrong: Collection[Decided], *, urgency: int) -> list[Delivery]:
     """One note for each destination that got objects of each wrong decision. Pure.
 
     Args:
@@ -41,13 +40,13 @@ def notes(
         for one in found
         if one.decided in wrong and one.output in DICOM_OUTPUTS and _got(one)
     )
-    return [Delivery(decided, output, name, due_at=now, urgency=urgency) for decided, name in holders]
+    return [Delivery(decided, output, name, due_at=AT_ONCE, urgency=urgency) for decided, name in holders]
 
 
-def _corrections(found: Iterable[Delivery], now: datetime) -> list[Delivery]:
+def _corrections(found: Iterable[Delivery]) -> list[Delivery]:
     """What takes back each alert that went out."""
     return [
-        Delivery(one.decided, TAKEN_BACK_BY[one.output], one.destination, due_at=now, urgency=MOST_URGENT)
+        Delivery(one.decided, TAKEN_BACK_BY[one.output], one.destination, due_at=AT_ONCE, urgency=MOST_URGENT)
         for one in found
         if one.output in TAKEN_BACK_BY and _got(one)
     ]
@@ -88,7 +87,7 @@ def outdated(parts: Delivering, newer: Unplanned, planned: Iterable[Delivery], *
         earlier = {one for one in earlier if contradicts(parts.document(one), document)}
     informed = {one.destination for one in planned if one.state is DeliveryState.PLANNED and not one.shadow}
     some = [one for one in found if one.destination in informed]
-    return notes(some, OUTDATED, earlier, now=parts.clock.now(), urgency=urgency)
+    return notes(some, OUTDATED, earlier, urgency=urgency)
 
 
 def retract(
@@ -113,7 +112,7 @@ def retract(
     given_up = deliveries.discard(waiting, why=f"retracted: {why}", now=now) if waiting else 0
     deliveries.mark_retracted(list(wrong), now=now)
     there = {(one.decided, one.output, one.destination) for one in found}
-    some = [*notes(found, RETRACT, wrong, now=now, urgency=MOST_URGENT), *_corrections(found, now)]
+    some = [*notes(found, RETRACT, wrong, urgency=MOST_URGENT), *_corrections(found)]
     some = [one for one in some if (one.decided, one.output, one.destination) not in there]
     deliveries.add(some, now=now)
     return len(some), given_up

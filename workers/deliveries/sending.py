@@ -21,6 +21,7 @@ from workers.backoff import Backoff
 from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.counts import FailureCounts
 from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreachable, WaitsAloneError
+from workers.deliveries.escalation import AT_ONCE
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.deliveries.other_nodes import HOLD_S, catch_up
@@ -88,8 +89,9 @@ class DeliverySender:
         self._study = ""
         self._budget = budget_of(parts.results, name)
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
-        own = (one for one in parts.results.destinations if one.name == name)
-        self._left_out = next((one.never_passed_on for one in own), ())
+        own = next((one for one in parts.results.destinations if one.name == name), None)
+        self._left_out = () if own is None else own.never_passed_on
+        self._escalate_s = (None if own is None else own.escalate_after_s) or 0.0
         self._own, self._faults = FailureCounts(), FailureCounts()
 
     def step(self) -> float:
@@ -111,7 +113,7 @@ class DeliverySender:
     def _one(self, now: datetime, failures: int) -> float:
         """The next one that is due."""
         deliveries, longest_s = self._parts.deliveries, self._parts.results.longest_pause_s
-        span = {"for_s": LEASE_S, "longest_s": longest_s}
+        span = {"for_s": LEASE_S, "longest_s": longest_s, "escalate_s": self._escalate_s}
         # After a failure nobody knows whether the destination is away or dislikes that one: others go before it.
         taken = deliveries.take(self._name, owner=self._parts.owner, now=now, least_tried=failures > 0, **span)
         if taken is None:
@@ -228,7 +230,7 @@ class DeliverySender:
         now = self._parts.clock.now()
         if isinstance(error, MoreToSendError):
             on_the_way = replace(taken, state=DeliveryState.PLANNED, answer=str(error), failure=None, error_class=None)
-            return replace(on_the_way, due_at=now), True
+            return replace(on_the_way, due_at=AT_ONCE), True
         if self._is_too_old(taken, now):
             return _dead(taken, brief(error), "transient"), None
         return _waiting(taken, brief(error), self._not_ready(taken)), None

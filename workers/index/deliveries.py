@@ -45,17 +45,17 @@ def open_delivery_table(url: str) -> SqlDeliveries:
 def _next_due(*before: sa.ColumnElement[int]) -> sa.Select[tuple[int]]:
     """The most urgent one that waits, whose time has come, and of whose study nothing is on the way to the same place.
 
-    before: what counts more than urgency. Parameters: destination; now; late: what is due after it was written before
-    the clock was set back.
+    before: what counts more than urgency. Parameters: destination; now; late, called: what is due after it was written
+    before the clock was set back; called: of an escalation.
     """
     other = deliveries.alias("other")
-    now, late = (sa.bindparam(name, type_=D.due_at.type) for name in ("now", "late"))
+    now, late, called = (sa.bindparam(name, type_=D.due_at.type) for name in ("now", "late", "called"))
     beside = sa.exists().where(
         other.c.study_instance_uid == D.study_instance_uid,
         other.c.destination == D.destination,
         other.c.state == SENDING,
     )
-    due = sa.or_(D.due_at <= now, sa.and_(D.attempts > 0, D.due_at > late))
+    due = sa.or_(D.due_at <= now, sa.and_(sa.not_(D.escalates), D.due_at > late), D.due_at > called)
     wanted = sa.select(D.number).where(
         D.destination == sa.bindparam("destination"), D.state == PLANNED, due, sa.not_(beside)
     )
@@ -153,9 +153,11 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
         now: datetime,
         for_s: float,
         longest_s: float,
+        escalate_s: float = 0.0,
         least_tried: bool = False,
     ) -> Delivery | None:
-        due = {"destination": destination, "now": now, "late": now + timedelta(seconds=longest_s)}
+        late, called = (now + timedelta(seconds=one) for one in (longest_s, max(longest_s, escalate_s)))
+        due = {"destination": destination, "now": now, "late": late, "called": called}
         if destination not in self._busy:  # most of the time there is nothing, and a look needs no lock
             with self._reading() as connection:
                 if connection.execute(NEXT, due).first() is None:

@@ -42,7 +42,7 @@ CASES = [
 
 @pytest.mark.parametrize(("found", "expected"), CASES)
 def test_who_gets_a_note(found: list[Delivery], expected: set[tuple[Decided, str]]) -> None:
-    some = notes(found, "retract", {FULL}, now=NOON, urgency=1)
+    some = notes(found, "retract", {FULL}, urgency=1)
     assert {(one.decided, one.destination) for one in some} == expected
     assert len(some) == len(expected)
 

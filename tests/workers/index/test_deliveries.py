@@ -196,10 +196,26 @@ def test_a_pause_is_kept_and_a_due_time_of_before_the_clock_was_set_back_counts_
     assert take(deliveries, after(-3600)) is not None
 
 
-def test_a_first_attempt_that_is_planned_for_later_waits_however_long(deliveries: SqlDeliveries) -> None:
-    deliveries.add([replace(ONE, due_at=after(3600))], now=NOW)
-    assert take(deliveries, NOW) is None
-    assert take(deliveries, after(3600)) is not None
+# escalates, attempts, seconds that the clock is set back -> whether it is due
+SET_BACK = [
+    pytest.param(True, 0, 0, False, id="no-op: an escalation waits for its time"),
+    pytest.param(True, 0, 4 * 3600, True, id="an escalation that would wait for longer than any"),
+    pytest.param(True, 1, 4 * 3600, True, id="an escalation that was tried"),
+    pytest.param(False, 0, 4 * 3600, True, id="planned for now"),
+    pytest.param(False, 1, 4 * 3600, True, id="tried"),
+]
+
+
+@pytest.mark.parametrize(("escalates", "attempts", "back_s", "due"), SET_BACK)
+def test_what_is_due_after_the_clock_was_set_back(
+    deliveries: SqlDeliveries, escalates: bool, attempts: int, back_s: float, due: bool
+) -> None:
+    waits_s = 3600 if escalates else 1
+    deliveries.add([replace(ONE, due_at=after(waits_s), escalates=escalates, attempts=attempts)], now=NOW)
+    now, span = after(-back_s), {"for_s": 60, "longest_s": LONGEST_S, "escalate_s": 3600}
+    assert (deliveries.take("pacs", owner="me", now=now, **span) is not None) is due
+    if not due:
+        assert deliveries.take("pacs", owner="me", now=after(waits_s), **span) is not None
 
 
 def test_a_lost_lease_stores_nothing_but_the_arrival(deliveries: SqlDeliveries) -> None:

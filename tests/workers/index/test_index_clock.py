@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import Engine
 
-from tests.fakes import an_instance
+from listener.commands.common import index_time
+from tests.fakes import FakeClock, an_instance
 from triage.errors import Transient
+from workers import container
 from workers.clock import SystemClock
+from workers.config import parse
+from workers.index import index_clock
 from workers.index.connected import Connected
 from workers.index.index_clock import ASK_AGAIN_S, ASK_EVERY_S, IndexClock, clock_of
 from workers.index.sql import SqlIndex
+from workers.rules.read import parse_rules
+from workers.rules.site import known_of
 from workers.settings import IndexSettings, NodeSettings
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -108,3 +115,18 @@ def test_no_host_takes_what_another_one_works_on(engine_of: Callable[[str], Engi
     assert index.claim("1.2.3", owner="there", now=there.now(), lease_s=LEASE_S) is None
     assert index.due(now=there.now(), lease_s=LEASE_S) == []
     assert index.complete(claim, now=here.now())
+
+
+@pytest.mark.parametrize("rules", [None, "rules: []"])
+def test_deliveries_go_by_the_clock_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str | None
+) -> None:
+    """Hosts that hold one destination by turns would otherwise hold it at once."""
+    clock = FakeClock()
+    monkeypatch.setattr(index_clock, "clock_of", lambda _settings: clock)
+    settings = parse({"store": {"state_dir": str(tmp_path)}})
+    found = None if rules is None else parse_rules(rules.encode(), known_of(settings.results), source="rules.yaml")
+    index, deliveries = container.node_index(settings), container.open_deliveries(settings)
+    parts = container._delivering(settings, found, index, deliveries)
+    assert parts.forwarding is not None
+    assert (parts.clock, parts.forwarding.clock, index_time(settings)) == (clock, clock, clock.now())

@@ -26,7 +26,9 @@ def verify(config: ConfigOption = None) -> None:
         found = verify_journal(path)
     except OSError as error:
         raise Misconfigured(f"store.state_dir: {path} cannot be read ({error.strerror})") from error
-    if found.broken is not None:
-        out().print(f"line {found.broken} of {path.name} was changed, or one before it was removed")
+    for number in found.broken:
+        out().print(f"line {number} of {path.name} was changed or not written whole, or one before it was removed")
+    if found.broken:
+        out().print(f"{found.entries} other entries, none changed; digest of the last line: {found.last}")
         raise typer.Exit(BUG)
     out().print(f"{found.entries} entries, none changed; digest of the last: {found.last}")

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from workers.log import brief, get_logger
 from workers.settings import NodeSettings
@@ -21,7 +21,8 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 START = "0" * 64  # what the first line follows
-LONGEST_LINE = 1 << 16
+LONGEST_TEXT = 1024  # signs of one fact; anybody may ask for an address of any length
+CHUNK = 1 << 16  # bytes that are read at once
 
 
 def journal_file(settings: NodeSettings) -> Path:
@@ -30,12 +31,12 @@ def journal_file(settings: NodeSettings) -> Path:
 
 @dataclass(frozen=True)
 class JournalVerdict:
-    """entries: lines that are as they were written. last: digest of the newest of them. broken: number of the first
-    line that is not; None: all are."""
+    """entries: lines that are as they were written. last: digest of the newest line. broken: numbers of the lines that
+    were changed, not written whole, or stand behind one that was removed."""
 
     entries: int
     last: str
-    broken: int | None = None
+    broken: tuple[int, ...] = ()
 
 
 class Journal:
@@ -50,20 +51,20 @@ class Journal:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                size = file.seek(0, 2)
-                file.seek(max(0, size - LONGEST_LINE))
-                tail = file.read()
-                before = _digest_of(tail.splitlines()[-1]) if tail else START
-                file.write((b"" if tail.endswith(b"\n") or not tail else b"\n") + _line(before, facts))
+                newest, whole = _newest_line(file)
+                before = START if newest is None else _digest_of(newest)
+                file.write((b"" if whole else b"\n") + _line(before, facts))
         except (OSError, ValueError) as error:
             log.error("audit.journal_not_written", error=brief(error))
 
 
 def verify_journal(path: Path) -> JournalVerdict:
-    """Raises:
+    """Every line is looked at: one that was changed, or was cut by a full disk, hides nothing behind it.
+
+    Raises:
     OSError: it cannot be read. One that is not there has no entries.
     """
-    last, number = START, 0
+    last, number, broken = START, 0, []
     if not path.exists():
         return JournalVerdict(0, last)
     with path.open("rb") as file:
@@ -74,14 +75,37 @@ def verify_journal(path: Path) -> JournalVerdict:
             except (ValueError, KeyError, AttributeError, TypeError):
                 intact = False
             if not intact:
-                return JournalVerdict(number - 1, last, broken=number)
+                broken.append(number)
             last = _digest_of(line)
-    return JournalVerdict(number, last)
+    return JournalVerdict(number - len(broken), last, tuple(broken))
+
+
+def _newest_line(file: BinaryIO) -> tuple[bytes | None, bool]:
+    """The last line without its end, however long it is, and whether it has one; None: there is no line."""
+    at, tail = file.seek(0, 2), b""
+    while at > 0 and b"\n" not in tail[:-1]:
+        size = min(CHUNK, at)
+        at -= size
+        file.seek(at)
+        tail = file.read(size) + tail
+    if not tail:
+        return None, True
+    whole = tail.endswith(b"\n")
+    return (tail[:-1] if whole else tail).rpartition(b"\n")[2], whole
 
 
 def _line(before: str, facts: Mapping[str, Any]) -> bytes:
-    whole = {**facts, "before": before}
+    whole = {**{name: _short(value) for name, value in facts.items()}, "before": before}
     return json.dumps({**whole, "digest": _chained(before, whole)}, ensure_ascii=True).encode() + b"\n"
+
+
+def _short(value: Any) -> Any:
+    """A fact that is too long is its beginning and the digest of the whole."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if len(text) <= LONGEST_TEXT:
+        return value
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:LONGEST_TEXT]}… ({len(text)} signs, SHA-256 {digest})"
 
 
 def _chained(before: str, facts: Mapping[str, Any]) -> str:
@@ -93,4 +117,4 @@ def _digest_of(line: bytes) -> str:
     try:
         return str(json.loads(line)["digest"])
     except (ValueError, KeyError, TypeError):
-        return hashlib.sha256(line).hexdigest()
+        return hashlib.sha256(line.rstrip(b"\n")).hexdigest()

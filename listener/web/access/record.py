@@ -9,12 +9,14 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from listener.web.access.cookies import hashed
 from listener.web.access.forgery import SAFE
 from listener.web.access.who import KEY, NAME_GIVEN, Person
 from triage.errors import IcanseeError
 from workers.audit.journal import Journal
 from workers.audit.messages import UserSign, Viewing
 from workers.audit.spool import Auditor, NoAudit
+from workers.files.uid_paths import valid_uid
 from workers.identities import printable
 from workers.log import brief, get_logger
 from workers.ports import StudyRow
@@ -75,7 +77,7 @@ class Recorder:
             "at": self._now().isoformat(),
             "who": person.name if isinstance(person, Person) else "",
             "did": did,
-            "study": scope.get("path_params", {}).get("uid"),
+            "study": _study_of(scope.get("path_params", {}).get("uid")),
             "status": status,
         }
         if isinstance(person, Person) and person.token is not None:
@@ -99,6 +101,11 @@ class Recorder:
             row = None
         patient_id, accession = ("", "") if row is None else (row.patient_id, row.accession_number)
         self._auditor.viewed(Viewing(str(facts["who"]), address, str(facts["did"]), uid, patient_id, accession))
+
+
+def _study_of(uid: str | None) -> str | None:
+    """The study that was asked for. What is no UID may be any text, also a person's name: its digest stands for it."""
+    return uid if uid is None or valid_uid(uid) else f"SHA-256 {hashed(uid)}"
 
 
 def _sign_of(facts: Mapping[str, Any], address: str) -> UserSign | None:

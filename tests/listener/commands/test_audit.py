@@ -16,3 +16,4 @@ def test_verify(icansee: Icansee) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("mina", "nina"), encoding="utf-8")
     answer = icansee("audit", "verify")
     assert (answer.code, answer.out[:6]) == (1, "line 1")
+    assert "1 other entries, none changed" in answer.out

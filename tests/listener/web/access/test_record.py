@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from listener.web.access.cookies import hashed
 from tests.listener.web.signing import Secured
 from tests.listener.web.stored import StoredStudy, store
 from workers.access_ports import Role
@@ -23,6 +24,7 @@ def test_what_is_on_record(tmp_path: Path) -> None:
     browser.page("/")
     browser.get("/api/studies/9.9")
     browser.get("/api/studies/9.9/evidence.png")
+    browser.get("/api/studies/" + "%01" * 9000)
     browser.get("/static/style.css")
     browser.submit("/logout")
     path = journal_file(secured.settings)
@@ -32,9 +34,10 @@ def test_what_is_on_record(tmp_path: Path) -> None:
         ("", "POST /login", None, 303, "reader"),
         ("reader", "GET /", None, 200, None),
         ("reader", "GET /api/studies/{uid}", "9.9", 404, None),
+        ("reader", "GET /api/studies/{uid}", "SHA-256 " + hashed("\x01" * 9000), 422, None),
         ("reader", "POST /logout", None, 303, None),
     ]
-    assert verify_journal(path).entries == 5
+    assert verify_journal(path).entries == 6
     assert "horse" not in path.read_text(encoding="utf-8")
 
 

@@ -16,6 +16,9 @@ from typing import Any
 from triage.identity import SameId, id_form, is_placeholder, issuer_form, one_person, same_form, stated_sex
 from workers.identities import PatientKey, StudyFacts
 
+OF_BIRTH_DATE = "birth date or sex of the patient of this study corrected on "
+MERGED_INTO = " merged into "
+
 
 class Change(StrEnum):
     """MERGE: ``old`` is ``new`` from now on. SPLIT: that does not hold any more.
@@ -47,17 +50,30 @@ class IdentityEvent:
 
     @property
     def sentence(self) -> str:
-        """What a reader is told."""
+        """What the history of a patient says. It names patient IDs: see ``without_ids``."""
         day = self.at.date().isoformat()
         if self.change is Change.CORRECT and self.old == self.new:
-            return f"birth date or sex of the patient of this study corrected on {day}"
+            return f"{OF_BIRTH_DATE}{day}"
         words = {
-            Change.MERGE: f"patient {_name(self.old)} merged into {_name(self.new)} on {day}",
+            Change.MERGE: f"patient {_name(self.old)}{MERGED_INTO}{_name(self.new)} on {day}",
             Change.SPLIT: f"patient {_name(self.old)} split from {_name(self.new)} on {day}",
             Change.CORRECT: f"patient {_name(self.old)} of this study corrected to {_name(self.new)} on {day}",
             Change.REJECT: f"the correction of this study to patient {_name(self.new)} was rejected on {day}",
         }
         return words[self.change]
+
+
+def without_ids(said: str) -> str:
+    """A sentence about an identity for the reasons of a decision, which leave the node in subjects of mails, in labels
+    and in pictures.
+
+    Args:
+        said: ``IdentityEvent.sentence`` of a merge or a correction, as it is stored with a decision.
+    """
+    if said.startswith(OF_BIRTH_DATE):
+        return said
+    day = said.rpartition(" on ")[2]
+    return f"the patient's identity was {'merged' if MERGED_INTO in said else 'corrected'} on {day}"
 
 
 class IdentityRefusedError(Exception):

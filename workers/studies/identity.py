@@ -44,13 +44,14 @@ def in_force(study: Study, row: StudyRow) -> Study:
 
 
 def images_in_force(images: StudyImages, row: StudyRow) -> StudyImages:
-    """See in_force; a notice says that the images carry another identity."""
+    """See in_force; a notice says that the images carry another identity. It names no ID: notices stand in the
+    picture."""
     if row.stated_patient_id is None:
         return images
     said = "the images carry another identity than the one that is in force"
     if row.stated_patient_id != row.patient_id:
-        said = f"the images carry the patient ID {row.stated_patient_id}; {row.patient_id} is in force"
+        said = "the images carry another patient ID than the one that is in force"
         born, sex = row.stated_birth_date, row.stated_sex
         if (born and born != row.birth_date) or (sex and sex != row.sex):
-            said = f"{said}, and another birth date or sex than the images state"
+            said = f"{said}, and another birth date or sex"
     return replace(images, study=in_force(images.study, row), notices=(*images.notices, said))

@@ -12,6 +12,7 @@ from typing import Any
 from triage.baseline import is_earlier
 from triage.infusions import Infusion
 from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
+from workers.identity_events import without_ids
 from workers.images_seen import images_seen
 from workers.ports import StudyRow, StudyState
 from workers.studies.identity import study_of
@@ -185,11 +186,12 @@ def _by(said: Inputs) -> str:
 
 
 def _identity(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """Merges and corrections (workers.identity_events)."""
-    return [
-        *(said for said in now if said not in before),
-        *(f"{said}, which was taken back" for said in before if said not in now),
+    """Merges and corrections (workers.identity_events), without the IDs that they name."""
+    found = [
+        *(without_ids(said) for said in now if said not in before),
+        *(f"{without_ids(said)}, which was taken back" for said in before if said not in now),
     ]
+    return list(dict.fromkeys(found))
 
 
 def _infusions(before: Sequence[str], now: Sequence[str], gone: str | None) -> list[str]:

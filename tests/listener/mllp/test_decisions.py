@@ -33,7 +33,7 @@ def test_an_order_and_a_merge_change_the_decisions_concerned(tmp_path: Path) -> 
         node.settle()
         assert node.compared("1.7") == (Basis.BEFORE_INFUSION, BEFORE)
         first = node.document("1.7")["decision"]["reasons"][0]
-        assert "patient P1 merged into P2" in first
+        assert "the patient's identity was merged on" in first
         assert "infusion of 2024-03-04 became known" in first
         assert b"MSA|AE|" in client.send_message(message("ADT^A40", "PID|1||P2", "MRG|"))
         assert b"MSA|AA|" in client.send_message(AWAY), "well formed: it is kept"

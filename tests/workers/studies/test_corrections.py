@@ -69,7 +69,7 @@ def test_until_it_is_accepted_both_are_shown_and_nothing_changes(node: History) 
     answer_correction(node.index, found, Change.CORRECT, source="test", now=node.clock.now())
     node.settle()
     assert node.compared("1.7")[1] == BEFORE, "the baseline is found"
-    assert "patient P1 of this study corrected to P2" in node.document("1.1")["decision"]["reasons"][0]
+    assert "the patient's identity was corrected on" in node.document("1.1")["decision"]["reasons"][0]
     assert "the study of 2024-02-23 arrived" in node.document("1.7")["decision"]["reasons"][0]
     assert open_corrections(node.index) == []
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes import some_images
+from tests.workers.outputs.evidence.evidence_builders import an_assessment
 from tests.workers.studies.test_reconsider import BEFORE, DAY_7, INFUSION, History
 from triage.infusions import Infusion
 from triage.model import Basis, Patient, StudyImages
+from triage.report.document import to_document
+from workers.identity_events import Change, IdentityEvent
+from workers.outputs.alerts.text import alert_text
+from workers.outputs.evidence.text import footer
+from workers.outputs.evidence.text import reasons as picture_reasons
 from workers.ports import PatientKey
 from workers.studies.identity import images_in_force
+from workers.studies.inputs import changed
 from workers.studies.merging import merge_patients, split_patients
 
 OLD, NEW = PatientKey("P1"), PatientKey("P2")
@@ -51,7 +60,7 @@ def test_a_merge_gives_a_decided_study_its_baseline_and_says_so(node: History) -
     assert merge(node)
     assert node.settle() == 2, "the study that changed its patient, and the one that got an earlier study"
     assert node.compared("1.7") == (Basis.BEFORE_INFUSION, BEFORE), "the infusion came along"
-    assert first_line(node).startswith(f"assessed again: patient P1 merged into P2 on {day}; ")
+    assert first_line(node).startswith(f"assessed again: the patient's identity was merged on {day}; ")
     assert "infusion of 2024-03-04 became known" in first_line(node)
     assert not merge(node), "the same message again"
     assert node.settle() == 0
@@ -65,8 +74,7 @@ def test_a_split_undoes_it_and_says_so(node: History) -> None:
     split_patients(node.index, old=OLD, new=NEW, source="test", now=node.clock.now())
     node.settle()
     assert node.compared("1.7") == (Basis.NONE, None)
-    assert "merged into P2" in first_line(node)
-    assert "which was taken back" in first_line(node)
+    assert "the patient's identity was merged on 2026-03-10, which was taken back" in first_line(node)
     assert "the study of 2024-02-23 is not the patient's any more" in first_line(node)
 
 
@@ -105,4 +113,30 @@ def test_a_reader_is_told_which_id_the_images_carry(node: History) -> None:
     assert images_in_force(PRE, before) is PRE
     told = images_in_force(PRE, after)
     assert told.study.patient.patient_id == "P2"
-    assert told.notices == ("the images carry the patient ID P1; P2 is in force",)
+    assert told.notices == ("the images carry another patient ID than the one that is in force",)
+
+
+MARK = "§"  # of IDs: no word of the program holds it
+IDS = st.builds(
+    PatientKey,
+    st.text().map(lambda text: f"{MARK}{text}"),
+    st.sampled_from(["", f"{MARK}HOSP", f" merged into {MARK}"]),
+)
+EVENTS = st.builds(
+    IdentityEvent, st.sampled_from([Change.MERGE, Change.CORRECT]), IDS, IDS, st.just("test"),
+    st.just(datetime(2024, 3, 9, tzinfo=UTC)),
+)  # fmt: skip
+
+
+@given(before=st.lists(EVENTS, max_size=3), now=st.lists(EVENTS, min_size=1, max_size=3))
+def test_no_id_of_an_event_stands_in_what_leaves_the_node(
+    before: list[IdentityEvent], now: list[IdentityEvent]
+) -> None:
+    rest: dict[str, Any] = {"study_date": None, "infusions": [], "earlier": {}}
+    inputs = [rest | {"patient": [], "identity": [one.sentence for one in some]} for some in (before, now)]
+    why = changed(*inputs)
+    reasons = (f"assessed again: {'; '.join(why)}",)
+    assessment = an_assessment()
+    assessment = replace(assessment, decision=replace(assessment.decision, reasons=reasons))
+    said = [*why, *alert_text(to_document(assessment)).lines, *picture_reasons(assessment), *footer(assessment)]
+    assert not [line for line in said if MARK in line]

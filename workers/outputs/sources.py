@@ -73,7 +73,7 @@ class SourceInstance:
 
 
 FEWEST_PICTURES = 2  # of a volume
-DIGITS = 3  # scanners round direction cosines and spacing differently from slice to slice
+ALIKE = 0.001  # scanners round direction cosines and spacing differently from slice to slice
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,14 @@ class SourceSeries:
     @property
     def parallel(self) -> tuple[SourcePicture, ...]:
         """Those of its images that say where they lie and are alike in direction, spacing and size; the most."""
-        groups: dict[tuple[Any, ...], list[SourcePicture]] = {}
-        for one in self.pictures:
-            if one.plane.placed:
-                groups.setdefault(_grid_of(one), []).append(one)
-        most: list[SourcePicture] = max(groups.values(), key=len, default=[])
+        groups: list[list[SourcePicture]] = []
+        for one in (one for one in self.pictures if one.plane.placed):
+            own = next((some for some in groups if _on_one_grid(some[0], one)), None)
+            if own is None:
+                groups.append([one])
+            else:
+                own.append(one)
+        most: list[SourcePicture] = max(groups, key=len, default=[])
         return tuple(most)
 
     @property
@@ -152,14 +155,11 @@ class SourceSeries:
         return len(self.instances) == 1 or not any(one.planes for one in self.instances)
 
 
-def _grid_of(picture: SourcePicture) -> tuple[Any, ...]:
-    plane = picture.plane
-    return (
-        tuple(round(value, DIGITS) + 0.0 for value in plane.orientation),
-        tuple(round(value, DIGITS) for value in plane.spacing),
-        picture.instance.rows,
-        picture.instance.columns,
-    )
+def _on_one_grid(one: SourcePicture, other: SourcePicture) -> bool:
+    if (one.instance.rows, one.instance.columns) != (other.instance.rows, other.instance.columns):
+        return False
+    mine, theirs = ((*of.plane.orientation, *of.plane.spacing) for of in (one, other))
+    return all(abs(a - b) <= ALIKE for a, b in zip(mine, theirs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,11 @@ class Sources:
     baseline: SourceStudy | None
     revision: int = 0
     previous: tuple[int, str] | None = None
+
+
+def first_value(text: str) -> str:
+    """The first value of a header that has several, divided by backslashes."""
+    return text.partition("\\")[0].strip()
 
 
 def sources_to_json(sources: Sources) -> bytes:

@@ -68,9 +68,9 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
 
 
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    """The dates were compared, and each image says where it lies."""
+    """The dates were compared, and each image says where it lies, in a frame of reference."""
     flair = sources_of(document, evidence).followup.first("flair")
-    placed = flair is not None and flair.placed
+    placed = flair is not None and flair.placed and flair.frame_of_reference_uid != ""
     return placed and CHANGE in evidence
 
 

@@ -1,4 +1,5 @@
-"""A document in, a Key Object Selection out: the FLAIR slices through the thalami and through each new lesion."""
+"""A document in, a Key Object Selection out: the FLAIR slices through the thalami and through each new lesion; without
+a FLAIR, the diffusion images through what is restricted."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from pydicom import Dataset
 
 from triage.anatomy import THALAMI
 from workers.outputs.dicom import codes
-from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, finished, has_images, picture_stubs, result_of
+from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, finished, measured_series, picture_stubs, result_of
 from workers.outputs.dicom.segments import SegmentMasks, segments_of
 from workers.outputs.output import EvidenceFiles, Output
+from workers.outputs.sources import sources_of
 
+SAME_PLANE_MM = 0.01  # images of one plane, e.g. of several b-values
 SHOWN = (*THALAMI, "midbrain", "pons", "medulla", "new_lesions", "restricted")
 
 
@@ -41,15 +44,17 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
 
 def key_images(result: DicomResult) -> list[tuple[Dataset, int | None]]:
     """The slices with most of each structure that is shown; the middle of the series when nothing was placed."""
-    flair, masks = result.sources.followup.first("flair"), segments_of(result.evidence)
-    if flair is None:
+    series, masks = measured_series(result.sources.followup), segments_of(result.evidence)
+    if series is None:
         return []
-    images = picture_stubs(result.sources.followup, flair)
-    placed = [one for one in images if "ImagePositionPatient" in one[0]] if flair.placed else []
+    images = picture_stubs(result.sources.followup, series)
+    placed = [one for one in images if "ImagePositionPatient" in one[0]] if series.placed else []
     if masks is None or not placed:
         return [images[len(images) // 2]]
-    wanted = list(_points(masks))
-    chosen = {int(np.argmin([_distance(one, point) for one, _ in placed])) for point in wanted}
+    chosen: set[int] = set()
+    for point in _points(masks):
+        away = [_distance(one, point) for one, _ in placed]
+        chosen |= {n for n, mm in enumerate(away) if mm <= min(away) + SAME_PLANE_MM}
     return [placed[n] for n in sorted(chosen)] or [images[len(images) // 2]]
 
 
@@ -70,4 +75,9 @@ def _distance(image: Dataset, point: Any) -> float:
     return float(abs(normal @ (np.asarray(point) - np.asarray(image.ImagePositionPatient, dtype=float))))
 
 
-KOS = Output("kos", "key_images.dcm", MEDIA_TYPE, render, has_images)
+def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
+    """There is an image to refer to."""
+    return measured_series(sources_of(document, evidence).followup) is not None
+
+
+KOS = Output("kos", "key_images.dcm", MEDIA_TYPE, render, _applies)

@@ -39,11 +39,16 @@ def _placed(images: Sequence[Picture]) -> list[Picture]:
 def _group(images: Sequence[Picture]) -> sr.ContainerContentItem:
     first = images[0][0]
     alike = all(one[name].value == first[name].value for one, _ in images for name in SHARED)
-    descriptors = list(sr.ImageLibraryEntryDescriptors(first))
+    descriptors = _said(first)
     shared = [one for one in descriptors if one.name not in OWN] if alike else []
     group = sr.ContainerContentItem(public.DCM.ImageLibraryGroup, relationship_type="CONTAINS")
     group.ContentSequence = sr.ContentSequence([*shared, *(_entry(one, alike=alike) for one in images)])
     return group
+
+
+def _said(image: Dataset) -> list[sr.ContentItem]:
+    """Descriptors that have a value: an image may have no frame of reference."""
+    return [one for one in sr.ImageLibraryEntryDescriptors(image) if one.get("UID", "given")]
 
 
 def _entry(picture: Picture, *, alike: bool) -> sr.ImageContentItem:
@@ -51,7 +56,7 @@ def _entry(picture: Picture, *, alike: bool) -> sr.ImageContentItem:
     item = sr.ImageContentItem(
         SOURCE, image.SOPClassUID, image.SOPInstanceUID, referenced_frame_numbers=frame, relationship_type="CONTAINS"
     )
-    own = _position(image) if alike else sr.ImageLibraryEntryDescriptors(image)
+    own = _position(image) if alike else _said(image)
     item.ContentSequence = sr.ContentSequence(own)
     return item
 

@@ -5,20 +5,34 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydicom import Dataset, FileDataset, FileMetaDataset, dcmwrite
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
 from workers.identities import printable
 from workers.output_kinds import DICOM_KINDS
 from workers.outputs.output import EvidenceFiles
-from workers.outputs.sources import SourceFrame, Sources, SourceSeries, SourceStudy, sources_of
+from workers.outputs.sources import (
+    FILE_NAME,
+    SourceFrame,
+    Sources,
+    SourceSeries,
+    SourceStudy,
+    first_value,
+    sources_of,
+    with_headers,
+)
 from workers.plain_text import without_hidden
 
 _LONG = ("LT", "ST", "UT")
@@ -32,6 +46,9 @@ COPIED = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "TimezoneOffsetFromUTC",
 )  # fmt: skip
+OPTIONAL = ("IssuerOfPatientID", "StudyDescription", "TimezoneOffsetFromUTC")  # of these: type 3
+SEXES = ("M", "F", "O")  # PS3.3 C.7.1.1
+OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 
 
 @dataclass(frozen=True)
@@ -88,9 +105,14 @@ def derived_uid(sources: Sources, revision: int, stage: str, kind: str, part: st
     return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
 
 
-def has_images(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    """Whether there is a FLAIR of the follow-up to refer to."""
-    return sources_of(document, evidence).followup.first("flair") is not None
+def has_headers(_document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
+    """Whether the headers of the images are known: whose it is, and of which study."""
+    return with_headers(evidence.get(FILE_NAME, b""))
+
+
+def measured_series(study: SourceStudy) -> SourceSeries | None:
+    """What was measured first of all: the FLAIR, and without one the diffusion images."""
+    return study.first("flair") or study.first("dwi")
 
 
 def stubs(study: SourceStudy, series: SourceSeries) -> list[Dataset]:
@@ -113,13 +135,13 @@ def _stub(study: SourceStudy, series: SourceSeries, number: int) -> Dataset:
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    fill_study(ds, study)
+    refer_to(ds, study)
     ds.SOPClassUID, ds.SOPInstanceUID = instance.sop_class_uid, instance.sop_instance_uid
     ds.SeriesInstanceUID = instance.series_instance_uid or series.series_instance_uid
     ds.FrameOfReferenceUID = series.frame_of_reference_uid
     ds.Modality, ds.InstanceNumber = series.modality, number + 1
     ds.Rows, ds.Columns = instance.rows, instance.columns
-    ds.PositionReferenceIndicator, ds.AccessionNumber = "", study.header.get("AccessionNumber", "")
+    ds.PositionReferenceIndicator = ""
     if instance.frames > 1 or instance.planes:
         ds.NumberOfFrames = instance.frames
     if instance.planes and series.is_plain and series.placed:
@@ -155,11 +177,33 @@ def _apart_mm(series: SourceSeries) -> float:
 
 
 def fill_study(ds: Dataset, study: SourceStudy) -> None:
-    """Patient and study modules: type 2 elements are empty where the header says nothing."""
+    """Patient and study modules: type 2 elements are empty where the header says nothing.
+
+    Values are as the images state them, also those that are longer than the standard allows, so that an archive finds
+    one patient. Each element has one value; a sex or an offset that the standard does not know is left out.
+    """
     for keyword in COPIED:
-        value = study.header.get(keyword, "")
-        if value or keyword not in ("IssuerOfPatientID", "StudyDescription", "TimezoneOffsetFromUTC"):
-            setattr(ds, keyword, value)
+        value = _single(keyword, study.header.get(keyword, ""))
+        if value or keyword not in OPTIONAL:
+            ds.add(DataElement(Tag(keyword), dictionary_VR(keyword), value, validation_mode=IGNORE))
+
+
+def refer_to(ds: Dataset, study: SourceStudy) -> None:
+    """The same modules with nothing but the UID of the study, in a header that is only referred to."""
+    for keyword in COPIED:
+        if keyword not in OPTIONAL:
+            setattr(ds, keyword, "")
+    ds.StudyInstanceUID = study.header["StudyInstanceUID"]
+
+
+def _single(keyword: str, text: str) -> str:
+    if keyword == "PatientSex":
+        return text.upper() if text.upper() in SEXES else ""
+    if keyword == "TimezoneOffsetFromUTC":
+        return text if OFFSET.fullmatch(text) else ""
+    if keyword == "StudyDescription":
+        return text.replace("\\", "/")  # several values are several words
+    return first_value(text)
 
 
 def _clean(ds: Dataset) -> None:

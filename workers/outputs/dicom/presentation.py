@@ -29,6 +29,7 @@ OUTLINED = {**dict.fromkeys((*THALAMI, *CAPSULES, *BRAIN_STEM), REGION_LAYER), *
 SMOOTHED = 0.6  # pixels: rounds the steps of the voxels
 SAME_PLANE = 0.5  # of the distance between slices
 FEWEST_POINTS = 4
+NARROWEST = 1.0  # a linear window, PS3.3 C.11.2.1.2.1; another one is no window
 NOTE = "ICANSee: unverified, decision support"
 NOTE_BOX = (0.0, 0.0, 0.4, 0.05)  # left, top, right, bottom of the display
 
@@ -156,7 +157,7 @@ def _windows(images: list[Dataset], shown: Sequence[SourcePicture]) -> list[Any]
     """The windows of the originals: without them a viewer would show the whole range of values."""
     groups: dict[tuple[float, ...], list[SourcePicture]] = {}
     for one in shown:
-        if one.plane.window:
+        if one.plane.window and one.plane.window[1] >= NARROWEST:
             groups.setdefault(one.plane.window, []).append(one)
     return [
         hd.pr.SoftcopyVOILUTTransformation(

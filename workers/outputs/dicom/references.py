@@ -32,11 +32,14 @@ class Referred:
 
 
 def referred(series: SourceSeries) -> Referred:
-    """What an object can be built on that refers to the images of a series."""
+    """What an object can be built on that refers to the images of a series: parallel ones, in one direction to the last
+    digit."""
+    along = series.parallel[0].plane.orientation if series.parallel else ()
     if series.is_plain:
-        return Referred(series, {})
+        return Referred(replace(series, instances=tuple(_turned(one, along) for one in series.instances)), {})
     real = {f"{STAND_IN}{number}": picture for number, picture in enumerate(series.parallel, 1)}
-    return Referred(replace(series, instances=tuple(_stand_in(uid, one) for uid, one in real.items())), real)
+    standing_in = tuple(_turned(_stand_in(uid, one), along) for uid, one in real.items())
+    return Referred(replace(series, instances=standing_in), real)
 
 
 def put_right(ds: Dataset, referred: Referred) -> None:
@@ -49,6 +52,12 @@ def put_right(ds: Dataset, referred: Referred) -> None:
         _put_right(ds, referred)
         if _left(ds, referred.real):
             raise ValueError("a reference to an image that is made up stays in the object")
+
+
+def _turned(instance: SourceInstance, along: tuple[float, ...]) -> SourceInstance:
+    if instance.planes:
+        return replace(instance, planes=tuple(replace(one, orientation=along) for one in instance.planes))
+    return replace(instance, orientation=along)
 
 
 def _stand_in(uid: str, picture: SourcePicture) -> SourceInstance:

@@ -21,9 +21,10 @@ from workers.outputs.dicom.objects import (
     SERIAL,
     DicomResult,
     derived_uid,
-    fill_study,
     finished,
-    has_images,
+    has_headers,
+    measured_series,
+    refer_to,
     result_of,
     stubs,
 )
@@ -44,7 +45,7 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
         title=codes.REPORT.code,
         imaging_measurements=list(_groups(result, segments)),
     )
-    root, series = report[0], list(_flair_of_both(result))
+    root, series = report[0], list(_images_of_both(result))
     library = image_library(series)
     if library is not None:
         root.ContentSequence.insert(_place_of_measurements(root), library)
@@ -62,10 +63,10 @@ def _place_of_measurements(root: Dataset) -> int:
     return names.index(public.DCM.ImagingMeasurements.value)
 
 
-def _flair_of_both(result: DicomResult) -> Iterable[tuple[SourceStudy, SourceSeries]]:
-    """The FLAIR of both dates: the image library."""
+def _images_of_both(result: DicomResult) -> Iterable[tuple[SourceStudy, SourceSeries]]:
+    """What was measured first of all at both dates: the image library."""
     for study in (result.sources.followup, result.sources.baseline):
-        series = None if study is None else study.first("flair")
+        series = None if study is None else measured_series(study)
         if study is not None and series is not None:
             yield study, series
 
@@ -184,7 +185,7 @@ def _time_point(result: DicomResult) -> sr.TimePointContext:
 
 def _seg_stub(result: DicomResult) -> Dataset:
     ds = Dataset()
-    fill_study(ds, result.sources.followup)
+    refer_to(ds, result.sources.followup)
     ds.SOPClassUID, ds.SOPInstanceUID = SegmentationStorage, result.uid("seg")
     ds.SeriesInstanceUID = result.uid("seg", "series")
     return ds
@@ -193,7 +194,7 @@ def _seg_stub(result: DicomResult) -> Dataset:
 def _predecessor(result: DicomResult, revision: int, stage: str) -> Dataset:
     """The report of the decision before this one, which this one supersedes."""
     ds = Dataset()
-    fill_study(ds, result.sources.followup)
+    refer_to(ds, result.sources.followup)
     ds.SOPClassUID = Comprehensive3DSRStorage
     ds.SOPInstanceUID = derived_uid(result.sources, revision, stage, "sr", "object")
     ds.SeriesInstanceUID = derived_uid(result.sources, revision, stage, "sr", "series")
@@ -208,4 +209,4 @@ def _scheme() -> Dataset:
     return ds
 
 
-SR = Output("sr", "measurements.dcm", MEDIA_TYPE, render, has_images)
+SR = Output("sr", "measurements.dcm", MEDIA_TYPE, render, has_headers)

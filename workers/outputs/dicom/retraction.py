@@ -12,7 +12,7 @@ from pydicom import Dataset, uid
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
-from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, fill_study, finished, result_of
+from workers.outputs.dicom.objects import MEDIA_TYPE, DicomResult, finished, refer_to, result_of
 from workers.outputs.dicom.pages import SC_PAGES
 from workers.outputs.dicom.pdf import PDF
 from workers.outputs.dicom.picture import SC
@@ -69,7 +69,7 @@ def _note(
 
 def _stub(result: DicomResult, kind: str, sop_class_uid: str) -> Dataset:
     ds = Dataset()
-    fill_study(ds, result.sources.followup)
+    refer_to(ds, result.sources.followup)
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class_uid, result.uid(kind)
     ds.SeriesInstanceUID = result.uid(kind, "series")
     return ds

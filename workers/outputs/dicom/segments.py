@@ -171,9 +171,9 @@ def _fixed_dimensions(ds: Any, result: DicomResult) -> None:
 
 
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    """Regions were placed, and each image says where it lies."""
+    """Regions were placed, and each image says where it lies, in a frame of reference."""
     flair = sources_of(document, evidence).followup.first("flair")
-    placed = flair is not None and flair.placed
+    placed = flair is not None and flair.placed and flair.frame_of_reference_uid != ""
     return placed and segments_of(evidence) is not None
 
 

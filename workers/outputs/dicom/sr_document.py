@@ -12,6 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from workers.outputs.dicom.objects import DicomResult, fill_study
+from workers.outputs.sources import first_value
 
 
 def sr_document(result: DicomResult, root: Dataset, evidence: Iterable[Dataset]) -> Dataset:
@@ -29,13 +30,14 @@ def sr_document(result: DicomResult, root: Dataset, evidence: Iterable[Dataset])
     ds.InstanceNumber, ds.Manufacturer = given["instance_number"], given["manufacturer"]
     institution = result.sources.followup.header.get("InstitutionName")
     if institution:
-        ds.InstitutionName = institution
+        ds.InstitutionName = first_value(institution)
     ds.CompletionFlag, ds.PreliminaryFlag, ds.VerificationFlag = "COMPLETE", "PRELIMINARY", "UNVERIFIED"
     ds.update(root)
     some = list(evidence)
     same = [one for one in some if one.StudyInstanceUID == ds.StudyInstanceUID]
     other = [one for one in some if one.StudyInstanceUID != ds.StudyInstanceUID]
-    ds.CurrentRequestedProcedureEvidenceSequence = hierarchical_references(same)
+    if same:
+        ds.CurrentRequestedProcedureEvidenceSequence = hierarchical_references(same)
     if other:
         ds.PertinentOtherEvidenceSequence = hierarchical_references(other)
     ds.PerformedProcedureCodeSequence, ds.ReferencedPerformedProcedureStepSequence = [], []

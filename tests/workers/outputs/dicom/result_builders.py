@@ -105,6 +105,12 @@ def with_a_turned_frame(series: SourceSeries) -> SourceSeries:
     return replace(series, instances=(replace(whole, frames=len(whole.planes) + 1, planes=(*whole.planes, turned)),))
 
 
+def as_diffusion(series: SourceSeries) -> SourceSeries:
+    """Diffusion images of two b-values at each place."""
+    again = [replace(one, sop_instance_uid=f"{one.sop_instance_uid}.0") for one in series.instances]
+    return replace(series, kind="dwi", instances=(*series.instances, *again))
+
+
 FORMS: dict[str, Callable[[SourceSeries], SourceSeries]] = {
     "classic": lambda series: series,
     "enhanced": enhanced,
@@ -121,12 +127,19 @@ def _study_of(study: SourceStudy | None, form: str) -> SourceStudy | None:
 
 
 def a_decision(
-    *, compared: bool = True, assessable: bool = True, form: str = "classic"
+    *, compared: bool = True, assessable: bool = True, form: str = "classic", diffusion: bool | None = False
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Document and evidence. The pons is not measured. form: of each FLAIR; see FORMS."""
+    """Document and evidence. The pons is not measured.
+
+    Args:
+        form: of each FLAIR; see FORMS.
+        diffusion: the study has no FLAIR but diffusion images; None: it has neither.
+    """
     sources = some_sources(compared=compared)
     followup = _study_of(sources.followup, form)
     assert followup is not None
+    if diffusion is not False:
+        followup = replace(followup, series=tuple(map(as_diffusion, followup.series)) if diffusion else ())
     sources = replace(sources, followup=followup, baseline=_study_of(sources.baseline, form))
     evidence = {FILE_NAME: sources_to_json(sources), "evidence.png": picture()}
     uid = sources.followup.header["StudyInstanceUID"]

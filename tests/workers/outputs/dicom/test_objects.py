@@ -32,11 +32,15 @@ CASES = {
     **{form: {"form": form} for form in list(FORMS)[2:]},
     "single scan": {"compared": False},
     "not assessable": {"compared": False, "assessable": False},
+    "diffusion alone": {"compared": False, "diffusion": True},
+    "no FLAIR": {"compared": False, "assessable": False, "diffusion": None},
 }
 MADE = {
     "compared": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pm", "reg", "pdf", "retract", "outdated"},
     "single scan": {"sr", "seg", "sc", "sc_pages", "kos", "gsps", "pdf", "retract", "outdated"},
     "not assessable": {"sr", "sc", "sc_pages", "kos", "pdf", "retract", "outdated"},
+    "diffusion alone": {"sr", "sc", "sc_pages", "kos", "pdf", "retract", "outdated"},
+    "no FLAIR": {"sr", "sc", "sc_pages", "pdf", "retract", "outdated"},
 }
 
 
@@ -138,7 +142,9 @@ def test_the_report_names_the_one_that_it_supersedes() -> None:
     assert instance == derived_uid(sources_from_json(evidence[FILE_NAME]), 1, "full", "sr", "object")
 
 
-@pytest.mark.parametrize("case", ["compared", "enhanced", "a UID each", "not assessable"])
+@pytest.mark.parametrize(
+    "case", ["compared", "enhanced", "a UID each", "not assessable", "diffusion alone", "no FLAIR"]
+)
 def test_an_independent_validator_finds_no_error_in_the_report(case: str, tmp_path: Path) -> None:
     path = tmp_path / "sr.dcm"
     path.write_bytes(rendered(case)["sr"])
@@ -254,6 +260,12 @@ def test_key_images_are_the_slices_of_what_is_shown() -> None:
         if "ReferencedSOPSequence" in item
     }
     assert found == {"3", "6", "7"}  # pons; thalami; the larger lesion
+
+
+def test_without_a_flair_key_images_are_the_diffusion_images_of_the_same_planes() -> None:
+    items = [item for item in read(rendered("diffusion alone")["kos"]).ContentSequence if item.ValueType == "IMAGE"]
+    found = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID.partition(".5.")[2] for item in items}
+    assert found == {"3", "3.0", "6", "6.0", "7", "7.0"}
 
 
 def test_key_images_of_an_enhanced_series_are_its_frames() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from triage.model import Category, Priority, SequenceKind
 from triage.patterns.all import PATTERNS
+from triage.report.contents import JudgedFrom
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
 
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
@@ -46,10 +47,18 @@ class Headline:
     before_treatment: bool = False
 
 
+def was_compared(document: Mapping[str, Any]) -> bool:
+    """Whether the figures are of a comparison with the baseline. One that was chosen may have been refused, e.g. by its
+    registration."""
+    source = (document.get("judged") or {}).get("from", JudgedFrom.COMPARISON)  # older documents do not say it
+    chosen = bool((document.get("baseline") or {}).get("study_instance_uid"))
+    return chosen and source == JudgedFrom.COMPARISON and (document.get("registration") or {}).get("accepted", True)
+
+
 def headline_of(document: Mapping[str, Any]) -> Headline:
     """The line of one document. A part that the document lacks is empty, never a fault: the decision must be listed."""
     baseline, study = document.get("baseline") or {}, document.get("study") or {}
-    before = baseline.get("study_date") if baseline.get("study_instance_uid") else None
+    before = baseline.get("study_date") if was_compared(document) else None
     return Headline(
         finding=_cut(_finding(document)),
         figure=strongest_figures(document),

@@ -32,7 +32,6 @@ FOR_GOOD = range(500, 600)  # RFC 5321, 4.2.1: permanent negative
 NOT_THE_MAIL = (530, 534, 535, 538)  # signing in failed (RFC 4954, 6): the site repairs it
 REMEMBERED_MAILS = 1000
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-DATES = ("Compared with ", "Not compared ")  # beginnings of the line with the dates of the studies
 
 
 class MailSender:
@@ -113,7 +112,7 @@ def mail_of(parts: Mapping[str, Any], settings: MailDestinationSettings) -> Emai
     if parts.get("replaces"):  # mail programs show it below the one that it replaces
         before = [parts["replaces"], *parts.get("replaces_also", ())]
         message["In-Reply-To"] = message["References"] = " ".join(f"<{one}@{host}>" for one in before)
-    lines = [_allowed(one, settings) for one in parts["lines"] if settings.study_dates or not one.startswith(DATES)]
+    lines = [_allowed(one, settings) for one in parts["lines"] if settings.study_dates or one != parts.get("dates")]
     facts = [f"{NAMES[key]}: {printable(parts['facts'][key])}" for key in settings.include if parts["facts"][key]]
     message.set_content("\n".join([*lines, *facts]) + "\n")
     return message

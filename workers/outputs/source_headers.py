@@ -14,7 +14,15 @@ from typing import Any
 from triage.errors import NotAssessable
 from triage.model import SequenceKind
 from workers.moments import DATES_OF_A_STUDY, first_date, plain_time
-from workers.outputs.sources import HEADER_KEYWORDS, SourceFrame, SourceInstance, SourceSeries, SourceStudy
+from workers.outputs.sources import (
+    HEADER_KEYWORDS,
+    ORDER_KEYWORDS,
+    SourceFrame,
+    SourceInstance,
+    SourceSeries,
+    SourceStudy,
+    first_value,
+)
 from workers.reading.groups import Groups, groups_of
 from workers.reading.limits import Budget
 from workers.reading.members import as_measured, counts_of
@@ -93,9 +101,11 @@ def _without_strays(group: list[ReadObject]) -> list[ReadObject]:
 
 def _stated(ds: Any, keyword: str) -> str:
     """The text of an element. Dates and times in the form of the standard, however the header writes them: results
-    and messages repeat them."""
+    and messages repeat them. Of several names or numbers of an order the first: no message has a place for more."""
     if keyword == "StudyTime":
         return plain_time(text(ds, keyword))
+    if keyword in ("PatientName", *ORDER_KEYWORDS):
+        return first_value(text(ds, keyword))
     if keyword not in _DATES:
         return text(ds, keyword)
     day = first_date(text(ds, one) for one in (DATES_OF_A_STUDY if keyword == "StudyDate" else (keyword,)))

@@ -10,7 +10,7 @@ from triage.identity import repaired
 from triage.model import Patient, Study
 from workers.identities import StudyFacts, printable
 from workers.moments import DATES_OF_A_STUDY, first_date, parse_date, parse_time, plain_time
-from workers.reading.values import text, value_of
+from workers.reading.values import plain_text, text, value_of
 
 
 def patient_of(ds: Any) -> Patient:
@@ -25,8 +25,7 @@ def patient_of(ds: Any) -> Patient:
 
 def _identity_text(ds: Any, keyword: str) -> str:
     """A wrong or missing character set must not make another patient of the ID."""
-    value = value_of(ds, keyword)
-    return "" if value is None else printable(repaired(str(value).strip("\0 "))).strip()
+    return printable(repaired(plain_text(value_of(ds, keyword)))).strip()
 
 
 def stated_facts(ds: Any) -> StudyFacts:

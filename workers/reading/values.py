@@ -7,6 +7,7 @@ from datetime import date, time
 from typing import Any
 
 import numpy as np
+from pydicom.multival import MultiValue
 
 from workers.identities import printable
 from workers.moments import parse_date, parse_moment, parse_time
@@ -29,15 +30,17 @@ def first_item(ds: Any, key: str) -> Any:
 
 
 def text(ds: Any, keyword: str) -> str:
-    """As it may be shown: without control and bidirectional characters."""
-    value = value_of(ds, keyword)
-    return "" if value is None else printable(str(value)).strip()
+    """As it may be shown: without control and bidirectional characters. Several values as ``plain_text`` gives them."""
+    return printable(plain_text(value_of(ds, keyword))).strip()
 
 
 def plain_text(value: Any) -> str:
-    """A value as text. Private elements without a known VR arrive as bytes."""
+    """A value as text; several are divided by backslashes, as in the file. Private elements without a known VR arrive
+    as bytes."""
     if value is None:
         return ""
+    if isinstance(value, MultiValue):
+        return "\\".join(str(one).strip(" \0") for one in value)
     return value.decode("latin-1").strip(" \0") if isinstance(value, (bytes, bytearray)) else str(value).strip(" \0")
 
 

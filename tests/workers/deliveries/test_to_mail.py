@@ -86,10 +86,11 @@ def test_nothing_of_the_patient_by_default() -> None:
         document["decision"]["reasons"] = ["no change since 2024-03-02; the infusion date is not known"]
         send(port, MAIL.render(document, evidence()))
     found, unmeasured, dated = mailbox.got
-    assert dated["Subject"].startswith("P1: no change since (date); the infusion date")
+    assert dated["Subject"] == TITLE
+    assert "no change since (date); the infusion date is not known" in text_of(dated)
     assert found["Subject"] == TITLE
     assert "thalamus L: FLAIR +24.8 ± 1.1 %" in text_of(found)
-    assert unmeasured["Subject"] == "no flair: the study has no FLAIR series. Not assessable"
+    assert unmeasured["Subject"] == "Not assessable: no flair: the study has no FLAIR series"
     for mail in mailbox.got:
         whole = mail.as_bytes().decode() + text_of(mail)
         for secret in (

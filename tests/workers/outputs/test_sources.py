@@ -81,6 +81,25 @@ def test_dates_of_other_forms_are_repeated_in_the_form_of_the_standard(tmp_path:
     assert (header["StudyDate"], header["StudyTime"], header["PatientBirthDate"]) == ("20240311", "151400", "19700102")
 
 
+def test_of_several_values_there_is_one_or_all_and_never_a_list(tmp_path: Path) -> None:
+    several = {
+        "PatientName": "Doe^Jane\\X", "AccessionNumber": "A1\\A2", "StudyID": "1\\2", "PatientID": "47\\11",
+        "PlacerOrderNumberImagingServiceRequest": "P1\\P2", "StudyDescription": "MRT Kopf\\Hals",
+    }  # fmt: skip
+
+    def change(_k: int, ds: Dataset) -> None:
+        for keyword, value in several.items():
+            setattr(ds, keyword, value)
+
+    paths = a_series(tmp_path, change=change)
+    header = source_study(paths, {}).header
+    first = {"PatientName": "Doe^Jane", "AccessionNumber": "A1", "StudyID": "1"}
+    first |= {"PlacerOrderNumberImagingServiceRequest": "P1"}
+    assert {keyword: header[keyword] for keyword in several} == several | first
+    study = read_study(paths).study
+    assert (study.patient.patient_id, study.study_description) == ("47\\11", "MRT Kopf\\Hals")
+
+
 def test_frames_of_an_enhanced_object_say_where_they_lie(tmp_path: Path) -> None:
     path = write(an_enhanced_object(planes(5), rescale=(2.0, 1.0), SeriesInstanceUID="1.2.7"), tmp_path / "enhanced")
     flair = source_study([path], {"1.2.7": UsedSeries("flair", 1)}).series[0]

@@ -15,7 +15,8 @@ KIND = "mail"
 
 
 def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
-    """title and lines name no patient; facts do: each is mailed only when the settings list it."""
+    """title and lines name no patient; facts do: each is mailed only when the settings list it. dates: the line that is
+    mailed only when they allow dates."""
     parts = mail_parts(document, sources_of(document, evidence))
     return json_text(parts, sort_keys=True).encode()
 
@@ -29,6 +30,7 @@ def mail_parts(document: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
         "at": decided_at(document).isoformat(),
         "title": alert.title,
         "lines": list(alert.lines),
+        "dates": alert.dates,
         "facts": {
             "accession_number": header.get("AccessionNumber", ""),
             "study_instance_uid": document["study"]["study_instance_uid"],

@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Any
 
 from triage.report.figures import evidence_figures
+from triage.report.headline import was_compared
+from workers.outputs.alerts.hl7_codes import hl7_code
 from workers.outputs.alerts.hl7_text import components, escaped, person_name, segment
 from workers.outputs.alerts.keys import control_id, decided_at, former_control_ids, order_id, previous_of
 from workers.outputs.alerts.text import TITLES, alert_text
@@ -34,6 +36,7 @@ PRIORITIES = {"P1": ("S", "STAT"), "P2": ("A", "ASAP")}
 CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern": "", "not_assessable": ""}
 STRENGTH_FLAGS = {"possible": "A", "suspected": "AA", "strong": "AA"}
 PRELIMINARY, NO_RESULT, WRONG = "P", "X", "W"  # HL7 tables 0123 and 0085
+UNSPECIFIED_NAME = "^^^^^^U"
 REPLACED = "Message ID of the replaced result"
 
 
@@ -141,8 +144,8 @@ def _patient(header: Mapping[str, str]) -> str:
     return segment(
         "PID", f1="1",
         f3=components(header.get("PatientID", ""), "", "", header.get("IssuerOfPatientID", ""), "MR"),
-        # PID-5 is required; a study without a name is sent with the null of v2, never with an invented one
-        f5=person_name(header.get("PatientName", "")) or '""',
+        # PID-5 is required; a study without a name has an unspecified one (table 0200), since "" deletes what is stored
+        f5=person_name(header.get("PatientName", "")) or UNSPECIFIED_NAME,
         f7=escaped(header.get("PatientBirthDate", "")),
         f8=escaped(header.get("PatientSex", "")),
     )  # fmt: skip
@@ -163,7 +166,9 @@ def _observations(document: Mapping[str, Any], evidence: EvidenceFiles, sources:
     flag = CATEGORY_FLAGS[decision["category"]]
     words = CATEGORY_WORDS[decision["category"]]
     yield _Observation("TX", _own("alert", "Alert"), "~".join(map(escaped, alert.lines)), flag=flag)
-    yield _Observation("CWE", _own("category", "Category"), components(decision["category"], words, SCHEME), flag=flag)
+    yield _Observation(
+        "CWE", _own("category", "Category"), components(hl7_code(decision["category"]), words, SCHEME), flag=flag
+    )
     yield _Observation("ST", _own("priority", "Suggested priority"), escaped(decision["priority"]))
     uid = study["study_instance_uid"]
     yield _Observation("ST", ("110180", "Study Instance UID", "DCM"), escaped(uid))
@@ -173,7 +178,7 @@ def _observations(document: Mapping[str, Any], evidence: EvidenceFiles, sources:
     if study["days_after_infusion"] is not None:
         code = _own("days_after_infusion", "Days after infusion")
         yield _Observation("NM", code, str(study["days_after_infusion"]), unit="d")
-    day = (document["baseline"] or {}).get("study_date")
+    day = document["baseline"]["study_date"] if was_compared(document) else None
     if day:
         yield _Observation("DT", _own("baseline_date", "Date of the baseline study"), day.replace("-", ""))
     yield from map(_pattern, document["findings"])
@@ -184,7 +189,7 @@ def _observations(document: Mapping[str, Any], evidence: EvidenceFiles, sources:
 
 
 def _own(code: str, words: str) -> tuple[str, str, str]:
-    return code, words, SCHEME
+    return hl7_code(code), words, SCHEME
 
 
 def _pattern(finding: Mapping[str, Any]) -> _Observation:
@@ -192,7 +197,7 @@ def _pattern(finding: Mapping[str, Any]) -> _Observation:
     value = finding["strength"] or finding["presence"]
     title = TITLES.get(finding["pattern"], f"pattern {finding['pattern']}")
     code = _own(f"pattern_{finding['pattern']}", title)
-    return _Observation("CWE", code, components(value, value, SCHEME), flag=flag, note=finding["explanation"])
+    return _Observation("CWE", code, components(hl7_code(value), value, SCHEME), flag=flag, note=finding["explanation"])
 
 
 def _measurements(rows: Iterable[Mapping[str, Any]], carried: frozenset[tuple[str, str]]) -> Iterator[_Observation]:
@@ -201,11 +206,13 @@ def _measurements(rows: Iterable[Mapping[str, Any]], carried: frozenset[tuple[st
         code = _own(row["quantity"], name)
         if row["value"] is None:
             # without a value OBX-2 may be empty; OBX-11 says that there will be none
-            yield _Observation("", code, "", row["region"], status=NO_RESULT, note=row["reason"] or "not measured")
+            yield _Observation(
+                "", code, "", hl7_code(row["region"]), status=NO_RESULT, note=row["reason"] or "not measured"
+            )
             continue
         flag = "A" if (row["region"], row["quantity"]) in carried else ""
         spread = "" if row["uncertainty"] is None else f"uncertainty (1 sd) {row['uncertainty']:g} {row['unit']}"
-        yield _Observation("NM", code, f"{row['value']:.6g}", row["region"], row["unit"], flag, note=spread)
+        yield _Observation("NM", code, f"{row['value']:.6g}", hl7_code(row["region"]), row["unit"], flag, note=spread)
 
 
 ORU = Output(KIND, "alert.hl7", "application/hl7-v2+er7; charset=utf-8", render)

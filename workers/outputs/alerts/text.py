@@ -1,4 +1,4 @@
-"""A stored document in, the words of an alert out: plain lines, the news first. Pure.
+"""A stored document in, the words of an alert out: plain lines, the finding first. Pure.
 
 No line holds the patient's name or ID, a toxicity grade, or a control or bidirectional character.
 """
@@ -13,22 +13,25 @@ from triage.model import Category
 from triage.patterns.all import PATTERNS
 from triage.report.document import DISCLAIMER
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
-from triage.report.headline import BEFORE_TREATMENT, is_before_treatment
+from triage.report.headline import BEFORE_TREATMENT, FALLS, is_before_treatment, was_compared
 from workers.identities import printable
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name, sentence, signed
 
 LONGEST_LINE = 300
+BEGIN_OF_FALL = "Falls: "  # before the finding of a decision whose category is below an earlier one
 TITLES = {pattern.name: pattern.title for pattern in PATTERNS}
 
 
 @dataclass(frozen=True)
 class AlertText:
-    """news: what changed, in words. figure: the strongest number, "" without one. dates: baseline, follow-up, day.
-
-    priority: P1 to P3 or unchanged. stage: "" or that it is the first look.
+    """finding: category and patterns, never cut. label: the same in few characters. why: what every version of the
+    decision says first, "" when that is a pattern. figure: the strongest number, "" without one. dates: baseline,
+    follow-up, day. priority: P1 to P3 or unchanged. stage: "" or that it is the first look.
     """
 
-    news: str
+    finding: str
+    label: str
+    why: str
     figure: str
     dates: str
     priority: str
@@ -36,19 +39,33 @@ class AlertText:
 
     @property
     def title(self) -> str:
-        """One line for a subject or a list."""
-        return f"{self.priority}: {self.news}" if self.priority.startswith("P") else self.news
+        """One line for a subject or a list: the finding; without a pattern the reason, too."""
+        return self._first(self.finding)
+
+    @property
+    def short(self) -> str:
+        """The same for who cuts it: patterns by their letters, within the first 60 characters."""
+        return self._first(self.label)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        said = (self.news, self.figure, self.dates, f"Priority {self.priority}", self.stage, DISCLAIMER)
+        said = (self.finding, self.why, self.figure, self.dates, f"Priority {self.priority}", self.stage, DISCLAIMER)
         return tuple(line for line in said if line)
+
+    def _first(self, text: str) -> str:
+        said = text if self.label != self.finding or not self.why else _line(f"{text}: {self.why}")
+        return f"{self.priority}: {said}" if self.priority.startswith("P") else said
 
 
 def alert_text(document: Mapping[str, Any]) -> AlertText:
     """The words of one decision."""
+    first = next((one for one in document["decision"]["reasons"][:1] if not one.startswith("pattern ")), "")
+    begin = BEGIN_OF_FALL if first.startswith(FALLS) else ""
+    names = ", ".join(one["pattern"] for one in present(document))
     return AlertText(
-        news=_line(_news(document)),
+        finding=_plain(f"{begin}{_finding_line(document)}"),
+        label=_plain(f"{begin}{_category(document)}{f': {names}' if names else ''}"),
+        why=_line(sentence(first)),
         figure=_line(_figure(document)),
         dates=_line(_dates(document)),
         priority=document["decision"]["priority"],
@@ -61,14 +78,16 @@ def present(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [finding for finding in document["findings"] if finding["presence"] == "present"]
 
 
-def _news(document: Mapping[str, Any]) -> str:
-    """What every version of the decision says first, then each pattern with its course."""
+def _category(document: Mapping[str, Any]) -> str:
     category = CATEGORY_WORDS[Category(document["decision"]["category"])]
-    category = BEFORE_TREATMENT if is_before_treatment(document) else category
-    first = [sentence(reason) for reason in document["decision"]["reasons"][:1] if not reason.startswith("pattern ")]
+    return BEFORE_TREATMENT if is_before_treatment(document) else category
+
+
+def _finding_line(document: Mapping[str, Any]) -> str:
+    """The category, then each pattern with its course."""
     courses = {c["pattern"]: c["state"] for c in (document.get("evolution") or {"patterns": []})["patterns"]}
     found = [_finding(finding, courses.get(finding["pattern"])) for finding in present(document)]
-    return ". ".join([*first, f"{category}: {', '.join(found)}" if found else category])
+    return f"{_category(document)}: {', '.join(found)}" if found else _category(document)
 
 
 def _finding(finding: Mapping[str, Any], course: str | None) -> str:
@@ -96,15 +115,20 @@ def figure(measurement: Mapping[str, Any]) -> str:
 
 def _dates(document: Mapping[str, Any]) -> str:
     baseline, study = document["baseline"] or {}, document["study"]
-    before = baseline.get("study_date") if baseline.get("study_instance_uid") else None
+    chosen = (baseline.get("study_date") or "unknown date") if baseline.get("study_instance_uid") else None
     days = study["days_after_infusion"]
     when = (
         "infusion date not known" if days is None else f"day {days} after infusion" if days >= 0 else "before infusion"
     )
-    compared = f"Compared with {before}" if before else "Not compared with a baseline"
+    compared = "Not compared with a baseline" if chosen is None else f"Baseline of {chosen} could not be compared"
+    compared = f"Compared with {chosen}" if was_compared(document) else compared
     return f"{compared}; study of {study['study_date'] or 'unknown date'}, {when}"
 
 
 def _line(text: str) -> str:
-    cleaned = printable(" ".join(text.split()))
+    cleaned = _plain(text)
     return cleaned if len(cleaned) <= LONGEST_LINE else cleaned[: LONGEST_LINE - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    return printable(" ".join(text.split()))

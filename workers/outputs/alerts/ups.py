@@ -84,7 +84,7 @@ def workitem(document: Mapping[str, Any], sources: Sources) -> dict[str, Element
         "00741000": _element("CS", "SCHEDULED"),
         "00741200": _element("CS", PRIORITIES[alert.priority]),
         "00741202": _element("LO", WORKLIST),
-        "00741204": _element("LO", _short(alert.title)),
+        "00741204": _element("LO", _short(alert.short)),
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
+from triage.report.headline import was_compared
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.objects import MANUFACTURER, DicomResult
 from workers.outputs.dicom.pages import pages_of
@@ -39,12 +41,11 @@ def pdf_report(result: DicomResult) -> bytes:
 def _lines(result: DicomResult) -> Iterator[Words]:
     document, header = result.document, result.sources.followup.header
     decision, study = document["decision"], document["study"]
-    baseline = document["baseline"] or {}
     paragraphs = [
         Words(TITLE, size_px=SIZE_PX, bold=True),
         Words(str(document["disclaimer"])),
         Words(f"Patient {header.get('PatientID', '')}, accession number {header.get('AccessionNumber', '')}"),
-        Words(f"Study of {study['study_date'] or 'unknown date'}; baseline {baseline.get('study_date') or 'none'}"),
+        Words(f"Study of {study['study_date'] or 'unknown date'}; baseline {_baseline(document)}"),
         *(
             []
             if study["days_after_infusion"] is None
@@ -65,6 +66,13 @@ def _lines(result: DicomResult) -> Iterator[Words]:
         value = "not measured" if row["value"] is None else f"{row['value']:.4g} {row['unit']}"
         spread = "" if row["uncertainty"] is None or row["value"] is None else f" (1 sd {row['uncertainty']:.2g})"
         yield Words(f"{region}: {quantity}: {value}{spread}", size_px=TABLE_PX)
+
+
+def _baseline(document: Mapping[str, Any]) -> str:
+    baseline = document["baseline"] or {}
+    if not baseline.get("study_instance_uid"):
+        return "none"
+    return f"{baseline['study_date'] or 'of unknown date'}{'' if was_compared(document) else ' (not compared)'}"
 
 
 def _words(lines: list[Words]) -> Figure:

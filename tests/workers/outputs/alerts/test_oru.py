@@ -11,13 +11,24 @@ from hl7apy.parser import parse_message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workers.outputs.alerts.documents import PICTURE, RTL, a_document, evidence, not_assessable, quiet, stored
+from tests.workers.outputs.alerts.documents import (
+    HEADER,
+    PICTURE,
+    RTL,
+    a_document,
+    evidence,
+    not_assessable,
+    quiet,
+    stored,
+)
 from workers.alert_settings import MllpDestinationSettings
 from workers.deliveries.stored import WithoutContent
 from workers.identities import BIDI
+from workers.outputs.alerts.hl7_codes import LONGEST, hl7_code
 from workers.outputs.alerts.hl7_text import escaped, person_name, segment
 from workers.outputs.alerts.oru import ORU
 from workers.outputs.alerts.oru_for import Addressing, addressed
+from workers.outputs.dicom import codes
 
 UNESCAPES = {"\\F\\": "|", "\\S\\": "^", "\\T\\": "&", "\\R\\": "~", "\\E\\": "\\"}
 EMBEDDED = Addressing(("ICANSEE", "KLINIK"), ("RIS", "HAUS & GARTEN"), "embedded")
@@ -112,7 +123,7 @@ def test_every_measurement_is_an_observation() -> None:
     document["measurements"][3] |= {"value": None, "assessable": False, "reason": why}
     message = ORU.render(document, evidence())
     strict(message)
-    places = {(m["region"], m["quantity"]): m for m in document["measurements"]}
+    places = {(hl7_code(m["region"]), hl7_code(m["quantity"])): m for m in document["measurements"]}
     found = {(row[4], row[3].split("^")[0]): row for row in rows(message, "OBX") if len(row) > 4 and row[4]}
     assert found.keys() == places.keys()
     for key, m in places.items():
@@ -191,3 +202,42 @@ def test_person_name(dicom: str, hl7: str) -> None:
 
 def test_a_segment_ends_with_its_last_field() -> None:
     assert segment("ORC", f1="RE", f3="7", f9="") == "ORC|RE||7"
+
+
+def every_name() -> list[str]:
+    """Of regions with their sides, and of quantities and categories."""
+    regions = [f"{name}{side}" for name in codes.REGIONS for side in ("", "_left", "_right")]
+    return [*regions, *codes.QUANTITIES, *codes.CATEGORIES]
+
+
+def test_every_name_has_a_code_of_its_own_that_is_short_enough() -> None:
+    names = every_name()
+    found = {name: hl7_code(name) for name in names}
+    assert len(set(found.values())) == len(set(names))
+    assert not [code for code in found.values() if len(code) > LONGEST]
+    assert all(code == name for name, code in found.items() if len(name) <= LONGEST), "no-op: a short name"
+    assert len(hl7_code("a_name_that_nobody_shortened_left")) == LONGEST
+    assert hl7_code("a_name_that_nobody_shortened_left") != hl7_code("a_name_that_nobody_shortened_right")
+
+
+def test_no_identifier_is_longer_than_its_field() -> None:
+    document = a_document()
+    row = document["measurements"][0]
+    places = [(region, quantity) for region in codes.REGIONS for quantity in codes.QUANTITIES]
+    places += [(f"{region}_{side}", "volume_ml") for region in codes.REGIONS for side in codes.SIDES]
+    document["measurements"] = [row | {"region": region, "quantity": quantity} for region, quantity in places]
+    message = ORU.render(document, evidence())
+    found = rows(message, "OBX")
+    assert not [one for one in found if len(one[3].split("^")[0]) > LONGEST or len(one[4]) > LONGEST]
+    assert not [one for one in found if one[2] == "CWE" and len(one[5].split("^")[0]) > LONGEST]
+    assert len({(one[3].split("^")[0], one[4]) for one in found if one[4]}) == len(places)
+    assert "Neurotoxicity suspected" in value_of(message, "category")[5]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"), [pytest.param("", "^^^^^^U", id="none"), pytest.param("Doe^Jane", "Doe^Jane^^^^^L^A", id="no-op")]
+)
+def test_a_name_that_is_not_known_deletes_none(name: str, sent: str) -> None:
+    message = ORU.render(a_document(), evidence(HEADER | {"PatientName": name}))
+    strict(message)
+    assert rows(message, "PID")[0][5] == sent

@@ -25,7 +25,7 @@ from triage.model import (
     Study,
     Volume,
 )
-from triage.report.contents import Assessment
+from triage.report.contents import Assessment, Judged, JudgedFrom
 from triage.report.evidence import Evidence
 
 Array = npt.NDArray[Any]
@@ -154,6 +154,7 @@ def an_assessment(measurements: tuple[Measurement, ...] | None = None) -> Assess
         notices=("protocol: same",),
         timings_s={},
         versions={"icansee": "1.0", "config_sha256": "0123456789abcdef"},
+        judged=Judged(JudgedFrom.COMPARISON),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -126,14 +126,14 @@ class FakePriorSearches:
         self._end(replace(search, state=SearchState.WAITING, finished_at=None, asked_at=known.asked_at))
         return True
 
-    def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
+    def take(self, *, owner: str, now: datetime, for_s: float, without: Collection[str] = ()) -> PriorSearch | None:
         set_back = {key for key, one in self._all.items() if one.asked_at is not None and one.asked_at > now}
         leased = [key for key, (_, until) in self._leases.items() if until > now and key not in set_back]
         running = {self._all[key].patient for key in leased}
         waiting = [one for one in self._all.values() if one.state is SearchState.WAITING]
         due = [one for one in waiting if one.due_at <= now or one.asked_at is None or _key(one) in set_back]
-        free = [one for one in due if one.patient not in running]
-        first = min(free, key=lambda one: (one.position, one.due_at, *_key(one)), default=None)
+        free = [one for one in due if one.patient not in running and one.source not in without]
+        first = min(free, key=lambda one: (one.due_at, one.position, *_key(one)), default=None)
         if first is None:
             return None
         self._leases[_key(first)] = (owner, now + timedelta(seconds=for_s))

@@ -5,7 +5,7 @@ The row of a search is the task: a process that is killed leaves it due, and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -56,9 +56,13 @@ class PriorSearches(Protocol):
     def plan_again(self, search: PriorSearch, *, now: datetime) -> bool:
         """WAITING, with patient, days, answer, attempts and due_at of ``search``; False: somebody asks now."""
 
-    def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
-        """A due search of a patient of whom no other search is running, by position and due_at; leased to ``owner``
-        for ``for_s``, attempts + 1. None: there is none."""
+    def take(self, *, owner: str, now: datetime, for_s: float, without: Collection[str] = ()) -> PriorSearch | None:
+        """A due search of a patient of whom no other search is running, by due_at and position; leased to ``owner``
+        for ``for_s``, attempts + 1. None: there is none.
+
+        Args:
+            without: archives that are not asked now.
+        """
 
     def finish(self, search: PriorSearch, state: SearchState, answer: Mapping[str, Any], *, now: datetime) -> None:
         """Store the answer. FOUND makes the waiting searches of the same study NOT_NEEDED."""

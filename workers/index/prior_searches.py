@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,7 +49,7 @@ class SqlPriorSearches(Connected):
             done = connection.execute(prior_searches.update().where(*_is(search), free).values(**kept))
             return bool(done.rowcount)
 
-    def take(self, *, owner: str, now: datetime, for_s: float) -> PriorSearch | None:
+    def take(self, *, owner: str, now: datetime, for_s: float, without: Collection[str] = ()) -> PriorSearch | None:
         other = prior_searches.alias()
         running = sa.exists().where(
             other.c.patient_id == P.patient_id,
@@ -61,11 +61,11 @@ class SqlPriorSearches(Connected):
         # asked in the future: the clock was set back, and what was written then counts as over; what nobody asked yet
         # has nothing to wait for
         due = sa.or_(P.due_at <= now, P.asked_at > now, P.asked_at.is_(None))
-        wanted = sa.select(prior_searches).where(_WAITING, due, ~running).order_by(P.position, P.due_at, *_KEY)
+        wanted = sa.select(prior_searches).where(_WAITING, due, ~running, P.source.not_in(without))
         with self._write() as connection:
             if self._engine.dialect.name == "postgresql":  # SQLite holds its write lock already
                 connection.execute(sa.text("LOCK TABLE prior_searches IN SHARE ROW EXCLUSIVE MODE"))
-            row = connection.execute(wanted.limit(1)).one_or_none()
+            row = connection.execute(wanted.order_by(P.due_at, P.position, *_KEY).limit(1)).one_or_none()
             if row is None:
                 return None
             taken = (

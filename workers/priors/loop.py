@@ -33,6 +33,7 @@ log = get_logger(__name__)
 
 LEASE_MARGIN_S = 120.0  # beyond the time limit of an attempt
 LONGEST_RETRY_S = 3600.0
+LONGEST_AWAY_S = 300.0  # pause of an archive that was away, for all searches
 LONGEST_LOOK_S = 300.0  # at many studies, and orders of each
 LONGEST_PAUSE_S = 30.0  # while the index is away
 LOOKED_AT = 500  # newest studies
@@ -46,6 +47,8 @@ class PriorFinder:
         self._parts, self._searches, self._clock, self._owner = parts, searches, clock, owner
         self._sources = {one.name: one for one in parts.settings.sources}
         self._look_again_at = self._looked_again_at = datetime.min.replace(tzinfo=UTC)
+        self._away = Backoff(parts.settings.retry_s, LONGEST_AWAY_S)
+        self._pauses_s, self._paused_until_s = dict[str, float](), dict[str, float]()
         self._retries = Backoff(parts.settings.retry_s, LONGEST_RETRY_S)
 
     def begin(self) -> None:
@@ -106,7 +109,8 @@ class PriorFinder:
             Transient: the index is away.
         """
         lease_s = self._parts.settings.time_limit_s + LEASE_MARGIN_S
-        search = self._searches.take(owner=self._owner, now=self._clock.now(), for_s=lease_s)
+        paused = [name for name, until_s in self._paused_until_s.items() if self._clock.elapsed_s() < until_s]
+        search = self._searches.take(owner=self._owner, now=self._clock.now(), for_s=lease_s, without=paused)
         if search is None:
             return False
         answer, source = ArchiveAnswer(), self._sources.get(search.source)
@@ -115,6 +119,7 @@ class PriorFinder:
             return True
         try:
             state = run_search(search, source, self._parts, answer)
+            self._pauses_s.pop(source.name, None)
         except (Transient, OSError) as error:
             self._failed(search, answer, brief(error))
         except CannotBeRetrievedError as error:
@@ -138,6 +143,11 @@ class PriorFinder:
     def _failed(self, search: PriorSearch, answer: ArchiveAnswer, reason: str, *, lasting: bool = False) -> None:
         study = study_hash(search.study_instance_uid)
         log.warning("prior.failed", study=study, source=search.source, attempt=search.attempts, error=reason)
+        if not answer.candidates:  # it is away: meanwhile the others are asked, for every follow-up that waits
+            pause_s = self._pauses_s.get(search.source)
+            pause_s = self._away.first_s if pause_s is None else self._away.next_s(pause_s)
+            self._pauses_s[search.source] = pause_s
+            self._paused_until_s[search.source] = self._clock.elapsed_s() + pause_s
         if lasting or search.attempts >= self._parts.settings.max_attempts:
             self._searches.give_up(search, failure=reason, answer=answer.document(), now=self._clock.now())
             return

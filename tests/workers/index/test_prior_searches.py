@@ -56,6 +56,25 @@ def test_one_search_of_a_patient_at_a_time_in_the_order_of_the_archives(searches
     }
 
 
+@pytest.mark.parametrize(
+    ("due_s", "without", "first"),
+    [
+        pytest.param(0.0, (), ("1.2.3", "pacs"), id="of one study the first archive"),
+        pytest.param(-9.0, (), ("1.2.5", "vna"), id="what waits for longer"),
+        pytest.param(0.0, ("pacs",), ("1.2.3", "vna"), id="but for an archive that is away"),
+        pytest.param(0.0, ("pacs", "vna"), None, id="all are"),
+    ],
+)
+def test_who_is_asked_first(
+    searches: PriorSearches, due_s: float, without: tuple[str, ...], first: tuple[str, str] | None
+) -> None:
+    searches.plan(
+        [SECOND, FIRST, replace(SECOND, study_instance_uid="1.2.5", patient=PatientKey("P2"), due_at=later(due_s))]
+    )
+    found = searches.take(owner="node", now=NOW, for_s=100, without=without)
+    assert (found and (found.study_instance_uid, found.source)) == first
+
+
 def test_found_ends_the_search_elsewhere(searches: PriorSearches) -> None:
     searches.plan([FIRST, SECOND, LATER_STUDY])
     taken(searches)

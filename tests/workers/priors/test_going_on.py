@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,8 +11,11 @@ import pytest
 
 from tests.fakes_priors import FakeArchive
 from tests.workers.priors.nodes import BASELINE, FOLLOW_UP, PATIENT, Node, study_files
+from triage.errors import Transient
 from workers.identity_events import Change, IdentityEvent
 from workers.ports import PatientKey
+from workers.prior_settings import PriorSource
+from workers.priors.archive import Archive
 
 SOURCES = [{"name": name, "ae_title": name, "host": "127.0.0.1"} for name in ("PACS", "VNA")]
 
@@ -110,4 +115,28 @@ def test_no_search_for_what_was_retrieved_to_compare_with(tmp_path: Path) -> Non
     assert made.searches.fetched(["1.2.826.0.1.10", FOLLOW_UP]) == {"1.2.826.0.1.10"}
     made.put(scanned[-1:])  # the localizer: of it nothing was retrieved
     assert made.searches.fetched(["1.2.826.0.1.10"]) == set()
+    made.close()
+
+
+def test_an_archive_that_is_away_does_not_keep_the_next_one_from_being_asked(tmp_path: Path) -> None:
+    made = Node(tmp_path / "state", {"sources": SOURCES})
+    for number in range(20, 25):
+        uid = f"1.2.826.0.1.{number}"
+        made.put(study_files(tmp_path / "in", uid, "20240125", PatientID=f"P{number}")[:1])
+    asked: list[str] = []
+
+    @contextmanager
+    def connect(source: PriorSource, ends_s: float) -> Iterator[Archive]:
+        asked.append(source.name)
+        if source.name == "PACS":
+            raise Transient("the archive is away")
+        with FakeArchive()(source, ends_s) as archive:
+            yield archive
+
+    finder = made.finder(connect)
+    made.find(finder)
+    assert asked == ["PACS", *["VNA"] * 5]
+    made.clock.ahead += timedelta(hours=1)
+    made.find(finder)
+    assert asked[6:] == ["PACS"]
     made.close()

@@ -19,7 +19,7 @@ from listener.web.site import Site
 from listener.web.study_figures import without_side
 from listener.web.study_page import Around, links_of
 from listener.web.study_versions import version_name
-from listener.web.viewer_api import viewer_index
+from listener.web.viewer_api import NotWrittenYet, viewer_index
 from workers.delivery_ports import delivery_facts
 
 SaidOf = Annotated[Literal["older"] | None, Query()]
@@ -61,10 +61,11 @@ def _around(
 ) -> Around:
     uid = str(document["study"]["study_instance_uid"])
     row = site.index.study(uid)
+    viewer, written = None, True
     try:
         viewer = viewer_index(site, uid, older)
-    except HTTPException:  # no images, or not yet: the page stands without them
-        viewer = None
+    except HTTPException as answer:  # no images, or not yet: the page stands without them
+        written = not isinstance(answer, NotWrittenYet)
     deliveries = () if site.deliveries is None else site.deliveries.listed(study_instance_uid=uid)
     return Around(
         viewer=viewer,
@@ -78,6 +79,8 @@ def _around(
         acknowledged=() if site.acting is None else site.acting.deliveries.acknowledged(uid),
         zone=zone_of(site),
         row=row,
+        now=site.now(),
+        written=written,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from string import Formatter
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from triage.report.headline import pattern_title, strongest_figures
 from triage.settings import CommonSettings
 from workers.act_ports import LONGEST_NOTE, Act
 from workers.delivery_ports import Acknowledgement
-from workers.ports import StudyRow
+from workers.ports import StudyRow, StudyState
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Around:
     acts: what readers said. acknowledged: who acknowledged any decision of the study, oldest first. said_of_older:
     the reader has just said something about a decision that is not the newest any more. zone: of the site; None: of
     this machine. older: the name of the version, when it is not the newest. row: what the index knows of the study;
-    None: nothing.
+    None: nothing. now: None without a row. written: false while the pictures and volumes of a young decision may come.
     """
 
     viewer: Index | None = None
@@ -44,9 +44,12 @@ class Around:
     zone: tzinfo | None = None
     older: str | None = None
     row: StudyRow | None = None
+    now: datetime | None = None
+    written: bool = True
 
 
 ALONE = Around()
+GONE_STATES = (StudyState.REMOVING, StudyState.REMOVED)
 PANELS = (  # title of the row; volume, words, whether it belongs to the first picture
     ("", (("baseline", "Baseline", True), ("followup", "Follow-up", True), ("difference", "Difference", True))),
     (
@@ -95,6 +98,9 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "person": person_of(around.row),
         "titles": {one["pattern"]: pattern_title(one["pattern"]) for one in document["findings"]},
         "read": read_by(around),
+        "pending": "" if around.older else pending_words(around.row, around.now),
+        "follows": full_follows(around.row),
+        "written": around.written,
         "said_of_older": around.said_of_older,
         "longest_note": LONGEST_NOTE,
         "viewer": None if index is None else {**index, "start_mm": start_of(document, index)},
@@ -126,6 +132,26 @@ def person_of(row: StudyRow | None) -> dict[str, str]:
         return {"name": "", "born": "", "sex": ""}
     born = f"born {row.birth_date.isoformat()}" if row.birth_date else ""
     return {"name": name_words(row.patient_name), "born": born, "sex": SEXES.get(row.sex, "")}
+
+
+def full_follows(row: StudyRow | None) -> bool:
+    """Whether the full assessment of the images that were looked at is still to come."""
+    return row is None or (row.state is not StudyState.FAILED and row.decided_revision == row.revision)
+
+
+def pending_words(row: StudyRow | None, now: datetime | None) -> str:
+    """What the newest decision does not hold: the study failed since, or has images that nobody looked at, or empty."""
+    if row is None or now is None:
+        return ""
+    if row.state is StudyState.FAILED:
+        return f"The assessment failed and needs a human: {row.failure}. What stands here is what was known before."
+    if row.state in GONE_STATES:
+        return "The images of this study were deleted."
+    if row.decided_revision is None or row.decided_revision >= row.revision:
+        return ""
+    working = row.lease_until is not None and row.lease_until > now
+    what = "are being looked at" if working else "arrive" if row.state is StudyState.RECEIVING else "wait"
+    return f"Newer images or facts {what}. This decision is without them."
 
 
 def read_by(around: Around) -> list[tuple[str, str]]:

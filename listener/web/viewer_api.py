@@ -3,11 +3,11 @@ stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from fastapi import FastAPI, Header, HTTPException
 from fastapi import Path as PathParameter
@@ -18,6 +18,7 @@ from listener.web.site import Site
 from workers.log import get_logger, study_hash
 from workers.outputs.results import FOLDER
 from workers.outputs.viewer_files import INDEX, DamagedVolume, ViewerFolder
+from workers.ports import StudyRow
 
 log = get_logger(__name__)
 
@@ -35,6 +36,10 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     410: {"description": "the files of this decision were removed"},
     503: {"description": "the files are not written yet, or cannot be read now; try again"},
 }
+
+
+class NotWrittenYet(HTTPException):
+    """The files of a young decision: they may still come."""
 
 
 def add_viewer(app: FastAPI, site: Site) -> None:
@@ -95,10 +100,11 @@ def viewer_index(site: Site, uid: str, version: str | None = None) -> dict[str, 
         raise HTTPException(404, "no such study" if row is None else "no decision yet")
     path = site.results.file(uid, row.decided_revision, INDEX)
     if path is None:
-        if site.results.file(uid, row.decided_revision, "document.json") is not None:
+        document = site.index.assessment(uid) or {}
+        there = site.results.file(uid, row.decided_revision, "document.json") is not None
+        if there and (_shows_nothing(document) or not _is_young(site, document, row)):
             raise HTTPException(404, "this decision has no images to show")
-        _absent(site, row.last_received_at if row.ready_at is None else row.ready_at, site.index.assessment(uid))
-    assert path is not None  # noqa: S101 - said above
+        _absent(site, document, row)
     return _index_of(site, uid, path.parent.name)
 
 
@@ -109,12 +115,23 @@ def _index_of(site: Site, uid: str, version: str) -> dict[str, Any]:
         return {**found, "version": version, "volumes": volumes}
 
 
-def _absent(site: Site, since: datetime, document: dict[str, Any] | None) -> None:
+def _shows_nothing(document: Mapping[str, Any]) -> bool:
+    """A study of which nothing was measured never gets volumes."""
+    category = (document.get("decision") or {}).get("category")
+    return category == "not_assessable" and (document.get("judged") or {}).get("from") == "nothing"
+
+
+def _is_young(site: Site, document: Mapping[str, Any], row: StudyRow) -> bool:
+    """Whether files of the decision may still come; the volumes come last."""
+    told = document.get("decided_at")
+    since = row.last_received_at if row.ready_at is None else row.ready_at
+    return site.now() - (datetime.fromisoformat(told) if isinstance(told, str) else since) < WRITTEN_WITHIN
+
+
+def _absent(site: Site, document: Mapping[str, Any], row: StudyRow) -> NoReturn:
     """503 while the files of a young decision may come, then 410."""
-    told = (document or {}).get("decided_at")
-    decided = datetime.fromisoformat(told) if isinstance(told, str) else since
-    if site.now() - decided < WRITTEN_WITHIN:
-        raise HTTPException(503, "the images of this decision are not written yet", {"Retry-After": str(AGAIN_S)})
+    if _is_young(site, document, row):
+        raise NotWrittenYet(503, "the images of this decision are not written yet", {"Retry-After": str(AGAIN_S)})
     raise HTTPException(410, "the files of this decision were removed")
 
 

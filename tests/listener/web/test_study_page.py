@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,14 +12,17 @@ from pydantic import ValidationError
 
 from listener.web import study_figures, study_versions
 from listener.web.study_limits import FIELDS, limit_of
-from listener.web.study_page import Around, links_of, person_of, read_by
+from listener.web.study_page import Around, full_follows, links_of, pending_words, person_of, read_by
 from listener.web.study_versions import clock_words
 from tests.fake_index import InMemoryIndex
 from tests.fakes import an_instance
-from tests.listener.web.stored import StoredStudy, a_document
+from tests.listener.web.stored import StoredStudy, a_document, store
 from triage.settings import TriageSettings
 from workers.delivery_ports import Acknowledgement
+from workers.ports import StudyState
 from workers.web_settings import WebSettings
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 def a_figure(value: float | None, sd: float | None = 1.5, unit: str = "%", **changes: Any) -> dict[str, Any]:
@@ -181,3 +185,37 @@ def test_who_has_acknowledged(acknowledged: list[tuple[str, int]], expected: lis
     ]
     assert read_by(Around(versions=versions, acknowledged=found, zone=ZoneInfo("UTC"))) == expected
     assert read_by(Around(acknowledged=found)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "follows"),
+    [
+        pytest.param({}, "", True, id="noop: nothing is pending"),
+        pytest.param(None, "", True, id="not measured: the index does not know the study"),
+        pytest.param(
+            {"state": StudyState.FAILED, "failure": "quarantined: time"}, "quarantined: time", False, id="failed"
+        ),
+        pytest.param(
+            {"state": StudyState.RECEIVING, "revision": 2}, "Newer images or facts arrive", False, id="arriving"
+        ),
+        pytest.param({"state": StudyState.READY, "revision": 2}, "Newer images or facts wait", False, id="waiting"),
+        pytest.param(
+            {"state": StudyState.READY, "revision": 2, "lease_until": NOW + timedelta(minutes=1)},
+            "Newer images or facts are being looked at",
+            False,
+            id="at work",
+        ),
+        pytest.param({"state": StudyState.REMOVED}, "The images of this study were deleted", True, id="deleted"),
+    ],
+)
+def test_the_page_says_what_the_decision_does_not_hold(
+    changes: dict[str, Any] | None, words: str, follows: bool
+) -> None:
+    index = InMemoryIndex()
+    store(index, StoredStudy("1.1"), now=NOW)
+    row = index.study("1.1")
+    assert row is not None
+    row = None if changes is None else replace(row, **changes)
+    assert words in pending_words(row, NOW)
+    assert bool(pending_words(row, NOW)) is bool(words)
+    assert full_follows(row) is follows

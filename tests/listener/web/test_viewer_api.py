@@ -94,13 +94,18 @@ def damage(folder: Path) -> None:
     (folder / "viewer.json").write_text("{}")
 
 
+def without_volumes(folder: Path) -> None:
+    (folder / "viewer.json").unlink()
+
+
 @pytest.mark.parametrize(
     ("change", "after", "status"),
     [
         pytest.param(remove, timedelta(), 503, id="not written yet"),
         pytest.param(remove, timedelta(hours=1), 410, id="removed"),
         pytest.param(damage, timedelta(hours=1), 503, id="damaged"),
-        pytest.param(lambda folder: (folder / "viewer.json").unlink(), timedelta(), 404, id="nothing to show"),
+        pytest.param(without_volumes, timedelta(), 503, id="pictures first, volumes not yet"),
+        pytest.param(without_volumes, timedelta(hours=1), 404, id="nothing to show"),
     ],
 )
 def test_what_is_missing_is_told_apart(
@@ -120,6 +125,7 @@ def test_what_is_missing_is_told_apart(
     page = node.client.get(f"/studies/{UID}")
     assert page.status_code == 200
     assert 'id="viewer"' not in page.text
+    assert ('id="not-written"' in page.text) is (status == 503 and not after), "the page asks again"
 
 
 def test_the_page_carries_the_index_for_its_first_picture(node: Node) -> None:

@@ -12,21 +12,21 @@ from triage import protocol
 from triage.age import too_young
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.alignment.images import affine_of, inverse, to_sitk
-from triage.alignment.placement import brain_grid, region_doubts, regions_on
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align
-from triage.course import carried_on, merged, sentence
-from triage.decision import NO_BASELINE, days_after
-from triage.detection import before_infusion, detect, detect_alone, indeterminate
+from triage.course import merged, merged_for, seen_alone, sentence
+from triage.decision import NO_BASELINE
+from triage.detection import detect, detect_alone, indeterminate, judged_in_diffusion
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Context, Draft
 from triage.errors import NotAssessable
 from triage.fluid.changes import KINDS as FLUID_KINDS
 from triage.fluid.changes import fluid_alone, fluid_changes
 from triage.lesions.candidates import Candidates, candidates, supported
-from triage.lesions.enhancement import enhancing, enhancing_alone
+from triage.lesions.enhancement import enhancing
 from triage.lesions.focal import focal_changes
 from triage.libraries import sitk
+from triage.measurements import figure_named
 from triage.model import (
     Affine,
     Atlas,
@@ -43,10 +43,7 @@ from triage.model import (
 )
 from triage.next_flair import in_turn, is_flair_after_contrast, like_baseline
 from triage.preparation import (
-    LABEL_SPACING_MM,
     PreparedBaseline,
-    aligned,
-    before_treatment,
     header_of,
     use_threads,
 )
@@ -58,9 +55,10 @@ from triage.settings import TriageSettings
 from triage.signal import swelling
 from triage.signal.change import flair_changes, volumes
 from triage.signal.separators import separators
-from triage.signal.single_scan import measure_alone, plain_figures
-from triage.signal.tissue_ratio import tissue_ratio, tissue_ratio_compared
+from triage.signal.single_scan import measure_alone
+from triage.signal.tissue_ratio import tissue_ratio_compared
 from triage.stopwatch import Stopwatch
+from triage.without_baseline import of_single_scan
 from triage.without_flair import without_flair
 
 
@@ -115,12 +113,11 @@ def _assess(
         if flair is None:
             draft = without_flair(draft, atlas, settings, stage, clock)
         elif prepared is None:
-            draft = _alone(draft, flair, atlas, settings, stage, clock)
+            draft = of_single_scan(draft, flair, atlas, settings, clock)
         elif choice is not None and choice.since is not None:
             draft, prepared = _since(draft, flair, prepared, atlas, settings, clock), None
         else:
             draft = _compare_or_alone(draft, flair, prepared, atlas, settings, clock)
-            draft = _carry(draft, flair, atlas, settings, clock)
     except NotAssessable as refusal:
         draft = replace(draft, refusal=str(refusal))
     timings_s = {**clock.parts_s, "assess": time.perf_counter() - started}
@@ -260,71 +257,24 @@ def _compare_fully(
     )
 
 
-def _alone(
-    draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, stage: Stage, clock: Stopwatch
-) -> Draft:
-    """Without a baseline: the refusal, and at the full stage the figures of the single scan.
-
-    They are for the reader, and the scan may be a baseline later.
-    """
-    choice = draft.context.baseline_choice
-    why = f"{NO_BASELINE}: {choice.reason if choice is not None else 'no earlier study was given'}"
-    draft = replace(
-        draft,
-        refusal=why,
-        findings=indeterminate("no baseline to compare with", draft.patterns),
-        notices=("no baseline: nothing was compared",),
-    )
-    draft = replace(draft, evidence=Evidence(flair, None, None, {}, None, None, None))
-    if stage is Stage.FIRST_LOOK:
-        return draft
-    with clock.part("session"):
-        images, session = aligned(draft.images)
-    flair, young = images.volumes[SequenceKind.FLAIR], too_young(images.study, settings.single_scan.youngest_years)
-    draft = replace(draft, images=images, notices=(*draft.notices, *session.left_out))
-    with clock.part("atlas"):
-        placement = draft.context.place(session, flair, atlas, settings.preparation)
-        labels, _ = regions_on(to_sitk(flair), placement, atlas)
-        cubic, cubic_brain = regions_on(brain_grid(flair, placement, atlas, LABEL_SPACING_MM), placement, atlas)
-    draft, names = replace(draft, doubts=region_doubts(placement)), dict(atlas.label_names)
-    evidence = Evidence(flair, None, labels, names, None, None, None)
-    ratio = tissue_ratio(flair.voxels, labels.voxels, names)
-    draft = replace(draft, judged_from=JudgedFrom.SINGLE_SCAN, evidence=evidence, tissue_ratio=ratio)
-    with clock.part("single_scan"):
-        alone = measure_alone(flair, cubic, names, settings.single_scan, settings.measurement, young)
-        plain = plain_figures(session, labels, names)
-        chronic = before_treatment(flair, cubic, cubic_brain, names, settings.preparation, young)
-    with clock.part("enhancement"):
-        taken_up, grid = enhancing_alone(session, cubic, names, settings.enhancement)
-    with clock.part("fluid"):
-        fluid = fluid_alone(session, cubic, names, settings.fluid)
-    with clock.part("diffusion"):
-        restriction = restricted(session, Anatomy(cubic, names, np.eye(4)), None, settings.diffusion)
-    draft = draft.with_series(session).with_found(alone, plain, chronic, taken_up.found(grid), fluid, restriction)
-    study, days = draft.images.study, days_after(draft.images.study.study_date, draft.context.infusion_date)
-    if days is None or days < 0:  # this study is the one before treatment
-        facts = (study.study_instance_uid, study.study_date)
-        draft = replace(draft, before=baseline_report(facts, chronic, (cubic, names), settings.baseline_report))
-    findings, early = detect_alone(draft.measurements, settings, draft.patterns), days is not None and days < 0
-    seen = any(one.presence is Presence.PRESENT for one in findings)
-    clear = early and not seen and draft.before is not None
-    findings = before_infusion(findings, draft.patterns) if early else findings
-    return replace(draft, findings=findings, clear_before_treatment=clear)
-
-
 def _compare_or_alone(
     draft: Draft, flair: Volume, prepared: PreparedBaseline, atlas: Atlas, settings: TriageSettings, clock: Stopwatch
 ) -> Draft:
-    """The follow-up against its baseline. When the two cannot be compared (another head, another contrast), the single
-    scan is measured: a baseline that is of no use must hide no more than a baseline that is not there."""
+    """The follow-up against its baseline. Where the two cannot be compared (another head, another contrast), or the
+    comparison cannot judge a pattern, the single scan is measured: a baseline must hide no more than one that is not
+    there."""
     try:
         compared = _compare(draft, flair, prepared, settings, draft.stage, clock)
     except NotAssessable as refusal:
         compared = replace(draft, refusal=str(refusal))
-    if compared.refusal is None or draft.stage is Stage.FIRST_LOOK:
+    if compared.refusal is None and not _asks_single_scan(compared):
         return compared
-    alone = _or_refused(lambda: _alone(draft, flair, atlas, settings, draft.stage, clock), draft)
-    if alone.judged_from is not JudgedFrom.SINGLE_SCAN:
+    single = replace(draft, measurements=(), lesions=(), notices=())
+    alone = _or_refused(lambda: of_single_scan(single, flair, atlas, settings, clock), single)
+    measured = alone.judged_from is JudgedFrom.SINGLE_SCAN
+    if compared.refusal is None:
+        return _with_single_scan(compared, alone if measured else None, prepared, settings)
+    if not measured:
         return compared
     notice = "the baseline cannot be compared: the single scan was measured"
     return replace(
@@ -334,6 +284,48 @@ def _compare_or_alone(
         before=compared.before,
         notices=(notice, *alone.notices[1:]),
     )
+
+
+def _asks_single_scan(compared: Draft) -> bool:
+    """Whether a comparison leaves a pattern open that the single scan may show: without diffusion images it shows none
+    of those that are judged in them."""
+    hidden = () if SequenceKind.DWI in compared.images.volumes else judged_in_diffusion(compared.patterns)
+    left = [f for f in compared.findings if f.presence is Presence.INDETERMINATE and f.pattern not in hidden]
+    return bool(compared.shown_by_baseline or (compared.stage is Stage.FULL and left))
+
+
+def _with_single_scan(
+    compared: Draft, alone: Draft | None, prepared: PreparedBaseline, settings: TriageSettings
+) -> Draft:
+    """The comparison with what the single scan alone can say, and the figures that say it. alone: None: it was not
+    measured."""
+    choice = compared.context.baseline_choice
+    found = () if alone is None else alone.findings
+    findings = compared.findings
+    if choice is not None and choice.study_date is not None:
+        findings = merged_for(findings, compared.shown_by_baseline, found, choice.study_date)
+    asked = any(one.presence is Presence.PRESENT for one in found)
+    findings = seen_alone(findings, found, _shown_before(compared, prepared, settings) if asked else ())
+    lines = [line for f in findings if f not in compared.findings for line in f.evidence]
+    taken = {figure_named(line) for line in lines}
+    known = {(m.region, m.quantity) for m in compared.measurements}
+    more = () if alone is None else alone.measurements
+    figures = tuple(m for m in more if (m.region, m.quantity) in taken - known)
+    return replace(compared, findings=findings, measurements=(*compared.measurements, *figures))
+
+
+def _shown_before(draft: Draft, prepared: PreparedBaseline, settings: TriageSettings) -> tuple[str, ...]:
+    """Patterns that the scan of the baseline shows by itself: narrow sulci of a young brain, for one. Where the
+    comparison cannot tell, the same in the follow-up is no news."""
+    young = too_young(draft.images.study, settings.single_scan.youngest_years)
+    labels, names = prepared.labels, prepared.label_names
+    figures = (
+        measure_alone(prepared.flair, labels, names, settings.single_scan, settings.measurement, young),
+        fluid_alone(prepared.session, labels, names, settings.fluid),
+    )
+    before = replace(draft, measurements=(), doubts=prepared.doubts).with_found(*figures)
+    findings = detect_alone(before.measurements, settings, draft.patterns)
+    return tuple(one.pattern for one in findings if one.presence is Presence.PRESENT)
 
 
 def _since(
@@ -348,13 +340,12 @@ def _since(
     assert choice is not None and choice.since is not None  # noqa: S101, PT018 - the caller asked
     uid, day = choice.since
     compared = _or_refused(lambda: _compare(draft, flair, prepared, settings, draft.stage, clock), draft)
-    alone = _or_refused(lambda: _alone(draft, flair, atlas, settings, draft.stage, clock), draft)
+    alone = _or_refused(lambda: of_single_scan(draft, flair, atlas, settings, clock), draft)
     measured = alone.judged_from is JudgedFrom.SINGLE_SCAN
-    findings = merged(compared.findings, alone.findings if measured else (), day)
     return replace(
         alone if measured else compared,
         registration=None,
-        findings=carried_on(findings, choice.carried, alone.findings if measured else (), day),
+        findings=merged(compared.findings, alone.findings if measured else (), day),
         refusal=f"{NO_BASELINE}: {choice.reason}",
         notices=(f"no baseline; {sentence(compared.measurements, day)}", *alone.notices[1:]),
         measurements=alone.measurements,
@@ -362,7 +353,6 @@ def _since(
         evidence=alone.evidence or compared.evidence,
         judged_from=JudgedFrom.COURSE if measured else JudgedFrom.NOTHING,
         protocol=compared.protocol,
-        carried=choice.carried,
         since=Since(uid, day, compared.registration, compared.measurements, compared.findings),
     )
 
@@ -374,20 +364,6 @@ def _or_refused(measure: Callable[[], Draft], draft: Draft) -> Draft:
     except NotAssessable as refusal:
         why = str(refusal)
         return replace(draft, refusal=why, findings=indeterminate(why), notices=(why,))
-
-
-def _carry(draft: Draft, flair: Volume, atlas: Atlas, settings: TriageSettings, clock: Stopwatch) -> Draft:
-    """A baseline after an earlier infusion that shows a pattern: the pattern goes on unless the single scan says it is
-    gone."""
-    choice = draft.context.baseline_choice
-    if choice is None or not choice.carried or choice.study_date is None:
-        return draft
-    single = replace(draft, measurements=(), lesions=(), notices=())
-    alone = _or_refused(lambda: _alone(single, flair, atlas, settings, draft.stage, clock), single)
-    found = alone.findings if alone.judged_from is JudgedFrom.SINGLE_SCAN else ()
-    return replace(
-        draft, carried=choice.carried, findings=carried_on(draft.findings, choice.carried, found, choice.study_date)
-    )
 
 
 def _evidence(

@@ -18,6 +18,7 @@ class Candidate:
     problem: why not, e.g. "no FLAIR"; None when assessable. acute: patterns that its current decision found
     (``possible`` or ``neurotoxicity_suspected``).
     judged: whether its current decision says anything about its images; what nobody could judge may show anything.
+    left_open: patterns that the comparison with its own baseline could not judge.
     """
 
     study: Study
@@ -25,11 +26,12 @@ class Candidate:
     problem: str | None = None
     acute: tuple[str, ...] = ()
     judged: bool = True
+    left_open: tuple[str, ...] = ()
 
     @property
     def clear(self) -> bool:
         """Known to show no acute pattern."""
-        return self.judged and not self.acute
+        return self.judged and not self.acute and not self.left_open
 
 
 def choose_baseline(
@@ -102,8 +104,9 @@ def _stated(
         return BaselineChoice(None, None, choice.reason, rejected)
     uid, day = compared.study.study_instance_uid, compared.study.study_date
     if choice.is_baseline:
-        carried = compared.acute if _after_an_earlier_infusion(day, infusion, infusions) else ()
-        return BaselineChoice(uid, day, choice.reason, rejected, choice.basis, None, carried)
+        after = _after_an_earlier_infusion(day, infusion, infusions)
+        carried, left_open = (compared.acute, compared.left_open) if after else ((), ())
+        return BaselineChoice(uid, day, choice.reason, rejected, choice.basis, None, carried, left_open)
     return BaselineChoice(None, None, choice.reason, rejected, choice.basis, (uid, day), compared.acute)
 
 
@@ -245,8 +248,7 @@ def _against(before: Candidate, infusion: Infusion, infusions: Sequence[Infusion
     """The choice of the latest study before the infusion."""
     day = _day(before)
     if not before.clear and day == infusion.day:
-        shows = f"shows an acute pattern ({_letters(before)})" if before.acute else "was not assessed"
-        said = f"the study of {day}, the day of the infusion, {shows}"
+        said = f"the study of {day}, the day of the infusion, {_not_clear(before)}"
         return _Choice(before, f"{said} and may lie after it: it shows the course since then only", Basis.COURSE_ONLY)
     said = f"the latest study before the infusion of {infusion.day}, of {day}"
     if not before.judged and _after_an_earlier_infusion(day, infusion, infusions):
@@ -273,11 +275,20 @@ def _without_a_date(latest: Candidate | None, clear: Candidate | None) -> _Choic
     return _Choice(latest, f"{_unclear(latest)}: it shows the course since then only; {unknown}", Basis.COURSE_ONLY)
 
 
+def _not_clear(candidate: Candidate) -> str:
+    """Why it is not known to be clear."""
+    if candidate.acute:
+        return f"shows an acute pattern ({_letters(candidate)})"
+    if candidate.judged:
+        return f"does not exclude pattern{'s' * (len(candidate.left_open) > 1)} {', '.join(candidate.left_open)}"
+    return "was not assessed"
+
+
 def _unclear(latest: Candidate) -> str:
     """Why none of the earlier studies is known to be clear."""
     if latest.acute:
         return f"every earlier study shows an acute pattern, the latest ({_letters(latest)}) on {_day(latest)}"
-    return f"no earlier study is known to show no acute pattern, the latest, of {_day(latest)}, was not assessed"
+    return f"no earlier study is known to show no acute pattern, the latest, of {_day(latest)}, {_not_clear(latest)}"
 
 
 def _before_infusion(study: Study, latest: Candidate | None, clear: Candidate | None, infusion: date) -> _Choice:
@@ -300,8 +311,8 @@ def _not_best(candidate: Candidate, choice: _Choice, infusion: Infusion | None) 
         return "listed twice"
     if candidate.acute and (compared is None or not compared.acute):
         return f"an acute pattern was found in it ({_letters(candidate)})"
-    if not candidate.judged and choice.basis is Basis.DATE_UNKNOWN:
-        return "it was not assessed: an acute pattern in it is not excluded"
+    if not candidate.clear and choice.basis is Basis.DATE_UNKNOWN:
+        return f"it {_not_clear(candidate)}: an acute pattern in it is not excluded"
     if compared is not None and infusion is not None:
         return f"a later study is closer to the infusion: {compared.study.study_date}"
     return "a later study is chosen"

@@ -7,15 +7,17 @@ was added since, never that nothing is there (docs/method.md, Baseline). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from triage.model import Finding, Measurement, Presence, Strength
 
 _STRENGTHS = (None, Strength.POSSIBLE, Strength.SUSPECTED, Strength.STRONG)
 SHOWN = ("thalamus_left", "thalamus_right", "pons")
 """Regions whose change a notice quotes: the strongest and most constant sign of pattern A."""
+NOT_GONE = "and not shown to be gone"  # in the explanation of a finding that rests on an earlier study alone
 
 
 def merged(since: Sequence[Finding], alone: Sequence[Finding], day: date) -> tuple[Finding, ...]:
@@ -50,24 +52,88 @@ def _one(since: Finding, alone: Finding | None, day: date) -> Finding:
     return replace(since, presence=Presence.INDETERMINATE, strength=None, explanation=said)
 
 
-def carried_on(
-    findings: Sequence[Finding], carried: Sequence[str], alone: Sequence[Finding], day: date
+def merged_for(
+    findings: Sequence[Finding], patterns: Sequence[str], alone: Sequence[Finding], day: date
 ) -> tuple[Finding, ...]:
-    """The same findings; a pattern that the compared study of ``day`` showed is ``possible`` unless it is gone.
+    """The same findings; of these patterns only, what is not present is answered by the single scan (``merged``).
 
     Args:
-        carried: patterns that the compared study showed and that do not lie before treatment.
-        alone: findings of the single scan; only its ``absent`` says that a pattern is gone. Empty when it was not
-        measured.
+        patterns: those that the compared study of ``day`` shows, or leaves open, though it is not before treatment.
     """
-    gone = {finding.pattern for finding in alone if finding.presence is Presence.ABSENT}
-    return tuple(_carried(f, day) if f.pattern in carried and f.pattern not in gone else f for f in findings)
+    by_pattern = {finding.pattern: finding for finding in alone}
+    return tuple(
+        _one(f, by_pattern.get(f.pattern), day) if f.pattern in patterns and f.presence is not Presence.PRESENT else f
+        for f in findings
+    )
+
+
+def seen_alone(findings: Sequence[Finding], alone: Sequence[Finding], before: Sequence[str]) -> tuple[Finding, ...]:
+    """The same findings; what the comparison cannot judge is present when the single scan shows it. That something is
+    absent is for the comparison to say.
+
+    Args:
+        before: patterns that the scan of the baseline shows by itself, so that the same now is no news.
+    """
+    shown = {f.pattern: f for f in alone if f.presence is Presence.PRESENT and f.pattern not in before}
+    return tuple(
+        replace(shown[f.pattern], explanation=f"{shown[f.pattern].explanation}; against the baseline: {f.explanation}")
+        if f.presence is Presence.INDETERMINATE and f.pattern in shown
+        else f
+        for f in findings
+    )
+
+
+def found_earlier(documents: Iterable[Mapping[str, Any]], start: date | None) -> dict[str, date]:
+    """Patterns that were found in the course and not shown to be gone since, with the date of the latest study that
+    found them itself.
+
+    Args:
+        documents: newest document of each earlier study; those of one day in the order of their times.
+        start: of the course; None: it has none.
+    """
+    days = [(said, one) for one in documents if (said := (one.get("study") or {}).get("study_date")) is not None]
+    found: dict[str, date] = {}
+    for said, document in sorted(days, key=lambda pair: date.fromisoformat(pair[0])):
+        day = date.fromisoformat(said)
+        if start is not None and day < start:
+            continue
+        for one in document.get("findings") or ():
+            if one["presence"] == Presence.ABSENT:
+                found.pop(one["pattern"], None)
+            elif one["presence"] == Presence.PRESENT and NOT_GONE in one["explanation"]:
+                found.setdefault(one["pattern"], day)
+            elif one["presence"] == Presence.PRESENT:
+                found[one["pattern"]] = day
+    return found
+
+
+def open_patterns(document: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The patterns that a decision neither found nor excluded."""
+    findings = () if document is None else document.get("findings") or ()
+    return tuple(f["pattern"] for f in findings if f["presence"] == Presence.INDETERMINATE)
+
+
+def left_open(document: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The patterns that the comparison of a study with its baseline could not judge. A single scan always leaves some
+    open, and is not counted here."""
+    judged = (document or {}).get("judged") or {}
+    return open_patterns(document) if judged.get("from") == "comparison" else ()
+
+
+def carried_on(findings: Sequence[Finding], found: Mapping[str, date]) -> tuple[Finding, ...]:
+    """The same findings; a pattern that was found earlier and that nobody can judge now is ``possible``.
+
+    Args:
+        found: pattern -> date of the study that found it.
+    """
+    return tuple(
+        _carried(f, found[f.pattern]) if f.presence is Presence.INDETERMINATE and f.pattern in found else f
+        for f in findings
+    )
 
 
 def _carried(finding: Finding, day: date) -> Finding:
-    if finding.presence is Presence.PRESENT:
-        return finding
-    said = f"found on {day} and not shown to be gone: {finding.explanation}"
+    said = f"found on {day} {NOT_GONE}: {finding.explanation}"
     return replace(finding, presence=Presence.PRESENT, strength=Strength.POSSIBLE, explanation=said)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from triage.alignment.session import Session
-from triage.course import carried_from_copy
+from triage.course import NOT_GONE, carried_from_copy, carried_on, found_earlier
 from triage.decision import NO_BASELINE, SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
 from triage.detection import Patterns, doubted, indeterminate
 from triage.infusions import Infusion
@@ -80,7 +80,6 @@ class Draft:
     clear_before_treatment: bool = False
     patterns: Patterns = PATTERNS
     since: Since | None = None
-    carried: tuple[str, ...] = ()
     tissue_ratio: float | None = None
     # region -> why its figures are not to be had
     doubts: Mapping[str, str] = field(default_factory=dict)
@@ -162,7 +161,7 @@ class Draft:
                 limits=settings.look_alikes,
             ),
             baseline_report=self.before,
-            judged=self._judged(),
+            judged=self._judged(findings),
             since=self.since,
             tissue_ratio=self.tissue_ratio,
             infusions=self.context.infusions,
@@ -170,19 +169,40 @@ class Draft:
         )
 
     def _final_findings(self) -> tuple[Finding, ...]:
-        """Doubted where the series are, and with what a copy of the study brings."""
+        """Doubted where the series are, and with what earlier studies of the course and a copy of the study bring."""
         unjudged = indeterminate(self.refusal or "no baseline to compare with", self.patterns)
-        findings = doubted(self.findings or unjudged, self.images.doubts)
+        findings = carried_on(doubted(self.findings or unjudged, self.images.doubts), self._found_earlier())
         same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
         return findings if same is None else carried_from_copy(findings, same.found, same.study_date)
 
-    def _judged(self) -> Judged:
+    @property
+    def shown_by_baseline(self) -> tuple[str, ...]:
+        """Patterns that the baseline shows, or leaves open, and that do not lie before treatment: that nothing changed
+        against it excludes none of them."""
+        choice = self.context.baseline_choice
+        return () if choice is None or choice.since is not None else (*choice.carried, *choice.left_open)
+
+    def _found_earlier(self) -> dict[str, date]:
+        """Patterns of the course so far, which go on unless they are shown to be gone. Of a study of which nothing was
+        measured none goes on. The first look carries on only what the compared study shows: the rest of the series
+        may tell."""
+        choice, context = self.context.baseline_choice, self.context
+        if self.judged_from is JudgedFrom.NOTHING and self.since is None:
+            return {}
+        taken, known = self.images.study.study_date, {one.day for one in context.infusions}
+        first = min(known | ({context.infusion_date} if context.infusion_date is not None else set()), default=None)
+        start = first if first is not None and taken is not None and taken >= first else None
+        found = found_earlier(context.earlier, start)
+        compared = () if choice is None else choice.carried
+        return {name: day for name, day in found.items() if self.stage is Stage.FULL or name in compared}
+
+    def _judged(self, findings: tuple[Finding, ...]) -> Judged:
         return Judged(
             self.judged_from,
             self.protocol,
             self.refusal,
-            self._all_carried(),
-            self._carried_on(),
+            tuple(carried := self._carried(findings)),
+            max(carried.values(), default=None),
             self._is_before_treatment(),
         )
 
@@ -213,18 +233,17 @@ class Draft:
             )
         return replace(decision, reasons=(*decision.reasons, *said))
 
-    def _all_carried(self) -> tuple[str, ...]:
-        choice = self.context.baseline_choice
-        copied = () if choice is None or choice.same is None else choice.same.found
-        return tuple(dict.fromkeys((*self.carried, *copied)))
-
-    def _carried_on(self) -> date | None:
-        choice = self.context.baseline_choice
-        if choice is None or not self._all_carried():
-            return None
-        if not self.carried:
-            return None if choice.same is None else choice.same.study_date
-        return choice.since[1] if choice.since is not None else choice.study_date
+    def _carried(self, findings: tuple[Finding, ...]) -> dict[str, date]:
+        """What the findings rest on beside the figures of this study: patterns with the date of the study that showed
+        them."""
+        choice, earlier = self.context.baseline_choice, self._found_earlier()
+        gone_on = {f.pattern for f in findings if NOT_GONE in f.explanation}
+        carried = {name: day for name, day in earlier.items() if self.since is not None or name in gone_on}
+        if choice is not None and choice.study_date is not None:
+            carried = dict.fromkeys(self.shown_by_baseline, choice.study_date) | carried
+        if choice is not None and choice.same is not None:
+            carried = dict.fromkeys(choice.same.found, choice.same.study_date) | carried
+        return carried
 
     def _course(
         self,

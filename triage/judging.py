@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage.course import carried_on, merged
+from triage.course import carried_on, merged, seen_alone
 from triage.decision import decide, opening
 from triage.detection import Patterns, before_infusion, detect, detect_alone, diffusion_only, judged_in_diffusion
 from triage.model import Decision, Finding, Presence, ProtocolMatch
@@ -45,7 +45,10 @@ def _carried(stored: Assessment, findings: tuple[Finding, ...]) -> tuple[Finding
 
 def _findings(stored: Assessment, settings: TriageSettings, patterns: Patterns) -> tuple[Finding, ...]:
     if stored.judged.source is JudgedFrom.COMPARISON:
-        return detect(stored.measurements, stored.judged.protocol or ProtocolMatch.DIFFERENT, settings, patterns)
+        match = stored.judged.protocol or ProtocolMatch.DIFFERENT
+        # of the single scan the figures are stored that say what the comparison could not
+        alone = _alone(stored, settings, patterns)
+        return seen_alone(detect(stored.measurements, match, settings, patterns), alone, ())
     if stored.judged.source is JudgedFrom.COURSE and stored.since is not None:
         return _course_findings(stored, stored.since, settings, patterns)
     if stored.judged.source is JudgedFrom.DIFFUSION:
@@ -69,4 +72,4 @@ def _course_findings(
         added = detect(since.measurements, judged.protocol, settings, patterns)
     alone = _alone(stored, settings, patterns)
     findings = merged(added, alone, since.study_date)
-    return carried_on(findings, judged.carried, alone, since.study_date)
+    return carried_on(findings, dict.fromkeys(judged.carried, judged.carried_on or since.study_date))

@@ -156,6 +156,10 @@ def acute(uid: str, when: date, *patterns: str) -> Candidate:
     return replace(a_candidate(uid, when), acute=patterns or ("A",))
 
 
+def open_at(uid: str, when: date) -> Candidate:
+    return replace(a_candidate(uid, when), left_open=("A",))
+
+
 BEFORE, KNOWN = a_candidate("before", INFUSION - 5 * DAY), (Infusion(INFUSION),)
 COMPARED = [
     pytest.param([acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.COURSE_ONLY, "d5", ("A",),
@@ -166,6 +170,10 @@ COMPARED = [
     pytest.param([BEFORE, acute("d5", INFUSION + 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "before", (), id="known"),
     pytest.param([acute("b", INFUSION - 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "b", (), id="shown-before-treatment"),
     pytest.param([a_candidate("d5", INFUSION + 5 * DAY)], KNOWN, Basis.COURSE_ONLY, "d5", (), id="clear-but-after"),
+    pytest.param([BEFORE, open_at("d5", INFUSION + 5 * DAY)], (), Basis.DATE_UNKNOWN, "before", (),
+        id="no-roster-one-left-open"),
+    pytest.param([open_at("d5", INFUSION + 5 * DAY)], (), Basis.COURSE_ONLY, "d5", (), id="no-roster-only-left-open"),
+    pytest.param([open_at("b", INFUSION - 5 * DAY)], KNOWN, Basis.BEFORE_INFUSION, "b", (), id="open-before-treatment"),
     pytest.param([], KNOWN, Basis.NONE, None, (), id="nothing"),
 ]  # fmt: skip
 
@@ -196,6 +204,12 @@ def test_a_study_belongs_to_the_latest_infusion_before_it(
     study = a_study("second-course", SECOND + 5 * DAY)
     choice = choose_baseline(study, candidates, infusions=TWICE, latest_days_before_infusion=365)
     assert (choice.study_instance_uid, choice.carried, choice.basis) == (uid, carried, Basis.BEFORE_INFUSION)
+
+
+def test_what_a_study_between_two_infusions_leaves_open_is_named() -> None:
+    study, between = a_study("second-course", SECOND + 5 * DAY), open_at("d40", INFUSION + 40 * DAY)
+    choice = choose_baseline(study, [BEFORE, between], infusions=TWICE, latest_days_before_infusion=365)
+    assert (choice.study_instance_uid, choice.carried, choice.left_open) == ("d40", (), ("A",))
 
 
 def test_a_second_infusion_changes_nothing_for_the_first_course() -> None:

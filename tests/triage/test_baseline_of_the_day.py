@@ -21,6 +21,8 @@ ON_THE_DAY = [
     pytest.param([acute("d0", INFUSION)], "d0", Basis.COURSE_ONLY, id="only a positive"),
     pytest.param([BEFORE, replace(MORNING, judged=False)], "before", Basis.BEFORE_INFUSION, id="not measured"),
     pytest.param([replace(MORNING, judged=False)], "morning", Basis.COURSE_ONLY, id="not measured, and alone"),
+    pytest.param([BEFORE, replace(MORNING, left_open=("A",))], "before", Basis.BEFORE_INFUSION, id="does not exclude"),
+    pytest.param([replace(MORNING, left_open=("A",))], "morning", Basis.COURSE_ONLY, id="does not exclude, and alone"),
 ]
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from tests.builders import rigid, some_images
 from triage.alignment.session import Session
+from triage.detection import indeterminate
 from triage.draft import Context, Draft
 from triage.measurements import not_measured
 from triage.model import (
     BaselineChoice,
     Basis,
     Category,
+    Finding,
     Found,
     Measurement,
     Presence,
@@ -25,6 +27,7 @@ from triage.model import (
     Stage,
     Volume,
 )
+from triage.patterns.all import PATTERNS
 from triage.report.contents import JudgedFrom
 from triage.report.document import to_document
 from triage.report.evidence import Evidence
@@ -33,6 +36,8 @@ from triage.report.stored import from_document
 from triage.settings import TriageSettings
 
 DAY = date(2024, 3, 9)
+ABSENT = tuple(Finding(p.name, Presence.ABSENT, None, "none of it") for p in PATTERNS)
+OPEN = indeterminate("could not be measured")
 COPIES = [
     pytest.param(None, (), id="noop"),
     pytest.param(SameAcquisition("1.9", DAY), (), id="nothing-found"),
@@ -56,6 +61,41 @@ def test_what_was_found_in_a_copy_is_carried(same: SameAcquisition | None, found
     document = to_document(assessment)
     assert to_document(from_document(document)) == document
     assert ("same_acquisition" in document["baseline"]) is (same is not None)
+
+
+EARLIER = {
+    "study": {"study_instance_uid": "1.5", "study_date": "2024-03-09"},
+    "findings": [{"pattern": "A", "presence": "present", "explanation": "so"}],
+}
+NOW = date(2024, 3, 11)
+EMPTY = "in the FLAIR 3 of 30 slices are empty between others"
+GOES_ON = [
+    pytest.param({}, (), None, Presence.PRESENT, id="not measurable now"),
+    pytest.param({"findings": ABSENT}, (), None, Presence.ABSENT, id="gone"),
+    pytest.param({"findings": ABSENT}, (EMPTY,), None, Presence.PRESENT, id="not seen, in images that may hide it"),
+    pytest.param({"judged_from": JudgedFrom.DIFFUSION}, (), None, Presence.PRESENT, id="diffusion images alone"),
+    pytest.param({"judged_from": JudgedFrom.NOTHING}, (), None, Presence.INDETERMINATE, id="nothing was measured"),
+    pytest.param({"stage": Stage.FIRST_LOOK}, (), None, Presence.INDETERMINATE, id="a first look: the rest may tell"),
+    pytest.param({}, (), date(2024, 3, 4), Presence.PRESENT, id="after the infusion"),
+    pytest.param({}, (), date(2024, 3, 10), Presence.INDETERMINATE, id="found before the infusion"),
+]
+
+
+@pytest.mark.parametrize(("changes", "doubts", "infusion", "presence"), GOES_ON)
+def test_what_was_found_in_the_course_goes_on(
+    changes: dict[str, Any], doubts: tuple[str, ...], infusion: date | None, presence: Presence
+) -> None:
+    images = replace(some_images(None, day=NOW), doubts=doubts)
+    choice = BaselineChoice("1.1", date(2024, 2, 23), "the latest study before the infusion")
+    context = Context(infusion, choice, {}, earlier=(EARLIER,))
+    draft = Draft(images, context, Stage.FULL, findings=OPEN, judged_from=JudgedFrom.COMPARISON)
+    assessment = replace(draft, **changes).finish({}, None, TriageSettings())
+    (found,) = (f for f in assessment.findings if f.pattern == "A")
+    assert found.presence is presence
+    went_on = presence is Presence.PRESENT
+    assert (found.explanation.startswith("found on 2024-03-09")) is went_on
+    assert assessment.judged.carried == (("A",) if went_on else ())
+    assert assessment.judged.carried_on == (DAY if went_on else None)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ class Fitness(StrEnum):
     """Whether a study can serve as baseline, as far as that is known."""
 
     FIT = "fit"  # prepared as a baseline
+    LEFT_OPEN = "left_open"  # the same, but its own comparison did not exclude a pattern: it may give way to another
     UNFIT = "unfit"  # it has no FLAIR, or its preparation was refused
     UNKNOWN = "unknown"
 
@@ -86,12 +87,13 @@ def _until_fit(
     with the latter.
 
     Args:
-        only: categories that count as fit; None: every one.
+        only: categories that count as fit when they leave nothing open; None: every one does.
     """
     latest: date | None = None
     for row in reversed(rows):
         yield row.study_instance_uid
-        if fitness(row) is Fitness.FIT and (only is None or row.category in only):
+        fit = (Fitness.FIT, Fitness.LEFT_OPEN) if only is None else (Fitness.FIT,)
+        if fitness(row) in fit and (only is None or row.category in only):
             if latest is not None and _day(row) < latest:
                 return
             latest = _day(row) if latest is None else latest

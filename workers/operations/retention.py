@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from triage.course import left_open
 from workers.delivery_ports import Deliveries
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash
@@ -200,7 +201,7 @@ class Retention:
             return Fitness.UNKNOWN
         folders = list((self._folder / "prepared" / row.study_instance_uid).glob(f"[!.]*-r{row.revision}"))
         if any((folder / "prepared.json").is_file() for folder in folders):
-            return Fitness.FIT
+            return Fitness.LEFT_OPEN if left_open(document) else Fitness.FIT
         kinds = {series["kind"] for series in document.get("series") or ()}
         refused = any(_is_refused(folder / "refused.txt") for folder in folders)
         return Fitness.UNFIT if refused or (kinds and "flair" not in kinds) else Fitness.UNKNOWN

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from triage.baseline import Candidate
+from triage.course import left_open
 from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion, infusion_of
 from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
@@ -98,7 +99,14 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
 
 
 def _candidate(study: Study, reason: str | None, document: Mapping[str, Any] | None) -> Candidate:
-    return Candidate(study, reason is None, reason, acute_patterns(document), judged=was_judged(document))
+    return Candidate(
+        study,
+        reason is None,
+        reason,
+        acute_patterns(document),
+        judged=was_judged(document),
+        left_open=left_open(document),
+    )
 
 
 def _described(

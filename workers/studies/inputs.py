@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from triage.baseline import is_earlier
+from triage.course import open_patterns
 from triage.infusions import Infusion
 from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
 from workers.identity_events import without_ids
@@ -84,7 +85,11 @@ def inputs_of(
         "infusions": sorted({one.day.isoformat() for one in infusions}),
         "shared_id": shared_id,
         "earlier": {
-            uid: [*_earlier(other, documents.get(uid)), (corrected or {}).get(uid) or None]
+            uid: [
+                *_earlier(other, documents.get(uid)),
+                (corrected or {}).get(uid) or None,
+                list(open_patterns(documents.get(uid))),
+            ]
             for other in earlier
             if (uid := other.study_instance_uid)
         },
@@ -98,7 +103,7 @@ def objects_corrected(answers: Mapping[str, GivenAnswer], filled: Sequence[str])
 
 def _earlier(row: StudyRow, document: Mapping[str, Any] | None) -> list[Any]:
     """Date, time, images (None: deleted), category, patterns found, its own baseline, whether it was judged; behind
-    them stands what was corrected (inputs_of)."""
+    them stand what was corrected and the patterns left open (inputs_of)."""
     findings = [] if document is None else [f["pattern"] for f in document["findings"] if f["presence"] == "present"]
     baseline = (document or {}).get("baseline") or {}
     return [
@@ -116,6 +121,10 @@ def _images(row: StudyRow, document: Mapping[str, Any] | None) -> int:
     """How many a decision rests on: a report that came since is none of them."""
     seen = (document or {}).get("images") if row.decided_revision == row.revision else None
     return row.instance_count if seen is None else int(seen["count"])
+
+
+def _corrected(facts: Sequence[Any]) -> Any:
+    return facts[_CORRECTED] if len(facts) > _CORRECTED else None
 
 
 def was_judged(document: Mapping[str, Any] | None) -> bool:
@@ -218,7 +227,7 @@ def _study(before: Sequence[Any], now: Sequence[Any]) -> str | None:
     Images that were deleted meanwhile change nothing: the decision was made with them.
     """
     images = (before[2], before[2] if now[2] is None else now[2])
-    if images[0] != images[1] or (before[_CORRECTED:] or [None]) != (now[_CORRECTED:] or [None]):
+    if images[0] != images[1] or _corrected(before) != _corrected(now):
         return f"images of the study of {now[0]} came or went"
     # a program before this one stored fewer values
     if all(was == value for at, (was, value) in enumerate(zip(before, now, strict=False)) if at != 2):

@@ -20,6 +20,7 @@ from tests.workers.histories.table import (
     POSSIBLE,
     PRE,
     SUSPECTED,
+    TWO,
     A,
 )
 
@@ -27,6 +28,7 @@ C = {"C": 2}
 DWI, ADC = ("dwi",), ("adc",)
 BY_DWI = {"C": "dwi"}
 ANON = "ANON"
+PRE_NO_A = Scan("pre", -10, unmeasured=("A",))
 MORNING, EVENING = Scan("m0", 0, at="080000"), Scan("e0", 0, A, at="200000")
 
 FURTHER = [
@@ -78,6 +80,25 @@ FURTHER = [
         D5), KNOWN, expected={"d0": OPEN, "d5": f"{POSSIBLE} since:d0"}),
     History("a study of the day of the infusion that nobody could judge, and one before", (PRE,
         Scan("d0", 0, A, broken=True), D5), KNOWN, expected={"d0": f"{OPEN} pre", "d5": f"{SUSPECTED} pre"}),
+    # patterns whose regions cannot be measured
+    History("the baseline cannot tell, the single scan can", (PRE_NO_A, D5), KNOWN, expected={"d5": f"{POSSIBLE} pre"}),
+    History("the baseline cannot tell, the single scan shows nothing", (PRE_NO_A, Scan("d5", 5)), KNOWN,
+        expected={"d5": f"{NO} pre"}),
+    History("found, and not measurable since", (PRE, D5, Scan("d7", 7, A, unmeasured=("A",)),
+        Scan("d9", 9, A, unmeasured=("A",))), KNOWN,
+        expected={"d5": f"{SUSPECTED} pre", "d7": f"{POSSIBLE} pre", "d9": f"{POSSIBLE} pre"}),
+    History("found, and not measurable since, date not known", (PRE, D5, Scan("d7", 7, A, unmeasured=("A",)),
+        Scan("d9", 9, A, unmeasured=("A",))), expected={"d7": f"{POSSIBLE} pre", "d9": f"{POSSIBLE} pre"}),
+    History("found, gone, and not measurable since", (PRE, D5, Scan("d7", 7), Scan("d9", 9, unmeasured=("A",))), KNOWN,
+        expected={"d7": f"{NO} pre", "d9": f"{NO} pre"}),
+    History("found before treatment, and not measurable since", (Scan("old", -20), Scan("pre", -10, A),
+        Scan("d5", 5, A, unmeasured=("A",))), KNOWN, expected={"d5": f"{NO} pre"}),
+    History("a study of the day of the infusion does not exclude it", (PRE_NO_A, Scan("d0", 0, FAINT), D5), KNOWN,
+        expected={"d0": f"{NO} pre", "d5": f"{POSSIBLE} pre"}),
+    History("a study does not exclude it, date not known", (PRE_NO_A, Scan("d0", 0, FAINT), D5),
+        expected={"d0": f"{NO} pre", "d5": f"{POSSIBLE} pre"}),
+    History("retreated, the scan between does not exclude it", (PRE, Scan("d80", 80, A, unmeasured=("A",)),
+        Scan("d95", 95, A)), TWO, expected={"d80": f"{NO} pre", "d95": f"{POSSIBLE} d80"}),
     # dates of studies
     History("the date of a positive is corrected across the infusion", (PRE, Scan("d5", 5, A, parts=(FLAIR, T1),
         part_days=(-3, 5)), D7), KNOWN, expected=BOTH_SUSPECTED),

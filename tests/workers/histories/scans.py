@@ -15,7 +15,7 @@ from typing import Any
 from tests.fakes import a_volume
 from triage.assessment import Assessed
 from triage.baseline import Candidate, choose_baseline
-from triage.course import carried_on, merged
+from triage.course import merged, merged_for, seen_alone
 from triage.detection import before_infusion, indeterminate
 from triage.draft import Context, Draft
 from triage.errors import NotAssessable, Transient
@@ -63,6 +63,7 @@ class Scan:
     part, in their order. part_days: the day that each part states, where that is not ``day``. counts: objects for each
     series of each part; empty: later parts hold more. seen_in: pattern -> the only kind of series that shows it.
     visit: the day of the later of two visits that came under this UID, which the reader finds.
+    unmeasured: patterns whose regions are in doubt, so that nobody can judge them.
     """
 
     uid: str
@@ -86,6 +87,7 @@ class Scan:
     counts: tuple[int, ...] = ()
     seen_in: Mapping[str, str] = field(default_factory=dict)
     visit: int | None = None
+    unmeasured: tuple[str, ...] = ()
 
     def seen_with(self, kinds: Collection[str]) -> Scan:
         """What is seen of it with series of these kinds."""
@@ -219,13 +221,15 @@ class ScanEngine:
         elif choice is not None and choice.since is not None:
             draft, kept = self._since(draft, scan, self._scans[kept].seen_with(kinds), choice), None
         else:
-            draft = self._carried(self._compared(draft, scan, self._scans[kept].seen_with(kinds)), scan)
+            draft = self._beside(self._compared(draft, scan, self._scans[kept].seen_with(kinds)), scan)
         baseline: Any = None if kept is None else SimpleNamespace(study_instance_uid=kept)
         return Assessed(draft.finish({}, baseline, self._settings), None)
 
     def _compared(self, draft: Draft, scan: Scan, other: Scan) -> Draft:
         findings = tuple(
-            _finding(pattern.name, scan.shows.get(pattern.name, 0) - other.shows.get(pattern.name, 0), 1)
+            _unmeasured(pattern.name)
+            if pattern.name in (*scan.unmeasured, *other.unmeasured)
+            else _finding(pattern.name, scan.shows.get(pattern.name, 0) - other.shows.get(pattern.name, 0), 1)
             for pattern in PATTERNS
         )
         return replace(draft, judged_from=JudgedFrom.COMPARISON, findings=findings)
@@ -236,7 +240,12 @@ class ScanEngine:
         draft = replace(draft, refusal=why, findings=indeterminate("no baseline to compare with"))
         if draft.stage is Stage.FIRST_LOOK:
             return draft
-        findings = tuple(_finding(pattern.name, scan.shows.get(pattern.name, 0), SEEN_ALONE) for pattern in PATTERNS)
+        findings = tuple(
+            _unmeasured(pattern.name)
+            if pattern.name in scan.unmeasured
+            else _finding(pattern.name, scan.shows.get(pattern.name, 0), SEEN_ALONE)
+            for pattern in PATTERNS
+        )
         study, infusion = draft.images.study, draft.context.infusion_date
         if study.study_date is not None and infusion is not None and study.study_date < infusion:
             findings = before_infusion(findings)
@@ -250,20 +259,23 @@ class ScanEngine:
         measured = alone.findings if alone.judged_from is JudgedFrom.SINGLE_SCAN else ()
         return replace(
             alone,
-            findings=carried_on(merged(compared.findings, measured, day), choice.carried, measured, day),
+            findings=merged(compared.findings, measured, day),
             judged_from=JudgedFrom.COURSE if measured else JudgedFrom.NOTHING,
-            carried=choice.carried,
             since=Since(uid, day, None, (), compared.findings),
         )
 
-    def _carried(self, draft: Draft, scan: Scan) -> Draft:
+    def _beside(self, draft: Draft, scan: Scan) -> Draft:
         choice = draft.context.baseline_choice
-        if choice is None or not choice.carried or choice.study_date is None:
-            return draft
         alone = self._alone(replace(draft, judged_from=JudgedFrom.NOTHING), scan)
         found = alone.findings if alone.judged_from is JudgedFrom.SINGLE_SCAN else ()
-        findings = carried_on(draft.findings, choice.carried, found, choice.study_date)
-        return replace(draft, carried=choice.carried, findings=findings)
+        findings = draft.findings
+        if choice is not None and choice.study_date is not None:
+            findings = merged_for(findings, draft.shown_by_baseline, found, choice.study_date)
+        return replace(draft, findings=seen_alone(findings, found, ()))
+
+
+def _unmeasured(pattern: str) -> Finding:
+    return Finding(pattern, Presence.INDETERMINATE, None, "its regions could not be measured")
 
 
 def _finding(pattern: str, amount: int, least: int) -> Finding:

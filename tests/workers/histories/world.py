@@ -39,6 +39,7 @@ from tests.workers.histories.events import (
 )
 from tests.workers.histories.remembering import RememberingIndex
 from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
+from triage.course import left_open
 from triage.infusions import Infusion
 from workers.config import Settings
 from workers.feeds.apply import Applier
@@ -297,7 +298,9 @@ class World:
 
     def _fitness(self, row: StudyRow) -> Fitness:
         scan = self.scans[row.study_instance_uid]
-        return Fitness.UNFIT if scan.unfit or not any("flair" in part for part in scan.parts) else Fitness.FIT
+        if scan.unfit or not any("flair" in part for part in scan.parts):
+            return Fitness.UNFIT
+        return Fitness.LEFT_OPEN if left_open(self.index.assessment(scan.uid)) else Fitness.FIT
 
     # --- the end
 

@@ -40,6 +40,8 @@ CASES = [
     pytest.param(COURSE, [65], {}, "0 30 60 90 120", id="the one before the infusion shows a finding"),
     pytest.param(COURSE, [-100], {}, "90 120", id="all after the infusion"),
     pytest.param(COURSE, [-100], {"120": Fitness.UNKNOWN}, "30 60 90 120", id="the latest is not known to be fit"),
+    pytest.param(COURSE, [-100], dict.fromkeys(("90", "120"), Fitness.LEFT_OPEN), "0 30 90 120",
+        id="the two latest leave a pattern open; two that exclude it"),
     pytest.param(COURSE, [-100], {"120": Fitness.UNFIT}, "30 60 90", id="the latest is unfit; two without a finding"),
     pytest.param(COURSE, [-100], dict.fromkeys(("90", "120"), Fitness.UNKNOWN), "0 30 60 90 120",
         id="the two latest are not known to be fit"),
@@ -87,7 +89,7 @@ PASTS = st.builds(
     FEW_DAYS,
     TIMES,
     st.sampled_from(["no_pattern"] * 4 + ["possible", "neurotoxicity_suspected", "not_assessable"]),
-    st.sampled_from([FIT] * 5 + [Fitness.UNFIT, Fitness.UNKNOWN]),
+    st.sampled_from([FIT] * 5 + [Fitness.UNFIT, Fitness.UNKNOWN, Fitness.LEFT_OPEN]),
     st.booleans(),
     st.booleans(),
     ISSUERS,
@@ -117,10 +119,11 @@ def arrive(index: InMemoryIndex, uid: str, day: date, at: str, issuer: str, birt
 
 
 def a_candidate(row: StudyRow, past: Past) -> Candidate:
-    usable = past.usable if past.fitness is Fitness.UNKNOWN else past.fitness is FIT
+    usable = past.usable if past.fitness is Fitness.UNKNOWN else past.fitness is not Fitness.UNFIT
     acute = ("A",) if past.category in ACUTE_CATEGORIES else ()
     judged = past.category != "not_assessable" or past.judged
-    return Candidate(study_of(row), usable, None if usable else "unfit", acute, judged=judged)
+    left_open = ("B",) if past.fitness is Fitness.LEFT_OPEN else ()
+    return Candidate(study_of(row), usable, None if usable else "unfit", acute, judged=judged, left_open=left_open)
 
 
 @settings(max_examples=max(1000, settings().max_examples))

@@ -205,12 +205,14 @@ FACTS = [
     pytest.param({"series": [{"kind": "t1"}]}, [], Fitness.UNFIT, id="no FLAIR"),
     pytest.param({"series": [{"kind": "flair"}]}, [], Fitness.UNKNOWN, id="not prepared yet"),
     pytest.param({}, ["key-r1/prepared.json"], Fitness.FIT, id="prepared"),
+    pytest.param({"judged": {"from": "comparison"}, "findings": [{"pattern": "A", "presence": "indeterminate"}]},
+        ["key-r1/prepared.json"], Fitness.LEFT_OPEN, id="prepared, and a pattern left open"),
     pytest.param({}, ["key-r1/refused.txt"], Fitness.UNFIT, id="refused"),
     pytest.param({}, ["faulty-r1/refused.txt"], Fitness.UNKNOWN, id="refused by a program that knew no faults"),
     pytest.param({}, ["old-r1/refused.txt", "key-r1/prepared.json"], Fitness.FIT, id="accepted by one program"),
     pytest.param({}, ["key-r2/prepared.json"], Fitness.UNKNOWN, id="another revision was prepared"),
     pytest.param({}, [".key-r1/prepared.json"], Fitness.UNKNOWN, id="half written"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("document", "files", "fitness"), FACTS)

@@ -373,8 +373,7 @@ class BaselineChoice:
     """Which earlier study is the baseline and why; every rejected candidate with its reason.
 
     since: study UID and date of the study that the course is measured against, with Basis.COURSE_ONLY. carried: found
-    in the compared study, not before treatment: an unchanged scan still shows it; left_open: the same, neither found
-    nor excluded. same: the latest copy, one with findings first.
+    in the compared study, not before treatment; left_open: neither found nor excluded in it. same: the latest copy.
     """
 
     study_instance_uid: str | None

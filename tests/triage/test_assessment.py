@@ -215,28 +215,6 @@ def test_a_baseline_of_another_head_hides_no_more_than_none(prepared: PreparedBa
     assert_judged_alike(found)
 
 
-@pytest.mark.parametrize(
-    ("percent", "presence", "category"),
-    [
-        pytest.param(45.0, Presence.PRESENT, (Category.POSSIBLE, Category.NEUROTOXICITY_SUSPECTED), id="shows it"),
-        pytest.param(0.0, Presence.INDETERMINATE, (Category.NO_PATTERN,), id="noop: shows nothing"),
-    ],
-)
-def test_a_baseline_that_cannot_tell_hides_no_more_than_none(
-    percent: float, presence: Presence, category: tuple[Category, ...], prepared: PreparedBaseline, atlas: Atlas
-) -> None:
-    """The thalami of the baseline are in doubt, so that the comparison says nothing about pattern A."""
-    doubtful = replace(prepared, doubts=dict.fromkeys((*THALAMI, *BRAIN_STEM), "region_fit: around the thalami"))
-    found = full(a_followup(atlas, percent), doubtful, CONTEXT, atlas, SETTINGS).assessment
-    assert {f.pattern: f.presence for f in found.findings}["A"] is presence
-    assert found.decision.category in category, found.decision
-    assert found.decision.priority is not Priority.P1, "as without a baseline"
-    assert found.judged.source is JudgedFrom.COMPARISON
-    shown = lookup(found.measurements, "thalamus_left", "flair_excess_percent")
-    assert shown.assessable is (presence is Presence.PRESENT), "the figures that say it are stored"
-    assert_judged_alike(found)
-
-
 def no_flair(**changes: Any) -> StudyImages:
     return replace(some_images(None), **changes)
 

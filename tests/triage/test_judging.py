@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.triage.report.documents import an_assessment
+from triage.anatomy import BRAIN_STEM, THALAMI
 from triage.decision import decide
 from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate
 from triage.judging import judge_again
@@ -97,6 +98,8 @@ def test_the_same_settings_say_the_same(assessment: Assessment) -> None:
 RISE = (
     Measurement("thalamus_left", "flair_change_percent", 11.0, "%", 1.0),
     Measurement("thalamus_right", "flair_change_percent", 10.5, "%", 1.0),
+    *(Measurement(part, "flair_change_percent", 0.3, "%", 1.0) for part in BRAIN_STEM),
+    *(Measurement(part, "volume_change_percent", 0.3, "%", 1.0) for part in (*THALAMI, "pons")),
 )
 
 

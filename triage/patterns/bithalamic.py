@@ -5,7 +5,7 @@ Source of the pattern: the published letter on CD19 CAR-T neurotoxicity neuroima
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from triage.anatomy import BRAIN_STEM, CAPSULES, THALAMI, WHITE
@@ -23,7 +23,8 @@ ALONE = "flair_excess_percent"  # single scan
 class BithalamicLimits:
     """Limits of pattern A, in percent unless named otherwise.
 
-    A change must exceed its limit and ``z`` times its uncertainty.
+    A change must exceed its limit and ``z`` times its uncertainty. Beyond the limit alone it is neither present nor
+    absent.
 
     ``_same`` and ``_different``: by protocol class. The values for the same protocol are starting values
     (docs/method.md, pattern A). Starting values of 15, 22 and 18 across protocols rested on a scale that left up to
@@ -81,11 +82,13 @@ class BithalamicLimits:
 
 @dataclass(frozen=True)
 class _Sign:
-    """One sign of the pattern: present, absent or indeterminate, with the figures behind it."""
+    """One sign of the pattern: present, absent or indeterminate, with the figures behind it. unknown: why it is
+    indeterminate, in words that follow its name; "" otherwise."""
 
     name: str
     presence: Presence
     evidence: tuple[str, ...]
+    unknown: str = ""
 
 
 def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limits: BithalamicLimits) -> Finding:
@@ -117,7 +120,14 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         present = ", ".join(s.name for s in signs if s.presence is Presence.PRESENT)
         return Finding(PATTERN, Presence.PRESENT, strength, f"{TITLE}: {present} against the baseline", evidence)
     if thalami.presence is Presence.INDETERMINATE:
-        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: the thalami could not be measured", evidence)
+        why = f"the thalami {thalami.unknown}"
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: {why}", evidence)
+    # what is not known may be there: absent is only what no sign that is not known could make present
+    if _strength(*map(_if_there, (thalami, strong, stem, swelling, capsules, together))) is not None:
+        asked = (stem, swelling) if stem.unknown else (swelling, together)
+        open_signs = [f"{s.name} {s.unknown}" for s in asked if s.unknown]
+        why = f"not excluded: {', '.join(open_signs)} ({protocol} protocol)"
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: {why}", evidence)
     limit, less = (
         (limits.thalami_same, limits.together_same) if same else (limits.thalami_different, limits.together_different)
     )
@@ -142,7 +152,7 @@ def detect_alone(measurements: tuple[Measurement, ...], limits: BithalamicLimits
     left, right = (lookup(measurements, side, ALONE).value for side in THALAMI)
     evidence = (*thalami.evidence, *stem.evidence)
     opening = f"{TITLE}, no baseline, single scan with wide limits"
-    if thalami.presence is Presence.INDETERMINATE or left is None or right is None:
+    if left is None or right is None:
         return Finding(PATTERN, Presence.INDETERMINATE, None, f"{opening}: the thalami could not be measured", evidence)
     words = f"{left:+.0f} % left and {right:+.0f} % right above what is normal beside their references"
     if thalami.presence is Presence.PRESENT:
@@ -166,8 +176,9 @@ def _together(measurements: tuple[Measurement, ...], limit: float, z: float) -> 
     both = (thalami.presence, stem.presence)
     if Presence.ABSENT in both:
         return _Sign("A1 and A2 together", Presence.ABSENT, ())
-    known = Presence.INDETERMINATE not in both
-    return _Sign("A1 and A2 together", Presence.PRESENT if known else Presence.INDETERMINATE, ())
+    if Presence.INDETERMINATE not in both:
+        return _Sign("A1 and A2 together", Presence.PRESENT, ())
+    return _Sign("A1 and A2 together", Presence.INDETERMINATE, (), stem.unknown or thalami.unknown)
 
 
 def _strength(
@@ -186,10 +197,25 @@ def _strength(
     return None
 
 
+def _if_there(sign: _Sign) -> _Sign:
+    """The sign as if what is not known of it were there."""
+    return replace(sign, presence=Presence.PRESENT) if sign.presence is Presence.INDETERMINATE else sign
+
+
 def _exceeds(m: Measurement, limit: float, z: float) -> bool | None:
+    """None: it was not measured, or it lies beyond the limit and within ``z`` times its uncertainty."""
     if m.value is None:
         return None
-    return m.value >= limit and (m.uncertainty is None or m.value >= z * m.uncertainty)
+    if m.value < limit:
+        return False
+    return True if m.uncertainty is None or m.value >= z * m.uncertainty else None
+
+
+def _why_unknown(found: list[Measurement], answer: bool | None) -> str:
+    if answer is not None:
+        return ""
+    unmeasured = any(m.value is None for m in found)
+    return "could not be measured" if unmeasured else "did rise, but within the uncertainty"
 
 
 def _presence(answer: bool | None) -> Presence:
@@ -202,7 +228,7 @@ def _both(
     found = [lookup(measurements, region, quantity) for region in regions]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = False if False in answers else None if None in answers else True
-    return _Sign(name, _presence(answer), tuple(evidence_line(m) for m in found))
+    return _Sign(name, _presence(answer), tuple(evidence_line(m) for m in found), _why_unknown(found, answer))
 
 
 def _any(measurements: tuple[Measurement, ...], limit: float, z: float, quantity: str = RISE) -> _Sign:
@@ -214,7 +240,8 @@ def _any(measurements: tuple[Measurement, ...], limit: float, z: float, quantity
     found = [lookup(measurements, region, quantity) for region in BRAIN_STEM]
     answers = [_exceeds(m, limit, z) for m in found]
     answer = True if True in answers else None if None in answers else False
-    return _Sign("A2 brain stem", _presence(answer), tuple(evidence_line(m) for m in found))
+    lines = tuple(evidence_line(m) for m in found)
+    return _Sign("A2 brain stem", _presence(answer), lines, _why_unknown(found, answer))
 
 
 def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *, same: bool) -> _Sign:
@@ -223,13 +250,15 @@ def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *
     pons = lookup(measurements, "pons", SWELLING)
     lines = tuple(evidence_line(m) for m in (*thalami, ventricle, pons))
     left, right = thalami[0].value, thalami[1].value
-    if left is None or right is None:
-        return _Sign("A3 swelling", Presence.INDETERMINATE, lines)
     limit = limits.swelling_same if same else limits.swelling_different
-    narrow_ventricle = ventricle.value is not None and ventricle.value <= limits.third_ventricle_percent
-    swollen_pons = pons.value is not None and pons.value >= limits.pons_swelling_percent
-    swollen = (left + right) / 2 >= limit and (narrow_ventricle or swollen_pons)
-    return _Sign("A3 swelling", _presence(swollen), lines)
+    swollen = None if left is None or right is None else (left + right) / 2 >= limit
+    narrow_ventricle = None if ventricle.value is None else ventricle.value <= limits.third_ventricle_percent
+    swollen_pons = None if pons.value is None else pons.value >= limits.pons_swelling_percent
+    support = (narrow_ventricle, swollen_pons)
+    supported = True if True in support else None if None in support else False
+    both = (swollen, supported)
+    answer = False if False in both else None if None in both else True
+    return _Sign("A3 swelling", _presence(answer), lines, "could not be measured" if answer is None else "")
 
 
 def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:

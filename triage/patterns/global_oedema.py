@@ -24,7 +24,8 @@ FLAIR_ALONE = "source: flair"  # how triage.fluid.changes names a figure that no
 class GlobalOedemaLimits:
     """Limits of pattern D, in percent unless named otherwise.
 
-    A change must exceed its limit and ``z`` times its uncertainty.
+    A change must exceed its limit and ``z`` times its uncertainty. Beyond the limit alone it is neither present nor
+    absent.
 
     ``_same`` and ``_different``: by protocol class. The values for the same protocol are starting values
     (docs/method.md, pattern D). Across protocols, thin sulci of a real pair without oedema were measured 57 % apart
@@ -66,11 +67,13 @@ class GlobalOedemaLimits:
 
 @dataclass(frozen=True)
 class _Sign:
-    """One sign; answer None: not measured."""
+    """One sign; answer None: not measured, or not to be told. unsure: it lies beyond its limit, but within its
+    uncertainty."""
 
     name: str
     answer: bool | None
     evidence: tuple[str, ...]
+    unsure: bool
 
 
 def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limits: GlobalOedemaLimits) -> Finding:
@@ -81,35 +84,25 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         for name in ("sulcal_csf", "extraventricular_csf", "brain", "ventricles", "cisterns")
     }
 
-    def beyond(name: str, limit_same: float, limit_different: float) -> bool | None:
-        return _beyond(figures[name], limit_same if same else limit_different, limits, same=same)
+    def limit(name: str) -> float:
+        return float(getattr(limits, f"{name}_{'same' if same else 'different'}"))
 
-    strong = beyond("sulcal_csf", limits.sulcal_strong_same, limits.sulcal_strong_different)
-    inner = (
-        beyond("ventricles", limits.ventricles_same, limits.ventricles_different),
-        beyond("cisterns", limits.cisterns_same, limits.cisterns_different),
-    )
+    def beyond(figure: str, name: str) -> bool | None:
+        return _beyond(figures[figure], limit(name), limits, same=same)
+
+    def sign(words: str, *asked: tuple[str, str]) -> _Sign:
+        """Of several figures one is enough."""
+        answers = [beyond(*one) for one in asked]
+        answer = True if True in answers else None if None in answers else False
+        past = any(found is None and _past(figures[f], limit(n)) for found, (f, n) in zip(answers, asked, strict=True))
+        return _Sign(words, answer, tuple(evidence_line(figures[figure]) for figure, _ in asked), past)
+
+    strong = beyond("sulcal_csf", "sulcal_strong")
     signs = (
-        _Sign(
-            "sulci",
-            beyond("sulcal_csf", limits.sulcal_same, limits.sulcal_different),
-            (evidence_line(figures["sulcal_csf"]),),
-        ),
-        _Sign(
-            "fluid outside the ventricles",
-            beyond("extraventricular_csf", limits.extraventricular_same, limits.extraventricular_different),
-            (evidence_line(figures["extraventricular_csf"]),),
-        ),
-        _Sign(
-            "brain volume",
-            beyond("brain", limits.brain_same, limits.brain_different),
-            (evidence_line(figures["brain"]),),
-        ),
-        _Sign(
-            "ventricles or cisterns",
-            True if True in inner else None if None in inner else False,
-            (evidence_line(figures["ventricles"]), evidence_line(figures["cisterns"])),
-        ),
+        sign("sulci", ("sulcal_csf", "sulcal")),
+        sign("fluid outside the ventricles", ("extraventricular_csf", "extraventricular")),
+        sign("brain volume", ("brain", "brain")),
+        sign("ventricles or cisterns", ("ventricles", "ventricles"), ("cisterns", "cisterns")),
     )
     evidence = (*(line for sign in signs for line in sign.evidence), *_bright_fluid(measurements))
     alone = any(_flair_alone(m) for m in figures.values() if m.value is not None)
@@ -125,9 +118,13 @@ def _finding(
         text = f"{TITLE}: {', '.join(present)} against the baseline ({protocol} protocol)"
         return Finding(PATTERN, Presence.PRESENT, strength, text, evidence)
     missing = [sign.name for sign in signs if sign.answer is None]
-    if signs[0].answer is None or signs[2].answer is None:
+    unsure = [sign.name for sign in signs if sign.answer is None and sign.unsure]
+    if unsure or signs[0].answer is None or signs[2].answer is None:
         why = f"FLAIR alone cannot tell ({protocol} protocol)" if alone else "not measured"
-        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: {why}: {', '.join(missing)}", evidence)
+        rest = missing if alone else [name for name in missing if name not in unsure]
+        said = [f"changed, but within the uncertainty: {', '.join(unsure)}"] if unsure and not alone else []
+        said += [f"{why}: {', '.join(rest)}"] if rest else []
+        return Finding(PATTERN, Presence.INDETERMINATE, None, f"{TITLE}: {'; '.join(said)}", evidence)
     text = f"{TITLE}: neither fluid nor brain volume changed beyond the limits ({protocol} protocol)"
     if missing:
         text += f"; {'not told by FLAIR alone' if alone else 'not measured'}: {', '.join(missing)}"
@@ -137,7 +134,8 @@ def _finding(
 def _beyond(m: Measurement, limit: float, limits: GlobalOedemaLimits, *, same: bool) -> bool | None:
     """Whether the change goes beyond ``limit`` in the limit's own direction, and beyond z times its uncertainty.
 
-    None: it was not measured, or FLAIR alone measured it and its uncertainty reaches the limit.
+    None: it was not measured, it lies beyond the limit and within z times its uncertainty, or FLAIR alone measured it
+    and its uncertainty reaches the limit.
     """
     if m.value is None:
         return None
@@ -147,8 +145,16 @@ def _beyond(m: Measurement, limit: float, limits: GlobalOedemaLimits, *, same: b
     sign = 1.0 if limit > 0 else -1.0
     if sign * m.value >= sign * wide and (m.uncertainty is None or abs(m.value) >= limits.z * m.uncertainty):
         return True
+    if not alone:
+        return None if _past(m, limit) else False
     reach = sign * m.value + limits.flair_alone_excludes * (m.uncertainty or 0.0)
-    return None if alone and reach >= sign * limit else False
+    return None if reach >= sign * limit else False
+
+
+def _past(m: Measurement, limit: float) -> bool:
+    """Whether a figure lies beyond the limit, however uncertain it is."""
+    sign = 1.0 if limit > 0 else -1.0
+    return m.value is not None and sign * m.value >= sign * limit
 
 
 def _flair_alone(m: Measurement) -> bool:

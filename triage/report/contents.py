@@ -39,8 +39,9 @@ class Judged:
     """What findings and decision rest on.
 
     protocol: None without a comparison. refusal: why the assessment is incomplete, else None. carried: patterns that
-    earlier studies showed and that do not lie before treatment, with the latest date of these in ``carried_on``. before_treatment:
-    the study is the scan before treatment: the single scan was measured, and nothing in it is a pattern.
+    earlier studies showed and that do not lie before treatment, the latest date of these in ``carried_on``.
+    before_treatment: the study is the scan before treatment: the single scan was measured, and nothing in it is a
+    pattern.
     """
 
     source: JudgedFrom = JudgedFrom.NOTHING

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import a_measurement, figures
+from tests.builders import figures
 from triage.model import Measurement, Presence, ProtocolMatch, Strength
 from triage.patterns import bithalamic
 from triage.patterns.bithalamic import BithalamicLimits
@@ -61,7 +61,7 @@ def symmetry(value: float) -> Figures:
         pytest.param(flair(thalamus_left=20.0, thalamus_right=1.0), SAME, None, id="one side only"),
         pytest.param(flair(thalamus_left=1.0, thalamus_right=20.0), SAME, None, id="the other side only"),
         pytest.param(flair(thalamus__both=-12.0, pons=-12.0), SAME, None, id="both fall"),
-        pytest.param(flair(pons=25.0), SAME, None, id="pons alone: a focal lesion"),
+        pytest.param(flair(pons=25.0) + swelling(), SAME, None, id="pons alone: a focal lesion"),
         pytest.param(flair(pons=25.0) + swelling(5.0, -25.0), SAME, Strength.POSSIBLE, id="pons and swollen thalami"),
         pytest.param(flair() + swelling(8.0, -30.0), SAME, None, id="swelling alone"),
         pytest.param(
@@ -100,6 +100,9 @@ def test_strength(measured: Figures, protocol: ProtocolMatch, expected: Strength
     assert finding.pattern == "A"
 
 
+NO_STEM = flair(midbrain=None, pons=None, medulla=None)
+
+
 @pytest.mark.parametrize(
     ("measured", "presence"),
     [
@@ -112,9 +115,20 @@ def test_strength(measured: Figures, protocol: ProtocolMatch, expected: Strength
         pytest.param(
             flair(thalamus__both=None, pons=30.0), Presence.INDETERMINATE, id="pons rises, thalami not measured"
         ),
+        pytest.param(NO_STEM + swelling(), Presence.ABSENT, id="brain stem not measured, thalami quiet"),
+        pytest.param(NO_STEM, Presence.INDETERMINATE, id="neither the brain stem nor swelling measured"),
+        pytest.param(NO_STEM + swelling(5.0, -25.0), Presence.INDETERMINATE, id="swollen, brain stem not measured"),
+        pytest.param(flair(pons=25.0), Presence.INDETERMINATE, id="pons rises, swelling not measured"),
         pytest.param(
-            flair(midbrain=None, pons=None, medulla=None), Presence.ABSENT, id="brain stem not measured, thalami quiet"
+            flair(pons=25.0) + swelling(5.0, 0.0, None), Presence.INDETERMINATE, id="pons rises, its volume unknown"
         ),
+        pytest.param(
+            flair(thalamus__both=6.5, midbrain=None, pons=None, medulla=None) + swelling(),
+            Presence.INDETERMINATE,
+            id="thalami rise a little, brain stem not measured",
+        ),
+        pytest.param(flair(thalamus__both=6.5, pons=None) + swelling(), Presence.INDETERMINATE, id="a part of it"),
+        pytest.param(flair(thalamus__both=3.5, pons=None) + swelling(), Presence.ABSENT, id="less than a little"),
     ],
 )
 def test_what_was_not_measured(measured: Figures, presence: Presence) -> None:
@@ -130,12 +144,28 @@ def test_unmeasured_support_does_not_weaken_the_thalami() -> None:
     assert bithalamic.detect(measured + swelling(None, None, None), SAME, LIMITS).strength is Strength.POSSIBLE
 
 
-def test_a_rise_within_the_spread_of_the_pair_is_not_called() -> None:
+def at(sd: float, **values: float) -> Figures:
+    return tuple(dataclasses.replace(m, uncertainty=sd) for m in flair(**values) if m.value is not None)
+
+
+@pytest.mark.parametrize(
+    ("measured", "presence"),
+    [
+        pytest.param(at(3.5, thalamus__both=9.0), Presence.PRESENT, id="beyond both"),
+        pytest.param(at(3.7, thalamus__both=9.0), Presence.INDETERMINATE, id="beyond the limit only"),
+        pytest.param(at(9.0, thalamus__both=20.0, pons=20.0), Presence.INDETERMINATE, id="much, and very uncertain"),
+        pytest.param(at(2.0, thalamus__both=4.5, pons=4.5), Presence.INDETERMINATE, id="a little of all of them"),
+        pytest.param(at(9.0, thalamus_left=20.0), Presence.ABSENT, id="one side only"),
+        pytest.param(at(9.0, thalamus__both=3.0), Presence.ABSENT, id="noop: below every limit"),
+    ],
+)
+def test_a_rise_within_the_spread_of_the_pair_is_neither_called_nor_excluded(
+    measured: Figures, presence: Presence
+) -> None:
     """Absolute change and z must both hold."""
-    sure = tuple(a_measurement(r, 9.0, uncertainty=3.5) for r in ("thalamus_left", "thalamus_right"))
-    unsure = tuple(a_measurement(r, 9.0, uncertainty=3.7) for r in ("thalamus_left", "thalamus_right"))
-    assert bithalamic.detect(sure, SAME, LIMITS).presence is Presence.PRESENT
-    assert bithalamic.detect(unsure, SAME, LIMITS).presence is Presence.ABSENT
+    finding = bithalamic.detect(measured + swelling(), SAME, LIMITS)
+    assert finding.presence is presence
+    assert ("within the uncertainty" in finding.explanation) is (presence is Presence.INDETERMINATE)
 
 
 def test_limits_of_the_site_are_used() -> None:

@@ -58,13 +58,32 @@ def test_present(found: tuple[Measurement, ...], protocol: ProtocolMatch, streng
         pytest.param(changes(), SAME, id="no change"),
         pytest.param(changes(-12, -10, 1.2, -10, -20), SAME, id="all below the limits"),
         pytest.param(changes(-30, -24, 1.5, -20, -40), DIFFERENT, id="a protocol change may do that"),
-        pytest.param(changes(-40, -38, 2.0, -18, -35, sd=20.0), SAME, id="beyond the limits, within the uncertainty"),
         pytest.param(changes(+60, +50, -2.0, +30, +40), SAME, id="more fluid"),
     ],
 )
 def test_absent(found: tuple[Measurement, ...], protocol: ProtocolMatch) -> None:
     finding = detect(found, protocol, GlobalOedemaLimits())
     assert (finding.presence, finding.strength) == (Presence.ABSENT, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "unsure"),
+    [
+        pytest.param(changes(-40, sd=20.0), "sulci", id="sulci"),
+        pytest.param(changes(-10, -16, sd=10.0), "fluid outside the ventricles", id="outer fluid"),
+        pytest.param(changes(brain=1.8, sd=8.0), "brain volume", id="brain"),
+        pytest.param(changes(cisterns=-35, sd=14.0), "ventricles or cisterns", id="cisterns"),
+        pytest.param(changes(-45, sd=16.0, source="source: t2 -45.0, flair -13.0"), "sulci", id="two contrasts differ"),
+        pytest.param(changes(-40, -38, 2.0, -18, -35, sd=20.0), "sulci, fluid outside the ventricles, brain volume, "
+            "ventricles or cisterns", id="all of them"),
+    ],
+)  # fmt: skip
+def test_beyond_the_limit_and_within_the_uncertainty_is_not_excluded(
+    found: tuple[Measurement, ...], unsure: str
+) -> None:
+    finding = detect(found, SAME, GlobalOedemaLimits())
+    assert (finding.presence, finding.strength) == (Presence.INDETERMINATE, None)
+    assert finding.explanation.endswith(f"changed, but within the uncertainty: {unsure}")
 
 
 @pytest.mark.parametrize(

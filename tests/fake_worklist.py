@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.fake_index import InMemoryIndex
 from triage.report.headline import headline_of
+from workers.index.folded import folded
 from workers.ports import StudyRow, StudyState
 from workers.worklist_ports import (
     URGENT_ORDERS,
@@ -174,13 +175,14 @@ def _group(row: StudyRow) -> Group:
 
 
 def _matches(row: WorklistRow, wanted: Wanted) -> bool:
-    texts = [text.lower() for text in (row.patient_name, row.patient_id, row.accession_number)]
+    names = (row.patient_name, row.patient_name.replace("^", ""))
+    texts = [folded(text) for text in (*names, row.patient_id, row.accession_number)]
     return (
         (not wanted.groups or row.group in wanted.groups)
         and (wanted.gone or row.state not in GONE)
         and not (wanted.unread and row.read_by)
         and (wanted.since is None or row.first_received_at >= wanted.since)
-        and all(any(word.lower() in text for text in texts) for word in wanted.find.split())
+        and all(any(word in text for text in texts) for word in folded(wanted.find).split())
     )
 
 

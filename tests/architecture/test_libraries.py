@@ -21,6 +21,7 @@ INDEX = (
     "deliveries",
     "delivery_lists",
     "errors",
+    "folded",
     "escalations",
     "giving_way",
     "fetched",

@@ -11,6 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from workers.index.answer_schema import order_priorities
+from workers.index.folded import Folded, folded
 from workers.index.schema import acknowledgements, studies
 from workers.ports import StudyState
 from workers.worklist_ports import URGENT_ORDERS, Deadlines, Group, ListOrder, Wanted
@@ -158,8 +159,9 @@ def conditions_of(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
         found.append(sa.not_(IS_READ))
     if wanted.since is not None:
         found.append(c.first_received_at >= wanted.since)
-    for word in wanted.find.replace("\0", " ").split():  # PostgreSQL knows no NUL
+    for word in folded(wanted.find.replace("\0", " ")).split():  # PostgreSQL knows no NUL
         plain = word.replace(ESCAPE, ESCAPE * 2).replace("%", ESCAPE + "%").replace("_", ESCAPE + "_")
-        columns = (c.patient_name, c.patient_id, c.accession_number)
-        found.append(sa.or_(*(column.ilike(f"%{plain}%", escape=ESCAPE) for column in columns)))
+        # a name in characters is written without the "^" between family and given name
+        columns = (c.patient_name, sa.func.replace(c.patient_name, "^", ""), c.patient_id, c.accession_number)
+        found.append(sa.or_(*(Folded(column).like(f"%{plain}%", escape=ESCAPE) for column in columns)))
     return found

@@ -19,6 +19,7 @@ from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
 from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
+from workers.index.folded import teach_folding
 from workers.index.list_place import WindowEnd, end_of, end_text
 from workers.index.list_terms import (
     GONE,
@@ -69,6 +70,7 @@ class WorklistTable(Connected):
 
     def __init__(self, engine: Engine, path: Path | None = None, deadlines: Deadlines = NO_DEADLINES) -> None:
         super().__init__(engine)
+        teach_folding(engine)
         self._deadlines = deadlines
         self._path = path
         self._watching: Connection | None = None

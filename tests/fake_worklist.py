@@ -73,21 +73,18 @@ class InMemoryWorklist:
             key=lambda row: str(row.decided_at),
             reverse=True,
         )
-        firsts = [
-            min(
-                one["created_at"]
-                for one in self._index.assessments(row.study_instance_uid)
-                if one["revision"] == row.decided_revision
-            )
-            for row in rows[:limit]
-        ]
-        waits = [(first - row.last_received_at).total_seconds() for first, row in zip(firsts, rows, strict=False)]
-        return [wait for wait in waits if wait >= 0]
+        pairs = [(self._first_decided_at(row), row.last_received_at) for row in rows[:limit]]
+        return [(first - last).total_seconds() for first, last in pairs if first is not None]
+
+    def _first_decided_at(self, row: WorklistRow) -> datetime | None:
+        versions = self._index.assessments(row.study_instance_uid)
+        return min((one["created_at"] for one in versions if one["created_at"] >= row.last_received_at), default=None)
 
     def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
         rows = self.window(Wanted(gone=True, limit=1_000_000)).rows
         judged = [row for row in rows if row.category not in (None, "not_assessable")]
-        found = [(row.decided_at, row.priority in ("P1", "P2", "P3")) for row in judged if row.decided_at is not None]
+        when = [(self._first_decided_at(row) or row.decided_at, row.priority) for row in judged]
+        found = [(at, priority in ("P1", "P2", "P3")) for at, priority in when if at is not None]
         return sorted(one for one in found if one[0] >= since)
 
     def scanners_since(self, since: date) -> list[ScannerDay]:

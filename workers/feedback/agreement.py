@@ -51,21 +51,29 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
 def agreements(acts: Sequence[Act]) -> list[Agreement]:
     """One for each pattern that somebody judged, by name.
 
-    The last word about a pattern of a study counts: that about the finding itself, else that about the decision.
+    The last word about a pattern of a study counts: about one decision that about the finding itself before that about
+    the decision, and a word about a newer decision before both.
 
     Args:
         acts: oldest first.
     """
-    verdicts: dict[tuple[str, str], ActKind] = {}
-    findings: dict[tuple[str, str], ActKind] = {}
+    last: dict[tuple[str, str], Act] = {}
     for act in acts:
-        words = findings if act.kind in OF_A_FINDING else verdicts
         if act.kind in (*VERDICTS, *OF_A_FINDING):
-            words.update({(act.study_instance_uid, name): act.kind for name in act.patterns or (NO_PATTERN,)})
-    last = {**verdicts, **findings}
+            for name in act.patterns or (NO_PATTERN,):
+                before = last.get((act.study_instance_uid, name))
+                if before is None or not _stands(before, act):
+                    last[act.study_instance_uid, name] = act
     return [
-        _counted(name, [kind for (_, of), kind in last.items() if of == name]) for name in sorted({n for _, n in last})
+        _counted(name, [act.kind for (_, of), act in last.items() if of == name])
+        for name in sorted({n for _, n in last})
     ]
+
+
+def _stands(before: Act, act: Act) -> bool:
+    """Whether the earlier word is about the finding itself, and the later one only about the same decision."""
+    same = (before.revision, before.stage) == (act.revision, act.stage)
+    return same and before.kind in OF_A_FINDING and act.kind not in OF_A_FINDING
 
 
 def _counted(pattern: str, kinds: Sequence[ActKind]) -> Agreement:

@@ -55,6 +55,16 @@ ROW_COLUMNS = [studies.c[one.name] for one in fields(WorklistRow) if one.name in
 NO_DEADLINES = Deadlines()
 
 
+def _first_decided_at() -> sa.ColumnElement[Any]:
+    """When the images of a study were first decided: another decision on them is no later one. NULL: images
+    have come since."""
+    a, c = assessments.c, studies.c
+    of_it = (a.study_instance_uid == c.study_instance_uid, a.created_at >= c.last_received_at)
+    first = sa.select(sa.func.min(a.created_at)).where(*of_it).correlate(studies).scalar_subquery()
+    return sa.type_coerce(first, UtcDateTime)
+
+
+FIRST_DECIDED_AT = _first_decided_at()
 FULL_ROWS = sa.select(*ROW_COLUMNS, GROUP.label("group"), READ_BY.label("read_by"), URGENT.label("urgent")).select_from(
     studies
 )
@@ -130,22 +140,21 @@ class WorklistTable(Connected):
         return WorklistRow(**values)
 
     def flag_times_s(self, *, limit: int) -> list[float]:
-        a, c = assessments.c, studies.c
-        of_it = (a.study_instance_uid == c.study_instance_uid, a.revision == c.decided_revision)
-        first = sa.select(sa.func.min(a.created_at)).where(*of_it).correlate(studies).scalar_subquery()
+        c = studies.c
         wanted = (
-            sa.select(c.last_received_at, sa.type_coerce(first, UtcDateTime).label("first"))
+            sa.select(c.last_received_at, FIRST_DECIDED_AT.label("first"))
             .where(c.decided_at.is_not(None))
             .order_by(c.decided_at.desc())
             .limit(limit)
         )
-        waits = [(row["first"] - row["last_received_at"]).total_seconds() for row in self._read(wanted)]
-        return [wait for wait in waits if wait >= 0.0]  # below: images have come since
+        rows = [row for row in self._read(wanted) if row["first"] is not None]  # none: images have come since
+        return [(row["first"] - row["last_received_at"]).total_seconds() for row in rows]
 
     def flags_since(self, since: datetime) -> list[tuple[datetime, bool]]:
         c = studies.c
         judged = (c.decided_at >= since, c.category.is_not(None), c.category != "not_assessable")
-        hour = sa.cast(sa.func.floor(EpochS(c.decided_at) / 3600.0), sa.Integer)  # one row for many studies
+        first = sa.func.coalesce(FIRST_DECIDED_AT, c.decided_at)
+        hour = sa.cast(sa.func.floor(EpochS(first) / 3600.0), sa.Integer)  # one row for many studies
         flagged = sa.func.coalesce(c.priority, "").in_(PRIORITIES)
         counted = sa.select(hour, flagged, sa.func.count()).where(*judged).group_by(hour, flagged).order_by(hour)
         with self._reading() as connection:
@@ -153,7 +162,7 @@ class WorklistTable(Connected):
                 [(datetime.fromtimestamp(3600 * at, UTC), bool(whether))] * number
                 for at, whether, number in connection.execute(counted)
             ]
-        return [one for some in found for one in some]
+        return [one for some in found for one in some if one[0] + timedelta(hours=1) > since]
 
     def scanners_since(self, since: date) -> list[ScannerDay]:
         c, f = studies.c, sa.func

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -77,3 +78,9 @@ def test_the_last_word_counts_and_the_finding_before_the_decision() -> None:
     assert (found["A"].agreed, found["A"].other_cause, found["A"].fraction) == (1, 1, 0.5)
     assert (found["B"].agreed, found["B"].disagreed) == (0, 1)
     assert (found["none"].disagreed, found["none"].fraction) == (1, 0.0)
+
+
+def test_a_word_about_a_newer_decision_counts_before_an_older_one_about_the_finding() -> None:
+    newer = replace(act(ActKind.DISAGREED, "A"), revision=2)
+    assert agreements([act(ActKind.ACCEPTED, "A"), newer])[0].disagreed == 1
+    assert agreements([act(ActKind.ACCEPTED, "A"), act(ActKind.DISAGREED, "A")])[0].agreed == 1, "noop: the same one"

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine
 from tests.fake_index import InMemoryIndex
 from tests.fake_worklist import InMemoryWorklist
 from tests.fakes import NOON
-from tests.listener.web.stored import StoredStudy, store
+from tests.listener.web.stored import StoredStudy, a_document, store
 from workers.delivery_ports import Acknowledgement
 from workers.index.deliveries import SqlDeliveries
 from workers.index.order_priorities import SqlOrderPriorities
@@ -178,6 +178,13 @@ def test_how_long_the_first_decision_took(listed: Listed) -> None:
     found = listed.worklist.flag_times_s(limit=100)
     assert sorted(found) == sorted(60.0 * study.minutes for study in STUDIES if study.category is not None)
     assert len(listed.worklist.flag_times_s(limit=2)) == 2
+    assert listed.index.requeue("1.2", now=NOON + timedelta(days=3))
+    claim = listed.index.claim("1.2", owner="test", now=NOON + timedelta(days=3), lease_s=60)
+    assert claim is not None
+    document = a_document(StoredStudy("1.2"))
+    assert listed.index.save_assessment(claim, stage="full", document=document, now=NOON + timedelta(days=3))
+    assert listed.worklist.flag_times_s(limit=100)[0] == 3000.0, "decided again, from the same images"
+    assert not listed.worklist.flags_since(NOON + timedelta(days=1)), "it was flagged three days ago"
 
 
 def test_what_was_flagged_since(listed: Listed) -> None:

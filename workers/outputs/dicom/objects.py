@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from pydicom import Dataset, FileDataset, FileMetaDataset, dcmwrite
@@ -72,10 +72,16 @@ class DicomResult:
         return derived_uid(self.sources, self.sources.revision, self.stage, kind, part)
 
     def decided_at(self) -> tuple[str, str]:
-        """DICOM date and time of the decision, UTC; of the study in documents that do not say it."""
+        """DICOM date and time of the decision; of the study in documents that do not say it.
+
+        In the zone that the object states, which is that of the images, since all times of an object are in its zone.
+        UTC when they state none.
+        """
         said = self.document.get("decided_at")
         if said:
             when = datetime.fromisoformat(said)
+            stated = self.sources.followup.header.get("TimezoneOffsetFromUTC", "")
+            when = when.astimezone(_zone(stated) if OFFSET.fullmatch(stated) else UTC)
             return when.strftime("%Y%m%d"), when.strftime("%H%M%S")
         header = self.sources.followup.header
         return header.get("StudyDate") or "19000101", (header.get("StudyTime") or "000000")[:6]
@@ -89,6 +95,11 @@ class DicomResult:
             "instance_number": 1,
             "manufacturer": MANUFACTURER,
         }
+
+
+def _zone(offset: str) -> timezone:
+    minutes = int(offset[1:3]) * 60 + int(offset[3:])
+    return timezone(timedelta(minutes=-minutes if offset.startswith("-") else minutes))
 
 
 def result_of(document: Mapping[str, Any], evidence: EvidenceFiles) -> DicomResult:

@@ -89,7 +89,7 @@ def _groups(result: DicomResult, segments: Sequence[Segment]) -> Iterable[Any]:
     for row in result.document["measurements"]:
         rows.setdefault(row["region"], []).append(row)
     numbers = {segment.name: number + 1 for number, segment in enumerate(segments)}
-    others = [row for region, some in rows.items() if region not in numbers for row in some]
+    others = [row for region, some in rows.items() if region not in numbers and region != WHOLE for row in some]
     yield _study_group(result, rows.get(WHOLE, []), others, numbers.get(WHOLE))
     for segment in segments:
         if segment.name != WHOLE and segment.name in rows:
@@ -102,7 +102,7 @@ def _study_group(result: DicomResult, whole: Sequence[Row], others: Sequence[Row
     days = result.document["study"]["days_after_infusion"]
     if days is not None:
         measurements.insert(0, sr.Measurement(codes.DAYS_AFTER_INFUSION.code, days, codes.unit_code("d")))
-    said = [*_decision(result.document), *_not_measured(whole)]
+    said = [*_decision(result.document), *_not_measured(whole, site=False), *_not_measured(others, site=True)]
     shared: dict[str, Any] = {
         "tracking_identifier": sr.TrackingIdentifier(result.uid("seg", WHOLE), WHOLE),
         "finding_type": codes.REGIONS[WHOLE].code,
@@ -127,7 +127,7 @@ def _region_group(result: DicomResult, segment: Segment, rows: Sequence[Row], nu
         finding_sites=[sr.FindingSite(segment.what, segment.side)],
         algorithm_id=_algorithm(result),
         measurements=list(_figures(rows, site=False)),
-        qualitative_evaluations=list(_not_measured(rows)),
+        qualitative_evaluations=list(_not_measured(rows, site=False)),
     )
 
 
@@ -143,12 +143,15 @@ def _figures(rows: Iterable[Row], *, site: bool) -> Iterable[sr.Measurement]:
                 yield sr.Measurement(name, row["uncertainty"], unit, finding_sites=sites, derivation=derivation)
 
 
-def _not_measured(rows: Iterable[Row]) -> Iterable[sr.QualitativeEvaluation]:
+def _not_measured(rows: Iterable[Row], *, site: bool) -> Iterable[sr.QualitativeEvaluation]:
     """Not measured is said, never left out: the quantity is undetermined."""
     for row in rows:
         if row["value"] is None:
             undetermined = codes.PRESENCE["indeterminate"].code
-            yield sr.QualitativeEvaluation(codes.quantity_code(row["quantity"]), undetermined)
+            said = sr.QualitativeEvaluation(codes.quantity_code(row["quantity"]), undetermined)
+            if site:
+                said[0].ContentSequence = sr.ContentSequence([sr.FindingSite(*codes.region_code(row["region"]))])
+            yield said
 
 
 def _decision(document: Mapping[str, Any]) -> Iterable[sr.QualitativeEvaluation]:

@@ -1,4 +1,4 @@
-"""Headers as scanners and gateways write them: no value of them costs an object, above all not the rejection note."""
+"""Headers and figures as they are not usual: none costs an object, above all not the rejection note, or is left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.workers.outputs.dicom.result_builders import a_decision
-from tests.workers.outputs.dicom.test_objects import DICOM, MADE, read
+from tests.workers.outputs.dicom.test_objects import DICOM, MADE, read, said_of_the_report
 from workers.outputs.sources import FILE_NAME
 
 
@@ -95,3 +95,48 @@ def test_slices_with_a_uid_each_may_differ_by_rounding(kind: str) -> None:
     images(lambda n, one: turned(n, one, 5e-4 + 1e-6))(row)
     evidence[FILE_NAME] = json.dumps(row).encode()
     assert len(read(DICOM[kind].render(document, evidence)).PerFrameFunctionalGroupsSequence) > 0
+
+
+@pytest.mark.parametrize(
+    ("offset", "day", "time"),
+    [
+        pytest.param("+0900", "20261129", "170000", id="ahead"),
+        pytest.param("-1030", "20261128", "213000", id="the day before"),
+        pytest.param("+0000", "20261129", "080000", id="no-op: UTC"),
+        pytest.param("", "20261129", "080000", id="not stated: UTC"),
+        pytest.param("CET", "20261129", "080000", id="not measured: another form"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sr", "gsps", "sc"])
+def test_all_times_of_an_object_are_in_the_zone_that_it_states(kind: str, offset: str, day: str, time: str) -> None:
+    document, evidence = a_decision()
+    row = json.loads(evidence[FILE_NAME])
+    header(TimezoneOffsetFromUTC=offset)(row)
+    evidence[FILE_NAME] = json.dumps(row).encode()
+    ds = read(DICOM[kind].render(document, evidence))
+    assert (ds.SeriesDate, ds.SeriesTime, ds.InstanceCreationDate, ds.InstanceCreationTime) == (day, time, day, time)
+    assert (ds.StudyDate, ds.StudyTime) == ("20240311", "101500")
+    stated = {item.ContributionDateTime for item in ds.get("ContributingEquipmentSequence", ())}
+    assert stated <= {day + time}
+    assert ds.get("TimezoneOffsetFromUTC", "") == (offset if offset != "CET" else "")
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_what_was_not_measured_is_said_of_every_region(tmp_path: Path, *, placed: bool) -> None:
+    document, evidence = a_decision()
+    lacking = [("cortex", "restricted_volume_ml"), ("midbrain", "adc_um2_s"), ("brain", "volume_ml")]
+    row = document["measurements"][0]
+    document["measurements"] += [
+        row | {"region": region, "quantity": quantity, "value": None, "uncertainty": None, "reason": "no_dwi: none"}
+        for region, quantity in lacking
+    ]
+    if not placed:
+        del evidence["regions.nii.gz"]
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(DICOM["sr"].render(document, evidence))
+    assert [line for line in said_of_the_report(path) if "Error" in line] == []
+    done = subprocess.run(["/usr/bin/dciodvfy", "-new", path], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+    missing = sum(one["value"] is None for one in document["measurements"])
+    patterns = sum(one["presence"] == "indeterminate" for one in document["findings"])
+    assert str(read(path.read_bytes())).count("'Undetermined'") == missing + patterns

@@ -18,6 +18,8 @@ from listener.node.supervisor import names_of
 from workers import config
 from workers.config import Settings
 
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what web.host may say: how to reach it from here
+
 
 def main() -> int:
     name = os.environ.get("ICANSEE_PROCESS", "serve")
@@ -38,8 +40,14 @@ def _answers(settings: Settings) -> int:
         sys.stderr.write("web is not running\n")
         return 1
     secured = settings.web.tls is not None  # the certificate names the host, and we call ourselves
-    url = f"{'https' if secured else 'http'}://127.0.0.1:{facts['port']}/healthz"
-    answer = httpx.get(url, timeout=5.0, verify=not secured)
+    url = httpx.URL(
+        scheme="https" if secured else "http",
+        host=EVERY_ADDRESS.get(facts["host"], facts["host"]),
+        port=facts["port"],
+        path="/healthz",
+    )
+    # by the name that the page always takes, whatever address it is bound to
+    answer = httpx.get(url, headers={"Host": "localhost"}, timeout=5.0, verify=not secured)
     sys.stdout.write(answer.text + "\n")
     return 0 if answer.is_success else 1
 

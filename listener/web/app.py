@@ -164,12 +164,13 @@ def _say_when_closed(people: People) -> None:
 
 
 def _allowed_hosts(settings: Settings) -> list[str]:
-    """Host names a browser may use: those of the settings, else those of loopback, this machine and the bound address.
+    """Host names a browser may use: those of the settings, else those of this machine and the bound address; and always
+    those of loopback, by which the machine asks itself.
 
-    Never any name: a page of another site could then read the worklist through its own name.
+    Never any name: a page of another site could then read the worklist through its own name. It cannot make loopback's.
     """
     if settings.web.allowed_hosts:
-        return list(settings.web.allowed_hosts)
+        return [*LOOPBACK_NAMES, *settings.web.allowed_hosts]
     own = [] if settings.web.host in LOOPBACK_NAMES else [socket.gethostname()]
     bound = [] if settings.web.host in ("0.0.0.0", "::", *LOOPBACK_NAMES) else [settings.web.host]  # noqa: S104 - a comparison
     return [*LOOPBACK_NAMES, *own, *bound]

@@ -244,6 +244,12 @@ def test_nothing_can_be_changed(node: Node, method: str) -> None:
             id="listed",
         ),
         pytest.param(
+            WebSettings(host=EVERYWHERE, proxies=("10.1.2.3",), allowed_hosts=("worklist.clinic",)),
+            "127.0.0.1:8042",
+            200,
+            id="beside listed names: the check of the container itself, and metrics",
+        ),
+        pytest.param(
             WebSettings(host="10.0.0.5", plain_http=True, allowed_hosts=("worklist.clinic",)),
             "x.example",
             400,

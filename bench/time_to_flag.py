@@ -178,7 +178,7 @@ def measure(node: Node, patient: SimulatedPatient, protocol: str, seed: int) -> 
 
 
 def flair_first(folder: Path) -> tuple[list[OutgoingFile], list[OutgoingFile]]:
-    files, _ = find_files(folder)
+    files = find_files(folder)[0]
     flair = [file for file in files if "flair" in file.path.parent.name.lower()]
     if not flair:
         raise SystemExit(f"no FLAIR series among {sorted({f.path.parent.name for f in files})}")

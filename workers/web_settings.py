@@ -84,7 +84,7 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     # TCP port of page and API; 0 takes a free one
     port: Port = 8042
-    # host names a browser may use; empty: loopback names, this machine's name and the bound address, never any
+    # host names a browser may use, beside loopback names; empty: this machine's name and the bound address, never any
     allowed_hosts: tuple[str, ...] = ()
     # TLS 1.2 or newer at the port, {certificate: a.pem, private_key: b.pem}; null: no TLS
     tls: TlsSettings | None = None

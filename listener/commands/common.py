@@ -19,6 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from listener.node.private import keep_private
 from triage.errors import Misconfigured
 from workers import config, log
 from workers.config import Settings
@@ -70,6 +71,7 @@ def require_index(settings: Settings) -> None:
     Raises:
         Misconfigured: no node ran here; a question must not create an empty node.
     """
+    keep_private(settings)
     if settings.owns_index and not (settings.store.state_dir / "index.db").exists():
         raise Misconfigured(f"store.state_dir: no node has run on {settings.store.state_dir.absolute()}")
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from listener.commands.common import (
+    WRONG_REQUEST,
     ConfigOption,
     JsonFlag,
     existing_index,
@@ -114,10 +115,11 @@ def send_again(
     settings = load_settings(config)
     known = open_ways_out(settings)
     chosen = _chosen(known, numbers, to, every)
-    _say_left(known, numbers, RETRIED)
+    left = _say_left(known, numbers, RETRIED)
     number = known.retry(chosen, now=index_time(settings))
     _say_overtaken(known, numbers)
     out().print(f"{number} deliveries wait to be sent")
+    _end(left=left)
 
 
 @deliveries.command("discard")
@@ -135,8 +137,9 @@ def give_up(
     known = open_ways_out(settings)
     removed = to is not None and to not in {one.name for one in settings.results.destinations}
     chosen = _chosen(known, numbers, to, every, states=OPEN if removed else (DeliveryState.DEAD,))
-    _say_left(known, numbers, GIVEN_UP)
+    left = _say_left(known, numbers, GIVEN_UP)
     out().print(f"{known.discard(chosen, why=why, now=index_time(settings))} deliveries given up")
+    _end(left=left)
 
 
 @deliveries.command("release")
@@ -160,10 +163,11 @@ def release_held(
     held = known.listed(states=[DeliveryState.HELD], destination=to, study_instance_uid=study, limit=MOST_AT_ONCE)
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
-    _say_left(known, numbers, (DeliveryState.HELD,))
+    left = _say_left(known, numbers, (DeliveryState.HELD,))
     number = known.let_go(chosen, by=said, now=index_time(settings))
     _say_overtaken(known, numbers)
     out().print(f"{number} deliveries wait to be sent")
+    _end(left=left)
 
 
 @deliveries.command("retract")
@@ -229,14 +233,23 @@ def _chosen(
     raise Misconfigured("NUMBER: name deliveries by their numbers, or say --all (and --to DESTINATION)")
 
 
-def _say_left(known: Deliveries, numbers: list[int] | None, takes: Sequence[DeliveryState]) -> None:
-    """Say which of the named deliveries are left as they are, and why. ``takes``: the states that are not."""
+def _say_left(known: Deliveries, numbers: list[int] | None, takes: Sequence[DeliveryState]) -> bool:
+    """Say which of the named deliveries are left as they are, and why; whether there are any. ``takes``: the states
+    that are not."""
+    left = False
     for number in numbers or ():
         one = known.one(number)
         if one is None:
             out().print(f"{number}: there is no delivery {number}")
         elif one.state not in takes:
             out().print(f"{number}: it is {one.state.value}, and only {' or '.join(takes)} ones are changed")
+        left = left or one is None or one.state not in takes
+    return left
+
+
+def _end(*, left: bool) -> None:
+    if left:
+        raise typer.Exit(WRONG_REQUEST)
 
 
 def _say_overtaken(known: Deliveries, numbers: list[int] | None) -> None:

@@ -8,8 +8,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from listener.commands.common import ConfigOption, JsonFlag, index_time, load_settings, out, print_json, quiet_logging
-from listener.commands.patients import IssuerOption, PatientArgument, open_patient_index, patient_key
+from listener.commands.common import (
+    ConfigOption,
+    JsonFlag,
+    existing_index,
+    index_time,
+    load_settings,
+    out,
+    print_json,
+    quiet_logging,
+)
+from listener.commands.patients import IssuerOption, PatientArgument, patient_key
 from triage.errors import Misconfigured
 from workers.identity_events import Change, IdentityRefusedError, to_json
 from workers.studies.corrections import Correction, answer_correction, open_corrections
@@ -28,7 +37,7 @@ def merge(old: OldArgument, new: NewArgument, issuer: IssuerOption = "", config:
     """OLD and NEW are one person, who is called NEW. Images stay as they are; decisions are made again."""
     quiet_logging()
     settings = load_settings(config)
-    index = open_patient_index(settings)
+    index = existing_index(settings)
     keys = {"old": patient_key(old, issuer), "new": patient_key(new, issuer)}
     try:
         done = merge_patients(index, **keys, source=SOURCE, now=index_time(settings))
@@ -41,7 +50,7 @@ def split(new: NewArgument, old: OldArgument, issuer: IssuerOption = "", config:
     """Undo the merge of OLD into NEW. Decisions are made again."""
     quiet_logging()
     settings = load_settings(config)
-    index = open_patient_index(settings)
+    index = existing_index(settings)
     keys = {"old": patient_key(old, issuer), "new": patient_key(new, issuer)}
     try:
         split_patients(index, **keys, source=SOURCE, now=index_time(settings))
@@ -53,7 +62,7 @@ def split(new: NewArgument, old: OldArgument, issuer: IssuerOption = "", config:
 def history(patient_id: PatientArgument, config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """Who said what about this patient ID and those that are connected with it, oldest first."""
     quiet_logging()
-    found = open_patient_index(load_settings(config)).identity_events(patient_key(patient_id, "").patient_id)
+    found = existing_index(load_settings(config)).identity_events(patient_key(patient_id, "").patient_id)
     if as_json:
         print_json([to_json(event) for event in found])
         return
@@ -67,7 +76,7 @@ def history(patient_id: PatientArgument, config: ConfigOption = None, as_json: J
 def list_corrections(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """Studies whose images came again under the same UIDs with another identity, which nobody answered yet."""
     quiet_logging()
-    found = open_corrections(open_patient_index(load_settings(config)))
+    found = open_corrections(existing_index(load_settings(config)))
     if as_json:
         print_json([_correction_entry(one) for one in found])
         return
@@ -95,7 +104,7 @@ def reject(study_uid: StudyArgument, config: ConfigOption = None) -> None:
 def _answer(study_uid: str, change: Change, config: ConfigOption) -> None:
     quiet_logging()
     settings = load_settings(config)
-    index = open_patient_index(settings)
+    index = existing_index(settings)
     found = [one for one in open_corrections(index) if one.study_instance_uid == study_uid]
     if not found:
         raise Misconfigured("STUDY_UID: nobody sent corrected images of this study, or they were answered already")

@@ -12,6 +12,7 @@ from rich.table import Table
 from listener.commands.common import (
     ConfigOption,
     JsonFlag,
+    existing_index,
     index_time,
     iso_date,
     load_settings,
@@ -84,7 +85,7 @@ def remove_infusion_date(
     quiet_logging()
     day = iso_date(infusion_date, field="--infusion-date")
     settings = load_settings(config)
-    patient, index = patient_key(patient_id, issuer), open_patient_index(settings)
+    patient, index = patient_key(patient_id, issuer), existing_index(settings)
     before = index.infusions_of(patient)
     if not index.remove_infusion(patient, day, now=index_time(settings)):
         raise Misconfigured(f"--infusion-date: no infusion of {day} is known for this patient ID and issuer")
@@ -98,7 +99,7 @@ def remove_infusion_date(
 def list_patients(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """All patients with a known infusion; infusion_date is the latest."""
     quiet_logging()
-    known = sorted(open_patient_index(load_settings(config)).infusions().items())
+    known = sorted(existing_index(load_settings(config)).infusions().items())
     if as_json:
         print_json([_entry(patient, infusions) for patient, infusions in known])
         return
@@ -120,7 +121,7 @@ def check(
     from workers.studies.reconsider import due_studies
 
     settings = load_settings(config)
-    index, now = open_patient_index(settings), index_time(settings)
+    index, now = existing_index(settings), index_time(settings)
     ids = sorted({row.patient_id for row in index.studies(limit=1_000_000) if row.patient_id})
     found = [
         {"study_instance_uid": due.study_instance_uid, "why": list(due.why)}
@@ -172,7 +173,9 @@ def patient_key(written: str, issuer: str) -> PatientKey:
 
 
 def open_patient_index(settings: Settings) -> StudyIndex:
-    """The index of the node."""
+    """The index of the node, also of one that has not run yet: what is known of patients may be told beforehand."""
+    from listener.node.private import keep_private
     from workers.container import node_index
 
+    keep_private(settings)
     return node_index(settings)

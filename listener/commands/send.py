@@ -54,8 +54,8 @@ def send(
         logging.CRITICAL
     )  # what goes wrong is said below, with the option to change
     settings = load_settings(config)
-    files, ignored = find_files(folder)
-    if not files:
+    files, ignored, unreadable = find_files(folder)
+    if not files and not unreadable:
         raise Misconfigured(f"DIR: no DICOM files in {folder}")
     target = Target(
         host or _reachable(settings.listener.host),
@@ -66,11 +66,13 @@ def send(
     with progress_bar() as bar:
         task = bar.add_task("sending", total=len(files))
         report = send_files(files, target, on_file=lambda: bar.advance(task))
+    report.failed.update(unreadable)
     for path, why in report.failed.items():
         err().print(f"not sent: {path}: {why}", soft_wrap=True, markup=False)
     warned = f", {report.warned} with a warning" if report.warned else ""
     out().print(
-        f"{report.sent} of {len(files)} stored{warned}" + (f"; {ignored} other files ignored" if ignored else "")
+        f"{report.sent} of {len(files) + len(unreadable)} stored{warned}"
+        + (f"; {ignored} other files ignored" if ignored else "")
     )
     if report.failed:
         raise typer.Exit(BUG)
@@ -84,8 +86,8 @@ class Target:
     calling: str
 
 
-def find_files(folder: Path) -> tuple[list[OutgoingFile], int]:
-    """DICOM files below ``folder`` in name order, and how many other files lie there.
+def find_files(folder: Path) -> tuple[list[OutgoingFile], int, dict[Path, str]]:
+    """DICOM files below ``folder`` in name order, how many other files lie there, and which cannot be read, and why.
 
     Raises:
         Misconfigured: no such folder.
@@ -95,14 +97,16 @@ def find_files(folder: Path) -> tuple[list[OutgoingFile], int]:
     if not folder.exists():
         raise Misconfigured(f"DIR: {folder} does not exist")
     files: list[OutgoingFile] = []
-    ignored = 0
+    ignored, unreadable = 0, {}
     for path in sorted(p for p in ([folder] if folder.is_file() else folder.rglob("*")) if p.is_file()):
         try:
             meta = pydicom.filereader.read_file_meta_info(path)
             files.append(OutgoingFile(path, str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)))
+        except OSError as error:
+            unreadable[path] = str(error.strerror or type(error).__name__)
         except Exception:  # not DICOM: any error at all
             ignored += 1
-    return files, ignored
+    return files, ignored, unreadable
 
 
 def send_files(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from listener.commands.common import ConfigOption, JsonFlag, load_settings, out, print_json, quiet_logging
+from listener.commands.common import (
+    ConfigOption,
+    JsonFlag,
+    existing_index,
+    load_settings,
+    out,
+    print_json,
+    quiet_logging,
+)
 
 UNWELL = 1  # exit code, also of a node that does not run
 
@@ -15,13 +23,13 @@ def status(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     settings = load_settings(config)
     from listener.web.health import health_of
     from listener.web.site import Site
-    from workers.container import node_index, open_results
+    from workers.container import open_results
     from workers.queue import broker
 
     facts = health_of(
         Site(
             settings,
-            node_index(settings),
+            existing_index(settings),
             open_results(settings),
             lambda: broker.ping(broker.broker_url(settings)),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,12 +42,16 @@ class Icansee:
     def __call__(self, *arguments: str) -> Answer:
         self._monkeypatch.setattr(sys, "argv", ["icansee", *arguments])
         self._capsys.readouterr()
+        mask = os.umask(0o077)
+        os.umask(mask)
         with _logging_as_it_was():
             try:
                 cli.main()
                 code = 0
             except SystemExit as end:
                 code = int(end.code or 0)
+            finally:
+                os.umask(mask)
         captured = self._capsys.readouterr()
         return Answer(code, captured.out, captured.err)
 

@@ -153,7 +153,10 @@ def test_what_is_named_and_left_says_why(
     with sqlite3.connect(icansee.folder / "state" / "index.db") as connection:
         connection.execute("UPDATE deliveries SET state = ? WHERE number = ?", (state, number))
     word, *options = words
-    said = icansee("deliveries", word, str(number), "99", *options).out
+    answer = icansee("deliveries", word, str(number), "99", *options)
+    said = answer.out
+    assert answer.code == 2
+    assert icansee("deliveries", word, str(number), *options).code == (0 if left is None else 2)
     assert "99: there is no delivery 99" in said
     assert (f"{number}: it is {state}" in said, str(left) in said) == ((left is not None,) * 2)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
@@ -72,9 +74,30 @@ def target(port: int) -> Target:
     return Target("127.0.0.1", port, "RECEIVER", "SENDER")
 
 
+def test_a_file_that_cannot_be_read_is_not_sent(
+    icansee: Icansee, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    some_files(folder, 3)
+    bad, real = sorted(folder.glob("*.dcm"))[1], pydicom.filereader.read_file_meta_info
+
+    def read(path: Path) -> Any:
+        if path == bad:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(pydicom.filereader, "read_file_meta_info", read)
+    with listening(Receiver()) as port:
+        answer = icansee("send", str(folder), "--port", str(port), "--host", "127.0.0.1", "--called", "RECEIVER")
+    assert answer.code == 1
+    assert "2 of 3 stored" in answer.out
+    assert f"not sent: {bad}: Permission denied" in answer.err
+
+
 def test_everything_is_sent_on_one_association_in_its_own_transfer_syntax(tmp_path: Path) -> None:
     uids = some_files(tmp_path, 4)
-    files, ignored = find_files(tmp_path)
+    files, ignored, _ = find_files(tmp_path)
     receiver = Receiver()
     with listening(receiver) as port:
         report = send_files(files, target(port))

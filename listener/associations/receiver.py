@@ -22,9 +22,9 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from listener.associations import admission, contexts, identities
 from listener.associations import places as limits
 from listener.associations.admission import Address
-from listener.associations.refusals import RefusalLog
 from listener.meters import Meter
 from listener.receiving.reception import Tally
+from listener.refusals import RefusalLog
 from listener.services.service import Services
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
@@ -93,7 +93,7 @@ class Receiver:
         auditor: Auditor | None = None,
     ) -> None:
         silence_library()
-        self._refusals = RefusalLog()
+        self._refusals = RefusalLog("association.refused")
         self._settings = settings
         self._classes = contexts.storage_classes(settings)
         self._services = services.classes | {contexts.VERIFICATION}

@@ -13,6 +13,7 @@ from typing import Protocol
 from listener.associations import admission
 from listener.associations.admission import Address
 from listener.meters import Meter
+from listener.refusals import RefusalLog
 from triage.errors import Misconfigured
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor
@@ -76,19 +77,25 @@ def accept_until(
     alive: Callable[[], None],
 ) -> None:
     """Hand over connections until ``stop`` is set, then close the port. ``alive`` is called while all of it works."""
+    refusals = RefusalLog("connection.refused")
     with listening, selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         while not stop.is_set():
             if server.works():
                 alive()
             if selector.select(POLL_S):
-                _accept_one(listening, settings, server, meter, auditor)
+                _accept_one(listening, settings, server, meter, auditor, refusals)
             else:
                 server.reap()
 
 
 def _accept_one(
-    listening: socket.socket, settings: ListenerSettings, server: ConnectionServer, meter: Meter, auditor: Auditor
+    listening: socket.socket,
+    settings: ListenerSettings,
+    server: ConnectionServer,
+    meter: Meter,
+    auditor: Auditor,
+    refusals: RefusalLog,
 ) -> None:
     try:
         connection, peer = listening.accept()
@@ -105,7 +112,7 @@ def _accept_one(
     elif not admission.room_for(settings, server.open_addresses(), address):
         reason = admission.TOO_MANY.reason
     if reason:
-        log.warning("connection.refused", address=str(address), reason=reason)
+        refusals.refused(str(address), reason)
         meter.count(f"associations_refused:{reason}")
         if reason == admission.UNKNOWN_ADDRESS.reason:
             auditor.alert(RemoteNode("", str(address)), reason)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from listener.mllp.frames import AckCode, acknowledgement
+from listener.refusals import RefusalLog
 from workers.feeds.hl7_fields import Header, MalformedMessageError
 from workers.feeds.hl7_messages import LONGEST_BYTES, LONGEST_HEADER_BYTES, msh_of
 from workers.log import brief, get_logger
@@ -46,6 +47,7 @@ class MllpServer:
         self._door, self._host, self._wanted = door, host, port
         self._server: asyncio.Server | None = None
         self._open = 0
+        self._refusals = RefusalLog("hl7.refused")
 
     @property
     def port(self) -> int:
@@ -71,9 +73,9 @@ class MllpServer:
         self._open += 1
         try:
             if not self._allowed(address):
-                log.warning("hl7.refused", address=address, reason="not a listed peer")
+                self._refusals.refused(address, "not a listed peer")
             elif self._open > MOST_CONNECTIONS:
-                log.warning("hl7.refused", address=address, reason="too many connections")
+                self._refusals.refused(address, "too many connections")
             else:
                 await self._messages(reader, writer)
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError) as error:

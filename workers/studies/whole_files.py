@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from triage.errors import NotAssessable, Transient
 from workers.identities import LEFT_OUT, ObjectAnswer
-from workers.log import get_logger, study_hash
+from workers.log import get_logger, study_hash, uid_hash
 
 if TYPE_CHECKING:
     from workers.ports import InstanceFiles, InstanceRow, StudyIndex
@@ -70,7 +70,9 @@ def _require_whole(study_instance_uid: str, rows: Sequence[InstanceRow], files: 
         return
     path, why = faults[0]
     log.error("study.files_damaged", study=study_hash(study_instance_uid), files=len(faults), first=why)
-    message = f"{len(faults)} of {len(rows)} stored files cannot be read now: {Path(path).name}: {why}"
+    message = (
+        f"{len(faults)} of {len(rows)} stored files cannot be read now: instance {uid_hash(Path(path).stem)}: {why}"
+    )
     raise FilesDamaged(study_instance_uid, message, tuple(path for path, _ in faults))
 
 

@@ -156,7 +156,9 @@ def test_own_files_that_stay_away_end_as_a_decision_that_names_them(node: Histor
     decision = node.document("1.7")["decision"]
     path = node.index.instances("1.7")[0].path
     assert (decision["category"], decision["priority"]) == ("not_assessable", "unchanged")
-    assert decision["reasons"][0].startswith("store_fault: 1 of 1 stored files cannot be read now: " + Path(path).name)
+    assert decision["reasons"][0].startswith("store_fault: 1 of 1 stored files cannot be read now: instance ")
+    assert Path(path).stem not in str(decision), "the reason is logged as well"
+    assert node.document("1.7")["inputs"]["damaged"] == [path]
     versions = len(node.index.assessments("1.7"))
     for _ in range(5):
         node.ring("1.7")

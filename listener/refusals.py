@@ -23,19 +23,24 @@ class _Said:
 
 
 class RefusalLog:
-    """Safe for many threads. now: a monotonic clock in seconds."""
+    """Safe for many threads.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    Args:
+        event: name of the lines.
+        now: a monotonic clock in seconds.
+    """
+
+    def __init__(self, event: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._event, self._now = event, now
         self._lock = threading.Lock()
         self._said: OrderedDict[tuple[str, str], _Said] = OrderedDict()
 
-    def refused(self, address: str, reason: str, *, calling_ae: str) -> None:
+    def refused(self, address: str, reason: str, **facts: str) -> None:
         """Log a refusal, unless the same one was logged less than a minute ago: then it is counted."""
         left_out = self._to_say(address, reason)
         if left_out is not None:
             more = {"left_out": left_out} if left_out else {}
-            log.warning("association.refused", reason=reason, address=address, calling_ae=calling_ae, **more)
+            log.warning(self._event, reason=reason, address=address, **facts, **more)
 
     def _to_say(self, address: str, reason: str) -> int | None:
         """How many were left out since the last line; None: nothing is said now."""

@@ -17,6 +17,7 @@ from triage.model import Finding, Measurement, Presence, Strength
 _STRENGTHS = (None, Strength.POSSIBLE, Strength.SUSPECTED, Strength.STRONG)
 SHOWN = ("thalamus_left", "thalamus_right", "pons")
 """Regions whose change a notice quotes: the strongest and most constant sign of pattern A."""
+OF_BASELINE = "the study lies before the infusion, so this belongs to the baseline"  # in the same, of what a scan shows
 NOT_GONE = "and not shown to be gone"  # in the explanation of a finding that rests on an earlier study alone
 
 
@@ -47,6 +48,8 @@ def _one(since: Finding, alone: Finding | None, day: date) -> Finding:
     if alone is not None and alone.presence is not Presence.INDETERMINATE:
         return replace(alone, explanation=f"{alone.explanation}; not added since {day}")
     said = f"nothing was added since {day}, but what was there then is not excluded"
+    if alone is not None and OF_BASELINE in alone.explanation:
+        said = f"{alone.explanation}; nothing was added since {day}"
     if since.presence is Presence.INDETERMINATE:
         said = since.explanation
     return replace(since, presence=Presence.INDETERMINATE, strength=None, explanation=said)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from triage.course import OF_BASELINE
 from triage.model import BaselineChoice, Basis, Category, Decision, Finding, Presence, Priority
 from triage.patterns.pattern import Pattern, is_sure, usual_priority
 from triage.report.headline import FALLS, NOT_EXCLUDED
@@ -115,6 +116,8 @@ def decide(
             judge are named behind it.
     """
     present = [f for f in findings if f.presence is Presence.PRESENT]
+    early = [f for f in findings if f.presence is Presence.INDETERMINATE and OF_BASELINE in f.explanation]
+    refusal = refusal if refusal is None or not early else _showing(refusal, early)
     # the refusal is said first: "no_baseline: ..." changes how everything after it is read
     refused = () if refusal is None else (refusal,)
     reasons = (*refused, *(f"pattern {f.pattern} {f.strength}: {f.explanation}" for f in present))
@@ -126,10 +129,9 @@ def decide(
         category = Category.NEUROTOXICITY_SUSPECTED if sure else Category.POSSIBLE
         return Decision(category, priority, reasons)
     if refusal is not None:
-        absent = tuple(
-            f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings if f.presence is Presence.ABSENT
-        )
-        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (refusal, *absent))
+        told = [f for f in findings if f.presence is Presence.ABSENT or f in early]
+        each = tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in told)
+        return Decision(Category.NOT_ASSESSABLE, Priority.UNCHANGED, (refusal, *each))
     if not any(f.presence is Presence.ABSENT for f in findings):
         return Decision(
             Category.NOT_ASSESSABLE,
@@ -139,3 +141,11 @@ def decide(
     each = tuple(f"pattern {f.pattern} {f.presence}: {f.explanation}" for f in findings)
     opens = [said for said in (first, not_excluded(findings)) if said is not None]
     return say_first(Decision(Category.NO_PATTERN, Priority.UNCHANGED, each), opens)
+
+
+def _showing(refusal: str, early: Sequence[Finding]) -> str:
+    """The refusal of a study before the infusion, which says first what the scan shows: the date may be wrong, or
+    planned."""
+    code, _, why = refusal.partition(": ")
+    names = ", ".join(sorted(f.pattern for f in early))
+    return f"{code}: shows pattern{'s' * (len(early) > 1)} {names}, before treatment; {why}"

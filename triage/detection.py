@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from triage.course import OF_BASELINE
 from triage.model import Finding, Measurement, Presence, ProtocolMatch
 from triage.patterns.all import PATTERNS
 from triage.patterns.pattern import Pattern
@@ -74,5 +75,5 @@ def before_infusion(findings: Sequence[Finding], patterns: Patterns = PATTERNS) 
 
 
 def _not_yet(finding: Finding) -> Finding:
-    text = f"{finding.explanation}; the study lies before the infusion, so this belongs to the baseline"
+    text = f"{finding.explanation}; {OF_BASELINE}"
     return replace(finding, presence=Presence.INDETERMINATE, strength=None, explanation=text)

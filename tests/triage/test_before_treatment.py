@@ -46,3 +46,5 @@ def test_a_scan_before_treatment(
         assert assessment.decision.category is Category.NOT_ASSESSABLE
         assert assessment.baseline_report is not None
         assert any("belongs to the baseline" in f.explanation for f in assessment.findings) is not expected
+        shown = "no_baseline: shows pattern A, before treatment; "
+        assert assessment.decision.reasons[0].startswith(shown) is not expected, "the date may be wrong, or planned"

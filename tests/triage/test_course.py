@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from tests.builders import a_measurement
-from triage.course import NOT_GONE, carried_on, found_earlier, merged, merged_for, seen_alone, sentence
+from triage.course import NOT_GONE, OF_BASELINE, carried_on, found_earlier, merged, merged_for, seen_alone, sentence
 from triage.measurements import not_measured
 from triage.model import Finding, Presence, Strength
 
@@ -39,6 +40,8 @@ MERGED = [
         id="not added, not clear alone"),
     pytest.param(finding(UNKNOWN), finding(ABSENT), ABSENT, None, "not added since", id="not compared, absent alone"),
     pytest.param(finding(UNKNOWN), None, UNKNOWN, None, "A indeterminate", id="nothing measured"),
+    pytest.param(finding(ABSENT), replace(finding(UNKNOWN), explanation=OF_BASELINE), UNKNOWN, None, OF_BASELINE,
+        id="shown before treatment"),
 ]  # fmt: skip
 
 

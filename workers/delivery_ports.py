@@ -185,13 +185,26 @@ def released_by(records: Sequence[Release]) -> Released:
     return frozenset(key for key, promoted in last.items() if promoted)
 
 
+NOTHING_SEEN = -1  # below every Decided.sequence
+
+
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Somebody has seen what was decided of a study by then. by: a person, or the message that says so."""
+    """Somebody has seen what was decided of a study by then.
+
+    by: a person, or the message that says so. sequence: of the newest decision that was seen (``Decided.sequence``; a
+    decision can get its time before it is stored, so that the time alone tells too little); NOTHING_SEEN: there was
+    none. None: whoever says so names none; stored, it is the newest one, and of an older program the time alone tells.
+    """
 
     study_instance_uid: str
     by: str
     at: datetime
+    sequence: int | None = None
+
+    def covers(self, sequence: int, decided_at: datetime) -> bool:
+        """Whether it is about this decision too."""
+        return self.at >= decided_at and (self.sequence is None or self.sequence >= sequence)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from listener.web.study_versions import clock_words, is_present, verdict_words, 
 from triage.report.headline import pattern_title, strongest_figures
 from triage.settings import CommonSettings
 from workers.act_ports import LONGEST_NOTE, Act
-from workers.delivery_ports import Acknowledgement
+from workers.delivery_ports import Acknowledgement, Decided
 from workers.ports import StudyRow, StudyState
 
 
@@ -158,10 +158,11 @@ def read_by(around: Around) -> list[tuple[str, str]]:
     """Who acknowledged the newest decision, and when, the first one first: what the worklist says of it."""
     if not around.versions:
         return []
-    since = around.versions[-1]["created_at"]
+    newest = around.versions[-1]
+    sequence = Decided("", newest["revision"], newest["stage"]).sequence
     first: dict[str, str] = {}
     for one in around.acknowledged:
-        if one.at >= since:
+        if one.covers(sequence, newest["created_at"]):
             first.setdefault(one.by, clock_words(one.at, around.zone))
     return list(first.items())
 

@@ -19,6 +19,7 @@ from workers.delivery_ports import (
     WAITS,
     Acknowledgement,
     Call,
+    Decided,
     Deliveries,
     Delivery,
     DeliveryState,
@@ -67,16 +68,21 @@ def earlier_escalations(
     return {name: [one for one in found if one.delivery.destination == name] for name in names}
 
 
-def acknowledge(deliveries: Deliveries, study_instance_uid: str, *, by: str, now: datetime) -> int:
+def acknowledge(
+    deliveries: Deliveries, study_instance_uid: str, *, by: str, now: datetime, seen: Decided | None = None
+) -> int:
     """Stop the escalation of a study; how many waiting deliveries will not go out.
 
     The one way to acknowledge a study, for the command, the page and the messages of clinical systems. It may be called
     again.
 
+    Args:
+        seen: the newest decision that this person has before him; None: the newest one that is stored.
+
     Raises:
         Transient: the index is away.
     """
-    return deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now))
+    return deliveries.acknowledge(Acknowledgement(study_instance_uid, by, now, None if seen is None else seen.sequence))
 
 
 def stopped(one: Delivery, seen: Acknowledgement) -> Delivery:
@@ -87,4 +93,4 @@ def stopped(one: Delivery, seen: Acknowledgement) -> Delivery:
 
 def covering(known: Sequence[Acknowledgement], decision: Unplanned) -> Acknowledgement | None:
     """The acknowledgement of a study that covers a decision; None: there is none."""
-    return next((one for one in known if one.at >= decision.created_at), None)
+    return next((one for one in known if one.covers(decision.decided.sequence, decision.created_at)), None)

@@ -10,7 +10,7 @@ from typing import Any
 from triage.errors import Misconfigured
 from workers.act_ports import LONGEST_NOTE, OF_A_FINDING, Act, ActKind, Acts
 from workers.deliveries.escalation import acknowledge
-from workers.delivery_ports import Deliveries
+from workers.delivery_ports import Decided, Deliveries
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Acting:
         where = (study_instance_uid, version["revision"], version["stage"])
         act = Act(*where, said.kind, by, now, patterns=about, note=said.note.strip())
         if act.kind is ActKind.ACKNOWLEDGED and version is versions[-1]:
-            acknowledge(self.deliveries, study_instance_uid, by=by, now=now)
+            acknowledge(self.deliveries, study_instance_uid, by=by, now=now, seen=Decided(*where))
         self.acts.add_act(act)
         return act
 

@@ -4,32 +4,40 @@ ports.Deliveries."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 
-from workers.delivery_ports import STANDING_OUTPUTS, Acknowledgement, Call
+from workers.delivery_ports import NOTHING_SEEN, STANDING_OUTPUTS, Acknowledgement, Call
 from workers.identities import PatientKey
 from workers.index.connected import Connected
 from workers.index.delivery_lists import delivery_of
-from workers.index.escalations import COVERED, DISCARDED, OF_DECISION, stop
+from workers.index.escalations import COVERED, DISCARDED, OF_DECISION, sequence_in, stop_acknowledged
 from workers.index.persons import persons
-from workers.index.schema import acknowledgements, deliveries, studies
+from workers.index.schema import acknowledgements, assessments, deliveries, studies
 
-A, D = acknowledgements.c, deliveries.c
+A, D, S = acknowledgements.c, deliveries.c, assessments.c
 
 
 class Acknowledgements(Connected):
     """See ports.Deliveries."""
 
     def acknowledge(self, one: Acknowledgement) -> int:
+        one = self.with_sequence(one)
         with self._write() as connection:
             connection.execute(acknowledgements.insert().values(**asdict(one)))
-            wanted = sa.select(D.number).where(D.study_instance_uid == one.study_instance_uid, D.escalates)
-            return stop(connection, list(connection.execute(wanted).scalars()), one.by, one.at)
+            return stop_acknowledged(connection, [one.study_instance_uid], one.at)
+
+    def with_sequence(self, one: Acknowledgement) -> Acknowledgement:
+        """With the newest decision that is stored now, when it names none. One that is stored meanwhile is not seen."""
+        if one.sequence is not None:
+            return one
+        newest = sa.select(sa.func.max(sequence_in(S.revision, S.stage)).label("sequence"))
+        found = self._read(newest.where(S.study_instance_uid == one.study_instance_uid))[0]["sequence"]
+        return replace(one, sequence=NOTHING_SEEN if found is None else found)
 
     def acknowledged(self, study_instance_uid: str) -> list[Acknowledgement]:
-        columns = (A.study_instance_uid, A.by, A.at)
+        columns = (A.study_instance_uid, A.by, A.at, A.sequence)
         wanted = sa.select(*columns).where(A.study_instance_uid == study_instance_uid).order_by(A.number)
         return [Acknowledgement(**row) for row in self._read(wanted)]
 

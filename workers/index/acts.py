@@ -44,7 +44,7 @@ class SqlActs(Connected):
         found = {}
         for start in range(0, len(study_instance_uids), AT_ONCE):
             some = study_instance_uids[start : start + AT_ONCE]
-            wanted = sa.select(K.study_instance_uid, K.by, K.at).where(K.study_instance_uid.in_(some))
+            wanted = sa.select(K.study_instance_uid, K.by, K.at, K.sequence).where(K.study_instance_uid.in_(some))
             for row in self._read(wanted.order_by(K.number)):
                 found[row["study_instance_uid"]] = Acknowledgement(**row)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,9 +15,22 @@ from workers.index.schema import acknowledgements, assessments, deliveries
 A, D, S = acknowledgements.c, deliveries.c, assessments.c
 # a delivery and its decision
 OF_DECISION = sa.and_(S.study_instance_uid == D.study_instance_uid, S.revision == D.revision, S.stage == D.stage)
-# the same, and an acknowledgement of what was decided by then
-COVERED = sa.and_(A.study_instance_uid == D.study_instance_uid, A.at >= S.created_at)
+FIRST_LOOK = "first_look"
 DISCARDED = DeliveryState.DISCARDED.value
+
+
+def sequence_in(revision: sa.ColumnElement[int], stage: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """``Decided.sequence``, in SQL."""
+    return 2 * revision + sa.case((stage == FIRST_LOOK, 0), else_=1)
+
+
+def covers(sequence: sa.ColumnElement[int], decided_at: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """``Acknowledgement.covers``, in SQL."""
+    return sa.and_(A.at >= decided_at, sa.or_(A.sequence.is_(None), A.sequence >= sequence))
+
+
+# a delivery, its decision, and an acknowledgement that covers it
+COVERED = sa.and_(A.study_instance_uid == D.study_instance_uid, covers(sequence_in(S.revision, S.stage), S.created_at))
 
 
 def stop_acknowledged(connection: Connection, study_instance_uids: Sequence[str], now: datetime) -> int:

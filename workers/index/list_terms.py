@@ -11,6 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from workers.index.answer_schema import order_priorities
+from workers.index.escalations import covers, sequence_in
 from workers.index.folded import Folded, folded
 from workers.index.schema import acknowledgements, studies
 from workers.ports import StudyState
@@ -91,10 +92,15 @@ def group_of(priority: str | None, state: str, category: str | None, *, before_t
     return {"not_assessable": Group.NOT_ASSESSABLE, "no_pattern": Group.NO_PATTERN}.get(category or "", Group.WAITING)
 
 
+def _covers_shown(s: Any) -> sa.ColumnElement[bool]:
+    """Whether an acknowledgement covers the decision that the row of the study shows."""
+    return covers(sequence_in(s.decided_revision, s.stage), s.decided_at)
+
+
 def _read_by() -> sa.ScalarSelect[Any]:
     """Who acknowledged the decision that is shown, the first one: what came before a decision is not about it."""
     a, c = acknowledgements.c, studies.c
-    of_it = (a.study_instance_uid == c.study_instance_uid, a.at >= c.decided_at)
+    of_it = (a.study_instance_uid == c.study_instance_uid, _covers_shown(c))
     return sa.select(a.by).where(*of_it).order_by(a.number).limit(1).correlate(studies).scalar_subquery()
 
 
@@ -109,7 +115,7 @@ def _urgent() -> sa.ColumnElement[bool]:
 
 def _is_read() -> sa.ColumnElement[bool]:
     a, s = acknowledgements.c, studies.alias("s").c
-    both = sa.and_(s.study_instance_uid == a.study_instance_uid, a.at >= s.decided_at)
+    both = sa.and_(s.study_instance_uid == a.study_instance_uid, _covers_shown(s))
     return studies.c.study_instance_uid.in_(
         sa.select(a.study_instance_uid).select_from(acknowledgements.join(s.study_instance_uid.table, both))
     )

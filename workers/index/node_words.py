@@ -27,7 +27,7 @@ from workers.settings import NodeSettings
 
 RELEASE, ACKNOWLEDGEMENT, ACT = "release", "acknowledgement", "act"  # kinds of facts
 TABLES = {RELEASE: releases, ACKNOWLEDGEMENT: acknowledgements, ACT: acts}
-FREE_TEXT = ("why", "note", "patterns")  # columns that do not tell one word from another
+UNTOLD = ("why", "note", "patterns", "sequence")  # columns that do not tell one word from another
 
 
 def open_node_deliveries(settings: NodeSettings) -> NodeDeliveries:
@@ -60,6 +60,7 @@ class NodeDeliveries(SqlDeliveries):
         super().release(release)
 
     def acknowledge(self, one: Acknowledgement) -> int:
+        one = self.with_sequence(one)
         _keep(self._facts, ACKNOWLEDGEMENT, asdict(one))
         return super().acknowledge(one)
 
@@ -109,18 +110,19 @@ def _restore(connection: Connection, facts: FactFolder, kind: str, table: sa.Tab
 def _fact(kind: str, said: Mapping[str, Any]) -> KeptFact:
     at: datetime = said["at"]
     value = {name: said[name] for name in sorted(said) if name != "number"} | {"at": at.astimezone(UTC).isoformat()}
-    return KeptFact(kind, tuple(str(value[name]) for name in value if name not in FREE_TEXT), value)
+    return KeptFact(kind, tuple(str(value[name]) for name in value if name not in UNTOLD), value)
 
 
 def _row_of(fact: KeptFact, table: sa.Table) -> dict[str, Any]:
     """Raises KeyError, TypeError or ValueError when it is none of this table."""
-    row = dict(fact.value) | {"at": datetime.fromisoformat(fact.value["at"])}
     columns = {column.name: column for column in table.c if column.name != "number"}
+    unknown = {name: None for name, column in columns.items() if column.nullable}  # of an older program
+    row = unknown | dict(fact.value) | {"at": datetime.fromisoformat(fact.value["at"])}
     if row.keys() != columns.keys():
         raise KeyError("other columns")
     for name, column in columns.items():
         wanted = {"at": datetime, "patterns": list}.get(name) or column.type.python_type
-        if not isinstance(row[name], wanted):
+        if not isinstance(row[name], wanted) and not (column.nullable and row[name] is None):
             raise TypeError(name)
     return row
 

@@ -293,6 +293,7 @@ acknowledgements = sa.Table(
     sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("sequence", sa.Integer),  # of the newest decision that was seen; NULL: of an older program
 )
 
 # one row for each follow-up without a baseline and each archive that is asked for one

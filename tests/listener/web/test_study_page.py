@@ -18,7 +18,7 @@ from tests.fake_index import InMemoryIndex
 from tests.fakes import an_instance
 from tests.listener.web.stored import StoredStudy, a_document, store
 from triage.settings import TriageSettings
-from workers.delivery_ports import Acknowledgement
+from workers.delivery_ports import Acknowledgement, Decided
 from workers.ports import StudyState
 from workers.web_settings import WebSettings
 
@@ -184,6 +184,8 @@ def test_who_has_acknowledged(acknowledged: list[tuple[str, int]], expected: lis
         {"revision": 2, "stage": "full", "created_at": AT},
     ]
     assert read_by(Around(versions=versions, acknowledged=found, zone=ZoneInfo("UTC"))) == expected
+    older = [replace(one, sequence=Decided("1.2", 2, "first_look").sequence) for one in found]
+    assert read_by(Around(versions=versions, acknowledged=older)) == [], "later, and of the decision before it"
     assert read_by(Around(acknowledged=found)) == []
 
 

@@ -69,6 +69,22 @@ def test_acknowledged_in_time(site: Site) -> None:
     assert acknowledged(site) == 0
 
 
+@pytest.mark.parametrize("planned", [True, False], ids=["planned", "not planned yet"])
+def test_who_has_seen_an_older_decision_stops_nothing_of_the_newer_one(site: Site, *, planned: bool) -> None:
+    """The newer one is stored after the reader's page was made, with a time before it."""
+    site.decide(FIRST, priority="unchanged")
+    site.step("call")
+    if planned:
+        site.decide(FULL)
+        site.step("call")
+    site.clock.advance(3)
+    assert acknowledge(site.deliveries, "1.2.3", by="Dr Doe", now=site.clock.now(), seen=FIRST) == 0
+    if not planned:
+        site.decide(FULL)
+    later(site, MINUTES_10 + 1)
+    assert site.got("call") == ["r1 full"]
+
+
 def test_a_newer_decision_does_not_start_the_time_again(site: Site) -> None:
     site.decide(FIRST)
     later(site, MINUTES_10 - 10)
@@ -93,8 +109,8 @@ def test_the_acknowledgement_concerns_its_study(site: Site) -> None:
 
 
 def test_an_acknowledgement_before_the_planning_counts_and_is_listed(site: Site) -> None:
-    acknowledged(site)
     site.decide(at=NOON - timedelta(seconds=1))
+    acknowledged(site)
     later(site, MINUTES_10 + 1)
     assert site.got("call") == []
     row = site.row("call")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tests.fakes import NOON
-from workers.delivery_ports import Acknowledgement
+from workers.delivery_ports import NOTHING_SEEN, Acknowledgement, Decided
 from workers.identities import PatientKey
 from workers.index.deliveries import SqlDeliveries
+from workers.index.list_terms import IS_READ, READ_BY
 from workers.index.schema import studies
 
 HOME, AWAY, BARE = PatientKey("P1", "HOME"), PatientKey("P1", "AWAY"), PatientKey("P1", "")
@@ -70,4 +72,27 @@ def test_all_acknowledgements_of_a_study_are_kept(deliveries: SqlDeliveries) -> 
     second = Acknowledgement("1.1", "RIS", NOON - timedelta(days=1))
     for one in (first, second, Acknowledgement("1.2", "x", NOON)):
         deliveries.acknowledge(one)
-    assert deliveries.acknowledged("1.1") == [first, second]
+    assert deliveries.acknowledged("1.1") == [replace(one, sequence=NOTHING_SEEN) for one in (first, second)]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "read"),
+    [
+        pytest.param(Decided("1.9", 1, "first_look").sequence, False, id="of an older one"),
+        pytest.param(NOTHING_SEEN, False, id="of none"),
+        pytest.param(Decided("1.9", 1, "full").sequence, True, id="of it"),
+        pytest.param(Decided("1.9", 2, "first_look").sequence, True, id="of a newer one, taken back since"),
+    ],
+)
+def test_an_acknowledgement_is_about_what_was_seen_whenever_it_comes(
+    deliveries: SqlDeliveries, sequence: int | None, *, read: bool
+) -> None:
+    """A decision gets its time before it is stored."""
+    row = study_row("1.9", decided_revision=1, stage="full", decided_at=NOON)
+    with deliveries._engine.begin() as connection:
+        connection.execute(sa.insert(studies).values(**row))
+    deliveries.acknowledge(Acknowledgement("1.9", "Dr. A", NOON + timedelta(seconds=3), sequence))
+    shown = sa.select(READ_BY, IS_READ).select_from(studies).where(studies.c.study_instance_uid == "1.9")
+    with deliveries._engine.begin() as connection:
+        by, is_read = connection.execute(shown).one()
+    assert (by, bool(is_read)) == ("Dr. A" if read else None, read)

@@ -11,15 +11,15 @@ from sqlalchemy.engine import Engine
 from tests.fakes import NOON
 from tests.fakes_acts import FakeActs
 from workers.act_ports import Act, ActKind, Acts
-from workers.delivery_ports import Acknowledgement
+from workers.delivery_ports import NOTHING_SEEN, Acknowledgement
 from workers.index.acts import SqlActs
 from workers.index.deliveries import SqlDeliveries
 
 ACT = Act("1.2.3", 2, "full", ActKind.OTHER_CAUSE, "mina", NOON, ("A", "B"), "ünd 'so'")
 SEEN = [
-    Acknowledgement("1.2.3", "mina", NOON),
-    Acknowledgement("1.2.4", "RIS", NOON),
-    Acknowledgement("1.2.3", "omar", NOON),
+    Acknowledgement("1.2.3", "mina", NOON, NOTHING_SEEN),
+    Acknowledgement("1.2.4", "RIS", NOON, NOTHING_SEEN),
+    Acknowledgement("1.2.3", "omar", NOON, NOTHING_SEEN),
 ]
 
 

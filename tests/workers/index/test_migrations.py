@@ -33,7 +33,12 @@ def stamps(url: str) -> list[str]:
 
 def drop_newer_columns(connection: sa.Connection) -> None:
     """Those that the scripts from 0024 on add."""
-    newer = (("deliveries", "escalates"), ("prior_searches", "asked_for"), ("assessments", "retracted_at"))
+    newer = (
+        ("deliveries", "escalates"),
+        ("prior_searches", "asked_for"),
+        ("assessments", "retracted_at"),
+        ("acknowledgements", "sequence"),
+    )
     for table, name in newer:
         connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {name}"))
 

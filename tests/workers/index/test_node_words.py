@@ -16,7 +16,7 @@ from workers.files.facts import FactFolder, KeptFact
 from workers.index.acts import open_act_table
 from workers.index.deliveries import open_delivery_table
 from workers.index.node_index import open_node_index
-from workers.index.node_words import ACT, RELEASE, open_node_acts, open_node_deliveries
+from workers.index.node_words import ACKNOWLEDGEMENT, ACT, RELEASE, open_node_acts, open_node_deliveries
 from workers.settings import StoreSettings
 
 NOW = datetime(2026, 5, 6, 7, tzinfo=UTC)
@@ -126,6 +126,19 @@ def test_rows_of_an_older_program_get_their_files(tmp_path: Path) -> None:
     lose(settings)
     open_node_index(settings).close()
     assert everything(settings) == before
+
+
+def test_a_file_of_an_older_program_does_not_name_what_was_seen(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    open_node_index(settings).close()
+    acknowledge(1)(settings)
+    kept = FactFolder(tmp_path)
+    (fact,) = kept.all(ACKNOWLEDGEMENT)
+    kept.put(KeptFact(fact.kind, fact.key, {name: fact.value[name] for name in fact.value if name != "sequence"}))
+    lose(settings)
+    for _ in range(2):
+        open_node_index(settings).close()
+        assert everything(settings)[1] == [Acknowledgement("1.2.3", "RIS", later(1))]
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,12 @@ def list_accounts(config: ConfigOption = None, as_json: JsonFlag = False) -> Non
 def password(
     name: NameArgument, config: ConfigOption = None, from_stdin: StdinFlag = False, generate: GenerateFlag = False
 ) -> None:
-    """Give an account a new password; all its sessions end."""
+    """Give an account a new password; all its sessions and tokens end."""
     accounts = _open(_settings(config))
     account = _known(accounts, name)
     accounts.change_account(replace(account, password_hash=_new_hash(account.name, from_stdin, generate)))
-    out().print(f"{account.name} has a new password; {accounts.end_sessions(account.name)} sessions ended")
+    ended = f"{accounts.end_sessions(account.name)} sessions and {accounts.end_tokens(account.name)} tokens ended"
+    out().print(f"{account.name} has a new password; {ended}")
 
 
 @users.command("role")
@@ -137,6 +138,8 @@ def revoke_sessions(name: NameArgument, config: ConfigOption = None) -> None:
     accounts = _open(_settings(config))
     account = _known(accounts, name)
     out().print(f"{accounts.end_sessions(account.name)} sessions of {account.name} ended")
+    if left := len(accounts.tokens(account.name)):
+        out().print(f"{left} tokens go on: `icansee users tokens list {account.name}`")
 
 
 @tokens.command("add")

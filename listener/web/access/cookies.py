@@ -6,14 +6,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
 SESSION, DEVICE, VISITOR = "icansee-session", "icansee-device", "icansee-visitor"
 FLOW = "icansee-flow"  # a sign-in at the identity provider that has begun
 DEVICE_S = 400 * 86_400  # as long as a browser keeps a cookie
 FLOW_S = 600  # so long may a sign-in at the provider take
-TOKEN_LENGTH = 200  # no token of ours is longer
-FLOW_LENGTH = 700
+LONGEST = {SESSION: 200, DEVICE: 200, VISITOR: 200, FLOW: 700}  # no value of ours has more signs
 
 
 def new_token() -> str:
@@ -36,23 +34,11 @@ def name_of(cookie: str, *, secure: bool) -> str:
 
 
 def read(header: str | None, *, secure: bool) -> Mapping[str, str]:
-    """Our cookies in a request, by their plain names."""
-    jar = SimpleCookie()
-    try:
-        jar.load(header or "")
-    except CookieError:
-        return {}
-    found = {}
-    for cookie, longest in (
-        (SESSION, TOKEN_LENGTH),
-        (DEVICE, TOKEN_LENGTH),
-        (VISITOR, TOKEN_LENGTH),
-        (FLOW, FLOW_LENGTH),
-    ):
-        morsel = jar.get(name_of(cookie, secure=secure))
-        if morsel is not None and 0 < len(morsel.value) <= longest:
-            found[cookie] = morsel.value
-    return found
+    """Our cookies in a request, by their plain names. Those of other applications of the host may hold anything."""
+    parts = (part.partition("=") for part in (header or "").split(";"))
+    jar = {name.strip(): value.strip() for name, _, value in parts}
+    ours = {cookie: jar.get(name_of(cookie, secure=secure), "") for cookie in LONGEST}
+    return {cookie: value for cookie, value in ours.items() if 0 < len(value) <= LONGEST[cookie]}
 
 
 def set_cookie(cookie: str, value: str, *, secure: bool, seconds: int = 0) -> str:

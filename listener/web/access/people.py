@@ -164,7 +164,10 @@ class People:
         Raises:
             Transient: the index is away, or too many sign in.
         """
-        name, now = name.strip().lower(), self.now()
+        try:
+            name, now = account_name(name), self.now()
+        except Misconfigured:
+            return NotSignedIn()  # no account has it, and nothing is counted under a name of any length
         known = self._known_device(name, place)
         keys = keys_of_attempt(name, place.address, None if known is None else known.token_hash)
         wait_s = self._throttle.wait_s(keys, now)
@@ -192,9 +195,11 @@ class People:
         self.accounts.open_session(WebSession(hashed(session), account.name, now, now, ends_at))
         if self._known_device(account.name, place) is not None:
             return SignedIn(account, session, None)
-        device = new_token()
-        self.accounts.remember_device(Device(hashed(device), account.name, now))
-        return SignedIn(account, session, device)
+        # a browser has one token, whoever signs in there; one that is no token of ours is replaced
+        kept = place.device if place.device is not None and len(place.device) == len(new_token()) else None
+        device = kept or new_token()
+        self.accounts.remember_device(Device(_device_key(account.name, device), account.name, now))
+        return SignedIn(account, session, None if kept else device)
 
     def admitted(self, subject: str, name: str, role: Role | None, place: Workplace) -> SignedIn | NotAdmitted:
         """Open a session for somebody who signed in at the identity provider. The account is made at the first sign-in,
@@ -204,6 +209,9 @@ class People:
             Transient: the index is away.
         """
         if role is None:
+            if (known := self.accounts.account_of_subject(subject)) is not None:
+                self.accounts.end_sessions(known.name)
+                self.accounts.end_tokens(known.name)
             return NotAdmitted("You have no role here: ask for one of the groups of web.provider.roles.")
         account = self.accounts.account_of_subject(subject) or self._first_time(subject, name, role)
         if isinstance(account, NotAdmitted):
@@ -243,5 +251,14 @@ class People:
     def _known_device(self, name: str, place: Workplace) -> Device | None:
         if place.device is None:
             return None
-        found = self.accounts.device(hashed(place.device))
-        return found if found is not None and found.account == name else None
+        # the second one: of an older program, which knew one account for a browser
+        for key in (_device_key(name, place.device), hashed(place.device)):
+            found = self.accounts.device(key)
+            if found is not None and found.account == name:
+                return found
+        return None
+
+
+def _device_key(account: str, device: str) -> str:
+    """What is stored of a browser that an account knows."""
+    return hashed(f"{device} {account}")

@@ -126,7 +126,11 @@ def test_a_token_from_the_first_day_to_the_last(icansee: Icansee) -> None:
     assert key in listed
     assert first.removeprefix("token: ") not in listed
     assert "[b]server" in listed
+    assert "1 tokens go on" in icansee("users", "sessions", "revoke", "prometheus").out
     assert icansee("users", "tokens", "revoke", "prometheus", key).code == 0
+    assert icansee("users", "sessions", "revoke", "prometheus").out == "0 sessions of prometheus ended\n", "noop"
+    icansee("users", "tokens", "add", "prometheus", "--scope", "metrics", "--for", "the server")
+    assert "0 sessions and 1 tokens ended" in icansee("users", "password", "prometheus", "--generate").out
     assert accounts_of(icansee).tokens("prometheus") == []
 
 

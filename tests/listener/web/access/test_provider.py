@@ -17,13 +17,13 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from listener.web.access.people import NotAdmitted, Workplace
+from listener.web.access.people import NotAdmitted, SignedIn, Workplace, made_token
 from listener.web.access.provider import NotProved, ProvidedIdentity, Provider, ProviderSignIn
 from listener.web.access.through_provider import Begun, Flows
 from tests.fakes import FakeClock
 from tests.listener.web.signing import Secured, csrf_in
 from triage.errors import Transient
-from workers.access_ports import Account, Role
+from workers.access_ports import Account, Role, TokenScope
 from workers.web_settings import ProviderSettings, WebSettings
 
 ISSUER, OURS = "https://login.example", "icansee"
@@ -266,6 +266,19 @@ class TestAdmitted:
         assert isinstance(done, NotAdmitted)
         assert why in done.why
         assert secured.accounts.account_of_subject("i 1") is None
+
+    def test_who_has_lost_every_group_is_out_at_once(self, tmp_path: Path) -> None:
+        secured = Secured(tmp_path)
+        people, now = secured.people, secured.clock.now()
+        done = people.admitted("i 1", "mina", Role.ADMINISTRATOR, self.PLACE)
+        assert isinstance(done, SignedIn)
+        text, token = made_token("mina", "mine", {TokenScope.NODE_CHANGE}, 366, now)
+        secured.accounts.add_token(token)
+        assert isinstance(people.admitted("i 2", "mina", None, self.PLACE), NotAdmitted)
+        assert people.of_token(text) is not None, "noop: somebody else of that name"
+        assert isinstance(people.admitted("i 1", "mina", None, self.PLACE), NotAdmitted)
+        assert (people.of_session(done.session), people.of_token(text)) == (None, None)
+        assert isinstance(people.admitted("i 1", "mina", Role.READER, self.PLACE), SignedIn), "and back, as a reader"
 
     def test_a_closed_account_stays_closed(self, tmp_path: Path) -> None:
         secured = Secured(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from listener.web.access.cookies import hashed
+from listener.web.access.cookies import hashed, read
 from listener.web.access.people import accounts_mark
 from listener.web.access.sign_in import own_path
 from listener.web.app import create_app
@@ -110,6 +110,25 @@ def test_cookies_over_tls_belong_to_this_host_alone(tmp_path: Path) -> None:
     plain = secured.browser(base_url="http://10.0.0.5")
     plain.cookies.set("icansee-session", browser.cookies["__Host-icansee-session"])
     assert plain.page("/").status_code == 200, "the same session by its plain name, as on loopback"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param("plain=1", id="noop: a plain one"),
+        pytest.param('prefs={"theme": "x", "n": [1]}', id="JSON"),
+        pytest.param("a[b]=1", id="a bracket"),
+        pytest.param("name=Müller", id="umlaut"),
+        pytest.param('x="a, b"', id="quotes"),
+        pytest.param("=; alone;;", id="no name, no value"),
+    ],
+)
+def test_cookies_of_other_applications_of_the_host_take_none_of_ours_away(secured: Secured, other: str) -> None:
+    for header in (f"{other}; icansee-session=abc", f"icansee-session=abc; {other}"):
+        assert read(header, secure=False) == {"icansee-session": "abc"}
+    token = secured.signed_in(Role.READER).cookies["icansee-session"]
+    header = f"{other}; icansee-session={token}".encode("latin-1")
+    assert secured.browser().get("/api/session", headers={b"Cookie": header}).status_code == 200
 
 
 def test_an_unused_page_locks_and_its_owner_unlocks_it(secured: Secured) -> None:

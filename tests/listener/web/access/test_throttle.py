@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.web.access.people import SignedIn, Workplace
+from listener.web.access.people import NotSignedIn, SignedIn, Workplace
 from listener.web.access.throttle import ADDRESS, DEVICE, PERSON, Brake, Throttle, keys_of_attempt, network_of
 from tests.fakes import NOON
 from tests.listener.web.signing import PASSWORD, Secured
@@ -62,6 +62,29 @@ def test_a_known_browser_is_not_slowed_down_by_its_neighbours(secured: Secured) 
     assert stolen.sign_in("administrator").status_code == 429, "it is known for one name only"
 
 
+def test_a_browser_is_known_for_everybody_who_signed_in_there(secured: Secured) -> None:
+    """A reading room: who comes second does not make the first one a stranger."""
+    shared = secured.browser(address="10.0.0.9")
+    for name in ("reader", "administrator", "reader", "service"):
+        assert shared.sign_in(name).status_code == 303
+    neighbour = secured.browser(address="10.0.0.9")
+    for number in range(ADDRESS.free + 1):
+        neighbour.sign_in(f"reader{number}", WRONG)
+    for name in ("reader", "administrator", "service"):
+        assert shared.sign_in(name).status_code == 303
+    secured.accounts.end_sessions("reader")
+    assert shared.sign_in("reader").status_code == 429, "the browsers of one account are forgotten"
+    assert shared.sign_in("administrator").status_code == 303
+
+
+@pytest.mark.parametrize("name", ["y" * 100_000, "a b", "", "ü"])
+def test_a_name_that_no_account_can_have_is_kept_nowhere(secured: Secured, name: str) -> None:
+    place = Workplace("10.0.0.9")
+    for number in range(40):
+        assert secured.people.sign_in(f"{number}{name} ü", WRONG, place) == NotSignedIn()
+    assert not secured.people._throttle._failures
+
+
 def test_a_known_browser_that_guesses_waits_too(secured: Secured) -> None:
     own = secured.signed_in(Role.READER)
     own.cookies.delete("icansee-session")
@@ -74,8 +97,6 @@ def test_a_known_browser_that_guesses_waits_too(secured: Secured) -> None:
 
 def test_ten_thousand_failures(tmp_path: Path) -> None:
     """Over many names, from twenty addresses."""
-    from listener.web.access.people import NotSignedIn, Workplace
-
     secured = Secured(tmp_path, web=WebSettings())
     looked_at = 0
     for number in range(10_000):

@@ -14,7 +14,7 @@ from pydicom.uid import UID
 
 from listener.associations import contexts
 from listener.services import commitment, notifications
-from workers.arrival.order_texts import WORKLIST_FIND
+from workers.arrival.order_texts import STEP_TEXTS, TEXTS, WORKLIST_FIND
 from workers.deliveries import to_ups
 from workers.deliveries.to_dicom import CLASS_OF, SYNTAXES
 from workers.files.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -105,6 +105,7 @@ def _overview() -> Iterator[str]:
             ("a sender asks for commitment to what it sent", "N-ACTION, N-EVENT-REPORT", "SCP"),
             ("a modality or a PACS says what belongs to a study", "MPPS, availability notification", "SCP"),
             ("a worklist is asked for priority and reason of an order", "C-FIND", "SCU"),
+            ("a PACS is asked how many images of a study it has (`arrival.query`)", "C-FIND", "SCU"),
             ("an archive is asked for earlier images", "C-FIND, C-GET or C-MOVE, QIDO-RS, WADO-RS", "SCU, user agent"),
             ("results and images are sent", "C-STORE, STOW-RS", "SCU, user agent"),
             (
@@ -204,6 +205,12 @@ def _as_requestor() -> Iterator[str]:
     yield "is offered in the transfer syntax that it has and never converted. User identity (user name, with or without"
     yield "a passcode) can be sent. A refusal for good is not repeated; anything else is (docs/rules.md,"
     yield "docs/pacs-administrator.md)."
+    yield ""
+    yield "A worklist is asked with Accession Number, or without one with Patient ID, and returns Requested Procedure"
+    yield f"Priority, Study Instance UID, Modality and the texts {', '.join((*TEXTS, *STEP_TEXTS))}. A PACS is asked"
+    yield "for numbers with Study Instance UID at the level of `arrival.query`; an archive with Patient ID and a range of"
+    yield "Study Date at STUDY level, then with the UIDs at SERIES and IMAGE level, and returns at STUDY level"
+    yield f"{', '.join(dicom_archive.STUDY_KEYS)}. An answer that does not end with status 0x0000 counts as none."
 
 
 def _produced() -> Iterator[str]:

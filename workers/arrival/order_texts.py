@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
+MR = "MR"
 TIMEOUT_S = 3.0  # a decision waits for it
 PAUSE_S = 60.0  # after a worklist that did not answer
 TEXTS = (
@@ -37,7 +38,7 @@ STEP_TEXTS = ("ScheduledProcedureStepDescription", "CommentsOnTheScheduledProced
 
 
 class OrderTexts:
-    """One worklist. A worklist that is away costs one timeout in a minute and no decision."""
+    """One worklist. One that is away, or answers with a failure, costs one timeout in a minute and no decision."""
 
     def __init__(
         self,
@@ -68,13 +69,11 @@ class OrderTexts:
         answers = self._answers(row)
         if answers is None:
             return None
-        said = {
-            str(one.get("RequestedProcedurePriority", "") or "").strip().upper() for one in answers if _is_of(one, row)
-        }
+        said = {_text(one, "RequestedProcedurePriority").upper() for one in orders_of(answers, row)}
         return next((one for one in PRIORITIES if one in said), "")
 
     def _answers(self, row: StudyRow) -> list[Dataset] | None:
-        """None: the worklist is away, or was a moment ago."""
+        """None: the worklist is away or did not answer to the end, or did so a moment ago."""
         if self._now_s() < self._again_s:
             return None
         try:
@@ -92,10 +91,9 @@ class OrderTexts:
             if find is None:
                 return None
             keys = query_of(row)
-            answers = list(find(keys))
             peer = RemoteNode(self._settings.ae_title, self._settings.host)
             self._auditor.queried(peer, WORKLIST_FIND, encoded(keys))
-            return answers
+            return list(find(keys))
 
 
 def query_of(row: StudyRow) -> Dataset:
@@ -106,9 +104,10 @@ def query_of(row: StudyRow) -> Dataset:
     keys.RequestedProcedurePriority = ""
     for name in TEXTS:
         setattr(keys, name, "")
-    for name in STEP_TEXTS:
+    for name in (*STEP_TEXTS, "Modality"):
         setattr(step, name, "")
     keys.ScheduledProcedureStepSequence = [step]
+    keys.StudyInstanceUID = ""
     keys.AccessionNumber = row.accession_number
     keys.PatientID = "" if row.accession_number else row.patient_id
     return keys
@@ -116,8 +115,26 @@ def query_of(row: StudyRow) -> Dataset:
 
 def _is_of(answer: Dataset, row: StudyRow) -> bool:
     """An accession number that two departments use must not bring the order of somebody else."""
-    patient = str(answer.get("PatientID", "") or "").strip()
+    patient = _text(answer, "PatientID")
     return not patient or not row.patient_id or same_form(patient, row.patient_id)
+
+
+def orders_of(answers: Iterable[Dataset], row: StudyRow) -> list[Dataset]:
+    """The entries that are of the study itself: those with its Study Instance UID, else those of MR. An accession
+    number that is of no MR entry is believed: it names the order."""
+    mine = [one for one in answers if _is_of(one, row)]
+    same = [one for one in mine if _text(one, "StudyInstanceUID") == row.study_instance_uid]
+    of_mr = [one for one in mine if _may_be_mr(one)]
+    return same or of_mr or (mine if row.accession_number else [])
+
+
+def _may_be_mr(answer: Dataset) -> bool:
+    said = {_text(step, "Modality") for step in answer.get("ScheduledProcedureStepSequence") or ()} - {""}
+    return not said or MR in said
+
+
+def _text(item: Dataset, name: str) -> str:
+    return str(item.get(name, "") or "").strip()
 
 
 def texts_of(answer: Dataset) -> Iterator[str]:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from triage.errors import Transient
 from workers.announcements import WHOLE_STUDY, Announcement, Source, Step, from_counts
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
 from workers.files.uid_paths import valid_uid
-from workers.log import get_logger, study_hash
+from workers.log import brief, get_logger, study_hash
 from workers.ports import StudyRow
-from workers.remote.find import STUDY_ROOT_FIND, Find, connected
+from workers.remote.find import STUDY_ROOT_FIND, Find, connected, encoded
 from workers.settings import PacsQuerySettings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ log = get_logger(__name__)
 
 RECENT = timedelta(hours=1)  # a study that got no image for this long is not asked about any more
 LOOK_EVERY_S = 2.0
+NOT_ASKED = 0  # images: no study has so few
 
 
 class Asked(Protocol):
@@ -56,7 +58,9 @@ class PacsCounter:
         """Ask about every study whose turn it is, on one association; how many numbers came."""
         now, at_s = self._now(), self._monotonic()
         rows = [row for row in self._index.studies() if now - row.last_received_at < RECENT]
-        self._asked = {row.study_instance_uid: self._asked.get(row.study_instance_uid, (_NEVER, 0)) for row in rows}
+        self._asked = {
+            row.study_instance_uid: self._asked.get(row.study_instance_uid, (_NEVER, NOT_ASKED)) for row in rows
+        }
         wanted = [row for row in rows if self._wanted(row, at_s)]
         if not wanted:
             return 0
@@ -64,7 +68,11 @@ class PacsCounter:
         with self._connect(self._settings, self._own_ae) as find:
             for row in wanted:
                 self._asked[row.study_instance_uid] = (at_s, row.instance_count)
-                found += find is not None and self._ask(row.study_instance_uid, find, now)
+                try:
+                    found += find is not None and self._ask(row.study_instance_uid, find, now)
+                except Transient as failure:  # no number, where an incomplete answer would be a wrong one
+                    self._asked[row.study_instance_uid] = (at_s, NOT_ASKED)
+                    log.warning("pacs.not_asked", study=study_hash(row.study_instance_uid), error=brief(failure))
         return found
 
     def _wanted(self, row: StudyRow, at_s: float) -> bool:
@@ -82,12 +90,9 @@ class PacsCounter:
         return True
 
     def _audited(self, find: Find, keys: Dataset) -> Iterable[Dataset]:
-        from pynetdicom.dsutils import encode
-
-        answers = find(keys)
         peer = RemoteNode(self._settings.ae_title, self._settings.host)
-        self._auditor.queried(peer, STUDY_ROOT_FIND, encode(keys, is_implicit_vr=True, is_little_endian=True) or b"")
-        return answers
+        self._auditor.queried(peer, STUDY_ROOT_FIND, encoded(keys))
+        return find(keys)
 
 
 _NEVER = float("-inf")

@@ -28,6 +28,8 @@ class OrderLook:
         self, index: StudyIndex, orders: OrderPriorities, clock: Clock, ask: Callable[[StudyRow], str | None]
     ) -> None:
         self._index, self._orders, self._clock, self._ask = index, orders, clock, ask
+        self._failed: dict[str, int] = {}
+        """Study -> how often the worklist did not answer for it. Those have their turn after the others."""
 
     def look(self) -> int:
         """Ask for every study that nobody asked for; how many were answered.
@@ -38,10 +40,13 @@ class OrderLook:
         rows = [*self._index.receiving(), *self._index.due(now=self._clock.now())]
         known = self._orders.priorities([row.study_instance_uid for row in rows])
         wanted = [row for row in rows if row.study_instance_uid not in known and row.accession_number + row.patient_id]
+        self._failed = {one.study_instance_uid: self._failed.get(one.study_instance_uid, 0) for one in wanted}
+        wanted.sort(key=lambda one: self._failed[one.study_instance_uid])
         answered = 0
         for row in wanted[:MOST_ASKED]:
             priority = self._ask(row)
             if priority is None:
+                self._failed[row.study_instance_uid] += 1
                 break
             self._orders.put_priority(row.study_instance_uid, priority, now=self._clock.now())
             log.info("worklist.priority", study=study_hash(row.study_instance_uid), priority=priority or "none")

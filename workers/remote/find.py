@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workers.dicom_status import PENDING
+from triage.errors import Transient
+from workers.dicom_status import PENDING, SUCCESS
 from workers.log import get_logger
 from workers.remote import tls
 from workers.remote.reactor import reactor_paused
@@ -22,6 +24,7 @@ TIMEOUT_S = 20.0
 MOST_ANSWERS = 20_000
 
 Find = Callable[["Dataset"], Iterable["Dataset"]]
+"""Raises Transient when the answer is not whole: a failure status, silence, no end, an association that broke off."""
 
 
 @contextmanager
@@ -32,6 +35,7 @@ def connected(
 
     Args:
         model: SOP class of the queries.
+        timeout_s: of each step of the association, and of each query as a whole.
     """
     from pynetdicom import AE
 
@@ -46,12 +50,10 @@ def connected(
         return
 
     def find(keys: Dataset) -> Sequence[Dataset]:
-        found: list[Dataset] = []
-        for status, answer in association.send_c_find(keys, model):
-            if getattr(status, "Status", None) not in PENDING or answer is None or len(found) >= MOST_ANSWERS:
-                break
-            found.append(answer)
-        return found
+        try:
+            return _answers(association, keys, model, ends_s=time.monotonic() + timeout_s)
+        except (RuntimeError, ValueError) as error:  # pynetdicom: the association is gone, or has no such context
+            raise Transient(f"it broke off, or does not offer the service ({type(error).__name__})") from error
 
     try:
         with reactor_paused(association):
@@ -59,6 +61,22 @@ def connected(
     finally:
         if association.is_established:
             association.release()
+
+
+def _answers(association: Any, keys: Dataset, model: str, *, ends_s: float) -> list[Dataset]:
+    found: list[Dataset] = []
+    for status, answer in association.send_c_find(keys, model):
+        code = getattr(status, "Status", None)
+        if code == SUCCESS:
+            return found
+        if code not in PENDING:
+            said = "it broke off" if code is None else f"it answers the query with status 0x{code:04X}"
+            raise Transient(said)
+        found += [] if answer is None else [answer]
+        if len(found) > MOST_ANSWERS or time.monotonic() > ends_s:
+            association.abort()
+            raise Transient(f"no end after {len(found)} answers")
+    raise Transient("it broke off")
 
 
 def encoded(keys: Dataset) -> bytes:

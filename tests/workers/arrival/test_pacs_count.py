@@ -88,20 +88,37 @@ def test_asks_while_a_study_grows() -> None:
     assert index.study_counts([STUDY])[STUDY].announced == 2
 
 
-def test_asks_over_the_wire() -> None:
+@contextmanager
+def a_server(end: int = 0x0000) -> Iterator[PacsQuerySettings]:
+    """end: status of the last answer to each query."""
     ae = AE(ae_title="PACS")
     ae.add_supported_context(STUDY_ROOT_FIND)
 
     def on_find(event: Any) -> Iterator[Any]:
         yield from ((0xFF00, answer) for answer in a_pacs(event.identifier))
+        yield end, None
 
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, on_find)])
-    settings = PacsQuerySettings(ae_title="PACS", host="127.0.0.1", port=server.socket.getsockname()[1])
     try:
-        with connected(settings, "ICANSEE") as find:
-            assert find is not None
-            assert numbers(STUDY, "IMAGE", find) == [(A, 2), (B, 1)]
+        yield PacsQuerySettings(ae_title="PACS", host="127.0.0.1", port=server.socket.getsockname()[1])
     finally:
         server.shutdown()
+
+
+def test_asks_over_the_wire() -> None:
+    with a_server() as settings, connected(settings, "ICANSEE") as find:
+        assert find is not None
+        assert numbers(STUDY, "IMAGE", find) == [(A, 2), (B, 1)]
     with connected(settings, "ICANSEE") as find:
         assert find is None
+
+
+def test_a_number_of_a_failed_answer_does_not_count_and_is_asked_for_again() -> None:
+    index, clock = InMemoryIndex(), FakeClock()
+    index.record_instances([an_instance(STUDY, 1)])
+    for end, numbers_found in ((0xA700, 0), (0x0000, 1)):
+        with a_server(end) as settings:
+            counter = PacsCounter(settings, "ICANSEE", index, now=clock.now, monotonic=clock.elapsed_s)
+            assert counter.run() == numbers_found
+            clock.advance(settings.every_s)
+            assert counter.run() == 0  # again, and the same failure; or nothing to ask

@@ -46,6 +46,14 @@ def test_a_worklist_that_is_away_is_asked_again() -> None:
     assert orders.known == {}
 
 
+def test_a_study_that_the_worklist_fails_on_keeps_no_other_waiting() -> None:
+    orders = FakeOrderPriorities()
+    look = OrderLook(
+        index_with("1.1", "1.2"), orders, FakeClock(), lambda row: None if row.patient_id == "P0" else "STAT"
+    )
+    assert [look.look(), look.look(), orders.known] == [0, 1, {"1.2": "STAT"}]
+
+
 @pytest.mark.parametrize(
     ("priority", "infusion", "urgent"),
     [

@@ -19,7 +19,6 @@ from triage.errors import Misconfigured
 from workers.archives import START_BYTES, advice, archive_kind
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import Auditor, NoAudit
-from workers.dicom_status import OUT_OF_RESOURCES, PROCESSING_FAILURE
 from workers.log import brief, get_logger
 from workers.settings import NodeSettings
 
@@ -30,7 +29,6 @@ SENDER = "DROPFOLDER"
 READ_BYTES = 1 << 20
 MOST_FILES = 2000  # of one look; the others have their turn at the next
 MOST_FOLDERS = 16  # within each other
-AGAIN = (OUT_OF_RESOURCES, PROCESSING_FAILURE)  # the file stays and is tried again
 REASON_NAME = ".reason.txt"
 LONGEST_NAME = 200
 
@@ -111,7 +109,7 @@ class DropFolder:
         if taken.reason is None:
             path.unlink(missing_ok=True)
             return True
-        if taken.status not in AGAIN:
+        if not taken.again:  # else it stays, and is tried again
             archive = archive_kind(self._start(path))
             self._set_aside(path, taken.reason if archive is None else advice(archive))
         return False

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from listener.associations.admission import parse_address
-from listener.intake.stow_answer import answer
+from listener.intake.stow_answer import UNAVAILABLE, answer
 from listener.intake.taking import FileTaker, Taken, TakenFile
 from triage.errors import Rejected
 from workers.audit.messages import RemoteNode
@@ -36,6 +36,7 @@ from workers.log import get_logger
 log = get_logger(__name__)
 
 SENDER = "STOW"
+RETRY_AFTER_S = 60
 PATH = re.compile(r"/studies(?:/([0-9.]{1,64}))?/?\Z")
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 DICOM, ANY_JSON = "application/dicom", ("application/dicom+json", "application/json", "application/*", "*/*")
@@ -86,6 +87,8 @@ class StowApp:
         headers = [(b"content-type", b"application/dicom+json"), (b"content-length", str(len(body)).encode())]
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
+        if status == UNAVAILABLE:
+            headers.append((b"retry-after", str(RETRY_AFTER_S).encode()))
         headers.append((b"connection", b"close"))  # of a refused request the body was not read
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -97,7 +100,7 @@ class StowApp:
         study = _study_of(scope)
         reader = _reader_of(headers)
         if self._open >= self._settings.max_requests:
-            raise RefusedRequest(503, "too many requests at the same time")
+            raise RefusedRequest(UNAVAILABLE, "too many requests at the same time")
         self._open += 1
         try:
             return await self._take(_Parts(self._taker(study), self._settings.max_parts), reader, receive, address)

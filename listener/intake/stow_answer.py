@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from listener.intake.taking import Taken
 
 OK, ACCEPTED, CONFLICT = 200, 202, 409  # all stored; some; none
+UNAVAILABLE = 503  # none, and the same request may succeed later: no sender may take it for the last word
 Element = dict[str, object]
 
 
@@ -20,8 +21,13 @@ def answer(taken: Sequence[Taken]) -> tuple[int, bytes]:
         body["00081198"] = {"vr": "SQ", "Value": [_failed(one) for one in failed]}
     if stored:
         body["00081199"] = {"vr": "SQ", "Value": [_names(one) for one in stored]}
-    status = CONFLICT if not stored else ACCEPTED if failed else OK
-    return status, json.dumps(body).encode()
+    return _status(stored, failed), json.dumps(body).encode()
+
+
+def _status(stored: Sequence[Taken], failed: Sequence[Taken]) -> int:
+    if stored:
+        return ACCEPTED if failed else OK
+    return UNAVAILABLE if any(one.again for one in failed) else CONFLICT
 
 
 def _failed(one: Taken) -> dict[str, Element]:

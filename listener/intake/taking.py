@@ -9,11 +9,21 @@ from typing import Self
 from listener.associations.contexts import TRANSFER_SYNTAXES, storage_classes
 from listener.receiving.reception import Reception, Tally
 from triage.errors import Rejected
-from workers.dicom_status import CLASS_NOT_SUPPORTED, DOES_NOT_MATCH, SYNTAX_NOT_SUPPORTED
+from workers.dicom_status import (
+    CLASS_NOT_SUPPORTED,
+    DOES_NOT_MATCH,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    SYNTAX_NOT_SUPPORTED,
+)
 from workers.files.intake import Part10Intake
 from workers.files.part10 import Announced
 from workers.files.store import Spool
 from workers.settings import ListenerSettings
+
+PASSING = (OUT_OF_RESOURCES, PROCESSING_FAILURE)
+# reasons that come with such a status, too, and are the same however often the file comes
+LASTING_REASONS = ("too_large", "too_many_parts")
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Taken:
     study_instance_uid: str = ""
     reason: str | None = None
     """Why it was refused; None: it is stored."""
+    again: bool = False
+    """The same file may be stored when it comes again: the disk was full, or the node had a fault."""
 
 
 class FileTaker:
@@ -79,8 +91,9 @@ class FileTaker:
         """Count and log a refusal."""
         status = self._reception.refused(error, self.tally, calling_ae=self._sender)
         reason = error.message if isinstance(error, Rejected) else "a fault of the node"
+        again = status in PASSING and not (isinstance(error, Rejected) and error.reason in LASTING_REASONS)
         known = announced or Announced("", "", "")
-        return Taken(status, known.sop_class_uid, known.sop_instance_uid, reason=reason)
+        return Taken(status, known.sop_class_uid, known.sop_instance_uid, reason=reason, again=again)
 
     @property
     def sender(self) -> str:

@@ -21,6 +21,7 @@ from workers.ports import InstanceRow
 from workers.settings import ListenerSettings
 
 SETTLE_S = 5.0
+MOST_BYTES = 1 << 20
 
 
 class Drop:
@@ -29,7 +30,7 @@ class Drop:
     def __init__(self, tmp_path: Path, *, min_free_bytes: int = 0) -> None:
         self.folder, self.now_s, self.rows = tmp_path / "drop", 0.0, list[InstanceRow]()
         self.folder.mkdir(exist_ok=True)
-        self.store = FileStore(tmp_path / "state", min_free_bytes=min_free_bytes)
+        self.store = FileStore(tmp_path / "state", min_free_bytes=min_free_bytes, max_object_bytes=MOST_BYTES)
         reception = Reception(self.store, self.rows.append)
         settings = ListenerSettings()
         self._drop = DropFolder(
@@ -99,9 +100,15 @@ def make_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def make_large(path: Path) -> None:
+    (file,) = a_series(path.parent.parent / "large", count=1)
+    path.write_bytes(file.read_bytes() + bytes(MOST_BYTES))
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
+        pytest.param(make_large, f"the object exceeds {MOST_BYTES} bytes", id="too large"),
         pytest.param(make_text, "the file has no Part-10 header", id="text"),
         pytest.param(lambda path: path.touch(), "the file has no Part-10 header", id="empty"),
         pytest.param(make_zip, "a zip archive: unpack it", id="zip archive"),

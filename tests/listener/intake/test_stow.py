@@ -31,9 +31,9 @@ RAW = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set: not stored here
 class Door:
     """A STOW server over a store."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, **store: int) -> None:
         self.folder, self._stack = folder, stack
-        self.store = FileStore(folder / "state", max_object_bytes=1 << 20)
+        self.store = FileStore(folder / "state", **{"max_object_bytes": 1 << 20, **store})  # type: ignore[arg-type] # limits
         self.rows: list[InstanceRow] = []
         self.reception = Reception(self.store, self.rows.append)
 
@@ -191,6 +191,24 @@ def test_a_silent_sender_is_ended(door: Door) -> None:
     connection.endheaders()
     assert connection.getresponse().status == 408
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("max_object_bytes", "min_free_bytes", "status"),
+    [
+        pytest.param(1 << 20, 0, 200, id="noop: there is room"),
+        pytest.param(1 << 20, 1 << 60, 503, id="the disk is full: the sender comes again"),
+        pytest.param(1000, 0, 409, id="too large, however often it comes"),
+    ],
+)
+def test_a_sender_learns_whether_it_may_come_again(
+    tmp_path: Path, files: list[Path], max_object_bytes: int, min_free_bytes: int, status: int
+) -> None:
+    with ExitStack() as stack:
+        door = Door(tmp_path, stack, max_object_bytes=max_object_bytes, min_free_bytes=min_free_bytes)
+        answer = post(door.open(), body(*(path.read_bytes() for path in files)))
+    assert (answer.status_code, "retry-after" in answer.headers) == (status, status == 503)
+    assert failures(answer) == ([] if status == 200 else [0xA700] * 3)
 
 
 def test_a_token_is_asked_for(door: Door, files: list[Path], tmp_path: Path) -> None:

@@ -207,10 +207,11 @@ def _as_requestor() -> Iterator[str]:
     yield "docs/pacs-administrator.md)."
     yield ""
     yield "A worklist is asked with Accession Number, or without one with Patient ID, and returns Requested Procedure"
-    yield f"Priority, Study Instance UID, Modality and the texts {', '.join((*TEXTS, *STEP_TEXTS))}. A PACS is asked"
-    yield "for numbers with Study Instance UID at the level of `arrival.query`; an archive with Patient ID and a range of"
-    yield "Study Date at STUDY level, then with the UIDs at SERIES and IMAGE level, and returns at STUDY level"
-    yield f"{', '.join(dicom_archive.STUDY_KEYS)}. An answer that does not end with status 0x0000 counts as none."
+    yield f"Priority, Study Instance UID, Modality and the texts {', '.join((*TEXTS, *STEP_TEXTS))}."
+    yield "A PACS is asked for numbers with Study Instance UID at the level of `arrival.query`; an archive"
+    yield "with Patient ID and a range of Study Date at STUDY level, then with the UIDs at SERIES and IMAGE level,"
+    yield f"and returns at STUDY level {', '.join(dicom_archive.STUDY_KEYS)}."
+    yield "An answer that does not end with status 0x0000 counts as none."
 
 
 def _produced() -> Iterator[str]:

@@ -86,8 +86,8 @@ def create_app(site: Site, people: People | None = None) -> FastAPI:
     answers: dict[str, Any] = {"responses": PROBLEMS, "default_response_class": PlainJson}
     app = FastAPI(title="ICANSee", openapi_url="/api/openapi.json", **closed, **answers)
     journal, auditor = Journal(journal_file(site.settings)), auditor_of(site.settings)
-    app.add_middleware(Recorder, journal=journal, now=site.now, auditor=auditor, study=site.index.study)
     app.add_middleware(Gate, routes=app.routes, people=people)
+    app.add_middleware(Recorder, journal=journal, now=site.now, auditor=auditor, study=site.index.study)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_allowed_hosts(site.settings))  # against DNS rebinding
 
     app.add_middleware(SafeHeaders)

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from listener.web.access import bodies, forgery
 from listener.web.access.cookies import SESSION, VISITOR, csrf_of, new_token, read, set_cookie
 from listener.web.access.people import NOBODY_YET, People
-from listener.web.access.rules import ASSET, RouteRule, rule_of
-from listener.web.access.who import KEY, THIS_MACHINE, Person
+from listener.web.access.rules import ASSET, RouteRule, route_asked, rule_of
+from listener.web.access.who import KEY, REFUSED_PLACE, THIS_MACHINE, Person
 from listener.web.refusal import answer_refused, wants_html, wants_page
 from triage.errors import Transient
 from workers.access_ports import Account, Role
@@ -64,16 +64,17 @@ class Gate:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # nothing here speaks it
             return
-        request, rule = Request(scope), rule_of(self._routes, scope)
+        request, rule, asked = Request(scope), rule_of(self._routes, scope), NOT_ASKED
         try:
             asked = NOT_ASKED if rule is ASSET else await run_in_threadpool(self._asked, request)
             _require_permission(rule, asked.person)
             if rule is not ASSET and request.method not in forgery.SAFE:
                 receive = await self._not_forged(request, asked, receive)
-        except Refused as refused:
+        except (Refused, HTTPException) as error:
+            refused = error if isinstance(error, Refused) else Refused(error.status_code, error.detail)
+            if asked.person.signed_in:
+                scope[KEY], scope[REFUSED_PLACE] = asked.person, route_asked(self._routes, scope)
             await _refusal(request, refused)(scope, receive, send)
-        except HTTPException as refused:
-            await _refusal(request, Refused(refused.status_code, refused.detail))(scope, receive, send)
         except Transient as error:
             log.warning("web.not_possible_now", error=str(error))
             await _refusal(request, Refused(503, "the index cannot be reached now"))(scope, receive, send)

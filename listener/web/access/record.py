@@ -1,4 +1,5 @@
-"""Requests that show a patient or change something in, lines of the audit log out. Stands behind the gate."""
+"""Requests that show a patient or change something in, lines of the audit log out. Stands before the gate: who
+is signed in and is refused there is on record too."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener.web.access.cookies import hashed
 from listener.web.access.forgery import SAFE
-from listener.web.access.who import KEY, NAME_GIVEN, Person
+from listener.web.access.rules import PAGE_PARTS, PATIENTS, RULES
+from listener.web.access.who import KEY, NAME_GIVEN, REFUSED_PLACE, Person
 from triage.errors import IcanseeError
 from workers.audit.journal import Journal
 from workers.audit.messages import UserSign, Viewing
@@ -23,19 +25,10 @@ from workers.ports import StudyRow
 
 log = get_logger(__name__)
 
-# what a person looks at; the parts of such a page (pictures, volumes, events) are not recorded one by one
-SHOWN = {
-    "GET /",
-    "GET /studies/{uid}",
-    "GET /studies/{uid}/patient",
-    "GET /api/studies/{uid}/patient",
-    "GET /api/studies",
-    "GET /api/studies/{uid}",
-    "GET /api/set-aside",
-    "GET /api/studies/{uid}/set-aside",
-    "GET /operations",
-    "GET /login/back",
-}
+# beside every route that shows patients
+ALSO_SHOWN = {"GET /operations", "GET /login/back"}
+PARTS_EVERY_S = 60.0  # a program that reads hundreds of slices of a study makes one line in this time
+REMEMBERED_PARTS = 1000
 SIGNS_IN, SIGNS_OUT = ("POST /login", "GET /login/back"), "POST /logout"
 NOT_LOOKED_AT = 429  # an attempt that came too early: ten thousand of them make no ten thousand messages
 NOT_RECORDED = {"POST /api/session/activity"}
@@ -59,6 +52,7 @@ class Recorder:
     ) -> None:
         self._app, self._journal, self._now = app, journal, now
         self._auditor, self._study = auditor or NoAudit(), study
+        self._parts: dict[tuple[str, str, str | None], datetime] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
@@ -69,23 +63,42 @@ class Recorder:
         await self._app(scope, receive, sending if scope["type"] == "http" else send)
 
     async def _record(self, scope: Scope, status: int) -> None:
-        did = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"
-        if did not in SHOWN and (scope["method"] in SAFE or did in NOT_RECORDED):
-            return
         person = scope.get(KEY)
+        if not isinstance(person, Person):
+            return  # the gate refused somebody whom nobody knows
+        refused = scope.get(REFUSED_PLACE)
+        did = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}" if refused is None else refused[0]
+        uid = (scope.get("path_params", {}) if refused is None else refused[1]).get("uid")
+        now = self._now()
+        shown = did in ALSO_SHOWN or RULES.get(did) is PATIENTS or self._part_shown(did, person, uid, now)
+        if refused is None and not shown and (scope["method"] in SAFE or did in NOT_RECORDED):
+            return
         facts = {
-            "at": self._now().isoformat(),
-            "who": person.name if isinstance(person, Person) else "",
+            "at": now.isoformat(),
+            "who": person.name,
             "did": did,
-            "study": _study_of(scope.get("path_params", {}).get("uid")),
+            "study": _study_of(uid),
             "status": status,
         }
-        if isinstance(person, Person) and person.token is not None:
+        if person.token is not None:
             facts["token"] = person.token
         if NAME_GIVEN in scope:
             facts["name"] = scope[NAME_GIVEN]
         address = scope["client"][0] if scope.get("client") else ""
-        await run_in_threadpool(self._kept, facts, address, shown=did in SHOWN and status < 300)
+        await run_in_threadpool(self._kept, facts, address, shown=shown and status < 300)
+
+    def _part_shown(self, did: str, person: Person, uid: str | None, now: datetime) -> bool:
+        """Whether this is a part of a page that was asked for without the page, and not a moment ago."""
+        if RULES.get(did) is not PAGE_PARTS or person.token is None:
+            return False
+        key = (person.token, did, uid)
+        known = self._parts.get(key)
+        if known is not None and abs((now - known).total_seconds()) < PARTS_EVERY_S:
+            return False
+        self._parts[key] = now
+        while len(self._parts) > REMEMBERED_PARTS:
+            self._parts.pop(next(iter(self._parts)))
+        return True
 
     def _kept(self, facts: Mapping[str, Any], address: str, *, shown: bool) -> None:
         self._journal.add(facts)

@@ -5,7 +5,7 @@ A new route needs its line in ``RULES``; ``create_app`` refuses an application w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Match, Mount
@@ -34,6 +34,8 @@ ASSET = RouteRule(
 )  # the same, only for GET, and nobody asks who it is: it answers also when the index is away
 SIGNED_IN = RouteRule(frozenset(Role))  # no token: a token must not make another one
 PATIENTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIES_READ)
+# the same, loaded by a page of theirs that is on record: such a route counts as looked at only when a program asks
+PAGE_PARTS = RouteRule(PATIENTS.roles, PATIENTS.scope)
 ACTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIES_ACT)
 NODE = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.NODE_READ)
 METRICS = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.METRICS)
@@ -61,9 +63,9 @@ RULES = {
     "GET /api": SIGNED_IN,
     "GET /api/openapi.json": SIGNED_IN,
     "GET /": PATIENTS,
-    "GET /rows": PATIENTS,
+    "GET /rows": PAGE_PARTS,
     "POST /api/worklist": PATIENTS,
-    "GET /api/views": PATIENTS,
+    "GET /api/views": PAGE_PARTS,
     "POST /api/views": ACTS,
     "DELETE /api/views/{number}": ACTS,
     "POST /views": ACTS,
@@ -90,14 +92,14 @@ RULES = {
     "POST /api/stages/demote": OPERATE,
     "POST /operations/stage": OPERATE,
     "POST /search": PATIENTS,
-    "GET /events": PATIENTS,
-    "GET /api/studies/{uid}/small.png": PATIENTS,
+    "GET /events": PAGE_PARTS,
+    "GET /api/studies/{uid}/small.png": PAGE_PARTS,
     "GET /studies/{uid}": PATIENTS,
     "GET /api/studies": PATIENTS,
     "GET /api/studies/{uid}": PATIENTS,
     "GET /api/studies/{uid}/versions": PATIENTS,
     "GET /api/studies/{uid}/codes": PATIENTS,
-    "GET /api/studies/{uid}/evidence.png": PATIENTS,
+    "GET /api/studies/{uid}/evidence.png": PAGE_PARTS,
     "GET /api/studies/{uid}/deliveries": PATIENTS,
     "POST /api/studies/{uid}/deliveries/release": ACTS,
     "POST /studies/{uid}/release": ACTS,
@@ -107,9 +109,9 @@ RULES = {
     "POST /studies/{uid}/acts": ACTS,
     "GET /agreement": PATIENTS,
     "GET /api/agreement": PATIENTS,
-    "GET /api/studies/{uid}/viewer": PATIENTS,
-    "GET /api/studies/{uid}/viewer/{version}/{volume}": PATIENTS,
-    "GET /api/studies/{uid}/viewer/{version}/{volume}/axial/{number}": PATIENTS,
+    "GET /api/studies/{uid}/viewer": PAGE_PARTS,
+    "GET /api/studies/{uid}/viewer/{version}/{volume}": PAGE_PARTS,
+    "GET /api/studies/{uid}/viewer/{version}/{volume}/axial/{number}": PAGE_PARTS,
 }
 
 
@@ -135,10 +137,16 @@ def require_rules(routes: Iterable[BaseRoute]) -> None:
 
 def rule_of(routes: Iterable[BaseRoute], scope: AsgiScope) -> RouteRule | None:
     """The rule of the route that will answer; ASSET when none will (404, 405); None: nobody decided."""
+    found = route_asked(routes, scope)
+    return ASSET if found is None else RULES.get(found[0])
+
+
+def route_asked(routes: Iterable[BaseRoute], scope: AsgiScope) -> tuple[str, Mapping[str, str]] | None:
+    """What the route that will answer is called in the table, and what stands in its path; None: none will."""
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     for route in routes:
-        match, _ = route.matches(scope)
+        match, inside = route.matches(scope)
         if match is Match.FULL:
             key = "GET" if isinstance(route, Mount) else method
-            return RULES.get(f"{key} {getattr(route, 'path', '')}")
-    return ASSET
+            return f"{key} {getattr(route, 'path', '')}", inside.get("path_params", {})
+    return None

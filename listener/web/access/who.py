@@ -11,6 +11,7 @@ from workers.access_ports import Role, TokenScope
 
 KEY = "icansee.person"
 NAME_GIVEN = "icansee.name_given"  # at a sign-in: the name that was typed
+REFUSED_PLACE = "icansee.refused_place"  # the gate refused somebody who is signed in: what was asked for
 THIS_MACHINE = "this machine"  # no account can have this name
 
 

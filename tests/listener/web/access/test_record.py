@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from listener.web.access.cookies import hashed
+from listener.web.access.people import made_token
+from listener.web.access.rules import PAGE_PARTS, PATIENTS, RULES
 from tests.listener.web.signing import Secured
 from tests.listener.web.stored import StoredStudy, store
-from workers.access_ports import Role
+from workers.access_ports import Role, TokenScope
 from workers.audit.journal import journal_file, verify_journal
 from workers.audit.messages import UserSign, Viewing
 from workers.audit.spool import NoAudit
@@ -86,8 +88,64 @@ def test_who_signs_in_and_out_goes_to_the_audit_repository(tmp_path: Path, monke
     assert len(signs) == 2 + statuses.count(401), "noop: a form that is only looked at"
 
 
+def lines_of(secured: Secured) -> list[tuple[str, int]]:
+    path = journal_file(secured.settings)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [(one["did"], one["status"]) for one in map(json.loads, lines)]
+
+
+PARTS = sorted(key for key, rule in RULES.items() if rule is PAGE_PARTS and key != "GET /events")
+WHOLE = sorted(key for key, rule in RULES.items() if rule is PATIENTS and key.startswith("GET"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "by_token", "on_record"),
+    [
+        pytest.param(WHOLE, True, WHOLE, id="all that shows patients, to a program"),
+        pytest.param(WHOLE, False, WHOLE, id="and to a person"),
+        pytest.param(PARTS, True, PARTS, id="a part without its page, once in a minute"),
+        pytest.param(PARTS, False, [], id="noop: the parts of a page"),
+    ],
+)
+def test_every_route_with_patients_is_on_record(
+    tmp_path: Path, keys: list[str], on_record: list[str], *, by_token: bool
+) -> None:
+    secured = Secured(tmp_path)
+    text, token = made_token("reader", "x", {TokenScope.STUDIES_READ}, 10, secured.clock.now())
+    secured.accounts.add_token(token)
+    browser = secured.browser() if by_token else secured.signed_in(Role.READER)
+    headers = {"Authorization": f"Bearer {text}"} if by_token else {}
+    for _ in range(2 if keys is PARTS else 1):
+        for key in keys:
+            browser.get(key.removeprefix("GET ").replace("{uid}", "1.2.3"), headers=headers)
+    assert [did for did, _ in lines_of(secured) if did != "POST /login"] == on_record
+    if keys is PARTS and by_token:
+        secured.clock.advance(60)
+        browser.get("/rows", headers=headers)
+        assert lines_of(secured)[-1][0] == "GET /rows"
+        assert len(lines_of(secured)) == len(PARTS) + 1
+
+
+def test_who_is_signed_in_and_refused_is_on_record(tmp_path: Path) -> None:
+    secured = Secured(tmp_path)
+    browser = secured.signed_in(Role.SERVICE)
+    browser.get("/api/studies/1.2.3/small.png")
+    browser.submit("/studies/1.2.3/acts", csrf="forged")
+    secured.signed_in(Role.READER).submit("/studies/1.2.3/acts", csrf="forged")
+    assert [one for one in lines_of(secured) if one[0] != "POST /login"] == [
+        ("GET /api/studies/{uid}/small.png", 403),
+        ("POST /studies/{uid}/acts", 403),
+        ("POST /studies/{uid}/acts", 403),
+    ]
+    assert '"study": "1.2.3"' in journal_file(secured.settings).read_text(encoding="utf-8")
+
+
 def test_noop_nobody_came(tmp_path: Path) -> None:
     secured = Secured(tmp_path)
-    secured.signed_in(Role.SERVICE).get("/api/studies")
-    path = journal_file(secured.settings)
-    assert [json.loads(line)["did"] for line in path.read_text(encoding="utf-8").splitlines()] == ["POST /login"]
+    browser = secured.browser()
+    browser.get("/api/studies")
+    browser.page("/")
+    browser.post("/api/worklist")
+    browser.get("/api/studies", headers={"Authorization": "Bearer icansee_0_0"})
+    browser.get("/healthz")
+    assert lines_of(secured) == []

@@ -116,7 +116,7 @@ class StudyRow:
 class ConflictRow:
     """Content that came under a SOP Instance UID which is stored with other content. path: file name in the conflicts
     folder. same_images: only identity and description differ, the image and its place do not. fills_blank: the stored
-    image is blank, and this one is not."""
+    image is blank or was cut short before it came, and this one is not."""
 
     path: str
     sop_instance_uid: str

@@ -18,7 +18,7 @@ from workers.dicom_status import (
 )
 from workers.files.intake import Part10Intake
 from workers.files.part10 import Announced
-from workers.files.store import Spool
+from workers.files.store import CUT_SHORT, Spool
 from workers.settings import ListenerSettings
 
 PASSING = (OUT_OF_RESOURCES, PROCESSING_FAILURE)
@@ -38,6 +38,8 @@ class Taken:
     """Why it was refused; None: it is stored."""
     again: bool = False
     """The same file may be stored when it comes again: the disk was full, or the node had a fault."""
+    was_cut: bool = False
+    """It ends inside an element: its copy may go on."""
 
 
 class FileTaker:
@@ -81,6 +83,7 @@ class FileTaker:
         """
         if self._study is not None and intake.study_instance_uid() != self._study:
             raise Rejected(DOES_NOT_MATCH, "another_study", "the object is not of the study that the request names")
+        intake.spool.check_whole()
         received = self._reception.finish(intake.spool, since=since)
         self._reception.note(received, self.tally)
         stored = received.stored
@@ -93,7 +96,8 @@ class FileTaker:
         reason = error.message if isinstance(error, Rejected) else "a fault of the node"
         again = status in PASSING and not (isinstance(error, Rejected) and error.reason in LASTING_REASONS)
         known = announced or Announced("", "", "")
-        return Taken(status, known.sop_class_uid, known.sop_instance_uid, reason=reason, again=again)
+        cut = isinstance(error, Rejected) and error.reason == CUT_SHORT
+        return Taken(status, known.sop_class_uid, known.sop_instance_uid, reason=reason, again=again, was_cut=cut)
 
     @property
     def sender(self) -> str:

@@ -1,7 +1,7 @@
 """Two stored files of one SOP Instance UID in, whether the second shows what the first does not out.
 
 Nothing is decoded. A stored image is blank when all its values are one, or when it is compressed to next to nothing
-beside the other.
+beside the other. One whose file was cut short before it came counts as blank beside a whole one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from workers.files import part10
-from workers.files.dataset_head import position_of_group
+from workers.files.dataset_head import is_cut, position_of_group
 
 PIXEL_GROUP = 0x7FE0
 LONGEST_HEAD = 12  # bytes of the pixel data element before its values
@@ -23,6 +23,8 @@ def fills_blank(stored: int, other: int) -> bool:
     Raises:
         Rejected: one of them is none.
     """
+    if _was_cut(stored) and not _was_cut(other):
+        return True
     begin = _pixels_begin(stored)
     begin_other = _pixels_begin(other)
     if begin is None or begin_other is None:
@@ -31,6 +33,12 @@ def fills_blank(stored: int, other: int) -> bool:
         return False
     size, size_other = (os.fstat(fd).st_size - at for fd, at in ((stored, begin), (other, begin_other)))
     return _is_constant(stored, begin) or BLANK_TIMES * size < size_other
+
+
+def _was_cut(fd: int) -> bool:
+    start, announced = part10.read_meta(fd)
+    size = os.fstat(fd).st_size - start
+    return is_cut(lambda position, count: os.pread(fd, count, position), start, announced.transfer_syntax_uid, size)
 
 
 def _pixels_begin(fd: int) -> int | None:

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from triage.errors import Rejected
 from triage.identity import repaired
 from workers.dicom_status import CANNOT_UNDERSTAND
+from workers.files.byte_sources import (
+    ByteSource,
+    FileWindow,
+    InflatedBytes,
+    ReadAt,
+    UnreadableBytes,
+    ends_while_inflating,
+)
 from workers.identities import printable
 from workers.moments import first_date, parse_date, plain_time
 
@@ -24,9 +31,6 @@ IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 
-# headers of MR images without private data have 3 to 10 kB; each further window is one more read
-WINDOW_BYTES = 16 << 10
-MAX_INFLATED_BYTES = 4 << 20  # of a deflated data set only this much is ever unpacked here
 MAX_ELEMENTS = 50_000  # real headers up to Number of Frames have some hundreds, nested ones included
 MAX_DEPTH = 16
 MAX_TEXT_BYTES = 1024
@@ -77,8 +81,6 @@ ELEMENT = {
 }
 """Byte order -> how to read (group, element, VR, short length), and a long length (PS3.5 section 7.1)."""
 
-ReadAt = Callable[[int, int], bytes]  # (position, count) -> up to count bytes
-
 
 Values = dict[str, bytes]
 """The encoded values of the elements that the index keeps, by the names of ``Head`` and ``character_set``."""
@@ -127,13 +129,33 @@ def read_values(read_at: ReadAt, start: int, transfer_syntax_uid: str) -> Values
     Raises:
         Rejected: 0xC000, the bytes are not a data set in this transfer syntax.
     """
-    source: _Source = _Inflated(read_at, start) if transfer_syntax_uid == DEFLATED_LE else _Window(read_at, start)
+    source: ByteSource = (
+        InflatedBytes(read_at, start) if transfer_syntax_uid == DEFLATED_LE else FileWindow(read_at, start)
+    )
     explicit = transfer_syntax_uid != IMPLICIT_LE
     order = ">" if transfer_syntax_uid == EXPLICIT_BE else "<"
     try:
         return _Parser(source, order).top_level(explicit)
-    except (struct.error, zlib.error, _Unreadable) as error:
+    except (struct.error, zlib.error, UnreadableBytes) as error:
         raise Rejected(CANNOT_UNDERSTAND, "unreadable_data_set", f"the data set cannot be read ({error})") from error
+
+
+def is_cut(read_at: ReadAt, start: int, transfer_syntax_uid: str, size: int) -> bool:
+    """Whether the data set ends inside one of its elements, by the lengths that they state. False also where the bytes
+    do not tell: they follow no rules, or what is missing are whole elements.
+
+    Args:
+        size: of the data set in bytes.
+    """
+    if transfer_syntax_uid == DEFLATED_LE:
+        return ends_while_inflating(read_at, start)
+    order = ">" if transfer_syntax_uid == EXPLICIT_BE else "<"
+    try:
+        return _Parser(FileWindow(read_at, start), order).ends_beyond(transfer_syntax_uid != IMPLICIT_LE, size)
+    except struct.error:
+        return True
+    except UnreadableBytes:
+        return False
 
 
 def position_of_group(read_at: ReadAt, start: int, transfer_syntax_uid: str, group: int) -> int | None:
@@ -147,59 +169,15 @@ def position_of_group(read_at: ReadAt, start: int, transfer_syntax_uid: str, gro
         return None
     order = ">" if transfer_syntax_uid == EXPLICIT_BE else "<"
     try:
-        return _Parser(_Window(read_at, start), order).find_group(transfer_syntax_uid != IMPLICIT_LE, group)
-    except (struct.error, _Unreadable) as error:
+        return _Parser(FileWindow(read_at, start), order).find_group(transfer_syntax_uid != IMPLICIT_LE, group)
+    except (struct.error, UnreadableBytes) as error:
         raise Rejected(CANNOT_UNDERSTAND, "unreadable_data_set", f"the data set cannot be read ({error})") from error
-
-
-class _Unreadable(Exception):  # noqa: N818 - private, turned into Rejected
-    pass
-
-
-class _Source(Protocol):
-    def at(self, position: int, count: int) -> tuple[bytes, int]:
-        """A buffer and the offset of ``position`` in it, with ``count`` bytes behind it or as many as there are."""
-
-
-class _Window:
-    """Reads a file in windows, so that skipping a large value costs nothing."""
-
-    def __init__(self, read_at: ReadAt, start: int) -> None:
-        self._read_at, self._origin, self._first, self._buffer = read_at, start, 0, b""
-
-    def at(self, position: int, count: int) -> tuple[bytes, int]:
-        offset = position - self._first
-        if offset < 0 or offset + count > len(self._buffer):
-            self._buffer = self._read_at(self._origin + position, max(WINDOW_BYTES, count))
-            self._first, offset = position, 0
-        return self._buffer, offset
-
-
-class _Inflated:
-    """Unpacks a deflated data set (raw RFC 1951, PS3.5 Annex A.5) as far as asked, with a cap against bombs."""
-
-    def __init__(self, read_at: ReadAt, start: int) -> None:
-        self._read_at, self._next, self._unpack, self._buffer = read_at, start, zlib.decompressobj(-zlib.MAX_WBITS), b""
-
-    def at(self, position: int, count: int) -> tuple[bytes, int]:
-        want = position + count
-        if want > MAX_INFLATED_BYTES:
-            raise _Unreadable(f"nothing but header in the first {MAX_INFLATED_BYTES} bytes")
-        while len(self._buffer) < want and not self._unpack.eof:
-            packed = self._unpack.unconsumed_tail
-            if not packed:
-                packed = self._read_at(self._next, WINDOW_BYTES)
-                self._next += len(packed)
-            if not packed:
-                break
-            self._buffer += self._unpack.decompress(packed, WINDOW_BYTES)
-        return self._buffer, min(position, len(self._buffer))
 
 
 class _Parser:
     """Walks over encoded elements. Positions are relative to the start of the data set."""
 
-    def __init__(self, source: _Source, order: str) -> None:
+    def __init__(self, source: ByteSource, order: str) -> None:
         self._source = source
         self._seen = 0
         self._tag_vr_length, self._long = ELEMENT[order]
@@ -251,10 +229,25 @@ class _Parser:
             undefined = length == UNDEFINED
             position = self._skip_items(value, explicit and vr != b"UN", 1) if undefined else value + length
 
+    def ends_beyond(self, explicit: bool, size: int) -> bool:
+        """Whether the last element that begins within ``size`` bytes ends behind them. Zeros behind it are padding."""
+        explicit = explicit and self._has_vr(0)
+        position = last = 0
+        while position < size:
+            buffer, offset = self._source.at(position, 12)
+            if not any(buffer[offset : offset + 12]):
+                return False
+            tag, vr, length, value = self._header(position, explicit)
+            if tag <= last:
+                raise UnreadableBytes("elements are out of order")
+            last, undefined = tag, length == UNDEFINED
+            position = self._skip_items(value, explicit and vr != b"UN", 1) if undefined else value + length
+        return position > size
+
     def _value(self, position: int, count: int) -> bytes:
         buffer, offset = self._source.at(position, count)
         if offset + count > len(buffer):
-            raise _Unreadable("ends inside an element")
+            raise UnreadableBytes("ends inside an element")
         return bytes(buffer[offset : offset + count])
 
     def _has_vr(self, position: int) -> bool:
@@ -280,24 +273,24 @@ class _Parser:
         if vr in LONG_VRS:
             return tag, vr, self._long(buffer, offset + 8)[0], 12
         if not (65 <= vr[0] <= 90 and 65 <= vr[1] <= 90):
-            raise _Unreadable(f"no VR before the value of ({group:04X},{element:04X})")
+            raise UnreadableBytes(f"no VR before the value of ({group:04X},{element:04X})")
         return tag, vr, length, 8
 
     def _count(self) -> None:
         self._seen += 1
         if self._seen > MAX_ELEMENTS:
-            raise _Unreadable(f"more than {MAX_ELEMENTS} elements before the pixels")
+            raise UnreadableBytes(f"more than {MAX_ELEMENTS} elements before the pixels")
 
     def _skip_items(self, position: int, explicit: bool, depth: int) -> int:
         """Position after a sequence of undefined length. A UN one holds implicit VR (PS3.5 section 6.2.2)."""
         if depth > MAX_DEPTH:
-            raise _Unreadable(f"nested deeper than {MAX_DEPTH}")
+            raise UnreadableBytes(f"nested deeper than {MAX_DEPTH}")
         while True:
             tag, _, length, position = self._header(position, explicit)
             if tag == SEQUENCE_END:
                 return position
             if tag != ITEM:
-                raise _Unreadable("something other than an item in a sequence")
+                raise UnreadableBytes("something other than an item in a sequence")
             position = self._skip_elements(position, explicit, depth) if length == UNDEFINED else position + length
 
     def _skip_elements(self, position: int, explicit: bool, depth: int) -> int:

@@ -4,12 +4,16 @@ more."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from triage.errors import Rejected
+from workers.dicom_status import OUT_OF_RESOURCES
 
 PREPARED_FILES = 8  # about as many as there are objects that begin at the same moment; each is an open descriptor
 
@@ -155,3 +159,15 @@ def write_all(fd: int, parts: list[Chunk]) -> None:
             written -= len(views.pop(0))
         if written:
             views[0] = views[0][written:]
+
+
+class disk_errors:  # noqa: N801 - reads as a context manager; a generator would cost 2 us at every write
+    """Turns errors of the disk into a refusal: the sender keeps the object and may try again."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            reason = "out_of_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error"
+            raise Rejected(OUT_OF_RESOURCES, reason, str(error.strerror)) from error

@@ -10,9 +10,9 @@ from triage.errors import Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND, DOES_NOT_MATCH
 from workers.files import part10
 from workers.files.blank_images import fills_blank
+from workers.files.byte_sources import ReadAt
 from workers.files.dataset_head import (
     Head,
-    ReadAt,
     Uids,
     Values,
     head_in,

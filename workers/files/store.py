@@ -30,8 +30,9 @@ from typing import Self
 from triage.errors import Misconfigured, Rejected
 from workers.dicom_status import CANNOT_UNDERSTAND, CLASS_DIFFERS, DOES_NOT_MATCH, OUT_OF_RESOURCES, SUCCESS
 from workers.files import disk, part10, quota
-from workers.files.dataset_head import WINDOW_BYTES, Uids, Values
-from workers.files.disk import Chunk
+from workers.files.byte_sources import WINDOW_BYTES
+from workers.files.dataset_head import Uids, Values, is_cut
+from workers.files.disk import Chunk, disk_errors
 from workers.files.index_rows import identified
 from workers.files.part10 import Announced
 from workers.files.stored import Named, Outcome, Stored
@@ -48,6 +49,7 @@ FREE_SPACE_CHECK_S = 0.05  # between two objects; less than the floor holds even
 COMMIT_TRIES = 10  # each one met a name that was taken away by a failed flush
 START_BYTES = WINDOW_BYTES + part10.MAX_META_BYTES  # kept in memory: the head is read from it
 
+CUT_SHORT = "cut_short"  # reason code
 SHARED_MARK = "icansee-store"  # what tells the shared file system from the empty folder that it is mounted on
 ONE_FLUSH_FILE_SYSTEMS = ("ext4", "xfs")
 
@@ -221,7 +223,7 @@ class Spool:
         self._start = b""
         self._temporary: Path | None = None
         self._closed = self._renamed = False
-        with _disk_errors():
+        with disk_errors():
             if store.unnamed:
                 self._fd = store.prepared.take(self._folder)
             else:
@@ -248,7 +250,7 @@ class Spool:
         pending, self._pending = [*self._pending, *parts], []
         if len(self._start) < START_BYTES:
             self._start += disk.beginning(pending, START_BYTES - len(self._start))
-        with _disk_errors():
+        with disk_errors():
             for first in range(0, len(pending), MAX_BUFFERS):
                 disk.write_all(self._fd, pending[first : first + MAX_BUFFERS])
 
@@ -262,7 +264,7 @@ class Spool:
         try:
             values, uids = self.head()
             status = SUCCESS if uids.sop_class_uid == self.announced.sop_class_uid else CLASS_DIFFERS
-            with _disk_errors():
+            with disk_errors():
                 part10.seal(self._fd, self._size)
                 outcome, path, filed, size = self._commit()
             now = self._store.now()
@@ -291,6 +293,11 @@ class Spool:
         if uids.sop_instance_uid != self.announced.sop_instance_uid:
             raise Rejected(DOES_NOT_MATCH, "uid_mismatch", "the data set has another SOP Instance UID than the request")
         return values, uids
+
+    def check_whole(self) -> None:
+        """Raises Rejected (0xC000) when the data set ends inside an element: its file was cut short."""
+        if is_cut(self._read_at, len(self._header), self.announced.transfer_syntax_uid, self._size - len(self._header)):
+            raise Rejected(CANNOT_UNDERSTAND, CUT_SHORT, "the file ends before its data set does: it was cut short")
 
     def _read_at(self, position: int, count: int) -> bytes:
         end = min(position + count, self._size)
@@ -386,15 +393,3 @@ class Spool:
             if disk.is_the_file(self._final, self._fd):
                 Path(self._final).unlink(missing_ok=True)
             raise
-
-
-class _disk_errors:  # noqa: N801 - reads as a context manager; a generator would cost 2 us at every write
-    """Turns errors of the disk into a refusal: the sender keeps the object and may try again."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            reason = "out_of_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error"
-            raise Rejected(OUT_OF_RESOURCES, reason, str(error.strerror)) from error

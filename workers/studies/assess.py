@@ -221,7 +221,7 @@ def _dated(images: StudyImages, row: StudyRow, inputs: Inputs, deps: Deps) -> tu
 def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) -> StudyImages:
     filled = len(deps.index.blank_filled(uid))
     images = read_whole(uid, deps.index, deps.files, partial(deps.reader.read, kinds=kinds))
-    said = f"{filled} blank images came again with content under the same UIDs: the content is measured"
+    said = f"{filled} blank or cut images came again with content under the same UIDs: the content is measured"
     images = dataclasses.replace(images, notices=(*images.notices, said)) if filled else images
     rejected = rejected_words(deps.index.object_answers(uid))
     return dataclasses.replace(images, set_aside=(*images.set_aside, *rejected)) if rejected else images

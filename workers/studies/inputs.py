@@ -151,7 +151,7 @@ def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     identity = _identity(stored.get("identity", ()), now.get("identity", ()))
     filled = [uid for uid in now.get("blank_filled", ()) if uid not in stored.get("blank_filled", ())]
     found = [
-        *([f"{len(filled)} of its images were blank and came again with content"] if filled else []),
+        *([f"{len(filled)} of its images were blank or cut short and came again with content"] if filled else []),
         *_objects(stored.get("objects", {}), now.get("objects", {})),
         *identity,
         *_infusions(stored["infusions"], now["infusions"], gone),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from listener.intake.drop import SENDER, DropFolder, drop_folder
-from listener.intake.taking import FileTaker
+from listener.intake import drop as drop_module
+from listener.intake.drop import CUT_WAIT_S, SENDER, DropFolder, drop_folder
+from listener.intake.taking import FileTaker, Taken, TakenFile
 from listener.receiving.reception import Reception
 from tests.builders_dicom import a_series
 from tests.listener.harness import eventually, running
@@ -68,6 +69,64 @@ def test_files_are_taken_when_they_stop_changing(tmp_path: Path) -> None:
     assert drop.left() == []
     assert len(list(drop.store.all_files())) == 2
     assert {row.calling_ae for row in drop.rows} == {SENDER}
+
+
+def cut_in_pixels(whole: bytes) -> bytes:
+    return whole[:-60]
+
+
+def cut_in_header(whole: bytes) -> bytes:
+    return whole[:700]
+
+
+def cut_in_length(whole: bytes) -> bytes:
+    return whole[: whole.rindex(b"\xe0\x7f\x10\x00") + 6]
+
+
+@pytest.mark.parametrize("cut", [cut_in_pixels, cut_in_header, cut_in_length])
+@pytest.mark.parametrize("goes_on", [True, False], ids=["the copy goes on", "the copy broke off"])
+def test_a_file_that_is_cut_short_is_not_taken(tmp_path: Path, cut: Callable[[bytes], bytes], goes_on: bool) -> None:
+    drop = Drop(tmp_path)
+    (file,) = a_series(drop.folder, count=1)
+    whole = file.read_bytes()
+    file.write_bytes(cut(whole))
+    drop.look()
+    assert [drop.look(SETTLE_S), drop.look(SETTLE_S)] == [0, 0]
+    assert (drop.left(), drop.refused()) == ([file.name], {})
+    if goes_on:
+        file.write_bytes(whole)
+        drop.look()
+        assert (drop.look(SETTLE_S), drop.left()) == (1, [])
+    else:
+        assert drop.look(CUT_WAIT_S) == 0
+        assert drop.refused() == {file.name: "the file ends before its data set does: it was cut short"}
+    assert len(list(drop.store.all_files())) == int(goes_on)
+
+
+def test_a_file_that_grows_while_it_is_taken_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop = Drop(tmp_path)
+    (file,) = a_series(drop.folder, count=1)
+    end = TakenFile.end
+
+    def and_more(self: TakenFile) -> Taken:
+        file.write_bytes(file.read_bytes() + b"\0\0")
+        return end(self)
+
+    drop.look()
+    monkeypatch.setattr(TakenFile, "end", and_more)
+    drop.look(SETTLE_S)
+    assert drop.left() == [file.name]
+
+
+def test_files_that_cannot_be_taken_keep_no_others_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drop_module, "MOST_FILES", 2)
+    drop = Drop(tmp_path)
+    for path in a_series(drop.folder / "a", count=2):
+        path.write_bytes(cut_in_pixels(path.read_bytes()))
+    a_series(drop.folder / "b", count=1)
+    drop.look()
+    assert sum(drop.look(SETTLE_S) for _ in range(3)) == 1
+    assert len(drop.left()) == 2
 
 
 def test_a_file_that_is_there_already_is_taken_again(tmp_path: Path) -> None:
@@ -131,6 +190,14 @@ def test_what_is_refused_is_set_aside_with_its_reason(
     assert drop.refused() == {"file": reason, "file.2": reason}
     assert list(drop.store.all_files()) == []
     assert not (tmp_path / "secret").exists() or (tmp_path / "secret").read_text() == "secret"
+
+
+def test_a_long_name_of_other_letters_has_its_reason(tmp_path: Path) -> None:
+    drop = Drop(tmp_path)
+    make_text(drop.folder / ("脳" * 80))
+    drop.look()
+    drop.look(SETTLE_S)
+    assert drop.refused() == {"脳" * 66: "the file has no Part-10 header"}
 
 
 def test_linked_folders_are_not_entered_and_hidden_files_are_left(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def no_change(content: bytes) -> bytes:
         pytest.param(lambda content: b"", 0xC000, id="empty"),
         pytest.param(lambda content: content[132:], 0xC000, id="without preamble"),
         pytest.param(lambda content: content[:300], 0xC000, id="cut in its header"),
+        pytest.param(lambda content: content[:-60], 0xC000, id="cut in its pixels"),
         pytest.param(lambda content: content + bytes(2 << 20), 0xA700, id="too large"),
         pytest.param(
             lambda content: content.replace(b"1.2.840.10008.5.1.4.1.1.4\0", b"1.2.840.10008.5.1.4.1.1.2\0", 1),

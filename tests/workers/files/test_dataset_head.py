@@ -14,7 +14,8 @@ from pydicom import Dataset
 
 from tests.workers.reading.data_sets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, STUDY, a_data_set, encoded, nested
 from triage.errors import Rejected
-from workers.files.dataset_head import MAX_INFLATED_BYTES, TEXTS, Head, Uids, head_in, read_values, uids_in
+from workers.files.byte_sources import MAX_INFLATED_BYTES
+from workers.files.dataset_head import TEXTS, Head, Uids, head_in, read_values, uids_in
 
 ALL = [IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN]
 

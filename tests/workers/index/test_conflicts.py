@@ -129,6 +129,17 @@ def test_content_for_a_blank_image(tmp_path: Path, stored: bytes, again: bytes, 
     assert [row.fills_blank for row in rows] == [fills]
 
 
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
+@pytest.mark.parametrize("cut_first", [True, False], ids=["the cut one came first", "noop: the cut one came later"])
+def test_whole_content_for_a_file_that_was_cut_short(tmp_path: Path, syntax: str, cut_first: bool) -> None:
+    store = FileStore(tmp_path)
+    for cut in (cut_first, not cut_first):
+        put(store, a_data_set(1, pixels=SHOWS), syntax, cut_bytes=60 if cut else 0)
+    rows: list[ConflictRow] = []
+    ConflictWatch(store, rows.extend).look()
+    assert [row.fills_blank for row in rows] == [cut_first]
+
+
 def test_not_measured_a_deflated_object_is_not_looked_into(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     for pixels in (BLANK, SHOWS):

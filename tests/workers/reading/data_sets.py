@@ -84,9 +84,17 @@ def announce(data_set: Dataset, transfer_syntax: str = EXPLICIT, *, calling_ae: 
     return Announced(str(data_set.SOPClassUID), str(data_set.SOPInstanceUID), transfer_syntax, calling_ae)
 
 
-def put(store: FileStore, data_set: Dataset, transfer_syntax: str = EXPLICIT, *, calling_ae: str = "SCANNER") -> Stored:
-    """Send one object through the store the way the listener does."""
+def put(
+    store: FileStore,
+    data_set: Dataset,
+    transfer_syntax: str = EXPLICIT,
+    *,
+    calling_ae: str = "SCANNER",
+    cut_bytes: int = 0,
+) -> Stored:
+    """Send one object through the store the way the listener does. cut_bytes: that its end lacks."""
     data = encoded(data_set, transfer_syntax)
+    data = data[: len(data) - cut_bytes]
     half = len(data) // 2
     with store.spool(announce(data_set, transfer_syntax, calling_ae=calling_ae)) as spool:
         spool.write([data[:half]], half)

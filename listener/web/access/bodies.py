@@ -11,6 +11,8 @@ from starlette.types import Message, Receive
 MOST_BYTES = 1 << 20
 MOST_FIELDS = 100
 PATIENCE_S = 20.0  # for the whole body: a sender that drips is ended
+OBJECT_GIVEN = "icansee.object_given"  # in the scope of a request: these fields of its form
+OBJECT_FIELDS = ("study", "number", "key")  # what a form is about, where its address does not say it
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -78,4 +80,6 @@ async def form_fields(request: Request) -> dict[str, str]:
     """
     if not is_form(request):
         raise HTTPException(415, f"a form ({FORM}) is needed")
-    return fields_in(await request.body())
+    fields = fields_in(await request.body())
+    request.scope[OBJECT_GIVEN] = {name: fields[name] for name in OBJECT_FIELDS if name in fields}
+    return fields

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from listener.web.access.bodies import OBJECT_GIVEN
 from listener.web.access.cookies import hashed
 from listener.web.access.forgery import SAFE
 from listener.web.access.rules import PAGE_PARTS, PATIENTS, RULES
@@ -68,18 +69,20 @@ class Recorder:
             return  # the gate refused somebody whom nobody knows
         refused = scope.get(REFUSED_PLACE)
         did = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}" if refused is None else refused[0]
-        uid = (scope.get("path_params", {}) if refused is None else refused[1]).get("uid")
+        about = {**scope.get(OBJECT_GIVEN, {}), **(scope.get("path_params", {}) if refused is None else refused[1])}
+        uid = about.get("uid", about.get("study"))
         now = self._now()
         shown = did in ALSO_SHOWN or RULES.get(did) is PATIENTS or self._part_shown(did, person, uid, now)
         if refused is None and not shown and (scope["method"] in SAFE or did in NOT_RECORDED):
             return
-        facts = {
+        facts: dict[str, Any] = {
             "at": now.isoformat(),
             "who": person.name,
             "did": did,
             "study": _study_of(uid),
             "status": status,
         }
+        facts |= {name: about[name] for name in ("number", "key") if name in about}
         if person.token is not None:
             facts["token"] = person.token
         if NAME_GIVEN in scope:

@@ -140,6 +140,26 @@ def test_who_is_signed_in_and_refused_is_on_record(tmp_path: Path) -> None:
     assert '"study": "1.2.3"' in journal_file(secured.settings).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "about"),
+    [
+        pytest.param("/operations/retry", {"number": "7"}, (None, "7", None), id="a delivery"),
+        pytest.param("/operations/study", {"study": "1.2.3"}, ("1.2.3", None, None), id="a study"),
+        pytest.param("/tokens/end", {"key": "0a0b0c0d"}, (None, None, "0a0b0c0d"), id="a token"),
+        pytest.param("/api/deliveries/7/retry", {}, (None, "7", None), id="by the API"),
+        pytest.param("/studies/1.2.3/acts", {"study": "9.9"}, ("1.2.3", None, None), id="the address comes first"),
+        pytest.param("/logout", {}, (None, None, None), id="noop: nothing"),
+    ],
+)
+def test_what_an_act_was_about_is_on_record(
+    tmp_path: Path, path: str, fields: dict[str, str], about: tuple[object, ...]
+) -> None:
+    secured = Secured(tmp_path)
+    secured.signed_in(Role.ADMINISTRATOR).submit(path, fields)
+    last = json.loads(journal_file(secured.settings).read_text(encoding="utf-8").splitlines()[-1])
+    assert (last["study"], last.get("number"), last.get("key")) == about
+
+
 def test_noop_nobody_came(tmp_path: Path) -> None:
     secured = Secured(tmp_path)
     browser = secured.browser()

@@ -13,12 +13,17 @@ Element = dict[str, object]
 
 
 def answer(taken: Sequence[Taken]) -> tuple[int, bytes]:
-    """HTTP status, and a DICOM JSON object with Referenced and Failed SOP Sequence."""
+    """HTTP status, and a DICOM JSON object with Referenced and Failed SOP Sequence, and Other Failures Sequence of what does not
+    say which object it is."""
     stored = [one for one in taken if one.reason is None]
     failed = [one for one in taken if one.reason is not None]
     body: dict[str, Element] = {}
-    if failed:
-        body["00081198"] = {"vr": "SQ", "Value": [_failed(one) for one in failed]}
+    named = [one for one in failed if one.sop_instance_uid]
+    unknown = [one for one in failed if not one.sop_instance_uid]
+    if named:
+        body["00081198"] = {"vr": "SQ", "Value": [_failed(one) for one in named]}
+    if unknown:
+        body["0008119A"] = {"vr": "SQ", "Value": [_failed(one) for one in unknown]}
     if stored:
         body["00081199"] = {"vr": "SQ", "Value": [_names(one) for one in stored]}
     return _status(stored, failed), json.dumps(body).encode()

@@ -82,13 +82,14 @@ class MultipartReader:
                 yield PartBegins(headers)
                 continue
             at = self._buffer.find(self._delimiter)
-            if at < 0 or len(self._buffer) < at + len(self._delimiter) + 2:
+            end = None if at < 0 else self._after_padding(at + len(self._delimiter))
+            if end is None:
                 yield from self._give(at if at >= 0 else max(0, len(self._buffer) - len(self._delimiter) - 2))
                 return
             yield from self._give(at)
             if self._where is _Where.CONTENT:
                 yield PartEnds()
-            self._next(len(self._delimiter))
+            self._next(end - at)
 
     def close(self) -> None:
         """Raises:
@@ -101,6 +102,15 @@ class MultipartReader:
         content, self._buffer = self._buffer[:count], self._buffer[count:]
         if content and self._where is _Where.CONTENT:
             yield PartData(content)
+
+    def _after_padding(self, begin: int) -> int | None:
+        """Where the blanks end that may follow a delimiter (RFC 2046 section 5.1.1); None: not known yet."""
+        end = begin
+        while self._buffer[end : end + 1] in (b" ", b"\t"):
+            end += 1
+        if end - begin > MAX_HEADER_BYTES:
+            raise MalformedError("too many blanks behind a delimiter")
+        return end if len(self._buffer) >= end + 2 else None
 
     def _next(self, skip: int) -> None:
         rest = self._buffer[skip:]

@@ -66,7 +66,13 @@ def post(url: str, content: bytes, path: str = "/studies", **headers: str) -> ht
 
 
 def failures(answer: httpx.Response) -> list[int]:
-    return [one["00081197"]["Value"][0] for one in answer.json().get("00081198", {}).get("Value", [])]
+    """Of objects, then of parts that do not say which object they are."""
+    sequences = [answer.json().get(tag, {}).get("Value", []) for tag in ("00081198", "0008119A")]
+    assert [all("00081155" in one for one in sequences[0]), any("00081155" in one for one in sequences[1])] == [
+        True,
+        False,
+    ]
+    return [one["00081197"]["Value"][0] for one in (*sequences[0], *sequences[1])]
 
 
 def stored(answer: httpx.Response) -> list[str]:

@@ -19,8 +19,8 @@ from workers.files.multipart import (
 BOUNDARY = b"b"
 
 
-def encoded(parts: list[bytes], preamble: bytes = b"") -> bytes:
-    begun = b"".join(b"\r\n--b\r\nA: %d\r\n\r\n%s" % (number, part) for number, part in enumerate(parts))
+def encoded(parts: list[bytes], preamble: bytes = b"", blanks: bytes = b"") -> bytes:
+    begun = b"".join(b"\r\n--b" + blanks + b"\r\nA: %d\r\n\r\n%s" % (number, part) for number, part in enumerate(parts))
     return preamble + begun + b"\r\n--b--\r\nrest"
 
 
@@ -45,9 +45,10 @@ def read(pieces: list[bytes]) -> list[tuple[str, bytes]]:
         st.binary(max_size=40) | st.sampled_from([b"\r\n", b"\r\n-", b"--b", b"\r\n\r\n"]), min_size=1, max_size=4
     ),
     st.lists(st.integers(1, 60), max_size=20),
+    st.sampled_from([b"", b" ", b" \t "]),
 )
-def test_the_cuts_do_not_matter(parts: list[bytes], cuts: list[int]) -> None:
-    body, pieces = encoded(parts), []
+def test_the_cuts_do_not_matter(parts: list[bytes], cuts: list[int], blanks: bytes) -> None:
+    body, pieces = encoded(parts, blanks=blanks), []
     rest = body
     for cut in cuts:
         pieces.append(rest[:cut])

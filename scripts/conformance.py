@@ -114,7 +114,7 @@ def _overview() -> Iterator[str]:
                 "SCU, user agent",
             ),
             ("the receiver of results is asked for commitment", "N-ACTION, N-EVENT-REPORT", "SCU"),
-            ("a person checks a destination (`icansee config check --connect`)", "C-ECHO", "SCU"),
+            ("a person checks the settings (`icansee config check --connect`)", "C-ECHO, C-FIND", "SCU"),
         ],
     )
     yield ""

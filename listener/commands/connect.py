@@ -1,16 +1,19 @@
-"""Settings in, what every destination answers to a call out: `icansee config check --connect`."""
+"""Settings in, what every destination and every system that is asked answers out: `icansee config check --connect`."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
+from functools import partial
 
 import httpx
 import typer
 from rich.markup import escape
 
 from listener.commands.common import BUG, out, quiet_logging
-from triage.errors import Misconfigured
+from listener.commands.connect_asked import asked_peers
+from triage.errors import Misconfigured, Transient
 from workers.config import Settings
 from workers.deliveries.all import open_destinations
 from workers.deliveries.errors import DeliveryError
@@ -26,7 +29,7 @@ from workers.sections import ClientTlsSettings
 
 
 def check_peers(settings: Settings) -> None:
-    """Call every destination and print what it says.
+    """Call every destination, and every system that the node asks, and print what they say.
 
     Raises:
         typer.Exit: one cannot be reached, or refuses a kind of object; exit code 1.
@@ -37,19 +40,27 @@ def check_peers(settings: Settings) -> None:
         from workers.rules.site import rules_of, with_outputs_of_rules
 
         wanted = with_outputs_of_rules(wanted, rules_of(wanted))
-    opened, bad = open_destinations(settings.node().model_copy(update={"results": wanted})), 0
-    for one in wanted.destinations:
-        try:
-            said = _called(one, opened[one.name])
-        except (DeliveryError, Misconfigured, OSError, ValueError, httpx.HTTPError) as error:
-            said = [f"NOT REACHED: {error if isinstance(error, DeliveryError) else brief(error)}"]
-        bad += any("REFUSES" in text or "NOT REACHED" in text for text in said)
-        for text in said:
-            out().print(f"{one.name:20} {escape(text)}")
+    opened = open_destinations(settings.node().model_copy(update={"results": wanted}))
+    calls: list[tuple[str, Callable[[], list[str]]]] = [
+        (one.name, partial(_called, one, opened[one.name])) for one in wanted.destinations
+    ]
+    calls += asked_peers(settings)
+    bad = sum([_is_bad(name, call) for name, call in calls])
     if not settings.results.destinations:
         out().print("results.destinations: none")
     if bad:
         raise typer.Exit(BUG)
+
+
+def _is_bad(name: str, call: Callable[[], list[str]]) -> bool:
+    """Call, and print what came."""
+    try:
+        said = call()
+    except (DeliveryError, Transient, Misconfigured, OSError, ValueError, httpx.HTTPError) as error:
+        said = [f"NOT REACHED: {error if isinstance(error, DeliveryError | Transient) else brief(error)}"]
+    for text in said:
+        out().print(f"{escape(name):20} {escape(text)}")
+    return any("REFUSES" in text or "NOT REACHED" in text for text in said)
 
 
 def _called(one: DestinationSettings, sender: object) -> list[str]:

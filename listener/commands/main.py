@@ -84,7 +84,7 @@ def _config() -> None:
 def check(
     config: ConfigOption = None,
     connect: Annotated[
-        bool, typer.Option("--connect", help="also call every destination and say what it accepts")
+        bool, typer.Option("--connect", help="also call every destination and every system that is asked")
     ] = False,
 ) -> None:
     """Say ok, or what is wrong with which key. Also the rules and the files of the destinations are looked at."""

@@ -13,8 +13,8 @@ Element = dict[str, object]
 
 
 def answer(taken: Sequence[Taken]) -> tuple[int, bytes]:
-    """HTTP status, and a DICOM JSON object with Referenced and Failed SOP Sequence, and Other Failures Sequence of what does not
-    say which object it is."""
+    """HTTP status, and a DICOM JSON object with Referenced and Failed SOP Sequence, and Other Failures Sequence of what
+    does not say which object it is."""
     stored = [one for one in taken if one.reason is None]
     failed = [one for one in taken if one.reason is not None]
     body: dict[str, Element] = {}

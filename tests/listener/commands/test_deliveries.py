@@ -11,12 +11,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from pynetdicom import AE, evt
 
 from tests.fakes import NOON
 from tests.listener.commands.cli_runner import Icansee
 from workers import config
+from workers.arrival.order_texts import WORKLIST_FIND
 from workers.container import open_deliveries
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState
+from workers.priors.dicom_archive import STUDY_ROOT_GET
+from workers.remote.find import STUDY_ROOT_FIND
+from workers.remote.probe import ECHO
 
 ONE = Delivery(Decided("1.2.3", 1, "full"), "sr", "pacs", due_at=NOON)
 
@@ -261,6 +266,38 @@ def test_what_an_http_server_answers_is_understood(icansee: Icansee, status: int
     answer = icansee("config", "check", "--connect")
     server.shutdown()
     assert (answer.code, " ".join(answer.out.split())[: len(said)]) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        pytest.param(0x0000, 0, "answers a query for a patient who is not there: 0 found", id="noop: it answers"),
+        pytest.param(0xA700, 1, "REFUSES a query: it answers the query with status 0xA700", id="it fails"),
+        pytest.param(None, 1, "NOT REACHED: it is away, or does not accept us", id="it is away"),
+    ],
+)
+def test_every_system_that_is_asked_is_called(icansee: Icansee, end: int | None, code: int, said: str) -> None:
+    ae = AE(ae_title="PACS")
+    for uid in (ECHO, STUDY_ROOT_FIND, STUDY_ROOT_GET, WORKLIST_FIND):
+        ae.add_supported_context(uid)
+    server = ae.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, lambda _: iter([(end, None)]))]
+    )
+    peer = {"ae_title": "PACS", "host": "127.0.0.1", "port": server.socket.getsockname()[1]}
+    if end is None:
+        server.shutdown()
+    settings = {
+        "priors": {"sources": [{"name": "arc", **peer}]},
+        "feeds": {"worklist": peer},
+        "arrival": {"query": peer},
+    }
+    (icansee.folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    answer = icansee("config", "check", "--connect")
+    if end is not None:
+        server.shutdown()
+    lines = [line.split(maxsplit=1) for line in answer.out.splitlines()]
+    assert [name for name, text in lines if text == said] == ["priors.sources[arc]", "feeds.worklist", "arrival.query"]
+    assert answer.code == code
 
 
 def test_a_file_that_a_destination_lacks_is_found_before_the_start(icansee: Icansee, table: Deliveries) -> None:

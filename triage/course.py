@@ -110,19 +110,6 @@ def found_earlier(documents: Iterable[Mapping[str, Any]], start: date | None) ->
     return found
 
 
-def open_patterns(document: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The patterns that a decision neither found nor excluded."""
-    findings = () if document is None else document.get("findings") or ()
-    return tuple(f["pattern"] for f in findings if f["presence"] == Presence.INDETERMINATE)
-
-
-def left_open(document: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The patterns that the comparison of a study with its baseline could not judge. A single scan always leaves some
-    open, and is not counted here."""
-    judged = (document or {}).get("judged") or {}
-    return open_patterns(document) if judged.get("from") == "comparison" else ()
-
-
 def carried_on(findings: Sequence[Finding], found: Mapping[str, date]) -> tuple[Finding, ...]:
     """The same findings; a pattern that was found earlier and that nobody can judge now is ``possible``.
 

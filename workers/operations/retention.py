@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from triage.course import left_open
+from triage.unjudged import left_open
 from workers.delivery_ports import Deliveries
 from workers.files.commitments import GivenCommitments
 from workers.log import brief, get_logger, study_hash

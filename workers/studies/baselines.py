@@ -9,10 +9,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from triage.baseline import Candidate
-from triage.course import left_open
 from triage.errors import NotAssessable, Transient
 from triage.infusions import Infusion, infusion_of
 from triage.model import BaselineChoice, Category, Presence, RejectedBaseline, SequenceKind, Study
+from triage.unjudged import left_open
 from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies import quarantine
 from workers.studies.identity import in_force, study_of

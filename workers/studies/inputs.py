@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from triage.baseline import is_earlier
-from triage.course import open_patterns
 from triage.infusions import Infusion
+from triage.unjudged import open_patterns
 from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
 from workers.identity_events import without_ids
 from workers.images_seen import images_seen

@@ -39,8 +39,8 @@ from tests.workers.histories.events import (
 )
 from tests.workers.histories.remembering import RememberingIndex
 from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEngine, ScanReader, on
-from triage.course import left_open
 from triage.infusions import Infusion
+from triage.unjudged import left_open
 from workers.config import Settings
 from workers.feeds.apply import Applier
 from workers.feeds.orders import KnownOrders

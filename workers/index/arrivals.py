@@ -99,13 +99,13 @@ class Arrivals:
         that of the visit that was assessed (``put_visit``), which stands while the objects say together what they
         did."""
         known = facts_of_images(_said_of_study(connection, study_instance_uid))
-        if not any(may_change(row_facts(row), known) for row in new):
-            return
-        others = instances.c.sop_instance_uid.not_in([row.sop_instance_uid for row in new])
-        before, now = (_votes(connection, study_instance_uid, *which) for which in ((others,), ()))
-        if merge_facts(before) != merge_facts(now):
-            self.merge_again(connection, study_instance_uid, max(row.received_at for row in new))
-        elif name := name_among(new, known):
+        if any(may_change(row_facts(row), known) for row in new):
+            others = instances.c.sop_instance_uid.not_in([row.sop_instance_uid for row in new])
+            before, now = (_votes(connection, study_instance_uid, *which) for which in ((others,), ()))
+            if merge_facts(before) != merge_facts(now):
+                self.merge_again(connection, study_instance_uid, max(row.received_at for row in new))
+                return
+        if name := name_among(new, known):
             nameless = studies.update().where(studies.c.study_instance_uid == study_instance_uid, NAMELESS)
             connection.execute(nameless.values(patient_name=name))
 

@@ -125,7 +125,7 @@ def test_a_node_that_cannot_write_that_it_is_ready_goes_on(tmp_path: Path, monke
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(path)
 
-    monkeypatch.setattr(supervisor, "announce", announce)
+    monkeypatch.setattr(supervisor, "write_ready", announce)
     monkeypatch.setattr(supervisor, "ANNOUNCE_AGAIN_S", 0.05)
     monkeypatch.setattr(Child, "ready", lambda _self: {"host": "127.0.0.1", "port": 1})
     node = Supervisor(parse(settings_for(tmp_path)), config_path=None, ready_file=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import NOON, SUSPECTED, an_assessment, some_images
+from tests.fakes import NOON, SUSPECTED, an_assessment, an_instance, some_images
 from tests.fakes_acts import FakeActs
 from tests.listener.web.signing import Browser, Secured, csrf_in
 from triage.model import Finding, Presence, Strength
@@ -19,6 +19,8 @@ from workers.feedback.acting import Acting
 from workers.index import migrations
 from workers.index.deliveries import SqlDeliveries
 from workers.index.schema import open_engine
+from workers.index.sql import SqlIndex
+from workers.ports import StudyIndex
 
 UID = "1.2.3"
 CALL = {"name": "call", "kind": "folder", "path": "out", "outputs": ["document"], "escalate_after_s": 600}
@@ -37,20 +39,22 @@ class Ward(Secured):
         self.deliveries, self.acts = SqlDeliveries(engine), FakeActs()
         super().__init__(folder, acting=Acting(self.acts, self.deliveries))
         self.decide()
+        self.decide_in(SqlIndex(engine))  # what an acknowledgement covers is asked there
         waiting = Delivery(Decided(UID, 1, "full"), "document", "call", due_at=NOON, escalates=True)
         self.deliveries.register(["call"], since=NOON)
         self.deliveries.add([waiting], now=NOON)
 
     def decide(self) -> None:
-        from tests.fakes import an_instance
+        self.decide_in(self.index)
 
-        self.index.record_instances([an_instance(UID, received_at=self.clock.now())])
-        self.index.mark_ready(UID, now=self.clock.now(), reason="test")
-        claim = self.index.claim(UID, owner="w", now=self.clock.now(), lease_s=30)
+    def decide_in(self, index: StudyIndex) -> None:
+        index.record_instances([an_instance(UID, received_at=self.clock.now())])
+        index.mark_ready(UID, now=self.clock.now(), reason="test")
+        claim = index.claim(UID, owner="w", now=self.clock.now(), lease_s=30)
         assert claim is not None
         document = to_document(replace(an_assessment(some_images(UID).study, verdict=SUSPECTED), findings=FOUND))
-        assert self.index.save_assessment(claim, stage="full", document=document, now=self.clock.now())
-        assert self.index.complete(claim, now=self.clock.now())
+        assert index.save_assessment(claim, stage="full", document=document, now=self.clock.now())
+        assert index.complete(claim, now=self.clock.now())
 
 
 @pytest.fixture

@@ -15,7 +15,17 @@ from workers.config import parse
 from workers.deliveries.escalation import AT_ONCE
 from workers.deliveries.plan import PlanFacts, planned
 from workers.deliveries.staging import ScannerFacts, shadow_of_patterns, shadow_of_scanner
-from workers.delivery_ports import Decided, Delivery, DeliveryState, Known, Release, ShadowKind, Unplanned, released_by
+from workers.delivery_ports import (
+    Call,
+    Decided,
+    Delivery,
+    DeliveryState,
+    Known,
+    Release,
+    ShadowKind,
+    Unplanned,
+    released_by,
+)
 from workers.result_settings import ScannerStage
 from workers.rules.rule import Send
 
@@ -131,7 +141,7 @@ def test_nobody_was_called_by_what_was_in_shadow_mode() -> None:
     folder = {"name": "pager", "kind": "folder", "path": "/x", "outputs": ["document"], "escalate_after_s": 600}
     results = parse({"results": {"destinations": [folder]}}).results
     before = Delivery(FULL, "document", "pager", due_at=NOON, shadow=True, state=DeliveryState.SHADOW)
-    facts = PlanFacts({"pager": Known("pager", since=NOON)}, earlier={"pager": [before]})
+    facts = PlanFacts({"pager": Known("pager", since=NOON)}, earlier={"pager": [Call(before)]})
     (one,) = planned(Unplanned(replace(FULL, revision=2), NOON, "P1"), results, facts)
     assert one.due_at != AT_ONCE
     assert (one.due_at - NOON).total_seconds() == 600

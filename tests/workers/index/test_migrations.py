@@ -31,16 +31,18 @@ def stamps(url: str) -> list[str]:
         return list(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars())
 
 
-def drop_newer_columns(connection: sa.Connection) -> None:
-    """Those that the scripts from 0024 on add."""
+def drop_newer(connection: sa.Connection, *, than: str) -> None:
+    """What the scripts from 0024 on add, as far as they come behind that revision."""
     newer = (
-        ("deliveries", "escalates"),
-        ("prior_searches", "asked_for"),
-        ("assessments", "retracted_at"),
-        ("acknowledgements", "sequence"),
+        ("0024", "ALTER TABLE deliveries DROP COLUMN escalates"),
+        ("0025", "ALTER TABLE prior_searches DROP COLUMN asked_for"),
+        ("0026", "ALTER TABLE assessments DROP COLUMN retracted_at"),
+        ("0027", "DROP TABLE fetched_from"),
+        ("0028", "ALTER TABLE acknowledgements DROP COLUMN sequence"),
     )
-    for table, name in newer:
-        connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {name}"))
+    for revision, statement in newer:
+        if revision > than:
+            connection.execute(sa.text(statement))
 
 
 def stamp(url: str, revision: str) -> None:
@@ -248,7 +250,7 @@ def test_the_scanner_is_filled_in_from_the_documents_and_no_study_counts_as_befo
         connection.execute(sa.text("CREATE INDEX studies_listed ON studies (priority, category)"))
         for name in ("scanner", "tissue_ratio", "before_treatment"):
             connection.execute(sa.text(f"ALTER TABLE studies DROP COLUMN {name}"))
-        drop_newer_columns(connection)
+        drop_newer(connection, than="0021")
     stamp(url, "0021")
     upgraded = open_index(url, upgrade=True)
     assert [row.before_treatment for row in upgraded.studies()] == [False, False]
@@ -285,7 +287,7 @@ def test_waiting_and_acknowledged_escalations_are_known_as_such(url: str) -> Non
             due = at + timedelta(seconds=after_s)
             one = Delivery(decided, output, "pager", due, attempts=attempts, state=DeliveryState(state), answer=answer)
             connection.execute(sa.insert(metadata.tables["deliveries"]).values(**delivery_values(one, at)))
-        drop_newer_columns(connection)
+        drop_newer(connection, than="0023")
     stamp(url, "0023")
     open_index(url, upgrade=True).close()
     with sa.create_engine(url).connect() as connection:
@@ -304,7 +306,7 @@ def test_older_retractions_are_facts_of_their_decisions(url: str) -> None:
         for uid, (output, answer) in outputs.items():
             one = Delivery(Decided(uid, 1, "full"), output, "pacs", at, answer=answer)
             connection.execute(sa.insert(metadata.tables["deliveries"]).values(**delivery_values(one, at)))
-        connection.execute(sa.text("ALTER TABLE assessments DROP COLUMN retracted_at"))
+        drop_newer(connection, than="0025")
     stamp(url, "0025")
     open_index(url, upgrade=True).close()
     table = metadata.tables["assessments"].c

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from listener.commands.main import main
-from workers import container
+from workers.clock import SystemClock
+from workers.index import index_clock
 
 
-class ShiftedClock(container.SystemClock):
+class ShiftedClock(SystemClock):
     """The system's clock, and what the file says."""
 
     def __init__(self, file: Path) -> None:
@@ -25,5 +26,5 @@ class ShiftedClock(container.SystemClock):
 
 if __name__ == "__main__":
     clock = ShiftedClock(Path(sys.argv.pop(1)))
-    container.SystemClock = lambda: clock  # type: ignore[assignment, misc]
+    index_clock.SystemClock = lambda: clock  # type: ignore[assignment, misc]
     main()

@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Any
 from urllib.parse import quote
 
-from listener.web.lines import name_words
+from listener.web.lines import ENDED, name_words
 from listener.web.study_figures import Document, Index, lesion_lines, lines_of, not_assessed, other_figures, places_of
 from listener.web.study_versions import clock_words, is_present, verdict_words, version_name, versions_of
 from triage.report.headline import pattern_title, strongest_figures
@@ -49,7 +49,6 @@ class Around:
 
 
 ALONE = Around()
-GONE_STATES = (StudyState.REMOVING, StudyState.REMOVED)
 PANELS = (  # title of the row; volume, words, whether it belongs to the first picture
     ("", (("baseline", "Baseline", True), ("followup", "Follow-up", True), ("difference", "Difference", True))),
     (
@@ -145,7 +144,7 @@ def pending_words(row: StudyRow | None, now: datetime | None) -> str:
         return ""
     if row.state is StudyState.FAILED:
         return f"The assessment failed and needs a human: {row.failure}. What stands here is what was known before."
-    if row.state in GONE_STATES:
+    if row.state in ENDED:
         return "The images of this study were deleted."
     if row.decided_revision is None or row.decided_revision >= row.revision:
         return ""

@@ -215,7 +215,7 @@ def _why_unknown(found: list[Measurement], answer: bool | None) -> str:
     if answer is not None:
         return ""
     unmeasured = any(m.value is None for m in found)
-    return "could not be measured" if unmeasured else "did rise, but within the uncertainty"
+    return "could not be measured" if unmeasured else "did change, but within the uncertainty"
 
 
 def _presence(answer: bool | None) -> Presence:
@@ -249,16 +249,30 @@ def _swelling(measurements: tuple[Measurement, ...], limits: BithalamicLimits, *
     ventricle = lookup(measurements, "third_ventricle", SWELLING)
     pons = lookup(measurements, "pons", SWELLING)
     lines = tuple(evidence_line(m) for m in (*thalami, ventricle, pons))
-    left, right = thalami[0].value, thalami[1].value
     limit = limits.swelling_same if same else limits.swelling_different
-    swollen = None if left is None or right is None else (left + right) / 2 >= limit
-    narrow_ventricle = None if ventricle.value is None else ventricle.value <= limits.third_ventricle_percent
-    swollen_pons = None if pons.value is None else pons.value >= limits.pons_swelling_percent
+    swollen = _exceeds(_mean(*thalami), limit, limits.z)
+    narrow_ventricle = _exceeds(_negated(ventricle), -limits.third_ventricle_percent, limits.z)
+    swollen_pons = _exceeds(pons, limits.pons_swelling_percent, limits.z)
     support = (narrow_ventricle, swollen_pons)
     supported = True if True in support else None if None in support else False
     both = (swollen, supported)
     answer = False if False in both else None if None in both else True
-    return _Sign("A3 swelling", _presence(answer), lines, "could not be measured" if answer is None else "")
+    open_figures = [*(thalami if swollen is None else ()), *((ventricle, pons) if supported is None else ())]
+    return _Sign("A3 swelling", _presence(answer), lines, _why_unknown(open_figures, answer))
+
+
+def _mean(left: Measurement, right: Measurement) -> Measurement:
+    """Both sides as one figure; not measured when a side is not. The sides of one pair drift together, so that the mean
+    is as uncertain as a side."""
+    if left.value is None or right.value is None:
+        return left if left.value is None else right
+    sds = (left.uncertainty, right.uncertainty)
+    sd = None if None in sds else sum(s for s in sds if s is not None) / 2
+    return replace(left, value=(left.value + right.value) / 2, uncertainty=sd)
+
+
+def _negated(m: Measurement) -> Measurement:
+    return m if m.value is None else replace(m, value=-m.value)
 
 
 def _capsules(measurements: tuple[Measurement, ...], limits: BithalamicLimits) -> _Sign:

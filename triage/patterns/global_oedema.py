@@ -97,16 +97,19 @@ def detect(measurements: tuple[Measurement, ...], protocol: ProtocolMatch, limit
         past = any(found is None and _past(figures[f], limit(n)) for found, (f, n) in zip(answers, asked, strict=True))
         return _Sign(words, answer, tuple(evidence_line(figures[figure]) for figure, _ in asked), past)
 
-    strong = beyond("sulcal_csf", "sulcal_strong")
+    strong = beyond("sulcal_csf", "sulcal_strong") is True
     signs = (
         sign("sulci", ("sulcal_csf", "sulcal")),
         sign("fluid outside the ventricles", ("extraventricular_csf", "extraventricular")),
         sign("brain volume", ("brain", "brain")),
         sign("ventricles or cisterns", ("ventricles", "ventricles"), ("cisterns", "cisterns")),
     )
+    # Fluid that became bright is lost on FLAIR as fluid that left is (docs/method.md, pattern D): without another
+    # contrast the loss is strong only beside a brain that grew, or narrower ventricles or cisterns
+    strong = strong and (not _flair_alone(figures["sulcal_csf"]) or True in (sign.answer for sign in signs[2:]))
     evidence = (*(line for sign in signs for line in sign.evidence), *_bright_fluid(measurements))
     alone = any(_flair_alone(m) for m in figures.values() if m.value is not None)
-    return _finding(signs, strong is True, evidence, protocol, alone=alone)
+    return _finding(signs, strong, evidence, protocol, alone=alone)
 
 
 def _finding(

@@ -168,6 +168,37 @@ def test_a_rise_within_the_spread_of_the_pair_is_neither_called_nor_excluded(
     assert ("within the uncertainty" in finding.explanation) is (presence is Presence.INDETERMINATE)
 
 
+def swelling_at(sd: float, thalami: float = 0.0, third_ventricle: float = 0.0, pons: float = 0.0) -> Figures:
+    return tuple(dataclasses.replace(m, uncertainty=sd) for m in swelling(thalami, third_ventricle, pons))
+
+
+@pytest.mark.parametrize(
+    ("measured", "presence", "strength"),
+    [
+        pytest.param(
+            flair(thalamus__both=9.0) + swelling_at(1.9, 5.0, -25.0),
+            Presence.PRESENT, Strength.SUSPECTED, id="beyond both"),
+        pytest.param(
+            flair(thalamus__both=9.0) + swelling_at(2.1, 5.0, -25.0),
+            Presence.PRESENT, Strength.POSSIBLE, id="thalami beyond the limit only"),
+        pytest.param(
+            flair(thalamus__both=9.0) + swelling_at(1.3, 5.0, pons=3.1),
+            Presence.PRESENT, Strength.POSSIBLE, id="pons beyond the limit only"),
+        pytest.param(
+            flair(pons=25.0) + swelling_at(2.1, 5.0, -25.0),
+            Presence.INDETERMINATE, None, id="not excluded beside the pons"),
+        pytest.param(
+            flair(pons=25.0) + swelling_at(2.1, 3.9, -25.0), Presence.ABSENT, None, id="noop: below the limit"),
+    ],
+)  # fmt: skip
+def test_swelling_within_the_spread_of_the_pair_is_neither_called_nor_excluded(
+    measured: Figures, presence: Presence, strength: Strength | None
+) -> None:
+    finding = bithalamic.detect(measured, SAME, LIMITS)
+    assert (finding.presence, finding.strength) == (presence, strength)
+    assert ("A3 swelling did change, but" in finding.explanation) is (presence is Presence.INDETERMINATE)
+
+
 def test_limits_of_the_site_are_used() -> None:
     strict = dataclasses.replace(LIMITS, thalami_same=20.0, thalami_strong_same=30.0)
     assert bithalamic.detect(flair(thalamus__both=16.0), SAME, strict).presence is Presence.ABSENT

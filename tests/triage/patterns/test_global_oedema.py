@@ -110,6 +110,23 @@ def test_flair_alone(sulcal: float | None, sd: float, protocol: ProtocolMatch, p
         assert "FLAIR alone cannot tell" in finding.explanation
 
 
+@pytest.mark.parametrize(
+    ("figures", "source", "strength"),
+    [
+        pytest.param((-70, -70), "flair +0.0", Strength.SUSPECTED, id="sulci that fluid grown bright would lose, too"),
+        pytest.param((-70, -70, 2.0), "flair +0.0", Strength.STRONG, id="and the brain grew"),
+        pytest.param((-70, -70, 0.0, -60.0), "flair +0.0", Strength.STRONG, id="and the ventricles are narrower"),
+        pytest.param((-70, -70, None, None, None), "flair +0.0", Strength.SUSPECTED, id="the others not measured"),
+        pytest.param((-70, -70), "t2 +0.0, flair +0.0", Strength.STRONG, id="noop: T2 shows it, too"),
+    ],
+)
+def test_flair_alone_is_strong_only_beside_another_sign(
+    figures: tuple[float | None, ...], source: str, strength: Strength
+) -> None:
+    finding = detect(changes(*figures, source=f"source: {source}"), SAME, GlobalOedemaLimits())
+    assert (finding.presence, finding.strength) == (Presence.PRESENT, strength)
+
+
 def test_not_measured_is_neither_and_says_which() -> None:
     finding = detect((), SAME, GlobalOedemaLimits())
     assert finding.presence is Presence.INDETERMINATE

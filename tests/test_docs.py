@@ -282,6 +282,20 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert missing == []
 
 
+def anchors(text: str) -> set[str]:
+    """Of every heading, as the pages of a repository name it: small letters, no punctuation, hyphens for blanks."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_links_lead_to_a_heading(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    targets = [(name, anchor) for name, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text)]
+    pages = {name: (path.parent / name).read_text(encoding="utf-8") if name else text for name, _ in targets}
+    assert [f"{name}#{anchor}" for name, anchor in targets if anchor not in anchors(pages[name])] == []
+
+
 @pytest.mark.parametrize("path", NAMED)
 def test_make_words_exist(path: Path) -> None:
     rules = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -311,23 +325,6 @@ def test_settings_that_are_named_exist(path: Path) -> None:
     no_settings = log_events() | {"index.db"}
     mentioned = {name for name in names if name.split(".")[0] in known and not name.endswith(".py")} - no_settings
     assert mentioned <= known
-
-
-def reason_codes() -> set[str]:
-    sources = [
-        path.read_text(encoding="utf-8") for room in ("triage", "workers") for path in (ROOT / room).rglob("*.py")
-    ]
-    return set(re.findall(r'"([a-z]+(?:_[a-z]+)*)(?:"|: )', "\n".join(sources)))
-
-
-def test_reason_codes_that_are_explained_exist() -> None:
-    text = (ROOT / "docs" / "radiologist.md").read_text(encoding="utf-8")
-    table = text.split("When it says")[1]
-    explained = {
-        code for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)
-    }
-    assert explained
-    assert explained <= reason_codes()
 
 
 def test_the_limits_the_radiologist_reads_are_the_defaults() -> None:

@@ -225,8 +225,12 @@ class Deliveries(Protocol):
     def unplanned(self, *, study_instance_uid: str | None = None, limit: int) -> list[Unplanned]:
         """Decisions without a plan, of one study or of all, the oldest first."""
 
-    def plan(self, decided: Decided, deliveries: Sequence[Delivery], *, now: datetime) -> None:
+    def plan(
+        self, decided: Decided, deliveries: Sequence[Delivery], *, now: datetime, corrections: Sequence[Delivery] = ()
+    ) -> None:
         """Insert the deliveries and note that the decision has its plan, together. What is there stays as it is.
+
+        corrections: each becomes SUPERSEDED, unless its destination may hold something older of the study.
 
         Of the study, waiting and dead ones for the same destination that belong to an older decision become superseded.
         An escalation that an acknowledgement covers becomes DISCARDED, here and wherever one would wait again.
@@ -235,8 +239,9 @@ class Deliveries(Protocol):
     def mark_retracted(self, wrong: Sequence[Decided], *, now: datetime) -> None:
         """Note that decisions were retracted, and give up what waits of them: now, and whenever it would wait again."""
 
-    def add(self, deliveries: Sequence[Delivery], *, now: datetime) -> None:
-        """Insert further deliveries of decisions that have their plan; one that is there stays as it is."""
+    def add(self, deliveries: Sequence[Delivery], *, now: datetime, corrections: Sequence[Delivery] = ()) -> None:
+        """Insert further deliveries of decisions that have their plan; one that is there stays as it is. corrections:
+        as in ``plan``."""
 
     def unplanned_for(self, destinations: Sequence[str], *, images: bool, limit: int) -> list[Delivery]:
         """The UNPLANNED rows of these destinations, of images or of decisions, older decisions first."""
@@ -352,8 +357,9 @@ class Deliveries(Protocol):
     def discard(self, numbers: Sequence[int], *, why: str, now: datetime) -> int:
         """PLANNED, HELD or DEAD -> DISCARDED."""
 
-    def let_go(self, numbers: Sequence[int], *, by: str, now: datetime) -> int:
-        """HELD -> PLANNED, due now; ``by`` is kept."""
+    def let_go(self, numbers: Sequence[int], *, by: str, now: datetime, behind: Sequence[Delivery] = ()) -> int:
+        """HELD -> PLANNED, due now; ``by`` is kept. behind: inserted where something of the study is let go for their
+        destinations."""
 
     def delivered(self, study_instance_uid: str, revision: int) -> bool:
         """Whether the full decision of that revision and all images of the study have their plan, and nothing of the

@@ -154,6 +154,9 @@ def release_held(
 ) -> None:
     """Send what a rule or the alert budget holds back. Who let it go is kept."""
     quiet_logging()
+    from workers.deliveries.retracting import Told, release
+    from workers.deliveries.stored import stored_document_of
+
     if not by.strip():
         raise Misconfigured("--by: a name is needed")
     if bool(numbers) == every or (numbers and (study or to)):
@@ -164,7 +167,8 @@ def release_held(
     chosen = numbers or [one.number for one in held]
     said = by.strip() + (f": {why.strip()}" if why.strip() else "")
     left = _say_left(known, numbers, (DeliveryState.HELD,))
-    number = known.let_go(chosen, by=said, now=index_time(settings))
+    told = Told(known, stored_document_of(existing_index(settings)), settings.results.retract_earlier)
+    number = release(told, chosen, by=said, now=index_time(settings))
     _say_overtaken(known, numbers)
     out().print(f"{number} deliveries wait to be sent")
     _end(left=left)

@@ -14,6 +14,8 @@ from listener.web.access.bodies import form_fields
 from listener.web.access.who import Person, who
 from listener.web.api import Uid
 from listener.web.site import Site
+from workers.deliveries.retracting import Told, release
+from workers.deliveries.stored import stored_document_of
 from workers.delivery_ports import Delivery, DeliveryState
 
 LONGEST_WHY = 500
@@ -82,7 +84,10 @@ def _let_go(site: Site, found: Sequence[Delivery], why: str, person: Person) -> 
     """
     held = [one.number for one in found if one.state is DeliveryState.HELD]
     said = person.name + (f": {why.strip()}" if why.strip() else "")
-    if site.deliveries is None or not held or not site.deliveries.let_go(held, by=said, now=site.now()):
+    if site.deliveries is None or not held:
+        raise HTTPException(409, "nothing of this is held back")
+    told = Told(site.deliveries, stored_document_of(site.index), site.settings.results.retract_earlier)
+    if not release(told, held, by=said, now=site.now()):
         raise HTTPException(409, "nothing of this is held back")
     return sorted(held)
 

@@ -16,6 +16,7 @@ INDEX = (
     "acts",
     "arrivals",
     "connected",
+    "corrections",
     "damage",
     "decisions",
     "deliveries",

@@ -56,28 +56,12 @@ class PlanFacts:
 
 def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> list[Delivery]:
     """One delivery for each output of each destination that is to get this decision."""
-    urgency = urgency_of(decision)
     seen = covering(facts.acknowledged, decision)
     some: list[Delivery] = []
     for destination in results.destinations:
-        known = facts.known.get(destination.name)
-        if known is None or not _gets(destination, decision, known):
+        blank = blank_for(destination, decision, results, facts)
+        if blank is None:
             continue
-        why = [*shadow_at(destination, results, facts.released), *facts.shadow]
-        shadow, said = bool(why), ", ".join(why) or None
-        # nobody was called by what was in shadow mode
-        earlier = [one for one in facts.earlier.get(destination.name, ()) if shadow or not one.delivery.shadow]
-        due = due_at(destination, decision, earlier)
-        if due is None:
-            continue
-        blank = Delivery(decision.decided, "", destination.name, due_at=due, urgency=urgency, shadow=shadow)
-        escalates = destination.escalate_after_s is not None and not was_called(earlier)
-        blank = replace(blank, shadow_of=said, escalates=escalates)
-        if facts.held and not shadow:
-            blank = replace(blank, state=DeliveryState.HELD)
-        elif (decision.restored or facts.late) and not shadow and isinstance(destination, AlertDestinationSettings):
-            answer = MAY_BE_KNOWN if decision.restored else OF_LONG_AGO
-            blank = replace(blank, state=DeliveryState.HELD, answer=answer)
         really = _outputs(destination, facts.sends)
         would = _outputs(destination, facts.would) if facts.would else []
         new = [
@@ -85,14 +69,48 @@ def planned(decision: Unplanned, results: ResultsSettings, facts: PlanFacts) -> 
             *(
                 replace(
                     replace(blank, output=output, shadow=True, state=DeliveryState.PLANNED, answer=None),
-                    shadow_of=", ".join([*why, facts.would_rule(destination.name, output) or "a rule"]),
+                    shadow_of=", ".join(
+                        filter(None, [blank.shadow_of, facts.would_rule(destination.name, output) or "a rule"])
+                    ),
                 )
                 for output in would
                 if output not in really
             ),
         ]
-        some += new if seen is None or not escalates else [stopped(one, seen) for one in new]
+        some += new if seen is None or not blank.escalates else [stopped(one, seen) for one in new]
     return some
+
+
+def blank_for(
+    destination: DestinationSettings, decision: Unplanned, results: ResultsSettings, facts: PlanFacts
+) -> Delivery | None:
+    """What a delivery of a decision to a destination is, whatever its output; None: nothing of it goes there."""
+    known = facts.known.get(destination.name)
+    if known is None or not _gets(destination, decision, known):
+        return None
+    why = [*shadow_at(destination, results, facts.released), *facts.shadow]
+    shadow = bool(why)
+    # nobody was called by what was in shadow mode
+    earlier = [one for one in facts.earlier.get(destination.name, ()) if shadow or not one.delivery.shadow]
+    due = due_at(destination, decision, earlier)
+    if due is None:
+        return None
+    blank = Delivery(
+        decision.decided,
+        "",
+        destination.name,
+        due_at=due,
+        urgency=urgency_of(decision),
+        shadow=shadow,
+        shadow_of=", ".join(why) or None,
+        escalates=destination.escalate_after_s is not None and not was_called(earlier),
+    )
+    if facts.held and not shadow:
+        return replace(blank, state=DeliveryState.HELD)
+    if (decision.restored or facts.late) and not shadow and isinstance(destination, AlertDestinationSettings):
+        answer = MAY_BE_KNOWN if decision.restored else OF_LONG_AGO
+        return replace(blank, state=DeliveryState.HELD, answer=answer)
+    return blank
 
 
 def urgency_of(decision: Unplanned) -> int:
@@ -100,11 +118,15 @@ def urgency_of(decision: Unplanned) -> int:
 
 
 def _outputs(destination: DestinationSettings, sends: Sequence[Send] | None) -> list[str]:
-    """Each once, in the order in which they go out: the slow ones last."""
     wanted: Iterable[str] = [one for one in destination.outputs if one != IMAGES]
     if sends is not None:
         wanted = (output for send in sends if destination.name in send.to for output in send.outputs)
-    return sorted(dict.fromkeys(wanted), key=lambda output: TURNS.get(output, 0))
+    return in_order(wanted)
+
+
+def in_order(outputs: Iterable[str]) -> list[str]:
+    """Each once, in the order in which they go out: the slow ones last."""
+    return sorted(dict.fromkeys(outputs), key=lambda output: TURNS.get(output, 0))
 
 
 def destination_names(results: ResultsSettings) -> Sequence[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from triage.errors import Transient
 from workers.backoff import Backoff
+from workers.deliveries.corrections import corrections
 from workers.deliveries.escalation import earlier_escalations
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new, knows_its_images
 from workers.deliveries.other_nodes import by_key, end_removed, left_to_others, narrowed, numbers_of, served_elsewhere
@@ -86,10 +87,10 @@ def _plan_one(
     """False: it is not known yet which images it rests on."""
     if not _knows_its_images(parts, decision.decided):
         return False
-    some = _planned(parts, decision, known, released)
+    some, for_holders = _planned(parts, decision, known, released)
     note = MAY_BE_KNOWN if decision.restored else None
     some += left_to_others(decision.decided, elsewhere, now=parts.clock.now(), note=note)
-    parts.deliveries.plan(decision.decided, some, now=parts.clock.now())
+    parts.deliveries.plan(decision.decided, some, now=parts.clock.now(), corrections=for_holders)
     return True
 
 
@@ -104,22 +105,23 @@ def _plan_left(parts: Delivering, rows: Sequence[Delivery], known: Mapping[str, 
         forwarding = None if parts.forwarding is None else replace(parts.forwarding, results=results)
         decision = replace(decision, restored=any(one.answer == MAY_BE_KNOWN for one in rows))
         late = parts.clock.now() - decision.created_at > timedelta(seconds=results.give_up_after_s)
-        some = _planned(replace(parts, results=results, forwarding=forwarding), decision, known, released, late=late)
-        parts.deliveries.add(some, now=parts.clock.now())
+        mine = replace(parts, results=results, forwarding=forwarding)
+        some, for_holders = _planned(mine, decision, known, released, late=late)
+        parts.deliveries.add(some, now=parts.clock.now(), corrections=for_holders)
     parts.deliveries.end_unplanned(numbers_of(rows))
     return True
 
 
 def _planned(
     parts: Delivering, decision: Unplanned, known: Mapping[str, Known], released: Released, *, late: bool = False
-) -> list[Delivery]:
-    """What goes to our destinations; the images that a decision sends further are planned by the way. Of one that was
-    retracted nothing is sent."""
+) -> tuple[list[Delivery], list[Delivery]]:
+    """What goes to our destinations, and what goes there as a correction only; the images that a decision sends further
+    are planned by the way. Of one that was retracted nothing is sent."""
     if decision.retracted:
-        return []
+        return [], []
     uid = decision.decided.study_instance_uid
     if parts.deliveries.is_fetched(uid):
-        return []  # nobody waits for an old study that was retrieved to compare with it
+        return [], []  # nobody waits for an old study that was retrieved to compare with it
     facts = PlanFacts(
         known,
         earlier_escalations(parts.deliveries, parts.results, uid),
@@ -134,7 +136,9 @@ def _planned(
             forward_decided(parts.forwarding, decision, parts.document(decision.decided), answer, known)
         facts = replace(facts, sends=answer.sends, held=answer.held, would=answer.would, would_rule=answer.would_rule)
     some = planned(decision, parts.results, facts)
-    return some + outdated(parts, decision, some, urgency=urgency_of(decision))
+    instead, for_holders = corrections(parts, decision, some, facts)
+    some += instead
+    return some + outdated(parts, decision, [*some, *for_holders], urgency=urgency_of(decision)), for_holders
 
 
 def _knows_its_images(parts: Delivering, decided: Decided) -> bool:

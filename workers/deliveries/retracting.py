@@ -1,14 +1,16 @@
 """Results that went out and are wrong in, the rejection notes for whoever has them out (IHE IOCM).
 
 ``retract`` hides all objects of a decision, by command. ``outdated`` hides those of an earlier decision when a newer
-one is planned, as the site wants; the report stays, since the newer report names it as its predecessor.
+one is planned, or released that was on hold, as the site wants; the report stays, since the newer report names it as
+its predecessor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from workers.deliveries.escalation import AT_ONCE
 from workers.deliveries.sending import Delivering
@@ -72,22 +74,54 @@ def outdated(parts: Delivering, newer: Unplanned, planned: Iterable[Delivery], *
     """The notes for earlier decisions of the study, when this one is planned; none for a first look.
 
     Args:
-        planned: of the newer decision. Who does not get it keeps what is there.
+        planned: of the newer decision. Who does not get it keeps what is there; of one on hold the release makes them.
 
     Raises:
         Transient: the index is away.
     """
-    policy = parts.results.retract_earlier
-    if policy == "never" or newer.decided.stage == "first_look":
-        return []
-    found = parts.deliveries.listed(study_instance_uid=newer.decided.study_instance_uid, states=GOT, limit=MOST)
-    earlier = {one.decided for one in found if one.decided.sequence < newer.decided.sequence}
-    if policy == "changed" and earlier:
-        document = parts.document(newer.decided)
-        earlier = {one for one in earlier if contradicts(parts.document(one), document)}
     informed = {one.destination for one in planned if one.state is DeliveryState.PLANNED and not one.shadow}
-    some = [one for one in found if one.destination in informed]
+    told = Told(parts.deliveries, parts.document, parts.results.retract_earlier)
+    return _outdated(told, newer.decided, informed, urgency=urgency)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What tells which earlier decisions are outdated. document: of a stored decision. policy: of the settings."""
+
+    deliveries: Deliveries
+    document: Callable[[Decided], Mapping[str, Any]]
+    policy: Literal["never", "changed", "always"]
+
+
+def _outdated(told: Told, newer: Decided, informed: Collection[str], *, urgency: int) -> list[Delivery]:
+    """informed: destinations that get the newer decision now."""
+    if told.policy == "never" or newer.stage == "first_look" or not informed:
+        return []
+    found = told.deliveries.listed(study_instance_uid=newer.study_instance_uid, states=GOT, limit=MOST)
+    some = [one for one in found if one.destination in informed and one.output in DICOM_OUTPUTS]
+    earlier = {one.decided for one in some if one.decided.sequence < newer.sequence}
+    if told.policy == "changed" and earlier:
+        document = told.document(newer)
+        earlier = {one for one in earlier if contradicts(told.document(one), document)}
     return notes(some, OUTDATED, earlier, urgency=urgency)
+
+
+def release(told: Told, numbers: Collection[int], *, by: str, now: datetime) -> int:
+    """Let go of what is held, and plan the notes for earlier decisions that it outdates; how many deliveries wait now.
+
+    Args:
+        by: who, and why; it is kept.
+
+    Raises:
+        Transient: the index is away.
+    """
+    found = (told.deliveries.one(number) for number in numbers)
+    held = [one for one in found if one is not None and one.state is DeliveryState.HELD]
+    behind: list[Delivery] = []
+    for newer in dict.fromkeys(one.decided for one in held):
+        mine = [one for one in held if one.decided == newer]
+        behind += _outdated(told, newer, {one.destination for one in mine}, urgency=max(one.urgency for one in mine))
+    return told.deliveries.let_go(list(numbers), by=by, now=now, behind=behind)
 
 
 def retract(

@@ -22,8 +22,9 @@ from workers.delivery_ports import (
     Unplanned,
 )
 from workers.index.acknowledgements import Acknowledgements
+from workers.index.corrections import as_needed
 from workers.index.decisions import RESTORED
-from workers.index.delivery_lists import COLUMNS, DeliveryLists, delivery_of
+from workers.index.delivery_lists import DeliveryLists, delivery_of, delivery_values
 from workers.index.fetched import fetched_among
 from workers.index.giving_way import give_way, note_retracted
 from workers.index.other_nodes import OtherNodes
@@ -117,7 +118,9 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
         with self._reading() as connection:
             return bool(fetched_among(connection, [study_instance_uid]))
 
-    def plan(self, decided: Decided, some: Sequence[Delivery], *, now: datetime) -> None:
+    def plan(
+        self, decided: Decided, some: Sequence[Delivery], *, now: datetime, corrections: Sequence[Delivery] = ()
+    ) -> None:
         a = assessments.c
         key = (
             a.study_instance_uid == decided.study_instance_uid,
@@ -125,7 +128,7 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
             a.stage == decided.stage,
         )
         with self._write() as connection:
-            self._put(connection, some, now)
+            self._put(connection, some, now, corrections)
             connection.execute(assessments.update().where(*key).values(planned_at=now))
 
     def mark_retracted(self, wrong: Sequence[Decided], *, now: datetime) -> None:
@@ -134,9 +137,9 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
                 connection.execute(note_retracted(one, now))
             give_way(connection, sorted({one.study_instance_uid for one in wrong}), now)
 
-    def add(self, some: Sequence[Delivery], *, now: datetime) -> None:
+    def add(self, some: Sequence[Delivery], *, now: datetime, corrections: Sequence[Delivery] = ()) -> None:
         with self._write() as connection:
-            self._put(connection, some, now)
+            self._put(connection, some, now, corrections)
 
     def hold(self, destination: str, *, owner: str, now: datetime, for_s: float) -> bool:
         c, span = destinations.c, timedelta(seconds=for_s)
@@ -209,20 +212,11 @@ class SqlDeliveries(DeliveryLists, Acknowledgements, OtherNodes):
         with self._write() as connection:
             connection.execute(statement.values(failures=failures, paused_until=until))
 
-    def _put(self, connection: Connection, some: Sequence[Delivery], now: datetime) -> None:
+    def _put(
+        self, connection: Connection, some: Sequence[Delivery], now: datetime, corrections: Sequence[Delivery] = ()
+    ) -> None:
+        some = [*some, *as_needed(connection, corrections, now)]
         if some:
             values = [delivery_values(one, now) for one in some]
             connection.execute(self._insert(deliveries).on_conflict_do_nothing(), values)
             give_way(connection, sorted({one.decided.study_instance_uid for one in some}), now)
-
-
-def delivery_values(one: Delivery, now: datetime) -> dict[str, Any]:
-    known = {name: getattr(one, name) for name in COLUMNS if name != "number"}
-    return known | {
-        "study_instance_uid": one.decided.study_instance_uid,
-        "revision": one.decided.revision,
-        "stage": one.decided.stage,
-        "sequence": one.decided.sequence,
-        "state": one.state.value,
-        "planned_at": one.planned_at or now,
-    }

@@ -125,12 +125,21 @@ class DeliveryLists(Connected):
         with self._write() as connection:
             return connection.execute(statement.values(**values)).rowcount
 
-    def let_go(self, numbers: Sequence[int], *, by: str, now: datetime) -> int:
+    def let_go(self, numbers: Sequence[int], *, by: str, now: datetime, behind: Sequence[Delivery] = ()) -> int:
         statement = deliveries.update().where(D.number.in_(numbers), D.state == DeliveryState.HELD.value)
         values = {"state": DeliveryState.PLANNED.value, "due_at": LONG_AGO, "planned_at": now, "released_by": by}
         with self._write() as connection:
             rows = connection.execute(statement.values(**values).returning(D.number, D.study_instance_uid)).all()
-            return _still_waiting(connection, rows, now)
+            waiting = _still_waiting(connection, rows, now)
+            going = sa.select(D.study_instance_uid, D.destination).where(
+                D.number.in_([row.number for row in rows]), D.state == DeliveryState.PLANNED.value
+            )
+            places = {tuple(row) for row in connection.execute(going)}
+            some = [one for one in behind if (one.decided.study_instance_uid, one.destination) in places]
+            if some:
+                notes = [delivery_values(one, now) for one in some]
+                connection.execute(self._insert(deliveries).on_conflict_do_nothing(), notes)
+            return waiting
 
     def known(self, destination: str) -> Known | None:
         return next((one for one in self._known(destinations.c.name == destination)), None)
@@ -173,3 +182,15 @@ def delivery_of(row: sa.Row[tuple[object, ...]]) -> Delivery:
     values = row._mapping
     known = {name: values[name] for name in COLUMNS} | {"state": DeliveryState(values["state"])}
     return Delivery(decided=Decided(row.study_instance_uid, row.revision, row.stage), **known)
+
+
+def delivery_values(one: Delivery, now: datetime) -> dict[str, Any]:
+    known = {name: getattr(one, name) for name in COLUMNS if name != "number"}
+    return known | {
+        "study_instance_uid": one.decided.study_instance_uid,
+        "revision": one.decided.revision,
+        "stage": one.decided.stage,
+        "sequence": one.decided.sequence,
+        "state": one.state.value,
+        "planned_at": one.planned_at or now,
+    }

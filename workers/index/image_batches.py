@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from workers.delivery_ports import Delivery
 from workers.image_ports import IMAGES, ImageBatch, Tag
 from workers.index.connected import Connected
-from workers.index.deliveries import delivery_values
+from workers.index.delivery_lists import delivery_values
 from workers.index.image_schema import image_batches, study_tags
 from workers.index.schema import deliveries, instances, open_engine, studies
 from workers.ports import InstanceRow

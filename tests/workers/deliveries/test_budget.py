@@ -56,6 +56,23 @@ def test_budgets(tmp_path: Path, budget: int | None, priorities: Sequence[str], 
     assert states(site) == expected
 
 
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        pytest.param("P1", ["done", "done"], id="it corrects a P1 that went there"),
+        pytest.param(None, ["held"], id="no-op: nothing went there"),
+    ],
+)
+def test_what_follows_a_p1_is_never_held_back(tmp_path: Path, first: str | None, expected: list[str]) -> None:
+    site = a_site(tmp_path, daily_budget=0)
+    if first is not None:
+        site.decide(Decided("1.2.3", 1, "first_look"), at=site.clock.now(), priority=first)
+        site.step("pager")
+    site.decide(FULL, at=site.clock.now(), priority="unchanged")
+    site.step("pager")
+    assert states(site) == expected
+
+
 def test_what_is_held_says_why_and_goes_when_a_person_releases_it(tmp_path: Path) -> None:
     site = a_site(tmp_path, daily_budget=0)
     decide(site, 1, "P2")

@@ -17,7 +17,7 @@ from tests.workers.deliveries.delivering import FIRST, FULL, Site, toy
 from tests.workers.outputs.dicom.result_builders import a_decision
 from workers.config import parse
 from workers.deliveries.process import plan_new
-from workers.deliveries.retracting import contradicts, notes, retract
+from workers.deliveries.retracting import Told, contradicts, notes, release, retract
 from workers.deliveries.to_dicom import RESULT_CLASSES, DicomSender
 from workers.delivery_ports import DICOM_OUTPUTS, Decided, Delivery, DeliveryState
 from workers.index.schema import deliveries
@@ -25,6 +25,7 @@ from workers.outputs.all import ON_REQUEST, OUTPUTS
 from workers.outputs.dicom.retraction import REJECTABLE, RETRACT
 from workers.outputs.output import Output
 from workers.result_settings import DicomDestinationSettings
+from workers.rules.answer import RulesAnswer
 
 NEWER = Decided("1.2.3", 2, "full")
 DONE = Delivery(FULL, "sc", "pacs", due_at=NOON, state=DeliveryState.DONE, size_bytes=9)
@@ -289,3 +290,56 @@ def test_what_was_on_its_way_when_it_was_retracted(
     row = table.one(taken.number)
     assert row is not None
     assert row.state is expected
+
+
+def on_hold(folder: Path, policy: str, newer: Mapping[str, Any]) -> Site:
+    """Revision 1 is out, and a rule holds revision 2."""
+    site = Site(folder, own={"outputs": ["sc"]}, retract_earlier=policy)
+    outputs = {kind: Output(kind, f"{kind}.dcm", "application/dicom", toy) for kind in ("sc", "outdated")}
+    held = RulesAnswer(None, held=True)
+    site.parts = replace(
+        site.parts,
+        outputs=outputs,
+        document=lambda one: newer if one == NEWER else a_document(),
+        wanted=lambda one: held if one == NEWER else None,
+    )
+    site.senders = {"pacs": type(site.senders["pacs"])("pacs", site.destinations["pacs"], site.parts)}
+    site.decide(FULL)
+    site.step(times=2)
+    site.clock.advance(60)
+    site.decide(NEWER, at=site.clock.now())
+    site.step(times=3)
+    return site
+
+
+@pytest.mark.parametrize(
+    ("policy", "newer", "expected"),
+    [
+        pytest.param("never", a_document("no_pattern"), ["r2 full sc"], id="no-op: never"),
+        pytest.param("changed", a_document(), ["r2 full sc"], id="no-op: it says the same"),
+        pytest.param("changed", a_document("no_pattern"), ["r2 full sc", "r1 full outdated"], id="changed"),
+        pytest.param("always", a_document(), ["r2 full sc", "r1 full outdated"], id="always"),
+    ],
+)
+def test_what_a_decision_on_hold_outdates_is_hidden_behind_its_release(
+    tmp_path: Path, policy: str, newer: dict[str, Any], expected: list[str]
+) -> None:
+    site = on_hold(tmp_path, policy, newer)
+    assert site.got() == ["r1 full"], "who does not get the newer one keeps what is there"
+    numbers = [one.number for one in site.deliveries.listed(states=[DeliveryState.HELD])]
+    for count in (1, 0):
+        told = Told(site.deliveries, site.parts.document, site.results.retract_earlier)
+        assert release(told, numbers, by="Ada", now=site.clock.now()) == count
+        site.step(times=3)
+    sent = [f"r{one.decided.revision} full {one.output}" for one, *_ in site.destinations["pacs"].got]
+    assert sent[1:] == expected
+
+
+def test_nothing_is_hidden_behind_what_was_not_let_go(tmp_path: Path) -> None:
+    site = on_hold(tmp_path, "always", a_document("no_pattern"))
+    (held,) = site.deliveries.listed(states=[DeliveryState.HELD])
+    site.deliveries.mark_retracted([NEWER], now=site.clock.now())
+    told = Told(site.deliveries, site.parts.document, "always")
+    assert release(told, [held.number, 999], by="Ada", now=site.clock.now()) == 0
+    site.step(times=3)
+    assert site.got() == ["r1 full"]

@@ -35,7 +35,7 @@ PRIORITIES = {"P1": ("S", "STAT"), "P2": ("A", "ASAP")}
 # HL7 table 0078: AA very abnormal, A abnormal; N (normal) is never sent, because "no pattern" is not "no disease"
 CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern": "", "not_assessable": ""}
 STRENGTH_FLAGS = {"possible": "A", "suspected": "AA", "strong": "AA"}
-PRELIMINARY, NO_RESULT, WRONG = "P", "X", "W"  # HL7 tables 0123 and 0085
+PRELIMINARY, NO_RESULT, WRONG = "P", "X", "W"  # OBX-11, HL7 table 0085; the first one in OBR-25, too (table 0123)
 UNSPECIFIED_NAME = "^^^^^^U"
 REPLACED = "Message ID of the replaced result"
 
@@ -67,7 +67,10 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
 def retracting_message(
     document: Mapping[str, Any], sources: Sources, lines: Sequence[str], number: str, at: datetime
 ) -> bytes:
-    """A message of the same order that takes the result of a decision back: OBR-25 is X, OBX-11 is W (posted as wrong).
+    """A message of the same order that takes the result of a decision back: each OBX-11 is W (posted as wrong).
+
+    OBR-25 stays P. The filler number is that of the examination: X there says that the order is cancelled (HL7 table
+    0123), and C that its final result is corrected. Either takes a study that nobody has read from the reader's list.
 
     Args:
         lines: what a person reads. number: control ID.
@@ -85,7 +88,7 @@ def retracting_message(
         for index, one in enumerate(replaced, 1)
     ]
     # an earlier version used the control ID as the filler number of a study without one
-    return _message(document, sources, said, number, at, status=NO_RESULT, fillers=(order_id(document), *former))
+    return _message(document, sources, said, number, at, hurries=False, fillers=(order_id(document), *former))
 
 
 def _message(
@@ -95,16 +98,16 @@ def _message(
     number: str,
     at: datetime,
     *,
-    status: str = PRELIMINARY,
+    hurries: bool = True,
     fillers: Sequence[str] = (),
 ) -> bytes:
-    """status: OBR-25; only a preliminary result has a priority. fillers: for a study without a number, an order for
+    """hurries: it states the priority of the decision. fillers: for a study without a number, an order for
     each; none: its own."""
     header, when = sources.followup.header, f"{at:%Y%m%d%H%M%S}+0000"
     accession = header.get("AccessionNumber", "")
     placer = header.get("PlacerOrderNumberImagingServiceRequest", "") or accession
     stated_filler = header.get("FillerOrderNumberImagingServiceRequest", "") or accession
-    stated = document["decision"]["priority"] if status == PRELIMINARY else ""
+    stated = document["decision"]["priority"] if hurries else ""
     code, word = PRIORITIES.get(stated, ("", ""))
     lines = [
         f"MSH|^~\\&|ICANSEE||||{when}||ORU^R01^ORU_R01|{number}|P|2.5.1||||||UNICODE UTF-8",
@@ -116,7 +119,7 @@ def _message(
             segment("ORC", f1="RE", f2=escaped(placer), f3=escaped(filler)),
             segment(
                 "OBR", f1=str(index), f2=escaped(placer), f3=escaped(filler), f4=components(*PROCEDURE), f5=code,
-                f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=status,
+                f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=PRELIMINARY,
                 f27=f"^^^^^{code}" if code else "",
             ),
             *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),

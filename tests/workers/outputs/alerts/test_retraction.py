@@ -46,7 +46,8 @@ def test_the_message_posts_the_result_as_wrong_under_the_same_order() -> None:
     message, wrong = made("retract_oru"), ORU.render(a_document(), evidence())
     strict(message)
     (obr,), (before,) = rows(message, "OBR"), rows(wrong, "OBR")
-    assert (obr[25], obr[3], obr[18], obr[5]) == ("X", before[3], before[18], "")
+    # X would cancel the order of the examination in the RIS, C would end it as read (HL7 table 0123)
+    assert (obr[25], obr[3], obr[18], obr[5]) == ("P", before[3], before[18], "")
     assert {row[11] for row in rows(message, "OBX")} == {"W"}
     assert "Reason: of another patient" in value_of(message, "alert")[5]
     assert value_of(message, "replaces")[5] == rows(wrong, "MSH")[0][9]

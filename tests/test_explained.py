@@ -76,7 +76,7 @@ def every_code() -> set[str]:
 
 def explained(document: str) -> set[str]:
     """What stands in back quotes in the first column of its tables, or in its sentences."""
-    return set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", (ROOT / "docs" / document).read_text(encoding="utf-8")))
+    return set(re.findall(r"`([a-z0-9_]+(?:\.[a-z0-9_]+)?)`", (ROOT / "docs" / document).read_text(encoding="utf-8")))
 
 
 def test_every_reason_code_is_explained() -> None:

@@ -93,11 +93,11 @@ def account_name(text: str) -> str:
     """A name as it is stored.
 
     Raises:
-        Misconfigured: it has other signs than letters, digits and . _ @ -, or more than 64.
+        Misconfigured: it has other characters than letters, digits and . _ @ -, or more than 64.
     """
     name = text.strip().lower()
     if not NAME.match(name):
-        raise Misconfigured("NAME: 1 to 64 of the signs a-z 0-9 . _ @ -, the first one a letter or a digit")
+        raise Misconfigured("NAME: 1 to 64 of the characters a-z 0-9 . _ @ -, the first one a letter or a digit")
     return name
 
 

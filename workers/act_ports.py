@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from workers.delivery_ports import Acknowledgement
 
-LONGEST_NOTE = 2000  # signs
+LONGEST_NOTE = 2000  # characters
 
 
 class ActKind(StrEnum):

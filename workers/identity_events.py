@@ -110,7 +110,7 @@ class Persons:
 
     Args:
         events: oldest first. Those about the IDs at hand, and about every ID that they are connected with.
-        shared: patient IDs that two issuers gave to somebody. Such an ID means a person only with its issuer.
+        shared: patient IDs that two issuers use. Such an ID means a person only with its issuer.
         spelled: patient ID as images state it -> the spelling of it that a merge names.
         stated: what the images of studies state.
     """
@@ -219,9 +219,9 @@ class Persons:
         if event.old == event.new:
             raise IdentityRefusedError("both IDs are the same")
         if event.old.patient_id in self._shared and not event.old.issuer:
-            raise IdentityRefusedError(f"two issuers gave the ID {event.old.patient_id} to somebody: name the issuer")
+            raise IdentityRefusedError(f"two issuers use the ID {event.old.patient_id}: name the issuer")
         if is_placeholder(event.old.patient_id) or is_placeholder(event.new.patient_id):
-            raise IdentityRefusedError("a placeholder is everybody's ID and names no patient")
+            raise IdentityRefusedError("the ID is a placeholder and names no patient")
         known = self._merges.get(event.old)
         if known is not None:
             if known.new == event.new:
@@ -235,7 +235,7 @@ class Persons:
 
     def _merge_of(self, key: PatientKey) -> IdentityEvent | None:
         """The merge that applies to the key. An issuer that only one side states does not tell two people apart,
-        unless two issuers gave the ID to somebody."""
+        unless two issuers use the ID."""
         if key.patient_id in self._shared:
             return self._merges.get(key) if key.issuer else None
         if key in self._merges:

@@ -84,7 +84,7 @@ def _http(target: HttpTarget, timeout_s: float) -> list[str]:
         return [f"REFUSES us: {text}"]
     if answer.is_server_error and answer.status_code != httpx.codes.NOT_IMPLEMENTED:
         return [f"NOT REACHED: {text}"]
-    return [f"{text}: whether results can be sent there cannot be told" if answer.is_client_error else text]
+    return [f"{text}: it is not known whether it takes results" if answer.is_client_error else text]
 
 
 def _tcp(host: str, port: int, secured: ClientTlsSettings | None, timeout_s: float) -> list[str]:

@@ -152,7 +152,7 @@ def release_held(
     every: Annotated[bool, typer.Option("--all", help="all that are held (of --study, --to)")] = False,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="the reason; it is kept")] = "",
 ) -> None:
-    """Send what a rule or the alert budget holds back. Who let it go is kept."""
+    """Send deliveries that a rule or the alert budget holds back. The name is recorded."""
     quiet_logging()
     from workers.deliveries.retracting import Told, release
     from workers.deliveries.stored import stored_document_of
@@ -181,7 +181,7 @@ def retract_results(
     revision: Annotated[int | None, typer.Option("--revision", min=0, help="default: the newest")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Send rejection notes (IHE IOCM) for the DICOM objects of a decision to everybody who got them."""
+    """Take a decision back wherever it went: rejection notes (IHE IOCM) for DICOM objects, retractions for alerts."""
     quiet_logging()
     from workers.container import open_results
     from workers.deliveries.other_nodes import delivery_owner, served_elsewhere
@@ -213,7 +213,7 @@ def retract_results(
 def acknowledge_study(
     study: Annotated[str, typer.Argument(metavar="STUDY_UID")], by: ByOption, config: ConfigOption = None
 ) -> None:
-    """Somebody has seen the study: what waits to be escalated does not go out. Who it was is kept."""
+    """Record that somebody has seen the study: it is not escalated any more. The name is recorded."""
     quiet_logging()
     if not by.strip():
         raise Misconfigured("--by: a name is needed")

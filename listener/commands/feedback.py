@@ -77,7 +77,7 @@ def agreement(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
             share = f"{one.agreed} of {judged} agreed, {100 * one.low:.0f} to {100 * one.high:.0f} %"
         out().print(f"{one.pattern:24} {share}; not assessable {one.not_assessable}")
     if not found:
-        out().print("nobody has said anything about a decision yet")
+        out().print("no reader has judged a decision yet")
 
 
 def _open(config: Path | None) -> Acts:

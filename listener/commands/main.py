@@ -87,7 +87,7 @@ def check(
         bool, typer.Option("--connect", help="also call every destination and every system that is asked")
     ] = False,
 ) -> None:
-    """Say ok, or what is wrong with which key. Also the rules and the files of the destinations are looked at."""
+    """Say ok, or what is wrong with which key. It also checks the rules and the files of the destinations."""
     from listener.node.deliver_program import usable_rules
     from workers.deliveries.all import open_destinations
 

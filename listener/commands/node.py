@@ -25,7 +25,7 @@ ReadyOption = Annotated[Path | None, typer.Option("--ready-file", help="written 
 
 
 def serve(config: ConfigOption = None, ready: ReadyOption = None, parent: ParentOption = None) -> None:
-    """Run the whole node in the foreground: broker (unless queue.url names one), listener, worker, beat, web."""
+    """Run the whole node in the foreground: broker (unless queue.url names one) and every process of the settings."""
     settings = load_settings(config)
     keep_private(settings)
     log.configure(settings.log, process="serve")
@@ -79,7 +79,7 @@ def worker(config: ConfigOption = None, urgent: UrgentOption = False, parent: Pa
 
 
 def beat(config: ConfigOption = None, parent: ParentOption = None) -> None:
-    """Notice complete studies and ring for what is due."""
+    """Notice complete studies, and tell the workers which studies are due."""
     settings = load_settings(config)
     keep_private(settings)
     note_start(settings.store.state_dir, "beat")

@@ -26,7 +26,7 @@ from workers.config import Settings
 from workers.ports import PatientKey, StudyIndex
 from workers.studies.infusions import Reported, report_infusion
 
-patients = typer.Typer(help="Infusion dates of the patients.", no_args_is_help=True)
+patients = typer.Typer(help="Infusion dates and identities of the patients.", no_args_is_help=True)
 
 COLUMNS = "columns patient_id, infusion_date; optional: issuer, kind"
 
@@ -92,7 +92,7 @@ def remove_infusion_date(
     out().print(f"infusion of {day} removed")
     for one in index.infusions_of(patient):
         if all(one.day != known.day for known in before):
-            out().print(f"infusion of {one.day} holds again: {day} had taken its place")
+            out().print(f"infusion of {one.day} counts again: {day} had taken its place")
 
 
 @patients.command("list")
@@ -116,7 +116,7 @@ def check(
     as_json: JsonFlag = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell; a running node does it by itself")] = False,
 ) -> None:
-    """Tell which decisions rest on facts that changed; without --dry-run have a running node look at all patients."""
+    """List the decisions that rest on facts that changed. Without --dry-run a running node looks at all patients."""
     quiet_logging()
     from workers.studies.reconsider import due_studies
 

@@ -43,7 +43,7 @@ def _run(settings: Settings) -> None:
 @priors.command("retry")
 def retry_searches(
     study_uid: Annotated[str | None, typer.Argument(help="follow-up whose archives are asked again")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="every search of the newest studies that failed")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="every search that failed, of the newest studies")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Ask the archives of a study again, whatever they answered; or all that could not be asked."""

@@ -23,7 +23,9 @@ from workers.studies.set_aside import AsideObject, answer_aside, aside_facts, li
 
 SOURCE = "command line"
 
-set_aside = typer.Typer(help="Objects that state another patient than their study.", no_args_is_help=True)
+set_aside = typer.Typer(
+    help="Objects that state another patient than their study, or that were rejected.", no_args_is_help=True
+)
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY_UID")]
 ObjectOption = Annotated[
@@ -40,7 +42,7 @@ def list_objects(
     answered: Annotated[bool, typer.Option("--all", help="also what was answered already")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Studies with objects that state another patient ID or birth date."""
+    """Studies with objects that state another patient, or that a PACS rejected."""
     quiet_logging()
     found = list_aside(existing_index(load_settings(config)), answered=answered)
     if as_json:

@@ -38,8 +38,8 @@ WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reaso
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="at most this many, the newest first")]
 
 PROMOTES = (
-    "End the shadow mode of a destination, scanner, pattern, rule or the site: decisions from now on are sent. Who and "
-    "why is kept."
+    "End the shadow mode of a destination, scanner, pattern, rule or the site: decisions from now on are sent. Name and "
+    "reason are recorded."
 )
 
 
@@ -161,4 +161,4 @@ def add_stages(deliveries: typer.Typer) -> None:
     deliveries.command("shadow-report")(shadow_report)
     deliveries.command("history")(release_history)
     deliveries.command("promote", help=PROMOTES)(_moving(promoted=True))
-    deliveries.command("demote", help="Take a promotion back. Who and why is kept.")(_moving(promoted=False))
+    deliveries.command("demote", help="Take a promotion back. Name and reason are recorded.")(_moving(promoted=False))

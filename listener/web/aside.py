@@ -15,7 +15,7 @@ from workers.identities import ObjectAnswer
 from workers.studies.set_aside import answer_aside, aside_facts, aside_in, list_aside
 
 MOST_OBJECTS = 10_000  # of one answer; an ID names more
-LONGEST_ID = 512  # signs
+LONGEST_ID = 512  # characters
 
 Asks = Annotated[Person, Depends(who)]
 ObjectUid = Annotated[str, Field(pattern=r"^[0-9][0-9.]{0,63}$")]

@@ -95,5 +95,5 @@ def _let_go(site: Site, found: Sequence[Delivery], why: str, person: Person) -> 
 def _why_in(fields: dict[str, str]) -> str:
     why = fields.get("why", "")
     if len(why) > LONGEST_WHY:
-        raise HTTPException(422, f"why: at most {LONGEST_WHY} signs")
+        raise HTTPException(422, f"why: at most {LONGEST_WHY} characters")
     return why

@@ -86,7 +86,7 @@ def _of_study(one: StudyFault, zone: tzinfo | None) -> FaultLine:
 
 def _of_delivery(one: Delivery, at: datetime, zone: tzinfo | None) -> FaultLine:
     if one.error_class == "permanent":
-        words = "The receiver said no to this object."
+        words = "The receiver refused this object."
         advice = "Correct the destination or its settings, then retry it below."
     else:
         words = "The receiver could not be reached, or was busy."

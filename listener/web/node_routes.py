@@ -40,7 +40,7 @@ MOST_LISTED = 2000
 STAGE_SAID = {
     "promoted": "Promoted: decisions from now on are sent.",
     "demoted": "Taken back: decisions from now on are computed and not sent.",
-    "same": "Nothing is recorded: it stands so already.",
+    "same": "Nothing is recorded: it is so already.",
 }
 
 

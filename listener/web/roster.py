@@ -17,7 +17,7 @@ from triage.errors import Misconfigured
 from triage.infusions import CORRECTION_DAYS
 from workers.studies.roster import ROSTER_COLUMNS, RosterSummary, parse_roster, take_over, would_change
 
-LONGEST = 500_000  # signs of a roster
+LONGEST = 500_000  # characters of a roster
 
 
 class RosterAsked(BaseModel):
@@ -50,7 +50,7 @@ def add_roster(app: FastAPI, site: Site) -> None:
         text, dry = fields.get("csv", ""), fields.get("do") != "import"
         try:
             if len(text) > LONGEST:
-                raise Misconfigured(f"ROSTER.csv: at most {LONGEST} signs; use `icansee patients import`")
+                raise Misconfigured(f"ROSTER.csv: at most {LONGEST} characters; use `icansee patients import`")
             return HTMLResponse(_page(request, text=text if dry else "", done=_done(site, text, dry=dry), dry=dry))
         except Misconfigured as error:
             return HTMLResponse(_page(request, text=text, wrong=str(error).splitlines()), status_code=422)

@@ -26,7 +26,7 @@ from workers.deliveries.stages import (
 )
 from workers.delivery_ports import Deliveries, ShadowKind
 
-LONGEST_NAME = 2000  # signs; a rule may have any name
+LONGEST_NAME = 2000  # characters; a rule may have any name
 Decides = Annotated[Person, Depends(who)]
 
 

@@ -143,7 +143,7 @@ def pending_words(row: StudyRow | None, now: datetime | None) -> str:
     if row is None or now is None:
         return ""
     if row.state is StudyState.FAILED:
-        return f"The assessment failed and needs a human: {row.failure}. What stands here is what was known before."
+        return f"The assessment failed and needs a human: {row.failure}. This page shows what was known before."
     if row.state in ENDED:
         return "The images of this study were deleted."
     if row.decided_revision is None or row.decided_revision >= row.revision:

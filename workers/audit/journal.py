@@ -21,7 +21,7 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 START = "0" * 64  # what the first line follows
-LONGEST_TEXT = 1024  # signs of one fact; anybody may ask for an address of any length
+LONGEST_TEXT = 1024  # characters of one fact; anybody may ask for an address of any length
 CHUNK = 1 << 16  # bytes that are read at once
 
 
@@ -105,7 +105,7 @@ def _short(value: Any) -> Any:
     if len(text) <= LONGEST_TEXT:
         return value
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[:LONGEST_TEXT]}… ({len(text)} signs, SHA-256 {digest})"
+    return f"{text[:LONGEST_TEXT]}… ({len(text)} characters, SHA-256 {digest})"
 
 
 def _chained(before: str, facts: Mapping[str, Any]) -> str:

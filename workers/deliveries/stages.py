@@ -20,7 +20,7 @@ from workers.identities import printable
 from workers.result_settings import ResultsSettings
 
 StageKey = tuple[ShadowKind, str]
-LONGEST_REASON = 500  # signs
+LONGEST_REASON = 500  # characters
 
 
 class UnknownStage(Misconfigured):
@@ -84,7 +84,7 @@ def move_stage(
     if not by or not why:
         raise Misconfigured("a name and a reason are needed: they are kept with the promotion")
     if len(why) > LONGEST_REASON:
-        raise Misconfigured(f"the reason has {len(why)} signs; at most {LONGEST_REASON} are kept")
+        raise Misconfigured(f"the reason has {len(why)} characters; at most {LONGEST_REASON} are kept")
     if (stage in released_by(known.releases())) is promoted:
         return None
     record = Release(stage[1], promoted, by, why, now, stage[0])

@@ -75,7 +75,7 @@ class S3Sender:
         try:
             next(iter(obstore.list(self._opened(), self._settings.prefix, chunk_size=1)), None)
         except PermissionDeniedError:
-            return ["it answers, and does not let us list: whether it stores shows with the first result"]
+            return ["it answers and refuses to list the bucket; only the first result shows whether it stores"]
         except (BaseError, OSError, ValueError) as error:
             raise Unreachable(f"the bucket cannot be asked ({_why(error)})") from None
         return ["the bucket is there"]

@@ -45,7 +45,7 @@ class Acting:
         """
         version = _version(versions, said)
         if len(said.note) > LONGEST_NOTE:
-            raise Misconfigured(f"note: at most {LONGEST_NOTE} signs")
+            raise Misconfigured(f"note: at most {LONGEST_NOTE} characters")
         about = _patterns(version["document"], said)
         where = (study_instance_uid, version["revision"], version["stage"])
         act = Act(*where, said.kind, by, now, patterns=about, note=said.note.strip())

@@ -76,7 +76,7 @@ def inputs_of(
     Args:
         earlier: strictly earlier studies of the person that are used.
         documents: study UID -> its current document.
-        shared_id: two issuers gave the patient ID to somebody.
+        shared_id: two issuers use the patient ID.
         corrected: study UID of an earlier study -> what came or was said about its objects (objects_corrected).
     """
     return {
@@ -142,12 +142,12 @@ def was_judged(document: Mapping[str, Any] | None) -> bool:
 def changed(stored: Inputs | None, now: Inputs) -> tuple[str, ...]:
     """What is different now, in sentences for a reader; empty when nothing is."""
     if stored is None:
-        return ("what the earlier version rested on was not recorded",)
+        return ("the facts behind the earlier version were not recorded",)
     if stored == now:
         return ()
     # one flag does both: whatever was taken for the patient's and is not any more
     newly_shared = bool(now.get("shared_id")) and not stored.get("shared_id")
-    gone = ": two issuers gave this patient ID to somebody" if newly_shared else None
+    gone = ": two issuers use this patient ID" if newly_shared else None
     identity = _identity(stored.get("identity", ()), now.get("identity", ()))
     filled = [uid for uid in now.get("blank_filled", ()) if uid not in stored.get("blank_filled", ())]
     found = [

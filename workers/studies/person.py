@@ -35,7 +35,7 @@ def studies_of_person(row: StudyRow, index: StudyIndex) -> list[StudyRow]:
 def same_person(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> list[StudyRow]:
     """Of the studies whose patient ID has one form, those of the person of ``row``, without ``row`` itself.
 
-    A study without an issuer belongs to nobody in particular when two issuers gave that ID to somebody; so does one
+    A study without an issuer belongs to nobody in particular when two issuers use that ID; so does one
     that agrees with two people whom birth date or sex tell apart.
     """
     of_id = _of_id(row, of_that_form, same_id)
@@ -70,7 +70,7 @@ def issuers(rows: Iterable[StudyRow]) -> set[str]:
 
 
 def shares_id(row: StudyRow, of_that_form: Sequence[StudyRow], same_id: SameId) -> bool:
-    """Whether two issuers gave the patient ID of the study to somebody."""
+    """Whether two issuers use the patient ID of the study."""
     return len(issuers(_of_id(row, of_that_form, same_id))) > 1
 
 
@@ -144,11 +144,11 @@ def _under_the_id(
     if not any(standing(known[mine[issuer]]) for issuer in others & set(mine)):
         return own, said
     which = "without an issuer" if own_issuer else "of one issuer"
-    return own, [*said, f"an infusion date {which} is not used: two issuers gave this patient ID to somebody"]
+    return own, [*said, f"an infusion date {which} is not used: two issuers use this patient ID"]
 
 
 def _another_issuer(issuer: str) -> str:
-    return f"of the issuer {issuer}, whom no image of a patient with this ID names,"
+    return f"of the issuer {issuer}, which no image with this patient ID names,"
 
 
 def _under_another_spelling(

@@ -149,7 +149,7 @@ def _require_permission(rule: RouteRule | None, person: Person) -> None:
     if person.role not in rule.roles:
         raise Refused(403, f"this is not for the role {person.role.value}")
     if person.scopes is not None and rule.scope is None:
-        raise Refused(403, "no token is good for this: sign in")
+        raise Refused(403, "a token is not enough for this: sign in")
     if person.scopes is not None and rule.scope not in person.scopes:
         raise Refused(403, f"the token has no scope {rule.scope}")
 

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from triage.errors import Misconfigured, Transient
 
-SHORTEST, LONGEST = 12, 256  # signs; NIST SP 800-63B asks for at least 8, and for no rules about which signs
+SHORTEST, LONGEST = 12, 256  # characters; NIST SP 800-63B: at least 8, and no rules about which
 AT_ONCE = 2
 WAITING = 16  # more are told to come back: memory and threads stay for the readers
 
@@ -39,7 +39,7 @@ class Passwords:
             Misconfigured: it is too short or too long.
         """
         if not SHORTEST <= len(password) <= LONGEST:
-            raise Misconfigured(f"password: {SHORTEST} to {LONGEST} signs are needed")
+            raise Misconfigured(f"password: {SHORTEST} to {LONGEST} characters are needed")
         with self._slot():
             return self._hasher.hash(password)
 

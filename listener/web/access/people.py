@@ -29,7 +29,7 @@ from workers.web_settings import WebSettings
 log = get_logger(__name__)
 
 LONGEST_DAYS = 366  # of a personal token
-LONGEST_LABEL = 100  # signs
+LONGEST_LABEL = 100  # characters
 USED_S = 60.0  # the use of a token is written at most so often
 MANY_FAILURES = 100  # in a row for one name from one address: an attack, or a forgotten program
 NOBODY_YET = (
@@ -53,7 +53,7 @@ def made_token(
     """
     label = " ".join(label.split())
     if not 0 < len(label) <= LONGEST_LABEL or not label.isprintable():
-        raise Misconfigured(f"label: 1 to {LONGEST_LABEL} signs that say what the token is for")
+        raise Misconfigured(f"label: 1 to {LONGEST_LABEL} characters that say what the token is for")
     if not scopes:
         raise Misconfigured(f"scopes: at least one of {', '.join(TokenScope)}")
     if not 1 <= days <= LONGEST_DAYS:

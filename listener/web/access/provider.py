@@ -182,7 +182,7 @@ class Provider:
             )
             claims.validate(now=int(self._now().timestamp()), leeway=CLOCKS_S)
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise NotProved(f"the token of the provider is not good ({brief(error)})") from error
+            raise NotProved(f"the token of the provider is not valid ({brief(error)})") from error
         if one.anew and not _since(claims.get("auth_time"), one.asked_at):
             raise NotProved("the provider did not ask for the password again")
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
@@ -207,7 +207,7 @@ class Provider:
             return {}
         said = dict(self._asked("GET", address, headers={"Authorization": f"Bearer {access}"}))
         if said.get("sub") != claims["sub"]:
-            raise NotProved("the provider speaks of two people")
+            raise NotProved("the answers of the provider name two people")
         return said
 
     def _described(self) -> Mapping[str, Any]:

@@ -90,7 +90,7 @@ def _signed_in(people: People, request: Request, fields: dict[str, str]) -> Resp
     done = people.sign_in(name, fields.get("password", ""), place)
     if isinstance(done, NotSignedIn):
         wait_s = math.ceil(done.wait_s)
-        error = f"Too many attempts: the next one is looked at in {wait_s} s." if wait_s else WRONG
+        error = f"Too many attempts: the next one is accepted in {wait_s} s." if wait_s else WRONG
         body = _page(people, request, wanted, name[:64], error)
         headers = {"Retry-After": str(wait_s)} if wait_s else None
         return HTMLResponse(body, status_code=429 if wait_s else 401, headers=headers)

@@ -114,7 +114,7 @@ class Way:
         if begun is None or not hmac.compare_digest(said.state.encode(), _made(begun.token, "state").encode()):
             return self._refused(request, "/", AGAIN)
         if said.error or not 0 < len(said.code) <= LONGEST_CODE:
-            return self._refused(request, begun.wanted, "The identity provider did not let you in.")
+            return self._refused(request, begun.wanted, "The identity provider refused the sign-in.")
         try:
             person = self._provider.identity(said.code, said.issuer, _sign_in(begun, request))
         except NotProved as refusal:
@@ -152,7 +152,7 @@ def _sign_in(one: Begun, request: Request) -> ProviderSignIn:
 
 
 def _made(token: str, name: str) -> str:
-    """64 signs, as long as a verifier may be (RFC 7636 section 4.1)."""
+    """64 characters, as long as a verifier may be (RFC 7636 section 4.1)."""
     return hmac.new(token.encode(), name.encode(), hashlib.sha256).hexdigest()
 
 

@@ -41,7 +41,7 @@ function restore(field) {
 function checkLength(field) {
   const longest = Number(field.dataset.longest);
   const found = [...field.value].length;
-  field.setCustomValidity(longest && found > longest ? `${found} signs: at most ${longest} are taken.` : "");
+  field.setCustomValidity(longest && found > longest ? `${found} characters: at most ${longest} are taken.` : "");
 }
 
 for (const field of document.querySelectorAll("[data-draft]")) {

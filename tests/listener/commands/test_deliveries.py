@@ -245,7 +245,7 @@ def test_every_destination_is_called(icansee: Icansee, table: Deliveries) -> Non
     ("status", "code", "said"),
     [
         pytest.param(204, 0, "hook OPTIONS 204", id="noop: it answers"),
-        pytest.param(404, 0, "hook OPTIONS 404: whether results can be sent there cannot be told", id="not found"),
+        pytest.param(404, 0, "hook OPTIONS 404: it is not known whether it takes results", id="not found"),
         pytest.param(501, 0, "hook OPTIONS 501", id="it knows no OPTIONS"),
         pytest.param(403, 1, "hook REFUSES us: OPTIONS 403", id="it lets nobody in"),
         pytest.param(500, 1, "hook NOT REACHED: OPTIONS 500", id="it has a fault"),

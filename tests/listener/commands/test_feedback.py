@@ -16,7 +16,7 @@ ACT = Act("1.2.3", 1, "full", ActKind.AGREED, "mina", NOON, ("A",))
 def test_export_and_agreement(icansee: Icansee) -> None:
     assert icansee("feedback", "export").code == 2, "no node ran here"
     acts = open_acts(config.load(icansee.folder / "config.yaml"))
-    assert icansee("feedback", "agreement").out == "nobody has said anything about a decision yet\n"
+    assert icansee("feedback", "agreement").out == "no reader has judged a decision yet\n"
     acts.add_act(ACT)
     assert icansee("feedback", "export").out.splitlines()[1] == f"1,{NOON.isoformat()},1.2.3,1,full,agree,A,mina,"
     assert icansee("feedback", "export", "--out", "acts.csv").code == 0

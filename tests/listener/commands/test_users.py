@@ -60,7 +60,7 @@ def test_an_account_from_the_first_day_to_the_last(icansee: Icansee) -> None:
     ("arguments", "typed", "said"),
     [
         pytest.param(("add", "a b"), "", "NAME: 1 to 64", id="a name with a space"),
-        pytest.param(("add", "mina", "--password-stdin"), "short\n", "12 to 256 signs", id="a short password"),
+        pytest.param(("add", "mina", "--password-stdin"), "short\n", "12 to 256 characters", id="a short password"),
         pytest.param(
             ("add", "mina-of-the-clinic", "--password-stdin"), "Mina-of-the-clinic\n", "not be the name", id="name"
         ),

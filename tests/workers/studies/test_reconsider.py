@@ -228,7 +228,7 @@ def test_a_second_issuer_for_the_same_id_is_said_and_no_removal(node: History) -
         node.index.mark_ready(uid, now=node.clock.now(), reason="test")
         node.settle()
     first = node.document("1.7")["decision"]["reasons"][0]
-    why = "is not used any more: two issuers gave this patient ID to somebody"
+    why = "is not used any more: two issuers use this patient ID"
     assert f"infusion of 2024-03-04 {why}" in first
     assert f"the study of 2024-02-23 {why}" in first
     assert "removed" not in first
@@ -285,7 +285,7 @@ def test_what_changed_of_an_earlier_study(before: dict[str, Any], after: dict[st
 def test_what_changed_in_sentences() -> None:
     now = {"patient": ["P1"], "study_date": "2024-03-11", "infusions": ["2024-03-04"], "earlier": {}}
     assert changed(now, now) == ()
-    assert changed(None, now) == ("what the earlier version rested on was not recorded",)
+    assert changed(None, now) == ("the facts behind the earlier version were not recorded",)
     assert changed(now | {"infusions": []}, now) == ("infusion of 2024-03-04 became known",)
     assert changed(now | {"patient": ["P2"], "study_date": None}, now) == (
         "the patient's identity was corrected",

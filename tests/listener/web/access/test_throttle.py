@@ -31,7 +31,7 @@ def test_the_pause_grows_and_ends(secured: Secured) -> None:
     assert [browser.sign_in("reader", WRONG).status_code for _ in range(6)] == [401] * 6
     answer = browser.sign_in("reader")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
-    assert "the next one is looked at in 1 s" in answer.text
+    assert "the next one is accepted in 1 s" in answer.text
     secured.clock.advance(1)
     assert browser.sign_in("reader", WRONG).status_code == 401
     assert browser.sign_in("reader").headers["retry-after"] == "2"

@@ -100,7 +100,7 @@ def test_who_says_no_at_the_provider_stays_outside(stranger: Page) -> None:
     stranger.goto("/")
     stranger.get_by_role("link", name="Sign in with the hospital account").click()
     stranger.get_by_role("link", name="Cancel").click()
-    expect(stranger.get_by_role("alert")).to_contain_text("did not let you in")
+    expect(stranger.get_by_role("alert")).to_contain_text("refused the sign-in")
 
 
 def test_the_next_person_at_a_shared_workplace_is_asked_again(stranger: Page) -> None:

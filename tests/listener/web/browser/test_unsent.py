@@ -110,7 +110,7 @@ def test_a_long_note_is_refused_and_not_cut(page: Page) -> None:
     page.get_by_label("Note").fill("x" * 5000)
     page.get_by_role("button", name="Agree", exact=False).first.click()
     message = page.get_by_label("Note").evaluate("one => one.validationMessage")
-    assert message == "5000 signs: at most 2000 are taken."
+    assert message == "5000 characters: at most 2000 are taken."
     expect(page.get_by_label("Note")).to_have_value("x" * 5000)
     buttons, note = at(page, ".acts .buttons button"), at(page, "#act-note")
     assert buttons["y"] - note["y"] < 10, "the buttons stay at the top of a long note"

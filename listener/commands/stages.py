@@ -38,8 +38,8 @@ WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="the reaso
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="at most this many, the newest first")]
 
 PROMOTES = (
-    "End the shadow mode of a destination, scanner, pattern, rule or the site: decisions from now on are sent. Name and "
-    "reason are recorded."
+    "End the shadow mode of a destination, scanner, pattern, rule or the site: decisions from now on are sent. "
+    "Name and reason are recorded."
 )
 
 

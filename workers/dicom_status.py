@@ -27,6 +27,9 @@ DOES_NOT_MATCH = 0xA900  # error: the data set does not match the SOP class, or 
 CLASS_DIFFERS = 0xB007  # warning: stored, but the data set is of another SOP class than announced
 CANNOT_UNDERSTAND = 0xC000  # error: the data set cannot be read
 
+# C-MOVE (PS3.4 table C.4-2)
+MOVE_DESTINATION_UNKNOWN = 0xA801
+
 # STOW-RS (PS3.18 table 10.5.3-2)
 SYNTAX_NOT_SUPPORTED = 0xC122
 

@@ -31,6 +31,8 @@ READ_BYTES = 1 << 20
 CUT_WAIT_S = 600.0  # a copy that stalls for longer inside an element has broken off
 MOST_FILES = 2000  # of one look that wait to be tried first; the others have their turn at the next
 MOST_FOLDERS = 16  # within each other
+DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
+DIRECTORY = "it is a DICOMDIR, a list of the files beside it: they are taken without it"
 REASON_NAME = ".reason.txt"
 LONGEST_NAME = 200  # bytes; a file system allows 255, the endings of the names here need some
 
@@ -93,7 +95,8 @@ class DropFolder:
                 left = self._take(path, status, file, taker)
             except OSError as error:  # one file that cannot be read holds up no other
                 left = replace(file, since_s=self._now_s(), waits=True)
-                log.warning("drop.not_taken", error=brief(error))
+                if not file.waits:  # once: it is tried at every look
+                    log.warning("drop.not_taken", error=brief(error))
             if left is not None:
                 seen[path] = left
         self._seen = seen
@@ -120,6 +123,8 @@ class DropFolder:
                     with suppress(OSError):  # not empty, or somebody is about to use it
                         if abs(time.time() - path.stat().st_mtime) > self._settle_s:
                             path.rmdir()
+                else:
+                    self._not_read(path, unread, f"more than {MOST_FOLDERS} folders within each other")
                 continue
             with suppress(FileNotFoundError):
                 yield path, entry.stat(follow_symlinks=False)
@@ -132,9 +137,12 @@ class DropFolder:
         except FileNotFoundError:  # taken away meanwhile
             return
         except OSError as error:
-            self._unread.add(folder)
-            if folder not in unread:
-                log.warning("drop.folder_not_read", error=brief(error))
+            self._not_read(folder, unread, brief(error))
+
+    def _not_read(self, folder: Path, before: Collection[Path], why: str) -> None:
+        self._unread.add(folder)
+        if folder not in before:
+            log.warning("drop.folder_not_read", error=why)
 
     def _take(self, path: Path, status: os.stat_result, file: _Seen, taker: FileTaker) -> _Seen | None:
         """The file as it stays; None: it is stored or set aside."""
@@ -158,7 +166,8 @@ class DropFolder:
         if taken.again:
             return replace(file, since_s=self._now_s(), waits=True)
         archive = archive_kind(self._start(path))
-        self._set_aside(path, reason if archive is None else advice(archive))
+        said = DIRECTORY if taken.sop_class_uid == DICOMDIR else reason
+        self._set_aside(path, said if archive is None else advice(archive))
         return None
 
     @staticmethod

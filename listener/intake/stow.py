@@ -28,8 +28,10 @@ from workers.files.multipart import (
     PartData,
     PartEnds,
     boundary_of,
+    type_of_parts,
 )
 from workers.files.uid_paths import valid_uid
+from workers.identities import printable
 from workers.intake_settings import StowSettings
 from workers.log import get_logger
 
@@ -81,10 +83,13 @@ class StowApp:
             return
         try:
             status, body = await self._answered(scope, receive)
+            kind = b"application/dicom+json"
         except RefusedRequest as refusal:
             log.warning("stow.refused", status=refusal.status, reason=str(refusal))
-            status, body = refusal.status, b""
-        headers = [(b"content-type", b"application/dicom+json"), (b"content-length", str(len(body)).encode())]
+            status, body, kind = refusal.status, f"{refusal}\n".encode(), b"text/plain; charset=utf-8"
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        if status == 405:
+            headers.append((b"allow", b"POST"))
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if status == UNAVAILABLE:
@@ -203,7 +208,15 @@ def _reader_of(headers: Mapping[str, str]) -> MultipartReader:
     accepted = headers.get("accept", "*/*").lower()
     if not any(one.partition(";")[0].strip() in ANY_JSON for one in accepted.split(",")):
         raise RefusedRequest(406, "answers are application/dicom+json")
+    if encoding := headers.get("content-encoding", "identity").strip().lower().replace("identity", ""):
+        raise RefusedRequest(415, f"a body that is encoded as {printable(encoding)} is not taken")
+    stated = headers.get("content-type", "")
     try:
-        return MultipartReader(boundary_of(headers.get("content-type", "")))
+        boundary, kind = boundary_of(stated), type_of_parts(stated)
     except MalformedError as error:
         raise RefusedRequest(415, str(error)) from error
+    if kind not in ("", DICOM):
+        raise RefusedRequest(
+            415, f"parts of type {printable(kind)} (metadata and bulk data) are not taken: send {DICOM}"
+        )
+    return MultipartReader(boundary)

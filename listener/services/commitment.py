@@ -23,6 +23,7 @@ from workers.files.uid_paths import valid_uid
 from workers.log import brief, get_logger
 from workers.remote import tls
 from workers.remote.reactor import reactor_paused
+from workers.remote.watch import stalled_after
 from workers.settings import CommitmentSettings, NodeSettings, ReportTarget
 
 if TYPE_CHECKING:
@@ -211,7 +212,14 @@ def send_report(target: ReportTarget, own_ae: str, event_type: int, information:
     # we call, and yet we are the SCP (PS3.4 section J.3.1)
     role = build_role(PUSH_MODEL, scu_role=False, scp_role=True)
     secured = None if target.tls is None else (tls.client_context(target.tls), target.host)
-    association = ae.associate(target.host, target.port, ae_title=target.ae_title, ext_neg=[role], tls_args=secured)
+    association = ae.associate(
+        target.host,
+        target.port,
+        ae_title=target.ae_title,
+        ext_neg=[role],
+        tls_args=secured,
+        evt_handlers=[stalled_after(DIMSE_S)],
+    )
     if not association.is_established:
         return False
     try:

@@ -13,6 +13,7 @@ from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.destination_settings import IdentifiedDicomTarget
 from workers.remote import tls
 from workers.remote.reactor import reports_beside
+from workers.remote.watch import stalled_after
 from workers.result_settings import DicomDestinationSettings
 
 COMMITMENT_CLASS, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
@@ -62,7 +63,7 @@ def associated(
         ae_title=settings.ae_title,
         tls_args=None if settings.tls is None else (tls.client_context(settings.tls), settings.host),
         ext_neg=_identity(settings),
-        evt_handlers=[(evt.EVT_N_EVENT_REPORT, reported)],
+        evt_handlers=[(evt.EVT_N_EVENT_REPORT, reported), stalled_after(settings.timeout_s)],
     )
     reports_beside(association)
     if not association.is_established:

@@ -55,6 +55,14 @@ def boundary_of(content_type: str) -> bytes:
     return boundary.encode()
 
 
+def type_of_parts(content_type: str) -> str:
+    """The type parameter of a multipart/related Content-Type, in small letters; "" without one."""
+    message = Message()
+    message["content-type"] = content_type
+    stated = message.get_param("type")
+    return stated.strip().lower() if isinstance(stated, str) else ""
+
+
 class MultipartReader:
     """``feed`` the body piece by piece, then ``close``."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Rejected, Transient
-from workers.dicom_status import PENDING, PROCESSING_FAILURE, SUCCESS, is_warning
+from workers.dicom_status import MOVE_DESTINATION_UNKNOWN, PENDING, PROCESSING_FAILURE, SUCCESS, is_warning
 from workers.files import part10
 from workers.files.part10 import Announced
 from workers.files.uid_paths import valid_uid
@@ -32,6 +32,7 @@ from workers.priors.archive import (
 from workers.remote import tls
 from workers.remote.find import MOST_ANSWERS, STUDY_ROOT_FIND
 from workers.remote.reactor import reactor_paused
+from workers.remote.watch import watched
 from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 COPY_BYTES = 256 << 10
+MARGIN_S = 5.0  # behind the end of an attempt, in which it ends in order
 # PS3.6 Annex A: what the reader decodes without loss, the uncompressed ones first
 SYNTAXES = (
     "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
@@ -108,6 +110,8 @@ class DicomArchive:
             self._taking.taker = None
         if self._taking.stopped is not None:
             raise self._taking.stopped
+        if status == MOVE_DESTINATION_UNKNOWN:
+            raise SeriesFailedError("the archive does not know this node as a destination of C-MOVE")
         if status != SUCCESS and not is_warning(status):
             raise SeriesFailedError(f"the archive answers the retrieval with status 0x{status:04X}")
 
@@ -216,20 +220,28 @@ def dicom_archive(
     taking = _Taking(target.ae_title)
     ae, roles = _entity(own_ae, move=move, silence_s=silence_s, temporary=temporary)
     secured = None if target.tls is None else (tls.client_context(target.tls), target.host)
-    association = ae.associate(
-        target.host, target.port, ae_title=target.ae_title, ext_neg=roles, tls_args=secured,
-        evt_handlers=[(evt.EVT_C_STORE, taking)],
-    )  # fmt: skip
-    if not association.is_established:
-        raise Transient("the archive is away, or does not accept us")
-    try:
-        with reactor_paused(association):
-            yield DicomArchive(association, taking, move_to=own_ae if move else None, asked=asked, ends_s=ends_s)
-    except (RuntimeError, ValueError) as error:  # pynetdicom: the association is gone, or has no such context
-        raise Transient(f"the archive broke off, or does not offer the service ({type(error).__name__})") from error
-    finally:
-        if association.is_established:
-            association.release()
+    with watched(silence_s=silence_s, ends_s=ends_s + MARGIN_S) as watch:
+        association = ae.associate(
+            target.host, target.port, ae_title=target.ae_title, ext_neg=roles, tls_args=secured,
+            evt_handlers=[(evt.EVT_C_STORE, taking), *watch.handlers],
+        )  # fmt: skip
+        if not association.is_established:
+            raise Transient("the archive is away, or does not accept us")
+        # the watch ends a silence; a message that comes slowly is none
+        association.dimse_timeout = None
+
+        def asks(keys: Dataset) -> None:
+            watch.asked()
+            asked(keys)
+
+        try:
+            with reactor_paused(association):
+                yield DicomArchive(association, taking, move_to=own_ae if move else None, asked=asks, ends_s=ends_s)
+        except (RuntimeError, ValueError) as error:  # pynetdicom: the association is gone, or has no such context
+            raise Transient(f"the archive broke off, or does not offer the service ({type(error).__name__})") from error
+        finally:
+            if association.is_established:
+                association.release()
 
 
 def _entity(own_ae: str, *, move: bool, silence_s: float, temporary: Path) -> tuple[Any, list[Any]]:
@@ -262,7 +274,8 @@ def _keys(level: str, **values: str) -> Dataset:
 
 
 def _text(answer: Dataset, keyword: str) -> str:
-    return str(answer.get(keyword, "") or "").strip()
+    said = answer.get(keyword, "") or ""
+    return (said if isinstance(said, str) else "\\".join(map(str, said))).strip()
 
 
 def _study(answer: Dataset) -> FoundStudy:

@@ -114,8 +114,9 @@ class StudyRetrieval:
         if new:
             self._parts.note_fetched(self._uid, self._source.ae_title or self._source.name)
         try:
-            found = [one for one in self._archive.series(self._uid) if one.modality in (MR, "")]
-            for series in self._in_turn([one.series_instance_uid for one in found[:MOST_SERIES]]):
+            named = {one.series_instance_uid: one for one in self._archive.series(self._uid)}
+            found = [uid for uid, one in named.items() if one.modality in (MR, "")]
+            for series in self._in_turn(found[:MOST_SERIES]):
                 self._check_time()
                 brought.append(self._series(series))
                 answer.images += brought[-1].images
@@ -135,6 +136,8 @@ class StudyRetrieval:
             if new and self._archive.pushes:  # an archive may send under another name than it answers
                 for sender in {row.calling_ae for row in self._stored()}:
                     self._parts.note_fetched(self._uid, sender)
+        if not named:  # it names the study, so that it has some
+            return self._said(said, brought, "the archive names no series of it")
         if len(found) > MOST_SERIES:
             return self._said(said, brought, f"the study has more than {MOST_SERIES} series", lasting=True)
         failed = [one.failure for one in brought if one.failure]

@@ -19,7 +19,7 @@ from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive, FoundStudy
 from workers.priors.needs import Window, cannot_be_baseline, window_of
 from workers.priors.parts import ArchiveAnswer, SearchParts
-from workers.priors.patient_ids import asked_as, identity_mismatch, other_spellings
+from workers.priors.patient_ids import WILDCARDS, asked_as, identity_mismatch, literal_query, other_spellings
 from workers.priors.retrieval import MR, Retrieved, StudyRetrieval
 
 log = get_logger(__name__)
@@ -44,12 +44,12 @@ def run_search(search: PriorSearch, source: PriorSource, parts: SearchParts, ans
     with parts.open_archive(source, deadline_s) as archive:
         asked = asked_as(source, row)
         answer.patient_id = asked.there.patient_id if asked.mapped else ""
-        found = archive.studies(asked.there.patient_id, until=window.last)
+        found = _each_once(_of_patient(archive, asked.there.patient_id, window))
         wanted = _sorted_out(found, row, window, source, answer, parts.index.same_id)
         if not wanted:
             more = _otherwise_spelled(archive, asked.there.patient_id, window, parts.index.same_id, found)
             wanted = _sorted_out(more, row, window, source, answer, parts.index.same_id)
-            found = [*found, *more]
+            found = _each_once([*found, *more])
         answer.studies = len(found)
         log.info("prior.asked", study=study_hash(row.study_instance_uid), source=source.name, studies=len(found))
         come_before = {one["study_instance_uid"] for one in search.answer.get("candidates", ()) if "kinds" in one}
@@ -92,6 +92,24 @@ def _outcome(came: Sequence[Retrieved], *, last: bool) -> SearchState:
     return SearchState.NOTHING
 
 
+def _of_patient(archive: Archive, patient_id: str, window: Window) -> list[FoundStudy]:
+    """Studies of the archive under this patient ID.
+
+    Raises:
+        CannotBeRetrievedError: no query can name this ID alone.
+    """
+    query = literal_query(patient_id)
+    if query is None:
+        raise CannotBeRetrievedError("a query for this patient ID would name other patients: it has wildcards")
+    found = archive.studies(query, until=window.last)
+    # a wildcard names others, too
+    return [one for one in found if not WILDCARDS & set(patient_id) or same_form(one.patient_id, patient_id)]
+
+
+def _each_once(found: Iterable[FoundStudy]) -> list[FoundStudy]:
+    return list(dict.fromkeys(found))
+
+
 def _otherwise_spelled(
     archive: Archive, patient_id: str, window: Window, same_id: SameId, known: Iterable[FoundStudy]
 ) -> list[FoundStudy]:
@@ -114,9 +132,11 @@ def _sorted_out(
     same_id: SameId,
 ) -> list[tuple[FoundStudy, dict[str, Any]]]:
     """The studies worth retrieving, the nearest before the infusion first, each with its place in the answer."""
-    wanted = []
+    wanted: list[tuple[FoundStudy, dict[str, Any]]] = []
     for one in sorted(found, key=lambda f: (str(f.study_date), f.study_time, f.study_instance_uid), reverse=True):
         why = why_not(one, row, window, source, same_id)
+        if why is None and any(one.study_instance_uid == other.study_instance_uid for other, _ in wanted):
+            continue  # named twice, with other words
         said = {
             "study_instance_uid": one.study_instance_uid,
             "study_date": None if one.study_date is None else one.study_date.isoformat(),

@@ -13,7 +13,15 @@ import httpx
 
 from triage.errors import Misconfigured, Rejected, Transient
 from workers.files.intake import Part10Intake
-from workers.files.multipart import MalformedError, MultipartReader, PartBegins, PartData, PartEnds, boundary_of
+from workers.files.multipart import (
+    Event,
+    MalformedError,
+    MultipartReader,
+    PartBegins,
+    PartData,
+    PartEnds,
+    boundary_of,
+)
 from workers.files.uid_paths import valid_uid
 from workers.moments import parse_date, plain_time
 from workers.prior_settings import PriorSource
@@ -35,6 +43,7 @@ PAGE = 100  # answers asked for at a time: no server is known that refuses or cu
 ABOUT_ALL = (
     httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE,
 )  # fmt: skip
+DICOM = "application/dicom"
 DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 # PS3.6: the attributes of a study that an identity is compared by
 STUDY_KEYS = ("StudyDate", "StudyTime", "ModalitiesInStudy", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
@@ -77,16 +86,17 @@ class WebArchive:
                 raise SeriesFailedError(f"the archive's answer is not complete ({error})") from error
 
     def _take(self, answer: httpx.Response, taker: Taker) -> None:
-        reader = MultipartReader(boundary_of(answer.headers.get("content-type", "")))
         part = _Part(taker, self._name)
         try:
-            for piece in answer.iter_bytes():
-                self._check_time()
-                for event in reader.feed(piece):
-                    part.go_on(event)
-            reader.close()
+            for event in _parts(answer.headers.get("content-type", ""), self._pieces(answer)):
+                part.go_on(event)
         finally:
             part.close()
+
+    def _pieces(self, answer: httpx.Response) -> Iterator[bytes]:
+        for piece in answer.iter_bytes():
+            self._check_time()
+            yield piece
 
     def _ask(self, path: str, query: Sequence[tuple[str, str]], uid: str) -> list[Mapping[str, Any]]:
         """Every answer, page by page. uid: the tag that tells answers apart.
@@ -117,9 +127,9 @@ class WebArchive:
             if answer.status_code == httpx.codes.NO_CONTENT:
                 return [], False
             _check(answer)
-            more = answer.headers.get("warning", "").startswith("299")
-            for piece in answer.iter_bytes():
-                self._check_time()
+            # 206: as PS3.18 had it before 2017
+            more = answer.status_code == httpx.codes.PARTIAL_CONTENT or _warns(answer)
+            for piece in self._pieces(answer):
                 body += piece
                 if len(body) > LONGEST_ANSWER_BYTES:
                     raise Transient(f"an answer of more than {LONGEST_ANSWER_BYTES} bytes")
@@ -135,6 +145,23 @@ class WebArchive:
             raise Transient(TIME_IS_OVER)
 
 
+def _parts(content_type: str, pieces: Iterator[bytes]) -> Iterator[Event]:
+    """Of an answer. Some archives send a single object without an envelope.
+
+    Raises:
+        MalformedError: it is neither that nor multipart/related, or not whole.
+    """
+    if content_type.partition(";")[0].strip().lower() == DICOM:
+        yield PartBegins({})
+        yield from map(PartData, pieces)
+        yield PartEnds()
+        return
+    reader = MultipartReader(boundary_of(content_type))
+    for piece in pieces:
+        yield from reader.feed(piece)
+    reader.close()
+
+
 class _Part:
     """The part that is coming in. One that is refused costs only itself."""
 
@@ -142,7 +169,7 @@ class _Part:
         self._taker, self._name = taker, name
         self._intake: Part10Intake | None = None
 
-    def go_on(self, event: PartBegins | PartData | PartEnds) -> None:
+    def go_on(self, event: Event) -> None:
         try:
             if isinstance(event, PartBegins):
                 self._intake = Part10Intake(self._taker.begin, sender=self._name)
@@ -192,6 +219,10 @@ def _check(answer: httpx.Response, failure: type[Transient] = Transient) -> None
         raise failure(f"the archive answers with HTTP status {answer.status_code}")
 
 
+def _warns(answer: httpx.Response) -> bool:
+    return bool(answer.headers.get("warning", "").startswith("299"))
+
+
 def _values(answer: Mapping[str, Any], tag: str) -> list[str]:
     element = answer.get(tag)
     values = element.get("Value") if isinstance(element, dict) else None
@@ -211,5 +242,5 @@ def _study(answer: Mapping[str, Any]) -> FoundStudy:
         issuer=_text(answer, "00100021"),
         birth_date=parse_date(_text(answer, "00100030")),
         sex=_text(answer, "00100040"),
-        modalities=tuple(_values(answer, "00080061")),
+        modalities=tuple(one.strip() for text in _values(answer, "00080061") for one in text.split("\\")),
     )

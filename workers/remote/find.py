@@ -12,6 +12,7 @@ from workers.dicom_status import PENDING, SUCCESS
 from workers.log import get_logger
 from workers.remote import tls
 from workers.remote.reactor import reactor_paused
+from workers.remote.watch import stalled_after
 from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ def connected(
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
     ae.add_requested_context(model)
     secured = None if settings.tls is None else (tls.client_context(settings.tls), settings.host)
-    association = ae.associate(settings.host, settings.port, ae_title=settings.ae_title, tls_args=secured)
+    association = ae.associate(
+        settings.host,
+        settings.port,
+        ae_title=settings.ae_title,
+        tls_args=secured,
+        evt_handlers=[stalled_after(timeout_s)],
+    )
     if not association.is_established:
         log.warning("pacs.away", ae_title=settings.ae_title)
         yield None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from triage.errors import Transient
 from workers.remote import tls
 from workers.remote.find import TIMEOUT_S, connected
+from workers.remote.watch import stalled_after
 from workers.sections import DicomTarget
 
 ECHO = "1.2.840.10008.1.1"
@@ -30,7 +31,13 @@ def probed_peer(target: DicomTarget, own_ae: str, services: Mapping[str, str], *
     for uid in (ECHO, *services):
         ae.add_requested_context(uid)
     secured = None if target.tls is None else (tls.client_context(target.tls), target.host)
-    association = ae.associate(target.host, target.port, ae_title=target.ae_title, tls_args=secured)
+    association = ae.associate(
+        target.host,
+        target.port,
+        ae_title=target.ae_title,
+        tls_args=secured,
+        evt_handlers=[stalled_after(TIMEOUT_S)],
+    )
     if not association.is_established:
         raise Transient("it is away, or does not accept us")
     accepted = {str(one.abstract_syntax) for one in association.accepted_contexts}

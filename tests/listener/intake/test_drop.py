@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from listener.intake import drop as drop_module
 from listener.intake.drop import CUT_WAIT_S, SENDER, DropFolder, drop_folder
@@ -159,6 +160,13 @@ def make_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def make_directory(path: Path) -> None:
+    (file,) = a_series(path.parent.parent / "listed", count=1)
+    ds = dcmread(file)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    ds.save_as(path)
+
+
 def make_large(path: Path) -> None:
     (file,) = a_series(path.parent.parent / "large", count=1)
     path.write_bytes(file.read_bytes() + bytes(MOST_BYTES))
@@ -170,6 +178,11 @@ def make_large(path: Path) -> None:
         pytest.param(make_large, f"the object exceeds {MOST_BYTES} bytes", id="too large"),
         pytest.param(make_text, "the file has no Part-10 header", id="text"),
         pytest.param(lambda path: path.touch(), "the file has no Part-10 header", id="empty"),
+        pytest.param(
+            make_directory,
+            "it is a DICOMDIR, a list of the files beside it: they are taken without it",
+            id="DICOMDIR",
+        ),
         pytest.param(make_zip, "a zip archive: unpack it", id="zip archive"),
         pytest.param(make_link, "it is a link, a device or a pipe: only plain files are taken", id="link"),
         pytest.param(make_pipe, "it is a link, a device or a pipe: only plain files are taken", id="pipe"),
@@ -209,6 +222,38 @@ def test_linked_folders_are_not_entered_and_hidden_files_are_left(tmp_path: Path
     assert drop.look(SETTLE_S) == 0
     assert len(list(outside.iterdir())) == 1
     assert (drop.left(), list(drop.refused())) == ([".writing"], ["linked"])
+
+
+@pytest.mark.parametrize(
+    ("deep", "said"), [pytest.param(drop_module.MOST_FOLDERS, 0, id="no-op"), pytest.param(17, 1, id="too deep")]
+)
+def test_what_lies_too_deep_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], deep: int, said: int
+) -> None:
+    drop = Drop(tmp_path)
+    a_series(drop.folder.joinpath(*"abcdefghijklmnopqrst"[:deep]), count=1)
+    for _ in range(3):
+        drop.look(SETTLE_S)
+    assert (len(drop.left()), len(list(drop.store.all_files()))) == (said, 1 - said)
+    assert capsys.readouterr().out.count("drop.folder_not_read") == said
+
+
+def test_a_file_that_cannot_be_read_stays_and_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop = Drop(tmp_path)
+    a_series(drop.folder, count=2)
+
+    def denied(path: object, *_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    drop.look()
+    monkeypatch.setattr(drop_module.os, "open", denied)  # root may read everything
+    for _ in range(3):
+        assert drop.look(SETTLE_S) == 0
+    assert capsys.readouterr().out.count("drop.not_taken") == 2
+    monkeypatch.undo()
+    assert (drop.look(SETTLE_S), drop.left()) == (2, [])
 
 
 def test_without_space_a_file_stays_until_there_is_some(tmp_path: Path) -> None:

@@ -156,7 +156,33 @@ def test_requests_that_are_refused(door: Door, path: str, headers: dict[str, str
 
 
 def test_only_post_is_answered(door: Door) -> None:
-    assert httpx.get(door.open() + "/studies").status_code == 405
+    answer = httpx.get(door.open() + "/studies")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+METADATA = f'multipart/related; type="application/dicom+json"; boundary={BOUNDARY}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        pytest.param({"Content-Type": METADATA}, "application/dicom+json", id="metadata and bulk data"),
+        pytest.param({"Content-Type": METADATA.replace("json", "xml")}, "application/dicom+xml", id="the same in XML"),
+        pytest.param({"Content-Encoding": "gzip"}, "gzip", id="compressed as a whole"),
+        pytest.param({"Content-Type": "application/dicom"}, "multipart/related", id="no envelope"),
+        pytest.param({"Content-Encoding": "identity"}, None, id="no-op: not compressed"),
+        pytest.param({"Content-Type": f"multipart/related; boundary={BOUNDARY}"}, None, id="no-op: no type stated"),
+    ],
+)
+def test_another_form_is_refused_by_name(
+    door: Door, files: list[Path], headers: dict[str, str], said: str | None
+) -> None:
+    answer = post(door.open(), body(files[0].read_bytes()), **headers)
+    assert answer.status_code == (200 if said is None else 415)
+    if said is not None:
+        assert said in answer.text
+        assert answer.headers["content-type"].startswith("text/plain")
+    assert len(list(door.store.all_files())) == int(said is None)
 
 
 def test_a_body_cut_in_the_middle_keeps_the_whole_parts(door: Door, files: list[Path]) -> None:

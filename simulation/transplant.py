@@ -11,8 +11,6 @@ from scipy import ndimage
 
 from triage.model import Volume
 
-FWHM_TO_SIGMA = 1.0 / 2.3548
-
 
 def smooth_weight(
     mask: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float], edge_mm: float

@@ -3,13 +3,10 @@ tests/fakes_acts.py."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
-
-from workers.delivery_ports import Acknowledgement
 
 LONGEST_NOTE = 2000  # characters
 
@@ -66,7 +63,3 @@ class Acts(Protocol):
 
     def all_acts(self) -> list[Act]:
         """Oldest first."""
-
-    def acknowledged_among(self, study_instance_uids: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Study UID -> its newest acknowledgement, whoever said it: a person here, the command line, a clinical
-        system."""

@@ -37,7 +37,7 @@ ConfigOption = Annotated[
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="pure JSON on stdout")]
 
-ASSESSABLE, WRONG_REQUEST, NOT_ASSESSABLE, BUG = 0, 2, 3, 1
+BUG, WRONG_REQUEST, NOT_ASSESSABLE = 1, 2, 3
 
 
 def load_settings(path: Path | None) -> Settings:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import sqlalchemy as sa
 
 from workers.act_ports import Act, ActKind
-from workers.delivery_ports import Acknowledgement
 from workers.index.access_tables import acts
 from workers.index.connected import Connected
-from workers.index.schema import AT_ONCE, acknowledgements, open_engine
+from workers.index.schema import open_engine
 
-C, K = acts.c, acknowledgements.c
+C = acts.c
 
 
 def open_act_table(url: str) -> SqlActs:
@@ -39,15 +37,6 @@ class SqlActs(Connected):
 
     def all_acts(self) -> list[Act]:
         return self._acts(sa.select(acts))
-
-    def acknowledged_among(self, study_instance_uids: Sequence[str]) -> dict[str, Acknowledgement]:
-        found = {}
-        for start in range(0, len(study_instance_uids), AT_ONCE):
-            some = study_instance_uids[start : start + AT_ONCE]
-            wanted = sa.select(K.study_instance_uid, K.by, K.at, K.sequence).where(K.study_instance_uid.in_(some))
-            for row in self._read(wanted.order_by(K.number)):
-                found[row["study_instance_uid"]] = Acknowledgement(**row)
-        return found
 
     def _acts(self, statement: sa.Select[tuple[object, ...]]) -> list[Act]:
         rows = self._read(statement.order_by(C.number))

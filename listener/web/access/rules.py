@@ -40,7 +40,6 @@ ACTS = RouteRule(frozenset({Role.READER, Role.ADMINISTRATOR}), TokenScope.STUDIE
 NODE = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.NODE_READ)
 METRICS = RouteRule(frozenset({Role.SERVICE, Role.ADMINISTRATOR}), TokenScope.METRICS)
 OPERATE = RouteRule(frozenset({Role.ADMINISTRATOR}), TokenScope.NODE_CHANGE)
-ADMINISTER = RouteRule(frozenset({Role.ADMINISTRATOR}))
 
 # "METHOD path of the route" -> rule; HEAD counts as GET
 RULES = {

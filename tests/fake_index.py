@@ -16,8 +16,8 @@ from triage.model import Priority
 from triage.report.headline import is_before_treatment
 from workers.announcements import Announcement, Source, StudyCount, count
 from workers.identities import GivenAnswer, StudyFacts, merge_facts
+from workers.index.patient_name import name_among
 from workers.index.persons import STATED, row_votes
-from workers.index.study_names import name_among
 from workers.measured_classes import is_measured
 from workers.output_kinds import KOS
 from workers.ports import Claim, ConflictRow, InstanceRow, StudyRow, StudyState

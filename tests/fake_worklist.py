@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fake_index import InMemoryIndex
 from triage.report.headline import headline_of
-from workers.index.folded import folded
+from workers.index.search_text import folded
 from workers.ports import StudyRow, StudyState
 from workers.worklist_ports import (
     URGENT_ORDERS,

@@ -51,8 +51,8 @@ def retry_searches(
     settings = load_settings(config)
     index = existing_index(settings)
     from workers.container import open_searches
-    from workers.priors.asking_again import answered, failed
     from workers.priors.loop import LOOKED_AT
+    from workers.priors.search_again import answered, failed
 
     if (study_uid is None) is not everything:
         raise Misconfigured("STUDY_UID, --all: name one study, or all")

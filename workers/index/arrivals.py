@@ -13,12 +13,12 @@ from sqlalchemy.engine import Connection
 
 from workers.identities import StudyFacts, Votes, may_change, merge_facts
 from workers.index import object_answers
+from workers.index.patient_name import name_among, usual_name
 from workers.index.patients import mark, mark_of_study
 from workers.index.persons import STATED, STUDY_FACTS, facts_of_images, put_in_force, row_facts, row_votes
-from workers.index.replaced import renew
+from workers.index.replaced_files import renew
 from workers.index.schema import instances, series, studies
 from workers.index.spellings import remember
-from workers.index.study_names import name_among, usual_name
 from workers.index.utc_time import UtcDateTime
 from workers.measured_classes import none_is_measured
 from workers.output_kinds import KOS

@@ -25,10 +25,10 @@ from workers.index.acknowledgements import Acknowledgements
 from workers.index.corrections import as_needed
 from workers.index.decisions import RESTORED
 from workers.index.delivery_lists import DeliveryLists, delivery_of, delivery_values
-from workers.index.fetched import fetched_among
-from workers.index.giving_way import give_way, note_retracted
 from workers.index.other_nodes import OtherNodes
+from workers.index.retrieved import fetched_among
 from workers.index.schema import assessments, deliveries, destinations, open_engine
+from workers.index.superseding import give_way, note_retracted
 
 D, PLANNED, SENDING = deliveries.c, DeliveryState.PLANNED.value, DeliveryState.SENDING.value
 NO_LEASE: dict[str, None] = {"lease_owner": None, "lease_until": None}

@@ -23,9 +23,9 @@ from workers.delivery_ports import (
     ShadowKind,
 )
 from workers.index.connected import Connected
-from workers.index.giving_way import give_way
 from workers.index.image_schema import image_batches
 from workers.index.schema import assessments, deliveries, destinations, instances, releases
+from workers.index.superseding import give_way
 
 B, D, I = image_batches.c, deliveries.c, instances.c  # noqa: E741 - as the other tables
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")  # due at once, whatever the clock says

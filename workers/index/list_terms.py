@@ -12,8 +12,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from workers.index.answer_schema import order_priorities
 from workers.index.escalations import covers, sequence_in
-from workers.index.folded import Folded, folded
 from workers.index.schema import acknowledgements, studies
+from workers.index.search_text import Folded, folded
 from workers.ports import StudyState
 from workers.worklist_ports import URGENT_ORDERS, Deadlines, Group, ListOrder, Wanted
 

@@ -36,11 +36,11 @@ from workers.index.fact_forms import (
     infusion_fact,
     infusion_of_fact,
 )
-from workers.index.giving_way import note_retracted
 from workers.index.node_words import restore_words
 from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
+from workers.index.superseding import note_retracted
 from workers.log import brief, get_logger
 from workers.measured_classes import is_measured
 from workers.ports import PatientKey, StudyState

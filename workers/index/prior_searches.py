@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from workers.index.answer_schema import fetched_from
 from workers.index.connected import Connected
-from workers.index.fetched import fetched_among
+from workers.index.retrieved import fetched_among
 from workers.index.schema import open_engine, prior_searches
 from workers.ports import PatientKey
 from workers.prior_ports import PriorSearch, SearchState

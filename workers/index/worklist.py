@@ -19,8 +19,6 @@ from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
 from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
-from workers.index.folded import teach_folding
-from workers.index.list_place import WindowEnd, end_of, end_text
 from workers.index.list_terms import (
     GONE,
     GROUP,
@@ -36,6 +34,8 @@ from workers.index.list_terms import (
     key_of,
 )
 from workers.index.schema import AT_ONCE, UtcDateTime, acknowledgements, assessments, open_engine, studies
+from workers.index.search_text import teach_folding
+from workers.index.window_end import WindowEnd, end_of, end_text
 from workers.ports import StudyState
 from workers.worklist_ports import (
     Deadlines,

@@ -23,11 +23,11 @@ from workers.ports import Clock, PatientKey, StudyRow
 from workers.prior_ports import PriorSearch, PriorSearches, SearchState
 from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive
-from workers.priors.asking_again import ask_again
 from workers.priors.needs import needs_prior
 from workers.priors.orders import OrderLook
 from workers.priors.parts import ArchiveAnswer, SearchParts
 from workers.priors.search import CannotBeRetrievedError, run_search
+from workers.priors.search_again import ask_again
 
 log = get_logger(__name__)
 

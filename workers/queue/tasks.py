@@ -19,8 +19,8 @@ from workers.log import get_logger
 from workers.queue.bell import ASSESS_STUDY, PREPARE_BASELINE
 from workers.queue.machine_memory import memory_of_group
 from workers.studies import assess as usecases
-from workers.studies.ahead import prepare_ahead
 from workers.studies.deps import Deps
+from workers.studies.prepare_ahead import prepare_ahead
 
 log = get_logger(__name__)
 

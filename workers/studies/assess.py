@@ -22,8 +22,7 @@ from workers import announcements
 from workers.backoff import Backoff
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
-from workers.studies import away, quarantine, standing
-from workers.studies.ahead import prepare_afterwards
+from workers.studies import earlier_attempt, quarantine, unreadable_files
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.cohort import require_cohort
 from workers.studies.deps import Deps, with_outside_facts
@@ -32,6 +31,7 @@ from workers.studies.images import images_of_revision
 from workers.studies.inputs import PATIENT_ATTEMPTS, Inputs
 from workers.studies.lease import Lease, LeaseLost, hold
 from workers.studies.over_time import over_time
+from workers.studies.prepare_ahead import prepare_afterwards
 from workers.studies.reconsider import inputs_now
 from workers.studies.rejections import rejected_words
 from workers.studies.undecided import store_undecided, undecided_outcome, write_files
@@ -149,7 +149,7 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
     """Run the assessment; every way it can end has a row here, and stores what was known at the start."""
     inputs: Inputs | None = None
     try:
-        if away.waits(lease.claim, row, deps):
+        if unreadable_files.waits(lease.claim, row, deps):
             return _look_again(lease, row, deps)
         row, unread = with_notes(row, deps, waits=lease.claim.attempt < PATIENT_ATTEMPTS)
         inputs = inputs_now(row, deps.index)  # before anything is chosen by them: what changes meanwhile is found later
@@ -178,7 +178,7 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
 
 def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Sequence[str]) -> Result:
     uid, claim = row.study_instance_uid, lease.claim
-    if standing.put_back_if_overtaken(claim, inputs, deps):
+    if earlier_attempt.put_back_if_overtaken(claim, inputs, deps):
         return _finish(lease, deps)
     waits, inputs = claim.attempt < PATIENT_ATTEMPTS, with_unread(inputs, unread)
     require_cohort(row, deps.index, deps.settings.triage.cohort)
@@ -190,19 +190,19 @@ def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Seq
         row, inputs = _dated(images, row, inputs, deps)
         images = images_in_force(images, row)
         comparison = compare_with(images.study, row, deps, waits=waits)
-        inputs = away.with_away(inputs, comparison.away, deps.index)
+        inputs = unreadable_files.with_away(inputs, comparison.away, deps.index)
         lease.check()
         outcome = deps.engine.first_look(images, comparison.prepared, context_of(comparison, row, deps))
         _save(lease, outcome, Stage.FIRST_LOOK, waited | {"read": read_s}, inputs, deps)
         del images
-    if standing.has_newer_revision(claim, deps):
+    if earlier_attempt.has_newer_revision(claim, deps):
         # the rest of the study is arriving: what there is of it now would be measured in vain
         return _finish(lease, deps)
     images, read_s = _timed(lambda: _read(uid, deps))
     row, inputs = _dated(images, row, inputs, deps)
     images = images_in_force(images, row)
     comparison = comparison or compare_with(images.study, row, deps, waits=waits)
-    inputs = away.with_away(inputs, comparison.away, deps.index)
+    inputs = unreadable_files.with_away(inputs, comparison.away, deps.index)
     lease.check()
     outcome = deps.engine.full(images, comparison.prepared, context_of(comparison, row, deps))
     outcome = _with_order_hint(outcome, row, comparison, deps)
@@ -229,7 +229,7 @@ def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) ->
 
 def _wait_for_others(lease: Lease, deps: Deps) -> Result:
     """Decided, but without files beside its own that cannot be read now: it stays in the queue until they can be."""
-    _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {away.REASON}")
+    _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {unreadable_files.REASON}")
     return Result.DECIDED
 
 
@@ -237,17 +237,17 @@ def _wait_for_files(lease: Lease, row: StudyRow, deps: Deps, damage: FilesDamage
     """After some attempts a decision names the files; the study stays in the queue until they are whole."""
     own = damage.study_instance_uid == row.study_instance_uid
     if own and lease.claim.attempt >= PATIENT_ATTEMPTS:
-        inputs = away.with_damage(inputs or inputs_now(row, deps.index), damage)
+        inputs = unreadable_files.with_damage(inputs or inputs_now(row, deps.index), damage)
         said = f"{damage}; it is assessed when they are whole again"
-        store_undecided(lease.claim, row, deps, code=away.CODE, message=said, inputs=inputs)
+        store_undecided(lease.claim, row, deps, code=unreadable_files.CODE, message=said, inputs=inputs)
     return _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {brief(damage)}")
 
 
 def _look_again(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     """Nothing is measured while files stay away; when they are back, or a fact changed, a new revision is
     decided."""
-    if not away.to_decide_again(row, deps):
-        _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {away.REASON}")
+    if not unreadable_files.to_decide_again(row, deps):
+        _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {unreadable_files.REASON}")
         return Result.RETRY
     deps.index.requeue(row.study_instance_uid, now=deps.clock.now())
     return _finish(lease, deps)
@@ -257,7 +257,7 @@ def _save(
     lease: Lease, outcome: Assessed, stage: Stage, timings_s: Mapping[str, float], inputs: Inputs, deps: Deps
 ) -> None:
     """Decision first, then its files. A file that cannot be written is logged; the decision stands. A decision that is
-    stored already is not replaced (workers.studies.standing)."""
+    stored already is not replaced (workers.studies.earlier_attempt)."""
     from triage.report.document import to_document
 
     claim = lease.claim
@@ -269,7 +269,7 @@ def _save(
     document = with_outside_facts(document, deps, claim.study_instance_uid)
     now = deps.clock.now()
     document["decided_at"] = now.isoformat(timespec="seconds")
-    stored = standing.store_once(lease, stage, document, deps, now=now)
+    stored = earlier_attempt.store_once(lease, stage, document, deps, now=now)
     if stored is None:
         log.info("decision.changed", stage=stage.value)
         return

@@ -17,9 +17,9 @@ from triage.errors import Transient
 from triage.infusions import Infusion
 from triage.model import SequenceKind
 from workers.ports import PatientKey, StudyState
-from workers.studies.ahead import prepare_ahead
 from workers.studies.assess import Result
 from workers.studies.baselines import earlier_documents
+from workers.studies.prepare_ahead import prepare_ahead
 from workers.studies.reconsider import reconsider
 
 

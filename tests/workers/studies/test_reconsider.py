@@ -18,9 +18,9 @@ from triage.model import Basis, StudyImages
 from workers.ports import PatientKey, StudyState
 from workers.studies import assess as assess_module
 from workers.studies import reconsider as reconsider_module
-from workers.studies.ahead import prepare_ahead
 from workers.studies.identity import study_of
 from workers.studies.inputs import changed, is_before
+from workers.studies.prepare_ahead import prepare_ahead
 from workers.studies.reconsider import Due, due_studies, reconsider
 from workers.studies.whole_files import FilesDamaged
 

@@ -10,7 +10,7 @@ import pytest
 
 from workers.ports import PatientKey
 from workers.prior_ports import PriorSearch, SearchState
-from workers.priors.asking_again import GIVEN_UP_FOR, ask_again
+from workers.priors.search_again import GIVEN_UP_FOR, ask_again
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WANTED = PriorSearch("1.2.3", "pacs", 0, PatientKey("P1"), NOW, asked_for="2025-01-01/2026-01-01")

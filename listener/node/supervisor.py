@@ -52,7 +52,7 @@ PROGRAMS = {
 }
 LOOK_EVERY_S = 0.2
 BROKER_EVERY_S = 1.0
-BROKER_STRIKES = 5
+BROKER_SILENT_LOOKS = 5
 RESTART = Backoff(first_s=0.5, longest_s=30.0)  # between the end of a process and its next start
 STEADY_S = 60.0
 WRONG_SETTINGS = 2  # exit code of a command that refuses its settings: starting it again would not help
@@ -194,7 +194,7 @@ class Supervisor:
         self._children = [Child(name, settings, config_path) for name in names_of(settings)]
         self._broker = None if settings.queue.url else EmbeddedBroker(broker_folder(settings))
         self._broker_next = 0.0
-        self._broker_strikes = 0
+        self._broker_silent_looks = 0
         self._broker_answers, self._broker_asked = True, 0.0
         self._announced = False
         self._announce_next = 0.0
@@ -249,13 +249,13 @@ class Supervisor:
             return
         self._broker_next = time.monotonic() + BROKER_EVERY_S
         if self._broker.healthy():
-            self._broker_strikes = 0
+            self._broker_silent_looks = 0
             return
-        self._broker_strikes += 1
-        if self._broker.alive() and self._broker_strikes < BROKER_STRIKES:
+        self._broker_silent_looks += 1
+        if self._broker.alive() and self._broker_silent_looks < BROKER_SILENT_LOOKS:
             return
         log.error("broker.restarting", alive=self._broker.alive())
-        self._broker_strikes = 0
+        self._broker_silent_looks = 0
         try:
             self._broker.start()
         except (Transient, OSError) as error:

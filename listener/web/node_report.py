@@ -23,7 +23,7 @@ FAULT_WORDS: Mapping[str, tuple[str, str]] = {
         "Stored files of the study are cut short or cannot be read.",
         "Look at the disk. Send the study again; it is decided by itself when its files are whole.",
     ),
-    "strike": (
+    "limit": (
         "An attempt exceeded the limit of time or memory.",
         "Nothing yet: it is tried once more, then quarantined.",
     ),
@@ -39,7 +39,7 @@ MARKS = (
     (QUARANTINED, (QUARANTINED,)),
     ("store_fault", ("store_fault", "cut short")),
     ("worker", ("worker died", "worker hung", "died or hung")),
-    ("strike", ("limit exceeded",)),
+    ("limit", ("limit exceeded",)),
     ("disk", ("no space", "disk")),
     ("index", ("index:", "index is", "database")),
 )

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 # After this many objects of a study that exceed the limits of reading, no header of it is read while it arrives: the
 # quiet period hands it over.
-STRIKES = 2
+MOST_OVERRUNS = 2
 # A multi-frame object holds its whole series, so its coverage is not in question before it is read.
 WHOLE_SERIES_MM = float("inf")
 
@@ -33,7 +33,7 @@ class _Known:
     positions_mm: dict[str, float | None] = field(default_factory=dict)
     as_of: tuple[int, datetime] | None = None
     facts: list[SeriesFacts] = field(default_factory=list)
-    strikes: int = 0
+    overruns: int = 0
 
 
 class SeriesProbe:
@@ -89,12 +89,12 @@ class SeriesProbe:
         )
 
     def _identify(self, known: _Known, row: InstanceRow) -> SequenceKind:
-        if known.strikes >= STRIKES:
+        if known.overruns >= MOST_OVERRUNS:
             return SequenceKind.UNKNOWN
         try:
             return self._kind_of(self._files.path(row))
         except LimitExceeded as error:
-            _strike(known, row, error)
+            _note_overrun(known, row, error)
         except Exception as error:  # the library decodes as it goes: a header can raise anything
             # the quiet period will hand the study over; the reader then says what is wrong with it
             log.warning("series.not_identified", study=study_hash(row.study_instance_uid), error=type(error).__name__)
@@ -115,12 +115,12 @@ class SeriesProbe:
         return known.positions_mm[row.sop_instance_uid]
 
     def _measure(self, known: _Known, row: InstanceRow) -> float | None:
-        if known.strikes >= STRIKES:
+        if known.overruns >= MOST_OVERRUNS:
             return None
         try:
             return self._position_of(self._files.path(row))
         except LimitExceeded as error:
-            _strike(known, row, error)
+            _note_overrun(known, row, error)
             return None
 
 
@@ -129,10 +129,10 @@ def _longest_pause_s(rows: Sequence[InstanceRow]) -> float:
     return max(((later - sooner).total_seconds() for sooner, later in pairwise(times)), default=0.0)
 
 
-def _strike(known: _Known, row: InstanceRow, error: LimitExceeded) -> None:
-    known.strikes += 1
+def _note_overrun(known: _Known, row: InstanceRow, error: LimitExceeded) -> None:
+    known.overruns += 1
     study, instance = study_hash(row.study_instance_uid), uid_hash(row.sop_instance_uid)
-    log.warning("object.exceeds_limits", study=study, instance=instance, reason=str(error), strikes=known.strikes)
+    log.warning("object.exceeds_limits", study=study, instance=instance, reason=str(error), overruns=known.overruns)
 
 
 def slice_position_mm(path: Path) -> float | None:

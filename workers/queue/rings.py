@@ -149,7 +149,7 @@ class DueRinger:
 
     def _ring(self, row: StudyRow, elapsed_s: float) -> None:
         # a study that exceeded a limit must not occupy the worker that is kept free for urgent ones
-        harmless = quarantine.strikes_of(row.failure) == 0
+        harmless = quarantine.overruns_of(row.failure) == 0
         urgent, small = self._place(row, harmless=harmless)
         self._bell.ring(row.study_instance_uid, urgent=urgent, small=small)
         self._rings.note(row, elapsed_s)

@@ -102,10 +102,10 @@ def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -
 
 def _limit_exceeded(claim: Claim, row: StudyRow, deps: Deps, reason: str, inputs: Inputs | None = None) -> Result:
     """One more attempt after the first time, quarantine after the second: the same images do the same again."""
-    strikes = quarantine.strikes_of(row.failure) + 1
-    if strikes >= quarantine.STRIKES or claim.attempt >= deps.settings.queue.max_attempts:
+    overruns = quarantine.overruns_of(row.failure) + 1
+    if overruns >= quarantine.MOST_OVERRUNS or claim.attempt >= deps.settings.queue.max_attempts:
         return _give_up(claim, row, deps, tried=claim.attempt, reason=reason, code=quarantine.CODE, inputs=inputs)
-    return _try_again(claim, deps, quarantine.failure(strikes, reason))
+    return _try_again(claim, deps, quarantine.failure(overruns, reason))
 
 
 def attempts_used_up(claim: Claim, last_failure: str | None, most: int) -> bool:

@@ -7,17 +7,17 @@ kill -9, memory of the machine) records nothing; its study is tried ``queue.max_
 
 from __future__ import annotations
 
-STRIKES = 2
+MOST_OVERRUNS = 2
 CODE = "quarantined"  # reason code of the result
 _TEXT = "limit exceeded ({} of {}): "
 
 
-def failure(strikes: int, reason: str) -> str:
-    """The failure text of an attempt that exceeded a limit for the ``strikes``-th time."""
-    return _TEXT.format(strikes, STRIKES) + reason
+def failure(overruns: int, reason: str) -> str:
+    """The failure text of an attempt that exceeded a limit for the ``overruns``-th time."""
+    return _TEXT.format(overruns, MOST_OVERRUNS) + reason
 
 
-def strikes_of(failure_text: str | None) -> int:
+def overruns_of(failure_text: str | None) -> int:
     """How many attempts exceeded a limit, by the failure text of the last one."""
     text = failure_text or ""
-    return next((n for n in range(STRIKES, 0, -1) if text.startswith(_TEXT.format(n, STRIKES))), 0)
+    return next((n for n in range(MOST_OVERRUNS, 0, -1) if text.startswith(_TEXT.format(n, MOST_OVERRUNS))), 0)

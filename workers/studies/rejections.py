@@ -70,7 +70,7 @@ class KnownNotes:
         except NotAssessable as error:
             log.warning("note.not_readable", note=uid_hash(row.sop_instance_uid), code=error.code)
             if error.code == TOO_SLOW:
-                self._slow.strike(row)
+                self._slow.was_slow(row)
             return None
 
 

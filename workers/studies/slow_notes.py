@@ -1,7 +1,7 @@
 """Rejection notes that take longer than a glance: how often that was so, kept where a restart does not forget it.
 
 A worker has more time than the beat, and reads the notes of a patient at the begin of every attempt. So a slow note has
-its study looked at by a worker once, and after two strikes the beat does not try it any more.
+its study looked at by a worker once, and after it was slow twice the beat does not try it any more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from workers.ports import InstanceRow
 
 KIND = "slow_note"  # of facts
-STRIKES = 2  # the first may be the machine's, which was busy
+COUNT = "strikes"  # key of the number of slow reads, as files of earlier programs have it
+MOST_SLOW_READS = 2  # the first may be the machine's, which was busy
 
 
 class SlowNotes:
@@ -33,20 +34,20 @@ class SlowNotes:
         """Raises:
         OSError: what is known of it cannot be read now.
         """
-        return self._strikes(row) >= STRIKES
+        return self._slow_reads(row) >= MOST_SLOW_READS
 
-    def strike(self, row: InstanceRow) -> None:
+    def was_slow(self, row: InstanceRow) -> None:
         """Raises:
         Transient: it cannot be written.
         """
-        strikes = self._strikes(row)
-        if not strikes:
+        slow_reads = self._slow_reads(row)
+        if not slow_reads:
             self._leave(row.study_instance_uid)  # first: the process may end in between
         try:
-            self._facts.put(KeptFact(KIND, (row.sop_instance_uid,), {"strikes": strikes + 1}))
+            self._facts.put(KeptFact(KIND, (row.sop_instance_uid,), {COUNT: slow_reads + 1}))
         except OSError as error:
             raise Transient(f"facts: the file cannot be written ({error.strerror})") from error
 
-    def _strikes(self, row: InstanceRow) -> int:
+    def _slow_reads(self, row: InstanceRow) -> int:
         kept = self._facts.get(KIND, (row.sop_instance_uid,))
-        return 0 if kept is None else int(kept.value.get("strikes", 0))
+        return 0 if kept is None else int(kept.value.get(COUNT, 0))

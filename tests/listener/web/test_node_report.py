@@ -36,7 +36,7 @@ QUARANTINED = f"{quarantine.CODE}: longer than 600 s {HOSTILE}"
     ("failure", "key"),
     [
         pytest.param(QUARANTINED, "quarantined", id="quarantine"),
-        pytest.param(quarantine.failure(1, "longer than 600 s"), "strike", id="one strike"),
+        pytest.param(quarantine.failure(1, "longer than 600 s"), "limit", id="a limit exceeded once"),
         pytest.param("the worker died or hung in the last one", "worker", id="worker"),
         pytest.param("index: OperationalError", "index", id="index"),
         pytest.param("store_fault: 1.dcm is cut short", "store_fault", id="files"),

@@ -20,7 +20,7 @@ from workers.rejection_notes import TOO_SLOW, RejectionNote
 from workers.studies.reconsider import reconsider
 from workers.studies.rejections import KnownNotes, rejected_words
 from workers.studies.set_aside import answer_aside, aside_facts, aside_in, list_aside
-from workers.studies.slow_notes import STRIKES, SlowNotes
+from workers.studies.slow_notes import MOST_SLOW_READS, SlowNotes
 
 UID = "1.7"
 OWN = [an_instance(UID, n, study_date=DAY_7, patient_id="P1") for n in range(1, 5)]
@@ -244,8 +244,8 @@ def test_each_note_is_read_once(tmp_path: Path) -> None:
     for start in range(4):  # of the beat
         known = KnownNotes(read, SlowNotes(FactFolder(tmp_path), left.append))
         assert [known(row) for row in rows * 2] == found * 2
-        again = ["slow"] if start < STRIKES else []
-        assert asked == ["broken", *again, "note", "noop"], "each once, and a slow one no more after two strikes"
+        again = ["slow"] if start < MOST_SLOW_READS else []
+        assert asked == ["broken", *again, "note", "noop"], "each once, and a slow one no more after it was slow twice"
         asked.clear()
     assert left == [UID], "a worker reads it, once"
     with pytest.raises(Transient):

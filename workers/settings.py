@@ -190,8 +190,9 @@ class QueueSettings(Section):
     # icansee serve runs one more worker for studies taken after a known infusion, so that they wait for no other study
     # (not even one that hangs until its time limit); it needs another 1 GB of memory while it works, 0.4 GB otherwise
     urgent_worker: bool = True
-    # so many more urgent studies are assessed at the same time when the worker for them is busy and another one waits:
-    # a study that hangs delays no urgent one for more than some seconds; each needs another 1 GB while it works
+    # this many more urgent studies are assessed at the same time when the worker for them is busy and another one
+    # waits, so that a study that hangs delays no urgent one for more than some seconds; each needs another 1 GB while
+    # it works
     urgent_more: Annotated[int, Field(ge=0, le=64)] = 2
 
     @property

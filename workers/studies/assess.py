@@ -1,8 +1,8 @@
 """One study in, its stored decisions out: claim, read, choose the baseline, first look, full assessment. No queue in
 here.
 
-The order is the promise: the decision is saved first, then its pictures; the repeatable work first, then the mark that
-it is done.
+The order matters: the decision is saved before its pictures, and the work that can be repeated is done before the mark
+that it is done.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
         owner: name of the caller in the lease, unique per task.
 
     Raises:
-        Transient: the index is away; the caller may forget the ring, since the sweeper rings again.
+        Transient: the index is away; the caller may drop the message, since the beat sends it again.
     """
     with bind(study=study_hash(study_instance_uid), task=owner):
         before = deps.index.study(study_instance_uid)
@@ -101,7 +101,7 @@ def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -
 
 
 def _limit_exceeded(claim: Claim, row: StudyRow, deps: Deps, reason: str, inputs: Inputs | None = None) -> Result:
-    """One more attempt after the first time, quarantine after the second: the same images do the same again."""
+    """Try once more after the first overrun, quarantine after the second: the same images would exceed it again."""
     overruns = quarantine.overruns_of(row.failure) + 1
     if overruns >= quarantine.MOST_OVERRUNS or claim.attempt >= deps.settings.queue.max_attempts:
         return _give_up(claim, row, deps, tried=claim.attempt, reason=reason, code=quarantine.CODE, inputs=inputs)
@@ -119,8 +119,8 @@ def _transient_prefix(attempt: int) -> str:
 
 
 def _take(row: StudyRow | None, deps: Deps, owner: str) -> Claim | None:
-    """Claim the study. If images that arrived since the ring reopened it before any worker came, take it as it is now:
-    under a steady stream of T1 images it would otherwise never be free at the right moment."""
+    """Claim the study. When images that came after the message reopened it, take it as it is now: under a steady stream
+    of T1 images no worker would find it free otherwise."""
     if row is None:
         return None
     for _ in range(TAKE_ATTEMPTS):

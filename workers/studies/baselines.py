@@ -1,4 +1,4 @@
-"""Earlier studies of a patient in, the chosen and prepared baseline out; keeps prepared baselines on a shelf in the
+"""Earlier studies of a patient in, the chosen and prepared baseline out; keeps prepared baselines in the
 state folder."""
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
 
     Args:
         waits: whether a fault of the store ends the attempt. Otherwise a study that cannot be read now is a rejected
-            candidate: the follow-up must not wait for it without end.
+            candidate: the follow-up must not wait for it for ever.
 
     Raises:
         Transient: a candidate cannot be read now, and the caller waits.

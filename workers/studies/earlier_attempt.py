@@ -1,7 +1,7 @@
 """A decision that is stored already under the revision of another attempt: it may have gone out, and stays as it is.
 
-An attempt that dies after it stored its decision is repeated under the same revision. What it rests on may be something
-else by then. A delivery is known by study, revision and stage: another word under the same key would reach nobody.
+An attempt that dies after it stored its decision is repeated under the same revision. The inputs may have changed by
+then. A delivery is known by study, revision and stage: another decision under the same key would reach nobody.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ SAID = ("decision", "findings", "baseline", "since")  # parts of the document th
 
 
 def put_back_if_overtaken(claim: Claim, inputs: Inputs, deps: Deps) -> bool:
-    """Whether the full decision of this revision is stored and rests on something that is not so any more; then the
-    study is put back in the queue under a new revision.
+    """Whether the full decision of this revision is stored and its inputs have changed since; then the study is put
+    back in the queue under a new revision.
 
     Args:
         inputs: as they are now.

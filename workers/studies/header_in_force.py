@@ -1,6 +1,6 @@
-"""Headers as the stored images state them in, those of the patient whom a decision is about out.
+"""Headers of the stored images in, headers with the identity in force out.
 
-A merge or an accepted correction changes no stored image. What leaves the node names the patient who is in force.
+A merge or an accepted correction changes no stored image. Results state the identity in force.
 """
 
 from __future__ import annotations

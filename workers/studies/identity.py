@@ -28,7 +28,7 @@ def with_visit(study: Study, row: StudyRow, index: StudyIndex, *, now: datetime)
     """The row with the day of the visit that is assessed, which is written into the index: of two visits under one UID
     the headers may state one day for both. The same row when its day is that one.
 
-    Whatever asks for the day of a study asks the row: what comes before it, its infusion, its urgency, its prior.
+    Every rule takes the day of a study from its row: the order of studies, infusion, urgency, prior.
     """
     if study.study_date is None or study.study_date == row.study_date:
         return row

@@ -36,7 +36,7 @@ def is_before(row: StudyRow, other: StudyRow) -> bool:
 
 
 def is_under_way(row: StudyRow) -> bool:
-    """Whether its decision is about to be made or made again, so that who depends on it does better to wait.
+    """Whether its decision is about to be made or made again, so that studies that depend on it should wait.
 
     A study whose attempts fail again and again is not waited for: its next decision marks the patient.
     """
@@ -222,7 +222,7 @@ def _studies(before: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any
 
 
 def _study(before: Sequence[Any], now: Sequence[Any]) -> str | None:
-    """None: the same, as far as a decision rests on it.
+    """None: nothing that a decision rests on differs.
 
     Images that were deleted meanwhile change nothing: the decision was made with them.
     """

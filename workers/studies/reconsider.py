@@ -1,7 +1,8 @@
-"""Marked patients in, studies whose inputs changed back in the queue out. What makes decisions right by themselves.
+"""Marked patients in, studies whose inputs changed back in the queue out: decisions follow the facts by themselves.
 
-Whatever changes a fact that a decision may rest on (an infusion, a decision on an earlier study, an identity) marks the
-patient in the same transaction. Here each decided study of a marked patient is compared with what is known now.
+Every change of a fact that a decision may rest on (an infusion, a decision on an earlier study, an identity) marks the
+patient in the same transaction. Here the inputs of each decided study of a marked patient are compared with the facts
+of now.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stored rejection notes (IHE IOCM) in, answers about the objects that they name out.
 
-A note is read again whenever its patient is looked at, so that it does not matter whether the note or the objects come
-first. A human's later word about an object counts more than the note.
+Each look at a patient reads its notes again, so that a note may come before or after its objects. A later answer of a
+human about an object counts more than the note.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def answer_aside(
     objects: Collection[str] = (),
     patient_id: str | None = None,
 ) -> int:
-    """Restore or discard objects of a study; how many. The last word about an object counts.
+    """Restore or discard objects of a study; how many. The latest answer about an object counts.
 
     Args:
         by: who says so.
@@ -143,7 +143,7 @@ def answer_aside(
         patient_id: only, and all, objects that state this ID; needed when nobody can say whose study it is.
 
     Raises:
-        Misconfigured: the study is not here, has no such objects, or it must be said which are meant.
+        Misconfigured: the study is not here, has no such objects, or the call must name which are meant.
     """
     rows = index.instances(study_instance_uid)
     if not rows:

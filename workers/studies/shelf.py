@@ -31,10 +31,10 @@ REFUSAL_FORM = "looked at: whole files"  # begin of its first line; their digest
 class BaselineShelf:
     """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``.
 
-    What lies there holds while the files do that it was made of, and what is said about them: a rejection note, or an
-    image that was blank and came again, changes the images of a study and not its revision. A study that is assessed
-    again because a fact about the patient changed has a new revision and the same files: what was prepared of them is
-    taken over. A shelf that cannot be written or searched keeps nothing, and changes no decision.
+    A preparation is valid as long as the files that it was made of, and the answers about them, stay the same: a
+    rejection note, or an image that was blank and came again, changes the images of a study and not its revision. A
+    study that is assessed again because a fact changed has a new revision and the same files, and takes the preparation
+    over. When the folder cannot be written or searched, nothing is kept, and no decision changes.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class BaselineShelf:
         self._reader, self._engine, self._index, self._files = reader, engine, index, files
 
     def prepared(self, row: StudyRow) -> PreparedBaseline:
-        """From the shelf, or prepared now and put there.
+        """The stored preparation, or a new one, which is then stored.
 
         Raises:
             NotAssessable: this study cannot be a baseline; remembered, so that it is found out only once.

@@ -1,7 +1,7 @@
 """Rejection notes that take longer than a glance: how often that was so, kept where a restart does not forget it.
 
-A worker has more time than the beat, and reads the notes of a patient at the begin of every attempt. So a slow note has
-its study looked at by a worker once, and after it was slow twice the beat does not try it any more.
+A worker has more time than the beat, and reads the notes of a patient at the beginning of every attempt. So a worker
+looks at the study of a slow note once. The beat gives a note up that was slow twice.
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ def _with_images(which: Sources, decided: Decided, document: Mapping[str, Any], 
 
 
 def _study(uid: str, used: Mapping[str, UsedSeries], parts: HasImages) -> SourceStudy:
-    """Where each series has the objects that were measured, only these are read. Else it was joined, taken apart, or
-    is a part, and all objects of the study say which are meant."""
+    """Only the measured series are read when each has the measured objects. Otherwise series were joined or taken
+    apart, and all objects of the study are read to find them."""
     rows = objects_of_study(parts.index.instances(uid), parts.index.object_answers(uid))
     held = Counter(row.series_instance_uid for row in rows)
     if any(not held[series] == known.objects > 0 for series, known in used.items()):

@@ -36,8 +36,8 @@ def undecided_outcome(row: StudyRow, deps: Deps, code: str, message: str) -> Ass
 
 
 def store_undecided(claim: Claim, row: StudyRow, deps: Deps, *, code: str, message: str, inputs: Inputs) -> None:
-    """Store that this revision could not be measured. Nothing is stored when a first look of it stands: it was
-    measured, and nothing learnt since says otherwise."""
+    """Store that this revision could not be measured. Nothing is stored when it has a first look: that was
+    measured, and nothing later contradicts it."""
     from triage.report.document import to_document
 
     if any(version["revision"] == claim.revision for version in deps.index.assessments(row.study_instance_uid)):

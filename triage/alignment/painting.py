@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,62 +20,77 @@ OUTSIDE = 0.2
 MOSTLY = 0.7
 
 
+@dataclass(frozen=True, eq=False)
+class ScanOnTemplate:
+    """A scan on a grid of the template.
+
+    Args:
+        values: the scan, 0 outside its field of view, shape (k, j, i).
+        head: where the template has a head, shape (k, j, i).
+        shown: inside the scan's field of view, shape (k, j, i).
+    """
+
+    values: npt.NDArray[Any]
+    head: Mask
+    shown: Mask
+
+
 def fit_of(
-    scan: npt.NDArray[Any],
-    head: Mask,
+    scan: ScanOnTemplate,
     members: Mapping[str, npt.NDArray[np.float32]],
     field: sitk.Image | None,
     grid: sitk.Image,
 ) -> float:
-    """Correlation of the scan with the painted (and warped) atlas over the head; 0 when one of them is uniform.
+    """Correlation of the scan with the painted (and warped) atlas over what it shows of the head; 0 when one of them is
+    uniform.
 
     Args: as ``pair_in_one_contrast``.
     """
-    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, head, members, field, grid))
+    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, members, field, grid))
     if field is not None:
         painted = warp(painted, field, grid)
-    one, other = flat[head], painted[head]
-    return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+    return _correlation(flat, painted, scan.head & scan.shown)
 
 
 def fits_near(
-    scan: npt.NDArray[Any],
-    head: Mask,
+    scan: ScanOnTemplate,
     members: Mapping[str, npt.NDArray[np.float32]],
     field: sitk.Image,
     grid: sitk.Image,
     zones: Mapping[str, Mask],
-    shown: Mask,
 ) -> dict[str, float]:
     """The same correlation inside each zone (k, j, i), moved as the atlas is; zones of which too little is shown are
     left out.
 
-    Args:
-        shown: voxels of ``grid`` inside the scan's field of view. The others as ``pair_in_one_contrast``.
+    Args: as ``pair_in_one_contrast``.
     """
-    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, head, members, field, grid))
+    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, members, field, grid))
     painted = warp(painted, field, grid)
     out = {}
     for name, zone in zones.items():
         here = warp(zone.astype(np.float32), field, grid) > 0.5
-        if not here.any() or shown[here].mean() < MOSTLY:
-            continue
-        one, other = flat[here & shown], painted[here & shown]
-        out[name] = float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+        if here.any() and scan.shown[here].mean() >= MOSTLY:
+            out[name] = _correlation(flat, painted, here & scan.shown)
     return out
 
 
+def _correlation(flat: npt.NDArray[Any], painted: npt.NDArray[Any], where: Mask) -> float:
+    one, other = flat[where], painted[where]
+    return float(np.corrcoef(one, other)[0, 1]) if one.size and one.std() > 0 and other.std() > 0 else 0.0
+
+
 def pair_in_one_contrast(
-    scan: npt.NDArray[Any],
-    head: Mask,
+    scan: ScanOnTemplate,
     members: Mapping[str, npt.NDArray[np.float32]],
     field: sitk.Image | None,
     grid: sitk.Image,
 ) -> tuple[sitk.Image, sitk.Image]:
     """The scan without its receive field and skull, and the atlas painted with the scan's intensities.
 
+    Out of view the scan is as the atlas lies now, so that nothing there moves the atlas.
+
     Args:
-        scan, head: shape (k, j, i), on ``grid`` (template space).
+        scan: on ``grid``.
         members: tissue group -> membership 0..1, shape (k, j, i), on ``grid``.
         field: displacement in mm on ``grid``, to read the intensities where the atlas lies now; None: where it started.
 
@@ -82,15 +98,19 @@ def pair_in_one_contrast(
         Both on ``grid``, float32; white matter is 1.
     """
     here = members if field is None else {g: warp(m, field, grid) for g, m in members.items()}
-    flat = scan / np.exp(_receive_field(scan, here, grid.GetSpacing()[0]))
-    levels = _levels(flat, here)
-    outer = _outer_level(flat, here, head, levels)
+    seen = {g: m * scan.shown for g, m in here.items()}
+    flat = scan.values / np.exp(_receive_field(scan.values, seen, grid.GetSpacing()[0]))
+    levels = _levels(flat, seen)
+    outer = _outer_level(flat, here, scan.head & scan.shown, levels)
     white = max(levels["white"], 1e-6)
-    flat = np.where(head, flat, outer) / white
-    painted = (
-        sum(levels[g] * m for g, m in members.items()) + outer * np.clip(1 - sum(members.values()), 0, 1)
-    ) / white
-    return on_grid(np.clip(flat, 0, 1.8).astype(np.float32), grid), on_grid(np.asarray(painted, dtype=np.float32), grid)
+    flat = np.where(scan.head, flat, outer) / white
+    painted = np.asarray(
+        (sum(levels[g] * m for g, m in members.items()) + outer * np.clip(1 - sum(members.values()), 0, 1)) / white,
+        dtype=np.float32,
+    )
+    now = painted if field is None or scan.shown.all() else warp(painted, field, grid)
+    flat = np.where(scan.shown | ~scan.head, flat, now)
+    return on_grid(np.clip(flat, 0, 1.8).astype(np.float32), grid), on_grid(painted, grid)
 
 
 def warp(values: npt.NDArray[np.float32], field: sitk.Image, grid: sitk.Image) -> npt.NDArray[np.float32]:

@@ -27,7 +27,7 @@ from triage.alignment.images import (
     smooth_to,
     to_sitk,
 )
-from triage.alignment.painting import fit_of, fits_near, pair_in_one_contrast
+from triage.alignment.painting import ScanOnTemplate, fit_of, fits_near, pair_in_one_contrast
 from triage.alignment.registration import affine_levels, coarse_rigid, pyramid
 from triage.alignment.template import LEVELS_MM, STRUCTURES, Template, crop, template_of
 from triage.anatomy import THALAMI
@@ -230,16 +230,18 @@ def _from_free_start(template: Template, scans: tuple[sitk.Image, sitk.Image]) -
 def _linear_fit(affine: Affine, template: Template, image: sitk.Image) -> float:
     """Fit (see ``RegionLimits``) of the atlas before its deformation, at the coarsest level."""
     grid, members = template.levels[LEVELS_MM[0]]
-    return fit_of(*_scan_and_head(image, affine, template, grid), members, None, grid)
+    return fit_of(_on_template(image, affine, template, grid), members, None, grid)
 
 
-def _scan_and_head(
-    image: sitk.Image, affine: Affine, template: Template, grid: sitk.Image
-) -> tuple[npt.NDArray[Any], Mask]:
-    """The scan on a template grid, and the head's voxels there, shape (k, j, i)."""
-    scan = resample(smooth_to(image, grid.GetSpacing()[0]), grid, affine_transform(affine))
-    head = sitk.GetArrayFromImage(resample(template.brain, grid, how=NEAREST)) > 0
-    return sitk.GetArrayFromImage(scan), head
+def _on_template(image: sitk.Image, affine: Affine, template: Template, grid: sitk.Image) -> ScanOnTemplate:
+    """The scan on a template grid."""
+    transform = affine_transform(affine)
+    scan = resample(smooth_to(image, grid.GetSpacing()[0]), grid, transform)
+    shown = resample(sitk.Cast(image * 0 + 1, sitk.sitkUInt8), grid, transform, how=NEAREST)
+    head = resample(template.brain, grid, how=NEAREST)
+    return ScanOnTemplate(
+        sitk.GetArrayFromImage(scan), sitk.GetArrayFromImage(head) > 0, sitk.GetArrayFromImage(shown) > 0
+    )
 
 
 def _plausible(affine: Affine) -> bool:
@@ -272,26 +274,22 @@ def _check_affine(affine: Affine, template: Template, image: sitk.Image, limits:
 
 def _deform(affine: Affine, template: Template, image: sitk.Image, limits: RegionLimits) -> Placement:
     field: sitk.Image | None = None
-    fit = 0.0
     for mm in LEVELS_MM:
         grid, members = template.levels[mm]
-        scan, head = _scan_and_head(image, affine, template, grid)
+        scan = _on_template(image, affine, template, grid)
         if field is not None:
             field = sitk.Resample(field, grid)
         for _ in range(2):
-            field = _demons(*pair_in_one_contrast(scan, head, members, field, grid), field, mm)
-        fit = fit_of(scan, head, members, field, grid)
+            field = _demons(*pair_in_one_contrast(scan, members, field, grid), field, mm)
     assert field is not None  # noqa: S101 - LEVELS_MM is not empty
+    fit = fit_of(scan, members, field, grid)
     if fit < limits.fit:
         raise NotAssessable(
             "atlas_failed",
             f"the scan resembles the placed atlas by {fit:.2f} only, at least {limits.fit:.2f} is needed; "
             "no human head?",
         )
-    shown = sitk.GetArrayFromImage(
-        resample(sitk.Cast(image * 0 + 1, sitk.sitkUInt8), grid, affine_transform(affine), how=NEAREST)
-    )
-    near = fits_near(scan, head, members, field, grid, template.zones, shown > 0)
+    near = fits_near(scan, members, field, grid, template.zones)
     apart = tuple(structures_apart(near, fit, limits).items())
     return Placement(inverse(affine), sitk.GetArrayFromImage(field), affine_of(field), apart)
 

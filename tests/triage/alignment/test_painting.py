@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
 
-from triage.alignment.painting import fit_of, pair_in_one_contrast
+from triage.alignment.painting import ScanOnTemplate, fit_of, pair_in_one_contrast
 
 SIZE, MM = 40, 4.0
 AWAY = np.sqrt(((np.indices((SIZE,) * 3) - (SIZE - 1) / 2.0) ** 2).sum(axis=0)) * MM
@@ -27,6 +27,13 @@ def a_scan(csf: float, white: float, cortex: float, bone: float) -> npt.NDArray[
     return np.asarray(painted * np.random.default_rng(1).normal(1.0, 0.02, painted.shape))
 
 
+def seen(scan: npt.NDArray[Any], planes: slice = slice(None)) -> ScanOnTemplate:
+    """The scan when its field of view has these planes of the grid only."""
+    shown = np.zeros(scan.shape, dtype=bool)
+    shown[planes] = True
+    return ScanOnTemplate(np.where(shown, scan, 0.0), HEAD, shown)
+
+
 def grid() -> sitk.Image:
     image = sitk.Image([SIZE] * 3, sitk.sitkUInt8)
     image.SetSpacing([MM] * 3)
@@ -42,13 +49,40 @@ def grid() -> sitk.Image:
     ],
 )
 def test_a_well_placed_scan_fits_in_every_contrast(scan: npt.NDArray[Any]) -> None:
-    assert fit_of(scan, HEAD, MEMBERS, None, grid()) > 0.85
+    assert fit_of(seen(scan), MEMBERS, None, grid()) > 0.85
 
 
 @pytest.mark.parametrize(("csf", "outer"), [(0.25, 0.25), (1.6, 0.1)], ids=["dark fluid: as fluid", "bright: as bone"])
 def test_what_lies_around_the_brain(csf: float, outer: float) -> None:
     flat, painted = (
-        sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(a_scan(csf, 1.0, 1.2, 0.1), HEAD, MEMBERS, None, grid())
+        sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(seen(a_scan(csf, 1.0, 1.2, 0.1)), MEMBERS, None, grid())
     )
     assert painted[0, 0, 0] == pytest.approx(outer, rel=0.2)
     assert flat[0, 0, 0] == pytest.approx(painted[0, 0, 0], rel=1e-5)
+
+
+def still() -> sitk.Image:
+    field = sitk.GetImageFromArray(np.zeros((SIZE, SIZE, SIZE, 3)), isVector=True)
+    field.CopyInformation(grid())
+    return field
+
+
+@pytest.mark.parametrize("field", [None, still()], ids=["where it started", "deformed"])
+@pytest.mark.parametrize(
+    "planes",
+    [
+        pytest.param(slice(None), id="noop: the whole head"),
+        pytest.param(slice(0, 26), id="cut above"),
+        pytest.param(slice(14, None), id="cut below"),
+        pytest.param(slice(12, 28), id="a slab"),
+    ],
+)
+def test_what_is_out_of_view_moves_nothing_and_is_no_misfit(planes: slice, field: sitk.Image | None) -> None:
+    scan = seen(a_scan(0.25, 1.0, 1.2, 0.1), planes)
+    assert fit_of(scan, MEMBERS, field, grid()) > 0.85
+    flat, painted = (sitk.GetArrayFromImage(i) for i in pair_in_one_contrast(scan, MEMBERS, field, grid()))
+    np.testing.assert_allclose(flat[~scan.shown & HEAD], painted[~scan.shown & HEAD], atol=1e-4)
+
+
+def test_a_scan_that_shows_nothing_of_the_head_fits_nowhere() -> None:
+    assert fit_of(seen(a_scan(0.25, 1.0, 1.2, 0.1), slice(0, 0)), MEMBERS, None, grid()) == 0.0

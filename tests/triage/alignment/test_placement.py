@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.builders import labels_on, rigid, scanned, small_head
 from triage.alignment.images import isotropic_grid, resample, to_sitk
 from triage.alignment.normalisation import smooth_over
-from triage.alignment.painting import fits_near
+from triage.alignment.painting import ScanOnTemplate, fits_near
 from triage.alignment.placement import (
     Placement,
     RegionLimits,
@@ -127,7 +127,8 @@ def test_the_fit_near_a_structure(
     still.CopyInformation(grid)
     shown = np.zeros(scan.shape, dtype=bool)
     shown[rows] = True
-    found = fits_near(scan, np.ones(scan.shape, dtype=bool), members, still, grid, template.zones, shown)
+    there = ScanOnTemplate(scan, np.ones(scan.shape, dtype=bool), shown)
+    found = fits_near(there, members, still, grid, template.zones)
     if least is None or most is None:
         assert found == {}
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ from triage.alignment.template import LEVELS_MM, STRUCTURES, Template, crop, tem
 from triage.anatomy import THALAMI
 from triage.errors import NotAssessable
 from triage.libraries import sitk
-from triage.model import Affine, Atlas, Mask, Volume
+from triage.model import Affine, Atlas, Volume
 
 # Smoothing of the displacement field, chosen on three scans with an independent segmentation.
 # Less follows noise and the flat border between thalamus and white matter of thick FLAIR slices (Dice of the thalamus

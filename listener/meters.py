@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workers.listing import files_in
+
 WRITE_EVERY_S = 1.0
 LATENCY_BOUNDS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -96,9 +98,13 @@ class MeterFolder:
                 path.unlink(missing_ok=True)
 
     def total(self) -> Numbers:
-        """The sum over all processes; nothing is open at the dead."""
+        """The sum over all processes; nothing is open at the dead.
+
+        Raises:
+            OSError: the folder cannot be read now.
+        """
         found = []
-        for path in self._folder.glob("*.json"):
+        for path in files_in(self._folder, ending=".json"):
             numbers = _read(path)
             if numbers is not None:
                 found.append(

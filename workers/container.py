@@ -119,10 +119,10 @@ def open_searches(settings: NodeSettings) -> PriorSearches:
 
 def open_deliveries(settings: NodeSettings) -> Deliveries:
     """The deliveries of this node; the index is brought to this program's schema as ``node_index`` says."""
+    from workers.index.node_index import open_node_index
     from workers.index.node_words import open_node_deliveries
-    from workers.index.sql import open_index
 
-    open_index(settings.index_url, upgrade=settings.owns_index).close()
+    open_node_index(settings).close()
     return open_node_deliveries(settings)
 
 
@@ -235,7 +235,7 @@ def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex
     from workers.deliveries.other_nodes import delivery_owner
     from workers.deliveries.sending import Delivering
     from workers.files.store import open_files
-    from workers.index.damage import sqlite_path
+    from workers.index.following import sqlite_path
     from workers.index.index_clock import clock_of
     from workers.outputs.on_demand import OutputsOnDemand
 

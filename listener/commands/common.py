@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from listener.node.private import keep_private
+from listener.node.private import keep_private, refuse_other_account
 from triage.errors import Misconfigured
 from workers import config, log
 from workers.config import Settings
@@ -69,11 +69,23 @@ def require_index(settings: Settings) -> None:
     """Does nothing when a node ran here before, or the index is a database elsewhere.
 
     Raises:
-        Misconfigured: no node ran here; a question must not create an empty node.
+        Misconfigured: no node ran here, and a question must not create an empty node; or the node belongs to another
+            account.
     """
-    keep_private(settings)
+    as_the_node(settings)
     if settings.owns_index and not (settings.store.state_dir / "index.db").exists():
         raise Misconfigured(f"store.state_dir: no node has run on {settings.store.state_dir.absolute()}")
+
+
+def as_the_node(settings: Settings) -> None:
+    """Files of this command are those of the node.
+
+    Raises:
+        Misconfigured: the node runs under another account.
+    """
+    keep_private(settings)
+    if settings.owns_index:
+        refuse_other_account(settings.store.state_dir, settings.store.state_dir / "index.db")
 
 
 def open_ways_out(settings: Settings) -> Deliveries:

@@ -114,6 +114,10 @@ def main() -> None:
     except Transient as error:
         _say(f"not possible now: {error}")
         sys.exit(BUG)
+    except OSError as error:  # of the disk or of permissions; whoever types a command may read the name of a file
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _say(f"not possible now: {where}{error.strerror or type(error).__name__}")
+        sys.exit(BUG)
     except Exception as error:
         # no message and no values: those of an unexpected error may quote a header
         _say(f"a fault of the program: {log.describe(error)}")

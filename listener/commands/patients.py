@@ -12,6 +12,7 @@ from rich.table import Table
 from listener.commands.common import (
     ConfigOption,
     JsonFlag,
+    as_the_node,
     existing_index,
     index_time,
     iso_date,
@@ -174,8 +175,7 @@ def patient_key(written: str, issuer: str) -> PatientKey:
 
 def open_patient_index(settings: Settings) -> StudyIndex:
     """The index of the node, also of one that has not run yet: what is known of patients may be told beforehand."""
-    from listener.node.private import keep_private
     from workers.container import node_index
 
-    keep_private(settings)
+    as_the_node(settings)
     return node_index(settings)

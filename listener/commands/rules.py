@@ -23,6 +23,7 @@ from listener.commands.common import (
     quiet_logging,
 )
 from triage.errors import Misconfigured
+from workers.listing import files_below
 
 if TYPE_CHECKING:
     from workers.config import Settings
@@ -186,11 +187,16 @@ def _of_folder(found: RuleSet, folder: Path) -> Iterator[Tried]:
         facts = arrival_facts(None, rows, head, tags=tags.of(uid), now=now)
         answer = tags.kept(uid, ask_rules(found, facts, now=now, moment=Moment.ARRIVAL))
         yield Tried(uid, answer, rows[0].series_instance_uid)
-    for path in sorted(folder.rglob("document.json")):
+    documents = sorted(one for one in files_below(folder, unread=_not_readable) if one.name == "document.json")
+    for path in documents:
         document = _read(path)
         uid = document["study"]["study_instance_uid"]
         answer = ask_rules(found, decision_facts(document, None, [], now=now, tags=tags.of(uid)), now=now)
         yield Tried(uid, answer, document=document)
+
+
+def _not_readable(folder: Path, error: OSError) -> None:
+    raise Misconfigured(f"{STANDS_FOR}: {folder} cannot be read ({error.strerror})")
 
 
 def _read(path: Path) -> Mapping[str, Any]:

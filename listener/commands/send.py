@@ -17,6 +17,7 @@ from listener.commands.common import BUG, ConfigOption, err, load_settings, out,
 from listener.node.running import running_port
 from triage.errors import Misconfigured
 from workers import dicom_status
+from workers.listing import files_below
 from workers.remote.reactor import reactor_paused, send_without_delay
 
 MOST_CONTEXTS = 128  # PS3.8 section 9.3.2.2: odd identifiers from 1 to 255
@@ -87,7 +88,8 @@ class Target:
 
 
 def find_files(folder: Path) -> tuple[list[OutgoingFile], int, dict[Path, str]]:
-    """DICOM files below ``folder`` in name order, how many other files lie there, and which cannot be read, and why.
+    """DICOM files below ``folder`` in name order, how many other files lie there, and which files and folders cannot be
+    read, and why.
 
     Raises:
         Misconfigured: no such folder.
@@ -97,13 +99,18 @@ def find_files(folder: Path) -> tuple[list[OutgoingFile], int, dict[Path, str]]:
     if not folder.exists():
         raise Misconfigured(f"DIR: {folder} does not exist")
     files: list[OutgoingFile] = []
-    ignored, unreadable = 0, {}
-    for path in sorted(p for p in ([folder] if folder.is_file() else folder.rglob("*")) if p.is_file()):
+    ignored, unreadable = 0, dict[Path, str]()
+
+    def unread(path: Path, error: OSError) -> None:
+        unreadable[path] = str(error.strerror or type(error).__name__)
+
+    found = [folder] if folder.is_file() else sorted(files_below(folder, unread=unread))
+    for path in (p for p in found if p.is_file()):
         try:
             meta = pydicom.filereader.read_file_meta_info(path)
             files.append(OutgoingFile(path, str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)))
         except OSError as error:
-            unreadable[path] = str(error.strerror or type(error).__name__)
+            unread(path, error)
         except Exception:  # not DICOM: any error at all
             ignored += 1
     return files, ignored, unreadable

@@ -14,8 +14,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from listener.commands.common import ConfigOption, JsonFlag, load_settings, out, print_json, quiet_logging
-from listener.node.private import keep_private
+from listener.commands.common import ConfigOption, JsonFlag, as_the_node, load_settings, out, print_json, quiet_logging
 from triage.errors import Misconfigured
 from workers.access_ports import Account, Accounts, Role, TokenScope, account_name, disabled
 from workers.config import Settings
@@ -189,7 +188,7 @@ def revoke_token(
 def _settings(config: Path | None) -> Settings:
     quiet_logging()
     settings = load_settings(config)
-    keep_private(settings)
+    as_the_node(settings)
     return settings
 
 

@@ -33,7 +33,7 @@ from workers.files.store import FileStore, open_files
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.index.conflicts import ConflictWatch
 from workers.index.deliveries import open_delivery_table
-from workers.index.node_index import rebuilding_mark, rebuilding_since
+from workers.index.rebuilding import is_rebuilding, rebuilding_since
 from workers.index.reconcile import reconcile
 from workers.index.writer import IndexWriter
 from workers.log import brief, get_logger
@@ -228,7 +228,7 @@ def _scan(
     writer.incomplete.set()  # the first scan is still to come
     outcome, pause_s, again_at = Scan.WELL, SCANS.first_s, math.inf
     while not stop.is_set():
-        wanted = writer.incomplete.is_set() or rebuilding_mark(store.root.parent).exists()
+        wanted = writer.incomplete.is_set() or is_rebuilding(store.root.parent)
         if wanted or time.monotonic() >= again_at:
             outcome = _scan_once(store, index, writer, stop, hosts)
             hopeful = outcome in (Scan.WELL, Scan.AWAY)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +33,45 @@ def keep_private(settings: NodeSettings) -> None:
             mode = folder.stat().st_mode & 0o777
             if mode & mask:
                 folder.chmod(mode & ~mask)
+
+
+def refuse_other_account(state_dir: Path, index: Path) -> None:
+    """The index belongs to the account of the node. What another account writes beside it, also that of the
+    administrator, the node could not read.
+
+    Raises:
+        Misconfigured: this is not the account, or it may not read the folder.
+    """
+    try:
+        owner = index.stat().st_uid
+        ours = os.geteuid() if owner == os.geteuid() else _owner_of_new_files(state_dir)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        who = f"{state_dir.absolute()} cannot be used by {_account(os.geteuid())}"
+        raise Misconfigured(f"store.state_dir: {who} ({error.strerror})") from error
+    if owner != ours:
+        raise Misconfigured(
+            f"store.state_dir: {state_dir.absolute()} belongs to {_account(owner)}; run this command as that account, "
+            f"not as {_account(os.geteuid())}"
+        )
+
+
+def _owner_of_new_files(folder: Path) -> int:
+    """Some file systems have one owner for everything."""
+    fd, name = tempfile.mkstemp(prefix=".owner.", dir=folder)
+    try:
+        return os.fstat(fd).st_uid
+    finally:
+        os.close(fd)
+        Path(name).unlink(missing_ok=True)
+
+
+def _account(number: int) -> str:
+    try:
+        return f"{pwd.getpwuid(number).pw_name} ({number})"
+    except KeyError:
+        return f"account {number}"
 
 
 @contextmanager

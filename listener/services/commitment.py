@@ -238,8 +238,12 @@ def _report_here(
 ) -> None:
     """Report on the requester's association, in the thread that serves it. It may release at any moment: then the
     reporter goes on."""
-    verdict = commitments.judge(store, request.references)
-    given.add(verdict)
+    try:
+        verdict = commitments.judge(store, request.references)
+        given.add(verdict)
+    except OSError as error:
+        log.error("commitment.attempt_failed", error=brief(error), calling_ae=request.requester)
+        return
     if _send_here(association, *report(request, verdict)):
         folder.done(request)
         _log_reported(request, verdict)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from listener.node.processes import ProcessVerdict, look_at_processes
@@ -15,14 +16,19 @@ from workers.config import Settings
 from workers.deliveries.other_nodes import delivery_owner, served_elsewhere
 from workers.delivery_ports import OPEN
 from workers.feeds.folders import feeds_folder, fhir_progress, open_inbox
-from workers.index.damage import kept_aside, sqlite_path
-from workers.index.node_index import rebuilding_mark
+from workers.heartbeat import heartbeat_file
+from workers.index.damage import kept_aside
+from workers.index.following import sqlite_path
+from workers.index.rebuilding import is_rebuilding, last_rebuilt
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
 
 # A study that is due and nobody takes: the workers or the beat are gone.
 LONGEST_DUE_S = 300.0
+STORE = "store"
+FOLDERS = (STORE, "conflicts", "results", "facts")  # beside the images
+NOTED_FOR = timedelta(days=7)  # a sentence about an index that was lost: what only it knew may be missed later
 FEEDS = "feeds"  # the process whose problem has other causes as well
 
 
@@ -46,17 +52,18 @@ def health_of(site: Site) -> dict[str, Any]:
     except IcanseeError:
         problems.append("broker")
     free_bytes = _free_bytes(site.settings)
-    if free_bytes < site.settings.store.min_free_bytes:
+    unreadable = unreadable_folders(site.settings)
+    if free_bytes < site.settings.store.min_free_bytes or unreadable:
         problems.append("disk")
     if oldest_due_s > LONGEST_DUE_S or tried_often:
         problems.append("queue")
-    rebuilding = rebuilding_mark(site.settings.store.files_dir).exists()
+    rebuilding = is_rebuilding(site.settings.store.files_dir)
     if rebuilding and "index" not in problems:
         problems.insert(0, "index")
     processes = processes_of(site.settings)
     feeds = feeds_of(site.settings, processes)
     problems += [name for name in ailing(processes) if name != FEEDS]
-    if feeds["failed"] or feeds["silent"]:
+    if feeds["failed"] or feeds["silent"] or feeds["unreadable"]:
         problems.append("feeds")
     ways_out, ailing_ways = deliveries_of(site)
     if ailing_ways:
@@ -67,6 +74,7 @@ def health_of(site: Site) -> dict[str, Any]:
         "ok": not problems,
         "problems": problems,
         "free_bytes": free_bytes,
+        "unreadable": unreadable,
         "oldest_due_s": round(oldest_due_s, 1),
         "due": waiting,
         "tried_often": tried_often,
@@ -147,7 +155,13 @@ def index_note(settings: Settings, *, rebuilding: bool) -> str | None:
     kept = "".join(f" The damaged one is kept as {one.name}." for one in aside)
     if rebuilding:
         return "The index is being built again from the stored files; no study is decided until then." + kept
-    return "The index was damaged and was built again from the stored files." + kept if aside else None
+    last = last_rebuilt(settings.store.files_dir)
+    if last is None:
+        return "The index was damaged and was built again from the stored files." + kept if aside else None
+    why, at = last
+    if datetime.now(UTC) - at > NOTED_FOR and not aside:
+        return None
+    return f"The index {why} and was built again from the stored files on {at:%Y-%m-%d at %H:%M} UTC." + kept
 
 
 def processes_of(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -170,12 +184,39 @@ def ailing(processes: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def feeds_of(settings: Settings, processes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What the feeds of clinical systems have not applied. silent: their process gives no sign of life."""
+    """What the feeds of clinical systems have not applied. silent: their process gives no sign of life. unreadable:
+    their folder cannot be read now, so that nobody knows the numbers."""
+    found = {"waiting": 0, "failed": 0, "silent": False, "unreadable": False}
     if not settings.feeds.wanted:
-        return {"waiting": 0, "failed": 0, "silent": False}
-    waiting, failed = open_inbox(settings).waiting() if feeds_folder(settings).exists() else (0, 0)
-    failed += len(fhir_progress(settings).read().failed)
-    return {"waiting": waiting, "failed": failed, "silent": FEEDS in ailing(processes)}
+        return found
+    found["silent"] = FEEDS in ailing(processes)
+    try:
+        waiting, failed = open_inbox(settings).waiting() if feeds_folder(settings).exists() else (0, 0)
+        failed += len(fhir_progress(settings).read().failed)
+    except OSError as error:
+        log.error("health.feeds", error=brief(error))
+        return {**found, "unreadable": True}
+    return {**found, "waiting": waiting, "failed": failed}
+
+
+def unreadable_folders(settings: Settings) -> list[str]:
+    """Which folders of the node cannot be read now: what lies in them is not there for anybody. Their names within the
+    folder of the images, or the settings that name them."""
+    state, files = settings.store.state_dir.absolute(), settings.store.files_dir
+    folders = {"store.state_dir": state, "store.shared_dir": files} if files != state else {"store.state_dir": state}
+    folders |= {name: files / name for name in FOLDERS} | {"commitments": state / "commitments"}
+    works = heartbeat_file(state, "listener")
+    found = []
+    for name, folder in folders.items():
+        try:
+            with os.scandir(folder):
+                pass
+        except FileNotFoundError:
+            if name == STORE and works.exists():  # the listener makes it at its start
+                found.append(name)
+        except OSError:
+            found.append(name)
+    return found
 
 
 def _free_bytes(settings: Settings) -> int:

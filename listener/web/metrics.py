@@ -6,6 +6,7 @@ No patient, no UID: only counts, times and states.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from listener.meters import LATENCY_BOUNDS_S, MeterFolder, Numbers
 from workers.heartbeat import heartbeat_file, silence_s
+from workers.listing import files_in
 from workers.log import brief, get_logger
 from workers.ports import StudyIndex
 
@@ -50,12 +52,13 @@ class Health:
     deliveries: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def render(meters: Numbers, index: StudyIndex, health: Health, state_dir: Path) -> bytes:
+def render(meters: Numbers | None, index: StudyIndex, health: Health, state_dir: Path) -> bytes:
     """One scrape. What cannot be asked now is left out; ``icansee_up`` says so."""
 
     class Everything:
         def collect(self) -> Iterator[Metric]:
-            yield from _door(meters)
+            if meters is not None:
+                yield from _door(meters)
             yield from _health(health, state_dir)
             yield from _deliveries(health)
             try:
@@ -123,8 +126,11 @@ def _health(health: Health, state_dir: Path) -> Iterator[Metric]:
     age = silence_s(heartbeat_file(state_dir, "beat"))
     if age is not None:
         yield GaugeMetricFamily("icansee_beat_age_seconds", "since the beat last looked for arrivals", value=age)
-    waiting = sum(1 for _ in (state_dir / "commitments").glob("*.json"))
-    yield GaugeMetricFamily("icansee_commitments_waiting", "storage commitment requests to be reported", value=waiting)
+    with suppress(OSError):
+        waiting = len(files_in(state_dir / "commitments", ending=".json"))
+        yield GaugeMetricFamily(
+            "icansee_commitments_waiting", "storage commitment requests to be reported", value=waiting
+        )
 
 
 def _studies(index: StudyIndex) -> Iterable[Metric]:
@@ -157,6 +163,10 @@ def _decisions() -> GaugeMetricFamily:
     return GaugeMetricFamily("icansee_decisions", "studies by their newest decision", labels=["category", "priority"])
 
 
-def door_numbers(state_dir: Path) -> Numbers:
-    """What the listener on this state folder counted."""
-    return MeterFolder(state_dir).total()
+def door_numbers(state_dir: Path) -> Numbers | None:
+    """What the listener on this state folder counted; None: it cannot be read now, or no listener has run here."""
+    try:
+        return MeterFolder(state_dir).total()
+    except OSError as error:
+        log.error("metrics.door", error=brief(error))
+        return None

@@ -26,6 +26,7 @@ INDEX = (
     "escalations",
     "superseding",
     "retrieved",
+    "following",
     "migrations",
     "node_index",
     "node_words",

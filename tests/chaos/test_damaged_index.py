@@ -17,7 +17,7 @@ from simulation.patient import SimulatedPatient
 from tests.chaos.node import Node, running_node, wait_for
 from triage.errors import Transient
 from workers.index.damage import kept_aside
-from workers.index.node_index import rebuilding_mark
+from workers.index.rebuilding import rebuilding_mark
 from workers.ports import StudyState
 
 pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]

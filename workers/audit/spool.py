@@ -20,6 +20,7 @@ from typing import Protocol
 
 from workers.audit import messages
 from workers.audit.messages import AuditSource, Configured, RemoteNode, Transfer, UserSign, Viewing
+from workers.listing import files_in
 from workers.log import brief, get_logger
 from workers.remote import tls
 from workers.settings import AuditSettings, NodeSettings
@@ -140,8 +141,8 @@ class AuditSpool:
         temporary.replace(self._folder / f"{name}.msg")
 
     def waiting(self) -> list[Path]:
-        """Oldest first; drops what is beyond the limit."""
-        found = sorted(self._folder.glob("*.msg"))
+        """Oldest first; drops what is beyond the limit. Raises OSError: the folder cannot be read now."""
+        found = files_in(self._folder, ending=".msg")
         for path in found[: -self._most]:
             path.unlink(missing_ok=True)
             self.dropped += 1

@@ -24,6 +24,7 @@ from workers.feeds.hl7_fields import Header, MalformedMessageError
 from workers.feeds.hl7_messages import facts_of, parse
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.feeds.infusion_words import InfusionWords
+from workers.listing import files_in
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -92,14 +93,14 @@ class Inbox:
         """Now, or just after the newest message that is not applied yet."""
         with self._naming:
             if self._newest is None:
-                left = [path for folder in (self._new, self._failed) for path in folder.glob(f"*{SUFFIX}")]
+                left = [path for folder in (self._new, self._failed) for path in files_in(folder, ending=SUFFIX)]
                 self._newest = max(map(_time_of, left), default=0)
             self._newest = max(self._newest + 1, time.time_ns())
             return self._newest
 
     def _set_aside(self, path: Path) -> None:
         """A message that was sent again stands there once."""
-        for before in self._failed.glob(f"*{_digest_of(path)}{SUFFIX}"):
+        for before in files_in(self._failed, ending=f"{_digest_of(path)}{SUFFIX}"):
             before.unlink(missing_ok=True)
         path.replace(self._failed / path.name)
 
@@ -112,7 +113,7 @@ class Inbox:
             OSError: the disk is full or fails; what waits stays.
         """
         done = 0
-        for path in sorted(self._new.glob(f"*{SUFFIX}")):
+        for path in files_in(self._new, ending=SUFFIX):
             digest = _digest_of(path)
             raw = self._read(path)
             if raw is None:
@@ -145,26 +146,26 @@ class Inbox:
         return raw
 
     def waiting(self) -> tuple[int, int]:
-        """How many messages wait, and how many were set aside."""
-        return len(list(self._new.glob(f"*{SUFFIX}"))), len(list(self._failed.glob(f"*{SUFFIX}")))
+        """How many messages wait, and how many were set aside. Raises OSError: a folder cannot be read now."""
+        return len(files_in(self._new, ending=SUFFIX)), len(files_in(self._failed, ending=SUFFIX))
 
     def retry_failed(self) -> int:
         """Have the messages that were set aside applied again, in the order of their arrival; how many."""
-        failed = list(self._failed.glob(f"*{SUFFIX}"))
+        failed = files_in(self._failed, ending=SUFFIX)
         for path in failed:
             path.replace(self._new / _name(_time_of(path), _digest_of(path)))
         return len(failed)
 
     def dismiss_failed(self) -> int:
         """Count the messages that were set aside as applied: a human has done what they say; how many."""
-        failed = sorted(self._failed.glob(f"*{SUFFIX}"))
+        failed = files_in(self._failed, ending=SUFFIX)
         for path in failed:
             path.replace(self._applied / f"{_digest_of(path)}{SUFFIX}")
         return len(failed)
 
     def forget_old(self, *, now_s: float) -> None:
         """Delete applied messages older than KEEP_DAYS: they name patients."""
-        for path in self._applied.glob(f"*{SUFFIX}"):
+        for path in files_in(self._applied, ending=SUFFIX):
             if now_s - path.stat().st_mtime > KEEP_DAYS * 86400:
                 path.unlink(missing_ok=True)
 

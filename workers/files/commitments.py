@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from workers.dicom_status import CLASS_CONFLICT, NO_SUCH_INSTANCE, PROCESSING_FA
 from workers.files.index_rows import read_row
 from workers.files.store import FileStore
 from workers.files.uid_paths import relative_path, valid_uid
+from workers.listing import files_in
 from workers.log import get_logger
 
 log = get_logger(__name__)
@@ -110,8 +111,8 @@ class RequestFolder:
         self._path(request).unlink(missing_ok=True)
 
     def waiting(self) -> int:
-        """Requests that are not answered yet."""
-        return sum(1 for _ in self._files())
+        """Requests that are not answered yet. Raises OSError."""
+        return len(self._files())
 
     def due(self, now: datetime, *, retry_s: float = LONGEST_PAUSE_S) -> list[Request]:
         """Requests whose time has come, oldest first. A file that cannot be read is set aside and reported.
@@ -122,8 +123,8 @@ class RequestFolder:
         come = [one for one in found if not 0 < (one.not_before - now).total_seconds() <= _longest_s(one, retry_s)]
         return sorted(come, key=lambda one: one.received_at)
 
-    def _files(self) -> Iterator[Path]:
-        return (path for path in self._folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
+    def _files(self) -> list[Path]:
+        return files_in(self._folder, ending=".json")
 
     def _path(self, request: Request) -> Path:
         # the names come from outside: only a digest of them becomes a file name
@@ -163,8 +164,12 @@ def later(request: Request, now: datetime, *, retry_s: float) -> Request:
 
 def judge(store: FileStore, references: Sequence[Reference]) -> Verdict:
     """Which of the instances are safe here. Reads and flushes the files themselves; what the index says counts
-    nothing."""
-    disputed = {path.name.rpartition(".")[0].rpartition(".")[0] for path in store.conflicts.glob("*.dcm")}
+    nothing.
+
+    Raises:
+        OSError: which of them are in dispute cannot be read now.
+    """
+    disputed = {path.name.rpartition(".")[0].rpartition(".")[0] for path in files_in(store.conflicts, ending=".dcm")}
     committed: list[Reference] = []
     failed: list[tuple[Reference, int]] = []
     studies: set[str] = set()

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from workers.listing import files_in
+
 BEAT_EVERY_S = 5.0
 SILENT_S = 30.0  # several beats; one host too many scanned for costs a scan
 
@@ -52,7 +54,7 @@ class Hosts:
         a claim on it until settle(). A claim of a host that is silent or gone itself is as good as a silent host."""
         now = self._monotonic()
         seen: dict[Path, tuple[str, float]] = {}
-        for path in [*self._own.parent.glob("*.alive"), *self._own.parent.glob("*.claimed")]:
+        for path in [*files_in(self._own.parent, ending=".alive"), *files_in(self._own.parent, ending=".claimed")]:
             host, claimant = _whose(path)
             if path == self._own or claimant == self._name:
                 continue
@@ -69,7 +71,9 @@ class Hosts:
 
     def claims(self) -> frozenset[Path]:
         """The lost hosts that we must look after; to be asked for before a scan begins."""
-        return frozenset(path for path in self._own.parent.glob("*.claimed") if _whose(path)[1] == self._name)
+        return frozenset(
+            path for path in files_in(self._own.parent, ending=".claimed") if _whose(path)[1] == self._name
+        )
 
     def settle(self, claims: frozenset[Path]) -> None:
         """A scan that began after ``claims`` were made is finished: nobody needs to look after these any more."""

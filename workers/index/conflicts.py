@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from triage.errors import Rejected
 from workers.files.index_rows import read_conflict
 from workers.files.store import FileStore
+from workers.listing import files_in
 from workers.log import brief, get_logger
 from workers.ports import ConflictRow
 
@@ -28,8 +29,12 @@ class ConflictWatch:
         self._not_given: set[str] = set()
 
     def look(self) -> int:
-        """Record new files. Returns how many."""
-        new = [path for path in self._store.conflicts.glob("*.dcm") if path.name not in self._known]
+        """Record new files. Returns how many.
+
+        Raises:
+            OSError: the folder cannot be read now.
+        """
+        new = [path for path in files_in(self._store.conflicts, ending=".dcm") if path.name not in self._known]
         rows, looked_at = [], set()
         for path in new:
             try:

@@ -1,41 +1,28 @@
 """A damaged SQLite file in, an empty one in its place out; the damaged one is kept aside under a dated name.
 
-Several processes have the file open. One that connects holds a shared lock meanwhile, one that replaces the file an
-exclusive one: a connection belongs to the old file and its log, or to the new one and its log, never to a mixture. Who
-finds under its hand another file than the one that it opened connects again.
+workers.index.following says who uses which file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine, ExceptionContext, make_url
+from sqlalchemy.engine import Engine, ExceptionContext
 
+from workers.index.following import COMPANIONS, RENEW, Files, Loss, Renew, files_of, fresh_beside, holds_tables, locked
 from workers.log import get_logger
 
 log = get_logger(__name__)
 
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-COMPANIONS = ("-wal", "-shm")  # the files beside a database in WAL mode
 ASIDE = "damaged"
 MOST_ASIDE = 3  # damaged files that are kept; a disk that fails again and again must not be filled by them
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite URL; None: in memory, or another database."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        return None
-    return Path(parsed.database)
 
 
 def is_damage(error: BaseException | None) -> bool:
@@ -55,7 +42,7 @@ def damage_in(path: Path, *, thorough: bool = False) -> str | None:
     """
     # Never open the file but by SQLite: closing it would drop every lock that this process has on it, and another
     # process would then delete the log under its hands (sqlite.org/howtocorrupt.html, section 2.2).
-    if not path.exists():
+    if files_of(path).empty:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=15.0)) as connection:
@@ -74,32 +61,22 @@ def kept_aside(path: Path) -> list[Path]:
     return sorted(one for one in found if not one.name.endswith(COMPANIONS))
 
 
-@contextmanager
-def locked(path: Path, *, exclusive: bool) -> Iterator[None]:
-    """Hold the lock beside a database while it is connected to, or replaced."""
-    with path.with_name(f"{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        yield
-
-
-def put_aside(path: Path, *, create: Callable[[Path], None], before: Callable[[], None], thorough: bool) -> bool:
+def put_aside(path: Path, *, create: Callable[[Path], None], before: Callable[[str], None], thorough: bool) -> bool:
     """Replace the file when it is damaged indeed. False: it is not, or another process was faster.
 
     Args:
         create: writes an empty database to a path.
-        before: called once it is known that the file will be replaced.
+        before: called with what happened, once it is known that the file will be replaced.
 
     Raises:
         sqlite3.OperationalError, OSError: the file cannot be read, or the disk is full.
     """
-    with locked(path, exclusive=True):
+    with locked(path, exclusive=True) as lock:
         problem = damage_in(path, thorough=thorough)
         if problem is None:
             return False
-        before()
-        fresh = path.with_name(f".{path.name}.new")
-        for leftover in (fresh, *(fresh.with_name(fresh.name + suffix) for suffix in COMPANIONS)):
-            leftover.unlink(missing_ok=True)
+        before("was damaged")
+        fresh = fresh_beside(path)
         create(fresh)
         aside = path.with_name(f"{path.name}.{ASIDE}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z")
         for suffix in COMPANIONS:  # first: nobody may meet the new file with the old log
@@ -107,43 +84,79 @@ def put_aside(path: Path, *, create: Callable[[Path], None], before: Callable[[]
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
         os.link(path, aside)
         fresh.replace(path)
+        lock.note(files_of(path))
         log.error("index.damaged", problem=problem, kept=aside.name, remedy="it is built again from the stored files")
         _forget_oldest(path)
     return True
 
 
-def follow(engine: Engine, path: Path | None, prepare: Callable[[Any], None]) -> None:
-    """Have every connection of the engine belong to the file that is there now.
+def renew(
+    path: Path,
+    loss: Loss,
+    opened: Files,
+    connection: sqlite3.Connection,
+    *,
+    create: Callable[[Path], None],
+    before: Callable[[str], None],
+) -> None:
+    """See following.Renew.
 
     Args:
-        path: None: the database is in memory.
-        prepare: makes a new connection ready; it opens the file and its log.
+        create: writes an empty database to a path.
+        before: called with what happened, once it is known that nobody else was faster.
     """
+    with locked(path, exclusive=True) as lock:
+        now = files_of(path)
+        if loss is Loss.REPLACED:
+            database, its_log = lock.noted()
+            if database == now.database:
+                return
+            before(loss)
+            if now.log == its_log:  # it is of the file that was there before
+                _forget_companions(path)
+        else:
+            if now.database != opened.database if loss is Loss.LOG else _is_whole(path, now):
+                return
+            before(loss)
+            fresh = fresh_beside(path)
+            if loss is not Loss.LOG or not _copied(connection, fresh):
+                create(fresh)
+            _forget_companions(path)  # first: nobody may meet the new file with the old log
+            fresh.replace(path)
+        lock.note(files_of(path))
+        log.error("index.lost", problem=f"the index {loss}", remedy="it is built again from the stored files")
 
-    @sa.event.listens_for(engine, "connect")
-    def connected(connection: Any, record: Any) -> None:
-        if path is None:
-            prepare(connection)
-            return
-        try:
-            with locked(path, exclusive=False):
-                prepare(connection)
-                record.info[FILE] = file_number(path)
-        except OSError as error:
-            raise sqlite3.OperationalError(f"the lock beside the index cannot be used ({error.strerror})") from error
 
-    @sa.event.listens_for(engine, "checkout")
-    def same_file(_connection: Any, record: Any, _proxy: Any) -> None:
-        if path is not None and record.info.get(FILE) != file_number(path):
-            raise sa.exc.DisconnectionError("the index was replaced")
+def _forget_companions(path: Path) -> None:
+    for suffix in COMPANIONS:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def guard(engine: Engine, replace: Callable[[bool], object]) -> None:
-    """Have the engine replace a file that shows to be damaged in use.
+def _is_whole(path: Path, now: Files) -> bool:
+    if now.empty:
+        return False
+    with contextlib.closing(sqlite3.connect(path, timeout=15.0)) as connection:
+        return holds_tables(connection)
+
+
+def _copied(connection: sqlite3.Connection, fresh: Path) -> bool:
+    """Whoever has a log open that was deleted still reads all that is in it."""
+    try:
+        connection.execute("VACUUM INTO ?", (str(fresh),))
+    except sqlite3.Error:
+        fresh.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def guard(engine: Engine, replace: Callable[[bool], object], renewed: Renew) -> None:
+    """Have the engine replace a file that shows to be damaged in use, or that is lost.
 
     Args:
         replace: called with True (thoroughly) when the database said that it is damaged.
+        renewed: called when the file is lost.
     """
+    engine.update_execution_options(**{RENEW: renewed})
 
     @sa.event.listens_for(engine, "handle_error")
     def damaged(context: ExceptionContext) -> None:
@@ -154,16 +167,6 @@ def guard(engine: Engine, replace: Callable[[bool], object]) -> None:
             replace(True)
         except (sqlite3.Error, OSError) as error:
             log.error("index.damaged_and_not_replaced", error=type(error).__name__)
-
-
-FILE = "icansee_file"  # key in a pooled connection: the file that it opened
-
-
-def file_number(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return None
 
 
 def _forget_oldest(path: Path) -> None:

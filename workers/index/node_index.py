@@ -3,9 +3,10 @@ again from what is stored beside the images."""
 
 from __future__ import annotations
 
-import os
+import errno
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,9 @@ from workers.index.fact_forms import (
     infusion_fact,
     infusion_of_fact,
 )
+from workers.index.following import Files, Loss, files_of, locked, sqlite_path
 from workers.index.node_words import restore_words
+from workers.index.rebuilding import MISSING, mark_rebuilding
 from workers.index.schema import assessments, instances, open_engine, studies
 from workers.index.spellings import SAME_ID, remember
 from workers.index.sql import SqlIndex
@@ -48,22 +51,8 @@ from workers.settings import NodeSettings
 
 log = get_logger(__name__)
 
-KEPT = {"store": 2, "results": 1, "facts": 1}  # beside the index: folders, and how deep their files lie
 UNREAD = "store_fault: its stored decisions cannot be read now"
 GIVEN_UP = ("processing_failed:", "quarantined:")  # begin of the reason of a decision that a human has to look at
-
-
-def rebuilding_mark(files_dir: Path) -> Path:
-    """Lies there while the index is being filled again; nothing is decided meanwhile."""
-    return files_dir.absolute() / "index.rebuilding"
-
-
-def rebuilding_since(files_dir: Path) -> int | None:
-    """Tells one mark from a later one; None: there is none."""
-    try:
-        return rebuilding_mark(files_dir).stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def open_node_index(settings: NodeSettings) -> NodeIndex:
@@ -73,15 +62,16 @@ def open_node_index(settings: NodeSettings) -> NodeIndex:
         Misconfigured, Transient: see workers.index.sql.open_index.
     """
     files_dir, url = settings.store.files_dir, settings.index_url
-    path = damage.sqlite_path(url)
+    path = sqlite_path(url)
     replace = partial(_replace, path, files_dir) if path is not None else None
-    with transient_errors():
+    with transient_errors(), _of_the_disk():
         if path is not None and _is_missing(path):
-            mark_rebuilding(files_dir)  # before the tables: nobody may see an empty index that looks like a new node's
+            # before the tables: nobody may see an empty index that looks like a new node's
+            mark_rebuilding(files_dir, MISSING)
         engine = open_engine(url)
         engine.update_execution_options(**{SAME_ID: SameId(settings.patients.same_id)})
-        if replace is not None:
-            damage.guard(engine, replace)
+        if path is not None and replace is not None:
+            damage.guard(engine, replace, partial(_renew, path, files_dir))
         try:
             found = migrations.prepare(engine, upgrade=settings.owns_index)
         except DBAPIError as error:
@@ -89,8 +79,11 @@ def open_node_index(settings: NodeSettings) -> NodeIndex:
                 raise
             found = migrations.prepare(engine, upgrade=settings.owns_index)  # it was replaced
         if found.revision is None:
-            mark_rebuilding(files_dir)
+            mark_rebuilding(files_dir, MISSING)
             _restore_words(engine, files_dir)
+            if path is not None:
+                with locked(path, exclusive=True) as lock:
+                    lock.note(files_of(path))
     return NodeIndex(engine, FactFolder(files_dir), replace)
 
 
@@ -98,6 +91,23 @@ def _replace(path: Path, files_dir: Path, thorough: bool) -> bool:
     return damage.put_aside(
         path, create=partial(_create, files_dir), before=partial(mark_rebuilding, files_dir), thorough=thorough
     )
+
+
+def _renew(path: Path, files_dir: Path, loss: Loss, opened: Files, connection: sqlite3.Connection) -> None:
+    if not (files_dir / "store").is_dir():
+        # it was moved, or is not mounted: an index made now would say that this node has never received anything
+        raise OSError(errno.ENOENT, "the state folder is gone")
+    create, before = partial(_create, files_dir), partial(mark_rebuilding, files_dir)
+    damage.renew(path, loss, opened, connection, create=create, before=before)
+
+
+@contextmanager
+def _of_the_disk() -> Iterator[None]:
+    """A folder that cannot be read or written now is no reason for a process to end."""
+    try:
+        yield
+    except OSError as error:
+        raise Transient(f"index: its folder cannot be used ({error.strerror})") from error
 
 
 def _create(files_dir: Path, path: Path) -> None:
@@ -117,23 +127,6 @@ def _restore_words(engine: Engine, files_dir: Path) -> None:
             restore_words(connection, FactFolder(files_dir))
     except (OSError, Transient) as error:
         log.warning("facts.restored_later", error=brief(error))
-
-
-def mark_rebuilding(files_dir: Path) -> None:
-    """Unless the store is empty, and there is nothing to fill the index from."""
-    if any(_holds_something(files_dir / name, depth) for name, depth in KEPT.items()):
-        rebuilding_mark(files_dir).touch()
-
-
-def _holds_something(folder: Path, depth: int) -> bool:
-    """True also for a folder that cannot be read now: Path.glob would take it for an empty one."""
-    try:
-        with os.scandir(folder) as entries:
-            return any(depth == 1 or _holds_something(Path(entry.path), depth - 1) for entry in entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
 
 
 def _is_missing(path: Path) -> bool:
@@ -260,8 +253,11 @@ class NodeIndex(SqlIndex):
 
     # --- decisions
 
-    def studies_with_decisions(self) -> set[str]:
-        return {row["study_instance_uid"] for row in self._read(sa.select(assessments.c.study_instance_uid).distinct())}
+    def newest_decisions(self) -> dict[str, tuple[int, int]]:
+        """Study -> revision and rank of the stage of its newest decision."""
+        a = assessments.c
+        rows = self._read(sa.select(a.study_instance_uid, a.revision, a.stage_rank).order_by(a.revision, a.stage_rank))
+        return {row["study_instance_uid"]: (row["revision"], row["stage_rank"]) for row in rows}
 
     def hold(self, study_instance_uid: str, *, newest_revision: int, now: datetime) -> None:
         """A study whose stored decisions cannot be read now is decided by nobody before they can, or a human says so;
@@ -291,14 +287,15 @@ class NodeIndex(SqlIndex):
             retracted: revision and stage of those that a person took back.
 
         Returns:
-            False: somebody has decided the study meanwhile, or is at it.
+            False: somebody has decided the study meanwhile, or is at it. An index that was replaced by an older copy
+            knows earlier decisions.
         """
         c, of_study = studies.c, studies.c.study_instance_uid == study_instance_uid
         with self._write() as connection:
             row = connection.execute(
-                sa.select(c.decided_revision, c.lease_owner, c.patient_id).where(of_study).with_for_update()
+                sa.select(c.decided_revision, c.stage, c.lease_owner, c.revision).where(of_study).with_for_update()
             ).one_or_none()
-            if row is not None and (row.decided_revision is not None or row.lease_owner is not None):
+            if row is not None and (_is_newer(row, *versions[-1][:2]) or row.lease_owner is not None):
                 return False
             if row is None:
                 self._insert_removed(connection, study_instance_uid, versions[-1], newest_revision)
@@ -315,7 +312,7 @@ class NodeIndex(SqlIndex):
                 connection.execute(note_retracted(Decided(study_instance_uid, revision, stage), now))
             decisions.supersede(connection, study_instance_uid)
             if row is not None:
-                values = self._settled(connection, study_instance_uid, versions[-1], newest_revision)
+                values = self._settled(connection, study_instance_uid, versions[-1], newest_revision, row.revision)
                 connection.execute(studies.update().where(of_study).values(**values))
             patients.mark_of_study(connection, self._insert, study_instance_uid, now)
         return True
@@ -326,6 +323,7 @@ class NodeIndex(SqlIndex):
         study_instance_uid: str,
         newest: tuple[int, str, Mapping[str, Any], datetime],
         newest_revision: int,
+        revision_here: int,
     ) -> dict[str, Any]:
         revision, stage, document, written_at = newest
         c = instances.c
@@ -342,7 +340,8 @@ class NodeIndex(SqlIndex):
             failure = f"store_fault: {missing} of the {seen['count']} images of its last decision are not here"
             return {**_given_up(newest_revision, written_at), "failure": failure}
         if stage != "full" or revision != newest_revision or not same:
-            return {"state": StudyState.RECEIVING.value, "revision": newest_revision + 1, "attempts": 0, "due_at": None}
+            next_one = max(newest_revision + 1, revision_here)
+            return {"state": StudyState.RECEIVING.value, "revision": next_one, "attempts": 0, "due_at": None}
         # what fell or changed may stand before it
         given_up = next((one for one in document["decision"]["reasons"] if one.startswith(GIVEN_UP)), None)
         values = _given_up(revision, written_at)
@@ -379,6 +378,12 @@ class NodeIndex(SqlIndex):
         }
         remember(connection, self._insert, {patient_id or ""})
         connection.execute(self._insert(studies).on_conflict_do_nothing(), [values])
+
+
+def _is_newer(row: Any, revision: int, stage: str) -> bool:
+    """Whether the index knows this decision or a later one."""
+    known, rank = row.decided_revision, decisions.STAGE_RANK
+    return known is not None and (known, rank.get(row.stage, 1)) >= (revision, rank.get(stage, 1))
 
 
 def _given_up(revision: int, at: datetime) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from triage.errors import Misconfigured
-from workers.index.damage import follow, sqlite_path
+from workers.index.following import follow, sqlite_path
 from workers.index.utc_time import UtcDateTime as UtcDateTime  # noqa: PLC0414 - named from here everywhere
 
 BUSY_PAUSE_S = 0.02

@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 
 from workers.index.answer_schema import order_priorities
 from workers.index.connected import Connected
-from workers.index.damage import sqlite_path
 from workers.index.errors import transient_errors
+from workers.index.following import sqlite_path
 from workers.index.list_terms import (
     GONE,
     GROUP,

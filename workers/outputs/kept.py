@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ log = get_logger(__name__)
 
 DOCUMENT = "document.json"  # as workers.outputs.document_json names it
 SCHEMA_VERSION = "1"  # of the documents; as in triage.report.document, which the receiving process does not load
+FULL = "full"  # the stage
 CATEGORIES = ("neurotoxicity_suspected", "possible", "no_pattern", "not_assessable")
 PRIORITIES = ("P1", "P2", "P3", "unchanged")
 
@@ -43,22 +44,23 @@ class KeptStudy:
     unread: bool = False
 
 
-def kept_studies(results: Path, *, known: Collection[str] = ()) -> Iterator[KeptStudy]:
+def kept_studies(results: Path, *, known: Mapping[str, tuple[int, int]] | None = None) -> Iterator[KeptStudy]:
     """Every study with a results folder. A damaged document, and one that cannot be read now, is named in the log.
 
     Args:
-        known: studies that are not wanted.
+        known: study -> revision of its newest decision and rank of the stage, 1 for the full one. A study without a
+            newer one is not wanted.
 
     Raises:
         OSError: the folder cannot be read now.
     """
     try:
         with os.scandir(results) as entries:
-            uids = sorted(entry.name for entry in entries if UID.fullmatch(entry.name) and entry.name not in known)
+            uids = sorted(entry.name for entry in entries if UID.fullmatch(entry.name))
     except FileNotFoundError:
         return
     for uid in uids:
-        found = _study(results / uid)
+        found = _study(results / uid, (known or {}).get(uid, (0, -1)))
         if found is not None:
             yield found
 
@@ -86,7 +88,7 @@ def _texts(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
 
 
-def _study(folder: Path) -> KeptStudy | None:
+def _study(folder: Path, known: tuple[int, int]) -> KeptStudy | None:
     try:
         places = [(match, entry) for entry in folder.iterdir() if (match := FOLDER.fullmatch(entry.name))]
     except NotADirectoryError:
@@ -94,7 +96,7 @@ def _study(folder: Path) -> KeptStudy | None:
     except OSError as error:
         log.error("results.not_readable", study=study_hash(folder.name), error=brief(error))
         return KeptStudy(folder.name, (), 0, unread=True)
-    if not places:
+    if not any((int(match[1]), int(match[2] == FULL)) > known for match, _ in places):
         return None
     found, unread = [], False
     for match, entry in places:
@@ -103,7 +105,7 @@ def _study(folder: Path) -> KeptStudy | None:
         except OSError as error:
             log.error("results.not_readable", study=study_hash(folder.name), revision=int(match[1]), error=brief(error))
             unread = True
-    versions = sorted((one for one in found if one is not None), key=lambda one: (one.revision, one.stage == "full"))
+    versions = sorted((one for one in found if one is not None), key=lambda one: (one.revision, one.stage == FULL))
     return KeptStudy(folder.name, tuple(versions), max(int(match[1]) for match, _ in places), unread)
 
 

@@ -90,8 +90,9 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
     from workers.files.facts import FactFolder
     from workers.files.store import open_files
     from workers.index.index_clock import clock_of
-    from workers.index.node_index import open_node_index, rebuilding_mark
+    from workers.index.node_index import open_node_index
     from workers.index.order_priorities import priorities_of_orders
+    from workers.index.rebuilding import is_rebuilding
     from workers.queue.bell import CeleryBell, make_app
 
     url, headers = broker.broker_url(settings), HeaderProcess()
@@ -128,7 +129,7 @@ def run(settings: NodeSettings, stop: threading.Event) -> None:
             sweep_every_s=sweep_every_s,
             on_arrivals=alive.beat,
             reconsidering=lambda: reconsider(index, bell, clock, alive=alive.beat, read=notes),
-            paused=rebuilding_mark(settings.store.files_dir).exists,
+            paused=partial(is_rebuilding, settings.store.files_dir),
         )
     finally:
         headers.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from triage.errors import Misconfigured, NotAssessable
 from workers.archives import START_BYTES, advice, archive_kind
+from workers.listing import files_below
 from workers.reading.beginning import has_magic, is_bare
 from workers.reading.pixels import study_uid_of
 
@@ -21,7 +21,7 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
     followed.
 
     Raises:
-        Misconfigured: the folder does not exist.
+        Misconfigured: the folder does not exist, or one below it cannot be read.
     """
     return _sorted(folder)[0]
 
@@ -31,7 +31,7 @@ def not_read(folder: Path) -> tuple[str, ...]:
     files, which are the user's own.
 
     Raises:
-        Misconfigured: the folder does not exist.
+        Misconfigured: the folder does not exist, or one below it cannot be read.
     """
     others = _sorted(folder)[1]
     said = []
@@ -66,12 +66,14 @@ def _sorted(folder: Path) -> tuple[dict[str, list[Path]], dict[Path, str]]:
 
 def _files(folder: Path) -> Iterator[Path]:
     root = folder.resolve()
-    for where, names, files in os.walk(root, followlinks=False):
-        names.sort()
-        for name in sorted(files):
-            path = Path(where) / name
-            if path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root)):
-                yield path
+    for path in files_below(root, unread=_refused):
+        if path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root)):
+            yield path
+
+
+def _refused(folder: Path, error: OSError) -> None:
+    """What lies in it may be the very images that show something."""
+    raise Misconfigured(f"{folder}: cannot be read ({error.strerror})")
 
 
 def _no_object(path: Path) -> str | None:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workers.index.node_index import NodeIndex, rebuilding_mark, rebuilding_since
+from workers.index.decisions import STAGE_RANK
+from workers.index.node_index import NodeIndex
+from workers.index.rebuilding import note_rebuilt, rebuilding_since
 from workers.log import get_logger, study_hash
 from workers.outputs.kept import KeptStudy, kept_studies
 
 log = get_logger(__name__)
+
+NOTHING = (0, 0)  # before every decision
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def restore(
     """
     now = datetime.now(UTC)
     facts = index.restore_facts(now=now)
-    known = index.studies_with_decisions()
+    known = index.newest_decisions()
     studies = refused = 0
     unread = index.facts_unread
     for study in kept_studies(files_dir.absolute() / "results", known=known):
@@ -60,20 +64,26 @@ def restore(
         if apart is not None:
             return Restored(facts=facts, unread=apart())
         try:
-            studies += _put_back(index, study, now)
+            studies += _put_back(index, study, known.get(study.study_instance_uid, NOTHING), now)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # a document says what no document says
             log.error("study.not_restored", study=study_hash(study.study_instance_uid), error=type(error).__name__)
             refused += 1
     if since is not None and rebuilding_since(files_dir) == since:
-        rebuilding_mark(files_dir).unlink(missing_ok=True)
+        note_rebuilt(files_dir)
     done = Restored(studies, facts, refused, unread)
     if done != Restored():
         log.info("index.restored", **vars(done))
     return done
 
 
-def _put_back(index: NodeIndex, study: KeptStudy, now: datetime) -> bool:
-    versions = [(one.revision, one.stage, one.document, one.written_at) for one in study.versions]
+def _put_back(index: NodeIndex, study: KeptStudy, known: tuple[int, int], now: datetime) -> bool:
+    lost = [one for one in study.versions if (one.revision, STAGE_RANK.get(one.stage, 1)) > known]
+    if not lost:  # the newest one is damaged, and the index knows those before it
+        row = index.study(study.study_instance_uid)
+        if row is not None and row.decided_revision == row.revision:
+            index.requeue(study.study_instance_uid, now=now)
+        return False
+    versions = [(one.revision, one.stage, one.document, one.written_at) for one in lost]
     wrong = {(one.revision, one.stage) for one in study.versions if one.retracted}
     newest = study.newest_revision
     return index.restore_decisions(study.study_instance_uid, versions, newest_revision=newest, retracted=wrong, now=now)

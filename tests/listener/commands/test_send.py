@@ -19,6 +19,7 @@ from listener.commands import send as cli_send
 from listener.commands.send import MOST_CONTEXTS, OutgoingFile, Target, find_files, send_files
 from tests.builders_dicom import an_object, write
 from tests.listener.commands.cli_runner import Icansee
+from tests.unreadable import make_unreadable
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -93,6 +94,14 @@ def test_a_file_that_cannot_be_read_is_not_sent(
     assert answer.code == 1
     assert "2 of 3 stored" in answer.out
     assert f"not sent: {bad}: Permission denied" in answer.err
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    assert find_files(tmp_path) == ([], 0, {})
+    make_unreadable(monkeypatch, inner)
+    assert find_files(tmp_path) == ([], 0, {inner: "Permission denied"})
 
 
 def test_everything_is_sent_on_one_association_in_its_own_transfer_syntax(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from listener.door.restoring import restore_apart
 from tests.workers.studies.test_restore import IMAGES, PATIENT, STUDY, an_index, document, put
 from triage.errors import Transient
-from workers.index.node_index import rebuilding_mark
+from workers.index.rebuilding import rebuilding_mark
 from workers.settings import NodeSettings, StoreSettings
 
 RECEIVING = """
@@ -20,7 +20,7 @@ from pathlib import Path
 from listener.door.small_process import start_small
 start_small()
 from listener.door.lazy_index import LazyIndex
-from workers.index.node_index import rebuilding_since
+from workers.index.rebuilding import rebuilding_since
 from workers.settings import NodeSettings, StoreSettings
 folder = Path(sys.argv[1])
 LazyIndex(NodeSettings(store=StoreSettings(state_dir=folder))).restore(folder, rebuilding_since(folder))

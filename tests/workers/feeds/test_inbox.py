@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakePatientFacts
+from tests.unreadable import make_unreadable
 from tests.workers.feeds.test_hl7_messages import PID, WORDS, message
 from triage.errors import Transient
 from workers.feeds.apply import Applier
@@ -50,6 +51,24 @@ def test_messages_are_applied_in_order_and_once(inbox: Inbox) -> None:
     assert inbox.apply_waiting(applied) == 3
     assert applied.facts == [PatientsMerged(PatientKey(n), PatientKey(o)) for n, o in ("BA", "CB", "DC")]
     assert inbox.apply_waiting(applied) == 0
+
+
+@pytest.mark.parametrize("folder", ["new", "failed"])
+def test_a_folder_that_cannot_be_read_is_not_empty(inbox: Inbox, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """And a message is not acknowledged whose place in the order nobody knows."""
+    inbox.take(merge("B", "A"))
+    again, applied = Inbox(inbox._new.parent, WORDS), Applied()
+    with monkeypatch.context() as patch:
+        make_unreadable(patch, inbox._new.parent / folder)
+        with pytest.raises(PermissionError):
+            again.waiting()
+        with pytest.raises(PermissionError):
+            again.take(merge("C", "B"))
+        if folder == "new":
+            with pytest.raises(PermissionError):
+                again.apply_waiting(applied)
+    assert again.waiting() == (1, 0)
+    assert again.apply_waiting(applied) == 1
 
 
 def test_a_message_sent_again_is_applied_once(inbox: Inbox) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unreadable import make_unreadable
 from tests.workers.reading.data_sets import MR, STUDY, a_data_set, put
 from workers.dicom_status import CLASS_CONFLICT, NO_SUCH_INSTANCE, PROCESSING_FAILURE
 from workers.files import commitments
@@ -53,6 +54,19 @@ def test_verdicts(tmp_path: Path, asked: Reference, reason: int | None) -> None:
     verdict = judge(store, [asked])
     assert verdict.committed == ((asked,) if reason is None else ())
     assert verdict.failed == (() if reason is None else ((asked, reason),))
+
+
+def test_nothing_is_judged_while_nobody_knows_what_is_in_dispute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two contents came under this UID; it must not count as safe because the disk does not tell."""
+    store, asked = FileStore(tmp_path), Reference(MR, UID)
+    put(store, a_data_set(1))
+    put(store, a_data_set(1, pixels=b"other"))
+    assert judge(store, [asked]).committed == ()
+    make_unreadable(monkeypatch, store.conflicts)
+    with pytest.raises(PermissionError):
+        judge(store, [asked])
 
 
 def test_requests_survive_a_restart(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.unreadable import make_unreadable
 from tests.workers.reading.data_sets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, a_data_set, put
 from triage.errors import Transient
 from workers.files.store import FileStore
@@ -48,6 +49,16 @@ def test_looked_for_until_it_is_read(
     found.append(watch.look())
     assert found == seen
     assert len(rows) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_not_empty(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[ConflictRow] = []
+    watch = ConflictWatch(store, rows.extend)
+    with monkeypatch.context() as patch:
+        make_unreadable(patch, store.conflicts)
+        with pytest.raises(PermissionError):
+            watch.look()
+    assert watch.look() == 1
 
 
 def test_what_is_no_object_is_left_alone(store: FileStore) -> None:

@@ -14,8 +14,10 @@ from tests.fakes import an_instance
 from triage.errors import Transient
 from workers.config import Settings
 from workers.index import damage
-from workers.index.damage import damage_in, kept_aside, sqlite_path
-from workers.index.node_index import NodeIndex, open_node_index, rebuilding_mark
+from workers.index.damage import damage_in, kept_aside
+from workers.index.following import sqlite_path
+from workers.index.node_index import NodeIndex, open_node_index
+from workers.index.rebuilding import rebuilding_mark
 from workers.index.schema import open_engine
 from workers.settings import StoreSettings
 

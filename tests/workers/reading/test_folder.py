@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders_dicom import STUDY_UID, a_series
+from tests.unreadable import make_unreadable
 from triage.errors import Misconfigured
 from workers.archives import advice, archive_kind
 from workers.reading.folder import not_read, read_folder
@@ -70,3 +71,12 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_an_object_is_no_archive(tmp_path: Path) -> None:
     assert archive_kind(a_series(tmp_path)[0].read_bytes()[:512]) is None
     assert advice("zip") == "a zip archive: unpack it"
+
+
+def test_a_folder_below_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What shows something may lie in it."""
+    (tmp_path / "FLAIR").mkdir()
+    assert read_folder(tmp_path) == {}
+    make_unreadable(monkeypatch, tmp_path / "FLAIR")
+    with pytest.raises(Misconfigured, match=r"FLAIR: cannot be read \(Permission denied\)"):
+        read_folder(tmp_path)

@@ -19,7 +19,8 @@ from workers.config import Settings
 from workers.identity_events import Change, IdentityEvent
 from workers.images_seen import images_seen
 from workers.index.deliveries import open_delivery_table
-from workers.index.node_index import UNREAD, NodeIndex, open_node_index, rebuilding_mark, rebuilding_since
+from workers.index.node_index import UNREAD, NodeIndex, open_node_index
+from workers.index.rebuilding import rebuilding_mark, rebuilding_since
 from workers.outputs import kept
 from workers.outputs.results import ResultFolder
 from workers.ports import PatientKey, StudyState
@@ -184,8 +185,52 @@ def test_documents_of_known_decisions_are_not_read(folder: Path, monkeypatch: py
     index = an_index(folder)
     index.record_instances(IMAGES)
     restore(index, folder, rebuilding_since(folder))
-    monkeypatch.setattr(kept, "_study", lambda _folder: pytest.fail("it is read"))
+    monkeypatch.setattr(kept, "_version", lambda *_: pytest.fail("it is read"))
     assert restore(index, folder, None) == Restored()
+    index.close()
+
+
+NEWER: dict[str, Any] = {"decision": {"category": "possible", "priority": "P1", "reasons": ["newer"]}}
+
+
+@pytest.mark.parametrize(
+    ("kept_later", "state", "revision", "priority", "versions"),
+    [
+        pytest.param({}, StudyState.ASSESSED, 1, "P2", 1, id="noop: it knows the newest"),
+        pytest.param({(2, "full"): document(**NEWER)}, StudyState.ASSESSED, 2, "P1", 2, id="a newer one"),
+        pytest.param(
+            {(2, "first_look"): document("first_look"), (2, "full"): document(**NEWER)},
+            StudyState.ASSESSED,
+            2,
+            "P1",
+            3,
+            id="a newer one in two stages",
+        ),
+        pytest.param({(2, "first_look"): document("first_look")}, StudyState.RECEIVING, 3, "P2", 2, id="half done"),
+        pytest.param({(2, "full"): ""}, StudyState.READY, 2, "P2", 1, id="not measured: it is damaged"),
+    ],
+)
+def test_an_index_that_was_replaced_by_an_older_copy(
+    folder: Path,
+    kept_later: dict[tuple[int, str], Any],
+    state: StudyState,
+    revision: int,
+    priority: str,
+    versions: int,
+) -> None:
+    """What the files know of later decisions counts: a positive must not hide behind an earlier negative."""
+    put(folder, 1, document())
+    index = an_index(folder)
+    index.record_instances(IMAGES)
+    restore(index, folder, rebuilding_since(folder))
+    for (number, stage), content in kept_later.items():
+        put(folder, number, content, stage)
+    for _ in range(2):  # a second time changes nothing
+        restore(index, folder, None)
+        row = index.study(STUDY)
+        assert row is not None
+        assert (row.state, row.revision, row.priority) == (state, revision, priority)
+        assert len(index.assessments(STUDY)) == versions
     index.close()
 
 

@@ -28,6 +28,7 @@ log = get_logger(__name__)
 LONGEST_DUE_S = 300.0
 STORE = "store"
 FOLDERS = (STORE, "conflicts", "results", "facts")  # beside the images
+FEWEST_NAMES = 1000  # files that the disk still takes (free inodes): less than one study with its results
 NOTED_FOR = timedelta(days=7)  # a sentence about an index that was lost: what only it knew may be missed later
 FEEDS = "feeds"  # the process whose problem has other causes as well
 
@@ -51,9 +52,8 @@ def health_of(site: Site) -> dict[str, Any]:
         site.ping_broker()
     except IcanseeError:
         problems.append("broker")
-    free_bytes = _free_bytes(site.settings)
-    unreadable = unreadable_folders(site.settings)
-    if free_bytes < site.settings.store.min_free_bytes or unreadable:
+    free_bytes, unreadable = _free_bytes(site.settings), unreadable_folders(site.settings)
+    if free_bytes < site.settings.store.min_free_bytes or unreadable or not _has_names_left(site.settings):
         problems.append("disk")
     if oldest_due_s > LONGEST_DUE_S or tried_often:
         problems.append("queue")
@@ -217,6 +217,15 @@ def unreadable_folders(settings: Settings) -> list[str]:
         except OSError:
             found.append(name)
     return found
+
+
+def _has_names_left(settings: Settings) -> bool:
+    """A disk full of small files has bytes left and takes no file. Some file systems do not count (0 of 0)."""
+    try:
+        room = os.statvfs(settings.store.files_dir)
+    except OSError:
+        return False
+    return room.f_files == 0 or room.f_favail >= FEWEST_NAMES
 
 
 def _free_bytes(settings: Settings) -> int:

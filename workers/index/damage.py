@@ -90,7 +90,7 @@ def put_aside(path: Path, *, create: Callable[[Path], None], before: Callable[[s
     return True
 
 
-def renew(
+def make_again(
     path: Path,
     loss: Loss,
     opened: Files,

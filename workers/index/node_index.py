@@ -98,7 +98,7 @@ def _renew(path: Path, files_dir: Path, loss: Loss, opened: Files, connection: s
         # it was moved, or is not mounted: an index made now would say that this node has never received anything
         raise OSError(errno.ENOENT, "the state folder is gone")
     create, before = partial(_create, files_dir), partial(mark_rebuilding, files_dir)
-    damage.renew(path, loss, opened, connection, create=create, before=before)
+    damage.make_again(path, loss, opened, connection, create=create, before=before)
 
 
 @contextmanager

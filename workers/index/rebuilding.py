@@ -1,4 +1,4 @@
-"""An index that was lost in, a mark beside the images out: it is being filled again, and nothing is decided meanwhile."""
+"""An index that was lost in, a mark beside the images out: it is filled again, and nothing is decided meanwhile."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import time
 from collections.abc import Sequence
@@ -22,7 +21,6 @@ from tests.fake_index import InMemoryIndex
 from tests.fake_worklist import InMemoryWorklist
 from tests.fakes import SUSPECTED, FakeClock, Verdict, an_assessment, an_instance, some_images
 from tests.fakes_access import FakeAccounts
-from tests.unreadable import make_unreadable
 from tests.workers.feeds.test_inbox import Applied, merge
 from triage.errors import Transient
 from triage.model import Category, Priority
@@ -32,7 +30,7 @@ from workers.config import Settings
 from workers.feed_settings import FeedsSettings, Hl7FeedSettings
 from workers.feeds.folders import open_inbox
 from workers.heartbeat import heartbeat_file
-from workers.index.rebuilding import note_rebuilt, rebuilding_mark
+from workers.index.rebuilding import rebuilding_mark
 from workers.outputs.results import ResultFolder
 from workers.ports import ConflictRow
 from workers.settings import StoreSettings
@@ -337,28 +335,6 @@ class TestHealth:
         assert self.problems(node) == []
         assert "was damaged and was built again" in node.client.get("/healthz").json()["index_note"]
 
-    @pytest.mark.parametrize("name", ["store", "conflicts", "results", "facts", "commitments"])
-    def test_a_folder_that_cannot_be_read(self, node: Node, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        (node.tmp_path / name).mkdir(exist_ok=True)
-        assert self.problems(node) == []
-        make_unreadable(monkeypatch, node.tmp_path / name)
-        assert self.problems(node) == ["disk"]
-        assert node.client.get("/healthz").json()["unreadable"] == [name]
-
-    def test_a_folder_that_is_gone(self, node: Node) -> None:
-        shutil.rmtree(node.tmp_path / "store")
-        assert self.problems(node) == ["disk"]
-
-    def test_an_index_that_was_deleted(self, node: Node) -> None:
-        rebuilding_mark(node.tmp_path).write_text("was deleted")
-        note_rebuilt(node.tmp_path)
-        assert self.problems(node) == []
-        said = node.client.get("/healthz").json()["index_note"]
-        assert said.startswith("The index was deleted and was built again from the stored files on ")
-        long_ago = time.time() - health.NOTED_FOR.total_seconds() - 60
-        os.utime(node.tmp_path / "index.rebuilt", (long_ago, long_ago))
-        assert node.client.get("/healthz").json()["index_note"] is None
-
     def test_a_process_that_ends_again_and_again(self, node: Node) -> None:
         for _ in range(LOOP_STARTS - 1):
             note_start(node.tmp_path, "worker")
@@ -393,13 +369,3 @@ def test_health_counts_what_the_feeds_have_not_applied(tmp_path: Path) -> None:
     said = node.client.get("/healthz").json()
     assert said["feeds"] == {"waiting": 1, "failed": 1, "silent": False, "unreadable": False}
     assert "feeds" in said["problems"]
-
-
-def test_a_folder_of_a_feed_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    node = Node(tmp_path, feeds=FeedsSettings(hl7=Hl7FeedSettings(port=0)))
-    node.gives_a_sign("feeds")
-    inbox = open_inbox(node.settings)
-    assert node.client.get("/healthz").json()["problems"] == []
-    make_unreadable(monkeypatch, inbox._new)
-    said = node.client.get("/healthz").json()
-    assert (said["problems"], said["feeds"]["unreadable"]) == (["feeds"], True)

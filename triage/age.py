@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from triage.model import Study
 
+TOO_YOUNG = "too_young"
 DAYS_A_MONTH = 31.0  # so that a birthday is a whole year
 
 
@@ -29,7 +30,7 @@ def too_young(study: Study, limit_years: float) -> str | None:
         return None
     contradictory = max(said.values()) >= limit_years
     how = f"ages that contradict each other: {'; '.join(said)}" if contradictory else "; ".join(said)
-    return f"too_young: below {limit_years:g} years intensities are not compared with those of adults ({how})"
+    return f"{TOO_YOUNG}: below {limit_years:g} years intensities are not compared with those of adults ({how})"
 
 
 def _words(years: float) -> str:

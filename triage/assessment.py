@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from triage import protocol
-from triage.age import too_young
+from triage.age import TOO_YOUNG, too_young
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.alignment.images import affine_of, inverse, to_sitk
 from triage.alignment.registration import register_followup
@@ -317,7 +317,7 @@ def _with_single_scan(
 def _shown_before(draft: Draft, prepared: PreparedBaseline, settings: TriageSettings) -> tuple[str, ...]:
     """Patterns that the scan of the baseline shows by itself: narrow sulci of a young brain, for one. Where the
     comparison cannot tell, the same in the follow-up is no news."""
-    young = too_young(draft.images.study, settings.single_scan.youngest_years)
+    young = too_young(draft.images.study, settings.single_scan.youngest_years) or _too_young_then(prepared)
     labels, names = prepared.labels, prepared.label_names
     figures = (
         measure_alone(prepared.flair, labels, names, settings.single_scan, settings.measurement, young),
@@ -326,6 +326,12 @@ def _shown_before(draft: Draft, prepared: PreparedBaseline, settings: TriageSett
     before = replace(draft, measurements=(), doubts=prepared.doubts).with_found(*figures)
     findings = detect_alone(before.measurements, settings, draft.patterns)
     return tuple(one.pattern for one in findings if one.presence is Presence.PRESENT)
+
+
+def _too_young_then(prepared: PreparedBaseline) -> str | None:
+    """Why the patient was too young on the scan of the baseline, as its preparation says; None: old enough."""
+    said = (one.reason for one in prepared.burden.measurements if one.reason is not None)
+    return next((reason for reason in said if reason.startswith(f"{TOO_YOUNG}: ")), None)
 
 
 def _since(

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from triage.age import too_young
 from triage.alignment.images import inverse
 from triage.alignment.placement import Placement, brain_grid, place_atlas, region_doubts, regions_on
 from triage.alignment.session import Session, align
@@ -102,7 +103,7 @@ def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings, 
     placement = placing(session, flair, atlas, settings)
     grid = brain_grid(flair, placement, atlas, LABEL_SPACING_MM)
     labels, brain = regions_on(grid, placement, atlas)
-    uid = images.used[SequenceKind.FLAIR]
+    uid, young = images.used[SequenceKind.FLAIR], too_young(images.study, settings.youngest_years)
     return PreparedBaseline(
         images.study.study_instance_uid,
         uid,
@@ -112,7 +113,7 @@ def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings, 
         brain,
         dict(atlas.label_names),
         session,
-        before_treatment(flair, labels, brain, atlas.label_names, settings),
+        before_treatment(flair, labels, brain, atlas.label_names, settings, young),
         is_flair_after_contrast(images),
         region_doubts(placement),
     )

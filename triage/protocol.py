@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from triage.errors import NotAssessable
 from triage.model import ProtocolMatch, SeriesHeader, Volume
+from triage.sequences.facts import is_synthetic
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def compare(
         *_text("manufacturer", fh.manufacturer, bh.manufacturer),
         *_text("scanner model", fh.model_name, bh.model_name),
         *_text("acquisition", fh.mr_acquisition_type, bh.mr_acquisition_type),
+        *_text("images", *("synthetic" if is_synthetic(header) else "acquired" for header in (fh, bh))),
         *_number("repetition time (ms)", fh.repetition_time_ms, bh.repetition_time_ms, limits.timing),
         *_number("echo time (ms)", fh.echo_time_ms, bh.echo_time_ms, limits.timing),
         *_number("inversion time (ms)", fh.inversion_time_ms, bh.inversion_time_ms, limits.timing),

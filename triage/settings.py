@@ -24,7 +24,7 @@ from triage.signal.change import MeasurementLimits
 from triage.signal.single_scan import SingleScanLimits
 
 # larger whenever a baseline is prepared otherwise: what an earlier program prepared is then prepared anew
-PREPARED_FORM = 2
+PREPARED_FORM = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class PreparationSettings:
     regions: RegionLimits
     burden: BurdenLimits
     atrophy: AtrophyLimits
+    # of patients below this age intensities are not compared with those of adults
+    youngest_years: float = SingleScanLimits.youngest_years
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class CommonSettings:
     @property
     def preparation(self) -> PreparationSettings:
         """The part that is read when a baseline is prepared."""
-        return PreparationSettings(self.threads, self.regions, self.burden, self.atrophy)
+        return PreparationSettings(
+            self.threads, self.regions, self.burden, self.atrophy, self.single_scan.youngest_years
+        )
 
 
 def settings_with(patterns: Iterable[Pattern[Any]]) -> type[CommonSettings]:

@@ -78,6 +78,14 @@ def parse_moment(text: str, local_zone: str = "") -> tuple[date | None, time | N
     return moved.date(), moved.time()
 
 
+def minutes_ahead(text: str) -> int | None:
+    """How far ahead of UTC is what a zone ("+0900"), or a moment with a zone behind it, states; None: it states none."""
+    bare = text.strip(" \0")
+    found = _MOMENT.fullmatch(bare)
+    zone = _zone(bare if found is None else found["zone"])
+    return None if zone is None else int(zone.utcoffset(None).total_seconds() // 60)
+
+
 def plain_time(text: str) -> str:
     """A time as DICOM writes it, HHMMSS.FFFFFF or a part of it, so that texts can be compared; "" when it is none."""
     bare = text.strip(" \0")

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from bench.reading import (
     belonging,
+    beside_diffusion,
     bits,
     company,
     contradicted,
     diffusions,
     encodings,
+    grouped,
+    impostors,
     inside,
     meanings,
     multiframe,
@@ -31,7 +34,19 @@ from triage.model import SequenceKind, StudyImages
 def all_variants() -> Iterator[Variant]:
     for rules in (bits, contradicted, encodings, inside):
         yield from (replace(one, series="*_flair") for one in rules.variants())
-    for rules in (values, diffusions, belonging, storage, multiframe, meanings, company, oddities):
+    for rules in (
+        values,
+        diffusions,
+        belonging,
+        storage,
+        multiframe,
+        meanings,
+        company,
+        oddities,
+        grouped,
+        impostors,
+        beside_diffusion,
+    ):
         yield from rules.variants()
 
 

@@ -37,6 +37,7 @@ def a_side(spacing: tuple[float, float, float] = SPACING, **changes: Any) -> tup
         pytest.param(a_side(inversion_time_ms=1800.0), "inversion time", id="inversion time"),
         pytest.param(a_side(manufacturer="GE MEDICAL SYSTEMS"), "manufacturer", id="manufacturer"),
         pytest.param(a_side(model_name="Skyra"), "scanner model", id="model"),
+        pytest.param(a_side(series_description="SyMRI FLAIR"), "images ", id="synthetic"),
         pytest.param(a_side(mr_acquisition_type="3D"), "acquisition", id="acquisition"),
         pytest.param(a_side(magnetic_field_strength_t=3.0), "field strength", id="field strength"),
         pytest.param(a_side(magnetic_field_strength_t=1.494), None, id="field strength as measured"),

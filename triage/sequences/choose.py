@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from triage.model import SequenceKind, Series, SeriesHeader
 from triage.sequences import vendors
-from triage.sequences.facts import acquired_at, is_reformat
+from triage.sequences.facts import acquired_at, is_reformat, is_synthetic, on_one_calendar
 from triage.sequences.identify import is_after_contrast
 
 # An adult brain is 120-140 mm high; cut-off stacks (orbit, posterior fossa) are 60-90 mm
@@ -25,20 +25,23 @@ class Choice:
     passed_over: tuple[tuple[str, str], ...] = ()
 
 
-# (said of the better series, said of the worse one), asked in this order.
+# (code of the worse series, said of the better one, said of the worse one), asked in this order.
 # The first question that two series answer differently decides between them.
-_QUESTIONS: tuple[tuple[str, str], ...] = (
-    ("covers the whole brain", "does not cover the whole brain"),
-    ("original or 3-D source", "a reformat or otherwise derived"),
-    ("before contrast", "after contrast"),
-    ("usual b-value", "unusual b-value"),
-    ("trace weighted", "single direction"),
-    ("3-D or axial", "not axial"),
-    ("intensity normalised by the scanner", "not intensity normalised"),
-    ("more slices", "fewer slices"),
-    ("surer identification", "less sure identification"),
-    ("the later repeat", "an earlier repeat"),
+_QUESTIONS: tuple[tuple[str, str, str], ...] = (
+    ("part_of_the_brain", "covers the whole brain", "does not cover the whole brain"),
+    ("eight_bits", "stored with more than 8 bits", "8 bits, as copies for display have"),
+    ("lossy", "compressed without loss", "compressed with loss"),
+    ("derived", "original or 3-D source", "a reformat or otherwise derived"),
+    ("after_contrast", "before contrast", "after contrast"),
+    ("unusual_b", "usual b-value", "unusual b-value"),
+    ("single_direction", "trace weighted", "single direction"),
+    ("not_axial", "3-D or axial", "not axial"),
+    ("not_normalised", "intensity normalised by the scanner", "not intensity normalised"),
+    ("fewer_slices", "more slices", "fewer slices"),
+    ("less_sure", "surer identification", "less sure identification"),
+    ("earlier_repeat", "the later repeat", "an earlier repeat"),
 )
+_EQUAL = ("equal", "equal to another series of its kind; taken in the order received", "equal to the chosen series")
 
 
 def choose(series: Sequence[Series], kind: SequenceKind) -> Choice | None:
@@ -48,23 +51,34 @@ def choose(series: Sequence[Series], kind: SequenceKind) -> Choice | None:
         return None
     best, *others = ordered
     reasons = _reasons_for(best, others[0] if others else None)
-    return Choice(best, reasons, tuple((o.header.series_instance_uid, _passed_over(best, o)) for o in others))
+    return Choice(best, reasons, tuple((o.header.series_instance_uid, why_not(best, o)[1]) for o in others))
 
 
 def rank(series: Sequence[Series], kind: SequenceKind) -> tuple[Series, ...]:
     """All series of a kind, best first. The order of preference:
 
     1. the whole brain over a part of it
-    2. original images over derived ones
-    3. before contrast over after contrast (FLAIR)
-    4. the usual b-value, then trace images over single directions (DWI)
-    5. 3-D or axial over other orientations
-    6. normalised by the scanner
-    7. more slices
-    8. the surer identification
-    9. the later repeat, because a sequence is repeated when the first one failed
+    2. more than 8 bits over the grey levels of a screen, then no loss over compressed with loss
+    3. original images over derived and synthetic ones
+    4. before contrast over after contrast (FLAIR)
+    5. the usual b-value, then trace images over single directions (DWI)
+    6. 3-D or axial over other orientations
+    7. normalised by the scanner
+    8. more slices
+    9. the surer identification
+    10. the later repeat, because a sequence is repeated when the first one failed
     """
-    return tuple(sorted((s for s in series if s.identification.kind is kind), key=_answers, reverse=True))
+    own = [s for s in series if s.identification.kind is kind]
+    answers = _answers_of(own)
+    return tuple(own[n] for n in sorted(range(len(own)), key=lambda n: answers[n], reverse=True))
+
+
+def _answers_of(series: Sequence[Series]) -> list[tuple[float, ...]]:
+    """Times count only where each series states one."""
+    headers = on_one_calendar([one.header for one in series])
+    timed = all(header.acquisition_time is not None for header in headers)
+    times = [acquired_at(header)[0] if timed else 0.0 for header in headers]
+    return [(*_answers(one), at, float(one.header.series_number or 0)) for one, at in zip(series, times, strict=True)]
 
 
 def _answers(series: Series) -> tuple[float, ...]:
@@ -73,7 +87,9 @@ def _answers(series: Series) -> tuple[float, ...]:
     diffusion = kind in (SequenceKind.DWI, SequenceKind.ADC)
     return (
         float(_covers_brain(h)),
-        float(diffusion or not (is_reformat(h) or "DERIVED" in tokens)),
+        float(h.vendor.get("eight_bits") != "YES"),
+        float(h.vendor.get("lossy") != "YES"),
+        float(diffusion or not (is_reformat(h) or "DERIVED" in tokens or is_synthetic(h))),
         float(kind is not SequenceKind.FLAIR or not is_after_contrast(series.identification)),
         float(kind is not SequenceKind.DWI or USUAL_B_RANGE[0] <= max(h.b_values, default=1000.0) <= USUAL_B_RANGE[1]),
         float(
@@ -85,8 +101,6 @@ def _answers(series: Series) -> tuple[float, ...]:
         float("NORM" in tokens),
         float(_slices(h)),
         round(series.identification.confidence, 1),
-        acquired_at(h)[0] if h.acquisition_time else 0.0,
-        float(h.series_number or 0),
     )
 
 
@@ -106,23 +120,23 @@ def _covers_brain(h: SeriesHeader) -> bool:
     return _slices(h) * h.slice_thickness_mm * 1.2 >= WHOLE_BRAIN_MM
 
 
-def _question(better: Series, worse: Series) -> tuple[str, str] | None:
-    for n, (a, b) in enumerate(zip(_answers(better), _answers(worse), strict=True)):
+def why_not(used: Series, other: Series) -> tuple[str, str]:
+    """Code and sentence: why ``other`` was not taken where ``used`` was."""
+    code, _, worse = _question(used, other)
+    own, others = _answers_of((used, other))
+    if others > own:
+        return "tried_later", "another series of its kind was tried before it and taken"
+    return code, worse
+
+
+def _question(one: Series, other: Series) -> tuple[str, str, str]:
+    """The one that decides between them."""
+    for n, (a, b) in enumerate(zip(*_answers_of((one, other)), strict=True)):
         if a != b:
             return _QUESTIONS[min(n, len(_QUESTIONS) - 1)]
-    return None
+    return _EQUAL
 
 
 def _reasons_for(best: Series, second: Series | None) -> tuple[str, ...]:
-    if second is None:
-        return (*best.identification.reasons, "the only series of its kind")
-    decided = _question(best, second)
-    return (
-        *best.identification.reasons,
-        decided[0] if decided else "equal to another series of its kind; taken in the order received",
-    )
-
-
-def _passed_over(best: Series, other: Series) -> str:
-    decided = _question(best, other)
-    return decided[1] if decided else "equal to the chosen series"
+    better = "the only series of its kind" if second is None else _question(best, second)[1]
+    return (*best.identification.reasons, better)

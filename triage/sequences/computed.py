@@ -97,6 +97,17 @@ def parametric_map(h: SeriesHeader) -> Identification | None:
         return known(SequenceKind.ADC, 0.85, "derived, and the description says ADC")
     if derived and words.says(words.TENSOR_MAP, h) and (h.b_values or words.says(words.DIFFUSION, h)):
         return known(SequenceKind.DERIVED, 0.85, "derived, and the description names a tensor map")
+    weighted = h.b_values or tokens & vendors.DIFFUSION_WEIGHTED or words.says(words.DIFFUSION, h)
+    if derived and words.says(words.COMPUTED, h) and not weighted:
+        return known(SequenceKind.DERIVED, 0.85, "derived, and the description names a map or a mask")
+    return None
+
+
+def calibration(h: SeriesHeader) -> Identification | None:
+    """Maps of a field, of transmission or of attenuation, and the images that they are made of."""
+    named = vendors.CALIBRATION.search(vendors.all_names(h)) is not None
+    if (named or words.says(words.CALIBRATION, h)) and not has_flair_timing(h):
+        return known(SequenceKind.DERIVED, 0.85, "a map of a field or of attenuation, or what it is made of")
     return None
 
 

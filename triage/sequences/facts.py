@@ -106,6 +106,11 @@ def is_reformat(header: SeriesHeader) -> bool:
     )
 
 
+def is_synthetic(header: SeriesHeader) -> bool:
+    """Whether the images were computed for a timing that was never played out (SyMRI, MAGiC), by the names."""
+    return words.says(words.SYNTHETIC, header) or "SYNTHETIC" in type_tokens(header)
+
+
 def acquired_after(one: SeriesHeader, other: SeriesHeader) -> bool:
     """Whether a series was acquired after another: by the time, by the series number where one of them has none or both
     are the same. False where neither tells."""

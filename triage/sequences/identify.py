@@ -13,7 +13,7 @@ from dataclasses import replace
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import words
 from triage.sequences.contrast import ContrastSaid, said_of_contrast
-from triage.sequences.facts import acquired_after, acquired_at, is_reformat, timing
+from triage.sequences.facts import acquired_after, acquired_at, is_reformat, is_synthetic, on_one_calendar, timing
 from triage.sequences.rules import ORDER
 
 AFTER_CONTRAST = "after contrast"
@@ -31,7 +31,7 @@ def identify(header: SeriesHeader) -> Identification:
     for rule in ORDER:
         found = rule(header)
         if found is not None:
-            return _with_contrast(_as_reformat(found, header), header)
+            return _with_contrast(_as_synthetic(_as_reformat(found, header), header), header)
     return Identification(SequenceKind.UNKNOWN, 0.0, (f"{timing(header)}: no rule recognises this header",))
 
 
@@ -58,7 +58,8 @@ def identify_study(
     with_agent = [i for i in acquired if words.contrast_agent(headers[i])]
     if len(with_agent) == len(acquired) > 1:
         return tuple(_agent_at_registration(f, header) for f, header in zip(found, headers, strict=True))
-    with_agent.sort(key=lambda i: acquired_at(headers[i]))
+    on_calendar = on_one_calendar(headers)
+    with_agent.sort(key=lambda i: acquired_at(on_calendar[i]))
     agents = [headers[i] for i in with_agent]
     for i in acquired:
         found[i] = _beside_agents(found[i], headers[i], [one for one in agents if one is not headers[i]])
@@ -81,6 +82,13 @@ def _as_reformat(found: Identification, header: SeriesHeader) -> Identification:
     return replace(
         found, confidence=found.confidence * _REFORMAT_PENALTY, reasons=(*found.reasons, "a reformat of another series")
     )
+
+
+def _as_synthetic(found: Identification, header: SeriesHeader) -> Identification:
+    if found.kind not in (SequenceKind.FLAIR, SequenceKind.T1, SequenceKind.T2) or not is_synthetic(header):
+        return found
+    why = "synthetic: computed from a scan of several echoes and delays"
+    return replace(found, confidence=found.confidence * _REFORMAT_PENALTY, reasons=(*found.reasons, why))
 
 
 def _with_contrast(found: Identification, header: SeriesHeader) -> Identification:

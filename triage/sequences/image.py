@@ -21,6 +21,14 @@ FEWEST_VALUES = 32
 # scanner's range has values close below it.
 DRAWN_VOXELS = 50
 DRAWN_TIMES = 1.5
+# Cut off at the highest value, by a window for display or by the scanner's range: that value has so many times the voxels
+# of each value below it. Of 24 real FLAIR, T2 and DWI series not one repeats its highest value
+CUT_TIMES = 5.0
+CUT_NEAR = 0.9  # of the highest value: from here on values lie below it
+FEWEST_NEAR = 8  # of these values; fewer are no scanner image
+HEAD_SHARE = 0.2  # of the highest value: above it lies the head
+# of the head; less is vessels and fat, and no surface that is measured
+CUT_SHARE = 0.002
 # codes of images that are passed over, by how doubtful they are (doubts_about)
 DOUBTS = ("", "poor_image", "image")
 _BRIGHT_PERCENTILE = 99.9  # of what is below the highest value: vessels and fat are few
@@ -39,7 +47,23 @@ def image_faults(volume: Volume) -> tuple[str, ...]:
         said.append(f"the middle slice has only {distinct} values")
     if _is_drawn_on(voxels):
         said.append("something is drawn into the images")
+    if (cut := cut_share(voxels)) > CUT_SHARE:
+        said.append(f"{100 * cut:.1f} % of the head have exactly the highest value: cut off")
     return tuple(said)
+
+
+def cut_share(voxels: Voxels) -> float:
+    """The share of the head whose values were cut off at the highest one; 0.0: none were."""
+    finite = voxels[np.isfinite(voxels)]
+    top = float(finite.max()) if finite.size else 0.0
+    count = int(np.count_nonzero(finite == top))
+    if top <= 0.0 or count < CUT_SHARE * HEAD_SHARE * finite.size:
+        return 0.0
+    near = finite[(finite >= CUT_NEAR * top) & (finite < top)]
+    values = len(np.unique(near))
+    if values < FEWEST_NEAR or count < CUT_TIMES * near.size / values:
+        return 0.0
+    return count / int(np.count_nonzero(finite > HEAD_SHARE * top))
 
 
 def coverage_faults(volume: Volume) -> tuple[str, ...]:

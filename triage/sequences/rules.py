@@ -20,6 +20,7 @@ import re
 from triage.model import Identification, SequenceKind, SeriesHeader
 from triage.sequences import vendors, words
 from triage.sequences.computed import (
+    calibration,
     fat_or_opposed_phase,
     localizer,
     may_be_a_map,
@@ -61,6 +62,10 @@ MAY_BE_FLAIR_MS = (8000.0, 4500.0)
 T2_OR_FLAIR = "the header leaves FLAIR open"
 T2_BY_TIMING = "no name says T2"
 TOF_TR_MS = (15.0, 60.0)
+SHORTEST_TE_MS = 0.5  # T1 volumes have 1.2-5; UTE, PETRA and ZTE 0.01-0.2
+# Spoiled T1 volumes of so short a TR have flip angles of 5-25 degrees; CISS, FIESTA and bFFE 40-70
+BALANCED_TR_MS, BALANCED_FLIP_DEG = 15.0, 35.0
+LONGEST_T2_TE_MS = 600.0  # 3-D T2 has up to 565; myelography and cholangiography 700-1000
 
 
 def diffusion(h: SeriesHeader) -> Identification | None:
@@ -280,6 +285,11 @@ def gradient_echo(h: SeriesHeader) -> Identification | None:
         return None
     if te >= T2_STAR_MIN_TE_MS:
         return known(SequenceKind.T2_STAR, 0.85, f"{timing(h)}: long-TE gradient echo")
+    if 0.0 < te < SHORTEST_TE_MS:
+        return known(SequenceKind.UNKNOWN, 0.7, f"{timing(h)}: ultrashort echo, proton-density weighted, not measured")
+    if tr is not None and tr < BALANCED_TR_MS and (h.flip_angle_deg or 0.0) >= BALANCED_FLIP_DEG:
+        why = f"{timing(h)}, flip angle {h.flip_angle_deg:g} degrees: balanced steady state, not measured"
+        return known(SequenceKind.UNKNOWN, 0.6, why)
     if _may_be_time_of_flight(h) and h.mr_acquisition_type == "3D" and not words.says(words.T1, h):
         return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: T1 or time of flight, the header does not tell")
     if te < 10.0 and (tr is None or tr < 30.0 or _prepared(h)):
@@ -298,6 +308,10 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
     te, tr = h.echo_time_ms, h.repetition_time_ms
     if te is None or tr is None or is_gradient_echo(h) or words.says(words.STIR, h):
         return None
+    if te > LONGEST_T2_TE_MS:
+        return known(
+            SequenceKind.UNKNOWN, 0.7, f"{timing(h)}: only fluid is left after such an echo time, not measured"
+        )
     if te >= LONG_TE_MS and tr >= T2_MIN_TR_MS:
         worded = words.says(words.FLAIR, h) and not words.says(words.T1_FLAIR, h)
         shortest = FLAIR_3D_WITHOUT_TI_MS if h.mr_acquisition_type == "3D" else FLAIR_2D_WITHOUT_TI_MS
@@ -367,6 +381,7 @@ ORDER: tuple[Rule, ...] = (
     projection_or_subtraction,
     parametric_map,
     susceptibility,
+    calibration,
     phase_image,
     fat_or_opposed_phase,
     acquisition_contrast,

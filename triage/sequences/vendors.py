@@ -40,6 +40,9 @@ SUSCEPTIBILITY = re.compile(r"swi|swan")
 # Siemens TrueFISP and CISS, GE FIESTA, Philips bFFE
 BALANCED = re.compile(r"tfi3d|ci3d|tfi2d|fiesta|bffe")
 
+# Siemens field map
+CALIBRATION = re.compile(r"\bfm2d")
+
 # --- GE's private names of pulse sequences, searched in ge_name() ---
 
 GE_T1_FLAIR = re.compile(r"t1flair")

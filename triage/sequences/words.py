@@ -41,6 +41,15 @@ DIFFUSION = re.compile(r"\bdwi\b|\bdti\b|\bdiff(?:us\w*)?\b|\bresolve\b|\bb ?100
 ADC = re.compile(r"(?<!e)\badc\b|apparent diff|\bdadc\b|\badc map|\bisoadc\b")
 EXPONENTIAL_ADC = re.compile(r"\beadc\b|exponential|\bexp ?adc\b")
 TENSOR_MAP = re.compile(r"\bfa\b|col ?fa\b|fractional|\btensor\b|\bmd map\b|\btractogra|\bbo? map")
+# Maps and masks that are made of measured images; asked of derived series only
+COMPUTED = re.compile(
+    r"\bmaps?\b|\bmapping\b|relax(?:ometry|ation)?\b|\bmyc\b|\bmyelin\b|\bsegmentations?\b|\bmasks?\b|\blabels?\b"
+    r"|\boverlay\b|\bz ?scores?\b|\bprobabilit\w*|\bdifference\b"
+)
+# Fields of the magnet and of the transmitter, and what positron emission is corrected with
+CALIBRATION = re.compile(r"field ?map|\bfmap\b|\bb[01] ?map|\bu ?map\b|\bmu ?map\b|\bmrac\b|attenuation (?:corr|map)")
+# Computed for any timing from one scan of several echoes and delays
+SYNTHETIC = re.compile(r"\bmagic\b|\bsymri\b|\bsynth(?:etic|etisch|esi[sz]ed)?\b")
 PROJECTION = re.compile(r"\bmip\b|\bminip\b|\bmnip\b|\brot mip|projection")
 SUBTRACTION = re.compile(r"\bsub\b|subtr|subtrak|subtraction")
 # Siemens and Philips write it behind, GE before: "t1_vibe_dixon_F", "FAT: Ax T1 Flex"

@@ -17,7 +17,15 @@ from triage.sequences.facts import is_echo_planar
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.selection import highest_weighted, select, shows
-from workers.reading.volume import B0_LIMIT, adc_unit_of, highest_b, lowest_b, unweighted_of, volume_of
+from workers.reading.volume import (
+    B0_LIMIT,
+    adc_unit_of,
+    highest_b,
+    lowest_b,
+    unweighted_frames,
+    unweighted_of,
+    volume_of,
+)
 
 DIFFUSION_MAP = "diffusion_map"
 LOWEST_CLEAR_B = 400.0  # s/mm2; less weighting leaves fluid bright, as in a map
@@ -112,8 +120,10 @@ def beside_the_dwi(
         try:
             found = unweighted_of(frames[uid], dwi, budget)
             low = lowest_b(frames[uid])
-            if found is None or low is None or (high is not None and low >= high):
+            if low is None or (high is not None and low >= high):
                 continue
+            if found is None:
+                raise NotAssessable("mixed_geometry", "it has another matrix or place than the weighted images")
             _check_one_scale(frames[uid], frames[own], found, dwi, (low, high))
         except NotAssessable as error:
             skipped.append(SkippedSeries(uid, error.code, f"the image without diffusion weighting: {error.message}"))
@@ -139,7 +149,7 @@ def _check_one_scale(
     Raises:
         NotAssessable: rescale_between_b.
     """
-    images = [frame for frame in low if frame.b_value == b[0] and shows(frame, SequenceKind.DWI)]
+    images = unweighted_frames(low)
     weighted_images = highest_weighted([frame for frame in high if shows(frame, SequenceKind.DWI)])
     scales = [set(map(_scale, some)) for some in (images, weighted_images)]
     if all(scales) and scales[0] != scales[1] and any(how != "" for scale in scales for how, _, _ in scale):

@@ -6,7 +6,7 @@ No pixel is read here. A value that the header gets wrong is treated as absent. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from workers.moments import parse_moment
@@ -27,6 +27,7 @@ from workers.reading.values import (
 LOOKUP_TABLE = "ModalityLUTSequence"  # instead of a slope
 UNREADABLE, EMPTY = "no number", "empty or 0"  # of a rescale that is stated
 _RESCALE = "PixelValueTransformationSequence"
+LONGEST_OBJECT = timedelta(hours=8)  # as the pause between two visits (visits.py)
 GE_B_VALUE_BIAS = 1_000_000_000  # GE adds 1e9 to (0043,1039) since DV25 (dcm2niix issue 602)
 
 
@@ -67,6 +68,7 @@ class Frame:
     component: str  # MAGNITUDE | PHASE | ...
     units: str  # UCUM code of the real world value mapping when its slope was used, else ""
     echo_number: int | None = None  # of a classic object
+    agent: bool | None = None  # whether a contrast agent was given by then, where the functional groups say so
 
 
 def frames_of(ds: Any, pixels: PixelData) -> list[Frame]:
@@ -108,7 +110,16 @@ def _frame(
         component=str(groups.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
         units=units,
         echo_number=integer(groups.get("", "EchoNumbers")),
+        agent=_agent_given(groups),
     )
+
+
+def _agent_given(groups: Groups) -> bool | None:
+    given, phase = (
+        plain_text(groups.get("ContrastBolusUsageSequence", f"ContrastBolusAgent{what}")).upper()
+        for what in ("Administered", "Phase")
+    )
+    return given != "NO" and phase != "PRE_CONTRAST" if given or phase else None
 
 
 def inversion_time(groups: Groups) -> float | None:
@@ -133,9 +144,20 @@ def _time_key(groups: Groups) -> tuple[int, ...]:
 
 
 def _acquired_at(groups: Groups, of_object: tuple[date | None, time | None]) -> tuple[date, time] | None:
+    """A frame's own moment, where it is not hours off that of its object: anonymisers move one and leave the other."""
     own = groups.get("FrameContentSequence", "FrameAcquisitionDateTime")
-    day, at = parse_moment(str(own)) if own is not None else of_object
+    day, at = parse_moment(str(own), plain_text(groups.get("", "TimezoneOffsetFromUTC"))) if own else of_object
+    if at is None or (own and _hours_off((day, at), of_object)):
+        day, at = of_object
     return None if at is None else (day or date.min, at)
+
+
+def _hours_off(one: tuple[date | None, time | None], other: tuple[date | None, time | None]) -> bool:
+    """Whether both are moments, and so far apart as images of one object are not."""
+    (day, at), (other_day, other_at) = one, other
+    if day is None or at is None or other_day is None or other_at is None:
+        return False
+    return abs(datetime.combine(day, at) - datetime.combine(other_day, other_at)) > LONGEST_OBJECT
 
 
 def _value_mapping(groups: Groups) -> tuple[tuple[float, float], str, str]:

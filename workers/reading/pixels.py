@@ -24,8 +24,11 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSNearLossless,
 )
 
 from triage.errors import NotAssessable, Transient
@@ -46,6 +49,7 @@ _NATIVE = (
     ExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )  # deflated files have no place to seek to
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 _MASKED_BY_DECODER = (JPEGLossless, JPEGLosslessSV1)
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _PIXEL_VRS = (b"OB", b"OW", b"UN")
@@ -74,6 +78,7 @@ class PixelData:
     photometric: str = "MONOCHROME2"
     allocated: int = 16
     compressed: bool = False
+    lossy: bool = False
     turned: bool = False  # the values tell that the two bytes of each are in the other order
 
     @property
@@ -185,6 +190,7 @@ def _pixel_data(ds: Dataset, path: Path, offset: int) -> PixelData:
         photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
         allocated=bits,
         compressed=compressed,
+        lossy=syntax in _LOSSY or str(ds.get("LossyImageCompression") or "").strip() == "01",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
+from dataclasses import replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from triage.model import SeriesHeader
 from triage.sequences.words import names_agent
+from workers.reading.display_copy import has_eight_bits
 from workers.reading.frames import Frame, frames_of, inversion_time
 from workers.reading.groups import Groups, groups_of
 from workers.reading.pixels import PixelData
@@ -25,6 +27,7 @@ from workers.reading.values import (
     text,
     value_of,
 )
+from workers.reading.zones import moved, offset_of, to_one_clock
 
 UNNAMED_AGENT = "an agent whose name is not stated"
 
@@ -44,7 +47,7 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
     speaks = spokesman(datasets, of_each)
     first, groups = datasets[speaks], _groups_of(datasets[speaks], of_each[speaks])
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
-    day, at = _first_acquired(datasets)
+    day, at = _first_acquired(datasets, of_each)
     return SeriesHeader(
         series_instance_uid=min(text(ds, "SeriesInstanceUID") for ds in datasets),
         sop_class_uid=text(first, "SOPClassUID"),
@@ -70,7 +73,7 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
         flip_angle_deg=number(groups.get("MRTimingAndRelatedParametersSequence", "FlipAngle")),
         echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),
         b_values=tuple(b_values),
-        contrast_agent=_contrast_agent(datasets),
+        contrast_agent=_contrast_agent(datasets, of_each),
         slice_thickness_mm=most_common(frame.thickness_mm for frame in listed),
         rows=integer(value_of(first, "Rows")),
         columns=integer(value_of(first, "Columns")),
@@ -117,16 +120,20 @@ def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
     return (*echo, *inverted, *planar)
 
 
-def _contrast_agent(datasets: Sequence[Any]) -> str:
+def _contrast_agent(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]]) -> str:
     """What the objects state: any of them may name the agent."""
-    stated = sorted(set(map(_agent_of, datasets)))
+    stated = sorted({agent_of(ds, some) for ds, some in zip(datasets, frames, strict=True)})
     return next((one for one in stated if names_agent(one)), next(filter(None, stated), ""))
 
 
-def _agent_of(ds: Any) -> str:
-    """The agent's name as it is written. De-identification removes names, and leaves the dose or the time."""
+def agent_of(ds: Any, frames: Sequence[Frame]) -> str:
+    """The agent's name as it is written. De-identification removes names, and leaves the dose or the time.
+
+    Args:
+        frames: those of the object that are meant. Some of an enhanced object may have been acquired before the agent.
+    """
     listed = _items(ds, "ContrastBolusAgentSequence")
-    usage = _usage(ds)
+    usage = [frame.agent for frame in frames if frame.agent is not None] or _usage(ds)
     if usage and not any(usage):
         return ""
     name = text(ds, "ContrastBolusAgent") or next(filter(None, (text(one, "CodeMeaning") for one in listed)), "")
@@ -154,13 +161,34 @@ def _has_dose(ds: Any) -> bool:
     return any((dose or 0.0) > 0.0 for dose in doses) or any(stated)
 
 
-def _first_acquired(datasets: Sequence[Any]) -> tuple[date | None, time | None]:
-    """Date and time of the first acquisition; the date only when each object with a time states one."""
-    stamps = [(day, at) for day, at in map(acquisition_moment, datasets) if at is not None]
+def _first_acquired(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]]) -> tuple[date | None, time | None]:
+    """Date and time of the first acquisition; the date only when each image with a time states one."""
+    of_frames = [frame.acquired_at for some in frames for frame in some if frame.acquired_at is not None]
+    stamps = [(None if day == date.min else day, at) for day, at in of_frames]
+    if not stamps:
+        stamps = [(day, at) for day, at in map(acquisition_moment, datasets) if at is not None]
     if not stamps:
         return None, None
     dated = [(day, at) for day, at in stamps if day is not None]
     return min(dated) if len(dated) == len(stamps) else (None, min(at for _, at in stamps))
+
+
+def on_one_clock(headers: Sequence[SeriesHeader], objects: Iterable[Sequence[Any]]) -> list[SeriesHeader]:
+    """The same headers with times that can be compared: a series whose clock cannot be has none.
+
+    Args:
+        objects: the headers of the objects of each of them.
+    """
+    offsets = [next((one for one in map(offset_of, some) if one is not None), None) for some in objects]
+    found = []
+    for header, minutes in zip(headers, to_one_clock(offsets), strict=True):
+        at = header.acquisition_time
+        if at is None or minutes == 0:
+            found.append(header)
+            continue
+        day, at = (None, None) if minutes is None else moved(header.acquisition_date, at, minutes)
+        found.append(replace(header, acquisition_date=day, acquisition_time=at))
+    return found
 
 
 def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
@@ -179,6 +207,8 @@ def _vendor_facts(groups: Groups, frames: Sequence[Frame]) -> dict[str, str]:
         "volume_calculation": groups.get("MRImageFrameTypeSequence", "VolumeBasedCalculationTechnique"),
         "isotropic": "YES" if any(f.direction == "isotropic" for f in frames) else None,
         "captured": "YES" if _is_captured(groups) else None,
+        "lossy": "YES" if any(frame.pixels.lossy for frame in frames) else None,
+        "eight_bits": "YES" if frames and all(map(has_eight_bits, frames)) else None,
     }
     return {name: plain_text(value) for name, value in facts.items() if value not in (None, "", b"")}
 

@@ -27,7 +27,7 @@ from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject
 from workers.reading.selection import maps_in, place_of
-from workers.reading.series import series_header
+from workers.reading.series import agent_of, series_header
 from workers.reading.spokesman import main_type
 from workers.reading.stray_frames import OVERLAP
 from workers.reading.values import strings, text
@@ -119,7 +119,7 @@ def _parts(group: Sequence[ReadObject]) -> list[list[ReadObject]]:
     grids = _Grids()
     for one, frame in sorted(pairs, key=_place):
         key = _class_of(_tr(frame), trs), _class_of(_ti(frame), tis), grids.number_of(frame)
-        split[*key, *techniques[id(one)], maps_in(frame)].append((one, frame))
+        split[*key, *techniques[id(one)], frame.agent, maps_in(frame)].append((one, frame))
         if len(split) > MOST_PARTS or grids.count > MOST_PARTS:
             return whole
     apart = [run for part in split.values() for run in _runs(part)]
@@ -168,7 +168,7 @@ def _technique(one: ReadObject) -> tuple[Any, ...]:
 
 
 def _has_agent(one: ReadObject) -> bool:
-    return words.names_agent("\\".join(strings(one.header, "ContrastBolusAgent")))
+    return words.names_agent(agent_of(one.header, one.frames))
 
 
 class _Grids:

@@ -30,7 +30,7 @@ from workers.reading.members import as_measured, counts_of
 from workers.reading.objects import ReadObject, StudyObjects, objects_of
 from workers.reading.patient import stated_ages, study_without_series
 from workers.reading.pixels import open_header
-from workers.reading.series import series_header
+from workers.reading.series import on_one_clock, series_header
 from workers.reading.splitting import header_of_part
 from workers.reading.stray_frames import LeftOut
 from workers.reading.values import text
@@ -150,6 +150,7 @@ def _identified(groups: Mapping[str, list[ReadObject]], frames: Mapping[str, lis
     for uid, group in groups.items():
         header = series_header([one.header for one in group], [one.frames for one in group])
         headers.append(replace(header, instance_count=counts[uid]))
+    headers = on_one_clock(headers, ([one.header for one in group] for group in groups.values()))
     of_one_uid: dict[str, list[SeriesHeader]] = defaultdict(list)
     for header in headers:
         of_one_uid[header.series_instance_uid].append(header)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
+from collections.abc import Iterator, MutableSequence
 from datetime import date, time
 from typing import Any
 
@@ -91,6 +91,21 @@ def integer(value: Any) -> int | None:
 
 
 def acquisition_moment(ds: Any) -> tuple[date | None, time | None]:
-    """Date and time of the acquisition in the object's own zone, as far as they are stated."""
-    day, at = parse_moment(text(ds, "AcquisitionDateTime"), text(ds, "TimezoneOffsetFromUTC"))
-    return parse_date(text(ds, "AcquisitionDate")) or day, parse_time(text(ds, "AcquisitionTime")) or at
+    """Date and time of the acquisition in the object's own zone, as far as they are stated; of an enhanced object that
+    states no time those of its earliest frame."""
+    zone = text(ds, "TimezoneOffsetFromUTC")
+    day, at = parse_moment(text(ds, "AcquisitionDateTime"), zone)
+    day, at = parse_date(text(ds, "AcquisitionDate")) or day, parse_time(text(ds, "AcquisitionTime")) or at
+    if at is not None:
+        return day, at
+    of_frames = [(on, since) for on, since in (parse_moment(one, zone) for one in frame_moments(ds)) if on and since]
+    return min(of_frames, default=(day, at))
+
+
+def frame_moments(ds: Any) -> Iterator[str]:
+    """When each frame of an enhanced object was acquired, as it is written."""
+    groups = value_of(ds, "PerFrameFunctionalGroupsSequence")
+    for own in groups if isinstance(groups, MutableSequence) else ():
+        item = first_item(own, "FrameContentSequence")
+        if item is not None and (said := text(item, "FrameAcquisitionDateTime")):
+            yield said

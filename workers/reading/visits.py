@@ -16,6 +16,7 @@ from typing import Any
 from workers.identities import VISIT_IMAGES, StudyFacts
 from workers.moments import parse_date, parse_time
 from workers.reading.values import acquisition_moment, integer, strings, text, value_of
+from workers.reading.zones import moved, offset_of, to_one_clock
 
 # An examination does not pause for longer; the next visit of a patient is on another day.
 LONGEST_PAUSE = timedelta(hours=8)
@@ -50,7 +51,7 @@ def visits_of(headers: Sequence[Any]) -> Visits:
     An object without a date, a derived one that does not say when it was acquired, and fewer than VISIT_IMAGES images
     with a date of their own go with their series, else with the visit of their study date, else with the latest visit.
     """
-    stamps = [_stamp(header) for header in headers]
+    stamps = _on_one_clock([_stamp(header) for header in headers], headers)
     begins = _beginnings([stamp for stamp in stamps if stamp is not None])
     found = {n: _visit(stamp, begins) for n, stamp in enumerate(stamps) if stamp is not None}
     images: Counter[int] = Counter()
@@ -99,6 +100,23 @@ def _stamp(header: Any) -> _Stamp | None:
         if day is not None:
             return _Stamp(day, at if at is not None and at != time() else None)
     return None
+
+
+def _on_one_clock(stamps: Sequence[_Stamp | None], headers: Sequence[Any]) -> list[_Stamp | None]:
+    """Of an object whose clock cannot be compared with the others nothing is known."""
+    timed = [n for n, stamp in enumerate(stamps) if stamp is not None and stamp.at is not None]
+    shifts = dict(zip(timed, to_one_clock([offset_of(headers[n]) for n in timed]), strict=True))
+    found: list[_Stamp | None] = list(stamps)
+    for n, minutes in shifts.items():
+        stamp = stamps[n]
+        if minutes == 0 or stamp is None or stamp.at is None:
+            continue
+        if minutes is None:
+            found[n] = None
+            continue
+        day, at = moved(stamp.day, stamp.at, minutes)
+        found[n] = _Stamp(day or stamp.day, at)
+    return found
 
 
 def _is_derived(header: Any) -> bool:

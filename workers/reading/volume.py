@@ -17,6 +17,7 @@ from triage.diffusion.adc import AdcUnit, adc_unit
 from triage.diffusion.evidence import check_coefficients
 from triage.errors import NotAssessable
 from triage.model import Affine, SequenceKind, Volume, Voxels
+from workers.reading.display_copy import display_notices
 from workers.reading.frames import EMPTY, LOOKUP_TABLE, UNREADABLE, Frame
 from workers.reading.limits import Budget
 from workers.reading.pixels import decoded_bytes, load_planes
@@ -40,6 +41,7 @@ SHEAR_TOLERANCE_MM = 0.5  # sideways drift over the whole stack
 COSINE_TOLERANCE = 1e-3
 # s/mm2: up to here an image counts as not diffusion weighted; some scanners play out 50 or 100 instead of 0
 B0_LIMIT = 150.0
+SAME_LOW_B = 20.0  # s/mm2; what is played out scatters about what was asked for, and the next step is 50
 LARGEST_VALUE = 1e10  # 32-bit pixels reach 4.3e9; squares of larger figures overflow float32 in the registration
 SMALLEST_VALUE = 1e-12  # an ADC in m2/s is about 1e-9
 # A head below its air has another sign than its header states: shares of the voxels, and of the largest value
@@ -75,7 +77,7 @@ def volume_of(
         NotAssessable: codes no_geometry, mixed_orientation, mixed_geometry, missing_slices, duplicate_slices,
             uneven_spacing, sheared_stack, too_few_slices, too_large, too_slow, undecodable, absurd_values,
             mixed_rescale, mixed_contrasts, lookup_table, mosaic, not_grey, pixel_sign, adc_unit_unknown,
-            adc_implausible.
+            adc_implausible, display_copy.
     """
     _check_grey(frames)
     if any("MOSAIC" in f.image_type for f in frames):
@@ -87,8 +89,6 @@ def volume_of(
         stacks.append(stack_of(kept))
         if left_out is not None:
             left_out.add(without)
-    if left_out is not None:
-        left_out.said[:0] = said
     if kind is not SequenceKind.ADC:  # a map is displayed in its unit
         _check_displayed_alike(stacks)
     _reserve(stacks, budget)
@@ -96,6 +96,9 @@ def volume_of(
     if kind is SequenceKind.ADC:
         voxels = voxels * np.float32(adc_unit(voxels).factor)
         check_coefficients(voxels)
+    said += display_notices(voxels, stacks[0].frames, kind)
+    if left_out is not None:
+        left_out.said[:0] = said
     return Volume(voxels, stacks[0].affine)
 
 
@@ -141,10 +144,7 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None
     Raises:
         NotAssessable: as :func:`volume_of`, when such frames exist but make no volume.
     """
-    low = [f for f in frames if f.b_value is not None and f.b_value <= B0_LIMIT and shows(f, SequenceKind.DWI)]
-    low = comparable(
-        magnitude_only([f for f in low if f.b_value == min(g.b_value for g in low if g.b_value is not None)])
-    )
+    low = comparable(magnitude_only(unweighted_frames(frames)))
     if not low:
         return None
     stacks = [stack_of(together(group)[0]) for group in complete_repeats(low)]
@@ -157,6 +157,13 @@ def unweighted_of(frames: Sequence[Frame], beside: Volume, budget: Budget | None
     voxels = _mean(stacks)
     same = voxels.shape == beside.voxels.shape and np.allclose(stacks[0].affine, beside.affine, atol=GRID_TOLERANCE_MM)
     return Volume(voxels, stacks[0].affine) if same else None
+
+
+def unweighted_frames(frames: Sequence[Frame]) -> list[Frame]:
+    """Those of the lowest b-value, at most B0_LIMIT, as it was asked for."""
+    low = [(f, f.b_value) for f in frames if f.b_value is not None and shows(f, SequenceKind.DWI)]
+    lowest = min((b for _, b in low), default=0.0)
+    return [f for f, b in low if b <= min(lowest + SAME_LOW_B, B0_LIMIT)]
 
 
 def lowest_b(frames: Sequence[Frame]) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 from triage.errors import IcanseeError, NotAssessable
 from triage.inspection import patterns_of, serves
 from triage.model import Series, StudyImages, Volume
+from triage.sequences.choose import why_not
 from triage.sequences.image import image_faults
 from triage.sequences.quality import quality_of, shortcomings
 from workers.ports import Reader
@@ -68,8 +69,9 @@ def _series(one: Series, images: StudyImages, files: dict[str, list[Path]], read
     header, found = one.header, one.identification
     uid = header.series_instance_uid
     used_as = next((kind.value for kind, used in images.used.items() if used == uid), None)
-    skipped = [f"{s.code}: {s.message}" for s in images.skipped if s.series_instance_uid == uid]
+    skipped = [(s.code, s.message) for s in images.skipped if s.series_instance_uid == uid]
     volume, refusal = _volume(uid, images, _files_of(uid, files), reader)
+    why = [] if used_as else _why_not(one, images, [*skipped, *([refusal] if refusal else [])])
     return {
         "series_instance_uid": uid,
         "number": header.series_number,
@@ -80,7 +82,8 @@ def _series(one: Series, images: StudyImages, files: dict[str, list[Path]], read
         "objects": header.instance_count,
         "frames": header.frame_count,
         "used_as": used_as,
-        "why_not": None if used_as else _why_not(one, images, [*skipped, *([refusal] if refusal else [])]),
+        "why_not": "; ".join(f"{code}: {said}" for code, said in why) or None,
+        "why_not_codes": [code for code, _ in why],
         "quality": None if volume is None else _figures(volume),
         "faults": [] if volume is None else [*image_faults(volume), *shortcomings(quality_of(volume))],
         "serves": serves(found.kind),
@@ -93,15 +96,21 @@ def _files_of(uid: str, files: dict[str, list[Path]]) -> Sequence[Path]:
     return files.get(uid) or next((some for stated, some in files.items() if whole and stated.startswith(whole)), ())
 
 
-def _why_not(one: Series, images: StudyImages, refusals: list[str]) -> str:
+def _why_not(one: Series, images: StudyImages, refusals: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Codes and sentences, at least one."""
     if refusals:
-        return "; ".join(dict.fromkeys(refusals))
-    if one.identification.kind in images.used:
-        return "another series of its kind is used"
-    return "this kind is not measured"
+        return list(dict.fromkeys(refusals))
+    kind = one.identification.kind
+    if kind not in images.used:
+        return [("not_measured", "this kind is not measured")]
+    used = next(s for s in images.study.series if s.header.series_instance_uid == images.used[kind])
+    code, said = why_not(used, one)
+    return [(code, f"{said}; series {used.header.series_number} is used instead")]
 
 
-def _volume(uid: str, images: StudyImages, paths: Sequence[Path], reader: Reader) -> tuple[Volume | None, str | None]:
+def _volume(
+    uid: str, images: StudyImages, paths: Sequence[Path], reader: Reader
+) -> tuple[Volume | None, tuple[str, str] | None]:
     """The volume of one series, that of the study when it is used; or why there is none."""
     for kind, used in images.used.items():
         if used == uid:
@@ -109,7 +118,7 @@ def _volume(uid: str, images: StudyImages, paths: Sequence[Path], reader: Reader
     try:
         alone = reader.read(paths) if paths else None
     except NotAssessable as refusal:
-        return None, str(refusal)
+        return None, (refusal.code, refusal.message)
     except IcanseeError:
         return None, None
     if alone is None or not alone.volumes:

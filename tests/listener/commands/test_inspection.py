@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.builders_dicom import STUDY_UID, T1_PHYSICS, a_series, planes
 from tests.listener.commands.cli_runner import Icansee
+from tests.workers.reading.heads import head_of_grey_levels as head
 from triage import inspection as core
 from triage.errors import NotAssessable
 from triage.inspection import FlairFit, patterns_of
@@ -44,10 +46,31 @@ def test_every_series_is_said_with_why(icansee: Icansee, tmp_path: Path) -> None
     assert series[2]["faults"] == ["all slices are empty"]
     assert series[4]["why_not"].startswith("missing_slices")
     assert (series[4]["quality"], series[5]["quality"]) == (None, None)
-    assert series[5]["why_not"] == "this kind is not measured"
+    assert series[5]["why_not"] == "not_measured: this kind is not measured"
+    assert [series[n]["why_not_codes"] for n in (1, 2, 4, 5)] == [[], ["image"], ["missing_slices"], ["not_measured"]]
     assert study["serves_as"] == "baseline or follow-up"
     assert study["patterns"]["C"] == "not assessable: no diffusion-weighted images"
     assert "SECRET" not in answer.out.upper().replace("SECRET-ACC", "")
+
+
+@pytest.mark.parametrize(
+    ("elements", "code", "said"),
+    [
+        pytest.param({"ImageType": ["DERIVED", "SECONDARY", "MPR"]}, "derived", "a reformat or otherwise derived",
+                     id="a reformat"),
+        pytest.param({"SeriesDescription": "Ax T2 FLAIR post Gd"}, "after_contrast", "after contrast", id="after"),
+        pytest.param({}, "earlier_repeat", "an earlier repeat", id="an earlier repeat"),
+    ],
+)  # fmt: skip
+def test_why_another_of_its_kind_is_used(
+    icansee: Icansee, tmp_path: Path, elements: dict[str, Any], code: str, said: str
+) -> None:
+    a_series(tmp_path / "in" / "a", series=1, pixels=head().astype(np.uint16), **elements)
+    a_series(tmp_path / "in" / "b", series=2, pixels=head().astype(np.uint16))
+    (study,) = json.loads(icansee("inspect", str(tmp_path / "in"), "--json").out)
+    other = next(one for one in study["series"] if one["number"] == 1)
+    assert other["why_not_codes"] == [code]
+    assert other["why_not"] == f"{code}: {said}; series 2 is used instead"
 
 
 def test_the_parts_of_one_series_uid_are_said_each(icansee: Icansee, tmp_path: Path) -> None:
@@ -73,7 +96,7 @@ def test_several_studies_for_a_person(icansee: Icansee, tmp_path: Path) -> None:
     answer = icansee("inspect", str(tmp_path / "in"))
     assert answer.code == 0, answer.err
     for said in (
-        f"study {STUDY_UID}.7", f"study {STUDY_UID}.8", "used as flair", "not used: this kind is not measured",
+        f"study {STUDY_UID}.7", f"study {STUDY_UID}.8", "used as flair", "not used: not_measured: this kind is not measured",
         "neither baseline nor follow-up: no FLAIR", "24 slices of 1 x 1 x 5 mm", "but all slices are empty",
     ):  # fmt: skip
         assert said in answer.out

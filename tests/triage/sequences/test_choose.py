@@ -39,6 +39,12 @@ CHOICES = [
         "before contrast",
         id="before-contrast",
     ),
+    pytest.param({"vendor": {"eight_bits": "YES"}, "series_number": 9}, {}, "more than 8 bits", id="display-copy"),
+    pytest.param({"vendor": {"lossy": "YES"}, "series_number": 9}, {}, "without loss", id="lossy-copy"),
+    pytest.param({"series_description": "SyMRI FLAIR", "series_number": 9}, {}, "original", id="synthetic"),
+    pytest.param(
+        {"series_number": 3, "acquisition_time": time(9)}, {"series_number": 4}, "later repeat", id="one-without-a-time"
+    ),
     pytest.param({"orientation": "coronal"}, {}, "axial", id="axial-over-coronal"),
     pytest.param(
         {"orientation": "coronal"},

@@ -35,3 +35,12 @@ def _radius(shape: tuple[int, ...]) -> Field:
 
 def stored(values: Any) -> npt.NDArray[np.uint16]:
     return np.asarray(np.rint(values), np.uint16)
+
+
+def head_of_grey_levels(largest: float = 900.0) -> Field:
+    """A head of 24 slices in air, (k, j, i), whole numbers; a few voxels are bright, as vessels and fat are."""
+    shape, draw = (24, 32, 36), np.random.default_rng(4)
+    _, y, x = np.meshgrid(*(np.linspace(-1.1, 1.1, n) for n in shape), indexing="ij")
+    tissue = 0.35 * (1.0 + 0.25 * np.sin(3 * x) * np.cos(3 * y)) * draw.normal(1.0, 0.04, shape)
+    bright = np.where(draw.random(shape) < 0.05, draw.uniform(1.0, 2.0, shape), 1.0)
+    return np.asarray(np.clip(np.rint((_radius(shape) < 1.0) * tissue * bright * largest), 0, largest))

@@ -319,3 +319,25 @@ def test_a_rescale_that_some_frames_lack_is_refused(tmp_path: Path) -> None:
         frame.PixelValueTransformationSequence[0].RescaleSlope = 2.0
     images = read_study([write(ds, tmp_path / "enhanced")])
     assert [one.code for one in images.skipped] == ["mixed_rescale"]
+
+
+def test_unweighted_images_scatter_about_what_was_asked_for(tmp_path: Path) -> None:
+    """As they were played out; each slice has a b-value of its own."""
+
+    def change(k: int, ds: Any) -> None:
+        ds.DiffusionBValue = float(k % 4)
+
+    paths = a_series(tmp_path, series=1, pixels=SIGNAL, DiffusionBValue=1000.0, **PLANAR)
+    images = read_study(paths + a_series(tmp_path, series=1, pixels=B0, change=change, **PLANAR))
+    assert images.dwi_b0 is not None
+    np.testing.assert_array_equal(images.dwi_b0.voxels, B0)
+    assert images.skipped == ()
+
+
+def test_unweighted_images_of_another_matrix_are_named(tmp_path: Path) -> None:
+    paths = a_series(tmp_path, series=1, pixels=SIGNAL, DiffusionBValue=1000.0, **PLANAR)
+    finer = np.repeat(np.repeat(B0, 2, axis=1), 2, axis=2)
+    paths += a_series(tmp_path, series=2, pixels=finer, DiffusionBValue=0.0, PixelSpacing=[0.5, 0.5], **PLANAR)
+    images = read_study(paths)
+    assert images.dwi_b0 is None
+    assert [(one.code, "another matrix" in one.message) for one in images.skipped] == [("mixed_geometry", True)]

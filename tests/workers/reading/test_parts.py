@@ -13,8 +13,9 @@ from pydicom import Dataset
 
 from tests.builders_dicom import FLAIR_PHYSICS, STUDY_UID, T1_PHYSICS, a_series, an_enhanced_object, planes, write
 from tests.effort import within
-from tests.workers.reading.reading import FLAIR, T1, T2
+from tests.workers.reading.reading import FLAIR, T1, T1_GD, T2
 from triage.errors import NotAssessable
+from triage.model import SequenceKind
 from workers.reading.joining import joined_notices, series_of
 from workers.reading.limits import Budget
 from workers.reading.objects import ReadObject, read_object
@@ -236,3 +237,43 @@ def test_the_parts_of_an_object_that_was_cut_may_be_of_different_contrasts(tmp_p
     np.testing.assert_array_equal(images.volumes[FLAIR].voxels, pixels[:12])
     np.testing.assert_array_equal(images.volumes[T1].voxels, pixels[12:])
     assert {one.code for one in read_study(paths[:1]).skipped} == {"missing_slices"}
+
+
+def in_one_object(folder: Path, **usage: str) -> Path:
+    """T1 before and after contrast in one enhanced object, which the groups of the frames tell apart."""
+    ds = an_enhanced_object(
+        planes(24), contrast="T1", inversion_time_ms=None, repetition_time_ms=550, echo_time_ms=12,
+        SeriesDescription="t1", ContrastBolusAgentSequence=[an_agent()],
+    )  # fmt: skip
+    for n, own in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        own.PlanePositionSequence[0].ImagePositionPatient = [-10.0, -8.0, 5.0 * (n % 12)]
+        own.FrameContentSequence[0].TemporalPositionIndex = 1 + n // 12
+        item = Dataset()
+        for keyword, values in usage.items():
+            setattr(item, keyword, values.split()[n // 12])
+        own.ContrastBolusUsageSequence = [item]
+    return write(ds, folder / "one.dcm")
+
+
+def an_agent() -> Dataset:
+    ds = Dataset()
+    ds.CodeMeaning, ds.ContrastBolusAgentNumber = "Gadobutrol", 1
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("usage", "kinds"),
+    [
+        pytest.param({"ContrastBolusAgentAdministered": "NO YES"}, {T1, T1_GD}, id="administered"),
+        pytest.param({"ContrastBolusAgentPhase": "PRE_CONTRAST POST_CONTRAST"}, {T1, T1_GD}, id="the phase"),
+        pytest.param({"ContrastBolusAgentAdministered": "YES YES"}, set(), id="noop: all after it, in two runs"),
+    ],
+)
+def test_frames_before_and_after_contrast_in_one_object(
+    tmp_path: Path, usage: dict[str, str], kinds: set[SequenceKind]
+) -> None:
+    images = read_study([in_one_object(tmp_path, **usage)])
+    assert set(images.volumes) == kinds
+    for kind, own in ((T1, planes(24)[:12]), (T1_GD, planes(24)[12:])):
+        if kind in kinds:
+            np.testing.assert_array_equal(images.volumes[kind].voxels, own)

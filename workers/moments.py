@@ -79,7 +79,7 @@ def parse_moment(text: str, local_zone: str = "") -> tuple[date | None, time | N
 
 
 def minutes_ahead(text: str) -> int | None:
-    """How far ahead of UTC is what a zone ("+0900"), or a moment with a zone behind it, states; None: it states none."""
+    """Minutes ahead of UTC, as a zone ("+0900"), or a moment with a zone behind it, states; None: it states none."""
     bare = text.strip(" \0")
     found = _MOMENT.fullmatch(bare)
     zone = _zone(bare if found is None else found["zone"])

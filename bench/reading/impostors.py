@@ -44,7 +44,7 @@ IMPOSTORS: Mapping[str, Mapping[str, Elements]] = {
         "segmentation": {"ImageType": DERIVED, "SeriesDescription": "T1 segmentation mask"},
         "scout of the head": {**GRADIENT, "RepetitionTime": 3.15, "EchoTime": 1.37, "FlipAngle": 8,
                               "MRAcquisitionType": "3D", "SeriesDescription": "AAHead_Scout"},
-        "B1 map": {**GRADIENT, "RepetitionTime": 20, "EchoTime": 2.3, "FlipAngle": 8, "SeriesDescription": "B1 map TFL"},
+        "B1 map": {**GRADIENT, "RepetitionTime": 20, "EchoTime": 2.3, "FlipAngle": 8, "SeriesDescription": "B1map"},
         "dynamic perfusion": {**GRADIENT, "RepetitionTime": 5, "EchoTime": 1.9, "FlipAngle": 15,
                               "SeriesDescription": "dce perf t1 vibe"},
         "elastography": {**GRADIENT, "RepetitionTime": 50, "EchoTime": 20, "SeriesDescription": "MRE"},

@@ -24,18 +24,16 @@ from triage import preparation as preparation_module
 from triage import without_flair as without_flair_module
 from triage.alignment.placement import Placement, RegionLimits, place_atlas
 from triage.anatomy import BRAIN_STEM, THALAMI, mask_of
-from triage.assessment import Assessed, _shown_before, first_look, full
-from triage.draft import Context, Draft
+from triage.assessment import Assessed, first_look, full
+from triage.draft import Context
 from triage.errors import NotAssessable
 from triage.judging import judge_again
-from triage.lesions.burden import burden_unknown
 from triage.measurements import lookup
 from triage.model import (
     Atlas,
     BaselineChoice,
     Category,
     DiffusionFacts,
-    Found,
     Presence,
     Priority,
     ProtocolMatch,
@@ -306,45 +304,6 @@ def test_a_prepared_baseline_holds_the_regions_in_its_own_space(prepared: Prepar
                 for v in (found.labels, prepared.labels)
             ]
             assert np.linalg.norm(centres[0] - centres[1]) < 1.5, name
-
-
-CHILD = "too_young: below 2 years intensities are not compared with those of adults (PatientAge 12 months)"
-
-
-@pytest.mark.usefixtures("placed_once")
-@pytest.mark.parametrize(
-    ("age", "reason"), [pytest.param(30.0, None, id="noop: an adult"), pytest.param(1.0, CHILD, id="a child")]
-)
-def test_old_lesions_of_a_young_child_are_not_told_by_the_measure_of_adults(
-    age: float, reason: str | None, prepared: PreparedBaseline, atlas: Atlas
-) -> None:
-    images = some_images(prepared.flair, uid="1.2.1")
-    images = replace(images, study=replace(images.study, stated_ages=(age,)))
-    found = prepare_baseline(images, atlas, SETTINGS.preparation)
-    count = lookup(found.burden.measurements, "brain", "chronic_lesion_count")
-    assert (count.value is None, count.reason) == (reason is not None, reason)
-    assert ("chronic_lesions" in found.burden.masks) is (reason is None)
-    outcome = first_look(a_followup(atlas), found, CONTEXT, atlas, SETTINGS).assessment
-    assert outcome.baseline_report is not None
-    told = f"Old lesions could not be measured ({reason})."
-    assert (told in outcome.baseline_report.statements) is (reason is not None)
-
-
-@pytest.mark.parametrize(
-    ("burden", "shown"),
-    [
-        pytest.param(Found(), ("A",), id="noop: an adult"),
-        pytest.param(burden_unknown(CHILD), (), id="a child then, no longer now"),
-    ],
-)
-def test_what_a_childs_baseline_shows_by_itself_is_not_told(
-    burden: Found, shown: tuple[str, ...], head: Volume, atlas: Atlas
-) -> None:
-    """Otherwise the same in the follow-up would be no news."""
-    bright = raised(head, labels_on(head, atlas), atlas, THALAMI, 60.0)
-    draft = Draft(a_followup(atlas), CONTEXT, Stage.FULL)
-    found = _shown_before(draft, replace(prepared_from(bright, atlas), burden=burden), SETTINGS)
-    assert tuple(one for one in found if one == "A") == shown
 
 
 # -- diffusion images alone ------------------------------------------------------------------------

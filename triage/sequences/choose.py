@@ -51,7 +51,7 @@ def choose(series: Sequence[Series], kind: SequenceKind) -> Choice | None:
         return None
     best, *others = ordered
     reasons = _reasons_for(best, others[0] if others else None)
-    return Choice(best, reasons, tuple((o.header.series_instance_uid, why_not(best, o)[1]) for o in others))
+    return Choice(best, reasons, tuple((o.header.series_instance_uid, why_passed_over(best, o)[1]) for o in others))
 
 
 def rank(series: Sequence[Series], kind: SequenceKind) -> tuple[Series, ...]:
@@ -120,7 +120,7 @@ def _covers_brain(h: SeriesHeader) -> bool:
     return _slices(h) * h.slice_thickness_mm * 1.2 >= WHOLE_BRAIN_MM
 
 
-def why_not(used: Series, other: Series) -> tuple[str, str]:
+def why_passed_over(used: Series, other: Series) -> tuple[str, str]:
     """Code and sentence: why ``other`` was not taken where ``used`` was."""
     code, _, worse = _question(used, other)
     own, others = _answers_of((used, other))

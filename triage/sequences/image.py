@@ -21,8 +21,8 @@ FEWEST_VALUES = 32
 # scanner's range has values close below it.
 DRAWN_VOXELS = 50
 DRAWN_TIMES = 1.5
-# Cut off at the highest value, by a window for display or by the scanner's range: that value has so many times the voxels
-# of each value below it. Of 24 real FLAIR, T2 and DWI series not one repeats its highest value
+# Cut off at the highest value, by a window for display or by the scanner's range: that value has so many times the
+# voxels of each value below it. Of 24 real FLAIR, T2 and DWI series not one repeats its highest value
 CUT_TIMES = 5.0
 CUT_NEAR = 0.9  # of the highest value: from here on values lie below it
 FEWEST_NEAR = 8  # of these values; fewer are no scanner image

@@ -11,7 +11,7 @@ from typing import Any
 from triage.errors import IcanseeError, NotAssessable
 from triage.inspection import patterns_of, serves
 from triage.model import Series, StudyImages, Volume
-from triage.sequences.choose import why_not
+from triage.sequences.choose import why_passed_over
 from triage.sequences.image import image_faults
 from triage.sequences.quality import quality_of, shortcomings
 from workers.ports import Reader
@@ -104,7 +104,7 @@ def _why_not(one: Series, images: StudyImages, refusals: list[tuple[str, str]]) 
     if kind not in images.used:
         return [("not_measured", "this kind is not measured")]
     used = next(s for s in images.study.series if s.header.series_instance_uid == images.used[kind])
-    code, said = why_not(used, one)
+    code, said = why_passed_over(used, one)
     return [(code, f"{said}; series {used.header.series_number} is used instead")]
 
 

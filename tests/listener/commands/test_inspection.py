@@ -96,7 +96,8 @@ def test_several_studies_for_a_person(icansee: Icansee, tmp_path: Path) -> None:
     answer = icansee("inspect", str(tmp_path / "in"))
     assert answer.code == 0, answer.err
     for said in (
-        f"study {STUDY_UID}.7", f"study {STUDY_UID}.8", "used as flair", "not used: not_measured: this kind is not measured",
+        f"study {STUDY_UID}.7", f"study {STUDY_UID}.8", "used as flair",
+        "not used: not_measured: this kind is not measured",
         "neither baseline nor follow-up: no FLAIR", "24 slices of 1 x 1 x 5 mm", "but all slices are empty",
     ):  # fmt: skip
         assert said in answer.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from workers.outputs.output import EvidenceFiles
     from workers.outputs.results import ResultFolder
     from workers.rules.answer import RulesAnswer
+    from workers.rules.head_process import HeadProcess
+    from workers.rules.heads import ReadsHead
     from workers.rules.rule import RuleSet
     from workers.rules.site import SiteRules
     from workers.studies.deps import Deps
@@ -171,26 +174,6 @@ def deadlines_of(said: DeadlineSettings) -> Deadlines:
     return Deadlines({Group(name): limit for name, limit in limits.items() if limit is not None}, said.urgent_order)
 
 
-def sources_repair(settings: NodeSettings, index: StudyIndex) -> Callable[[Decided], bytes | None]:
-    """What makes a missing ``sources.json`` of a stored decision once more."""
-    from workers.deliveries.stored import stored_document_of
-    from workers.files.store import open_files
-
-    document, results, files = stored_document_of(index), open_results(settings), open_files(settings)
-
-    def repair(decided: Decided) -> bytes | None:
-        from workers.reading.reader import DicomReader
-        from workers.studies.sources import ImageParts, repaired_sources
-
-        parts = ImageParts(index, files, DicomReader())
-        key = (decided.study_instance_uid, decided.revision, decided.stage)
-        place = results.place(*key)
-        folder = place if place.is_dir() else results.early_place(*key)
-        return repaired_sources(decided, document(decided), parts, folder)
-
-    return repair
-
-
 def open_acts(settings: NodeSettings) -> Acts:
     """What readers said; the index is brought to this program's schema as ``node_index`` says."""
     from workers.index.node_words import open_node_acts
@@ -242,7 +225,14 @@ def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex
     clock, owner = clock_of(settings), delivery_owner(settings.store)
     document, evidence = stored.stored_document_of(index), _evidence(settings, index, clock)
     batches, files = open_images(settings), open_files(settings)
-    site = _site(rules, index, batches, files, deliveries, settings, clock)
+
+    @cache
+    def heads() -> HeadProcess:
+        from workers.rules.head_process import HeadProcess  # loads the language of the rules
+
+        return HeadProcess()
+
+    site = _site(rules, index, batches, files, deliveries, settings, clock, heads)
     meant = stored.series_meant_of(evidence) if rules is not None and rules.forwards_decided_series else None
     asked = None if site is None else site.asked_at_arrival
     return Delivering(
@@ -255,7 +245,7 @@ def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex
         owner=owner,
         wanted=_wanted(site, document),
         images=StoredImages(batches, files),
-        scanner=lambda uid: _scanner(index.instances(uid), files),
+        scanner=lambda uid: _scanner(index.instances(uid), files, heads().head),
         forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant, owner),
         alone=sqlite_path(settings.index_url) is not None,
     )
@@ -263,15 +253,15 @@ def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex
 
 def _evidence(settings: NodeSettings, index: StudyIndex, clock: Clock) -> Callable[[Decided], EvidenceFiles]:
     from workers.deliveries.stored import evidence_of, time_of, worked_on
+    from workers.studies.source_process import SourceProcess
 
-    repair, busy = sources_repair(settings, index), worked_on(index, clock)
+    repair, busy = SourceProcess(settings, index).repaired, worked_on(index, clock)
     return evidence_of(open_results(settings), time_of(index), clock, repair, busy)
 
 
-def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles) -> ScannerFacts:
+def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles, read: ReadsHead) -> ScannerFacts:
     """Of the images of one study: all senders, and what the first series with a header says."""
     from workers.deliveries.staging import ScannerFacts
-    from workers.rules.heads import series_head
 
     by_series: dict[str, list[InstanceRow]] = {}
     for row in rows:
@@ -279,7 +269,7 @@ def _scanner(rows: Sequence[InstanceRow], files: InstanceFiles) -> ScannerFacts:
 
     def head(some: Sequence[InstanceRow]) -> Mapping[str, str]:
         try:
-            return series_head([files.path(row) for row in some[:1]]).values
+            return read([files.path(row) for row in some[:1]]).values
         except (Transient, OSError):  # one file that cannot be read now must not hold up every other decision
             log.exception("delivery.scanner_not_read")
             return {}
@@ -298,6 +288,7 @@ def _site(
     deliveries: Deliveries,
     settings: NodeSettings,
     clock: Clock,
+    heads: Callable[[], HeadProcess],
 ) -> SiteRules | None:
     if rules is None:
         return None
@@ -309,7 +300,7 @@ def _site(
         rules,
         index,
         clock.now,
-        head=HeadReader(files.path).of,
+        head=HeadReader(files.path, heads().head).of,
         tags=lambda uid: [one.tag for one in batches.tags([uid]).get(uid, [])],
         released=lambda: {name for kind, name in released_by(deliveries.releases()) if kind is ShadowKind.RULE},
         count=rule_tally(settings.store.state_dir).add,

@@ -22,10 +22,11 @@ def export(
 ) -> None:
     """Write the newest decision about one study as files: report, segmentation, picture, key images."""
     quiet_logging()
-    from workers.container import open_results, sources_repair
+    from workers.container import open_results
     from workers.delivery_ports import Decided
     from workers.outputs.all import ON_REQUEST, OUTPUTS
     from workers.outputs.sources import FILE_NAME, with_headers
+    from workers.studies.source_process import repaired_here
 
     settings = load_settings(config)
     index = existing_index(settings)
@@ -36,7 +37,7 @@ def export(
     evidence = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
     if folder.is_dir() and not with_headers(evidence.get(FILE_NAME, b"")):
         decided = Decided(study_uid, newest[-1]["revision"], newest[-1]["stage"])
-        sources = sources_repair(settings, index)(decided)
+        sources = repaired_here(settings, index, decided)
         evidence |= {} if sources is None else {FILE_NAME: sources}
     known = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST)}
     wanted = [output.kind for output in OUTPUTS] if kinds is None else kinds.split(",")

@@ -16,6 +16,7 @@ from workers.deliveries.associations import (
 )
 from workers.deliveries.commitment_requests import CommitmentRequests
 from workers.deliveries.errors import DeliveryRejected, Unreachable
+from workers.deliveries.whole_images import check_whole
 from workers.delivery_ports import Receipt
 from workers.files.commitment_reports import AwaitedReports
 from workers.image_ports import ImageFile
@@ -78,8 +79,7 @@ class ImageStore:
         DeliveryRejected, Unreachable: it is not stored.
         OSError: its file cannot be read now.
         """
-        if not image.path.is_file():
-            raise DeliveryRejected("the file of an image is gone")
+        check_whole(image)
         try:
             status = getattr(association.send_c_store(image.path), "Status", None)
         except ValueError as error:  # no context for it

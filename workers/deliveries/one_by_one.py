@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from workers.deliveries.errors import DeliveryRejected
+from workers.deliveries.whole_images import check_whole
 from workers.delivery_ports import Receipt
 from workers.image_ports import ImageFile
 
@@ -24,7 +25,7 @@ def sent_one_by_one(
         what: what the other side has of each afterwards, e.g. "files".
 
     Raises:
-        DeliveryRejected: some are refused, or not here any more; all others were tried.
+        DeliveryRejected: some are refused, damaged, or not here any more; all others were tried.
         Unreachable: of ``put``; the rest is tried again.
         OSError: some cannot be read now; all others were tried.
     """
@@ -32,6 +33,7 @@ def sent_one_by_one(
     unread: OSError | None = None
     for image in images:
         try:
+            check_whole(image)
             put(image, image.path.read_bytes())
         except FileNotFoundError:
             refused.append("the file of an image is gone")

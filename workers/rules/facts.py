@@ -59,12 +59,14 @@ HEADERS = (
 class SeriesHead:
     """What the headers of a series say: keyword (of HEADERS) -> text, and the kind that it is recognised as.
 
-    unread: no file of it can be read, so that nobody knows what they say.
+    unread: no file of it can be read, so that nobody knows what they say. hostile: reading it took too much time or
+    memory.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     kind: str = ""
     unread: bool = False
+    hostile: bool = False
 
 
 def arrival_facts(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from triage.errors import NotAssessable, Transient
 from workers.log import brief, get_logger, study_hash
@@ -62,10 +62,16 @@ def series_head(paths: Sequence[Path], *, whole: bool = True) -> SeriesHead:
     return SeriesHead(values, kind)
 
 
-def readable_head(paths: Sequence[Path]) -> SeriesHead:
+class ReadsHead(Protocol):
+    """``series_head``, in this process or in another one."""
+
+    def __call__(self, paths: Sequence[Path], *, whole: bool = True) -> SeriesHead: ...
+
+
+def readable_head(paths: Sequence[Path], read: ReadsHead = series_head) -> SeriesHead:
     """The same, of what can be read now; a head that is unread when nothing can."""
     try:
-        return series_head(paths, whole=False)
+        return read(paths, whole=False)
     except (Transient, OSError) as error:
         log.warning("rules.header_not_read", error=brief(error))
         return SeriesHead(unread=True)
@@ -77,12 +83,20 @@ class HeadReader:
 
     Args:
         path: of a stored image.
+        read: reads the head of a series.
         seconds: they only go forward.
     """
 
-    def __init__(self, path: Callable[[InstanceRow], Path], *, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._path, self._seconds = path, seconds
+    def __init__(
+        self,
+        path: Callable[[InstanceRow], Path],
+        read: ReadsHead = series_head,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path, self._read, self._seconds = path, read, seconds
         self._faulty: dict[tuple[str, str], tuple[float, float]] = {}  # series -> its first failure and its last one
+        self._hostile: dict[tuple[str, str], None] = {}  # series that are not read again: each time costs seconds
 
     def of(self, rows: Sequence[InstanceRow]) -> SeriesHead:
         """Of the images of one series, or of those that stand for a study.
@@ -93,21 +107,27 @@ class HeadReader:
         if not rows:
             return SeriesHead()
         key, now_s = (rows[0].study_instance_uid, rows[0].series_instance_uid), self._seconds()
+        if key in self._hostile:
+            return SeriesHead(unread=True, hostile=True)
         first_s, last_s = self._faulty.get(key, (now_s, now_s - LOOK_AGAIN_S))
         if now_s - last_s < LOOK_AGAIN_S:
             raise Transient("a header cannot be read now")
         paths = [self._path(row) for row in rows]
         if now_s - first_s >= READ_WITHIN_S:
             log.warning("rules.without_header", study=study_hash(key[0]), after_s=round(now_s - first_s, 1))
-            return readable_head(paths)
+            return readable_head(paths, self._read)
         try:
-            found = series_head(paths)
+            found = self._read(paths)
         except (Transient, OSError) as error:
             while len(self._faulty) >= MOST_FAULTY:
                 self._faulty.pop(next(iter(self._faulty)))
             self._faulty[key] = (first_s, now_s)
             raise Transient(f"a header cannot be read now ({brief(error)})") from error
         self._faulty.pop(key, None)
+        if found.hostile:
+            while len(self._hostile) >= MOST_FAULTY:
+                self._hostile.pop(next(iter(self._hostile)))
+            self._hostile[key] = None
         return found
 
 

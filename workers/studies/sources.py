@@ -51,7 +51,7 @@ def files_of_sources(decided: Decided, document: Mapping[str, Any], parts: HasIm
     objects under the same UIDs. Outputs that refer to images do not apply then.
     """
     try:
-        only_which = _which(decided, parts)
+        only_which = _which(decided, parts.index)
     except Exception:
         log.exception("results.sources_not_read")
         return {}
@@ -83,10 +83,15 @@ def repaired_sources(decided: Decided, document: Mapping[str, Any], parts: HasIm
     return content
 
 
-def _which(decided: Decided, parts: HasImages) -> Sources:
+def sources_without_headers(decided: Decided, index: StudyIndex) -> bytes:
+    """What they are while the headers cannot be read."""
+    return sources_to_json(_which(decided, index))
+
+
+def _which(decided: Decided, index: StudyIndex) -> Sources:
     """Sources without any header."""
     uid = decided.study_instance_uid
-    versions = [Decided(uid, one["revision"], one["stage"]) for one in parts.index.assessments(uid)]
+    versions = [Decided(uid, one["revision"], one["stage"]) for one in index.assessments(uid)]
     earlier = [one for one in versions if one.sequence < decided.sequence]
     previous = (earlier[-1].revision, earlier[-1].stage) if earlier else None
     return Sources(SourceStudy({}, ()), None, decided.revision, previous)

@@ -11,6 +11,8 @@ from workers.deliveries.errors import DeliveryRejected, Unreachable
 from workers.deliveries.one_by_one import sent_one_by_one
 from workers.image_ports import ImageFile
 
+HEAD = bytes(128) + b"DICM"
+
 
 class Unread(type(Path())):  # type: ignore[misc]
     """A file on a disk that fails."""
@@ -25,15 +27,15 @@ def some(folder: Path, kinds: str) -> list[ImageFile]:
     for number, kind in enumerate(kinds):
         path = (Unread if kind == "u" else Path)(folder / f"{number}-{kind}")
         if kind != "g":
-            Path(path).write_bytes(kind.encode())
-        found.append(ImageFile(path, "1.2", "1.2.3", f"1.2.{number}", "1.2.840.10008.1.2.1", 1))
+            Path(path).write_bytes(HEAD + kind.encode())
+        found.append(ImageFile(path, "1.2", "1.2.3", f"1.2.{number}", "1.2.840.10008.1.2.1", len(HEAD) + 1))
     return found
 
 
 def put(_image: ImageFile, content: bytes) -> None:
-    if content == b"r":
+    if content == HEAD + b"r":
         raise DeliveryRejected("no")
-    if content == b"a":
+    if content == HEAD + b"a":
         raise Unreachable("away")
 
 
@@ -55,7 +57,7 @@ def test_each_fault_costs_its_own_image(
     images, taken = some(tmp_path, kinds), list[ImageFile]()
     if ends is None:
         receipt = sent_one_by_one(images, put, taken.append, what="files")
-        assert (receipt.text, receipt.size_bytes) == (f"{len(images)} files", len(images))
+        assert (receipt.text, receipt.size_bytes) == (f"{len(images)} files", len(images) * (len(HEAD) + 1))
     else:
         with pytest.raises(ends[0], match=ends[1]):
             sent_one_by_one(images, put, taken.append, what="files")

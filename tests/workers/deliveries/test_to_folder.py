@@ -38,8 +38,8 @@ def test_whoever_may_read_the_folder_may_read_what_is_put_into_it(tmp_path: Path
     before = os.umask(0o077)
     try:
         sender_of(share).send(ONE, "sr.dcm", "application/dicom", b"content")
-        (tmp_path / "a.dcm").write_bytes(b"image")
-        image = ImageFile(tmp_path / "a.dcm", "1.2.4", "1.2", "1.2.4.1", "1.2.840.10008.1.2", 5)
+        (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM")
+        image = ImageFile(tmp_path / "a.dcm", "1.2.4", "1.2", "1.2.4.1", "1.2.840.10008.1.2", 132)
         sender_of(share).send_images([image], lambda _one: None)
     finally:
         os.umask(before)

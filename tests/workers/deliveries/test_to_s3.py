@@ -89,7 +89,7 @@ def test_a_server_that_is_away_passes_and_no_study_is_named(tmp_path: Path) -> N
 
 
 def an_image(folder: Path, number: int, content: bytes = b"an image", study: str = "1.2.3") -> ImageFile:
-    path = folder / f"{number}.dcm"
+    path, content = folder / f"{number}.dcm", bytes(128) + b"DICM" + content
     path.write_bytes(content)
     return ImageFile(path, study, "1.2.840.10008.5.1.4.1.1.4", f"1.2.3.{number}", "1.2.840.10008.1.2.1", len(content))
 
@@ -106,7 +106,7 @@ def test_images_are_created_once_and_never_overwritten(tmp_path: Path, server: s
     other = [an_image(tmp_path, 2, b"other"), an_image(tmp_path, 3)]
     with pytest.raises(DeliveryRejected, match="1 of 2 images are refused: an object of this name"):
         sender.send_images(other, taken.append)
-    assert bucket.Object(keys[1]).get()["Body"].read() == b"x" * (6 << 20)
+    assert bucket.Object(keys[1]).get()["Body"].read() == bytes(128) + b"DICM" + b"x" * (6 << 20)
     assert taken[4:] == [other[1]], "the others are tried"
 
 

@@ -39,6 +39,14 @@ def cannot_take(kind: str, output: str) -> str:
     return "" if output in OUTPUTS_OF[kind] else f"{kind} takes no {output}; it takes {', '.join(OUTPUTS_OF[kind])}"
 
 
+def cannot_send(kind: str, output: str) -> str:
+    """The same for whatever stands in a row, also what takes something back: a destination may have had another kind
+    when it was planned."""
+    if output == "outdated":
+        return cannot_take(kind, "retract")
+    return cannot_take(kind, output if output == "retract" else output.removeprefix("retract_"))
+
+
 class DestinationSettings(Section):
     """Somebody who gets results."""
 

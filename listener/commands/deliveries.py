@@ -32,6 +32,7 @@ from workers.delivery_ports import GIVEN_UP, OPEN, RETRIED, Decided, Deliveries,
 deliveries = typer.Typer(help="Results on their way to PACS, RIS and folders.", no_args_is_help=True)
 
 MOST_AT_ONCE = 10_000
+ANSWERED = (DeliveryState.DISCARDED, DeliveryState.HELD)
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="numbers of deliveries, see list")]
 StateOption = Annotated[
     list[DeliveryState] | None, typer.Option("--state", help="only in this state; may be given several times")
@@ -80,9 +81,10 @@ def listed(
     for one in found:
         decision = f"{one.decided.study_instance_uid} r{one.decided.revision} {one.decided.stage}"
         cells = [str(one.number), one.state.value, one.destination, one.output, decision, str(one.attempts)]
-        said = one.failure or one.answer or ""
+        # who gave it up or holds it back says why in the answer; otherwise the last failure counts
+        said = (one.answer or one.failure) if one.state in ANSWERED else (one.failure or one.answer)
         size = "" if one.size_bytes is None else str(one.size_bytes)
-        table.add_row(*cells, size, f"{one.planned_at:%Y-%m-%d %H:%M:%S}", escape(said))
+        table.add_row(*cells, size, f"{one.planned_at:%Y-%m-%d %H:%M:%S}", escape(said or ""))
     out().print(table)
 
 

@@ -31,5 +31,9 @@ class NotCommittedError(WaitsAloneError):
     """A DICOM node answered that it has stored the object, and does not commit itself to it."""
 
 
-class FilesLostError(DeliveryRejected):
-    """The files of the decision were never written: the receiver was not asked."""
+class NotAskedError(DeliveryRejected):
+    """It cannot be sent at all: the receiver was not asked."""
+
+
+class FilesLostError(NotAskedError):
+    """The files of the decision were never written."""

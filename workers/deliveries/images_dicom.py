@@ -63,7 +63,7 @@ class ImageStore:
                     taken(image)
         said = self._committed(association, stored, taken) if self._settings.commitment and stored else ""
         if unread is not None:
-            raise OSError(f"the file of an image cannot be read now ({unread.strerror})") from unread
+            raise OSError(unread.errno, f"the file of an image cannot be read now ({unread.strerror})") from unread
         if refused:
             raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
         return Receipt(f"{len(stored)} images by C-STORE{said}", sum(one.size_bytes for one in stored))

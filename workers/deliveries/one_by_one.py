@@ -44,7 +44,7 @@ def sent_one_by_one(
         else:
             taken(image)
     if unread is not None:
-        raise OSError(f"the file of an image cannot be read now ({unread.strerror})") from unread
+        raise OSError(unread.errno, f"the file of an image cannot be read now ({unread.strerror})") from unread
     if refused:
         raise DeliveryRejected(f"{len(refused)} of {len(images)} images are refused: {refused[0]}")
     return Receipt(f"{len(images)} {what}", sum(one.size_bytes for one in images))

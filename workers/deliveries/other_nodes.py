@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from workers.delivery_ports import PLAN, Decided, Deliveries, Delivery, DeliveryState, Known
+from workers.delivery_ports import PLAN, WAITS, Decided, Deliveries, Delivery, DeliveryState, Known
 from workers.node_name import node_name
 from workers.result_settings import ResultsSettings
 from workers.settings import StoreSettings
@@ -72,14 +72,30 @@ def end_removed(deliveries: Deliveries, own: Collection[str], owner: str, *, alo
     Args:
         alone: no other node has this index.
     """
-    known = [one for one in deliveries.all_known() if one.name not in own and (alone or one.owner == owner)]
     numbers = [
         row.number
-        for one in known
-        for row in deliveries.listed(states=[DeliveryState.UNPLANNED], destination=one.name, limit=MOST_ENDED)
+        for name in _removed(deliveries, own, owner, alone=alone)
+        for row in deliveries.listed(states=[DeliveryState.UNPLANNED], destination=name, limit=MOST_ENDED)
     ]
     deliveries.end_unplanned(numbers)
     return len(numbers)
+
+
+def waits_for_nobody(deliveries: Deliveries, own: Collection[str], owner: str, *, alone: bool) -> list[tuple[str, int]]:
+    """Destinations that this node served last and has no more, with how much waits there. It stays, until the name
+    stands in the settings again or a person gives it up.
+
+    Args:
+        alone: no other node has this index.
+    """
+    tallies = deliveries.tallies(ended=False)
+    names = _removed(deliveries, own, owner, alone=alone)
+    some = [(name, sum(tallies.get((name, state.value), 0) for state in WAITS)) for name in names]
+    return [(name, number) for name, number in some if number]
+
+
+def _removed(deliveries: Deliveries, own: Collection[str], owner: str, *, alone: bool) -> list[str]:
+    return [one.name for one in deliveries.all_known() if one.name not in own and (alone or one.owner == owner)]
 
 
 def narrowed(results: ResultsSettings, names: Collection[str]) -> ResultsSettings:

@@ -14,7 +14,15 @@ from workers.backoff import Backoff
 from workers.deliveries.corrections import corrections
 from workers.deliveries.escalation import earlier_escalations
 from workers.deliveries.forwarding import Forwarding, forward_decided, forward_new, knows_its_images
-from workers.deliveries.other_nodes import by_key, end_removed, left_to_others, narrowed, numbers_of, served_elsewhere
+from workers.deliveries.other_nodes import (
+    by_key,
+    end_removed,
+    left_to_others,
+    narrowed,
+    numbers_of,
+    served_elsewhere,
+    waits_for_nobody,
+)
 from workers.deliveries.plan import MAY_BE_KNOWN, PlanFacts, destination_names, planned, urgency_of
 from workers.deliveries.retracting import outdated
 from workers.deliveries.sending import LEASE_S, Delivering, DeliverySender
@@ -176,6 +184,10 @@ def take_up(parts: Delivering) -> None:
     ended = end_removed(parts.deliveries, destination_names(parts.results), parts.owner, alone=parts.alone)
     if ended:
         log.info("delivery.removed_destinations", ended=ended)
+    for name, number in waits_for_nobody(
+        parts.deliveries, destination_names(parts.results), parts.owner, alone=parts.alone
+    ):
+        log.warning("delivery.no_such_destination", to=name, number=number)
     taken_up = parts.deliveries.free(now=now, owner=parts.owner)
     if taken_up:
         log.info("delivery.taken_up", number=taken_up)

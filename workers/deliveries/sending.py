@@ -20,16 +20,17 @@ from triage.errors import Transient
 from workers.backoff import Backoff
 from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.counts import FailureCounts
-from workers.deliveries.errors import DeliveryRejected, FilesLostError, Unreachable, WaitsAloneError
+from workers.deliveries.errors import DeliveryRejected, FilesLostError, NotAskedError, Unreachable, WaitsAloneError
 from workers.deliveries.escalation import AT_ONCE
 from workers.deliveries.forwarding import Forwarding
 from workers.deliveries.images import ImageSending, MoreToSendError, StoredImages
 from workers.deliveries.other_nodes import HOLD_S, catch_up
 from workers.deliveries.postponed import Postponed
-from workers.deliveries.staging import ScannerFacts
+from workers.deliveries.staging import ScannerFacts, shadow_since
 from workers.deliveries.stored import EvidenceFolder, WithoutContent
 from workers.deliveries.turns import Turns
 from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState, Destination, Known, Receipt
+from workers.destination_settings import cannot_send
 from workers.image_ports import IMAGES
 from workers.log import brief, get_logger, study_hash
 from workers.outputs.output import EvidenceFiles, Output
@@ -90,9 +91,10 @@ class DeliverySender:
         self._budget = budget_of(parts.results, name)
         self._images = None if parts.images is None else ImageSending(parts.images, destination)
         own = next((one for one in parts.results.destinations if one.name == name), None)
+        self._own = own
         self._left_out = () if own is None else own.never_passed_on
         self._escalate_s = (None if own is None else own.escalate_after_s) or 0.0
-        self._own, self._faults = FailureCounts(), FailureCounts()
+        self._failures, self._faults = FailureCounts(), FailureCounts()
 
     def step(self) -> float:
         """Try at most one delivery; returns how many seconds nothing is to be done.
@@ -120,7 +122,10 @@ class DeliverySender:
             self._let_go()
             return IDLE_S
         if exceeds(deliveries, taken, self._budget, now):
-            self._hold_back(taken)
+            self._hold_back(taken, f"{self._budget} alerts within 24 hours are the budget")
+            return 0.0
+        if self._own is not None and (why := shadow_since(self._own, self._parts.results, deliveries, taken)):
+            self._hold_back(taken, f"in shadow mode since this was planned: {why}")
             return 0.0
         if taken.decided.study_instance_uid != self._study:
             self._let_go()
@@ -128,7 +133,7 @@ class DeliverySender:
         began = time.monotonic()
         ended, answered = self._tried(taken, failures)
         if answered:
-            self._own.answered()
+            self._failures.answered()
         if answered is not None:
             self._parts.turns.note(self._name, began, failed=answered is False)
         self._settle(ended, answered, failures)
@@ -167,14 +172,13 @@ class DeliverySender:
         """Whether a pause goes on; one that seems longer than any was written before the clock was set back."""
         return until is not None and now < until <= now + timedelta(seconds=self._parts.results.longest_pause_s)
 
-    def _hold_back(self, taken: Delivery) -> None:
-        """Over the budget: listed until a person releases it, and said."""
-        said = f"held back: {self._budget} alerts within 24 hours are the budget"
-        held = replace(taken, state=DeliveryState.HELD, attempts=taken.attempts - 1, answer=said)
+    def _hold_back(self, taken: Delivery, why: str) -> None:
+        """Over the budget, or in shadow mode: listed until a person releases it, and said."""
+        held = replace(taken, state=DeliveryState.HELD, attempts=taken.attempts - 1, answer=f"held back: {why}")
         self._parts.deliveries.settle(held, now=self._parts.clock.now())
         number = self._parts.deliveries.tallies(ended=False).get((self._name, DeliveryState.HELD.value), 0)
         names = {"study": study_hash(taken.decided.study_instance_uid), "to": self._name}
-        log.warning("delivery.held_back", budget=self._budget, held=number, **names)
+        log.warning("delivery.held_back", why=why, budget=self._budget, held=number, **names)
 
     def _let_go(self) -> None:
         self._study = ""
@@ -189,13 +193,14 @@ class DeliverySender:
             receipt = self._sent(taken)
             return self._ended(taken, receipt), True if receipt.asked else None
         except DeliveryRejected as error:
-            return _dead(taken, str(error), "permanent"), None if isinstance(error, FilesLostError) else True
+            return _dead(taken, str(error), "permanent"), None if isinstance(error, NotAskedError) else True
         except Unreachable as error:
             answered = isinstance(error, WaitsAloneError)
             return self._failed(taken, error, alone=failures == 0), answered
-        except (Transient, OSError) as error:
-            return self._again(replace(taken, attempts=taken.attempts - 1), error)
         except Exception as error:
+            # of the system; a library says so with an OSError of its own about a picture that is damaged
+            if isinstance(error, Transient) or (isinstance(error, OSError) and error.errno is not None):
+                return self._again(replace(taken, attempts=taken.attempts - 1), error)
             log.exception("delivery.fault", to=self._name, output=taken.output)
             text = f"a fault of the program ({type(error).__name__})"
             if self._faults.more(taken) >= MOST_FAULTS:
@@ -205,6 +210,8 @@ class DeliverySender:
     def _sent(self, taken: Delivery) -> Receipt:
         if taken.output == IMAGES and self._images is not None:
             return self._images.sent(taken)
+        if self._own is not None and (not_taken := cannot_send(self._own.kind, taken.output)):
+            raise NotAskedError(f"{not_taken}; its kind is another one since this was planned")
         output = self._parts.outputs[taken.output]
         document, files = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
         evidence = WithoutContent(files, self._left_out)
@@ -249,7 +256,7 @@ class DeliverySender:
         # a longer pause than any of ours would count as one of before the clock was set back
         asked = None if asked_s is None else now + timedelta(seconds=min(asked_s, results.longest_pause_s))
         self._asked_until = asked
-        failed = self._own.more_since_answer(taken, alone=alone)
+        failed = self._failures.more_since_answer(taken, alone=alone)
         if self._is_too_old(taken, now) or failed >= results.max_attempts:
             return _dead(taken, str(error), "transient")
         own = self._later(taken.attempts)

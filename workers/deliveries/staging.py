@@ -1,4 +1,4 @@
-"""A decision and what is in shadow mode in, why it is not sent out. Pure.
+"""A decision and what is in shadow mode in, why it is not sent out.
 
 The site, a destination, a scanner, a pattern and a rule are each in shadow mode by the settings, until a person
 releases them. Everything is computed and listed meanwhile. A scanner and a pattern concern decisions; images go out all
@@ -11,11 +11,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.delivery_ports import Released, ShadowKind
+from workers.delivery_ports import Deliveries, Delivery, Released, ShadowKind, released_by
 from workers.destination_settings import DestinationSettings
+from workers.output_kinds import KINDS
 from workers.result_settings import ResultsSettings, ScannerStage
 
 SITE = (ShadowKind.SITE, "")
+SAYS_WRONG = tuple(kind.name for kind in KINDS if kind.says_wrong)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,21 @@ def shadow_at(destination: DestinationSettings, results: ResultsSettings, releas
     site = ["the site"] if results.shadow and SITE not in released else []
     own = destination.shadow and (ShadowKind.DESTINATION, destination.name) not in released
     return [*site, *([f"destination {destination.name}"] if own else [])]
+
+
+def shadow_since(
+    destination: DestinationSettings, results: ResultsSettings, deliveries: Deliveries, waits: Delivery
+) -> str:
+    """Why something that was planned to be sent is not: the site or the destination came into shadow mode meanwhile;
+    empty: it is sent. What takes something back always goes, and a person who releases a delivery has decided.
+
+    Raises:
+        Transient: the index is away.
+    """
+    may_be = results.shadow or destination.shadow
+    if not may_be or waits.shadow or waits.released_by is not None or waits.output in SAYS_WRONG:
+        return ""
+    return ", ".join(shadow_at(destination, results, released_by(deliveries.releases())))
 
 
 def scanners_in_shadow(results: ResultsSettings, released: Released) -> list[ScannerStage]:

@@ -50,7 +50,7 @@ class FhirSender:
         if "entry" not in bundle:
             said = self._taken_back(bundle)
         elif self._transaction:
-            said = f"HTTP {self._post('', content, {}).status_code}"
+            said = _transacted(self._post("", content, {}))
         else:
             said = f"{self._one_by_one(bundle['entry'])} resources"
         return Receipt("; ".join(filter(None, (said, self._called_back(bundle)))), len(content))
@@ -123,6 +123,27 @@ class FhirSender:
             return self._client.request(method, self._url + path, headers=accepting, **more)
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
             raise Unreachable(f"the FHIR server cannot be reached ({brief(error)})") from error
+
+
+def _transacted(answer: httpx.Response) -> str:
+    """The answer to a transaction in words. HTTP 200 also comes with a proxy's page, or an outcome that is an error.
+
+    Raises:
+        Unreachable: it does not say that the resources are stored.
+    """
+    try:
+        said = answer.json()
+        is_one = said["resourceType"] == "Bundle" and said["type"] == "transaction-response"
+        statuses = [str(one["response"]["status"]) for one in said.get("entry", ())] if is_one else []
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_one, statuses = False, []
+    text = status_text(answer)
+    if not is_one:
+        raise Unreachable(f"the FHIR server does not say that it stored the resources: {text}")
+    failed = sum(not one.startswith("2") for one in statuses)
+    if failed:
+        raise Unreachable(f"the FHIR server did not store {failed} of {len(statuses)} resources: {text}")
+    return text
 
 
 def _now(answer: httpx.Response) -> httpx.Response:

@@ -78,7 +78,7 @@ def understood(answer: httpx.Response) -> str:
     text = status_text(answer) + "".join(f", 0x{reason:04X}" for reason in reasons)
     if reasons and all(reason == DUPLICATE_INSTANCE for reason in reasons):
         return f"{text} (it was there already)"
-    if code in (200, 202) and not reasons and isinstance(said, dict) and RETRIEVE in said:
+    if code in (200, 202) and not reasons and _values(said, RETRIEVE):
         return text
     if reasons:  # they say more than the code, which is one for all objects
         for_good = all(reason == DUPLICATE_INSTANCE or is_refusal_for_good(reason) for reason in reasons)

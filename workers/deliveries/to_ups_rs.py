@@ -13,7 +13,7 @@ from workers.deliveries.to_ups import CHANGED, DECIDED_ANEW, STATE, parted
 from workers.delivery_ports import Delivery, Receipt
 from workers.log import brief
 from workers.plain_text import json_text
-from workers.remote.http import asked_pause_s, client_of, status_text
+from workers.remote.http import asked_pause_s, client_of, is_page, status_text
 
 GONE = (404, 409, 410)  # of a cancellation: not there, ended, or its performer is asked
 CONFLICT = httpx.codes.CONFLICT  # creation: it is there already; update: it is not in a state that allows this
@@ -58,7 +58,7 @@ class UpsRsSender:
             text = f"{text} (it was there already), update HTTP {answer.status_code}"
             if answer.status_code in NOT_OURS:
                 return Receipt(f"{text}: somebody has taken it up", size)
-        if answer.is_success:
+        if answer.is_success and not is_page(answer):
             return Receipt(text, size)
         if answer.status_code in REFUSALS:
             raise DeliveryRejected(f"the UPS-RS server refuses the workitem: {text}")

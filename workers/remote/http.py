@@ -57,6 +57,12 @@ def status_text(answer: httpx.Response) -> str:
     return f"HTTP {answer.status_code}{redirected}"
 
 
+def is_page(answer: httpx.Response) -> bool:
+    """A page for people, e.g. the sign-in of a proxy: the server that was meant did not answer."""
+    kind: str = answer.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower() == "text/html"
+
+
 def asked_pause_s(answer: httpx.Response) -> float | None:
     """For how long the server does not want to be called (Retry-After, RFC 9110 section 10.2.3); None: it says
     nothing. A date counts from the date of the answer, so that clocks need not agree."""

@@ -316,3 +316,12 @@ def test_a_node_that_never_ran_is_not_created(icansee: Icansee, tmp_path: Path) 
     answer = icansee("deliveries", "list")
     assert answer.code == 2
     assert "no node has run" in answer.err
+
+
+def test_the_list_says_why_a_delivery_was_given_up(icansee: Icansee, table: Deliveries) -> None:
+    table.add([replace(ONE, failure="away", error_class="transient")], now=NOON)
+    assert "away" in icansee("deliveries", "list").out, "no-op: it waits"
+    icansee("deliveries", "discard", "1", "--why", "phoned")
+    listed = icansee("deliveries", "list").out
+    assert "phoned" in listed
+    assert "away" not in listed

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.workers.deliveries.delivering import TOY, Site
 from tests.workers.deliveries.test_forwarding import Forwards
 from tests.workers.deliveries.test_to_dicom import ONE, Node, an_object, sender_to, serving
 from triage.errors import Transient
 from workers.deliveries import process
+from workers.deliveries.errors import Unreachable
 from workers.deliveries.stored import FILES_WITHIN_S, EvidenceFolder
 from workers.delivery_ports import Decided, DeliveryState
 from workers.outputs.output import Output
@@ -155,3 +157,38 @@ def test_a_picture_that_could_not_be_written_is_not_done(
     assert (row.state, known.failures) == (expected, 2), "the receiver was not asked"
     assert "assess the study again" in str(row.failure) or expected is not DeliveryState.DEAD
     assert site.got() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        pytest.param(OSError("image file is truncated"), DeliveryState.DEAD, id="a library about a damaged picture"),
+        pytest.param(DISK_FULL, DeliveryState.PLANNED, id="no-op: the disk is full"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_is_not_tried_for_days(
+    tmp_path: Path, fault: OSError, state: DeliveryState
+) -> None:
+    site = Site(tmp_path)
+
+    def draws(*_arguments: object) -> bytes:
+        raise fault
+
+    with_render(site, replace(TOY, render=draws))
+    site.decide()
+    for _ in range(9):
+        site.step()
+        site.clock.advance(60)
+    assert site.row().state is state
+
+
+def test_what_waits_for_a_destination_that_is_gone_is_said_at_the_start(tmp_path: Path) -> None:
+    before = Site(tmp_path, names=("pacs", "old"))
+    before.destinations["old"].fault = Unreachable("away")
+    before.decide()
+    before.step("old")
+    for names, expected in ((("pacs", "old"), []), (("pacs",), [("old", 1)])):
+        with capture_logs() as said:
+            Site(tmp_path, names=names)
+        named = [(one["to"], one["number"]) for one in said if one["event"] == "delivery.no_such_destination"]
+        assert named == expected

@@ -277,7 +277,7 @@ def test_files_that_are_not_written_yet_cost_no_attempt_and_no_pause_of_the_dest
     [
         pytest.param(Transient("not written yet"), 100, "planned", id="young"),
         pytest.param(Transient("not written yet"), 4000, "dead", id="never written"),
-        pytest.param(OSError("Input/output error"), 4000, "dead", id="unreadable"),
+        pytest.param(OSError(5, "Input/output error"), 4000, "dead", id="unreadable"),
         pytest.param(None, 4000, "done", id="no-op: old and readable"),
     ],
 )

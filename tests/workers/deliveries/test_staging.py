@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import NOON
-from tests.workers.deliveries.delivering import FULL, Site
+from tests.workers.deliveries.delivering import FULL, TOY, Site
 from triage.errors import Misconfigured
 from workers.config import parse
 from workers.deliveries.escalation import AT_ONCE
@@ -96,6 +96,40 @@ def test_everything_is_computed_and_nothing_sent_until_it_is_promoted(
     site.decide(Decided("1.2.5", 1, "full"))
     site.step()
     assert len(site.got()) == 1
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["destination", "site"])
+@pytest.mark.parametrize(
+    ("output", "state"),
+    [
+        pytest.param("document", DeliveryState.HELD, id="a result"),
+        pytest.param("retract", DeliveryState.DONE, id="no-op: what takes a result back goes"),
+    ],
+)
+def test_what_waits_when_shadow_mode_begins_is_held(
+    tmp_path: Path, output: str, state: DeliveryState, *, own: bool
+) -> None:
+    before = Site(tmp_path)
+    before.deliveries.add([Delivery(FULL, output, "pacs", due_at=NOON)], now=before.clock.now())
+    site = Site(tmp_path, **({"own": {"shadow": True}} if own else {"shadow": True}))
+    site.parts.outputs["retract"] = replace(TOY, kind="retract")  # type: ignore[index]
+    site.step()
+    assert site.row().state is state
+    if state is DeliveryState.HELD:
+        assert site.row().answer == (
+            f"held back: in shadow mode since this was planned: {'destination pacs' if own else 'the site'}"
+        )
+        site.deliveries.let_go([site.row().number], by="Ada", now=site.clock.now())
+        site.step()
+    assert site.got() == ["r1 full"], "a person decides"
+
+
+def test_what_waits_goes_out_once_it_is_promoted(tmp_path: Path) -> None:
+    Site(tmp_path).decide()
+    site = Site(tmp_path, shadow=True)
+    released(site, ShadowKind.SITE)
+    site.step()
+    assert site.got() == ["r1 full"]
 
 
 def test_a_promotion_of_one_kind_releases_no_other_of_the_same_name() -> None:

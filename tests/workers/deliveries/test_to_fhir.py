@@ -35,8 +35,9 @@ class Store:
         self.posts, self.status, self.says_where, self.fails_at = 0, 0, True, 0
         self.no_patches = False
         self.search_status = 200
+        self.instead: object = None  # the answer to a transaction
 
-    def post(self, path: str, body: dict[str, Any], condition: str | None) -> tuple[int, str, dict[str, Any]]:
+    def post(self, path: str, body: dict[str, Any], condition: str | None) -> tuple[int, str, Any]:
         self.posts += 1
         if self.status or self.posts == self.fails_at:
             return self.status or 503, "", {}
@@ -44,7 +45,9 @@ class Store:
             assert body["type"] == "transaction"
             for entry in body["entry"]:
                 self._create(entry["resource"], entry["request"]["ifNoneExist"])
-            return 200, "", {"resourceType": "Bundle", "type": "transaction-response"}
+            answers = [{"response": {"status": "201 Created"}}] * len(body["entry"])
+            usual = {"resourceType": "Bundle", "type": "transaction-response", "entry": answers}
+            return 200, "", usual if self.instead is None else self.instead
         assert condition is not None
         new = condition not in self.by_condition
         found = self._create(body, condition)
@@ -130,6 +133,32 @@ def test_a_repeat_creates_no_second_one(tmp_path: Path, transaction: bool) -> No
         send(to)
     assert len(store.by_condition) == NUMBER
     assert store.tokens == {"Bearer secret"}
+
+
+ENTRIES = {"resourceType": "Bundle", "type": "transaction-response"}
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        pytest.param(ENTRIES, None, id="no-op: it says no more than that"),
+        pytest.param(
+            {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}, "does not say", id="error"
+        ),
+        pytest.param("<html>sign in</html>", "does not say", id="a page of a proxy"),
+        pytest.param({**ENTRIES, "entry": [{"response": {"status": "409"}}]}, "1 of 1 resources", id="one failed"),
+        pytest.param({**ENTRIES, "entry": [{}]}, "does not say", id="not measured: no status"),
+    ],
+)
+def test_success_counts_when_the_answer_says_so(instead: object, said: str | None) -> None:
+    store = Store()
+    store.instead = instead
+    with serving(store) as url:
+        if said is None:
+            assert send(sender(url)) == "HTTP 200"
+        else:
+            with pytest.raises(Unreachable, match=said):
+                send(sender(url))
 
 
 def test_single_resources_refer_to_what_was_created() -> None:

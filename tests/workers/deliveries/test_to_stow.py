@@ -107,6 +107,8 @@ def send(sender: StowSender) -> str:
         pytest.param(200, [STORED], "HTTP 200", id="stored, said in a list"),
         pytest.param(409, [failed(0xC000)], DeliveryRejected, id="refused, said in a list"),
         pytest.param(200, failed(), Unreachable, id="failed without a reason"),
+        pytest.param(200, {"00081199": {"vr": "SQ", "Value": []}}, Unreachable, id="success, and nothing is stored"),
+        pytest.param(200, {"00081199": {"vr": "SQ"}}, Unreachable, id="not measured: it names nothing"),
         pytest.param(200, {"00081198": []}, Unreachable, id="no DICOM JSON"),
         pytest.param(202, failed(0xA700), Unreachable, id="not measured: accepted, and failed"),
     ],

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.fakes import NOON
@@ -196,3 +197,20 @@ def test_nobody_there() -> None:
     settings = UpsRsDestinationSettings(name="w", kind="ups_rs", url=f"http://127.0.0.1:{port}", timeout_s=5)
     with pytest.raises(Unreachable):
         send(UpsRsSender(settings), FULL)
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [
+        pytest.param(httpx.Response(201), True, id="no-op: created"),
+        pytest.param(httpx.Response(200, html="<p>sign in"), False, id="the page of a proxy"),
+    ],
+)
+def test_a_page_for_people_is_no_success(answer: httpx.Response, *, taken: bool) -> None:
+    sender = UpsRsSender(UpsRsDestinationSettings(name="w", kind="ups_rs", url="http://127.0.0.1:1"))
+    sender._client = httpx.Client(transport=httpx.MockTransport(lambda _request: answer))
+    if taken:
+        assert "HTTP 201" in send(sender, FULL)
+    else:
+        with pytest.raises(Unreachable):
+            send(sender, FULL)

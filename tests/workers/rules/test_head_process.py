@@ -1,4 +1,4 @@
-"""Headers for the rules are read by another process: the same answers, and what a file does to its reader ends there."""
+"""Another process reads headers for the rules: the same answers, and what a file does to its reader ends there."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tests.fake_patients import InMemoryPatients, InMemoryStudy
+from tests.fake_patients import InMemoryPatients, InMemoryStudy, after_humans
 from triage.decision import urgency
 from triage.model import Priority
 from triage.report.headline import is_before_treatment
@@ -47,7 +47,9 @@ class InMemoryIndex(InMemoryPatients):
         for row in rows:
             old = self._instances.get(row.sop_instance_uid)
             if old is None:
-                self._instances[row.sop_instance_uid] = row
+                self._instances[row.sop_instance_uid] = after_humans(
+                    row, [given for _, given in self._answers.values()]
+                )
                 self._add(row)
             elif replace(row, received_at=old.received_at, path=old.path) != old:  # the file was replaced
                 self._instances[row.sop_instance_uid] = row

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from triage.errors import Transient
 from triage.identity import SameId, same_form
 from triage.infusions import Infusion, StatedInfusion, standing
-from workers.identities import StudyFacts
+from workers.identities import BY_NOTE, GivenAnswer, StudyFacts
 from workers.identity_events import IdentityEvent, Persons, connected_ids, persons_among
 from workers.index.patients import is_known_by, of_everybody, said_of_person
 from workers.index.persons import STUDY_FACTS, WHO
-from workers.ports import PatientKey, StudyRow
+from workers.output_kinds import KOS
+from workers.ports import InstanceRow, PatientKey, StudyRow
+
+
+def after_humans(row: InstanceRow, answers: Sequence[GivenAnswer]) -> InstanceRow:
+    """A note is later than every answer of a human, who did not know of it."""
+    said = [given.at + timedelta(microseconds=1) for given in answers if given.answer not in BY_NOTE]
+    return replace(row, received_at=max([row.received_at, *said])) if row.sop_class_uid == KOS else row
 
 
 @dataclass

@@ -33,6 +33,7 @@ from triage.model import (
     Volume,
 )
 from triage.report.contents import Assessment
+from workers.identity_events import IdentityRefusedError
 from workers.ports import ConflictRow, InstanceRow, PatientKey
 from workers.rejection_notes import RejectionNote
 
@@ -298,24 +299,39 @@ class FakeResults:
 
 
 class FakePatientFacts:
-    """What the feeds told the index. Raises the faults in ``faults`` first."""
+    """What the feeds told the index. Raises the faults in ``faults`` first.
+
+    of_persons: days that a person states. refused: IDs whose merge contradicts one that is in force.
+    """
 
     def __init__(self, *faults: Exception) -> None:
         self.infusions: dict[tuple[PatientKey, date], Infusion] = {}
         self.merged: list[tuple[PatientKey, PatientKey, str]] = []
         self.corrected: list[tuple[PatientKey, date | None, str, str]] = []
+        self.said_again: list[tuple[PatientKey, date]] = []
+        self.of_persons: set[tuple[PatientKey, date]] = set()
+        self.refused: set[PatientKey] = set()
         self.faults = list(faults)
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion) -> None:
         self._maybe_fail()
         self.infusions[patient, infusion.day] = infusion
 
-    def remove_infusion(self, patient: PatientKey, day: date) -> None:
+    def say_again(self, patient: PatientKey, day: date) -> None:
         self._maybe_fail()
+        self.said_again.append((patient, day))
+
+    def remove_infusion(self, patient: PatientKey, day: date) -> bool:
+        self._maybe_fail()
+        if (patient, day) in self.of_persons:
+            return False
         self.infusions.pop((patient, day), None)
+        return True
 
     def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:
         self._maybe_fail()
+        if old in self.refused:
+            raise IdentityRefusedError(f"{old.patient_id} is merged into somebody else")
         self.merged.append((old, new, source))
         like = (old, PatientKey(old.patient_id))
         moved = {key: one for key, one in self.infusions.items() if key[0] in like}

@@ -136,6 +136,11 @@ class Persons:
         """Every patient ID that an event names."""
         return frozenset(one for event in self.events for one in (event.old.patient_id, event.new.patient_id))
 
+    @property
+    def merges(self) -> list[IdentityEvent]:
+        """Those in force, by date."""
+        return sorted(self._merges.values(), key=lambda one: (one.at, one.old))
+
     def in_force(self, key: PatientKey) -> PatientKey:
         """The ID that stands for the person now; the key itself when nothing was said about it."""
         passed = {key}
@@ -149,8 +154,7 @@ class Persons:
     def merges_of(self, key: PatientKey) -> list[IdentityEvent]:
         """The merges in force among the IDs of the person, by date."""
         person = self.in_force(key)
-        found = [one for one in self._merges.values() if _same(self.in_force(one.old), person)]
-        return sorted(found, key=lambda one: (one.at, one.old))
+        return [one for one in self.merges if _same(self.in_force(one.old), person)]
 
     def answer_about(self, study_instance_uid: str) -> IdentityEvent | None:
         """What was last said about the correction of a study."""

@@ -32,7 +32,7 @@ def acknowledgement(
         name: our application and facility (MSH-3, MSH-4).
     """
     said = text[:LONGEST_TEXT].translate(_ESCAPES)
-    event = f"ACK^{header.event}^ACK" if header is not None and header.event else "ACK"
+    event = f"ACK^{header.event.translate(_ESCAPES)}^ACK" if header is not None and header.event else "ACK"
     sender = header.sending if header is not None else ("", "")
     version = header.version if header is not None else "2.5.1"
     names = "|".join(part.translate(_ESCAPES) for part in (*name, *sender))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
-from triage.infusions import Infusion
+from triage.infusions import CORRECTION_DAYS, Infusion
 from workers.feeds.facts import (
     Cancellation,
     Fact,
@@ -20,19 +20,25 @@ from workers.feeds.facts import (
     ReadingReported,
 )
 from workers.feeds.orders import KnownOrders, Order, is_reference, is_same_patient
+from workers.identity_events import IdentityRefusedError
 from workers.ports import PatientKey
 
 OF_ONE_DAY = frozenset({Cancellation.NOT_GIVEN, Cancellation.DELETED})
 
 
 class PatientFacts(Protocol):
-    """What is needed of the index. Each call is one transaction, may be repeated, and may raise errors.Transient."""
+    """What is needed of the index. Each call may be repeated, and may raise errors.Transient."""
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion) -> None: ...
 
-    def remove_infusion(self, patient: PatientKey, day: date) -> None: ...
+    def say_again(self, patient: PatientKey, day: date) -> None:
+        """What holds of that day is the last word from now on."""
 
-    def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None: ...
+    def remove_infusion(self, patient: PatientKey, day: date) -> bool:
+        """False: a person or a roster states that day, so it stays."""
+
+    def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:
+        """Raises IdentityRefusedError when it contradicts what is in force."""
 
     def correct_patient(self, patient: PatientKey, *, birth_date: date | None, sex: str, source: str) -> None: ...
 
@@ -52,6 +58,13 @@ class UnknownOrderError(NotJudgedError):
 
     def __init__(self) -> None:
         super().__init__("it cancels an order that is not known here, and names no date")
+
+
+class StatedByPersonError(NotJudgedError):
+    """A day is taken back that a person or a roster states, too."""
+
+    def __init__(self) -> None:
+        super().__init__("it takes an infusion back that a person or a roster states: only a person removes it")
 
 
 class Applier:
@@ -89,7 +102,10 @@ class Applier:
             case NeedsPerson(why=why):
                 raise NotJudgedError(why)
             case PatientsMerged(new=new, old=old):
-                self._index.merge_patients(old=old, new=new, source=source)
+                try:
+                    self._index.merge_patients(old=old, new=new, source=source)
+                except IdentityRefusedError as error:  # its text names the patients
+                    raise NotJudgedError("a merge contradicts one that is in force") from error
                 self._orders.move(old, new)
             case PatientUpdated():
                 self._index.correct_patient(fact.patient, birth_date=fact.birth_date, sex=fact.sex, source=source)
@@ -101,7 +117,7 @@ class Applier:
 
     def _reported(self, fact: InfusionReported, source: str) -> None:
         """An order with another date than before is moved, not a second infusion. Who plans what was given already does
-        not move it."""
+        not move it, and no other order that is near does."""
         stated = (fact.patient, *fact.also)
         before = self._orders.get(stated, fact.order) if fact.order else None
         if before is not None and before.given and not fact.given and before.day != fact.day:
@@ -111,16 +127,34 @@ class Applier:
             # the same resource of another patient: it is no longer that of the former one
             left = (one for one in before.patients if not is_same_patient(one, stated))
             patients += () if is_reference(fact.order) else tuple(left)
-            for one in before.patients:
-                if before.day != fact.day or (is_reference(fact.order) and one not in patients):
-                    self._remove(one, before.day, fact.order)
+        near = [] if fact.given else self._orders.given_near(patients, fact.day, but=fact.order)
+        if near and before is not None and before.day == fact.day and not _has_others(patients, before):
+            return  # it was said before, and nothing is to change even for a moment
         for one in patients:
             self._index.add_infusion(one, Infusion(fact.day, kind=fact.kind, source=source))
+        self._hold(near)
+        stays = before is not None and self._moved_from(before, fact, patients)
         if fact.order:
             given = fact.given or (before is not None and before.given)
             now = Order(patients[0], fact.order, fact.day, given, patients[1:])
             if before is None or before.day != now.day or before.given != given or _has_others(patients, before):
                 self._orders.put(now)
+        if stays:
+            raise StatedByPersonError
+
+    def _hold(self, given: Sequence[Order]) -> None:
+        """What is planned close to an infusion that was given is that one: the later word must not replace it."""
+        for one in given:
+            for patient in one.patients:
+                self._index.say_again(patient, one.day)
+
+    def _moved_from(self, before: Order, fact: InfusionReported, patients: Sequence[PatientKey]) -> bool:
+        """Take the former day of an order back, and that of a resource from whoever has it no more. True: it stays,
+        since a person states it, and no day that is near replaces it."""
+        other = [one for one in before.patients if is_reference(fact.order) and one not in patients]
+        left = self._stays(before.patients if before.day != fact.day else other, before.day, fact.order)
+        is_far = abs((before.day - fact.day).days) > CORRECTION_DAYS
+        return any(is_far or one in other for one in left)
 
     def _cancelled(self, fact: InfusionCancelled) -> None:
         stated = (fact.patient, *fact.also)
@@ -129,8 +163,8 @@ class Applier:
             # the end of an order that is not known here: perhaps the infusion of that day was given before
             if fact.day is None or fact.why is Cancellation.DISCONTINUED:
                 raise UnknownOrderError
-            for one in stated:
-                self._remove(one, fact.day, fact.order)
+            if self._stays(stated, fact.day, fact.order):
+                raise StatedByPersonError
         elif fact.why in OF_ONE_DAY and fact.day not in (None, known.day):
             self._of_another_day(fact, known)
         elif not known.given or fact.why is Cancellation.DELETED:
@@ -142,19 +176,24 @@ class Applier:
         """An administration on another day than that of the order: what holds of that day is not this one."""
         if fact.why is Cancellation.NOT_GIVEN and not known.given:
             raise NotJudgedError("it says that an infusion was not given on another day than that of its order")
-        if fact.why is Cancellation.DELETED and fact.day is not None:
-            for one in known.patients:
-                self._remove(one, fact.day, known.number)
+        deleted = fact.day if fact.why is Cancellation.DELETED else None
+        if deleted is not None and self._stays(known.patients, deleted, known.number):
+            raise StatedByPersonError
 
     def _take_back(self, known: Order) -> None:
-        for one in known.patients:
-            self._remove(one, known.day, known.number)
-        self._orders.forget(known)
+        stays = self._stays(known.patients, known.day, known.number)
+        self._orders.forget(known)  # at the end: what fails is taken back again
+        if stays:
+            raise StatedByPersonError
 
-    def _remove(self, patient: PatientKey, day: date, order: str) -> None:
-        """A day that another order stands for as well stays."""
-        if not self._orders.others_on(patient, day, but=order):
-            self._index.remove_infusion(patient, day)
+    def _stays(self, patients: Sequence[PatientKey], day: date, order: str) -> list[PatientKey]:
+        """Take a day back, unless another order stands for it as well. Under which of the IDs a person states it, so
+        that it stays."""
+        return [
+            one
+            for one in patients
+            if not self._orders.others_on(one, day, but=order) and not self._index.remove_infusion(one, day)
+        ]
 
 
 def _has_others(patients: Sequence[PatientKey], before: Order) -> bool:

@@ -23,8 +23,8 @@ from workers.feeds.fhir_resources import (
     Resource,
     fact_of,
     names_infusion,
+    patient_reference,
     reference_of,
-    relative,
     subject_of,
 )
 from workers.feeds.infusion_words import InfusionWords
@@ -38,6 +38,8 @@ MOST_PAGES = 200  # of one kind in one poll; the next poll goes on from there
 LONGEST_PAGE_BYTES = 32 << 20
 MOST_FAILED = 1000
 OF_THE_SERVER = frozenset({401, 408, 425, 429})  # these hold of every resource, for now
+NOT_NOW = "its patient cannot be read now: "  # begin of why a resource failed that is read again at each poll
+MOST_NOT_NOW = 100  # more than these are no single patients any more: the server is at fault
 
 ApplyFacts = Callable[[tuple[Fact, ...], str], None]
 
@@ -53,7 +55,7 @@ class FhirPoll:
         self, settings: FhirFeedSettings, apply: ApplyFacts, progress: ProgressFile, client: httpx.Client
     ) -> None:
         self._base = f"{settings.url}".rstrip("/") + "/"
-        self._reading = Reading(InfusionWords(settings.codes, settings.words), settings.issuers)
+        self._reading = Reading(InfusionWords(settings.codes, settings.words), settings.issuers, self._base)
         self._apply, self._progress, self._client = apply, progress, client
 
     def poll(self) -> int:
@@ -69,7 +71,7 @@ class FhirPoll:
         before = self._progress.read()
         seen = before.cursors.get(kind, Cursor())
         walk = _Walk(seen, dict(before.failed))
-        applied, complete = 0, False
+        applied, complete = self._once_more(kind, walk.failed), False
         for resources, patients, last in self._pages(kind, seen.since):
             complete = last
             for resource in resources:
@@ -78,12 +80,28 @@ class FhirPoll:
                     continue
                 walk.note(reference, updated)
                 applied += self._take(resource, reference, patients, walk.failed)
+        if sum(why.startswith(NOT_NOW) for why in walk.failed.values()) > MOST_NOT_NOW:
+            raise Transient(f"fhir: the server answers for none of {MOST_NOT_NOW} patients")
         if not complete and not walk.sorted:
             log.error("fhir.not_sorted", kind=kind, pages=MOST_PAGES)
             return applied
         now = FhirProgress({**before.cursors, kind: walk.cursor}, dict(list(walk.failed.items())[-MOST_FAILED:]))
         if now != before and self._progress.read() == before:  # else somebody wants it all read again
             self._progress.write(now)
+        return applied
+
+    def _once_more(self, kind: str, failed: dict[str, str]) -> int:
+        """Read those again whose patient could not be read before; how many facts."""
+        applied = 0
+        for reference in [one for one, why in failed.items() if why.startswith(NOT_NOW) and one.startswith(f"{kind}/")]:
+            try:
+                resource = self._get(urljoin(self._base, reference))
+            except _NotNowError:
+                continue
+            except _RefusedError as error:
+                failed[reference] = str(error)
+                continue
+            applied += self._take(resource, reference, {}, failed)
         return applied
 
     def _take(self, resource: Resource, reference: str, patients: dict[str, Resource], failed: dict[str, str]) -> int:
@@ -95,6 +113,10 @@ class FhirPoll:
                 self._apply((fact,), f"FHIR {reference.split('/', maxsplit=1)[0]}")
             if isinstance(fact, NothingToDo):
                 return 0
+        except _NotNowError as error:  # this one patient: the others must not wait for it
+            log.warning("fhir.patient_away", kind=reference.split("/", maxsplit=1)[0], reason=str(error))
+            failed[reference] = f"{NOT_NOW}{error}"
+            return 0
         except UnknownOrderError:  # it was entered in error before this node ever saw it
             return 0
         except (MalformedResourceError, NotJudgedError) as error:
@@ -110,17 +132,21 @@ class FhirPoll:
         return 1
 
     def _fact(self, resource: Resource, patients: dict[str, Resource]) -> Fact:
-        subject = relative(subject_of(resource) or "")
+        subject = patient_reference(subject_of(resource) or "", self._base)
         wanted = subject.startswith("Patient/") and names_infusion(resource, self._reading.words)
-        refused = ""
+        refused, away = "", None
         if wanted and subject not in patients:  # the server did not send the patient along
             try:
                 patients[subject] = self._get(urljoin(self._base, subject))
+            except _NotNowError as error:
+                away = error
             except _RefusedError as error:  # this one patient, not the server
                 refused = str(error)
         try:
             return fact_of(resource, patients, self._reading)
         except MalformedResourceError as error:
+            if away is not None:
+                raise away from error
             if not refused:
                 raise
             raise MalformedResourceError(f"its patient cannot be read ({refused})") from error
@@ -135,12 +161,21 @@ class FhirPoll:
             if page is None:
                 return
             bundle = self._get(page)
-            found = [one for entry in _objects(bundle, "entry") if isinstance(one := entry.get("resource"), dict)]
+            entries = [one for one in _objects(bundle, "entry") if isinstance(one.get("resource"), dict)]
+            found = [one["resource"] for one in entries]
             patients: dict[str, Resource] = {
-                f"Patient/{one.get('id')}": one for one in found if one.get("resourceType") == "Patient"
+                self._own_reference(one): one["resource"]
+                for one in entries
+                if one["resource"].get("resourceType") == "Patient"
             }
             page = self._next(bundle)
             yield [one for one in found if one.get("resourceType") == kind], patients, page is None
+
+    def _own_reference(self, entry: Resource) -> str:
+        """By which others of the page refer to the Patient of an entry."""
+        address = entry.get("fullUrl")
+        here = f"Patient/{entry['resource'].get('id')}"
+        return patient_reference(address, self._base) if isinstance(address, str) and address else here
 
     def _next(self, bundle: Resource) -> str | None:
         links = [one for one in _objects(bundle, "link") if one.get("relation") == "next"]
@@ -156,25 +191,31 @@ class FhirPoll:
             with self._client.stream("GET", url) as answer:
                 if 300 <= answer.status_code < 500 and answer.status_code not in OF_THE_SERVER:
                     raise _RefusedError(f"fhir: the server answers {answer.status_code}")
+                if answer.status_code >= 500:
+                    raise _NotNowError(f"fhir: the server answers {answer.status_code}")
                 if answer.status_code != 200:
                     raise Transient(f"fhir: the server answers {answer.status_code}")
                 body = bytearray()
                 for part in answer.iter_bytes():
                     body += part
                     if len(body) > LONGEST_PAGE_BYTES:
-                        raise Transient(f"fhir: an answer of more than {LONGEST_PAGE_BYTES} bytes")
+                        raise _NotNowError(f"fhir: an answer of more than {LONGEST_PAGE_BYTES} bytes")
             read = json.loads(body)
         except httpx.HTTPError as error:
             raise Transient(f"fhir: the server cannot be reached ({type(error).__name__})") from error
         except (ValueError, RecursionError) as error:
-            raise Transient("fhir: the answer is no JSON") from error
+            raise _NotNowError("fhir: the answer is no JSON") from error
         if not isinstance(read, dict):
-            raise Transient("fhir: the answer is no resource")
+            raise _NotNowError("fhir: the answer is no resource")
         return read
 
 
 class _RefusedError(Transient):
     """Of this resource: it is not there, not for this account, elsewhere."""
+
+
+class _NotNowError(Transient):
+    """The server fails for what was asked. For a page that is the server; for one patient it may be the patient."""
 
 
 class _Walk:

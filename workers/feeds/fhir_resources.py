@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NeedsPerson, NoInfusion, NothingToDo
+from workers.feeds.facts import (
+    Cancellation,
+    Fact,
+    InfusionCancelled,
+    InfusionReported,
+    NeedsPerson,
+    NoInfusion,
+    NothingToDo,
+)
 from workers.feeds.infusion_words import InfusionWords, NamedService, Naming
 from workers.moments import parse_date
 from workers.ports import PatientKey
@@ -35,10 +43,12 @@ class Reading:
     """How a site's server says what and who.
 
     issuers: system of an identifier -> issuer of the patient ID; empty: the medical record number, without an issuer.
+    base: address of the server, with a slash at its end.
     """
 
     words: InfusionWords
     issuers: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
 
 
 def reference_of(resource: Resource) -> str:
@@ -63,7 +73,7 @@ def fact_of(resource: Resource, patients: Mapping[str, Resource], reading: Readi
     """What one resource states.
 
     Args:
-        patients: by reference, e.g. ``Patient/7``.
+        patients: by reference as ``patient_reference`` gives it.
 
     Raises:
         MalformedResourceError: an element that it needs is missing or wrong.
@@ -74,7 +84,7 @@ def fact_of(resource: Resource, patients: Mapping[str, Resource], reading: Readi
         return NoInfusion("it is no cell infusion", order)
     if status in NEVER_GIVEN:
         try:
-            return InfusionCancelled(_patient(resource, patients, reading), None, order)
+            return InfusionCancelled(_patient(resource, patients, reading), None, order, Cancellation.DELETED)
         except MalformedResourceError:  # whoever the patient is
             return NoInfusion("it was not given", order)
     if status not in GIVEN:
@@ -82,7 +92,7 @@ def fact_of(resource: Resource, patients: Mapping[str, Resource], reading: Readi
     if named.naming is Naming.UNCLEAR:
         return NeedsPerson("it names a product of cells and does not say whether these are given")
     day = _day(resource)
-    return InfusionReported(_patient(resource, patients, reading), day, named.text, order)
+    return InfusionReported(_patient(resource, patients, reading), day, named.text, order, given=True)
 
 
 def names_infusion(resource: Resource, words: InfusionWords) -> bool:
@@ -117,13 +127,15 @@ def _concepts(resource: Resource) -> Iterator[Resource]:
 
 
 def _day(resource: Resource) -> date:
-    """The day as it is written, in the time zone of whoever wrote it."""
+    """The day as it is written, in the time zone of whoever wrote it. A period without a start ends on the day: an
+    infusion takes minutes."""
     kind = "performed" if resource.get("resourceType") == "Procedure" else "effective"
     written = resource.get(f"{kind}DateTime")
     if written is None:
-        written = _mapping(resource.get(f"{kind}Period"), f"{kind}Period").get("start")
+        period = _mapping(resource.get(f"{kind}Period"), f"{kind}Period")
+        written = period.get("start", period.get("end"))
     if not isinstance(written, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}(T.*)?", written):
-        raise MalformedResourceError(f"{kind}DateTime and {kind}Period.start name no day")
+        raise MalformedResourceError(f"{kind}DateTime and {kind}Period name no day")
     day = parse_date(written[:10])
     if day is None:
         raise MalformedResourceError(f"{kind}[x] is no date of the calendar")
@@ -134,7 +146,9 @@ def _patient(resource: Resource, patients: Mapping[str, Resource], reading: Read
     """The identifier in the reference itself, or one of the Patient it refers to."""
     subject = _mapping(resource.get("subject"), "subject")
     own = [_mapping(subject["identifier"], "subject.identifier")] if "identifier" in subject else []
-    patient = patients.get(relative(subject_of(resource) or ""))
+    reference = subject_of(resource) or ""
+    contained = (one for one in _items(resource, "contained") if f"#{one.get('id')}" == reference)
+    patient = patients.get(patient_reference(reference, reading.base)) or next(contained, None)
     found = own + ([] if patient is None else list(_items(patient, "identifier")))
     key = _key(found, reading.issuers)
     if key is None:
@@ -142,10 +156,12 @@ def _patient(resource: Resource, patients: Mapping[str, Resource], reading: Read
     return key
 
 
-def relative(reference: str) -> str:
-    """``Patient/7`` of ``https://server/fhir/Patient/7/_history/2``."""
-    parts = reference.split("/_history", maxsplit=1)[0].split("/")
-    return "/".join(parts[-2:])
+def patient_reference(reference: str, base: str) -> str:
+    """``Patient/7`` of ``https://server/fhir/Patient/7/_history/2`` when that is the server at ``base``. A Patient of
+    another server, which may have the same number, keeps its whole address."""
+    written = reference.split("/_history", maxsplit=1)[0]
+    is_here = bool(base) and written.startswith(base)
+    return written.removeprefix(base) if is_here else written
 
 
 def _key(identifiers: list[Resource], issuers: Mapping[str, str]) -> PatientKey | None:

@@ -13,6 +13,8 @@ from workers.moments import parse_date
 from workers.ports import PatientKey
 
 NULL = '""'  # HL7's explicit null
+ESCAPES = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}  # HL7 v2.5.1, 2.7.1
+_ESCAPED = re.compile(r"\\([FSTRE])\\")
 RECORD_NUMBERS = frozenset({"MR", "MRT"})  # CX-5, HL7 table 0203: medical record number, and a temporary one
 OTHER_NUMBERS = frozenset({"", "PI", "PT"})  # no type is stated, or that of an ID within a hospital
 
@@ -41,7 +43,7 @@ class MalformedMessageError(Exception):
 
 
 def field_repetitions(segment: Any, number: int) -> list[list[str]]:
-    """The repetitions of a field, each as its components; sub-components stay joined by ``&``."""
+    """The repetitions of a field, each as its components; sub-components stay joined by ``&``, and escapes stay."""
     if number >= len(segment):
         return []
     repetitions = str(segment[number]).split("~")
@@ -50,13 +52,23 @@ def field_repetitions(segment: Any, number: int) -> list[list[str]]:
 
 def field_components(segment: Any, number: int) -> list[str]:
     found = field_repetitions(segment, number)
-    return found[0] if found else []
+    return [unescaped(part) for part in found[0]] if found else []
 
 
 def field_text(segment: Any, number: int) -> str:
     """The first component of a field; HL7's explicit null ``""`` counts as empty."""
     parts = field_components(segment, number)
     return "" if not parts or parts[0] == NULL else parts[0]
+
+
+def unescaped(text: str) -> str:
+    """The text that is meant where delimiters of HL7 are escaped: ``\\T\\`` is ``&``."""
+    return _ESCAPED.sub(lambda found: ESCAPES[found[1]], text)
+
+
+def birth_day_in(text: str, where: str) -> date | None:
+    """As ``day_in``; None also for a year or a month, which HL7 allows."""
+    return None if re.fullmatch(r"\d{4}(\d{2})?", text) else day_in(text, where)
 
 
 def day_in(text: str, where: str) -> date | None:
@@ -107,4 +119,5 @@ def _identifiers(segment: Any, number: int) -> list[list[str]]:
 
 
 def _key(parts: Sequence[str]) -> PatientKey:
-    return PatientKey(parts[0], parts[3].split("&")[0] if len(parts) > 3 else "")
+    issuer = parts[3].split("&")[0] if len(parts) > 3 else ""
+    return PatientKey(unescaped(parts[0]), unescaped(issuer))

@@ -27,7 +27,8 @@ from workers.ports import PatientKey
 ORDERS = frozenset({"ORM", "OMI", "OMG", "OMP", "ORP", "RDE", "RAS", "RGV"})
 APPOINTMENTS = "SIU"
 SCHEDULE_CANCELS = frozenset({"S15", "S16", "S17", "S26"})
-CANCELS = frozenset({"CA", "OC", "CR", "UA"})  # ORC-1, HL7 table 0119; UA: the filler does not accept it
+# ORC-1, HL7 table 0119; UA: the filler does not accept it; RP, RQ, RU: of the order that another one (RO) replaces
+CANCELS = frozenset({"CA", "OC", "CR", "UA", "RP", "RQ", "RU"})
 DISCONTINUES = frozenset({"DC", "OD", "DR"})
 HOLDS = frozenset({"HD", "OH", "HR", "DE"})  # on hold, or an error in its data
 HOLDING_STATUSES = frozenset({"HD", "ER"})  # ORC-5, table 0038

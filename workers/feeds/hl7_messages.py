@@ -13,11 +13,12 @@ from workers.feeds.facts import Fact, NeedsPerson, NothingToDo, PatientsMerged, 
 from workers.feeds.hl7_fields import (
     Header,
     MalformedMessageError,
-    day_in,
+    birth_day_in,
     field_components,
     field_text,
     pairs_of_ids,
     record_numbers,
+    unescaped,
 )
 from workers.feeds.hl7_infusions import APPOINTMENTS, ORDERS, infusions_in
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns, readings_in
@@ -63,7 +64,7 @@ def msh_of(raw: bytes) -> Header | None:
         return None
     fields = raw[:LONGEST_HEADER_BYTES].split(b"\r")[0].split(b"\n")[0].decode("latin-1").split("|")
     values = [one.split("~")[0].split("^") for one in fields] + [[""]] * FIELDS
-    texts = ["", *(parts[0].strip() for parts in values)]  # MSH-1 is the separator: texts[n] is MSH-n
+    texts = ["", *(unescaped(parts[0].strip()) for parts in values)]  # MSH-1 is the separator: texts[n] is MSH-n
     kind = values[8]
     sending, receiving = (texts[3], texts[4]), (texts[5], texts[6])
     event = kind[1].strip() if len(kind) > 1 else ""
@@ -128,7 +129,7 @@ def _adt(header: Header, message: Any) -> tuple[Fact, ...]:
         return merged
     if header.event in UPDATES:
         pid = _only(message, "PID")
-        born, sex = day_in(field_text(pid, 7), "PID-7"), field_text(pid, 8).upper()
+        born, sex = birth_day_in(field_text(pid, 7), "PID-7"), field_text(pid, 8).upper()
         return tuple(PatientUpdated(one, born, sex) for one in record_numbers(pid, 3, "PID-3"))
     if header.event in LINKS:
         return (NeedsPerson(f"ADT^{header.event}: {LINKS[header.event]}"),)

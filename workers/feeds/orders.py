@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from triage.identity import issuer_form, same_form
+from triage.infusions import CORRECTION_DAYS
 from workers.ports import PatientKey
 
 MOST_ORDERS = 100_000  # the oldest are forgotten first
@@ -73,6 +74,18 @@ class KnownOrders:
         """Whether another order of the patient stands for the same day."""
         orders = self._known().values()
         return any(one.day == day and one.number != but and is_same_patient(patient, one.patients) for one in orders)
+
+    def given_near(self, patients: Sequence[PatientKey], day: date, *, but: str) -> list[Order]:
+        """Other orders of the patient that were given within CORRECTION_DAYS of the day, and not on it, by day."""
+        found = [
+            one
+            for one in self._known().values()
+            if one.given
+            and one.number != but
+            and 0 < abs((one.day - day).days) <= CORRECTION_DAYS
+            and any(is_same_patient(key, patients) for key in one.patients)
+        ]
+        return sorted(found, key=lambda one: one.day)
 
     def move(self, old: PatientKey, new: PatientKey) -> None:
         """The orders of ``old`` are those of ``new``; also those that were stored without the issuer."""

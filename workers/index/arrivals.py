@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,6 +46,10 @@ class Arrivals:
         unique = {row.sop_instance_uid: row for row in reversed(rows)}
         # one order everywhere, so that two writers cannot lock each other's rows crosswise
         values = [dict(vars(unique[uid])) for uid in sorted(unique)]
+        notes = [one for one in values if one["sop_class_uid"] == KOS]
+        if notes and (said := object_answers.latest_of_humans(connection)) is not None:
+            for note in notes:  # who answered before did not know of it, whatever the clock said
+                note["received_at"] = max(note["received_at"], said + timedelta(microseconds=1))
         new = [
             unique[uid] for some in portions(values) for uid in connection.execute(self._add_instances, some).scalars()
         ]

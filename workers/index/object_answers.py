@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from workers.identities import GivenAnswer, ObjectAnswer
+from workers.identities import BY_NOTE, GivenAnswer, ObjectAnswer
 from workers.index.answer_schema import object_answers
 from workers.index.schema import instances
 
@@ -37,6 +38,12 @@ def put_answers(
     ]
     if rows:
         connection.execute(statement, rows)
+
+
+def latest_of_humans(connection: Connection) -> datetime | None:
+    """When somebody answered last; None: nobody did."""
+    by_note = [one.value for one in BY_NOTE]
+    return connection.execute(sa.select(sa.func.max(A.at)).where(A.answer.not_in(by_note))).scalar()
 
 
 _OF_STUDY = sa.select(object_answers).where(A.study_instance_uid == sa.bindparam("study"))

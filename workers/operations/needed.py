@@ -8,11 +8,11 @@ that what every group keeps is enough for each of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 
-from triage.identity import id_form
+from triage.identity import id_form, issuer_form
 from triage.infusions import CORRECTION_DAYS, Infusion
 from workers.ports import ACUTE_CATEGORIES, PatientKey, StudyRow
 
@@ -44,20 +44,26 @@ def possible_baselines(
     for row in rows:
         if row.patient_id and row.study_date:
             groups[row.patient_id, row.issuer.strip(), row.birth_date, row.sex].append(row)
-    issuers: defaultdict[str, set[str]] = defaultdict(set)
+    issuers: defaultdict[str, set[str]] = defaultdict(set)  # of studies
     for patient_id, issuer, *_ in groups:
-        issuers[patient_id] |= {issuer} - {""}
-    days: defaultdict[str, set[date]] = defaultdict(set)
+        issuers[patient_id] |= {issuer_form(issuer)} - {""}
+    said_by: defaultdict[str, set[str]] = defaultdict(set)  # issuers of infusions; "": none is stated
     of_form: defaultdict[str, set[date]] = defaultdict(set)  # an infusion may be another spelling's
     for patient, known in infusions.items():
-        days[patient.patient_id] |= {one.day for one in known}
+        said_by[patient.patient_id] |= {issuer_form(patient.issuer)} if known else set()
         of_form[id_form(patient.patient_id)] |= {one.day for one in known}
     found: set[str] = set()
     for (patient_id, issuer, *_), group in groups.items():
-        shared = len(issuers[patient_id]) > 1
-        dated = bool(infusions.get(PatientKey(patient_id, issuer))) or (bool(days[patient_id]) and not shared)
+        dated = _is_dated(issuer_form(issuer), issuers[patient_id], said_by[patient_id])
         found |= set(_of_group(group, of_form[id_form(patient_id)], dated, fitness))
     return found
+
+
+def _is_dated(issuer: str, of_studies: Collection[str], of_infusions: Collection[str]) -> bool:
+    """Whether an infusion under the patient ID counts for studies of this issuer (``workers.studies.person``)."""
+    given = set(of_studies) or set(of_infusions) - {""}
+    used = {issuer} if len(given) > 1 else {"", issuer, *given}
+    return bool(used & set(of_infusions))
 
 
 def _of_group(

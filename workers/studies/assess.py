@@ -23,6 +23,7 @@ from workers.backoff import Backoff
 from workers.log import bind, brief, get_logger, study_hash
 from workers.ports import Bell, Claim, StudyIndex, StudyRow, StudyState
 from workers.studies import earlier_attempt, quarantine, unreadable_files
+from workers.studies.attempts import attempts_counted, blamed, transient
 from workers.studies.baselines import Comparison, compare_with, context_of
 from workers.studies.cohort import require_cohort
 from workers.studies.deps import Deps, with_outside_facts
@@ -80,7 +81,7 @@ def assess_study(study_instance_uid: str, deps: Deps, *, owner: str) -> Result:
             return Result.NOTHING_TO_DO
         log.info("study.taken", revision=claim.revision, attempt=claim.attempt)
         queue = deps.settings.queue
-        if attempts_used_up(claim, before.failure, queue.max_killed_attempts):
+        if attempts_counted(claim.attempt, before.failure) > queue.max_killed_attempts:
             return _give_up(
                 claim, before, deps, tried=claim.attempt - 1, reason="the worker died or hung in the last one"
             )
@@ -103,19 +104,10 @@ def task_lost(study_instance_uid: str, deps: Deps, *, owner: str, reason: str) -
 def _limit_exceeded(claim: Claim, row: StudyRow, deps: Deps, reason: str, inputs: Inputs | None = None) -> Result:
     """Try once more after the first overrun, quarantine after the second: the same images would exceed it again."""
     overruns = quarantine.overruns_of(row.failure) + 1
-    if overruns >= quarantine.MOST_OVERRUNS or claim.attempt >= deps.settings.queue.max_attempts:
+    tried_out = attempts_counted(claim.attempt, row.failure) >= deps.settings.queue.max_attempts
+    if overruns >= quarantine.MOST_OVERRUNS or tried_out:
         return _give_up(claim, row, deps, tried=claim.attempt, reason=reason, code=quarantine.CODE, inputs=inputs)
-    return _try_again(claim, deps, quarantine.failure(overruns, reason))
-
-
-def attempts_used_up(claim: Claim, last_failure: str | None, most: int) -> bool:
-    """Whether a fresh claim is one too many. An attempt that ended in a recorded transient fault does not count
-    against the study: only attempts that died without a word, or in a bug, do."""
-    return claim.attempt > most and not (last_failure or "").startswith(_transient_prefix(claim.attempt - 1))
-
-
-def _transient_prefix(attempt: int) -> str:
-    return f"transient (attempt {attempt}):"
+    return _try_again(claim, deps, blamed(quarantine.failure(overruns, reason), row.failure))
 
 
 def _take(row: StudyRow | None, deps: Deps, owner: str) -> Claim | None:
@@ -165,15 +157,15 @@ def _guarded(lease: Lease, row: StudyRow, deps: Deps) -> Result:  # noqa: PLR091
     except FilesDamaged as damage:
         return _wait_for_files(lease, row, deps, damage, inputs)
     except (Transient, OSError) as error:
-        reason = f"{_transient_prefix(lease.claim.attempt)} {brief(error)}"
-        return _try_again(lease.claim, deps, reason)
+        return _try_again(lease.claim, deps, transient(lease.claim.attempt, brief(error)))
     except Exception as error:
         # the traceback goes to the log; the message could quote a header, so the index gets the type only
         log.exception("study.attempt_failed", attempt=lease.claim.attempt)
-        if lease.claim.attempt >= deps.settings.queue.max_attempts:
+        if attempts_counted(lease.claim.attempt, row.failure) >= deps.settings.queue.max_attempts:
             reason = f"a fault of the program ({type(error).__name__})"
             return _give_up(lease.claim, row, deps, tried=lease.claim.attempt, reason=reason, inputs=inputs)
-        return _try_again(lease.claim, deps, f"bug (attempt {lease.claim.attempt}): {type(error).__name__}")
+        text = f"bug (attempt {lease.claim.attempt}): {type(error).__name__}"
+        return _try_again(lease.claim, deps, blamed(text, row.failure))
 
 
 def _assess(lease: Lease, row: StudyRow, deps: Deps, inputs: Inputs, unread: Sequence[str]) -> Result:
@@ -229,7 +221,7 @@ def _read(uid: str, deps: Deps, kinds: frozenset[SequenceKind] | None = None) ->
 
 def _wait_for_others(lease: Lease, deps: Deps) -> Result:
     """Decided, but without files beside its own that cannot be read now: it stays in the queue until they can be."""
-    _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {unreadable_files.REASON}")
+    _try_again(lease.claim, deps, transient(lease.claim.attempt, unreadable_files.REASON))
     return Result.DECIDED
 
 
@@ -240,14 +232,14 @@ def _wait_for_files(lease: Lease, row: StudyRow, deps: Deps, damage: FilesDamage
         inputs = unreadable_files.with_damage(inputs or inputs_now(row, deps.index), damage)
         said = f"{damage}; it is assessed when they are whole again"
         store_undecided(lease.claim, row, deps, code=unreadable_files.CODE, message=said, inputs=inputs)
-    return _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {brief(damage)}")
+    return _try_again(lease.claim, deps, transient(lease.claim.attempt, brief(damage)))
 
 
 def _look_again(lease: Lease, row: StudyRow, deps: Deps) -> Result:
     """Nothing is measured while files stay away; when they are back, or a fact changed, a new revision is
     decided."""
     if not unreadable_files.to_decide_again(row, deps):
-        _try_again(lease.claim, deps, f"{_transient_prefix(lease.claim.attempt)} {unreadable_files.REASON}")
+        _try_again(lease.claim, deps, transient(lease.claim.attempt, unreadable_files.REASON))
         return Result.RETRY
     deps.index.requeue(row.study_instance_uid, now=deps.clock.now())
     return _finish(lease, deps)

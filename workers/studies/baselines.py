@@ -17,6 +17,7 @@ from workers.ports import ACUTE_CATEGORIES, StudyRow, StudyState
 from workers.studies import quarantine
 from workers.studies.identity import in_force, study_of
 from workers.studies.inputs import is_before, was_judged
+from workers.studies.merging import said_of_unused
 from workers.studies.person import (
     infusions_of_person,
     said_of_spellings,
@@ -68,7 +69,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
     of_person = studies_of_person(row, deps.index)
     person = {r.study_instance_uid for r in of_person}
     why_not = why_not_of_person(row, [row, *rows.values()], deps.index.same_id)
-    notices = (*notices, *said_of_spellings(row, of_person, deps.index.same_id))
+    notices = (*notices, *said_of_spellings(row, of_person, deps.index.same_id), *said_of_unused(row, deps.index))
     studies, refused, away = _described(rows, deps, waits=waits)
     rows = {uid: r for uid, r in rows.items() if uid in studies}
     decided = {uid: deps.index.assessment(uid) for uid in rows}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from triage.identity import issuer_form, same_form
-from workers.identities import PatientKey
+from triage.identity import issuer_form, same_form, stated_sex
+from workers.identities import PatientKey, StudyFacts
 from workers.identity_events import Change, IdentityEvent, Persons
 
 if TYPE_CHECKING:
@@ -78,11 +78,15 @@ def accept_confirmed(
         if same_form(one.new.patient_id, patient.patient_id)
         and (not one.new.issuer or not patient.issuer or issuer_form(one.new.issuer) == issuer_form(patient.issuer))
         and (not one.birth_date or not birth_date or one.birth_date == birth_date)
-        and (not one.sex or not sex or one.sex == sex)
+        and len({_sex(one.sex), _sex(sex)} - {""}) < 2
     ]
     for one in confirmed:
         answer_correction(index, one, Change.CORRECT, source=source, now=now)
     return len(confirmed)
+
+
+def _sex(stated: str) -> str:
+    return stated_sex(StudyFacts(sex=stated))
 
 
 def _correction(row: StudyRow, conflicts: Sequence[ConflictRow]) -> Correction | None:

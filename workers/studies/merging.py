@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from triage.identity import issuer_form, same_form
 from workers.identities import PatientKey
 from workers.identity_events import Change, IdentityEvent, Persons
+from workers.studies.person import of_another_issuer
 
 if TYPE_CHECKING:
     from workers.ports import StudyIndex, StudyRow
@@ -28,6 +30,20 @@ def split_patients(index: StudyIndex, *, old: PatientKey, new: PatientKey, sourc
         IdentityRefusedError: there is no such merge.
     """
     index.record_identity(IdentityEvent(Change.SPLIT, old, new, source, now))
+
+
+def said_of_unused(row: StudyRow, index: StudyIndex) -> list[str]:
+    """What a reader is told about merges that do not apply, since they name another issuer than the images."""
+    if not row.patient_id or not row.issuer.strip():
+        return []
+    merges = Persons(index.identity_events(row.patient_id)).merges
+    if not merges:
+        return []
+    like = index.studies_with_id(row.patient_id)
+    named = {issuer_form(issuer) for one in like for issuer in (one.issuer, one.stated_issuer or "")} - {""}
+    keys = (key for one in merges for key in (one.old, one.new) if same_form(key.patient_id, row.patient_id))
+    others = {key.issuer for key in keys if issuer_form(key.issuer) and issuer_form(key.issuer) not in named}
+    return [f"a merge of patient IDs {of_another_issuer(issuer)} is not used" for issuer in sorted(others)]
 
 
 def said_of(row: StudyRow, index: StudyIndex) -> list[str]:

@@ -133,7 +133,7 @@ def _under_the_id(
     used = {own_issuer} if len(given) > 1 else {"", own_issuer, *given}
     own = [one for issuer in sorted(used & set(mine)) for one in known[mine[issuer]]]
     said = [
-        f"an infusion date {_another_issuer(key.issuer)} is not used"
+        f"an infusion date {of_another_issuer(key.issuer)} is not used"
         for issuer, key in sorted(mine.items())
         if issuer not in {"", own_issuer, *given} and standing(known[key])
     ]
@@ -147,7 +147,8 @@ def _under_the_id(
     return own, [*said, f"an infusion date {which} is not used: two issuers use this patient ID"]
 
 
-def _another_issuer(issuer: str) -> str:
+def of_another_issuer(issuer: str) -> str:
+    """For a notice about what was said under an issuer that no image names."""
     return f"of the issuer {issuer}, which no image with this patient ID names,"
 
 
@@ -162,7 +163,7 @@ def _under_another_spelling(
     if issuer_form(key.issuer) and issuer_form(row.issuer) and issuer_form(key.issuer) != issuer_form(row.issuer):
         if any(issuer_form(one.issuer) == issuer_form(key.issuer) for one in of_that_form):
             return False, None  # it is somebody else's
-        return False, f"an infusion date {_another_issuer(key.issuer)} is not used"
+        return False, f"an infusion date {of_another_issuer(key.issuer)} is not used"
     how = id_difference(row.patient_id, key.patient_id)
     begin = f"an infusion date under another spelling of the patient ID ({how})"
     theirs = [one for one in of_that_form if one.patient_id == key.patient_id]

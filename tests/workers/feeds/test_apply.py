@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import FakePatientFacts
-from workers.feeds.apply import Applier, UnknownOrderError
+from workers.feeds.apply import Applier, NotJudgedError, StatedByPersonError, UnknownOrderError
 from workers.feeds.facts import (
     Fact,
     InfusionCancelled,
@@ -25,6 +26,7 @@ P, Q = PatientKey("P", "HOSP"), PatientKey("Q", "HOSP")
 SPELLED, ELSEWHERE = PatientKey("p "), PatientKey("P", "ELSEWHERE")
 WITHOUT, REF = PatientKey("P"), "Procedure/12"
 MARCH, APRIL, MAY = date(2024, 3, 4), date(2024, 4, 1), date(2024, 5, 20)
+GIVEN = InfusionReported(P, MARCH, "axicabtagene", "1", given=True)
 
 
 def given(day: date, order: str = "", patient: PatientKey = P) -> InfusionReported:
@@ -97,6 +99,66 @@ def test_infusions(tmp_path: Path, facts: tuple[Fact, ...], days: set[tuple[Pati
 def test_a_cancellation_of_an_unknown_order_needs_a_human(tmp_path: Path) -> None:
     with pytest.raises(UnknownOrderError):
         left(tmp_path, InfusionCancelled(P, None, "1"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "days"),
+    [
+        pytest.param((given(MARCH, "1"), InfusionCancelled(P, None, "1")), {(P, MARCH)}, id="its order is cancelled"),
+        pytest.param((given(MARCH), InfusionCancelled(P, MARCH)), {(P, MARCH)}, id="cancelled by date"),
+        pytest.param((given(MARCH), InfusionCancelled(P, MARCH, "9")), {(P, MARCH)}, id="an order that is not known"),
+        pytest.param((given(MARCH, "1"), given(MAY, "1")), {(P, MARCH), (P, MAY)}, id="its order is moved by months"),
+        pytest.param((given(MARCH, REF), given(MARCH, REF, Q)), {(P, MARCH), (Q, MARCH)}, id="of somebody else"),
+    ],
+)
+def test_a_day_that_a_person_states_is_removed_by_a_person(
+    tmp_path: Path, facts: tuple[Fact, ...], days: set[tuple[PatientKey, date]]
+) -> None:
+    index = FakePatientFacts()
+    index.of_persons = {(P, MARCH)}
+    left(tmp_path, *facts[:-1], index=index)
+    with pytest.raises(StatedByPersonError):
+        left(tmp_path, facts[-1], index=index)
+    assert set(index.infusions) == days
+    index.of_persons.clear()
+    left(tmp_path, given(APRIL, "2"), index=index)
+    assert (P, APRIL) in index.infusions, "what comes afterwards is applied"
+
+
+def test_noop_a_day_near_the_one_that_a_person_states_replaces_it(tmp_path: Path) -> None:
+    index = FakePatientFacts()
+    index.of_persons = {(P, MARCH)}
+    left(tmp_path, given(MARCH, "1"), given(APRIL, "1"), index=index)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said_again"),
+    [
+        pytest.param((given(MARCH, "1"), given(APRIL, "2")), [], id="noop: both are planned"),
+        pytest.param((GIVEN, given(MAY, "2")), [], id="noop: planned for months later"),
+        pytest.param((GIVEN, given(MARCH, "2")), [], id="noop: planned for that day"),
+        pytest.param((GIVEN, given(APRIL, "2", Q)), [], id="noop: of somebody else"),
+        pytest.param((GIVEN, replace(GIVEN, day=APRIL, order="2")), [], id="noop: given on both days"),
+        pytest.param((GIVEN, given(APRIL, "2")), [(P, MARCH)], id="another order, planned"),
+        pytest.param((GIVEN, given(APRIL)), [(P, MARCH)], id="not measured: a plan without a number"),
+        pytest.param((GIVEN, given(APRIL, "2"), given(APRIL, "2")), [(P, MARCH)], id="the same plan twice"),
+        pytest.param((given(APRIL, "2"), GIVEN, given(APRIL, "2")), [], id="noop: the plan of what was given, again"),
+    ],
+)
+def test_what_was_given_is_not_moved_by_a_plan(
+    tmp_path: Path, facts: tuple[Fact, ...], said_again: list[tuple[PatientKey, date]]
+) -> None:
+    """Within four weeks of it a later word would replace the date."""
+    assert left(tmp_path, *facts).said_again == said_again
+
+
+def test_a_merge_that_is_refused_costs_only_itself(tmp_path: Path) -> None:
+    index = FakePatientFacts()
+    index.refused = {P}
+    with pytest.raises(NotJudgedError) as error:
+        left(tmp_path, (PatientsMerged(Q, P), PatientsMerged(Q, ELSEWHERE)), index=index)
+    assert index.merged == [(ELSEWHERE, Q, "HL7")]
+    assert not any(one in str(error.value) for one in ("P ", "Q ", "HOSP")), "no patient is named"
 
 
 def test_identity_goes_to_the_index_with_its_source(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class Server:
         self.resources: list[dict[str, Any]] = []
         self.patients = {"Patient/7": PATIENTS["Patient/7"] | {"id": "7"}}
         self.page, self.includes, self.sorts, self.status = 2, True, True, 200
+        self.addresses: dict[str, str] = {}  # Patient/7 -> fullUrl of its entry
         self.of_patient: dict[str, int] = {}  # another answer than 200
         self.next_base = ""
         self.asked: list[str] = []
@@ -68,6 +69,9 @@ class Server:
         name = parts.path.removeprefix("/fhir/")
         if name in self.of_patient:
             return self.of_patient[name], b"{}"
+        kind, _, number = name.partition("/")
+        if number and kind != "Patient":
+            return 200, json.dumps(next(one for one in self.resources if one["id"] == number)).encode()
         if name.startswith("Patient/"):
             return (200, json.dumps(self.patients[name]).encode()) if name in self.patients else (404, b"{}")
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -77,12 +81,16 @@ class Server:
         at = int(query.get("page", 0))
         page = found[at : at + self.page]
         entries = page + (list(self.patients.values()) if self.includes else [])
-        bundle: dict[str, Any] = {"resourceType": "Bundle", "entry": [{"resource": one} for one in entries]}
+        bundle: dict[str, Any] = {"resourceType": "Bundle", "entry": [self._entry(one) for one in entries]}
         if at + self.page < len(found):
             base = self.next_base or self.url
             url = f"{base}/{name}?page={at + self.page}" + (f"&_lastUpdated=ge{since}" if since else "")
             bundle["link"] = [{"relation": "next", "url": url}]
         return 200, json.dumps(bundle).encode()
+
+    def _entry(self, one: dict[str, Any]) -> dict[str, Any]:
+        address = self.addresses.get(f"{one['resourceType']}/{one['id']}")
+        return {"resource": one} | ({} if address is None else {"fullUrl": address})
 
 
 @pytest.fixture
@@ -174,7 +182,65 @@ def test_a_patient_that_is_refused_costs_only_its_own_resources(tmp_path: Path, 
     assert site.days == {date(2024, 3, 5), date(2024, 3, 6)}
 
 
-@pytest.mark.parametrize("status", [401, 408, 429, 503])
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_patient_that_the_server_cannot_give_now_keeps_nobody_waiting(
+    tmp_path: Path, server: Server, status: int
+) -> None:
+    server.includes, server.of_patient = False, {"Patient/8": status}
+    server.patients["Patient/8"] = PATIENTS["Patient/7"] | {"id": "8"}
+    server.put(on_day(4, "eight", subject={"reference": "Patient/8"}), 1)
+    server.put(on_day(5), 2)
+    site = Site(tmp_path, server.url)
+    assert (site.poll(), site.days) == (1, {date(2024, 3, 5)})
+    assert list(site.progress.read().failed) == ["Procedure/eight"]
+    assert site.poll() == 0, "it is asked for again, and is still away"
+    server.of_patient = {}
+    assert (site.poll(), site.progress.read().failed) == (1, {})
+    assert site.days == {date(2024, 3, 4), date(2024, 3, 5)}
+
+
+def test_one_that_was_away_and_is_refused_now_is_for_a_human(tmp_path: Path, server: Server) -> None:
+    server.includes, server.of_patient = False, {"Patient/7": 500}
+    server.put(on_day(4), 1)
+    site = Site(tmp_path, server.url)
+    assert site.poll() == 0
+    server.of_patient = {"Procedure/4": 410}
+    assert site.poll() == 0
+    assert site.progress.read().failed == {"Procedure/4": "fhir: the server answers 410"}
+
+
+def test_a_server_that_gives_no_patient_at_all_is_away(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered is bounded: nothing is passed over when it is full."""
+    monkeypatch.setattr(fhir_poll, "MOST_NOT_NOW", 2)
+    server.includes, server.of_patient = False, {"Patient/7": 503}
+    for day in range(1, 5):
+        server.put(on_day(day), day)
+    site = Site(tmp_path, server.url)
+    with pytest.raises(Transient, match="2 patients"):
+        site.poll()
+    server.of_patient = {}
+    assert site.poll() == 4
+
+
+@pytest.mark.parametrize("sends_along", [True, False])
+def test_a_patient_of_another_server_is_not_the_one_with_that_number_here(
+    tmp_path: Path, server: Server, sends_along: bool
+) -> None:
+    there = "https://other.hospital/fhir/Patient/7"
+    six = {"resourceType": "Patient", "id": "7", "identifier": [{"system": "urn:oid:1.2.3", "value": "P6"}]}
+    if sends_along:
+        server.patients, server.addresses = {"Patient/7": six}, {"Patient/7": there}
+    server.put(on_day(4, subject={"reference": there}), 1)
+    site = Site(tmp_path, server.url)
+    assert site.poll() == sends_along
+    assert [patient.patient_id for patient, _ in site.index.infusions] == ["P6"] * sends_along
+    assert list(site.progress.read().failed) == ["Procedure/4"] * (not sends_along)
+    assert not any("Patient/7" in path for path in server.asked)
+
+
+@pytest.mark.parametrize("status", [401, 408, 429])
 def test_a_server_that_answers_for_no_patient_now_loses_nothing(tmp_path: Path, server: Server, status: int) -> None:
     server.includes, server.of_patient = False, {"Patient/7": status}
     server.put(on_day(4), 1)

@@ -10,13 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.feeds.facts import Fact, InfusionCancelled, InfusionReported, NeedsPerson, NoInfusion, NothingToDo
-from workers.feeds.fhir_resources import MalformedResourceError, Reading, fact_of, reference_of, relative
+from workers.feeds.facts import (
+    Cancellation,
+    Fact,
+    InfusionCancelled,
+    InfusionReported,
+    NeedsPerson,
+    NoInfusion,
+    NothingToDo,
+)
+from workers.feeds.fhir_resources import MalformedResourceError, Reading, fact_of, patient_reference, reference_of
 from workers.feeds.infusion_words import InfusionWords
 from workers.ports import PatientKey
 
 WORDS = InfusionWords(codes=("CART1",), words=("axicabtagene",))
-READING = Reading(WORDS, {"urn:oid:1.2.3": "HOSP"})
+READING = Reading(WORDS, {"urn:oid:1.2.3": "HOSP"}, "https://ehr/fhir/")
 DAY = date(2024, 3, 4)
 P7 = PatientKey("P7", "HOSP")
 PATIENTS = {
@@ -53,13 +61,15 @@ def an_administration(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in (found | changes).items() if value is not None}
 
 
-GIVEN = InfusionReported(P7, DAY, "CAR-T", "Procedure/12")
-ADMINISTERED = InfusionReported(P7, DAY, "Axicabtagene ciloleucel", "MedicationAdministration/12")
+GIVEN = InfusionReported(P7, DAY, "CAR-T", "Procedure/12", given=True)
+ADMINISTERED = InfusionReported(P7, DAY, "Axicabtagene ciloleucel", "MedicationAdministration/12", given=True)
+ERROR = InfusionCancelled(P7, None, "Procedure/12", Cancellation.DELETED)
 CONTAINED = {
     "medicationCodeableConcept": None,
     "medicationReference": {"reference": "#m"},
     "contained": [{"resourceType": "Medication", "id": "m", "code": {"text": "Axicabtagene ciloleucel"}}],
 }
+PATIENT_INSIDE = {"subject": {"reference": "#p"}, "contained": [PATIENTS["Patient/7"] | {"id": "p"}]}
 OWN = {"identifier": {"system": "urn:oid:1.2.3", "value": "P7"}}
 
 
@@ -71,7 +81,7 @@ OWN = {"identifier": {"system": "urn:oid:1.2.3", "value": "P7"}}
         pytest.param(a_procedure(status="stopped"), GIVEN, id="stopped half-way: cells were given"),
         pytest.param(
             a_procedure(code={"text": "axicabtagene"}),
-            InfusionReported(P7, DAY, "axicabtagene", "Procedure/12"),
+            InfusionReported(P7, DAY, "axicabtagene", "Procedure/12", given=True),
             id="by word",
         ),
         pytest.param(
@@ -82,11 +92,16 @@ OWN = {"identifier": {"system": "urn:oid:1.2.3", "value": "P7"}}
             GIVEN,
             id="an absolute reference",
         ),
-        pytest.param(a_procedure(subject=OWN), GIVEN, id="the identifier in the reference"),
         pytest.param(
-            a_procedure(status="entered-in-error"), InfusionCancelled(P7, None, "Procedure/12"), id="entered in error"
+            a_procedure(performedDateTime=None, performedPeriod={"end": "2024-03-04T11:00:00Z"}),
+            GIVEN,
+            id="only the end of a period",
         ),
-        pytest.param(a_procedure(status="not-done"), InfusionCancelled(P7, None, "Procedure/12"), id="not done"),
+        pytest.param(a_procedure(subject=OWN), GIVEN, id="the identifier in the reference"),
+        pytest.param(a_procedure(**PATIENT_INSIDE), GIVEN, id="a contained patient"),
+        pytest.param(a_procedure(subject={"reference": "urn:uuid:7"}), GIVEN, id="an entry of the same bundle"),
+        pytest.param(a_procedure(status="entered-in-error"), ERROR, id="entered in error"),
+        pytest.param(a_procedure(status="not-done"), ERROR, id="not done"),
         pytest.param(an_administration(), ADMINISTERED, id="a medication"),
         pytest.param(an_administration(**CONTAINED), ADMINISTERED, id="a contained medication"),
         pytest.param(
@@ -99,7 +114,7 @@ OWN = {"identifier": {"system": "urn:oid:1.2.3", "value": "P7"}}
     ],
 )
 def test_what_is_read(resource: dict[str, Any], fact: Fact) -> None:
-    assert fact_of(resource, PATIENTS, READING) == fact
+    assert fact_of(resource, PATIENTS | {"urn:uuid:7": PATIENTS["Patient/7"]}, READING) == fact
 
 
 @pytest.mark.parametrize(
@@ -148,12 +163,20 @@ def test_what_takes_back_what_was_reported(resource: dict[str, Any], fact: type[
         pytest.param(a_procedure(id="../x"), "id", id="an id that is none"),
         pytest.param(a_procedure(subject=None), "identifier", id="no patient"),
         pytest.param(a_procedure(subject={"reference": "Patient/8"}), "identifier", id="a patient that is not there"),
+        pytest.param(
+            a_procedure(subject={"reference": "https://other/fhir/Patient/7"}), "identifier", id="of another server"
+        ),
         pytest.param(a_procedure(subject="Patient/7"), "subject", id="a patient that is no reference"),
         pytest.param(
             a_procedure(subject={"identifier": {"system": "urn:other", "value": "P7"}}), "issuers", id="another system"
         ),
         pytest.param(a_procedure(performedDateTime=None), "performed", id="no date"),
         pytest.param(a_procedure(performedDateTime="2024-03"), "performed", id="a month"),
+        pytest.param(
+            a_procedure(performedDateTime=None, performedPeriod={"start": "2024-03", "end": "2024-03-09"}),
+            "performed",
+            id="a period that begins in a month",
+        ),
         pytest.param(a_procedure(performedDateTime="2024-02-30"), "calendar", id="a day that does not exist"),
         pytest.param(a_procedure(performedDateTime=20240304), "performed", id="a number"),
         pytest.param(a_procedure(code="CART1"), "code", id="a code that is text"),
@@ -196,7 +219,9 @@ def test_without_a_mapping_the_record_number_is_the_patient(
 
 def test_references() -> None:
     assert reference_of(a_procedure()) == "Procedure/12"
-    assert relative("https://ehr/fhir/Patient/7") == relative("Patient/7/_history/3") == "Patient/7"
+    here, there = "https://ehr/fhir/", "https://other/fhir/Patient/7"
+    assert patient_reference(f"{here}Patient/7", here) == patient_reference("Patient/7/_history/3", here) == "Patient/7"
+    assert patient_reference(there, here) == there
 
 
 JSON = st.recursive(

@@ -61,6 +61,8 @@ DISCONTINUED = cancelled(Cancellation.DISCONTINUED)
         pytest.param(ordered("ORC|SC|77|||DC"), DISCONTINUED, id="ORC-5 discontinued"),
         pytest.param(ordered("ORC|SC|77|||HD"), NeedsPerson, id="ORC-5 on hold"),
         pytest.param(ordered("ORC|UA|77"), cancelled(), id="not accepted"),
+        pytest.param(ordered("ORC|RP|77"), cancelled(), id="replaced by another order"),
+        pytest.param(ordered("ORC|RU|77"), cancelled(), id="replaced, unsolicited"),
         pytest.param(ordered("ORC|CR|77"), cancelled(), id="cancelled as requested"),
         pytest.param(ordered("ORC|OD|77"), DISCONTINUED, id="discontinued"),
         pytest.param(ordered("ORC|HD|77"), NeedsPerson, id="on hold"),
@@ -166,6 +168,7 @@ def test_every_record_number_of_the_patient() -> None:
 
 BOOKED, OFF = "AIS|1||CART1^CAR-T infusion|20240311", AIS + 6 * "|" + "Cancelled"
 MOVED = ordered("ORC|XO|77", OBR.replace("0304", "0311"))
+LATER = "OBR|1|88||CART1^CAR-T infusion|||20240415"
 PLAN, ENDED = ordered("ORC|NW|77"), ordered("ORC|DC|77", "OBR|1|77||CART1")
 
 
@@ -184,6 +187,8 @@ PLAN, ENDED = ordered("ORC|NW|77"), ordered("ORC|DC|77", "OBR|1|77||CART1")
         pytest.param([PLAN, given(rxa("NA")), PLAN, given(rxa("CP"))], [4], id="not given at first"),
         pytest.param([PLAN, ordered("ORC|CA|77", "OBR|1|77||CART1"), given(rxa("CP"))], [4], id="given after all"),
         pytest.param([PLAN, MOVED], [11], id="moved"),
+        pytest.param([PLAN, message("ORM^O01", PID, "ORC|RP|77", OBR, "ORC|RO|88", LATER)], [15],
+            id="an order replaces another one"),
         pytest.param([PLAN, message("SIU^S14", "SCH|77", PID, OFF, BOOKED)], [11], id="one service for another"),
         pytest.param([PLAN, message("SIU^S14", "SCH|77", PID, BOOKED, OFF)], [11], id="the same, the new one first"),
     ],

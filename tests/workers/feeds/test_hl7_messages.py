@@ -72,6 +72,14 @@ READ = [
         id="update; a record number goes before another ID; the namespace is the issuer",
     ),
     pytest.param(message("ADT^A08", PID), (PatientUpdated(PATIENT),), id="update, nothing stated"),
+    pytest.param(
+        message("ADT^A08", PID + "||||1970|M"), (PatientUpdated(PATIENT, None, "M"),), id="a birth date of a year"
+    ),
+    pytest.param(
+        message("ADT^A08", "PID|1||A\\T\\7^^^H\\F\\1&1.2&ISO^MR"),
+        (PatientUpdated(PatientKey("A&7", "H|1")),),
+        id="escaped delimiters",
+    ),
     pytest.param(message("ADT^A02", PID), (NothingToDo("ADT^A02 is not read"),), id="transfer"),
     pytest.param(
         message("ORM^O01", PID, "ORC|NW|77^EPIC", "OBR|1|||X1^CAR-T infusion^L|||202403041030"), (REPORTED,), id="ORM"

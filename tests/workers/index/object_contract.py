@@ -147,6 +147,31 @@ class ObjectContract:
         assert index.key_objects([STUDY, "1.2.9", "1.2.8"]) == [note, other]
 
     @pytest.mark.parametrize(
+        ("answered", "later_s"),
+        [
+            pytest.param(None, 0, id="no-op: nobody answered"),
+            pytest.param(ObjectAnswer.REJECTED, 0, id="no-op: only a note did"),
+            pytest.param(ObjectAnswer.RESTORED, 3600, id="somebody answered, and the clock was set back since"),
+        ],
+    )
+    def test_a_note_is_later_than_who_answered_without_it(
+        self, index: StudyIndex, answered: ObjectAnswer | None, later_s: int
+    ) -> None:
+        index.record_instances([a_row(1), a_row(2)])
+        if answered is not None:
+            said = {a_row(1).sop_instance_uid: given(answered, 3600)}
+            index.answer_objects(STUDY, said, now=later(3600))
+        note = a_row(3, sop_class_uid=KOS, received_at=later(0))
+        index.record_instances([note])
+        index.record_instances([note])  # the same again changes nothing
+        (found,) = index.key_objects([STUDY])
+        assert (found.received_at > later(3600)) is (later_s > 0)
+        assert later_s or found == note
+        row = index.study(STUDY)
+        assert row is not None
+        assert row.last_received_at < later(3600), "when it came is not changed"
+
+    @pytest.mark.parametrize(
         ("changes", "objects", "state", "marked"),
         [
             pytest.param({}, 1, (StudyState.RECEIVING, 2), set(), id="an image"),

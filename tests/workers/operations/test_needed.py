@@ -65,6 +65,28 @@ def test_what_stays(rows: list[StudyRow], infusions: list[int], fitness: dict[st
     assert sorted(found) == sorted(kept.split())
 
 
+OF_B = [replace(row, issuer="B") for row in COURSE]
+
+
+@pytest.mark.parametrize(
+    ("rows", "issuers", "dated"),
+    [
+        pytest.param(COURSE, [""], True, id="noop: nobody states one"),
+        pytest.param(OF_B, ["b "], True, id="the same issuer"),
+        pytest.param(OF_B, [""], True, id="the infusion states none"),
+        pytest.param(COURSE, ["B"], True, id="the studies state none"),
+        pytest.param(OF_B, ["HOSP"], False, id="of an issuer whom no study names: it is not used"),
+        pytest.param(COURSE, ["B", "HOSP"], False, id="of two issuers: nobody knows whose"),
+        pytest.param(COURSE, [], False, id="not measured: no infusion"),
+    ],
+)
+def test_an_infusion_that_is_not_used_is_as_good_as_none(rows: list[StudyRow], issuers: list[str], dated: bool) -> None:
+    """Then every study before the first finding stays: an infusion may be reported yet."""
+    known = {PatientKey("P1", issuer): [Infusion(DAY_0 - timedelta(days=100))] for issuer in issuers}
+    found = possible_baselines(rows, known, lambda _: FIT)
+    assert ({"0", "30"} <= found) is not dated
+
+
 @dataclass(frozen=True)
 class Past:
     """A stored study. usable: whether the choice of the baseline finds it assessable."""

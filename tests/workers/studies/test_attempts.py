@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from triage.infusions import Infusion
 from triage.model import Category, Priority
 from workers.identities import PatientKey
 from workers.ports import StudyState
-from workers.studies.assess import Result, attempts_used_up, task_lost
+from workers.studies.assess import Result, task_lost
+from workers.studies.attempts import attempts_counted, blamed
 
 
 def abandon(node: Node, times: int) -> None:
@@ -280,18 +280,63 @@ def test_what_an_attempt_stored_that_died_is_not_replaced(
     assert (STUDY, *stages[-1]) in node.results.written
 
 
+DISK = "transient (attempt 6): Transient: disk"
+
+
 @pytest.mark.parametrize(
-    ("attempt", "last_failure", "used_up"),
+    ("attempt", "last_failure", "counts"),
     [
-        pytest.param(1, None, False, id="first attempt"),
-        pytest.param(4, "bug (attempt 3): KeyError", False, id="last allowed attempt"),
-        pytest.param(5, None, True, id="four workers died without a word"),
-        pytest.param(5, "transient (attempt 4): Transient: disk", False, id="the last one ended in a transient fault"),
-        pytest.param(6, "transient (attempt 4): Transient: disk", True, id="died after a transient fault"),
+        pytest.param(1, None, 1, id="no-op: first attempt"),
+        pytest.param(4, "bug (attempt 3): KeyError", 4, id="bugs count"),
+        pytest.param(5, None, 5, id="workers that died without a word count"),
+        pytest.param(7, DISK, 1, id="what ended in a transient fault does not"),
+        pytest.param(8, DISK, 2, id="died once after transient faults"),
+        pytest.param(9, blamed("bug (attempt 8): KeyError", DISK), 3, id="died after a bug after transient faults"),
+        pytest.param(8, blamed("limit exceeded (1 of 2): slow", DISK), 2, id="a limit after transient faults"),
     ],
 )
-def test_attempts_used_up(tmp_path: Path, attempt: int, last_failure: str | None, used_up: bool) -> None:
-    node = Node(tmp_path, some_images(STUDY))
-    claim = node.index.claim(STUDY, owner="w", now=node.clock.now(), lease_s=30)
-    assert claim is not None
-    assert attempts_used_up(replace(claim, attempt=attempt), last_failure, 4) is used_up
+def test_which_attempts_count(attempt: int, last_failure: str | None, counts: int) -> None:
+    assert attempts_counted(attempt, last_failure) == counts
+
+
+def after_a_disk_was_away(folder: Path) -> Node:
+    node = Node(folder, some_images(STUDY))
+    node.reader.faults = [Transient("disk") for _ in range(12)]
+    for _ in range(12):
+        assert node.ring() is Result.RETRY
+        node.clock.advance(300)
+    return node
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param([], id="no-op: nothing else"),
+        pytest.param([None], id="the machine is started again"),
+        pytest.param([ZeroDivisionError()], id="a bug, once"),
+        pytest.param([MemoryError()], id="a limit, once"),
+        pytest.param([ZeroDivisionError(), None, ZeroDivisionError()], id="bugs and a machine that is started again"),
+        pytest.param([MemoryError(), ZeroDivisionError()], id="a limit and a bug"),
+    ],
+)
+def test_a_disk_that_was_away_for_long_does_not_count(tmp_path: Path, happens: list[Exception | None]) -> None:
+    """None: the worker dies without a word."""
+    node = after_a_disk_was_away(tmp_path)
+    for fault in happens:
+        if fault is None:
+            abandon(node, 1)
+            continue
+        node.reader.faults = [fault]
+        assert node.ring() is Result.RETRY
+        node.clock.advance(300)
+    assert node.ring() is Result.DECIDED
+
+
+def test_after_a_disk_was_away_a_study_is_not_tried_without_end(tmp_path: Path) -> None:
+    node = after_a_disk_was_away(tmp_path)
+    node.reader.faults = [ZeroDivisionError() for _ in range(4)]
+    results = []
+    for _ in range(4):
+        results.append(node.ring())
+        node.clock.advance(300)
+    assert results == [Result.RETRY, Result.RETRY, Result.RETRY, Result.FAILED]

@@ -93,6 +93,7 @@ def test_a_rejected_one_is_not_asked_again_and_another_one_is(node: History) -> 
         pytest.param(PatientKey("P2", "CLINIC"), date(1980, 2, 29), "F", 1, id="all of it"),
         pytest.param(PatientKey("P2"), date(1981, 2, 28), "F", 0, id="another birth date"),
         pytest.param(PatientKey("P2"), None, "M", 0, id="another sex"),
+        pytest.param(PatientKey("P2"), None, "U", 1, id="not measured: the sex is not known"),
         pytest.param(PatientKey("P9"), None, "", 0, id="noop: somebody else"),
     ],
 )

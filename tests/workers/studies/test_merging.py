@@ -24,7 +24,7 @@ from workers.outputs.evidence.text import reasons as picture_reasons
 from workers.ports import PatientKey
 from workers.studies.identity import images_in_force
 from workers.studies.inputs import changed
-from workers.studies.merging import merge_patients, split_patients
+from workers.studies.merging import merge_patients, said_of_unused, split_patients
 
 OLD, NEW = PatientKey("P1"), PatientKey("P2")
 
@@ -114,6 +114,30 @@ def test_a_reader_is_told_which_id_the_images_carry(node: History) -> None:
     told = images_in_force(PRE, after)
     assert told.study.patient.patient_id == "P2"
     assert told.notices == ("the images carry another patient ID than the one that is in force",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(PatientKey("P1", "O"), PatientKey("P2", "O"), False, id="noop: the issuer of the images"),
+        pytest.param(PatientKey("P1"), PatientKey("P2"), False, id="not measured: the merge states none"),
+        pytest.param(PatientKey("P8", "H"), PatientKey("P9", "H"), False, id="noop: of other patients"),
+        pytest.param(PatientKey("P1", "H"), PatientKey("P2", "H"), True, id="another issuer"),
+        pytest.param(PatientKey("P2", "H"), PatientKey("P2", "O"), True, id="the other issuer of the same ID"),
+    ],
+)
+def test_a_merge_under_another_issuer_is_named(node: History, old: PatientKey, new: PatientKey, said: bool) -> None:
+    def issued(images: StudyImages) -> StudyImages:
+        patient = replace(images.study.patient, issuer="O")
+        return replace(images, study=replace(images.study, patient=patient))
+
+    merge(node, old, new)
+    node.come(issued(PRE), issued(LATE))
+    rows = [row for uid in ("1.1", "1.7") if (row := node.index.study(uid)) is not None]
+    text = "a merge of patient IDs of the issuer H, whom no image of a patient with this ID names, is not used"
+    found = [one for row in rows for one in said_of_unused(row, node.index)]
+    assert set(found) == ({text} if said else set())
+    assert len(rows) == 2
 
 
 MARK = "§"  # of IDs: no word of the program holds it

@@ -159,7 +159,10 @@ def test_a_study_whose_images_were_deleted_here_keeps_its_decision(node: Noted) 
     assert now.state is StudyState.REMOVED
 
 
-def test_a_human_restores_and_a_later_note_rejects_again(node: Noted) -> None:
+@pytest.mark.parametrize(
+    "leap_s", [pytest.param(0, id="no-op: an honest clock"), pytest.param(-3600, id="the clock was set back")]
+)
+def test_a_human_restores_and_a_later_note_rejects_again(node: Noted, leap_s: float) -> None:
     node.note("113001", OWN[:2])
     node.settle()
     node.clock.advance(1)
@@ -168,9 +171,13 @@ def test_a_human_restores_and_a_later_note_rejects_again(node: Noted) -> None:
     assert "2 of its objects belong to the study, a human said" in node.first_line
     assert "none of its objects are rejected" in node.first_line
     assert list_aside(node.index) == []
+    node.clock.leap(leap_s)
     node.note("113001", OWN[:2], "second")
     node.settle()
     assert {one.answer for one in node.index.object_answers(UID).values()} == {ObjectAnswer.REJECTED}
+    assert answer_aside(node.index, UID, ObjectAnswer.RESTORED, by="me", now=node.clock.now()) == 2
+    node.settle()
+    assert {one.answer for one in node.index.object_answers(UID).values()} == {ObjectAnswer.RESTORED}
 
 
 def test_a_human_agrees_that_the_whole_study_is_rejected(node: Noted) -> None:

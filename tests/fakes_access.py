@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from triage.errors import Transient
-from workers.access_ports import Account, Device, PersonalToken, WebSession
+from workers.access_ports import DEVICE_KEPT, MOST_DEVICES, Account, Device, KeyUse, PersonalToken, WebSession
 
 
 class FakeAccounts:
@@ -50,6 +50,10 @@ class FakeAccounts:
             self._accounts[account.name] = replace(account, created_at=known.created_at)
         return known is not None
 
+    def use_keys(self, account: str, keys: KeyUse) -> None:
+        self._look()
+        self._accounts[account] = replace(self._accounts[account], keys=keys)
+
     def open_session(self, session: WebSession) -> None:
         self._look()
         self._sessions = {key: one for key, one in self._sessions.items() if one.ends_at > session.opened_at}
@@ -83,7 +87,12 @@ class FakeAccounts:
 
     def remember_device(self, device: Device) -> None:
         self._look()
-        self._devices.setdefault(device.token_hash, device)
+        known = self._devices.pop(device.token_hash, device)
+        old = device.seen_at - DEVICE_KEPT
+        own = sorted((one for one in self._devices.values() if one.account == device.account), key=_seen, reverse=True)
+        beyond = {one.token_hash for one in own[MOST_DEVICES - 1 :]}
+        kept = {k: one for k, one in self._devices.items() if one.seen_at > old and k not in beyond}
+        self._devices = {**kept, device.token_hash: device if known.account == device.account else known}
 
     def device(self, token_hash: str) -> Device | None:
         self._look()
@@ -119,3 +128,7 @@ class FakeAccounts:
 
     def end_tokens(self, account: str) -> int:
         return sum(self.end_token(account, one.key) for one in self.tokens(account))
+
+
+def _seen(device: Device) -> datetime:
+    return device.seen_at

@@ -15,7 +15,6 @@ from triage.alignment.images import affine_of, inverse, to_sitk
 from triage.alignment.registration import register_followup
 from triage.alignment.session import align
 from triage.course import merged, merged_for, seen_alone, sentence
-from triage.decision import NO_BASELINE
 from triage.detection import detect, detect_alone, indeterminate, judged_in_diffusion
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Context, Draft
@@ -50,6 +49,7 @@ from triage.preparation import (
 from triage.report.baseline_report import baseline_report
 from triage.report.contents import Assessment, BaselineReport, JudgedFrom, Since
 from triage.report.evidence import Evidence
+from triage.report.headline import NO_BASELINE
 from triage.sequences.image import shown_images
 from triage.settings import TriageSettings
 from triage.signal import swelling

@@ -16,7 +16,6 @@ from triage.report.headline import FALLS, NOT_EXCLUDED
 _ORDER = (Priority.UNCHANGED, Priority.P3, Priority.P2, Priority.P1)
 
 
-NO_BASELINE = "no_baseline"  # code of the reason that there is no earlier study to compare with
 SAME_ACQUISITION = "same_acquisition"  # code of the reason that another study holds the same images
 NOT_IN_COHORT = "not_in_cohort"  # code of the reason that a study was not looked at: its patient is not on the roster
 NO_CHANGE_SINCE = "no change since"  # how a negative opens when nobody knows whether its baseline lies before treatment

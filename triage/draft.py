@@ -11,7 +11,7 @@ import numpy as np
 
 from triage.alignment.session import Session
 from triage.course import NOT_GONE, carried_from_copy, carried_on, found_earlier
-from triage.decision import NO_BASELINE, SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
+from triage.decision import SAME_ACQUISITION, SET_ASIDE, days_after, decide, opening
 from triage.detection import Patterns, doubted, indeterminate
 from triage.infusions import Infusion
 from triage.measurements import not_measured
@@ -36,6 +36,7 @@ from triage.report import look_alikes
 from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom, Since
 from triage.report.evidence import Evidence
 from triage.report.evolution import evolution, visit_now
+from triage.report.headline import NO_BASELINE
 from triage.settings import TriageSettings, limits_of
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from triage.age import too_young
 from triage.alignment.images import to_sitk
 from triage.alignment.placement import brain_grid, region_doubts, regions_on
-from triage.decision import NO_BASELINE, days_after
+from triage.decision import days_after
 from triage.detection import before_infusion, detect_alone, indeterminate
 from triage.diffusion.figures import Anatomy, restricted
 from triage.draft import Draft
@@ -20,6 +20,7 @@ from triage.preparation import LABEL_SPACING_MM, aligned, before_treatment
 from triage.report.baseline_report import baseline_report
 from triage.report.contents import JudgedFrom
 from triage.report.evidence import Evidence
+from triage.report.headline import NO_BASELINE
 from triage.settings import TriageSettings
 from triage.signal.single_scan import measure_alone, plain_figures
 from triage.signal.tissue_ratio import tissue_ratio

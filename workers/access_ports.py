@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from triage.errors import Misconfigured
 
+DEVICE_KEPT = timedelta(days=400)  # as long as a browser keeps a cookie
+MOST_DEVICES = 100  # of one account; a browser that forgets its cookies is a new one each time
 NAME = re.compile(r"^[a-z0-9][a-z0-9._@-]{0,63}$")
 
 
@@ -36,12 +38,21 @@ class TokenScope(StrEnum):
     METRICS = "metrics"
 
 
+class KeyUse(StrEnum):
+    """How keys with a sign (letters, digits, punctuation) act on the pages (WCAG 2.1.4). ALT: only with the Alt key."""
+
+    ON = "on"
+    ALT = "alt"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class Account:
     """Somebody who may sign in.
 
     name: lower case, see ``account_name``. password_hash: an Argon2 hash; None: nobody signs in by password.
     subject: what the site's identity provider calls the person, "issuer subject"; None: no sign-in through it.
+    keys: how the keys of the pages act for the person.
     """
 
     name: str
@@ -50,6 +61,7 @@ class Account:
     password_hash: str | None = None
     subject: str | None = None
     disabled: bool = False
+    keys: KeyUse = KeyUse.ON
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,11 @@ class WebSession:
 
 @dataclass(frozen=True)
 class Device:
-    """A browser in which somebody signed in before: failures elsewhere do not slow it down."""
+    """A browser in which somebody signed in before: failures elsewhere do not slow it down. seen_at: the last time."""
 
     token_hash: str
     account: str
-    known_since: datetime
+    seen_at: datetime
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,10 @@ class Accounts(Protocol):
         """False: the name is taken, and nothing changes."""
 
     def change_account(self, account: Account) -> bool:
-        """Store what may change (role, password_hash, subject, disabled); False: there is no such account."""
+        """Store what may change (all but name and created_at); False: there is no such account."""
+
+    def use_keys(self, account: str, keys: KeyUse) -> None:
+        """Nothing else of the account changes."""
 
     def open_session(self, session: WebSession) -> None:
         """Store it, and remove what has ended of all sessions."""
@@ -137,7 +152,9 @@ class Accounts(Protocol):
     def end_sessions(self, account: str) -> int:
         """All of an account, with the devices that are known for it; how many sessions."""
 
-    def remember_device(self, device: Device) -> None: ...
+    def remember_device(self, device: Device) -> None:
+        """Store it, or when it was seen last. Remove those that nobody signed in with for DEVICE_KEPT, and of the
+        account all but the newest MOST_DEVICES."""
 
     def device(self, token_hash: str) -> Device | None: ...
 

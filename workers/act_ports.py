@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from workers.delivery_ports import Decided
+
 LONGEST_NOTE = 2000  # characters
 
 
@@ -63,3 +65,6 @@ class Acts(Protocol):
 
     def all_acts(self) -> list[Act]:
         """Oldest first."""
+
+    def not_assessed(self) -> set[Decided]:
+        """Decisions that name no pattern, since they could not be assessed, and about which somebody said something."""

@@ -66,7 +66,8 @@ def agreement(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
     """How often readers agree with each pattern, with intervals of 95 %."""
     from workers.feedback.agreement import agreements
 
-    found = agreements(_open(config).all_acts())
+    acts = _open(config)
+    found = agreements(acts.all_acts(), acts.not_assessed())
     if as_json:
         print_json([asdict(one) for one in found])
         return

@@ -18,9 +18,10 @@ from listener.web.site import Site
 from triage.errors import Misconfigured
 from workers.act_ports import LONGEST_NOTE, Act, ActKind, act_facts
 from workers.feedback.acting import Acting, Said
-from workers.feedback.agreement import agreements
+from workers.feedback.agreement import NO_PATTERN, NOT_ASSESSED, Agreement, agreements
 from workers.feedback.assessments import as_assessments
 
+WITHOUT_PATTERN = {NO_PATTERN: "no pattern", NOT_ASSESSED: "decided as not assessable"}
 SAID_OF_OLDER = "?said=older"  # of the study page: what was said is about a decision that is not the newest any more
 Asks = Annotated[Person, Depends(who)]
 
@@ -70,17 +71,22 @@ def add_acts(app: FastAPI, site: Site) -> None:
     @app.get("/api/agreement")
     def agreement() -> list[dict[str, Any]]:
         """How often readers agree with each pattern, with the Wilson interval of 95 %."""
-        return [asdict(one) for one in agreements(_acting(site).acts.all_acts())]
+        return [asdict(one) for one in _agreements(site)]
 
     @app.get("/agreement", response_class=HTMLResponse, include_in_schema=False)
     def agreement_page(request: Request) -> str:
-        found = agreements(_acting(site).acts.all_acts())
-        return pages.render("agreement.html", own_frame(request, "agreement"), agreements=found)
+        found = _agreements(site)
+        return pages.render("agreement.html", own_frame(request, "agreement"), agreements=found, words=WITHOUT_PATTERN)
 
 
 def acts_shown(site: Site, uid: str) -> list[Act]:
     """What readers said, for the study page; nothing where nobody can say anything."""
     return [] if site.acting is None else site.acting.acts.acts_of(uid)
+
+
+def _agreements(site: Site) -> list[Agreement]:
+    acts = _acting(site).acts
+    return agreements(acts.all_acts(), acts.not_assessed())
 
 
 def _acting(site: Site) -> Acting:

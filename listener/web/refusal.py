@@ -37,9 +37,20 @@ def wants_html(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
+def asked_for(request: Request) -> str:
+    """The path that was asked for, with its query: what an address of ours holds is the state of its page."""
+    return _whole(request.url.path, request.url.query)
+
+
 def page_behind(request: Request) -> str:
-    """The path of the page that stood open: the one itself that was asked for, or the one whose form was sent."""
+    """The path of the page that stood open, with its query: the one itself that was asked for, or the one whose form
+    was sent."""
     if request.method in SAFE:
-        return request.url.path
+        return asked_for(request)
     said = urlsplit(request.headers.get("referer", ""))
-    return said.path if said.netloc == request.headers.get("host") and said.path.startswith("/") else "/"
+    own = said.netloc == request.headers.get("host") and said.path.startswith("/")
+    return _whole(said.path, said.query) if own else "/"
+
+
+def _whole(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path

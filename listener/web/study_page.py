@@ -77,11 +77,26 @@ VIEW_KEYS = (
     (("e", "E"), "next, previous figure or lesion: its slice"),
     (("o", "O"), "outlines of the main regions, of all regions"),
     (("l",), "outlines of lesions, enhancing and restricted tissue"),
+    (("w", "W"), "the next, previous kind of pictures: their window is changed"),
     (("[", "]"), "narrower, wider window"),
     ((",", "."), "darker, brighter"),
     (("+", "-"), "zoom"),
+    (("Shift ← ↑ ↓ →",), "move what is enlarged"),
     (("x",), "cross at the same point of all planes"),
     (("0",), "window, zoom and place as at the start"),
+)
+# the same without dragging and without keys: what the viewer does, with which numbers, in words, and its key
+VIEW_BUTTONS = (
+    ("window", "-0.1 0", "narrower", "["),
+    ("window", "0.1 0", "wider", "]"),
+    ("window", "0 -0.05", "darker", ","),
+    ("window", "0 0.05", "brighter", "."),
+    ("zoom", "1.25", "larger", "+"),
+    ("zoom", "0.8", "smaller", "-"),
+    ("move", "-1 0", "left", "Shift ←"),
+    ("move", "1 0", "right", "Shift →"),
+    ("move", "0 -1", "up", "Shift ↑"),
+    ("move", "0 1", "down", "Shift ↓"),
 )
 
 
@@ -105,6 +120,7 @@ def values(document: Document, around: Around) -> dict[str, Any]:
         "viewer": None if index is None else {**index, "start_mm": start_of(document, index)},
         "panel_rows": [] if index is None else panel_rows(index),
         "view_keys": VIEW_KEYS,
+        "view_buttons": VIEW_BUTTONS,
         "lesions": lesion_lines(document, index),
         "lines": [line for line in lines if line["main"]],
         "more_lines": [line for line in lines if not line["main"]],

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from triage.report.headline import BEFORE_TREATMENT, is_before_treatment, pattern_title
+from triage.report.headline import (
+    BEFORE_TREATMENT,
+    NOT_MEASURED_YET,
+    awaits_measuring,
+    is_before_treatment,
+    pattern_title,
+)
 
 Document = Mapping[str, Any]
 
@@ -23,6 +29,8 @@ def verdict_words(document: Document) -> str:
     decision = document["decision"]
     category = str(decision["category"])
     words = BEFORE_TREATMENT if is_before_treatment(document) else CATEGORIES.get(category, category)
+    if awaits_measuring(document):
+        words = f"Before treatment: {NOT_MEASURED_YET}"
     found = [
         pattern_title(f["pattern"]) + (f" ({f['strength']})" if f["strength"] else "")
         for f in document["findings"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from triage.model import Category, Priority, SequenceKind
+from triage.model import Category, Priority, SequenceKind, Stage
 from triage.patterns.all import PATTERNS
 from triage.report.contents import JudgedFrom
 from triage.report.figures import carrying, is_total, quantity_words, telling_order
@@ -22,7 +22,9 @@ SHOWN_FIGURES = 2
 # what stands before a figure; of other quantities their words
 PREFIXES = {"flair_change_percent": "", "flair_excess_percent": "above normal "}
 BOTH = {"thalamus": "both thalami", "external_extreme_capsule": "both ext/extreme capsules"}
+NO_BASELINE = "no_baseline"  # code of the reason that there is no earlier study to compare with
 BEFORE_TREATMENT = "Baseline, before treatment"  # what a study is called that `is_before_treatment`
+NOT_MEASURED_YET = "not measured yet: the full assessment follows"
 FOUND = (Category.NEUROTOXICITY_SUSPECTED.value, Category.POSSIBLE.value)
 SIDES = ("_left", "_right")
 
@@ -35,7 +37,7 @@ class Headline:
 
     baseline_date: of the study that was compared with; None: nothing was, or it has no date. scanner: in words, ""
     when the document names none. tissue_ratio: FLAIR of grey over white matter; None: not measured. before_treatment:
-    see ``is_before_treatment``.
+    see ``is_before_treatment``; also its first look, which measures nothing.
     """
 
     finding: str
@@ -66,16 +68,28 @@ def headline_of(document: Mapping[str, Any]) -> Headline:
         baseline_date=date.fromisoformat(before) if before else None,
         scanner=_cut(scanner_words(document)),
         tissue_ratio=document.get("tissue_ratio"),
-        before_treatment=is_before_treatment(document),
+        before_treatment=is_before_treatment(document) or awaits_measuring(document),
     )
 
 
 def is_before_treatment(document: Mapping[str, Any]) -> bool:
     """``Assessment.is_before_treatment``, of its document."""
-    decision, judged = document.get("decision") or {}, document.get("judged") or {}
+    return _is_unflagged(document) and (document.get("judged") or {}).get("before_treatment") is True
+
+
+def awaits_measuring(document: Mapping[str, Any]) -> bool:
+    """Whether this is the first look of a scan before the infusion that has no baseline: nothing of it was measured,
+    and the full assessment tells whether it is one before treatment without a pattern."""
+    day = (document.get("study") or {}).get("days_after_infusion")
+    first = next(iter((document.get("decision") or {}).get("reasons") or ()), "")
+    alone = day is not None and day < 0 and first.startswith(f"{NO_BASELINE}: ")
+    return document.get("stage") == Stage.FIRST_LOOK.value and _is_unflagged(document) and alone
+
+
+def _is_unflagged(document: Mapping[str, Any]) -> bool:
+    decision = document.get("decision") or {}
     said = (decision.get("category"), decision.get("priority"))
-    unflagged = (Category.NOT_ASSESSABLE.value, Priority.UNCHANGED.value)
-    return said == unflagged and judged.get("before_treatment") is True
+    return said == (Category.NOT_ASSESSABLE.value, Priority.UNCHANGED.value)
 
 
 def strongest_figures(document: Mapping[str, Any]) -> str:
@@ -103,6 +117,8 @@ def _finding(document: Mapping[str, Any]) -> str:
         if present:
             return "; ".join(_pattern(one, courses.get(one["pattern"])) for one in present)
     first = next(iter(decision.get("reasons") or ()), "")
+    if awaits_measuring(document):
+        return NOT_MEASURED_YET
     if is_before_treatment(document):
         news = [first] if first.startswith(NEWS) else []
         return "; ".join((*news, _abnormal(document.get("baseline_report") or {})))

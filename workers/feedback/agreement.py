@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from workers.act_ports import OF_A_FINDING, VERDICTS, Act, ActKind
+from workers.delivery_ports import Decided
 
 Z_95 = 1.959963984540054  # two-sided 95 % of the normal distribution
 NO_PATTERN = "none"  # decisions that found no pattern
+NOT_ASSESSED = (
+    "not_assessable"  # decisions that could not be assessed: who agrees with one has not said that none is there
+)
 COUNTED_AS = {
     ActKind.AGREED: "agreed",
     ActKind.ACCEPTED: "agreed",
@@ -48,19 +52,21 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def agreements(acts: Sequence[Act]) -> list[Agreement]:
-    """One for each pattern that somebody judged, by name.
+def agreements(acts: Sequence[Act], not_assessed: Collection[Decided] = ()) -> list[Agreement]:
+    """One for each pattern that somebody judged, by name; decisions without one under NO_PATTERN or NOT_ASSESSED.
 
     The last word about a pattern of a study counts: about one decision that about the finding itself before that about
     the decision, and a word about a newer decision before both.
 
     Args:
         acts: oldest first.
+        not_assessed: of ``Acts.not_assessed``.
     """
     last: dict[tuple[str, str], Act] = {}
     for act in acts:
         if act.kind in (*VERDICTS, *OF_A_FINDING):
-            for name in act.patterns or (NO_PATTERN,):
+            decided = Decided(act.study_instance_uid, act.revision, act.stage)
+            for name in act.patterns or (NOT_ASSESSED if decided in not_assessed else NO_PATTERN,):
                 before = last.get((act.study_instance_uid, name))
                 if before is None or not _stands(before, act):
                     last[act.study_instance_uid, name] = act

@@ -15,6 +15,7 @@ accounts = sa.Table(
     sa.Column("password_hash", sa.Text),
     sa.Column("subject", sa.Text, unique=True),
     sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("keys", sa.String(8), nullable=False, default="on", server_default="on"),
 )
 
 web_sessions = sa.Table(
@@ -32,7 +33,7 @@ web_devices = sa.Table(
     metadata,
     sa.Column("token_hash", sa.String(64), primary_key=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
-    sa.Column("known_since", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
 )
 
 web_tokens = sa.Table(

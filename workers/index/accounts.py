@@ -8,7 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from workers.access_ports import Account, Device, PersonalToken, Role, TokenScope, WebSession
+from workers.access_ports import (
+    DEVICE_KEPT,
+    MOST_DEVICES,
+    Account,
+    Device,
+    KeyUse,
+    PersonalToken,
+    Role,
+    TokenScope,
+    WebSession,
+)
 from workers.index.access_tables import accounts, web_devices, web_sessions, web_tokens
 from workers.index.connected import Connected
 from workers.index.schema import open_engine
@@ -49,6 +59,9 @@ class SqlAccounts(Connected):
         values = {name: value for name, value in _values(account).items() if name not in ("name", "created_at")}
         return self._update_one(accounts.update().where(A.name == account.name).values(values))
 
+    def use_keys(self, account: str, keys: KeyUse) -> None:
+        self._update_one(accounts.update().where(A.name == account).values(keys=keys.value))
+
     def open_session(self, session: WebSession) -> None:
         with self._write() as connection:
             connection.execute(web_sessions.delete().where(S.ends_at <= session.opened_at))
@@ -79,8 +92,15 @@ class SqlAccounts(Connected):
             return connection.execute(web_sessions.delete().where(S.account == account)).rowcount
 
     def remember_device(self, device: Device) -> None:
+        stored = self._insert(web_devices).values(**vars(device))
+        seen, own = {"seen_at": device.seen_at}, D.account == device.account
+        others = sa.select(D.token_hash).where(own, D.token_hash != device.token_hash)
+        newest_first = others.order_by(D.seen_at.desc(), D.token_hash)
         with self._write() as connection:
-            connection.execute(self._insert(web_devices).values(**vars(device)).on_conflict_do_nothing())
+            connection.execute(stored.on_conflict_do_update(index_elements=[D.token_hash], set_=seen, where=own))
+            connection.execute(web_devices.delete().where(D.seen_at <= device.seen_at - DEVICE_KEPT))
+            beyond = connection.execute(newest_first.offset(MOST_DEVICES - 1)).scalars().all()
+            connection.execute(web_devices.delete().where(D.token_hash.in_(beyond)))
 
     def device(self, token_hash: str) -> Device | None:
         rows = self._read(sa.select(web_devices).where(D.token_hash == token_hash))
@@ -123,7 +143,7 @@ class SqlAccounts(Connected):
 
 def _account(row: RowMapping) -> Account:
     values: dict[str, Any] = {name: row[name] for name in A.keys()}  # noqa: SIM118 - not a mapping
-    return Account(**{**values, "role": Role(values["role"])})
+    return Account(**{**values, "role": Role(values["role"]), "keys": KeyUse(values["keys"])})
 
 
 def _token(values: dict[str, Any]) -> PersonalToken:
@@ -131,4 +151,4 @@ def _token(values: dict[str, Any]) -> PersonalToken:
 
 
 def _values(account: Account) -> dict[str, Any]:
-    return {**vars(account), "role": account.role.value}
+    return {**vars(account), "role": account.role.value, "keys": account.keys.value}

@@ -7,11 +7,14 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from workers.act_ports import Act, ActKind
+from workers.delivery_ports import Decided
 from workers.index.access_tables import acts
 from workers.index.connected import Connected
-from workers.index.schema import open_engine
+from workers.index.schema import assessments, open_engine
 
 C = acts.c
+NOT_ASSESSABLE = "not_assessable"  # triage.model.Category; the receiving program does not load the core
+DECISION = ("study_instance_uid", "revision", "stage")
 
 
 def open_act_table(url: str) -> SqlActs:
@@ -37,6 +40,13 @@ class SqlActs(Connected):
 
     def all_acts(self) -> list[Act]:
         return self._acts(sa.select(acts))
+
+    def not_assessed(self) -> set[Decided]:
+        d = assessments.c
+        same = (C.study_instance_uid == d.study_instance_uid, C.revision == d.revision, C.stage == d.stage)
+        unnamed = d.document["decision"]["category"].as_string() == NOT_ASSESSABLE
+        wanted = sa.select(*(C[name] for name in DECISION)).join(assessments, sa.and_(*same)).where(unnamed).distinct()
+        return {Decided(**row) for row in self._read(wanted)}
 
     def _acts(self, statement: sa.Select[tuple[object, ...]]) -> list[Act]:
         rows = self._read(statement.order_by(C.number))

@@ -7,11 +7,13 @@ import hmac
 import secrets
 from collections.abc import Mapping
 
+from workers.access_ports import DEVICE_KEPT
+
 SESSION, DEVICE, VISITOR = "icansee-session", "icansee-device", "icansee-visitor"
 FLOW = "icansee-flow"  # a sign-in at the identity provider that has begun
-DEVICE_S = 400 * 86_400  # as long as a browser keeps a cookie
+DEVICE_S = int(DEVICE_KEPT.total_seconds())
 FLOW_S = 600  # so long may a sign-in at the provider take
-LONGEST = {SESSION: 200, DEVICE: 200, VISITOR: 200, FLOW: 700}  # no value of ours has more characters
+LONGEST = {SESSION: 200, DEVICE: 200, VISITOR: 200, FLOW: 1200}  # no value of ours has more characters
 
 
 def new_token() -> str:

@@ -21,15 +21,21 @@ from listener.web.access.cookies import SESSION, VISITOR, csrf_of, new_token, re
 from listener.web.access.people import NOBODY_YET, People
 from listener.web.access.rules import ASSET, RouteRule, route_asked, rule_of
 from listener.web.access.who import KEY, REFUSED_PLACE, THIS_MACHINE, Person
-from listener.web.refusal import answer_refused, wants_html, wants_page
+from listener.web.refusal import answer_refused, asked_for, wants_html, wants_page
 from triage.errors import Transient
-from workers.access_ports import Account, Role
+from workers.access_ports import Account, Role, WebSession
 from workers.log import get_logger
 
 log = get_logger(__name__)
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 SIGN_IN = "/login"
+
+
+BEARER_ONLY = (
+    "a personal token is needed: Authorization: Bearer TOKEN, once (a proxy that signs people in itself must not pass "
+    "its own Authorization on)"
+)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -85,12 +91,16 @@ class Gate:
     def _asked(self, request: Request) -> Asking:
         """A locked session is a visitor's: its owner proves at the sign-in to be there.
 
+        A request that names an authorization is that of its token and of nobody else: no cookie is looked at, also when
+        the token is not good. Another page cannot make a browser send this header, and the rights of a token never add
+        to those of a session.
+
         Raises:
-            Refused: a proxy sends the request and there is no account.
+            Refused: the authorization is not good, or a proxy sends the request and there is no account.
             Transient: the index is away.
         """
-        if (authorization := request.headers.get("authorization")) is not None:
-            return self._by_token(authorization)
+        if said := request.headers.getlist("authorization"):
+            return self._by_token(said)
         jar = read(request.headers.get("cookie"), secure=request.url.scheme == "https")
         people = self._people
         if people is not None and SESSION in jar:
@@ -98,7 +108,7 @@ class Gate:
             if found is not None and not people.locked(found[0]):
                 if _somebody_acts(request):
                     people.seen(found[0])
-                return Asking(_person(found[1], csrf_of(jar[SESSION])))
+                return Asking(_person(found[1], found[0], csrf_of(jar[SESSION])))
         visitor = jar.get(VISITOR)
         new = new_token() if visitor is None and wants_html(request) else None
         csrf = csrf_of(visitor or new or "") if visitor or new else ""
@@ -108,13 +118,13 @@ class Gate:
             return Asking(Person(THIS_MACHINE, Role.ADMINISTRATOR, csrf), new)
         return Asking(Person("", None, csrf), new)
 
-    def _by_token(self, authorization: str) -> Asking:
+    def _by_token(self, said: Sequence[str]) -> Asking:
         """Raises:
-        Refused: it is no token, or it is unknown, has ended or was revoked.
+        Refused: it is no token, or two, or it is unknown, has ended or was revoked.
         """
-        kind, _, text = authorization.partition(" ")
-        if self._people is None or kind.lower() != "bearer":
-            raise Refused(401, "a personal token is needed: Authorization: Bearer TOKEN")
+        kind, _, text = said[0].partition(" ")
+        if self._people is None or kind.lower() != "bearer" or len(said) > 1:
+            raise Refused(401, BEARER_ONLY)
         found = self._people.of_token(text.strip())
         if found is None:
             raise Refused(401, "the token is unknown, has ended or was revoked")
@@ -154,8 +164,8 @@ def _require_permission(rule: RouteRule | None, person: Person) -> None:
         raise Refused(403, f"the token has no scope {rule.scope}")
 
 
-def _person(account: Account, csrf: str) -> Person:
-    return Person(account.name, account.role, csrf, signed_in=True)
+def _person(account: Account, session: WebSession, csrf: str) -> Person:
+    return Person(account.name, account.role, csrf, signed_in=True, keys=account.keys, proved_at=session.opened_at)
 
 
 def _somebody_acts(request: Request) -> bool:
@@ -168,7 +178,7 @@ def _somebody_acts(request: Request) -> bool:
 def _refusal(request: Request, refused: Refused) -> Response:
     """The sign-in, a page that says why, or JSON for a program."""
     if refused.status == 401 and request.method in forgery.SAFE and wants_html(request):
-        return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path)}", status_code=303)
+        return RedirectResponse(f"{SIGN_IN}?next={quote(asked_for(request), safe='/')}", status_code=303)
     headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 and not wants_page(request) else None
     return answer_refused(request, refused.status, refused.why, headers=headers)
 

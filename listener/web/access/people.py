@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from listener.web.access.cookies import hashed, new_token
-from listener.web.access.passwords import Passwords
-from listener.web.access.throttle import Throttle, keys_of_attempt
+from listener.web.access.passwords import KNOWN, Passwords
+from listener.web.access.throttle import Throttle, keys_of_attempt, network_of
 from triage.errors import Misconfigured, Transient
 from workers.access_ports import (
+    DEVICE_KEPT,
     Account,
     Accounts,
     Device,
@@ -28,6 +29,7 @@ from workers.web_settings import WebSettings
 
 log = get_logger(__name__)
 
+CODE_GOOD = timedelta(days=1)
 LONGEST_DAYS = 366  # of a personal token
 LONGEST_LABEL = 100  # characters
 USED_S = 60.0  # the use of a token is written at most so often
@@ -65,19 +67,22 @@ def made_token(
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where somebody signs in. device: the token of the browser, when it has one."""
+    """Where somebody signs in. device: the token of the browser, when it has one. visitor: what tells it apart from
+    other browsers until then. code: of an administrator, for a browser that is not known."""
 
     address: str
     device: str | None = None
+    visitor: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Tokens for the cookies of the browser; device is None when it has one already."""
+    """Tokens for the cookies of the browser."""
 
     account: Account
     session: str
-    device: str | None
+    device: str
 
 
 @dataclass(frozen=True)
@@ -169,13 +174,14 @@ class People:
         except Misconfigured:
             return NotSignedIn()  # no account has it, and nothing is counted under a name of any length
         known = self._known_device(name, place)
-        keys = keys_of_attempt(name, place.address, None if known is None else known.token_hash)
+        visitor = hashed(place.visitor) if place.visitor else ""
+        keys = keys_of_attempt(name, place.address, None if known is None else known.token_hash, visitor)
         wait_s = self._throttle.wait_s(keys, now)
         if wait_s > 0:
             return NotSignedIn(wait_s)
         failures = self._throttle.counted(keys, now)
         try:
-            account = self._proved(name, password)
+            account = self._proved(name, password, KNOWN if known is not None else network_of(place.address))
         except Transient:
             self._throttle.taken_back(keys, succeeded=False)
             raise
@@ -193,13 +199,11 @@ class People:
         session, now = new_token(), self.now()
         ends_at = now + timedelta(seconds=self.web.session_s)
         self.accounts.open_session(WebSession(hashed(session), account.name, now, now, ends_at))
-        if self._known_device(account.name, place) is not None:
-            return SignedIn(account, session, None)
         # a browser has one token, whoever signs in there; one that is no token of ours is replaced
-        kept = place.device if place.device is not None and len(place.device) == len(new_token()) else None
-        device = kept or new_token()
+        kept = place.device is not None and len(place.device) == len(new_token())
+        device = place.device if kept and place.device is not None else new_token()
         self.accounts.remember_device(Device(_device_key(account.name, device), account.name, now))
-        return SignedIn(account, session, None if kept else device)
+        return SignedIn(account, session, device)
 
     def admitted(self, subject: str, name: str, role: Role | None, place: Workplace) -> SignedIn | NotAdmitted:
         """Open a session for somebody who signed in at the identity provider. The account is made at the first sign-in,
@@ -242,21 +246,27 @@ class People:
     def sign_out(self, token: str) -> None:
         self.accounts.end_session(hashed(token))
 
-    def _proved(self, name: str, password: str) -> Account | None:
+    def _proved(self, name: str, password: str, place: str) -> Account | None:
         account = self.accounts.account(name)
         usable = account is not None and not account.disabled
-        fits = self._passwords.fits(account.password_hash if account and usable else None, password)
+        fits = self._passwords.fits(account.password_hash if account and usable else None, password, place)
         return account if fits else None
 
     def _known_device(self, name: str, place: Workplace) -> Device | None:
-        if place.device is None:
-            return None
-        # the second one: of an older program, which knew one account for a browser
-        for key in (_device_key(name, place.device), hashed(place.device)):
+        keys = [_device_key(name, one) for one in (place.device, place.code.strip()) if one]
+        # the last one: of an older program, which knew one account for a browser
+        for key in (*keys, *((hashed(place.device),) if place.device else ())):
             found = self.accounts.device(key)
-            if found is not None and found.account == name:
+            if found is not None and found.account == name and self.now() - found.seen_at < DEVICE_KEPT:
                 return found
         return None
+
+
+def code_for(account: str, now: datetime) -> tuple[str, Device]:
+    """A code with which a browser that nobody knows counts as known for an account, for one day: what its owner types,
+    and what is stored of it."""
+    code = secrets.token_hex(8)
+    return code, Device(_device_key(account, code), account, now - DEVICE_KEPT + CODE_GOOD)
 
 
 def _device_key(account: str, device: str) -> str:

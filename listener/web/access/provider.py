@@ -6,6 +6,7 @@ the nonce of this very sign-in.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ ALGORITHMS = (
 DESCRIPTION_S, KEYS_S = 3600.0, 60.0  # how long its description is kept; how often an unknown key is looked for
 CLOCKS_S = 60  # its clock and ours may differ by this much
 AT_ONCE = 4  # sign-ins that ask it at the same time: threads stay for the readers
+WANTED_CLAIMS = json.dumps({"id_token": {"auth_time": {"essential": True}}})
+SAYS_NO_TIME = "the administrator switches on the claim auth_time there (docs/pacs-administrator.md)"
 STRONGEST_FIRST = (Role.ADMINISTRATOR, Role.READER, Role.SERVICE)
 
 
@@ -94,9 +97,12 @@ class Provider:
         Raises:
             Transient: the provider is away.
         """
+        described = self._described()
         again = {"prompt": "login", "max_age": "0"} if one.anew else {}
+        if one.anew and described.get("claims_parameter_supported") is True:
+            again["claims"] = WANTED_CLAIMS  # some say it only when it is asked for by name
         address: str = prepare_grant_uri(
-            self._described()["authorization_endpoint"],
+            described["authorization_endpoint"],
             self.settings.client_id,
             "code",
             redirect_uri=one.back,
@@ -183,11 +189,28 @@ class Provider:
             claims.validate(now=int(self._now().timestamp()), leeway=CLOCKS_S)
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise NotProved(f"the token of the provider is not valid ({brief(error)})") from error
-        if one.anew and not _since(claims.get("auth_time"), one.asked_at):
-            raise NotProved("the provider did not ask for the password again")
+        if one.anew:
+            self._require_asked(claims.get("auth_time"), one.asked_at)
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             raise NotProved("the provider does not say who it was")
         return dict(claims)
+
+    def _require_asked(self, auth_time: object, asked_at: datetime) -> None:
+        """Does nothing when the password was asked for in this sign-in.
+
+        That a new token came proves nothing: who sits before a locked page can take ``prompt`` out of the address. Only
+        where the site accepts a session at the provider anyway, a provider that does not say the time is believed.
+
+        Raises:
+            NotProved: it was not, or the provider does not say.
+        """
+        if auth_time is None and not self.settings.ask_again:
+            return
+        if not isinstance(auth_time, (int, float)):
+            log.warning("web.provider_says_no_time", advice=SAYS_NO_TIME)
+            raise NotProved(f"the provider does not say when it asked for the password; {SAYS_NO_TIME}")
+        if auth_time < asked_at.timestamp() - CLOCKS_S:
+            raise NotProved("the provider did not ask for the password again")
 
     def _decoded(self, token: str) -> jwt.Token:
         """Once more with new keys when the provider has changed them."""
@@ -271,7 +294,3 @@ def _at(values: Mapping[str, Any], path: str) -> Any:
             return None
         found = found.get(name)
     return found
-
-
-def _since(auth_time: object, asked_at: datetime) -> bool:
-    return isinstance(auth_time, (int, float)) and auth_time >= asked_at.timestamp() - CLOCKS_S

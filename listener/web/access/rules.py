@@ -50,6 +50,7 @@ RULES = {
     "POST /logout": SIGNED_IN,
     "GET /api/session": SIGNED_IN,
     "POST /api/session/activity": SIGNED_IN,
+    "POST /api/session/keys": SIGNED_IN,
     "GET /tokens": SIGNED_IN,
     "POST /tokens": SIGNED_IN,
     "POST /tokens/end": SIGNED_IN,
@@ -112,6 +113,11 @@ RULES = {
     "GET /api/studies/{uid}/viewer/{version}/{volume}": PAGE_PARTS,
     "GET /api/studies/{uid}/viewer/{version}/{volume}/axial/{number}": PAGE_PARTS,
 }
+
+
+def may_open(path: str, role: Role | None) -> bool:
+    """Whether a page is for a role. path: as its route has it."""
+    return role in RULES[f"GET {path}"].roles
 
 
 def keys_of(routes: Iterable[BaseRoute]) -> Iterator[str]:

@@ -13,11 +13,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from listener.web import pages
-from listener.web.access.cookies import DEVICE, FLOW, FLOW_S, SESSION, new_token, set_cookie
+from listener.web.access.cookies import FLOW, FLOW_S, SESSION, new_token, set_cookie
 from listener.web.access.gate import SIGN_IN
-from listener.web.access.people import NotAdmitted, People, Workplace
+from listener.web.access.people import NotAdmitted, People
 from listener.web.access.provider import NotProved, ProvidedIdentity, Provider, ProviderSignIn
-from listener.web.access.sign_in import jar_of, over_tls, own_path, set_cookies
+from listener.web.access.sign_in import jar_of, landing, over_tls, own_path, set_cookies, workplace_of
 from listener.web.access.who import NAME_GIVEN, own_frame
 from workers.log import get_logger
 
@@ -125,14 +125,13 @@ class Way:
     def _admitted(self, request: Request, begun: Begun, person: ProvidedIdentity) -> Response:
         request.scope[NAME_GIVEN] = person.name[:64]
         jar = jar_of(request)
-        place = Workplace(request.client.host if request.client else "unknown", jar.get(DEVICE))
-        done = self._people.admitted(person.subject, person.name, person.role, place)
+        done = self._people.admitted(person.subject, person.name, person.role, workplace_of(request))
         if isinstance(done, NotAdmitted):
             log.warning("web.provider_not_admitted", why=done.why)
             return self._refused(request, begun.wanted, done.why, 403)
         if (old := jar.get(SESSION)) is not None:
             self._people.sign_out(old)
-        answer = RedirectResponse(begun.wanted, status_code=303)
+        answer = RedirectResponse(landing(begun.wanted, done.account.role), status_code=303)
         set_cookies(answer, done, secure=over_tls(request))
         _keep(answer, request, "")
         return answer

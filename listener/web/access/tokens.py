@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -19,6 +20,8 @@ from workers.access_ports import PersonalToken, TokenScope
 Asks = Annotated[Person, Depends(who)]
 Key = Annotated[str, PathParameter(pattern=r"^[0-9a-f]{8}$")]
 USUAL_DAYS = 90
+FRESH = timedelta(minutes=10)  # a password, here or at the identity provider, that was given a moment ago
+NOT_FRESH = "Sign in again first: a token lives long, so the password is asked for once more."
 SCOPE_WORDS = {
     TokenScope.STUDIES_READ: "read studies, decisions and pictures",
     TokenScope.STUDIES_ACT: "acknowledge, agree, disagree",
@@ -101,10 +104,16 @@ def _owner(people: People | None, person: Person) -> People:
     return people
 
 
+def _fresh(people: People, person: Person) -> bool:
+    return person.proved_at is not None and people.now() - person.proved_at <= FRESH
+
+
 def _made(
     people: People | None, person: Person, label: str, scopes: set[TokenScope], days: int
 ) -> tuple[str, PersonalToken]:
     owner = _owner(people, person)
+    if not _fresh(owner, person):
+        raise HTTPException(403, NOT_FRESH)
     text, stored = made_token(person.name, label, scopes, days, owner.now())
     owner.accounts.add_token(stored)
     return text, stored
@@ -119,7 +128,8 @@ def _page(
     said: str | None = None,
     error: str | None = None,
 ) -> str:
-    own = people.accounts.tokens(person.name) if people is not None and person.signed_in else None
+    known = people is not None and person.signed_in
+    own = people.accounts.tokens(person.name) if people is not None and known else None
     return pages.render(
         "tokens.html",
         own_frame(request, "tokens"),
@@ -132,4 +142,6 @@ def _page(
         said=said,
         error=error,
         nobody=NO_ACCOUNT,
+        fresh=people is not None and known and _fresh(people, person),
+        not_fresh=NOT_FRESH,
     )

@@ -7,18 +7,20 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from listener.node.running import running_port
+from listener.web.access.cookies import hashed
 from listener.web.access.passwords import Passwords
-from listener.web.access.people import accounts_mark
+from listener.web.access.people import accounts_mark, code_for
 from tests.listener.commands.cli_runner import Icansee
 from tests.patience import PATIENCE_S
 from workers import config
-from workers.access_ports import Accounts, Role
+from workers.access_ports import DEVICE_KEPT, Accounts, Role
 from workers.container import open_accounts
 
 ROOT = Path(__file__).parents[3]
@@ -69,6 +71,7 @@ def test_an_account_from_the_first_day_to_the_last(icansee: Icansee) -> None:
         pytest.param(("disable", "chief"), "", "the last administrator", id="the last administrator"),
         pytest.param(("role", "chief", "reader"), "", "the last administrator", id="the last one becomes a reader"),
         pytest.param(("password", "nobody", "--generate"), "", "there is no account nobody", id="unknown"),
+        pytest.param(("code", "nobody"), "", "there is no account nobody", id="a code for nobody"),
     ],
 )
 def test_what_is_refused(
@@ -91,6 +94,16 @@ def test_a_new_password_comes_from_stdin(icansee: Icansee, monkeypatch: pytest.M
     assert after is not None
     assert after.password_hash != before.password_hash
     assert Passwords().fits(after.password_hash, "correct horse battery")
+
+
+def test_a_code_makes_a_browser_known(icansee: Icansee) -> None:
+    icansee("users", "add", "mina", "--no-password")
+    said = icansee("users", "code", "Mina").out.strip()
+    accounts, now = accounts_of(icansee), datetime.now(UTC)
+    stored = code_for("mina", now)[1]
+    assert said.startswith("code: ")
+    assert accounts.device(hashed(f"{said.removeprefix('code: ')} mina")) is not None
+    assert now - stored.seen_at < DEVICE_KEPT
 
 
 @pytest.mark.server

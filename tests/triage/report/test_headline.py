@@ -11,7 +11,14 @@ import pytest
 from triage.measurements import evidence_line
 from triage.model import Measurement
 from triage.report.baseline_report import RISK
-from triage.report.headline import LONGEST_TEXT, Headline, headline_of
+from triage.report.headline import (
+    LONGEST_TEXT,
+    NOT_MEASURED_YET,
+    Headline,
+    awaits_measuring,
+    headline_of,
+    is_before_treatment,
+)
 
 
 def figure(region: str, value: float | None, quantity: str = "flair_change_percent", sd: float | None = 1.0) -> Any:
@@ -184,6 +191,36 @@ def fallen(document: dict[str, Any]) -> dict[str, Any]:
 def test_a_scan_before_treatment(document: dict[str, Any], finding: str, is_one: bool) -> None:
     assert headline_of(document).finding == finding
     assert headline_of(document).before_treatment is is_one
+
+
+def first_look(day: int | None = -10, *reasons: str, category: str = "not_assessable") -> dict[str, Any]:
+    said = decided(category, *(reasons or ("no_baseline: study precedes the infusion",)), judged={})
+    said["decision"]["priority"] = "unchanged"
+    return said | {"stage": "first_look", "study": {"days_after_infusion": day}}
+
+
+@pytest.mark.parametrize(
+    ("document", "awaits"),
+    [
+        pytest.param(first_look(), True, id="before the infusion"),
+        pytest.param(first_look() | {"stage": "full"}, False, id="noop: the full assessment has its own word"),
+        pytest.param(first_look(7), False, id="after the infusion"),
+        pytest.param(first_look(None), False, id="no infusion is known"),
+        pytest.param(first_look(-10, "no_flair: no FLAIR"), False, id="not measurable for another reason"),
+        pytest.param(first_look(-10, "the category falls: x", "no_baseline: x"), False, id="something fell"),
+        pytest.param(first_look(-10, "same_acquisition: x", "no_baseline: x"), False, id="a copy"),
+        pytest.param(first_look(-10, category="possible"), False, id="something was found"),
+        pytest.param(decided("not_assessable", "no_baseline: x", stage="first_look"), False, id="a priority is kept"),
+        pytest.param({}, False, id="not measured: an empty document"),
+    ],
+)
+def test_the_first_look_of_a_scan_before_treatment_is_not_called_not_assessable(
+    document: dict[str, Any], awaits: bool
+) -> None:
+    assert awaits_measuring(document) is awaits
+    assert headline_of(document).before_treatment is awaits
+    assert (headline_of(document).finding == NOT_MEASURED_YET) is awaits
+    assert not is_before_treatment(document), "for what goes out it is not one yet"
 
 
 def test_the_dates() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import NOON
 from workers.act_ports import Act, ActKind
+from workers.delivery_ports import Decided
 from workers.feedback.agreement import Z_95, Agreement, agreements, wilson
 
 
@@ -62,6 +63,19 @@ def test_an_acknowledgement_is_no_verdict() -> None:
 
 def test_not_measured_a_study_that_could_not_be_judged() -> None:
     assert agreements([act(ActKind.NOT_ASSESSABLE, "A")]) == [Agreement("A", 0, 0, 0, 1, None, None, None)]
+
+
+def test_who_agrees_that_nothing_could_be_assessed_has_not_said_that_nothing_is_there() -> None:
+    said = [
+        act(ActKind.AGREED, study="1.2.3"),
+        act(ActKind.AGREED, study="1.2.4"),
+        act(ActKind.DISAGREED, study="1.2.5"),
+        act(ActKind.REJECTED, "A", study="1.2.4"),
+    ]
+    none, dark = agreements(said[:3], ())[0], {Decided("1.2.4", 1, "full"), Decided("1.2.5", 2, "full")}
+    assert (none.pattern, none.agreed, none.disagreed) == ("none", 2, 1), "noop: all found no pattern"
+    found = {one.pattern: (one.agreed, one.disagreed) for one in agreements(said, dark)}
+    assert found == {"A": (0, 1), "none": (1, 1), "not_assessable": (1, 0)}, "of 1.2.5 another decision"
 
 
 def test_the_last_word_counts_and_the_finding_before_the_decision() -> None:

@@ -12,9 +12,12 @@ from sqlalchemy.engine import Engine
 from tests.fakes_access import FakeAccounts
 from triage.errors import Misconfigured
 from workers.access_ports import (
+    DEVICE_KEPT,
+    MOST_DEVICES,
     Account,
     Accounts,
     Device,
+    KeyUse,
     PersonalToken,
     Role,
     TokenScope,
@@ -92,6 +95,39 @@ def test_devices_are_known_until_all_sessions_are_ended(accounts: Accounts) -> N
     assert accounts.device(device.token_hash) == device
     accounts.end_sessions("mina")
     assert accounts.device(device.token_hash) is None
+
+
+def test_browsers_are_forgotten_by_age_and_by_number(accounts: Accounts) -> None:
+    """Noop: those of somebody else, and the one that signs in again and again."""
+    others, steady = Device("o" * 64, "omar", NOW - timedelta(days=1)), Device("s" * 64, "mina", NOW)
+    gone = Device("g" * 64, "omar", NOW - DEVICE_KEPT)
+    for one in (gone, others, steady):
+        accounts.remember_device(one)
+    assert accounts.device(gone.token_hash) is None, "too old"
+    many = [Device(f"{n:064}", "mina", NOW + n * HOUR) for n in range(MOST_DEVICES + 5)]
+    for one in many:
+        accounts.remember_device(one)
+        accounts.remember_device(replace(steady, seen_at=one.seen_at))
+    found = [one for one in many if accounts.device(one.token_hash) is not None]
+    assert found == many[6:], "the newest, and the steady one"
+    assert accounts.device(steady.token_hash) == replace(steady, seen_at=many[-1].seen_at)
+    assert accounts.device(others.token_hash) == others
+
+
+def test_a_code_has_its_place_also_beside_many_browsers(accounts: Accounts) -> None:
+    for n in range(MOST_DEVICES):
+        accounts.remember_device(Device(f"{n:064}", "mina", NOW + n * HOUR))
+    code = Device("c" * 64, "mina", NOW - DEVICE_KEPT + timedelta(days=1))
+    accounts.remember_device(code)
+    assert accounts.device(code.token_hash) == code
+
+
+def test_the_use_of_keys_changes_alone(accounts: Accounts) -> None:
+    accounts.add_account(READER)
+    accounts.add_account(OTHER)
+    assert accounts.accounts() == [READER, OTHER], "noop: keys act alone"
+    accounts.use_keys("mina", KeyUse.ALT)
+    assert accounts.accounts() == [replace(READER, keys=KeyUse.ALT), OTHER]
 
 
 def test_a_closed_account_has_no_session(accounts: Accounts) -> None:

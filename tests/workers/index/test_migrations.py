@@ -39,6 +39,8 @@ def drop_newer(connection: sa.Connection, *, than: str) -> None:
         ("0026", "ALTER TABLE assessments DROP COLUMN retracted_at"),
         ("0027", "DROP TABLE fetched_from"),
         ("0028", "ALTER TABLE acknowledgements DROP COLUMN sequence"),
+        ("0029", "ALTER TABLE accounts DROP COLUMN keys"),
+        ("0029", "ALTER TABLE web_devices RENAME COLUMN seen_at TO known_since"),
     )
     for revision, statement in newer:
         if revision > than:

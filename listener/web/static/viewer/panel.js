@@ -19,6 +19,10 @@ export class Panel {
     listen(this, viewer);
   }
 
+  get group() {
+    return this.viewer.groupOf(this.name);
+  }
+
   get volume() {
     return this.viewer.volumes.get(this.name);
   }
@@ -150,16 +154,21 @@ export class Panel {
   }
 }
 
-/** Drag: window and level; with Shift or the middle button: pan; wheel: slices; with Ctrl: zoom; click: this point. */
+/** Drag: window and level; with Shift or the middle button: pan; wheel: slices; with Ctrl: zoom; click: this point.
+ *  Touch: two fingers zoom and move; one moves what is enlarged, otherwise it scrolls the page; a tap is a click. */
 function listen(panel, viewer) {
-  const { canvas } = panel;
+  const { canvas } = panel, fingers = new Map();
   let drag = null;
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button === 2 || event.pointerType === "touch") return;
-    drag = { x: event.clientX, y: event.clientY, moved: false, pan: event.shiftKey || event.button === 1 };
+    if (event.button === 2) return;
+    viewer.chooseGroup(panel.group);
+    if (event.pointerType === "touch") fingers.set(event.pointerId, event);
+    if (fingers.size > 1) drag = null;
+    else drag = { x: event.clientX, y: event.clientY, moved: false, pan: event.shiftKey || event.button === 1 || fingers.size > 0 };
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (fingers.size === 2 && fingers.has(event.pointerId)) pinch(panel, viewer, fingers, event);
     if (drag === null) return;
     const right = event.clientX - drag.x, below = event.clientY - drag.y;
     if (!drag.moved && Math.hypot(right, below) < 4) return;
@@ -170,8 +179,26 @@ function listen(panel, viewer) {
   canvas.addEventListener("pointerup", (event) => {
     if (drag !== null && !drag.moved) viewer.goTo(panel.mmAt(event));
     drag = null;
+    fingers.delete(event.pointerId);
   });
-  canvas.addEventListener("pointercancel", () => (drag = null));
+  canvas.addEventListener("pointercancel", (event) => {
+    drag = null;
+    fingers.delete(event.pointerId);
+  });
   canvas.addEventListener("dblclick", () => viewer.reset());
   canvas.addEventListener("wheel", (event) => viewer.wheel(event), { passive: false });
+}
+
+/** One of two fingers has moved: what lay between them stays between them. */
+function pinch(panel, viewer, fingers, event) {
+  const apart = ([one, other]) => Math.max(1, Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY));
+  const middle = ([one, other]) => [(one.clientX + other.clientX) / 2, (one.clientY + other.clientY) / 2];
+  const before = [...fingers.values()];
+  fingers.set(event.pointerId, event);
+  const after = [...fingers.values()];
+  const box = panel.canvas.getBoundingClientRect(), [x, y] = middle(before), [newX, newY] = middle(after);
+  const pixels = panel.canvas.width / box.width;
+  const at = [(x - box.left - box.width / 2) * pixels, (y - box.top - box.height / 2) * pixels];
+  viewer.zoomBy(apart(after) / apart(before), at, panel);
+  viewer.panBy(newX - x, newY - y, panel);
 }

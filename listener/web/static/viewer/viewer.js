@@ -3,7 +3,7 @@
 import { onKey, say } from "/static/page.js";
 import * as draw from "./draw.js";
 import { Panel } from "./panel.js";
-import { HEAD, PLANES, Volumes } from "./volumes.js";
+import { HEAD, PLANES, Volumes, extent } from "./volumes.js";
 
 const REGIONS = "regions";
 const MOST_ZOOM = 8;
@@ -11,6 +11,8 @@ const GROUPS = { // volumes with one window
   followup: "scan", baseline: "scan", baseline_dwi: "dwi", baseline_adc: "adc",
   t1: "contrast", t1_gd: "contrast", baseline_t1: "contrast", baseline_t1_gd: "contrast",
 };
+const GROUP_WORDS = { scan: "FLAIR", dwi: "diffusion-weighted images", adc: "ADC", contrast: "T1" };
+const MOVE = 0.1; // of what is seen, with one key
 
 class Viewer {
   constructor(root, index) {
@@ -29,6 +31,8 @@ class Viewer {
     this.labels = this.#labels();
     this.places = this.#places();
     this.stop = -1;
+    this.groups = [...new Set(this.panels.filter(({ volume }) => volume.window !== null).map(({ name }) => groupOf(name)))];
+    this.group = this.groups[0];
     new ResizeObserver(() => this.refit()).observe(root.querySelector(".panels"));
     this.#watch();
   }
@@ -78,7 +82,7 @@ class Viewer {
   }
 
   windowOf(volume) {
-    return this.state.windows.get(GROUPS[volume.name] ?? volume.name) ?? volume.window;
+    return this.state.windows.get(groupOf(volume.name)) ?? volume.window;
   }
 
   /** Wider and brighter by shares of the present width. */
@@ -86,20 +90,68 @@ class Viewer {
     if (volume.window === null) return;
     const [low, high] = this.windowOf(volume), width = high - low;
     const middle = (low + high) / 2 - brighter * width, half = Math.max(volume.step * 2, (width * (1 + wider)) / 2);
-    this.state.windows.set(GROUPS[volume.name] ?? volume.name, [middle - half, middle + half]);
+    this.state.windows.set(groupOf(volume.name), [middle - half, middle + half]);
     this.redraw();
+  }
+
+  /** Pictures whose window the keys change: those that were pointed at last, or the next ones. */
+  chooseGroup(group) {
+    if (!this.groups.includes(group)) return;
+    this.group = group;
+    this.redraw();
+  }
+
+  groupOf(name) {
+    return groupOf(name);
+  }
+
+  nextGroup(step) {
+    const { groups } = this;
+    this.chooseGroup(groups[(groups.indexOf(this.group) + step + groups.length) % groups.length]);
+    this.#chosen()[0].canvas.scrollIntoView({ block: "nearest" });
+    say(`Window keys change: ${GROUP_WORDS[this.group]}`);
+  }
+
+  #chosen() {
+    return this.panels.filter(({ name }) => groupOf(name) === this.group);
+  }
+
+  /** The window of the chosen pictures. */
+  windowOfChosen(wider, brighter) {
+    this.windowBy(wider, brighter, this.#chosen()[0].volume);
   }
 
   panBy(right, below, panel) {
     const scale = panel.place().scale * (panel.canvas.clientWidth / panel.canvas.width);
-    this.state.pan = [this.state.pan[0] + right / scale, this.state.pan[1] + below / scale];
+    this.#panTo(this.state.pan[0] + right / scale, this.state.pan[1] + below / scale);
+  }
+
+  /** Steps of what is seen towards the right and the bottom; false: all is seen. */
+  moveBy(right, below) {
+    if (this.state.zoom === 1) return false;
+    const [width, height] = this.#extents(), { pan, zoom } = this.state;
+    this.#panTo(pan[0] - (right * MOVE * width) / zoom, pan[1] - (below * MOVE * height) / zoom);
+    return true;
+  }
+
+  #extents() {
+    const plane = PLANES[this.state.plane];
+    return [extent(this.volumes.frame, plane.across), extent(this.volumes.frame, plane.down)];
+  }
+
+  /** The edge of the picture never comes into it: a head cannot be lost. */
+  #panTo(...pan) {
+    const hidden = (1 - 1 / this.state.zoom) / 2;
+    this.state.pan = this.#extents().map((length, axis) => Math.min(hidden * length, Math.max(-hidden * length, pan[axis])));
     this.redraw();
   }
 
-  zoomBy(factor) {
+  /** at: the point of a panel's canvas that stays where it is, in its pixels from the middle; the middle itself without. */
+  zoomBy(factor, at = [0, 0], panel = this.panels[0]) {
+    const before = panel.place().scale;
     this.state.zoom = Math.min(MOST_ZOOM, Math.max(1, this.state.zoom * factor));
-    if (this.state.zoom === 1) this.state.pan = [0, 0];
-    this.redraw();
+    const after = panel.place().scale;
+    this.#panTo(...this.state.pan.map((mm, axis) => mm + at[axis] * (1 / after - 1 / before)));
   }
 
   reset() {
@@ -209,6 +261,12 @@ class Viewer {
     root.querySelector(".number").textContent = `${this.number()} / ${of}`;
     for (const radio of root.querySelectorAll("input[name=plane]")) radio.checked = radio.value === state.plane;
     for (const box of root.querySelectorAll("input[data-shown]")) box.checked = state.shown[box.dataset.shown];
+    for (const { figure, name } of this.panels) figure.classList.toggle("chosen", groupOf(name) === this.group);
+    root.querySelector("select[name=group]").value = this.group;
+    root.dataset.zoom = state.zoom.toFixed(2);
+    root.dataset.pan = state.pan.map((mm) => Math.round(mm)).join(" ");
+    root.dataset.group = this.group;
+    root.classList.toggle("zoomed", state.zoom > 1);
     root.dataset.slice = this.number();
     root.dataset.plane = state.plane;
   }
@@ -247,9 +305,15 @@ class Viewer {
   }
 }
 
+function groupOf(name) {
+  return GROUPS[name] ?? name;
+}
+
 function colourOfAny(colour) {
   return Array.from({ length: 256 }, (_, label) => (label ? colour : undefined));
 }
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function addKeys(viewer) {
   const keys = {
@@ -257,16 +321,18 @@ function addKeys(viewer) {
     1: () => viewer.setPlane("axial"), 2: () => viewer.setPlane("coronal"), 3: () => viewer.setPlane("sagittal"),
     o: () => viewer.toggle("regions"), O: () => viewer.toggle("all"), l: () => viewer.toggle("masks"),
     "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), 0: () => viewer.reset(),
-    "[": () => viewer.windowBy(-0.1, 0, viewer.volumes.get("followup")),
-    "]": () => viewer.windowBy(0.1, 0, viewer.volumes.get("followup")),
-    ",": () => viewer.windowBy(0, -0.05, viewer.volumes.get("followup")),
-    ".": () => viewer.windowBy(0, 0.05, viewer.volumes.get("followup")),
+    "[": () => viewer.windowOfChosen(-0.1, 0), "]": () => viewer.windowOfChosen(0.1, 0),
+    ",": () => viewer.windowOfChosen(0, -0.05), ".": () => viewer.windowOfChosen(0, 0.05),
+    w: () => viewer.nextGroup(1), W: () => viewer.nextGroup(-1),
     e: () => viewer.jumpBy(1), E: () => viewer.jumpBy(-1), x: () => viewer.toggleCross(),
   };
   for (const [key, act] of Object.entries(keys)) onKey(key, act);
+  for (const [key, [right, below]] of Object.entries(ARROWS)) {
+    onKey(key, (event) => event.shiftKey && viewer.moveBy(right, below));
+  }
   viewer.root.querySelector(".panels").addEventListener("keydown", (event) => {
     const steps = { ArrowUp: 1, ArrowDown: -1, PageUp: 5, PageDown: -5 };
-    if (event.ctrlKey || event.altKey || event.metaKey || !(event.key in steps)) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || !(event.key in steps)) return;
     viewer.scrollBy(steps[event.key]);
     event.preventDefault();
   });
@@ -282,6 +348,14 @@ function addControls(viewer) {
     box.addEventListener("change", () => viewer.toggle(box.dataset.shown));
   }
   root.querySelector("button[data-reset]").addEventListener("click", () => viewer.reset());
+  const select = root.querySelector("select[name=group]");
+  select.append(...viewer.groups.map((group) => new Option(GROUP_WORDS[group], group)));
+  select.addEventListener("change", () => viewer.chooseGroup(select.value));
+  for (const [name, act] of [["window", "windowOfChosen"], ["move", "moveBy"], ["zoom", "zoomBy"]]) {
+    for (const button of root.querySelectorAll(`button[data-${name}]`)) {
+      button.addEventListener("click", () => viewer[act](...button.dataset[name].split(" ").map(Number)));
+    }
+  }
   for (const button of viewer.places) {
     button.disabled = false;
     button.addEventListener("click", () => viewer.jump(button));

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def test_who_signed_in() -> None:
         pytest.param({"iat": int(START.timestamp()) + 3600}, "not valid", id="of the future"),
         pytest.param({"sub": None}, "not valid", id="nobody"),
         pytest.param({"sub": ""}, "who it was", id="an empty name"),
-        pytest.param({"auth_time": None}, "ask for the password", id="does not say when"),
+        pytest.param({"auth_time": None}, "does not say when.*switches on the claim auth_time", id="says no time"),
+        pytest.param({"auth_time": "now"}, "not valid", id="no time"),
         pytest.param({"auth_time": int(START.timestamp()) - 3600}, "ask for the password", id="an old password"),
     ],
 )
@@ -103,6 +105,43 @@ def test_a_session_at_the_provider_is_enough_where_the_site_says_so() -> None:
     old = FakeProvider({"auth_time": None})
     not_anew = ProviderSignIn("s", "the nonce", "v" * 64, "https://icansee/login/back", START, anew=False)
     assert old.provider().identity("code", None, not_anew).name == "mina"
+
+
+NO_SHARED = SETTINGS.model_copy(update={"ask_again": False})
+
+
+@pytest.mark.parametrize(
+    ("settings", "auth_time", "believed"),
+    [
+        pytest.param(SETTINGS, 0, True, id="noop: asked just now"),
+        pytest.param(SETTINGS, None, False, id="says nothing: a new token is no proof"),
+        pytest.param(NO_SHARED, None, True, id="says nothing where its session is enough"),
+        pytest.param(NO_SHARED, -3600, False, id="says that it did not ask"),
+        pytest.param(NO_SHARED, 0, True, id="asked just now, where its session is enough"),
+    ],
+)
+def test_a_locked_page_and_a_provider_that_says_no_time(
+    settings: ProviderSettings, auth_time: int | None, believed: bool
+) -> None:
+    said = None if auth_time is None else int(START.timestamp()) + auth_time
+    provider = FakeProvider({"auth_time": said}).provider(settings)
+    if believed:
+        assert provider.identity("code", None, SIGN_IN).name == "mina"
+        return
+    with pytest.raises(NotProved):
+        provider.identity("code", None, SIGN_IN)
+
+
+@pytest.mark.parametrize("supported", [None, False, True])
+@pytest.mark.parametrize("anew", [False, True])
+def test_the_time_is_asked_for_in_every_way_that_the_provider_knows(supported: bool | None, anew: bool) -> None:
+    fake = FakeProvider()
+    described = fake(httpx.Request("GET", f"{ISSUER}/openid-configuration")).json()
+    fake.answers["openid-configuration"] = described | {"claims_parameter_supported": supported}
+    said = parse_qs(urlsplit(fake.provider().address(replace(SIGN_IN, anew=anew))).query)
+    assert (said.get("prompt"), said.get("max_age")) == ((["login"], ["0"]) if anew else (None, None))
+    wanted = {"id_token": {"auth_time": {"essential": True}}} if supported and anew else None
+    assert json.loads(said.get("claims", ["null"])[0]) == wanted
 
 
 def forged(name: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 
@@ -265,12 +268,107 @@ def test_the_index_is_away(secured: Secured) -> None:
         ("javascript:alert(1)", "/"),
         ("/a\r\nSet-Cookie: x=y", "/"),
         ("", "/"),
-        ("/" + "a" * 400, "/"),
+        ("/" + "a" * 700, "/"),
         ("/\u2029", "/"),
     ],
 )
 def test_the_sign_in_leads_to_this_site_only(wanted: str, path: str) -> None:
     assert own_path(wanted) == path
+
+
+ADDRESSES = [
+    pytest.param("/", id="noop: the plain list"),
+    pytest.param("/?g=p1&g=not_assessable&sort=newest&unread=1", id="filters"),
+    pytest.param(f"/?g=p1&find=0123456789abcdef01234567&after={'1' * 256}", id="the place of a window"),
+    pytest.param("/studies/1.2.3?version=r1-full", id="an older decision"),
+    pytest.param("/studies/1.2.3/patient", id="a patient"),
+]
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_after_the_lock_the_same_address_stands_there(secured: Secured, path: str) -> None:
+    browser = secured.signed_in(Role.READER)
+    secured.clock.advance(secured.settings.web.idle_lock_s)
+    to = browser.page(path, acts=False).headers["location"]
+    page = browser.page(to)
+    assert "Locked" in page.text
+    wanted = html.unescape(page.text.partition('name="next" value="')[2].partition('"')[0])
+    assert browser.sign_in("reader", next=wanted).headers["location"] == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example",
+        "//evil.example/?a=b",
+        "/\\evil.example",
+        "/%0d%0aSet-Cookie:x=y",
+        "/?next=https://evil.example",
+        "/%2f%2fevil.example",
+        "/..//evil.example",
+        "/login?next=//evil.example",
+    ],
+)
+def test_no_address_leads_elsewhere_after_the_sign_in(secured: Secured, path: str) -> None:
+    """Also when the gate itself wrote it."""
+    browser = secured.browser()
+    answer = browser.get(f"http://127.0.0.1{path}", headers=PAGE)
+    if answer.status_code != 303:
+        return  # nobody is asked to sign in for it
+    wanted = parse_qs(urlsplit(answer.headers["location"]).query).get("next", ["/"])[0]
+    to = browser.sign_in("reader", next=wanted).headers["location"]
+    assert urlsplit(urljoin("http://127.0.0.1/login", to)).netloc == "127.0.0.1"
+    assert "\r" not in to
+    assert "\n" not in to
+
+
+def test_a_form_that_the_lock_refused_leads_back_to_its_page(secured: Secured) -> None:
+    browser = secured.signed_in(Role.READER)
+    csrf = browser.get("/api/session").json()["csrf"]
+    secured.clock.advance(secured.settings.web.idle_lock_s)
+    headers = {**PAGE, "Origin": browser.own, "Referer": f"{browser.own}/studies/1.2.3?version=r1-full"}
+    answer = browser.post("/studies/1.2.3/acts", data={"kind": "agree", "csrf": csrf}, headers=headers)
+    assert answer.status_code == 401
+    assert "/studies/1.2.3%3Fversion%3Dr1-full" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("role", "first", "links"),
+    [
+        (Role.READER, "/", ["/", "/agreement"]),
+        (Role.ADMINISTRATOR, "/", ["/", "/agreement", "/operations"]),
+        (Role.SERVICE, "/operations", ["/operations"]),
+    ],
+)
+def test_the_navigation_offers_what_a_role_may_open(secured: Secured, role: Role, first: str, links: list[str]) -> None:
+    assert "Pages" not in secured.browser().page("/login").text, "noop: a visitor may open none"
+    browser = secured.browser()
+    assert browser.sign_in(role.value, next="/").headers["location"] == first
+    page = browser.page(first)
+    assert page.status_code == 200
+    nav = page.text.partition("<nav")[2].partition("</nav>")[0]
+    assert re.findall(r'href="([^"]+)"', nav) == links
+    assert not {401, 403} & {browser.page(link).status_code for link in links}
+    assert f'class="brand" href="{first}"' in page.text
+
+
+def test_keys_are_kept_by_account(secured: Secured, tmp_path: Path) -> None:
+    browser, other = secured.signed_in(Role.READER), secured.signed_in(Role.ADMINISTRATOR)
+    assert 'data-keys="on"' in browser.page("/").text, "noop"
+    headers = {"X-CSRF-Token": browser.get("/api/session").json()["csrf"], "Origin": browser.own}
+    assert browser.post("/api/session/keys", json={"keys": "alt"}, headers=headers).status_code == 204
+    assert browser.post("/api/session/keys", json={"keys": "x"}, headers=headers).status_code == 422
+    browser.cookies.set("icansee-keys", "off")
+    assert 'data-keys="alt"' in secured.signed_in(Role.READER).page("/").text, "at every workplace"
+    assert 'data-keys="alt"' in browser.page("/").text, "the account is asked before the browser"
+    assert 'data-keys="on"' in other.page("/").text
+    nobody = Secured(tmp_path / "nobody", with_accounts=False).browser()
+    nobody.cookies.set("icansee-keys", "off")
+    assert 'data-keys="off"' in nobody.page("/").text
+    nobody.cookies.set("icansee-keys", '"><script>')
+    assert 'data-keys="on"' in nobody.page("/").text
+    csrf = {"X-CSRF-Token": nobody.get("/api/session").json()["csrf"], "Origin": nobody.own}
+    assert nobody.post("/api/session/keys", json={"keys": "alt"}, headers=csrf).status_code == 409
 
 
 def test_a_sign_in_page_shows_what_was_typed_as_text(secured: Secured) -> None:

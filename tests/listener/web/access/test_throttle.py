@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.web.access.people import NotSignedIn, SignedIn, Workplace
-from listener.web.access.throttle import ADDRESS, DEVICE, PERSON, Brake, Throttle, keys_of_attempt, network_of
+from listener.web.access.people import CODE_GOOD, NotSignedIn, SignedIn, Workplace, code_for
+from listener.web.access.throttle import ADDRESS, DEVICE, PERSON, VISITOR, Brake, Throttle, keys_of_attempt, network_of
 from tests.fakes import NOON
 from tests.listener.web.signing import PASSWORD, Secured
 from triage.errors import Transient
@@ -39,6 +39,74 @@ def test_the_pause_grows_and_ends(secured: Secured) -> None:
     assert browser.sign_in("reader").status_code == 303
 
 
+def flood(secured: Secured, address: str) -> None:
+    """Somebody takes a new browser for each guess, until the address waits."""
+    for number in range(ADDRESS.free + 10):
+        secured.people.sign_in(f"reader{number}", WRONG, Workplace(address, visitor=f"new {number}"))
+
+
+@pytest.mark.parametrize(
+    ("names", "browsers"),
+    [
+        pytest.param(("reader",), 1, id="the very name, in one browser"),
+        pytest.param(("reader", "nobody", "administrator"), 1, id="several names"),
+        pytest.param(("reader",), 0, id="without a cookie"),
+        pytest.param(("nobody", "somebody"), 12, id="other names, in a dozen browsers"),
+    ],
+)
+def test_who_guesses_on_at_the_same_address_keeps_no_new_browser_out(
+    secured: Secured, names: tuple[str, ...], browsers: int
+) -> None:
+    """A day of it, each browser as often as it is looked at; a new browser of the reader comes now and then."""
+    for second in range(0, 86_400, 10):
+        for number in range(max(browsers, 1)):
+            place = Workplace("10.0.0.9", visitor=f"attacker {number}" if browsers else "")
+            secured.people.sign_in(names[second // 10 % len(names)], f"guess {second}", place)
+        if second % 3600 == 1800:
+            done = secured.people.sign_in("reader", PASSWORD, Workplace("10.0.0.9", visitor=f"own {second}"))
+            waits = done.wait_s if isinstance(done, NotSignedIn) else 0.0
+            assert waits <= ADDRESS.longest_s, second
+            assert browsers > 1 or isinstance(done, SignedIn), second
+        secured.clock.advance(10)
+
+
+def test_a_new_browser_for_each_guess_makes_others_wait_for_a_short_time(secured: Secured) -> None:
+    for number in range(2000):
+        place = Workplace("10.0.0.9", visitor=f"new {number}")
+        secured.people.sign_in("reader", WRONG, place)
+        secured.clock.advance(1)
+    done = secured.people.sign_in("reader", PASSWORD, Workplace("10.0.0.9", visitor="own"))
+    assert isinstance(done, NotSignedIn)
+    assert 0 < done.wait_s <= PERSON.longest_s
+    secured.clock.advance(done.wait_s)
+    assert isinstance(secured.people.sign_in("reader", PASSWORD, Workplace("10.0.0.9", visitor="own")), SignedIn)
+
+
+def test_a_code_of_an_administrator_lets_a_new_browser_in_at_once(secured: Secured) -> None:
+    code, stored = code_for("reader", secured.clock.now())
+    secured.accounts.remember_device(stored)
+    flood(secured, "10.0.0.9")
+    browser = secured.browser(address="10.0.0.9")
+    assert browser.sign_in("reader", code="another code").status_code == 429
+    assert browser.sign_in("administrator", code=code).status_code == 429, "it is good for one name"
+    assert browser.sign_in("reader", WRONG, code=code).status_code == 401, "and no password"
+    assert browser.sign_in("reader", code=f" {code} ").status_code == 303
+    browser.cookies.delete("icansee-session")
+    assert browser.sign_in("reader").status_code == 303, "the browser is known now"
+    secured.clock.advance(CODE_GOOD.total_seconds())
+    flood(secured, "10.0.0.9")
+    assert secured.browser(address="10.0.0.9").sign_in("reader", code=code).status_code == 429, "after its day"
+
+
+def test_honest_mistakes_of_many_months_are_forgotten() -> None:
+    """A hospital behind one address mistypes twice an hour."""
+    throttle, now = Throttle(), NOON
+    for number in range(5000):
+        throttle.counted(keys_of_attempt(f"name{number % 50}", "10.0.0.9", None, f"browser {number}"), now)
+        now += timedelta(minutes=30)
+    assert throttle.wait_s(keys_of_attempt("reader", "10.0.0.9", None, "new"), now - timedelta(minutes=30)) == 0.0
+
+
 def test_an_attacker_elsewhere_delays_nobody(secured: Secured) -> None:
     attacker = secured.browser(address="10.0.0.9")
     for _ in range(40):
@@ -52,10 +120,8 @@ def test_a_known_browser_is_not_slowed_down_by_its_neighbours(secured: Secured) 
     own = secured.browser(address="10.0.0.9")
     own.sign_in("reader")
     own.cookies.delete("icansee-session")
-    neighbour = secured.browser(address="10.0.0.9")
-    for number in range(ADDRESS.free + 1):
-        assert neighbour.sign_in(f"reader{number}", WRONG).status_code == 401
-    assert neighbour.sign_in("administrator").status_code == 429, "the address itself waits"
+    flood(secured, "10.0.0.9")
+    assert secured.browser(address="10.0.0.9").sign_in("administrator").status_code == 429, "the address itself waits"
     assert own.sign_in("reader").status_code == 303
     stolen = secured.browser(address="10.0.0.9")
     stolen.cookies.set("icansee-device", own.cookies["icansee-device"])
@@ -67,9 +133,7 @@ def test_a_browser_is_known_for_everybody_who_signed_in_there(secured: Secured) 
     shared = secured.browser(address="10.0.0.9")
     for name in ("reader", "administrator", "reader", "service"):
         assert shared.sign_in(name).status_code == 303
-    neighbour = secured.browser(address="10.0.0.9")
-    for number in range(ADDRESS.free + 1):
-        neighbour.sign_in(f"reader{number}", WRONG)
+    flood(secured, "10.0.0.9")
     for name in ("reader", "administrator", "service"):
         assert shared.sign_in(name).status_code == 303
     secured.accounts.end_sessions("reader")
@@ -100,14 +164,15 @@ def test_ten_thousand_failures(tmp_path: Path) -> None:
     secured = Secured(tmp_path, web=WebSettings())
     looked_at = 0
     for number in range(10_000):
-        done = secured.people.sign_in(f"reader{number}", WRONG, Workplace(f"10.0.0.{number % 20}"))
+        place = Workplace(f"10.0.0.{number % 20}", visitor=f"a new browser {number}")
+        done = secured.people.sign_in(f"reader{number}", WRONG, place)
         assert isinstance(done, NotSignedIn)
         looked_at += done.wait_s == 0
     assert looked_at == 20 * (ADDRESS.free + 1), "after the free ones none costs a hash"
     assert secured.browser(address="10.0.1.1").sign_in("reader").status_code == 303
 
 
-@given(st.integers(min_value=0, max_value=10_000), st.sampled_from([DEVICE, PERSON, ADDRESS]))
+@given(st.integers(min_value=0, max_value=10_000), st.sampled_from([DEVICE, VISITOR, PERSON, ADDRESS]))
 def test_a_pause_never_shrinks_with_failures_and_never_locks(failures: int, brake: Brake) -> None:
     assert 0.0 <= brake.pause_s(failures) <= brake.pause_s(failures + 1) <= brake.longest_s
     assert (brake.pause_s(failures) == 0.0) is (failures <= brake.free)
@@ -117,7 +182,7 @@ def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
     throttle, keys = Throttle(), keys_of_attempt("reader", "10.0.0.9", None)
     for _ in range(40):
         throttle.counted(keys, NOON)
-    assert throttle.wait_s(keys, NOON) == PERSON.longest_s
+    assert throttle.wait_s(keys, NOON) == VISITOR.longest_s
     assert throttle.wait_s(keys, NOON - timedelta(days=1)) == 0.0
 
 

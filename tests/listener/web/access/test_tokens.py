@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from httpx import Response
 
-from listener.web.access.people import LONGEST_DAYS, made_token
-from tests.listener.web.signing import PAGE, Browser, Secured
+from listener.web.access.people import LONGEST_DAYS, SignedIn, Workplace, made_token
+from listener.web.access.tokens import FRESH
+from tests.listener.web.signing import PAGE, Browser, Secured, csrf_in
 from triage.errors import Misconfigured
 from workers.access_ports import Account, Role, TokenScope, disabled
 from workers.audit.journal import journal_file
@@ -68,6 +69,94 @@ def test_what_is_no_token_opens_nothing(secured: Secured, authorization: str) ->
     header = {"Authorization": authorization.encode("latin-1")}
     answer = browser.get("/api/studies", headers=header)  # type: ignore[arg-type]
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), "the cookie does not help"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(["Bearer {good}", "Bearer {good}"], id="twice"),
+        pytest.param(["Bearer {good}", "Basic x"], id="with another"),
+        pytest.param(["Basic x", "Bearer {good}"], id="behind another"),
+        pytest.param(["Negotiate x"], id="of a proxy"),
+    ],
+)
+def test_one_authorization_and_no_other(secured: Secured, said: list[str]) -> None:
+    good = token_of(secured, Role.READER, READ)
+    headers = [("Authorization", one.format(good=good)) for one in said]
+    answer = secured.browser().get("/api/studies", headers=headers)  # type: ignore[arg-type]
+    assert (answer.status_code, "once" in answer.text) == (401, True)
+
+
+class TestTokenAndSession:
+    """A request with both is the token's alone: its rights neither add to those of the session nor fall back to it."""
+
+    def ask(self, secured: Secured, scopes: tuple[TokenScope, ...], method: str, path: str, **more: object) -> Response:
+        browser, token = secured.signed_in(Role.ADMINISTRATOR), token_of(secured, Role.READER, *scopes)
+        headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}  # type: ignore[dict-item]
+        return browser.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
+
+    def test_the_role_is_that_of_the_token(self, secured: Secured) -> None:
+        assert self.ask(secured, (READ,), "GET", "/api/studies").status_code == 200
+        last = json.loads(journal_file(secured.settings).read_text(encoding="ascii").splitlines()[-1])
+        assert (last["who"], "token" in last) == ("reader", True)
+        assert self.ask(secured, (READ, NODE), "GET", "/operations").status_code == 403, "the session could"
+        assert self.ask(secured, (ACT,), "GET", "/api/studies").status_code == 403, "the session could"
+        assert self.ask(secured, (READ,), "GET", "/api/session").status_code == 403
+
+    def test_a_token_against_forged_requests_helps_no_session(self, secured: Secured) -> None:
+        """What the token may not do is not done by the session behind it, with whatever the page sends."""
+        browser = secured.signed_in(Role.ADMINISTRATOR)
+        csrf = {"X-CSRF-Token": browser.get("/api/session").json()["csrf"], "Origin": browser.own}
+        body = {"kind": "acknowledge"}
+        asked = self.ask(secured, (READ,), "POST", "/api/studies/1.2.3/acts", json=body, headers=csrf)
+        assert asked.status_code == 403
+
+    def test_no_other_page_may_send_the_header(self, secured: Secured) -> None:
+        asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+        answer = secured.signed_in(Role.READER).options("/api/studies/1.2.3/acts", headers=asked)
+        assert answer.status_code == 405
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+class TestFreshSignIn:
+    """A token outlives the session: whoever sits before a page that somebody left open makes none."""
+
+    def asked(self, browser: Browser) -> list[int]:
+        headers = {"X-CSRF-Token": browser.get("/api/session").json()["csrf"], "Origin": browser.own}
+        body = {"label": "script", "scopes": ["studies:read"], "days": 7}
+        form = browser.submit("/tokens", {"label": "my script", "days": "30", "studies:read": "on"})
+        return [browser.post("/api/tokens", json=body, headers=headers).status_code, form.status_code]
+
+    @pytest.mark.parametrize("by_provider", [False, True], ids=["a password", "the identity provider"])
+    def test_the_password_is_asked_for_once_more(self, secured: Secured, by_provider: bool) -> None:
+        browser = secured.signed_in(Role.READER)
+        if by_provider:
+            done = secured.people.admitted("idp 1", "mina", Role.READER, Workplace("10.0.0.1"))
+            assert isinstance(done, SignedIn)
+            browser.cookies.set("icansee-session", done.session)
+        assert "Make the token" in browser.page("/tokens").text
+        assert self.asked(browser) == [201, 200], "noop: just signed in"
+        secured.clock.advance(FRESH.total_seconds())
+        assert self.asked(browser) == [201, 200]
+        secured.clock.advance(1)
+        assert self.asked(browser) == [403, 403]
+        page = browser.page("/tokens").text
+        assert "Make the token" not in page
+        assert "/login?next=/tokens&amp;again=1" in page
+
+    def test_signing_in_again_is_enough(self, secured: Secured) -> None:
+        browser = secured.signed_in(Role.READER)
+        secured.clock.advance(FRESH.total_seconds() + 1)
+        page = browser.page("/login?next=/tokens&again=1")
+        assert "Sign in again" in page.text
+        assert "Locked" not in page.text
+        assert browser.page("/login?next=/tokens").headers["location"] == "/tokens", "noop: nobody asked for it"
+        before = browser.cookies["icansee-session"]
+        fields = {"name": "reader", "password": "correct horse battery", "next": "/tokens"}
+        assert browser.submit("/login", fields, csrf=csrf_in(page.text)).headers["location"] == "/tokens"
+        assert self.asked(browser) == [201, 200]
+        assert secured.people.of_session(before) is None
 
 
 def test_a_token_ends(secured: Secured) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.listener.web.browser.conftest import sideways_px, violations
 
@@ -44,6 +44,51 @@ def test_the_keys_are_listed_by_a_key(page: Page) -> None:
     assert page.get_by_role("dialog", name="Keys").is_visible()
     page.keyboard.press("Escape")
     assert not page.get_by_role("dialog", name="Keys").is_visible()
+
+
+def choose(page: Page, words: str) -> None:
+    """In the help that the button opens."""
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Keys with a letter").select_option(words)
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("words", "use", "acting", "still"),
+    [
+        pytest.param("alone", "on", "s", "Alt+s", id="noop: as at first"),
+        pytest.param("only with Alt", "alt", "Alt+s", "s", id="with Alt"),
+        pytest.param("never", "off", None, "s", id="never"),
+        pytest.param("never", "off", None, "Alt+s", id="never, also with Alt"),
+    ],
+)
+def test_single_keys_are_as_the_person_wants(page: Page, words: str, use: str, acting: str | None, still: str) -> None:
+    """WCAG 2.1.4: somebody who speaks to the machine would act on a study by a word. It is kept in this browser."""
+    page.goto("/")
+    choose(page, words)
+    for _ in range(2):
+        assert page.evaluate("document.documentElement.dataset.keys") == use
+        page.keyboard.press(still)
+        page.keyboard.press("Shift+?" if use == "off" else "F1")
+        assert page.locator("dialog[open]").count() == 0
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.activeElement.closest('.row') !== null"), "arrows act always"
+        if acting is not None:
+            page.keyboard.press(acting)
+            assert page.get_by_role("dialog", name="Save this view").is_visible()
+            page.keyboard.press("Escape")
+        page.goto("/")
+
+
+def test_two_keys_in_a_row_go_with_alt_too(page: Page) -> None:
+    page.goto("/")
+    choose(page, "only with Alt")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    page.keyboard.press("Alt+g")
+    page.keyboard.press("Alt+o")
+    expect(page.get_by_role("heading", name="Operations")).to_be_visible()
+    assert page.evaluate("document.documentElement.dataset.keys") == "alt", "on every page"
 
 
 def test_the_first_tab_leads_past_the_navigation(page: Page) -> None:

@@ -92,6 +92,32 @@ def test_a_note_outlives_the_session(page: Page) -> None:
     expect(page.locator(".acts")).not_to_contain_text(UNSENT)
 
 
+def test_the_account_keeps_how_keys_act(page: Page, chromium: Browser, ward: Served) -> None:
+    """On the page of a study, too: no act by a key that was switched off."""
+    before = page.locator(".said li").count()
+    page.get_by_role("button", name="Keys").click()
+    with page.expect_response("**/api/session/keys") as kept:
+        page.get_by_label("Keys with a letter").select_option("never")
+    assert kept.value.status == 204
+    page.keyboard.press("Escape")
+    elsewhere = chromium.new_context(base_url=ward.url).new_page()
+    elsewhere.goto(f"/studies/{UID}")
+    sign_in(elsewhere, "ada")
+    for one in (page, elsewhere):
+        one.keyboard.press("y")
+        one.keyboard.press("a")
+        one.reload()
+        assert one.locator(".said li").count() == before
+        assert not one.locator(".acts kbd").first.is_visible(), "no key is shown that does nothing"
+    elsewhere.context.close()
+    page.get_by_role("button", name="Keys").click()
+    with page.expect_response("**/api/session/keys"):
+        page.get_by_label("Keys with a letter").select_option("alone")
+    page.keyboard.press("Escape")
+    page.keyboard.press("y")
+    expect(page.locator(".said li")).to_have_count(before + 1)
+
+
 def test_nobody_else_sees_it_and_signing_out_forgets_it(page: Page) -> None:
     page.get_by_label("Note").fill("of ada")
     end_session(page)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-REFUSING = ("NotAssessable", "SkippedSeries")  # what takes a reason code, and as which argument
-PLACE_OF_CODE = {"NotAssessable": 0, "SkippedSeries": 1}
-CODE = re.compile(r"[a-z]+(_[a-z]+)*")
+PLACE_OF_CODE = {"NotAssessable": 0, "SkippedSeries": 1}  # what takes a reason code, and as which argument
+PLACE_OF_REFUSAL = {"Rejected": 1, "Refusal": 3}  # the same of objects and associations that are not taken
+CODE = re.compile(r"[a-z]+(_[a-z0-9]+)*")
 # how a sentence of a figure, a candidate or a notice begins: the code, a colon and a blank
 BEGINS = re.compile(r"([a-z]+(?:_[a-z0-9]+)+): ")
 ERRORS = ("error", "exception")
@@ -53,19 +53,25 @@ def named(tree: ast.Module) -> dict[str, str]:
     return found
 
 
-def codes_in(tree: ast.Module, constants: dict[str, str]) -> set[str]:
-    """The codes that a module gives to refusals, or that its sentences begin with."""
-    found = {match[1] for text in texts(tree) if (match := BEGINS.match(text))}
+def given_to(places: dict[str, int], tree: ast.Module, constants: dict[str, str]) -> set[str]:
+    """The codes in calls of these names."""
+    found = set()
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in REFUSING:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in places:
             continue
-        place = PLACE_OF_CODE[node.func.id]
+        place = places[node.func.id]
         given = node.args[place] if len(node.args) > place else None
         if isinstance(given, ast.Constant) and isinstance(given.value, str):
             found.add(given.value)
         elif isinstance(given, ast.Name) and given.id in constants:
             found.add(constants[given.id])
     return {code for code in found if CODE.fullmatch(code)}
+
+
+def codes_in(tree: ast.Module, constants: dict[str, str]) -> set[str]:
+    """The codes that a module gives to refusals of studies and series, or that its sentences begin with."""
+    begun = {match[1] for text in texts(tree) if (match := BEGINS.match(text))}
+    return given_to(PLACE_OF_CODE, tree, constants) | {code for code in begun if CODE.fullmatch(code)}
 
 
 def every_code() -> set[str]:
@@ -83,6 +89,14 @@ def test_every_reason_code_is_explained() -> None:
     codes = every_code()
     assert len(codes) > 50
     assert codes - explained("radiologist.md") == set()
+
+
+def test_every_refusal_of_an_object_is_explained() -> None:
+    rooms = trees("listener", "workers")
+    constants = {name: value for tree in rooms for name, value in named(tree).items()}
+    reasons = {reason for tree in rooms for reason in given_to(PLACE_OF_REFUSAL, tree, constants)}
+    assert len(reasons) > 20
+    assert reasons - explained("log.md") == set()
 
 
 def every_text() -> set[str]:

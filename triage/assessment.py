@@ -260,9 +260,9 @@ def _compare_fully(
 def _compare_or_alone(
     draft: Draft, flair: Volume, prepared: PreparedBaseline, atlas: Atlas, settings: TriageSettings, clock: Stopwatch
 ) -> Draft:
-    """The follow-up against its baseline. Where the two cannot be compared (another head, another contrast), or the
-    comparison cannot judge a pattern, the single scan is measured: a baseline must hide no more than one that is not
-    there."""
+    """The follow-up against its baseline. When the two cannot be compared (another head, another contrast), or the
+    comparison cannot judge a pattern, the single scan is measured: a study with a baseline must not tell less than one
+    without."""
     try:
         compared = _compare(draft, flair, prepared, settings, draft.stage, clock)
     except NotAssessable as refusal:
@@ -316,7 +316,7 @@ def _with_single_scan(
 
 def _shown_before(draft: Draft, prepared: PreparedBaseline, settings: TriageSettings) -> tuple[str, ...]:
     """Patterns that the scan of the baseline shows by itself: narrow sulci of a young brain, for one. Where the
-    comparison cannot tell, the same in the follow-up is no news."""
+    comparison cannot judge them, the same pattern in the follow-up is no news."""
     young = too_young(draft.images.study, settings.single_scan.youngest_years) or _too_young_then(prepared)
     labels, names = prepared.labels, prepared.label_names
     figures = (

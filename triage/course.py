@@ -1,8 +1,8 @@
 """Findings against a study that is no baseline, and what an earlier study showed, in; the findings of the follow-up
 out.
 
-A study with an acute finding, or one after the infusion, hides what it shows itself: a comparison with it finds what
-was added since, never that nothing is there (docs/method.md, Baseline). Pure.
+A comparison with a study that has an acute finding, or lies after the infusion, shows what was added since. It cannot
+show that nothing is there (docs/method.md, Baseline). Pure.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def merged_for(
 
 
 def seen_alone(findings: Sequence[Finding], alone: Sequence[Finding], before: Sequence[str]) -> tuple[Finding, ...]:
-    """The same findings; what the comparison cannot judge is present when the single scan shows it. That something is
-    absent is for the comparison to say.
+    """The same findings; what the comparison cannot judge is present when the single scan shows it. Only the
+    comparison can say that something is absent.
 
     Args:
         before: patterns that the scan of the baseline shows by itself, so that the same now is no news.

@@ -170,7 +170,7 @@ class Draft:
         )
 
     def _final_findings(self) -> tuple[Finding, ...]:
-        """Doubted where the series are, and with what earlier studies of the course and a copy of the study bring."""
+        """The findings, doubted where the series are, with those of earlier studies of the course and of a copy."""
         unjudged = indeterminate(self.refusal or "no baseline to compare with", self.patterns)
         findings = carried_on(doubted(self.findings or unjudged, self.images.doubts), self._found_earlier())
         same = None if self.context.baseline_choice is None else self.context.baseline_choice.same
@@ -210,7 +210,7 @@ class Draft:
     def _is_before_treatment(self) -> bool:
         """Whether nothing but an earlier study is missing, which a scan before treatment does not need.
 
-        A doubt about its images, a comparison that was refused, and a copy of another study are for a human to see.
+        A human has to look at a doubt about its images, a refused comparison, and a copy of another study.
         """
         choice = self.context.baseline_choice
         return (

@@ -35,10 +35,10 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
-    """The infusions of one person that hold, by day, whatever IDs and spellings they were stated under.
+    """The infusions of one person that are in force, by day, under all IDs and spellings.
 
-    A day that was withdrawn is gone until it is said again, and corrects nothing: who takes an infusion back that was
-    entered by mistake does not say that another one was wrong. Of what is left the last word counts: a date within
+    A day that was withdrawn is gone until it is stated again, and corrects nothing: to withdraw an infusion that was
+    entered by mistake does not mean that another one was wrong. Of the rest the latest statement counts: a date within
     CORRECTION_DAYS of one that was said before replaces it (``corrected``). Dates of unknown age replace nothing.
     """
     said = [(one.said_at or _FIRST, one) for one in statements]

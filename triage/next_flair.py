@@ -141,7 +141,8 @@ OutcomeT = TypeVar("OutcomeT", bound=_Outcome)
 
 
 def in_turn(images: StudyImages, assess: Callable[[StudyImages], OutcomeT]) -> OutcomeT:
-    """By the FLAIR in use; when it is refused, by the next one. What rests on more is kept, else the first outcome."""
+    """The assessment by the FLAIR in use; when it is refused, by the next one. Of two the one that judges more is kept,
+    else the first."""
     best = tried = assess(images)
     following = with_next_flair(images, tried.assessment.judged.refusal)
     while following is not None:

@@ -1,7 +1,7 @@
 """A study with several FLAIR series in, the same study with the FLAIR of the head that its other series show out.
 
-A series of another head under the study's own identity cannot be told from the headers. The FLAIR is what everything is
-measured on, so the T1 and T2 of the study say whether it is of this head.
+Headers do not tell a series of another head that carries the study's identity. Everything is measured on the FLAIR, so
+the T1 and T2 of the study decide whether it is of this head.
 """
 
 from __future__ import annotations

@@ -165,8 +165,8 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
 
 
 def _same_acquisition(study: Study, persons: Sequence[Candidate]) -> SameAcquisition | None:
-    """The copy, among candidates of the patient, whose findings count for the follow-up. A copy that is not earlier does
-    not count: two copies would wait for each other's decision."""
+    """The copy, among candidates of the patient, whose findings count for the follow-up. Only an earlier copy counts: two
+    copies would wait for each other's decision."""
     copies = [
         c
         for c in persons

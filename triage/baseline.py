@@ -165,7 +165,7 @@ def _problem(study: Study, candidate: Candidate, limit: _Limit) -> str | None:  
 
 
 def _same_acquisition(study: Study, persons: Sequence[Candidate]) -> SameAcquisition | None:
-    """The copy, among candidates of the patient, whose findings count for the follow-up. Only an earlier one counts: two
+    """The copy, among candidates of the patient, whose findings count for the follow-up. Only an earlier one does: two
     copies would wait for each other's decision."""
     copies = [
         c

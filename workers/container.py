@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import Transient
 from workers.access_ports import Accounts
 from workers.act_ports import Acts
+from workers.clock import zone_of_machine
 from workers.delivery_ports import Decided, Deliveries, Destination, ShadowKind, released_by
 from workers.heartbeat import Heartbeat, heartbeat_file
 from workers.image_ports import ImageBatches
@@ -248,7 +249,13 @@ def _delivering(settings: NodeSettings, rules: RuleSet | None, index: StudyIndex
         scanner=lambda uid: _scanner(index.instances(uid), files, heads().head),
         forwarding=Forwarding(batches, deliveries, index, clock, settings.results, asked, meant, owner),
         alone=sqlite_path(settings.index_url) is not None,
+        zone=zone_of_site(settings),
     )
+
+
+def zone_of_site(settings: NodeSettings) -> str:
+    """IANA name; "" when it is not known."""
+    return settings.web.time_zone or zone_of_machine()
 
 
 def _evidence(settings: NodeSettings, index: StudyIndex, clock: Clock) -> Callable[[Decided], EvidenceFiles]:

@@ -100,7 +100,8 @@ class WebSettings(Section):
     # sign-in through the site's identity provider (OpenID Connect), e.g.
     # {issuer: "https://login.hospital", client_id: icansee, roles: {icansee-readers: reader}}; null: passwords only
     provider: ProviderSettings | None = None
-    # time zone of the site for the times on the pages, e.g. Europe/Berlin; null: that of this machine
+    # time zone of the site for the times on the pages, and of results whose images state none, e.g. Europe/Berlin;
+    # null: that of this machine, which results use unless it is UTC
     time_zone: str | None = None
     # minutes from the first image of a study until somebody should have read it
     read_within_min: DeadlineSettings = DeadlineSettings()

@@ -22,9 +22,11 @@ def export(
 ) -> None:
     """Write the newest decision about one study as files: report, segmentation, picture, key images."""
     quiet_logging()
-    from workers.container import open_results
+    from workers.container import open_deliveries, open_results, zone_of_site
+    from workers.deliveries.beside import MOST, what_went_out
     from workers.delivery_ports import Decided
     from workers.outputs.all import ON_REQUEST, OUTPUTS
+    from workers.outputs.beside import SITE_ZONE, WENT_OUT, went_out_json
     from workers.outputs.sources import FILE_NAME, with_headers
     from workers.studies.source_process import repaired_here
 
@@ -35,10 +37,15 @@ def export(
         raise Misconfigured(f"STUDY_UID: {study_uid} is not stored here, or has no decision yet")
     folder = open_results(settings).place(study_uid, newest[-1]["revision"], newest[-1]["stage"])
     evidence = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+    decided = Decided(study_uid, newest[-1]["revision"], newest[-1]["stage"])
     if folder.is_dir() and not with_headers(evidence.get(FILE_NAME, b"")):
-        decided = Decided(study_uid, newest[-1]["revision"], newest[-1]["stage"])
         sources = repaired_here(settings, index, decided)
         evidence |= {} if sources is None else {FILE_NAME: sources}
+    gone = open_deliveries(settings).listed(study_instance_uid=study_uid, limit=MOST)
+    evidence |= {
+        WENT_OUT: went_out_json(what_went_out(gone, decided, None)),
+        SITE_ZONE: zone_of_site(settings).encode(),
+    }
     known = {output.kind: output for output in (*OUTPUTS, *ON_REQUEST)}
     wanted = [output.kind for output in OUTPUTS] if kinds is None else kinds.split(",")
     for kind in wanted:

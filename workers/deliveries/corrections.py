@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from workers.deliveries.beside import MOST
 from workers.deliveries.plan import PlanFacts, blank_for, in_order
-from workers.deliveries.retracting import MOST, contradicts
+from workers.deliveries.retracting import contradicts
 from workers.deliveries.sending import Delivering
 from workers.delivery_ports import (
     REJECTION_NOTE,

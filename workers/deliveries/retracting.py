@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from workers.deliveries.beside import MOST, arrived
 from workers.deliveries.escalation import AT_ONCE
 from workers.deliveries.sending import Delivering
 from workers.delivery_ports import (
@@ -27,7 +28,6 @@ from workers.delivery_ports import (
 
 RETRACT, OUTDATED = "retract", "outdated"
 GOT = (DeliveryState.DONE, DeliveryState.SENDING)  # what is being sent now may arrive
-MOST = 10_000  # deliveries of one study
 MOST_URGENT = 1  # a retraction by command
 
 
@@ -55,8 +55,7 @@ def _corrections(found: Iterable[Delivery]) -> list[Delivery]:
 
 
 def _got(one: Delivery) -> bool:
-    """Also a delivery that had nothing to send is done."""
-    return one.state is DeliveryState.SENDING or (one.state is DeliveryState.DONE and bool(one.size_bytes))
+    return one.state is DeliveryState.SENDING or arrived(one)
 
 
 def contradicts(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

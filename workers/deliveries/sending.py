@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from triage.errors import Transient
 from workers.backoff import Backoff
+from workers.deliveries.beside import MOST, Beside, what_went_out
 from workers.deliveries.budget import budget_of, exceeds
 from workers.deliveries.counts import FailureCounts
 from workers.deliveries.errors import DeliveryRejected, FilesLostError, NotAskedError, Unreachable, WaitsAloneError
@@ -33,6 +34,7 @@ from workers.delivery_ports import Decided, Deliveries, Delivery, DeliveryState,
 from workers.destination_settings import cannot_send
 from workers.image_ports import IMAGES
 from workers.log import brief, get_logger, study_hash
+from workers.outputs.beside import SITE_ZONE, WENT_OUT, went_out_json
 from workers.outputs.output import EvidenceFiles, Output
 from workers.ports import Clock
 from workers.result_settings import ResultsSettings
@@ -57,9 +59,10 @@ class Delivering:
 
     document, evidence: of a stored decision; evidence raises Transient while its files are not written. owner: who
     holds the leases; stable over restarts. outputs: by kind. chance: 0 to 1. wanted: what the site's rules want of a
-    decision; None: each destination gets the outputs that it is configured for. images: None: none are sent.
-    scanner: of a study. forwarding: what plans images; None: nothing does. turns: who goes first of all senders. alone:
-    no other node has this index. postponed: decisions that could not be planned just now.
+    decision; None: each destination gets the outputs that it is configured for. images: None: none are sent. scanner:
+    of a study. forwarding: what plans images; None: nothing does. turns: who goes first of all senders. alone: no
+    other node has this index. zone: IANA name of the site's time zone; "": not known. postponed: decisions that could
+    not be planned just now.
     """
 
     deliveries: Deliveries
@@ -76,6 +79,7 @@ class Delivering:
     forwarding: Forwarding | None = None
     turns: Turns = field(default_factory=Turns)
     alone: bool = False
+    zone: str = ""
     postponed: Postponed = field(default_factory=Postponed)
 
 
@@ -214,7 +218,7 @@ class DeliverySender:
             raise NotAskedError(f"{not_taken}; its kind is another one since this was planned")
         output = self._parts.outputs[taken.output]
         document, files = self._parts.document(taken.decided), self._parts.evidence(taken.decided)
-        evidence = WithoutContent(files, self._left_out)
+        evidence = Beside(WithoutContent(files, self._left_out), self._made(taken))
         if not output.applies(document, evidence):
             if isinstance(files, EvidenceFolder) and files.lost:
                 raise FilesLostError("the files of this decision were not written: assess the study again")
@@ -225,6 +229,15 @@ class DeliverySender:
             return Receipt(f"not sent: shadow mode{of}", len(content), asked=False)
         receipt = self._destination.send(taken, output.file_name, output.media_type, content)
         return replace(receipt, size_bytes=receipt.size_bytes or len(content))
+
+    def _made(self, taken: Delivery) -> Mapping[str, Callable[[], bytes]]:
+        """What only this side knows (workers.outputs.beside)."""
+
+        def gone() -> bytes:
+            found = self._parts.deliveries.listed(study_instance_uid=taken.decided.study_instance_uid, limit=MOST)
+            return went_out_json(what_went_out(found, taken.decided, taken.destination))
+
+        return {WENT_OUT: gone, SITE_ZONE: self._parts.zone.encode}
 
     def _ended(self, taken: Delivery, receipt: Receipt) -> Delivery:
         state = DeliveryState.SHADOW if taken.shadow else DeliveryState.DONE

@@ -11,17 +11,20 @@ Fields: HL7 v2.5.1 chapters 2 (MSH), 3 (PID), 4 (ORC, TQ1) and 7 (OBR, OBX).
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from triage.report.figures import evidence_figures
 from triage.report.headline import was_compared
+from workers.moments import parse_moment
 from workers.outputs.alerts.hl7_codes import hl7_code
 from workers.outputs.alerts.hl7_text import components, escaped, person_name, segment
 from workers.outputs.alerts.keys import control_id, decided_at, former_control_ids, order_id, previous_of
 from workers.outputs.alerts.text import TITLES, alert_text
+from workers.outputs.beside import site_zone
 from workers.outputs.evidence.text import CATEGORY_WORDS, region_name
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import Sources, sources_of
@@ -37,6 +40,7 @@ CATEGORY_FLAGS = {"neurotoxicity_suspected": "AA", "possible": "A", "no_pattern"
 STRENGTH_FLAGS = {"possible": "A", "suspected": "AA", "strong": "AA"}
 PRELIMINARY, NO_RESULT, WRONG = "P", "X", "W"  # OBX-11, HL7 table 0085; the first one in OBR-25, too (table 0123)
 UNSPECIFIED_NAME = "^^^^^^U"
+OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 REPLACED = "Message ID of the replaced result"
 
 
@@ -60,12 +64,17 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     It holds the evidence picture; ``workers.outputs.alerts.oru_for.addressed`` leaves it out where it is not wanted.
     """
     sources = sources_of(document, evidence)
-    said = _observations(document, evidence, sources)
-    return _message(document, sources, said, control_id(document, sources, KIND), decided_at(document))
+    said, number = _observations(document, evidence, sources), control_id(document, sources, KIND)
+    return _message(document, sources, said, number, decided_at(document), zone=site_zone(evidence))
 
 
 def retracting_message(
-    document: Mapping[str, Any], sources: Sources, lines: Sequence[str], number: str, at: datetime
+    document: Mapping[str, Any],
+    sources: Sources,
+    lines: Sequence[str],
+    number: str,
+    at: datetime,
+    zone: tzinfo | None = None,
 ) -> bytes:
     """A message of the same order that takes the result of a decision back: each OBX-11 is W (posted as wrong).
 
@@ -73,7 +82,7 @@ def retracting_message(
     0123), and C that its final result is corrected. Either takes a study that nobody has read from the reader's list.
 
     Args:
-        lines: what a person reads. number: control ID.
+        lines: what a person reads. number: control ID. zone: of the site.
     """
     uid = document["study"]["study_instance_uid"]
     said = [
@@ -88,7 +97,8 @@ def retracting_message(
         for index, one in enumerate(replaced, 1)
     ]
     # an earlier version used the control ID as the filler number of a study without one
-    return _message(document, sources, said, number, at, hurries=False, fillers=(order_id(document), *former))
+    fillers = (order_id(document), *former)
+    return _message(document, sources, said, number, at, hurries=False, fillers=fillers, zone=zone)
 
 
 def _message(
@@ -100,9 +110,10 @@ def _message(
     *,
     hurries: bool = True,
     fillers: Sequence[str] = (),
+    zone: tzinfo | None = None,
 ) -> bytes:
     """hurries: it states the priority of the decision. fillers: for a study without a number, an order for
-    each; none: its own."""
+    each; none: its own. zone: of the site."""
     header, when = sources.followup.header, f"{at:%Y%m%d%H%M%S}+0000"
     accession = header.get("AccessionNumber", "")
     placer = header.get("PlacerOrderNumberImagingServiceRequest", "") or accession
@@ -119,7 +130,7 @@ def _message(
             segment("ORC", f1="RE", f2=escaped(placer), f3=escaped(filler)),
             segment(
                 "OBR", f1=str(index), f2=escaped(placer), f3=escaped(filler), f4=components(*PROCEDURE), f5=code,
-                f7=_observed(header) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=PRELIMINARY,
+                f7=_observed(header, zone) or when[:8], f18=escaped(accession), f22=when, f24="MR", f25=PRELIMINARY,
                 f27=f"^^^^^{code}" if code else "",
             ),
             *([segment("TQ1", f1="1", f9=f"{code}^{word}^HL70485")] if code else []),
@@ -154,14 +165,26 @@ def _patient(header: Mapping[str, str]) -> str:
     )  # fmt: skip
 
 
-def _observed(header: Mapping[str, str]) -> str:
-    """Study date, time and offset from UTC as an HL7 TS; "" without a date."""
+def _observed(header: Mapping[str, str], zone: tzinfo | None) -> str:
+    """Study date, time and offset from UTC as an HL7 TS; "" without a date.
+
+    A time without an offset would be one of the zone of MSH-7 (section 2.15.9.7), which is UTC: without a zone only the
+    day is stated.
+    """
     day, clock = header.get("StudyDate", ""), header.get("StudyTime", "").partition(".")[0]
     if not (len(day) == 8 and day.isdigit()):
         return ""
-    offset = header.get("TimezoneOffsetFromUTC", "")
-    timed = clock if clock.isdigit() and len(clock) in (4, 6) else ""
-    return day + timed + (escaped(offset) if timed and len(offset) == 5 else "")
+    timed, stated = clock if clock.isdigit() and len(clock) in (4, 6) else "", header.get("TimezoneOffsetFromUTC", "")
+    offset = stated if OFFSET.fullmatch(stated) else _offset_then(day + timed, zone)
+    return day + timed + offset if timed and offset else day
+
+
+def _offset_then(local: str, zone: tzinfo | None) -> str:
+    """Of a zone from UTC at a local time, as +HHMM; "" when nobody knows it."""
+    day, at = parse_moment(local)
+    if zone is None or day is None or at is None:
+        return ""
+    return datetime.combine(day, at, zone).strftime("%z")
 
 
 def _observations(document: Mapping[str, Any], evidence: EvidenceFiles, sources: Sources) -> Iterator[_Observation]:

@@ -21,6 +21,7 @@ from workers.outputs.alerts.oru import retracting_message
 from workers.outputs.alerts.ups import workitem_uid
 from workers.outputs.alerts.webhook import KIND as WEBHOOK_KIND
 from workers.outputs.alerts.webhook import VERSION
+from workers.outputs.beside import site_zone
 from workers.outputs.output import EvidenceFiles, Output
 from workers.outputs.sources import sources_of
 from workers.plain_text import json_text
@@ -47,7 +48,7 @@ def _oru(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     why, at = _said(document, evidence)
     sources = sources_of(document, evidence)
     number = control_id(document, sources, f"retract_{ORU_KIND}")
-    return retracting_message(document, sources, _lines(why), number, at)
+    return retracting_message(document, sources, _lines(why), number, at, site_zone(evidence))
 
 
 def _fhir(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:

@@ -22,6 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from workers.identities import printable
 from workers.output_kinds import DICOM_KINDS
+from workers.outputs.beside import site_zone
 from workers.outputs.output import EvidenceFiles
 from workers.outputs.sources import (
     FILE_NAME,
@@ -75,13 +76,14 @@ class DicomResult:
         """DICOM date and time of the decision; of the study in documents that do not say it.
 
         In the zone that the object states, which is that of the images, since all times of an object are in its zone.
-        UTC when they state none.
+        When they state none, the object states none, and its times are local: in the zone of the site, or else UTC.
         """
         said = self.document.get("decided_at")
         if said:
             when = datetime.fromisoformat(said)
             stated = self.sources.followup.header.get("TimezoneOffsetFromUTC", "")
-            when = when.astimezone(_zone(stated) if OFFSET.fullmatch(stated) else UTC)
+            own = _zone(stated) if OFFSET.fullmatch(stated) else site_zone(self.evidence)
+            when = when.astimezone(own or UTC)
             return when.strftime("%Y%m%d"), when.strftime("%H%M%S")
         header = self.sources.followup.header
         return header.get("StudyDate") or "19000101", (header.get("StudyTime") or "000000")[:6]

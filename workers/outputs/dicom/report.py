@@ -12,6 +12,7 @@ from pydicom.sr.codedict import codes as public
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 
+from workers.outputs.beside import went_out
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.library import image_library
 from workers.outputs.dicom.objects import (
@@ -52,8 +53,9 @@ def render(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
     images = [ds for study, one in series for ds in stubs(study, one)]
     ds = sr_document(result, root, [*images, *([_seg_stub(result)] if segments else [])])
     ds.CodingSchemeIdentificationSequence = [_scheme()]
-    if result.sources.previous is not None:
-        ds.PredecessorDocumentsSequence = hierarchical_references([_predecessor(result, *result.sources.previous)])
+    before = went_out(evidence).report
+    if before is not None:
+        ds.PredecessorDocumentsSequence = hierarchical_references([_predecessor(result, *before)])
     return finished(ds, result, "sr")
 
 
@@ -195,7 +197,7 @@ def _seg_stub(result: DicomResult) -> Dataset:
 
 
 def _predecessor(result: DicomResult, revision: int, stage: str) -> Dataset:
-    """The report of the decision before this one, which this one supersedes."""
+    """The newest report that somebody has, which this one supersedes."""
     ds = Dataset()
     refer_to(ds, result.sources.followup)
     ds.SOPClassUID = Comprehensive3DSRStorage

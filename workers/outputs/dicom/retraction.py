@@ -9,6 +9,7 @@ from typing import Any
 import highdicom as hd
 from pydicom import Dataset, uid
 
+from workers.outputs.beside import went_out
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.change_map import PM
 from workers.outputs.dicom.keys import KOS
@@ -54,17 +55,29 @@ def _outdated(document: Mapping[str, Any], evidence: EvidenceFiles) -> bytes:
 def _note(
     document: Mapping[str, Any], evidence: EvidenceFiles, kind: str, words: str, kept: tuple[Output, ...] = ()
 ) -> bytes:
-    result = result_of(document, evidence)
-    named = [(output, sop) for output, sop in REJECTABLE if output not in kept]
-    rejected = [_stub(result, output.kind, sop) for output, sop in named if output.applies(document, evidence)]
-    if not rejected:
+    result, named = result_of(document, evidence), _named(document, evidence, kept)
+    if not named:
         raise ValueError("the decision has no DICOM objects: this output does not apply")
+    rejected = [_stub(result, output.kind, sop) for output, sop in named]
+    given = result.equipment(kind)
+    if went_out(evidence).kinds is not None:  # another receiver has other kinds, and gets another object
+        given["sop_instance_uid"] = result.uid(kind, "object," + ",".join(sorted(output.kind for output, _ in named)))
     ds = hd.ko.KeyObjectSelectionDocument(
         evidence=rejected,
         content=hd.ko.KeyObjectSelection(codes.REJECTED.code, rejected, description=words),
-        **result.equipment(kind),
+        **given,
     )
     return finished(ds, result, kind)
+
+
+def _named(
+    document: Mapping[str, Any], evidence: EvidenceFiles, kept: tuple[Output, ...] = ()
+) -> list[tuple[Output, str]]:
+    """The objects that the receiver has, or may have; all of them when nobody knows. An archive may refuse a note that
+    names one that it has not (dcm4chee: 0xA772)."""
+    there = went_out(evidence).kinds
+    some = [one for one in REJECTABLE if one[0] not in kept and (there is None or one[0].kind in there)]
+    return [(output, sop) for output, sop in some if output.applies(document, evidence)]
 
 
 def _stub(result: DicomResult, kind: str, sop_class_uid: str) -> Dataset:
@@ -76,11 +89,11 @@ def _stub(result: DicomResult, kind: str, sop_class_uid: str) -> Dataset:
 
 
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    return any(output.applies(document, evidence) for output, _ in REJECTABLE)
+    return bool(_named(document, evidence))
 
 
 def _outdated_applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    return any(output.applies(document, evidence) for output, _ in REJECTABLE if output is not SR)
+    return bool(_named(document, evidence, (SR,)))
 
 
 RETRACT = Output("retract", "retraction.dcm", MEDIA_TYPE, render, _applies)

@@ -28,7 +28,10 @@ from workers.outputs.alerts.hl7_codes import LONGEST, hl7_code
 from workers.outputs.alerts.hl7_text import escaped, person_name, segment
 from workers.outputs.alerts.oru import ORU
 from workers.outputs.alerts.oru_for import Addressing, addressed
+from workers.outputs.alerts.retraction import RETRACTIONS
+from workers.outputs.beside import SITE_ZONE
 from workers.outputs.dicom import codes
+from workers.outputs.output import Output
 
 UNESCAPES = {"\\F\\": "|", "\\S\\": "^", "\\T\\": "&", "\\R\\": "~", "\\E\\": "\\"}
 EMBEDDED = Addressing(("ICANSEE", "KLINIK"), ("RIS", "HAUS & GARTEN"), "embedded")
@@ -241,3 +244,28 @@ def test_a_name_that_is_not_known_deletes_none(name: str, sent: str) -> None:
     message = ORU.render(a_document(), evidence(HEADER | {"PatientName": name}))
     strict(message)
     assert rows(message, "PID")[0][5] == sent
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "offset", "site", "observed"),
+    [
+        pytest.param("20240311", "083015.5", "+0900", "Europe/Berlin", "20240311083015+0900", id="no-op: stated"),
+        pytest.param("20240311", "083015", "", "Europe/Berlin", "20240311083015+0100", id="winter time of the site"),
+        pytest.param("20240711", "0830", "", "Europe/Berlin", "202407110830+0200", id="summer time then"),
+        pytest.param("20240311", "083015", "CET", "Asia/Kolkata", "20240311083015+0530", id="another form"),
+        pytest.param("20240311", "083015", "", "", "20240311", id="not measured: no zone, so no time"),
+        pytest.param("20240311", "", "", "Europe/Berlin", "20240311", id="a day alone"),
+        pytest.param("20240311", "996099", "", "Europe/Berlin", "20240311", id="not a time"),
+        pytest.param("", "083015", "", "Europe/Berlin", "20240311", id="no day: that of the decision"),
+    ],
+)
+@pytest.mark.parametrize("output", [ORU, *(one for one in RETRACTIONS if one.kind == "retract_oru")])
+def test_a_time_of_the_images_is_never_taken_for_utc(
+    output: Output, day: str, clock: str, offset: str, site: str, observed: str
+) -> None:
+    """A time without an offset is one of the zone of MSH-7 (HL7 v2.5.1, 2.15.9.7)."""
+    header = {**HEADER, "StudyDate": day, "StudyTime": clock, "TimezoneOffsetFromUTC": offset}
+    message = output.render(a_document(), {**evidence(header), SITE_ZONE: site.encode()})
+    assert rows(message, "OBR")[0][7] == observed
+    assert rows(message, "MSH")[0][6].endswith("+0000")
+    strict(message)

@@ -19,6 +19,7 @@ from pydicom.sr._concepts_dict import concepts
 
 from tests.workers.outputs.dicom.result_builders import FORMS, a_decision, labels, lesions
 from workers.outputs.all import ON_REQUEST, OUTPUTS
+from workers.outputs.beside import WENT_OUT, WentOut, went_out_json
 from workers.outputs.dicom import codes
 from workers.outputs.dicom.objects import derived_uid
 from workers.outputs.output import Output
@@ -133,13 +134,26 @@ def test_the_report_is_preliminary_and_unverified() -> None:
     assert "PredecessorDocumentsSequence" not in report
 
 
-def test_the_report_names_the_one_that_it_supersedes() -> None:
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        pytest.param(WentOut(report=(1, "full")), (1, "full"), id="the newest that somebody has"),
+        pytest.param(WentOut(report=(1, "first_look")), (1, "first_look"), id="an older one"),
+        pytest.param(WentOut(kinds=frozenset(("sr",))), None, id="no-op: no earlier report went out"),
+        pytest.param(None, None, id="not measured: nobody knows what went out"),
+    ],
+)
+def test_the_report_names_the_one_that_it_supersedes(sent: WentOut | None, named: tuple[int, str] | None) -> None:
+    """An earlier decision alone is no predecessor: its report may never have been made or sent."""
     document, evidence = a_decision()
-    row = json.loads(evidence[FILE_NAME]) | {"previous": [1, "full"]}
-    evidence[FILE_NAME] = json.dumps(row).encode()
-    predecessor = read(DICOM["sr"].render(document, evidence)).PredecessorDocumentsSequence[0]
-    instance = predecessor.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
-    assert instance == derived_uid(sources_from_json(evidence[FILE_NAME]), 1, "full", "sr", "object")
+    evidence[FILE_NAME] = json.dumps(json.loads(evidence[FILE_NAME]) | {"previous": [1, "full"]}).encode()
+    evidence |= {} if sent is None else {WENT_OUT: went_out_json(sent)}
+    found = [
+        one.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for one in read(DICOM["sr"].render(document, evidence)).get("PredecessorDocumentsSequence", ())
+    ]
+    sources = sources_from_json(evidence[FILE_NAME])
+    assert found == ([] if named is None else [derived_uid(sources, *named, "sr", "object")])
 
 
 def said_of_the_report(path: Path) -> list[str]:
@@ -345,17 +359,6 @@ def test_a_segment_of_slices_with_a_uid_each_names_its_images() -> None:
     assert "Source Series for Segmentation" not in text
     assert text.count("Source Image for Segmentation") % 12 == 0 < text.count("Source Image for Segmentation")
     assert "Source Series for Segmentation" in str(read(rendered("slabs")["sr"]))
-
-
-@pytest.mark.parametrize(("kind", "kept"), [("retract", set()), ("outdated", {"sr"})])
-def test_a_rejection_note_names_every_object(kind: str, kept: set[str]) -> None:
-    """An outdated decision keeps its report: the newer report names it as its predecessor."""
-    note = read(rendered("compared")[kind])
-    assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
-    named = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in note.ContentSequence
-             if "ReferencedSOPSequence" in item}  # fmt: skip
-    sent = {one: read(content).SOPInstanceUID for one, content in rendered("compared").items()}
-    assert named == {uid for one, uid in sent.items() if one not in {"retract", "outdated", *kept}}
 
 
 def _table() -> list[codes.Verified]:

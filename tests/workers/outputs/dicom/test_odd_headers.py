@@ -12,6 +12,7 @@ import pytest
 
 from tests.workers.outputs.dicom.result_builders import a_decision
 from tests.workers.outputs.dicom.test_objects import DICOM, MADE, read, said_of_the_report
+from workers.outputs.beside import SITE_ZONE
 from workers.outputs.sources import FILE_NAME
 
 
@@ -98,18 +99,24 @@ def test_slices_with_a_uid_each_may_differ_by_rounding(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "day", "time"),
+    ("offset", "site", "day", "time"),
     [
-        pytest.param("+0900", "20261129", "170000", id="ahead"),
-        pytest.param("-1030", "20261128", "213000", id="the day before"),
-        pytest.param("+0000", "20261129", "080000", id="no-op: UTC"),
-        pytest.param("", "20261129", "080000", id="not stated: UTC"),
-        pytest.param("CET", "20261129", "080000", id="not measured: another form"),
+        pytest.param("+0900", "Europe/Berlin", "20261129", "170000", id="ahead"),
+        pytest.param("-1030", "", "20261128", "213000", id="the day before"),
+        pytest.param("+0000", "", "20261129", "080000", id="no-op: UTC"),
+        pytest.param("", "", "20261129", "080000", id="not stated, no zone of the site: UTC"),
+        pytest.param("", "Europe/Berlin", "20261129", "090000", id="not stated: local times of the site"),
+        pytest.param("", "Pacific/Auckland", "20261129", "210000", id="the same far away, in summer time"),
+        pytest.param("CET", "", "20261129", "080000", id="not measured: another form"),
     ],
 )
 @pytest.mark.parametrize("kind", ["sr", "gsps", "sc"])
-def test_all_times_of_an_object_are_in_the_zone_that_it_states(kind: str, offset: str, day: str, time: str) -> None:
+def test_all_times_of_an_object_are_in_the_zone_that_it_states(
+    kind: str, offset: str, site: str, day: str, time: str
+) -> None:
+    """It never states a zone that the images do not state."""
     document, evidence = a_decision()
+    evidence[SITE_ZONE] = site.encode()
     row = json.loads(evidence[FILE_NAME])
     header(TimezoneOffsetFromUTC=offset)(row)
     evidence[FILE_NAME] = json.dumps(row).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import re
 import subprocess
 import sys
@@ -270,6 +271,20 @@ def test_what_is_shown_is_what_comes(block: Block, tmp_path: Path) -> None:
         shown = "\n".join(expected).strip()
         pattern = re.escape(shown).replace(re.escape("..."), ".*")
         assert re.fullmatch(pattern, done.stdout.strip(), re.DOTALL), f"{command}\n{done.stdout}"
+
+
+# --- the result document
+
+OF_A_NODE = {"decided_at", "inputs", "images", "priors", "order_priority", "tags"}
+
+
+def test_every_key_of_the_result_is_in_the_readme() -> None:
+    golden = sorted((ROOT / "tests" / "triage" / "report" / "golden").glob("*.json"))
+    keys = {key for path in golden for key in json.loads(path.read_text(encoding="utf-8"))}
+    assert len(keys) > 15
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## The result in short")[1].split("\n## ")[0]
+    told = {key for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+    assert told == (keys | OF_A_NODE) - {"schema_version"}
 
 
 # --- the documents themselves

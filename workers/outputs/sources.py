@@ -72,6 +72,7 @@ class SourceInstance:
         return self.planes or (SourceFrame(*own),)
 
 
+SEXES = ("M", "F", "O")  # PS3.3 C.7.1.1
 FEWEST_PICTURES = 2  # of a volume
 ALIKE = 0.001  # scanners round direction cosines and spacing differently from slice to slice
 
@@ -191,6 +192,11 @@ class Sources:
 def first_value(text: str) -> str:
     """The first value of a header that has several, divided by backslashes."""
     return text.partition("\\")[0].strip()
+
+
+def plain_sex(text: str) -> str:
+    """M, F or O; "" for whatever else a header states."""
+    return text.upper() if text.upper() in SEXES else ""
 
 
 def sources_to_json(sources: Sources) -> bytes:

@@ -32,7 +32,7 @@ from workers.priors.archive import (
 from workers.remote import tls
 from workers.remote.find import MOST_ANSWERS, STUDY_ROOT_FIND
 from workers.remote.reactor import reactor_paused
-from workers.remote.watch import watched
+from workers.remote.watch import Watch, watched
 from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ class DicomArchive:
         self,
         association: Any,
         taking: _Taking,
+        watch: Watch,
         *,
         move_to: str | None,
         asked: Callable[[Dataset], None],
         ends_s: float,
     ) -> None:
         self._association, self._taking, self._move_to, self._asked = association, taking, move_to, asked
-        self._ends_s = ends_s
+        self._watch, self._ends_s = watch, ends_s
         self.pushes = move_to is not None
 
     def studies(self, patient_id: str, *, until: date) -> list[FoundStudy]:
@@ -101,11 +102,12 @@ class DicomArchive:
         keys = _keys("SERIES", **uids) if instance is None else _keys("IMAGE", **uids, SOPInstanceUID=instance)
         self._taking.taker = taker
         try:
-            if self._move_to is not None:
-                answers = self._association.send_c_move(keys, self._move_to, STUDY_ROOT_MOVE)
-            else:
-                answers = self._association.send_c_get(keys, STUDY_ROOT_GET)
-            status = self._last(answers)
+            with self._watch.waiting():
+                if self._move_to is not None:
+                    answers = self._association.send_c_move(keys, self._move_to, STUDY_ROOT_MOVE)
+                else:
+                    answers = self._association.send_c_get(keys, STUDY_ROOT_GET)
+                status = self._last(answers)
         finally:
             self._taking.taker = None
         if self._taking.stopped is not None:
@@ -130,6 +132,10 @@ class DicomArchive:
 
     def _find(self, keys: Dataset) -> list[Dataset]:
         self._asked(keys)
+        with self._watch.waiting():
+            return self._answers(keys)
+
+    def _answers(self, keys: Dataset) -> list[Dataset]:
         found: list[Dataset] = []
         for status, answer in self._association.send_c_find(keys, STUDY_ROOT_FIND):
             code = getattr(status, "Status", None)
@@ -155,15 +161,16 @@ class DicomArchive:
 class _Taking:
     """The handler of C-STORE on our own association. stopped: why nothing more is taken."""
 
-    def __init__(self, calling_ae: str) -> None:
-        self._calling_ae = calling_ae
+    def __init__(self, calling_ae: str, watch: Watch) -> None:
+        self._calling_ae, self._watch = calling_ae, watch
         self.taker: Taker | None = None
         self.stopped: Exception | None = None
 
     def __call__(self, event: Any) -> int:
         path = event.dataset_path
         try:
-            return self._take(event, path)
+            with self._watch.own_turn():
+                return self._take(event, path)
         except Rejected as refusal:
             if self.taker is not None:
                 self.taker.refused(refusal)
@@ -217,31 +224,30 @@ def dicom_archive(
     """
     from pynetdicom import evt
 
-    taking = _Taking(target.ae_title)
     ae, roles = _entity(own_ae, move=move, silence_s=silence_s, temporary=temporary)
     secured = None if target.tls is None else (tls.client_context(target.tls), target.host)
     with watched(silence_s=silence_s, ends_s=ends_s + MARGIN_S) as watch:
-        association = ae.associate(
-            target.host, target.port, ae_title=target.ae_title, ext_neg=roles, tls_args=secured,
-            evt_handlers=[(evt.EVT_C_STORE, taking), *watch.handlers],
-        )  # fmt: skip
+        taking = _Taking(target.ae_title, watch)
+        with watch.waiting():
+            association = ae.associate(
+                target.host, target.port, ae_title=target.ae_title, ext_neg=roles, tls_args=secured,
+                evt_handlers=[(evt.EVT_C_STORE, taking), *watch.handlers],
+            )  # fmt: skip
         if not association.is_established:
             raise Transient("the archive is away, or does not accept us")
         # the watch ends a silence; a message that comes slowly is none
         association.dimse_timeout = None
-
-        def asks(keys: Dataset) -> None:
-            watch.asked()
-            asked(keys)
-
+        way = own_ae if move else None
         try:
             with reactor_paused(association):
-                yield DicomArchive(association, taking, move_to=own_ae if move else None, asked=asks, ends_s=ends_s)
+                yield DicomArchive(association, taking, watch, move_to=way, asked=asked, ends_s=ends_s)
         except (RuntimeError, ValueError) as error:  # pynetdicom: the association is gone, or has no such context
-            raise Transient(f"the archive broke off, or does not offer the service ({type(error).__name__})") from error
+            why = f"the archive broke off, or does not offer the service ({type(error).__name__})"
+            raise Transient(why) from error
         finally:
             if association.is_established:
-                association.release()
+                with watch.waiting():
+                    association.release()
 
 
 def _entity(own_ae: str, *, move: bool, silence_s: float, temporary: Path) -> tuple[Any, list[Any]]:

@@ -232,9 +232,11 @@ class StudyRetrieval:
         taker = self._taker(apart, record=False)
         try:
             self._archive.fetch(self._uid, series_uid, instance, taker)
-            if not taker.taken:
-                raise SeriesFailedError(taker.why_refused or "the image did not come")
-            return self._kind(taker.taken[0].path)
+            come = next((one for one in taker.taken if one.uids.sop_instance_uid == instance), None)
+            if come is None:  # another one says nothing about this series
+                other = "another image came than the one that was asked for" if taker.taken else ""
+                raise SeriesFailedError(taker.why_refused or other or "the image did not come")
+            return self._kind(come.path)
         except SeriesFailedError as error:
             raise SeriesFailedError(taker.why_refused or str(error)) from error
         finally:

@@ -22,13 +22,13 @@ class Watch:
     """Give ``handlers`` to AE.associate, within ``watched``. One thread for each, which ends with it.
 
     Args:
-        silence_s: the node sends no PDU for so long: the connection is shut down.
+        silence_s: the node sends no PDU for so long while we wait for one: the connection is shut down.
         ends_s: time.monotonic() at which it is shut down, whatever comes; None: no such time.
     """
 
     def __init__(self, *, silence_s: float, ends_s: float | None = None) -> None:
         self._silence_s, self._ends_s = silence_s, ends_s
-        self._heard_s = time.monotonic()
+        self._heard_s, self._waits = time.monotonic(), False
         self._connection: socket.socket | None = None
         self._over = threading.Event()
 
@@ -38,16 +38,31 @@ class Watch:
 
         return [(evt.EVT_CONN_OPEN, self._opened), (evt.EVT_DATA_RECV, self._heard)]
 
-    def asked(self) -> None:
-        """We ask for something now: the silence begins here."""
-        self._heard_s = time.monotonic()
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """We wait for the node meanwhile. Otherwise its silence means nothing."""
+        self._heard_s, self._waits = time.monotonic(), True
+        try:
+            yield
+        finally:
+            self._waits = False
+
+    @contextmanager
+    def own_turn(self) -> Iterator[None]:
+        """Within ``waiting``: the node waits for us, whatever our disk or index takes."""
+        self._waits = False
+        try:
+            yield
+        finally:
+            self._heard_s, self._waits = time.monotonic(), True
 
     def run(self) -> None:
         look_s = min(self._silence_s / LOOKS_IN_A_SILENCE, LONGEST_LOOK_S)
         while not self._over.wait(look_s):
             now_s = time.monotonic()
             late = self._ends_s is not None and now_s > self._ends_s
-            if (late or now_s - self._heard_s > self._silence_s) and self._connection is not None:
+            silent = self._waits and now_s - self._heard_s > self._silence_s
+            if (late or silent) and self._connection is not None:
                 with suppress(OSError):  # it is closed already
                     self._connection.shutdown(socket.SHUT_RDWR)
 

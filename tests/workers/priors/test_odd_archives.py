@@ -17,7 +17,7 @@ from tests.patience import PATIENCE_S
 from tests.workers.priors.nodes import BASELINE, FLAIR_IMAGES, FOLLOW_UP, Node, study_files
 from triage.infusions import Infusion
 from workers.ports import PatientKey
-from workers.priors.archive import FoundSeries, FoundStudy, SeriesFailedError
+from workers.priors.archive import FoundSeries, FoundStudy, SeriesFailedError, Taker
 from workers.priors.dicom_archive import STUDY_ROOT_FIND, STUDY_ROOT_MOVE, dicom_archive
 from workers.priors.patient_ids import literal_query
 from workers.sections import DicomTarget
@@ -90,6 +90,34 @@ def test_what_an_archive_names(
     assert (search.failure is None) is (ends == "found")
     if ends != "found":
         assert "no series" in str(search.failure)
+    node.close()
+
+
+class SendsMore(Odd):
+    """It knows no retrieval of less than a study, or of less than a series."""
+
+    def __init__(self, files: list[Path], level: str) -> None:
+        super().__init__(files)
+        self._level = level
+
+    def fetch(self, study_instance_uid: str, series_instance_uid: str, instance: str | None, taker: Taker) -> None:
+        if self._level == "IMAGE":
+            return super().fetch(study_instance_uid, series_instance_uid, instance, taker)
+        every = [one.series_instance_uid for one in self.series(study_instance_uid)]
+        for series in reversed(every) if self._level == "STUDY" else [series_instance_uid]:
+            super().fetch(study_instance_uid, series, None, taker)
+        return None
+
+
+@pytest.mark.parametrize("level", ["IMAGE", "SERIES", "STUDY"])
+def test_an_archive_that_sends_more_than_it_is_asked_for(tmp_path: Path, level: str) -> None:
+    """What a series shows is read from an image of its own, whatever comes first."""
+    node = Node(tmp_path / "state", {"sources": SOURCES[:1], "max_attempts": 1})
+    node.put(study_files(tmp_path / "in", FOLLOW_UP, "20240125"))
+    node.infusion()
+    node.find(node.finder(SendsMore(study_files(tmp_path / "archive", BASELINE, "20240105"), level)))
+    (search,) = node.searches.of_study(FOLLOW_UP)
+    assert (search.state.value, node.images(BASELINE)[f"{BASELINE}.1"]) == ("found", FLAIR_IMAGES)
     node.close()
 
 

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.patience import PATIENCE_S
 from triage.errors import Transient
 from workers.priors.dicom_archive import STUDY_ROOT_FIND, STUDY_ROOT_GET, dicom_archive
 from workers.remote.find import connected
+from workers.remote.watch import Watch
 from workers.sections import DicomTarget
 
 SILENCE_S = 0.6
@@ -138,6 +139,22 @@ def test_who_goes_on_is_heard_to_the_end(tmp_path: Path, relay: Relay) -> None:
     with gate(relay) as door:
         assert asked(door, tmp_path, LONG_SILENCE_S) == 1
     eventually(lambda: not ours(), what="a thread is left")
+
+
+@pytest.mark.parametrize("ours", [Watch.own_turn, None], ids=["our turn", "nothing is asked"])
+def test_a_silence_in_which_nobody_waits_for_the_archive_means_nothing(
+    tmp_path: Path, ours: Callable[[Watch], AbstractContextManager[None]] | None
+) -> None:
+    ends_s = time.monotonic() + PATIENCE_S
+    with (
+        gate(passes) as door,
+        dicom_archive(
+            door.target, "ICANSEE", move=False, silence_s=SILENCE_S, temporary=tmp_path, ends_s=ends_s
+        ) as archive,
+    ):
+        with archive._watch.waiting() if ours else nullcontext(), ours(archive._watch) if ours else nullcontext():
+            time.sleep(3 * SILENCE_S)  # our disk is slow, or we are busy
+        assert len(archive.studies("P1", until=date(2024, 1, 1))) == 1
 
 
 @pytest.mark.parametrize("kind", [ACCEPTS, DATA])

@@ -13,7 +13,7 @@ from typing import Any
 from workers.outputs.alerts.keys import NAMESPACE, decided_at, earlier_of, earlier_revisions
 from workers.outputs.alerts.text import alert_text
 from workers.outputs.output import EvidenceFiles, Output
-from workers.outputs.sources import Sources, sources_of
+from workers.outputs.sources import Sources, first_value, plain_sex, sources_of
 from workers.plain_text import json_text
 
 KIND = "ups"
@@ -72,10 +72,10 @@ def workitem(document: Mapping[str, Any], sources: Sources) -> dict[str, Element
         "00080005": _element("CS", "ISO_IR 192"),
         **{tag: _element(vr) for tag, vr in EMPTY.items()},
         "00100010": _name(header.get("PatientName", "")),
-        "00100020": _element("LO", header.get("PatientID", "")),
+        "00100020": _element("LO", first_value(header.get("PatientID", ""))),
         **({"00100021": _element("LO", issuer)} if (issuer := header.get("IssuerOfPatientID", "")) else {}),
         "00100030": _element("DA", header.get("PatientBirthDate", "")),
-        "00100040": _element("CS", header.get("PatientSex", "")),
+        "00100040": _element("CS", plain_sex(header.get("PatientSex", ""))),
         "0040A370": {"vr": "SQ", "Value": [_request(document, header)]},
         "00400400": _element("LT", "\r\n".join(alert.lines)),
         "00404005": _element("DT", when),

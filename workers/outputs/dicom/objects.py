@@ -31,6 +31,7 @@ from workers.outputs.sources import (
     SourceSeries,
     SourceStudy,
     first_value,
+    plain_sex,
     sources_of,
     with_headers,
 )
@@ -48,7 +49,6 @@ COPIED = (
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "TimezoneOffsetFromUTC",
 )  # fmt: skip
 OPTIONAL = ("IssuerOfPatientID", "StudyDescription", "TimezoneOffsetFromUTC")  # of these: type 3
-SEXES = ("M", "F", "O")  # PS3.3 C.7.1.1
 OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 
 
@@ -211,7 +211,7 @@ def refer_to(ds: Dataset, study: SourceStudy) -> None:
 
 def _single(keyword: str, text: str) -> str:
     if keyword == "PatientSex":
-        return text.upper() if text.upper() in SEXES else ""
+        return plain_sex(text)
     if keyword == "TimezoneOffsetFromUTC":
         return text if OFFSET.fullmatch(text) else ""
     if keyword == "StudyDescription":

@@ -74,11 +74,12 @@ def _series(series: SourceSeries) -> list[Dataset]:
 
 
 def _applies(document: Mapping[str, Any], evidence: EvidenceFiles) -> bool:
-    """An accepted registration, and a frame of reference on both sides."""
+    """An accepted registration, and a frame of reference on both sides, each its own: under one for both no transform
+    can be stated, since it says that their points are the same."""
     registration, sources = document.get("registration"), sources_of(document, evidence)
     pair = (_flair(sources.followup), _flair(sources.baseline))
-    framed = all(one is not None and one.frame_of_reference_uid for one in pair)
-    return registration is not None and registration["accepted"] and framed
+    frames = {"" if one is None else one.frame_of_reference_uid for one in pair}
+    return registration is not None and registration["accepted"] and len(frames) == len(pair) and "" not in frames
 
 
 def _flair(study: SourceStudy | None) -> SourceSeries | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from tests.workers.outputs.alerts.documents import RTL, a_document, evidence, not_assessable, quiet
+from tests.workers.outputs.alerts.documents import HEADER, RTL, a_document, evidence, not_assessable, quiet
 from workers.outputs.alerts.ups import UPS
 
 # PS3.4 table CC.2.5-3: type 1 in an N-CREATE of the SCU
@@ -44,6 +44,22 @@ def test_a_creation_has_all_that_the_standard_asks_for() -> None:
     assert [name for name in OF_REQUEST if name not in request] == []
     for element in found.iterall():
         assert element.VR != "LO" or len(str(element.value)) <= 64
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        pytest.param({"PatientSex": "F", "PatientID": "4711"}, ("F", "4711"), id="no-op"),
+        pytest.param({"PatientSex": "f"}, ("F", "A|1^2"), id="a small letter"),
+        *(pytest.param({"PatientSex": sex}, ("", "A|1^2"), id=f"sex {sex}") for sex in ("U", "D", "Female")),
+        pytest.param({"PatientID": "1\\2"}, ("F", "1"), id="several numbers"),
+        pytest.param({"PatientSex": "", "PatientID": ""}, ("", ""), id="not measured: neither is stated"),
+    ],
+)
+def test_values_that_the_standard_does_not_know_are_left_out(stated: dict[str, str], found: tuple[str, str]) -> None:
+    """As in the DICOM results: a server refuses a workitem with another value."""
+    made_of = made(a_document(), header={**HEADER, **stated})
+    assert (made_of.PatientSex or "", made_of.PatientID or "") == found
 
 
 def test_who_and_what() -> None:

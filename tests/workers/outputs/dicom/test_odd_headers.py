@@ -35,6 +35,12 @@ def turned(number: int, one: dict[str, Any], by: float) -> None:
     one["orientation"] = [1.0, by * (number % 2), 0.0, 0.0, 1.0, 0.0]
 
 
+def one_frame_of_reference(row: dict[str, Any]) -> None:
+    """At both dates, as some anonymisers write it."""
+    followup, baseline = row["followup"]["series"][0], row["baseline"]["series"][0]
+    followup["frame_of_reference_uid"] = baseline["frame_of_reference_uid"]
+
+
 UNFRAMED = {"seg", "pm", "reg"}
 ODD = [
     pytest.param(header(), set(), id="no-op: as usual"),
@@ -51,6 +57,7 @@ ODD = [
     pytest.param(images(lambda _, one: one.update(window=[300.0, 0.0])), set(), id="a window without width"),
     pytest.param(images(lambda _, one: one.update(window=[300.0, -5.0])), set(), id="a window of negative width"),
     pytest.param(images(lambda _, one: one.update(thickness_mm=None)), set(), id="no thickness"),
+    pytest.param(one_frame_of_reference, {"reg"}, id="one frame of reference for both dates"),
     pytest.param(
         lambda row: row["followup"]["series"][0].update(frame_of_reference_uid=""),
         UNFRAMED,

@@ -118,15 +118,15 @@ def wait_for(what: str, condition: Callable[[], bool]) -> float:
 def wait_for_baseline(node: Node, study: str) -> bool:
     """Until it is prepared, or told that it is not: one that shows something acute is prepared when a follow-up needs
     it, and one that cannot be prepared is refused. Whether it is prepared."""
-    shelf = node.prepared / study
+    folder = node.prepared / study
 
     def prepared() -> bool:
-        return any(shelf.rglob("prepared.json"))
+        return any(folder.rglob("prepared.json"))
 
     def left_alone() -> bool:
         decided = stored(node, study, stage="full")
         acute = decided is not None and decided["decision"]["category"] in ACUTE_CATEGORIES
-        return acute or any(shelf.rglob("refused.txt"))
+        return acute or any(folder.rglob("refused.txt"))
 
     wait_for("the prepared baseline", lambda: prepared() or left_alone())
     return prepared()

@@ -84,7 +84,7 @@ def open_deps(
     from workers.reading.reader import DicomReader
     from workers.studies.deps import Deps
     from workers.studies.engine import TriageEngine
-    from workers.studies.shelf import BaselineShelf, PreparedFolders
+    from workers.studies.prepared_baselines import PreparedBaselines, PreparedFolders
 
     prepared = settings.store.files_dir / "prepared"
     reader, engine = DicomReader(), TriageEngine(settings, prepared)
@@ -98,7 +98,7 @@ def open_deps(
         bell=bell,
         reader=reader,
         engine=engine,
-        shelf=BaselineShelf(
+        baselines=PreparedBaselines(
             prepared,
             PreparedFolders(),
             reader=reader,

@@ -26,7 +26,7 @@ from workers.settings import NodeSettings, StoreSettings
 
 log = get_logger(__name__)
 
-REFUSAL_FORM = "looked at: whole files"  # as workers.studies.shelf begins the file of a refusal
+REFUSAL_FORM = "looked at: whole files"  # as workers.studies.prepared_baselines begins the file of a refusal
 
 YOUNGEST = timedelta(days=1)  # never deleted, however full the disk: it may still be wanted for a look at the pictures
 MOST_STUDIES = 100_000
@@ -195,8 +195,8 @@ class Retention:
         return True
 
     def fitness(self, row: StudyRow, document: Mapping[str, Any]) -> Fitness:
-        """Whether a study can serve as baseline: by what lies on the shelf of prepared baselines
-        (workers/studies/shelf.py), and by the series that its decision lists."""
+        """Whether a study can serve as baseline: by what lies in the folder of prepared baselines
+        (workers/studies/prepared_baselines.py), and by the series that its decision lists."""
         if row.decided_revision != row.revision:
             return Fitness.UNKNOWN
         folders = list((self._folder / "prepared" / row.study_instance_uid).glob(f"[!.]*-r{row.revision}"))

@@ -84,7 +84,7 @@ def compare_with(study: Study, row: StudyRow, deps: Deps, *, waits: bool = True)
         if compared is None:
             return Comparison(_with_away(choice, away), None, infusions, infusion_date, notices, tuple(away))
         try:
-            prepared = deps.shelf.prepared(rows[compared])
+            prepared = deps.baselines.prepared(rows[compared])
         except NotAssessable as refusal:
             if reasons[compared] is not None:
                 raise  # chosen although refused: going round again would not end
@@ -201,5 +201,5 @@ def _known_refusal(row: StudyRow, study: Study, deps: Deps) -> str | None:
         return f"{quarantine.CODE}: its images took more time or memory than an assessment may take"
     if not any(series.identification.kind is SequenceKind.FLAIR for series in study.series):
         return "no_flair: none of its series is a FLAIR"
-    refusal = deps.shelf.refusal(row)
+    refusal = deps.baselines.refusal(row)
     return None if refusal is None else ": ".join(refusal)

@@ -20,7 +20,7 @@ from workers.ports import (
 )
 from workers.prior_ports import OrderPriorities, PriorSearches
 from workers.studies import prior_notes
-from workers.studies.shelf import BaselineShelf
+from workers.studies.prepared_baselines import PreparedBaselines
 from workers.studies.urgency import with_order
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Deps:
     bell: Bell
     reader: Reader
     engine: Engine
-    shelf: BaselineShelf
+    baselines: PreparedBaselines
     results: ResultFiles
     prepare_later: Callable[[str], None] | None = None
     """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""

@@ -21,12 +21,12 @@ def prepare_afterwards(row: StudyRow, images: StudyImages, infusion_date: date |
     """What may be done once the decision stands, and lost without harm. infusion_date: of the infusion that the study
     belongs to."""
     try:
-        if not deps.shelf.can_serve(images, infusion_date):
+        if not deps.baselines.can_serve(images, infusion_date):
             return
         if deps.settings.baseline.prepare_ahead and deps.prepare_later is not None:
             deps.prepare_later(row.study_instance_uid)
         elif deps.settings.baseline.prepare_ahead:
-            deps.shelf.prepared(row)
+            deps.baselines.prepared(row)
     except NotAssessable as refusal:
         log.info("baseline.refused", code=refusal.code)
     except Exception:
@@ -40,7 +40,7 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
         try:
             row = deps.index.study(study_instance_uid)
             if row is not None and worth_preparing(row, deps):
-                deps.shelf.prepared(row)
+                deps.baselines.prepared(row)
         except NotAssessable as refusal:
             log.info("baseline.refused", code=refusal.code)
         except Exception:

@@ -57,10 +57,10 @@ from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
 from workers.studies.infusions import report_infusion
 from workers.studies.merging import merge_patients, split_patients
+from workers.studies.prepared_baselines import PreparedBaselines
 from workers.studies.reconsider import reconsider
 from workers.studies.reported import ReportedFacts
 from workers.studies.set_aside import answer_aside
-from workers.studies.shelf import BaselineShelf
 
 LONG_S = 10_000.0  # longer than every lease and every pause between two attempts
 MOST_ROUNDS = 60
@@ -112,7 +112,7 @@ class World:
         self.index, self._folder = _empty_index(folder), folder
         self.clock, self.reader, self.engine = FakeClock(), ScanReader(self.index, self.scans), ScanEngine(self.scans)
         self.bell, self.files = FakeBell(), FakeFiles()
-        shelf = BaselineShelf(
+        baselines = PreparedBaselines(
             folder / "prepared",
             FakeStorage(),
             reader=self.reader,
@@ -131,7 +131,7 @@ class World:
             bell=self.bell,
             reader=self.reader,
             engine=self.engine,
-            shelf=shelf,
+            baselines=baselines,
             results=self.results,
         )
 

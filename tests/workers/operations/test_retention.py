@@ -24,7 +24,7 @@ from workers.operations.retention import Facts, Retention, choose, keeps, result
 from workers.ports import ConflictRow, PatientKey, StudyIndex, StudyRow, StudyState
 from workers.settings import StoreSettings
 from workers.studies import prepared
-from workers.studies.shelf import REFUSAL_FORM, REFUSED
+from workers.studies.prepared_baselines import REFUSAL_FORM, REFUSED
 
 
 def a_study(uid: str = "1.2.3", days_ago: float = 100, **changes: Any) -> StudyRow:
@@ -229,7 +229,7 @@ def test_what_is_known_of_a_study(tmp_path: Path, document: dict[str, Any], file
     assert retention.fitness(replace(row, revision=2), document) is Fitness.UNKNOWN, "newer images are not assessed"
 
 
-def test_the_names_of_the_shelf() -> None:
+def test_the_names_in_prepared_baselines() -> None:
     """The receiving process deletes, and must not import what measures."""
     assert REFUSED == "refused.txt"
     assert retention_files.REFUSAL_FORM == REFUSAL_FORM

@@ -27,8 +27,8 @@ from workers.priors.parts import SearchParts
 from workers.reading.reader import DicomReader
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
+from workers.studies.prepared_baselines import PreparedBaselines
 from workers.studies.reconsider import reconsider
-from workers.studies.shelf import BaselineShelf
 
 PATIENT = "SECRET-ID"
 BASELINE, FOLLOW_UP, AFTER = "1.2.826.0.1.1", "1.2.826.0.1.2", "1.2.826.0.1.3"
@@ -104,8 +104,8 @@ class Node:
             bell=self.bell,
             reader=self.reader,
             engine=self.engine,
-            shelf=BaselineShelf(
-                state / "shelf",
+            baselines=PreparedBaselines(
+                state / "prepared",
                 FakeStorage(),
                 reader=self.reader,
                 engine=self.engine,

@@ -19,7 +19,7 @@ from triage.model import StudyImages
 from workers.config import Settings
 from workers.studies.assess import Result, assess_study
 from workers.studies.deps import Deps
-from workers.studies.shelf import BaselineShelf
+from workers.studies.prepared_baselines import PreparedBaselines
 
 STUDY = "1.2.3"
 
@@ -37,7 +37,7 @@ class Node:
         self.results = FakeResults()
         self.storage = FakeStorage()
         self.files = FakeFiles()
-        self.shelf = BaselineShelf(
+        self.baselines = PreparedBaselines(
             tmp_path,
             self.storage,
             reader=self.reader,
@@ -53,7 +53,7 @@ class Node:
             bell=self.bell,
             reader=self.reader,
             engine=self.engine,
-            shelf=self.shelf,
+            baselines=self.baselines,
             results=self.results,
         )
         for image in images:

@@ -62,7 +62,7 @@ class TestBaseline:
         assert node.done("prepare") == [self.BASE]
         node.ring(self.FOLLOWUP)
         assert node.done("prepare") == [self.BASE], (
-            "taken from the shelf, and a study after the infusion is no baseline"
+            "taken from the folder, and a study after the infusion is no baseline"
         )
         assert ("first_look", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls
         assert ("full", self.FOLLOWUP, f"prepared {self.BASE}") in node.engine.calls

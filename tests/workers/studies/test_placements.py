@@ -34,7 +34,7 @@ FOUND = Placement(np.eye(4) * 1.1, FIELD, np.eye(4) * 3, (("pons", 0.4),))
 
 
 class Placing:
-    """A shelf of placements, and how often the atlas was placed."""
+    """A folder of placements, and how often the atlas was placed."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, found: Placement = FOUND) -> None:
         self.folder, self.times, self.found = folder, 0, found

@@ -71,7 +71,7 @@ def test_a_baseline_that_cannot_be_read_now_is_compared_with_later(node: History
 
 
 @pytest.mark.parametrize("fault", ["the folder of a study is a file", "a write fails"])
-def test_noop_a_shelf_that_cannot_be_used_is_no_fault_of_the_files(
+def test_noop_a_folder_that_cannot_be_used_is_no_fault_of_the_files(
     node: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     def full(*_: object) -> None:

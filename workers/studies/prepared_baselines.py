@@ -28,7 +28,7 @@ READ_FILES = "read_files.txt"
 REFUSAL_FORM = "looked at: whole files"  # begin of its first line; their digest follows
 
 
-class BaselineShelf:
+class PreparedBaselines:
     """Prepared baselines in ``folder/<study uid>/<key of the preparation>-r<revision>/``.
 
     A preparation is valid as long as the files that it was made of, and the answers about them, stay the same: a
@@ -145,7 +145,7 @@ class BaselineShelf:
 
 
 class PreparedFolders:
-    """``workers.studies.prepared`` behind the port of the shelf, imported at first use: it needs SimpleITK."""
+    """``workers.studies.prepared`` behind the port PreparedStorage, imported at first use: it needs SimpleITK."""
 
     def save(self, folder: Path, prepared: PreparedBaseline, beside: Mapping[str, str]) -> None:
         from workers.studies import prepared as folders
@@ -160,11 +160,11 @@ class PreparedFolders:
 
 @contextlib.contextmanager
 def _saves_time_only() -> Iterator[None]:
-    """A fault of the shelf costs the time of the next preparation. It is no fault of the files of a study."""
+    """A fault of the folder costs the time of the next preparation. It is no fault of the files of a study."""
     try:
         yield
     except OSError as error:
-        log.warning("baseline.shelf_fault", error=brief(error))
+        log.warning("baseline.folder_fault", error=brief(error))
 
 
 def _line_of(file: Path) -> str:

@@ -17,7 +17,7 @@ from triage.settings import TriageSettings
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.ports import StudyRow
 from workers.studies.engine import preparation_key
-from workers.studies.shelf import REFUSAL_FORM
+from workers.studies.prepared_baselines import REFUSAL_FORM
 
 # by triage.preparation: whole sections, and one key of another
 READ = {"threads", "regions", "burden", "atrophy"}
@@ -84,23 +84,23 @@ def kept(folder: Path) -> set[str]:
 
 def test_a_changed_limit_of_a_pattern_finds_the_prepared_folder_again(tmp_path: Path) -> None:
     before = a_node(tmp_path)
-    before.shelf.prepared(row_of(before))
+    before.baselines.prepared(row_of(before))
     folders = kept(tmp_path)
     limits = next(name for name in CHANGES if name.startswith("bithalamic."))
 
     after = a_node(tmp_path, CHANGES[limits])
-    assert after.shelf.prepared(row_of(after)) == f"prepared {STUDY}"
+    assert after.baselines.prepared(row_of(after)) == f"prepared {STUDY}"
     assert after.done("prepare") == []
     assert kept(tmp_path) == folders
 
 
 def test_a_changed_setting_of_the_preparation_prepares_again_and_drops_the_older_folder(tmp_path: Path) -> None:
     before = a_node(tmp_path)
-    before.shelf.prepared(row_of(before))
+    before.baselines.prepared(row_of(before))
     folders = kept(tmp_path)
 
     after = a_node(tmp_path, CHANGES["burden.lesion_z"])
-    after.shelf.prepared(row_of(after))
+    after.baselines.prepared(row_of(after))
     assert after.done("prepare") == [STUDY]
     assert len(kept(tmp_path)) == 1
     assert not kept(tmp_path) & folders
@@ -115,7 +115,7 @@ class TestEarlierProgram:
     def test_what_they_prepared_otherwise_is_prepared_anew(self, tmp_path: Path, older: str) -> None:
         node = a_node(tmp_path)
         node.storage.save(tmp_path / STUDY / older, "prepared before")
-        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.baselines.prepared(row_of(node)) == f"prepared {STUDY}"
         assert kept(tmp_path) == {self.OWN}
 
     def test_a_refusal_of_an_earlier_program_is_looked_at_again(self, tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ class TestEarlierProgram:
         node = a_node(tmp_path)
         (tmp_path / STUDY / self.OWN).mkdir(parents=True)
         (tmp_path / STUDY / self.OWN / "refused.txt").write_text("no_images\nnone is readable", encoding="utf-8")
-        assert node.shelf.refusal(row_of(node)) is None
-        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.baselines.refusal(row_of(node)) is None
+        assert node.baselines.prepared(row_of(node)) == f"prepared {STUDY}"
 
     def test_a_refusal_is_remembered(self, tmp_path: Path) -> None:
         node = a_node(tmp_path)
@@ -132,9 +132,9 @@ class TestEarlierProgram:
         (tmp_path / STUDY / self.OWN / "refused.txt").write_text(
             f"{REFUSAL_FORM}\nmotion\ntoo much motion", encoding="utf-8"
         )
-        assert node.shelf.refusal(row_of(node)) == ("motion", "too much motion")
+        assert node.baselines.refusal(row_of(node)) == ("motion", "too much motion")
         with pytest.raises(NotAssessable, match="too much motion"):
-            node.shelf.prepared(row_of(node))
+            node.baselines.prepared(row_of(node))
         assert node.done("prepare") == []
 
 
@@ -171,20 +171,20 @@ class TestTheSameRevision:
 
     @pytest.mark.parametrize(("happens", "again"), SINCE)
     def test_is_prepared_again(self, node: Node, happens: Callable[[Node], None], again: bool) -> None:
-        node.shelf.prepared(row_of(node))
+        node.baselines.prepared(row_of(node))
         happens(node)
-        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.baselines.prepared(row_of(node)) == f"prepared {STUDY}"
         assert node.done("prepare") == [STUDY] * (2 if again else 1)
 
     @pytest.mark.parametrize(("happens", "again"), SINCE)
     def test_is_looked_at_again(self, node: Node, happens: Callable[[Node], None], again: bool) -> None:
         node.engine.unfit_baselines = {STUDY}
         with pytest.raises(NotAssessable):
-            node.shelf.prepared(row_of(node))
+            node.baselines.prepared(row_of(node))
         happens(node)
-        assert (node.shelf.refusal(row_of(node)) is None) is again
+        assert (node.baselines.refusal(row_of(node)) is None) is again
         with pytest.raises(NotAssessable):
-            node.shelf.prepared(row_of(node))
+            node.baselines.prepared(row_of(node))
         assert node.done("prepare") == [STUDY] * (2 if again else 1)
 
     @pytest.mark.parametrize(("happens", "again"), [SINCE[0], SINCE[2]])
@@ -195,7 +195,7 @@ class TestTheSameRevision:
             tmp_path / "prepared" / STUDY / f"{key(SETTINGS)}-r{row_of(node).revision}", "prepared before"
         )
         happens(node)
-        assert node.shelf.prepared(row_of(node)) == (f"prepared {STUDY}" if again else "prepared before")
+        assert node.baselines.prepared(row_of(node)) == (f"prepared {STUDY}" if again else "prepared before")
 
 
 class TestAnotherRevision:
@@ -206,7 +206,7 @@ class TestAnotherRevision:
         node = a_node(tmp_path / "prepared")
         node.files.root = tmp_path / "files"
         write_files(node, b"slice")
-        node.shelf.prepared(row_of(node))
+        node.baselines.prepared(row_of(node))
         node.ring()
         assert node.index.requeue(STUDY, now=node.clock.now())
         assert row_of(node).revision == 2
@@ -225,7 +225,7 @@ class TestAnotherRevision:
         if content is not None:
             write_files(node, content)
         before = len(node.done("prepare"))
-        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.baselines.prepared(row_of(node)) == f"prepared {STUDY}"
         assert node.done("prepare")[before:] == read_again
         assert kept(tmp_path / "prepared") == {f"{key(SETTINGS)}-r2"}
 
@@ -233,13 +233,13 @@ class TestAnotherRevision:
         node.index.record_instances([an_instance(STUDY, 2)])
         write_files(node, b"slice")
         before = len(node.done("prepare"))
-        node.shelf.prepared(row_of(node))
+        node.baselines.prepared(row_of(node))
         assert node.done("prepare")[before:] == [STUDY]
 
     def test_other_settings_of_the_preparation_take_nothing_over(self, node: Node) -> None:
         node.engine.preparation_key = key(CHANGES["burden.lesion_z"])
         before = len(node.done("prepare"))
-        node.shelf.prepared(row_of(node))
+        node.baselines.prepared(row_of(node))
         assert node.done("prepare")[before:] == [STUDY]
 
     def test_a_refusal_is_looked_at_again(self, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ class TestAnotherRevision:
         write_files(node, b"slice")
         node.engine.unfit_baselines = {STUDY}
         with pytest.raises(NotAssessable):
-            node.shelf.prepared(row_of(node))
+            node.baselines.prepared(row_of(node))
         node.index.requeue(STUDY, now=node.clock.now())
         node.engine.unfit_baselines = set()
-        assert node.shelf.prepared(row_of(node)) == f"prepared {STUDY}"
+        assert node.baselines.prepared(row_of(node)) == f"prepared {STUDY}"

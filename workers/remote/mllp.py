@@ -6,6 +6,7 @@ MLLP puts a message between <VT> and <FS><CR> (HL7 v2.5.1, Appendix C; Minimal L
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import time
@@ -48,6 +49,8 @@ class MllpConnection:
         deadline = time.monotonic() + self._timeout_s
         others = 0
         try:
+            if self._socket is not None and _has_ended(self._socket):
+                self.close()
             if self._socket is None:
                 self._socket, self._read = self._connected(), bytearray()
             self._socket.settimeout(self._timeout_s)
@@ -76,6 +79,18 @@ class MllpConnection:
         except (OSError, ValueError):
             plain.close()
             raise
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Whether the other side closed it behind its last answer, as some receivers do after each one. Under TLS whatever
+    comes between two messages counts as that."""
+    ready, _, _ = select.select([connection], [], [], 0)
+    if not ready or isinstance(connection, ssl.SSLSocket):
+        return bool(ready)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
 
 
 def _answer(connection: socket.socket, read: bytearray, deadline: float) -> bytes:

@@ -132,7 +132,8 @@ def _sent(folder: Path, settings: Settings, index: StudyIndex, some: list[tuple[
             lambda: held() == len(some) and not _to_the_living(deliveries.listed(states=open_ones)),
             "images are missing",
         )
-        rows = deliveries.listed()
+        # the dead one is tried again and again
+        rows = [one for one in deliveries.listed() if (one.destination, one.state) != ("dead", DeliveryState.SENDING)]
     finally:
         process.terminate()
         code = process.wait(PATIENCE_S)

@@ -31,18 +31,34 @@ class Scripted:
     port: int
     got: list[bytes] = field(default_factory=list)
     connections: int = 0
+    ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # connections that it closed
+
+
+@contextlib.contextmanager
+def ended(server: Scripted) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        server.ended.release()
 
 
 @contextlib.contextmanager
 def scripted(
-    *answers: Callable[[bytes], bytes | None] | bytes | None, tls: ssl.SSLContext | None = None
+    *answers: Callable[[bytes], bytes | None] | bytes | None,
+    tls: ssl.SSLContext | None = None,
+    hangs_up: bool = False,
 ) -> Iterator[Scripted]:
-    """Answers one message after the other, the last answer again and again. None: silence."""
+    """Answers one message after the other, the last answer again and again. None: silence. hangs_up: it closes the
+    connection behind each answer."""
     listening = socket.create_server(("127.0.0.1", 0))
     server, stop = Scripted(listening.getsockname()[1]), threading.Event()
 
     def serve(plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
+        with (
+            contextlib.suppress(OSError),
+            ended(server),
+            tls.wrap_socket(plain, server_side=True) if tls else plain as connection,
+        ):
             while message := _message(connection):
                 answer = answers[min(len(server.got), len(answers) - 1)]
                 server.got.append(message)
@@ -52,6 +68,8 @@ def scripted(
                 if not said:
                     return
                 connection.sendall(said)
+                if hangs_up:
+                    return
 
     def accept() -> None:
         with contextlib.suppress(OSError):

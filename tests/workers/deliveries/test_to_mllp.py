@@ -19,6 +19,7 @@ from hl7apy.parser import parse_message
 
 from tests import npm
 from tests.listener import certificates
+from tests.patience import PATIENCE_S
 from tests.workers.deliveries.scripted_mllp import DROP, ack, scripted
 from tests.workers.outputs.alerts.documents import a_document, evidence
 from workers.alert_settings import MllpDestinationSettings
@@ -149,6 +150,27 @@ def test_nobody_listens() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(Unreachable):
         send(sender(port))
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["no-op: it keeps it", "it closes behind each answer"])
+def test_a_receiver_may_close_the_connection_behind_its_answer(
+    tmp_path: Path, *, hangs_up: bool, encrypted: bool
+) -> None:
+    context, keys = None, dict[str, Any]()
+    if encrypted:
+        certificates.make(tmp_path, "ris")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "ris.pem", tmp_path / "ris.key")
+        keys = {"tls": {"ca": tmp_path / "ca.pem", "check_hostname": False}}
+    with scripted(ack("AA"), tls=context, hangs_up=hangs_up) as server:
+        to = sender(server.port, **keys)
+        for _ in range(3):
+            assert to.send(delivery(), ORU.file_name, ORU.media_type, CONTENT).text == "AA"
+            if hangs_up:
+                assert server.ended.acquire(timeout=PATIENCE_S)
+        to.close()
+    assert (len(server.got), server.connections) == (3, 3 if hangs_up else 1)
 
 
 def test_one_connection_until_an_answer_makes_no_sense() -> None:

@@ -13,7 +13,7 @@ from workers.audit.spool import Auditor, NoAudit
 from workers.feeds.order_hint import hint_in, sentence
 from workers.log import brief, get_logger, study_hash
 from workers.ports import StudyRow
-from workers.remote.find import connected, encoded
+from workers.remote.find import WILDCARDS, connected, encoded
 from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
@@ -87,19 +87,25 @@ class OrderTexts:
 
     def _ask(self, row: StudyRow) -> list[Dataset] | None:
         """By accession number, else by patient; None: the worklist is away."""
+        keys = query_of(row)
+        if keys is None:
+            return []
         with connected(self._settings, self._own_ae, model=WORKLIST_FIND, timeout_s=TIMEOUT_S) as find:
             if find is None:
                 return None
-            keys = query_of(row)
             peer = RemoteNode(self._settings.ae_title, self._settings.host)
             self._auditor.queried(peer, WORKLIST_FIND, encoded(keys))
             return list(find(keys))
 
 
-def query_of(row: StudyRow) -> Dataset:
-    """The order of the study when its accession number is known, else the orders of the patient."""
+def query_of(row: StudyRow) -> Dataset | None:
+    """The order of the study when its accession number is known, else the orders of the patient. None: a query by
+    either would name the orders of others, since it has wildcards."""
     from pydicom import Dataset
 
+    number, patient = ("" if WILDCARDS & set(one) else one for one in (row.accession_number, row.patient_id))
+    if not (number or patient):
+        return None
     keys, step = Dataset(), Dataset()
     keys.RequestedProcedurePriority = ""
     for name in TEXTS:
@@ -108,8 +114,8 @@ def query_of(row: StudyRow) -> Dataset:
         setattr(step, name, "")
     keys.ScheduledProcedureStepSequence = [step]
     keys.StudyInstanceUID = ""
-    keys.AccessionNumber = row.accession_number
-    keys.PatientID = "" if row.accession_number else row.patient_id
+    keys.AccessionNumber = number
+    keys.PatientID = "" if number else patient
     return keys
 
 

@@ -10,10 +10,8 @@ from triage.model import Patient
 from workers.ports import InstanceRow, PatientKey, StudyRow
 from workers.prior_settings import PatientIdRule, PriorSource
 from workers.priors.archive import FoundStudy
+from workers.remote.find import LEAST_FOR_WILDCARD, WILDCARDS
 
-LEAST_FOR_WILDCARD = 4  # characters: "*12" would name a hundredth of all patients of an archive
-WILDCARDS = frozenset("*?\\")
-ANY_CHARACTER = "?"  # matches itself, too (PS3.4 section C.2.2.2.4)
 _BEFORE_NUMBER = re.compile(r"(?<![0-9])(?=[0-9])")
 
 
@@ -41,17 +39,6 @@ def asked_as(source: PriorSource, row: StudyRow) -> AskedAs:
     here = PatientKey(row.patient_id, row.issuer)
     there = next((found for rule in source.patient_ids if (found := _by_rule(rule, here)) is not None), None)
     return AskedAs(here, PatientKey(here.patient_id) if there is None else there)
-
-
-def literal_query(patient_id: str) -> str | None:
-    """The query for exactly this ID; None: it has wildcards, and too few other characters.
-
-    No wildcard can be escaped. A backslash would divide two values: any character stands for it.
-    """
-    if not WILDCARDS & set(patient_id):
-        return patient_id
-    plain = sum(one not in WILDCARDS for one in patient_id)
-    return patient_id.replace("\\", ANY_CHARACTER) if plain >= LEAST_FOR_WILDCARD else None
 
 
 def other_spellings(patient_id: str, same_id: SameId) -> tuple[str, ...]:

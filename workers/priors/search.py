@@ -19,8 +19,9 @@ from workers.prior_settings import PriorSource
 from workers.priors.archive import Archive, FoundStudy
 from workers.priors.needs import Window, cannot_be_baseline, window_of
 from workers.priors.parts import ArchiveAnswer, SearchParts
-from workers.priors.patient_ids import WILDCARDS, asked_as, identity_mismatch, literal_query, other_spellings
+from workers.priors.patient_ids import asked_as, identity_mismatch, other_spellings
 from workers.priors.retrieval import MR, Retrieved, StudyRetrieval
+from workers.remote.find import WILDCARDS, literal_query
 
 log = get_logger(__name__)
 

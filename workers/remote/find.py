@@ -23,9 +23,23 @@ log = get_logger(__name__)
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 TIMEOUT_S = 20.0
 MOST_ANSWERS = 20_000
+LEAST_FOR_WILDCARD = 4  # characters: "*12" would name a hundredth of all patients of an archive
+WILDCARDS = frozenset("*?\\")
+ANY_CHARACTER = "?"  # matches itself, too (PS3.4 section C.2.2.2.4)
 
 Find = Callable[["Dataset"], Iterable["Dataset"]]
 """Raises Transient when the answer is not whole: a failure status, silence, no end, an association that broke off."""
+
+
+def literal_query(value: str) -> str | None:
+    """The query for exactly this value; None: it has wildcards, and too few other characters.
+
+    No wildcard can be escaped. A backslash would divide two values: any character stands for it.
+    """
+    if not WILDCARDS & set(value):
+        return value
+    plain = sum(one not in WILDCARDS for one in value)
+    return value.replace("\\", ANY_CHARACTER) if plain >= LEAST_FOR_WILDCARD else None
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tests.fakes import an_instance
 from tests.listener.harness import eventually
 from tests.patience import PATIENCE_S
 from workers.arrival import order_texts
-from workers.arrival.order_texts import PAUSE_S, WORKLIST_FIND, OrderTexts
+from workers.arrival.order_texts import PAUSE_S, WORKLIST_FIND, OrderTexts, query_of
 from workers.audit.messages import RemoteNode
 from workers.audit.spool import NoAudit
 from workers.ports import StudyRow
@@ -120,6 +120,26 @@ def test_an_independent_worklist_is_asked(
     assert (found is None) is (said is None)
     assert found is None or f'the order says "{said}", not confirmed' in found
     assert audited == [WORKLIST_FIND]
+
+
+@pytest.mark.parametrize(
+    ("number", "patient", "asked"),
+    [
+        pytest.param("A1", "P7", ("A1", ""), id="no-op: by accession number"),
+        pytest.param("A*", "P7", ("", "P7"), id="a number that names others"),
+        pytest.param("A1\\A2", "P7", ("", "P7"), id="two numbers"),
+        pytest.param("A1", "P?", ("A1", ""), id="the patient is not asked for"),
+        pytest.param("", "*", None, id="everybody"),
+        pytest.param("?", "P*7", None, id="neither names the study alone"),
+    ],
+)
+def test_no_query_names_the_orders_of_others(number: str, patient: str, asked: tuple[str, str] | None) -> None:
+    row = a_row(accession_number=number, patient_id=patient)
+    keys = query_of(row)
+    assert (None if keys is None else (keys.AccessionNumber, keys.PatientID)) == asked
+    if asked is None:
+        nobody = DicomTarget(ae_title=AE_TITLE, host="127.0.0.1", port=1)
+        assert OrderTexts(nobody, "ICANSEE").priority(row) == "", "no order says anything"
 
 
 @pytest.mark.server

@@ -19,7 +19,7 @@ from triage.infusions import Infusion
 from workers.ports import PatientKey
 from workers.priors.archive import FoundSeries, FoundStudy, SeriesFailedError, Taker
 from workers.priors.dicom_archive import STUDY_ROOT_FIND, STUDY_ROOT_MOVE, dicom_archive
-from workers.priors.patient_ids import literal_query
+from workers.remote.find import literal_query
 from workers.sections import DicomTarget
 
 NEARER, OTHER = "1.2.826.0.1.7", "1.2.826.0.1.8"

@@ -32,6 +32,7 @@ CUT_WAIT_S = 600.0  # a copy that stalls for longer inside an element has broken
 MOST_FILES = 2000  # of one look that wait to be tried first; the others have their turn at the next
 MOST_FOLDERS = 16  # within each other
 DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
+ZEROS = "the file begins with zeros only: its copy broke off"
 DIRECTORY = "it is a DICOMDIR, a list of the files beside it: they are taken without it"
 REASON_NAME = ".reason.txt"
 LONGEST_NAME = 200  # bytes; a file system allows 255, the endings of the names here need some
@@ -165,7 +166,10 @@ class DropFolder:
             return replace(file, waits=True, cut=reason)
         if taken.again:
             return replace(file, since_s=self._now_s(), waits=True)
-        archive = archive_kind(self._start(path))
+        start = self._start(path)
+        if start and not any(start):  # some copies make room for the whole file first
+            return replace(file, waits=True, cut=ZEROS)
+        archive = archive_kind(start)
         said = DIRECTORY if taken.sop_class_uid == DICOMDIR else reason
         self._set_aside(path, said if archive is None else advice(archive))
         return None

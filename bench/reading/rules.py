@@ -14,6 +14,7 @@ from bench.reading import (
     bits,
     company,
     contradicted,
+    converted,
     diffusions,
     encodings,
     grouped,
@@ -46,6 +47,7 @@ def all_variants() -> Iterator[Variant]:
         grouped,
         impostors,
         beside_diffusion,
+        converted,
     ):
         yield from rules.variants()
 

@@ -22,6 +22,7 @@ T1_MAX_TE_MS = 40.0
 T1_SE_MAX_TR_MS = 1300.0
 PD_MIN_TR_MS = 1500.0
 T2_STAR_MIN_TE_MS = 12.0
+ALIKE_TIMING = 1.5  # of repetition and echo times of one protocol before and after contrast
 DIFFUSION_MIN_B = 50.0  # s/mm2; less is perfusion or a crusher
 DIFFUSION_TE_MS = (45.0, 160.0)  # diffusion gradients take that long; after twice as long no signal is left
 
@@ -104,6 +105,16 @@ def is_reformat(header: SeriesHeader) -> bool:
         any(token.upper() in vendors.REFORMATS for token in header.image_type)
         or header.vendor.get("volume_calculation") == "MPR"
     )
+
+
+def is_alike(one: SeriesHeader, other: SeriesHeader) -> bool:
+    """Whether both were acquired with one kind of sequence and about its timing. What is not stated counts as alike."""
+    kinds = one.mr_acquisition_type, other.mr_acquisition_type
+    same = not all(kinds) or kinds[0] == kinds[1]
+    same = same and is_gradient_echo(one) == is_gradient_echo(other)
+    same = same and is_inversion_recovery(one) == is_inversion_recovery(other)
+    times = ((one.repetition_time_ms, other.repetition_time_ms), (one.echo_time_ms, other.echo_time_ms))
+    return same and all(not a or not b or max(a, b) <= ALIKE_TIMING * min(a, b) for a, b in times)
 
 
 def is_synthetic(header: SeriesHeader) -> bool:

@@ -63,6 +63,7 @@ T2_OR_FLAIR = "the header leaves FLAIR open"
 T2_BY_TIMING = "no name says T2"
 TOF_TR_MS = (15.0, 60.0)
 SHORTEST_TE_MS = 0.5  # T1 volumes have 1.2-5; UTE, PETRA and ZTE 0.01-0.2
+SHORTEST_SPIN_ECHO_MS = 1.0
 # Spoiled T1 volumes of so short a TR have flip angles of 5-25 degrees; CISS, FIESTA and bFFE 40-70
 BALANCED_TR_MS, BALANCED_FLIP_DEG = 15.0, 35.0
 LONGEST_T2_TE_MS = 600.0  # 3-D T2 has up to 565; myelography and cholangiography 700-1000
@@ -308,6 +309,8 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
     te, tr = h.echo_time_ms, h.repetition_time_ms
     if te is None or tr is None or is_gradient_echo(h) or words.says(words.STIR, h):
         return None
+    if 0.0 < te < SHORTEST_SPIN_ECHO_MS:
+        return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: no spin echo is so short")
     if te > LONGEST_T2_TE_MS:
         return known(
             SequenceKind.UNKNOWN, 0.7, f"{timing(h)}: only fluid is left after such an echo time, not measured"

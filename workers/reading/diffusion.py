@@ -62,6 +62,19 @@ def map_instead(candidate: Series, weighted: Volume) -> Series | None:
     return None
 
 
+def check_no_map(candidate: Series, volume: Volume) -> None:
+    """Refuse a T2 that only its timing calls so, and that has the values of an ADC map: de-identification may leave no
+    word and no type of image.
+
+    Raises:
+        NotAssessable: diffusion_map.
+    """
+    header = candidate.header
+    told = header.scanning_sequence or header.image_type or header.series_description or header.protocol_name
+    if candidate.identification.kind is SequenceKind.T2 and not told and is_coefficients(volume.voxels):
+        raise NotAssessable(DIFFUSION_MAP, "a T2 by its timing alone, and its values are those of an ADC map")
+
+
 def maps_among(series: Sequence[Series], frames: Mapping[str, list[Frame]], budget: Budget) -> list[Series]:
     """Those of the DWI series that are ADC maps by their values, as such. A map is one volume: series of many
     directions are not decoded for it."""

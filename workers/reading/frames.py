@@ -145,6 +145,10 @@ def _time_key(groups: Groups) -> tuple[int, ...]:
 
 def _acquired_at(groups: Groups, of_object: tuple[date | None, time | None]) -> tuple[date, time] | None:
     """A frame's own moment, where it is not hours off that of its object: anonymisers move one and leave the other."""
+    for converted in groups.converted:
+        if (found := acquisition_moment(converted))[1] is not None:
+            of_object = found[0] or of_object[0], found[1]
+            break
     own = groups.get("FrameContentSequence", "FrameAcquisitionDateTime")
     day, at = parse_moment(str(own), plain_text(groups.get("", "TimezoneOffsetFromUTC"))) if own else of_object
     if at is None or (own and _hours_off((day, at), of_object)):

@@ -8,6 +8,8 @@ from typing import Any
 
 from workers.reading.values import first_item, plain_text, value_of
 
+_CONVERTED = "ConvertedAttributesSequence"
+
 
 class Private:
     """One dataset with its private blocks looked up once: creator name -> its blocks. Some programs reserve two."""
@@ -32,12 +34,23 @@ class Private:
 
 
 class Groups:
-    """Looks a macro up in the frame's own functional groups, then the shared ones, then the top level of the object."""
+    """Looks a macro up in the frame's own functional groups, then the shared ones, then the top level of the object.
 
-    def __init__(self, top: Any, places: Sequence[Any] = (), private: Sequence[Private] = ()) -> None:
+    converted: what an archive that made the object of classic ones found no macro for (PS3.3 C.7.6.16.2.25): the
+    elements as classic objects have them, of the frame first.
+    """
+
+    def __init__(
+        self,
+        top: Any,
+        places: Sequence[Any] = (),
+        private: Sequence[Private] = (),
+        converted: Sequence[Any] = (),
+    ) -> None:
         self._top = top
         self._places = places
         self.private_places = private
+        self.converted = converted
 
     def get(self, macro: str, keyword: str) -> Any:
         for place in self._places:
@@ -45,12 +58,12 @@ class Groups:
             found = None if item is None else value_of(item, keyword)
             if found is not None:
                 return found
-        return value_of(self._top, keyword)
+        return next((v for one in (*self.converted, self._top) if (v := value_of(one, keyword)) is not None), None)
 
     def written(self, macro: str, keyword: str) -> Any:
         """The value as it is written, also one that does not fit its VR; None: there is no such element."""
         items = [first_item(place, macro) for place in self._places] if macro else []
-        for item in (*items, self._top):
+        for item in (*items, *self.converted, self._top):
             if item is not None and keyword in item:
                 found = item.get_item(keyword).value
                 return "" if found is None else found
@@ -80,9 +93,13 @@ def groups_of(ds: Any) -> list[Groups]:
     # not NumberOfFrames: only frames with functional groups have a place, and a hostile count would fill the memory
     count = max(len(per_frame), 1)
     found = []
+    of_all = [one for place in shared if (one := first_item(place, f"UnassignedShared{_CONVERTED}")) is not None]
     for n in range(count):
         own = per_frame[n : n + 1]
-        found.append(Groups(ds, [*own, *shared], [*common, *(p for place in own for p in _private_below(place) if p)]))
+        of_frame = [one for place in own if (one := first_item(place, f"UnassignedPerFrame{_CONVERTED}")) is not None]
+        private = [p for place in own for p in _private_below(place) if p]
+        private += [p for p in map(Private, (*of_frame, *of_all)) if p]
+        found.append(Groups(ds, [*own, *shared], [*common, *private], [*of_frame, *of_all]))
     return found
 
 

@@ -31,6 +31,9 @@ from workers.reading.zones import moved, offset_of, to_one_clock
 
 UNNAMED_AGENT = "an agent whose name is not stated"
 
+# An echo needs longer, of ultrashort gradient echoes, too. As seconds a repetition time is never longer than this
+SHORTEST_ECHO_MS, SHORTEST_SPIN_ECHO_MS, LONGEST_TR_S = 0.012, 1.0, 30.0
+
 # digitised or captured pictures, and what a workstation draws (PS3.3 C.8.6.1)
 _FROM_A_SCREEN = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW"})
 
@@ -48,7 +51,7 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
     first, groups = datasets[speaks], _groups_of(datasets[speaks], of_each[speaks])
     b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     day, at = _first_acquired(datasets, of_each)
-    return SeriesHeader(
+    header = SeriesHeader(
         series_instance_uid=min(text(ds, "SeriesInstanceUID") for ds in datasets),
         sop_class_uid=text(first, "SOPClassUID"),
         modality=text(first, "Modality"),
@@ -62,8 +65,8 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
         protocol_name=text(first, "ProtocolName"),
         sequence_name=text(first, "SequenceName") or text(first, "PulseSequenceName"),
         scanning_sequence=_scanning_sequence(first, groups),
-        sequence_variant=strings(first, "SequenceVariant"),
-        scan_options=strings(first, "ScanOptions"),
+        sequence_variant=_listed("SequenceVariant", first, groups),
+        scan_options=_listed("ScanOptions", first, groups),
         image_type=strings(first, "ImageType"),
         acquisition_contrast=str(groups.get("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
         mr_acquisition_type=text(first, "MRAcquisitionType"),
@@ -85,6 +88,18 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
         orientation=orientation_name([f.orientation for f in listed if f.orientation]),
         vendor=_vendor_facts(groups, listed),
     )
+    return _in_milliseconds(header)
+
+
+def _in_milliseconds(header: SeriesHeader) -> SeriesHeader:
+    """Converters that take their figures from BIDS write seconds; no sequence has such times in milliseconds."""
+    tr, te, ti = header.repetition_time_ms, header.echo_time_ms, header.inversion_time_ms
+    spin_echo = "SE" in header.scanning_sequence or "IR" in header.scanning_sequence
+    shortest = SHORTEST_SPIN_ECHO_MS if spin_echo and "GR" not in header.scanning_sequence else SHORTEST_ECHO_MS
+    if tr is None or te is None or not 0.0 < te < shortest or tr > LONGEST_TR_S:
+        return header
+    in_ms = None if ti is None else 1000.0 * ti
+    return replace(header, repetition_time_ms=1000.0 * tr, echo_time_ms=1000.0 * te, inversion_time_ms=in_ms)
 
 
 def _groups_of(ds: Any, frames: Sequence[Frame]) -> Groups:
@@ -109,9 +124,13 @@ def _tesla(ds: Any) -> float | None:
     return found / 10000.0 if found is not None and found > 100 else found
 
 
+def _listed(keyword: str, ds: Any, groups: Groups) -> tuple[str, ...]:
+    return next(filter(None, (strings(one, keyword) for one in (ds, *groups.converted))), ())
+
+
 def _scanning_sequence(ds: Any, groups: Groups) -> tuple[str, ...]:
     """ScanningSequence, or the same words from the enhanced attributes."""
-    classic = strings(ds, "ScanningSequence")
+    classic = _listed("ScanningSequence", ds, groups)
     if classic:
         return classic
     echo = {"GRADIENT": ("GR",), "SPIN": ("SE",), "BOTH": ("SE", "GR")}.get(text(ds, "EchoPulseSequence"), ())

@@ -18,10 +18,11 @@ from pydicom import Dataset
 from triage.errors import NotAssessable
 from triage.model import Identification, SequenceKind, Series, SeriesHeader, SkippedSeries, Study, StudyImages, Volume
 from triage.sequences.choose import rank
+from triage.sequences.facts import is_alike, timing
 from triage.sequences.identify import identify_study
 from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
 from workers.reading.acquisition import acquired_on, acquisition_of
-from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
+from workers.reading.diffusion import beside_the_dwi, check_no_map, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
 from workers.reading.joining import refused_whole
 from workers.reading.limits import Budget
@@ -112,10 +113,19 @@ def read_study(
     if compared:
         study = _with_acquisition(study, used.get(SequenceKind.FLAIR) or _best_flair(usable), groups, frames)
     skipped = (*found.skipped, *mixed, *loaded.skipped, *no_b0)
-    notices = (*found.notices, *measured.notices, *loaded.notices)
+    notices = (*found.notices, *measured.notices, *loaded.notices, *_unlike_pair(usable, used))
     spares = _spare_flairs(usable, frames, used, loaded.skipped, budget)
     said = (*found.set_aside, *scans.said, *loaded.strays), notices, (*found.ignored, *scans.strays)
     return _with_doubts(StudyImages(study, volumes, used, skipped, dwi_b0, diffusion, *said, spares))
+
+
+def _unlike_pair(series: Sequence[Series], used: Mapping[SequenceKind, str]) -> tuple[str, ...]:
+    """What a reader should know of enhancement that is measured on two kinds of T1."""
+    headers = {one.header.series_instance_uid: one.header for one in series}
+    pair = [headers[used[kind]] for kind in (SequenceKind.T1, SequenceKind.T1_GD) if used.get(kind) in headers]
+    if len(pair) < 2 or is_alike(*pair):
+        return ()
+    return (f"t1_gd: acquired otherwise than the T1 before contrast ({timing(pair[1])} against {timing(pair[0])})",)
 
 
 def _with_doubts(images: StudyImages) -> StudyImages:
@@ -229,6 +239,7 @@ def _load_kind(
         left_out = LeftOut()
         try:
             volume = volume_of(frames[uid], kind, budget, left_out)
+            check_no_map(candidate, volume)
             as_map = map_instead(candidate, volume) if kind is SequenceKind.DWI else None
         except NotAssessable as error:
             found.skipped.append(SkippedSeries(uid, error.code, error.message))

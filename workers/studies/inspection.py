@@ -104,7 +104,7 @@ def _why_not(one: Series, images: StudyImages, refusals: list[tuple[str, str]]) 
     if kind not in images.used:
         return [("not_measured", "this kind is not measured")]
     used = next(s for s in images.study.series if s.header.series_instance_uid == images.used[kind])
-    code, said = why_passed_over(used, one)
+    code, said = why_passed_over(used, one, images.study.series)
     return [(code, f"{said}; series {used.header.series_number} is used instead")]
 
 

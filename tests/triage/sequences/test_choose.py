@@ -106,3 +106,29 @@ def test_choose_the_only_one() -> None:
     assert choice is not None
     assert choice.reasons == ("r", "the only series of its kind")
     assert choice.passed_over == ()
+
+
+SPIN_ECHO = {"scanning_sequence": ("SE",), "repetition_time_ms": 550.0, "echo_time_ms": 12.0}
+VOLUME = {"scanning_sequence": ("GR", "IR"), "repetition_time_ms": 2200.0, "echo_time_ms": 3.0, "frame_count": 160,
+          "slice_thickness_mm": 1.0, "mr_acquisition_type": "3D"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "taken"),
+    [
+        pytest.param([SPIN_ECHO], [SPIN_ECHO, VOLUME], 0, id="the same spin echo, not the finer volume"),
+        pytest.param([SPIN_ECHO, VOLUME], [SPIN_ECHO, VOLUME], 1, id="two pairs: the finer one"),
+        pytest.param([VOLUME], [SPIN_ECHO], 0, id="unlike, the only one"),
+        pytest.param([], [SPIN_ECHO, VOLUME], 1, id="nothing to compare with"),
+    ],
+)
+def test_t1_after_contrast_is_like_the_one_before(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], taken: int
+) -> None:
+    series = [a_series(f"before {n}", kind=K.T1, **one) for n, one in enumerate(before)]
+    series += [a_series(f"after {n}", kind=K.T1_GD, **one) for n, one in enumerate(after)]
+    choice = choose(series, K.T1_GD)
+    assert choice is not None
+    assert choice.series.header.series_instance_uid == f"after {taken}"
+    if len(before) == 1 < len(after):
+        assert choice.passed_over == (("after 1", "unlike the T1 before contrast"),)

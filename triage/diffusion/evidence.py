@@ -32,6 +32,9 @@ class ScaleLimits:
     # a weighted image: fluid is darker than this share, and most tissue is no brighter than that one
     weighted_low: float = 0.6
     weighted_upper: float = 1.42
+    # an image without weighting: fluid is brighter than this share. A b = 0 image of a head has 2.2, T2 2.3-2.7; a
+    # large bright infarct in a weighted image can have as much
+    unweighted_high: float = 2.0
     # median of a map, um2/s; brain tissue 700-1000 (AJNR 2002;23:194), 645 in the middle of a head at b 2500, more with
     # wide ventricles
     map_median: tuple[float, float] = (500.0, 1300.0)
@@ -79,6 +82,12 @@ def is_weighted(voxels: Voxels, limits: ScaleLimits = LIMITS) -> bool:
     found = middle_of(voxels)
     dark_fluid = found.low < limits.weighted_low * found.median
     return found.count >= limits.fewest and dark_fluid and found.upper < limits.weighted_upper * found.median
+
+
+def may_be_unweighted(voxels: Voxels, limits: ScaleLimits = LIMITS) -> bool:
+    """Whether something is as bright as fluid is without diffusion weighting."""
+    found = middle_of(voxels)
+    return found.count >= limits.fewest and found.high > limits.unweighted_high * found.median
 
 
 def check_coefficients(adc: Voxels, limits: ScaleLimits = LIMITS) -> None:

@@ -22,6 +22,7 @@ T1_MAX_TE_MS = 40.0
 T1_SE_MAX_TR_MS = 1300.0
 PD_MIN_TR_MS = 1500.0
 T2_STAR_MIN_TE_MS = 12.0
+SPIN_ECHO_TR_MS, SPIN_ECHO_FLIP_DEG = 100.0, 60.0  # a spin echo has more
 ALIKE_TIMING = 1.5  # of repetition and echo times of one protocol before and after contrast
 DIFFUSION_MIN_B = 50.0  # s/mm2; less is perfusion or a crusher
 DIFFUSION_TE_MS = (45.0, 160.0)  # diffusion gradients take that long; after twice as long no signal is left
@@ -46,8 +47,12 @@ def type_tokens(h: SeriesHeader) -> frozenset[str]:
 
 
 def is_gradient_echo(h: SeriesHeader) -> bool:
-    """ScanningSequence GR without SE."""
-    return "GR" in h.scanning_sequence and "SE" not in h.scanning_sequence
+    """ScanningSequence GR without SE. Where it is not stated, a TR too short for a spin echo, or a small flip angle at
+    a short TR: a spin echo begins with about 90 degrees."""
+    if h.scanning_sequence:
+        return "GR" in h.scanning_sequence and "SE" not in h.scanning_sequence
+    flip, tr = h.flip_angle_deg or 90.0, h.repetition_time_ms or T1_SE_MAX_TR_MS
+    return tr < SPIN_ECHO_TR_MS or (flip < SPIN_ECHO_FLIP_DEG and tr < T1_SE_MAX_TR_MS)
 
 
 def is_echo_planar(h: SeriesHeader) -> bool:

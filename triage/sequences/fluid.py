@@ -21,6 +21,7 @@ FLAIR_LOW, FLAIR_UPPER, FLAIR_HIGH = 0.55, 1.3, 2.05
 T2_LOW, T2_HIGH = 0.35, 2.15
 # Where no word says FLAIR: a T2 of a brain whose oedema leaves no fluid has grey matter a third brighter than white
 SURE_LOW, SURE_UPPER, SURE_HIGH = 0.4, 1.2, 1.7
+DOUBLE_INVERSION_HIGH = 3.0  # white matter is nulled as well, and cortex three to five times as bright
 FEWEST = 1000  # voxels; fewer say nothing
 CONFIDENCE = 0.5
 
@@ -43,15 +44,33 @@ def kind_by_image(voxels: Voxels, *, surely: bool = False) -> SequenceKind | Non
         voxels: (k, j, i), of a series with a long echo time.
         surely: nothing but the image speaks for FLAIR.
     """
+    levels = _levels(voxels)
+    if levels is None:
+        return None
+    low, median, upper, high = levels
+    limits = (SURE_LOW, SURE_UPPER, SURE_HIGH) if surely else (FLAIR_LOW, FLAIR_UPPER, FLAIR_HIGH)
+    if all(value < limit * median for value, limit in zip((low, upper, high), limits, strict=True)):
+        return SequenceKind.FLAIR
+    return SequenceKind.T2 if low > T2_LOW * median and high > T2_HIGH * median else None
+
+
+def _levels(voxels: Voxels) -> tuple[float, float, float, float] | None:
+    """5th, 50th, 75th and 98th percentile in the middle of the head; None: too little is shown."""
     inner = voxels[tuple(slice(n // 4, n - n // 4) for n in voxels.shape)]
     shown = inner[np.isfinite(inner) & (inner > 0)]
     if shown.size < FEWEST:
         return None
     low, median, upper, high = (float(value) for value in np.percentile(shown, (5, 50, 75, 98)))
-    limits = (SURE_LOW, SURE_UPPER, SURE_HIGH) if surely else (FLAIR_LOW, FLAIR_UPPER, FLAIR_HIGH)
-    if all(value < limit * median for value, limit in zip((low, upper, high), limits, strict=True)):
-        return SequenceKind.FLAIR
-    return SequenceKind.T2 if low > T2_LOW * median and high > T2_HIGH * median else None
+    return low, median, upper, high
+
+
+def nulls_white_matter(series: Series, volume: Volume) -> bool:
+    """Whether a FLAIR of which the header leaves out a time looks like a double inversion: most is dark beside the
+    brightest."""
+    header, levels = series.header, _levels(volume.voxels)
+    if levels is None or (header.inversion_time_ms and header.repetition_time_ms):
+        return False
+    return levels[3] > DOUBLE_INVERSION_HIGH * levels[1]
 
 
 def looked_at(series: Series, volume: Volume) -> Identification:

@@ -6,8 +6,7 @@ and the physics comes before the words.
 Timing limits follow the published rule set of dicom-sequence-classifier, widened where vendors' 3-D protocols need it;
 the reason stands beside each limit in ``facts.py``. The published limits are:
 
-- FLAIR: TI > 1550 ms and TR > 3500 ms
-- T2: TE > 60 ms and TR > 2000 ms
+- FLAIR: TI > 1550 ms and TR > 3500 ms; T2: TE > 60 ms and TR > 2000 ms
 - 3-D T1: gradient echo, TE < 10 ms and TR < 25 ms, or TI 600-950 ms
 """
 
@@ -63,7 +62,7 @@ T2_OR_FLAIR = "the header leaves FLAIR open"
 T2_BY_TIMING = "no name says T2"
 TOF_TR_MS = (15.0, 60.0)
 SHORTEST_TE_MS = 0.5  # T1 volumes have 1.2-5; UTE, PETRA and ZTE 0.01-0.2
-SHORTEST_SPIN_ECHO_MS = 1.0
+SHORTEST_SPIN_ECHO_MS, UNSTATED_T1_MAX_TE_MS = 1.0, 15.0  # T2* has 15-30, where the sequence is not stated
 # Spoiled T1 volumes of so short a TR have flip angles of 5-25 degrees; CISS, FIESTA and bFFE 40-70
 BALANCED_TR_MS, BALANCED_FLIP_DEG = 15.0, 35.0
 LONGEST_T2_TE_MS = 600.0  # 3-D T2 has up to 565; myelography and cholangiography 700-1000
@@ -293,6 +292,8 @@ def gradient_echo(h: SeriesHeader) -> Identification | None:
         return known(SequenceKind.UNKNOWN, 0.6, why)
     if _may_be_time_of_flight(h) and h.mr_acquisition_type == "3D" and not words.says(words.T1, h):
         return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: T1 or time of flight, the header does not tell")
+    if tr is None and not (_prepared(h) or is_inversion_recovery(h) or words.says(words.T1, h)):
+        return known(SequenceKind.UNKNOWN, 0.5, f"{timing(h)}: T1 or time of flight, the repetition time is not stated")
     if te < 10.0 and (tr is None or tr < 30.0 or _prepared(h)):
         return known(SequenceKind.T1, 0.85, f"{timing(h)}: short-TE spoiled gradient echo, T1 weighted")
     if te < 10.0 and tr is not None and tr < 600.0 and (h.flip_angle_deg or 70.0) >= 40.0:
@@ -336,7 +337,7 @@ def spin_echo(h: SeriesHeader) -> Identification | None:
             return known(SequenceKind.UNKNOWN, 0.5, why, T2_OR_FLAIR)
         named = () if _is_plain(h) or words.says(words.T2, h) else (T2_BY_TIMING,)
         return known(SequenceKind.T2, 0.85, f"{timing(h)}: long TR and long TE, T2 weighted", *named)
-    if te < T1_MAX_TE_MS and tr < T1_SE_MAX_TR_MS:
+    if te < (T1_MAX_TE_MS if h.scanning_sequence else UNSTATED_T1_MAX_TE_MS) and tr < T1_SE_MAX_TR_MS:
         return known(SequenceKind.T1, 0.85, f"{timing(h)}: short TR and short TE, T1 weighted")
     if te < LONG_TE_MS and tr >= PD_MIN_TR_MS:
         if words.says(words.T1_FLAIR, h) and tr < FLAIR_MIN_TR_MS:

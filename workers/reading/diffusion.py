@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from triage.diffusion.evidence import check_pair, is_coefficients, is_weighted
+from triage.diffusion.evidence import check_pair, is_coefficients, is_weighted, may_be_unweighted
 from triage.errors import NotAssessable
 from triage.model import DiffusionFacts, SequenceKind, Series, SkippedSeries, Volume
 from triage.sequences import vendors, words
@@ -27,7 +27,7 @@ from workers.reading.volume import (
     volume_of,
 )
 
-DIFFUSION_MAP = "diffusion_map"
+DIFFUSION_MAP, UNWEIGHTED = "diffusion_map", "unweighted"
 LOWEST_CLEAR_B = 400.0  # s/mm2; less weighting leaves fluid bright, as in a map
 _MAP_REASON = "its values are those of an ADC map, whatever the header says"
 
@@ -41,7 +41,8 @@ def map_instead(candidate: Series, weighted: Volume) -> Series | None:
     """The series as an ADC map, when a series that is called DWI has the values of one; None: it may be measured.
 
     Raises:
-        NotAssessable: diffusion_map: a map of another kind, or one that its header calls a trace image.
+        NotAssessable: diffusion_map: a map of another kind, or one that its header calls a trace image. unweighted: no
+            b-value is stated, and the image may have none.
     """
     both = _holds_both_weightings(candidate)
     if is_coefficients(weighted.voxels):
@@ -59,7 +60,16 @@ def map_instead(candidate: Series, weighted: Volume) -> Series | None:
         raise NotAssessable(
             DIFFUSION_MAP, "derived from diffusion images, and its values are no weighted signal: a map"
         )
+    if not _states_b(candidate) and may_be_unweighted(weighted.voxels):
+        raise NotAssessable(
+            UNWEIGHTED, "no b-value is stated, and something is as bright as fluid without weighting: may be b = 0"
+        )
     return None
+
+
+def _states_b(series: Series) -> bool:
+    named = vendors.B_VALUE.search(vendors.sequence_name(series.header))
+    return bool(series.header.b_values) or named is not None
 
 
 def check_no_map(candidate: Series, volume: Volume) -> None:
@@ -70,7 +80,8 @@ def check_no_map(candidate: Series, volume: Volume) -> None:
         NotAssessable: diffusion_map.
     """
     header = candidate.header
-    told = header.scanning_sequence or header.image_type or header.series_description or header.protocol_name
+    acquired = "ORIGINAL" in {token.upper() for token in header.image_type}
+    told = header.scanning_sequence or acquired or header.series_description or header.protocol_name
     if candidate.identification.kind is SequenceKind.T2 and not told and is_coefficients(volume.voxels):
         raise NotAssessable(DIFFUSION_MAP, "a T2 by its timing alone, and its values are those of an ADC map")
 
@@ -105,7 +116,9 @@ def _holds_both_weightings(series: Series) -> bool:
 
 
 def _may_be_map(series: Series) -> bool:
-    return "DERIVED" in {token.upper() for token in series.header.image_type} and not _is_trace(series)
+    """Derived, or nothing says whether it is."""
+    tokens = {token.upper() for token in series.header.image_type}
+    return ("DERIVED" in tokens or not tokens) and not _is_trace(series)
 
 
 def beside_the_dwi(

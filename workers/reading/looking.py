@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from triage.errors import NotAssessable
-from triage.model import Identification, SequenceKind, Series
-from triage.sequences.fluid import is_open, looked_at, may_be_flair
+from triage.model import Identification, SequenceKind, Series, Volume
+from triage.sequences.fluid import is_open, looked_at, may_be_flair, nulls_white_matter
 from triage.sequences.identify import identify_study
+from workers.reading.diffusion import check_no_map
 from workers.reading.frames import Frame
 from workers.reading.limits import Budget
 from workers.reading.volume import volume_of
@@ -33,6 +34,18 @@ def decided_by_image(
         return tuple(series)
     headers = [one.header for one in series]
     return tuple(Series(h, found) for h, found in zip(headers, identify_study(headers, seen), strict=True))
+
+
+def check_shown(series: Series, volume: Volume) -> None:
+    """Refuse a volume that contradicts what its header leaves out.
+
+    Raises:
+        NotAssessable: double_inversion, diffusion_map.
+    """
+    if series.identification.kind is SequenceKind.FLAIR and nulls_white_matter(series, volume):
+        said = "a FLAIR without a stated inversion or repetition time, and white matter is nulled: a double inversion"
+        raise NotAssessable("double_inversion", said)
+    check_no_map(series, volume)
 
 
 def _seen(series: Sequence[Series], frames: Mapping[str, list[Frame]], budget: Budget) -> dict[str, Identification]:

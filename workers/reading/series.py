@@ -49,7 +49,6 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
     listed = [frame for some in of_each for frame in some]
     speaks = spokesman(datasets, of_each)
     first, groups = datasets[speaks], _groups_of(datasets[speaks], of_each[speaks])
-    b_values = sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})
     day, at = _first_acquired(datasets, of_each)
     header = SeriesHeader(
         series_instance_uid=min(text(ds, "SeriesInstanceUID") for ds in datasets),
@@ -75,7 +74,7 @@ def series_header(datasets: Sequence[Any], frames: Sequence[Sequence[Frame]] | N
         inversion_time_ms=inversion_time(groups),
         flip_angle_deg=number(groups.get("MRTimingAndRelatedParametersSequence", "FlipAngle")),
         echo_train_length=integer(groups.get("MRTimingAndRelatedParametersSequence", "EchoTrainLength")),
-        b_values=tuple(b_values),
+        b_values=tuple(sorted({round(f.b_value, 1) for f in listed if f.b_value is not None and f.b_value >= 0})),
         contrast_agent=_contrast_agent(datasets, of_each),
         slice_thickness_mm=most_common(frame.thickness_mm for frame in listed),
         rows=integer(value_of(first, "Rows")),

@@ -22,11 +22,11 @@ from triage.sequences.facts import is_alike, timing
 from triage.sequences.identify import identify_study
 from triage.sequences.image import DOUBTS, doubts_about, flair_doubts
 from workers.reading.acquisition import acquired_on, acquisition_of
-from workers.reading.diffusion import beside_the_dwi, check_no_map, map_instead, maps_among, weighted_first
+from workers.reading.diffusion import beside_the_dwi, map_instead, maps_among, weighted_first
 from workers.reading.frames import Frame
 from workers.reading.joining import refused_whole
 from workers.reading.limits import Budget
-from workers.reading.looking import decided_by_image
+from workers.reading.looking import check_shown, decided_by_image
 from workers.reading.members import as_measured, counts_of
 from workers.reading.objects import ReadObject, StudyObjects, objects_of
 from workers.reading.patient import stated_ages, study_without_series
@@ -239,7 +239,7 @@ def _load_kind(
         left_out = LeftOut()
         try:
             volume = volume_of(frames[uid], kind, budget, left_out)
-            check_no_map(candidate, volume)
+            check_shown(candidate, volume)
             as_map = map_instead(candidate, volume) if kind is SequenceKind.DWI else None
         except NotAssessable as error:
             found.skipped.append(SkippedSeries(uid, error.code, error.message))

@@ -1,4 +1,4 @@
-"""Objects that another program converted: elements in the sequences of a conversion, times in seconds, no words left."""
+"""Objects that another program converted: elements in its own sequences, times in seconds, no words left."""
 
 from __future__ import annotations
 
@@ -137,3 +137,56 @@ def test_t1_of_two_kinds_before_and_after_contrast_is_said(
     images = read_study(paths)
     assert set(images.volumes) == {T1, T1_GD}
     assert any("otherwise than the T1 before contrast" in one for one in images.notices) is said
+
+
+def double_inversion() -> Any:
+    """Grey matter round white matter and fluid that are nulled both."""
+    radius = np.sqrt(sum(np.square(one) for one in np.meshgrid(*(np.linspace(-1.1, 1.1, n) for n in (14, 32, 36)),
+                                                               indexing="ij")))  # fmt: skip
+    bright = np.select([radius < 0.8, radius < 1.0], [90.0, 400.0], 8.0)
+    return stored(bright * np.random.default_rng(3).normal(1.0, 0.03, bright.shape))
+
+
+@pytest.mark.parametrize(
+    ("times", "pixels", "codes"),
+    [
+        pytest.param({"InversionTime": None}, double_inversion(), {"double_inversion"}, id="no inversion time"),
+        pytest.param({"RepetitionTime": None}, double_inversion(), {"double_inversion"}, id="no repetition time"),
+        pytest.param({}, double_inversion(), set(), id="noop: the times are those of FLAIR"),
+        pytest.param(
+            {"InversionTime": None}, head_of_grey_levels().astype(np.uint16), set(), id="noop: a FLAIR without a time"
+        ),
+    ],
+)
+def test_a_double_inversion_that_states_half_of_its_times(
+    tmp_path: Path, times: dict[str, Any], pixels: Any, codes: set[str]
+) -> None:
+    images = read_study(a_series(tmp_path, pixels=pixels, **times))
+    assert {one.code for one in images.skipped} == codes
+    assert (FLAIR in images.volumes) is (not codes)
+
+
+UNWEIGHTED, WEIGHTED = signal_of_a_head(0.0), signal_of_a_head(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "elements", "codes"),
+    [
+        pytest.param(WEIGHTED, {}, set(), id="noop: fluid is dark"),
+        pytest.param(UNWEIGHTED, {}, {"unweighted"}, id="fluid is bright"),
+        pytest.param(UNWEIGHTED, {"DiffusionBValue": 1000.0}, set(), id="noop: a b-value is stated"),
+        pytest.param(
+            (WEIGHTED * np.random.default_rng(5).gamma(2.0, 0.5, WEIGHTED.shape)).astype(np.uint16),
+            {"DiffusionBValue": 1000.0, "ImageType": None}, {"diffusion_map"}, id="a map of anisotropy without a type",
+        ),
+        pytest.param(WEIGHTED, {"DiffusionBValue": 1000.0, "ImageType": None}, set(), id="noop: a DWI without a type"),
+    ],
+)  # fmt: skip
+def test_diffusion_images_that_lost_what_tells_them(
+    tmp_path: Path, pixels: Any, elements: dict[str, Any], codes: set[str]
+) -> None:
+    planar = {"ScanningSequence": ["EP", "SE"], "InversionTime": None, "RepetitionTime": 5000, "EchoTime": 90,
+              "SeriesDescription": "DWI"}  # fmt: skip
+    images = read_study(a_series(tmp_path, pixels=pixels, **{**planar, **elements}))
+    assert {one.code for one in images.skipped} == codes
+    assert (DWI in images.volumes) is (not codes)

@@ -11,6 +11,8 @@ THEME_COOKIE = "icansee-theme"
 THEMES = ("dark", "light", "auto")  # auto: as the browser says it prefers; the first is the usual one
 KEYS_COOKIE = "icansee-keys"  # of a browser without an account; an account has its own
 KEY_USES = ((KeyUse.ON, "alone"), (KeyUse.ALT, "only with Alt"), (KeyUse.OFF, "never"))
+# key behind g; none for the agreement: "a" alone acknowledges a study
+GO = {"worklist": "w", "operations": "o"}
 PLACES = (
     ("worklist", "/", "Worklist"),
     ("agreement", "/agreement", "Agreement"),
@@ -37,6 +39,10 @@ class PageFrame:
     def home(self) -> str:
         """The first page that whoever looks may open."""
         return self.places[0][1] if self.places else "/"
+
+    @property
+    def go(self) -> Mapping[str, str]:
+        return GO
 
     @property
     def key_uses(self) -> tuple[tuple[KeyUse, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -20,6 +21,8 @@ CATEGORY_WORDS = {
     "no_pattern": "No pattern",
     "not_assessable": "Not assessable",
 }
+# scripts that write family and given name without a space: Chinese characters, kana, hangul
+UNSPACED = re.compile("[\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+")
 ENDED = {
     StudyState.REMOVING: "images deleted",
     StudyState.REMOVED: "images deleted",
@@ -106,10 +109,13 @@ def name_words(stated: str) -> str:
 
     >>> name_words("Wang^XiaoDong=王^小东")
     '王小东 (Wang, XiaoDong)'
+    >>> name_words("Nizar^Qabbani=نزار^قباني")
+    'نزار, قباني (Nizar, Qabbani)'
     """
-    groups = [group.strip(" ^") for group in stated.split("=")]
-    letters = ", ".join(part for part in groups[0].split("^")[:2] if part)
-    own = "".join(groups[1].split("^")[:2]) if len(groups) > 1 else ""
+    groups = [[part.strip() for part in group.strip(" ^").split("^")[:2]] for group in stated.split("=")]
+    letters = ", ".join(part for part in groups[0] if part)
+    given = [part for part in groups[1] if part] if len(groups) > 1 else []
+    own = ("" if all(map(UNSPACED.fullmatch, given)) else ", ").join(given)
     return f"{own} ({letters})" if own and letters else own or letters
 
 

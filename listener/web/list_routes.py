@@ -73,8 +73,11 @@ def add_worklist(app: FastAPI, site: Site, worklist: Worklist) -> None:
         return HTMLResponse(found.html, headers=headers)
 
     @app.get("/events", include_in_schema=False)
-    async def events() -> StreamingResponse:
-        return StreamingResponse(watch.events(), media_type="text/event-stream", headers=EVENT_STREAM)
+    async def events(request: Request) -> StreamingResponse:
+        person = who(request).name
+        if watch.full(person):
+            raise HTTPException(429, "too many pages of yours are open")
+        return StreamingResponse(watch.events(person), media_type="text/event-stream", headers=EVENT_STREAM)
 
     _add_search_form(app, searches)
     add_small_pictures(app, site)

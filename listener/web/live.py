@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 from triage.errors import Transient
@@ -22,6 +23,7 @@ PAUSES_PER_LOOK, LATEST_LOOK_S = 9, 0.2
 SLOW_LOOK_S = 3.0  # an index that does not answer within this time is away for the pages, before it gives up itself
 OTHER_PAUSE_S = 2.0  # images arrive many times a second: this often a page hears of them
 HEARTBEAT_S = 20.0  # proxies close a connection on which nothing happens, often after 30 s or 60 s
+MOST_PAGES = 100  # of one person; a process may have 1024 connections and files by default, and a hidden page has none
 HELLO, CHANGED, AWAY = "hello", "changed", "away"
 
 
@@ -34,15 +36,19 @@ class ChangeWatch:
 
     def __init__(self, marks: Callable[[Marks | None], Marks], *, pause_s: float = PAUSE_S) -> None:
         self._marks, self._pause_s = marks, pause_s
-        self._number, self._away, self._pages = 0, False, 0
+        self._number, self._away, self._pages = 0, False, Counter[str]()  # open pages, by person
         self._run = f"{time.time_ns():x}"  # a page that outlives this process must not take its number for a later one
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()  # the watcher knows what it compares with
 
-    async def events(self) -> AsyncIterator[bytes]:
+    def full(self, person: str) -> bool:
+        """Whether a person has so many pages open that another one would take connections from others."""
+        return self._pages[person] >= MOST_PAGES
+
+    async def events(self, person: str = "") -> AsyncIterator[bytes]:
         """The event stream of one page, without end."""
-        self._pages += 1
+        self._pages[person] += 1
         if self._task is None or self._task.done():
             self._looked = asyncio.Event()
             self._task = asyncio.create_task(self._watch(self._looked))
@@ -61,7 +67,8 @@ class ChangeWatch:
                 seen = (self._number, self._away)
                 yield self._event(AWAY if self._away else CHANGED)
         finally:
-            self._pages -= 1
+            self._pages[person] -= 1
+            self._pages += Counter()  # forgets who has none
 
     def _event(self, name: str) -> bytes:
         return f"event: {name}\ndata: {self._run}-{self._number}\n\n".encode()

@@ -19,6 +19,7 @@ from listener.web.access.who import NAME_GIVEN, Person, open_places, own_frame, 
 from workers.access_ports import KeyUse, Role
 
 WRONG = "The name or the password is wrong."
+CODE_HELPS = "If this is not over soon, others make them: a code from an administrator lets you in meanwhile."
 LOST = "There is no account any more: the index was lost. An administrator makes one with `icansee users add`."
 LONGEST_CODE = 100  # characters
 LONGEST_NEXT = 600  # characters; a list with every filter and the place of a window has 450
@@ -115,7 +116,7 @@ def _signed_in(people: People, request: Request, fields: dict[str, str]) -> Resp
     done = people.sign_in(name, fields.get("password", ""), place)
     if isinstance(done, NotSignedIn):
         wait_s = math.ceil(done.wait_s)
-        error = f"Too many attempts: the next one is accepted in {wait_s} s." if wait_s else WRONG
+        error = f"Too many attempts: the next one is accepted in {wait_s} s. {CODE_HELPS}" if wait_s else WRONG
         body = _page(people, request, wanted, name[:64], error)
         headers = {"Retry-After": str(wait_s)} if wait_s else None
         return HTMLResponse(body, status_code=429 if wait_s else 401, headers=headers)

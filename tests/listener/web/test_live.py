@@ -6,12 +6,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from listener.web import live
 from listener.web.live import ChangeWatch
+from tests.listener.web.signing import Secured
 from triage.errors import Transient
+from workers.access_ports import Role
 from workers.worklist_ports import Marks
 
 
@@ -63,6 +66,28 @@ def test_each_page_hears_of_a_decision() -> None:
             await page.aclose()
 
     run(test)
+
+
+def test_nobody_takes_the_connections_of_others() -> None:
+    async def test(_marked: Marked, watch: ChangeWatch) -> None:
+        assert not watch.full("mina"), "noop: no page is open"
+        pages = [watch.events("mina") for _ in range(live.MOST_PAGES)]
+        assert [await next_name(page) for page in pages] == ["event: hello"] * live.MOST_PAGES
+        assert watch.full("mina")
+        assert not watch.full("omar")
+        await pages.pop().aclose()
+        assert not watch.full("mina"), "one was closed"
+        for page in pages:
+            await page.aclose()
+        assert not watch._pages
+
+    run(test)
+
+
+def test_one_page_too_many_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_PAGES", 0)
+    answer = Secured(tmp_path).signed_in(Role.READER).get("/events")
+    assert (answer.status_code, answer.json()["detail"]) == (429, "too many pages of yours are open")
 
 
 def test_a_decision_right_after_the_page_was_greeted_is_told() -> None:

@@ -237,6 +237,12 @@ def test_each_filter_can_be_taken_away_alone() -> None:
         ("DOE", "DOE"),
         ("", ""),
         ("^^", ""),
+        ("Nizar^Qabbani=نزار^قباني", "نزار, قباني (Nizar, Qabbani)"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田太郎 (Yamada, Tarou)"),
+        ("Hong^Gildong=洪^吉洞=홍^길동", "洪吉洞 (Hong, Gildong)"),
+        ("Ivanov^Ivan=Иванов^Иван", "Иванов, Иван (Ivanov, Ivan)"),
+        ("Ivanov=Иванов", "Иванов (Ivanov)"),
+        ("=^", ""),
     ],
 )
 def test_a_name_is_written_as_people_write_it(stated: str, shown: str) -> None:

@@ -46,6 +46,17 @@ def test_the_keys_are_listed_by_a_key(page: Page) -> None:
     assert not page.get_by_role("dialog", name="Keys").is_visible()
 
 
+def test_keys_in_the_list_of_keys_change_nothing(page: Page) -> None:
+    """The choice of how keys act stands there: who scrolls the list must not choose."""
+    page.goto("/")
+    page.keyboard.press("?")
+    for key in ("ArrowDown", "o", "n", "ArrowUp", "PageDown"):
+        page.keyboard.press(key)
+    assert page.get_by_label("Keys with a letter").input_value() == "on"
+    assert page.evaluate("document.documentElement.dataset.keys") == "on"
+    assert page.get_by_role("dialog", name="Keys").is_visible()
+
+
 def choose(page: Page, words: str) -> None:
     """In the help that the button opens."""
     page.get_by_role("button", name="Keys").click()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,12 +57,52 @@ def load(path: Path) -> Settings:
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         nodes = loader.get_single_node()
+        _refuse_what_misleads(nodes, str(path))
         raw = None if nodes is None else loader.construct_document(nodes)
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise Misconfigured(f"{path}: not valid YAML (lists or sections lie too deep in each other)") from error
+    except (yaml.YAMLError, ValueError) as error:  # also: not UTF-8, a number of thousands of digits
         raise Misconfigured(f"{path}: not valid YAML ({error})") from error
     return parse({} if raw is None else raw, source=str(path), nodes=nodes)
+
+
+# YAML 1.1 reads 010 as 8, and 1:30 as 90
+OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+
+
+def _refuse_what_misleads(root: yaml.Node | None, source: str) -> None:
+    """A key that stands twice: YAML keeps the last one, so a whole section would be gone without a word. And numbers
+    that are read as others than a person means.
+
+    Raises:
+        Misconfigured: names line and key.
+    """
+    waiting, seen = [] if root is None else [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if isinstance(key.value, str) and key.value in lines:
+                    raise Misconfigured(f"{source}:{line}: {key.value}: stands in line {lines[key.value]} already")
+                lines[str(key.value)] = line
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif _is_other_number(node):
+            line = node.start_mark.line + 1
+            raise Misconfigured(f"{source}:{line}: {node.value} is read as another number; write it in plain decimals")
+
+
+def _is_other_number(node: yaml.Node) -> bool:
+    is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+    return is_number and OTHER_NUMBER.fullmatch(node.value) is not None
 
 
 def parse(raw: object, *, source: str = "config", nodes: yaml.Node | None = None) -> Settings:
@@ -72,7 +114,7 @@ def parse(raw: object, *, source: str = "config", nodes: yaml.Node | None = None
     if not isinstance(raw, dict):
         raise Misconfigured(f"{source}: expected a mapping of sections, got {type(raw).__name__}")
     try:
-        return Settings.model_validate({key: {} if value is None else value for key, value in raw.items()})
+        settings = Settings.model_validate({key: {} if value is None else value for key, value in raw.items()})
     except ValidationError as error:
         some = error.errors()
         # what is wrong in a list leaves it too short: one cause is said once
@@ -82,6 +124,26 @@ def parse(raw: object, *, source: str = "config", nodes: yaml.Node | None = None
         raise Misconfigured(
             "\n".join(f"{source}{_line(nodes, one['loc'])}: {_explain(one)}" for one in said)
         ) from error
+    for where in _switches(raw, settings):
+        key = ".".join(map(str, where))
+        meant = "a number is wanted, not true or false (yes, no, on and off are read so)"
+        raise Misconfigured(f"{source}{_line(nodes, where)}: {key}: {meant}")
+    return settings
+
+
+def _switches(raw: object, taken: object, where: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+    """Keys of numbers and texts that YAML read as true or false (yes, no, on, off): they would count as 1 or 0."""
+    if isinstance(raw, bool):
+        if not isinstance(taken, bool):
+            yield where
+    elif isinstance(raw, dict):
+        for key, value in raw.items():
+            yield from _switches(
+                value, taken[key] if isinstance(taken, dict) else getattr(taken, key, value), (*where, key)
+            )
+    elif isinstance(raw, list) and isinstance(taken, list | tuple):
+        for number, (value, one) in enumerate(zip(raw, taken, strict=False)):
+            yield from _switches(value, one, (*where, number))
 
 
 def _is_under(error: ErrorDetails, above: ErrorDetails) -> bool:

@@ -57,10 +57,17 @@ class Heartbeat:
         """Say that the loop turns: at most once in BEAT_S, and never an error. A disk that fails shows as silence."""
         if not self._ended and self._pulse.due():
             try:
-                self._path.touch()
+                self._touch()
                 self.written = True
             except OSError:
                 self.written = False
+
+    def _touch(self) -> None:
+        try:
+            self._path.touch()
+        except FileNotFoundError:  # somebody deleted the folder; of a state folder that was moved nothing is made anew
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.touch()
 
     def __enter__(self) -> Self:
         return self

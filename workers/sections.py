@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 AeTitle = Annotated[str, Field(pattern=r"^[\x21-\x5B\x5D-\x7E](?:[\x20-\x5B\x5D-\x7E]{0,14}[\x21-\x5B\x5D-\x7E])?$")]
 
@@ -17,8 +18,44 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+# What a person may have meant; the clock, and waiting for a thread, take no more than some hundred years.
+MOST = {"_s": (315_360_000, "ten years"), "_min": (5_256_000, "ten years"), "_days": (36_500, "a hundred years")}
+LARGEST = 2**63 - 1
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _within_reason(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str | Path) and "\0" in str(value):
+            raise ValueError("holds a NUL character")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return value
+        for ending, (most, words) in MOST.items():
+            if (info.field_name or "").endswith(ending) and value > most:
+                raise ValueError(f"at most {most}, which is {words}")
+        if value > LARGEST:
+            raise ValueError(f"at most {LARGEST}")
+        return value
+
+
+def refuse_other_urls(text: str, kinds: tuple[str, ...]) -> SplitResult:
+    """The parts of a URL. The messages do not repeat it: it may hold a password.
+
+    Raises:
+        ValueError: it is of none of these kinds, or its port is no number.
+    """
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        port = "port" in str(error).lower()
+        raise ValueError("its port is no number up to 65535" if port else "its host cannot be read") from None
+    if parts.scheme not in kinds:
+        raise ValueError(f"a URL that begins with {', '.join(f'{kind}://' for kind in kinds)} is wanted")
+    return parts
 
 
 def networks_in(texts: tuple[str, ...]) -> tuple[str, ...]:

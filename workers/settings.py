@@ -16,7 +16,17 @@ from workers.intake_settings import StowSettings
 from workers.patient_settings import PatientSettings
 from workers.prior_settings import PriorsSettings
 from workers.result_settings import ResultsSettings
-from workers.sections import AeTitle, ClientTlsSettings, DicomTarget, Port, Positive, Section, TlsSettings, networks_in
+from workers.sections import (
+    AeTitle,
+    ClientTlsSettings,
+    DicomTarget,
+    Port,
+    Positive,
+    Section,
+    TlsSettings,
+    networks_in,
+    refuse_other_urls,
+)
 from workers.web_settings import WebSettings
 
 
@@ -157,9 +167,25 @@ class StoreSettings(Section):
         return (self.shared_dir or self.state_dir).absolute()
 
 
+DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
+BROKERS = ("redis", "rediss", "redis+socket")
+
+
 class IndexSettings(Section):
     # SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/icansee; null: SQLite in state_dir
     url: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_database(cls, url: str | None) -> str | None:
+        if url is None:
+            return url
+        kind = refuse_other_urls(url, DATABASES).scheme
+        if kind == "sqlite" and (
+            not url.removeprefix("sqlite:///").strip("/") or ":memory:" in url or url == "sqlite://"
+        ):
+            raise ValueError("a database in memory is another one for each process; name a file: sqlite:////DIR/FILE")
+        return url
 
 
 WALL_TIMES = 5  # a machine that keeps a study waiting longer is too small, and somebody has to hear of it
@@ -168,6 +194,14 @@ WALL_TIMES = 5  # a machine that keeps a study waiting longer is too small, and 
 class QueueSettings(Section):
     # Redis URL, e.g. redis://:password@host:6379/0; null: icansee serve runs its own broker
     url: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_broker(cls, url: str | None) -> str | None:
+        if url is not None:
+            refuse_other_urls(url, BROKERS)
+        return url
+
     # a study of a dead worker is taken up again after this long
     lease_s: Positive = 30.0
     # pause between two searches of the beat for studies that are due

@@ -19,7 +19,7 @@ from workers.settings import NodeSettings
 log = get_logger(__name__)
 
 ANNOUNCE_AGAIN_S = 5.0
-_later: set[Path] = set()  # what is still to be said
+_said: set[Path] = set()  # what this process says of itself, until it takes it back
 
 
 def ready_file(settings: NodeSettings, name: str) -> Path:
@@ -28,22 +28,21 @@ def ready_file(settings: NodeSettings, name: str) -> Path:
 
 def announce(path: Path, **facts: Any) -> None:
     """Say that this process is ready. While the disk does not take it the process works all the same, and it is said
-    later."""
+    later; so it is when somebody deletes the file."""
+    _said.add(path)
     try:
         write_ready(path, **facts)
     except OSError as error:
         log.error("process.not_announced", file=path.name, error=brief(error))
-        _later.add(path)
-        again = partial(_announce_later, path, facts)
-        threading.Thread(target=again, name="announce", daemon=True).start()
+    threading.Thread(target=partial(_announce_again, path, facts), name="announce", daemon=True).start()
 
 
-def _announce_later(path: Path, facts: Mapping[str, Any]) -> None:
-    while path in _later:
-        with contextlib.suppress(OSError):
-            write_ready(path, **facts)
-            return
+def _announce_again(path: Path, facts: Mapping[str, Any]) -> None:
+    while path in _said:
         time.sleep(ANNOUNCE_AGAIN_S)
+        with contextlib.suppress(OSError):
+            if path in _said and not path.exists() and path.parent.parent.is_dir():
+                write_ready(path, **facts)
 
 
 def write_ready(path: Path, **facts: Any) -> None:
@@ -77,7 +76,7 @@ def running_port(settings: NodeSettings, name: str) -> int | None:
 def withdraw(path: Path) -> None:
     """Remove the announcement of this process. When its supervisor was killed and a new node runs already, the file
     belongs to the successor and stays: without it the new node would never be ready."""
-    _later.discard(path)
+    _said.discard(path)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         if int(json.loads(path.read_text(encoding="utf-8"))["pid"]) == os.getpid():
             path.unlink()

@@ -212,7 +212,7 @@ def unreadable_folders(settings: Settings) -> list[str]:
             with os.scandir(folder):
                 pass
         except FileNotFoundError:
-            if name == STORE and works.exists():  # the listener makes it at its start
+            if name == "store.state_dir" or (name == STORE and works.exists()):  # the listener makes it at its start
                 found.append(name)
         except OSError:
             found.append(name)

@@ -53,6 +53,17 @@ def test_the_sign_of_an_earlier_process_is_removed(tmp_path: Path) -> None:
     assert silence_s(path) is None
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["its folder is deleted", "the state folder is moved away"])
+def test_a_folder_that_is_gone(tmp_path: Path, *, whole: bool) -> None:
+    """Of a state folder that was moved away nothing is made anew."""
+    seconds, path = [0.0], heartbeat_file(tmp_path / "state", "web")
+    alive = Heartbeat(path, monotonic=lambda: seconds[0])
+    (tmp_path / "state" if whole else path.parent).rename(tmp_path / "elsewhere")
+    alive.beat()
+    assert (silence_s(path) is None, alive.written) == (whole, not whole)
+    assert (tmp_path / "state").exists() is not whole
+
+
 def test_a_folder_that_cannot_be_written_is_silence_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file in place of the folder", encoding="utf-8")
     alive = Heartbeat(heartbeat_file(tmp_path, "web"))

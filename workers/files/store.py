@@ -171,7 +171,8 @@ class FileStore:
         Raises:
             Rejected: 0xA700, less than the floor is free.
         """
-        room = os.statvfs(self.root)
+        with disk_errors():
+            room = os.statvfs(self.root)
         free = room.f_bavail * room.f_frsize
         if free < self._min_free_bytes:
             raise Rejected(OUT_OF_RESOURCES, "out_of_space", f"{free} bytes free, {self._min_free_bytes} wanted")

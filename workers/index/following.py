@@ -141,7 +141,10 @@ def follow(engine: Engine, path: Path | None, prepare: Callable[[Any], None]) ->
 
     @sa.event.listens_for(engine, "checkout")
     def same_file(connection: Any, record: Any, _proxy: Any) -> None:
-        now, opened = files_of(path), record.info.get(FILES)
+        nonlocal in_use
+        with _as_database_errors():
+            now, opened = files_of(path), record.info.get(FILES)
+            in_use = in_use or (now == opened and holds_tables(connection))  # they were made behind the connection
         if now == opened:
             return
         with _as_database_errors():

@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -107,8 +107,8 @@ class ResultFolder:
 
 def _grown(place: Path, files: Mapping[str, bytes]) -> Path:
     """A hidden folder beside ``place`` with these files."""
-    growing = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-    growing.chmod(0o755)
+    growing = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
+    growing.mkdir()  # as open to others as the umask says
     for name, content in files.items():
         (growing / name).write_bytes(content)
     return growing

@@ -154,7 +154,8 @@ class EmbeddedBroker:
         Raises:
             Transient: it did not answer in time; the end of its log is in the message.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # again without parents: of a state folder that was moved away nothing is made anew
+        self._folder.mkdir(parents=self._process is None, exist_ok=True, mode=0o700)
         end_stale_server(self._folder)
         if self._address is None:
             self._address = self._choose_address()
@@ -173,9 +174,12 @@ class EmbeddedBroker:
         return self._process is not None and self._process.poll() is None
 
     def healthy(self) -> bool:
-        """Alive and answering PING."""
+        """Alive and answering PING. Its address is written again when somebody deleted it: new processes need it."""
         if not self.alive():
             return False
+        with contextlib.suppress(OSError):
+            if not (self._folder / URL_FILE).exists():
+                _write_private(self._folder / URL_FILE, self.url)
         try:
             ping(self.url)
         except Transient:

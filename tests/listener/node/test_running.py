@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from listener.node import running
 from listener.node.running import announce, forget, read_ready, withdraw
+from tests.listener.harness import eventually
 from tests.patience import PATIENCE_S
 
 
@@ -49,11 +51,33 @@ def test_a_process_that_cannot_say_that_it_is_ready_works_and_says_it_later(
     monkeypatch.setattr(running, "ANNOUNCE_AGAIN_S", 0.02)
     path = tmp_path / "run" / "web.json"
     path.parent.write_text("", encoding="ascii")  # in the place of the folder
+    before = set(threading.enumerate())
     announce(path, port=8042)
+    [saying] = set(threading.enumerate()) - before
     assert read_ready(path) is None
-    [saying] = [thread for thread in threading.enumerate() if thread.name == "announce"]
     if withdrawn:
         withdraw(path)
     path.parent.unlink()
+    if not withdrawn:
+        eventually(lambda: read_ready(path) is not None)
+        withdraw(path)
     saying.join(PATIENCE_S)
-    assert (read_ready(path) is None) is withdrawn
+    assert not saying.is_alive()
+    assert read_ready(path) is None
+
+
+def test_what_somebody_deletes_is_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a state folder that was moved away nothing is made anew."""
+    monkeypatch.setattr(running, "ANNOUNCE_AGAIN_S", 0.02)
+    path = tmp_path / "state" / "run" / "web.json"
+    before = set(threading.enumerate())
+    announce(path, port=8042)
+    [saying] = set(threading.enumerate()) - before
+    shutil.rmtree(path.parent)
+    eventually(lambda: read_ready(path) is not None)
+    (tmp_path / "state").rename(tmp_path / "elsewhere")
+    saying.join(10 * running.ANNOUNCE_AGAIN_S)
+    assert saying.is_alive()
+    assert not (tmp_path / "state").exists()
+    withdraw(path)
+    saying.join(PATIENCE_S)

@@ -171,6 +171,15 @@ def test_object_size_cap(tmp_path: Path, limit: int, fits: bool) -> None:
     assert names(tmp_path) == []
 
 
+def test_a_store_folder_that_was_moved_away_is_a_fault_of_the_disk(tmp_path: Path) -> None:
+    """The sender keeps its object and may try again."""
+    store = FileStore(tmp_path / "state")
+    (tmp_path / "state").rename(tmp_path / "elsewhere")
+    with pytest.raises(Rejected, match="disk_error") as caught:
+        store.check_free_space()
+    assert caught.value.dicom_status == 0xA700
+
+
 def test_a_disk_below_its_floor_refuses_before_the_data(tmp_path: Path) -> None:
     disk = os.statvfs(tmp_path)
     store = FileStore(tmp_path, min_free_bytes=disk.f_bavail * disk.f_frsize * 2 + 1)

@@ -124,7 +124,7 @@ def test_a_state_folder_that_was_moved_gets_no_new_index(tmp_path: Path) -> None
     state.rename(tmp_path / "elsewhere")
     (state / "run").mkdir(parents=True)  # signs of life make it again
     for _ in range(3):
-        with pytest.raises(Transient, match="index"):
+        with pytest.raises(Transient, match="the state folder is gone"):
             index.number_of_studies()
     shutil.rmtree(state)
     (tmp_path / "elsewhere").rename(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,17 @@ def test_a_document_is_written_and_written_again(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "1.2.3" / "r1-full" / "document.json").read_text())
     assert document["study"]["study_instance_uid"] == "1.2.3"
     assert [entry.name for entry in (tmp_path / "1.2.3").iterdir()] == ["r1-full"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o700), (0o027, 0o750)], ids=["default", "the group may read"])
+def test_who_may_read_them(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        ResultFolder(tmp_path).write("1.2.3", 1, an_outcome())  # type: ignore[arg-type]
+    finally:
+        os.umask(before)
+    written = [tmp_path / "1.2.3" / "r1-full", *(tmp_path / "1.2.3" / "r1-full").iterdir()]
+    assert {path.stat().st_mode & 0o777 | 0o111 for path in written} == {mode | 0o111}
 
 
 def test_what_lies_beside_is_there_while_the_pictures_are_drawn(

@@ -55,6 +55,14 @@ def test_only_the_owner_reads_password_and_socket(server: EmbeddedBroker, tmp_pa
     assert server.url.split(":")[2].split("@")[0].encode() not in command
 
 
+def test_its_address_is_written_again_when_somebody_deletes_it(server: EmbeddedBroker, tmp_path: Path) -> None:
+    [address] = (tmp_path / "broker").glob("url")
+    said = address.read_text()
+    address.unlink()
+    assert server.healthy()
+    assert (address.read_text(), address.stat().st_mode & 0o777) == (said, 0o600)
+
+
 def test_killed_and_started_again_keeps_address_and_data(server: EmbeddedBroker) -> None:
     url, before = server.url, broker.ping(server.url)
     connection = broker.client(url, timeout_s=10)

@@ -30,6 +30,7 @@ from workers.result_settings import FolderDestinationSettings
 
 ONE = Delivery(Decided("1.2.3", 1, "full"), "sr", "there", due_at=NOON)
 SR = Output("sr", "sr.dcm", "application/dicom", lambda _document, _evidence: b"content")
+TRANSACTED = b'{"resourceType": "Bundle", "type": "transaction-response"}'
 OUTPUTS = {"webhook": WEBHOOK, "fhir": FHIR, "stow": SR, "s3": SR}
 
 
@@ -99,7 +100,9 @@ ANSWERS = [
     pytest.param("s3", 503, {}, xml("SlowDown"), (Unreachable, None), id="S3: slow down"),
     pytest.param("s3", 301, AWAY, xml("PermanentRedirect"), (Unreachable, None), id="S3: another region"),
     pytest.param("webhook", 200, {}, b"", None, id="no-op: webhook takes it"),
-    pytest.param("fhir", 200, {}, b"", None, id="no-op: FHIR takes it"),
+    pytest.param("fhir", 200, {}, TRANSACTED, None, id="no-op: FHIR takes it"),
+    pytest.param("fhir", 200, {}, b"", (Unreachable, None), id="FHIR: success without an answer"),
+    pytest.param("fhir", 200, {}, b"<html>sign in</html>", (Unreachable, None), id="FHIR: the page of a proxy"),
     pytest.param("s3", 200, {"ETag": '"1"'}, b"", None, id="no-op: S3 takes it"),
 ]
 

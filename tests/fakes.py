@@ -309,6 +309,7 @@ class FakePatientFacts:
         self.merged: list[tuple[PatientKey, PatientKey, str]] = []
         self.corrected: list[tuple[PatientKey, date | None, str, str]] = []
         self.said_again: list[tuple[PatientKey, date]] = []
+        self.heard: list[tuple[PatientKey, date]] = []  # each time that a day was reported
         self.of_persons: set[tuple[PatientKey, date]] = set()
         self.refused: set[PatientKey] = set()
         self.faults = list(faults)
@@ -316,6 +317,11 @@ class FakePatientFacts:
     def add_infusion(self, patient: PatientKey, infusion: Infusion) -> None:
         self._maybe_fail()
         self.infusions[patient, infusion.day] = infusion
+        self.heard.append((patient, infusion.day))
+
+    def has_heard_of(self, patient: PatientKey, day: date) -> bool:
+        self._maybe_fail()
+        return (patient, day) in self.heard
 
     def say_again(self, patient: PatientKey, day: date) -> None:
         self._maybe_fail()

@@ -31,6 +31,9 @@ class PatientFacts(Protocol):
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion) -> None: ...
 
+    def has_heard_of(self, patient: PatientKey, day: date) -> bool:
+        """Whether anything was ever said of that day, whatever holds now."""
+
     def say_again(self, patient: PatientKey, day: date) -> None:
         """What holds of that day is the last word from now on."""
 
@@ -58,6 +61,14 @@ class UnknownOrderError(NotJudgedError):
 
     def __init__(self) -> None:
         super().__init__("it cancels an order that is not known here, and names no date")
+
+
+class OtherNumberError(NotJudgedError):
+    """A cancellation of an order that is not known here, on the day of another one: it may be that one, by its other
+    number."""
+
+    def __init__(self) -> None:
+        super().__init__("it cancels an order that is not known here, and another order stands for its day")
 
 
 class StatedByPersonError(NotJudgedError):
@@ -127,9 +138,9 @@ class Applier:
             # the same resource of another patient: it is no longer that of the former one
             left = (one for one in before.patients if not is_same_patient(one, stated))
             patients += () if is_reference(fact.order) else tuple(left)
+            if self._is_known(before, fact, patients):
+                return
         near = [] if fact.given else self._orders.given_near(patients, fact.day, but=fact.order)
-        if near and before is not None and before.day == fact.day and not _has_others(patients, before):
-            return  # it was said before, and nothing is to change even for a moment
         for one in patients:
             self._index.add_infusion(one, Infusion(fact.day, kind=fact.kind, source=source))
         self._hold(near)
@@ -141,6 +152,12 @@ class Applier:
                 self._orders.put(now)
         if stays:
             raise StatedByPersonError
+
+    def _is_known(self, before: Order, fact: InfusionReported, patients: Sequence[PatientKey]) -> bool:
+        """Whether the very same was said before. Who repeats it does not contradict what a person has said since."""
+        others = _has_others(patients, before) or any(not is_same_patient(one, patients) for one in before.patients)
+        same = before.day == fact.day and (before.given or not fact.given) and not others
+        return same and all(self._index.has_heard_of(one, fact.day) for one in patients)
 
     def _hold(self, given: Sequence[Order]) -> None:
         """What is planned close to an infusion that was given is that one: the later word must not replace it."""
@@ -163,6 +180,8 @@ class Applier:
             # the end of an order that is not known here: perhaps the infusion of that day was given before
             if fact.day is None or fact.why is Cancellation.DISCONTINUED:
                 raise UnknownOrderError
+            if any(self._orders.others_on(one, fact.day, but=fact.order) for one in stated):
+                raise OtherNumberError
             if self._stays(stated, fact.day, fact.order):
                 raise StatedByPersonError
         elif fact.why in OF_ONE_DAY and fact.day not in (None, known.day):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -177,7 +177,7 @@ def _apply(row: StudyRow, notes: Notes, index: StudyIndex, now: datetime) -> int
     uid = row.study_instance_uid
     here = [one.sop_instance_uid for one in index.instances(uid) if is_measured(one.sop_class_uid)]
     said = index.object_answers(uid)
-    named = _named(uid, notes, here)
+    named = _named(uid, notes, here, said)
     wrong = {one for one, given in named.items() if given.answer is ObjectAnswer.MISIDENTIFIED}
     left = {one for one in here if one not in said or said[one].answer is not ObjectAnswer.DISCARDED}
     again = _came_again(row, left <= wrong, index, now) & wrong if wrong else set()
@@ -192,9 +192,9 @@ def _apply(row: StudyRow, notes: Notes, index: StudyIndex, now: datetime) -> int
     return len(new)
 
 
-def _named(uid: str, notes: Notes, here: Sequence[str]) -> dict[str, GivenAnswer]:
-    """What the notes say about each object that is here. That it is not to be used counts more than that it is somebody
-    else's, and of two notes that say the same the later one does."""
+def _named(uid: str, notes: Notes, here: Sequence[str], said: Mapping[str, GivenAnswer]) -> dict[str, GivenAnswer]:
+    """What the notes say about each object that is here, and that no human restored since. That it is not to be used
+    counts more than that it is somebody else's, and of two notes that say the same the later one does."""
     found: dict[str, GivenAnswer] = {}
     in_turn = sorted(notes, key=lambda one: (one[0].received_at, one[0].sop_instance_uid))
     for instance, note in in_turn:
@@ -203,8 +203,12 @@ def _named(uid: str, notes: Notes, here: Sequence[str]) -> dict[str, GivenAnswer
             continue
         given = GivenAnswer(answer, f"{instance.calling_ae or 'an archive'}: {TITLES[note.code]}", instance.received_at)
         for one in note.objects[uid].intersection(here):
+            if _is_overruled(given, said.get(one)):
+                continue  # also when a later note weighs less
             if answer is ObjectAnswer.REJECTED or one not in found or found[one].answer is answer:
                 found[one] = given
+            else:  # a word of a human between the two does not hold either
+                found[one] = replace(found[one], at=given.at)
     return found
 
 
@@ -214,7 +218,12 @@ def _counts(given: GivenAnswer, known: GivenAnswer | None) -> bool:
         return given.answer is not ObjectAnswer.CORRECTED  # it was never set aside
     if known.answer in BY_NOTE:
         return (known.answer, known.by) != (given.answer, given.by)
-    return known.answer is ObjectAnswer.RESTORED and known.at < given.at
+    return known.answer is ObjectAnswer.RESTORED and not _is_overruled(given, known)
+
+
+def _is_overruled(given: GivenAnswer, known: GivenAnswer | None) -> bool:
+    """Whether a human restored the object after the note came."""
+    return known is not None and known.answer is ObjectAnswer.RESTORED and known.at >= given.at
 
 
 def _came_again(row: StudyRow, all_wrong: bool, index: StudyIndex, now: datetime) -> set[str]:

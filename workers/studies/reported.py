@@ -31,6 +31,10 @@ class ReportedFacts:
         said = replace(infusion, source=theirs[0].source) if theirs else infusion
         report_infusion(self._index, patient, said, now=self._now())
 
+    def has_heard_of(self, patient: PatientKey, day: date) -> bool:
+        """Whether anything was ever said of that day, also when it was withdrawn or corrected since."""
+        return bool(self._statements(patient, day))
+
     def say_again(self, patient: PatientKey, day: date) -> None:
         """Nothing when no infusion of that day holds, or held before a later word replaced it."""
         for key, said in self._said(patient, day):
@@ -48,18 +52,21 @@ class ReportedFacts:
         return [one for one in found if one.source and not one.source.startswith(FEEDS)]
 
     def _said(self, patient: PatientKey, day: date) -> list[tuple[PatientKey, StatedInfusion]]:
-        """What was said of that day and not withdrawn since, under every spelling of the ID that no issuer tells
-        apart, and of every ID that is merged with it."""
+        """What was said of that day and not withdrawn since."""
+        found = self._statements(patient, day)
+        gone = max((one.withdrawn_at for _, one in found if one.withdrawn_at is not None), default=None)
+        return [(key, one) for key, one in found if gone is None or (one.said_at is not None and one.said_at > gone)]
+
+    def _statements(self, patient: PatientKey, day: date) -> list[tuple[PatientKey, StatedInfusion]]:
+        """Under every spelling of the ID that no issuer tells apart, and of every ID that is merged with it."""
         person = Persons(self._index.identity_events(patient.patient_id)).in_force(patient)
-        found = [
+        return [
             (key, one)
             for key, some in self._index.infusions_like(person.patient_id).items()
             if len({issuer_form(key.issuer), issuer_form(person.issuer)} - {""}) < 2
             for one in some
             if one.infusion.day == day
         ]
-        gone = max((one.withdrawn_at for _, one in found if one.withdrawn_at is not None), default=None)
-        return [(key, one) for key, one in found if gone is None or (one.said_at is not None and one.said_at > gone)]
 
     def merge_patients(self, *, old: PatientKey, new: PatientKey, source: str) -> None:
         """The decisions that it concerns are made again.

@@ -67,6 +67,8 @@ def _roster_lines(lines: Iterable[tuple[int, Mapping[str, str | None]]]) -> list
     found: dict[PatientKey, list[Infusion]] = {}
     wrong: list[str] = []
     for number, line in lines:
+        if not any(isinstance(cell, str) and cell.strip() for cell in line.values()):
+            continue  # a spreadsheet writes empty rows as well
         patient = PatientKey((line["patient_id"] or "").strip(), (line.get("issuer") or "").strip())
         written = (line["infusion_date"] or "").strip()
         try:

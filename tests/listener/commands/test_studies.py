@@ -174,6 +174,9 @@ class TestPatients:
         "text",
         [
             pytest.param("patient_id,infusion_date\nP1,2024-03-04\nP2,2024-04-05\n", id="comma"),
+            pytest.param(
+                "patient_id;infusion_date;\r\nP1;2024-03-04;\r\n;;\r\nP2;2024-04-05;\r\n ; ;\r\n", id="empty rows"
+            ),
             pytest.param("Patient_ID;Infusion_Date;ward\r\nP1;2024-03-04;A\r\nP2;2024-04-05;B\r\n", id="Excel"),
             pytest.param(
                 "infusion_date,patient_id\n2024-03-04, P1\n2024-04-05,P2\n2024-03-04,P1\n", id="same line twice"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakePatientFacts
-from workers.feeds.apply import Applier, NotJudgedError, StatedByPersonError, UnknownOrderError
+from workers.feeds.apply import Applier, NotJudgedError, OtherNumberError, StatedByPersonError, UnknownOrderError
 from workers.feeds.facts import (
     Fact,
     InfusionCancelled,
@@ -84,6 +84,9 @@ def left(tmp_path: Path, *facts: Fact | tuple[Fact, ...], index: FakePatientFact
         pytest.param((given(MARCH, REF), given(MARCH, REF, Q)), {(Q, MARCH)}, id="a resource of another patient"),
         pytest.param((given(MARCH, REF), given(MAY, REF, Q)), {(Q, MAY)}, id="of another patient on another day"),
         pytest.param((given(MARCH, REF), given(MARCH, REF)), {(P, MARCH)}, id="a resource, twice"),
+        pytest.param(
+            (replace(given(MARCH, REF), also=(Q,)), given(MARCH, REF)), {(P, MARCH)}, id="a resource of one of two IDs"
+        ),
         pytest.param((given(MARCH, REF), NoInfusion("", REF)), set(), id="a resource that is no infusion any more"),
         pytest.param((given(MARCH, "1"), NoInfusion("", REF)), {(P, MARCH)}, id="noop: a resource that never was one"),
         pytest.param(
@@ -152,6 +155,32 @@ def test_what_was_given_is_not_moved_by_a_plan(
     assert left(tmp_path, *facts).said_again == said_again
 
 
+@pytest.mark.parametrize(
+    ("facts", "times"),
+    [
+        pytest.param((given(MARCH, "1"),), 1, id="noop: once"),
+        pytest.param((given(MARCH, "1"), given(MARCH, "1")), 1, id="the same again"),
+        pytest.param((given(MARCH, "1", SPELLED), given(MARCH, "1", SPELLED)), 1, id="the same spelling again"),
+        pytest.param((GIVEN, given(MARCH, "1")), 1, id="the plan of what was given"),
+        pytest.param((given(MARCH, "1"), GIVEN), 2, id="given after it was planned: that is news"),
+        pytest.param((given(MARCH, "1"), given(APRIL, "1"), given(MARCH, "1")), 2, id="moved and moved back"),
+        pytest.param(
+            (given(MARCH, "1"), InfusionCancelled(P, None, "1"), given(MARCH, "1")), 2, id="cancelled and ordered again"
+        ),
+        pytest.param((given(MARCH), given(MARCH)), 2, id="not measured: without a number"),
+    ],
+)
+def test_who_says_the_same_again_says_nothing_new(tmp_path: Path, facts: tuple[Fact, ...], times: int) -> None:
+    """A person may have corrected or removed it since."""
+    assert [day for _, day in left(tmp_path, *facts).heard].count(MARCH) == times
+
+
+def test_what_the_index_never_heard_of_is_said_again(tmp_path: Path) -> None:
+    """An index that was put back from a copy may know less than the list of orders."""
+    left(tmp_path, given(MARCH, "1"))
+    assert set(left(tmp_path, given(MARCH, "1"), index=FakePatientFacts()).infusions) == {(P, MARCH)}
+
+
 def test_a_merge_that_is_refused_costs_only_itself(tmp_path: Path) -> None:
     index = FakePatientFacts()
     index.refused = {P}
@@ -159,6 +188,15 @@ def test_a_merge_that_is_refused_costs_only_itself(tmp_path: Path) -> None:
         left(tmp_path, (PatientsMerged(Q, P), PatientsMerged(Q, ELSEWHERE)), index=index)
     assert index.merged == [(ELSEWHERE, Q, "HL7")]
     assert not any(one in str(error.value) for one in ("P ", "Q ", "HOSP")), "no patient is named"
+
+
+@pytest.mark.parametrize("order", ["FILLER-1", ""], ids=["another number", "not measured: no number"])
+def test_a_cancellation_that_may_be_of_another_order_needs_a_human(tmp_path: Path, order: str) -> None:
+    """An order is reported by the number of its placer, and cancelled by that of its filler."""
+    index = left(tmp_path, given(MARCH, "1"))
+    with pytest.raises(OtherNumberError):
+        left(tmp_path, InfusionCancelled(P, MARCH, order), index=index)
+    assert set(index.infusions) == {(P, MARCH)}
 
 
 def test_identity_goes_to_the_index_with_its_source(tmp_path: Path) -> None:

@@ -87,12 +87,13 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Ordered:
-    """An HL7 order of an infusion; the same number with another day moves it."""
+    """An HL7 order of an infusion; the same number with another day moves it. given: it says that it was given."""
 
     order: str
     day: int
     patient_id: str = ME
     issuer: str = ""
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,8 @@ def arrivals_of(scan: Scan) -> tuple[Event, ...]:
 def fact_of_event(event: Told) -> Fact:
     """By a clinical system."""
     match event:
-        case Ordered(order, day, patient_id, issuer):
-            return InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order)
+        case Ordered(order, day, patient_id, issuer, given):
+            return InfusionReported(PatientKey(patient_id, issuer), on(day), "CAR-T", order, given)
         case Cancelled(order, patient_id, issuer):
             return InfusionCancelled(PatientKey(patient_id, issuer), None, order)
         case Renamed(old, new, issuer):

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.workers.histories.clinic import STORIES
 from tests.workers.histories.events import Arrives, Event, History
-from tests.workers.histories.notes import STORIES
 from tests.workers.histories.world import End, World, check_versions, known_from_the_start, world
 from workers.ports import ACUTE_CATEGORIES
 

@@ -8,8 +8,8 @@ from itertools import chain, zip_longest
 
 import pytest
 
+from tests.workers.histories.clinic import STORIES
 from tests.workers.histories.events import Arrives, Event, Filled, History
-from tests.workers.histories.notes import STORIES
 from tests.workers.histories.world import check_versions, world
 from workers.ports import StudyState
 

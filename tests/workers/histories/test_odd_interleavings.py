@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.workers.histories.clinic import STORIES
 from tests.workers.histories.interleavings import NIGHT_S, Interleaving, profile
-from tests.workers.histories.notes import STORIES
 
 
 class Odd(Interleaving):

@@ -42,7 +42,7 @@ from tests.workers.histories.scans import BLANK, FILLED, FLAIR, ME, Scan, ScanEn
 from triage.infusions import Infusion
 from triage.unjudged import left_open
 from workers.config import Settings
-from workers.feeds.apply import Applier
+from workers.feeds.apply import Applier, NotJudgedError
 from workers.feeds.orders import KnownOrders
 from workers.files.facts import FactFolder
 from workers.identity_events import IdentityRefusedError
@@ -162,7 +162,8 @@ class World:
                 with suppress(IdentityRefusedError):  # a feed sets it aside for a human
                     merge_patients(self.index, **keys, source="roster", now=self.clock.now())
             case Ordered() | Cancelled() | Renamed():
-                self.applier((fact_of_event(event),), "ADT")
+                with suppress(NotJudgedError):  # the same
+                    self.applier((fact_of_event(event),), "HL7")
             case Split(old, new):
                 keys = {"old": PatientKey(old), "new": PatientKey(new)}
                 split_patients(self.index, **keys, source="roster", now=self.clock.now())

@@ -160,9 +160,14 @@ def test_a_study_whose_images_were_deleted_here_keeps_its_decision(node: Noted) 
 
 
 @pytest.mark.parametrize(
-    "leap_s", [pytest.param(0, id="no-op: an honest clock"), pytest.param(-3600, id="the clock was set back")]
+    ("leap_s", "code"),
+    [
+        pytest.param(0, "113001", id="no-op: an honest clock"),
+        pytest.param(-3600, "113001", id="the clock was set back"),
+        pytest.param(0, "113038", id="for another reason, which weighs less"),
+    ],
 )
-def test_a_human_restores_and_a_later_note_rejects_again(node: Noted, leap_s: float) -> None:
+def test_a_human_restores_and_a_later_note_rejects_again(node: Noted, leap_s: float, code: str) -> None:
     node.note("113001", OWN[:2])
     node.settle()
     node.clock.advance(1)
@@ -171,10 +176,13 @@ def test_a_human_restores_and_a_later_note_rejects_again(node: Noted, leap_s: fl
     assert "2 of its objects belong to the study, a human said" in node.first_line
     assert "none of its objects are rejected" in node.first_line
     assert list_aside(node.index) == []
+    restored = max(one.at for one in node.index.object_answers(UID).values())
     node.clock.leap(leap_s)
-    node.note("113001", OWN[:2], "second")
+    node.note(code, OWN[:2], "second")
     node.settle()
-    assert {one.answer for one in node.index.object_answers(UID).values()} == {ObjectAnswer.REJECTED}
+    answers = node.index.object_answers(UID)
+    assert {one.answer for one in answers.values()} == {ObjectAnswer.REJECTED}
+    assert min(one.at for one in answers.values()) > restored, "it stands behind the word of the human"
     assert answer_aside(node.index, UID, ObjectAnswer.RESTORED, by="me", now=node.clock.now()) == 2
     node.settle()
     assert {one.answer for one in node.index.object_answers(UID).values()} == {ObjectAnswer.RESTORED}

@@ -62,7 +62,7 @@ def read(tmp_path: Path, text: str | bytes) -> Settings:
         pytest.param("listener:\nweb: {port: 0}\n", id="a section without keys"),
         pytest.param("listener: &one {port: 104}\ntriage:\n", id="an anchor"),
         pytest.param("index: {url: sqlite:////srv/icansee/index.db}\nqueue: {url: 'redis://:a@h:6379/0'}\n", id="URLs"),
-        pytest.param("queue: {lease_s: 315360000}\n", id="ten years"),
+        pytest.param("results: {backfill_s: 3153600000}\n", id="a hundred years"),
     ],
 )
 def test_noop_what_is_taken(tmp_path: Path, text: str | bytes) -> None:
@@ -83,7 +83,7 @@ def test_noop_what_is_taken(tmp_path: Path, text: str | bytes) -> None:
         pytest.param("arrival:\n  quiet_period_s: .inf\n", r":2: arrival.quiet_period_s: .*finite", id="infinite"),
         pytest.param("arrival:\n  quiet_period_s: .nan\n", r":2: arrival.quiet_period_s: .*finite", id="not a number"),
         pytest.param(
-            "queue:\n  lease_s: 1e30\n", r":2: queue.lease_s: at most 315360000, which is ten years", id="ages"
+            "queue:\n  lease_s: 1e30\n", r":2: queue.lease_s: at most 3153600000, which is a hundred", id="ages"
         ),
         pytest.param("store: {retention_days: 1000000}\n", r"store.retention_days: at most 36500", id="ages in days"),
         pytest.param(

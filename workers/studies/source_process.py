@@ -19,7 +19,6 @@ from workers.outputs.sources import FILE_NAME
 from workers.ports import StudyIndex
 from workers.reading.child import LimitExceeded, ReadingProcess, answer_questions
 from workers.settings import NodeSettings
-from workers.studies.sources import repaired_sources, sources_without_headers
 
 log = get_logger(__name__)
 
@@ -55,6 +54,8 @@ class SourceProcess:
             try:
                 answer = self._child.ask({"settings": self._settings.model_dump_json(), "decided": key})
             except LimitExceeded as error:
+                from workers.studies.sources import sources_without_headers  # it loads the readers of images
+
                 log.warning("results.sources_not_read", study=study_hash(key[0]), error=str(error))
                 return sources_without_headers(decided, self._index)
             finally:
@@ -71,7 +72,7 @@ def repaired_here(settings: NodeSettings, index: StudyIndex, decided: Decided) -
     from workers.deliveries.stored import stored_document_of
     from workers.files.store import open_files
     from workers.reading.reader import DicomReader
-    from workers.studies.sources import ImageParts
+    from workers.studies.sources import ImageParts, repaired_sources
 
     parts = ImageParts(index, open_files(settings), DicomReader())
     return repaired_sources(decided, stored_document_of(index)(decided), parts, _folder(settings, decided))

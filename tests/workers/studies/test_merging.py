@@ -134,7 +134,7 @@ def test_a_merge_under_another_issuer_is_named(node: History, old: PatientKey, n
     merge(node, old, new)
     node.come(issued(PRE), issued(LATE))
     rows = [row for uid in ("1.1", "1.7") if (row := node.index.study(uid)) is not None]
-    text = "a merge of patient IDs of the issuer H, whom no image of a patient with this ID names, is not used"
+    text = "a merge of patient IDs of the issuer H, which no image with this patient ID names, is not used"
     found = [one for row in rows for one in said_of_unused(row, node.index)]
     assert set(found) == ({text} if said else set())
     assert len(rows) == 2

@@ -1,6 +1,7 @@
 """The results folder of a real node that decided real pairs, every simulated pattern and what is not assessable.
 
-    python -m bench.stored_decisions FOLDER      # then: python -m bench.dicom_results FOLDER
+    python -m bench.stored_decisions FOLDER               # then: python -m bench.dicom_results FOLDER
+    python -m bench.stored_decisions FOLDER --only A+D    # cases whose name begins so
 
 Sent by C-STORE: each real pair; simulated patterns none, A, B, C, D and A+D with their baseline; another patient of
 each alone; a study without FLAIR. One line for each decision; progress goes to stderr.
@@ -34,18 +35,22 @@ class Case:
     studies: tuple[Path, ...]
 
 
-def cases(folder: Path) -> Iterator[Case]:
-    """Each is written below ``folder`` when it is asked for."""
+def cases(folder: Path, only: str = "") -> Iterator[Case]:
+    """Each is written below ``folder`` when it is asked for. only: how its name begins."""
     for pair in () if missing_data() else PAIRS:
-        written = [write_study(pair, n, volumes_of(pair, n), folder / f"{pair.name}-{n}") for n in (1, 2)]
-        yield Case(f"real {pair.name}", tuple(written))
+        if (name := f"real {pair.name}").startswith(only):
+            written = [write_study(pair, n, volumes_of(pair, n), folder / f"{pair.name}-{n}") for n in (1, 2)]
+            yield Case(name, tuple(written))
     for number, pattern in enumerate(PATTERNS):
-        patient = simulate(folder, pattern=pattern, seed=SEED + number)
-        yield Case(f"{pattern}, baseline", (patient.baseline_dir, patient.followup_dir))
-        patient = simulate(folder, pattern=pattern, seed=SEED_ALONE + number)
-        yield Case(f"{pattern}, alone", (patient.followup_dir,))
-    patient = simulate(folder, seed=SEED_WITHOUT_FLAIR, sequences=("t1", "t2"))
-    yield Case("without FLAIR", (patient.followup_dir,))
+        if (name := f"{pattern}, baseline").startswith(only):
+            patient = simulate(folder, pattern=pattern, seed=SEED + number)
+            yield Case(name, (patient.baseline_dir, patient.followup_dir))
+        if (name := f"{pattern}, alone").startswith(only):
+            patient = simulate(folder, pattern=pattern, seed=SEED_ALONE + number)
+            yield Case(name, (patient.followup_dir,))
+    if (name := "without FLAIR").startswith(only):
+        patient = simulate(folder, seed=SEED_WITHOUT_FLAIR, sequences=("t1", "t2"))
+        yield Case(name, (patient.followup_dir,))
 
 
 def decided(node: Node, case: Case) -> Mapping[str, Any]:
@@ -63,12 +68,14 @@ def decided(node: Node, case: Case) -> Mapping[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, help="made by the command")
-    folder = parser.parse_args().folder
+    parser.add_argument("--only", default="", help="how the names of the cases begin")
+    asked = parser.parse_args()
+    folder = asked.folder
     folder.mkdir(parents=True)
     if why := missing_data():
         print(f"without the real pairs: {why}", file=sys.stderr)
     with running_node(THIS, ROOT, folder / "node", SETTINGS) as node:
-        for case in cases(folder / "images"):
+        for case in cases(folder / "images", asked.only):
             print(f"{case.name}: sent", file=sys.stderr)
             decision = decided(node, case)["decision"]
             print(f"{case.name:20} {decision['category']:24} {decision['priority']}", flush=True)

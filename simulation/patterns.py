@@ -69,10 +69,12 @@ def apply_pattern(phantom: Phantom, pattern: str, strength: float, seed: int) ->
 def _combined(first: Change, second: Change) -> Change:
     """Both changes; the stronger signal gain wins per voxel, one swelling at most is kept (the second's when both
     swell)."""
-    if first.alteration is None or second.alteration is None:
-        alteration = first.alteration or second.alteration
+    if first.alteration is None:
+        alteration = second.alteration
+    elif second.alteration is None:
+        alteration = _moved(first.alteration, first.phantom, second.phantom)
     else:
-        a, b = first.alteration, second.alteration
+        a, b = _moved(first.alteration, first.phantom, second.phantom), second.alteration
         alteration = Alteration(
             flair_gain=np.maximum(a.flair_gain, b.flair_gain),
             t1=a.t1 * b.t1,
@@ -81,6 +83,24 @@ def _combined(first: Change, second: Change) -> Change:
         )
     swelling = second.swelling if second.swelling is not None else first.swelling
     return Change(second.phantom, alteration, swelling, {**first.details, **second.details})
+
+
+def _moved(alteration: Alteration, before: Phantom, now: Phantom) -> Alteration:
+    """The alteration on the parenchyma of ``now``, which a pattern may have made more or less than before."""
+    if before is now:
+        return alteration
+
+    def field_of(values: Field, unchanged: float) -> Field:
+        whole = np.full(before.parenchyma.size, unchanged, dtype=np.float32)
+        whole[before.inside] = values
+        return whole[now.inside]
+
+    return Alteration(
+        flair_gain=field_of(alteration.flair_gain, 0.0),
+        t1=field_of(alteration.t1, 1.0),
+        adc=field_of(alteration.adc, 1.0),
+        gd_mm=field_of(alteration.gd_mm, 0.0),
+    )
 
 
 def _alteration(

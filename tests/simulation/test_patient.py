@@ -169,3 +169,19 @@ def test_wrong_requests_name_the_field(tmp_path: Path, change: dict[str, object]
     with pytest.raises(Misconfigured, match=word):
         simulate(tmp_path, **{"pattern": "A", **change})  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("pattern", ["A+D", "D+A", "B+D", "A+B", "A"])
+def test_a_combination_keeps_what_each_pattern_changes(phantom: Phantom, changed: Change, pattern: str) -> None:
+    """Pattern D gives tissue where fluid was, so that the parenchyma is another one behind it."""
+    both = apply_pattern(phantom, pattern, STRENGTH, SEED)
+    assert both.alteration is not None
+    fields = (both.alteration.flair_gain, both.alteration.t1, both.alteration.adc, both.alteration.gd_mm)
+    assert {len(one) for one in fields} == {len(both.phantom.inside)}
+    if pattern in ("A+D", "D+A", "A"):
+        assert changed.alteration is not None
+        gain = np.zeros(phantom.parenchyma.size, dtype=np.float32)
+        gain[changed.phantom.inside] = changed.alteration.flair_gain
+        kept = both.alteration.flair_gain
+        assert (kept >= gain[both.phantom.inside] - 1e-6).all()
+        assert kept.max() == pytest.approx(gain.max(), rel=0.05)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from workers.deliveries.beside import MOST
+from workers.deliveries.beside import MOST, arrived
 from workers.deliveries.plan import PlanFacts, blank_for, in_order
 from workers.deliveries.retracting import contradicts
 from workers.deliveries.sending import Delivering
@@ -84,7 +84,7 @@ def _older(found: Sequence[Delivery], name: str, newer: Decided) -> list[Deliver
         for one in here
         if one.output not in STANDING_OUTPUTS
         and not one.shadow
-        and (one.state in (*WAITS, DeliveryState.SENDING) or (one.state is DeliveryState.DONE and one.size_bytes))
+        and (one.state in (*WAITS, DeliveryState.SENDING) or arrived(one))
         and not _is_taken_back(one, taken_back)
     ]
 

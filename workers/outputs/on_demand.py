@@ -18,9 +18,8 @@ class OutputsOnDemand(Mapping[str, Output]):
 
     def __init__(self) -> None:
         self._loaded: dict[str, Output] = {}
-        self._lock = (
-            threading.Lock()
-        )  # two threads that import parts of the same libraries wait for each other for ever
+        # two threads that import parts of the same libraries wait for each other for ever
+        self._lock = threading.Lock()
 
     def __getitem__(self, kind: str) -> Output:
         if kind not in self:

@@ -143,9 +143,8 @@ class PriorFinder:
     def _failed(self, search: PriorSearch, answer: ArchiveAnswer, reason: str, *, lasting: bool = False) -> None:
         study = study_hash(search.study_instance_uid)
         log.warning("prior.failed", study=study, source=search.source, attempt=search.attempts, error=reason)
-        if (
-            not answer.candidates and not lasting
-        ):  # it is away: meanwhile the others are asked, for every follow-up that waits
+        # it is away: meanwhile the others are asked, for every follow-up that waits
+        if not answer.candidates and not lasting:
             pause_s = self._pauses_s.get(search.source)
             pause_s = self._away.first_s if pause_s is None else self._away.next_s(pause_s)
             self._pauses_s[search.source] = pause_s

@@ -17,6 +17,7 @@ from workers.sections import DicomTarget
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pynetdicom.association import Association
 
 log = get_logger(__name__)
 
@@ -42,6 +43,29 @@ def literal_query(value: str) -> str | None:
     return value.replace("\\", ANY_CHARACTER) if plain >= LEAST_FOR_WILDCARD else None
 
 
+def called(target: DicomTarget, own_ae: str, models: Iterable[str], *, timeout_s: float = TIMEOUT_S) -> Association:
+    """An association, established or not.
+
+    Args:
+        models: SOP classes to propose.
+        timeout_s: of each step.
+    """
+    from pynetdicom import AE
+
+    ae = AE(ae_title=own_ae)
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
+    for uid in models:
+        ae.add_requested_context(uid)
+    secured = None if target.tls is None else (tls.client_context(target.tls), target.host)
+    return ae.associate(
+        target.host,
+        target.port,
+        ae_title=target.ae_title,
+        tls_args=secured,
+        evt_handlers=[stalled_after(timeout_s)],
+    )
+
+
 @contextmanager
 def connected(
     settings: DicomTarget, own_ae: str, *, model: str = STUDY_ROOT_FIND, timeout_s: float = TIMEOUT_S
@@ -52,19 +76,7 @@ def connected(
         model: SOP class of the queries.
         timeout_s: of each step of the association, and of each query as a whole.
     """
-    from pynetdicom import AE
-
-    ae = AE(ae_title=own_ae)
-    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
-    ae.add_requested_context(model)
-    secured = None if settings.tls is None else (tls.client_context(settings.tls), settings.host)
-    association = ae.associate(
-        settings.host,
-        settings.port,
-        ae_title=settings.ae_title,
-        tls_args=secured,
-        evt_handlers=[stalled_after(timeout_s)],
-    )
+    association = called(settings, own_ae, [model], timeout_s=timeout_s)
     if not association.is_established:
         log.warning("pacs.away", ae_title=settings.ae_title)
         yield None

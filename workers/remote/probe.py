@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from triage.errors import Transient
-from workers.remote import tls
-from workers.remote.find import TIMEOUT_S, connected
-from workers.remote.watch import stalled_after
+from workers.remote.find import called, connected
 from workers.sections import DicomTarget
 
 ECHO = "1.2.840.10008.1.1"
@@ -24,20 +22,7 @@ def probed_peer(target: DicomTarget, own_ae: str, services: Mapping[str, str], *
     Raises:
         Transient: it cannot be called, or does not accept us.
     """
-    from pynetdicom import AE
-
-    ae = AE(ae_title=own_ae)
-    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = TIMEOUT_S
-    for uid in (ECHO, *services):
-        ae.add_requested_context(uid)
-    secured = None if target.tls is None else (tls.client_context(target.tls), target.host)
-    association = ae.associate(
-        target.host,
-        target.port,
-        ae_title=target.ae_title,
-        tls_args=secured,
-        evt_handlers=[stalled_after(TIMEOUT_S)],
-    )
+    association = called(target, own_ae, (ECHO, *services))
     if not association.is_established:
         raise Transient("it is away, or does not accept us")
     accepted = {str(one.abstract_syntax) for one in association.accepted_contexts}

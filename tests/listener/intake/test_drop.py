@@ -84,9 +84,23 @@ def cut_in_length(whole: bytes) -> bytes:
     return whole[: whole.rindex(b"\xe0\x7f\x10\x00") + 6]
 
 
-@pytest.mark.parametrize("cut", [cut_in_pixels, cut_in_header, cut_in_length])
+CUT_SHORT = "the file ends before its data set does: it was cut short"
+ZEROS = "the file begins with zeros only: its copy broke off"
+
+
+@pytest.mark.parametrize(
+    ("cut", "refused"),
+    [
+        (cut_in_pixels, CUT_SHORT),
+        (cut_in_header, CUT_SHORT),
+        (cut_in_length, CUT_SHORT),
+        pytest.param(lambda whole: bytes(len(whole)), ZEROS, id="a copy that makes room first"),
+    ],
+)
 @pytest.mark.parametrize("goes_on", [True, False], ids=["the copy goes on", "the copy broke off"])
-def test_a_file_that_is_cut_short_is_not_taken(tmp_path: Path, cut: Callable[[bytes], bytes], goes_on: bool) -> None:
+def test_a_file_whose_copy_has_not_ended_is_not_taken(
+    tmp_path: Path, cut: Callable[[bytes], bytes], refused: str, goes_on: bool
+) -> None:
     drop = Drop(tmp_path)
     (file,) = a_series(drop.folder, count=1)
     whole = file.read_bytes()
@@ -100,26 +114,8 @@ def test_a_file_that_is_cut_short_is_not_taken(tmp_path: Path, cut: Callable[[by
         assert (drop.look(SETTLE_S), drop.left()) == (1, [])
     else:
         assert drop.look(CUT_WAIT_S) == 0
-        assert drop.refused() == {file.name: "the file ends before its data set does: it was cut short"}
+        assert drop.refused() == {file.name: refused}
     assert len(list(drop.store.all_files())) == int(goes_on)
-
-
-@pytest.mark.parametrize("goes_on", [True, False], ids=["the copy goes on", "the copy broke off"])
-def test_a_file_whose_room_is_made_first_is_a_copy_that_goes_on(tmp_path: Path, goes_on: bool) -> None:
-    drop = Drop(tmp_path)
-    (file,) = a_series(drop.folder, count=1)
-    whole = file.read_bytes()
-    file.write_bytes(bytes(len(whole)))
-    drop.look()
-    assert [drop.look(SETTLE_S), drop.look(SETTLE_S)] == [0, 0]
-    assert (drop.left(), drop.refused()) == ([file.name], {})
-    if goes_on:
-        file.write_bytes(whole)
-        drop.look()
-        assert (drop.look(SETTLE_S), drop.left()) == (1, [])
-    else:
-        assert drop.look(CUT_WAIT_S) == 0
-        assert drop.refused() == {file.name: "the file begins with zeros only: its copy broke off"}
 
 
 def test_a_file_that_grows_while_it_is_taken_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 inbox/new/<time>-<digest>.hl7     acknowledged, not yet applied
 inbox/applied/<digest>.hl7        applied; kept for ``KEEP_DAYS``, so that a message sent twice is known
+inbox/applied/<digest>.dismissed.hl7  given up by a person, who has done what it says; kept as long
 inbox/failed/<time>-<digest>.hl7  could not be applied; a human looks at it, ``icansee feeds retry`` tries again
 
 The time is that of arrival. It grows with each message, also when the clock is set back: a cancellation must not go
-ahead of its order.
+ahead of its order. An applied message has it as the time of its file: a message that was set aside and is tried again
+says nothing against those that came after it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from workers.feeds.hl7_fields import Header, MalformedMessageError
 from workers.feeds.hl7_messages import facts_of, parse
 from workers.feeds.hl7_readings import NO_SIGNS, ReadingSigns
 from workers.feeds.infusion_words import InfusionWords
+from workers.feeds.superseded import still_said
 from workers.listing import files_in
 from workers.log import brief, get_logger
 
@@ -31,6 +34,7 @@ log = get_logger(__name__)
 
 KEEP_DAYS = 30
 SUFFIX = ".hl7"
+DISMISSED = f".dismissed{SUFFIX}"  # of an applied message: a person has done what it says
 READ_TRIES = 5  # of one file; with the pauses of the loop the last one comes half a minute after the first
 
 Apply = Callable[[tuple[Fact, ...], str], None]
@@ -40,6 +44,13 @@ Applying twice does no harm. May raise Transient.
 """
 
 
+class LaterUnreadableError(Exception):
+    """Whether a late message still holds is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("a message that came after it cannot be read")
+
+
 class Inbox:
     """The folder of one node."""
 
@@ -47,6 +58,7 @@ class Inbox:
         self._new, self._applied, self._failed = folder / "new", folder / "applied", folder / "failed"
         self._words, self._signs = words, signs
         self._newest: int | None = None
+        self._newest_applied: int | None = None
         self._unread: Counter[str] = Counter()
         self._naming = threading.Lock()  # messages come over several connections
         for each in (self._new, self._applied, self._failed):
@@ -69,7 +81,7 @@ class Inbox:
             return header, "; ".join(fact.why for fact in facts if isinstance(fact, NothingToDo))
         unclear = [fact.why for fact in useful if isinstance(fact, NeedsPerson)]
         digest = hashlib.sha256(raw).hexdigest()
-        if not (self._applied / f"{digest}{SUFFIX}").exists():
+        if not any((self._applied / f"{digest}{ending}").exists() for ending in (SUFFIX, DISMISSED)):
             self._store(raw, digest)
         return header, "; ".join(["stored", *(f"a person must judge it: {one}" for one in dict.fromkeys(unclear))])
 
@@ -90,11 +102,10 @@ class Inbox:
             os.close(folder)
 
     def _next(self) -> int:
-        """Now, or just after the newest message that is not applied yet."""
+        """Now, or just after the newest message."""
         with self._naming:
             if self._newest is None:
-                left = [path for folder in (self._new, self._failed) for path in files_in(folder, ending=SUFFIX)]
-                self._newest = max(map(_time_of, left), default=0)
+                self._newest = max(map(_newest_in, (self._new, self._failed, self._applied)))
             self._newest = max(self._newest + 1, time.time_ns())
             return self._newest
 
@@ -119,17 +130,47 @@ class Inbox:
             if raw is None:
                 continue
             try:
-                header, message = parse(raw)
-                apply(facts_of(header, message, self._words, self._signs), f"HL7 {header.message_type}^{header.event}")
+                header, facts = self._said(raw)
+                later = self._later(path)
+                apply(still_said(facts, later) if later else facts, f"HL7 {header.message_type}^{header.event}")
             except (Transient, OSError):
                 raise
             except Exception as error:  # one message must not hold up those behind it
                 log.error("hl7.not_applied", message=digest[:12], error=brief(error))
                 self._set_aside(path)
                 continue
-            path.replace(self._applied / f"{digest}{SUFFIX}")
+            self._keep(path, SUFFIX)
             done += 1
         return done
+
+    def _said(self, raw: bytes) -> tuple[Header, tuple[Fact, ...]]:
+        header, message = parse(raw)
+        return header, facts_of(header, message, self._words, self._signs)
+
+    def _later(self, path: Path) -> list[Fact]:
+        """What messages that came after this one said when they were applied. Most messages are the newest.
+
+        Raises:
+            LaterUnreadableError: one of them cannot be read.
+        """
+        if self._newest_applied is None:
+            self._newest_applied = _newest_in(self._applied)
+        if _time_of(path) >= self._newest_applied:
+            return []
+        applied = [one for one in files_in(self._applied, ending=SUFFIX) if not one.name.endswith(DISMISSED)]
+        after = sorted((_time_of(one), one) for one in applied if _time_of(one) > _time_of(path))
+        try:
+            return [fact for _, one in after for fact in self._said(one.read_bytes())[1]]
+        except OSError as error:  # the messages behind it must not wait for this one
+            raise LaterUnreadableError from error
+
+    def _keep(self, path: Path, ending: str) -> None:
+        """Among the applied ones, with its time of arrival."""
+        arrived = _time_of(path)
+        if self._newest_applied is not None:
+            self._newest_applied = max(self._newest_applied, arrived)
+        os.utime(path, ns=(arrived, arrived))
+        path.replace(self._applied / f"{_digest_of(path)}{ending}")
 
     def _read(self, path: Path) -> bytes | None:
         """A file that stays unreadable is set aside, unread: the messages behind it must not wait without end."""
@@ -160,13 +201,16 @@ class Inbox:
         """Count the messages that were set aside as applied: a human has done what they say; how many."""
         failed = files_in(self._failed, ending=SUFFIX)
         for path in failed:
-            path.replace(self._applied / f"{_digest_of(path)}{SUFFIX}")
+            self._keep(path, DISMISSED)
         return len(failed)
 
     def forget_old(self, *, now_s: float) -> None:
-        """Delete applied messages older than KEEP_DAYS: they name patients."""
+        """Delete applied messages older than KEEP_DAYS: they name patients. Those that came after a message that is set
+        aside stay: without them it would be taken for the last word."""
+        aside = min(map(_time_of, files_in(self._failed, ending=SUFFIX)), default=None)
         for path in files_in(self._applied, ending=SUFFIX):
-            if now_s - path.stat().st_mtime > KEEP_DAYS * 86400:
+            is_old = now_s - path.stat().st_mtime > KEEP_DAYS * 86400
+            if is_old and (aside is None or _time_of(path) < aside):
                 path.unlink(missing_ok=True)
 
 
@@ -176,6 +220,10 @@ def _name(time_ns: int, digest: str) -> str:
 
 def _digest_of(path: Path) -> str:
     return path.stem.rsplit("-", 1)[-1]
+
+
+def _newest_in(folder: Path) -> int:
+    return max(map(_time_of, files_in(folder, ending=SUFFIX)), default=0)
 
 
 def _time_of(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -182,6 +183,73 @@ def test_what_was_set_aside_is_applied_again_in_the_order_of_its_arrival(inbox: 
     applied = Applied()
     inbox.apply_waiting(applied)
     assert applied.facts == [PatientsMerged(PatientKey(n), PatientKey(o)) for o, n in pairwise([*chain, "Z"])]
+
+
+def order(day: str, state: str = "NW", number: str = "77") -> bytes:
+    return message("OMI^O23", PID, f"ORC|{state}|{number}", f"OBR|1|{number}||CART1^CAR-T infusion|||{day}")
+
+
+@pytest.mark.parametrize(
+    ("later", "days"),
+    [
+        pytest.param((), {date(2024, 3, 4)}, id="not measured: nothing came after it"),
+        pytest.param((order("20240601", number="78"),), {date(2024, 3, 4), date(2024, 6, 1)}, id="noop: another order"),
+        pytest.param((order("20240318"),), {date(2024, 3, 18)}, id="moved"),
+        pytest.param((order("20240318"), order("20240402")), {date(2024, 4, 2)}, id="moved twice"),
+        pytest.param((order("20240318"), order("20240318", "CA")), set(), id="moved and cancelled"),
+    ],
+)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_message_that_is_tried_again_late_says_nothing_against_later_ones(
+    tmp_path: Path, later: tuple[bytes, ...], days: set[date], restarted: bool
+) -> None:
+    inbox, facts = Inbox(tmp_path / "inbox", WORDS), FakePatientFacts()
+    inbox.take(order("20240304"))
+    inbox.apply_waiting(Applied(ValueError("bug")))
+    for raw in later:
+        inbox.take(raw)
+    inbox.apply_waiting(Applier(facts, KnownOrders(tmp_path / "orders.json")))
+    inbox = Inbox(tmp_path / "inbox", WORDS) if restarted else inbox
+    inbox.forget_old(now_s=time.time() + (KEEP_DAYS + 1) * 86400)
+    assert inbox.retry_failed() == 1
+    assert inbox.apply_waiting(Applier(facts, KnownOrders(tmp_path / "orders.json"))) == 1
+    assert ({day for _, day in facts.infusions}, inbox.waiting()) == (days, (0, 0))
+
+
+def test_what_a_person_dismissed_replaces_nothing(inbox: Inbox, tmp_path: Path) -> None:
+    for raw in (order("20240304"), order("20240318")):
+        inbox.take(raw)
+        inbox.apply_waiting(Applied(ValueError("bug")))
+    first, second = sorted((tmp_path / "inbox" / "failed").iterdir())
+    first.rename(tmp_path / first.name)
+    assert inbox.dismiss_failed() == 1
+    (tmp_path / first.name).rename(first)
+    facts = FakePatientFacts()
+    inbox.retry_failed()
+    assert inbox.apply_waiting(Applier(facts, KnownOrders(tmp_path / "orders.json"))) == 1
+    assert {day for _, day in facts.infusions} == {date(2024, 3, 4)}
+    assert not second.exists()
+
+
+def test_whether_a_late_message_still_holds_must_be_known(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.take(order("20240304"))
+    inbox.apply_waiting(Applied(ValueError("bug")))
+    inbox.take(order("20240318"))
+    inbox.apply_waiting(Applied())
+    inbox.retry_failed()
+    (unreadable,), real = (tmp_path / "inbox" / "applied").iterdir(), Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path == unreadable:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    applied = Applied()
+    inbox.apply_waiting(applied)
+    assert (inbox.waiting(), applied.facts) == ((0, 1), [])
 
 
 def test_a_message_sent_again_is_set_aside_once(inbox: Inbox) -> None:

@@ -83,6 +83,7 @@ def open_deps(
     from workers.index.order_priorities import priorities_of_orders
     from workers.reading.reader import DicomReader
     from workers.studies.deps import Deps
+    from workers.studies.descriptions import KeptDescriptions
     from workers.studies.engine import TriageEngine
     from workers.studies.prepared_baselines import PreparedBaselines, PreparedFolders
 
@@ -107,6 +108,7 @@ def open_deps(
             files=files,
         ),
         results=open_results(settings),
+        descriptions=KeptDescriptions(prepared, reader=reader, index=index, files=files),
         prepare_later=prepare_later,
         order_hint=order_texts(settings),
         searches=open_searches(settings) if settings.priors.wanted else None,

@@ -191,6 +191,8 @@ def previous_document(row: StudyRow, deps: Deps) -> Mapping[str, Any] | None:
 
 
 def _describe(row: StudyRow, deps: Deps) -> Study:
+    if deps.descriptions is not None:
+        return deps.descriptions.of(row)
     return read_whole(row.study_instance_uid, deps.index, deps.files, deps.reader.describe)
 
 

@@ -20,6 +20,7 @@ from workers.ports import (
 )
 from workers.prior_ports import OrderPriorities, PriorSearches
 from workers.studies import prior_notes
+from workers.studies.descriptions import KeptDescriptions
 from workers.studies.prepared_baselines import PreparedBaselines
 from workers.studies.urgency import with_order
 
@@ -40,6 +41,8 @@ class Deps:
     engine: Engine
     baselines: PreparedBaselines
     results: ResultFiles
+    descriptions: KeptDescriptions | None = None
+    """Earlier studies as their files describe them; None: their files are read each time."""
     prepare_later: Callable[[str], None] | None = None
     """Have a study prepared as a baseline when no decision waits; None: prepare at once, in the same call."""
     orders: OrderPriorities | None = None

@@ -39,7 +39,11 @@ def prepare_ahead(study_instance_uid: str, deps: Deps) -> None:
     with bind(study=study_hash(study_instance_uid)):
         try:
             row = deps.index.study(study_instance_uid)
-            if row is not None and worth_preparing(row, deps):
+            if row is None:
+                return
+            if deps.descriptions is not None:
+                deps.descriptions.of(row)  # a follow-up looks at it, whether it is compared with it or not
+            if worth_preparing(row, deps):
                 deps.baselines.prepared(row)
         except NotAssessable as refusal:
             log.info("baseline.refused", code=refusal.code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from triage.errors import NotAssessable
 from triage.model import SequenceKind, StudyImages
 from workers.log import brief, get_logger, study_hash
 from workers.ports import Engine, InstanceFiles, PreparedStorage, Reader, StudyIndex, StudyRow
+from workers.studies.read_files import read_files_of
 from workers.studies.whole_files import read_whole
 
 if TYPE_CHECKING:
@@ -119,20 +119,7 @@ class PreparedBaselines:
 
     def _read_files(self, row: StudyRow) -> str:
         """A digest of the files of the study as they are now, and of what is said about them."""
-        found = hashlib.sha256()
-        uid = row.study_instance_uid
-        for name, given in sorted(self._index.object_answers(uid).items()):
-            found.update(f"{name} {given.answer.value}\n".encode())
-        for name, copy in sorted(self._index.blank_filled(uid).items()):
-            found.update(f"{name} {copy.path}\n".encode())
-        for instance in sorted(self._index.instances(uid), key=lambda one: one.sop_instance_uid):
-            try:
-                state = self._files.path(instance).stat()
-            except OSError:
-                found.update(f"{instance.sop_instance_uid} away\n".encode())
-            else:
-                found.update(f"{instance.sop_instance_uid} {state.st_size} {state.st_mtime_ns}\n".encode())
-        return found.hexdigest()
+        return read_files_of(row.study_instance_uid, self._index, self._files).digest
 
     @staticmethod
     def can_serve(images: StudyImages, infusion_date: date | None) -> bool:

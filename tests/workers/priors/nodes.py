@@ -27,6 +27,7 @@ from workers.priors.parts import SearchParts
 from workers.reading.reader import DicomReader
 from workers.studies.assess import assess_study
 from workers.studies.deps import Deps
+from workers.studies.descriptions import KeptDescriptions
 from workers.studies.prepared_baselines import PreparedBaselines
 from workers.studies.reconsider import reconsider
 
@@ -113,6 +114,7 @@ class Node:
                 files=self.store,
             ),
             results=FakeResults(),
+            descriptions=KeptDescriptions(state / "prepared", reader=self.reader, index=self.index, files=self.store),
             searches=self.searches,
         )
 

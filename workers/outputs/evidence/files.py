@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage as ndi
-from SimpleITK import Image, Transform, WriteImage, WriteTransform, sitkUInt8
+from SimpleITK import Image, Transform, WriteTransform, sitkUInt8
 
 from triage.alignment.images import NEAREST, affine_transform, to_sitk
 from triage.anatomy import BRAIN_STEM, CAPSULES, CSF, THALAMI, WHITE, mask_of
@@ -22,6 +22,7 @@ from triage.model import Category, Mask, Presence
 from triage.report.contents import Assessment
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
 from workers.outputs.evidence import slices, text
+from workers.outputs.evidence.nifti import write_nifti
 from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, parts_px, render, small
 
 PixelMask = npt.NDArray[np.bool_]  # (row, column)
@@ -85,18 +86,18 @@ def write_evidence(folder: Path, outcome: Assessed, maps: EvidenceMaps | None) -
 def _write_maps(folder: Path, evidence: Evidence, maps: EvidenceMaps) -> Iterator[Path]:
     if maps.labels is not None:
         regions = to_sitk(maps.labels, sitkUInt8)
-        yield _whole(folder / "regions.nii.gz", lambda path: _write_image(regions, path))
+        yield _whole(folder / "regions.nii.gz", lambda path: write_nifti(regions, path))
         names = json.dumps({str(label): name for label, name in sorted(evidence.label_names.items())}, indent=1)
         yield _whole(folder / "regions.json", lambda path: path.write_text(names + "\n", encoding="utf-8"))
     if maps.baseline is not None:
         moved = to_sitk(replace(maps.baseline, voxels=_rounded(maps.baseline.voxels)))
-        yield _whole(folder / "baseline_on_followup.nii.gz", lambda path: _write_image(moved, path))
+        yield _whole(folder / "baseline_on_followup.nii.gz", lambda path: write_nifti(moved, path))
     if maps.change_percent is not None and maps.labels is not None:
         change = to_sitk(replace(maps.change_percent, voxels=_steps(maps.change_percent.voxels, maps.labels.voxels)))
-        yield _whole(folder / "change_percent.nii.gz", lambda path: _write_image(change, path))
+        yield _whole(folder / "change_percent.nii.gz", lambda path: write_nifti(change, path))
     for name, mask in maps.masks.items():
         image = to_sitk(mask, sitkUInt8)
-        yield _whole(folder / f"{name}.nii.gz", lambda path, image=image: _write_image(image, path))  # type: ignore[misc]
+        yield _whole(folder / f"{name}.nii.gz", lambda path, image=image: write_nifti(image, path))  # type: ignore[misc]
     if evidence.followup_to_baseline is not None:
         transform = affine_transform(evidence.followup_to_baseline)
         yield _whole(folder / "followup_to_baseline.tfm", lambda path: _write_transform(transform, str(path)))
@@ -104,10 +105,6 @@ def _write_maps(folder: Path, evidence: Evidence, maps: EvidenceMaps) -> Iterato
 
 # SimpleITK ships no signature for these two.
 _write_transform: Callable[[Transform, str], None] = WriteTransform
-
-
-def _write_image(image: Image, path: Path) -> None:
-    WriteImage(image, str(path), useCompression=True)
 
 
 def _steps(percent: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -12,7 +12,6 @@ from triage import protocol
 from triage.age import TOO_YOUNG, too_young
 from triage.alignment.comparison import Pair, contrasts, on_common_grid, tissue_spread
 from triage.alignment.images import affine_of, inverse, to_sitk
-from triage.alignment.registration import register_followup
 from triage.alignment.session import align
 from triage.course import merged, merged_for, seen_alone, sentence
 from triage.detection import detect, detect_alone, indeterminate, judged_in_diffusion
@@ -24,7 +23,6 @@ from triage.fluid.changes import fluid_alone, fluid_changes
 from triage.lesions.candidates import Candidates, candidates, supported
 from triage.lesions.enhancement import enhancing
 from triage.lesions.focal import focal_changes
-from triage.libraries import sitk
 from triage.measurements import figure_named
 from triage.model import (
     Affine,
@@ -134,10 +132,7 @@ def _compare(
     """
     followup, baseline = to_sitk(flair), to_sitk(prepared.flair)
     with clock.part("registration"):
-        registration = register_followup(
-            followup, baseline, to_sitk(prepared.brain, sitk.sitkUInt8), settings.registration,
-            slice_thickness_mm=max(*flair.spacing_mm, *prepared.flair.spacing_mm),
-        )  # fmt: skip
+        registration = draft.context.register(flair, prepared, settings.registration)
     draft = replace(
         draft,
         registration=registration,

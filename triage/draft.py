@@ -32,6 +32,7 @@ from triage.model import (
 )
 from triage.patterns.all import PATTERNS
 from triage.preparation import Placing, PreparedBaseline, place
+from triage.registering import Registering, register_on_baseline
 from triage.report import look_alikes
 from triage.report.contents import Assessment, BaselineReport, Evolution, Judged, JudgedFrom, Since
 from triage.report.evidence import Evidence
@@ -57,6 +58,8 @@ class Context:
     notices: tuple[str, ...] = ()
     # how the atlas is placed on a scan without a baseline
     place: Placing = place
+    # how the FLAIR is laid on that of the baseline
+    register: Registering = register_on_baseline
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,14 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-import triage
-import workers.reading
 from triage.model import Study
 from workers.log import brief, get_logger
 from workers.ports import InstanceFiles, Reader, StudyIndex, StudyRow
+from workers.studies.program_code import reading_code
 from workers.studies.read_files import read_files_of
 from workers.studies.whole_files import read_whole
 
@@ -24,17 +22,6 @@ log = get_logger(__name__)
 
 NAME = "described-{}.json"
 STUDY = TypeAdapter(Study)
-
-
-@cache
-def reading_code() -> str:
-    """A digest of the source that reads and recognises: another program may see other things in the same files."""
-    found = hashlib.sha256()
-    for package in (triage, workers.reading):
-        for place in package.__path__:
-            for path in sorted(Path(place).rglob("*.py")):
-                found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 class KeptDescriptions:

@@ -29,7 +29,7 @@ class TriageEngine:
     """The measurement core with atlas and settings bound. The atlas is loaded once per process, at first use.
 
     Args:
-        prepared: the folder in which placements are kept; None: the atlas is always placed anew.
+        prepared: the folder in which placements and registrations are kept; None: both are always found anew.
     """
 
     def __init__(self, settings: Settings, prepared: Path | None = None) -> None:
@@ -92,14 +92,23 @@ class TriageEngine:
     def first_look(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import first_look
 
-        context = dataclasses.replace(context, place=self._placing(images))
+        context = self._with_kept(context, images)
         return first_look(images, prepared, context, self.atlas, self._settings.triage)
 
     def full(self, images: StudyImages, prepared: PreparedBaseline | None, context: Context) -> Assessed:
         from triage.assessment import full
 
-        context = dataclasses.replace(context, place=self._placing(images))
+        context = self._with_kept(context, images)
         return full(images, prepared, context, self.atlas, self._settings.triage)
+
+    def _with_kept(self, context: Context, images: StudyImages) -> Context:
+        from workers.studies.registrations import KeptRegistrations
+
+        context = dataclasses.replace(context, place=self._placing(images))
+        if self._prepared is None:
+            return context
+        kept = KeptRegistrations(self._prepared)
+        return dataclasses.replace(context, register=kept.of(images.study.study_instance_uid))
 
     def _placing(self, images: StudyImages) -> Placing:
         from triage.preparation import place

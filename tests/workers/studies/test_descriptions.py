@@ -18,7 +18,8 @@ from triage.model import Identification, Patient, SequenceKind, Series, SeriesHe
 from workers.identities import GivenAnswer, ObjectAnswer
 from workers.ports import StudyRow
 from workers.reading.reader import DicomReader
-from workers.studies.descriptions import STUDY, KeptDescriptions, reading_code
+from workers.studies.descriptions import STUDY, KeptDescriptions
+from workers.studies.program_code import reading_code
 
 UID = "1.2.3"
 FLAIR = SeriesHeader(

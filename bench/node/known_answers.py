@@ -129,7 +129,10 @@ RIGHT: Mapping[str, tuple[Right, ...]] = {
         ),
     ),
     "cut file": (
-        _printed("P1 stays, the study waits for its file, which is named", r"P1 ready transient \(.*FilesDamaged.*dcm"),
+        _printed(
+            "P1 stays, the study waits for its file, which is named",
+            r"P1 ready transient \(.*FilesDamaged.*instance \w+: \d+ bytes of the \d+",
+        ),
         _decided("decided again when it is whole", "CUT", priority="P1", baseline=BASELINE),
     ),
     "cut pixels": (_decided("refused by name or positive", "T1", categories=(*POSITIVE, "not_assessable")),),

@@ -42,6 +42,8 @@ RENAMED = {
     "from workers.store import": "from workers.index.sql import",
     "from listener.worklist import": "from listener.web.worklist import",
     "from workers.probe import": "from workers.arrival.probe import",
+    # the node ends a process that was stopped: it may be gone by then
+    "os.kill(p,signal.SIGCONT)": "(os.path.exists(f'/proc/{p}') and os.kill(p,signal.SIGCONT))",
     "'listener.cli '+name in l and 'config-c.yaml' in l": (
         f"{PROGRAMS}[name] in l and '@SEC@' in l and '-c' in l.split('@SEC@')[-1]"
     ),

@@ -37,10 +37,10 @@ FAULT_WORDS: Mapping[str, tuple[str, str]] = {
 OTHER_FAULT = ("The program could not process the study.", "Read the log of the worker, report the fault, then retry.")
 MARKS = (
     (QUARANTINED, (QUARANTINED,)),
-    ("store_fault", ("store_fault", "cut short")),
+    ("store_fault", ("store_fault", "cut short", "cannot be read now")),
     ("worker", ("worker died", "worker hung", "died or hung")),
     ("limit", ("limit exceeded",)),
-    ("disk", ("no space", "disk")),
+    ("disk", ("no space", "disk", "input/output error", "read-only file system", "stale file handle")),
     ("index", ("index:", "index is", "database")),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -19,16 +21,20 @@ from tests.listener.web.test_pages import check_nothing_runs
 from tests.listener.web.visible import content, words
 from workers.access_ports import Role
 from workers.delivery_ports import Decided, Delivery, DeliveryState
+from workers.log import brief
 from workers.ports import StudyState
 from workers.result_settings import ResultsSettings
 from workers.rules.answer import Looked
 from workers.rules.listing import listed_rules
 from workers.rules.tally import rule_tally
-from workers.studies import quarantine
+from workers.studies import quarantine, unreadable_files
+from workers.studies.attempts import transient
 from workers.studies.set_aside import AsideInStudy, AsideObject
+from workers.studies.whole_files import FilesDamaged
 from workers.worklist_ports import StudyFault
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+DAMAGED = FilesDamaged("1.2", "1 of 76 stored files cannot be read now: instance 5b46: 64 bytes of the 128", ("1",))
 QUARANTINED = f"{quarantine.CODE}: longer than 600 s {HOSTILE}"
 
 
@@ -40,6 +46,9 @@ QUARANTINED = f"{quarantine.CODE}: longer than 600 s {HOSTILE}"
         pytest.param("the worker died or hung in the last one", "worker", id="worker"),
         pytest.param("index: OperationalError", "index", id="index"),
         pytest.param("store_fault: 1.dcm is cut short", "store_fault", id="files"),
+        pytest.param(transient(3, brief(DAMAGED)), "store_fault", id="a file lost bytes"),
+        pytest.param(transient(3, unreadable_files.REASON), "store_fault", id="files of an earlier study"),
+        pytest.param(transient(3, brief(OSError(errno.EIO, os.strerror(errno.EIO)))), "disk", id="the disk fails"),
         pytest.param("[Errno 28] No space left on device", "disk", id="disk"),
         pytest.param("IndexError: list index out of range", "", id="noop: nobody knows it"),
     ],

@@ -40,8 +40,8 @@ from workers.ports import ACUTE_CATEGORIES
 ROOT = Path(__file__).resolve().parents[1]
 POLL_S = 0.05
 PATIENCE_S = 900.0
-TARGETS_S = {"2d": 10.0, "3d": 15.0}  # median of the first look
-FULL_TARGET_S = 60.0
+TARGETS_S = {"2d": 4.0, "3d": 4.0}  # median of the first look
+FULL_TARGET_S = 30.0
 THIS, OTHER = "this tree", "other tree"
 
 

@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from triage.age import too_young
-from triage.alignment.images import inverse
+from triage.alignment.images import from_sitk, inverse, to_sitk
 from triage.alignment.placement import Placement, brain_grid, place_atlas, region_doubts, regions_on
+from triage.alignment.registration import pyramid
 from triage.alignment.session import Session, align
 from triage.errors import NotAssessable
 from triage.fluid.atrophy import fluid_shares
@@ -52,6 +53,9 @@ class PreparedBaseline:
     after_contrast: bool = False
     # region -> why nothing is measured there
     doubts: Mapping[str, str] = field(default_factory=dict)
+    # its FLAIR at the working resolutions of a registration (alignment.registration.Pyramid), by name; empty: they are
+    # made when they are needed
+    working: Mapping[str, Volume] = field(default_factory=dict)
 
 
 class Placing(Protocol):
@@ -116,6 +120,7 @@ def _prepared(images: StudyImages, atlas: Atlas, settings: PreparationSettings, 
         before_treatment(flair, labels, brain, atlas.label_names, settings, young),
         is_flair_after_contrast(images),
         region_doubts(placement),
+        {name: from_sitk(image) for name, image in vars(pyramid(to_sitk(flair))).items()},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from triage.alignment.images import to_sitk
-from triage.alignment.registration import RegistrationLimits, register_followup
+from triage.alignment.registration import Pyramid, RegistrationLimits, register_followup
 from triage.libraries import sitk
 from triage.model import RegistrationResult, Volume
 from triage.preparation import PreparedBaseline
@@ -23,7 +23,10 @@ def register_on_baseline(flair: Volume, prepared: PreparedBaseline, limits: Regi
     Raises:
         NotAssessable: as ``register_followup``.
     """
+    working = (
+        Pyramid(**{name: to_sitk(volume) for name, volume in prepared.working.items()}) if prepared.working else None
+    )
     return register_followup(
         to_sitk(flair), to_sitk(prepared.flair), to_sitk(prepared.brain, sitk.sitkUInt8), limits,
-        slice_thickness_mm=max(*flair.spacing_mm, *prepared.flair.spacing_mm),
+        slice_thickness_mm=max(*flair.spacing_mm, *prepared.flair.spacing_mm), baseline_pyramid=working,
     )  # fmt: skip

@@ -156,7 +156,7 @@ def run(pair: Spoiled, folder: Path) -> dict[str, Any]:
 
 def _with_flair(before: PreparedBaseline, flair: Volume) -> PreparedBaseline:
     volumes = {**before.session.volumes, F: flair}
-    return replace(before, flair=flair, session=replace(before.session, volumes=volumes))
+    return replace(before, flair=flair, session=replace(before.session, volumes=volumes), working={})
 
 
 def _spoiled(volume: Volume, before: PreparedBaseline, to_baseline: Affine, pair: Spoiled) -> Volume:

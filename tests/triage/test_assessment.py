@@ -203,7 +203,7 @@ def test_another_head_is_not_assessable(prepared: PreparedBaseline, head: Volume
 
 def test_a_baseline_of_another_head_hides_no_more_than_none(prepared: PreparedBaseline, atlas: Atlas) -> None:
     """The follow-up shows the pattern by itself; its baseline, under the same patient ID, is of somebody else."""
-    stranger = replace(prepared, flair=scanned(another_head(prepared.flair), seed=24))
+    stranger = replace(prepared, flair=scanned(another_head(prepared.flair), seed=24), working={})
     found = full(a_followup(atlas, 45.0), stranger, CONTEXT, atlas, SETTINGS).assessment
     assert found.registration is not None
     assert not found.registration.accepted

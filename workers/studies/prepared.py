@@ -58,6 +58,7 @@ def _volumes(prepared: PreparedBaseline) -> Iterator[tuple[str, Volume]]:
             yield f"series.{kind.value}", volume
     if prepared.session.dwi_b0 is not None:
         yield "dwi_b0", prepared.session.dwi_b0
+    yield from ((f"working.{name}", volume) for name, volume in prepared.working.items())
     yield from ((f"burden.{name}", mask) for name, mask in prepared.burden.masks.items())
 
 
@@ -99,6 +100,7 @@ def load(folder: Path) -> PreparedBaseline | None:
             burden=_burden(facts["burden"], volumes),
             after_contrast=facts.get("after_contrast", False),
             doubts=facts.get("doubts", {}),
+            working=_named("working.", volumes),
         )
     except _UNREADABLE:
         return None
@@ -113,10 +115,14 @@ def _session(facts: Mapping[str, Any], volumes: Mapping[str, Volume]) -> Session
 def _burden(facts: Mapping[str, Any], volumes: Mapping[str, Volume]) -> Found:
     return Found(
         measurements=tuple(Measurement(**m) for m in facts["measurements"]),
-        masks={name.removeprefix("burden."): v for name, v in volumes.items() if name.startswith("burden.")},
+        masks=_named("burden.", volumes),
         lesions=tuple(Lesion(**{**one, "centre_lps_mm": tuple(one["centre_lps_mm"])}) for one in facts["lesions"]),
         notices=tuple(facts["notices"]),
     )
+
+
+def _named(begin: str, volumes: Mapping[str, Volume]) -> dict[str, Volume]:
+    return {name.removeprefix(begin): volume for name, volume in volumes.items() if name.startswith(begin)}
 
 
 def _header(facts: dict[str, Any]) -> SeriesHeader:

@@ -40,6 +40,7 @@ def a_prepared(**changes: Any) -> PreparedBaseline:
         "brain": Volume((labels > 3).astype(np.uint8), cubic),
         "label_names": {1: "midbrain", 9: "thalamus_left"},
         "doubts": {"pons": "region_fit: 0.3"},
+        "working": {"fine": Volume(rng.normal(size=(3, 4, 5)).astype(np.float32), own)},
     }
     t1 = Volume(rng.uniform(0, 900, (5, 5, 5)).astype(np.float32), cubic)
     values["session"] = Session(

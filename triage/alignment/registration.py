@@ -9,12 +9,12 @@ before the comparison. On the two real pairs the error against the publishers' t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from triage.alignment.descent import coarse_rigid, descend
 from triage.alignment.images import (
     NEAREST,
     affine_of,
@@ -106,78 +106,6 @@ def _check_extent(image: sitk.Image) -> None:
         raise NotAssessable("coverage", f"the images cover {said} mm, which is no view of a head")
 
 
-def descend(
-    fixed: sitk.Image,
-    moving: sitk.Image,
-    start: sitk.Transform,
-    *,
-    step_mm: float,
-    mask: sitk.Image | None = None,
-    mutual_information: bool = False,
-    iterations: int = 100,
-    share: float = 1.0,
-) -> tuple[sitk.Transform, float]:
-    """One resolution level of a linear registration.
-
-    Args:
-        start: the transform to begin from; the result is of the same type.
-        step_mm: first step of the gradient descent, in mm of shift.
-        mask: where ``fixed`` is read; any grid in its space.
-        mutual_information: Mattes' measure, for different contrasts; else correlation.
-        share: share of the voxels that is read.
-
-    Returns:
-        The transform (fixed points -> moving points, LPS mm) and the similarity (higher is better).
-
-    Raises:
-        NotAssessable: ``registration_failed`` when the images do not overlap at the start or on the way.
-    """
-    method = sitk.ImageRegistrationMethod()
-    if mutual_information:
-        method.SetMetricAsMattesMutualInformation(32)
-    else:
-        method.SetMetricAsCorrelation()
-    if mask is not None:
-        method.SetMetricFixedMask(resample(mask, fixed, how=NEAREST))
-    if share < 1.0:  # a regular subset of voxels with a fixed seed: the same images give the same transform
-        method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(share, 1)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(step_mm, step_mm * 5e-3, iterations, 0.5, 1e-6)
-    method.SetOptimizerScalesFromPhysicalShift()
-    transform = type(start)(start)
-    method.SetInitialTransform(transform, True)
-    try:
-        method.Execute(fixed, moving)
-    except RuntimeError as error:  # ITK has one class for all of its errors
-        raise NotAssessable("registration_failed", "the images do not overlap") from error
-    return transform, -float(method.GetMetricValue())
-
-
-def _starts(fixed: sitk.Image, moving: sitk.Image) -> list[sitk.Euler3DTransform]:
-    """Centres of mass aligned, and centres of the grids aligned: each can fail on a cut field of view."""
-    kinds = (sitk.CenteredTransformInitializerFilter.MOMENTS, sitk.CenteredTransformInitializerFilter.GEOMETRY)
-    return [
-        sitk.Euler3DTransform(sitk.CenteredTransformInitializer(fixed, moving, sitk.Euler3DTransform(), kind))
-        for kind in kinds
-    ]
-
-
-def coarse_rigid(fixed: sitk.Image, moving: sitk.Image) -> sitk.Euler3DTransform:
-    """Whole-head alignment at 8 mm by mutual information from several starts; the best wins.
-
-    Raises:
-        NotAssessable: ``registration_failed`` when every start leaves the images apart.
-    """
-    tried: list[tuple[sitk.Transform, float]] = []
-    for start in _starts(fixed, moving):
-        with suppress(NotAssessable):
-            tried.append(descend(fixed, moving, start, step_mm=4.0, mutual_information=True, iterations=60))
-    if not tried:
-        raise NotAssessable("registration_failed", "the images do not overlap from any start")
-    return max(tried, key=lambda pair: pair[1])[0]
-
-
 def rigid_one_way(
     fixed: Pyramid, moving: Pyramid, mask: sitk.Image | None, start: sitk.Transform | None = None
 ) -> tuple[sitk.Transform, float]:
@@ -255,6 +183,10 @@ def register_followup(
     mask = sitk.BinaryDilate(resample(baseline_brain, fixed.fine, how=NEAREST), [3, 3, 3])
     begin = None if start is None else rigid_transform(inverse(start), fixed.fine)
     there, similarity = rigid_one_way(fixed, moving, mask, begin)  # baseline points -> follow-up points
+    if begin is None and similarity < limits.similarity:  # the head may be turned far
+        turned = coarse_rigid(fixed.coarse, moving.coarse, turned=True)
+        again = rigid_one_way(fixed, moving, mask, turned)
+        there, similarity = max((there, similarity), again, key=lambda one: one[1])
     mask_back = resample(mask, moving.fine, there.GetInverse(), how=NEAREST)
     back, similarity_back = _refine(moving, fixed, there.GetInverse(), mask_back)  # follow-up points -> baseline points
     forward, backward = inverse(matrix_of(there)), matrix_of(back)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from triage.alignment.agreement import peak
+from triage.alignment.descent import coarse_rigid, descend
 from triage.alignment.images import inverse, isotropic_grid, matrix_of, resample, shrink_to, smooth_to, to_sitk
-from triage.alignment.registration import coarse_rigid, descend
 from triage.errors import NotAssessable
 from triage.libraries import sitk
 from triage.model import Affine, DiffusionFacts, SequenceKind, StudyImages, Volume
@@ -89,7 +89,7 @@ def _placed(anchor: Volume, other: Volume, kind: SequenceKind) -> Affine:
 
 def _from_centres(anchor: Volume, other: Volume) -> sitk.Euler3DTransform:
     """Where to begin when the headers mislead."""
-    return coarse_rigid(_at_size(anchor, COARSE_MM), _at_size(other, COARSE_MM))
+    return coarse_rigid(_at_size(anchor, COARSE_MM), _at_size(other, COARSE_MM), turned=True)
 
 
 def _adc_last(kind: SequenceKind) -> tuple[bool, str]:

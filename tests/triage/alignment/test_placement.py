@@ -18,6 +18,7 @@ from triage.alignment.placement import (
     brain_grid,
     check_volumes,
     place_atlas,
+    plausible,
     region_doubts,
     regions_on,
     structures_apart,
@@ -248,6 +249,42 @@ def test_regions_are_found(region: str, placement: Placement, patient: Volume, a
     truth = labels_on(patient, atlas, POSE)
     one, other = (mask_of(labels, atlas.label_names, [region]) for labels in (found.voxels, truth))
     assert dice(one, other) > 0.85
+
+
+@pytest.mark.parametrize(
+    "degrees",
+    [
+        pytest.param((0, 0, 0), id="noop: as it is"),
+        pytest.param((-40, 0, 0), id="nods by 40 degrees"),
+        pytest.param((0, 0, 40), id="turns by 40 degrees"),
+    ],
+)
+def test_a_head_that_is_turned_far_is_placed_as_the_upright_one(
+    degrees: tuple[float, float, float], placement: Placement, patient: Volume, atlas: Atlas
+) -> None:
+    """Only the header turns, so both placements must name the same voxels."""
+    turned = Volume(patient.voxels, rigid(degrees) @ patient.affine)
+    placed = place_atlas(turned, atlas, RegionLimits())
+    upright, _ = regions_on(to_sitk(patient), placement, atlas)
+    found, _ = regions_on(to_sitk(turned), placed, atlas)
+    for region in (*THALAMI, *BRAIN_STEM):
+        one, other = (mask_of(labels.voxels, atlas.label_names, [region]) for labels in (upright, found))
+        assert dice(one, other) > 0.9, region
+
+
+@pytest.mark.parametrize(
+    ("scales", "good"),
+    [
+        pytest.param((1.0, 1.0, 1.0), True, id="noop: the size of the template"),
+        pytest.param((0.99, 0.94, 0.78), True, id="the longest real head"),
+        pytest.param((1.04, 0.95, 0.66), False, id="a head that nods by 40 degrees, placed 49 mm away"),
+        pytest.param((1.12, 1.03, 0.71), False, id="a head that nods by 40 degrees, placed 31 mm away"),
+        pytest.param((0.55, 0.55, 0.55), False, id="half the size"),
+        pytest.param((1.35, 1.3, 1.3), False, id="too large"),
+    ],
+)
+def test_a_plausible_affine(scales: tuple[float, float, float], good: bool) -> None:
+    assert plausible(rigid((20, -10, 5)) @ np.diag([*scales, 1.0])) is good
 
 
 def test_left_stays_left(placement: Placement, patient: Volume, atlas: Atlas) -> None:

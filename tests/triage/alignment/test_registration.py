@@ -204,6 +204,17 @@ def test_a_moved_head_is_found_again(baseline: Volume, atlas: Atlas) -> None:
     assert orthonormal(result.followup_to_baseline) == pytest.approx(result.followup_to_baseline, abs=1e-9)
 
 
+@pytest.mark.parametrize("degrees", [pytest.param((-45, 0, 0), id="nods"), pytest.param((0, 0, 60), id="turns")])
+def test_a_head_that_was_turned_far_is_found_again(
+    degrees: tuple[float, float, float], baseline: Volume, atlas: Atlas
+) -> None:
+    moved = rigid(degrees)
+    result = register(Volume(baseline.voxels, moved @ baseline.affine), baseline, atlas)
+    assert result.accepted, result.reason
+    points = moved @ points_of(brain_of(atlas))
+    assert mean_distance_mm(result.followup_to_baseline, np.linalg.inv(moved), points) < 0.3
+
+
 def test_an_unmoved_head_stays(baseline: Volume, atlas: Atlas) -> None:
     result = register(baseline, baseline, atlas)
     assert result.accepted, result.reason

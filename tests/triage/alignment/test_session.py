@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from tests.builders import rigid
 from triage.alignment.agreement import peak
-from triage.alignment.registration import descend
+from triage.alignment.descent import descend
 from triage.alignment.session import align
 from triage.errors import NotAssessable
 from triage.model import Patient, SequenceKind, Study, StudyImages, Volume

@@ -15,6 +15,7 @@ from triage.alignment.images import (
     NEAREST,
     affine_of,
     affine_transform,
+    around,
     inverse,
     isotropic_grid,
     resample,
@@ -29,6 +30,7 @@ from triage.errors import NotAssessable
 from triage.libraries import sitk
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
 
+BLUR_REACH = 3.0  # widths (FWHM) of a Gaussian, 7 sigma
 EVENED = 2  # most times that the gains of slices are measured and taken out
 
 
@@ -98,7 +100,7 @@ def _scaled(
     """Both dates, equally blurred, on the grid and on one scale. ways: half-way -> each date, LPS mm."""
     voxels = [
         sitk.GetArrayFromImage(resample(image, grid, affine_transform(way)))
-        for image, way in zip(equal_blur(*images, arrays.spacing_mm), ways, strict=True)
+        for image, way in zip(_blurred_around(images, grid, ways, arrays.spacing_mm), ways, strict=True)
     ]
     return common_scale(voxels[0], voxels[1], arrays.labels, arrays.names, arrays.seen)
 
@@ -159,11 +161,11 @@ def contrasts(
 
 def _contrast(pair: Pair, kind: SequenceKind, followup: Session, baseline: Session) -> tuple[CommonScale, Mask]:
     native = to_sitk(followup.volumes[kind]), to_sitk(baseline.volumes[kind])
-    images = equal_blur(*native, pair.grid.spacing_mm)
     ways = (
         inverse(followup.to_anchor[kind]) @ inverse(pair.followup_to_half_way),
         inverse(baseline.to_anchor[kind]) @ pair.followup_to_half_way,
     )
+    images = _blurred_around(native, pair.image_grid, ways, pair.grid.spacing_mm)
     seen = pair.grid.seen.copy()
     voxels = []
     for image, shows, way in zip(images, native, ways, strict=True):
@@ -178,6 +180,18 @@ def in_followup_space(pair: Pair, voxels: npt.NDArray[Any]) -> Volume:
     Only the affine changes; no voxel is resampled.
     """
     return Volume(voxels, inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid))
+
+
+def _blurred_around(
+    images: tuple[sitk.Image, sitk.Image], grid: sitk.Image, ways: tuple[Affine, Affine], spacing_mm: float
+) -> tuple[sitk.Image, sitk.Image]:
+    """``equal_blur`` of what the grid reads of both images. ways: half-way -> each image, LPS mm.
+
+    The blur takes long on whole heads. At the margin around the grid it has faded.
+    """
+    margin_mm = BLUR_REACH * max(spacing_mm, *images[0].GetSpacing(), *images[1].GetSpacing())
+    parts = [around(image, grid, way, margin_mm) for image, way in zip(images, ways, strict=True)]
+    return equal_blur(parts[0], parts[1], spacing_mm)
 
 
 def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:

@@ -27,7 +27,8 @@ def to_sitk(volume: Volume, pixel_type: int | None = None) -> sitk.Image:
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(volume.affine[:3, 3].tolist())
     image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())
-    return sitk.Cast(image, sitk.sitkFloat32 if pixel_type is None else pixel_type)
+    wanted = sitk.sitkFloat32 if pixel_type is None else pixel_type
+    return image if image.GetPixelID() == wanted else sitk.Cast(image, wanted)
 
 
 def affine_of(image: sitk.Image) -> Affine:
@@ -92,6 +93,23 @@ def smooth_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     for axis in range(3):
         image = smooth_axis(image, axis, spacing_mm)
     return image
+
+
+def around(image: sitk.Image, grid: sitk.Image, to_image: Affine, margin_mm: float) -> sitk.Image:
+    """The part of an image that a grid reads, and a margin around it; the whole image when they are apart.
+
+    Args:
+        to_image: (4, 4), points of the grid -> points of the image, LPS mm.
+    """
+    size, ends = np.array(image.GetSize()), np.array(grid.GetSize()) - 1.0
+    corners = np.stack(np.meshgrid(*([0.0, end] for end in ends), [1.0], indexing="ij")).reshape(4, -1)
+    index = (inverse(affine_of(image)) @ to_image @ affine_of(grid) @ corners)[:3]
+    margin = margin_mm / np.array(image.GetSpacing()) + 1.0
+    first = np.maximum(np.floor(index.min(axis=1) - margin), 0).astype(int)
+    beyond = np.minimum(np.ceil(index.max(axis=1) + margin) + 1, size).astype(int)
+    if (beyond <= first).any():
+        return image
+    return sitk.RegionOfInterest(image, (beyond - first).tolist(), first.tolist())
 
 
 def smooth_axis(image: sitk.Image, axis: int, spacing_mm: float) -> sitk.Image:

@@ -63,7 +63,7 @@ class Candidates:
     """Clusters of ``volume_enhancing_ml`` and more, largest first.
 
     smallest_ml: what counts without enhancement.
-    injury_mm: distance to the nearest lesion or cavity of the baseline, mm, (k, j, i); None when there is none.
+    old: lesions and cavities of the baseline, (k, j, i) on the half-way grid; None when there is none.
     regional_ml: volume of symmetric changes that are left to the other patterns.
     problem: why nothing was looked for.
     seen: share of the white matter that both scans show.
@@ -72,7 +72,7 @@ class Candidates:
 
     clusters: tuple[Cluster, ...]
     smallest_ml: float
-    injury_mm: Floats | None
+    old: Mask | None
     regional_ml: float = 0.0
     problem: str | None = None
     history: bool = True
@@ -118,7 +118,7 @@ def candidates(
     return Candidates(
         tuple(sorted(clusters, key=lambda c: -c.volume_ml)),
         smallest,
-        None if old is None else _injury_mm(old, pair.grid),
+        old,
         regional_ml=regional,
         history=chronic is not None,
         seen=share,
@@ -336,6 +336,13 @@ def _chronic_on(pair: Pair, chronic: Volume | None) -> Mask | None:
     return mask if mask.any() else None
 
 
-def _injury_mm(old: Mask, grid: Grid) -> Floats:
-    """Distance to what was abnormal in the baseline, mm, (k, j, i)."""
-    return np.asarray(ndi.distance_transform_edt(~old) * grid.spacing_mm, dtype=np.float32)
+def injury_away_mm(cluster: Cluster, old: Mask, spacing_mm: float) -> float:
+    """Distance of a cluster to what was abnormal in the baseline, mm; 0 where they overlap.
+
+    Args:
+        old: (k, j, i), not empty, on the same cubic grid of ``spacing_mm``.
+    """
+    from scipy.spatial import KDTree
+
+    away, _ = KDTree(np.argwhere(old)).query(cluster.voxels)
+    return float(np.min(away) * spacing_mm)

@@ -10,7 +10,7 @@ import numpy as np
 
 from triage.alignment.comparison import Pair, in_followup_space
 from triage.lesions.agent import unexplained
-from triage.lesions.candidates import Candidates, Cluster
+from triage.lesions.candidates import Candidates, Cluster, injury_away_mm
 from triage.lesions.limits import LesionLimits
 from triage.measurements import not_measured
 from triage.model import Found, Lesion, Mask, Measurement
@@ -67,7 +67,7 @@ def _smallest_ml(lit_ml: float | None, found: Candidates, limits: LesionLimits) 
 
 
 def _lesion(number: int, cluster: Cluster, pair: Pair, found: Candidates, lit: float | None) -> Lesion:
-    away = None if found.injury_mm is None else float(found.injury_mm[cluster.at()].min())
+    away = None if found.old is None else injury_away_mm(cluster, found.old, pair.grid.spacing_mm)
     touching = away is not None and away <= pair.grid.spacing_mm
     k, j, i = cluster.voxels.mean(axis=0)
     to_followup = in_followup_space(pair, pair.grid.labels).affine

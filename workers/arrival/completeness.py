@@ -23,6 +23,8 @@ FEWEST_MEASURED = 10
 _MEASURED = frozenset(SequenceKind(kind) for kind in ("flair", "t1", "t1_gd", "t2", "dwi", "adc"))
 # A silence this many times as long as the longest pause of the sender so far is no pause of it.
 PACE = 4.0
+# However fast a sender is, its disk or ours may pause for so long.
+LEAST_SILENCE_S = 0.15
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,7 @@ def _flair(flair: SeriesFacts, series: Sequence[SeriesFacts], settings: ArrivalS
         )
     if flair.quiet_s >= settings.flair_settle_s:
         return Readiness(True, "flair_settled", f"gap-free FLAIR and none for {settings.flair_settle_s:g} s")
-    # Half the time is enough when the sender went on to another series. Not none: associations may run side by side.
-    if flair.quiet_s >= settings.flair_settle_s / 2 and _followed(flair, series):
+    if flair.quiet_s >= _enough_s(flair, series, settings):
         return Readiness(True, "flair_followed", "gap-free FLAIR and a later series has begun")
     return Readiness(False, "waiting", "FLAIR gap-free; more may come")
 
@@ -169,12 +170,20 @@ def longest_pause_s(series: Sequence[SeriesFacts]) -> float:
     return longest
 
 
-def _followed(flair: SeriesFacts, series: Sequence[SeriesFacts]) -> bool:
-    return any(
-        other.first_received_at >= flair.last_received_at
+def _enough_s(flair: SeriesFacts, series: Sequence[SeriesFacts], settings: ArrivalSettings) -> float:
+    """How long no image of a FLAIR must have come, by how far the sender went on to another series.
+
+    It is never 0: associations may run side by side.
+    """
+    later = [
+        other.instances
         for other in series
-        if other.series_instance_uid != flair.series_instance_uid
-    )
+        if other.series_instance_uid != flair.series_instance_uid and other.first_received_at >= flair.last_received_at
+    ]
+    if not later:
+        return settings.flair_settle_s
+    half = settings.flair_settle_s / 2
+    return min(half, max(LEAST_SILENCE_S, PACE * flair.longest_pause_s)) if max(later) >= FEWEST_MEASURED else half
 
 
 def gap_free(positions_mm: Sequence[float]) -> bool | None:

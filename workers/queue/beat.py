@@ -24,7 +24,7 @@ from workers.studies.urgency import is_small, is_urgent
 
 log = get_logger(__name__)
 
-ARRIVAL_EVERY_S = 0.5
+ARRIVAL_EVERY_S = 0.2
 RECONSIDER_EVERY_S = 2.0
 LONGEST_PAUSE_S = 10.0
 

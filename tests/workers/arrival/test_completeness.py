@@ -29,8 +29,9 @@ def a_series(uid: str = "flair", kind: SequenceKind | None = SequenceKind.FLAIR,
     return SeriesFacts(uid, kind, **{**values, **changes})
 
 
-def t1(began_s_ago: float) -> SeriesFacts:
-    return a_series("t1", SequenceKind.T1, first_received_at=NOON - timedelta(seconds=began_s_ago), silent_s=0.0)
+def t1(began_s_ago: float, instances: int = 5) -> SeriesFacts:
+    began = NOON - timedelta(seconds=began_s_ago)
+    return a_series("t1", SequenceKind.T1, first_received_at=began, silent_s=0.0, instances=instances)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,11 @@ def t1(began_s_ago: float) -> SeriesFacts:
         pytest.param([a_series(silent_s=1, coverage_mm=None)], "waiting", id="not measured: coverage unknown"),
         pytest.param([a_series(silent_s=0.6), t1(0.3)], "flair_followed", id="the next series has begun"),
         pytest.param([a_series(silent_s=0.3), t1(0.2)], "waiting", id="next series begun, too soon to tell"),
+        pytest.param([a_series(silent_s=0.2), t1(0.1, 10)], "flair_followed", id="a fast sender went on"),
+        pytest.param([a_series(silent_s=0.1), t1(0.1, 10)], "waiting", id="went on, but a disk may pause so long"),
+        pytest.param([a_series(silent_s=0.3, longest_pause_s=0.1), t1(0.2, 10)], "waiting", id="it paused before"),
+        pytest.param([a_series(silent_s=0.5, longest_pause_s=9.0), t1(0.2, 10)], "flair_followed", id="a slow sender"),
+        pytest.param([a_series(silent_s=0.2), t1(5.0, 10)], "waiting", id="fast, side by side with a T1"),
         pytest.param([a_series(silent_s=0.6), t1(5.0)], "waiting", id="side by side with a T1 is not followed by it"),
         pytest.param([a_series("t1", SequenceKind.T1, silent_s=29)], "waiting", id="no FLAIR yet"),
         pytest.param([a_series("t1", SequenceKind.T1, silent_s=30)], "quiet_period", id="no FLAIR at all"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -175,23 +176,32 @@ def _measure_pair(
     match, notice = _protocol_of(pair, (header, flair), prepared, settings)
     ratio = tissue_ratio_compared(pair.scale, pair.grid)
     draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,), tissue_ratio=ratio)
-    with clock.part("measurement"):
-        same = match is ProtocolMatch.SAME
-        figures = flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices, same_protocol=same)
-        draft = draft.with_found(Found(figures))
-    with clock.part("lesions"):
-        focal = candidates(
-            pair,
-            prepared.burden.masks.get("chronic_lesions"),
-            settings.lesions,
-            other_field=protocol.other_field(header, prepared.header, settings.protocol),
-        )
+    with ThreadPoolExecutor(1) as beside:  # neither needs the other, and each keeps one core busy
+        looked = beside.submit(_focal_rises, pair, header, prepared, settings, clock)
+        with clock.part("measurement"):
+            same = match is ProtocolMatch.SAME
+            figures = flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices, same_protocol=same)
+        focal = looked.result()
+    draft = draft.with_found(Found(figures))
     draft = (
         _compare_fully(draft, pair, prepared, focal, settings, clock)
         if stage is Stage.FULL
         else draft.with_found(focal_changes(pair, focal, None, settings.lesions))
     )
     return replace(draft, findings=detect(draft.measurements, match, settings, draft.patterns))
+
+
+def _focal_rises(
+    pair: Pair, header: SeriesHeader, prepared: PreparedBaseline, settings: TriageSettings, clock: Stopwatch
+) -> Candidates:
+    """Places that became focally brighter on FLAIR. header: of the follow-up."""
+    with clock.part("lesions"):
+        return candidates(
+            pair,
+            prepared.burden.masks.get("chronic_lesions"),
+            settings.lesions,
+            other_field=protocol.other_field(header, prepared.header, settings.protocol),
+        )
 
 
 def _protocol_of(

@@ -101,15 +101,21 @@ def around(image: sitk.Image, grid: sitk.Image, to_image: Affine, margin_mm: flo
     Args:
         to_image: (4, 4), points of the grid -> points of the image, LPS mm.
     """
-    size, ends = np.array(image.GetSize()), np.array(grid.GetSize()) - 1.0
+    first, size = _box_around(image, grid, to_image, margin_mm)
+    return sitk.RegionOfInterest(image, size, first)
+
+
+def _box_around(image: sitk.Image, grid: sitk.Image, to_image: Affine, margin_mm: float) -> tuple[list[int], list[int]]:
+    """First index and size, (i, j, k), of what ``around`` takes."""
+    whole, ends = np.array(image.GetSize()), np.array(grid.GetSize()) - 1.0
     corners = np.stack(np.meshgrid(*([0.0, end] for end in ends), [1.0], indexing="ij")).reshape(4, -1)
     index = (inverse(affine_of(image)) @ to_image @ affine_of(grid) @ corners)[:3]
     margin = margin_mm / np.array(image.GetSpacing()) + 1.0
     first = np.maximum(np.floor(index.min(axis=1) - margin), 0).astype(int)
-    beyond = np.minimum(np.ceil(index.max(axis=1) + margin) + 1, size).astype(int)
+    beyond = np.minimum(np.ceil(index.max(axis=1) + margin) + 1, whole).astype(int)
     if (beyond <= first).any():
-        return image
-    return sitk.RegionOfInterest(image, (beyond - first).tolist(), first.tolist())
+        return [0, 0, 0], whole.tolist()
+    return first.tolist(), (beyond - first).tolist()
 
 
 def smooth_axis(image: sitk.Image, axis: int, spacing_mm: float) -> sitk.Image:
@@ -147,9 +153,15 @@ def shown_on(image: sitk.Image, grid: sitk.Image, to_image: Affine) -> Mask:
     Args:
         to_image: (4, 4), points of the grid -> points of the image, LPS mm.
     """
-    k, j, i = (planes.astype(np.float32) for planes in shown_planes(image))
+    first, size = _box_around(image, grid, to_image, 0.0)
+    k, j, i = (
+        planes[begin : begin + count].astype(np.float32)
+        for planes, begin, count in zip(shown_planes(image), first[::-1], size[::-1], strict=True)
+    )
     shows = sitk.GetImageFromArray(k[:, None, None] * j[:, None] * i)
-    shows.CopyInformation(image)
+    shows.SetSpacing(image.GetSpacing())
+    shows.SetDirection(image.GetDirection())
+    shows.SetOrigin(image.TransformIndexToPhysicalPoint(first))
     # an empty plane takes part in every value up to the next one
     return np.asarray(sitk.GetArrayFromImage(resample(shows, grid, affine_transform(to_image))) > NEARLY_ALL)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from triage.model import (
     Atlas,
     BaselineChoice,
     Found,
+    Measurement,
     Presence,
     ProtocolMatch,
     RegistrationResult,
@@ -51,6 +52,7 @@ from triage.report.evidence import Evidence
 from triage.report.headline import NO_BASELINE
 from triage.sequences.image import shown_images
 from triage.settings import TriageSettings
+from triage.side_by_side import side_by_side
 from triage.signal import swelling
 from triage.signal.change import flair_changes, volumes
 from triage.signal.separators import separators
@@ -176,12 +178,13 @@ def _measure_pair(
     match, notice = _protocol_of(pair, (header, flair), prepared, settings)
     ratio = tissue_ratio_compared(pair.scale, pair.grid)
     draft = replace(draft, judged_from=JudgedFrom.COMPARISON, protocol=match, notices=(notice,), tissue_ratio=ratio)
-    with ThreadPoolExecutor(1) as beside:  # neither needs the other, and each keeps one core busy
-        looked = beside.submit(_focal_rises, pair, header, prepared, settings, clock)
+    same = match is ProtocolMatch.SAME
+
+    def measured() -> tuple[Measurement, ...]:
         with clock.part("measurement"):
-            same = match is ProtocolMatch.SAME
-            figures = flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices, same_protocol=same)
-        focal = looked.result()
+            return flair_changes(pair.scale, pair.grid, settings.measurement, pair.slices, same_protocol=same)
+
+    figures, focal = side_by_side(measured, partial(_focal_rises, pair, header, prepared, settings, clock))
     draft = draft.with_found(Found(figures))
     draft = (
         _compare_fully(draft, pair, prepared, focal, settings, clock)

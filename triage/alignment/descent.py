@@ -52,7 +52,7 @@ def descend(
         method.SetMetricAsMattesMutualInformation(32)
     else:
         method.SetMetricAsCorrelation()
-        method.MetricUseMovingImageGradientFilterOff()  # the images are smooth: differences of voxels do, in half the time
+        method.MetricUseMovingImageGradientFilterOff()  # smooth images: differences of voxels do, in half the time
     if mask is not None:
         method.SetMetricFixedMask(resample(mask, fixed, how=NEAREST))
     if share < 1.0:  # a regular subset of voxels with a fixed seed: the same images give the same transform

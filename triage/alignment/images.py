@@ -125,6 +125,26 @@ def smooth_axis(image: sitk.Image, axis: int, spacing_mm: float) -> sitk.Image:
     return sitk.RecursiveGaussian(image, sigma=spacing_mm * 0.4, direction=axis)
 
 
+def smoothed_onto(image: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """``resample(smooth_to(image, spacing_mm), isotropic_grid(image, spacing_mm))``, axis after axis.
+
+    The grid's axes are those of the image, so each axis can be sampled as soon as it is smooth, and the next ones have
+    fewer voxels to smooth: half the time for a head of 1 mm at 2 mm.
+    """
+    grid = isotropic_grid(image, spacing_mm)
+    first = image.TransformPhysicalPointToContinuousIndex(grid.GetOrigin())
+    for axis in range(3):
+        image = smooth_axis(image, axis, spacing_mm)
+        size, spacing, index = list(image.GetSize()), list(image.GetSpacing()), [0.0, 0.0, 0.0]
+        size[axis], spacing[axis], index[axis] = grid.GetSize()[axis], spacing_mm, first[axis]
+        part = sitk.Image(size, sitk.sitkUInt8)
+        part.SetSpacing(spacing)
+        part.SetDirection(image.GetDirection())
+        part.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(index))
+        image = resample(image, part)
+    return image
+
+
 def shrink_to(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Means of whole blocks of voxels, no axis coarser than two thirds of ``spacing_mm``; later steps then cost less.
 

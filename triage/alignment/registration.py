@@ -9,8 +9,8 @@ before the comparison. On the two real pairs the error against the publishers' t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -21,16 +21,16 @@ from triage.alignment.images import (
     affine_of,
     affine_transform,
     inverse,
-    isotropic_grid,
     matrix_of,
     resample,
     shown_planes,
-    smooth_to,
+    smoothed_onto,
 )
 from triage.alignment.sampling import some_of
 from triage.errors import NotAssessable
 from triage.libraries import sitk
 from triage.model import Affine, Mask, RegistrationResult
+from triage.side_by_side import side_by_side
 
 COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
 # Share of the voxels that the finest level reads: a quarter moved the answer by < 0.08 mm and took a third of the time
@@ -93,9 +93,9 @@ def pyramid(image: sitk.Image) -> Pyramid:
         NotAssessable: ``coverage`` when its extent is not that of an image of a head.
     """
     _check_extent(image)
-    fine = resample(smooth_to(image, FINE_MM), isotropic_grid(image, FINE_MM))
-    middle = resample(smooth_to(fine, MIDDLE_MM), isotropic_grid(fine, MIDDLE_MM))
-    coarse = resample(smooth_to(middle, COARSE_MM), isotropic_grid(middle, COARSE_MM))
+    fine = smoothed_onto(image, FINE_MM)
+    middle = smoothed_onto(fine, MIDDLE_MM)
+    coarse = smoothed_onto(middle, COARSE_MM)
     return Pyramid(coarse, normalise_locally(middle, 8.0), normalise_locally(fine, 4.0))
 
 
@@ -108,16 +108,15 @@ def _check_extent(image: sitk.Image) -> None:
 
 
 def rigid_one_way(
-    fixed: Pyramid, moving: Pyramid, mask: sitk.Image | None, start: sitk.Transform | None = None
+    fixed: Pyramid, moving: Pyramid, mask: sitk.Image, start: sitk.Transform
 ) -> tuple[sitk.Transform, float]:
     """Rigid transform, fixed points -> moving points, and the similarity.
 
     Args:
-        mask: where the middle and fine levels read ``fixed``.
-        start: where to begin; None: whole-head alignment at 8 mm.
+        mask: where ``fixed`` is read.
+        start: where to begin, as found at 8 mm.
     """
-    transform = start if start is not None else coarse_rigid(fixed.coarse, moving.coarse)
-    transform, _ = descend(fixed.middle, moving.middle, transform, step_mm=2.0, mask=mask)
+    transform, _ = descend(fixed.middle, moving.middle, start, step_mm=2.0, mask=mask)
     return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
 
 
@@ -182,16 +181,12 @@ def register_followup(
     """
     moving, fixed = pyramid(followup), baseline_pyramid or pyramid(baseline)
     mask = sitk.BinaryDilate(resample(baseline_brain, fixed.fine, how=NEAREST), [3, 3, 3])
-    begin = None if start is None else rigid_transform(inverse(start), fixed.fine)
-    there, similarity = rigid_one_way(fixed, moving, mask, begin)  # baseline points -> follow-up points
-    if begin is None and similarity < limits.similarity:  # the head may be turned far
-        turned = coarse_rigid(fixed.coarse, moving.coarse, turned=True)
-        again = rigid_one_way(fixed, moving, mask, turned)
-        there, similarity = max((there, similarity), again, key=lambda one: one[1])
+    there, similarity = _way_there(fixed, moving, mask, start, limits.similarity)
     mask_back = resample(mask, moving.fine, there.GetInverse(), how=NEAREST)
-    with ThreadPoolExecutor(1) as beside:  # both begin where the way there ended, and keep two cores less than busy
-        stretched = beside.submit(scale_error, fixed.middle, moving.middle, there, mask)
-        back, similarity_back = _refine(moving, fixed, there.GetInverse(), mask_back)  # follow-up -> baseline points
+    (back, similarity_back), stretched = side_by_side(  # back: follow-up points -> baseline points
+        partial(_refine, moving, fixed, there.GetInverse(), mask_back),
+        partial(scale_error, fixed.middle, moving.middle, there, mask),
+    )
     forward, backward = inverse(matrix_of(there)), matrix_of(back)
     mean = orthonormal(backward @ half_way(inverse(backward) @ forward))
     points = points_of(baseline_brain)
@@ -201,12 +196,30 @@ def register_followup(
         "inverse_consistency_mm": mean_distance_mm(forward, backward, seen),
         "similarity": min(similarity, similarity_back),
         "brain_coverage": covered(points, followup, inverse(mean)),
-        "scale_error": stretched.result(),
+        "scale_error": stretched,
         "rotation_deg": rotation_deg(mean),
         "shift_mm": float(np.linalg.norm((mean @ seen - seen)[:3].mean(axis=1))),
     }
     reason = refusal(quality, limits, thick=slice_thickness_mm > limits.thick_slice_mm)
     return RegistrationResult(reason is None, reason, quality, mean)
+
+
+def _way_there(
+    fixed: Pyramid, moving: Pyramid, mask: sitk.Image, start: Affine | None, enough: float
+) -> tuple[sitk.Transform, float]:
+    """Baseline points -> follow-up points, and the similarity.
+
+    Args:
+        start: as ``register_followup``.
+        enough: below this similarity the head may be turned far, and is looked for once more.
+    """
+    if start is not None:
+        return rigid_one_way(fixed, moving, mask, rigid_transform(inverse(start), fixed.fine))
+    found = rigid_one_way(fixed, moving, mask, coarse_rigid(fixed.coarse, moving.coarse))
+    if found[1] >= enough:
+        return found
+    turned = rigid_one_way(fixed, moving, mask, coarse_rigid(fixed.coarse, moving.coarse, turned=True))
+    return max(found, turned, key=lambda one: one[1])
 
 
 def rigid_transform(matrix: Affine, image: sitk.Image) -> sitk.Euler3DTransform:

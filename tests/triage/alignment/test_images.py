@@ -12,6 +12,7 @@ from tests.builders import rigid
 from triage.alignment.images import (
     affine_of,
     affine_transform,
+    around,
     from_sitk,
     isotropic_grid,
     matrix_of,
@@ -19,6 +20,7 @@ from triage.alignment.images import (
     resample,
     shrink_to,
     smooth_to,
+    smoothed_onto,
     to_sitk,
 )
 from triage.model import Volume
@@ -140,3 +142,54 @@ def test_shrinking_averages_blocks_and_moves_nothing(
     assert small.GetSpacing() == pytest.approx(expected)
     where = small.TransformIndexToPhysicalPoint((1, 1, 0))
     assert small[1, 1, 0] == pytest.approx(where[0]), "a ramp keeps its value at each place"
+
+
+# -- less work, the same images --------------------------------------------------------------------
+
+
+def an_oblique_image(size: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    """Noise; size and spacing (i, j, k)."""
+    voxels = np.random.default_rng(4).uniform(0, 100, size[::-1]).astype(np.float32)
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(spacing_mm)
+    image.SetDirection(rigid((10, 20, 30))[:3, :3].ravel().tolist())
+    image.SetOrigin((5.0, -70.0, 33.0))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing_mm"),
+    [
+        pytest.param((40, 50, 60), (1.0, 1.0, 1.0), id="finer along each axis"),
+        pytest.param((41, 51, 9), (0.7, 0.7, 6.0), id="thick slices"),
+        pytest.param((33, 32, 3), (0.9, 2.1, 0.8), id="too few planes to smooth"),
+        pytest.param((20, 21, 22), (2.0, 2.0, 2.0), id="noop: as fine as asked"),
+    ],
+)
+def test_smoothing_axis_after_axis_gives_the_same_image(
+    size: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> None:
+    image = an_oblique_image(size, spacing_mm)
+    whole, stepwise = resample(smooth_to(image, 2.0), isotropic_grid(image, 2.0)), smoothed_onto(image, 2.0)
+    assert affine_of(stepwise) == pytest.approx(affine_of(whole), abs=1e-9)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(stepwise), sitk.GetArrayFromImage(whole), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shift_mm", "size"),
+    [
+        pytest.param((0.0, 0.0, 0.0), (40, 50, 60), id="noop: the grid is the whole image"),
+        pytest.param((20.5, 0.0, 0.0), (23, 50, 60), id="half beside it"),
+        pytest.param((500.0, 0.0, 0.0), (40, 50, 60), id="not measured: apart, so nothing is taken away"),
+    ],
+)
+def test_the_part_around_a_grid(shift_mm: tuple[float, float, float], size: tuple[int, int, int]) -> None:
+    """The grid is the image's own, moved along its first axis."""
+    image = an_oblique_image((40, 50, 60), (1.0, 1.0, 1.0))
+    along = rigid((10, 20, 30))[:3, :3] @ np.array(shift_mm)
+    way = rigid(shift_mm=(float(along[0]), float(along[1]), float(along[2])))
+    part = around(image, image, way, 2.0)
+    assert part.GetSize() == size
+    transform = affine_transform(way)
+    one, other = (sitk.GetArrayFromImage(resample(of, image, transform)) for of in (image, part))
+    np.testing.assert_allclose(other, one, atol=1e-3)

@@ -24,7 +24,7 @@ _MEASURED = frozenset(SequenceKind(kind) for kind in ("flair", "t1", "t1_gd", "t
 # A silence this many times as long as the longest pause of the sender so far is no pause of it.
 PACE = 4.0
 # However fast a sender is, its disk or ours may pause for so long.
-LEAST_SILENCE_S = 0.15
+LEAST_SILENCE_S = 0.1
 
 
 @dataclass(frozen=True)

@@ -179,12 +179,12 @@ def test_smoothing_axis_after_axis_gives_the_same_image(
     ("shift_mm", "size"),
     [
         pytest.param((0.0, 0.0, 0.0), (40, 50, 60), id="noop: the grid is the whole image"),
-        pytest.param((20.5, 0.0, 0.0), (23, 50, 60), id="half beside it"),
+        pytest.param((20.5, 0.25, 0.25), (23, 50, 60), id="half beside it"),
         pytest.param((500.0, 0.0, 0.0), (40, 50, 60), id="not measured: apart, so nothing is taken away"),
     ],
 )
 def test_the_part_around_a_grid(shift_mm: tuple[float, float, float], size: tuple[int, int, int]) -> None:
-    """The grid is the image's own, moved along its first axis."""
+    """The grid is the image's own, moved along its axes."""
     image = an_oblique_image((40, 50, 60), (1.0, 1.0, 1.0))
     along = rigid((10, 20, 30))[:3, :3] @ np.array(shift_mm)
     way = rigid(shift_mm=(float(along[0]), float(along[1]), float(along[2])))

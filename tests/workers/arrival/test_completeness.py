@@ -53,7 +53,7 @@ def t1(began_s_ago: float, instances: int = 5) -> SeriesFacts:
         pytest.param([a_series(silent_s=0.6), t1(0.3)], "flair_followed", id="the next series has begun"),
         pytest.param([a_series(silent_s=0.3), t1(0.2)], "waiting", id="next series begun, too soon to tell"),
         pytest.param([a_series(silent_s=0.2), t1(0.1, 10)], "flair_followed", id="a fast sender went on"),
-        pytest.param([a_series(silent_s=0.1), t1(0.1, 10)], "waiting", id="went on, but a disk may pause so long"),
+        pytest.param([a_series(silent_s=0.05), t1(0.05, 10)], "waiting", id="went on, but a disk may pause so long"),
         pytest.param([a_series(silent_s=0.3, longest_pause_s=0.1), t1(0.2, 10)], "waiting", id="it paused before"),
         pytest.param([a_series(silent_s=0.5, longest_pause_s=9.0), t1(0.2, 10)], "flair_followed", id="a slow sender"),
         pytest.param([a_series(silent_s=0.2), t1(5.0, 10)], "waiting", id="fast, side by side with a T1"),

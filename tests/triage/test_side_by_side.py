@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from triage.errors import NotAssessable
 from triage.side_by_side import side_by_side
 
@@ -23,7 +24,7 @@ def test_both_run_at_the_same_time() -> None:
     meeting = threading.Barrier(2)
 
     def met(name: str) -> str:
-        meeting.wait(timeout=10)
+        meeting.wait(PATIENCE_S)
         return name
 
     assert side_by_side(lambda: met("one"), lambda: met("other")) == ("one", "other")

@@ -256,7 +256,8 @@ class ArrivalSettings(Section):
     # a study without a new image for this long counts as complete, when nothing else tells; later images reopen it, so
     # waiting longer would only delay what is there
     quiet_period_s: Positive = 20.0
-    # a FLAIR series without gaps gets a first look this long after its last image
+    # a FLAIR series without gaps gets a first look this long after its last image; after half of it when a later series
+    # has begun, and sooner when a fast sender sent ten images of that
     flair_settle_s: Annotated[float, Field(ge=0)] = 1.0
     # a study with a whole FLAIR whose series came one right after another counts as complete this long after its last
     # image, or after four times its longest pause; quiet_period_s at most

@@ -24,7 +24,7 @@ from triage.signal.change import MeasurementLimits
 from triage.signal.single_scan import SingleScanLimits
 
 # larger whenever a baseline is prepared otherwise: what an earlier program prepared is then prepared anew
-PREPARED_FORM = 4
+PREPARED_FORM = 5
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ before the comparison. On the two real pairs the error against the publishers' t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -219,8 +220,10 @@ def _way_there(
     found = rigid_one_way(fixed, moving, mask, coarse_rigid(fixed.coarse, moving.coarse))
     if found[1] >= enough:
         return found
-    turned = rigid_one_way(fixed, moving, mask, coarse_rigid(fixed.coarse, moving.coarse, turned=True))
-    return max(found, turned, key=lambda one: one[1])
+    with suppress(NotAssessable):  # what was found first is a fit, though a bad one
+        turned = rigid_one_way(fixed, moving, mask, coarse_rigid(fixed.coarse, moving.coarse, turned=True))
+        return max(found, turned, key=lambda one: one[1])
+    return found
 
 
 def rigid_transform(matrix: Affine, image: sitk.Image) -> sitk.Euler3DTransform:

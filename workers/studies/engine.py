@@ -113,10 +113,11 @@ class TriageEngine:
     def _placing(self, images: StudyImages) -> Placing:
         from triage.preparation import place
         from workers.studies.placements import KeptPlacements
+        from workers.studies.program_code import reading_code
 
         if self._prepared is None:
             return place
-        return KeptPlacements(self._prepared, self.versions["icansee"]).of(images.study.study_instance_uid)
+        return KeptPlacements(self._prepared, reading_code()).of(images.study.study_instance_uid)
 
 
 def preparation_key(atlas: str, program: str, settings: PreparationSettings) -> str:

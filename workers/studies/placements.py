@@ -39,7 +39,7 @@ class KeptPlacements:
 
     Args:
         folder: of the prepared baselines, one folder for each study.
-        program: its version.
+        program: a digest of its source, since another program may place otherwise.
     """
 
     def __init__(self, folder: Path, program: str) -> None:

@@ -52,7 +52,8 @@ def variants() -> Iterator[Variant]:
         yield variant(f"no {keyword}", of("flair", without(keyword)))
         yield variant(f"no {keyword}, enhanced values", of("adc", without(keyword)))
     for keyword, value in (("BitsStored", 0), ("BitsStored", 32), ("HighBit", 31), ("HighBit", 0), ("Rows", 0)):
-        yield variant(f"{keyword} {value}", of("flair", stating(keyword, value)), *UNREADABLE, "no_geometry")
+        yield variant(f"{keyword} {value}", of("flair", stating(keyword, value)), *UNREADABLE, "no_geometry",
+                      "bits_stored")  # fmt: skip
     yield from _orders()
     yield from _compressed()
 

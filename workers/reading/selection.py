@@ -11,7 +11,7 @@ from triage.errors import NotAssessable
 from triage.model import SequenceKind
 from triage.sequences import vendors
 from workers.reading.frames import Frame
-from workers.reading.spokesman import NOT_MAGNITUDE
+from workers.reading.spokesman import NOT_MAGNITUDE, is_part
 
 # a second one may show what a contrast agent does, rather than repeat what failed
 BEFORE_OR_AFTER_CONTRAST = (SequenceKind.T1, SequenceKind.T1_GD)
@@ -83,8 +83,7 @@ def magnitude_only(frames: list[Frame]) -> list[Frame]:
     keep = [
         frame
         for frame in frames
-        if frame.component in ("", "MAGNITUDE", "MIXED")
-        and NOT_MAGNITUDE.isdisjoint(token.upper() for token in frame.image_type)
+        if not is_part(frame) and NOT_MAGNITUDE.isdisjoint(token.upper() for token in frame.image_type)
     ]
     return keep or frames
 

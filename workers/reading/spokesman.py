@@ -39,7 +39,7 @@ def spokesman(headers: Sequence[Any], frames: Sequence[Sequence[Frame]]) -> int:
         images[one] += len(some)
     wanted = min(images, key=lambda one: (-images[one], *_later(one[0]), repr(one)))
     own = [n for n, one in enumerate(said) if one == wanted]
-    return min(own, key=lambda n: (not frames[n], -_named_b(headers[n]), text(headers[n], "SOPInstanceUID")))
+    return min(own, key=lambda n: (*_nothing_of_its_own(frames[n]), -_named_b(headers[n]), _uid(headers[n])))
 
 
 def main_type(frames: Sequence[Frame]) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def main_frame(frames: Sequence[Frame]) -> int:
     images = Counter(map(_timing, frames))
     if not images:
         return 0
-    wanted = min(images, key=lambda one: (-images[one], *_later(one[0]), repr(one)))
+    wanted = min(images, key=lambda one: (one[-1], -images[one], *_later(one[0]), repr(one)))
     return min(frame.number for frame in frames if _timing(frame) == wanted)
 
 
@@ -84,8 +84,23 @@ def _named_b(header: Any) -> float:
     return float(found[1]) if found else 0.0
 
 
-def _timing(frame: Frame) -> tuple[tuple[str, ...], float | None, float | None]:
-    return frame.image_type, frame.repetition_time_ms, frame.inversion_time_ms
+def _timing(frame: Frame) -> tuple[tuple[str, ...], float | None, float | None, bool]:
+    return frame.image_type, frame.repetition_time_ms, frame.inversion_time_ms, is_part(frame)
+
+
+def is_part(frame: Frame) -> bool:
+    """Whether it is the phase, or the real or imaginary part, of a complex image by its component: where there are
+    magnitude images, these are measured."""
+    return frame.component not in ("", "MAGNITUDE", "MIXED")
+
+
+def _nothing_of_its_own(frames: Sequence[Frame]) -> tuple[bool, bool]:
+    """Sort key: an object with images first, and of these one with a magnitude image."""
+    return not frames, all(map(is_part, frames))
+
+
+def _uid(header: Any) -> str:
+    return text(header, "SOPInstanceUID")
 
 
 def _later(image_type: Sequence[str]) -> tuple[bool, bool, str]:

@@ -58,6 +58,7 @@ FLAIRS: dict[str, Callable[[Path], list[Path]]] = {
     "no-op": lambda at: a_series(at, pixels=RIGHT),
     "a presentation": lambda at: in_flair(at, only=[0], change=presentation),
     "phase images": lambda at: in_flair(at, pixels=planes(12, seed=9), ImageType=["ORIGINAL", "PRIMARY", "P", "ND"]),
+    "phase by its component": lambda at: in_flair(at, pixels=planes(12, seed=9), ComplexImageComponent="PHASE"),
     "imaginary parts": lambda at: in_flair(at, pixels=planes(12, seed=9), ImageType=["ORIGINAL", "IMAGINARY"]),
 }  # fmt: skip
 

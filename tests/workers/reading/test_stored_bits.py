@@ -41,6 +41,13 @@ def box() -> Values:
 RANDOM = np.random.default_rng(5).integers(0, 16, (SIZE, SIZE))
 
 
+def beside_air(values: Values) -> Values:
+    """The values in a square, with a hard rim, and little noise around it."""
+    inside = np.zeros((SIZE, SIZE), bool)
+    inside[4:60, 4:60] = True
+    return np.where(inside, values, RANDOM % 4)
+
+
 @pytest.mark.parametrize(
     ("values", "signed", "wraps"),
     [
@@ -78,6 +85,8 @@ def test_whether_values_wrap_round(values: Values, signed: bool, wraps: bool) ->
         pytest.param((head(4000) - 2000) & 0xFFF, 12, True, False, id="noop: the whole range, signed"),
         pytest.param(np.where(box() > 0, head(500), 0x8000), 16, True, False, id="air of the lowest value"),
         pytest.param(box() * 0xFFFF, 16, False, False, id="a mask"),
+        pytest.param(beside_air(3000 + RANDOM), 12, False, False, id="fluid beside masked air"),
+        pytest.param(beside_air(2200 + 95 * RANDOM), 12, False, False, id="a head of 12 bits with a hard rim"),
         pytest.param(np.zeros((SIZE, SIZE), np.int64), 16, True, False, id="not measured: nothing is shown"),
     ],
 )

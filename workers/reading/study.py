@@ -39,7 +39,7 @@ from workers.reading.volume import volume_of
 
 DIFFUSION_KINDS = (SequenceKind.DWI, SequenceKind.ADC)
 # tried when the FLAIR in use is refused; each try costs seconds
-SPARE_FLAIRS = 3
+SPARE_FLAIRS = 8
 MEASURED: tuple[SequenceKind, ...] = (
     SequenceKind.FLAIR,
     SequenceKind.T1,

@@ -122,3 +122,12 @@ def test_the_others_can_be_read_when_the_first_is_refused(tmp_path: Path) -> Non
     assert images.used == {FLAIR: f"{STUDY_UID}.3"}
     assert [uid for uid, _ in images.spare_flairs] == [f"{STUDY_UID}.{n}" for n in (1, 4)]
     np.testing.assert_array_equal(images.spare_flairs[0][1]().voxels, planes(SLICES, seed=7))
+
+
+def test_the_right_one_is_reached_behind_others(tmp_path: Path) -> None:
+    """Two FLAIRs of other heads, a noisy repeat and a copy once left the fifth untried, and a new lesion unseen."""
+    paths = [path for number in range(1, 7) for path in original(tmp_path / str(number), number)]
+    images = read_study(paths, kinds={FLAIR})
+    assert {*images.used.values(), *(uid for uid, _ in images.spare_flairs)} == {
+        f"{STUDY_UID}.{n}" for n in range(1, 7)
+    }

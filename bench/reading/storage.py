@@ -51,9 +51,10 @@ def variants() -> Iterator[Variant]:
     for keyword in FORMATS:
         yield variant(f"no {keyword}", of("flair", without(keyword)))
         yield variant(f"no {keyword}, enhanced values", of("adc", without(keyword)))
-    for keyword, value in (("BitsStored", 0), ("BitsStored", 32), ("HighBit", 31), ("HighBit", 0), ("Rows", 0)):
-        yield variant(f"{keyword} {value}", of("flair", stating(keyword, value)), *UNREADABLE, "no_geometry",
-                      "bits_stored")  # fmt: skip
+    for keyword, value in (("BitsStored", 0), ("BitsStored", 32), ("HighBit", 0), ("Rows", 0)):
+        yield variant(f"{keyword} {value}", of("flair", stating(keyword, value)), *UNREADABLE, "no_geometry")
+    # a word of 16 bits has no bit 31: the values lie below the bits that are stated
+    yield variant("HighBit 31", of("flair", stating("HighBit", 31)), *UNREADABLE, "bits_stored")
     yield from _orders()
     yield from _compressed()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -38,9 +39,11 @@ def test_both_run_at_the_same_time() -> None:
         pytest.param(refused, broken, NotAssessable, id="both: the first"),
     ],
 )
-def test_a_fault_of_either_is_raised(one: object, other: object, raised: type[Exception]) -> None:
+def test_a_fault_of_either_is_raised(
+    one: Callable[[], None], other: Callable[[], None], raised: type[Exception]
+) -> None:
     with pytest.raises(raised, match="for the test"):
-        side_by_side(one, other)  # type: ignore[arg-type]
+        side_by_side(one, other)
 
 
 def test_noop_nothing_to_do() -> None:

@@ -8,8 +8,9 @@ the fit. It chooses between the starts of the affine, and a low one refuses the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -189,11 +190,20 @@ def _region_ml(image: sitk.Image, placement: Placement, template: Template, atla
 def _affine(template: Template, image: sitk.Image, limits: RegionLimits) -> Affine:
     """Template LPS mm -> scan LPS mm, by mutual information. The start that ends in the best fit wins."""
     scans = (pyramid(image).coarse, resample(smooth_to(image, 4.0), isotropic_grid(image, 4.0)))
-    tries = (_from_whole_head, _from_brain, _from_free_start)
+
+    @cache
+    def smaller() -> Affine:
+        return matrix_of(coarse_rigid(template.flair[0], scans[0], turned=True)) @ template.smaller
+
+    tries: tuple[Callable[[], Affine], ...] = (
+        lambda: _from_whole_head(template, scans),
+        lambda: _from_brain(template, scans, smaller()),
+        lambda: _from_free_start(template, scans, smaller()),
+    )
     found: list[tuple[float, Affine]] = []
     for one in tries:
         try:
-            affine = one(template, scans)
+            affine = one()
         except NotAssessable:  # scan and template do not overlap on the way
             continue
         if plausible(affine):
@@ -213,18 +223,16 @@ def _from_whole_head(template: Template, scans: tuple[sitk.Image, sitk.Image]) -
     return affine_levels(template.t1, scans, start, template.head, mutual_information=True)[0]
 
 
-def _from_brain(template: Template, scans: tuple[sitk.Image, sitk.Image]) -> Affine:
+def _from_brain(template: Template, scans: tuple[sitk.Image, sitk.Image], start: Affine) -> Affine:
     """The synthetic FLAIR within the brain, from a smaller head: for scans whose scalp is as bright as their brain."""
-    start = matrix_of(coarse_rigid(template.flair[0], scans[0], turned=True)) @ template.smaller
     return affine_levels(template.flair, scans, start, template.near_brain, mutual_information=True)[0]
 
 
-def _from_free_start(template: Template, scans: tuple[sitk.Image, sitk.Image]) -> Affine:
+def _from_free_start(template: Template, scans: tuple[sitk.Image, sitk.Image], start: Affine) -> Affine:
     """As from the brain, but with the whole template at the coarse level.
 
     The air around the head keeps the size right where the scalp would draw the brain outwards.
     """
-    start = matrix_of(coarse_rigid(template.flair[0], scans[0], turned=True)) @ template.smaller
     coarse, _ = affine_levels(template.flair[:1], scans[:1], start, None, mutual_information=True)
     return affine_levels(template.flair[1:], scans[1:], coarse, template.near_brain, mutual_information=True)[0]
 

@@ -16,7 +16,7 @@ never takes away what FLAIR shows by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -336,13 +336,17 @@ def _chronic_on(pair: Pair, chronic: Volume | None) -> Mask | None:
     return mask if mask.any() else None
 
 
-def injury_away_mm(cluster: Cluster, old: Mask, spacing_mm: float) -> float:
-    """Distance of a cluster to what was abnormal in the baseline, mm; 0 where they overlap.
+def injury_away(old: Mask | None, spacing_mm: float) -> Callable[[Cluster], float | None]:
+    """The distance of a cluster to what was abnormal in the baseline, mm; 0 where they overlap, None: nothing was.
 
     Args:
-        old: (k, j, i), not empty, on the same cubic grid of ``spacing_mm``.
+        old: (k, j, i) on the same cubic grid of ``spacing_mm``, with something in it; None: nothing was abnormal.
     """
     from scipy.spatial import KDTree
 
-    away, _ = KDTree(np.argwhere(old)).query(cluster.voxels)
-    return float(np.min(away) * spacing_mm)
+    tree = None if old is None else KDTree(np.argwhere(old))
+
+    def away_mm(cluster: Cluster) -> float | None:
+        return None if tree is None else float(np.min(tree.query(cluster.voxels)[0]) * spacing_mm)
+
+    return away_mm

@@ -10,7 +10,7 @@ import numpy as np
 
 from triage.alignment.comparison import Pair, in_followup_space
 from triage.lesions.agent import unexplained
-from triage.lesions.candidates import Candidates, Cluster, injury_away_mm
+from triage.lesions.candidates import Candidates, Cluster, injury_away
 from triage.lesions.limits import LesionLimits
 from triage.measurements import not_measured
 from triage.model import Found, Lesion, Mask, Measurement
@@ -40,8 +40,9 @@ def focal_changes(pair: Pair, found: Candidates, enhancing: Mask | None, limits:
         return Found(_none_measured(f"agent: {explained_ml:.2f} mL may be the agent or a lesion"), notices=notices)
     labels = np.zeros(pair.grid.labels.shape, dtype=np.uint8)
     lesions: list[Lesion] = []
+    away_mm = injury_away(found.old if clusters else None, pair.grid.spacing_mm)
     for cluster in clusters[:MOST_LESIONS]:
-        lesion = _lesion(len(lesions) + 1, cluster, pair, found, _lit_ml(cluster, enhancing, pair))
+        lesion = _lesion(len(lesions) + 1, cluster, pair, away_mm(cluster), _lit_ml(cluster, enhancing, pair))
         labels[cluster.at()] = lesion.number
         lesions.append(lesion)
     return Found(
@@ -66,8 +67,8 @@ def _smallest_ml(lit_ml: float | None, found: Candidates, limits: LesionLimits) 
     return limits.volume_enhancing_ml if enhances else found.smallest_ml
 
 
-def _lesion(number: int, cluster: Cluster, pair: Pair, found: Candidates, lit: float | None) -> Lesion:
-    away = None if found.old is None else injury_away_mm(cluster, found.old, pair.grid.spacing_mm)
+def _lesion(number: int, cluster: Cluster, pair: Pair, away: float | None, lit: float | None) -> Lesion:
+    """away: distance to what was abnormal in the baseline, mm."""
     touching = away is not None and away <= pair.grid.spacing_mm
     k, j, i = cluster.voxels.mean(axis=0)
     to_followup = in_followup_space(pair, pair.grid.labels).affine

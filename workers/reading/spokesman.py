@@ -39,7 +39,9 @@ def spokesman(headers: Sequence[Any], frames: Sequence[Sequence[Frame]]) -> int:
         images[one] += len(some)
     wanted = min(images, key=lambda one: (-images[one], *_later(one[0]), repr(one)))
     own = [n for n, one in enumerate(said) if one == wanted]
-    return min(own, key=lambda n: (*_nothing_of_its_own(frames[n]), -_named_b(headers[n]), _uid(headers[n])))
+    uids = [text(header, "SOPInstanceUID") for header in headers]
+    # with images, of these one with a magnitude image
+    return min(own, key=lambda n: (not frames[n], all(map(is_part, frames[n])), -_named_b(headers[n]), uids[n]))
 
 
 def main_type(frames: Sequence[Frame]) -> tuple[str, ...]:
@@ -92,15 +94,6 @@ def is_part(frame: Frame) -> bool:
     """Whether it is the phase, or the real or imaginary part, of a complex image by its component: where there are
     magnitude images, these are measured."""
     return frame.component not in ("", "MAGNITUDE", "MIXED")
-
-
-def _nothing_of_its_own(frames: Sequence[Frame]) -> tuple[bool, bool]:
-    """Sort key: an object with images first, and of these one with a magnitude image."""
-    return not frames, all(map(is_part, frames))
-
-
-def _uid(header: Any) -> str:
-    return text(header, "SOPInstanceUID")
 
 
 def _later(image_type: Sequence[str]) -> tuple[bool, bool, str]:

@@ -4,14 +4,13 @@ again with every new one, and the first look waits for that."""
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from triage.model import Study
+from workers.files.replace_file import write_whole
 from workers.log import brief, get_logger
 from workers.ports import InstanceFiles, Reader, StudyIndex, StudyRow
 from workers.studies.program_code import reading_code
@@ -81,17 +80,13 @@ def _load(path: Path) -> Study | None:
 def _keep(path: Path, study: Study) -> None:
     """Whole or not at all, and only what is the same when it is read again; earlier ones go."""
     text = STUDY.dump_json(study)
-    growing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if STUDY.validate_json(text) != study:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        growing.write_bytes(text)
-        growing.replace(path)
+        write_whole(path, lambda growing: growing.write_bytes(text))
         for other in path.parent.glob(NAME.format("*")):
             if other != path:
                 other.unlink(missing_ok=True)
     except (OSError, ValidationError) as error:  # it only costs the time of the next look
         log.warning("description.not_kept", error=brief(error))
-        with suppress(OSError):
-            growing.unlink(missing_ok=True)

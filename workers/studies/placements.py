@@ -9,10 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from triage.alignment.placement import Placement
 from triage.alignment.session import Session
 from triage.model import Atlas, SequenceKind, Volume
 from triage.settings import PreparationSettings
+from workers.files.replace_file import write_whole
 from workers.log import brief, get_logger
 
 log = get_logger(__name__)
@@ -66,20 +64,20 @@ def placement_key(session: Session, flair: Volume, atlas: Atlas, settings: Prepa
     """A digest of everything that placing reads."""
     limits = json.dumps(dataclasses.asdict(settings.regions), sort_keys=True)
     found = hashlib.sha256(f"{atlas.version} {program} {limits}".encode())
-    _update(found.update, flair)
+    add_volume(found, flair)
     t1 = session.volumes.get(SequenceKind.T1)
     if t1 is not None:
-        _update(found.update, t1)
+        add_volume(found, t1)
         # threads sum in another order each time: the same two series are placed alike to 1e-15, not digit by digit
         found.update((np.round(session.to_anchor[SequenceKind.T1], SAME_DIGITS) + 0.0).tobytes())
     return found.hexdigest()[:32]
 
 
-def _update(update: Callable[[bytes], object], volume: Volume) -> None:
-    voxels = np.ascontiguousarray(volume.voxels)
-    update(f"{voxels.dtype} {voxels.shape}".encode())
-    update(voxels.tobytes())
-    update(np.ascontiguousarray(volume.affine).tobytes())
+def add_volume(digest: hashlib._Hash, volume: Volume) -> None:
+    """Voxels, their type and shape, and where they lie."""
+    digest.update(f"{volume.voxels.dtype} {volume.voxels.shape}".encode())
+    digest.update(np.ascontiguousarray(volume.voxels).data)
+    digest.update(np.ascontiguousarray(volume.affine).data)
 
 
 def _save(path: Path, placement: Placement) -> None:
@@ -89,15 +87,7 @@ def _save(path: Path, placement: Placement) -> None:
     if placement.field is not None and placement.field_affine is not None:
         arrays |= {"field": _smallest(placement.field), "field_affine": placement.field_affine}
     arrays["apart"] = np.array(json.dumps(placement.apart))
-    growing = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with growing.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        growing.replace(path)
-    except OSError:
-        with suppress(OSError):
-            growing.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda growing: np.savez(growing, allow_pickle=False, **arrays))
     for old in sorted(path.parent.glob("placement-*.npz"), key=lambda one: one.stat().st_mtime_ns)[:-MOST_KEPT]:
         old.unlink(missing_ok=True)
 

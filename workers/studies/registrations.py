@@ -10,9 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,9 @@ from triage import registering
 from triage.alignment.registration import RegistrationLimits
 from triage.model import RegistrationResult, Volume
 from triage.preparation import PreparedBaseline
+from workers.files.replace_file import write_whole
 from workers.log import brief, get_logger
+from workers.studies.placements import add_volume
 from workers.studies.program_code import reading_code
 
 log = get_logger(__name__)
@@ -62,9 +62,7 @@ class KeptRegistrations:
 def _key(flair: Volume, prepared: PreparedBaseline, limits: RegistrationLimits, code: str) -> str:
     found = hashlib.sha256(f"{code} {json.dumps(dataclasses.asdict(limits), sort_keys=True)}".encode())
     for volume in (flair, prepared.flair, prepared.brain):
-        found.update(f"{volume.voxels.dtype} {volume.voxels.shape}".encode())
-        found.update(np.ascontiguousarray(volume.voxels).data)
-        found.update(np.ascontiguousarray(volume.affine).data)
+        add_volume(found, volume)
     return found.hexdigest()[:32]
 
 
@@ -84,13 +82,6 @@ def _keep(path: Path, found: RegistrationResult) -> None:
     """Whole or not at all; the oldest beyond MOST_KEPT go. Numbers are the same when they are read again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = dataclasses.asdict(found) | {"followup_to_baseline": found.followup_to_baseline.tolist()}
-    growing = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        growing.write_text(json.dumps(facts), encoding="utf-8")
-        growing.replace(path)
-    except OSError:
-        with suppress(OSError):
-            growing.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda growing: growing.write_text(json.dumps(facts), encoding="utf-8"))
     for old in sorted(path.parent.glob(NAME.format("*")), key=lambda one: one.stat().st_mtime_ns)[:-MOST_KEPT]:
         old.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from triage.detection import judged_in_diffusion
 from triage.model import Category, Mask, Presence
 from triage.report.contents import Assessment
 from triage.report.evidence import Evidence, EvidenceMaps, on_followup_grid
+from workers.files.replace_file import write_whole
 from workers.outputs.evidence import slices, text
 from workers.outputs.evidence.nifti import write_nifti
 from workers.outputs.evidence.picture import PANEL, PLAIN, QUIET, WARNING, Picture, Row, Words, parts_px, render, small
@@ -79,28 +80,28 @@ def write_evidence(folder: Path, outcome: Assessed, maps: EvidenceMaps | None) -
     contents = {"pages.json": parts.encode(), "evidence.png": render(picture), "small.png": small(picture)}
     for name, content in contents.items():
         if content is not None:
-            written.append(_whole(folder / name, partial(Path.write_bytes, data=content)))
+            written.append(write_whole(folder / name, partial(Path.write_bytes, data=content)))
     return written
 
 
 def _write_maps(folder: Path, evidence: Evidence, maps: EvidenceMaps) -> Iterator[Path]:
     if maps.labels is not None:
         regions = to_sitk(maps.labels, sitkUInt8)
-        yield _whole(folder / "regions.nii.gz", lambda path: write_nifti(regions, path))
+        yield write_whole(folder / "regions.nii.gz", lambda path: write_nifti(regions, path))
         names = json.dumps({str(label): name for label, name in sorted(evidence.label_names.items())}, indent=1)
-        yield _whole(folder / "regions.json", lambda path: path.write_text(names + "\n", encoding="utf-8"))
+        yield write_whole(folder / "regions.json", lambda path: path.write_text(names + "\n", encoding="utf-8"))
     if maps.baseline is not None:
         moved = to_sitk(replace(maps.baseline, voxels=_rounded(maps.baseline.voxels)))
-        yield _whole(folder / "baseline_on_followup.nii.gz", lambda path: write_nifti(moved, path))
+        yield write_whole(folder / "baseline_on_followup.nii.gz", lambda path: write_nifti(moved, path))
     if maps.change_percent is not None and maps.labels is not None:
         change = to_sitk(replace(maps.change_percent, voxels=_steps(maps.change_percent.voxels, maps.labels.voxels)))
-        yield _whole(folder / "change_percent.nii.gz", lambda path: write_nifti(change, path))
+        yield write_whole(folder / "change_percent.nii.gz", lambda path: write_nifti(change, path))
     for name, mask in maps.masks.items():
         image = to_sitk(mask, sitkUInt8)
-        yield _whole(folder / f"{name}.nii.gz", lambda path, image=image: write_nifti(image, path))  # type: ignore[misc]
+        yield write_whole(folder / f"{name}.nii.gz", lambda path, image=image: write_nifti(image, path))  # type: ignore[misc]
     if evidence.followup_to_baseline is not None:
         transform = affine_transform(evidence.followup_to_baseline)
-        yield _whole(folder / "followup_to_baseline.tfm", lambda path: _write_transform(transform, str(path)))
+        yield write_whole(folder / "followup_to_baseline.tfm", lambda path: _write_transform(transform, str(path)))
 
 
 # SimpleITK ships no signature for these two.
@@ -119,17 +120,6 @@ def _rounded(voxels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     bright = float(np.mean(np.abs(voxels[voxels != 0]))) if voxels.any() else 1.0
     step = 2.0 ** np.floor(np.log2(bright / STEPS_PER_BRIGHT))
     return np.asarray(np.round(voxels / step) * step, dtype=np.float32)
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Write under a hidden name with the same suffixes (the format follows from them), then rename."""
-    growing = path.with_name(f".growing-{path.name}")
-    try:
-        write(growing)
-        growing.replace(path)
-    finally:
-        growing.unlink(missing_ok=True)
-    return path
 
 
 def picture_of(assessment: Assessment, evidence: Evidence | None, maps: EvidenceMaps | None) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from triage.alignment.images import (
     affine_of,
     affine_transform,
     around,
+    blurred,
     inverse,
     isotropic_grid,
     resample,
@@ -29,6 +31,7 @@ from triage.alignment.slices import SlicePair, known_at, slice_gains, stack_on, 
 from triage.errors import NotAssessable
 from triage.libraries import sitk
 from triage.model import Affine, Mask, RegistrationResult, SequenceKind, Volume, Voxels
+from triage.side_by_side import side_by_side
 
 BLUR_REACH = 3.0  # widths (FWHM) of a Gaussian, 7 sigma
 EVENED = 2  # most times that the gains of slices are measured and taken out
@@ -129,9 +132,7 @@ def carried(
     """
     to_flair = inverse(pair.followup_to_half_way) if followup else pair.followup_to_half_way
     image = to_sitk(volume)
-    for axis, spacing in enumerate(image.GetSpacing()):
-        if blur_mm > spacing and image.GetSize()[axis] >= 4:
-            image = sitk.RecursiveGaussian(image, sigma=float(np.sqrt(blur_mm**2 - spacing**2)) / 2.355, direction=axis)
+    image = blurred(image, [_sigma_mm(blur_mm**2 - spacing**2) for spacing in image.GetSpacing()])
     transform = affine_transform(inverse(to_anchor) @ to_flair)
     return np.asarray(sitk.GetArrayFromImage(resample(image, pair.image_grid, transform, how=how)), dtype=np.float32)
 
@@ -199,19 +200,24 @@ def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) ->
 
     Each is blurred along the axis on which the other is coarser.
     """
-    return _blur_like(followup, baseline, spacing_mm), _blur_like(baseline, followup, spacing_mm)
+    return side_by_side(
+        partial(_blur_like, followup, baseline, spacing_mm), partial(_blur_like, baseline, followup, spacing_mm)
+    )
 
 
 def _blur_like(image: sitk.Image, other: sitk.Image, spacing_mm: float) -> sitk.Image:
     directions = [np.array(i.GetDirection()).reshape(3, 3) for i in (image, other)]
-    out = image
-    for axis in range(3):
+    sigmas_mm = []
+    for axis, mine in enumerate(image.GetSpacing()):
         alike = int(np.argmax(np.abs(directions[1].T @ directions[0][:, axis])))
-        mine, theirs = image.GetSpacing()[axis], other.GetSpacing()[alike]
-        fwhm2 = max(0.0, max(theirs, spacing_mm) ** 2 - mine**2)
-        if fwhm2 > 0.1 and image.GetSize()[axis] >= 4:
-            out = sitk.RecursiveGaussian(out, sigma=float(np.sqrt(fwhm2)) / 2.355, direction=axis)
-    return out
+        fwhm2 = max(other.GetSpacing()[alike], spacing_mm) ** 2 - mine**2
+        sigmas_mm.append(_sigma_mm(fwhm2) if fwhm2 > 0.1 else 0.0)
+    return blurred(image, sigmas_mm)
+
+
+def _sigma_mm(fwhm2: float) -> float:
+    """Sigma of a Gaussian by its squared width, mm2; 0 when that is negative."""
+    return float(np.sqrt(max(fwhm2, 0.0))) / 2.355
 
 
 def _moved_grid(grid: sitk.Image, matrix: Affine) -> sitk.Image:

@@ -2,7 +2,8 @@
 
 The Gaussian works along one axis after the other, on each line of voxels by itself. Lines that hold nothing stay empty,
 and lines that the grid does not read are not needed. The atlas is smoothed twenty times before the first study of a
-process, and what is left out was four fifths of that work. Each voxel is what ``resample(smooth_to(...))`` gives.
+process, and what is left out was four fifths of that work. Each voxel is, bit by bit, what smoothing all of the image by
+``smooth_axis`` gives.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ NEAR = 1e-3  # voxels: a place this close to a voxel may be read as on either si
 
 
 def downsampled(image: sitk.Image, spacing_mm: float, grid: sitk.Image) -> sitk.Image:
-    """``resample(smooth_to(image, spacing_mm), grid)`` of a float32 image whose axes are those of the grid."""
+    """A float32 image after ``smooth_axis`` along i, j and k, on a grid of the same axes."""
     read = _read_by(grid, image)
     values = sitk.GetArrayViewFromImage(image)
     whole = np.zeros_like(values)
     kept = [_span(values, axis) for axis in range(3)]  # of the axes k, j, i
     if kept[0].stop:
         part = values[tuple(kept)]
-        for axis in (2, 1, 0):  # i first, as smooth_to
+        for axis in (2, 1, 0):  # i first
             line = _widened(part, axis, kept[axis].start, values.shape[axis])
             part = np.take(_smoothed(line, axis, image, spacing_mm), read[axis], axis=axis)
         whole[np.ix_(*read)] = part

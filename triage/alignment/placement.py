@@ -27,6 +27,7 @@ from triage.alignment.images import (
     on_grid,
     resample,
     smooth_to,
+    smoothed_onto,
     to_sitk,
 )
 from triage.alignment.painting import ScanOnTemplate, fit_of, fits_near, pair_in_one_contrast
@@ -189,7 +190,7 @@ def _region_ml(image: sitk.Image, placement: Placement, template: Template, atla
 
 def _affine(template: Template, image: sitk.Image, limits: RegionLimits) -> Affine:
     """Template LPS mm -> scan LPS mm, by mutual information. The start that ends in the best fit wins."""
-    scans = (pyramid(image).coarse, resample(smooth_to(image, 4.0), isotropic_grid(image, 4.0)))
+    scans = (pyramid(image).coarse, smoothed_onto(image, 4.0))
 
     @cache
     def smaller() -> Affine:

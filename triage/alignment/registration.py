@@ -21,6 +21,7 @@ from triage.alignment.images import (
     NEAREST,
     affine_of,
     affine_transform,
+    blurred,
     inverse,
     matrix_of,
     resample,
@@ -82,8 +83,8 @@ def normalise_locally(image: sitk.Image, sigma_mm: float) -> sitk.Image:
     """
     values = sitk.GetArrayViewFromImage(image)
     bright = float(np.percentile(values[values > 0], 90)) if (values > 0).any() else 1.0
-    mean = sitk.SmoothingRecursiveGaussian(image, sigma_mm)
-    variance = sitk.SmoothingRecursiveGaussian(image * image, sigma_mm) - mean * mean
+    mean = blurred(image, [sigma_mm] * 3)
+    variance = blurred(image * image, [sigma_mm] * 3) - mean * mean
     floor = (0.05 * bright) ** 2
     spread = sitk.Sqrt(sitk.Maximum(variance, 0.0) + floor)
     return sitk.Cast((image - mean) / sitk.Cast(spread, sitk.sitkFloat32), sitk.sitkFloat32)

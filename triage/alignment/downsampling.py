@@ -2,8 +2,8 @@
 
 The Gaussian works along one axis after the other, on each line of voxels by itself. Lines that hold nothing stay empty,
 and lines that the grid does not read are not needed. The atlas is smoothed twenty times before the first study of a
-process, and what is left out was four fifths of that work. Each voxel is, bit by bit, what smoothing all of the image by
-``smooth_axis`` gives.
+process, and what is left out was four fifths of that work. Each voxel is, bit by bit, what ``smooth_axis`` makes of the
+whole image.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.triage.report.documents import an_assessment
 from triage.anatomy import BRAIN_STEM, THALAMI
+from triage.course import seen_alone
 from triage.decision import decide
 from triage.detection import before_infusion, detect, detect_alone, diffusion_only, indeterminate
 from triage.judging import judge_again
@@ -56,7 +57,8 @@ DIFFUSION = Judged(JudgedFrom.DIFFUSION, None, "no_flair: none; only pattern C (
 
 
 def compared(figures: tuple[Measurement, ...], protocol: ProtocolMatch) -> Assessment:
-    findings = detect(figures, protocol, SETTINGS)
+    """Figures of the single scan are stored beside a comparison only where they answered what it left open."""
+    findings = seen_alone(detect(figures, protocol, SETTINGS), detect_alone(figures, SETTINGS), ())
     judged = Judged(JudgedFrom.COMPARISON, protocol)
     return an_assessment(measurements=figures, findings=findings, decision=decide(findings, PATTERNS), judged=judged)
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from triage.errors import Transient
 from triage.identity import SameId, same_form
-from triage.infusions import Infusion, StatedInfusion, standing
+from triage.infusions import Infusion, StatedInfusion, said_again, standing
 from workers.identities import BY_NOTE, GivenAnswer, StudyFacts
 from workers.identity_events import IdentityEvent, Persons, connected_ids, persons_among
 from workers.index.patients import is_known_by, of_everybody, said_of_person
@@ -60,7 +60,8 @@ class InMemoryPatients:
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         self._here()
-        self._infusions.setdefault(patient, {})[infusion.day] = StatedInfusion(infusion, self._after_all(now))
+        own = self._infusions.setdefault(patient, {})
+        own[infusion.day] = said_again(own.get(infusion.day), infusion, self._after_all(now))
         self._mark_both(patient, now)
 
     def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:

@@ -24,11 +24,13 @@ class Infusion:
 @dataclass(frozen=True)
 class StatedInfusion:
     """What was last said about one day under one patient ID. said_at: None: by a program that did not record it.
-    withdrawn_at: when it was taken back; None: it was not."""
+    withdrawn_at: when it was taken back; None: it was not. first_said_at: when it was said before, and what other days
+    came after it; None: never."""
 
     infusion: Infusion
     said_at: datetime | None = None
     withdrawn_at: datetime | None = None
+    first_said_at: datetime | None = None
 
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -40,8 +42,11 @@ def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
     A day that was withdrawn is gone until it is stated again, and corrects nothing: to withdraw an infusion that was
     entered by mistake does not mean that another one was wrong. Of the rest the latest statement counts: a date within
     CORRECTION_DAYS of one that was said before replaces it (``corrected``). Dates of unknown age replace nothing.
+    A day that is said again counts at both times: what came between was said beside it, and corrected it or another.
     """
-    said = [(one.said_at or _FIRST, one) for one in statements]
+    every = tuple(statements)
+    said = [(one.said_at or _FIRST, one) for one in every]
+    said += [(one.first_said_at, one) for one in every if one.first_said_at is not None]
     gone: dict[date, datetime] = {}
     for _, one in said:
         if one.withdrawn_at is not None:
@@ -54,6 +59,13 @@ def standing(statements: Iterable[StatedInfusion]) -> tuple[Infusion, ...]:
             del found[wrong.day]
         found[infusion.day] = infusion
     return tuple(found[day] for day in sorted(found))
+
+
+def said_again(before: StatedInfusion | None, infusion: Infusion, at: datetime) -> StatedInfusion:
+    """What is said about a day now. before: what was last said about it; a day that was withdrawn begins anew."""
+    if before is None or before.withdrawn_at is not None:
+        return StatedInfusion(infusion, at)
+    return StatedInfusion(infusion, at, first_said_at=before.first_said_at or before.said_at)
 
 
 def infusion_of(study_date: date | None, infusions: Iterable[Infusion]) -> Infusion | None:

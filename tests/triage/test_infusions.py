@@ -71,9 +71,9 @@ def test_bridging_is_given_days_before_the_cells(said: Infusion, expected: Infus
     assert corrected(said, (BRIDGING,)) == expected
 
 
-def stated(day: int, said: int | None, withdrawn: int | None = None) -> StatedInfusion:
-    """said, withdrawn: hours after midnight; None: not recorded, not withdrawn."""
-    hour = [None if at is None else datetime(2024, 1, 1, at, tzinfo=UTC) for at in (said, withdrawn)]
+def stated(day: int, said: int | None, withdrawn: int | None = None, first: int | None = None) -> StatedInfusion:
+    """said, withdrawn, first: hours after midnight; None: not recorded, not withdrawn, never before."""
+    hour = [None if at is None else datetime(2024, 1, 1, at, tzinfo=UTC) for at in (said, withdrawn, first)]
     return StatedInfusion(Infusion(date(2024, 3, 1) + day * DAY), *hour)
 
 
@@ -101,6 +101,16 @@ def stated(day: int, said: int | None, withdrawn: int | None = None) -> StatedIn
         pytest.param([stated(0, 1), stated(10, None, 2)], [0], id="another day is withdrawn"),
         pytest.param([stated(0, None), stated(10, None)], [0, 10], id="not measured: nobody knows which came first"),
         pytest.param([stated(0, None), stated(10, 1)], [10], id="an old statement is corrected"),
+        pytest.param(
+            [stated(0, 1), stated(30, 4, first=2), stated(20, 3)],
+            [0, 30],
+            id="a corrected day is said again: as before",
+        ),
+        pytest.param([stated(0, 3, first=1), stated(10, 2)], [0], id="the first word again"),
+        pytest.param([stated(0, 1), stated(10, 4, 3, first=2)], [10], id="said twice, withdrawn between"),
+        pytest.param(
+            [stated(0, 3, 4, first=1), stated(10, 2)], [10], id="said twice and withdrawn: the other one is left"
+        ),
     ],
 )
 def test_what_holds_of_all_that_was_said(statements: list[StatedInfusion], days: list[int]) -> None:

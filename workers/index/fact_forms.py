@@ -54,7 +54,7 @@ def answer_of_fact(fact: KeptFact) -> GivenAnswer:
 def infusion_fact(patient: PatientKey, said: StatedInfusion) -> KeptFact:
     infusion = said.infusion
     key = (patient.patient_id, patient.issuer, infusion.day.isoformat())
-    times = {"said_at": said.said_at, "withdrawn_at": said.withdrawn_at}
+    times = {"said_at": said.said_at, "withdrawn_at": said.withdrawn_at, "first_said_at": said.first_said_at}
     value = {name: at.isoformat() for name, at in times.items() if at is not None}
     value |= {"kind": infusion.kind, "source": infusion.source}
     return KeptFact(INFUSION, key, value, said.withdrawn_at is not None)
@@ -63,10 +63,9 @@ def infusion_fact(patient: PatientKey, said: StatedInfusion) -> KeptFact:
 def infusion_of_fact(fact: KeptFact) -> tuple[PatientKey, StatedInfusion]:
     patient_id, issuer, day = fact.key
     kind, source = str(fact.value.get("kind", "")), str(fact.value.get("source", ""))
-    said_at, withdrawn_at = (fact.value.get(name) for name in ("said_at", "withdrawn_at"))
+    times = [fact.value.get(name) for name in ("said_at", "withdrawn_at", "first_said_at")]
     said = StatedInfusion(
         Infusion(date.fromisoformat(day), kind, source),
-        None if said_at is None else datetime.fromisoformat(said_at),
-        None if withdrawn_at is None else datetime.fromisoformat(withdrawn_at),
+        *(None if at is None else datetime.fromisoformat(at) for at in times),
     )
     return PatientKey(patient_id, issuer), said

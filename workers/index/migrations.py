@@ -21,7 +21,7 @@ from workers.log import get_logger
 log = get_logger(__name__)
 
 BASELINE = "0001"  # the schema before there were revisions; such a database has no table of revisions
-REVISION = "0029"  # of the tables in workers.index.schema: the newest script in versions
+REVISION = "0030"  # of the tables in workers.index.schema: the newest script in versions
 LEGACY_VERSION = 2  # what schema_version says; programs without revisions know 1 and refuse this
 SCHEMA_LOCK = 0x1CA5EE  # key of the PostgreSQL advisory lock held while tables are created or changed
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from triage.identity import SameId, id_form, same_form
-from triage.infusions import Infusion, StatedInfusion, standing
+from triage.infusions import Infusion, StatedInfusion, said_again, standing
 from workers.identity_events import IdentityEvent, Persons
 from workers.index import patients, persons
 from workers.index.connected import STUDY_COLUMNS, Connected
@@ -65,14 +65,16 @@ class PatientQueries(Connected):
 
     def add_infusion(self, patient: PatientKey, infusion: Infusion, *, now: datetime) -> None:
         with self._write() as connection:
-            said = StatedInfusion(infusion, patients.after_all(connection, now))
+            known, _ = self._said_like(connection, patient.patient_id)
+            before = _of_day(known.get(patient, ()), infusion.day)
+            said = said_again(before, infusion, patients.after_all(connection, now))
             self._put_statement(connection, patient, said, now)
 
     def remove_infusion(self, patient: PatientKey, day: date, *, now: datetime) -> bool:
         with self._write() as connection:
             known, who = self._said_like(connection, patient.patient_id)
             found = patients.is_known_by(known, who, patient, day)
-            own = next((one for one in known.get(patient, ()) if one.infusion.day == day), None)
+            own = _of_day(known.get(patient, ()), day)
             if found or own is None:
                 said = own or StatedInfusion(Infusion(day))
                 withdrawn = replace(said, withdrawn_at=patients.after_all(connection, now))
@@ -127,3 +129,8 @@ class PatientQueries(Connected):
         """Studies are found by the ID in force."""
         who = persons.persons(connection, {patient.patient_id})
         patients.mark(connection, self._insert, who.in_force(patient).patient_id, now)
+
+
+def _of_day(statements: Iterable[StatedInfusion], day: date) -> StatedInfusion | None:
+    """What was last said about the day."""
+    return next((one for one in statements if one.infusion.day == day), None)

@@ -28,7 +28,8 @@ def read_statements(
     found: defaultdict[PatientKey, list[StatedInfusion]] = defaultdict(list)
     for row in connection.execute(sa.select(infusions).where(*conditions).order_by(c.patient_id, c.issuer, c.day)):
         infusion = Infusion(row.day, row.kind, row.source)
-        found[PatientKey(row.patient_id, row.issuer)].append(StatedInfusion(infusion, row.said_at, row.withdrawn_at))
+        said = StatedInfusion(infusion, row.said_at, row.withdrawn_at, row.first_said_at)
+        found[PatientKey(row.patient_id, row.issuer)].append(said)
     return {patient: tuple(some) for patient, some in found.items()}
 
 
@@ -86,7 +87,7 @@ def put_statement(
     statement, infusion = insert(infusions), said.infusion
     key = {"patient_id": patient.patient_id, "issuer": patient.issuer, "day": infusion.day}
     values: dict[str, Any] = {"kind": infusion.kind, "source": infusion.source}
-    values |= {"said_at": said.said_at, "withdrawn_at": said.withdrawn_at}
+    values |= {"said_at": said.said_at, "withdrawn_at": said.withdrawn_at, "first_said_at": said.first_said_at}
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=list(key), set_={name: statement.excluded[name] for name in values}

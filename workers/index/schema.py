@@ -22,8 +22,7 @@ from workers.index.utc_time import UtcDateTime as UtcDateTime  # noqa: PLC0414 -
 
 BUSY_PAUSE_S = 0.02
 BUSY_TIMEOUT_MS = 15_000  # longest wait for SQLite's single writer before the caller hears Transient
-# libpq: a server that does not answer any more is away after half a minute, not when TCP gives up; the URL may say
-# otherwise
+# libpq: a server that does not answer is away after half a minute, not when TCP gives up; the URL may say otherwise
 POSTGRESQL_PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -163,6 +162,7 @@ infusions = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("said_at", UtcDateTime),  # NULL: of a program that did not record it
     sa.Column("withdrawn_at", UtcDateTime),
+    sa.Column("first_said_at", UtcDateTime),  # NULL: it was said once
 )
 
 # who is who: merges, splits and corrections in the order in which they were stated (workers.identity_events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fake_index import InMemoryIndex
 from tests.fakes import NOON
 from tests.listener.web.signing import Browser, Secured
-from triage.infusions import Infusion
+from triage.infusions import Infusion, corrected
 from workers.access_ports import Role
 from workers.ports import PatientKey
 from workers.studies.roster import RosterLine, take_over, would_change
@@ -90,15 +90,25 @@ LINES = st.lists(
     st.builds(
         RosterLine,
         st.sampled_from([PatientKey("P1"), PatientKey("P2")]),
-        st.builds(Infusion, st.dates(date(2026, 3, 1), date(2026, 4, 1))),
+        st.builds(Infusion, st.dates(date(2026, 3, 1), date(2026, 6, 1))),
     ),
     max_size=8,
 )
 
 
-@given(known=LINES, lines=LINES)
+def as_a_file_says(lines: list[RosterLine]) -> list[RosterLine]:
+    """Two dates of one patient that are so near that one corrects the other are refused as a mistake."""
+    kept: list[RosterLine] = []
+    for line in lines:
+        above = [one.infusion for one in kept if one.patient == line.patient]
+        if corrected(line.infusion, above) is None:
+            kept.append(line)
+    return kept
+
+
+@given(known=LINES, lines=LINES.map(as_a_file_says))
 def test_what_is_told_before_is_what_happens(known: list[RosterLine], lines: list[RosterLine]) -> None:
     index = InMemoryIndex()
-    for one in known:
-        index.add_infusion(one.patient, one.infusion, now=NOON)
+    for minutes, one in enumerate(known):
+        index.add_infusion(one.patient, one.infusion, now=NOON - timedelta(minutes=60 - minutes))
     assert would_change(index, lines) == take_over(index, lines, now=NOON)

@@ -116,6 +116,19 @@ class IdentityContract:
         index.record_identity(said(Change.SPLIT, one, other))
         assert index.infusions() == {one: (Infusion(DAY),), other: (Infusion(corrected),)}
 
+    def test_a_day_that_is_said_again_does_not_turn_a_correction_against_another_infusion(
+        self, index: StudyIndex
+    ) -> None:
+        """The second infusion was moved; then an old list says its first date again. The first infusion stays."""
+        second, moved = date(2026, 3, 3), date(2026, 2, 21)
+        for seconds, day in enumerate((DAY, second, moved)):
+            index.add_infusion(P1, Infusion(day), now=later(seconds))
+        assert [one.day for one in index.infusions_of(P1)] == [DAY, moved]
+        index.add_infusion(P1, Infusion(second), now=later(60))
+        assert [one.day for one in index.infusions_of(P1)] == [DAY, second]
+        index.add_infusion(P1, Infusion(second), now=later(70))
+        assert [one.day for one in index.infusions_of(P1)] == [DAY, second], "noop: and once more"
+
     def test_what_is_withdrawn_before_a_merge_is_withdrawn_after_it(self, index: StudyIndex) -> None:
         one, other = PatientKey("P-8"), PatientKey("P-9")
         index.add_infusion(one, Infusion(DAY), now=NOW)

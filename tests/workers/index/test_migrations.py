@@ -41,6 +41,7 @@ def drop_newer(connection: sa.Connection, *, than: str) -> None:
         ("0028", "ALTER TABLE acknowledgements DROP COLUMN sequence"),
         ("0029", "ALTER TABLE accounts DROP COLUMN keys"),
         ("0029", "ALTER TABLE web_devices RENAME COLUMN seen_at TO known_since"),
+        ("0030", "ALTER TABLE infusions DROP COLUMN first_said_at"),
     )
     for revision, statement in newer:
         if revision > than:

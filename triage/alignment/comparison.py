@@ -85,25 +85,30 @@ def _evened(
     """Both dates on one scale, without the gain of single slices (triage.alignment.slices)."""
     ways = (inverse(to_half), to_half)
     stacks = stack_on(images[0], grid, ways[0]), stack_on(images[1], grid, ways[1])
-    scale = _scaled(images, grid, ways, arrays)
+    parts = _around_grid(images, grid, ways, arrays.spacing_mm)
+    first = [image.TransformPhysicalPointToIndex(part.GetOrigin()) for image, part in zip(images, parts, strict=True)]
+    scale = _scaled(parts, grid, ways, arrays)
     gains = slice_gains(scale.change, scale.healthy & arrays.seen, stacks)
     for _ in range(EVENED):
         if not uneven(gains):
             break
-        images = without_gains(images[0], gains[0], stacks[0]), without_gains(images[1], gains[1], stacks[1])
-        scale = _scaled(images, grid, ways, arrays)
+        parts = (
+            without_gains(parts[0], gains[0], stacks[0], first[0]),
+            without_gains(parts[1], gains[1], stacks[1], first[1]),
+        )
+        scale = _scaled(parts, grid, ways, arrays)
         gains = slice_gains(scale.change, scale.healthy & arrays.seen, stacks)
     known = known_at(gains[0], stacks[0]) & known_at(gains[1], stacks[1])
     return scale, SlicePair(stacks, known)
 
 
 def _scaled(
-    images: tuple[sitk.Image, sitk.Image], grid: sitk.Image, ways: tuple[Affine, Affine], arrays: Grid
+    parts: tuple[sitk.Image, sitk.Image], grid: sitk.Image, ways: tuple[Affine, Affine], arrays: Grid
 ) -> CommonScale:
     """Both dates, equally blurred, on the grid and on one scale. ways: half-way -> each date, LPS mm."""
     voxels = [
         sitk.GetArrayFromImage(resample(image, grid, affine_transform(way)))
-        for image, way in zip(_blurred_around(images, grid, ways, arrays.spacing_mm), ways, strict=True)
+        for image, way in zip(equal_blur(*parts, arrays.spacing_mm), ways, strict=True)
     ]
     return common_scale(voxels[0], voxels[1], arrays.labels, arrays.names, arrays.seen)
 
@@ -166,7 +171,7 @@ def _contrast(pair: Pair, kind: SequenceKind, followup: Session, baseline: Sessi
         inverse(followup.to_anchor[kind]) @ inverse(pair.followup_to_half_way),
         inverse(baseline.to_anchor[kind]) @ pair.followup_to_half_way,
     )
-    images = _blurred_around(native, pair.image_grid, ways, pair.grid.spacing_mm)
+    images = equal_blur(*_around_grid(native, pair.image_grid, ways, pair.grid.spacing_mm), pair.grid.spacing_mm)
     seen = pair.grid.seen.copy()
     voxels = []
     for image, shows, way in zip(images, native, ways, strict=True):
@@ -183,16 +188,15 @@ def in_followup_space(pair: Pair, voxels: npt.NDArray[Any]) -> Volume:
     return Volume(voxels, inverse(pair.followup_to_half_way) @ affine_of(pair.image_grid))
 
 
-def _blurred_around(
+def _around_grid(
     images: tuple[sitk.Image, sitk.Image], grid: sitk.Image, ways: tuple[Affine, Affine], spacing_mm: float
 ) -> tuple[sitk.Image, sitk.Image]:
-    """``equal_blur`` of what the grid reads of both images. ways: half-way -> each image, LPS mm.
+    """What the grid reads of both images once they are blurred (``equal_blur``). ways: half-way -> each image, LPS mm.
 
     The blur takes long on whole heads. At the margin around the grid it has faded.
     """
     margin_mm = BLUR_REACH * max(spacing_mm, *images[0].GetSpacing(), *images[1].GetSpacing())
-    parts = [around(image, grid, way, margin_mm) for image, way in zip(images, ways, strict=True)]
-    return equal_blur(parts[0], parts[1], spacing_mm)
+    return around(images[0], grid, ways[0], margin_mm), around(images[1], grid, ways[1], margin_mm)
 
 
 def equal_blur(followup: sitk.Image, baseline: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:

@@ -39,6 +39,9 @@ COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
 # it was as near to the middle of all answers (0.017 mm on average, 0.04 at most) as a quarter was (0.015 and 0.05), in
 # four fifths of the time. With an eighth an unmoved simulated head moved by 0.052 mm
 FINE_SHARE = 0.16
+# Of the middle level, from where the finest one begins. Half of the voxels lead to the same place (0.02 to 0.09 mm from
+# the answer of all voxels at both levels for four pairs, as with all of the middle level) in three fifths of the time
+MIDDLE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def rigid_one_way(
         mask: where ``fixed`` is read.
         start: where to begin, as found at 8 mm.
     """
-    transform, _ = descend(fixed.middle, moving.middle, start, step_mm=2.0, mask=mask)
+    transform, _ = descend(fixed.middle, moving.middle, start, step_mm=2.0, mask=mask, share=MIDDLE_SHARE)
     return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
 
 
@@ -245,7 +248,7 @@ def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.I
     """
     nudged = sitk.Euler3DTransform(start)
     nudged.SetTranslation([t + d for t, d in zip(nudged.GetTranslation(), (1.0, -1.0, 1.0), strict=True)])
-    transform, _ = descend(fixed.middle, moving.middle, nudged, step_mm=2.0, mask=mask)
+    transform, _ = descend(fixed.middle, moving.middle, nudged, step_mm=2.0, mask=mask, share=MIDDLE_SHARE)
     return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
 
 
@@ -256,7 +259,7 @@ def scale_error(fixed: sitk.Image, moving: sitk.Image, rigid: sitk.Transform, ma
     the same shape.
     """
     start = _centred(affine_transform(matrix_of(rigid)), fixed)
-    free, _ = descend(fixed, moving, start, step_mm=1.0, mask=mask, iterations=40)
+    free, _ = descend(fixed, moving, start, step_mm=1.0, mask=mask, iterations=40, share=MIDDLE_SHARE)
     return float(np.abs(np.log(np.linalg.svd(matrix_of(free)[:3, :3])[1])).max())
 
 

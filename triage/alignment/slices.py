@@ -11,6 +11,7 @@ Where healthy tissue is too scarce to show the gain of a slice, the slice counts
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,14 +170,19 @@ def uneven(gains: tuple[Gains, Gains]) -> bool:
     return any(bool((np.abs(one.log_gain[one.known]) > ENOUGH).any()) for one in gains)
 
 
-def without_gains(image: sitk.Image, gains: Gains, stack: SliceStack) -> sitk.Image:
-    """The image with the gain of its slices taken out; a slice of unknown gain gets that of the nearest known one."""
+def without_gains(part: sitk.Image, gains: Gains, stack: SliceStack, first: Sequence[int] = (0, 0, 0)) -> sitk.Image:
+    """An image with the gain of its slices taken out; a slice of unknown gain gets that of the nearest known one.
+
+    Args:
+        part: of the image of the stack. first: index (i, j, k) in the image at which it begins.
+    """
     known = np.flatnonzero(gains.known)
     if not known.size:
-        return image
-    number = np.arange(stack.slices) / stack.per_knot
+        return part
+    slices = part.GetSize()[stack.axis]
+    number = (first[stack.axis] + np.arange(slices)) / stack.per_knot
     log_gain = np.interp(number, known, gains.log_gain[known])
     shape = [1, 1, 1]
-    shape[2 - stack.axis] = stack.slices
+    shape[2 - stack.axis] = slices
     factor = np.exp(-log_gain).astype(np.float32).reshape(shape)
-    return on_grid(sitk.GetArrayFromImage(image) * factor, image)
+    return on_grid(sitk.GetArrayViewFromImage(part) * factor, part)

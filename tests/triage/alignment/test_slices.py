@@ -99,9 +99,25 @@ def test_slices_lie_along_the_coarse_axis() -> None:
     assert stack_on(image, grid, np.eye(4)).per_knot == 3, "thin slices share a gain"
 
 
-def test_a_gain_is_taken_out_of_its_slice_and_unknown_ones_follow_their_neighbour() -> None:
-    image = sitk.GetImageFromArray(np.ones((4, 3, 3), dtype=np.float32))
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        pytest.param(slice(0, 4), [0.5, 0.5, 0.5, 0.25], id="noop: the whole image"),
+        pytest.param(slice(2, 4), [0.5, 0.25], id="its last two slices"),
+        pytest.param(slice(1, 2), [0.5], id="one of its slices"),
+    ],
+)
+def test_a_gain_is_taken_out_of_its_slice_and_unknown_ones_follow_their_neighbour(
+    cut: slice, expected: list[float]
+) -> None:
+    part = sitk.GetImageFromArray(np.ones((4, 3, 3), dtype=np.float32)[cut])
     place = np.zeros((1, 1, 1), dtype=np.float32)
     gains = Gains(np.log([1.0, 2.0, 2.0, 4.0, 1.0]), np.zeros(5), np.array([False, True, True, True, False]))
-    even = sitk.GetArrayFromImage(without_gains(image, gains, SliceStack(place, 2, 1, 4, 4.0)))
-    assert even[:, 0, 0] == pytest.approx([0.5, 0.5, 0.5, 0.25])
+    even = sitk.GetArrayFromImage(without_gains(part, gains, SliceStack(place, 2, 1, 4, 4.0), (0, 0, cut.start)))
+    assert even[:, 0, 0] == pytest.approx(expected)
+
+
+def test_no_slice_has_a_known_gain() -> None:
+    image = sitk.GetImageFromArray(np.ones((4, 3, 3), dtype=np.float32))
+    gains = Gains(np.zeros(5), np.zeros(5), np.zeros(5, dtype=bool))
+    assert without_gains(image, gains, SliceStack(np.zeros((1, 1, 1), dtype=np.float32), 2, 1, 4, 4.0)) is image

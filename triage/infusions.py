@@ -24,8 +24,8 @@ class Infusion:
 @dataclass(frozen=True)
 class StatedInfusion:
     """What was last said about one day under one patient ID. said_at: None: by a program that did not record it.
-    withdrawn_at: when it was taken back; None: it was not. first_said_at: when it was said before, and what other days
-    came after it; None: never."""
+    withdrawn_at: when it was taken back; None: it was not. first_said_at: of a day that was said more than once, when
+    it was said first; None: it was said once."""
 
     infusion: Infusion
     said_at: datetime | None = None

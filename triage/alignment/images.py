@@ -117,8 +117,9 @@ def blurred(image: sitk.Image, sigmas_mm: Sequence[float]) -> sitk.Image:
     """
     sizes = image.GetSize()
     sigmas_mm = [0.0 if size < FEWEST else sigma for size, sigma in zip(sizes, sigmas_mm, strict=True)]
-    for axis in (axis for axis, sigma in enumerate(sigmas_mm) if sigma > 0 and not can_filter(sizes[axis])):
-        image = sitk.RecursiveGaussian(image, sigma=sigmas_mm[axis], direction=axis)
+    for axis, sigma in enumerate(sigmas_mm):
+        if sigma > 0 and not can_filter(sizes[axis]):
+            image = sitk.RecursiveGaussian(image, sigma=sigma, direction=axis)
     filters = [
         axis_filter(size, sigma / spacing) if sigma > 0 and can_filter(size) else None
         for size, spacing, sigma in zip(sizes, image.GetSpacing(), sigmas_mm, strict=True)

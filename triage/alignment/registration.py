@@ -121,7 +121,7 @@ def rigid_one_way(
 
     Args:
         mask: where ``fixed`` is read.
-        start: where to begin, as found at 8 mm.
+        start: where to begin, a few millimetres away at most.
     """
     transform, _ = descend(fixed.middle, moving.middle, start, step_mm=2.0, mask=mask, share=MIDDLE_SHARE)
     return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
@@ -248,8 +248,7 @@ def _refine(fixed: Pyramid, moving: Pyramid, start: sitk.Transform, mask: sitk.I
     """
     nudged = sitk.Euler3DTransform(start)
     nudged.SetTranslation([t + d for t, d in zip(nudged.GetTranslation(), (1.0, -1.0, 1.0), strict=True)])
-    transform, _ = descend(fixed.middle, moving.middle, nudged, step_mm=2.0, mask=mask, share=MIDDLE_SHARE)
-    return descend(fixed.fine, moving.fine, transform, step_mm=1.0, mask=mask, iterations=60, share=FINE_SHARE)
+    return rigid_one_way(fixed, moving, mask, nudged)
 
 
 def scale_error(fixed: sitk.Image, moving: sitk.Image, rigid: sitk.Transform, mask: sitk.Image) -> float:

@@ -19,7 +19,7 @@ COMBINATIONS ?= 600
 # A node starts ten processes and the tests start hundreds: each would compile our source and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Two test processes share the cores; see listener/__init__.py.
+# Test processes share the cores; see listener/__init__.py.
 export OPENBLAS_NUM_THREADS ?= 1
 
 help:
@@ -53,10 +53,10 @@ demo: $(READY)
 serve: $(READY)
 	@.venv/bin/icansee serve
 
-# Four processes for two cores: many tests wait for a server, a browser, a lease or another process. The longest files
+# Five processes for two cores: many tests wait for a server, a browser, a lease or another process. The longest files
 # begin first (tests/conftest.py).
 test: $(READY) peers
-	@$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 15
+	@$(PYTHON) -m pytest -n 5 --dist loadfile --no-loadscope-reorder --durations 15
 
 N ?= 10
 repeat: $(READY) peers

@@ -80,7 +80,7 @@ def test_a_night_on_call(page: Page, ward: Served) -> None:
     page.keyboard.type("ada")
     press(page, "Tab")
     page.keyboard.type(PASSWORD)
-    with page.expect_response("**/events"):
+    with page.expect_response("**/events"):  # of the list; the page of the sign-in has none
         press(page, "Enter")
     expect(page.locator("#rows .row")).to_have_count(1)
     arrive(ward)

@@ -25,9 +25,9 @@ def test_no_rule_of_accessibility_is_broken(page: Page, axe: str, theme: str, pa
 def test_a_key_leads_to_the_node_and_back(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("g")
-    page.keyboard.press("o")
+    with page.expect_navigation():  # to its end: keys work when the modules are loaded; the address changes before
+        page.keyboard.press("o")
     expect(page).to_have_url(re.compile("/operations$"))
-    page.wait_for_load_state()  # keys work when the modules are loaded; the address changes before
     page.keyboard.press("g")
     page.keyboard.press("w")
     expect(page).to_have_url(re.compile(r":\d+/$"))

@@ -56,9 +56,10 @@ class Served:
         store(self.index, study, now=datetime.now(UTC))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The application with STUDIES, in a thread of this process. What a test adds stays: it has UIDs of its own."""
+    """The application with STUDIES, in a thread of this process. What a test adds stays until the end of its file: it
+    has UIDs of its own. No file sees what another one added, whichever files a test process takes."""
     store_settings = StoreSettings(state_dir=tmp_path_factory.mktemp("state"), min_free_bytes=0)
     results = ResultsSettings(shadow_patterns=["B"])
     settings = Settings(store=store_settings, web=WebSettings(port=0), results=results)
